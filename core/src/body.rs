@@ -1,0 +1,148 @@
+//! Request bodies: bytes that core made, and files that a driver streams.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+/// The body of a signed request, as a sequence of segments whose total length is known.
+///
+/// A driver sends the segments in order. It must send exactly [`Body::len`] bytes: a file that
+/// turns out shorter or longer than its segment says is an error, not a shorter body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    segments: Vec<Segment>,
+}
+
+/// One piece of a [`Body`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Segment {
+    /// These bytes.
+    Bytes(Bytes),
+    /// The content of a local file, which the driver opens and streams.
+    File {
+        /// The file's path on the client's machine.
+        path: PathBuf,
+        /// Its length in bytes when the request was planned; exactly this many are sent.
+        len: u64,
+    },
+}
+
+impl Segment {
+    /// The segment's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// Whether the segment holds no byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The local file to stream, if the segment is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::File { path, .. } => Some(path),
+        }
+    }
+}
+
+impl Body {
+    /// A body without bytes.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            segments: Vec::new(),
+        }
+    }
+
+    /// A body of several segments; empty ones are kept, since an empty file is a file.
+    #[must_use]
+    pub fn from_segments(segments: Vec<Segment>) -> Self {
+        Self { segments }
+    }
+
+    /// The body's length in bytes: the value of `Content-Length`.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.segments.iter().map(Segment::len).sum()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The segments, in the order of sending.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The segments, to be sent and dropped one by one.
+    #[must_use]
+    pub fn into_segments(self) -> Vec<Segment> {
+        self.segments
+    }
+
+    /// The whole body, if it is in memory in one piece (or empty): true for everything but uploads.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self.segments.as_slice() {
+            [] => Some(&[]),
+            [Segment::Bytes(bytes)] => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            return Self::empty();
+        }
+        Self {
+            segments: vec![Segment::Bytes(bytes)],
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_is_the_sum_of_the_segments() {
+        let body = Body::from_segments(vec![
+            Segment::Bytes(Bytes::from_static(b"head")),
+            Segment::File {
+                path: "a.txt".into(),
+                len: 10,
+            },
+        ]);
+        assert_eq!(body.len(), 14);
+        assert_eq!(body.as_bytes(), None);
+    }
+
+    #[test]
+    fn an_empty_body_has_no_segment_and_is_in_memory() {
+        let body = Body::from(Vec::new());
+        assert!(body.is_empty());
+        assert!(body.segments().is_empty());
+        assert_eq!(body.as_bytes(), Some(&[][..]));
+    }
+}

@@ -1,0 +1,329 @@
+//! Reads a console from JSON, straight into its one buffer.
+
+use std::fmt;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::{Map, Value};
+
+use super::{Console, PartKind};
+
+impl<'de> Deserialize<'de> for Console {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ConsoleVisitor)
+    }
+}
+
+/// Hands every value that a visitor has no special use for to its function `other`.
+macro_rules! other_values {
+    () => {
+        fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+            self.other(value.into())
+        }
+
+        fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+            self.other(value.into())
+        }
+
+        fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+            self.other(value.into())
+        }
+
+        fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+            self.other(value.into())
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            self.other(Value::Null)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut object = Map::new();
+            while let Some((key, value)) = map.next_entry()? {
+                object.insert(key, value);
+            }
+            self.other(Value::Object(object))
+        }
+    };
+}
+
+/// A list of records; `null` is an empty one.
+struct ConsoleVisitor;
+
+impl<'de> Visitor<'de> for ConsoleVisitor {
+    type Value = Console;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of console records")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Console, E> {
+        Ok(Console::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Console, A::Error> {
+        let mut console = Console::new();
+        while seq.next_element_seed(RecordSeed(&mut console))?.is_some() {}
+        Ok(console)
+    }
+}
+
+/// One record: `[kind, value]`, or for logs maybe `[kind, level, time, logger, message]`.
+struct RecordSeed<'c>(&'c mut Console);
+
+/// The kinds of records that have a form of their own.
+#[derive(Clone, Copy)]
+enum Known {
+    Text(PartKind),
+    Media,
+    Log,
+}
+
+impl Known {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text(PartKind::Stdout) => "stdout",
+            Self::Text(PartKind::Stderr) => "stderr",
+            Self::Text(_) => "html",
+            Self::Media => "media",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// The first item of a record.
+enum Kind {
+    Known(Known),
+    Other(Value),
+}
+
+struct KindVisitor;
+
+impl KindVisitor {
+    fn other<E>(self, value: Value) -> Result<Kind, E> {
+        Ok(Kind::Other(value))
+    }
+}
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the kind of a console record")
+    }
+
+    fn visit_str<E: Error>(self, kind: &str) -> Result<Kind, E> {
+        Ok(match kind {
+            "stdout" => Kind::Known(Known::Text(PartKind::Stdout)),
+            "stderr" => Kind::Known(Known::Text(PartKind::Stderr)),
+            "html" => Kind::Known(Known::Text(PartKind::Html)),
+            "media" => Kind::Known(Known::Media),
+            "log" => Kind::Known(Known::Log),
+            other => Kind::Other(other.into()),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Kind, A::Error> {
+        self.other(Value::Array(rest(seq, Vec::new())?))
+    }
+
+    other_values!();
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl RecordSeed<'_> {
+    /// A record that is not an array is kept as a value without a kind.
+    fn other<E>(self, value: Value) -> Result<(), E> {
+        self.0.unknown("", &[value]);
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for RecordSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a console record")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.other(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let known = match seq.next_element::<Kind>()? {
+            None => return self.other(Value::Array(Vec::new())),
+            Some(Kind::Other(Value::String(kind))) => {
+                self.0.unknown(&kind, &rest(seq, Vec::new())?);
+                return Ok(());
+            }
+            Some(Kind::Other(first)) => {
+                return self.other(Value::Array(rest(seq, vec![first])?));
+            }
+            Some(Kind::Known(known)) => known,
+        };
+        let console = self.0;
+        let Known::Text(kind) = known else {
+            fields(console, known, &rest(seq, Vec::new())?);
+            return Ok(());
+        };
+        // The common case: the text goes from the parser's buffer into ours.
+        match seq.next_element_seed(TextSeed(&mut console.text))? {
+            None => console.unknown(known.name(), &[]),
+            Some(Some(other)) => console.unknown(known.name(), &rest(seq, vec![other])?),
+            Some(None) => {
+                console.end_part(kind);
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+            }
+        }
+        Ok(())
+    }
+
+    other_values!();
+}
+
+/// Media and logs: text fields, nested in one array or (logs) in the record itself.
+fn fields(console: &mut Console, known: Known, values: &[Value]) {
+    let nested = match values {
+        [Value::Array(nested)] => nested.as_slice(),
+        flat => flat,
+    };
+    let texts: Option<Vec<&str>> = nested.iter().map(Value::as_str).collect();
+    match (known, texts.as_deref()) {
+        (Known::Media, Some([media_type, content])) => {
+            console.part(PartKind::MediaType, media_type);
+            console.part(PartKind::Field, content);
+        }
+        (Known::Log, Some([level, time, logger, message])) => {
+            console.part(PartKind::LogLevel, level);
+            for field in [time, logger, message] {
+                console.part(PartKind::Field, field);
+            }
+        }
+        _ => console.unknown(known.name(), values),
+    }
+}
+
+/// Appends a string to the buffer; any other value is handed back.
+struct TextSeed<'c>(&'c mut String);
+
+impl TextSeed<'_> {
+    fn other<E>(self, value: Value) -> Result<Option<Value>, E> {
+        Ok(Some(value))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextSeed<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text of a console record")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        self.0.push_str(text);
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        self.other(Value::Array(rest(seq, Vec::new())?))
+    }
+
+    other_values!();
+}
+
+fn rest<'de, A: SeqAccess<'de>>(
+    mut seq: A,
+    mut values: Vec<Value>,
+) -> Result<Vec<Value>, A::Error> {
+    while let Some(value) = seq.next_element()? {
+        values.push(value);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Media, Record};
+    use super::*;
+
+    fn read(json: &str) -> Vec<Record<'static>> {
+        let console: Console = serde_json::from_str(json).unwrap();
+        console.iter().map(Record::into_owned).collect()
+    }
+
+    #[test]
+    fn known_records_have_their_fields() {
+        assert_eq!(
+            read(
+                r#"[["stdout", "é \ud83d\ude00\n"], ["stderr", ""], ["html", "<b>"],
+                    ["media", ["image/svg+xml", "<svg/>"]],
+                    ["log", ["INFO", "2017-06-29T01:23:45", "root", "hi"]],
+                    ["log", "INFO", "2017-06-29T01:23:45", "root", "hi"]]"#
+            ),
+            [
+                Record::Stdout("é 😀\n".into()),
+                Record::Stderr("".into()),
+                Record::Html("<b>".into()),
+                Record::Media(Media::new("image/svg+xml", "<svg/>")),
+                log(),
+                log(),
+            ]
+        );
+    }
+
+    fn log() -> Record<'static> {
+        Record::Log {
+            level: "INFO".into(),
+            time: "2017-06-29T01:23:45".into(),
+            logger: "root".into(),
+            message: "hi".into(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_an_empty_console() {
+        assert!(read("null").is_empty());
+        assert!(read("[]").is_empty());
+    }
+
+    #[test]
+    fn what_is_not_known_survives_a_round_trip() {
+        for json in [
+            r#"[["hologram",1,{"a":[null]}],["stdout",null],["stdout",["x"],2],["html"]]"#,
+            r#"[["media","image/png"],["media",["a","b","c"]],["log",[1,2,3,4]]]"#,
+            r#"["loose",{"a":1},null,3,-4,1.5,true,[],[1,2],[[1],2],[{"a":1}],[null,"x"]]"#,
+        ] {
+            let console: Console = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&console).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn a_console_that_is_not_a_list_is_an_error() {
+        assert!(serde_json::from_str::<Console>("{}").is_err());
+        assert!(serde_json::from_str::<Console>(r#"[["stdout", "a"]"#).is_err());
+    }
+}

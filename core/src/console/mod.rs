@@ -1,0 +1,339 @@
+//! The console of an execution result: what the program put out, in order.
+
+mod de;
+mod media;
+mod ser;
+
+pub use media::Media;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::Value;
+
+/// Console records, in the order in which the gateway sent them.
+///
+/// All text lies in one buffer, so that a console takes about as much memory as the text it holds,
+/// however many records there are. Iterate to get [`Record`]s that borrow from it.
+///
+/// ```
+/// use sorna_core::{Console, Record};
+///
+/// let console: Console = serde_json::from_str(
+///     r#"[["stdout", "a\n"], ["stderr", "b"], ["hologram", 3]]"#,
+/// )?;
+/// assert_eq!(console.stdout(), "a\n");
+/// assert_eq!(console.iter().nth(1), Some(Record::Stderr("b".into())));
+/// assert!(matches!(
+///     console.iter().nth(2),
+///     Some(Record::Unknown { kind, .. }) if kind == "hologram"
+/// ));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Console {
+    text: String,
+    parts: Vec<Part>,
+}
+
+/// A piece of the buffer: from the end of the part before to `end`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Part {
+    kind: PartKind,
+    end: usize,
+}
+
+/// What a part holds. Records with several fields take several parts in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum PartKind {
+    Stdout,
+    Stderr,
+    Html,
+    /// The media type; the content follows.
+    MediaType,
+    /// The level; time, logger and message follow.
+    LogLevel,
+    /// A further field of the record before.
+    Field,
+    /// The kind of a record of another form; its values follow as a JSON array.
+    UnknownKind,
+}
+
+/// One console record.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Record<'a> {
+    /// Text that the program wrote to its standard output, as it was written.
+    Stdout(Cow<'a, str>),
+    /// Text that the program wrote to its standard error.
+    Stderr(Cow<'a, str>),
+    /// An image or another thing to show.
+    Media(Media<'a>),
+    /// A fragment of HTML.
+    Html(Cow<'a, str>),
+    /// A line of a log.
+    Log {
+        /// `INFO`, `WARNING`, …
+        level: Cow<'a, str>,
+        /// When, in ISO 8601.
+        time: Cow<'a, str>,
+        /// The name of the logger.
+        logger: Cow<'a, str>,
+        /// The text.
+        message: Cow<'a, str>,
+    },
+    /// A record of a type that this version does not know.
+    Unknown {
+        /// The type's name; empty if the record has none.
+        kind: Cow<'a, str>,
+        /// What came after it.
+        values: Vec<Value>,
+    },
+}
+
+impl Record<'_> {
+    /// The same record, owning its text.
+    #[must_use]
+    pub fn into_owned(self) -> Record<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Stdout(text) => Record::Stdout(own(text)),
+            Self::Stderr(text) => Record::Stderr(own(text)),
+            Self::Html(text) => Record::Html(own(text)),
+            Self::Media(media) => Record::Media(media.into_owned()),
+            Self::Log {
+                level,
+                time,
+                logger,
+                message,
+            } => Record::Log {
+                level: own(level),
+                time: own(time),
+                logger: own(logger),
+                message: own(message),
+            },
+            Self::Unknown { kind, values } => Record::Unknown {
+                kind: own(kind),
+                values,
+            },
+        }
+    }
+}
+
+impl Console {
+    /// An empty console.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The bytes of text held, for limits on memory.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The records in order.
+    #[must_use]
+    pub fn iter(&self) -> Records<'_> {
+        Records {
+            console: self,
+            next: 0,
+            start: 0,
+        }
+    }
+
+    /// Everything written to the standard output, in one piece.
+    #[must_use]
+    pub fn stdout(&self) -> Cow<'_, str> {
+        self.joined(PartKind::Stdout)
+    }
+
+    /// Everything written to the standard error, in one piece.
+    #[must_use]
+    pub fn stderr(&self) -> Cow<'_, str> {
+        self.joined(PartKind::Stderr)
+    }
+
+    fn joined(&self, kind: PartKind) -> Cow<'_, str> {
+        let mut start = 0;
+        let mut joined = Cow::Borrowed("");
+        for part in &self.parts {
+            if part.kind == kind {
+                joined += &self.text[start..part.end];
+            }
+            start = part.end;
+        }
+        joined
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Stdout(text) => self.part(PartKind::Stdout, text),
+            Record::Stderr(text) => self.part(PartKind::Stderr, text),
+            Record::Html(text) => self.part(PartKind::Html, text),
+            Record::Media(media) => {
+                self.part(PartKind::MediaType, media.media_type());
+                self.part(PartKind::Field, media.content());
+            }
+            Record::Log {
+                level,
+                time,
+                logger,
+                message,
+            } => {
+                self.part(PartKind::LogLevel, level);
+                for field in [time, logger, message] {
+                    self.part(PartKind::Field, field);
+                }
+            }
+            Record::Unknown { kind, values } => self.unknown(kind, values),
+        }
+    }
+
+    /// Adds text to the standard output, joining it with the last record if that is one of it too.
+    pub fn push_stdout(&mut self, text: &str) {
+        self.join(PartKind::Stdout, text);
+    }
+
+    /// Adds text to the standard error, joining it with the last record if that is one of it too.
+    pub fn push_stderr(&mut self, text: &str) {
+        self.join(PartKind::Stderr, text);
+    }
+
+    fn join(&mut self, kind: PartKind, text: &str) {
+        match self.parts.last_mut() {
+            Some(last) if last.kind == kind => {
+                self.text.push_str(text);
+                last.end = self.text.len();
+            }
+            _ => self.part(kind, text),
+        }
+    }
+
+    fn part(&mut self, kind: PartKind, text: &str) {
+        self.text.push_str(text);
+        self.end_part(kind);
+    }
+
+    fn end_part(&mut self, kind: PartKind) {
+        self.parts.push(Part {
+            kind,
+            end: self.text.len(),
+        });
+    }
+
+    fn unknown(&mut self, kind: &str, values: &[Value]) {
+        let values = serde_json::to_string(values).expect("values came from JSON");
+        self.part(PartKind::UnknownKind, kind);
+        self.part(PartKind::Field, &values);
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl<'a> IntoIterator for &'a Console {
+    type Item = Record<'a>;
+    type IntoIter = Records<'a>;
+
+    fn into_iter(self) -> Records<'a> {
+        self.iter()
+    }
+}
+
+/// Iterates over a [`Console`].
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    console: &'a Console,
+    next: usize,
+    start: usize,
+}
+
+impl<'a> Records<'a> {
+    fn part(&mut self) -> Option<(PartKind, Cow<'a, str>)> {
+        let part = self.console.parts.get(self.next)?;
+        let text = &self.console.text[self.start..part.end];
+        self.next += 1;
+        self.start = part.end;
+        Some((part.kind, Cow::Borrowed(text)))
+    }
+
+    fn field(&mut self) -> Cow<'a, str> {
+        self.part()
+            .map(|(_, text)| text)
+            .expect("a record's fields follow its first part")
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (kind, text) = self.part()?;
+        Some(match kind {
+            PartKind::Stdout => Record::Stdout(text),
+            PartKind::Stderr => Record::Stderr(text),
+            PartKind::Html => Record::Html(text),
+            PartKind::MediaType => Record::Media(Media::new(text, self.field())),
+            PartKind::LogLevel => Record::Log {
+                level: text,
+                time: self.field(),
+                logger: self.field(),
+                message: self.field(),
+            },
+            PartKind::UnknownKind => Record::Unknown {
+                kind: text,
+                values: serde_json::from_str(&self.field())
+                    .expect("the values were written as a JSON array"),
+            },
+            PartKind::Field => unreachable!("fields are taken with their record"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_one_kind_is_joined_when_pushed() {
+        let mut console = Console::new();
+        console.push_stdout("a");
+        console.push_stdout("b");
+        console.push_stderr("c");
+        console.push_stdout("d");
+        let records: Vec<_> = console.iter().collect();
+        assert_eq!(
+            records,
+            [
+                Record::Stdout("ab".into()),
+                Record::Stderr("c".into()),
+                Record::Stdout("d".into())
+            ]
+        );
+        assert_eq!(console.stdout(), "abd");
+        assert_eq!(console.stderr(), "c");
+    }
+
+    #[test]
+    fn owned_records_outlive_the_console() {
+        let owned = {
+            let mut console = Console::new();
+            console.push(&Record::Media(Media::new("text/plain", "x")));
+            console.iter().next().unwrap().into_owned()
+        };
+        assert_eq!(owned, Record::Media(Media::new("text/plain", "x")));
+    }
+}

@@ -1,0 +1,116 @@
+//! What is wrong with a request before it exists.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A value that cannot become a request. Nothing was sent; the text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A kernel id that names no kernel.
+    KernelId {
+        /// The id as given.
+        id: String,
+    },
+    /// A session token that is too short, too long, or has control characters.
+    SessionToken {
+        /// Its length in characters.
+        length: usize,
+    },
+    /// A language name that is empty.
+    Language,
+    /// More mounts than a kernel can have.
+    TooManyMounts {
+        /// How many were given.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// Code too long for one execute request. Upload it as a file instead.
+    CodeTooLong {
+        /// The request's size in bytes.
+        size: usize,
+        /// The first size that the gateway refuses, in bytes.
+        limit: usize,
+    },
+    /// A file name that an upload cannot carry: absolute, leaving the work directory, or empty.
+    FileName {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A file larger than the gateway takes.
+    FileTooLarge {
+        /// The file's name in the upload.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size that is taken, in bytes.
+        limit: u64,
+    },
+    /// Two files of one upload with the same name.
+    DuplicateFile {
+        /// The name both have.
+        name: String,
+    },
+    /// More files than one request may hold.
+    TooManyFiles {
+        /// How many were given.
+        given: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// An answer for a program that does not wait for input.
+    InputNotExpected,
+    /// More output was asked for while the program waits for input. Answer it first.
+    InputExpected,
+    /// A clock before 1970 or after 9999, which no request date can express.
+    Clock,
+    /// A path that cannot be sent.
+    Target,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KernelId { id } => write!(f, "{id:?} cannot be a kernel id"),
+            Self::SessionToken { length } => write!(
+                f,
+                "a client session token has 8 to 80 characters and no control characters; this one has {length}"
+            ),
+            Self::Language => f.write_str("the language must not be empty"),
+            Self::TooManyMounts { given, most } => {
+                write!(f, "{given} mounts are too many: at most {most}")
+            }
+            Self::CodeTooLong { size, limit } => write!(
+                f,
+                "the code makes a request of {size} bytes, and the gateway takes less than {limit}: upload it as a file instead"
+            ),
+            Self::FileName { name, reason } => write!(f, "the file name {name:?} {reason}"),
+            Self::FileTooLarge { name, size, limit } => write!(
+                f,
+                "{name} has {size} bytes, and the gateway takes files of at most {limit}"
+            ),
+            Self::DuplicateFile { name } => {
+                write!(f, "two files of this upload would both be named {name}")
+            }
+            Self::TooManyFiles { given, most } => {
+                write!(
+                    f,
+                    "{given} files are too many for one request: at most {most}"
+                )
+            }
+            Self::InputNotExpected => f.write_str("the program does not wait for input"),
+            Self::InputExpected => {
+                f.write_str("the program waits for input: answer it before asking for more output")
+            }
+            Self::Clock => f.write_str(
+                "this machine's clock is outside the years 1970 to 9999: set it, then try again",
+            ),
+            Self::Target => f.write_str("the path of the request is not valid"),
+        }
+    }
+}
+
+impl StdError for BuildError {}

@@ -1,0 +1,348 @@
+//! Refusals: what a gateway says when it does not do what it was asked.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::parse::excerpt;
+
+/// An answer with a status other than success, kept whole.
+///
+/// The documented form is a problem document (RFC 9457, once RFC 7807); a proxy in between may
+/// answer anything else.
+#[derive(Clone, Debug)]
+pub struct GatewayError {
+    status: StatusCode,
+    refusal: Refusal,
+    body: Bytes,
+    retry_after: Option<Duration>,
+    date: Option<String>,
+}
+
+/// The body of a refusal, as far as it could be understood.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The documented form.
+    Problem(Problem),
+    /// JSON of another form.
+    Json(Value),
+    /// Anything else, or nothing; see [`GatewayError::body`].
+    Raw,
+}
+
+/// A problem document. Match on [`kind`](Self::kind).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// A URI that names the kind of problem.
+    #[serde(rename = "type")]
+    pub type_uri: String,
+    /// What happened, in words.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What the agent that runs the kernel said, if it was the one to fail.
+    #[serde(
+        default,
+        rename = "agent-details",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub agent_details: Option<AgentDetails>,
+    /// Whatever else the document holds.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Problem {
+    /// The last segment of the type's URI: `kernel-not-found`, `auth-failed`, …
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.type_uri
+            .rsplit_once('/')
+            .map_or(self.type_uri.as_str(), |(_, kind)| kind)
+    }
+}
+
+/// The agent's part of a problem document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentDetails {
+    /// A URI or name: `…/agent-timeout`, `…/agent-invalid-input`, `…/agent-failure`.
+    #[serde(default, rename = "type")]
+    pub type_uri: Option<String>,
+    /// What happened, in words.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The exception in the agent, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// Whatever else it says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl GatewayError {
+    /// Keeps an answer as a refusal.
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Self {
+        let refusal = match serde_json::from_slice::<Value>(body) {
+            Ok(value) => match Problem::deserialize(&value) {
+                Ok(problem) => Refusal::Problem(problem),
+                Err(_) => Refusal::Json(value),
+            },
+            Err(_) => Refusal::Raw,
+        };
+        let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        Self {
+            status,
+            refusal,
+            body: body.clone(),
+            retry_after: seconds(RETRY_AFTER.as_str())
+                .map(Duration::from_secs)
+                .or_else(|| Some(Duration::from_millis(seconds("x-retry-after")?)))
+                .or_else(|| Some(Duration::from_millis(seconds("x-ratelimit-reset")?))),
+            date: headers
+                .get(DATE)
+                .and_then(|date| date.to_str().ok())
+                .map(str::to_owned),
+        }
+    }
+
+    /// The answer's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body, as far as it was understood.
+    #[must_use]
+    pub fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+
+    /// The problem document, if the body was one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match &self.refusal {
+            Refusal::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The kind of problem (`kernel-not-found`), if the body was a problem document.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.problem().map(Problem::kind)
+    }
+
+    /// How long the gateway asks to wait before the next request: from `Retry-After` (in seconds),
+    /// `X-Retry-After` or `X-RateLimit-Reset` (in ms).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The answer's `Date` header: a hint at the gateway's clock, and not one to set a clock by
+    /// (the original gateway's was seen to be off by a minute and more).
+    #[must_use]
+    pub fn gateway_date(&self) -> Option<&str> {
+        self.date.as_deref()
+    }
+
+    /// 401: the access key is unknown, or the secret does not belong to it. Check both keys, and
+    /// that they belong to this endpoint.
+    #[must_use]
+    pub fn is_auth(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// The date of the request was refused: this machine's clock is likely more than 15 minutes
+    /// off. Set it.
+    #[must_use]
+    pub fn is_clock_skew(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST
+            && self.kind() == Some("invalid-auth-params")
+            && self
+                .problem()
+                .and_then(|problem| problem.title.as_deref())
+                .is_some_and(|title| title.to_ascii_lowercase().contains("date"))
+    }
+
+    /// The kernel does not exist (any more). Create it again.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// 412: this key has as many kernels as it may. Destroy some.
+    #[must_use]
+    pub fn is_quota_exceeded(&self) -> bool {
+        self.kind() == Some("quota-exceeded")
+            || (self.kind().is_none() && self.status == StatusCode::PRECONDITION_FAILED)
+    }
+
+    /// 429: too many requests in this window. Wait for [`retry_after`](Self::retry_after).
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// The kernel could not be created; the words say why (often an unknown language).
+    #[must_use]
+    pub fn is_creation_failed(&self) -> bool {
+        self.kind() == Some("kernel-creation-failed")
+    }
+
+    /// The gateway, or something in front of it, is out of service for now.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self.status {
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
+            StatusCode::SERVICE_UNAVAILABLE => self.kind() != Some("not-implemented"),
+            _ => false,
+        }
+    }
+
+    /// Whether the gateway itself said, in its own words, that it did not act on the request for
+    /// now. (A proxy's 502 to 504 does not tell.)
+    #[must_use]
+    pub fn is_not_acted_on(&self) -> bool {
+        self.is_rate_limited()
+            || (self.status == StatusCode::SERVICE_UNAVAILABLE
+                && matches!(
+                    self.kind(),
+                    Some("service-unavailable" | "instance-not-available")
+                ))
+    }
+
+    /// Whether the same request may succeed later without any change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.is_rate_limited() || self.is_unavailable()
+    }
+}
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the gateway answered {}", self.status.as_u16())?;
+        let Some(problem) = self.problem() else {
+            if let Some(reason) = self.status.canonical_reason() {
+                write!(f, " {reason}")?;
+            }
+            return write!(f, ": {}", excerpt(&self.body));
+        };
+        write!(f, " {}", excerpt(problem.kind().as_bytes()))?;
+        if let Some(title) = &problem.title {
+            write!(f, ": {}", excerpt(title.as_bytes()))?;
+        }
+        if let Some(agent) = &problem.agent_details {
+            for words in [&agent.title, &agent.exception].into_iter().flatten() {
+                write!(f, ": {}", excerpt(words.as_bytes()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StdError for GatewayError {}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn refuse(status: u16, body: &str) -> GatewayError {
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        GatewayError::new(status, &HeaderMap::new(), &body)
+    }
+
+    #[test]
+    fn problem_documents_are_kept_whole() {
+        let error = refuse(
+            500,
+            r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed",
+                "title": "Kernel creation has failed.", "instance": 7,
+                "agent-details": {"type": "https://api.sorna.io/probs/agent-failure",
+                                  "title": null, "exception": "KeyError('cobol')"}}"#,
+        );
+        let problem = error.problem().unwrap();
+        assert_eq!(problem.kind(), "kernel-creation-failed");
+        assert_eq!(problem.extra["instance"], 7);
+        let agent = problem.agent_details.as_ref().unwrap();
+        assert_eq!(agent.title, None);
+        assert!(error.is_creation_failed());
+        assert_eq!(
+            error.to_string(),
+            "the gateway answered 500 kernel-creation-failed: Kernel creation has failed.: KeyError('cobol')"
+        );
+    }
+
+    #[test]
+    fn html_and_nothing_are_refusals_too() {
+        let error = refuse(502, "<html><h1>Bad Gateway</h1></html>");
+        assert!(matches!(error.refusal(), Refusal::Raw));
+        assert!(error.is_unavailable() && error.is_retryable() && !error.is_not_acted_on());
+        assert!(error.to_string().contains("<h1>Bad Gateway</h1>"));
+        let error = refuse(418, "");
+        assert_eq!(
+            error.to_string(),
+            "the gateway answered 418 I'm a teapot: (empty)"
+        );
+    }
+
+    #[test]
+    fn other_json_is_kept_as_json() {
+        let error = refuse(400, r#"{"message": "no"}"#);
+        assert!(matches!(error.refusal(), Refusal::Json(value) if value["message"] == "no"));
+    }
+
+    #[test]
+    fn predicates_follow_status_and_type() {
+        let with = |status, kind: &str, title: &str| {
+            refuse(
+                status,
+                &format!(r#"{{"type": "https://api.sorna.io/probs/{kind}", "title": "{title}"}}"#),
+            )
+        };
+        assert!(with(401, "auth-failed", "").is_auth());
+        assert!(with(404, "kernel-not-found", "").is_not_found());
+        assert!(with(412, "quota-exceeded", "").is_quota_exceeded());
+        assert!(with(429, "rate-limit-exceeded", "").is_not_acted_on());
+        assert!(with(503, "service-unavailable", "").is_not_acted_on());
+        assert!(!with(503, "not-implemented", "").is_retryable());
+        assert!(with(400, "invalid-auth-params", "Date/time sync error").is_clock_skew());
+        assert!(!with(400, "invalid-auth-params", "No key").is_clock_skew());
+    }
+
+    #[test]
+    fn waiting_times_have_their_units() {
+        let wait = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            GatewayError::new(StatusCode::TOO_MANY_REQUESTS, &headers, &Bytes::new()).retry_after()
+        };
+        assert_eq!(wait("retry-after", "3"), Some(Duration::from_secs(3)));
+        assert_eq!(
+            wait("x-retry-after", "1500"),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            wait("x-ratelimit-reset", "20"),
+            Some(Duration::from_millis(20))
+        );
+        assert_eq!(wait("retry-after", "soon"), None);
+    }
+}

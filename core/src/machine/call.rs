@@ -1,0 +1,410 @@
+//! One operation: send, wait, send again where that is safe.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Machine, RetryPolicy, Step, Transmit};
+use crate::error::{Error, GatewayError, Sent, TransportError, TransportErrorKind};
+use crate::moment::Moment;
+use crate::ops::{Answer, Operation, Repeat};
+use crate::signing::Signer;
+
+/// Drives one operation to its answer.
+///
+/// ```text
+///          ┌────────────── wait ◄── may try again ──┐
+///          ▼                                        │
+///   Ready ─── Send ──► InFlight ── response/failure ┴─► Done
+/// ```
+///
+/// A request is repeated when that is safe and may help: the gateway asked to come back later (429,
+/// 503), something in front of it failed (502, 503, 504), or no answer came. An operation that must
+/// not be done twice ([`Repeat::IfUnsent`]) is repeated only if the gateway cannot have acted on it;
+/// else it ends in [`Error::MayHaveRun`]. Every try is signed anew, with the date of that moment.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
+/// use sorna_core::{Authorize, Moment};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+///
+/// let mut call = Call::new(Authorize::new("hi"), signer, RetryPolicy::default());
+/// let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, u64::MAX / 2);
+///
+/// let Step::Send(transmit) = call.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.uri().path(), "/v2/authorize");
+///
+/// // The gateway is starting; the call waits a little, then asks again.
+/// let busy = http::Response::builder().status(503).body("".into())?;
+/// call.handle_response(now, busy);
+/// let Step::Wait(until) = call.poll(now) else { panic!() };
+/// let now = now.after(until);
+/// let Step::Send(_) = call.poll(now) else { panic!() };
+///
+/// let answer = r#"{"authorized": "yes", "echo": "hi"}"#;
+/// call.handle_response(now, http::Response::new(answer.into()));
+/// let Step::Done(Ok(answer)) = call.poll(now) else { panic!() };
+/// assert_eq!(answer.value.echo.as_deref(), Some("hi"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Call<O: Operation> {
+    operation: O,
+    signer: Signer,
+    policy: RetryPolicy,
+    state: State<O::Output>,
+    tries: u32,
+    /// Whether an earlier try may have reached the gateway.
+    maybe_done: bool,
+    started: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    Ready,
+    InFlight,
+    Waiting(Duration),
+    Done(Result<Answer<T>, Error>),
+    Spent,
+}
+
+impl<O: Operation> Call<O> {
+    /// A call, not yet begun.
+    #[must_use]
+    pub fn new(operation: O, signer: Signer, policy: RetryPolicy) -> Self {
+        Self {
+            operation,
+            signer,
+            policy,
+            state: State::Ready,
+            tries: 0,
+            maybe_done: false,
+            started: None,
+        }
+    }
+
+    /// The operation.
+    #[must_use]
+    pub fn operation(&self) -> &O {
+        &self.operation
+    }
+
+    /// The operation, when the call is over.
+    #[must_use]
+    pub fn into_operation(self) -> O {
+        self.operation
+    }
+
+    /// Whether a request is on its way.
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::InFlight)
+    }
+
+    /// Whether a request of this call may have reached the gateway.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.maybe_done || self.is_in_flight()
+    }
+
+    fn transmit(&mut self, now: Moment) -> Result<Transmit, Error> {
+        let started = *self.started.get_or_insert(now.elapsed);
+        let left = self
+            .policy
+            .budget
+            .saturating_sub(now.elapsed.saturating_sub(started));
+        let request = self.operation.request(&self.signer, now.wall)?;
+        self.tries += 1;
+        Ok(Transmit {
+            request,
+            time_limit: self.policy.attempt_limit.min(left),
+        })
+    }
+
+    /// Waits and tries again, or ends with this error if there is no try or no time left.
+    fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
+        let until = now.elapsed.saturating_add(wait);
+        let deadline = self
+            .started
+            .unwrap_or(now.elapsed)
+            .saturating_add(self.policy.budget);
+        self.state = if self.tries >= self.policy.attempts || until >= deadline {
+            State::Done(Err(error))
+        } else {
+            State::Waiting(until)
+        };
+    }
+
+    fn refused(&mut self, now: Moment, refusal: Box<GatewayError>) {
+        if self.maybe_done
+            && let Some(value) = self.operation.done_after_retry(&refusal)
+        {
+            self.state = State::Done(Ok(Answer::without_headers(value)));
+            return;
+        }
+        let repeatable = match self.operation.repeat() {
+            Repeat::Always => refusal.is_retryable(),
+            Repeat::IfUnsent => refusal.is_not_acted_on(),
+        };
+        // Words from a proxy do not tell whether the gateway behind it acted.
+        self.maybe_done |= refusal.is_unavailable() && !refusal.is_not_acted_on();
+        if !repeatable {
+            self.state = State::Done(Err(Error::Gateway(refusal)));
+            return;
+        }
+        let backoff = self.policy.backoff(self.tries, now.random);
+        // When told how long to wait, wait that long and, so that not all clients come back in the
+        // same instant, a little longer.
+        let wait = refusal.retry_after().map_or(backoff, |asked| {
+            asked.saturating_add(backoff.min(self.policy.first_backoff))
+        });
+        self.retry(now, wait, Error::Gateway(refusal));
+    }
+}
+
+impl<O: Operation> Machine for Call<O> {
+    type Event = Infallible;
+    type Output = Result<Answer<O::Output>, Error>;
+
+    fn poll(&mut self, now: Moment) -> Step<Infallible, Self::Output> {
+        match std::mem::replace(&mut self.state, State::Spent) {
+            State::Ready => match self.transmit(now) {
+                Ok(transmit) => {
+                    self.state = State::InFlight;
+                    Step::Send(transmit)
+                }
+                Err(error) => Step::Done(Err(error)),
+            },
+            State::Waiting(until) if now.elapsed < until => {
+                self.state = State::Waiting(until);
+                Step::Wait(until)
+            }
+            State::Waiting(_) => {
+                self.state = State::Ready;
+                self.poll(now)
+            }
+            State::InFlight => {
+                self.state = State::InFlight;
+                Step::Idle
+            }
+            State::Done(result) => Step::Done(result),
+            State::Spent => Step::Idle,
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        if !matches!(self.state, State::InFlight) {
+            return;
+        }
+        match self.operation.response(response) {
+            Err(Error::Gateway(refusal)) => self.refused(now, refusal),
+            result => self.state = State::Done(result),
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        if !matches!(self.state, State::InFlight) {
+            return;
+        }
+        let unsent = failure.sent() == Sent::Nothing;
+        self.maybe_done |= !unsent;
+        if !unsent && self.operation.repeat() == Repeat::IfUnsent {
+            self.state = State::Done(Err(Error::MayHaveRun(failure)));
+            return;
+        }
+        // What will fail in the same way again: the caller must change something first.
+        let hopeless = matches!(
+            failure.kind(),
+            TransportErrorKind::Tls
+                | TransportErrorKind::LocalFile
+                | TransportErrorKind::TooLarge
+                | TransportErrorKind::Cancelled
+        );
+        if hopeless {
+            self.state = State::Done(Err(Error::Transport(failure)));
+            return;
+        }
+        let wait = if failure.sent() == Sent::StaleConnection {
+            Duration::ZERO
+        } else {
+            self.policy.backoff(self.tries, now.random)
+        };
+        self.retry(now, wait, Error::Transport(failure));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Driver, problem, reply};
+    use super::*;
+    use crate::error::BuildError;
+    use crate::ops::testing::{kernel, signer};
+    use crate::ops::{Destroy, Execute, ExecuteMode, Version};
+
+    fn call<O: Operation<Output: std::fmt::Debug>>(operation: O) -> Driver<Call<O>> {
+        Driver::new(Call::new(operation, signer(), RetryPolicy::default()))
+    }
+
+    fn execute() -> Execute {
+        Execute::start(kernel(), ExecuteMode::query("1"))
+    }
+
+    fn failure(sent: Sent) -> TransportError {
+        TransportError::new(TransportErrorKind::Receive, sent, "it broke")
+    }
+
+    #[test]
+    fn an_answer_ends_the_call() {
+        let mut call = call(Version::new());
+        call.sends("GET /v2");
+        call.answers(reply(200, r#"{"version": "v2.20170315"}"#));
+        assert_eq!(call.done().unwrap().value.version, "v2.20170315");
+        assert!(matches!(call.poll(), Step::Idle));
+    }
+
+    #[test]
+    fn only_one_request_is_on_its_way() {
+        let mut call = call(Version::new());
+        call.sends("GET /v2");
+        assert!(matches!(call.poll(), Step::Idle));
+    }
+
+    #[test]
+    fn a_rate_limit_is_waited_out_as_long_as_the_gateway_says() {
+        let mut call = call(execute());
+        call.sends("POST /v2/kernel/k1");
+        let mut refusal = problem(429, "rate-limit-exceeded");
+        refusal
+            .headers_mut()
+            .insert("x-ratelimit-reset", 5_000.into());
+        call.answers(refusal);
+        let waited = call.waits();
+        assert!((5_000..5_200).contains(&waited.as_millis()), "{waited:?}");
+        call.sends("POST /v2/kernel/k1");
+    }
+
+    #[test]
+    fn a_wait_past_the_budget_is_not_begun() {
+        let mut call = call(Version::new());
+        call.sends("GET /v2");
+        let mut refusal = problem(429, "rate-limit-exceeded");
+        refusal.headers_mut().insert("retry-after", 121.into());
+        call.answers(refusal);
+        let error = call.done().unwrap_err();
+        assert!(error.gateway().unwrap().is_rate_limited());
+    }
+
+    #[test]
+    fn tries_are_counted() {
+        let mut call = call(Version::new());
+        for _ in 0..4 {
+            call.sends("GET /v2");
+            call.answers(reply(502, "<html>"));
+            call.waits();
+        }
+        call.sends("GET /v2");
+        call.answers(reply(502, "<html>"));
+        assert_eq!(call.done().unwrap_err().gateway().unwrap().status(), 502);
+    }
+
+    #[test]
+    fn code_that_may_have_run_is_not_sent_again() {
+        for sent in [Sent::Maybe, Sent::StaleConnection] {
+            let mut call = call(execute());
+            call.sends("POST /v2/kernel/k1");
+            call.fails(failure(sent));
+            let error = call.done().unwrap_err();
+            assert!(matches!(error, Error::MayHaveRun(_)), "{error:?}");
+            assert!(!error.is_retryable());
+        }
+        let mut call = call(execute());
+        call.sends("POST /v2/kernel/k1");
+        call.answers(reply(504, ""));
+        assert!(call.done().is_err());
+    }
+
+    #[test]
+    fn code_that_was_not_sent_is_sent_again() {
+        let mut call = call(execute());
+        call.sends("POST /v2/kernel/k1");
+        call.fails(failure(Sent::Nothing));
+        call.waits();
+        call.sends("POST /v2/kernel/k1");
+        call.answers(problem(503, "service-unavailable"));
+        call.waits();
+        call.sends("POST /v2/kernel/k1");
+    }
+
+    #[test]
+    fn a_stale_connection_is_replaced_at_once() {
+        let mut call = call(Version::new());
+        call.sends("GET /v2");
+        call.fails(failure(Sent::StaleConnection));
+        call.sends("GET /v2");
+    }
+
+    #[test]
+    fn a_kernel_gone_after_a_retry_was_destroyed() {
+        let gone = || problem(404, "kernel-not-found");
+        let mut first = call(Destroy::new(kernel()));
+        first.sends("DELETE /v2/kernel/k1");
+        first.answers(gone());
+        assert!(first.done().unwrap_err().is_not_found());
+
+        let mut second = call(Destroy::new(kernel()));
+        second.sends("DELETE /v2/kernel/k1");
+        second.fails(failure(Sent::Maybe));
+        second.waits();
+        second.sends("DELETE /v2/kernel/k1");
+        second.answers(gone());
+        assert!(second.done().is_ok());
+    }
+
+    #[test]
+    fn what_cannot_help_is_not_repeated() {
+        let mut call = call(Version::new());
+        call.sends("GET /v2");
+        call.fails(TransportError::new(
+            TransportErrorKind::Tls,
+            Sent::Nothing,
+            "bad",
+        ));
+        assert!(matches!(call.done(), Err(Error::Transport(_))));
+    }
+
+    #[test]
+    fn each_try_has_its_own_date_and_less_time() {
+        let policy = RetryPolicy::default()
+            .with_backoff(Duration::from_secs(30), Duration::from_secs(30))
+            .with_budget(Duration::from_secs(70));
+        let mut call = Driver::new(Call::new(Version::new(), signer(), policy));
+        let first = call.sends("GET /v2");
+        assert_eq!(first.time_limit, Duration::from_secs(60));
+        call.passes(Duration::from_secs(40));
+        call.fails(failure(Sent::Maybe));
+        let waited = call.waits();
+        let second = call.sends("GET /v2");
+        assert_eq!(
+            second.time_limit,
+            Duration::from_secs(30).saturating_sub(waited)
+        );
+        assert_ne!(
+            first.request.headers()["date"],
+            second.request.headers()["date"]
+        );
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_made_ends_the_call() {
+        let long = ExecuteMode::query("x".repeat(1024 * 1024));
+        let mut call = call(Execute::start(kernel(), long));
+        let error = call.done().unwrap_err();
+        assert!(matches!(
+            error,
+            Error::Build(BuildError::CodeTooLong { .. })
+        ));
+    }
+}

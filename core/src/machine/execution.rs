@@ -1,0 +1,386 @@
+//! One execution, from its first request to its end.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Call, Machine, RetryPolicy, Step};
+use crate::console::Console;
+use crate::error::{BuildError, Error, TransportError};
+use crate::ident::KernelId;
+use crate::moment::Moment;
+use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};
+use crate::signing::Signer;
+
+/// The least time between two requests for output that brought none. A gateway holds such a request
+/// for about 2 s by itself; this keeps one that does not from being flooded.
+const LEAST_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Executes code and goes on until it ends.
+///
+/// ```text
+///             continued, build-finished
+///              ┌───────────────────┐
+///              ▼                   │
+///   start ── request ── answer ────┼── finished, exec-timeout ──► Done
+///              ▲                   │
+///              └──── answer(…) ◄───┴── waiting-input
+/// ```
+///
+/// Whatever an answer brings in its console is reported as an event before anything else.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::machine::{Execution, ExecutionEvent, Machine, RetryPolicy, Step};
+/// use sorna_core::{ExecuteMode, KernelId, Moment};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
+///
+/// let code = ExecuteMode::query("name = input('name? '); print('hi', name)");
+/// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
+/// let mut execution = Execution::new(kernel, code, signer, RetryPolicy::default());
+///
+/// let Step::Send(_) = execution.poll(now) else { panic!() };
+/// let answer = r#"{"result": {"status": "waiting-input", "console": [["stdout", "name? "]],
+///                             "options": {"is_password": false}}}"#;
+/// execution.handle_response(now, http::Response::new(answer.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(console)) = execution.poll(now) else { panic!() };
+/// assert_eq!(console.stdout(), "name? ");
+/// let Step::Event(ExecutionEvent::InputRequested { is_password }) = execution.poll(now) else { panic!() };
+/// assert!(!is_password);
+/// execution.answer("lablup")?;
+///
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":"lablup"}"#);
+/// let answer = r#"{"result": {"status": "finished", "console": [["stdout", "hi lablup\n"]]}}"#;
+/// execution.handle_response(now, http::Response::new(answer.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
+/// let Step::Done(Ok(end)) = execution.poll(now) else { panic!() };
+/// assert_eq!(end.exit_code(), None); // this gateway does not tell
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Execution {
+    execute: Execute,
+    signer: Signer,
+    policy: RetryPolicy,
+    state: State,
+    events: VecDeque<ExecutionEvent>,
+    /// When the last request went out, for the pace of the next.
+    sent: Duration,
+}
+
+/// What happens while code runs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ExecutionEvent {
+    /// Output.
+    Console(Console),
+    /// The program waits for a line of input: call [`Execution::answer`] before polling on.
+    InputRequested {
+        /// Whether the line should not be shown while it is typed.
+        is_password: bool,
+    },
+    /// A step of a batch ended; the next one follows.
+    StepFinished {
+        /// `BuildFinished`, `CleanFinished`.
+        status: ExecutionStatus,
+        /// The step's exit code, if the gateway told.
+        exit_code: Option<i64>,
+    },
+    /// The gateway reported a status that this version does not know, and that does not sound like
+    /// an end. The execution goes on.
+    Unknown(ExecutionResult),
+}
+
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of these in each execution, and it is never moved around"
+)]
+enum State {
+    Calling(Call<Execute>),
+    AwaitingInput,
+    Pausing(Duration),
+    Done(Result<ExecutionResult, Error>),
+    Spent,
+}
+
+impl Execution {
+    /// An execution, not yet begun. `policy` is for each of its requests.
+    #[must_use]
+    pub fn new(kernel: KernelId, mode: ExecuteMode, signer: Signer, policy: RetryPolicy) -> Self {
+        let execute = Execute::start(kernel, mode);
+        // Later requests need the mode, but not the code.
+        let rest = execute.proceed(Continuation::Continue);
+        Self {
+            state: State::Calling(Call::new(execute, signer.clone(), policy)),
+            execute: rest,
+            signer,
+            policy,
+            events: VecDeque::new(),
+            sent: Duration::ZERO,
+        }
+    }
+
+    /// Answers the program's request for input. A line end is not added: interpreters expect none.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InputNotExpected`] if the program does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+        if !self.awaits_input() {
+            return Err(BuildError::InputNotExpected);
+        }
+        self.proceed(Continuation::Input(input.into()));
+        Ok(())
+    }
+
+    /// Whether the program waits for input.
+    #[must_use]
+    pub fn awaits_input(&self) -> bool {
+        matches!(self.state, State::AwaitingInput)
+    }
+
+    /// Whether a request is on its way.
+    pub(super) fn is_in_flight(&self) -> bool {
+        matches!(&self.state, State::Calling(call) if call.is_in_flight())
+    }
+
+    fn proceed(&mut self, continuation: Continuation) {
+        let next = self.execute.proceed(continuation);
+        self.state = State::Calling(Call::new(next, self.signer.clone(), self.policy));
+    }
+
+    fn answered(&mut self, now: Moment, mut result: ExecutionResult) {
+        let console = std::mem::take(&mut result.console);
+        let silent = console.is_empty();
+        if !silent {
+            self.events.push_back(ExecutionEvent::Console(console));
+        }
+        if result.status.is_end() {
+            self.state = State::Done(Ok(result));
+            return;
+        }
+        match result.status {
+            ExecutionStatus::WaitingInput => {
+                self.events.push_back(ExecutionEvent::InputRequested {
+                    is_password: result.is_password(),
+                });
+                self.state = State::AwaitingInput;
+                return;
+            }
+            ExecutionStatus::BuildFinished | ExecutionStatus::CleanFinished => {
+                self.events.push_back(ExecutionEvent::StepFinished {
+                    exit_code: result.exit_code(),
+                    status: result.status,
+                });
+            }
+            ExecutionStatus::Other(_) => {
+                self.events.push_back(ExecutionEvent::Unknown(result));
+            }
+            _ => {}
+        }
+        let next = self.sent.saturating_add(LEAST_INTERVAL);
+        if silent && now.elapsed < next {
+            self.state = State::Pausing(next);
+        } else {
+            self.proceed(Continuation::Continue);
+        }
+    }
+}
+
+impl Machine for Execution {
+    type Event = ExecutionEvent;
+    type Output = Result<ExecutionResult, Error>;
+
+    fn poll(&mut self, now: Moment) -> Step<ExecutionEvent, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match &mut self.state {
+                State::Calling(call) => match call.poll(now) {
+                    Step::Done(Ok(answer)) => self.answered(now, answer.value),
+                    Step::Done(Err(error)) => self.state = State::Done(Err(error)),
+                    step => {
+                        if matches!(step, Step::Send(_)) {
+                            self.sent = now.elapsed;
+                        }
+                        return step.map(|never| match never {}, |_| unreachable!());
+                    }
+                },
+                State::Pausing(until) if now.elapsed < *until => return Step::Wait(*until),
+                State::Pausing(_) => self.proceed(Continuation::Continue),
+                State::AwaitingInput | State::Spent => return Step::Idle,
+                State::Done(_) => {
+                    let State::Done(result) = std::mem::replace(&mut self.state, State::Spent)
+                    else {
+                        unreachable!("the arm's pattern")
+                    };
+                    return Step::Done(result);
+                }
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        if let State::Calling(call) = &mut self.state {
+            call.handle_response(now, response);
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        if let State::Calling(call) = &mut self.state {
+            call.handle_failure(now, failure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Driver, problem, reply};
+    use super::*;
+    use crate::error::{Sent, TransportErrorKind};
+    use crate::ops::Batch;
+    use crate::ops::testing::{kernel, signer};
+
+    const EXECUTE: &str = "POST /v2/kernel/k1";
+
+    fn execution(mode: ExecuteMode) -> Driver<Execution> {
+        let machine = Execution::new(kernel(), mode, signer(), RetryPolicy::default());
+        Driver::new(machine)
+    }
+
+    fn result(status: &str, rest: &str) -> Response<Bytes> {
+        reply(
+            200,
+            &format!(r#"{{"result": {{"status": "{status}"{rest}}}}}"#),
+        )
+    }
+
+    #[track_caller]
+    fn stdout(execution: &mut Driver<Execution>) -> String {
+        match execution.event() {
+            ExecutionEvent::Console(console) => console.stdout().into_owned(),
+            event => panic!("{event:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_goes_through_its_steps() {
+        let mut run = execution(ExecuteMode::Batch(Batch::new()));
+        let first = run.sends_body(EXECUTE);
+        run.answers(result(
+            "build-finished",
+            r#", "console": [["stdout", "cc\n"]], "options": null"#,
+        ));
+        assert_eq!(stdout(&mut run), "cc\n");
+        assert!(matches!(
+            run.event(),
+            ExecutionEvent::StepFinished {
+                status: ExecutionStatus::BuildFinished,
+                exit_code: None
+            }
+        ));
+        assert_eq!(
+            run.sends_body(EXECUTE),
+            first,
+            "a batch goes on with the same request"
+        );
+        run.answers(result(
+            "finished",
+            r#", "options": {"exitCode": 3, "step": "exec"}"#,
+        ));
+        let end = run.done().unwrap();
+        assert_eq!((end.exit_code(), end.step()), (Some(3), Some("exec")));
+        assert!(matches!(run.poll(), Step::Idle));
+    }
+
+    #[test]
+    fn continued_output_is_asked_for_without_the_code() {
+        let mut run = execution(ExecuteMode::query("print(1)"));
+        assert!(run.sends_body(EXECUTE).contains("print(1)"));
+        run.answers(result("continued", r#", "console": [["stdout", "1\n"]]"#));
+        assert_eq!(stdout(&mut run), "1\n");
+        assert_eq!(run.sends_body(EXECUTE), r#"{"mode":"query","code":""}"#);
+        run.passes(Duration::from_secs(2));
+        run.answers(result("continued", ""));
+        run.sends(EXECUTE);
+        run.answers(result("exec-timeout", ""));
+        assert_eq!(run.done().unwrap().status, ExecutionStatus::ExecTimeout);
+    }
+
+    #[test]
+    fn a_gateway_that_does_not_hold_requests_is_not_flooded() {
+        let mut run = execution(ExecuteMode::query(""));
+        run.sends(EXECUTE);
+        run.passes(Duration::from_millis(50));
+        run.answers(result("continued", ""));
+        assert_eq!(run.waits(), Duration::from_millis(150));
+        run.sends(EXECUTE);
+    }
+
+    #[test]
+    fn input_is_answered_in_both_modes() {
+        for (mode, expected) in [
+            (ExecuteMode::query("input()"), r#""code":"x""#),
+            (
+                ExecuteMode::Batch(Batch::new()),
+                r#""code":"x","options":{"build":"*""#,
+            ),
+        ] {
+            let mut run = execution(mode);
+            run.sends(EXECUTE);
+            run.answers(result(
+                "waiting-input",
+                r#", "options": {"is_password": true}"#,
+            ));
+            assert_eq!(
+                run.event(),
+                ExecutionEvent::InputRequested { is_password: true }
+            );
+            assert!(matches!(run.poll(), Step::Idle));
+            run.machine.answer("x").unwrap();
+            assert_eq!(run.machine.answer("y"), Err(BuildError::InputNotExpected));
+            let body = run.sends_body(EXECUTE);
+            assert!(body.contains(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn unknown_statuses_are_shown_and_asked_on() {
+        let mut run = execution(ExecuteMode::query(""));
+        run.sends(EXECUTE);
+        run.passes(Duration::from_secs(1));
+        run.answers(result("pulling-image", r#", "progress": 7"#));
+        let ExecutionEvent::Unknown(result) = run.event() else {
+            panic!("not shown")
+        };
+        assert_eq!(result.extra["progress"], 7);
+        run.sends(EXECUTE);
+    }
+
+    #[test]
+    fn failures_end_it() {
+        let mut run = execution(ExecuteMode::query(""));
+        run.sends(EXECUTE);
+        run.answers(problem(404, "kernel-not-found"));
+        assert!(run.done().unwrap_err().is_not_found());
+
+        let mut run = execution(ExecuteMode::query(""));
+        run.sends(EXECUTE);
+        run.fails(TransportError::new(
+            TransportErrorKind::Timeout,
+            Sent::Maybe,
+            "slow",
+        ));
+        assert!(matches!(run.done(), Err(Error::MayHaveRun(_))));
+    }
+}

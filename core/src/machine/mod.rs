@@ -1,0 +1,109 @@
+//! State machines for everything that takes more than one request.
+//!
+//! | machine | what it does |
+//! |---|---|
+//! | [`Call`] | one operation: sends, waits, sends again where that is safe |
+//! | [`Upload`] | any number of files, in as many requests as it takes |
+//! | [`Execution`] | one execution, through continuations, build steps and input requests, to its end |
+//! | [`Run`] | a whole run: create a kernel, upload, execute, destroy |
+//!
+//! All are [`Machine`]s, driven in the same way:
+//!
+//! ```text
+//!                ┌──────────────────────────── poll ───────────────────────────┐
+//!                │                                                             │
+//!   Step::Send ──┤ send the request; then handle_response or handle_failure ───┤
+//!   Step::Wait ──┤ sleep until that time ──────────────────────────────────────┤
+//!   Step::Event ─┤ show it to the caller ──────────────────────────────────────┤
+//!   Step::Idle ──┤ the caller must do something (answer an input request) ─────┘
+//!   Step::Done ──┘ the end
+//! ```
+
+mod call;
+mod execution;
+mod policy;
+mod run;
+#[cfg(test)]
+mod testing;
+mod upload;
+
+pub use call::Call;
+pub use execution::{Execution, ExecutionEvent};
+pub use policy::RetryPolicy;
+pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
+pub use upload::{Upload, UploadProgress};
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::error::TransportError;
+use crate::moment::Moment;
+
+/// Something that is driven by requests, responses and time.
+///
+/// After each [`Step::Send`], call [`handle_response`](Self::handle_response) or
+/// [`handle_failure`](Self::handle_failure) once, then poll again. A machine never has more than
+/// one request on its way; polling while it does gives [`Step::Idle`].
+pub trait Machine {
+    /// What it reports on the way.
+    type Event;
+    /// What it ends with.
+    type Output;
+
+    /// What to do next. Poll again after doing it; after [`Step::Done`] the machine is spent, and
+    /// polling gives [`Step::Idle`] for ever.
+    #[must_use = "a step must be acted on"]
+    fn poll(&mut self, now: Moment) -> Step<Self::Event, Self::Output>;
+
+    /// The answer to the request on its way, whatever its status.
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
+
+    /// The request on its way got no answer.
+    fn handle_failure(&mut self, now: Moment, failure: TransportError);
+}
+
+/// What a machine wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a step is taken apart at once; a box would cost each request an allocation"
+)]
+pub enum Step<E, O> {
+    /// Send this.
+    Send(Transmit),
+    /// Sleep until [`Moment::elapsed`] reaches this time.
+    Wait(Duration),
+    /// This happened.
+    Event(E),
+    /// Nothing, until a response, a failure, or the caller's answer comes in.
+    Idle,
+    /// The end.
+    Done(O),
+}
+
+/// A signed request, to be sent as it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// The request. No signed header may be changed, no redirect followed.
+    pub request: Request<Body>,
+    /// How long the whole exchange may take, from connecting to the last byte of the answer.
+    pub time_limit: Duration,
+}
+
+impl<E, O> Step<E, O> {
+    /// The same step, with the event and the output put differently.
+    fn map<F, P>(self, event: impl FnOnce(E) -> F, output: impl FnOnce(O) -> P) -> Step<F, P> {
+        match self {
+            Self::Send(transmit) => Step::Send(transmit),
+            Self::Wait(until) => Step::Wait(until),
+            Self::Event(e) => Step::Event(event(e)),
+            Self::Idle => Step::Idle,
+            Self::Done(o) => Step::Done(output(o)),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How patient a call is.
+
+use std::time::Duration;
+
+/// When to try again, how often, and for how long.
+///
+/// The waiting time is random between zero and a bound that doubles with each try ("full jitter"),
+/// unless the gateway said how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// The most tries, the first included.
+    pub attempts: u32,
+    /// The bound of the first waiting time.
+    pub first_backoff: Duration,
+    /// The bound that later waiting times do not pass.
+    pub max_backoff: Duration,
+    /// The time for one try, from connecting to the last byte of the answer.
+    pub attempt_limit: Duration,
+    /// The time for the whole call, tries and waiting together. A wait that would pass it is not
+    /// begun: the last failure is reported at once.
+    pub budget: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Five tries, waiting up to 0.2, 0.4, 0.8, 1.6 s between them; 60 s for one try; 2 min in all.
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            first_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(10),
+            attempt_limit: Duration::from_secs(60),
+            budget: Duration::from_secs(120),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// One try.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            attempts: 1,
+            ..Self::default()
+        }
+    }
+
+    /// At most this many tries, the first included.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// At most this much time for one try.
+    #[must_use]
+    pub fn with_attempt_limit(mut self, limit: Duration) -> Self {
+        self.attempt_limit = limit;
+        self
+    }
+
+    /// At most this much time for the whole call.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Waits up to `first` before the second try, and never more than `most` before a later one.
+    #[must_use]
+    pub fn with_backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.first_backoff = first;
+        self.max_backoff = most;
+        self
+    }
+
+    /// The waiting time after the given number of tries.
+    pub(super) fn backoff(&self, tries: u32, random: u64) -> Duration {
+        let doublings = tries.saturating_sub(1).min(31);
+        let bound = self
+            .first_backoff
+            .saturating_mul(1 << doublings)
+            .min(self.max_backoff);
+        let nanoseconds = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        let scaled = (u128::from(nanoseconds) * u128::from(random)) >> 64;
+        Duration::from_nanos(u64::try_from(scaled).expect("a 64-bit number scaled down"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_bound() {
+        let policy = RetryPolicy::default();
+        let most = |tries| policy.backoff(tries, u64::MAX).as_millis();
+        assert_eq!([most(1), most(2), most(3)], [199, 399, 799]);
+        assert_eq!(most(20), 9_999);
+        assert_eq!(most(u32::MAX), 9_999);
+        assert_eq!(policy.backoff(3, 0), Duration::ZERO);
+        assert_eq!(policy.backoff(1, u64::MAX / 2 + 1).as_millis(), 100);
+    }
+}

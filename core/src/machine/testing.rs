@@ -1,0 +1,102 @@
+//! Drives machines with literal answers, in virtual time.
+
+use std::fmt::Debug;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Machine, Step, Transmit};
+use crate::error::TransportError;
+use crate::moment::Moment;
+pub(super) use crate::ops::testing::response as reply;
+
+pub(super) struct Driver<M: Machine> {
+    pub(super) machine: M,
+    now: Moment,
+}
+
+impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
+    pub(super) fn new(machine: M) -> Self {
+        let start = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+        Self {
+            machine,
+            now: Moment::new(start, Duration::ZERO, u64::MAX / 3),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Step<M::Event, M::Output> {
+        self.machine.poll(self.now)
+    }
+
+    pub(super) fn passes(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+    }
+
+    #[track_caller]
+    pub(super) fn sends(&mut self, line: &str) -> Transmit {
+        match self.poll() {
+            Step::Send(transmit) => {
+                let request = &transmit.request;
+                assert_eq!(
+                    format!("{} {}", request.method(), request.uri().path()),
+                    line
+                );
+                transmit
+            }
+            step => panic!("sends {line}: {step:?}"),
+        }
+    }
+
+    /// The body of the request it sends, as text.
+    #[track_caller]
+    pub(super) fn sends_body(&mut self, line: &str) -> String {
+        let transmit = self.sends(line);
+        let body = transmit.request.body().as_bytes().unwrap_or(b"(segments)");
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    pub(super) fn answers(&mut self, response: Response<Bytes>) {
+        self.machine.handle_response(self.now, response);
+    }
+
+    pub(super) fn fails(&mut self, failure: TransportError) {
+        self.machine.handle_failure(self.now, failure);
+    }
+
+    /// Waits as long as it asks to.
+    #[track_caller]
+    pub(super) fn waits(&mut self) -> Duration {
+        match self.poll() {
+            Step::Wait(until) => {
+                let time = until - self.now.elapsed;
+                self.passes(time);
+                time
+            }
+            step => panic!("waits: {step:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn event(&mut self) -> M::Event {
+        match self.poll() {
+            Step::Event(event) => event,
+            step => panic!("event: {step:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn done(&mut self) -> M::Output {
+        match self.poll() {
+            Step::Done(output) => output,
+            step => panic!("done: {step:?}"),
+        }
+    }
+}
+
+pub(super) fn problem(status: u16, kind: &str) -> Response<Bytes> {
+    reply(
+        status,
+        &format!(r#"{{"type": "https://api.sorna.io/probs/{kind}", "title": "{kind}"}}"#),
+    )
+}

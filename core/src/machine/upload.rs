@@ -1,0 +1,341 @@
+//! Any number of files, in as many requests as it takes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::{Call, Machine, RetryPolicy, Step};
+use crate::error::{Error, GatewayError, RejectedFile, TransportError};
+use crate::ident::KernelId;
+use crate::moment::Moment;
+use crate::ops::{Answer, Boundary, UploadFile, UploadFiles, check_files};
+use crate::signing::Signer;
+
+/// Uploads files in requests that the gateway takes.
+///
+/// The original gateway refuses a request for the way its bytes arrive, not only for its content.
+/// So a refused request is repeated; refused again, its files are sent one by one; and what is
+/// still refused is reported by name in [`Error::FilesRejected`], after all other files were sent.
+/// Small files go first, since that helps there too.
+///
+/// Files that no gateway of this version takes (over 1 MiB) end the upload before anything is sent.
+#[derive(Debug)]
+pub struct Upload {
+    kernel: KernelId,
+    boundary: Boundary,
+    signer: Signer,
+    policy: RetryPolicy,
+    batches: VecDeque<Batch>,
+    current: Option<(Call<UploadFiles>, Stage)>,
+    progress: UploadProgress,
+    report_progress: bool,
+    rejected: Vec<RejectedFile>,
+    end: Option<Result<UploadProgress, Error>>,
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadProgress {
+    /// Files that the gateway has taken.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// All files of the upload.
+    pub total_files: usize,
+    /// Their bytes.
+    pub total_bytes: u64,
+}
+
+/// Files for one request.
+#[derive(Debug)]
+struct Batch {
+    files: Vec<UploadFile>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    First,
+    Repeated,
+}
+
+impl Upload {
+    /// An upload, not yet begun. `policy` is for each of its requests.
+    #[must_use]
+    pub fn new(
+        kernel: KernelId,
+        mut files: Vec<UploadFile>,
+        boundary: Boundary,
+        signer: Signer,
+        policy: RetryPolicy,
+    ) -> Self {
+        let version = signer.config().version();
+        let end = check_files(&files, version)
+            .err()
+            .map(|error| Err(Error::Build(error)));
+        let progress = UploadProgress {
+            total_files: files.len(),
+            total_bytes: files.iter().map(UploadFile::size).sum(),
+            ..UploadProgress::default()
+        };
+        files.sort_by_key(UploadFile::size);
+        let mut batches = VecDeque::new();
+        let mut files = files.into_iter().peekable();
+        while files.peek().is_some() {
+            let most = version.dialect().upload_limits().files;
+            batches.push_back(Batch {
+                files: files.by_ref().take(most).collect(),
+                stage: Stage::First,
+            });
+        }
+        Self {
+            kernel,
+            boundary,
+            signer,
+            policy,
+            batches,
+            current: None,
+            progress,
+            report_progress: false,
+            rejected: Vec::new(),
+            end,
+        }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> UploadProgress {
+        self.progress
+    }
+
+    /// Whether a request is on its way.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|(call, _)| call.is_in_flight())
+    }
+
+    fn next_batch(&mut self) -> Option<&mut Call<UploadFiles>> {
+        if self.current.is_none() {
+            let batch = self.batches.pop_front()?;
+            let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary);
+            let call = Call::new(operation, self.signer.clone(), self.policy);
+            self.current = Some((call, batch.stage));
+        }
+        self.current.as_mut().map(|(call, _)| call)
+    }
+
+    fn batch_ended(&mut self, result: Result<Answer<()>, Error>) {
+        let Some((call, stage)) = self.current.take() else {
+            return;
+        };
+        let files = call.into_operation().files;
+        match result {
+            Ok(_) => {
+                self.progress.files += files.len();
+                self.progress.bytes += files.iter().map(UploadFile::size).sum::<u64>();
+                self.report_progress = true;
+            }
+            Err(Error::Gateway(refusal)) if blames_files(&refusal) => {
+                self.refused(files, stage, *refusal);
+            }
+            Err(error) => self.end = Some(Err(error)),
+        }
+    }
+
+    fn refused(&mut self, mut files: Vec<UploadFile>, stage: Stage, refusal: GatewayError) {
+        // A name that the agent cannot store will not get better by sending it again.
+        if stage == Stage::First && refusal.status() != StatusCode::INTERNAL_SERVER_ERROR {
+            self.batches.push_front(Batch {
+                files,
+                stage: Stage::Repeated,
+            });
+        } else if files.len() > 1 {
+            for file in files.into_iter().rev() {
+                self.batches.push_front(Batch {
+                    files: vec![file],
+                    stage: Stage::First,
+                });
+            }
+        } else if let Some(file) = files.pop() {
+            self.rejected.push(RejectedFile {
+                name: file.name().to_owned(),
+                error: refusal,
+            });
+        }
+    }
+
+    fn end(&mut self) -> Result<UploadProgress, Error> {
+        if self.rejected.is_empty() {
+            Ok(self.progress)
+        } else {
+            Err(Error::FilesRejected(std::mem::take(&mut self.rejected)))
+        }
+    }
+}
+
+/// Whether a refusal may be about one of the files rather than about the request.
+fn blames_files(refusal: &GatewayError) -> bool {
+    match refusal.status() {
+        StatusCode::BAD_REQUEST => refusal.kind() != Some("invalid-auth-params"),
+        StatusCode::PAYLOAD_TOO_LARGE => true,
+        StatusCode::INTERNAL_SERVER_ERROR => refusal.kind() == Some("kernel-execution-failed"),
+        _ => false,
+    }
+}
+
+impl Machine for Upload {
+    type Event = UploadProgress;
+    type Output = Result<UploadProgress, Error>;
+
+    fn poll(&mut self, now: Moment) -> Step<UploadProgress, Self::Output> {
+        loop {
+            if std::mem::take(&mut self.report_progress) {
+                return Step::Event(self.progress);
+            }
+            if let Some(end) = self.end.take() {
+                self.batches.clear();
+                self.rejected.clear();
+                return Step::Done(end);
+            }
+            let Some(call) = self.next_batch() else {
+                let end = self.end();
+                return Step::Done(end);
+            };
+            match call.poll(now) {
+                Step::Done(result) => self.batch_ended(result),
+                step => return step.map(|never| match never {}, |_| unreachable!()),
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        if let Some((call, _)) = &mut self.current {
+            call.handle_response(now, response);
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        if let Some((call, _)) = &mut self.current {
+            call.handle_failure(now, failure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Driver, problem, reply};
+    use super::*;
+    use crate::ops::testing::{kernel, signer};
+
+    const UPLOAD: &str = "POST /v2/kernel/k1/upload";
+
+    fn upload(sizes: &[u64]) -> Driver<Upload> {
+        let files = sizes
+            .iter()
+            .enumerate()
+            .map(|(index, size)| UploadFile::from_file(format!("f{index}"), "x", *size).unwrap())
+            .collect();
+        let boundary = Boundary::from_random([1; 16]);
+        Driver::new(Upload::new(
+            kernel(),
+            files,
+            boundary,
+            signer(),
+            RetryPolicy::default(),
+        ))
+    }
+
+    /// The number of files in the request it sends.
+    #[track_caller]
+    fn sends_files(upload: &mut Driver<Upload>) -> usize {
+        let transmit = upload.sends(UPLOAD);
+        let segments = transmit.request.body().segments();
+        segments.iter().filter(|s| s.path().is_some()).count()
+    }
+
+    #[test]
+    fn a_hundred_files_take_six_requests() {
+        let mut upload = upload(&[10; 100]);
+        for (files, total) in [(19, 19), (19, 38), (19, 57), (19, 76), (19, 95), (5, 100)] {
+            assert_eq!(sends_files(&mut upload), files);
+            upload.answers(reply(204, ""));
+            let progress = upload.event();
+            assert_eq!((progress.files, progress.bytes), (total, total as u64 * 10));
+        }
+        assert_eq!(upload.done().unwrap().total_bytes, 1000);
+        assert!(matches!(upload.poll(), Step::Done(Ok(_))));
+    }
+
+    #[test]
+    fn small_files_go_first() {
+        let mut upload = upload(&[5, 1, 3]);
+        let transmit = upload.sends(UPLOAD);
+        let sizes: Vec<u64> = transmit
+            .request
+            .body()
+            .segments()
+            .iter()
+            .filter(|segment| segment.path().is_some())
+            .map(crate::body::Segment::len)
+            .collect();
+        assert_eq!(sizes, [1, 3, 5]);
+    }
+
+    #[test]
+    fn nothing_to_upload_is_done_at_once() {
+        assert_eq!(upload(&[]).done().unwrap().files, 0);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_ends_it_before_anything_is_sent() {
+        let error = upload(&[1, 1024 * 1024 + 1]).done().unwrap_err();
+        assert!(
+            error.to_string().starts_with("f1 has 1048577 bytes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_refused_request_is_repeated_then_sent_file_by_file_then_reported() {
+        let mut upload = upload(&[1, 2, 3]);
+        for _ in 0..2 {
+            assert_eq!(sends_files(&mut upload), 3);
+            upload.answers(problem(400, "generic-bad-request"));
+        }
+        assert_eq!(sends_files(&mut upload), 1);
+        upload.answers(reply(204, ""));
+        assert_eq!(upload.event().files, 1);
+        for _ in 0..2 {
+            assert_eq!(sends_files(&mut upload), 1);
+            upload.answers(problem(400, "generic-bad-request"));
+        }
+        assert_eq!(sends_files(&mut upload), 1);
+        upload.answers(reply(204, ""));
+        assert_eq!(upload.event().files, 2);
+        let error = upload.done().unwrap_err();
+        let Error::FilesRejected(files) = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].name, "f1");
+        assert!(error.to_string().contains("\"f1\""), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_of_the_request_itself_ends_it() {
+        for (status, kind) in [
+            (401, "auth-failed"),
+            (404, "kernel-not-found"),
+            (400, "invalid-auth-params"),
+        ] {
+            let mut upload = upload(&[1, 2]);
+            sends_files(&mut upload);
+            upload.answers(problem(status, kind));
+            let error = upload.done().unwrap_err();
+            assert_eq!(error.gateway().unwrap().kind(), Some(kind));
+        }
+    }
+}

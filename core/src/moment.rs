@@ -1,0 +1,49 @@
+//! What a pure machine has to be told about the world: dates, time, chance.
+
+use std::time::{Duration, SystemTime};
+
+/// A reading of everything the core refuses to read by itself.
+///
+/// Drivers make one each time they poll or feed a machine; tests make them up.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sorna_core::Moment;
+///
+/// let start = Moment::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 7);
+/// let later = start.after(Duration::from_secs(2));
+/// assert_eq!(later.elapsed, Duration::from_secs(2));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Moment {
+    /// The wall clock, used only for the `Date` header of signed requests.
+    pub wall: SystemTime,
+    /// Monotonic time since an origin of the driver's choice. All readings given to one machine
+    /// must share that origin and never go back.
+    pub elapsed: Duration,
+    /// A random number, fresh in each reading; it spreads retries out (full jitter).
+    pub random: u64,
+}
+
+impl Moment {
+    /// Bundles the three readings.
+    #[must_use]
+    pub fn new(wall: SystemTime, elapsed: Duration, random: u64) -> Self {
+        Self {
+            wall,
+            elapsed,
+            random,
+        }
+    }
+
+    /// The same reading, `duration` later on both clocks. Meant for tests in virtual time.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self {
+            wall: self.wall + duration,
+            elapsed: self.elapsed + duration,
+            random: self.random.wrapping_mul(6_364_136_223_846_793_005) ^ 0x5bd1_e995,
+        }
+    }
+}

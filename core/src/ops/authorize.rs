@@ -1,0 +1,84 @@
+//! `GET /v2/authorize`: whether the keys are good. (API manual of 2017, "Authentication".)
+
+use serde::{Deserialize, Serialize};
+
+use super::{Operation, Success};
+use crate::dialect::{ApiVersion, Resource, json};
+use crate::error::{BuildError, ParseError};
+use crate::signing::Unsigned;
+
+/// Checks the keys, with a text that the gateway sends back.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct Authorize {
+    /// The text to send back.
+    pub echo: String,
+}
+
+impl Authorize {
+    /// The operation, with a text of the caller's choice.
+    #[must_use]
+    pub fn new(echo: impl Into<String>) -> Self {
+        Self { echo: echo.into() }
+    }
+}
+
+/// The gateway accepted the keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Authorized {
+    /// The text that was sent.
+    #[serde(default)]
+    pub echo: Option<String>,
+}
+
+impl Operation for Authorize {
+    type Output = Authorized;
+
+    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
+        Ok(Unsigned::json(
+            version.dialect(),
+            Resource::Authorize,
+            json(self),
+        ))
+    }
+
+    fn read(&self, success: &Success) -> Result<Authorized, ParseError> {
+        #[derive(Deserialize)]
+        struct Body {
+            authorized: String,
+            #[serde(flatten)]
+            rest: Authorized,
+        }
+        const EXPECTED: &str = r#"{"authorized": "yes", …}"#;
+        let body: Body = success.json(EXPECTED)?;
+        if body.authorized != "yes" {
+            return Err(success.unexpected(EXPECTED));
+        }
+        Ok(body.rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{response, signed};
+    use super::*;
+
+    #[test]
+    fn request_and_response() {
+        let operation = Authorize::new("hi");
+        let request = signed(&operation);
+        assert_eq!(
+            (request.method().as_str(), request.uri().path()),
+            ("GET", "/v2/authorize")
+        );
+        assert_eq!(request.body().as_bytes(), Some(&br#"{"echo":"hi"}"#[..]));
+        let answer = operation.response(response(200, r#"{"authorized": "yes", "echo": "hi"}"#));
+        assert_eq!(answer.unwrap().value.echo.as_deref(), Some("hi"));
+        assert!(
+            operation
+                .response(response(200, r#"{"authorized": "no"}"#))
+                .is_err()
+        );
+    }
+}

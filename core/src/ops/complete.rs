@@ -1,0 +1,111 @@
+//! `POST /v2/kernel/{id}` in mode `complete`: complete code at a position. (API manual of 2017,
+//! "Code execution".)
+//!
+//! Gateway 0.9.11 does not have it: it answers 500 `internal-server-error`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Operation, Success};
+use crate::dialect::{ApiVersion, Resource, json};
+use crate::error::{BuildError, ParseError};
+use crate::ident::KernelId;
+use crate::signing::Unsigned;
+
+/// Asks how the code could go on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Complete {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// The code so far.
+    pub code: String,
+    /// The line of the cursor, from 0.
+    pub row: u64,
+    /// The column of the cursor, from 0.
+    pub col: u64,
+    /// The text of the line up to the cursor.
+    pub line: String,
+    /// The text after the cursor.
+    pub post: String,
+}
+
+impl Complete {
+    /// Completes at the end of `code`; row, column and line follow from it.
+    #[must_use]
+    pub fn at_end(kernel: KernelId, code: impl Into<String>) -> Self {
+        let code = code.into();
+        let line = code.rsplit('\n').next().unwrap_or_default().to_owned();
+        Self {
+            kernel,
+            row: code.matches('\n').count() as u64,
+            col: line.chars().count() as u64,
+            line,
+            code,
+            post: String::new(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CompleteBody<'a> {
+    mode: &'static str,
+    code: &'a str,
+    options: CompleteOptions<'a>,
+}
+
+#[derive(Serialize)]
+struct CompleteOptions<'a> {
+    row: u64,
+    col: u64,
+    line: &'a str,
+    post: &'a str,
+}
+
+impl Operation for Complete {
+    type Output = Vec<String>;
+
+    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
+        let body = json(&CompleteBody {
+            mode: "complete",
+            code: &self.code,
+            options: CompleteOptions {
+                row: self.row,
+                col: self.col,
+                line: &self.line,
+                post: &self.post,
+            },
+        });
+        Ok(Unsigned::json(
+            version.dialect(),
+            Resource::Complete(&self.kernel),
+            body,
+        ))
+    }
+
+    fn read(&self, success: &Success) -> Result<Vec<String>, ParseError> {
+        #[derive(Deserialize)]
+        struct Body {
+            result: Vec<String>,
+        }
+        let body: Body = success.json(r#"{"result": [completions]}"#)?;
+        Ok(body.result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{kernel, response, signed};
+    use super::*;
+
+    #[test]
+    fn position_follows_from_the_code() {
+        let operation = Complete::at_end(kernel(), "import os\né.pa");
+        let request = signed(&operation);
+        assert_eq!(
+            std::str::from_utf8(request.body().as_bytes().unwrap()).unwrap(),
+            r#"{"mode":"complete","code":"import os\né.pa","options":{"row":1,"col":4,"line":"é.pa","post":""}}"#
+        );
+        let answer = operation.response(response(200, r#"{"result": ["path", "pardir"]}"#));
+        assert_eq!(answer.unwrap().value, ["path", "pardir"]);
+    }
+}

@@ -1,0 +1,68 @@
+//! `DELETE /v2/kernel/{id}`: ends a kernel and discards its files. (API manual of 2017, "Kernel
+//! management".)
+
+use super::{Operation, Success};
+use crate::dialect::{ApiVersion, Resource};
+use crate::error::{BuildError, GatewayError, ParseError};
+use crate::ident::KernelId;
+use crate::signing::Unsigned;
+
+/// Destroys a kernel.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Destroy {
+    /// The kernel.
+    pub kernel: KernelId,
+}
+
+impl Destroy {
+    /// The operation.
+    #[must_use]
+    pub fn new(kernel: KernelId) -> Self {
+        Self { kernel }
+    }
+}
+
+impl Operation for Destroy {
+    type Output = ();
+
+    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
+        Ok(Unsigned::bodyless(
+            version.dialect(),
+            Resource::Destroy(&self.kernel),
+        ))
+    }
+
+    fn read(&self, _: &Success) -> Result<(), ParseError> {
+        Ok(())
+    }
+
+    /// The first try did it.
+    fn done_after_retry(&self, refusal: &GatewayError) -> Option<()> {
+        refusal.is_not_found().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{kernel, response, signed};
+    use super::*;
+
+    #[test]
+    fn request_and_response() {
+        let operation = Destroy::new(kernel());
+        let request = signed(&operation);
+        assert_eq!(
+            (request.method().as_str(), request.uri().path()),
+            ("DELETE", "/v2/kernel/k1")
+        );
+        assert!(operation.response(response(204, "")).is_ok());
+        let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;
+        assert!(
+            operation
+                .response(response(404, gone))
+                .unwrap_err()
+                .is_not_found()
+        );
+    }
+}

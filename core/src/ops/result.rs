@@ -1,0 +1,277 @@
+//! What an execute request brings. (API manual of 2017, "Code execution", "Execution result".)
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::Success;
+use crate::console::Console;
+use crate::error::ParseError;
+
+/// How far an execution has come, and what it put out since the last request.
+///
+/// That the API call succeeded says nothing about the user's program.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ExecutionResult {
+    /// How far it has come.
+    pub status: ExecutionStatus,
+    /// What came out since the last request.
+    pub console: Console,
+    /// What belongs to the status: `is_password`, `exitCode`, `step`, and what later gateways add.
+    pub options: Map<String, Value>,
+    /// The result's other fields (`files`, `runId`, …), and `options` if it was no object.
+    pub extra: Map<String, Value>,
+}
+
+/// How far an execution has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExecutionStatus {
+    /// Still running. Ask again.
+    Continued,
+    /// The program waits for a line of input. Answer it.
+    WaitingInput,
+    /// The build step of a batch ended. Ask again.
+    BuildFinished,
+    /// The clean step of a batch ended (later gateways). Ask again.
+    CleanFinished,
+    /// Done.
+    Finished,
+    /// Killed for running too long.
+    ExecTimeout,
+    /// A status of a newer gateway.
+    Other(String),
+}
+
+impl ExecutionStatus {
+    /// The status's name on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Continued => "continued",
+            Self::WaitingInput => "waiting-input",
+            Self::BuildFinished => "build-finished",
+            Self::CleanFinished => "clean-finished",
+            Self::Finished => "finished",
+            Self::ExecTimeout => "exec-timeout",
+            Self::Other(name) => name,
+        }
+    }
+
+    fn from_name(name: &str) -> Self {
+        match name {
+            "continued" => Self::Continued,
+            "waiting-input" => Self::WaitingInput,
+            "build-finished" => Self::BuildFinished,
+            "clean-finished" => Self::CleanFinished,
+            "finished" => Self::Finished,
+            "exec-timeout" => Self::ExecTimeout,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Whether the execution is over. A status that is not known is taken for an end if its name
+    /// ends in a word that says so, else as one to ask on after.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        const ENDINGS: [&str; 12] = [
+            "finished",
+            "timeout",
+            "timed-out",
+            "terminated",
+            "cancelled",
+            "canceled",
+            "failed",
+            "error",
+            "done",
+            "killed",
+            "aborted",
+            "exited",
+        ];
+        match self {
+            Self::Finished | Self::ExecTimeout => true,
+            Self::Continued | Self::WaitingInput | Self::BuildFinished | Self::CleanFinished => {
+                false
+            }
+            Self::Other(name) => ENDINGS.iter().any(|ending| name.ends_with(ending)),
+        }
+    }
+}
+
+impl fmt::Display for ExecutionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ExecutionResult {
+    pub(super) fn read(success: &Success) -> Result<Self, ParseError> {
+        #[derive(Deserialize)]
+        struct Body {
+            result: ExecutionResult,
+        }
+        let body: Body = success.json(r#"{"result": {"status": …}}"#)?;
+        Ok(body.result)
+    }
+
+    /// The program's exit code, if the gateway told: absent means unknown, not 0.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i64> {
+        let of = |map: &Map<String, Value>| map.get("exitCode").and_then(Value::as_i64);
+        of(&self.options).or_else(|| of(&self.extra))
+    }
+
+    /// The step of a batch that this belongs to, if the gateway told.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        self.options.get("step").and_then(Value::as_str)
+    }
+
+    /// Whether the input that the program waits for should not be shown while it is typed.
+    #[must_use]
+    pub fn is_password(&self) -> bool {
+        self.options
+            .get("is_password")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExecutionResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ResultVisitor;
+        impl<'de> Visitor<'de> for ResultVisitor {
+            type Value = ExecutionResult;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an execution result")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut status = None;
+                let mut console = Console::new();
+                let mut options = Map::new();
+                let mut extra = Map::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "status" => status = Some(map.next_value::<StatusName>()?.0),
+                        "console" => console = map.next_value()?,
+                        "options" => match map.next_value()? {
+                            Value::Object(object) => options = object,
+                            Value::Null => {}
+                            other => {
+                                extra.insert(key, other);
+                            }
+                        },
+                        _ => {
+                            extra.insert(key, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(ExecutionResult {
+                    status: status.ok_or_else(|| serde::de::Error::missing_field("status"))?,
+                    console,
+                    options,
+                    extra,
+                })
+            }
+        }
+        deserializer.deserialize_map(ResultVisitor)
+    }
+}
+
+struct StatusName(ExecutionStatus);
+
+impl<'de> Deserialize<'de> for StatusName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = StatusName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the status of an execution")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<StatusName, E> {
+                Ok(StatusName(ExecutionStatus::from_name(name)))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{kernel, response};
+    use super::super::{Execute, ExecuteMode, Operation};
+    use super::*;
+    use crate::error::Error;
+
+    fn read(body: &str) -> Result<ExecutionResult, Error> {
+        let operation = Execute::start(kernel(), ExecuteMode::query(""));
+        Ok(operation.response(response(200, body))?.value)
+    }
+
+    #[test]
+    fn console_and_options_may_be_missing_or_null() {
+        for body in [
+            r#"{"result": {"status": "finished"}}"#,
+            r#"{"result": {"status": "finished", "console": null, "options": null}}"#,
+        ] {
+            let result = read(body).unwrap();
+            assert_eq!(result.status, ExecutionStatus::Finished);
+            assert!(result.console.is_empty());
+            assert_eq!((result.exit_code(), result.step()), (None, None));
+        }
+    }
+
+    #[test]
+    fn unknown_statuses_and_fields_survive() {
+        let result = read(
+            r#"{"x": 0, "result": {"status": "hibernated", "options": [1],
+                "files": [{"name": "a"}], "runId": "r"}}"#,
+        )
+        .unwrap();
+        assert_eq!(result.status.as_str(), "hibernated");
+        assert!(!result.status.is_end());
+        assert_eq!(result.extra["options"][0], 1);
+        assert_eq!(result.extra["runId"], "r");
+        assert_eq!(result.extra["files"][0]["name"], "a");
+    }
+
+    #[test]
+    fn unknown_statuses_that_say_done_are_ends() {
+        for name in ["agent-terminated", "oom-killed", "cancelled", "error"] {
+            assert!(ExecutionStatus::from_name(name).is_end(), "{name}");
+        }
+        assert!(!ExecutionStatus::from_name("build-finished").is_end());
+    }
+
+    #[test]
+    fn exit_codes_are_found_in_both_places() {
+        let batch =
+            r#"{"result": {"status": "finished", "options": {"exitCode": 3, "step": "exec"}}}"#;
+        let result = read(batch).unwrap();
+        assert_eq!((result.exit_code(), result.step()), (Some(3), Some("exec")));
+        let later = r#"{"result": {"status": "finished", "exitCode": -9, "options": null}}"#;
+        assert_eq!(read(later).unwrap().exit_code(), Some(-9));
+    }
+
+    #[test]
+    fn answers_of_another_form_are_errors_that_show_them() {
+        for body in [
+            "",
+            "<html>",
+            r#"{"result": "#,
+            r#"{"result": {}}"#,
+            r#"{"result": []}"#,
+        ] {
+            let error = read(body).unwrap_err();
+            assert!(matches!(error, Error::Parse(_)), "{body}");
+        }
+        assert!(read("<html>").unwrap_err().to_string().contains("<html>"));
+    }
+}

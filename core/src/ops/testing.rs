@@ -1,0 +1,42 @@
+//! What the tests of operations share.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::Operation;
+use crate::body::Body;
+use crate::config::{AccessKey, Config, Credentials, SecretKey};
+use crate::ident::KernelId;
+use crate::signing::Signer;
+
+pub(crate) fn signer() -> Signer {
+    let keys = Credentials::new(
+        AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(),
+        SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").unwrap(),
+    );
+    Signer::new(Config::new("http://127.0.0.1:8081".parse().unwrap(), keys))
+}
+
+pub(crate) fn kernel() -> KernelId {
+    KernelId::new("k1").unwrap()
+}
+
+pub(crate) fn signed<O: Operation>(operation: &O) -> Request<Body> {
+    let now = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+    operation.request(&signer(), now).unwrap()
+}
+
+pub(crate) fn response(status: u16, body: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
+    *response.status_mut() = status.try_into().unwrap();
+    response
+}
+
+pub(crate) fn headers<'r>(request: &'r Request<Body>, names: &[&str]) -> Vec<&'r str> {
+    names
+        .iter()
+        .map(|name| request.headers()[*name].to_str().unwrap())
+        .collect()
+}

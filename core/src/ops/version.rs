@@ -1,0 +1,80 @@
+//! `GET /v2`: which version of the API the gateway speaks. (API manual of 2017, "Versions".)
+//!
+//! The gateway checks the access key, but not the signature: use [`Authorize`](super::Authorize) to
+//! test keys.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Operation, Success};
+use crate::dialect::{ApiVersion, Resource};
+use crate::error::{BuildError, ParseError};
+use crate::signing::Unsigned;
+
+/// Asks for the API version.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Version;
+
+impl Version {
+    /// The operation.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// What the gateway says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct VersionInfo {
+    /// The API version, such as `v2.20170315`.
+    pub version: String,
+    /// Whatever else it tells.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Operation for Version {
+    type Output = VersionInfo;
+
+    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
+        Ok(Unsigned::bodyless(version.dialect(), Resource::Version))
+    }
+
+    fn read(&self, success: &Success) -> Result<VersionInfo, ParseError> {
+        success.json(r#"{"version": …}"#)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{headers, response, signed};
+    use super::*;
+
+    #[test]
+    fn request_and_response() {
+        let request = signed(&Version);
+        assert_eq!(request.method(), "GET");
+        assert_eq!(request.uri().path(), "/v2");
+        assert_eq!(
+            headers(
+                &request,
+                &["content-type", "content-length", "x-sorna-version"]
+            ),
+            ["application/octet-stream", "0", "v2.20170315"]
+        );
+        let answer = Version.response(response(200, r#"{"version": "v2.20170315", "x": 1}"#));
+        let info = answer.unwrap().value;
+        assert_eq!(info.version, "v2.20170315");
+        assert_eq!(info.extra["x"], 1);
+    }
+
+    #[test]
+    fn an_html_page_is_not_a_version() {
+        let error = Version
+            .response(response(200, "<html>Welcome to nginx!"))
+            .unwrap_err();
+        assert!(error.to_string().contains("Welcome to nginx!"), "{error}");
+    }
+}

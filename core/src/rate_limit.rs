@@ -1,0 +1,52 @@
+//! The rate limit, as the gateway reports it with each success.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// How many requests this key may still make. Not sent with refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Requests in one window (15 minutes).
+    pub limit: Option<u64>,
+    /// Requests left in this window.
+    pub remaining: Option<u64>,
+    /// Time until the window ends; sent as `X-RateLimit-Reset` or, by later gateways,
+    /// `X-Retry-After`, both in ms.
+    pub reset: Option<Duration>,
+}
+
+impl RateLimit {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let this = Self {
+            limit: number("x-ratelimit-limit"),
+            remaining: number("x-ratelimit-remaining"),
+            reset: number("x-ratelimit-reset")
+                .or_else(|| number("x-retry-after"))
+                .map(Duration::from_millis),
+        };
+        (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn headers_are_read_and_nonsense_is_ignored() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(RateLimit::from_headers(&headers), None);
+        headers.insert("x-ratelimit-limit", HeaderValue::from_static("1000"));
+        headers.insert("x-ratelimit-remaining", HeaderValue::from_static("-1"));
+        headers.insert("x-retry-after", HeaderValue::from_static("775039"));
+        let limit = RateLimit::from_headers(&headers).unwrap();
+        assert_eq!(limit.limit, Some(1000));
+        assert_eq!(limit.remaining, None);
+        assert_eq!(limit.reset, Some(Duration::from_millis(775_039)));
+    }
+}

@@ -1,0 +1,120 @@
+//! Reads the dates that clients sign, in every form that the original gateway takes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::civil::DateTime;
+use jiff::fmt::{rfc2822, temporal};
+use jiff::tz::Offset;
+
+/// An instant, and the day in the zone it was written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestDate {
+    pub(super) instant: SystemTime,
+    pub(super) day: [u8; 8],
+}
+
+/// ISO 8601 in extended or basic form, with or without zone (then UTC); RFC 9110, RFC 850 and
+/// asctime; RFC 2822.
+pub(super) fn parse(text: &str) -> Option<RequestDate> {
+    let text = text.trim();
+    iso_8601(text).or_else(|| http(text)).or_else(|| mail(text))
+}
+
+fn iso_8601(text: &str) -> Option<RequestDate> {
+    let pieces = temporal::Pieces::parse(text).ok()?;
+    let date = pieces.date();
+    let time = pieces.time()?;
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    at(date.to_datetime(time), offset)
+}
+
+fn http(text: &str) -> Option<RequestDate> {
+    let instant = httpdate::parse_http_date(text).ok()?;
+    let seconds = instant.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let timestamp = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    at(Offset::UTC.to_datetime(timestamp), Offset::UTC)
+}
+
+fn mail(text: &str) -> Option<RequestDate> {
+    let zoned = rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_zoned_datetime(text)
+        .ok()?;
+    at(zoned.datetime(), zoned.offset())
+}
+
+fn at(civil: DateTime, offset: Offset) -> Option<RequestDate> {
+    let nanoseconds = offset.to_timestamp(civil).ok()?.as_nanosecond();
+    let distance = Duration::from_nanos(u64::try_from(nanoseconds.unsigned_abs()).ok()?);
+    let instant = if nanoseconds < 0 {
+        UNIX_EPOCH.checked_sub(distance)?
+    } else {
+        UNIX_EPOCH.checked_add(distance)?
+    };
+    let date = civil.date();
+    let day = format!("{:04}{:02}{:02}", date.year(), date.month(), date.day());
+    Some(RequestDate {
+        instant,
+        day: day.into_bytes().try_into().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(u64, String)> {
+        let date = parse(text)?;
+        Some((
+            date.instant.duration_since(UNIX_EPOCH).ok()?.as_secs(),
+            String::from_utf8(date.day.to_vec()).ok()?,
+        ))
+    }
+
+    #[test]
+    fn all_forms_of_one_second() {
+        for text in [
+            "2017-11-24T00:00:00.678901+00:00",
+            "2017-11-24T00:00:00Z",
+            "2017-11-24T00:00:00",
+            "2017-11-24 00:00:00+00:00",
+            "20171124T000000Z",
+            "Fri, 24 Nov 2017 00:00:00 GMT",
+            "Friday, 24-Nov-17 00:00:00 GMT",
+            "Fri Nov 24 00:00:00 2017",
+            "Fri, 24 Nov 2017 00:00:00 +0000",
+        ] {
+            assert_eq!(
+                read(text),
+                Some((1_511_481_600, "20171124".to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_day_is_the_day_in_the_date_s_own_zone() {
+        assert_eq!(
+            read("2017-11-24T08:59:59+09:00"),
+            Some((1_511_481_599, "20171124".to_owned()))
+        );
+        assert_eq!(
+            read("2017-11-23T19:00:00-05:00"),
+            Some((1_511_481_600, "20171123".to_owned()))
+        );
+    }
+
+    #[test]
+    fn anything_else_is_no_date() {
+        for text in [
+            "",
+            "1511481600",
+            "1511481600.5",
+            "2017-11-24",
+            "yesterday",
+            "T",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

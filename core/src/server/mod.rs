@@ -1,0 +1,42 @@
+//! The gateway's half of the protocol: verify signatures, read requests, write answers.
+//!
+//! Pure like the rest: the time and the bodies come in as arguments. A gateway routes with
+//! [`Route::parse`], authenticates with [`SignedRequest`], reads bodies with [`CreateRequest`] and
+//! [`ExecuteRequest`], and answers with [`reply`] or a [`ProblemReply`].
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use sorna_core::server::{Route, SignedRequest};
+//! use sorna_core::{AccessKey, Authorize, Config, Credentials, Operation, SecretKey, Signer};
+//!
+//! // What a client sends …
+//! let secret = SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")?;
+//! let keys = Credentials::new(AccessKey::new("AKIAIOSFODNN7EXAMPLE")?, secret.clone());
+//! let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+//! let now = SystemTime::now();
+//! let (parts, body) = Authorize::new("hello").request(&signer, now)?.into_parts();
+//!
+//! // … a gateway takes apart.
+//! assert_eq!(Route::parse(&parts.method, parts.uri.path())?, Route::Authorize);
+//! let signed = SignedRequest::parse(&parts, now)?;
+//! assert_eq!(signed.access_key(), "AKIAIOSFODNN7EXAMPLE");
+//! signed.verify(&secret, body.as_bytes().unwrap())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod auth;
+mod date;
+mod file_name;
+mod problem;
+pub mod reply;
+mod request;
+mod route;
+
+pub use auth::SignedRequest;
+pub use file_name::upload_file_name;
+pub use problem::{ProblemKind, ProblemReply};
+pub use request::{
+    AuthorizeRequest, BatchSteps, CompleteRequest, CreateLimits, CreateRequest, ExecuteRequest,
+    Step,
+};
+pub use route::Route;

@@ -1,0 +1,95 @@
+//! Successful answers.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::dialect::{ApiVersion, json as to_json};
+use crate::ident::KernelId;
+use crate::ops::{ExecutionStatus, KernelInfo};
+
+/// 200: the API version.
+#[must_use]
+pub fn version(version: ApiVersion) -> Response<Vec<u8>> {
+    answer(StatusCode::OK, &json!({"version": version.as_str()}))
+}
+
+/// 200: the keys are good.
+#[must_use]
+pub fn authorized(echo: Option<&Value>) -> Response<Vec<u8>> {
+    let mut body = json!({"authorized": "yes"});
+    if let Some(echo) = echo {
+        body["echo"] = echo.clone();
+    }
+    answer(StatusCode::OK, &body)
+}
+
+/// 201: the kernel, new or reused.
+#[must_use]
+pub fn created(kernel: &KernelId) -> Response<Vec<u8>> {
+    answer(StatusCode::CREATED, &json!({"kernelId": kernel}))
+}
+
+/// 200: what is known of a kernel.
+#[must_use]
+pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {
+    answer(StatusCode::OK, info)
+}
+
+/// 204: done, without a body; for restart, destroy and upload.
+#[must_use]
+pub fn done() -> Response<Vec<u8>> {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// 200: completions.
+#[must_use]
+pub fn completions(candidates: &[String]) -> Response<Vec<u8>> {
+    answer(StatusCode::OK, &json!({"result": candidates}))
+}
+
+/// 200: how far an execution has come. `options` is null, or an object (`is_password`,
+/// `exitCode`, `step`).
+#[must_use]
+pub fn execution(
+    status: &ExecutionStatus,
+    console: &Console,
+    options: &Value,
+) -> Response<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Outer<'a> {
+        result: Inner<'a>,
+    }
+    #[derive(Serialize)]
+    struct Inner<'a> {
+        status: &'a str,
+        console: &'a Console,
+        options: &'a Value,
+        files: [(); 0],
+    }
+    answer(
+        StatusCode::OK,
+        &Outer {
+            result: Inner {
+                status: status.as_str(),
+                console,
+                options,
+                files: [],
+            },
+        },
+    )
+}
+
+fn answer(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
+    let mut response = Response::new(to_json(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}

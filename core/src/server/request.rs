@@ -1,0 +1,308 @@
+//! The bodies of requests.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::problem::{ProblemKind, ProblemReply};
+use crate::ident::SessionToken;
+
+/// The body of `authorize`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[non_exhaustive]
+pub struct AuthorizeRequest {
+    /// What to send back, if anything.
+    #[serde(default)]
+    pub echo: Option<Value>,
+}
+
+impl AuthorizeRequest {
+    /// Reads the body.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid-auth-params` if it is not a JSON object, as the original answers.
+    pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
+        serde_json::from_slice(body)
+            .map_err(|_| ProblemKind::InvalidAuthParams.reply_with("Malformed body"))
+    }
+}
+
+/// The body of `create`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CreateRequest {
+    /// The language, or runtime.
+    pub lang: String,
+    /// The client's name for the kernel.
+    pub token: SessionToken,
+    /// What the kernel may use.
+    pub limits: CreateLimits,
+    /// Folders to mount: `name` or `name:alias`.
+    pub mounts: Vec<String>,
+}
+
+/// Limits for a new kernel; `None` means the server's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateLimits {
+    /// Memory, in KiB.
+    pub max_mem: Option<u64>,
+    /// Time for one execution.
+    pub exec_timeout: Option<Duration>,
+}
+
+impl CreateRequest {
+    /// Reads the body.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid-api-params` if it is not JSON of the documented form, or the token does not
+    /// have 8 to 80 characters.
+    pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
+        let raw: RawCreate = parse_json(body)?;
+        let token = SessionToken::new(raw.client_session_token)
+            .map_err(|error| ProblemKind::InvalidApiParams.reply_with(&error.to_string()))?;
+        let limits = raw.limits.unwrap_or_default();
+        let some = |number: Option<u64>| number.filter(|number| *number != 0);
+        Ok(Self {
+            lang: raw.lang,
+            token,
+            limits: CreateLimits {
+                max_mem: some(limits.max_mem),
+                exec_timeout: some(limits.exec_timeout).map(Duration::from_millis),
+            },
+            mounts: raw.mounts.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCreate {
+    lang: String,
+    client_session_token: String,
+    limits: Option<RawLimits>,
+    mounts: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawLimits {
+    max_mem: Option<u64>,
+    exec_timeout: Option<u64>,
+}
+
+/// The body of an execute or complete request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExecuteRequest {
+    /// Run a snippet; or, while a run is under way, go on (`""`) or answer its input request.
+    Query {
+        /// The snippet, or the input.
+        code: String,
+    },
+    /// Build and run the files in the work directory; or go on, or answer an input request.
+    Batch {
+        /// The input, or `""`.
+        code: String,
+        /// What to run.
+        steps: BatchSteps,
+    },
+    /// Complete the code at a position.
+    Complete(CompleteRequest),
+}
+
+/// The steps of a batch execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchSteps {
+    /// The build.
+    pub build: Step,
+    /// Whether the build's log is wanted in the console.
+    pub build_log: bool,
+    /// The program.
+    pub exec: Step,
+}
+
+/// One step of a batch execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Nothing: `""`, null, or absent.
+    Skip,
+    /// What the kernel does by default: `"*"`.
+    Default,
+    /// This shell command.
+    Command(String),
+}
+
+impl Step {
+    fn from_wire(text: Option<String>) -> Self {
+        match text.as_deref() {
+            None | Some("") => Self::Skip,
+            Some("*") => Self::Default,
+            Some(_) => Self::Command(text.expect("the match arm says it is there")),
+        }
+    }
+}
+
+/// Where completion is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct CompleteRequest {
+    /// The code so far.
+    #[serde(skip)]
+    pub code: String,
+    /// The line of the cursor, from 0.
+    #[serde(default)]
+    pub row: u64,
+    /// The column of the cursor, from 0.
+    #[serde(default)]
+    pub col: u64,
+    /// The text of the line up to the cursor.
+    #[serde(default)]
+    pub line: String,
+    /// The text after the cursor.
+    #[serde(default)]
+    pub post: String,
+}
+
+impl ExecuteRequest {
+    /// Reads the body.
+    ///
+    /// # Errors
+    ///
+    /// 400 `invalid-api-params` if it is not JSON of the documented form or has an unknown mode.
+    pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
+        let raw: RawExecute = parse_json(body)?;
+        let code = raw.code.unwrap_or_default();
+        match raw.mode.as_str() {
+            "query" => Ok(Self::Query { code }),
+            "batch" => {
+                let options: RawBatch = parse_options(raw.options)?;
+                Ok(Self::Batch {
+                    code,
+                    steps: BatchSteps {
+                        build: Step::from_wire(options.build),
+                        build_log: options.build_log.unwrap_or(false),
+                        exec: Step::from_wire(options.exec),
+                    },
+                })
+            }
+            "complete" => {
+                let options: CompleteRequest = parse_options(raw.options)?;
+                Ok(Self::Complete(CompleteRequest { code, ..options }))
+            }
+            mode => {
+                let mode: String = mode.chars().take(40).collect();
+                Err(ProblemKind::InvalidApiParams
+                    .reply_with(&format!("unknown mode {mode:?}: query, batch or complete")))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawExecute {
+    mode: String,
+    code: Option<String>,
+    options: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBatch {
+    build: Option<String>,
+    build_log: Option<bool>,
+    exec: Option<String>,
+}
+
+fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ProblemReply> {
+    serde_json::from_slice(body).map_err(|error| invalid(&error))
+}
+
+fn parse_options<T: DeserializeOwned + Default>(options: Option<Value>) -> Result<T, ProblemReply> {
+    match options {
+        None | Some(Value::Null) => Ok(T::default()),
+        Some(options) => serde_json::from_value(options).map_err(|error| invalid(&error)),
+    }
+}
+
+fn invalid(error: &serde_json::Error) -> ProblemReply {
+    ProblemKind::InvalidApiParams.reply_with(&error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn create_takes_what_the_original_client_sends() {
+        let request = CreateRequest::parse(
+            br#"{"lang": "python3", "clientSessionToken": "capture-1060a1e8e2349c90",
+                 "limits": {"maxMem": 0, "execTimeout": 1500}, "mounts": []}"#,
+        )
+        .unwrap();
+        assert_eq!(request.lang, "python3");
+        assert_eq!(request.limits.max_mem, None);
+        assert_eq!(
+            request.limits.exec_timeout,
+            Some(Duration::from_millis(1500))
+        );
+    }
+
+    #[test]
+    fn create_without_limits_and_mounts_is_enough() {
+        let body = br#"{"lang": "c", "clientSessionToken": "12345678", "limits": null}"#;
+        assert!(CreateRequest::parse(body).unwrap().mounts.is_empty());
+    }
+
+    #[test]
+    fn malformed_bodies_are_bad_parameters() {
+        for body in [
+            &b"{"[..],
+            b"[]",
+            b"{}",
+            b"\xff",
+            br#"{"lang": "c", "clientSessionToken": "1234567"}"#,
+            br#"{"lang": 1, "clientSessionToken": "12345678"}"#,
+        ] {
+            let refusal = CreateRequest::parse(body).unwrap_err();
+            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+        }
+        for body in [&br#"{"mode": "boil", "code": ""}"#[..], br#"{"code": "1"}"#] {
+            let refusal = ExecuteRequest::parse(body).unwrap_err();
+            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+        }
+    }
+
+    #[test]
+    fn batch_steps_are_told_apart() {
+        let parse = |options: &str| {
+            let body = format!(r#"{{"mode": "batch", "code": "", "options": {options}}}"#);
+            match ExecuteRequest::parse(body.as_bytes()).unwrap() {
+                ExecuteRequest::Batch { steps, .. } => steps,
+                other => panic!("{other:?}"),
+            }
+        };
+        let steps = parse(r#"{"build": "*", "buildLog": true, "exec": "./main"}"#);
+        assert_eq!(steps.build, Step::Default);
+        assert!(steps.build_log);
+        assert_eq!(steps.exec, Step::Command("./main".to_owned()));
+        let steps = parse(r#"{"build": "", "exec": null}"#);
+        assert_eq!((steps.build, steps.exec), (Step::Skip, Step::Skip));
+        assert_eq!(parse("null").exec, Step::Skip);
+    }
+
+    #[test]
+    fn completion_keeps_code_and_position() {
+        let body = br#"{"mode": "complete", "code": "pri", "options": {"row": 0, "col": 3}}"#;
+        let ExecuteRequest::Complete(request) = ExecuteRequest::parse(body).unwrap() else {
+            panic!("not a completion");
+        };
+        assert_eq!((request.code.as_str(), request.col), ("pri", 3));
+    }
+}

@@ -1,0 +1,136 @@
+//! From a request's method and path to what it asks for.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::problem::{ProblemKind, ProblemReply};
+use crate::ident::KernelId;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// `GET /v2`: needs a date and a known access key, but no valid signature.
+    Version,
+    /// `GET /v2/authorize`
+    Authorize,
+    /// `POST /v2/kernel/create`
+    Create,
+    /// `GET /v2/kernel/{id}`
+    Info(KernelId),
+    /// `PATCH /v2/kernel/{id}`
+    Restart(KernelId),
+    /// `DELETE /v2/kernel/{id}`
+    Destroy(KernelId),
+    /// `POST /v2/kernel/{id}`: execute or complete, by the body's mode.
+    Execute(KernelId),
+    /// `POST /v2/kernel/{id}/upload`
+    Upload(KernelId),
+    /// `GET /v2/stream/kernel/{id}/pty`, to be upgraded to a WebSocket.
+    Terminal(KernelId),
+}
+
+impl Route {
+    /// Finds the route.
+    ///
+    /// # Errors
+    ///
+    /// 404 `generic-not-found` for a path below `/v2` that names nothing; 400
+    /// `generic-bad-request` for the root, another version, or a method that the path does not
+    /// have: all as the original answers.
+    pub fn parse(method: &Method, path: &str) -> Result<Self, ProblemReply> {
+        let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+        if segments.next() != Some("v2") {
+            return Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."));
+        }
+        let rest: Vec<&str> = segments.collect();
+        // Each path with what its methods mean; a path without the method is a bad request.
+        let of_kernel = |id: &str, routes: &[MethodRoute]| {
+            let id = percent_decode_str(id)
+                .decode_utf8()
+                .ok()
+                .and_then(|id| KernelId::new(id).ok())
+                .ok_or_else(|| ProblemKind::KernelNotFound.reply())?;
+            routes
+                .iter()
+                .find(|(of_route, _)| of_route == method)
+                .map(|(_, route)| route(id))
+                .ok_or_else(wrong_method)
+        };
+        let plain = |of_route: Method, route: Self| {
+            if *method == of_route {
+                Ok(route)
+            } else {
+                Err(wrong_method())
+            }
+        };
+        match rest.as_slice() {
+            [] => plain(Method::GET, Self::Version),
+            ["authorize"] => plain(Method::GET, Self::Authorize),
+            ["kernel", "create"] => plain(Method::POST, Self::Create),
+            ["kernel", id] if !id.is_empty() => of_kernel(
+                id,
+                &[
+                    (Method::GET, Self::Info),
+                    (Method::PATCH, Self::Restart),
+                    (Method::DELETE, Self::Destroy),
+                    (Method::POST, Self::Execute),
+                ],
+            ),
+            ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
+            ["stream", "kernel", id, "pty"] => of_kernel(id, &[(Method::GET, Self::Terminal)]),
+            _ => Err(ProblemKind::GenericNotFound.reply()),
+        }
+    }
+}
+
+/// A method of a path below a kernel, and what it means.
+type MethodRoute = (Method, fn(KernelId) -> Route);
+
+fn wrong_method() -> ProblemReply {
+    ProblemKind::GenericBadRequest.reply_with("Wrong HTTP method.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(method: Method, path: &str) -> u16 {
+        Route::parse(&method, path)
+            .unwrap_err()
+            .kind()
+            .status()
+            .as_u16()
+    }
+
+    #[test]
+    fn the_client_s_paths_are_found() {
+        let id = || KernelId::new("a/b é").unwrap();
+        let path = format!("/v2/kernel/{}", id().path_segment());
+        for (method, path, route) in [
+            (Method::GET, "/v2".to_owned(), Route::Version),
+            (Method::GET, "/v2/authorize".to_owned(), Route::Authorize),
+            (Method::POST, "/v2/kernel/create".to_owned(), Route::Create),
+            (Method::GET, path.clone(), Route::Info(id())),
+            (Method::PATCH, path.clone(), Route::Restart(id())),
+            (Method::DELETE, path.clone(), Route::Destroy(id())),
+            (Method::POST, path.clone(), Route::Execute(id())),
+            (Method::POST, format!("{path}/upload"), Route::Upload(id())),
+        ] {
+            assert_eq!(Route::parse(&method, &path).unwrap(), route);
+        }
+    }
+
+    #[test]
+    fn other_paths_are_refused_as_the_original_does() {
+        assert_eq!(status(Method::GET, "/"), 400);
+        assert_eq!(status(Method::GET, "/v3"), 400);
+        assert_eq!(status(Method::GET, "/v2/"), 404);
+        assert_eq!(status(Method::GET, "/v2/kernel/"), 404);
+        assert_eq!(status(Method::GET, "/v2/kernel/x/y/z"), 404);
+        assert_eq!(status(Method::PUT, "/v2/kernel/x"), 400);
+        assert_eq!(status(Method::POST, "/v2"), 400);
+        assert_eq!(status(Method::GET, "/v2/kernel/%2e%2E"), 404);
+        assert_eq!(status(Method::GET, "/v2/kernel/%ff"), 404);
+    }
+}
