@@ -61,6 +61,7 @@ pub(crate) enum Resource<'a> {
     Execute(&'a KernelId),
     Complete(&'a KernelId),
     Upload(&'a KernelId),
+    Terminal(&'a KernelId),
 }
 
 /// How much one upload request may carry.
@@ -111,6 +112,10 @@ impl Dialect {
                 Resource::Destroy(id) => (Method::DELETE, kernel(id)),
                 Resource::Execute(id) | Resource::Complete(id) => (Method::POST, kernel(id)),
                 Resource::Upload(id) => (Method::POST, kernel(id) + "/upload"),
+                Resource::Terminal(id) => (
+                    Method::GET,
+                    format!("/v2/stream/kernel/{}/pty", id.path_segment()),
+                ),
             },
         }
     }

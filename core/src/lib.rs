@@ -70,6 +70,7 @@ mod rate_limit;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod signing;
+pub mod terminal;
 
 pub use body::{Body, Segment};
 pub use config::{AccessKey, Config, ConfigError, Credentials, Endpoint, SecretKey, variables};
@@ -87,4 +88,4 @@ pub use ops::{
     Operation, Repeat, Restart, Success, UploadFile, UploadFiles, Version, VersionInfo,
 };
 pub use rate_limit::RateLimit;
-pub use signing::{HashAlgorithm, Signer};
+pub use signing::{HashAlgorithm, Signer, http_date};

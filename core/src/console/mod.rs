@@ -199,6 +199,20 @@ impl Console {
         }
     }
 
+    /// Adds all records of another console.
+    pub fn append(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        let start = self.text.len();
+        self.text.push_str(&other.text);
+        self.parts.extend(other.parts.into_iter().map(|part| Part {
+            end: start + part.end,
+            ..part
+        }));
+    }
+
     /// Adds text to the standard output, joining it with the last record if that is one of it too.
     pub fn push_stdout(&mut self, text: &str) {
         self.join(PartKind::Stdout, text);
@@ -325,6 +339,19 @@ mod tests {
         );
         assert_eq!(console.stdout(), "abd");
         assert_eq!(console.stderr(), "c");
+    }
+
+    #[test]
+    fn consoles_are_joined_in_order() {
+        let mut all = Console::new();
+        for text in ["a", "b"] {
+            let mut console = Console::new();
+            console.push_stdout(text);
+            console.push_stderr("e");
+            all.append(console);
+        }
+        assert_eq!(all.iter().count(), 4);
+        assert_eq!((&*all.stdout(), &*all.stderr()), ("ab", "ee"));
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub enum BuildError {
     InputNotExpected,
     /// More output was asked for while the program waits for input. Answer it first.
     InputExpected,
+    /// The result was asked for of an execution that failed before.
+    ExecutionFailed,
+    /// Something was typed into a terminal that is closed.
+    TerminalClosed,
     /// A clock before 1970 or after 9999, which no request date can express.
     Clock,
     /// A path that cannot be sent.
@@ -105,6 +109,10 @@ impl fmt::Display for BuildError {
             Self::InputExpected => {
                 f.write_str("the program waits for input: answer it before asking for more output")
             }
+            Self::ExecutionFailed => {
+                f.write_str("the execution failed before, so it has no result")
+            }
+            Self::TerminalClosed => f.write_str("the terminal is closed"),
             Self::Clock => f.write_str(
                 "this machine's clock is outside the years 1970 to 9999: set it, then try again",
             ),

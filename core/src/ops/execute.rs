@@ -43,6 +43,24 @@ impl ExecuteMode {
     }
 }
 
+impl From<&str> for ExecuteMode {
+    fn from(code: &str) -> Self {
+        Self::query(code)
+    }
+}
+
+impl From<String> for ExecuteMode {
+    fn from(code: String) -> Self {
+        Self::query(code)
+    }
+}
+
+impl From<Batch> for ExecuteMode {
+    fn from(batch: Batch) -> Self {
+        Self::Batch(batch)
+    }
+}
+
 /// Builds and runs the files in the work directory. Each step is a shell command, `*` for what the
 /// kernel does by default, or `None` to skip it.
 #[derive(Clone, Debug, PartialEq, Eq)]

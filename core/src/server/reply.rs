@@ -1,6 +1,6 @@
 //! Successful answers.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,11 +38,18 @@ pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {
     answer(StatusCode::OK, info)
 }
 
-/// 204: done, without a body; for restart, destroy and upload.
+/// 204: done, without a body; for restart, destroy and upload. The original client reads the
+/// content type and length all the same, and fails without them.
 #[must_use]
 pub fn done() -> Response<Vec<u8>> {
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = response(
+        StatusCode::NO_CONTENT,
+        "application/octet-stream",
+        Vec::new(),
+    );
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 
@@ -85,11 +92,14 @@ pub fn execution(
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
-    let mut response = Response::new(to_json(body));
+    response(status, "application/json; charset=utf-8", to_json(body))
+}
+
+fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }

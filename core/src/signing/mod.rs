@@ -225,6 +225,15 @@ impl Signer {
     }
 }
 
+/// The text of a date as this crate sends it, in the form of RFC 9110.
+///
+/// # Errors
+///
+/// [`BuildError::Clock`] before 1970 and after 9999.
+pub fn http_date(time: SystemTime) -> Result<String, BuildError> {
+    Ok(date::http_date(time)?.0)
+}
+
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signer")

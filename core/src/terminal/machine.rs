@@ -1,0 +1,428 @@
+//! The state of one open terminal.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::message::{Command, Frame, Message};
+use crate::moment::Moment;
+
+/// The most bytes that one message carries: large input is cut into several.
+const CHUNK: usize = 16 * 1024;
+
+/// How long typing is held back after the start, unless output comes first. Gateway 0.9.11 loses
+/// what is typed right after the handshake about half the time.
+const SETTLING: Duration = Duration::from_millis(200);
+
+/// How a terminal starts and stays alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TerminalOptions {
+    /// The window's size at the start, in lines and columns. Without one, the window of the original
+    /// gateway has no lines and no columns.
+    pub size: (u16, u16),
+    /// How often to say that the client is still there when it says nothing else.
+    pub ping_interval: Duration,
+}
+
+impl Default for TerminalOptions {
+    /// 24 lines of 80 columns, and a ping every 30 s.
+    fn default() -> Self {
+        Self {
+            size: (24, 80),
+            ping_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// An open terminal, between a WebSocket and its user.
+///
+/// ```text
+///   stdin, resize, restart ──►┌──────────┐── poll_outgoing ──► frames to the gateway
+///                             │ Terminal │
+///             poll_event ◄────└──────────┘◄── handle_frame, handle_close
+/// ```
+///
+/// It sends the window's size first, holds typing back until the terminal listens, cuts large input
+/// into messages, and pings when nothing else was sent for a while.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::Moment;
+/// use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
+///
+/// let now = Moment::new(UNIX_EPOCH, Duration::ZERO, 0);
+/// let mut terminal = Terminal::new(TerminalOptions::default(), now);
+/// terminal.stdin(b"ls\n");
+///
+/// let resize = r#"{"type":"resize","rows":24,"cols":80}"#;
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Send(Frame::Text(resize.into())));
+/// // The shell has not shown a prompt yet: typing waits for it, but not for long.
+/// let Outgoing::Wait(until) = terminal.poll_outgoing(now) else { panic!() };
+///
+/// terminal.handle_frame(now, Frame::Text(r#"{"type":"out","data":"JCA="}"#.into()));
+/// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Output("$ ".into())));
+/// let typed = r#"{"type":"stdin","chars":"bHMK"}"#;
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Send(Frame::Text(typed.into())));
+///
+/// terminal.handle_close(Some(1000), "kernel is gone");
+/// assert!(matches!(terminal.poll_event(), Some(TerminalEvent::Closed { .. })));
+/// assert!(terminal.is_closed());
+/// ```
+#[derive(Debug)]
+pub struct Terminal {
+    ping_interval: Duration,
+    /// Typing is held back until this time; `None` once it no longer is.
+    settles: Option<Duration>,
+    last_sent: Duration,
+    /// Everything but typing goes first: it never waits.
+    control: VecDeque<Command>,
+    typed: VecDeque<Typed>,
+    queued: usize,
+    events: VecDeque<TerminalEvent>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Typed {
+    Bytes(Bytes),
+    /// A restart must not overtake what was typed before it.
+    Restart,
+}
+
+/// What to do next for the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outgoing {
+    /// Send this, then poll again.
+    Send(Frame),
+    /// Nothing before [`Moment::elapsed`] reaches this time, unless something happens first.
+    Wait(Duration),
+    /// Nothing any more: the terminal is closed.
+    Closed,
+}
+
+/// What happens in a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TerminalEvent {
+    /// Output, as bytes: it may end in the middle of a character.
+    Output(Bytes),
+    /// The gateway reports a problem, in words. The terminal may go on.
+    Error(String),
+    /// A message that this version does not know, as it came.
+    Unknown(String),
+    /// The end: nothing follows.
+    Closed {
+        /// The WebSocket's close code, if there was one: 1000 when the kernel is gone.
+        code: Option<u16>,
+        /// The gateway's reason; often empty.
+        reason: String,
+    },
+}
+
+impl Terminal {
+    /// A terminal whose handshake has just succeeded.
+    #[must_use]
+    pub fn new(options: TerminalOptions, now: Moment) -> Self {
+        let (rows, cols) = options.size;
+        Self {
+            ping_interval: options.ping_interval,
+            settles: Some(now.elapsed.saturating_add(SETTLING)),
+            last_sent: now.elapsed,
+            control: VecDeque::from([Command::Resize { rows, cols }]),
+            typed: VecDeque::new(),
+            queued: 0,
+            events: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Types bytes. They are queued; see [`queued`](Self::queued) for when to stop.
+    pub fn stdin(&mut self, bytes: &[u8]) {
+        if self.closed {
+            return;
+        }
+        for chunk in bytes.chunks(CHUNK) {
+            self.queued += chunk.len();
+            self.typed
+                .push_back(Typed::Bytes(Bytes::copy_from_slice(chunk)));
+        }
+    }
+
+    /// How many typed bytes wait to be sent. A driver takes no more from its user while this is
+    /// large.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Tells the window's new size. Only the latest of several unsent ones is sent.
+    pub fn resize(&mut self, rows: u16, cols: u16) {
+        self.control
+            .retain(|command| !matches!(command, Command::Resize { .. }));
+        self.control.push_back(Command::Resize { rows, cols });
+    }
+
+    /// Says that the client is still there; done by itself when nothing else was sent for a while.
+    pub fn ping(&mut self) {
+        self.control.push_back(Command::Ping);
+    }
+
+    /// Restarts the kernel, after what was typed before. The terminal goes on with the new one.
+    pub fn restart(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.typed.push_back(Typed::Restart);
+        // Gateway 0.9.11 loses the first typing after a restart and shows nothing until then: let
+        // it lose nothing.
+        self.typed.push_back(Typed::Bytes(Bytes::new()));
+    }
+
+    /// The next frame for the gateway, or how long there is none.
+    #[must_use = "a frame must be sent"]
+    pub fn poll_outgoing(&mut self, now: Moment) -> Outgoing {
+        if self.closed {
+            return Outgoing::Closed;
+        }
+        if self.settles.is_some_and(|until| now.elapsed >= until) {
+            self.settles = None;
+        }
+        let next_ping = self.last_sent.saturating_add(self.ping_interval);
+        let command = if let Some(command) = self.control.pop_front() {
+            command
+        } else if let (Some(until), false) = (self.settles, self.typed.is_empty()) {
+            return Outgoing::Wait(until.min(next_ping));
+        } else if let Some(typed) = self.typed.pop_front() {
+            match typed {
+                Typed::Bytes(bytes) => {
+                    self.queued -= bytes.len();
+                    Command::Stdin(bytes)
+                }
+                Typed::Restart => Command::Restart,
+            }
+        } else if now.elapsed >= next_ping {
+            Command::Ping
+        } else {
+            return Outgoing::Wait(next_ping);
+        };
+        self.last_sent = now.elapsed;
+        Outgoing::Send(Frame::Text(command.encode()))
+    }
+
+    /// When the next ping is due, unless something else is sent first; `None` once it is closed.
+    #[must_use]
+    pub fn next_ping(&self) -> Option<Duration> {
+        (!self.closed).then(|| self.last_sent.saturating_add(self.ping_interval))
+    }
+
+    /// A message came from the gateway.
+    pub fn handle_frame(&mut self, _now: Moment, frame: Frame) {
+        // What follows a close is not the protocol any more.
+        if self.closed {
+            return;
+        }
+        let text = match frame {
+            Frame::Text(text) => text,
+            Frame::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        self.events.push_back(match Message::decode(&text) {
+            Message::Out(bytes) => {
+                self.settles = None;
+                TerminalEvent::Output(bytes)
+            }
+            Message::Error(words) => TerminalEvent::Error(words),
+            Message::Unknown(text) => TerminalEvent::Unknown(text),
+        });
+    }
+
+    /// The WebSocket is closed, by the gateway or by the caller.
+    pub fn handle_close(&mut self, code: Option<u16>, reason: &str) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        self.control.clear();
+        self.typed.clear();
+        self.queued = 0;
+        self.events.push_back(TerminalEvent::Closed {
+            code,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// What happened, oldest first.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<TerminalEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether it is closed. Events may still wait to be polled.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    struct Scene {
+        terminal: Terminal,
+        now: Moment,
+    }
+
+    impl Scene {
+        /// A terminal that has said its size.
+        fn new() -> Self {
+            let now = Moment::new(UNIX_EPOCH, Duration::from_secs(100), 0);
+            let mut this = Self {
+                terminal: Terminal::new(TerminalOptions::default(), now),
+                now,
+            };
+            this.sends(r#"{"type":"resize","rows":24,"cols":80}"#);
+            this
+        }
+
+        /// One that listens.
+        fn settled() -> Self {
+            let mut this = Self::new();
+            this.receives(r#"{"type":"out","data":""}"#);
+            assert_eq!(
+                this.terminal.poll_event(),
+                Some(TerminalEvent::Output(Bytes::new()))
+            );
+            this
+        }
+
+        fn poll(&mut self) -> Outgoing {
+            self.terminal.poll_outgoing(self.now)
+        }
+
+        #[track_caller]
+        fn sends(&mut self, text: &str) {
+            assert_eq!(self.poll(), Outgoing::Send(Frame::Text(text.to_owned())));
+        }
+
+        fn receives(&mut self, text: &str) {
+            self.terminal
+                .handle_frame(self.now, Frame::Text(text.to_owned()));
+        }
+
+        #[track_caller]
+        fn waits(&mut self) {
+            let Outgoing::Wait(until) = self.poll() else {
+                panic!("it does not wait")
+            };
+            self.now = self.now.after(until - self.now.elapsed);
+        }
+    }
+
+    #[test]
+    fn typing_waits_for_the_first_output_or_a_moment() {
+        let mut scene = Scene::new();
+        scene.terminal.stdin(b"x");
+        let start = scene.now.elapsed;
+        scene.waits();
+        assert_eq!(scene.now.elapsed - start, SETTLING);
+        scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
+    }
+
+    #[test]
+    fn control_messages_do_not_wait_for_typing() {
+        let mut scene = Scene::new();
+        scene.terminal.stdin(b"x");
+        scene.terminal.resize(1, 2);
+        scene.terminal.resize(3, 4);
+        scene.sends(r#"{"type":"resize","rows":3,"cols":4}"#);
+        scene.waits();
+    }
+
+    #[test]
+    fn a_ping_is_sent_when_nothing_else_was() {
+        let mut scene = Scene::settled();
+        let start = scene.now.elapsed;
+        scene.waits();
+        assert_eq!(scene.now.elapsed - start, Duration::from_secs(30));
+        scene.terminal.stdin(b"x");
+        scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
+        scene.waits();
+        scene.sends(r#"{"type":"ping"}"#);
+        scene.waits();
+    }
+
+    #[test]
+    fn large_input_is_cut_and_counted() {
+        let mut scene = Scene::settled();
+        scene.terminal.stdin(&vec![0; 2 * CHUNK + 1]);
+        assert_eq!(scene.terminal.queued(), 2 * CHUNK + 1);
+        for left in [CHUNK + 1, 1, 0] {
+            assert!(matches!(scene.poll(), Outgoing::Send(_)));
+            assert_eq!(scene.terminal.queued(), left);
+        }
+        scene.waits();
+    }
+
+    #[test]
+    fn a_restart_keeps_its_place_and_gives_the_gateway_something_to_lose() {
+        let mut scene = Scene::settled();
+        scene.terminal.stdin(b"a");
+        scene.terminal.restart();
+        scene.terminal.stdin(b"b");
+        scene.sends(r#"{"type":"stdin","chars":"YQ=="}"#);
+        scene.sends(r#"{"type":"restart"}"#);
+        scene.sends(r#"{"type":"stdin","chars":""}"#);
+        scene.sends(r#"{"type":"stdin","chars":"Yg=="}"#);
+    }
+
+    #[test]
+    fn unknown_messages_and_binary_frames_are_taken() {
+        let mut scene = Scene::new();
+        scene.receives(r#"{"type":"bell"}"#);
+        let json = r#"{"type":"out","data":"aGk="}"#;
+        scene
+            .terminal
+            .handle_frame(scene.now, Frame::Binary(json.into()));
+        scene.receives(r#"{"type":"error","data":"no"}"#);
+        let unknown = TerminalEvent::Unknown(r#"{"type":"bell"}"#.to_owned());
+        assert_eq!(scene.terminal.poll_event(), Some(unknown));
+        assert_eq!(
+            scene.terminal.poll_event(),
+            Some(TerminalEvent::Output("hi".into()))
+        );
+        assert_eq!(
+            scene.terminal.poll_event(),
+            Some(TerminalEvent::Error("no".to_owned()))
+        );
+        assert_eq!(scene.terminal.poll_event(), None);
+    }
+
+    #[test]
+    fn nothing_follows_the_close() {
+        let mut scene = Scene::settled();
+        scene.terminal.stdin(b"lost");
+        scene.receives(r#"{"type":"out","data":"aGk="}"#);
+        scene.terminal.handle_close(Some(1000), "");
+        scene.receives("HTTP/1.1 500 Internal Server Error");
+        scene.terminal.handle_close(None, "again");
+        scene.terminal.stdin(b"x");
+        scene.terminal.restart();
+        assert_eq!(scene.poll(), Outgoing::Closed);
+        assert_eq!(scene.terminal.queued(), 0);
+        assert_eq!(
+            scene.terminal.poll_event(),
+            Some(TerminalEvent::Output("hi".into()))
+        );
+        let closed = TerminalEvent::Closed {
+            code: Some(1000),
+            reason: String::new(),
+        };
+        assert_eq!(scene.terminal.poll_event(), Some(closed));
+        assert_eq!(scene.terminal.poll_event(), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! What travels through a terminal's WebSocket: JSON messages, with bytes in base64.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What the client says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Something was typed.
+    Stdin(Bytes),
+    /// The window has this size now.
+    Resize {
+        /// Lines.
+        rows: u16,
+        /// Columns.
+        cols: u16,
+    },
+    /// Nothing; keeps the kernel alive.
+    Ping,
+    /// Restart the kernel. The terminal goes on with the new one.
+    Restart,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum RawCommand {
+    Stdin { chars: String },
+    Resize { rows: u16, cols: u16 },
+    Ping,
+    Restart,
+}
+
+impl Command {
+    /// The text of the WebSocket message.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let raw = match self {
+            Self::Stdin(bytes) => RawCommand::Stdin {
+                chars: STANDARD.encode(bytes),
+            },
+            Self::Resize { rows, cols } => RawCommand::Resize {
+                rows: *rows,
+                cols: *cols,
+            },
+            Self::Ping => RawCommand::Ping,
+            Self::Restart => RawCommand::Restart,
+        };
+        serde_json::to_string(&raw).expect("commands have string keys and no failing types")
+    }
+
+    /// Reads a message as a gateway must; `None` if it is none.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Self> {
+        Some(match serde_json::from_str(text).ok()? {
+            RawCommand::Stdin { chars } => Self::Stdin(STANDARD.decode(chars).ok()?.into()),
+            RawCommand::Resize { rows, cols } => Self::Resize { rows, cols },
+            RawCommand::Ping => Self::Ping,
+            RawCommand::Restart => Self::Restart,
+        })
+    }
+}
+
+/// What the gateway says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message {
+    /// Output: any bytes, which may end in the middle of a character.
+    Out(Bytes),
+    /// Something went wrong, in words.
+    Error(String),
+    /// A message of a form that this version does not know, as it came.
+    Unknown(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum RawMessage {
+    Out { data: String },
+    Error { data: String },
+}
+
+impl Message {
+    /// Reads a message. Whatever is not of a known form is kept as [`Message::Unknown`].
+    #[must_use]
+    pub fn decode(text: &str) -> Self {
+        match serde_json::from_str(text) {
+            Ok(RawMessage::Out { data }) => match STANDARD.decode(data) {
+                Ok(bytes) => Self::Out(bytes.into()),
+                Err(_) => Self::Unknown(text.to_owned()),
+            },
+            Ok(RawMessage::Error { data }) => Self::Error(data),
+            Err(_) => Self::Unknown(text.to_owned()),
+        }
+    }
+
+    /// The text of the WebSocket message, as a gateway sends it.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let raw = match self {
+            Self::Out(bytes) => RawMessage::Out {
+                data: STANDARD.encode(bytes),
+            },
+            Self::Error(data) => RawMessage::Error { data: data.clone() },
+            Self::Unknown(text) => return text.clone(),
+        };
+        serde_json::to_string(&raw).expect("messages have string keys and no failing types")
+    }
+}
+
+/// A WebSocket message with content. Pings, pongs and closing are the WebSocket's own business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Frame {
+    /// Text, which is what this protocol uses.
+    Text(String),
+    /// Bytes. Later gateways send the same JSON in these.
+    Binary(Bytes),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_the_documented_json() {
+        for (command, text) in [
+            (
+                Command::Stdin(Bytes::from_static(b"ls\n")),
+                r#"{"type":"stdin","chars":"bHMK"}"#,
+            ),
+            (
+                Command::Resize { rows: 24, cols: 80 },
+                r#"{"type":"resize","rows":24,"cols":80}"#,
+            ),
+            (Command::Ping, r#"{"type":"ping"}"#),
+            (Command::Restart, r#"{"type":"restart"}"#),
+        ] {
+            assert_eq!(command.encode(), text);
+            assert_eq!(Command::decode(text), Some(command));
+        }
+        for text in [
+            "",
+            "[]",
+            r#"{"type":"stdin"}"#,
+            r#"{"type":"stdin","chars":"a"}"#,
+        ] {
+            assert_eq!(Command::decode(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_are_read_and_others_are_kept() {
+        let out = r#"{"type": "out", "data": "w6k="}"#;
+        assert_eq!(Message::decode(out), Message::Out("é".into()));
+        let error = r#"{"type": "error", "data": "no"}"#;
+        assert_eq!(Message::decode(error), Message::Error("no".to_owned()));
+        for text in [
+            "",
+            "garbage",
+            r#"{"type":"bell"}"#,
+            r#"{"type":"out","data":"%%"}"#,
+            r#"{"type":"out","data":null}"#,
+        ] {
+            assert_eq!(Message::decode(text), Message::Unknown(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_encodes_is_what_a_client_decodes() {
+        for message in [
+            Message::Out(Bytes::from_static(b"\xff\x00\x1b[0m")),
+            Message::Error("é \"quoted\"".to_owned()),
+        ] {
+            assert_eq!(Message::decode(&message.encode()), message);
+        }
+    }
+}

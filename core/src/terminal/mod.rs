@@ -1,0 +1,13 @@
+//! The terminal: a shell or interpreter in a kernel, over a WebSocket. (API manual of 2017,
+//! "Streaming".)
+//!
+//! [`OpenTerminal`] makes the signed handshake, [`Command`] and [`Message`] are what travels, and
+//! [`Terminal`] is the state machine between them and the caller.
+
+mod machine;
+mod message;
+mod open;
+
+pub use machine::{Outgoing, Terminal, TerminalEvent, TerminalOptions};
+pub use message::{Command, Frame, Message};
+pub use open::OpenTerminal;
