@@ -1,0 +1,35 @@
+//! The driver for [async-std](https://docs.rs/async-std).
+//!
+//! async-std is discontinued upstream, in favour of smol; this driver is for programs that use it
+//! still.
+//!
+//! ```no_run
+//! use sorna::async_std::Client;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     async_std::task::block_on(async {
+//!         let client = Client::from_env()?;
+//!         let kernel = client.get_or_create("python3", None).await?;
+//!         let result = kernel.execute("print('hello world')").finish().await?;
+//!         print!("{}", result.console.stdout());
+//!         kernel.destroy().await?;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+
+use crate::engine::HttpTransport;
+pub use crate::runtime::AsyncStd;
+
+/// How requests travel.
+pub type Transport = HttpTransport<AsyncStd>;
+/// See [`Client`](crate::Client).
+pub type Client = crate::Client<Transport>;
+/// See [`Kernel`](crate::Kernel).
+pub type Kernel = crate::Kernel<Transport>;
+/// See [`Execution`](crate::Execution).
+pub type Execution = crate::Execution<Transport>;
+/// See [`Run`](crate::Run).
+pub type Run = crate::Run<Transport>;
+/// See [`terminal::Pty`](crate::terminal::Pty).
+pub type Pty = crate::terminal::Pty<AsyncStd>;

@@ -1,0 +1,165 @@
+//! A request body as a reader: bytes from memory, files from disk.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use bytes::{Buf, Bytes};
+use sorna_core::{Body, Segment};
+
+/// Reads a body's segments one after the other, filling the buffer across their borders: the
+/// original gateway wants few large writes. Uses no memory of its own.
+pub(super) struct BodyReader {
+    segments: std::vec::IntoIter<Segment>,
+    current: Option<Source>,
+    /// What is wrong with a local file, for the error that the caller makes of it.
+    failure: Option<FileFailure>,
+}
+
+enum Source {
+    Bytes(Bytes),
+    File {
+        file: File,
+        path: PathBuf,
+        left: u64,
+    },
+}
+
+/// A local file that could not be sent as it was planned.
+#[derive(Debug)]
+pub(super) struct FileFailure {
+    pub(super) path: PathBuf,
+    pub(super) error: io::Error,
+}
+
+impl BodyReader {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            segments: body.into_segments().into_iter(),
+            current: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn take_failure(&mut self) -> Option<FileFailure> {
+        self.failure.take()
+    }
+
+    fn fail(&mut self, path: PathBuf, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        self.failure = Some(FileFailure { path, error });
+        io::Error::new(kind, "a file to upload cannot be read")
+    }
+
+    /// Reads from the current source; 0 at its end.
+    fn read_current(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.current {
+            None => Ok(0),
+            Some(Source::Bytes(bytes)) => {
+                let taken = bytes.len().min(buffer.len());
+                bytes.copy_to_slice(&mut buffer[..taken]);
+                Ok(taken)
+            }
+            Some(Source::File { file, path, left }) => {
+                let most = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(buffer.len());
+                let result = match file.read(&mut buffer[..most]) {
+                    Ok(0) if most > 0 => Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "it became shorter while it was sent",
+                    )),
+                    Ok(taken) => {
+                        *left -= taken as u64;
+                        Ok(taken)
+                    }
+                    Err(error) => Err(error),
+                };
+                let path = path.clone();
+                result.map_err(|error| self.fail(path, error))
+            }
+        }
+    }
+
+    fn open_next(&mut self) -> io::Result<bool> {
+        self.current = match self.segments.next() {
+            None => return Ok(false),
+            Some(Segment::File { path, len }) => match File::open(&path) {
+                Ok(file) => Some(Source::File {
+                    file,
+                    path,
+                    left: len,
+                }),
+                Err(error) => return Err(self.fail(path, error)),
+            },
+            Some(Segment::Bytes(bytes)) => Some(Source::Bytes(bytes)),
+            Some(_) => unreachable!("a body has no other segments"),
+        };
+        Ok(true)
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read_current(&mut buffer[filled..])? {
+                0 if !self.open_next()? => break,
+                taken => filled += taken,
+            }
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(dir: &std::path::Path, content: &str, len: u64) -> Body {
+        let path = dir.join("file");
+        std::fs::write(&path, content).unwrap();
+        Body::from_segments(vec![
+            Segment::Bytes("head ".into()),
+            Segment::File { path, len },
+            Segment::Bytes(Bytes::new()),
+            Segment::Bytes(" tail".into()),
+        ])
+    }
+
+    #[test]
+    fn one_read_crosses_the_borders_of_segments() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reader = BodyReader::new(body(dir.path(), "content", 7));
+        let mut buffer = [0; 64];
+        let taken = reader.read(&mut buffer).unwrap();
+        assert_eq!(&buffer[..taken], b"head content tail");
+        assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_file_that_grew_is_cut_and_one_that_shrank_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut text = String::new();
+        let mut reader = BodyReader::new(body(dir.path(), "content and more", 7));
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "head content tail");
+        let mut reader = BodyReader::new(body(dir.path(), "cont", 7));
+        assert!(reader.read_to_string(&mut text).is_err());
+        assert!(reader.take_failure().unwrap().path.ends_with("file"));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_an_error() {
+        let body = Body::from_segments(vec![Segment::File {
+            path: "/does/not/exist".into(),
+            len: 1,
+        }]);
+        let mut reader = BodyReader::new(body);
+        assert!(reader.read(&mut [0; 8]).is_err());
+        assert_eq!(
+            reader.take_failure().unwrap().error.kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+}

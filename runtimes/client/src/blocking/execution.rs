@@ -1,0 +1,117 @@
+//! One execution, as a stream of events.
+
+use std::thread;
+
+use sorna_core::machine::{self, ExecutionEvent};
+use sorna_core::{BuildError, Console, Error, ExecuteMode, ExecutionResult, KernelId};
+
+use super::Client;
+use super::client::Driven;
+
+/// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input
+/// requests in between.
+///
+/// ```no_run
+/// use sorna::core::machine::ExecutionEvent;
+/// # let kernel = sorna::blocking::Client::from_env()?.get_or_create("python3", None)?;
+///
+/// let mut execution = kernel.execute("name = input('name? '); print('hi', name)");
+/// while let Some(event) = execution.next_event()? {
+///     match event {
+///         ExecutionEvent::Console(console) => print!("{}", console.stdout()),
+///         ExecutionEvent::InputRequested { .. } => execution.answer("lablup")?,
+///         _ => {}
+///     }
+/// }
+/// let result = execution.result().expect("it ended");
+/// println!("{}: exit code {:?}", result.status, result.exit_code());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropping it in the middle does not stop the program: it goes on in the kernel, and the output
+/// that was not fetched comes with the kernel's next execution. Restart or destroy the kernel to
+/// stop it.
+#[derive(Debug)]
+pub struct Execution {
+    client: Client,
+    machine: machine::Execution,
+    result: Option<ExecutionResult>,
+    failed: bool,
+}
+
+impl Execution {
+    pub(super) fn new(client: Client, kernel: KernelId, mode: ExecuteMode) -> Self {
+        let policy = client.options().retry;
+        Self {
+            machine: machine::Execution::new(kernel, mode, client.signer(), policy),
+            client,
+            result: None,
+            failed: false,
+        }
+    }
+
+    /// Waits for the next event; `None` after the end.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. After an error there are no more events, except after
+    /// [`BuildError::InputExpected`]: the program waits for input. Answer, and go on.
+    pub fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
+        if self.failed || self.result.is_some() {
+            return Ok(None);
+        }
+        match self.client.drive(&mut self.machine, thread::sleep) {
+            Driven::Event(event) => Ok(Some(event)),
+            Driven::Idle => Err(BuildError::InputExpected.into()),
+            Driven::Done(Ok(result)) => {
+                self.result = Some(result);
+                Ok(None)
+            }
+            Driven::Done(Err(error)) => {
+                self.failed = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// Answers the program's request for input; a line end is not needed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+        self.machine.answer(input)
+    }
+
+    /// How it ended, once it has. Its console is empty: the output came as events.
+    #[must_use]
+    pub fn result(&self) -> Option<&ExecutionResult> {
+        self.result.as_ref()
+    }
+
+    /// Waits for the end and gathers all output that was not fetched yet in the result's console.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::InputExpected`] if the program asks for input, and
+    /// [`BuildError::ExecutionFailed`] if an earlier call failed already.
+    pub fn finish(mut self) -> Result<ExecutionResult, Error> {
+        let mut all = Console::new();
+        while let Some(event) = self.next_event()? {
+            if let ExecutionEvent::Console(console) = event {
+                all.append(console);
+            }
+        }
+        let mut result = self.result.take().ok_or(BuildError::ExecutionFailed)?;
+        result.console = all;
+        Ok(result)
+    }
+}
+
+impl Iterator for Execution {
+    type Item = Result<ExecutionEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_event().transpose()
+    }
+}

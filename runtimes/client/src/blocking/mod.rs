@@ -1,0 +1,33 @@
+//! The blocking driver: for programs without an async runtime.
+//!
+//! ```no_run
+//! use sorna::blocking::Client;
+//!
+//! // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
+//! let client = Client::from_env()?;
+//! let kernel = client.get_or_create("python3", None)?;
+//! let result = kernel.execute("print('hello world')").finish()?;
+//! print!("{}", result.console.stdout());
+//! kernel.destroy()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Built on [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, connections are kept and
+//! reused, and name look-ups are remembered for a minute.
+
+mod body;
+mod client;
+mod dial;
+mod execution;
+mod kernel;
+mod resolver;
+mod run;
+mod terminal;
+mod tracker;
+mod transport;
+
+pub use client::Client;
+pub use execution::Execution;
+pub use kernel::Kernel;
+pub use run::{Canceller, Run};
+pub use terminal::{Pty, PtyReader, PtyWriter};

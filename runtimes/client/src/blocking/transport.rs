@@ -1,0 +1,257 @@
+//! Carries requests to the gateway by ureq.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::{Agent, SendBody, Timeout};
+
+use super::body::BodyReader;
+use super::resolver::CachingResolver;
+use super::tracker::{Progress, TrackingConnector};
+use crate::net::{NetOptions, Origin, Proxy};
+
+pub(super) struct UreqTransport {
+    options: NetOptions,
+    /// Made with the first request, since that may have to read certificates.
+    agent: OnceLock<Agent>,
+}
+
+impl UreqTransport {
+    pub(super) fn new(options: NetOptions) -> Self {
+        Self {
+            options,
+            agent: OnceLock::new(),
+        }
+    }
+
+    /// Sends one request and reads its whole answer, whatever its status.
+    pub(super) fn send(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let origin = Origin::of(request.uri())?;
+        let agent = self.agent(&origin)?;
+        let (parts, body) = request.into_parts();
+        let mut reader = BodyReader::new(body);
+        let limit = self
+            .options
+            .times
+            .call
+            .map_or(time_limit, |call| call.min(time_limit));
+        Progress::reset();
+        let exchange = || {
+            let request = Request::from_parts(parts, SendBody::from_reader(&mut reader));
+            let request = agent
+                .configure_request(request)
+                .timeout_global(Some(limit))
+                .build();
+            let (parts, mut body) = agent.run(request)?.into_parts();
+            let body = body
+                .with_config()
+                .limit(self.options.sizes.body)
+                .read_to_vec()?;
+            Ok(Response::from_parts(parts, Bytes::from(body)))
+        };
+        exchange().map_err(|error| match reader.take_failure() {
+            Some(file) => {
+                let message = format!("cannot send {}", file.path.display());
+                TransportError::new(TransportErrorKind::LocalFile, sent(), message)
+                    .with_source(file.error)
+            }
+            None => self.explain(error, &origin, limit),
+        })
+    }
+
+    fn agent(&self, origin: &Origin) -> Result<&Agent, TransportError> {
+        if let Some(agent) = self.agent.get() {
+            return Ok(agent);
+        }
+        let agent = self.new_agent(origin)?;
+        Ok(self.agent.get_or_init(|| agent))
+    }
+
+    /// A client has one endpoint, so its agent needs to know one origin's proxy and TLS.
+    fn new_agent(&self, origin: &Origin) -> Result<Agent, TransportError> {
+        let NetOptions {
+            times,
+            sizes,
+            pool,
+            tls,
+            ..
+        } = &self.options;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .accept("")
+            .accept_encoding("")
+            .timeout_connect(Some(times.connect))
+            .timeout_per_read(Some(times.idle))
+            .timeout_per_write(Some(times.idle))
+            .max_response_header_size(sizes.head)
+            .max_idle_connections(usize::MAX)
+            .max_idle_connections_per_host(pool.idle_per_origin)
+            .max_idle_age(pool.idle_age)
+            .proxy(self.proxy(origin).map(ureq_proxy).transpose()?);
+        if origin.is_secure() {
+            let roots: Vec<Certificate<'static>> = tls
+                .certificates()?
+                .iter()
+                .map(|der| Certificate::from_der(der).to_owned())
+                .collect();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            config = config.tls_config(
+                TlsConfig::builder()
+                    .root_certs(RootCerts::Specific(Arc::new(roots)))
+                    .unversioned_rustls_crypto_provider(provider)
+                    .build(),
+            );
+        }
+        Ok(Agent::with_parts(
+            config.build(),
+            DefaultConnector::new().chain(TrackingConnector),
+            CachingResolver::default(),
+        ))
+    }
+
+    fn proxy(&self, origin: &Origin) -> Option<&Proxy> {
+        let scheme = if origin.is_secure() { "https" } else { "http" };
+        self.options
+            .proxy
+            .proxy_for(scheme, origin.host(), origin.port())
+    }
+
+    /// Says what failed, and at what.
+    fn explain(&self, error: ureq::Error, origin: &Origin, limit: Duration) -> TransportError {
+        use TransportErrorKind as Kind;
+
+        let progress = Progress::get();
+        let connecting = !progress.sent;
+        let times = &self.options.times;
+        let (kind, message) = match &error {
+            ureq::Error::HostNotFound => {
+                (Kind::Resolve, format!("cannot find the host of {origin}"))
+            }
+            ureq::Error::Timeout(Timeout::Resolve) => (
+                Kind::Timeout,
+                format!(
+                    "finding the host of {origin} took longer than {:?}",
+                    times.connect
+                ),
+            ),
+            ureq::Error::Timeout(Timeout::Connect) => (
+                Kind::Timeout,
+                format!(
+                    "connecting to {origin} took longer than {:?}",
+                    times.connect
+                ),
+            ),
+            ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => (
+                Kind::Timeout,
+                format!("{origin} was silent for longer than {:?}", times.idle),
+            ),
+            ureq::Error::Timeout(_) => (
+                Kind::Timeout,
+                format!("the request to {origin} took longer than {limit:?}"),
+            ),
+            ureq::Error::ConnectProxyFailed(_) => (
+                Kind::Proxy,
+                match self.proxy(origin) {
+                    Some(proxy) => format!("the proxy {proxy} did not connect to {origin}"),
+                    None => format!("a proxy did not connect to {origin}"),
+                },
+            ),
+            ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+            | ureq::Error::Pem(_)
+            | ureq::Error::TlsRequired => (Kind::Tls, format!("no secure connection to {origin}")),
+            ureq::Error::BodyExceedsLimit(most) => (
+                Kind::TooLarge,
+                format!("the answer of {origin} has more than {most} bytes"),
+            ),
+            ureq::Error::LargeResponseHeader(_, most) => (
+                Kind::TooLarge,
+                format!("the head of the answer of {origin} has more than {most} bytes"),
+            ),
+            ureq::Error::Io(source) if is_resolution(source) && connecting => {
+                (Kind::Resolve, format!("cannot find the host of {origin}"))
+            }
+            ureq::Error::Io(source) if is_tls(source) => {
+                (Kind::Tls, format!("no secure connection to {origin}"))
+            }
+            ureq::Error::Io(_) | ureq::Error::ConnectionFailed if connecting => {
+                (Kind::Connect, format!("cannot connect to {origin}"))
+            }
+            ureq::Error::Io(_) if !progress.received => (
+                Kind::Receive,
+                format!("{origin} closed the connection without an answer"),
+            ),
+            ureq::Error::Io(_) => (
+                Kind::Receive,
+                format!("the connection to {origin} broke before the answer was complete"),
+            ),
+            ureq::Error::Protocol(_) => {
+                (Kind::Receive, format!("the answer of {origin} is not HTTP"))
+            }
+            _ => (Kind::Other, format!("the request to {origin} failed")),
+        };
+        let sent = match (kind, sent()) {
+            // A connection that is silent is not a closed one.
+            (Kind::Timeout, Sent::StaleConnection) => Sent::Maybe,
+            (_, sent) => sent,
+        };
+        let failure = TransportError::new(kind, sent, message);
+        match error {
+            ureq::Error::Io(source) => failure.with_source(source),
+            other => failure.with_source(other),
+        }
+    }
+}
+
+/// How much of this thread's last request may have reached the gateway.
+fn sent() -> Sent {
+    let progress = Progress::get();
+    match progress {
+        Progress { sent: false, .. } => Sent::Nothing,
+        Progress {
+            fresh: false,
+            received: false,
+            ..
+        } => Sent::StaleConnection,
+        _ => Sent::Maybe,
+    }
+}
+
+fn ureq_proxy(proxy: &Proxy) -> Result<ureq::Proxy, TransportError> {
+    let mut builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+        .host(proxy.host())
+        .port(proxy.port());
+    if let Some(user) = proxy.user() {
+        builder = builder.username(user);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    builder.build().map_err(|error| {
+        let message = format!("the proxy {proxy} cannot be used");
+        TransportError::new(TransportErrorKind::Proxy, Sent::Nothing, message).with_source(error)
+    })
+}
+
+/// The standard library does not tell a failed look-up from other errors but by its text.
+fn is_resolution(error: &std::io::Error) -> bool {
+    error.to_string().contains("failed to lookup address")
+}
+
+/// TLS errors come out of ureq inside I/O errors.
+fn is_tls(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+}

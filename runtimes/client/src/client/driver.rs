@@ -1,0 +1,104 @@
+//! The async drivers' one loop.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Response;
+use sorna_core::TransportError;
+use sorna_core::machine::{Machine, Step};
+
+use super::Inner;
+use crate::net::{BoxFuture, Transport};
+
+/// A machine with what it is waiting for.
+///
+/// The request on its way is kept here and not in the future of the caller, so that dropping that
+/// future loses nothing.
+pub(super) struct Driver<T, M> {
+    inner: Arc<Inner<T>>,
+    pub(super) machine: M,
+    pending: Pending,
+}
+
+enum Pending {
+    Nothing,
+    Answer(BoxFuture<Result<Response<Bytes>, TransportError>>),
+    Time(BoxFuture<()>),
+}
+
+/// What a machine has to tell.
+pub(super) enum Driven<M: Machine> {
+    Event(M::Event),
+    Idle,
+    Done(M::Output),
+}
+
+impl<T: Transport + 'static, M: Machine> Driver<T, M> {
+    pub(super) fn new(inner: Arc<Inner<T>>, machine: M) -> Self {
+        Self {
+            inner,
+            machine,
+            pending: Pending::Nothing,
+        }
+    }
+
+    /// Does what the machine asks until it has something to tell. May be dropped at any time, and
+    /// called again.
+    pub(super) async fn next(&mut self) -> Driven<M> {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Driven<M>> {
+        loop {
+            let clock = self.inner.clock;
+            match &mut self.pending {
+                Pending::Nothing => {}
+                Pending::Answer(answer) => {
+                    let answer = ready!(answer.as_mut().poll(context));
+                    self.pending = Pending::Nothing;
+                    match answer {
+                        Ok(response) => self.machine.handle_response(clock.now(), response),
+                        Err(failure) => self.machine.handle_failure(clock.now(), failure),
+                    }
+                }
+                Pending::Time(time) => {
+                    ready!(time.as_mut().poll(context));
+                    self.pending = Pending::Nothing;
+                }
+            }
+            let inner = Arc::clone(&self.inner);
+            self.pending = match self.machine.poll(clock.now()) {
+                Step::Send(transmit) => Pending::Answer(Box::pin(async move {
+                    let sent = inner.transport.send(transmit.request, transmit.time_limit);
+                    sent.await
+                })),
+                Step::Wait(until) => Pending::Time(Box::pin(async move {
+                    inner.transport.sleep(clock.until(until)).await;
+                })),
+                Step::Event(event) => return Poll::Ready(Driven::Event(event)),
+                Step::Done(output) => return Poll::Ready(Driven::Done(output)),
+                _ => return Poll::Ready(Driven::Idle),
+            };
+        }
+    }
+
+    /// Ends a wait, so that the machine is asked again at once.
+    pub(super) fn wake(&mut self) {
+        if matches!(self.pending, Pending::Time(_)) {
+            self.pending = Pending::Nothing;
+        }
+    }
+}
+
+impl<T, M: Unpin> Unpin for Driver<T, M> {}
+
+impl<T, M: fmt::Debug> fmt::Debug for Driver<T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("machine", &self.machine)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! One execution, as a stream of events.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use sorna_core::machine::{self, ExecutionEvent};
+use sorna_core::{BuildError, Console, Error, ExecuteMode, ExecutionResult, KernelId};
+
+use super::Client;
+use super::driver::{Driven, Driver};
+use crate::net::Transport;
+
+/// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input
+/// requests in between. It is also a [`Stream`] of events.
+///
+/// ```no_run
+/// # use sorna::net::Transport;
+/// use sorna::core::machine::ExecutionEvent;
+/// # async fn example<T: Transport + 'static>(kernel: sorna::Kernel<T>) -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let mut execution = kernel.execute("name = input('name? '); print('hi', name)");
+/// while let Some(event) = execution.next_event().await? {
+///     match event {
+///         ExecutionEvent::Console(console) => print!("{}", console.stdout()),
+///         ExecutionEvent::InputRequested { .. } => execution.answer("lablup")?,
+///         _ => {}
+///     }
+/// }
+/// let result = execution.result().expect("it ended");
+/// println!("{}: exit code {:?}", result.status, result.exit_code());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it in the middle does not stop the program: it goes on in the kernel, and the output
+/// that was not fetched comes with the kernel's next execution. Restart or destroy the kernel to
+/// stop it.
+#[derive(Debug)]
+pub struct Execution<T> {
+    driver: Driver<T, machine::Execution>,
+    result: Option<ExecutionResult>,
+    failed: bool,
+}
+
+impl<T: Transport + 'static> Execution<T> {
+    pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
+        let policy = client.inner.retry;
+        let machine = machine::Execution::new(kernel, mode, client.signer(), policy);
+        Self {
+            driver: client.drive(machine),
+            result: None,
+            failed: false,
+        }
+    }
+
+    /// Waits for the next event; `None` after the end. May be dropped and called again without loss.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. After an error there are no more events, except after
+    /// [`BuildError::InputExpected`]: the program waits for input. Answer, and go on.
+    pub async fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
+        std::future::poll_fn(|context| self.poll_event(context)).await
+    }
+
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<ExecutionEvent>, Error>> {
+        if self.failed || self.result.is_some() {
+            return Poll::Ready(Ok(None));
+        }
+        self.driver.poll(context).map(|driven| match driven {
+            Driven::Event(event) => Ok(Some(event)),
+            Driven::Idle => Err(BuildError::InputExpected.into()),
+            Driven::Done(Ok(result)) => {
+                self.result = Some(result);
+                Ok(None)
+            }
+            Driven::Done(Err(error)) => {
+                self.failed = true;
+                Err(error)
+            }
+        })
+    }
+
+    /// Answers the program's request for input; a line end is not needed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+        self.driver.machine.answer(input)
+    }
+
+    /// How it ended, once it has. Its console is empty: the output came as events.
+    #[must_use]
+    pub fn result(&self) -> Option<&ExecutionResult> {
+        self.result.as_ref()
+    }
+
+    /// Waits for the end and gathers all output that was not fetched yet in the result's console.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::InputExpected`] if the program asks for input, and
+    /// [`BuildError::ExecutionFailed`] if an earlier call failed already.
+    pub async fn finish(mut self) -> Result<ExecutionResult, Error> {
+        let mut all = Console::new();
+        while let Some(event) = self.next_event().await? {
+            if let ExecutionEvent::Console(console) = event {
+                all.append(console);
+            }
+        }
+        let mut result = self.result.take().ok_or(BuildError::ExecutionFailed)?;
+        result.console = all;
+        Ok(result)
+    }
+}
+
+impl<T: Transport + 'static> Stream for Execution<T> {
+    type Item = Result<ExecutionEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(context).map(Result::transpose)
+    }
+}

@@ -1,0 +1,160 @@
+//! A kernel.
+
+use std::fmt;
+
+use sorna_core::machine::{Upload, UploadProgress};
+use sorna_core::{
+    Complete, Destroy, Error, ExecuteMode, Info, KernelId, KernelInfo, Restart, UploadFile,
+};
+
+use super::driver::Driven;
+use super::{Client, Execution};
+#[cfg(feature = "engine")]
+use crate::engine::HttpTransport;
+use crate::net::Transport;
+use crate::random_boundary;
+#[cfg(feature = "engine")]
+use crate::runtime::Runtime;
+#[cfg(feature = "engine")]
+use crate::terminal::{self, Pty, TerminalOptions};
+
+/// A kernel on the gateway.
+///
+/// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::run`] for a
+/// temporary one.
+///
+/// | the original client | here |
+/// |---|---|
+/// | `Kernel.get_or_create(lang, token)` | [`Client::get_or_create`] |
+/// | `kernel.execute(code, mode)` | [`execute`](Self::execute), with a [`Batch`](sorna_core::Batch) for `batch` |
+/// | `kernel.execute(code, mode='complete')` | [`complete`](Self::complete) |
+/// | `kernel.upload(files)` | [`upload`](Self::upload) |
+/// | `kernel.get_info()` | [`info`](Self::info) |
+/// | `kernel.restart()`, `kernel.destroy()` | [`restart`](Self::restart), [`destroy`](Self::destroy) |
+pub struct Kernel<T> {
+    client: Client<T>,
+    id: KernelId,
+}
+
+impl<T: Transport + 'static> Kernel<T> {
+    pub(super) fn new(client: Client<T>, id: KernelId) -> Self {
+        Self { client, id }
+    }
+
+    /// The gateway's name for it.
+    #[must_use]
+    pub fn id(&self) -> &KernelId {
+        &self.id
+    }
+
+    /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
+    /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
+    #[must_use]
+    pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
+        Execution::new(self.client.clone(), self.id.clone(), mode.into())
+    }
+
+    /// Completes `code` at its end.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; the original gateway does not have this and answers 500.
+    pub async fn complete(&self, code: &str) -> Result<Vec<String>, Error> {
+        let complete = Complete::at_end(self.id.clone(), code);
+        Ok(self.client.call(complete).await?.value)
+    }
+
+    /// Puts files into the work directory, in as many requests as it takes. See
+    /// [`files::relative_to`](crate::files::relative_to) for local ones.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take.
+    pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
+        self.upload_with(files, |_| ()).await
+    }
+
+    /// As [`upload`](Self::upload), telling how far it has come after each request.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn upload_with(
+        &self,
+        files: Vec<UploadFile>,
+        mut progress: impl FnMut(UploadProgress) + Send,
+    ) -> Result<UploadProgress, Error> {
+        let client = &self.client;
+        let upload = Upload::new(
+            self.id.clone(),
+            files,
+            random_boundary(),
+            client.signer(),
+            client.inner.retry,
+        );
+        let mut upload = client.drive(upload);
+        loop {
+            match upload.next().await {
+                Driven::Event(event) => progress(event),
+                Driven::Done(result) => return result,
+                Driven::Idle => unreachable!("an upload idles only while a request is on its way"),
+            }
+        }
+    }
+
+    /// What the gateway knows of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn info(&self) -> Result<KernelInfo, Error> {
+        Ok(self.client.call(Info::new(self.id.clone())).await?.value)
+    }
+
+    /// Drops the interpreter's state; the files stay.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn restart(&self) -> Result<(), Error> {
+        self.client.call(Restart::new(self.id.clone())).await?;
+        Ok(())
+    }
+
+    /// Ends it and discards its files.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn destroy(&self) -> Result<(), Error> {
+        self.client.call(Destroy::new(self.id.clone())).await?;
+        Ok(())
+    }
+}
+
+#[cfg(feature = "engine")]
+impl<R: Runtime> Kernel<HttpTransport<R>> {
+    /// Opens a terminal. Several may be open on one kernel; what each shows is the gateway's choice.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a refusal keeps the gateway's words like that of any operation.
+    pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<R>, Error> {
+        terminal::open(&self.client, self.id.clone(), options).await
+    }
+}
+
+impl<T> Clone for Kernel<T> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            id: self.id.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Kernel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kernel").field(&self.id).finish()
+    }
+}

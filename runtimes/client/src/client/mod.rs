@@ -1,0 +1,233 @@
+//! The async client: everything above a [`Transport`], once for all runtimes.
+
+mod driver;
+mod execution;
+mod kernel;
+mod run;
+
+pub use execution::Execution;
+pub use kernel::Kernel;
+pub use run::{Canceller, Run};
+
+use std::fmt;
+use std::sync::Arc;
+
+use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan};
+use sorna_core::{
+    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, Operation, SessionToken,
+    Signer, Version, VersionInfo,
+};
+
+use crate::clock::Clock;
+#[cfg(feature = "engine")]
+use crate::engine::HttpTransport;
+use crate::net::Transport;
+use crate::random_token;
+#[cfg(feature = "engine")]
+use crate::runtime::Runtime;
+#[cfg(feature = "engine")]
+use crate::{ClientOptions, EnvError};
+use driver::{Driven, Driver};
+
+/// A client of one gateway for one user, over the HTTP client `T`.
+///
+/// With a runtime's feature on, `T` is ours: use [`tokio::Client`](crate::tokio::Client),
+/// [`smol::Client`](crate::smol::Client) or [`async_std::Client`](crate::async_std::Client). To
+/// bring your own, implement [`Transport`] and use [`with_transport`](Self::with_transport).
+///
+/// Clones are cheap and share their connections.
+///
+/// # Cancellation
+///
+/// Every future may be dropped at any time; no connection is ever reused in a state that could harm
+/// a later request. What was asked for may have happened all the same:
+///
+/// - [`call`](Self::call) and the methods built on it give the request up. A kernel whose creation
+///   was given up may exist; creating it again with the same token finds it.
+/// - [`Execution::next_event`] and [`Run::next_event`] lose nothing: the request stays on its way,
+///   and the next call goes on with it. They are safe in `select!`.
+/// - Dropping a [`Run`] destroys its temporary kernel in the background.
+pub struct Client<T> {
+    inner: Arc<Inner<T>>,
+}
+
+pub(crate) struct Inner<T> {
+    signer: Signer,
+    pub(crate) transport: T,
+    retry: RetryPolicy,
+    clock: Clock,
+}
+
+impl<T: Transport + 'static> Client<T> {
+    /// A client over an HTTP client of your own.
+    #[must_use]
+    pub fn with_transport(config: Config, transport: T, retry: RetryPolicy) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                signer: Signer::new(config),
+                transport,
+                retry,
+                clock: Clock::start(),
+            }),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.inner.signer.config()
+    }
+
+    /// The HTTP client.
+    #[must_use]
+    pub fn transport(&self) -> &T {
+        &self.inner.transport
+    }
+
+    /// Asks for the gateway's API version. Does not prove that the secret key is right.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn version(&self) -> Result<VersionInfo, Error> {
+        Ok(self.call(Version::new()).await?.value)
+    }
+
+    /// Checks the keys. The gateway sends `echo` back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_auth`] if the keys are wrong; else see [`Error`].
+    pub async fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
+        Ok(self.call(Authorize::new(echo)).await?.value)
+    }
+
+    /// Gets the living kernel with this token, or creates one; without a token, always a new one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; for a language that the gateway does not have, a
+    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true.
+    pub async fn get_or_create(
+        &self,
+        lang: &str,
+        token: Option<SessionToken>,
+    ) -> Result<Kernel<T>, Error> {
+        let token = token.unwrap_or_else(random_token);
+        self.create(CreateKernel::new(lang, token)).await
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), with limits and mounts.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn create(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
+        let id = self.call(create).await?.value;
+        Ok(self.kernel(id))
+    }
+
+    /// A kernel that exists already. Nothing is asked of the gateway.
+    #[must_use]
+    pub fn kernel(&self, id: KernelId) -> Kernel<T> {
+        Kernel::new(self.clone(), id)
+    }
+
+    /// Carries out a whole run: create, upload, execute, destroy.
+    #[must_use]
+    pub fn run(&self, plan: RunPlan) -> Run<T> {
+        Run::new(self.clone(), plan)
+    }
+
+    /// Carries out any operation, and hands over the rate limit along with its result.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
+    where
+        O: Operation + Send + Unpin,
+        O::Output: Send + Unpin,
+    {
+        self.call_with(operation, self.inner.retry).await
+    }
+
+    async fn call_with<O>(
+        &self,
+        operation: O,
+        policy: RetryPolicy,
+    ) -> Result<Answer<O::Output>, Error>
+    where
+        O: Operation + Send + Unpin,
+        O::Output: Send + Unpin,
+    {
+        let call = Call::new(operation, self.signer(), policy);
+        match self.drive(call).next().await {
+            Driven::Done(result) => result,
+            Driven::Event(never) => match never {},
+            Driven::Idle => unreachable!("a call idles only while its request is on its way"),
+        }
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        self.inner.signer.clone()
+    }
+
+    fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
+        Driver::new(Arc::clone(&self.inner), machine)
+    }
+}
+
+#[cfg(feature = "engine")]
+impl<R: Runtime> Client<HttpTransport<R>> {
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.clock
+    }
+
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        self.inner.retry
+    }
+}
+
+#[cfg(feature = "engine")]
+impl<R: Runtime + Default> Client<HttpTransport<R>> {
+    /// A client with the default options. Connects to nothing yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_options(config, ClientOptions::default())
+    }
+
+    /// A client with these options.
+    #[must_use]
+    pub fn with_options(config: Config, options: ClientOptions) -> Self {
+        let transport = HttpTransport::new(R::default(), options.net);
+        Self::with_transport(config, transport, options.retry)
+    }
+
+    /// A client as the environment says: `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`,
+    /// and the variables for proxies.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is missing or cannot be used; the error names it.
+    pub fn from_env() -> Result<Self, EnvError> {
+        let (config, options) = crate::options::from_env()?;
+        Ok(Self::with_options(config, options))
+    }
+}
+
+impl<T> Clone for Client<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Client<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("config", self.inner.signer.config())
+            .finish_non_exhaustive()
+    }
+}

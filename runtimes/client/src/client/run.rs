@@ -1,0 +1,240 @@
+//! A whole run, and how to stop one from elsewhere.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream;
+use sorna_core::machine::{self, RetryPolicy, RunEvent, RunPlan, RunReport};
+use sorna_core::{BuildError, Destroy, Error, KernelId};
+
+use super::Client;
+use super::driver::{Driven, Driver};
+use crate::ClientOptions;
+use crate::net::Transport;
+
+/// A run: create a kernel, upload files, execute, destroy the kernel. It is also a [`Stream`] of
+/// events.
+///
+/// ```no_run
+/// # use sorna::net::Transport;
+/// use sorna::core::CreateKernel;
+/// use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
+/// use sorna::random_token;
+/// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let create = CreateKernel::new("python3", random_token());
+/// let plan = RunPlan::temporary(create, vec!["print('hello world')".into()]);
+/// let mut run = client.run(plan);
+/// while let Some(event) = run.next_event().await? {
+///     if let RunEvent::Execution(ExecutionEvent::Console(console)) = event {
+///         print!("{}", console.stdout());
+///     }
+/// }
+/// println!("{:?}", run.report().expect("it ended").ending);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it in the middle destroys its temporary kernel in the background, on the runtime that
+/// the [`Transport`] names. If there is no runtime (any more) that takes the work, or the process
+/// ends before it is done, the kernel lives until the gateway's idle timeout; so where it matters,
+/// [`cancel`](Canceller::cancel) and wait for the report.
+pub struct Run<T: Transport + 'static> {
+    client: Client<T>,
+    /// There until the run is over, or handed to the background.
+    driver: Option<Driver<T, machine::Run>>,
+    temporary: bool,
+    shared: Arc<Mutex<Shared>>,
+    report: Option<RunReport>,
+}
+
+/// What a run and its cancellers share.
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: bool,
+    /// The temporary kernel while it lives.
+    kernel: Option<KernelId>,
+    /// Whoever waits for the next event.
+    waker: Option<Waker>,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    // The state is whole at every moment, whoever panicked.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Transport + 'static> Run<T> {
+    pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
+        let temporary = plan.temporary;
+        let machine = machine::Run::new(plan, client.signer(), client.inner.retry);
+        Self {
+            driver: Some(client.drive(machine)),
+            temporary,
+            client,
+            shared: Arc::default(),
+            report: None,
+        }
+    }
+
+    /// Waits for the next event; `None` after the end, when there is a [`report`](Self::report). May
+    /// be dropped and called again without loss.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InputExpected`] if the program waits for input that was not given. Failures of
+    /// the run itself are in the report.
+    pub async fn next_event(&mut self) -> Result<Option<RunEvent>, BuildError> {
+        poll_fn(|context| self.poll_event(context)).await
+    }
+
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<RunEvent>, BuildError>> {
+        let Some(driver) = &mut self.driver else {
+            return Poll::Ready(Ok(None));
+        };
+        let mut shared = lock(&self.shared);
+        if shared.cancelled {
+            driver.machine.cancel();
+            driver.wake();
+        } else {
+            shared.waker = Some(context.waker().clone());
+        }
+        drop(shared);
+        driver.poll(context).map(|driven| match driven {
+            Driven::Event(event) => {
+                if let (RunEvent::KernelReady(kernel), true) = (&event, self.temporary) {
+                    lock(&self.shared).kernel = Some(kernel.clone());
+                }
+                Ok(Some(event))
+            }
+            Driven::Idle => Err(BuildError::InputExpected),
+            Driven::Done(report) => {
+                lock(&self.shared).kernel = None;
+                self.report = Some(report);
+                self.driver = None;
+                Ok(None)
+            }
+        })
+    }
+
+    /// Answers the program's request for input; a line end is not needed.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+        match &mut self.driver {
+            Some(driver) => driver.machine.answer(input),
+            None => Err(BuildError::InputNotExpected),
+        }
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub fn report(&self) -> Option<&RunReport> {
+        self.report.as_ref()
+    }
+
+    /// How it ended, once it has, to be taken apart.
+    #[must_use]
+    pub fn into_report(mut self) -> Option<RunReport> {
+        self.report.take()
+    }
+
+    /// A handle that stops this run from another task or thread.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller<T> {
+        Canceller {
+            client: self.client.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T: Transport + 'static> Drop for Run<T> {
+    fn drop(&mut self) {
+        let Some(mut driver) = self.driver.take().filter(|_| self.temporary) else {
+            return;
+        };
+        driver.machine.cancel();
+        driver.wake();
+        // Whatever request is on its way is waited for, since it may be the one that creates the
+        // kernel.
+        let clean_up = async move { while !matches!(driver.next().await, Driven::Done(_)) {} };
+        self.client.transport().detach(Box::pin(clean_up));
+    }
+}
+
+impl<T: Transport + 'static> Stream for Run<T> {
+    type Item = Result<RunEvent, BuildError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(context).map(Result::transpose)
+    }
+}
+
+impl<T: Transport + 'static> fmt::Debug for Run<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("driver", &self.driver)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stops a [`Run`].
+pub struct Canceller<T> {
+    client: Client<T>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl<T: Transport + 'static> Canceller<T> {
+    /// Ends the run as soon as possible. A temporary kernel that exists already is destroyed at
+    /// once, on a connection of its own, which ends whatever request the run is waiting for; one
+    /// that is just being created is destroyed by the run when it is there. The run itself reports
+    /// when all is done: go on asking it for events.
+    ///
+    /// # Errors
+    ///
+    /// The kernel could not be destroyed from here; the run will try again.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let (kernel, waker) = {
+            let mut shared = lock(&self.shared);
+            shared.cancelled = true;
+            (shared.kernel.clone(), shared.waker.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        let Some(kernel) = kernel else {
+            return Ok(());
+        };
+        let policy = RetryPolicy::default()
+            .with_attempt_limit(ClientOptions::LAST_TRY)
+            .with_budget(ClientOptions::LAST_TRY);
+        match self.client.call_with(Destroy::new(kernel), policy).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T> Clone for Canceller<T> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Canceller<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceller").finish_non_exhaustive()
+    }
+}

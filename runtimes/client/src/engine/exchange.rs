@@ -1,0 +1,238 @@
+//! One request and its answer on one connection.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use http::{Request, Response};
+use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
+
+use super::outgoing::{FileError, Outgoing};
+use super::progress::{Phase, Progress};
+use crate::net::{Proxy, SizeLimits};
+use crate::runtime::Runtime;
+use crate::wire::{Answer, AnswerError, Encoded, RequestError, encode};
+
+/// Read this much at a time, bytes.
+const READ: usize = 16 * 1024;
+
+/// The circumstances of an exchange.
+pub(super) struct Setting<'a> {
+    /// Who answers, for messages: an authority.
+    pub(super) peer: &'a str,
+    /// The proxy that reads the request, if it is one that forwards requests (not bytes).
+    pub(super) proxy: Option<&'a Proxy>,
+    /// Whether the connection has been idle.
+    pub(super) reused: bool,
+    pub(super) sizes: &'a SizeLimits,
+    pub(super) progress: &'a Progress,
+}
+
+/// A complete answer.
+pub(super) struct Exchanged {
+    pub(super) response: Response<Bytes>,
+    /// Whether the connection may carry another request.
+    pub(super) keep_alive: bool,
+    /// Whether bytes came that belong to no answer.
+    pub(super) stray_bytes: bool,
+}
+
+/// Sends the request and reads the answer, watching for an early one while the body is being sent.
+///
+/// The stream is only good for another request if the outcome says so; after an error, or if this
+/// future is dropped, it must be closed.
+pub(super) async fn exchange<R, S>(
+    runtime: &R,
+    stream: &mut S,
+    request: Request<Body>,
+    setting: Setting<'_>,
+) -> Result<Exchanged, TransportError>
+where
+    R: Runtime,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Setting {
+        proxy,
+        sizes,
+        progress,
+        ..
+    } = setting;
+    progress.enter(Phase::Sending);
+    let Encoded { head, body, call } =
+        encode(request, proxy).map_err(|error| setting.bad_request(error))?;
+    let mut outgoing = Outgoing::new(runtime, head, body);
+    let mut answer = Answer::new(call, sizes);
+    let mut scratch = vec![0; READ];
+
+    let mut first = true;
+    let broken = loop {
+        let piece = outgoing.next(first).await;
+        let piece = piece.map_err(|error| setting.bad_file(error))?;
+        if piece.is_empty() {
+            break None;
+        }
+        let look = !first;
+        first = false;
+        let pushed = push(stream, piece, &mut answer, &mut scratch, look, progress).await;
+        match pushed.map_err(|error| setting.bad_answer(error, None))? {
+            Pushed::All => {}
+            // The connection is at an odd place now, but the answer counts.
+            Pushed::Refused => break Some(None),
+            Pushed::Broken(error) => break Some(Some(error)),
+        }
+    };
+
+    progress.enter(Phase::Receiving);
+    let complete = broken.is_none();
+    let early = answer.has_begun();
+    let mut broken = broken.flatten();
+    while !answer.is_done() {
+        let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut scratch)).await;
+        let outcome = match read {
+            Ok(0) => answer.end(),
+            Ok(n) => {
+                progress.read();
+                answer.feed(&scratch[..n])
+            }
+            Err(error) => return Err(setting.broke(broken.unwrap_or(error), complete)),
+        };
+        outcome.map_err(|error| setting.bad_answer(error, broken.take()))?;
+    }
+
+    let keep_alive = complete && !early && answer.keeps_alive();
+    let stray_bytes = answer.has_stray_bytes();
+    let response = answer.into_response().expect("the answer is done");
+    Ok(Exchanged {
+        response,
+        keep_alive,
+        stray_bytes,
+    })
+}
+
+enum Pushed {
+    All,
+    /// An answer came that makes the rest of the request pointless.
+    Refused,
+    Broken(io::Error),
+}
+
+/// Writes all the bytes, and reads what comes while the peer takes no more (with `look`: first of
+/// all). A peer that refuses a long body would otherwise wait for us to read, and we for it.
+async fn push<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mut bytes: &[u8],
+    answer: &mut Answer<'_>,
+    scratch: &mut [u8],
+    mut look: bool,
+    progress: &Progress,
+) -> Result<Pushed, AnswerError> {
+    poll_fn(|cx| {
+        loop {
+            if look && !answer.is_done() {
+                match Pin::new(&mut *stream).poll_read(cx, scratch) {
+                    Poll::Ready(Ok(0)) => {
+                        let closed = io::ErrorKind::UnexpectedEof.into();
+                        return Poll::Ready(Ok(Pushed::Broken(closed)));
+                    }
+                    Poll::Ready(Ok(n)) => {
+                        progress.read();
+                        answer.feed(&scratch[..n])?;
+                        if answer.refuses() {
+                            return Poll::Ready(Ok(Pushed::Refused));
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Ok(Pushed::Broken(error))),
+                    Poll::Pending => {}
+                }
+            }
+            let stream = Pin::new(&mut *stream);
+            let moved = if bytes.is_empty() {
+                // TLS may hold records back.
+                stream.poll_flush(cx).map_ok(|()| 0)
+            } else {
+                stream.poll_write(cx, bytes)
+            };
+            match moved {
+                Poll::Ready(Ok(_)) if bytes.is_empty() => return Poll::Ready(Ok(Pushed::All)),
+                Poll::Ready(Ok(0)) => {
+                    let closed = io::ErrorKind::WriteZero.into();
+                    return Poll::Ready(Ok(Pushed::Broken(closed)));
+                }
+                Poll::Ready(Ok(n)) => {
+                    progress.wrote();
+                    bytes = &bytes[n..];
+                    look = false;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Ok(Pushed::Broken(error))),
+                Poll::Pending if look => return Poll::Pending,
+                Poll::Pending => look = true,
+            }
+        }
+    })
+    .await
+}
+
+impl Setting<'_> {
+    /// The connection ended without a complete answer.
+    fn broke(&self, source: io::Error, complete: bool) -> TransportError {
+        let peer = self.peer;
+        let doing = self.progress.doing();
+        let kind = if complete {
+            TransportErrorKind::Receive
+        } else {
+            TransportErrorKind::Send
+        };
+        let message = format!("the connection to {peer} broke while {doing}");
+        TransportError::new(kind, self.sent_if_closed(), message).with_source(source)
+    }
+
+    fn bad_answer(&self, error: AnswerError, broken: Option<io::Error>) -> TransportError {
+        let closed = error.source.is_none() && error.kind == TransportErrorKind::Receive;
+        let sent = if closed {
+            self.sent_if_closed()
+        } else {
+            self.progress.sent()
+        };
+        let message = format!("{} {}", self.peer, error.message);
+        match (error.source, broken) {
+            (None, Some(broken)) => self.broke(broken, false),
+            (None, None) => TransportError::new(error.kind, sent, message),
+            (Some(source), _) => TransportError::new(error.kind, sent, message).with_source(source),
+        }
+    }
+
+    /// A connection that had been idle and ends without one byte of an answer was most likely closed
+    /// before the request got there.
+    fn sent_if_closed(&self) -> Sent {
+        match self.progress.sent() {
+            Sent::Maybe if self.reused && !self.progress.received() => Sent::StaleConnection,
+            sent => sent,
+        }
+    }
+
+    fn bad_file(&self, error: FileError) -> TransportError {
+        let kind = TransportErrorKind::LocalFile;
+        let made = TransportError::new(kind, self.progress.sent(), error.message);
+        match error.source {
+            Some(source) => made.with_source(source),
+            None => made,
+        }
+    }
+
+    fn bad_request(&self, error: RequestError) -> TransportError {
+        let kind = TransportErrorKind::Other;
+        let message = match &error {
+            RequestError::Length => "the request's length headers do not fit its body",
+            RequestError::Protocol(_) => "the request cannot be written as HTTP/1.1",
+        };
+        let made = TransportError::new(kind, Sent::Nothing, message);
+        match error {
+            RequestError::Length => made,
+            RequestError::Protocol(source) => made.with_source(source),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! HTTP/1.1 over the sockets of any [`Runtime`](crate::runtime::Runtime): connections, their reuse,
+//! proxies and TLS.
+//!
+//! [`HttpTransport`] is the [`Transport`](crate::net::Transport) of the async drivers. The protocol
+//! itself is spoken by `ureq-proto`, which does no I/O, behind one function (`exchange`); around it
+//! stand a pool of idle connections and a dialer. No task is ever spawned: everything happens inside
+//! the future that the caller polls, so dropping that future closes the connection it was using.
+
+mod connection;
+mod dial;
+mod exchange;
+mod outgoing;
+mod pool;
+mod progress;
+mod transport;
+mod tunnel;
+
+pub use self::connection::Connection;
+pub use self::transport::HttpTransport;

@@ -1,0 +1,140 @@
+//! What is still to be sent, gathered into large pieces.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use futures_io::AsyncRead;
+use sorna_core::{Body, Segment};
+
+use crate::runtime::Runtime;
+
+/// Up to this many bytes are sent by one write, head included.
+///
+/// The original gateway misreads a request head that arrives in two pieces, and refuses an uploaded
+/// file whose content has not arrived whole when it looks; it takes no lone file above some 220 kB.
+pub(super) const PIECE: usize = 256 * 1024;
+
+/// A request on its way out: the head, then the body's segments, through one buffer.
+pub(super) struct Outgoing<'a, R: Runtime> {
+    runtime: &'a R,
+    segments: IntoIter<Segment>,
+    current: Option<Current<R::File>>,
+    piece: Vec<u8>,
+}
+
+enum Current<F> {
+    Bytes(Bytes),
+    File { file: F, path: PathBuf, left: u64 },
+}
+
+/// A local file that could not be sent as it was planned.
+#[derive(Debug)]
+pub(super) struct FileError {
+    pub(super) message: String,
+    pub(super) source: Option<io::Error>,
+}
+
+impl<'a, R: Runtime> Outgoing<'a, R> {
+    pub(super) fn new(runtime: &'a R, head: Vec<u8>, body: Body) -> Self {
+        let room = usize::try_from(body.len()).unwrap_or(PIECE);
+        let mut piece = head;
+        piece.reserve(room.min(PIECE.saturating_sub(piece.len())));
+        Self {
+            runtime,
+            segments: body.into_segments().into_iter(),
+            current: None,
+            piece,
+        }
+    }
+
+    /// The next piece to write; an empty one ends the request. Each is made when the one before has
+    /// been written.
+    pub(super) async fn next(&mut self, first: bool) -> Result<&[u8], FileError> {
+        if !first {
+            self.piece.clear();
+        }
+        while self.piece.len() < PIECE {
+            match &mut self.current {
+                Some(Current::Bytes(bytes)) => {
+                    let n = bytes.len().min(PIECE - self.piece.len());
+                    self.piece.extend_from_slice(&bytes.split_to(n));
+                    if bytes.is_empty() {
+                        self.current = None;
+                    }
+                }
+                Some(Current::File { file, path, left }) => {
+                    if *left == 0 {
+                        if read(file, &mut [0], path).await? > 0 {
+                            return Err(changed(path, "grew"));
+                        }
+                        self.current = None;
+                        continue;
+                    }
+                    let start = self.piece.len();
+                    let room = usize::try_from(*left).unwrap_or(PIECE).min(PIECE - start);
+                    self.piece.resize(start + room, 0);
+                    let n = read(file, &mut self.piece[start..], path).await?;
+                    self.piece.truncate(start + n);
+                    if n == 0 {
+                        return Err(changed(path, "shrank"));
+                    }
+                    *left -= n as u64;
+                }
+                None => match self.segments.next() {
+                    Some(segment) => self.current = Some(open(self.runtime, segment).await?),
+                    None => break,
+                },
+            }
+        }
+        Ok(&self.piece)
+    }
+}
+
+async fn open<R: Runtime>(runtime: &R, segment: Segment) -> Result<Current<R::File>, FileError> {
+    match segment {
+        Segment::Bytes(bytes) => Ok(Current::Bytes(bytes)),
+        Segment::File { path, len } => {
+            let (file, found) = runtime.open(&path).await.map_err(|source| FileError {
+                message: format!("cannot read {}", path.display()),
+                source: Some(source),
+            })?;
+            match found {
+                found if found < len => Err(changed(&path, "shrank")),
+                found if found > len => Err(changed(&path, "grew")),
+                _ => Ok(Current::File {
+                    file,
+                    path,
+                    left: len,
+                }),
+            }
+        }
+        _ => Err(FileError {
+            message: "the request's body has a segment of an unknown kind".into(),
+            source: None,
+        }),
+    }
+}
+
+async fn read<F: AsyncRead + Unpin>(
+    file: &mut F,
+    buf: &mut [u8],
+    path: &Path,
+) -> Result<usize, FileError> {
+    poll_fn(|cx| Pin::new(&mut *file).poll_read(cx, buf))
+        .await
+        .map_err(|source| FileError {
+            message: format!("cannot read {}", path.display()),
+            source: Some(source),
+        })
+}
+
+fn changed(path: &Path, how: &str) -> FileError {
+    FileError {
+        message: format!("{} {how} after the upload was planned", path.display()),
+        source: None,
+    }
+}

@@ -1,0 +1,21 @@
+//! What all drivers share about the network: limits, TLS, proxies, and the seam to HTTP clients.
+//!
+//! Nothing here opens a connection. [`NetOptions`] gathers the settings; every driver, blocking or
+//! async, gives them the same meaning.
+
+mod limits;
+mod no_proxy;
+mod options;
+mod origin;
+mod proxy;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+
+pub use self::limits::{PoolLimits, SizeLimits, TimeLimits};
+pub use self::options::NetOptions;
+pub use self::origin::Origin;
+pub use self::proxy::{Proxy, ProxyError, ProxyOptions};
+#[cfg(feature = "tls")]
+pub use self::tls::TlsOptions;
+pub use self::transport::{BoxFuture, Transport};

@@ -1,0 +1,29 @@
+//! Random values that the protocol needs.
+
+use sorna_core::{Boundary, SessionToken};
+
+/// A new client session token of 32 random hexadecimal digits.
+///
+/// # Panics
+///
+/// If the operating system has no random numbers, which no supported one does once it has started.
+#[must_use]
+pub fn random_token() -> SessionToken {
+    SessionToken::from_random(random())
+}
+
+/// A new separator for the files of an upload.
+///
+/// # Panics
+///
+/// As [`random_token`].
+#[must_use]
+pub fn random_boundary() -> Boundary {
+    Boundary::from_random(random())
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    bytes
+}

@@ -1,0 +1,49 @@
+//! async-std, which is discontinued upstream in favour of smol: kept small and opt-in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use async_std::fs::File;
+use async_std::net::{TcpStream, ToSocketAddrs};
+
+use super::Runtime;
+use crate::net::BoxFuture;
+
+/// The [async-std](https://docs.rs/async-std) runtime.
+///
+/// Its authors have discontinued it (RUSTSEC-2025-0052); new programs should take [smol].
+///
+/// [smol]: https://docs.rs/smol
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsyncStd;
+
+impl Runtime for AsyncStd {
+    type Tcp = TcpStream;
+    type File = File;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs().await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Tcp> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
+        let file = File::open(path).await?;
+        let len = file.metadata().await?.len();
+        Ok((file, len))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        async_std::task::sleep(duration).await;
+    }
+
+    fn detach(&self, work: BoxFuture<()>) {
+        async_std::task::spawn(work);
+    }
+}

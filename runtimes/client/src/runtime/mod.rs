@@ -1,0 +1,80 @@
+//! What an async driver needs from a runtime: sockets, names, files and time.
+//!
+//! The marker types `Tokio`, `Smol` and `AsyncStd` implement [`Runtime`], behind the features
+//! `tokio`, `smol` and `async-std`. The program says which one it means, as a type; nothing is
+//! detected.
+//!
+//! Requests never spawn a task: the engine runs inside the future that the caller polls. Only the
+//! clean-up of a run that is dropped in the middle needs one ([`Runtime::detach`]).
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::net::BoxFuture;
+
+#[cfg(feature = "async-std")]
+mod async_std;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+#[cfg(feature = "async-std")]
+pub use self::async_std::AsyncStd;
+#[cfg(feature = "smol")]
+pub use self::smol::Smol;
+#[cfg(feature = "tokio")]
+pub use self::tokio::{Tokio, TokioIo};
+
+/// Sockets, name resolution, files and timers of one async runtime.
+///
+/// Every returned future must be `Send`, and dropping one must release what it holds. The errors are
+/// the operating system's; the engine says what was being done.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// A connected TCP socket.
+    type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A local file, open for reading from its start.
+    type File: AsyncRead + Unpin + Send;
+
+    /// The addresses of a host name, in the system resolver's order.
+    ///
+    /// IP addresses never come here; the engine reads them itself.
+    ///
+    /// # Errors
+    ///
+    /// If the name is unknown or the resolver fails.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects to one address, with Nagle's algorithm off (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// If the connection is refused or the address cannot be reached.
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+
+    /// Opens a local file for reading and tells its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the file does not exist or may not be read.
+    fn open(&self, path: &Path) -> impl Future<Output = io::Result<(Self::File, u64)>> + Send;
+
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Carries work on in the background, as a task of the runtime; drops it if none is running.
+    fn detach(&self, work: BoxFuture<()>);
+}
+
+/// Read this much of a file at a time, bytes: the runtimes' own defaults go up to 8 MiB.
+#[cfg(any(feature = "tokio", feature = "smol"))]
+const FILE_BUFFER: usize = 256 * 1024;

@@ -1,0 +1,52 @@
+//! smol.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use smol::{Async, Timer, Unblock, unblock};
+
+use super::Runtime;
+use crate::net::BoxFuture;
+
+/// The [smol](https://docs.rs/smol) runtime; works in any executor, since its reactor has a thread
+/// of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Smol;
+
+impl Runtime for Smol {
+    type Tcp = Async<TcpStream>;
+    type File = Unblock<File>;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let host = host.to_owned();
+        unblock(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Tcp> {
+        let stream = Async::<TcpStream>::connect(address).await?;
+        stream.get_ref().set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
+        let path = path.to_owned();
+        let (file, len) = unblock(move || {
+            let file = File::open(path)?;
+            let len = file.metadata()?.len();
+            io::Result::Ok((file, len))
+        })
+        .await?;
+        Ok((Unblock::with_capacity(super::FILE_BUFFER, file), len))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Timer::after(duration).await;
+    }
+
+    fn detach(&self, work: BoxFuture<()>) {
+        smol::spawn(work).detach();
+    }
+}

@@ -1,0 +1,32 @@
+//! The driver for [smol](https://docs.rs/smol).
+//!
+//! ```no_run
+//! use sorna::smol::Client;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     smol::block_on(async {
+//!         let client = Client::from_env()?;
+//!         let kernel = client.get_or_create("python3", None).await?;
+//!         let result = kernel.execute("print('hello world')").finish().await?;
+//!         print!("{}", result.console.stdout());
+//!         kernel.destroy().await?;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+
+use crate::engine::HttpTransport;
+pub use crate::runtime::Smol;
+
+/// How requests travel.
+pub type Transport = HttpTransport<Smol>;
+/// See [`Client`](crate::Client).
+pub type Client = crate::Client<Transport>;
+/// See [`Kernel`](crate::Kernel).
+pub type Kernel = crate::Kernel<Transport>;
+/// See [`Execution`](crate::Execution).
+pub type Execution = crate::Execution<Transport>;
+/// See [`Run`](crate::Run).
+pub type Run = crate::Run<Transport>;
+/// See [`terminal::Pty`](crate::terminal::Pty).
+pub type Pty = crate::terminal::Pty<Smol>;

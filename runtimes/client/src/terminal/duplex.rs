@@ -1,0 +1,221 @@
+//! One open terminal, shared by its reading and its writing half.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_tungstenite::WebSocketStream;
+use futures_util::{Sink, Stream};
+use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
+use sorna_core::{Error, TransportError};
+use tungstenite::Message;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{QUEUE, socket_error};
+use crate::clock::Clock;
+use crate::engine::Connection;
+use crate::net::BoxFuture;
+use crate::runtime::Runtime;
+
+/// The WebSocket, the machine, and the timers of both halves. Every method is a poll and never
+/// blocks, so that a plain lock around it does.
+pub(super) struct Duplex<R: Runtime> {
+    peer: String,
+    runtime: R,
+    clock: Clock,
+    socket: WebSocketStream<Connection<R::Tcp>>,
+    pub(super) terminal: Terminal,
+    /// Wakes the reader when a ping is due.
+    ping: Option<BoxFuture<()>>,
+    /// Wakes the writer when typing need not be held back any more.
+    hold: Option<BoxFuture<()>>,
+    closing: bool,
+}
+
+impl<R: Runtime> Duplex<R> {
+    pub(super) fn new(
+        peer: String,
+        runtime: R,
+        clock: Clock,
+        socket: WebSocketStream<Connection<R::Tcp>>,
+        options: TerminalOptions,
+    ) -> Self {
+        Self {
+            peer,
+            runtime,
+            clock,
+            socket,
+            terminal: Terminal::new(options, clock.now()),
+            ping: None,
+            hold: None,
+            closing: false,
+        }
+    }
+
+    pub(super) fn runtime(&self) -> R {
+        self.runtime.clone()
+    }
+
+    /// The next event; `None` after the end.
+    pub(super) fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<TerminalEvent>, Error>> {
+        loop {
+            if let Some(event) = self.terminal.poll_event() {
+                return Poll::Ready(Ok(Some(event)));
+            }
+            if self.terminal.is_closed() {
+                return Poll::Ready(Ok(None));
+            }
+            match Pin::new(&mut self.socket).poll_next(context) {
+                Poll::Ready(message) => {
+                    if let Err(error) = self.take(message) {
+                        return Poll::Ready(Err(Error::Transport(error)));
+                    }
+                }
+                Poll::Pending => {
+                    ready!(self.poll_ping(context));
+                }
+            }
+        }
+    }
+
+    /// Takes what the WebSocket brought; `None` is its end.
+    fn take(
+        &mut self,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<(), TransportError> {
+        let now = self.clock.now();
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                self.terminal
+                    .handle_frame(now, Frame::Text(text.as_str().to_owned()));
+            }
+            Some(Ok(Message::Binary(bytes))) => {
+                self.terminal.handle_frame(now, Frame::Binary(bytes));
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let (code, reason) = frame
+                    .map(|frame| (u16::from(frame.code), frame.reason.as_str().to_owned()))
+                    .unzip();
+                self.terminal
+                    .handle_close(code, reason.as_deref().unwrap_or_default());
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                let failure = socket_error(&self.peer, error);
+                self.terminal.handle_close(None, "");
+                // After a close that we asked for, an abrupt end is still an end.
+                if let Some(failure) = failure.filter(|_| !self.closing) {
+                    return Err(failure);
+                }
+            }
+            None => self.terminal.handle_close(None, ""),
+        }
+        Ok(())
+    }
+
+    /// Sends a ping when it is due. Ready if something was sent, so that the reader looks again.
+    fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(timer) = &mut self.ping {
+                ready!(timer.as_mut().poll(context));
+                self.ping = None;
+                // If a write is under way it says enough: the timer starts again.
+                if let Poll::Ready(Err(error)) = self.poll_flush(context) {
+                    drop(error);
+                    return Poll::Ready(());
+                }
+            }
+            let until = match self.terminal.next_ping() {
+                Some(until) => self.clock.until(until),
+                None => return Poll::Pending,
+            };
+            let runtime = self.runtime.clone();
+            self.ping = Some(Box::pin(async move { runtime.sleep(until).await }));
+        }
+    }
+
+    /// Whether there is room for more typing.
+    pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.terminal.queued() >= QUEUE {
+            ready!(self.poll_send_one(context))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends everything that waits, and waits until it is out of our hands.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while ready!(self.poll_send_one(context))? {}
+        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(context));
+        Poll::Ready(flushed.map_err(|error| self.write_failed(error)))
+    }
+
+    /// Sends one frame; false if there was none.
+    fn poll_send_one(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        loop {
+            if self.terminal.is_closed() || self.closing {
+                return Poll::Ready(Err(self.closed()));
+            }
+            // Room first: a frame that was taken from the machine must go.
+            let room = ready!(Pin::new(&mut self.socket).poll_ready(context));
+            room.map_err(|error| self.write_failed(error))?;
+            match self.terminal.poll_outgoing(self.clock.now()) {
+                Outgoing::Send(Frame::Text(text)) => {
+                    let sent = Pin::new(&mut self.socket).start_send(Message::text(text));
+                    sent.map_err(|error| self.write_failed(error))?;
+                    return Poll::Ready(Ok(true));
+                }
+                Outgoing::Send(Frame::Binary(bytes)) => {
+                    let sent = Pin::new(&mut self.socket).start_send(Message::binary(bytes));
+                    sent.map_err(|error| self.write_failed(error))?;
+                    return Poll::Ready(Ok(true));
+                }
+                Outgoing::Wait(until) if self.terminal.queued() > 0 => {
+                    let wait = self.clock.until(until);
+                    let runtime = self.runtime.clone();
+                    let hold = self
+                        .hold
+                        .get_or_insert_with(|| Box::pin(async move { runtime.sleep(wait).await }));
+                    ready!(hold.as_mut().poll(context));
+                    self.hold = None;
+                }
+                _ => return Poll::Ready(Ok(false)),
+            }
+        }
+    }
+
+    /// Says goodbye. The reader then sees the end.
+    pub(super) fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.closing && !self.terminal.is_closed() {
+            ready!(Pin::new(&mut self.socket).poll_ready(context))
+                .map_err(|error| self.write_failed(error))?;
+            let goodbye = CloseFrame {
+                code: CloseCode::Normal,
+                reason: "".into(),
+            };
+            let sent = Pin::new(&mut self.socket).start_send(Message::Close(Some(goodbye)));
+            sent.map_err(|error| self.write_failed(error))?;
+            self.closing = true;
+        }
+        match ready!(Pin::new(&mut self.socket).poll_flush(context)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => match socket_error(&self.peer, error) {
+                Some(failure) if !self.closing => Poll::Ready(Err(Error::Transport(failure))),
+                _ => Poll::Ready(Ok(())),
+            },
+        }
+    }
+
+    fn write_failed(&mut self, error: tungstenite::Error) -> Error {
+        match socket_error(&self.peer, error) {
+            Some(failure) => Error::Transport(failure),
+            None => self.closed(),
+        }
+    }
+
+    fn closed(&self) -> Error {
+        sorna_core::BuildError::TerminalClosed.into()
+    }
+}

@@ -1,0 +1,362 @@
+//! A terminal for async use.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::Stream;
+use futures_util::future::{Either, select};
+use sorna_core::Error;
+use sorna_core::terminal::TerminalEvent;
+
+use super::duplex::Duplex;
+use crate::runtime::Runtime;
+
+/// How long [`Pty::close`] waits for the gateway's goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A terminal on a kernel, full duplex. [`split`](Self::split) it to read and write from different
+/// tasks.
+///
+/// ```no_run
+/// # use sorna::{Kernel, engine::HttpTransport, runtime::Runtime};
+/// use sorna::terminal::{TerminalEvent, TerminalOptions};
+/// # async fn example<R: Runtime>(kernel: Kernel<HttpTransport<R>>) -> Result<(), sorna::core::Error> {
+///
+/// let mut pty = kernel.stream_pty(TerminalOptions::default()).await?;
+/// pty.write(b"echo hello; exit\n").await?;
+/// while let Some(event) = pty.next_event().await? {
+///     if let TerminalEvent::Output(bytes) = event {
+///         print!("{}", String::from_utf8_lossy(&bytes));
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Nothing happens while nobody reads: no task runs in the background. A reader that is slow slows
+/// the program in the kernel, since the gateway can send no further; a writer that is fast waits.
+/// Pings, which keep the kernel alive, are sent while somebody reads.
+#[derive(Debug)]
+pub struct Pty<R: Runtime> {
+    reader: PtyReader<R>,
+    writer: PtyWriter<R>,
+}
+
+/// The reading half of a [`Pty`]: a [`Stream`] of events, or [`AsyncRead`] for the output alone.
+pub struct PtyReader<R: Runtime> {
+    shared: Arc<Mutex<Duplex<R>>>,
+    /// Output that was not read yet.
+    rest: Bytes,
+}
+
+/// The writing half of a [`Pty`]; also [`AsyncWrite`].
+pub struct PtyWriter<R: Runtime> {
+    shared: Arc<Mutex<Duplex<R>>>,
+}
+
+fn lock<R: Runtime>(shared: &Mutex<Duplex<R>>) -> MutexGuard<'_, Duplex<R>> {
+    // Polls leave whole states behind, whoever panicked.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R: Runtime> Pty<R> {
+    pub(super) fn new(duplex: Duplex<R>) -> Self {
+        let shared = Arc::new(Mutex::new(duplex));
+        Self {
+            reader: PtyReader {
+                shared: Arc::clone(&shared),
+                rest: Bytes::new(),
+            },
+            writer: PtyWriter { shared },
+        }
+    }
+
+    /// The two halves, for different tasks. The connection ends when both are dropped.
+    #[must_use]
+    pub fn split(self) -> (PtyReader<R>, PtyWriter<R>) {
+        (self.reader, self.writer)
+    }
+
+    /// As [`PtyReader::next_event`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn next_event(&mut self) -> Result<Option<TerminalEvent>, Error> {
+        self.reader.next_event().await
+    }
+
+    /// As [`PtyWriter::write`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.writer.write(bytes).await
+    }
+
+    /// As [`PtyWriter::resize`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), Error> {
+        self.writer.resize(rows, cols).await
+    }
+
+    /// As [`PtyWriter::restart`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.writer.restart().await
+    }
+
+    /// As [`PtyWriter::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        self.writer.ping().await
+    }
+
+    /// Whether it is closed. Events may still wait to be read.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.reader.is_closed()
+    }
+
+    /// Says goodbye and waits for the gateway's, for at most 2 s. The kernel lives on.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke before the goodbye was sent.
+    pub async fn close(mut self) -> Result<(), Error> {
+        self.writer.close().await?;
+        let runtime = lock(&self.reader.shared).runtime();
+        let rest = async { while let Ok(Some(_)) = self.reader.next_event().await {} };
+        let patience = runtime.sleep(GOODBYE);
+        match select(std::pin::pin!(rest), std::pin::pin!(patience)).await {
+            Either::Left(_) | Either::Right(_) => Ok(()),
+        }
+    }
+}
+
+impl<R: Runtime> PtyReader<R> {
+    /// Waits for the next event; `None` after the end. May be dropped and called again without loss.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or what came is not a WebSocket. There are no more events then.
+    pub async fn next_event(&mut self) -> Result<Option<TerminalEvent>, Error> {
+        poll_fn(|context| self.poll_event(context)).await
+    }
+
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<TerminalEvent>, Error>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Ok(Some(TerminalEvent::Output(rest))));
+        }
+        lock(&self.shared).poll_event(context)
+    }
+
+    /// Whether it is closed. Events may still wait to be read.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared).terminal.is_closed()
+    }
+
+    fn poll_output(
+        &mut self,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&mut Bytes),
+    ) -> Poll<io::Result<()>> {
+        while self.rest.is_empty() {
+            match ready!(lock(&self.shared).poll_event(context)).map_err(io::Error::other)? {
+                Some(TerminalEvent::Output(bytes)) => self.rest = bytes,
+                Some(TerminalEvent::Error(words)) => {
+                    return Poll::Ready(Err(io::Error::other(words)));
+                }
+                Some(_) => {}
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        take(&mut self.rest);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<R: Runtime> PtyWriter<R> {
+    /// Types bytes, and waits until they are on their way.
+    ///
+    /// If the future is dropped, what was taken already is sent with whatever comes next.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is closed, or its connection broke.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let taken = poll_fn(|context| self.poll_type(context, bytes)).await?;
+            bytes = &bytes[taken..];
+        }
+        self.flush().await
+    }
+
+    /// Tells the window's new size.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), Error> {
+        lock(&self.shared).terminal.resize(rows, cols);
+        self.flush().await
+    }
+
+    /// Restarts the kernel; the terminal goes on with the new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        lock(&self.shared).terminal.restart();
+        self.flush().await
+    }
+
+    /// Says that the client is still there; happens by itself every 30 s while somebody reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        lock(&self.shared).terminal.ping();
+        self.flush().await
+    }
+
+    /// Says goodbye. The reading half then sees the end; the kernel lives on.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke before.
+    pub async fn close(&mut self) -> Result<(), Error> {
+        poll_fn(|context| lock(&self.shared).poll_close(context)).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|context| lock(&self.shared).poll_flush(context)).await
+    }
+
+    /// Takes as many bytes as there is room for.
+    fn poll_type(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        let mut duplex = lock(&self.shared);
+        ready!(duplex.poll_room(context))?;
+        if duplex.terminal.is_closed() {
+            return Poll::Ready(Err(sorna_core::BuildError::TerminalClosed.into()));
+        }
+        let taken = bytes.len().min(super::QUEUE);
+        duplex.terminal.stdin(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+}
+
+impl<R: Runtime> Stream for PtyReader<R> {
+    type Item = Result<TerminalEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(context).map(Result::transpose)
+    }
+}
+
+impl<R: Runtime> AsyncRead for PtyReader<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut taken = 0;
+        let read = self.poll_output(context, |rest| {
+            taken = rest.len().min(buffer.len());
+            rest.copy_to_slice(&mut buffer[..taken]);
+        });
+        read.map_ok(|()| taken)
+    }
+}
+
+impl<R: Runtime> AsyncWrite for PtyWriter<R> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_type(context, bytes).map_err(io::Error::other)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.shared)
+            .poll_flush(context)
+            .map_err(io::Error::other)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.shared)
+            .poll_close(context)
+            .map_err(io::Error::other)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl ::tokio::io::AsyncRead for PtyReader<crate::runtime::Tokio> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ::tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_output(context, |rest| {
+            let taken = rest.len().min(buffer.remaining());
+            buffer.put_slice(&rest[..taken]);
+            rest.advance(taken);
+        })
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl ::tokio::io::AsyncWrite for PtyWriter<crate::runtime::Tokio> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(self, context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(self, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_close(self, context)
+    }
+}
+
+impl<R: Runtime> fmt::Debug for PtyReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PtyReader").finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> fmt::Debug for PtyWriter<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PtyWriter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,470 @@
+//! An answer, built up from the bytes as they come. No I/O happens here.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Response, StatusCode, Version};
+use sorna_core::TransportErrorKind;
+use ureq_proto::client::state::{RecvBody, RecvResponse};
+use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult};
+use ureq_proto::{BodyMode, Error};
+
+use crate::net::SizeLimits;
+
+/// The longest line between two chunks, or after the last, bytes.
+const CHUNK_LINE: usize = 8 * 1024;
+
+/// The answer to one request.
+///
+/// ```text
+///   Head --- status and headers --> Body --- the last byte --> Done
+///     \-------------- no body, as with 204 -------------------/
+/// ```
+///
+/// Feed it with [`feed`](Self::feed) and [`end`](Self::end) until [`is_done`](Self::is_done).
+pub(crate) struct Answer<'a> {
+    limits: &'a SizeLimits,
+    state: State,
+    /// What came and is not understood yet.
+    input: Vec<u8>,
+    /// Bytes of heads so far, interim ones included.
+    head_bytes: usize,
+    /// Bytes of the body as they came, chunk sizes included.
+    wire_bytes: u64,
+    head: Option<Response<()>>,
+    body: Vec<u8>,
+    /// Whether the framing leaves no doubt where the answer ends.
+    sound: bool,
+    /// Whether 101 was asked for.
+    upgrade: bool,
+}
+
+enum State {
+    Head(Box<Call<RecvResponse>>),
+    Body(Box<Call<RecvBody>>),
+    Done {
+        close: bool,
+    },
+    /// Another protocol is spoken from here on.
+    Upgraded,
+    /// An error was reported; nothing more is understood.
+    Broken,
+}
+
+/// What is wrong with an answer. The text completes a sentence that starts with the peer's name.
+#[derive(Debug)]
+pub(crate) struct AnswerError {
+    pub(crate) kind: TransportErrorKind,
+    pub(crate) message: String,
+    pub(crate) source: Option<Error>,
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(call: Call<RecvResponse>, limits: &'a SizeLimits) -> Self {
+        Self {
+            limits,
+            state: State::Head(Box::new(call)),
+            input: Vec::new(),
+            head_bytes: 0,
+            wire_bytes: 0,
+            head: None,
+            body: Vec::new(),
+            sound: true,
+            upgrade: false,
+        }
+    }
+
+    /// The answer to a request that asks for another protocol: 101 ends it, and what follows belongs
+    /// to that protocol.
+    pub(crate) fn to_upgrade(call: Call<RecvResponse>, limits: &'a SizeLimits) -> Self {
+        Self {
+            upgrade: true,
+            ..Self::new(call, limits)
+        }
+    }
+
+    /// Takes bytes from the connection. Those behind the answer's end are kept as stray bytes.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), AnswerError> {
+        let line_ended = bytes.contains(&b'\n');
+        self.input.extend_from_slice(bytes);
+        loop {
+            match std::mem::replace(&mut self.state, State::Broken) {
+                State::Head(call) => {
+                    // A head that comes in a thousand pieces is not parsed a thousand times.
+                    if self.input.len() > 4096 && !line_ended {
+                        self.state = State::Head(call);
+                        return self.check_head(self.input.len() + 1);
+                    }
+                    if !self.read_head(call)? {
+                        return Ok(());
+                    }
+                }
+                State::Body(call) => {
+                    if !self.read_body(call)? {
+                        return Ok(());
+                    }
+                }
+                state @ (State::Done { .. } | State::Upgraded | State::Broken) => {
+                    self.state = state;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The peer will send no more.
+    pub(crate) fn end(&mut self) -> Result<(), AnswerError> {
+        let message = match &self.state {
+            State::Done { .. } | State::Upgraded => return Ok(()),
+            State::Body(call) => match call.body_mode() {
+                BodyMode::CloseDelimited => {
+                    self.state = State::Done { close: true };
+                    return Ok(());
+                }
+                BodyMode::LengthDelimited(missing) => {
+                    format!("closed the connection {missing} bytes before the end of its answer")
+                }
+                _ => "closed the connection in the middle of its answer".into(),
+            },
+            State::Head(_) if self.head_bytes + self.input.len() == 0 => {
+                "closed the connection without an answer".into()
+            }
+            State::Head(_) | State::Broken => {
+                "closed the connection in the middle of its answer's head".into()
+            }
+        };
+        self.state = State::Broken;
+        Err(AnswerError::receive(message))
+    }
+
+    /// Whether the whole answer is here.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done { .. })
+    }
+
+    /// Whether the answer's status and headers are here.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.head.is_some()
+    }
+
+    /// Whether the answer's status is here and says that the request's body need not be sent.
+    pub(crate) fn refuses(&self) -> bool {
+        self.head
+            .as_ref()
+            .is_some_and(|head| !head.status().is_success())
+    }
+
+    /// Whether another request may follow on the connection, as far as the answer tells.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        let open = matches!(self.state, State::Done { close: false });
+        open && self.sound && self.input.is_empty()
+    }
+
+    /// Whether bytes came behind the answer's end.
+    pub(crate) fn has_stray_bytes(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// The head of a 101 and the bytes behind it, once they are here.
+    pub(crate) fn take_upgrade(&mut self) -> Option<(Response<()>, Vec<u8>)> {
+        if !matches!(self.state, State::Upgraded) {
+            return None;
+        }
+        Some((self.head.take()?, std::mem::take(&mut self.input)))
+    }
+
+    /// The answer, once it is done, leaving nothing.
+    pub(crate) fn take_response(&mut self) -> Option<Response<Bytes>> {
+        if !self.is_done() {
+            return None;
+        }
+        let body = Bytes::from(std::mem::take(&mut self.body));
+        self.head.take().map(|head| head.map(|()| body))
+    }
+
+    /// The answer, once it is done.
+    pub(crate) fn into_response(mut self) -> Option<Response<Bytes>> {
+        self.take_response()
+    }
+
+    /// Reads a head; whether there is more to do now.
+    fn read_head(&mut self, mut call: Box<Call<RecvResponse>>) -> Result<bool, AnswerError> {
+        if let Some(end) = interim(&self.input) {
+            self.take_head(end)?;
+            self.state = State::Head(call);
+            return Ok(true);
+        }
+        let (used, head) = call
+            .try_response(&self.input, false)
+            .map_err(|error| match error {
+                Error::HttpParseTooManyHeaders => {
+                    AnswerError::too_large("sent more than 128 headers".into())
+                }
+                error => AnswerError {
+                    source: Some(error),
+                    ..AnswerError::receive("sent something that is not a valid HTTP answer".into())
+                },
+            })?;
+        if used == 0 && head.is_none() {
+            self.state = State::Head(call);
+            self.check_head(self.input.len() + 1)?;
+            return Ok(false);
+        }
+        self.take_head(used)?;
+        let Some(head) = head else {
+            self.state = State::Head(call);
+            return Ok(true);
+        };
+        if self.upgrade && head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.head = Some(head);
+            self.state = State::Upgraded;
+            return Ok(false);
+        }
+        self.sound = framing_is_sound(&head)?;
+        self.head = Some(head);
+        self.state = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(call)) => {
+                if let BodyMode::LengthDelimited(len) = call.body_mode()
+                    && len > self.limits.body
+                {
+                    return Err(self.body_too_large());
+                }
+                State::Body(Box::new(call))
+            }
+            Some(RecvResponseResult::Redirect(call)) => State::Done {
+                close: call.must_close_connection(),
+            },
+            Some(RecvResponseResult::Cleanup(call)) => State::Done {
+                close: call.must_close_connection(),
+            },
+            None => State::Broken,
+        };
+        Ok(true)
+    }
+
+    /// Reads what is here of the body; whether there is more to do now.
+    fn read_body(&mut self, mut call: Box<Call<RecvBody>>) -> Result<bool, AnswerError> {
+        let chunked = call.body_mode() == BodyMode::Chunked;
+        let by_close = call.body_mode() == BodyMode::CloseDelimited;
+        let mut position = 0;
+        loop {
+            let start = self.body.len();
+            self.body.resize(start + self.input.len() - position, 0);
+            let read = call.read(&self.input[position..], &mut self.body[start..]);
+            let (used, made) = read.map_err(|error| AnswerError {
+                source: Some(error),
+                ..AnswerError::receive("sent an answer whose chunks are malformed".into())
+            })?;
+            self.body.truncate(start + made);
+            position += used;
+            self.wire_bytes += used as u64;
+            if used == 0 {
+                break;
+            }
+        }
+        self.input.drain(..position);
+        // A body of one-byte chunks is six times as long on the wire; far more than that is no body.
+        let wire_limit = self.limits.body.saturating_mul(8).saturating_add(64 * 1024);
+        if self.body.len() as u64 > self.limits.body || self.wire_bytes > wire_limit {
+            return Err(self.body_too_large());
+        }
+        if by_close || !call.can_proceed() {
+            if chunked && self.input.len() > CHUNK_LINE {
+                return Err(AnswerError::too_large(
+                    "sent an endless chunk header".into(),
+                ));
+            }
+            self.state = State::Body(call);
+            return Ok(false);
+        }
+        let close = match call.proceed() {
+            Some(RecvBodyResult::Redirect(call)) => call.must_close_connection(),
+            Some(RecvBodyResult::Cleanup(call)) => call.must_close_connection(),
+            None => true,
+        };
+        self.state = State::Done { close };
+        Ok(true)
+    }
+
+    fn take_head(&mut self, len: usize) -> Result<(), AnswerError> {
+        self.check_head(len)?;
+        self.head_bytes += len;
+        self.input.drain(..len);
+        Ok(())
+    }
+
+    fn check_head(&self, more: usize) -> Result<(), AnswerError> {
+        if self.head_bytes + more > self.limits.head {
+            let limit = self.limits.head;
+            let message = format!("sent an answer whose head is longer than {limit} bytes");
+            return Err(AnswerError::too_large(message));
+        }
+        Ok(())
+    }
+
+    fn body_too_large(&self) -> AnswerError {
+        let limit = self.limits.body;
+        AnswerError::too_large(format!("sent an answer longer than {limit} bytes"))
+    }
+}
+
+impl AnswerError {
+    fn receive(message: String) -> Self {
+        Self {
+            kind: TransportErrorKind::Receive,
+            message,
+            source: None,
+        }
+    }
+
+    fn too_large(message: String) -> Self {
+        Self {
+            kind: TransportErrorKind::TooLarge,
+            ..Self::receive(message)
+        }
+    }
+}
+
+/// The length of an interim answer (100, 103, ...) at the front of the input, if it is whole.
+///
+/// ureq-proto 0.7 would refuse a 100 that carries headers, which a proxy may send.
+fn interim(input: &[u8]) -> Option<usize> {
+    let code = input.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    if code[0] != b'1' || code == b"101" {
+        return None;
+    }
+    let end = input.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    Some(end + 4)
+}
+
+/// Refuses an answer whose length cannot be known for sure; whether the connection may be reused.
+fn framing_is_sound(head: &Response<()>) -> Result<bool, AnswerError> {
+    if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let message = "switched protocols although nobody asked for it".into();
+        return Err(AnswerError::receive(message));
+    }
+    let mut encodings = head.headers().get_all(TRANSFER_ENCODING).iter();
+    let Some(encoding) = encodings.next() else {
+        return Ok(true);
+    };
+    let chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if !chunked || encodings.next().is_some() || head.version() != Version::HTTP_11 {
+        let message = "sent an answer with an unknown transfer encoding".into();
+        return Err(AnswerError::receive(message));
+    }
+    // RFC 9112, section 6.3: chunked wins over a length, but the sender is not to be trusted.
+    Ok(!head.headers().contains_key(CONTENT_LENGTH))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use sorna_core::Body;
+
+    use super::*;
+    use crate::wire::encode;
+
+    const LIMITS: SizeLimits = SizeLimits {
+        head: 1000,
+        body: 1000,
+    };
+
+    const GOOD: [&str; 5] = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n",
+        "HTTP/1.1 404 Not Found\nContent-Length: 2\n\nno",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\nabc\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nT: x\r\n\r\n",
+    ];
+
+    fn answer() -> Answer<'static> {
+        let request = Request::get("http://gw.example/").body(Body::empty());
+        let encoded = encode(request.expect("a request"), None).expect("a good request");
+        Answer::new(encoded.call, &LIMITS)
+    }
+
+    #[test]
+    fn every_split_gives_the_same_answer() {
+        for text in GOOD {
+            let mut whole = answer();
+            whole.feed(text.as_bytes()).expect(text);
+            assert!(whole.keeps_alive(), "{text}");
+            let whole = whole.into_response().expect(text);
+            for cut in 0..text.len() {
+                let mut split = answer();
+                split.feed(&text.as_bytes()[..cut]).expect(text);
+                assert!(!split.is_done(), "{text} cut at {cut}");
+                split.feed(&text.as_bytes()[cut..]).expect(text);
+                let split = split.into_response().expect(text);
+                assert_eq!(split.status(), whole.status());
+                assert_eq!(split.headers(), whole.headers());
+                assert_eq!(split.body(), whole.body());
+            }
+        }
+    }
+
+    #[test]
+    fn every_prefix_is_a_truncated_answer() {
+        for text in GOOD {
+            for cut in 0..text.len() {
+                let mut cut_off = answer();
+                cut_off.feed(&text.as_bytes()[..cut]).expect(text);
+                let error = cut_off.end().expect_err(text);
+                assert_eq!(error.kind, TransportErrorKind::Receive);
+                assert!(cut_off.into_response().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_interim_head_before_a_long_head() {
+        let limits = SizeLimits {
+            head: 64 * 1024,
+            body: 10,
+        };
+        let mut answer = answer();
+        answer.limits = &limits;
+        let long = "x".repeat(5000);
+        let parts = [
+            format!("HTTP/1.1 103 Early Hints\r\nX: {long}"),
+            format!("\r\n\r\nHTTP/1.1 204 No Content\r\nX: {long}"),
+            "\r\n\r\n".into(),
+        ];
+        for part in parts {
+            answer.feed(part.as_bytes()).expect("good so far");
+        }
+        assert!(answer.is_done());
+    }
+
+    /// Whatever comes, the outcome is an answer or an error.
+    #[test]
+    fn damaged_answers_never_panic() {
+        let mut random = 0x2017_0315_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % below as u64) as usize
+        };
+        for round in 0..20_000 {
+            let mut bytes = GOOD[round % GOOD.len()].as_bytes().to_vec();
+            for _ in 0..=next(4) {
+                let position = next(bytes.len());
+                match next(4) {
+                    0 => bytes[position] = next(256) as u8,
+                    1 => drop(bytes.remove(position)),
+                    2 => bytes.insert(position, b"\r\n:;0a"[next(6)]),
+                    _ => bytes.extend_from_within(position..),
+                }
+            }
+            let mut answer = answer();
+            let cut = next(bytes.len() + 1);
+            let fed = answer
+                .feed(&bytes[..cut])
+                .and_then(|()| answer.feed(&bytes[cut..]))
+                .and_then(|()| answer.end());
+            assert_eq!(fed.is_ok(), answer.into_response().is_some());
+        }
+    }
+}
