@@ -1,0 +1,177 @@
+//! The gateway's own directory and processes, and their end.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, PipeWriter, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::kernel::{Runner, remove_tree, sweep};
+use crate::random;
+
+/// How long the watchdog may take to leave.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A directory for the kernels, and a mark for their processes. When this is dropped, directory
+/// and processes go; when the gateway is killed, a watchdog sees to that.
+#[derive(Debug)]
+pub(crate) struct Base {
+    directory: TempDir,
+    mark: String,
+    watchdog: Option<Watchdog>,
+}
+
+/// A shell that waits for our end. A pipe tells it.
+#[derive(Debug)]
+struct Watchdog {
+    child: Child,
+    leash: PipeWriter,
+}
+
+impl Base {
+    /// Makes the directory in `parent`, or the system's place for temporary files.
+    pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
+        // As processes see it, so that they are recognized by it.
+        let parent = parent
+            .map_or_else(std::env::temp_dir, Path::to_owned)
+            .canonicalize()?;
+        let directory = tempfile::Builder::new()
+            .prefix("sorna-gateway-")
+            .tempdir_in(parent)?;
+        let mark = random::mark()?;
+        let mut this = Self {
+            directory,
+            mark,
+            watchdog: None,
+        };
+        DirBuilder::new().mode(0o700).create(this.runners())?;
+        for (name, content) in Runner::FILES {
+            fs::write(this.runners().join(name), content)?;
+        }
+        this.watchdog = match Watchdog::start(&this.mark, this.directory.path()) {
+            Ok(watchdog) => Some(watchdog),
+            Err(error) => {
+                tracing::warn!(%error, "no watchdog: if the gateway is killed, kernels stay");
+                None
+            }
+        };
+        Ok(this)
+    }
+
+    /// The beginning of the marks of all processes.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Where the runners' files lie.
+    pub(crate) fn runners(&self) -> PathBuf {
+        self.directory.path().join("runners")
+    }
+
+    /// The directory of the kernel with this number.
+    pub(crate) fn kernel(&self, number: u64) -> PathBuf {
+        self.directory.path().join(format!("kernel-{number}"))
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        let directory = self.directory.path();
+        sweep(&self.mark, Some(directory));
+        if let Err(error) = remove_tree(directory) {
+            tracing::warn!(%error, "the gateway's directory cannot be removed");
+        }
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.dismiss();
+        }
+    }
+}
+
+impl Watchdog {
+    fn start(mark: &str, directory: &Path) -> io::Result<Self> {
+        let (reader, leash) = io::pipe()?;
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                include_str!("runners/watchdog.sh"),
+                "sorna-watchdog",
+                mark,
+            ])
+            .arg(directory)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .current_dir("/")
+            .stdin(reader)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What ends the gateway from a terminal must not end its watchdog.
+            .process_group(0);
+        Ok(Self {
+            child: command.spawn()?,
+            leash,
+        })
+    }
+
+    fn dismiss(mut self) {
+        let _ = self.leash.write_all(b"done\n");
+        drop(self.leash);
+        let until = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::kernel::MARK;
+
+    fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !condition() {
+            assert!(Instant::now() < until, "{what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn the_watchdog_cleans_up_behind_a_gateway_that_was_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("base");
+        fs::create_dir(&target).unwrap();
+        let mark = random::mark().unwrap();
+        let mut process = Command::new("sleep")
+            .arg("1000")
+            .env(MARK, format!("{mark}.1.1."))
+            .spawn()
+            .unwrap();
+        let Watchdog { mut child, leash } = Watchdog::start(&mark, &target).unwrap();
+        drop(leash);
+        wait_until("the directory stays", || !target.exists());
+        assert!(!process.wait().unwrap().success());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn nothing_stays_when_it_is_dropped() {
+        let parent = tempfile::tempdir().unwrap();
+        let base = Base::create(Some(parent.path())).unwrap();
+        assert!(base.runners().join("python3.py").exists());
+        drop(base);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+}

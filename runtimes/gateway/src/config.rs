@@ -1,0 +1,75 @@
+//! How a gateway is set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sorna_core::Credentials;
+
+/// What a gateway listens on, whom it knows, and what it allows.
+///
+/// ```
+/// use std::time::Duration;
+/// use sorna_gateway::GatewayConfig;
+///
+/// let mut config = GatewayConfig::default();
+/// config.exec_timeout = Duration::from_secs(5);
+/// assert!(config.listen.ip().is_loopback());
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GatewayConfig {
+    /// Where to listen. Only loopback addresses are accepted, because whoever reaches the gateway
+    /// and holds a key runs programs as this user. Port 0, the default, takes a free one.
+    pub listen: SocketAddr,
+    /// The key pairs it knows. If there are none, the default, a random pair is made.
+    pub credentials: Vec<Credentials>,
+    /// Where the directory with the kernels' files is made. By default the system's place for
+    /// temporary files.
+    pub directory: Option<PathBuf>,
+    /// How many kernels one access key may have at a time; more are refused with
+    /// `quota-exceeded`. 256 by default.
+    pub kernels_per_key: usize,
+    /// How long an execution may run if its kernel was created without a limit: 30 s by default.
+    /// The time a program waits for its client does not count.
+    pub exec_timeout: Duration,
+    /// How long a kernel may go without a request before it is destroyed: an hour by default.
+    pub idle_timeout: Duration,
+    /// How long an execute request waits at most before it is answered with `continued`: 2 s by
+    /// default, as on the original gateway.
+    pub continuation_interval: Duration,
+    /// How many requests one access key may make in 15 minutes: a million by default, which is
+    /// hardly a limit. The original allows 1000.
+    pub requests_per_window: u64,
+    /// How many files one upload may bring: 20 by default.
+    pub upload_files: usize,
+    /// How large each of them may be, in bytes: 1 MiB by default.
+    pub upload_file_size: u64,
+    /// Request bodies of this many bytes and more are refused, uploads excepted: 1 MiB by default.
+    pub body_limit: usize,
+    /// How long a client may take for the head of a request, which is also how long a connection
+    /// may be idle: 75 s by default.
+    pub head_timeout: Duration,
+    /// How long a client may take for the body of a request: 60 s by default.
+    pub body_timeout: Duration,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            credentials: Vec::new(),
+            directory: None,
+            kernels_per_key: 256,
+            exec_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60 * 60),
+            continuation_interval: Duration::from_secs(2),
+            requests_per_window: 1_000_000,
+            upload_files: 20,
+            upload_file_size: 1024 * 1024,
+            body_limit: 1024 * 1024,
+            head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Reading request bodies, within limits; and the body of answers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use sorna_core::server::{ProblemKind, ProblemReply};
+
+/// How much of a body that nobody wants is read, so that the client gets to see why.
+const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+/// For how long.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// Reads a body of less than `limit` bytes.
+///
+/// # Errors
+///
+/// 400 `generic-bad-request` if it is larger, slower than `time`, or breaks off.
+pub(crate) async fn read(
+    body: &mut Incoming,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, ProblemReply> {
+    let too_large =
+        || ProblemKind::GenericBadRequest.reply_with(&format!("body of {limit} bytes or more"));
+    if body.size_hint().lower() >= limit as u64 {
+        return Err(too_large());
+    }
+    let bytes = Limited::new(body, limit.saturating_sub(1)).collect();
+    match tokio::time::timeout(time, bytes).await {
+        Ok(Ok(bytes)) => Ok(bytes.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ProblemKind::GenericBadRequest.reply_with("incomplete body")),
+        Err(_) => Err(ProblemKind::GenericBadRequest.reply_with("body too slow")),
+    }
+}
+
+/// Reads on and throws away: a connection closed with unread data loses the answer, too.
+pub(crate) async fn drain(body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    let mut rest = Limited::new(body, DRAIN_LIMIT);
+    let all = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(DRAIN_TIME, all).await;
+}
+
+/// The body of an answer, all of it at once.
+///
+/// An empty one does not say so beforehand, or hyper would leave `Content-Length: 0` out of a 204.
+/// The original client fails without it.
+#[derive(Debug)]
+pub(crate) struct ReplyBody(Option<Bytes>);
+
+impl ReplyBody {
+    pub(crate) fn new(bytes: impl Into<Bytes>) -> Self {
+        Self(Some(bytes.into()))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = self.0.take().filter(|bytes| !bytes.is_empty());
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, Bytes::len) as u64)
+    }
+}

@@ -1,0 +1,10 @@
+//! HTTP: from connections to operations on kernels.
+
+mod body;
+mod connection;
+mod rate_limit;
+mod service;
+mod upload;
+
+pub(crate) use connection::serve;
+pub(crate) use service::Service;

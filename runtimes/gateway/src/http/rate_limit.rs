@@ -1,0 +1,100 @@
+//! How many requests a key may make in a window of time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The length of a window.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// Counts the requests of every key. A key's window starts with its first request.
+#[derive(Debug)]
+pub(crate) struct RateLimiter {
+    limit: u64,
+    windows: Mutex<HashMap<String, Window>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    since: Instant,
+    requests: u64,
+}
+
+/// What a key has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    limit: u64,
+    remaining: u64,
+    /// Until the window ends.
+    reset: Duration,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            windows: Mutex::default(),
+        }
+    }
+
+    /// Counts a request of a known key; `None` if it is one too many.
+    pub(crate) fn count(&self, key: &str, now: Instant) -> Option<Allowance> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Window {
+            since: now,
+            requests: 0,
+        };
+        let window = windows.entry(key.to_owned()).or_insert(fresh);
+        if now.duration_since(window.since) >= WINDOW {
+            *window = fresh;
+        }
+        if window.requests >= self.limit {
+            return None;
+        }
+        window.requests += 1;
+        Some(Allowance {
+            limit: self.limit,
+            remaining: self.limit - window.requests,
+            reset: WINDOW - now.duration_since(window.since),
+        })
+    }
+}
+
+impl Allowance {
+    /// Adds the headers that tell it, in requests and ms.
+    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+        let reset = u64::try_from(self.reset.as_millis()).unwrap_or(u64::MAX);
+        for (name, number) in [
+            ("x-ratelimit-limit", self.limit),
+            ("x-ratelimit-remaining", self.remaining),
+            ("x-ratelimit-reset", reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn windows_are_per_key_and_end() {
+        let limiter = RateLimiter::new(2);
+        let start = Instant::now();
+        let minute = Duration::from_secs(60);
+        assert_eq!(limiter.count("a", start).unwrap().remaining, 1);
+        let second = limiter.count("a", start + minute).unwrap();
+        assert_eq!((second.remaining, second.reset), (0, 14 * minute));
+        assert_eq!(limiter.count("a", start + 2 * minute), None);
+        assert!(limiter.count("b", start + 2 * minute).is_some());
+        assert_eq!(
+            limiter.count("a", start + 15 * minute).unwrap().remaining,
+            1
+        );
+    }
+}

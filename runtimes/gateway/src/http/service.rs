@@ -1,0 +1,242 @@
+//! From one request to its answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use sorna_core::server::{
+    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route,
+    SignedRequest, reply,
+};
+use sorna_core::{ApiVersion, Credentials, KernelId, SecretKey};
+
+use super::body::{self, ReplyBody};
+use super::rate_limit::{Allowance, RateLimiter};
+use super::upload::{self, UploadLimits};
+use crate::config::GatewayConfig;
+use crate::kernel::{ExecuteError, StartError};
+use crate::kernels::Kernels;
+
+/// Answers requests.
+#[derive(Debug)]
+pub(crate) struct Service {
+    kernels: Arc<Kernels>,
+    keys: HashMap<String, SecretKey>,
+    rate_limiter: RateLimiter,
+    continuation_interval: Duration,
+    body_limit: usize,
+    body_timeout: Duration,
+    upload_limits: UploadLimits,
+}
+
+impl Service {
+    pub(crate) fn new(
+        config: &GatewayConfig,
+        credentials: &[Credentials],
+        kernels: Arc<Kernels>,
+    ) -> Self {
+        let keys = credentials.iter().map(|pair| {
+            let key = pair.access_key().as_str().to_owned();
+            (key, pair.secret_key().clone())
+        });
+        Self {
+            kernels,
+            keys: keys.collect(),
+            rate_limiter: RateLimiter::new(config.requests_per_window),
+            continuation_interval: config.continuation_interval,
+            body_limit: config.body_limit,
+            body_timeout: config.body_timeout,
+            upload_limits: UploadLimits {
+                files: config.upload_files,
+                file_size: config.upload_file_size,
+            },
+        }
+    }
+
+    pub(crate) fn note_connection(&self) {
+        self.kernels.counters.connections.up();
+    }
+
+    /// Answers a request.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        let started = Instant::now();
+        let (parts, mut body) = request.into_parts();
+        let result = self.answer(&parts, &mut body).await;
+        // Nothing of the request may stay unread, or the connection could not be used again.
+        body::drain(body).await;
+        self.kernels.counters.requests.up();
+        let response = match result {
+            Ok((mut response, allowance)) => {
+                allowance.tell(response.headers_mut());
+                response
+            }
+            Err(problem) => {
+                tracing::debug!(%problem, "refused");
+                problem.into_response()
+            }
+        };
+        tracing::info!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            status = response.status().as_u16(),
+            ms = started.elapsed().as_millis(),
+        );
+        with_length(response).map(ReplyBody::new)
+    }
+
+    /// Checks who asks and does what is asked. The headers and the key come before the body, so
+    /// that strangers cannot make us read.
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: &mut Incoming,
+    ) -> Result<(Response<Vec<u8>>, Allowance), ProblemReply> {
+        let route = Route::parse(&parts.method, parts.uri.path())?;
+        let signed = SignedRequest::parse(parts, SystemTime::now())?;
+        let key = signed.access_key();
+        let secret = self
+            .keys
+            .get(key)
+            .ok_or_else(|| ProblemKind::AuthFailed.reply())?;
+        // As on the original, any signature will do for the version.
+        let is_checked = route != Route::Version;
+        // A form is not signed and not held in memory.
+        let is_form = matches!(route, Route::Upload(_)) && !signed.hashes_body();
+        let bytes = if is_form {
+            Bytes::new()
+        } else {
+            body::read(body, self.body_limit, self.body_timeout).await?
+        };
+        if is_checked {
+            signed.verify(secret, &bytes)?;
+        }
+        let allowance = self
+            .rate_limiter
+            .count(key, Instant::now())
+            .ok_or_else(|| ProblemKind::RateLimitExceeded.reply())?;
+        let response = match route {
+            Route::Upload(id) if is_form => self.upload(key, &id, parts, body).await?,
+            route => self.operate(key, route, &bytes).await?,
+        };
+        Ok((response, allowance))
+    }
+
+    async fn operate(
+        &self,
+        key: &str,
+        route: Route,
+        body: &[u8],
+    ) -> Result<Response<Vec<u8>>, ProblemReply> {
+        match route {
+            Route::Version => Ok(reply::version(ApiVersion::default())),
+            Route::Authorize => {
+                let request = AuthorizeRequest::parse(body)?;
+                Ok(reply::authorized(request.echo.as_ref()))
+            }
+            Route::Create => {
+                let request = CreateRequest::parse(body)?;
+                let id = self.kernels.get_or_create(key, request).await?;
+                Ok(reply::created(&id))
+            }
+            Route::Info(id) => {
+                let entry = self.kernels.find(key, &id)?;
+                Ok(reply::info(&self.kernels.info(&entry)))
+            }
+            Route::Restart(id) => {
+                let entry = self.kernels.find(key, &id)?;
+                entry.kernel.touch();
+                entry.kernel.restart().await.map_err(|StartError(words)| {
+                    agent_failed(ProblemKind::KernelRestartFailed, &words)
+                })?;
+                Ok(reply::done())
+            }
+            Route::Destroy(id) => {
+                let entry = self.kernels.find(key, &id)?;
+                self.kernels.destroy(entry).await;
+                Ok(reply::done())
+            }
+            Route::Execute(id) => self.execute(key, &id, &ExecuteRequest::parse(body)?).await,
+            Route::Upload(_) => {
+                Err(ProblemKind::GenericBadRequest
+                    .reply_with("the body is not multipart/form-data"))
+            }
+            Route::Terminal(id) => {
+                self.kernels.find(key, &id)?;
+                Err(ProblemKind::NotImplemented.reply())
+            }
+            _ => Err(ProblemKind::NotImplemented.reply()),
+        }
+    }
+
+    async fn execute(
+        &self,
+        key: &str,
+        id: &KernelId,
+        request: &ExecuteRequest,
+    ) -> Result<Response<Vec<u8>>, ProblemReply> {
+        let entry = self.kernels.find(key, id)?;
+        if let ExecuteRequest::Complete(request) = request {
+            entry.kernel.touch();
+            return Ok(reply::completions(&entry.kernel.complete(request).await));
+        }
+        let counters = &self.kernels.counters;
+        let executed = entry
+            .kernel
+            .execute(request, self.continuation_interval, || {
+                counters.executions.up()
+            })
+            .await;
+        match executed {
+            Ok(answer) => Ok(reply::execution(
+                &answer.status,
+                &answer.console,
+                &answer.options,
+            )),
+            Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),
+            Err(ExecuteError::Failed(words)) => {
+                Err(agent_failed(ProblemKind::KernelExecutionFailed, &words))
+            }
+        }
+    }
+
+    async fn upload(
+        &self,
+        key: &str,
+        id: &KernelId,
+        parts: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Response<Vec<u8>>, ProblemReply> {
+        let entry = self.kernels.find(key, id)?;
+        entry.kernel.touch();
+        let content_type = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let stored = upload::store(body, content_type, entry.kernel.home(), self.upload_limits);
+        tokio::time::timeout(self.body_timeout, stored)
+            .await
+            .map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))??;
+        Ok(reply::done())
+    }
+}
+
+/// Says how long the body is, also where there is none, as the original does.
+fn with_length(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
+    let length = response.body().len();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/octet-stream"));
+    response
+}
+
+fn agent_failed(kind: ProblemKind, words: &str) -> ProblemReply {
+    kind.reply().with_agent("agent-failure", words, None)
+}

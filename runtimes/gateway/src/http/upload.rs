@@ -1,0 +1,284 @@
+//! Uploads: from the parts of a form to files in a kernel's work directory.
+//!
+//! Files are first written elsewhere and moved into place when all have arrived and have one, so
+//! a refused upload stores no file. On the way through the work directory no symbolic link is followed:
+//! the program could have made it point anywhere.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use multer::{Constraints, Multipart, SizeLimit};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use sorna_core::server::{ProblemKind, ProblemReply, upload_file_name};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::kernel::Home;
+
+/// What an upload may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UploadLimits {
+    pub(crate) files: usize,
+    pub(crate) file_size: u64,
+}
+
+/// The room for the heads of parts, in bytes each.
+const PART_HEAD: u64 = 16 * 1024;
+
+/// A file that has arrived: where it is, and where it goes.
+#[derive(Debug)]
+struct Arrived {
+    staged: PathBuf,
+    target: PathBuf,
+    name: String,
+}
+
+/// Stores the files of a form in the work directory.
+///
+/// # Errors
+///
+/// 400 `generic-bad-request` for a malformed form, too many or too large files;
+/// `invalid-api-params` for a name that leaves the directory or leads through what is none.
+pub(crate) async fn store(
+    body: &mut Incoming,
+    content_type: &str,
+    home: &Home,
+    limits: UploadLimits,
+) -> Result<(), ProblemReply> {
+    let boundary = multer::parse_boundary(content_type)
+        .map_err(|_| bad("the body is not multipart/form-data with a boundary"))?;
+    let part = limits.file_size.saturating_add(PART_HEAD);
+    let room = part.saturating_mul(limits.files as u64 + 1);
+    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(room));
+    let stream = body.into_data_stream();
+    let mut form = Multipart::with_constraints(stream, boundary, constraints);
+    let staging = TempDir::new_in(home.upload()).map_err(|error| internal(&error))?;
+
+    let mut arrived = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {
+        if arrived.len() == limits.files {
+            return Err(bad(&format!("Too many files: at most {}", limits.files)));
+        }
+        let name = field
+            .headers()
+            .get(http::header::CONTENT_DISPOSITION)
+            .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+            .and_then(upload_file_name)
+            .ok_or_else(|| bad("a part has no file name"))?;
+        let target = relative_path(&name).ok_or_else(|| leaves(&name))?;
+        let staged = staging.path().join(arrived.len().to_string());
+        write_part(field, &staged, &name, limits.file_size).await?;
+        arrived.push(Arrived {
+            staged,
+            target,
+            name,
+        });
+    }
+
+    let work = home.work();
+    let moved = tokio::task::spawn_blocking(move || {
+        // Kept until the files are out of it.
+        let _staging = staging;
+        let places = arrived
+            .iter()
+            .map(|file| Place::prepare(&work, file))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut both = arrived.iter().zip(places);
+        both.try_for_each(|(file, place)| place.take(file))
+    });
+    moved.await.map_err(|error| internal(&error.into()))?
+}
+
+async fn write_part(
+    mut field: multer::Field<'_>,
+    path: &Path,
+    name: &str,
+    limit: u64,
+) -> Result<(), ProblemReply> {
+    let file = File::create_new(path).map_err(|error| internal(&error))?;
+    let mut file = tokio::fs::File::from_std(file);
+    let mut size = 0;
+    while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
+        size += bytes.len() as u64;
+        if size > limit {
+            return Err(bad(&format!(
+                "Too large file: {name:?} has more than {limit} bytes"
+            )));
+        }
+        file.write_all(&bytes)
+            .await
+            .map_err(|error| internal(&error))?;
+    }
+    file.flush().await.map_err(|error| internal(&error))
+}
+
+/// The path below the work directory that a name means: leading slashes do not count, as on the
+/// original. `None` if it leaves the directory or names nothing.
+fn relative_path(name: &str) -> Option<PathBuf> {
+    if name.contains('\0') || name.ends_with('/') {
+        return None;
+    }
+    let mut path = PathBuf::new();
+    for component in Path::new(name).components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!path.as_os_str().is_empty()).then_some(path)
+}
+
+/// Where a file goes: its directory, held open, and its name there.
+struct Place<'a> {
+    directory: OwnedFd,
+    name: &'a OsStr,
+}
+
+impl<'a> Place<'a> {
+    /// Makes the directories on the way, and sees whether the file could be put there.
+    fn prepare(work: &Path, file: &'a Arrived) -> Result<Self, ProblemReply> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        let failed = |errno| cannot_store(file, errno);
+        let mut directory = rustix::fs::openat(CWD, work, flags, Mode::empty()).map_err(failed)?;
+        for part in file.target.parent().into_iter().flat_map(Path::components) {
+            let part: &OsStr = part.as_os_str();
+            match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+            directory =
+                rustix::fs::openat(&directory, part, flags, Mode::empty()).map_err(failed)?;
+        }
+        let name = file.target.file_name().ok_or_else(|| leaves(&file.name))?;
+        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
+                Err(failed(Errno::ISDIR))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(Self { directory, name }),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Moves the file there. A rename replaces a symbolic link itself, never what it points to.
+    fn take(self, file: &Arrived) -> Result<(), ProblemReply> {
+        rustix::fs::renameat(CWD, &file.staged, &self.directory, self.name)
+            .map_err(|errno| cannot_store(file, errno))
+    }
+}
+
+fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
+    match errno {
+        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NAMETOOLONG | Errno::EXIST => {
+            ProblemKind::InvalidApiParams
+                .reply_with(&format!("{:?} cannot be stored: {errno}", file.name))
+        }
+        errno => internal(&errno.into()),
+    }
+}
+
+fn bad(words: &str) -> ProblemReply {
+    ProblemKind::GenericBadRequest.reply_with(words)
+}
+
+fn leaves(name: &str) -> ProblemReply {
+    ProblemKind::InvalidApiParams
+        .reply_with(&format!("{name:?} is no file below the work directory"))
+}
+
+fn malformed(error: &multer::Error) -> ProblemReply {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => bad("the upload is too large as a whole"),
+        _ => bad("the form is malformed or incomplete"),
+    }
+}
+
+fn internal(error: &io::Error) -> ProblemReply {
+    tracing::warn!(%error, "an upload could not be stored");
+    ProblemKind::InternalServerError.reply_with("the upload could not be stored")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn names_stay_below_the_work_directory() {
+        for (name, path) in [
+            ("a.c", Some("a.c")),
+            ("a/b/c.c", Some("a/b/c.c")),
+            ("/a", Some("a")),
+            ("./a//b", Some("a/b")),
+            ("..", None),
+            ("../a", None),
+            ("a/../../b", None),
+            ("a/..", None),
+            ("", None),
+            ("/", None),
+            ("a/", None),
+            ("a\0b", None),
+        ] {
+            assert_eq!(
+                relative_path(name).as_deref(),
+                path.map(Path::new),
+                "{name:?}"
+            );
+        }
+    }
+
+    fn arrived(staging: &Path, target: &str) -> Arrived {
+        let staged = staging.join("staged");
+        fs::write(&staged, "new").unwrap();
+        Arrived {
+            staged,
+            target: target.into(),
+            name: target.to_owned(),
+        }
+    }
+
+    fn put(work: &Path, file: Arrived) -> Result<(), ProblemReply> {
+        Place::prepare(work, &file)?.take(&file)
+    }
+
+    #[test]
+    fn links_of_the_program_are_not_followed() {
+        let base = tempfile::tempdir().unwrap();
+        let (work, outside) = (base.path().join("work"), base.path().join("outside"));
+        fs::create_dir(&work).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), "old").unwrap();
+        symlink(&outside, work.join("directory")).unwrap();
+        symlink(outside.join("file"), work.join("file")).unwrap();
+
+        let problem = put(&work, arrived(base.path(), "directory/file")).unwrap_err();
+        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
+        put(&work, arrived(base.path(), "file")).unwrap();
+        assert_eq!(fs::read_to_string(work.join("file")).unwrap(), "new");
+        assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "old");
+    }
+
+    #[test]
+    fn directories_are_made_and_files_replaced() {
+        let base = tempfile::tempdir().unwrap();
+        let work = base.path().join("work");
+        fs::create_dir(&work).unwrap();
+        put(&work, arrived(base.path(), "a/b/c")).unwrap();
+        put(&work, arrived(base.path(), "a/b/c")).unwrap();
+        assert_eq!(fs::read_to_string(work.join("a/b/c")).unwrap(), "new");
+        let problem = put(&work, arrived(base.path(), "a/b/c/d")).unwrap_err();
+        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
+        let problem = put(&work, arrived(base.path(), "a/b")).unwrap_err();
+        assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
+    }
+}

@@ -1,0 +1,103 @@
+//! The gateway's end of a runner's control channel.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net;
+use std::process::Stdio;
+
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use super::frame::{Frame, Garbled, next_frame};
+
+/// How much is read at once.
+const READ_SIZE: usize = 32 * 1024;
+
+/// A socket to the runner that never makes us wait: what it does not take yet is kept.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    stream: UnixStream,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    ended: bool,
+}
+
+impl Channel {
+    /// A channel and the end that becomes the runner's standard input. Must be called within a
+    /// tokio runtime.
+    pub(crate) fn pair() -> io::Result<(Self, Stdio)> {
+        let (ours, theirs) = net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let channel = Self {
+            stream: UnixStream::from_std(ours)?,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            ended: false,
+        };
+        Ok((channel, Stdio::from(OwnedFd::from(theirs))))
+    }
+
+    /// Waits until there may be something to read or, if need be, room to write.
+    pub(crate) async fn ready(&self, reading: bool) {
+        let reading = reading && !self.ended;
+        let interest = match (reading, self.outgoing.is_empty()) {
+            (true, true) => Interest::READABLE,
+            (true, false) => Interest::READABLE | Interest::WRITABLE,
+            (false, false) => Interest::WRITABLE,
+            (false, true) => return std::future::pending().await,
+        };
+        let _ = self.stream.ready(interest).await;
+    }
+
+    /// Sends a message, now or as soon as the runner takes it.
+    pub(crate) fn send(&mut self, message: &[u8]) {
+        self.outgoing.extend_from_slice(message);
+        self.flush();
+    }
+
+    /// Writes what is waiting to be written.
+    pub(crate) fn flush(&mut self) {
+        while !self.outgoing.is_empty() {
+            match self.stream.try_write(&self.outgoing) {
+                Ok(written) => drop(self.outgoing.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The runner is gone; its exit tells more.
+                Err(_) => self.outgoing.clear(),
+            }
+        }
+    }
+
+    /// Reads what is there, up to a limit. Returns whether anything came.
+    pub(crate) fn receive(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        let mut bytes = [0; READ_SIZE];
+        // Tokio may not have heard yet of what a process wrote before it ended.
+        let read = match self.stream.try_read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                rustix::io::read(&self.stream, &mut bytes).map_err(io::Error::from)
+            }
+            read => read,
+        };
+        match read {
+            Ok(0) => self.ended = true,
+            Ok(length) => {
+                self.incoming.extend_from_slice(&bytes[..length]);
+                return true;
+            }
+            Err(error) => self.ended = error.kind() != io::ErrorKind::WouldBlock,
+        }
+        false
+    }
+
+    /// The next frame of what was read.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Garbled> {
+        next_frame(&mut self.incoming)
+    }
+
+    /// Whether the runner closed its end.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+}

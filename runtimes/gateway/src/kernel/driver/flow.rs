@@ -1,0 +1,134 @@
+//! The flow from processes to the console, and what runners say besides.
+
+use tokio::sync::oneshot;
+
+use super::Driver;
+use super::questions::Asker;
+use crate::kernel::CONSOLE_LIMIT;
+use crate::kernel::console::{push_record, push_text};
+use crate::kernel::frame::Frame;
+use crate::kernel::interpreter::Interpreter;
+use crate::kernel::state::Ending;
+
+impl Driver {
+    pub(super) fn has_room(&self) -> bool {
+        self.shared.lock().console.text_len() < CONSOLE_LIMIT
+    }
+
+    /// Moves what the processes said to the console, in their order, while there is room.
+    /// Returns whether there is nothing left.
+    pub(super) fn pump(&mut self) -> bool {
+        if let Some(interpreter) = &mut self.interpreter {
+            interpreter.flush();
+        }
+        loop {
+            let room = self.has_room();
+            let received = room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
+            // What bypassed the runner came before what it says now: it waits in its `settle`
+            // before it starts a program, and a program ends before it goes on.
+            let mut state = self.shared.lock();
+            let empty = self.output.drain(&mut state.console, CONSOLE_LIMIT);
+            let had_listener = state.listeners > 0;
+            drop(state);
+            if !empty {
+                if had_listener {
+                    self.shared.to_client.notify_waiters();
+                }
+                return false;
+            }
+            let handled = self.handle_frames();
+            if !received && !handled {
+                return true;
+            }
+        }
+    }
+
+    /// Handles the frames that are complete, and says whether there were any.
+    pub(super) fn handle_frames(&mut self) -> bool {
+        let mut handled = false;
+        while self.has_room() {
+            let Some(interpreter) = &mut self.interpreter else {
+                return handled;
+            };
+            match interpreter.next_frame() {
+                Some(frame) => self.handle(frame),
+                None => return handled,
+            }
+            handled = true;
+        }
+        self.shared.to_client.notify_waiters();
+        handled
+    }
+
+    pub(super) fn handle(&mut self, frame: Frame) {
+        match frame {
+            Frame::Ready => {
+                if let Some(interpreter) = &mut self.interpreter {
+                    interpreter.came_up();
+                }
+                if let Some(waiting) = self.starting.take() {
+                    let _ = waiting.send(Ok(()));
+                }
+            }
+            Frame::Text(stream, bytes) => {
+                let text = self.decoders[stream as usize].decode(&bytes);
+                push_text(&mut self.shared.lock().console, stream, &text);
+            }
+            Frame::Record(record) => {
+                if let Err(error) = push_record(&mut self.shared.lock().console, &record) {
+                    tracing::debug!(%error, "a console record is malformed");
+                }
+            }
+            Frame::Input { id, password } => {
+                if self.asked.is_some() {
+                    self.questions.push((id, password));
+                } else {
+                    self.ask(Asker::Runner(id), password);
+                }
+            }
+            Frame::Settle { id } => {
+                if let Some(interpreter) = &mut self.interpreter {
+                    interpreter.settled(id);
+                }
+            }
+            Frame::Done { exit_code } => {
+                let timed_out = self.run.as_ref().is_some_and(|run| run.timed_out);
+                // Killed at the last moment: then its end is what counts.
+                if self.run.is_some() && !timed_out {
+                    self.end(Ending::Finished {
+                        exit_code,
+                        step: None,
+                        restarted: false,
+                    });
+                }
+            }
+            Frame::Completions { id, found } => {
+                if let Some(at) = self.completions.iter().position(|(of, _)| *of == id) {
+                    let _ = self.completions.swap_remove(at).1.send(found);
+                }
+            }
+        }
+    }
+
+    pub(super) fn complete(&mut self, code: &str, line: &str, reply: oneshot::Sender<Vec<String>>) {
+        self.next_completion += 1;
+        let id = self.next_completion;
+        // While a snippet runs the interpreter does not listen.
+        let asked = self.run.is_none()
+            && self
+                .interpreter
+                .as_mut()
+                .is_some_and(|interpreter| interpreter.complete(id, code, line));
+        if asked {
+            self.completions.push((id, reply));
+        } else {
+            let _ = reply.send(Vec::new());
+        }
+    }
+
+    pub(super) fn fail_completions(&mut self) {
+        for (_, reply) in self.completions.drain(..) {
+            let _ = reply.send(Vec::new());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Questions: finding out that a program waits for input, asking the client, passing on the answer.
+
+use std::time::{Duration, Instant};
+
+use super::Driver;
+use crate::kernel::HIDDEN_INPUT;
+use crate::kernel::console::{Stream, push_text};
+use crate::kernel::procfs;
+use crate::kernel::state::Phase;
+
+/// How soon after its start a program is first looked at, whether it waits for input.
+const FIRST_PROBE: Duration = Duration::from_millis(5);
+/// How often in the long run.
+const LAST_PROBE: Duration = Duration::from_millis(50);
+
+/// Who waits for input.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// The runner, under this number.
+    Runner(u64),
+    /// A process that reads the FIFO.
+    Fifo,
+}
+
+/// When to look whether the program waits for input.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) next: Instant,
+    pub(super) interval: Duration,
+}
+
+impl Driver {
+    /// Whether to look for processes that wait for input: only while somebody could be told.
+    pub(super) fn may_probe(&self) -> bool {
+        if self.run.as_ref().is_none_or(|run| run.timed_out) {
+            return false;
+        }
+        let state = self.shared.lock();
+        state.listeners > 0 && state.phase == Phase::Running
+    }
+
+    pub(super) fn look_for_readers(&mut self) {
+        let root = match (&mut self.step, &self.interpreter) {
+            (Some(step), _) => {
+                let root = step.child.id();
+                if let Some(root) = root {
+                    step.cpu = step.cpu.max(procfs::usage(root).cpu);
+                }
+                root
+            }
+            (None, Some(interpreter)) => interpreter.id(),
+            (None, None) => None,
+        };
+        let Some(descriptor) = root.and_then(|root| self.input.waiting_descriptor(root)) else {
+            return;
+        };
+        // What it said before it began to wait belongs before the question.
+        if self.pump() {
+            let password = descriptor == HIDDEN_INPUT;
+            self.ask(Asker::Fifo, password);
+        }
+    }
+
+    /// Asks the client for input, if it is not being asked already.
+    pub(super) fn ask(&mut self, asker: Asker, password: bool) {
+        if self.asked.is_some() || self.run.is_none() {
+            return;
+        }
+        self.asked = Some(asker);
+        self.pause_clock();
+        self.shared.enter(Phase::WaitingInput {
+            password,
+            told: false,
+        });
+    }
+
+    /// Passes the client's answer on.
+    pub(super) fn answer(&mut self, text: &str) {
+        self.resume_clock();
+        // Clients send the line, mostly without its end; "^D" alone stands for the end of input.
+        let ends = text == "\u{4}";
+        let line = match text {
+            _ if ends => String::new(),
+            text if text.ends_with('\n') => text.to_owned(),
+            text => format!("{text}\n"),
+        };
+        match self.asked.take() {
+            Some(Asker::Runner(id)) => {
+                if let Some(interpreter) = &mut self.interpreter {
+                    interpreter.answer(id, &line);
+                }
+            }
+            Some(Asker::Fifo) if ends => self.input.end(),
+            Some(Asker::Fifo) => {
+                if let Err(error) = self.input.write(&line) {
+                    let words = format!("input was not delivered: {error}\n");
+                    push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
+                }
+            }
+            None => {}
+        }
+        self.probe = Probe::new();
+        if !self.questions.is_empty() {
+            let (id, password) = self.questions.remove(0);
+            self.ask(Asker::Runner(id), password);
+        }
+    }
+}
+
+impl Probe {
+    pub(super) fn new() -> Self {
+        Self {
+            next: Instant::now() + FIRST_PROBE,
+            interval: FIRST_PROBE,
+        }
+    }
+
+    pub(super) fn later(&mut self, now: Instant) {
+        self.interval = (self.interval * 2).min(LAST_PROBE);
+        self.next = now + self.interval;
+    }
+}

@@ -1,0 +1,316 @@
+//! Runs: from a plan to its end, step by step and within their time.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::process::Child;
+
+use super::Driver;
+use super::StartError;
+use super::questions::Probe;
+use crate::kernel::Setup;
+use crate::kernel::console::{Stream, push_text};
+use crate::kernel::exit::ExitKind;
+use crate::kernel::interpreter::Interpreter;
+use crate::kernel::launch::{Streams, kill_group};
+use crate::kernel::run::{Plan, Step, StepKind, Steps};
+use crate::kernel::state::{Ending, Phase};
+use crate::kernel::sweep::sweep;
+
+/// A process of a [`Steps`] run.
+#[derive(Debug)]
+pub(super) struct RunningStep {
+    pub(super) kind: StepKind,
+    pub(super) child: Child,
+    pub(super) mark: String,
+    pub(super) exit: Option<ExitKind>,
+    /// Processor time seen so far, in ms.
+    pub(super) cpu: u64,
+}
+
+/// The run under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The rest of the steps; `None` if the interpreter runs a snippet.
+    pub(super) steps: Option<Steps>,
+    /// How long it may still run; the time it waits for the client does not count.
+    pub(super) left: Duration,
+    /// Since when the clock runs.
+    pub(super) since: Option<Instant>,
+    pub(super) timed_out: bool,
+}
+
+impl Driver {
+    pub(super) fn start_run(&mut self, plan: Plan) {
+        self.input.clear();
+        self.questions.clear();
+        self.asked = None;
+        self.probe = Probe::new();
+        let mut run = Run {
+            steps: None,
+            left: self.setup.exec_timeout,
+            since: Some(Instant::now()),
+            timed_out: false,
+        };
+        match plan {
+            Plan::Snippet(code) => {
+                self.run = Some(run);
+                if self.interpreter.is_none() {
+                    self.start_interpreter();
+                }
+                match &mut self.interpreter {
+                    Some(interpreter) => interpreter.run(&code),
+                    None => self.end(Ending::Failed("the interpreter does not start".to_owned())),
+                }
+            }
+            Plan::Steps(mut steps) => {
+                let written = steps
+                    .source
+                    .take()
+                    .map_or(Ok(()), |(path, code)| write_source(&path, &code));
+                run.steps = Some(steps);
+                self.run = Some(run);
+                match written {
+                    Ok(()) => self.next_step(),
+                    Err(error) => self.end(Ending::Failed(error.to_string())),
+                }
+            }
+        }
+    }
+
+    pub(super) fn next_step(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let Some(step) = run.steps.as_mut().and_then(|steps| steps.steps.pop_front()) else {
+            // There was a build and nothing else; had it failed, we would not be here.
+            return self.end(Ending::Finished {
+                exit_code: 0,
+                step: Some(StepKind::Build.name()),
+                restarted: false,
+            });
+        };
+        if let Err(error) = self.start_step(&step) {
+            self.end(Ending::Failed(error.to_string()));
+        }
+        self.note_processes();
+    }
+
+    pub(super) fn start_step(&mut self, step: &Step) -> io::Result<()> {
+        let mark = self.mark();
+        let (stdout, stderr) = self.output.writers()?;
+        let streams = Streams {
+            stdin: self.input.reader()?.into(),
+            stdout,
+            stderr,
+        };
+        let Setup { launcher, home, .. } = &*self.setup;
+        let child = launcher.spawn(&step.arguments, &step.directory, home, &mark, streams)?;
+        self.step = Some(RunningStep {
+            kind: step.kind,
+            child,
+            mark,
+            exit: None,
+            cpu: 0,
+        });
+        Ok(())
+    }
+
+    /// Goes on where a process has ended and all it said is in the console.
+    pub(super) fn conclude(&mut self) {
+        if let Some(step) = self.step.take_if(|step| step.exit.is_some()) {
+            self.shared.lock().cpu_spent += step.cpu;
+            self.note_processes();
+            self.conclude_step(&step);
+        }
+        if let Some(interpreter) = self.interpreter.take_if(|it| it.has_ended()) {
+            self.note_processes();
+            self.conclude_interpreter(interpreter);
+        }
+        let told = self.shared.lock().phase == Phase::Running;
+        let between_steps =
+            self.step.is_none() && self.run.as_ref().is_some_and(|run| run.steps.is_some());
+        if told && between_steps {
+            self.resume_clock();
+            self.next_step();
+        }
+    }
+
+    pub(super) fn conclude_step(&mut self, step: &RunningStep) {
+        let Some(run) = &self.run else { return };
+        let batch = run
+            .steps
+            .as_ref()
+            .is_some_and(|steps| steps.batch.is_some());
+        let exit = step.exit.unwrap_or(ExitKind::Unknown);
+        if run.timed_out {
+            return self.end(Ending::TimedOut);
+        }
+        if let Some(words) = exit.words() {
+            let mut state = self.shared.lock();
+            push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
+        }
+        let exit_code = exit.code();
+        let is_last = step.kind == StepKind::Exec || exit_code != 0;
+        if is_last {
+            self.end(Ending::Finished {
+                exit_code,
+                step: batch.then(|| step.kind.name()),
+                restarted: false,
+            });
+        } else if batch {
+            self.pause_clock();
+            self.shared.enter(Phase::BuildFinished { exit_code });
+        }
+    }
+
+    pub(super) fn conclude_interpreter(&mut self, interpreter: Interpreter) {
+        let exit = interpreter.exit.unwrap_or(ExitKind::Unknown);
+        // What it leaves behind would outlive the variables that name it.
+        let mark = interpreter.mark().to_owned();
+        tokio::task::spawn_blocking(move || sweep(&mark, None));
+        self.fail_completions();
+        if !interpreter.is_up() {
+            return self.startup_failed(exit);
+        }
+        let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
+        let timed_out = snippet.is_some_and(|run| run.timed_out);
+        let in_run = snippet.is_some();
+        if !timed_out && exit.words().is_some() {
+            let words = format!("kernel process died with {exit}; restarted\n");
+            push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
+        }
+        if timed_out {
+            self.end(Ending::TimedOut);
+        } else if in_run {
+            self.end(Ending::Finished {
+                exit_code: exit.code(),
+                step: None,
+                restarted: true,
+            });
+        }
+        self.start_interpreter();
+    }
+
+    pub(super) fn startup_failed(&mut self, exit: ExitKind) {
+        let said = std::mem::take(&mut self.shared.lock().console);
+        let said = said.stderr();
+        let mut words = format!("the interpreter ended at its start with {exit}");
+        if !said.trim().is_empty() {
+            words = format!("{words}: {}", said.trim());
+        }
+        match self.starting.take() {
+            Some(waiting) => drop(waiting.send(Err(StartError(words)))),
+            None if self.run.is_some() => self.end(Ending::Failed(words)),
+            None => tracing::warn!(reason = %words, "an interpreter could not be replaced"),
+        }
+    }
+
+    /// Ends the run.
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.run = None;
+        self.questions.clear();
+        self.asked = None;
+        self.input.clear();
+        let mut state = self.shared.lock();
+        self.output.finish(&mut state.console);
+        for (stream, decoder) in [Stream::Stdout, Stream::Stderr]
+            .into_iter()
+            .zip(&mut self.decoders)
+        {
+            push_text(&mut state.console, stream, decoder.finish());
+        }
+        drop(state);
+        self.shared.enter(Phase::Ended(ending));
+    }
+
+    /// Cuts the run off, if there is one.
+    pub(super) fn forget_run(&mut self, reason: &str) {
+        self.fail_completions();
+        if self.run.is_some() {
+            self.end(Ending::Failed(reason.to_owned()));
+        }
+    }
+
+    pub(super) fn timer(&self) -> Option<Instant> {
+        let deadline = self.run.as_ref().and_then(Run::deadline);
+        let probe = self.may_probe().then_some(self.probe.next);
+        deadline.into_iter().chain(probe).min()
+    }
+
+    pub(super) fn tick(&mut self) {
+        let now = Instant::now();
+        let deadline = self.run.as_ref().and_then(Run::deadline);
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            self.time_out();
+        }
+        if self.may_probe() && now >= self.probe.next {
+            self.probe.later(now);
+            self.look_for_readers();
+        }
+    }
+
+    /// Kills what runs. The run ends when the process has, and its output is in.
+    pub(super) fn time_out(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        run.timed_out = true;
+        let mark = match (&mut self.step, &mut self.interpreter) {
+            (Some(step), _) => {
+                kill_group(&mut step.child);
+                step.mark.clone()
+            }
+            (None, Some(interpreter)) if run.steps.is_none() => {
+                interpreter.kill();
+                interpreter.mark().to_owned()
+            }
+            _ => return self.end(Ending::TimedOut),
+        };
+        // Also what left the process group.
+        tokio::task::spawn_blocking(move || sweep(&mark, None));
+    }
+
+    pub(super) fn pause_clock(&mut self) {
+        if let Some(run) = &mut self.run
+            && let Some(since) = run.since.take()
+        {
+            run.left = run.left.saturating_sub(since.elapsed());
+        }
+    }
+
+    pub(super) fn resume_clock(&mut self) {
+        if let Some(run) = &mut self.run
+            && run.since.is_none()
+        {
+            run.since = Some(Instant::now());
+        }
+    }
+}
+
+impl Run {
+    /// When it must be stopped; `None` while the clock stands still.
+    fn deadline(&self) -> Option<Instant> {
+        // A limit beyond the end of time is no limit.
+        self.since
+            .filter(|_| !self.timed_out)
+            .and_then(|since| since.checked_add(self.left))
+    }
+}
+
+impl RunningStep {
+    /// Waits for the process to end; for ever if there is none.
+    pub(super) async fn exit(step: &mut Option<Self>) -> ExitKind {
+        match step {
+            Some(step) if step.exit.is_none() => ExitKind::from(step.child.wait().await),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Writes a snippet, never through a link that an earlier one put in its place.
+fn write_source(path: &Path, code: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::create_new(path)?.write_all(code.as_bytes())
+}

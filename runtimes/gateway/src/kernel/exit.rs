@@ -1,0 +1,66 @@
+//! How a process ended.
+
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitKind {
+    Code(i32),
+    Signal(i32),
+    /// The system would not say.
+    Unknown,
+}
+
+impl From<io::Result<ExitStatus>> for ExitKind {
+    fn from(status: io::Result<ExitStatus>) -> Self {
+        let Ok(status) = status else {
+            return Self::Unknown;
+        };
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
+
+impl ExitKind {
+    /// The exit code, as a shell reports it: 128 and the signal's number.
+    pub(crate) fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+            Self::Unknown => 1,
+        }
+    }
+
+    /// What a shell says of it; nothing if the process ended by itself.
+    pub(crate) fn words(self) -> Option<String> {
+        let Self::Signal(signal) = self else {
+            return None;
+        };
+        Some(match signal {
+            4 => "Illegal instruction".to_owned(),
+            6 => "Aborted".to_owned(),
+            7 => "Bus error".to_owned(),
+            8 => "Floating point exception".to_owned(),
+            9 => "Killed".to_owned(),
+            11 => "Segmentation fault".to_owned(),
+            15 => "Terminated".to_owned(),
+            _ => format!("Ended by signal {signal}"),
+        })
+    }
+}
+
+impl fmt::Display for ExitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("an unknown status"),
+        }
+    }
+}

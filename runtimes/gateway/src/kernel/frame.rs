@@ -1,0 +1,210 @@
+//! What travels on the control channel between the gateway and a runner.
+//!
+//! From the runner: a line `<letter> <length>` and that many bytes. To the runner: a letter, the
+//! content, and a NUL.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::console::Stream;
+
+/// The largest frame a runner may send, in bytes. Text comes in pieces; this bounds a picture.
+const MAX_FRAME: usize = 16 * 1024 * 1024;
+/// The longest header line.
+const MAX_HEADER: usize = 32;
+
+/// What a runner says.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Frame {
+    /// The interpreter is up.
+    Ready,
+    /// Console text, as bytes.
+    Text(Stream, Vec<u8>),
+    /// Another console record, as JSON.
+    Record(Vec<u8>),
+    /// The program waits for input.
+    Input { id: u64, password: bool },
+    /// The runner wants to hear when everything so far has been seen.
+    Settle { id: u64 },
+    /// The snippet has ended.
+    Done { exit_code: i32 },
+    /// Completions.
+    Completions { id: u64, found: Vec<String> },
+}
+
+/// The runner does not speak the protocol: the program has been at its channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Garbled;
+
+#[derive(Deserialize)]
+struct Question {
+    id: u64,
+    #[serde(default)]
+    password: bool,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    id: u64,
+    found: Vec<String>,
+}
+
+/// Takes the first frame out of `buffer`, if it is there as a whole.
+pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Garbled> {
+    let Some(end) = buffer
+        .iter()
+        .take(MAX_HEADER)
+        .position(|byte| *byte == b'\n')
+    else {
+        return if buffer.len() >= MAX_HEADER {
+            Err(Garbled)
+        } else {
+            Ok(None)
+        };
+    };
+    let header = std::str::from_utf8(&buffer[..end]).map_err(|_| Garbled)?;
+    let (letter, length) = header.split_once(' ').ok_or(Garbled)?;
+    let length: usize = length.parse().map_err(|_| Garbled)?;
+    if length > MAX_FRAME {
+        return Err(Garbled);
+    }
+    let (start, end) = (end + 1, end + 1 + length);
+    if buffer.len() < end {
+        return Ok(None);
+    }
+    let frame = parse(letter, &buffer[start..end])?;
+    buffer.drain(..end);
+    Ok(Some(frame))
+}
+
+fn parse(letter: &str, content: &[u8]) -> Result<Frame, Garbled> {
+    fn json<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Result<T, Garbled> {
+        serde_json::from_slice(content).map_err(|_| Garbled)
+    }
+    Ok(match letter {
+        "+" => Frame::Ready,
+        "o" => Frame::Text(Stream::Stdout, content.to_vec()),
+        "e" => Frame::Text(Stream::Stderr, content.to_vec()),
+        "r" => Frame::Record(content.to_vec()),
+        "i" => {
+            let Question { id, password } = json(content)?;
+            Frame::Input { id, password }
+        }
+        "s" => Frame::Settle {
+            id: json::<Question>(content)?.id,
+        },
+        "d" => Frame::Done {
+            exit_code: json(content)?,
+        },
+        "c" => {
+            let Found { id, found } = json(content)?;
+            Frame::Completions { id, found }
+        }
+        _ => return Err(Garbled),
+    })
+}
+
+/// How a runner wants to be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// JSON objects.
+    Json,
+    /// The bare snippet; nothing else is understood.
+    Plain,
+}
+
+impl Speech {
+    /// Run this.
+    pub(crate) fn run(self, code: &str) -> Vec<u8> {
+        match self {
+            Self::Json => message(b'x', &json!({"code": code}).to_string()),
+            // A shell cannot hold a NUL, and reads up to the first.
+            Self::Plain => message(b'x', &code.replace('\0', "")),
+        }
+    }
+
+    /// The answer to [`Frame::Input`].
+    pub(crate) fn input(self, id: u64, text: &str) -> Vec<u8> {
+        message(b'i', &json!({"id": id, "text": text}).to_string())
+    }
+
+    /// The answer to [`Frame::Settle`].
+    pub(crate) fn settled(self, id: u64) -> Vec<u8> {
+        message(b'a', &json!({"id": id}).to_string())
+    }
+
+    /// Complete this; `None` if the runner cannot.
+    pub(crate) fn complete(self, id: u64, code: &str, line: &str) -> Option<Vec<u8>> {
+        (self == Self::Json).then(|| {
+            let question = json!({"id": id, "code": code, "line": line});
+            message(b'c', &question.to_string())
+        })
+    }
+}
+
+fn message(letter: u8, content: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(content.len() + 2);
+    bytes.push(letter);
+    bytes.extend_from_slice(content.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive() {
+        let bytes = b"+ 0\no 3\na\nbi 27\n{\"id\": 7, \"password\": true}d 1\n3";
+        let bytes = [&bytes[..], b"c 27\n{\"id\": 1, \"found\": [\"a.b\"]}"].concat();
+        let expected = [
+            Frame::Ready,
+            Frame::Text(Stream::Stdout, b"a\nb".to_vec()),
+            Frame::Input {
+                id: 7,
+                password: true,
+            },
+            Frame::Done { exit_code: 3 },
+            Frame::Completions {
+                id: 1,
+                found: vec!["a.b".to_owned()],
+            },
+        ];
+        for size in 1..bytes.len() {
+            let mut buffer = Vec::new();
+            let mut frames = Vec::new();
+            for piece in bytes.chunks(size) {
+                buffer.extend_from_slice(piece);
+                while let Some(frame) = next_frame(&mut buffer).unwrap() {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(frames, expected, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_noticed() {
+        for bytes in [
+            &b"hello\n"[..],
+            b"o x\n",
+            b"o 99999999999\n",
+            b"i 2\n{}",
+            b"z 0\n",
+            b"a line without an end, longer than any header",
+            b"\xff 1\nx",
+        ] {
+            assert_eq!(next_frame(&mut bytes.to_vec()), Err(Garbled));
+        }
+    }
+
+    #[test]
+    fn messages_hold_one_nul_at_their_end() {
+        assert_eq!(Speech::Plain.run("a\0b"), b"xab\0");
+        assert_eq!(Speech::Json.run("a\0"), b"x{\"code\":\"a\\u0000\"}\0");
+        assert_eq!(Speech::Plain.complete(1, "", ""), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! The standard input of a kernel's programs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::procfs::{self, FileIdentity};
+
+/// Room for the longest answer, whose request is below 1 MiB.
+const CAPACITY: usize = 1024 * 1024;
+/// For how long readers find the input ended after [`InputFifo::end`].
+const END: Duration = Duration::from_millis(100);
+
+/// A FIFO that the programs read and that we fill when they wait for it.
+///
+/// We hold it open in both directions, so that it never ends by itself. Where the system does not
+/// show that a program waits, nobody could ever answer: there its place is taken by `/dev/null`,
+/// and programs find their input ended.
+#[derive(Debug)]
+pub(crate) struct InputFifo {
+    path: PathBuf,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(File, FileIdentity),
+    Ended(Instant),
+    Null,
+}
+
+impl InputFifo {
+    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
+        if !procfs::shows_system_calls() {
+            return Ok(Self {
+                path: PathBuf::from("/dev/null"),
+                state: State::Null,
+            });
+        }
+        rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
+        let mut this = Self {
+            path,
+            state: State::Null,
+        };
+        this.open()?;
+        Ok(this)
+    }
+
+    /// What programs open.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The reading end for a new process.
+    pub(crate) fn reader(&mut self) -> io::Result<File> {
+        self.reopen()?;
+        File::open(&self.path)
+    }
+
+    /// The descriptor on which a process at or below `root` waits for input that is not there.
+    pub(crate) fn waiting_descriptor(&mut self, root: u32) -> Option<u32> {
+        if let State::Ended(since) = self.state
+            && since.elapsed() >= END
+        {
+            self.reopen().ok()?;
+        }
+        let State::Open(file, identity) = &self.state else {
+            return None;
+        };
+        let descriptor = procfs::tree(root)
+            .into_iter()
+            .find_map(|process| procfs::waits_for(process, *identity))?;
+        // Asked in this order, because only we write: who waited then still waits.
+        let unread = rustix::io::ioctl_fionread(file).ok()?;
+        (unread == 0).then_some(descriptor)
+    }
+
+    /// Gives a line to whoever reads first.
+    pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
+        self.reopen()?;
+        if let State::Open(file, _) = &mut self.state {
+            file.write_all(text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Ends the input for those who wait for it now; later readers wait again.
+    pub(crate) fn end(&mut self) {
+        if matches!(self.state, State::Open(..)) {
+            // The only writer leaves, and comes back when the readers have noticed.
+            self.state = State::Ended(Instant::now());
+        }
+    }
+
+    /// Throws away what a program left unread.
+    pub(crate) fn clear(&mut self) {
+        if self.reopen().is_err() {
+            return;
+        }
+        if let State::Open(file, _) = &mut self.state {
+            let mut rest = [0; 4096];
+            while file.read(&mut rest).is_ok_and(|length| length > 0) {}
+        }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if matches!(self.state, State::Ended(_)) {
+            self.open()?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&self.path)?;
+        // Best effort; the default of 64 KiB is enough for lines that people type.
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, CAPACITY);
+        let identity = FileIdentity::of(&file.metadata()?);
+        self.state = State::Open(file, identity);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn readers_are_seen_waiting_then_served_then_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut fifo = InputFifo::create(directory.path().join("input")).unwrap();
+        if matches!(fifo.state, State::Null) {
+            return;
+        }
+        let mut cat = Command::new("cat")
+            .stdin(fifo.reader().unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut wait = || {
+            let until = Instant::now() + Duration::from_secs(20);
+            while fifo.waiting_descriptor(cat.id()).is_none() {
+                assert!(Instant::now() < until, "nobody waits");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        wait();
+        wait();
+        fifo.write("line\n").unwrap();
+        let mut line = [0; 5];
+        cat.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"line\n");
+        fifo.end();
+        assert!(cat.wait().unwrap().success());
+    }
+
+    #[test]
+    fn leftovers_do_not_reach_the_next_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut fifo = InputFifo::create(directory.path().join("input")).unwrap();
+        fifo.write("left over\n").unwrap();
+        fifo.clear();
+        if let State::Open(file, _) = &fifo.state {
+            assert_eq!(rustix::io::ioctl_fionread(file).unwrap(), 0);
+        }
+    }
+}

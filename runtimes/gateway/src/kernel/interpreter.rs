@@ -1,0 +1,154 @@
+//! The persistent interpreter of a kernel, and the runner in it.
+
+use std::io;
+
+use tokio::process::Child;
+
+use super::Setup;
+use super::channel::Channel;
+use super::exit::ExitKind;
+use super::frame::{Frame, Speech};
+use super::input::InputFifo;
+use super::language::Query;
+use super::launch::{Streams, kill_group};
+use super::output::OutputPipes;
+
+/// A process that takes snippets from its control channel.
+#[derive(Debug)]
+pub(crate) struct Interpreter {
+    child: Child,
+    channel: Channel,
+    speech: Speech,
+    mark: String,
+    up: bool,
+    /// How it ended, once it has.
+    pub(crate) exit: Option<ExitKind>,
+}
+
+impl Interpreter {
+    /// Starts the interpreter of a kernel's language; `None` if it has none. Must be called within
+    /// a tokio runtime.
+    pub(crate) fn start(
+        setup: &Setup,
+        output: &OutputPipes,
+        input: &InputFifo,
+        mark: String,
+    ) -> io::Result<Option<Self>> {
+        let Query::Interpreter(runner) = setup.installed.language.query else {
+            return Ok(None);
+        };
+        let (channel, stdin) = Channel::pair()?;
+        let (stdout, stderr) = output.writers()?;
+        let streams = Streams {
+            stdin,
+            stdout,
+            stderr,
+        };
+        let mut arguments = runner.command(&setup.installed, &setup.runners);
+        arguments.push(input.path().into());
+        let work = setup.home.work();
+        let child = setup
+            .launcher
+            .spawn(&arguments, &work, &setup.home, &mark, streams)?;
+        Ok(Some(Self {
+            child,
+            channel,
+            speech: runner.speech(),
+            mark,
+            up: false,
+            exit: None,
+        }))
+    }
+
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Whether the runner has said that it is up.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up
+    }
+
+    pub(crate) fn came_up(&mut self) {
+        self.up = true;
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        kill_group(&mut self.child);
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        let _ = self.child.wait().await;
+    }
+
+    /// Waits until there is something to do on the channel, or the process ends, which gives how;
+    /// for ever if there is no interpreter.
+    pub(crate) async fn event(this: &mut Option<Self>, reading: bool) -> Option<ExitKind> {
+        let Some(this) = this else {
+            return std::future::pending().await;
+        };
+        let has_ended = this.exit.is_some();
+        tokio::select! {
+            () = this.channel.ready(reading) => None,
+            status = this.child.wait(), if !has_ended => Some(status.into()),
+        }
+    }
+
+    /// Writes what the runner has not taken yet.
+    pub(crate) fn flush(&mut self) {
+        self.channel.flush();
+    }
+
+    /// Reads what the runner said. Returns whether anything came.
+    pub(crate) fn receive(&mut self) -> bool {
+        let received = self.channel.receive();
+        if self.channel.ended() && self.exit.is_none() {
+            // The program closed our channel; without it the process is of no use.
+            self.kill();
+        }
+        received
+    }
+
+    /// The next thing the runner said.
+    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
+        match self.channel.next() {
+            Ok(frame) => frame,
+            Err(_garbled) => {
+                self.kill();
+                None
+            }
+        }
+    }
+
+    pub(crate) fn run(&mut self, code: &str) {
+        self.channel.send(&self.speech.run(code));
+    }
+
+    pub(crate) fn answer(&mut self, id: u64, text: &str) {
+        self.channel.send(&self.speech.input(id, text));
+    }
+
+    pub(crate) fn settled(&mut self, id: u64) {
+        self.channel.send(&self.speech.settled(id));
+    }
+
+    /// Asks for completions; `false` if this runner has none.
+    pub(crate) fn complete(&mut self, id: u64, code: &str, line: &str) -> bool {
+        match self.speech.complete(id, code, line) {
+            Some(message) => {
+                self.channel.send(&message);
+                true
+            }
+            None => false,
+        }
+    }
+}

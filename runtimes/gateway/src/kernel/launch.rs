@@ -1,0 +1,140 @@
+//! Starting processes: where, with which environment, and apart from everything else.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::process::{Child, Command};
+
+use super::home::Home;
+use super::sweep::MARK;
+
+/// Where programs are looked for if the gateway itself has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What all processes of a gateway have in common.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    path: OsString,
+    /// Gives a process a session of its own, without a controlling terminal.
+    setsid: Option<PathBuf>,
+    /// Makes C programs write whole lines at once, and prompts before they read.
+    stdbuf: Option<PathBuf>,
+}
+
+/// A program and its arguments.
+pub(crate) type Arguments = Vec<OsString>;
+
+/// The standard streams of a process.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(crate) stdin: Stdio,
+    pub(crate) stdout: Stdio,
+    pub(crate) stderr: Stdio,
+}
+
+impl Launcher {
+    /// Looks for the tools that help.
+    pub(crate) fn new() -> Self {
+        let path = std::env::var_os("PATH")
+            .filter(|path| !path.is_empty())
+            .unwrap_or_else(|| DEFAULT_PATH.into());
+        let mut this = Self {
+            path,
+            setsid: None,
+            stdbuf: None,
+        };
+        this.setsid = this.find("setsid");
+        this.stdbuf = this.find("stdbuf");
+        this
+    }
+
+    /// The full path of a program.
+    pub(crate) fn find(&self, program: &str) -> Option<PathBuf> {
+        std::env::split_paths(&self.path)
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(program))
+            .find(|path| is_executable(path))
+    }
+
+    /// Prefixes a program so that what it prints is seen as it comes.
+    pub(crate) fn line_buffered(&self, arguments: Arguments) -> Arguments {
+        let Some(stdbuf) = &self.stdbuf else {
+            return arguments;
+        };
+        // Unbuffered input makes the C library flush the prompt before it reads.
+        let prefix = [stdbuf.into(), "-oL".into(), "-i0".into()];
+        prefix.into_iter().chain(arguments).collect()
+    }
+
+    /// Starts a process in its own session, or at least process group, in a scrubbed
+    /// environment. `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again.
+    pub(crate) fn spawn(
+        &self,
+        arguments: &[OsString],
+        directory: &Path,
+        home: &Home,
+        mark: &str,
+        streams: Streams,
+    ) -> io::Result<Child> {
+        let setsid = self.setsid.as_ref().map(|tool| tool.as_os_str().to_owned());
+        let has_session = setsid.is_some();
+        let mut words = setsid.iter().chain(arguments);
+        let program = words
+            .next()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .current_dir(directory)
+            .stdin(streams.stdin)
+            .stdout(streams.stdout)
+            .stderr(streams.stderr)
+            .kill_on_drop(true)
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("HOME", home.work())
+            .env("TMPDIR", home.temp())
+            .env("SHELL", "/bin/bash")
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "dumb")
+            // Python programs in batches show their output as it comes.
+            .env("PYTHONUNBUFFERED", "1")
+            // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
+            .env("ASAN_OPTIONS", "verify_asan_link_order=0")
+            .env(MARK, mark);
+        if !has_session {
+            command.process_group(0);
+        }
+        let child = command.spawn()?;
+        if let Some(id) = child.id().and_then(pid) {
+            let none = Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            };
+            // Best effort: the process may have ended already.
+            let _ = rustix::process::prlimit(Some(id), Resource::Core, none);
+        }
+        Ok(child)
+    }
+}
+
+/// Kills a process and its group; the process need not be the group's leader yet.
+pub(crate) fn kill_group(child: &mut Child) {
+    if let Some(id) = child.id().and_then(pid) {
+        let _ = rustix::process::kill_process_group(id, Signal::KILL);
+    }
+    let _ = child.start_kill();
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(id).ok()?)
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}

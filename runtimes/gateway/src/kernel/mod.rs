@@ -1,0 +1,267 @@
+//! One kernel: a language's processes in a directory of their own.
+
+mod channel;
+mod console;
+mod decode;
+mod driver;
+mod exit;
+mod frame;
+mod home;
+mod input;
+mod interpreter;
+mod language;
+mod launch;
+mod output;
+mod procfs;
+mod run;
+mod state;
+mod sweep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sorna_core::KernelInfo;
+use sorna_core::server::{CompleteRequest, ExecuteRequest};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+pub(crate) use driver::StartError;
+use driver::{Command, Driver};
+pub(crate) use home::{Home, remove_tree};
+pub(crate) use language::{Installed, Languages, Runner, Unavailable, names as language_names};
+pub(crate) use launch::Launcher;
+use run::Plan;
+pub(crate) use state::{Answer, ExecuteError};
+use state::{Intent, Phase, Shared};
+#[cfg(test)]
+pub(crate) use sweep::MARK;
+pub(crate) use sweep::sweep;
+
+/// The most text in one answer, in bytes. A program that says more waits until it is fetched.
+const CONSOLE_LIMIT: usize = 1024 * 1024;
+/// The descriptor on which a program waits for input that must not be shown.
+const HIDDEN_INPUT: u32 = 61;
+/// How long a completion may take.
+const COMPLETION_TIME: Duration = Duration::from_secs(5);
+/// How long an interpreter may take to come up.
+const START_TIME: Duration = Duration::from_secs(60);
+
+/// What a kernel is made from.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The beginning of the marks of all its processes.
+    pub(crate) mark: String,
+    pub(crate) home: Home,
+    pub(crate) installed: Installed,
+    pub(crate) launcher: Arc<Launcher>,
+    /// Where the runners' files lie.
+    pub(crate) runners: PathBuf,
+    pub(crate) exec_timeout: Duration,
+}
+
+/// A kernel that lives.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    setup: Arc<Setup>,
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Held by the request that is being answered: one after another.
+    turn: Mutex<()>,
+    born: Instant,
+}
+
+impl Kernel {
+    /// Starts a kernel and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The interpreter's words if it does not come up. Nothing is left behind then.
+    pub(crate) async fn start(setup: Setup) -> Result<Self, StartError> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (starting, started) = oneshot::channel();
+        let shared = Arc::new(Shared::new());
+        let setup = Arc::new(setup);
+        let driver = Driver::new(Arc::clone(&setup), Arc::clone(&shared), received, starting);
+        let driver = match driver {
+            Ok(driver) => driver,
+            Err(error) => {
+                let _ = setup.home.remove();
+                return Err(StartError(error.to_string()));
+            }
+        };
+        tokio::spawn(driver.drive());
+        let kernel = Self {
+            setup,
+            shared,
+            commands,
+            turn: Mutex::new(()),
+            born: Instant::now(),
+        };
+        let result = kernel.wait_for_start(started).await;
+        if result.is_err() {
+            kernel.destroy().await;
+        }
+        result.map(|()| kernel)
+    }
+
+    async fn wait_for_start(
+        &self,
+        started: oneshot::Receiver<Result<(), StartError>>,
+    ) -> Result<(), StartError> {
+        match tokio::time::timeout(START_TIME, started).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(StartError("the kernel was destroyed".to_owned())),
+            Err(_) => Err(StartError(
+                "the interpreter does not come up in time".to_owned(),
+            )),
+        }
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.setup.home
+    }
+
+    /// For how long no request has been here; zero while one waits.
+    pub(crate) fn idle(&self) -> Duration {
+        let state = self.shared.lock();
+        if state.listeners > 0 {
+            Duration::ZERO
+        } else {
+            state.used.elapsed()
+        }
+    }
+
+    /// Notes that the client is there.
+    pub(crate) fn touch(&self) {
+        self.shared.lock().used = Instant::now();
+    }
+
+    /// Executes, goes on, or answers the program's question, and waits until there is something
+    /// to tell, or for `interval`. `on_start` is called if this starts a run.
+    ///
+    /// Dropping the future loses nothing: the answer stays for the next request.
+    pub(crate) async fn execute(
+        &self,
+        request: &ExecuteRequest,
+        interval: Duration,
+        on_start: impl FnOnce(),
+    ) -> Result<Answer, ExecuteError> {
+        let _turn = self.turn.lock().await;
+        let _listening = self.shared.listen();
+        if self.begin(request)? {
+            on_start();
+        }
+        let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
+        let mut hurry = false;
+        loop {
+            let mut changed = std::pin::pin!(self.shared.to_client.notified());
+            changed.as_mut().enable();
+            let answer = self.shared.lock().answer(CONSOLE_LIMIT, hurry);
+            if let Some(answer) = answer {
+                self.shared.to_driver.notify_one();
+                return answer;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut deadline, if !hurry => hurry = true,
+            }
+        }
+    }
+
+    /// Sees what the request means now. Returns whether it starts a run.
+    fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
+        let Setup {
+            installed,
+            home,
+            launcher,
+            ..
+        } = &*self.setup;
+        let (input, plan) = match request {
+            ExecuteRequest::Query { code } => {
+                let plan = (!code.is_empty()).then(|| Plan::query(code, installed, home, launcher));
+                (code.as_str(), plan)
+            }
+            ExecuteRequest::Batch { code, steps } => {
+                let plan = Plan::batch(steps, installed, home, launcher);
+                (code.as_str(), plan)
+            }
+            _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
+        };
+        // The lock is held while sending, so that the driver gets commands in the order of the
+        // phases they came with.
+        let mut state = self.shared.lock();
+        let (command, started) = match state.begin(input, plan) {
+            Intent::Continue => return Ok(false),
+            Intent::Start(plan) => (Command::Start(plan), true),
+            Intent::Input(text) => (Command::Input(text), false),
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| ExecuteError::Gone)?;
+        Ok(started)
+    }
+
+    /// The completions at a position; none if the language has no completion or takes too long.
+    pub(crate) async fn complete(&self, request: &CompleteRequest) -> Vec<String> {
+        let _turn = self.turn.lock().await;
+        let (reply, found) = oneshot::channel();
+        let command = Command::Complete {
+            code: request.code.clone(),
+            line: request.line.clone(),
+            reply,
+        };
+        if self.commands.send(command).is_err() {
+            return Vec::new();
+        }
+        match tokio::time::timeout(COMPLETION_TIME, found).await {
+            Ok(Ok(found)) => found,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Kills what runs and starts anew; the work directory stays.
+    pub(crate) async fn restart(&self) -> Result<(), StartError> {
+        let (reply, started) = oneshot::channel();
+        // If the driver is gone, the reply is dropped, which tells the same.
+        let _ = self.commands.send(Command::Restart(reply));
+        self.wait_for_start(started).await
+    }
+
+    /// Kills what runs and removes the directory. Returns when all that is done.
+    pub(crate) async fn destroy(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Destroy(reply)).is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// What is known of it. `lang` is the name under which it was created.
+    pub(crate) fn info(&self, lang: &str, idle_timeout: Duration) -> KernelInfo {
+        let idle = self.idle();
+        let (processes, runs, spent) = {
+            let state = self.shared.lock();
+            (state.processes.clone(), state.runs, state.cpu_spent)
+        };
+        let usage = processes
+            .into_iter()
+            .map(procfs::usage)
+            .fold(procfs::Usage::default(), procfs::Usage::plus);
+        let ms = |duration: Duration| Some(duration.as_secs_f64() * 1000.0);
+        let number = |number: u64| Some(number as f64);
+        let mut info = KernelInfo::default();
+        info.lang = Some(lang.to_owned());
+        info.age = ms(self.born.elapsed());
+        info.query_timeout = ms(self.setup.exec_timeout);
+        info.idle_timeout = ms(idle_timeout);
+        info.num_queries_executed = number(runs);
+        info.idle = ms(idle);
+        info.memory_used = number(usage.memory);
+        info.cpu_credit_used = number(spent + usage.cpu);
+        info
+    }
+
+    /// Whether it was destroyed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.shared.lock().phase == Phase::Gone
+    }
+}

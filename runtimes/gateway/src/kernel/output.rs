@@ -1,0 +1,114 @@
+//! The standard output and error of a kernel's programs.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use sorna_core::Console;
+use tokio::net::unix::pipe::Receiver;
+
+use super::console::{Stream, push_text};
+use super::decode::Utf8Decoder;
+
+/// Two pipes that live as long as the kernel. What a program writes stays in them until there is
+/// room in the console, so a program that nobody listens to waits, as it would on a terminal.
+#[derive(Debug)]
+pub(crate) struct OutputPipes {
+    stdout: OutputPipe,
+    stderr: OutputPipe,
+}
+
+#[derive(Debug)]
+struct OutputPipe {
+    stream: Stream,
+    receiver: Receiver,
+    /// Held, so that the pipe does not end with the process that happens to use it.
+    sender: PipeWriter,
+    decoder: Utf8Decoder,
+}
+
+impl OutputPipes {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            stdout: OutputPipe::new(Stream::Stdout)?,
+            stderr: OutputPipe::new(Stream::Stderr)?,
+        })
+    }
+
+    /// The writing ends for a new process: standard output and error.
+    pub(crate) fn writers(&self) -> io::Result<(Stdio, Stdio)> {
+        Ok((
+            self.stdout.sender.try_clone()?.into(),
+            self.stderr.sender.try_clone()?.into(),
+        ))
+    }
+
+    /// Waits until one of them may have something to read.
+    pub(crate) async fn readable(&self) {
+        tokio::select! {
+            _ = self.stdout.receiver.readable() => {}
+            _ = self.stderr.receiver.readable() => {}
+        }
+    }
+
+    /// Moves what is there to the console, until that holds `limit` bytes. Returns whether the
+    /// pipes are empty.
+    pub(crate) fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
+        self.stdout.drain(console, limit) && self.stderr.drain(console, limit)
+    }
+
+    /// Throws away what is there.
+    pub(crate) fn clear(&mut self) {
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            let mut rest = [0; 16 * 1024];
+            while pipe.read(&mut rest).is_ok_and(|length| length > 0) {}
+            pipe.decoder = Utf8Decoder::default();
+        }
+    }
+
+    /// Shows an incomplete character at the end of a run as what it is.
+    pub(crate) fn finish(&mut self, console: &mut Console) {
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            push_text(console, pipe.stream, pipe.decoder.finish());
+        }
+    }
+}
+
+impl OutputPipe {
+    fn new(stream: Stream) -> io::Result<Self> {
+        let (reader, sender): (PipeReader, PipeWriter) = io::pipe()?;
+        Ok(Self {
+            stream,
+            receiver: Receiver::from_owned_fd(OwnedFd::from(reader))?,
+            sender,
+            decoder: Utf8Decoder::default(),
+        })
+    }
+
+    /// Reads what is there now. Tokio alone would say that nothing is there until its reactor has
+    /// heard of it, which may be later than it heard of what came after.
+    fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.receiver.try_read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(rustix::io::read(&self.receiver, bytes)?)
+            }
+            result => result,
+        }
+    }
+
+    fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        while console.text_len() < limit {
+            match self.read(&mut bytes) {
+                Ok(length) if length > 0 => {
+                    let text = self.decoder.decode(&bytes[..length]);
+                    push_text(console, self.stream, &text);
+                }
+                // It cannot end, as we hold a writing end; and nothing else can go wrong.
+                _ => return true,
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,187 @@
+//! What `/proc` tells about the processes of a kernel.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// The most processes looked at below one kernel.
+const MAX_PROCESSES: usize = 4096;
+
+/// The numbers of `read` and `readv`.
+#[cfg(target_arch = "x86_64")]
+const READS: &[u64] = &[0, 19];
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+const READS: &[u64] = &[63, 65];
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "riscv64"
+)))]
+const READS: &[u64] = &[];
+
+/// A file, whatever name it is opened by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// What some processes have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Resident memory, in KiB.
+    pub(crate) memory: u64,
+    /// Processor time in ms, of children that ended as well.
+    pub(crate) cpu: u64,
+}
+
+impl Usage {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            memory: self.memory + other.memory,
+            cpu: self.cpu + other.cpu,
+        }
+    }
+}
+
+/// Whether this system shows in which system call a process waits.
+pub(crate) fn shows_system_calls() -> bool {
+    !READS.is_empty() && fs::read("/proc/self/syscall").is_ok()
+}
+
+/// A process and everything below it.
+pub(crate) fn tree(root: u32) -> Vec<u32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while next < found.len() && found.len() < MAX_PROCESSES {
+        let process = found[next];
+        next += 1;
+        for thread in threads(process) {
+            let path = format!("/proc/{process}/task/{thread}/children");
+            let children = fs::read_to_string(path).unwrap_or_default();
+            found.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|id| id.parse::<u32>().ok()),
+            );
+        }
+    }
+    found
+}
+
+/// The descriptor on which a thread of this process waits in a read of `file`.
+pub(crate) fn waits_for(process: u32, file: FileIdentity) -> Option<u32> {
+    threads(process).into_iter().find_map(|thread| {
+        let path = format!("/proc/{process}/task/{thread}/syscall");
+        let descriptor = read_descriptor(&fs::read_to_string(path).ok()?)?;
+        let opened = fs::metadata(format!("/proc/{process}/fd/{descriptor}")).ok()?;
+        (FileIdentity::of(&opened) == file).then_some(descriptor)
+    })
+}
+
+/// Memory and processor time of a process and everything below it.
+pub(crate) fn usage(root: u32) -> Usage {
+    tree(root)
+        .into_iter()
+        .filter_map(|process| fs::read_to_string(format!("/proc/{process}/stat")).ok())
+        .filter_map(|stat| usage_of(&stat))
+        .fold(Usage::default(), Usage::plus)
+}
+
+fn threads(process: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// `0 0x3 …`: number and arguments; `running` or `-1 …` if the thread is in no call.
+fn read_descriptor(syscall: &str) -> Option<u32> {
+    let mut words = syscall.split_whitespace();
+    let number: u64 = words.next()?.parse().ok()?;
+    let descriptor = words.next()?.strip_prefix("0x")?;
+    READS
+        .contains(&number)
+        .then(|| u32::from_str_radix(descriptor, 16).ok())
+        .flatten()
+}
+
+fn usage_of(stat: &str) -> Option<Usage> {
+    // The name, in parentheses, may hold anything; the fields from the third on follow it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    // utime, stime, cutime, cstime
+    let ticks: u64 = [14, 15, 16, 17].into_iter().filter_map(number).sum();
+    let pages = number(24)?;
+    Some(Usage {
+        memory: pages * rustix::param::page_size() as u64 / 1024,
+        cpu: ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_blocked_reader_is_found_below_a_shell() {
+        if !shows_system_calls() {
+            return;
+        }
+        let (reader, writer) = std::io::pipe().unwrap();
+        let file = {
+            let file = fs::File::from(std::os::fd::OwnedFd::from(reader.try_clone().unwrap()));
+            FileIdentity::of(&file.metadata().unwrap())
+        };
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 0; (cat >/dev/null; true)"])
+            .stdin(Stdio::from(reader))
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let blocked = || {
+            tree(child.id())
+                .into_iter()
+                .any(|id| waits_for(id, file) == Some(0))
+        };
+        while !blocked() {
+            assert!(Instant::now() < until, "the reader was not found");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(writer);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn stat_is_read_behind_any_name() {
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 100 50 20 30 20 0 1 0 9 10 3 1";
+        let usage = usage_of(stat).unwrap();
+        assert_eq!(usage.memory, 3 * rustix::param::page_size() as u64 / 1024);
+        assert_eq!(usage.cpu, 200_000 / rustix::param::clock_ticks_per_second());
+        assert_eq!(usage_of("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn only_reads_are_taken_for_reads() {
+        assert_eq!(read_descriptor("running"), None);
+        assert_eq!(read_descriptor("-1 0x7ffd 0x1"), None);
+        let read = format!("{} 0x3d 0x7ffd", READS[0]);
+        assert_eq!(read_descriptor(&read), Some(61));
+        assert_eq!(read_descriptor("230 0x0 0x0"), None);
+    }
+}

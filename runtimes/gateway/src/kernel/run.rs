@@ -1,0 +1,135 @@
+//! What an execute request runs.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use sorna_core::server::{BatchSteps, Step as Wanted};
+
+use super::home::Home;
+use super::language::{Installed, Query};
+use super::launch::{Arguments, Launcher};
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// A snippet for the interpreter.
+    Snippet(String),
+    /// Processes, one after another.
+    Steps(Steps),
+}
+
+/// Processes to run one after another.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    /// A source file to write first.
+    pub(crate) source: Option<(PathBuf, String)>,
+    pub(crate) steps: VecDeque<Step>,
+    /// The batch, of whose steps the client hears; a compiled snippet is one thing to it.
+    pub(crate) batch: Option<BatchSteps>,
+}
+
+/// One process.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) kind: StepKind,
+    pub(crate) arguments: Arguments,
+    pub(crate) directory: PathBuf,
+}
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepKind {
+    Build,
+    Exec,
+}
+
+impl StepKind {
+    /// Its name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl Plan {
+    /// A query.
+    pub(crate) fn query(
+        code: &str,
+        installed: &Installed,
+        home: &Home,
+        launcher: &Launcher,
+    ) -> Self {
+        match &installed.language.query {
+            Query::Interpreter(_) => Self::Snippet(code.to_owned()),
+            Query::Program { source, build } => {
+                let program = home.snippet().join("main").into_os_string();
+                let build = Step {
+                    kind: StepKind::Build,
+                    arguments: installed.compiler(build, home),
+                    directory: home.snippet(),
+                };
+                let exec = Step {
+                    kind: StepKind::Exec,
+                    arguments: launcher.line_buffered(vec![program]),
+                    directory: home.work(),
+                };
+                Self::Steps(Steps {
+                    source: Some((home.snippet().join(source), code.to_owned())),
+                    steps: VecDeque::from([build, exec]),
+                    batch: None,
+                })
+            }
+        }
+    }
+
+    /// A batch; `None` if it has no steps.
+    pub(crate) fn batch(
+        wanted: &BatchSteps,
+        installed: &Installed,
+        home: &Home,
+        launcher: &Launcher,
+    ) -> Option<Self> {
+        let language = installed.language;
+        let step = |kind, wanted: &Wanted, default: &str| {
+            let command = match wanted {
+                Wanted::Command(command) => Some(command.clone()),
+                Wanted::Default => installed.default_command(default),
+                _ => None,
+            }?;
+            let shell = vec!["bash".into(), "-c".into(), command.into()];
+            Some(Step {
+                kind,
+                arguments: match kind {
+                    StepKind::Build => shell,
+                    StepKind::Exec => launcher.line_buffered(shell),
+                },
+                directory: home.work(),
+            })
+        };
+        let build = step(StepKind::Build, &wanted.build, language.build);
+        let exec = step(StepKind::Exec, &wanted.exec, language.exec);
+        let steps: VecDeque<Step> = build.into_iter().chain(exec).collect();
+        (!steps.is_empty()).then(|| {
+            Self::Steps(Steps {
+                source: None,
+                steps,
+                batch: Some(wanted.clone()),
+            })
+        })
+    }
+
+    /// The batch, if it is one.
+    pub(crate) fn batch_steps(&self) -> Option<&BatchSteps> {
+        match self {
+            Self::Snippet(_) => None,
+            Self::Steps(steps) => steps.batch.as_ref(),
+        }
+    }
+
+    /// Whether this is the batch whose client was told to ask again.
+    pub(crate) fn goes_on_with(&self, awaited: Option<&BatchSteps>) -> bool {
+        awaited.is_some() && awaited == self.batch_steps()
+    }
+}

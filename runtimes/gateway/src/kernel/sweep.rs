@@ -1,0 +1,115 @@
+//! Finding what a kernel started and then let go.
+//!
+//! A process that made a session of its own is in no process group that we know, and one whose
+//! parent ended is nobody's child. Both still carry the mark in their environment, or stand in
+//! the kernel's directory. What hides from both stays unseen; that needs control groups.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+/// The environment variable that marks every process of a kernel.
+pub(crate) const MARK: &str = "SORNA_KERNEL_MARK";
+
+/// How long to go on killing what a program starts as fast as it is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Kills every process whose mark begins with `mark`, or whose working directory is `directory`
+/// or below, until there are none. Blocks.
+pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
+    let variable = format!("{MARK}={mark}");
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found: Vec<Pid> = processes()
+            .filter(|process| {
+                carries(*process, variable.as_bytes())
+                    || directory.is_some_and(|directory| stands_in(*process, directory))
+            })
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        for process in &found {
+            let _ = rustix::process::kill_process(*process, Signal::KILL);
+        }
+        if Instant::now() > until {
+            tracing::warn!(processes = found.len(), "processes of a kernel do not die");
+            return;
+        }
+        // A killed process is seen until the system has taken it apart.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn processes() -> impl Iterator<Item = Pid> {
+    let own = rustix::process::getpid();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .filter(move |process| *process != own)
+}
+
+/// Whether the environment holds a variable that begins so. That of a dead process is empty.
+fn carries(process: Pid, variable: &[u8]) -> bool {
+    fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| {
+        environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry.starts_with(variable))
+    })
+}
+
+fn stands_in(process: Pid, directory: &Path) -> bool {
+    fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// A process that does not outlive a failing test.
+    struct Sleeper(std::process::Child);
+
+    impl Sleeper {
+        fn start(mark: &str, directory: &Path) -> Self {
+            let mut command = Command::new("sleep");
+            command.arg("1000").env(MARK, mark).current_dir(directory);
+            Self(command.stdin(Stdio::null()).spawn().unwrap())
+        }
+
+        fn is_killed(&mut self) -> bool {
+            let status = self.0.try_wait().unwrap();
+            status.is_some_and(|status| status.signal() == Some(9))
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn marked_processes_are_killed_and_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = format!("test{}", std::process::id());
+        let mut marked = Sleeper::start(&format!("{mark}.1.1"), Path::new("/"));
+        let mut inside = Sleeper::start("another", directory.path());
+        let mut other = Sleeper::start(&format!("x{mark}"), Path::new("/"));
+        sweep(&format!("{mark}.1."), None);
+        assert!(marked.is_killed());
+        assert!(!inside.is_killed() && !other.is_killed());
+        sweep(&mark, Some(directory.path()));
+        assert!(inside.is_killed());
+        assert!(!other.is_killed());
+    }
+}

@@ -1,0 +1,70 @@
+//! A Sorna gateway for one machine: the API v2 with real kernels, which are processes of this
+//! user. For development, for tests, and for running code without a cluster.
+//!
+//! ```
+//! use sorna_gateway::{Gateway, GatewayConfig};
+//!
+//! // A free port on 127.0.0.1, and a random key pair.
+//! let gateway = Gateway::spawn(GatewayConfig::default())?;
+//! assert!(gateway.endpoint().starts_with("http://127.0.0.1:"));
+//! println!("{} {}", gateway.access_key(), gateway.secret_key());
+//!
+//! // Nothing is left behind: no process, no file.
+//! gateway.stop();
+//! # Ok::<(), sorna_gateway::StartError>(())
+//! ```
+//!
+//! Languages are `python3` (also `python`), `bash` and `c`, as far as their tools are on the
+//! machine. Interpreters keep their state between queries.
+//!
+//! # Input
+//!
+//! A program that waits for its standard input is noticed, whatever it is: `input()` in a python3
+//! kernel, `read` in bash, `scanf` in C, and anything they start. The client's answer is a line; its
+//! end is added if it is missing. The answer `"\u{4}"` (Ctrl-D) ends the input. Python's
+//! `sys.stdin.read()` takes one answer for the whole.
+//!
+//! # Where it differs from the original gateway on purpose
+//!
+//! - A key sees its own kernels only.
+//! - `result.options` of a finished execution has `exitCode`, in a batch `step`, and `restarted` if
+//!   the interpreter ended with the snippet. `build-finished` has `exitCode` and `step`.
+//! - A failed build ends a batch: `finished`, with the build's output and exit code.
+//! - A batch asked for again with the same steps, after an answer that was no end, goes on and is
+//!   not begun anew: clients send the steps along each time.
+//! - What a client sends after `waiting-input` is never run, even if the program ended meanwhile.
+//! - One answer holds about 1 MiB of output; a program that says more waits until it is fetched.
+//! - `exec-timeout` exists. The time a program waits for its client does not count.
+//! - `complete` works in python3 kernels and finds nothing in others.
+//! - Uploads: 20 files of 1 MiB pass, directories are made, names that leave the work directory are
+//!   400, and a refused upload stores nothing.
+//! - Malformed JSON is 400 `invalid-api-params`; mounts are refused, as there is nothing to mount.
+//! - At the limit of kernels, a living token still gets its kernel.
+//! - `limits.maxMem` is accepted and not enforced. The terminal is 503 `not-implemented`.
+//!
+//! # What it does not protect from
+//!
+//! A kernel has its own directory, session and environment, in which nothing of the gateway's is.
+//! That keeps programs apart that mean no harm. It is no sandbox: a program can do whatever the
+//! user can who runs the gateway. So it listens on loopback addresses only.
+//!
+//! Linux is needed: `/proc` shows which program waits for input, and what a kernel left running.
+
+#![forbid(unsafe_code)]
+
+mod base;
+mod config;
+mod error;
+mod gateway;
+mod http;
+mod kernel;
+mod kernels;
+mod random;
+mod running;
+mod stats;
+
+pub use config::GatewayConfig;
+pub use error::StartError;
+pub use gateway::Gateway;
+pub use running::RunningGateway;
+pub use stats::GatewayStats;

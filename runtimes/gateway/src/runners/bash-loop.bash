@@ -1,0 +1,1 @@
+. "$1" "$2"; set --; while IFS= builtin read -r -d '' -u 62 __sorna_request; do builtin eval "${__sorna_trace:+set -x;}${__sorna_request:1}" 62>&-; { __sorna_status=$?; case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac; __sorna_done "$__sorna_status"; } 2>/dev/null; done

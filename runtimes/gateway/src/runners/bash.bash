@@ -1,0 +1,52 @@
+# The inside of a bash kernel, sourced by the one-line loop that runs one snippet after another
+# (one line, so that the snippets' lines are numbered from 1).
+#
+# Sourced with the control channel as standard input and the path of the input FIFO as $1. The
+# gateway sends `x`, the snippet, and a NUL; back goes a line `<letter> <length>` and that many
+# bytes: `d` with the exit status, and `+` once at the start. Output goes through the pipes.
+#
+# Descriptor 61 is the FIFO once more: whoever waits for input there wants it hidden.
+
+exec 62<&0 0<"$1" 61<&0
+set --
+
+# `read -s` hides what is typed; the gateway sees that by the descriptor. A prompt is shown
+# although no terminal is there.
+read() {
+    local __sorna_argument __sorna_flags __sorna_rest __sorna_letter __sorna_value
+    local __sorna_hidden= __sorna_prompt= __sorna_next= __sorna_other=
+    for __sorna_argument in "$@"; do
+        if [[ $__sorna_next ]]; then
+            [[ $__sorna_next == p ]] && __sorna_prompt=$__sorna_argument
+            __sorna_next=
+            continue
+        fi
+        [[ $__sorna_argument == -?* && $__sorna_argument != -- ]] || break
+        # Flags, then perhaps one option with its value: -rsp "Password: ", -n1.
+        __sorna_rest=${__sorna_argument#-}
+        __sorna_flags=${__sorna_rest%%[adinNptu]*}
+        __sorna_rest=${__sorna_rest#"$__sorna_flags"}
+        __sorna_letter=${__sorna_rest:0:1}
+        __sorna_value=${__sorna_rest:1}
+        [[ $__sorna_flags == *s* ]] && __sorna_hidden=1
+        case $__sorna_letter in
+            p) __sorna_prompt=$__sorna_value ;;
+            t | u) __sorna_other=1 ;;
+        esac
+        [[ $__sorna_letter && -z $__sorna_value ]] && __sorna_next=$__sorna_letter
+    done
+    if [[ -z $__sorna_other && /dev/fd/0 -ef /dev/fd/61 ]]; then
+        [[ $__sorna_prompt ]] && builtin printf %s "$__sorna_prompt" >&2
+        if [[ $__sorna_hidden ]]; then
+            builtin read -u 61 "$@"
+            return
+        fi
+    fi
+    builtin read "$@"
+}
+
+__sorna_done() {
+    builtin printf 'd %d\n%s' "${#1}" "$1" >&62
+}
+
+builtin printf '+ 0\n' >&62

@@ -1,0 +1,476 @@
+"""The inside of a python3 kernel: one interpreter that runs one snippet after another.
+
+Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
+argument. What the gateway sends is one letter, JSON, and a NUL: `x` run, `c` complete, and, as
+answers, `i` input and `a` go on. What goes back is a line `<letter> <length>` and that many bytes:
+`o` and `e` output, `r` a console record as JSON, `i` input wanted, `s` tell me when you have come
+this far, `c` completions, `d` done, and `+` once at the start.
+
+Text written through `sys.stdout` and `sys.stderr` travels on the control channel, so that it
+keeps its order among the streams and the records. Descriptors 1 and 2 are pipes of their own,
+for everything that bypasses Python; `s` keeps these in order where programs are started.
+
+The program runs in the main thread, as it must to have signals. There its signal handlers may
+raise at any moment, so what must not be interrupted is done by two other threads: the listener
+reads the channel, and the keeper tells the end of a run.
+"""
+
+import _thread
+import builtins
+import fcntl
+import io
+import json
+import os
+import sys
+import types
+from _queue import SimpleQueue
+
+_PIECE = 8192
+_PAUSE = 0.05
+_STARTS = frozenset(
+    (
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "pty.spawn",
+        "subprocess.Popen",
+    )
+)
+
+
+class Link:
+    """The control channel: whole frames out, and answers in, for any thread."""
+
+    def __init__(self, fd):
+        self.fd = fd
+        self.forked = False
+        self.number = 0
+        self.waiting = {}
+        # Reentrant, because a signal handler may print in the middle of a print.
+        self.lock = _thread.RLock()
+        self.kind = b"o"
+        self.held = b""
+
+    def frame(self, kind, payload):
+        _write_all(self.fd, b"%b %d\n%b" % (kind, len(payload), payload))
+
+    def put(self, kind, data):
+        """Console text. Whole lines leave at once: not even a crash right after loses them."""
+        with self.lock:
+            if self.forked:
+                _write_all(1 if kind == b"o" else 2, data)
+                return
+            if self.held:
+                if kind == self.kind:
+                    data = self.held + data
+                    self.held = b""
+                else:
+                    self.flush()
+            self.kind = kind
+            if len(data) >= _PIECE:
+                # Pieces that fit into one socket buffer are written whole or not at all, even
+                # when a signal handler raises.
+                for at in range(0, len(data), _PIECE):
+                    self.frame(kind, data[at : at + _PIECE])
+            elif data.endswith(b"\n"):
+                os.write(self.fd, b"%b %d\n%b" % (kind, len(data), data))
+            else:
+                self.held = data
+
+    def flush(self):
+        """Lets go of a line that has no end yet."""
+        if self.held:
+            with self.lock:
+                held, self.held = self.held, b""
+                if held:
+                    self.frame(self.kind, held)
+
+    def send(self, kind, payload):
+        """Anything but console text."""
+        with self.lock:
+            if not self.forked:
+                self.flush()
+                self.frame(kind, payload)
+
+    def ask(self, kind, **question):
+        """Sends a question and waits for its answer."""
+        arrived = _thread.allocate_lock()
+        arrived.acquire()
+        with self.lock:
+            self.number += 1
+            number = self.number
+        answers = self.waiting
+        answers[number] = [arrived, None]
+        try:
+            question["id"] = number
+            self.send(kind, json.dumps(question).encode())
+            arrived.acquire()
+            return answers[number][1]
+        finally:
+            del answers[number]
+
+    def input(self, password=False):
+        """One answer of the user as bytes, with its line end; empty at the end of input."""
+        self.flush()
+        if self.forked:
+            return os.read(0, 65536)
+        answer = self.ask(b"i", password=password)
+        return answer["text"].encode("utf-8", "surrogatepass")
+
+    def settle(self):
+        """Waits until the gateway has seen all output so far."""
+        if not self.forked:
+            self.ask(b"s")
+
+    def listen(self, jobs):
+        """Hands out what the gateway sends; the listener thread's work."""
+        received = bytearray()
+        while True:
+            data = os.read(self.fd, 65536)
+            if not data:
+                # The gateway is gone.
+                os.killpg(0, 9)
+            received += data
+            while True:
+                end = received.find(0)
+                if end < 0:
+                    break
+                kind, message = received[:1], json.loads(received[1:end])
+                del received[: end + 1]
+                if kind in (b"x", b"c"):
+                    jobs.put(Job(bytes(kind), message))
+                else:
+                    # Whoever was interrupted in waiting does not wait any more.
+                    slot = self.waiting.get(message["id"])
+                    if slot is not None:
+                        slot[1] = message
+                        slot[0].release()
+
+    def after_fork(self):
+        """In the child: the channel belongs to the parent; output goes to the pipes."""
+        self.forked = True
+        self.waiting = {}
+        self.held = b""
+        os.close(self.fd)
+        self.lock.release()
+
+    def before_fork(self):
+        self.lock.acquire()
+        self.flush()
+
+
+class Output(io.BufferedIOBase):
+    """What `sys.stdout.buffer` and `sys.stderr.buffer` are."""
+
+    def __init__(self, link, kind, fd):
+        self._link = link
+        self._kind = kind
+        self._fd = fd
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self._fd
+
+    def write(self, data):
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        if type(data) is not bytes:
+            data = bytes(data)
+        if data:
+            self._link.put(self._kind, data)
+        return len(data)
+
+    def flush(self):
+        self._link.flush()
+
+
+class Input(io.RawIOBase):
+    """Reads by asking the user."""
+
+    def __init__(self, link):
+        self._link = link
+        self._rest = b""
+
+    def readable(self):
+        return True
+
+    def fileno(self):
+        return 0
+
+    def readinto(self, buffer):
+        if not self._rest:
+            self._rest = self._link.input()
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def readall(self):
+        # The protocol has no end of input: one answer is the whole of it.
+        rest, self._rest = self._rest, b""
+        return rest or self._link.input()
+
+
+class Job:
+    """Something to do for the main thread: run a snippet, or complete."""
+
+    def __init__(self, kind, message):
+        self.kind = kind
+        self.message = message
+        self.begun = False
+        self.status = 1
+        self.end = _thread.allocate_lock()
+        self.end.acquire()
+
+    def keep(self, link):
+        """Lets unfinished lines go after a while, and tells the end; the keeper's work."""
+        while not self.end.acquire(True, _PAUSE):
+            link.flush()
+        if self.kind == b"x":
+            link.send(b"d", b"%d" % self.status)
+
+
+class Jobs:
+    """What the listener has for the main thread. Taking a job and losing it to a signal handler
+    that raises must not happen, so a job stays in the list until it is done."""
+
+    def __init__(self):
+        self.kept = SimpleQueue()
+        self.pending = []
+        self.arrived = _thread.allocate_lock()
+        self.arrived.acquire()
+
+    def put(self, job):
+        self.kept.put(job)
+        self.pending.append(job)
+        if self.arrived.locked():
+            self.arrived.release()
+
+    def current(self):
+        while not self.pending:
+            self.arrived.acquire()
+        return self.pending[0]
+
+    def done(self):
+        """The current job, if it was begun, is over. May be called again if interrupted."""
+        if self.pending and self.pending[0].begun:
+            if self.pending[0].end.locked():
+                self.pending[0].end.release()
+            del self.pending[0]
+
+    def keep(self, link):
+        while True:
+            self.kept.get().keep(link)
+
+
+class Kernel:
+    """The namespace of the user's code, and what is done with it."""
+
+    def __init__(self, link):
+        self.link = link
+        self.count = 0
+        self.flags = 0
+        self.main = types.ModuleType("__main__")
+        self.main.__dict__["__builtins__"] = builtins
+        del self.main.__dict__["__loader__"], self.main.__dict__["__package__"]
+        self.process = os.getpid()
+
+    def open_streams(self):
+        """Gives the program its standard streams, again if it closed them."""
+        for name, kind, fd in (("stdout", b"o", 1), ("stderr", b"e", 2)):
+            if _closed(getattr(sys, name)):
+                stream = io.TextIOWrapper(
+                    Output(self.link, kind, fd),
+                    encoding="utf-8",
+                    errors="backslashreplace",
+                    write_through=True,
+                )
+                setattr(sys, name, stream)
+                setattr(sys, "__%s__" % name, stream)
+        if _closed(sys.stdin):
+            sys.stdin = sys.__stdin__ = io.TextIOWrapper(
+                io.BufferedReader(Input(self.link)), encoding="utf-8", errors="surrogateescape"
+            )
+
+    def run(self, code):
+        """Runs a snippet to its end, whatever it does, and gives its exit code."""
+        self.count += 1
+        name = "<input-%d>" % self.count
+        self.open_streams()
+        try:
+            program = compile(code, name, "exec", self.flags, True)
+            self.flags |= program.co_flags & _FUTURE
+            self.remember(name, code)
+            exec(program, self.main.__dict__)
+            status = 0
+        except SystemExit as exit:
+            status = _exit_status(exit.code)
+        except BaseException as error:
+            status = 1
+            self.remember(name, code)
+            self.report(error)
+        if os.getpid() != self.process:
+            # A forked child that ran to the end of the snippet: it is not the kernel.
+            _quietly(sys.stdout.flush)
+            _quietly(sys.stderr.flush)
+            os._exit(status)
+        return status
+
+    def remember(self, name, code):
+        """Keeps the source for tracebacks and `inspect`."""
+        import linecache
+
+        lines = [line + "\n" for line in code.splitlines()]
+        linecache.cache[name] = (len(code), None, lines, name)
+
+    def report(self, error):
+        """The traceback, without the frames that are ours."""
+        import traceback
+
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals is globals():
+            trace = trace.tb_next
+        try:
+            hook = sys.excepthook
+            if hook is sys.__excepthook__:
+                traceback.print_exception(type(error), error, trace)
+            else:
+                hook(type(error), error, trace)
+        except BaseException as second:
+            text = "%s (and reporting it failed: %r)\n" % (type(error).__name__, second)
+            self.link.put(b"e", text.encode("utf-8", "backslashreplace"))
+
+    def complete(self, code, line):
+        """The completions of the name that ends where the cursor is."""
+        import re
+        import rlcompleter
+
+        text = re.search(r"[\w.]*$", line or code.rpartition("\n")[2]).group()
+        if not text:
+            return []
+        completer = rlcompleter.Completer(self.main.__dict__)
+        found = []
+        while len(found) < 1000:
+            candidate = completer.complete(text, len(found))
+            if candidate is None:
+                break
+            found.append(candidate)
+        return found
+
+    def work(self, jobs):
+        """Does what comes, for ever; the main thread's work."""
+        while True:
+            try:
+                job = jobs.current()
+                job.begun = True
+                if job.kind == b"x":
+                    job.status = self.run(job.message["code"])
+                else:
+                    found = self.complete(job.message["code"], job.message["line"])
+                    answer = {"id": job.message["id"], "found": found}
+                    self.link.send(b"c", json.dumps(answer).encode())
+            except BaseException as error:
+                # A signal handler of the program, outside of any snippet.
+                _quietly(lambda: self.report(error))
+            while jobs.pending and jobs.pending[0].begun:
+                _quietly(jobs.done)
+
+
+def record(kind, *values):
+    """Puts a record that is not text into the console: `record("html", "<b>…")`."""
+    _LINK.send(b"r", json.dumps([kind, *values]).encode())
+
+
+def _write_all(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _closed(stream):
+    return stream is None or getattr(stream, "closed", False)
+
+
+def _quietly(action):
+    try:
+        action()
+    except BaseException:
+        pass
+
+
+def _exit_status(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    _quietly(lambda: print(code, file=sys.stderr))
+    return 1
+
+
+def _future_flags():
+    import __future__
+
+    flags = 0
+    for name in __future__.all_feature_names:
+        flags |= getattr(__future__, name).compiler_flag
+    return flags
+
+
+_FUTURE = _future_flags()
+
+
+def _hide_password(link):
+    import getpass
+
+    def ask(prompt="Password: ", stream=None, **_):
+        stream = stream or sys.stderr
+        stream.write(prompt)
+        stream.flush()
+        answer = link.input(password=True)
+        if not answer:
+            raise EOFError
+        text = answer.decode("utf-8", "surrogateescape")
+        return text[:-1] if text.endswith("\n") else text
+
+    ask.__name__ = ask.__qualname__ = "getpass"
+    ask.__doc__ = getpass.getpass.__doc__
+    getpass.getpass = ask
+
+
+def serve():
+    """Takes the channel, gives the program its descriptors, and runs what is sent."""
+    global _LINK
+    link = _LINK = Link(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 100))
+    fifo = os.open(sys.argv[1], os.O_RDONLY)
+    os.dup2(fifo, 0)
+    os.close(fifo)
+
+    kernel = Kernel(link)
+    sys.stdout = sys.stderr = sys.stdin = None
+    kernel.open_streams()
+    _hide_password(link)
+    sys.argv = [""]
+    sys.path.insert(0, "")
+    # Kept, or its names would be cleared away under our feet.
+    sys.modules["_sorna_runner"] = sys.modules["__main__"]
+    sys.modules["__main__"] = kernel.main
+    sys.addaudithook(lambda event, _: link.settle() if event in _STARTS else None)
+    os.register_at_fork(
+        before=link.before_fork,
+        after_in_parent=link.lock.release,
+        after_in_child=link.after_fork,
+    )
+
+    jobs = Jobs()
+    _thread.start_new_thread(jobs.keep, (link,))
+    _thread.start_new_thread(link.listen, (jobs,))
+    link.send(b"+", b"")
+    kernel.work(jobs)
+
+
+serve()

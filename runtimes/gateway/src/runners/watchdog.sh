@@ -1,0 +1,14 @@
+# Cleans up behind a gateway that was killed. Standard input ends when the gateway is gone; a
+# gateway that stops by itself says so first. $1: the mark of its processes, $2: its directory.
+trap '' HUP INT QUIT TERM
+read -r word && [ "$word" = done ] && exit 0
+for pass in 1 2 3 4 5 6 7 8 9 10; do
+    found=
+    for process in /proc/[0-9]*; do
+        if grep -qas "SORNA_KERNEL_MARK=$1" "$process/environ"; then
+            kill -KILL "${process#/proc/}" 2>/dev/null && found=1
+        fi
+    done
+    [ "$found" ] || break
+done
+rm -rf -- "$2"

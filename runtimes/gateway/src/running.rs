@@ -1,0 +1,131 @@
+//! A gateway on a thread of its own.
+
+use std::fmt;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sorna_core::Credentials;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use crate::error::StartError;
+use crate::gateway::{Gateway, Observer};
+use crate::stats::GatewayStats;
+
+/// How many threads serve requests.
+const WORKERS: usize = 2;
+/// How long tasks may linger after all kernels are gone.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+
+/// A gateway that serves in the background. Dropping it stops it, and waits until it is gone.
+#[must_use = "the gateway stops when this is dropped"]
+pub struct RunningGateway {
+    endpoint: String,
+    credentials: Vec<Credentials>,
+    observer: Option<Observer>,
+    shutdown: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RunningGateway {
+    pub(crate) fn start(gateway: Gateway) -> Result<Self, StartError> {
+        let endpoint = gateway.endpoint();
+        let credentials = gateway.credentials().to_vec();
+        let observer = gateway.observer();
+        let (shutdown, shut_down) = oneshot::channel();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("sorna-gateway")
+            .enable_all()
+            .build()
+            .map_err(StartError::System)?;
+        let serve = move || {
+            let shut_down = async { drop(shut_down.await) };
+            if let Err(error) = runtime.block_on(gateway.serve(shut_down)) {
+                tracing::error!(%error, "the gateway cannot serve");
+            }
+            runtime.shutdown_timeout(SHUTDOWN_TIME);
+        };
+        let thread = std::thread::Builder::new()
+            .name("sorna-gateway".to_owned())
+            .spawn(serve)
+            .map_err(StartError::System)?;
+        Ok(Self {
+            endpoint,
+            credentials,
+            observer: Some(observer),
+            shutdown: Some(shutdown),
+            thread: Some(thread),
+        })
+    }
+
+    /// The URL for clients, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The key pairs it knows, in the order of the configuration.
+    #[must_use]
+    pub fn credentials(&self) -> &[Credentials] {
+        &self.credentials
+    }
+
+    /// The access key of the first pair.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        self.first().access_key().as_str()
+    }
+
+    /// The secret key of the first pair. Whoever calls this keeps it out of logs.
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        self.first().secret_key().expose()
+    }
+
+    fn first(&self) -> &Credentials {
+        self.credentials
+            .first()
+            .expect("a gateway makes a pair if it is given none")
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> GatewayStats {
+        self.observer
+            .as_ref()
+            .map(Observer::stats)
+            .unwrap_or_default()
+    }
+
+    /// Stops it and waits until every connection, process and file of it is gone.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        // The directory goes with the last one that holds the kernels.
+        self.observer = None;
+        if let Some(shutdown) = self.shutdown.take() {
+            let _ = shutdown.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for RunningGateway {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl fmt::Debug for RunningGateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningGateway")
+            .field("endpoint", &self.endpoint)
+            .field("access_key", &self.access_key())
+            .finish_non_exhaustive()
+    }
+}

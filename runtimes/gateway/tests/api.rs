@@ -1,0 +1,348 @@
+//! Who may do what, and how a refusal looks.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::time::{Duration, SystemTime};
+
+use common::{Client, gateway, gateway_with, read_response};
+use serde_json::{Value, json};
+use sorna_core::{
+    AccessKey, Authorize, CreateKernel, Credentials, Destroy, ExecuteMode, Info, KernelId, Restart,
+    SecretKey, SessionToken, Version,
+};
+use sorna_gateway::{Gateway, GatewayConfig, StartError};
+
+fn pair(access_key: &str, secret_key: &str) -> Credentials {
+    let secret_key = SecretKey::new(secret_key).unwrap();
+    Credentials::new(AccessKey::new(access_key).unwrap(), secret_key)
+}
+
+fn token() -> SessionToken {
+    SessionToken::from_random(common::random())
+}
+
+fn problem(response: &http::Response<bytes::Bytes>) -> (u16, String) {
+    assert!(
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("application/problem+json")
+    );
+    assert!(!response.headers().contains_key("x-ratelimit-limit"));
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    let kind = body["type"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("https://api.sorna.io/probs/");
+    (response.status().as_u16(), kind.unwrap().to_owned())
+}
+
+#[test]
+fn keys_are_checked() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.call(&Authorize::new("é")).unwrap();
+
+    let wrong = pair(gateway.access_key(), "not the secret");
+    let wrong = Client::with_credentials(&gateway, wrong);
+    assert_eq!(
+        wrong.refusal(&Authorize::new("x")),
+        (401, "auth-failed".to_owned())
+    );
+    // Any signature will do for the version, but not any key.
+    wrong.call(&Version::new()).unwrap();
+    let unknown = Client::with_credentials(&gateway, pair("AKIAUNKNOWNUNKNOWN00", "x"));
+    assert_eq!(
+        unknown.refusal(&Authorize::new("x")),
+        (401, "auth-failed".to_owned())
+    );
+    assert_eq!(
+        unknown.refusal(&Version::new()),
+        (401, "auth-failed".to_owned())
+    );
+
+    for minutes in [-16, 16] {
+        let skew = Duration::from_secs(16 * 60);
+        let now = SystemTime::now();
+        let now = if minutes < 0 { now - skew } else { now + skew };
+        let error = client.call_at(&Authorize::new("x"), now).unwrap_err();
+        let refusal = error.gateway().unwrap();
+        assert_eq!(refusal.status().as_u16(), 400);
+        assert_eq!(refusal.kind(), Some("invalid-auth-params"));
+    }
+
+    // A body that was changed on the way.
+    let mut bytes = client.bytes_of(&Authorize::new("abc"), SystemTime::now());
+    let at = bytes.windows(3).position(|three| three == b"abc").unwrap();
+    bytes[at] = b'x';
+    let mut stream = client.connect();
+    stream.write_all(&bytes).unwrap();
+    assert_eq!(
+        problem(&read_response(&mut stream)),
+        (401, "auth-failed".to_owned())
+    );
+    // No headers at all.
+    stream
+        .write_all(b"GET /v2/authorize HTTP/1.1\r\nHost: h\r\n\r\n")
+        .unwrap();
+    assert_eq!(
+        problem(&read_response(&mut stream)),
+        (400, "invalid-auth-params".to_owned())
+    );
+    // The connection is still good.
+    stream
+        .write_all(&client.bytes_of(&Version::new(), SystemTime::now()))
+        .unwrap();
+    assert_eq!(read_response(&mut stream).status(), 200);
+    assert_eq!(gateway.stats().requests, 10);
+}
+
+#[test]
+fn successes_tell_the_rate_limit_and_too_many_are_refused() {
+    let gateway = gateway_with(|config| config.requests_per_window = 3);
+    let client = Client::new(&gateway);
+    for remaining in ["2", "1", "0"] {
+        let response = client.raw("GET", "/v2", "application/octet-stream", b"");
+        assert_eq!(response.headers()["x-ratelimit-limit"], "3");
+        assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
+        let reset: u64 = response.headers()["x-ratelimit-reset"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(reset <= 900_000);
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body, json!({"version": "v2.20170315"}));
+    }
+    assert_eq!(
+        client.refusal(&Version::new()),
+        (429, "rate-limit-exceeded".to_owned())
+    );
+}
+
+#[test]
+fn answers_without_a_body_say_so() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let target = format!("/v2/kernel/{kernel}");
+    for method in ["PATCH", "DELETE"] {
+        let response = client.raw(method, &target, "application/octet-stream", b"");
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers()["content-length"], "0");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/octet-stream"
+        );
+        assert!(response.headers().contains_key("x-ratelimit-limit"));
+    }
+}
+
+#[test]
+fn odd_requests_are_refused_and_do_no_harm() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let path = format!("/v2/kernel/{kernel}");
+    let json = "application/json";
+    let large = vec![b' '; 1024 * 1024];
+    let just_below = vec![b' '; 1024 * 1024 - 1];
+    for (method, target, body, expected) in [
+        (
+            "POST",
+            "/v2/kernel/create",
+            &b"{"[..],
+            (400, "invalid-api-params"),
+        ),
+        (
+            "POST",
+            "/v2/kernel/create",
+            b"{}",
+            (400, "invalid-api-params"),
+        ),
+        ("POST", &path, b"not json", (400, "invalid-api-params")),
+        (
+            "POST",
+            &path,
+            b"{\"mode\": \"boil\", \"code\": \"\"}",
+            (400, "invalid-api-params"),
+        ),
+        ("POST", &path, &large, (400, "generic-bad-request")),
+        ("POST", &path, &just_below, (400, "invalid-api-params")),
+        ("PUT", &path, b"", (400, "generic-bad-request")),
+        ("GET", "/", b"", (400, "generic-bad-request")),
+        ("GET", "/v3", b"", (400, "generic-bad-request")),
+        ("GET", "/v2/", b"", (404, "generic-not-found")),
+        ("GET", "/v2/kernel/..%2F..", b"", (404, "kernel-not-found")),
+        (
+            "GET",
+            &format!("/v2/stream/kernel/{kernel}/pty"),
+            b"",
+            (503, "not-implemented"),
+        ),
+        (
+            "GET",
+            "/v2/stream/kernel/unknown/pty",
+            b"",
+            (404, "kernel-not-found"),
+        ),
+        (
+            "POST",
+            &format!("{path}/upload"),
+            b"{}",
+            (400, "generic-bad-request"),
+        ),
+    ] {
+        let response = client.raw(method, target, json, body);
+        let (status, kind) = problem(&response);
+        assert_eq!((status, kind.as_str()), expected, "{method} {target}");
+    }
+    // A body that never ends, in chunks.
+    let mut head = client.raw_bytes("POST", &path, json, b"");
+    let text = String::from_utf8(head.clone()).unwrap();
+    head = text
+        .replace("Content-Length: 0", "Transfer-Encoding: chunked")
+        .into_bytes();
+    let mut stream = client.connect();
+    stream.write_all(&head).unwrap();
+    let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
+    for _ in 0..17 {
+        stream.write_all(&chunk).unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(
+        problem(&read_response(&mut stream)),
+        (400, "generic-bad-request".to_owned())
+    );
+    assert_eq!(client.run(&kernel, "echo fine").finished().0, "fine\n");
+}
+
+#[test]
+fn a_request_in_pieces_is_understood_and_a_slow_head_is_not_waited_for() {
+    let gateway = gateway_with(|config| config.head_timeout = Duration::from_millis(300));
+    let client = Client::new(&gateway);
+    let mut stream = client.connect();
+    for byte in client.bytes_of(&Authorize::new("x"), SystemTime::now()) {
+        stream.write_all(&[byte]).unwrap();
+    }
+    assert_eq!(read_response(&mut stream).status(), 200);
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    let mut stream = client.connect();
+    stream.write_all(b"GET /v2 HTTP/1.1\r\nHo").unwrap();
+    stream.read_to_end(&mut rest).unwrap();
+}
+
+#[test]
+fn the_token_decides_which_kernel() {
+    let gateway = gateway_with(|config| {
+        config.credentials = vec![pair("KEYONE", "one"), pair("KEYTWO", "two")];
+    });
+    let (one, two) = (Client::with_key(&gateway, 0), Client::with_key(&gateway, 1));
+    let token = token();
+    let kernel = one.create_as("python3", token.clone());
+    assert_eq!(one.create_as("python3", token.clone()), kernel);
+    let others = [
+        one.create_as("python", token.clone()),
+        two.create_as("python3", token.clone()),
+    ];
+    assert!(!others.contains(&kernel));
+    assert_eq!(kernel.as_str().len(), 22);
+
+    // No key sees another's kernel.
+    let not_found = (404, "kernel-not-found".to_owned());
+    assert_eq!(two.refusal(&Info::new(kernel.clone())), not_found);
+    assert_eq!(two.refusal(&Restart::new(kernel.clone())), not_found);
+    assert_eq!(two.refusal(&Destroy::new(kernel.clone())), not_found);
+    let execute = sorna_core::Execute::start(kernel.clone(), ExecuteMode::query("1"));
+    assert_eq!(two.refusal(&execute), not_found);
+    assert_eq!(
+        two.refusal(&two.upload_of(&kernel, &[("a", b"")])),
+        not_found
+    );
+
+    one.destroy(&kernel);
+    assert_eq!(one.refusal(&Info::new(kernel.clone())), not_found);
+    assert_eq!(one.refusal(&Destroy::new(kernel.clone())), not_found);
+    assert_ne!(one.create_as("python3", token), kernel);
+    assert_eq!(gateway.stats().kernels, 3);
+    assert_eq!(gateway.stats().kernels_created, 4);
+}
+
+#[test]
+fn requests_at_once_for_one_token_make_one_kernel() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let token = token();
+    let kernels: Vec<KernelId> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| client.create_as("bash", token.clone())))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert!(kernels.iter().all(|kernel| *kernel == kernels[0]));
+    assert_eq!(gateway.stats().kernels_created, 1);
+}
+
+#[test]
+fn kernels_that_cannot_be_had_are_explained() {
+    let gateway = gateway_with(|config| config.kernels_per_key = 2);
+    let client = Client::new(&gateway);
+    let error = client
+        .call(&CreateKernel::new("klingon", token()))
+        .unwrap_err();
+    let refusal = error.gateway().unwrap();
+    assert_eq!(refusal.kind(), Some("kernel-creation-failed"));
+    let details = refusal.problem().unwrap().agent_details.clone().unwrap();
+    let title = details.title.unwrap();
+    assert!(
+        title.contains("klingon") && title.contains("python3, bash, c"),
+        "{title}"
+    );
+    let mounts = CreateKernel::new("bash", token()).with_mounts(vec!["data".to_owned()]);
+    assert_eq!(client.refusal(&mounts).1, "kernel-creation-failed");
+
+    // At the limit a living token still gets its kernel.
+    let first = token();
+    let kernel = client.create_as("bash", first.clone());
+    let second = client.create("bash");
+    let full = CreateKernel::new("bash", token());
+    assert_eq!(client.refusal(&full), (412, "quota-exceeded".to_owned()));
+    assert_eq!(client.create_as("bash", first), kernel);
+    client.destroy(&second);
+    client.call(&full).unwrap();
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    let mut config = GatewayConfig::default();
+    config.listen = "0.0.0.0:0".parse().unwrap();
+    let error = Gateway::spawn(config).unwrap_err();
+    assert!(matches!(error, StartError::NotLoopback(_)));
+    assert!(error.to_string().contains("loopback"));
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = GatewayConfig::default();
+    config.listen = taken.local_addr().unwrap();
+    let error = Gateway::spawn(config).unwrap_err();
+    assert!(matches!(error, StartError::Listen { .. }), "{error:?}");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let gateway = gateway();
+    let shown = format!("{gateway:?} {:?}", gateway.credentials());
+    assert!(!shown.contains(gateway.secret_key()));
+    assert!(shown.contains(gateway.access_key()));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let code = "cat /proc/$PPID/environ | tr '\\0' '\\n'; env";
+    let (stdout, _) = client.run(&kernel, code).finished();
+    assert!(!stdout.contains(gateway.secret_key()));
+}

@@ -1,0 +1,139 @@
+//! bash kernels, over a real socket.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::{Client, gateway};
+
+#[test]
+fn variables_functions_and_directory_survive() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let outcome = client.run(
+        &kernel,
+        "a=5; f() { echo \"f $a $1\"; }; mkdir -p sub; cd sub",
+    );
+    assert_eq!(outcome.exit_code(), Some(0));
+    let (stdout, stderr) = client
+        .run(&kernel, "f x; basename \"$PWD\"; echo err >&2; false")
+        .finished();
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str()),
+        ("f 5 x\nsub\n", "err\n")
+    );
+    assert_eq!(client.run(&kernel, "(exit 7)").exit_code(), Some(7));
+    let (_, stderr) = client.run(&kernel, "no-such-command-here").finished();
+    assert!(
+        stderr.starts_with("bash: ") && stderr.contains("command not found"),
+        "{stderr}"
+    );
+    let outcome = client.run(&kernel, "for");
+    assert!(outcome.exit_code().unwrap() > 0);
+    assert!(outcome.finished().1.contains("syntax error"));
+    let (stdout, stderr) = client.run(&kernel, "set -x; echo 1").finished();
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("1\n", "++ echo 1\n"));
+    let (stdout, stderr) = client.run(&kernel, "set +x; echo $LINENO $0").finished();
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str()),
+        ("1 bash\n", "++ set +x\n")
+    );
+}
+
+#[test]
+fn exit_ends_the_shell_and_not_the_kernel() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let outcome = client.run(&kernel, "a=1; trap 'echo bye' EXIT; echo hi; exit 3");
+    assert_eq!(outcome.exit_code(), Some(3));
+    assert_eq!(outcome.finished(), ("hi\nbye\n".to_owned(), String::new()));
+    assert_eq!(client.run(&kernel, "echo \"<$a>\"").finished().0, "<>\n");
+    assert_eq!(
+        client.run(&kernel, "set -e; false; echo never").exit_code(),
+        Some(1)
+    );
+    assert_eq!(client.run(&kernel, "echo again").finished().0, "again\n");
+}
+
+#[test]
+fn whoever_reads_is_answered() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let asked = client.run(&kernel, "read -p 'name? ' name; echo \"hi $name\"");
+    assert_eq!(
+        (asked.asks(), asked.stderr.as_str()),
+        (Some(false), "name? ")
+    );
+    assert_eq!(client.input(&kernel, "Bob").finished().0, "hi Bob\n");
+    let asked = client.run(&kernel, "read -rsp 'password: ' p; echo \"${#p}\"");
+    assert_eq!(
+        (asked.asks(), asked.stderr.as_str()),
+        (Some(true), "password: ")
+    );
+    assert_eq!(client.input(&kernel, "secret").finished().0, "6\n");
+    // Other programs, pipes, and files of the program's own.
+    client.run(&kernel, "head -n 1 | tr a-z A-Z");
+    assert_eq!(client.input(&kernel, "loud").finished().0, "LOUD\n");
+    let (stdout, _) = client
+        .run(&kernel, "read x <<< here; echo $x; printf '1 2\\n3 4\\n' | while IFS=' ' read a b; do echo $b; done")
+        .finished();
+    assert_eq!(stdout, "here\n2\n4\n");
+    // The end of input.
+    client.run(&kernel, "cat; echo after");
+    assert_eq!(client.input(&kernel, "line").stdout, "line\n");
+    assert_eq!(client.input(&kernel, "\u{4}").finished().0, "after\n");
+    // What was not read does not reach the next program.
+    client.run(&kernel, "read x; echo $x");
+    assert_eq!(
+        client.input(&kernel, "first\nsecond").finished().0,
+        "first\n"
+    );
+    let asked = client.run(&kernel, "read y; echo \"<$y>\"");
+    assert_eq!(asked.asks(), Some(false));
+    assert_eq!(client.input(&kernel, "third").finished().0, "<third>\n");
+}
+
+#[test]
+fn the_environment_is_scrubbed() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (stdout, _) = client
+        .run(&kernel, "env | cut -d= -f1 | sort | tr '\\n' ' '")
+        .finished();
+    let names: Vec<&str> = stdout.split_whitespace().collect();
+    for name in &names {
+        let known = [
+            "ASAN_OPTIONS",
+            "HOME",
+            "LANG",
+            "PATH",
+            "PWD",
+            "OLDPWD",
+            "PYTHONUNBUFFERED",
+            "SHELL",
+            "SHLVL",
+            "SORNA_KERNEL_MARK",
+            "TERM",
+            "TMPDIR",
+            "_",
+        ];
+        assert!(known.contains(name), "{name}");
+    }
+    let (stdout, _) = client
+        .run(
+            &kernel,
+            "echo $HOME; pwd; ls -A; tty; ps -o sid= -p $$ | tr -d ' '; echo $$",
+        )
+        .finished();
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines[0], lines[1]);
+    assert_eq!(
+        &lines[2..],
+        ["not a tty", lines[4], lines[4]],
+        "own session"
+    );
+}

@@ -1,0 +1,247 @@
+//! How executions flow: continuation, much output, time limits, clients that vanish.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use common::{Client, gateway, gateway_with, wait_until};
+use sorna_core::{
+    Continuation, Destroy, Execute, ExecuteMode, ExecutionStatus, Info, Limits, Restart,
+};
+
+#[test]
+fn a_sleeping_program_is_continued() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "import time, os\nprint('start')\nwhile not os.path.exists('go'): time.sleep(.01)\nprint('end')";
+    let (start, first) = client.query(&kernel, code);
+    assert_eq!(first.status, ExecutionStatus::Continued);
+    assert_eq!(first.console.stdout(), "start\n");
+    let again = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    assert_eq!(
+        (again.status, again.console.is_empty()),
+        (ExecutionStatus::Continued, true)
+    );
+    // Code that comes along while something runs is ignored.
+    let (_, ignored) = client.query(&kernel, "print('ignored')");
+    assert_eq!(
+        (ignored.status, ignored.console.is_empty()),
+        (ExecutionStatus::Continued, true)
+    );
+    client.upload(&kernel, &[("go", b"")]).unwrap();
+    let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    assert_eq!(client.go_on(&start, next).finished().0, "end\n");
+    // Going on with nothing is done at once.
+    let idle = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    assert_eq!(
+        (idle.status, idle.console.is_empty()),
+        (ExecutionStatus::Finished, true)
+    );
+    assert_eq!(gateway.stats().executions, 1);
+}
+
+#[test]
+fn much_output_comes_whole_and_in_portions() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let python = client.create("python3");
+    let outcome = client.run(&python, "print('é' * (512 * 1024), end='')");
+    assert_eq!(outcome.finished().0, "é".repeat(512 * 1024));
+    let outcome = client.run(&python, "for i in range(400000): print(i)");
+    assert!(
+        outcome.answers >= 2 && outcome.records <= outcome.answers,
+        "{}",
+        outcome.answers
+    );
+    let expected: String = (0..400_000).map(|i| format!("{i}\n")).collect();
+    assert!(outcome.finished().0 == expected);
+
+    let bash = client.create("bash");
+    let outcome = client.run(&bash, "seq 1 500000; echo end >&2");
+    assert!(outcome.answers >= 3, "{}", outcome.answers);
+    let (stdout, stderr) = outcome.finished();
+    let expected: String = (1..=500_000).map(|i| format!("{i}\n")).collect();
+    assert!(stdout == expected);
+    assert_eq!(stderr, "end\n");
+}
+
+#[test]
+fn characters_split_over_writes_survive() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "import os, time\n\
+        for byte in '<é€😀>'.encode(): os.write(1, bytes([byte])); time.sleep(.02)\n\
+        os.write(1, b'\\xf0\\x9f')";
+    assert_eq!(client.run(&kernel, code).finished().0, "<é€😀>\u{fffd}");
+    let code = "import sys\n\
+        for byte in '<é€😀>'.encode(): sys.stdout.buffer.write(bytes([byte])); sys.stdout.flush()\n\
+        sys.stdout.buffer.write(b'\\xff')";
+    assert_eq!(client.run(&kernel, code).finished().0, "<é€😀>\u{fffd}");
+}
+
+#[test]
+fn running_for_too_long_is_stopped_and_survived() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let limits = Limits::new().with_exec_timeout(Duration::from_millis(700));
+    for lang in ["python3", "bash", "c"] {
+        let kernel = client.create_with(lang, limits);
+        let (endless, after, words) = match lang {
+            "python3" => (
+                "import os\nprint('begun', flush=True)\nos.system('sleep 1000')",
+                "print(1)",
+                "1\n",
+            ),
+            "bash" => (
+                "echo begun; while true; do sleep 0.01; done",
+                "echo 1",
+                "1\n",
+            ),
+            _ => (
+                "#include <stdio.h>\nint main(void) { puts(\"begun\"); for (;;); }",
+                "int main(void) { return 0; }",
+                "",
+            ),
+        };
+        let outcome = client.run(&kernel, endless);
+        assert_eq!(
+            outcome.status,
+            Some(ExecutionStatus::ExecTimeout),
+            "{lang}: {outcome:?}"
+        );
+        assert_eq!(outcome.stdout, "begun\n");
+        assert_eq!(client.run(&kernel, after).finished().0, words);
+    }
+    // The time a program waits for its user does not count.
+    let kernel = client.create_with("python3", limits);
+    assert_eq!(client.run(&kernel, "print(input())").asks(), Some(false));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(client.input(&kernel, "late").finished().0, "late\n");
+}
+
+#[test]
+fn a_client_that_hangs_up_loses_nothing() {
+    let gateway = gateway_with(|config| config.continuation_interval = Duration::from_secs(50));
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "import time, os\nprint('one')\nwhile not os.path.exists('go'): time.sleep(.01)\nprint('two')";
+    let start = Execute::start(kernel.clone(), ExecuteMode::query(code));
+    let mut stream = client.connect();
+    stream
+        .write_all(&client.bytes_of(&start, SystemTime::now()))
+        .unwrap();
+    wait_until("the run starts", || gateway.stats().executions == 1);
+    drop(stream);
+    client.upload(&kernel, &[("go", b"")]).unwrap();
+    let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    assert_eq!(next.status, ExecutionStatus::Finished);
+    assert_eq!(next.console.stdout(), "one\ntwo\n");
+
+    // Also when a new execution comes instead of a continuation.
+    let code = "print('three')";
+    let start = Execute::start(kernel.clone(), ExecuteMode::query(code));
+    let mut stream = client.connect();
+    stream
+        .write_all(&client.bytes_of(&start, SystemTime::now()))
+        .unwrap();
+    wait_until("the run starts", || gateway.stats().executions == 2);
+    drop(stream);
+    // While it still runs, what is sent is taken for a continuation.
+    let mut said = String::new();
+    while !said.contains("four") {
+        said += &client.run(&kernel, "print('four')").finished().0;
+    }
+    // Whether the client got its answer before it hung up is its own affair.
+    assert!(["three\nfour\n", "four\n"].contains(&&*said), "{said:?}");
+}
+
+#[test]
+fn two_clients_of_one_kernel_take_turns() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let code = "import time\nfor i in range(50): print(i); time.sleep(.02)";
+    let (start, first) = client.query(&kernel, code);
+    let mut all = first.console.stdout().into_owned();
+    let parts: Vec<String> = std::thread::scope(|scope| {
+        let poll = || {
+            let (client, start) = (&client, &start);
+            scope.spawn(move || {
+                let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
+                client.go_on(start, next).stdout
+            })
+        };
+        let threads = [poll(), poll(), poll()];
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    all.extend(parts);
+    let mut numbers: Vec<u32> = all.lines().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn restart_keeps_files_and_drops_state() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    client
+        .run(&kernel, "x = 1\nopen('kept', 'w').write('file')")
+        .finished();
+    client.call(&Restart::new(kernel.clone())).unwrap();
+    let (stdout, stderr) = client
+        .run(&kernel, "print(open('kept').read())\nprint(x)")
+        .finished();
+    assert_eq!(stdout, "file\n");
+    assert!(stderr.contains("NameError"), "{stderr}");
+    // In the middle of a run: the run is cut off, and its client told.
+    let (start, first) = client.query(&kernel, "import time\ntime.sleep(1000)");
+    assert_eq!(first.status, ExecutionStatus::Continued);
+    client.call(&Restart::new(kernel.clone())).unwrap();
+    let refusal = client.refusal(&start.proceed(Continuation::Continue));
+    assert_eq!(refusal, (500, "kernel-execution-failed".to_owned()));
+    assert_eq!(client.run(&kernel, "print(2)").finished().0, "2\n");
+}
+
+#[test]
+fn destroying_a_kernel_ends_the_request_that_waits_for_it() {
+    let gateway = gateway_with(|config| config.continuation_interval = Duration::from_secs(50));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let start = Execute::start(kernel.clone(), ExecuteMode::query("sleep 1000"));
+            client.refusal(&start)
+        });
+        wait_until("the run starts", || gateway.stats().executions == 1);
+        client.call(&Destroy::new(kernel.clone())).unwrap();
+        assert_eq!(
+            waiting.join().unwrap(),
+            (404, "kernel-not-found".to_owned())
+        );
+    });
+    assert_eq!(client.refusal(&Info::new(kernel)).0, 404);
+}
+
+#[test]
+fn info_tells_what_is_known() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python");
+    client.run(&kernel, "sum(range(20_000_000))").finished();
+    let info = client.call(&Info::new(kernel)).unwrap();
+    assert_eq!(info.lang.as_deref(), Some("python"));
+    assert_eq!(info.num_queries_executed, Some(1.0));
+    assert_eq!(info.query_timeout, Some(30_000.0));
+    assert!(info.age.unwrap() > 0.0 && info.idle.unwrap() >= 0.0);
+    assert!(info.memory_used.unwrap() > 1000.0, "{info:?}");
+    assert!(info.cpu_credit_used.unwrap() > 0.0, "{info:?}");
+}

@@ -1,0 +1,127 @@
+//! Nothing is left behind: no process, no zombie, no file.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Client, gateway_with, wait_until};
+use sorna_core::{CreateKernel, ExecuteMode, ExecutionStatus, Info, KernelId, SessionToken};
+
+/// Whether a process is there, a zombie not counting.
+fn is_alive(process: &str) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" Z"))
+    })
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+/// Starts processes that try to outlive their kernel, and gives their numbers.
+fn leave_processes(client: &Client, kernel: &KernelId) -> Vec<String> {
+    let code = "sleep 1000 & echo $!\n\
+        setsid sleep 1000 >/dev/null 2>&1 & sleep 0.1; pgrep -s 0 >/dev/null; echo $!\n\
+        (setsid nohup sleep 1000 >/dev/null 2>&1 & echo $!)\n\
+        (env -i setsid sleep 1000 >/dev/null 2>&1 & echo $!)\n\
+        (cd /; setsid sleep 1000 >/dev/null 2>&1 & echo $!)\n\
+        echo $$";
+    let (stdout, _) = client.run(kernel, code).finished();
+    let processes: Vec<String> = stdout.lines().map(str::to_owned).collect();
+    assert_eq!(processes.len(), 6);
+    assert!(
+        processes.iter().all(|process| is_alive(process)),
+        "{processes:?}"
+    );
+    processes
+}
+
+#[test]
+fn destroying_takes_every_process_and_file_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let processes = leave_processes(&client, &kernel);
+    let other = client.create("bash");
+    let (home, _) = client
+        .run(&kernel, "mkdir -m 0 closed; echo -n $HOME")
+        .finished();
+    client.destroy(&kernel);
+    assert!(!Path::new(&home).parent().unwrap().exists());
+    for process in &processes {
+        wait_until("the processes end", || !is_alive(process));
+    }
+    assert_eq!(client.run(&other, "echo fine").finished().0, "fine\n");
+    assert_eq!(gateway.stats().kernels, 1);
+}
+
+#[test]
+fn stopping_takes_everything_with_it_also_in_the_middle() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let processes = leave_processes(&client, &kernel);
+    let python = client.create("python3");
+    let (_, result) = client.query(
+        &python,
+        "import time, os\nprint(os.getpid())\ntime.sleep(1000)",
+    );
+    assert_eq!(result.status, ExecutionStatus::Continued);
+    let pid = result.console.stdout().trim().to_owned();
+    client.start(&kernel, ExecuteMode::query("sleep 1000"));
+    gateway.stop();
+    assert!(is_empty(directory.path()));
+    for process in processes.iter().chain([&pid]) {
+        wait_until("the processes end", || !is_alive(process));
+    }
+    assert!(
+        !Path::new(&format!("/proc/{pid}")).exists(),
+        "not even a zombie"
+    );
+}
+
+#[test]
+fn a_gateway_that_stops_while_kernels_are_being_made_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let client = Client::new(&gateway);
+    for _ in 0..5 {
+        let token = SessionToken::from_random(common::random());
+        let create = CreateKernel::new("python3", token);
+        let mut stream = client.connect();
+        let bytes = client.bytes_of(&create, std::time::SystemTime::now());
+        std::io::Write::write_all(&mut stream, &bytes).unwrap();
+    }
+    wait_until("the requests arrive", || gateway.stats().connections == 5);
+    drop(gateway);
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn idle_kernels_are_destroyed() {
+    let gateway = gateway_with(|config| config.idle_timeout = Duration::from_millis(300));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    wait_until("the kernel is destroyed", || gateway.stats().kernels == 0);
+    assert_eq!(client.refusal(&Info::new(kernel)).0, 404);
+}
+
+#[test]
+fn a_timeout_takes_what_left_the_group() {
+    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_millis(500));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let code = "setsid sleep 1000 >/dev/null 2>&1 & echo $!; sleep 1000";
+    let outcome = client.run(&kernel, code);
+    assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
+    wait_until("the process ends", || !is_alive(outcome.stdout.trim()));
+    assert_eq!(client.run(&kernel, "echo fine").finished().0, "fine\n");
+}

@@ -1,0 +1,167 @@
+//! Uploads: what is stored where, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use common::{Client, gateway, read_response};
+use sorna_core::KernelId;
+
+const MIB: usize = 1024 * 1024;
+
+/// Sends a form with these names and contents, whatever they are.
+fn send(
+    client: &Client,
+    kernel: &KernelId,
+    files: &[(&str, &[u8])],
+) -> http::Response<bytes::Bytes> {
+    let mut body = Vec::new();
+    for (name, content) in files {
+        body.extend_from_slice(
+            b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"",
+        );
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\"\r\nContent-Type: application/octet-stream\r\n\r\n");
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--XyZ--\r\n");
+    let target = format!("/v2/kernel/{kernel}/upload");
+    client.raw("POST", &target, "multipart/form-data; boundary=XyZ", &body)
+}
+
+#[test]
+fn files_land_in_their_directories_and_replace_others() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let files: [(&str, &[u8]); 4] = [
+        ("main.c", b"one"),
+        ("a/b/c d.txt", b"two"),
+        ("empty", b""),
+        ("ü \"q\".txt", b"\0\xff\r\n--"),
+    ];
+    client.upload(&kernel, &files).unwrap();
+    client.upload(&kernel, &[("main.c", b"three")]).unwrap();
+    let (stdout, _) = client
+        .run(
+            &kernel,
+            "find . -type f -printf '%P %s\\n' | sort; cat main.c 'a/b/c d.txt'; od -An -tx1 ü*",
+        )
+        .finished();
+    assert_eq!(
+        stdout,
+        "a/b/c d.txt 3\nempty 0\nmain.c 5\nü \"q\".txt 6\nthreetwo 00 ff 0d 0a 2d 2d\n"
+    );
+}
+
+#[test]
+fn names_that_leave_the_directory_are_refused() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (outside, _) = client
+        .run(
+            &kernel,
+            "ln -s \"$TMPDIR\" link; ln -s \"$TMPDIR/new\" file; echo -n $TMPDIR",
+        )
+        .finished();
+    for name in ["../x", "a/../../x", "..", "a/..", "", "link/x", "a/"] {
+        let response = send(&client, &kernel, &[("good", b"1"), (name, b"2")]);
+        assert_eq!(response.status(), 400, "{name}");
+    }
+    // What looks absolute is taken as relative, as on the original.
+    let response = send(
+        &client,
+        &kernel,
+        &[("/etc/passwd-of-mine", b"3"), ("file", b"4")],
+    );
+    assert_eq!(response.status(), 204);
+    let (stdout, _) = client
+        .run(&kernel, "ls etc; cat file; ls; ls ..")
+        .finished();
+    assert_eq!(
+        stdout,
+        "passwd-of-mine\n4etc\nfile\nlink\ninput\nsnippet\ntmp\nupload\nwork\n"
+    );
+    assert_eq!(std::fs::read_dir(outside).unwrap().count(), 0);
+}
+
+#[test]
+fn twenty_files_pass_and_one_more_does_not() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let names: Vec<String> = (0..21).map(|number| format!("f{number}")).collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| (name.as_str(), &b"x"[..]))
+        .collect();
+    assert_eq!(send(&client, &kernel, &files).status(), 400);
+    let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
+    assert_eq!(stdout, "0\n", "a refused upload stores nothing");
+    assert_eq!(send(&client, &kernel, &files[..20]).status(), 204);
+    let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
+    assert_eq!(stdout, "20\n");
+}
+
+#[test]
+fn a_mebibyte_passes_however_it_arrives_and_one_byte_more_does_not() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let exact = vec![7; MIB];
+    let larger = vec![7; MIB + 1];
+    assert_eq!(send(&client, &kernel, &[("exact", &exact)]).status(), 204);
+    assert_eq!(send(&client, &kernel, &[("larger", &larger)]).status(), 400);
+    let all: Vec<(&str, &[u8])> = vec![("exact", exact.as_slice()); 20];
+    assert_eq!(send(&client, &kernel, &all).status(), 204);
+    // In small pieces, with pauses.
+    let upload = client.upload_of(&kernel, &[("exact", &exact), ("small", b"s")]);
+    let bytes = client.bytes_of(&upload, SystemTime::now());
+    for size in [1000, 65_537] {
+        let mut stream = client.connect();
+        for (number, piece) in bytes.chunks(size).enumerate() {
+            stream.write_all(piece).unwrap();
+            if number % 64 == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        assert_eq!(read_response(&mut stream).status(), 204);
+    }
+    let (stdout, _) = client
+        .run(&kernel, "stat -c '%n %s' *; tr -d '\\7' < exact | wc -c")
+        .finished();
+    assert_eq!(stdout, "exact 1048576\nsmall 1\n0\n");
+}
+
+#[test]
+fn malformed_forms_are_refused() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let target = format!("/v2/kernel/{kernel}/upload");
+    for (media_type, body) in [
+        ("multipart/form-data", &b"--XyZ--\r\n"[..]),
+        ("multipart/form-data; boundary=XyZ", b"nothing of a form"),
+        (
+            "multipart/form-data; boundary=XyZ",
+            b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"\r\n\r\nx\r\n--XyZ--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=XyZ",
+            b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"a\"\r\n\r\nno end",
+        ),
+    ] {
+        assert_eq!(
+            client.raw("POST", &target, media_type, body).status(),
+            400,
+            "{media_type}"
+        );
+    }
+    let (stdout, _) = client.run(&kernel, "ls -A; ls -A ../upload").finished();
+    assert_eq!(stdout, "");
+}
