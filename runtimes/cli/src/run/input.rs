@@ -1,0 +1,91 @@
+//! Lines for a program that asks for them.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread;
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use super::Wake;
+
+/// The standard input. Lines are read on another thread, so that a signal can end the wait.
+#[derive(Debug)]
+pub(super) struct Input {
+    wake: Sender<Wake>,
+    woken: Receiver<Wake>,
+    stopped: bool,
+}
+
+impl Input {
+    pub(super) fn new(wake: Sender<Wake>, woken: Receiver<Wake>) -> Self {
+        Self {
+            wake,
+            woken,
+            stopped: false,
+        }
+    }
+
+    /// Reads a line, without its end. `None` at the end of the input, or when a signal came.
+    pub(super) fn line(&mut self, hidden: bool) -> io::Result<Option<String>> {
+        if self.stopped {
+            return Ok(None);
+        }
+        let _hidden = hidden.then(HiddenInput::begin);
+        let wake = self.wake.clone();
+        thread::spawn(move || {
+            let _ = wake.send(Wake::Line(read_line()));
+        });
+        match self.woken.recv() {
+            Ok(Wake::Line(line)) => line,
+            Ok(Wake::Stopped) | Err(_) => {
+                self.stopped = true;
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn read_line() -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// While it lives, what is typed is not shown.
+struct HiddenInput {
+    before: Option<Termios>,
+}
+
+impl HiddenInput {
+    fn begin() -> Self {
+        let before = io::stdin()
+            .is_terminal()
+            .then(|| tcgetattr(io::stdin()).ok())
+            .flatten();
+        if let Some(before) = &before {
+            let mut hidden = before.clone();
+            hidden.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
+        }
+        Self { before }
+    }
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+            // The line end that was typed was not shown either.
+            let _ = writeln!(io::stderr());
+        }
+    }
+}

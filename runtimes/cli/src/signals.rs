@@ -1,0 +1,65 @@
+//! Signals that stop the command.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use sorna::blocking::Canceller;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::place::LocalGateway;
+use crate::run::Wake;
+
+/// What the first signal was, if there was one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopped(Arc<Mutex<Option<i32>>>);
+
+impl Stopped {
+    pub(crate) fn signal(&self) -> Option<i32> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, signal: i32) -> bool {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = first.is_none();
+        first.get_or_insert(signal);
+        is_first
+    }
+}
+
+/// Watches for SIGINT, SIGTERM and SIGHUP on a thread of its own. The first one cancels the run,
+/// which then ends by itself; the second one leaves at once, after stopping the local gateway.
+pub(crate) fn watch(
+    canceller: Canceller,
+    gateway: LocalGateway,
+    wake: Sender<Wake>,
+) -> Result<Stopped, Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::System("cannot watch for signals", error))?;
+    let stopped = Stopped::default();
+    let shared = stopped.clone();
+    let watcher = move || {
+        for signal in signals.forever() {
+            if !shared.set(signal) {
+                gateway.stop();
+                std::process::exit(i32::from(Exit::of_signal(signal).code()));
+            }
+            let canceller = canceller.clone();
+            let wake = wake.clone();
+            // On its own thread, so that a second signal is seen while the gateway is asked.
+            thread::spawn(move || {
+                // If this fails the run tries again, and reports.
+                let _ = canceller.cancel();
+                let _ = wake.send(Wake::Stopped);
+            });
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watcher)
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    Ok(stopped)
+}

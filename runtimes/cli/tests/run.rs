@@ -1,0 +1,297 @@
+//! `sorna run`, as a person sees it: real gateway, real interpreters.
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use snapbox::str;
+use sorna_gateway::GatewayConfig;
+
+use support::{check, check_output, gateway, gateway_with, sorna, sorna_at, write};
+
+const C_PROGRAM: &[(&str, &str)] = &[
+    (
+        "main.c",
+        "#include <stdio.h>\n#include \"mylib.h\"\nint main(void) { printf(\"myvalue is %d\\n\", myvalue()); }\n",
+    ),
+    (
+        "mylib.c",
+        "#include \"mylib.h\"\nint myvalue(void) { return 42; }\n",
+    ),
+    ("mylib.h", "int myvalue(void);\n"),
+];
+
+fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
+    command.arg("run").args(arguments);
+    check(command)
+}
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[test]
+fn a_snippet_on_this_machine() {
+    let directory = here();
+    run(
+        sorna(directory.path()),
+        &["--local", "python3", "-c", "print('hello world')"],
+    )
+    .success()
+    .stdout_eq(str![[r#"
+hello world
+
+"#]])
+    .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+✔ Cleaned up the kernel.
+
+"#]]);
+}
+
+#[test]
+fn a_c_program_of_three_files_on_this_machine() {
+    let directory = here();
+    write(directory.path(), C_PROGRAM);
+    run(
+        sorna(directory.path()),
+        &["--local", "c", "main.c", "mylib.c", "mylib.h"],
+    )
+    .success()
+    .stdout_eq(str![[r#"
+myvalue is 42
+
+"#]])
+    .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+✔ Uploading done.
+✔ Build finished.
+✔ Cleaned up the kernel.
+
+"#]]);
+}
+
+#[test]
+fn the_same_on_a_gateway_that_the_environment_names() {
+    let gateway = gateway();
+    let directory = here();
+    write(directory.path(), C_PROGRAM);
+    run(
+        sorna_at(directory.path(), &gateway),
+        &["c", "main.c", "mylib.c", "mylib.h"],
+    )
+    .success()
+    .stdout_eq("myvalue is 42\n")
+    .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+✔ Uploading done.
+✔ Build finished.
+✔ Cleaned up the kernel.
+
+"#]]);
+    let stats = gateway.stats();
+    assert_eq!((stats.kernels_created, stats.kernels), (1, 0));
+    gateway.stop();
+}
+
+#[test]
+fn quiet_shows_the_program_alone() {
+    let directory = here();
+    run(
+        sorna(directory.path()),
+        &["--local", "-q", "bash", "-c", "echo out; echo err >&2"],
+    )
+    .success()
+    .stdout_eq("out\n")
+    .stderr_eq("err\n");
+}
+
+#[test]
+fn output_is_passed_on_byte_for_byte() {
+    let directory = here();
+    let code = "import sys\n\
+        sys.stdout.write('é 😀\\r\\n\\x1b[1mbold\\x1b[0m\\ttab\\0nul ' + 'x' * 300000)\n\
+        sys.stderr.write('no line end')";
+    let mut expected = "é 😀\r\n\x1b[1mbold\x1b[0m\ttab\0nul ".to_owned();
+    expected.push_str(&"x".repeat(300_000));
+    let mut command = sorna(directory.path());
+    command.args(["run", "--local", "-q", "python3", "-c", code]);
+    let output = command.output().expect("sorna runs");
+    assert!(output.status.success());
+    assert!(
+        output.stdout == expected.as_bytes(),
+        "{}",
+        output.stdout.len()
+    );
+    assert_eq!(output.stderr, b"no line end");
+}
+
+#[test]
+fn a_kernel_with_a_token_is_kept_and_found_again() {
+    let gateway = gateway();
+    let directory = here();
+    let with = |code: &str| {
+        run(
+            sorna_at(directory.path(), &gateway),
+            &["-t", "my-session", "python3", "-c", code],
+        )
+    };
+    with("x = 41").success().stdout_eq("").stderr_eq(str![[r#"
+∙ Client session token: my-session
+✔ Kernel (ID: [KERNEL]) is ready.
+
+"#]]);
+    with("print(x + 1)").success().stdout_eq("42\n");
+    let stats = gateway.stats();
+    assert_eq!((stats.kernels_created, stats.kernels), (1, 1));
+    gateway.stop();
+}
+
+#[test]
+fn build_and_exec_commands_of_the_user() {
+    let directory = here();
+    write(directory.path(), &[("src/a.txt", "one\ntwo\n")]);
+    run(
+        sorna(directory.path()),
+        &[
+            "--local",
+            "-q",
+            "bash",
+            "src/a.txt",
+            "-b",
+            "wc -l < src/a.txt > n",
+            "-e",
+            "cat n",
+        ],
+    )
+    .success()
+    .stdout_eq("2\n")
+    .stderr_eq("");
+}
+
+#[test]
+fn a_build_that_fails_is_told_with_its_exit_code() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[("main.c", "int main(void) { return nothing; }\n")],
+    );
+    run(sorna(directory.path()), &["--local", "c", "main.c"])
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+✔ Uploading done.
+...
+[..]nothing[..]undeclared[..]
+...
+✘ Build failed with exit code 1.
+✔ Cleaned up the kernel.
+
+"#]]);
+}
+
+#[test]
+fn the_exit_code_is_the_program_s() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[("main.c", "int main(void) { return 7; }\n")],
+    );
+    for (arguments, code) in [
+        (&["python3", "-c", "raise SystemExit(3)"][..], 3),
+        (&["python3", "-c", "1 / 0"], 1),
+        (&["bash", "-c", "(exit 42)"], 42),
+        (&["c", "main.c"], 7),
+    ] {
+        let mut all = vec!["--local", "-q"];
+        all.extend(arguments);
+        run(sorna(directory.path()), &all).code(code);
+    }
+}
+
+#[test]
+fn a_program_that_runs_for_too_long_is_killed() {
+    let mut config = GatewayConfig::default();
+    config.exec_timeout = Duration::from_millis(300);
+    let gateway = gateway_with(config);
+    let directory = here();
+    run(
+        sorna_at(directory.path(), &gateway),
+        &["-q", "python3", "-c", "while True: pass"],
+    )
+    .code(124)
+    .stderr_eq("✘ The program ran for too long and was killed.\n");
+    assert_eq!(gateway.stats().kernels, 0);
+    gateway.stop();
+}
+
+/// Runs with lines on the standard input.
+fn run_with_input(input: &str, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.arg("run").args(arguments).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    check_output(child.wait_with_output().expect("it ends"))
+}
+
+#[test]
+fn input_comes_from_the_standard_input() {
+    let code = "import getpass\n\
+        name = input('name? ')\n\
+        empty = input()\n\
+        word = getpass.getpass('word? ')\n\
+        print([name, empty, word])";
+    run_with_input(
+        "lablup\n\nsecret é\r\nmore\n",
+        &["--local", "-q", "python3", "-c", code],
+    )
+    .success()
+    .stdout_eq("name? ['lablup', '', 'secret é']\n")
+    .stderr_eq("word? ");
+}
+
+#[test]
+fn a_c_program_reads_its_input() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[(
+            "main.c",
+            "#include <stdio.h>\nint main(void) { int a, b; if (scanf(\"%d %d\", &a, &b) != 2) return 9; printf(\"%d\\n\", a + b); }\n",
+        )],
+    );
+    let mut command = sorna(directory.path());
+    command
+        .args(["run", "--local", "-q", "c", "main.c"])
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"40\n2\n").expect("it reads");
+    check_output(child.wait_with_output().expect("it ends"))
+        .success()
+        .stdout_eq("42\n");
+}
+
+#[test]
+fn an_ended_input_is_told_and_cleaned_up() {
+    run_with_input("", &["--local", "python3", "-c", "input('name? ')"])
+        .code(1)
+        .stdout_eq("name? ")
+        .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+✘ the program asks for input, but the standard input has ended
+✔ Cleaned up the kernel.
+
+"#]]);
+}

@@ -1,0 +1,135 @@
+//! Whatever stops `sorna run`, no kernel stays behind.
+
+mod support;
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sorna_gateway::RunningGateway;
+
+use support::{eventually, gateway, sorna, sorna_at, wait};
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// Starts a program that runs until it is stopped, and waits until it runs.
+fn start(mut command: Command, directory: &Path, arguments: &[&str]) -> Child {
+    let sign = directory.join("started");
+    let code = format!(
+        "open({:?}, 'w').close()\nimport time\ntime.sleep(1000)",
+        sign
+    );
+    command
+        .arg("run")
+        .args(arguments)
+        .args(["python3", "-c", &code]);
+    let child = command.spawn().expect("sorna runs");
+    eventually("the program", || sign.exists());
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("an id");
+    kill_process(Pid::from_raw(pid).expect("an id"), signal).expect("it lives");
+}
+
+fn stderr(child: &mut Child) -> String {
+    let mut words = String::new();
+    let mut stderr = child.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut words).expect("text");
+    words
+}
+
+fn check_empty(gateway: RunningGateway) {
+    let stats = gateway.stats();
+    assert_eq!((stats.kernels_created, stats.kernels), (1, 0));
+    gateway.stop();
+}
+
+#[test]
+fn each_signal_destroys_the_kernel_and_has_its_exit_code() {
+    for (name, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let gateway = gateway();
+        let directory = here();
+        let mut child = start(sorna_at(directory.path(), &gateway), directory.path(), &[]);
+        signal(&child, name);
+        assert_eq!(wait(&mut child).code(), Some(code));
+        let words = stderr(&mut child);
+        assert!(words.ends_with("✔ Cleaned up the kernel.\n"), "{words}");
+        check_empty(gateway);
+    }
+}
+
+#[test]
+fn a_signal_at_an_input_request() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command
+        .args(["run", "python3", "-c", "input('name? ')"])
+        .stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut prompt = [0; 6];
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    stdout.read_exact(&mut prompt).expect("a prompt");
+    signal(&child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(130));
+    check_empty(gateway);
+}
+
+#[test]
+fn a_local_gateway_leaves_nothing_behind() {
+    let directory = here();
+    let temporary = here();
+    let mut command = sorna(directory.path());
+    command.env("TMPDIR", temporary.path());
+    let mut child = start(command, directory.path(), &["--local"]);
+    signal(&child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(130));
+    let left: Vec<_> = std::fs::read_dir(temporary.path())
+        .expect("a directory")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    let code = "import time\nwhile True:\n print('x' * 1000)\n time.sleep(0.001)";
+    command.args(["run", "-q", "python3", "-c", code]);
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut [0; 100]).expect("output");
+    drop(stdout);
+    assert_eq!(wait(&mut child).code(), Some(141));
+    assert_eq!(stderr(&mut child), "");
+    check_empty(gateway);
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    // A gateway that takes the connection and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ENDPOINT", format!("http://{address}"))
+        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+        .env("SORNA_SECRET_KEY", "secret")
+        .args(["run", "python3", "-c", "1"]);
+    let mut child = command.spawn().expect("sorna runs");
+    let connection = listener.accept().expect("a connection");
+    signal(&child, Signal::INT);
+    // The first one waits for the kernel that may just be created.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(child.try_wait().expect("a status"), None);
+    signal(&child, Signal::TERM);
+    assert_eq!(wait(&mut child).code(), Some(143));
+    drop(connection);
+}

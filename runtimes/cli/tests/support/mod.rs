@@ -1,0 +1,97 @@
+//! What the tests of the command line share.
+
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use snapbox::cmd::{OutputAssert, cargo_bin};
+use snapbox::{Assert, RedactedValue, Redactions};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+
+/// The longest that a test waits for anything. Only a test that fails waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A gateway for one test.
+pub(crate) fn gateway() -> RunningGateway {
+    gateway_with(GatewayConfig::default())
+}
+
+pub(crate) fn gateway_with(config: GatewayConfig) -> RunningGateway {
+    Gateway::spawn(config).expect("a gateway")
+}
+
+/// `sorna` with an environment of its own, in the given directory.
+pub(crate) fn sorna(directory: &Path) -> Command {
+    let mut command = Command::new(cargo_bin!("sorna"));
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("LANG", "C.UTF-8")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// `sorna` that talks to this gateway.
+pub(crate) fn sorna_at(directory: &Path, gateway: &RunningGateway) -> Command {
+    let mut command = sorna(directory);
+    command
+        .env("SORNA_ENDPOINT", gateway.endpoint())
+        .env("SORNA_ACCESS_KEY", gateway.access_key())
+        .env("SORNA_SECRET_KEY", gateway.secret_key());
+    command
+}
+
+/// Runs it to its end, and compares with ids and addresses masked.
+pub(crate) fn check(mut command: Command) -> OutputAssert {
+    let output = command.output().expect("sorna runs");
+    check_output(output)
+}
+
+pub(crate) fn check_output(output: std::process::Output) -> OutputAssert {
+    let mut redactions = Redactions::new();
+    for (name, pattern) in [
+        ("[TOKEN]", "session token: (?<redacted>[0-9a-f]{32})"),
+        ("[KERNEL]", r"ID: (?<redacted>[A-Za-z0-9_-]{22})"),
+        ("[ADDRESS]", r"(?<redacted>127\.0\.0\.1:[0-9]+)"),
+    ] {
+        let pattern = regex::Regex::new(pattern).expect("a pattern");
+        redactions
+            .insert(name, RedactedValue::from(pattern))
+            .expect("a redaction");
+    }
+    OutputAssert::new(output).with_assert(Assert::new().redact_with(redactions))
+}
+
+/// Waits until something is true.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for its end, but not for ever.
+#[track_caller]
+pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
+    let mut status = None;
+    eventually("the end", || {
+        status = child.try_wait().expect("a status");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+pub(crate) fn write(directory: &Path, files: &[(&str, &str)]) {
+    for (name, content) in files {
+        let path = directory.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, content).expect("a file");
+    }
+}
