@@ -1,0 +1,8 @@
+//! What the tests across the crates share.
+
+pub mod tools;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
