@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod rate_limit;
 mod service;
+mod terminal;
 mod upload;
 
 pub(crate) use connection::serve;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route,
     SignedRequest, reply,
@@ -17,6 +18,7 @@ use sorna_core::{ApiVersion, Credentials, KernelId, SecretKey};
 
 use super::body::{self, ReplyBody};
 use super::rate_limit::{Allowance, RateLimiter};
+use super::terminal;
 use super::upload::{self, UploadLimits};
 use crate::config::GatewayConfig;
 use crate::kernel::{ExecuteError, StartError};
@@ -65,14 +67,18 @@ impl Service {
     /// Answers a request.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ReplyBody> {
         let started = Instant::now();
-        let (parts, mut body) = request.into_parts();
-        let result = self.answer(&parts, &mut body).await;
+        let (mut parts, mut body) = request.into_parts();
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let result = self.answer(&parts, &mut body, upgrade).await;
         // Nothing of the request may stay unread, or the connection could not be used again.
         body::drain(body).await;
         self.kernels.counters.requests.up();
         let response = match result {
             Ok((mut response, allowance)) => {
-                allowance.tell(response.headers_mut());
+                // As on the original, not with a terminal.
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    allowance.tell(response.headers_mut());
+                }
                 response
             }
             Err(problem) => {
@@ -95,6 +101,7 @@ impl Service {
         &self,
         parts: &Parts,
         body: &mut Incoming,
+        upgrade: Option<OnUpgrade>,
     ) -> Result<(Response<Vec<u8>>, Allowance), ProblemReply> {
         let route = Route::parse(&parts.method, parts.uri.path())?;
         let signed = SignedRequest::parse(parts, SystemTime::now())?;
@@ -121,6 +128,7 @@ impl Service {
             .ok_or_else(|| ProblemKind::RateLimitExceeded.reply())?;
         let response = match route {
             Route::Upload(id) if is_form => self.upload(key, &id, parts, body).await?,
+            Route::Terminal(id) => self.terminal(key, &id, parts, upgrade)?,
             route => self.operate(key, route, &bytes).await?,
         };
         Ok((response, allowance))
@@ -165,10 +173,6 @@ impl Service {
                 Err(ProblemKind::GenericBadRequest
                     .reply_with("the body is not multipart/form-data"))
             }
-            Route::Terminal(id) => {
-                self.kernels.find(key, &id)?;
-                Err(ProblemKind::NotImplemented.reply())
-            }
             _ => Err(ProblemKind::NotImplemented.reply()),
         }
     }
@@ -204,6 +208,25 @@ impl Service {
         }
     }
 
+    /// Agrees to speak WebSocket, and goes on with it in the background.
+    fn terminal(
+        &self,
+        key: &str,
+        id: &KernelId,
+        parts: &Parts,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<Vec<u8>>, ProblemReply> {
+        let entry = self.kernels.find(key, id)?;
+        let agreed = terminal::agree(parts)?;
+        let upgrade = upgrade.ok_or_else(terminal::not_a_websocket)?;
+        entry.kernel.touch();
+        let attached = entry.kernel.attach().map_err(|StartError(words)| {
+            agent_failed(ProblemKind::KernelExecutionFailed, &words)
+        })?;
+        tokio::spawn(terminal::serve(upgrade, entry, attached));
+        Ok(agreed)
+    }
+
     async fn upload(
         &self,
         key: &str,
@@ -228,6 +251,9 @@ impl Service {
 
 /// Says how long the body is, also where there is none, as the original does.
 fn with_length(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
     let length = response.body().len();
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

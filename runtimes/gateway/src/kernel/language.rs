@@ -24,7 +24,12 @@ pub(crate) struct Language {
     pub(crate) build: &'static str,
     /// The default program, `"*"`.
     pub(crate) exec: &'static str,
+    /// What runs in the terminal; `{tool}` stands for the tool.
+    pub(crate) shell: &'static [&'static str],
 }
+
+/// The terminal of languages that have no interpreter of their own.
+const BASH: &[&str] = &["bash", "--noprofile", "--norc"];
 
 /// How a language answers queries.
 #[derive(Debug)]
@@ -57,6 +62,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         query: Query::Interpreter(Runner::Python),
         build: "",
         exec: "{tool} main.py",
+        shell: &["{tool}", "-q"],
     },
     Language {
         name: "bash",
@@ -65,6 +71,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         query: Query::Interpreter(Runner::Bash),
         build: "",
         exec: "bash main.sh",
+        shell: BASH,
     },
     Language {
         name: "c",
@@ -79,6 +86,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
         // `**` takes in directories, but not hidden ones, and follows no symbolic links.
         build: "shopt -s globstar nullglob; {tool} -o ./main **/*.c -pthread -lm -lrt -ldl",
         exec: "./main",
+        shell: BASH,
     },
 ];
 
@@ -161,6 +169,15 @@ impl Installed {
     /// The default build or program as a shell command; `None` if there is none.
     pub(crate) fn default_command(&self, template: &str) -> Option<String> {
         (!template.is_empty()).then(|| template.replace("{tool}", self.tool))
+    }
+
+    /// The command of the terminal.
+    pub(crate) fn shell(&self) -> Arguments {
+        let word = |word: &&str| match *word {
+            "{tool}" => self.program.clone().into(),
+            word => word.into(),
+        };
+        self.language.shell.iter().map(word).collect()
     }
 
     /// The command that compiles a snippet.
@@ -255,6 +272,7 @@ mod tests {
             query: Query::Interpreter(Runner::Bash),
             build: "",
             exec: "",
+            shell: BASH,
         };
         let refusal = MISSING.locate(&launcher).map(|found| found.tool);
         assert_eq!(refusal, Err(Unavailable::ToolMissing(MISSING.tools)));

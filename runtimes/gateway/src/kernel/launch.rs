@@ -95,30 +95,41 @@ impl Launcher {
             .stderr(streams.stderr)
             .kill_on_drop(true)
             .env_clear()
-            .env("PATH", &self.path)
-            .env("HOME", home.work())
-            .env("TMPDIR", home.temp())
-            .env("SHELL", "/bin/bash")
-            .env("LANG", "C.UTF-8")
+            .envs(self.environment(home, mark))
             .env("TERM", "dumb")
             // Python programs in batches show their output as it comes.
             .env("PYTHONUNBUFFERED", "1")
             // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
-            .env("ASAN_OPTIONS", "verify_asan_link_order=0")
-            .env(MARK, mark);
+            .env("ASAN_OPTIONS", "verify_asan_link_order=0");
         if !has_session {
             command.process_group(0);
         }
         let child = command.spawn()?;
-        if let Some(id) = child.id().and_then(pid) {
-            let none = Rlimit {
-                current: Some(0),
-                maximum: Some(0),
-            };
-            // Best effort: the process may have ended already.
-            let _ = rustix::process::prlimit(Some(id), Resource::Core, none);
-        }
+        forbid_core_dumps(&child);
         Ok(child)
+    }
+
+    /// The environment of every process of a kernel: nothing of the gateway's own but the path.
+    pub(crate) fn environment(&self, home: &Home, mark: &str) -> [(&'static str, OsString); 6] {
+        [
+            ("PATH", self.path.clone()),
+            ("HOME", home.work().into()),
+            ("TMPDIR", home.temp().into()),
+            ("SHELL", "/bin/bash".into()),
+            ("LANG", "C.UTF-8".into()),
+            (MARK, mark.into()),
+        ]
+    }
+}
+
+/// Best effort: the process may have ended already.
+pub(crate) fn forbid_core_dumps(child: &Child) {
+    if let Some(id) = child.id().and_then(pid) {
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        let _ = rustix::process::prlimit(Some(id), Resource::Core, none);
     }
 }
 

@@ -16,6 +16,7 @@ mod procfs;
 mod run;
 mod state;
 mod sweep;
+mod terminal;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ use state::{Intent, Phase, Shared};
 #[cfg(test)]
 pub(crate) use sweep::MARK;
 pub(crate) use sweep::sweep;
+pub(crate) use terminal::{Attached, FromTerminal, ToTerminal};
+use terminal::{Hub, Restarts};
 
 /// The most text in one answer, in bytes. A program that says more waits until it is fetched.
 const CONSOLE_LIMIT: usize = 1024 * 1024;
@@ -68,6 +71,9 @@ pub(crate) struct Kernel {
     /// Held by the request that is being answered: one after another.
     turn: Mutex<()>,
     born: Instant,
+    restarts: Arc<Restarts>,
+    /// The terminal, once somebody has opened it.
+    terminal: std::sync::Mutex<Option<Arc<Hub>>>,
 }
 
 impl Kernel {
@@ -96,6 +102,8 @@ impl Kernel {
             commands,
             turn: Mutex::new(()),
             born: Instant::now(),
+            restarts: Arc::default(),
+            terminal: std::sync::Mutex::default(),
         };
         let result = kernel.wait_for_start(started).await;
         if result.is_err() {
@@ -221,6 +229,8 @@ impl Kernel {
 
     /// Kills what runs and starts anew; the work directory stays.
     pub(crate) async fn restart(&self) -> Result<(), StartError> {
+        // A terminal's shell is killed as well; it is started again when all is quiet.
+        let _restarting = self.restarts.begin().await;
         let (reply, started) = oneshot::channel();
         // If the driver is gone, the reply is dropped, which tells the same.
         let _ = self.commands.send(Command::Restart(reply));
@@ -233,6 +243,33 @@ impl Kernel {
         if self.commands.send(Command::Destroy(reply)).is_ok() {
             let _ = done.await;
         }
+        let terminal = self.terminal().take();
+        if let Some(hub) = terminal {
+            hub.ended().await;
+        }
+    }
+
+    /// Takes part in the kernel's terminal, which is started if it does not run.
+    ///
+    /// # Errors
+    ///
+    /// The system's words if there is no terminal to be had.
+    pub(crate) fn attach(&self) -> Result<Attached, StartError> {
+        let mut terminal = self.terminal();
+        let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
+            Some(hub) => hub,
+            None => Hub::start(Arc::clone(&self.setup), Arc::clone(&self.restarts))
+                .map_err(|error| StartError(error.to_string()))?,
+        };
+        let attached = hub.attach();
+        *terminal = Some(hub);
+        Ok(attached)
+    }
+
+    fn terminal(&self) -> std::sync::MutexGuard<'_, Option<Arc<Hub>>> {
+        self.terminal
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// What is known of it. `lang` is the name under which it was created.

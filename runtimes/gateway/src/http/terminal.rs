@@ -1,0 +1,159 @@
+//! The WebSocket of a terminal.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use sorna_core::server::{ProblemKind, ProblemReply};
+use sorna_core::terminal::{Command, Message};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+
+use crate::kernel::{Attached, FromTerminal, ToTerminal};
+use crate::kernels::Entry;
+
+/// The largest message that is taken from a client, in bytes.
+const MESSAGE_LIMIT: usize = 1024 * 1024;
+/// How long to wait for the client's goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// 101, if the request asks for a WebSocket as RFC 6455 says.
+///
+/// # Errors
+///
+/// 400 `generic-bad-request` if it does not.
+pub(crate) fn agree(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
+    let has = |name, word: &str| {
+        parts.headers.get_all(name).iter().any(|value| {
+            let words = value.to_str().unwrap_or_default().split(',');
+            words
+                .map(str::trim)
+                .any(|each| each.eq_ignore_ascii_case(word))
+        })
+    };
+    let key = parts.headers.get(SEC_WEBSOCKET_KEY);
+    let asks = has(&UPGRADE, "websocket")
+        && has(&CONNECTION, "upgrade")
+        && has(&SEC_WEBSOCKET_VERSION, "13");
+    let key = key.filter(|_| asks).ok_or_else(not_a_websocket)?;
+    let accept = derive_accept_key(key.as_bytes());
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::try_from(accept).map_err(|_| not_a_websocket())?;
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+pub(crate) fn not_a_websocket() -> ProblemReply {
+    ProblemKind::GenericBadRequest.reply_with("a terminal needs a WebSocket handshake")
+}
+
+/// Serves one client until it leaves or the terminal ends.
+pub(crate) async fn serve(upgrade: OnUpgrade, entry: Arc<Entry>, mut attached: Attached) {
+    let upgraded = match upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => return tracing::debug!(%error, "a terminal was not opened after all"),
+    };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_LIMIT))
+        .max_frame_size(Some(MESSAGE_LIMIT))
+        .write_buffer_size(0);
+    let socket = Socket::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let Some(output) = attached.output.take() else {
+        return;
+    };
+    let (sink, stream) = socket.split();
+    let (complain, complaints) = mpsc::channel(4);
+    // Each way by itself: a client may send while it does not read, and the other way round.
+    let mut listening = pin!(listen(stream, &entry, &mut attached, complain));
+    let is_over = tokio::select! {
+        is_over = show(sink, output, complaints) => is_over,
+        () = &mut listening => false,
+    };
+    if is_over {
+        // A connection closed before the client's goodbye could lose ours.
+        let _ = tokio::time::timeout(GOODBYE, listening).await;
+    }
+}
+
+/// Sends the output until the terminal ends, and says goodbye; false if the client is gone.
+async fn show(
+    mut sink: futures_util::stream::SplitSink<Socket, Frame>,
+    mut output: mpsc::Receiver<FromTerminal>,
+    mut complaints: mpsc::Receiver<String>,
+) -> bool {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            Some(words) = complaints.recv() => Message::Error(words).encode(),
+            told = output.recv() => match told {
+                Some(FromTerminal::Output(bytes)) => Message::Out(bytes).encode(),
+                Some(FromTerminal::Closed) | None => break,
+            },
+        };
+        if sink.send(Frame::text(frame)).await.is_err() {
+            return false;
+        }
+    }
+    let goodbye = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
+    sink.send(Frame::Close(Some(goodbye))).await.is_ok()
+}
+
+/// Passes on what the client says until it leaves.
+async fn listen(
+    mut stream: futures_util::stream::SplitStream<Socket>,
+    entry: &Entry,
+    attached: &mut Attached,
+    complain: mpsc::Sender<String>,
+) {
+    while let Some(Ok(frame)) = stream.next().await {
+        let text = match &frame {
+            Frame::Text(text) => text.as_str(),
+            Frame::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Frame::Close(_) => return,
+            _ => continue,
+        };
+        entry.kernel.touch();
+        let message = match Command::decode(text) {
+            Some(Command::Stdin(bytes)) => ToTerminal::Typed(bytes),
+            Some(Command::Resize { rows, cols }) => ToTerminal::Resized(rows, cols),
+            Some(Command::Restart) => {
+                let shell = attached.shells();
+                if let Err(error) = entry.kernel.restart().await {
+                    let _ = complain.try_send(error.0);
+                }
+                // What is typed next is for the new shell.
+                attached.next_shell(shell).await;
+                continue;
+            }
+            Some(_) => continue,
+            None => {
+                let words = "not a message: stdin, resize, ping or restart, as JSON".to_owned();
+                let _ = complain.try_send(words);
+                continue;
+            }
+        };
+        // If the terminal has ended, that is on its way to the client.
+        let _ = attached.to_shell.send(message).await;
+    }
+}

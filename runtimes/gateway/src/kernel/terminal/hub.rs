@@ -1,0 +1,287 @@
+//! What stands between the shell and its clients.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pty_process::{OwnedReadPty, OwnedWritePty, Size};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+
+use super::super::Setup;
+use super::restarts::Restarts;
+use super::shell::{FIRST_SIZE, Shell};
+
+/// How much output is taken from the shell at a time, in bytes.
+const CHUNK: usize = 8 * 1024;
+/// How many chunks wait for a client before the shell is made to wait.
+const CLIENT_QUEUE: usize = 16;
+/// How many messages wait for the shell before a client is made to wait.
+const SHELL_QUEUE: usize = 16;
+/// How much of the last output a new client is shown, in bytes.
+const SCROLLBACK: usize = 16 * 1024;
+/// How long one client may hold up the others.
+const STALL_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for the rest of the output when the shell has ended.
+const REST_TIME: Duration = Duration::from_millis(200);
+
+/// What a client says.
+#[derive(Debug)]
+pub(crate) enum ToTerminal {
+    Typed(Bytes),
+    Resized(u16, u16),
+}
+
+/// What a client is told.
+#[derive(Debug)]
+pub(crate) enum FromTerminal {
+    Output(Bytes),
+    /// The shell has ended or the kernel is gone: nothing follows.
+    Closed,
+}
+
+/// A running terminal.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    to_shell: mpsc::Sender<ToTerminal>,
+    screen: Mutex<Screen>,
+    /// How many shells were started; closed when the last one has ended.
+    shells: watch::Sender<u64>,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Screen {
+    clients: HashMap<u64, mpsc::Sender<FromTerminal>>,
+    next_client: u64,
+    scrollback: VecDeque<u8>,
+    size: Option<(u16, u16)>,
+}
+
+/// A client's part in a terminal. Dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    hub: Weak<Hub>,
+    number: u64,
+    shells: watch::Receiver<u64>,
+    pub(crate) to_shell: mpsc::Sender<ToTerminal>,
+    pub(crate) output: Option<mpsc::Receiver<FromTerminal>>,
+}
+
+impl Hub {
+    /// Starts the shell. Must be called within a tokio runtime.
+    pub(crate) fn start(setup: Arc<Setup>, restarts: Arc<Restarts>) -> io::Result<Arc<Self>> {
+        let shell = Shell::start(&setup, FIRST_SIZE)?;
+        let (to_shell, from_clients) = mpsc::channel(SHELL_QUEUE);
+        let hub = Arc::new(Self {
+            to_shell,
+            screen: Mutex::default(),
+            shells: watch::Sender::new(1),
+            ended: watch::Sender::new(false),
+        });
+        tokio::spawn(Arc::clone(&hub).attend(setup, restarts, shell, from_clients));
+        Ok(hub)
+    }
+
+    /// A new client, which gets the last output first.
+    pub(crate) fn attach(self: &Arc<Self>) -> Attached {
+        let (to_client, output) = mpsc::channel(CLIENT_QUEUE);
+        let mut screen = self.screen();
+        let number = screen.next_client;
+        screen.next_client += 1;
+        if !screen.scrollback.is_empty() {
+            let last: Vec<u8> = screen.scrollback.iter().copied().collect();
+            // The queue is new and has room.
+            let _ = to_client.try_send(FromTerminal::Output(last.into()));
+        }
+        if *self.ended.borrow() {
+            let _ = to_client.try_send(FromTerminal::Closed);
+        } else {
+            screen.clients.insert(number, to_client);
+        }
+        Attached {
+            hub: Arc::downgrade(self),
+            number,
+            shells: self.shells.subscribe(),
+            to_shell: self.to_shell.clone(),
+            output: Some(output),
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
+    /// Waits until the last shell is gone.
+    pub(crate) async fn ended(&self) {
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Serves one shell after another: a restart of the kernel kills one and brings the next.
+    async fn attend(
+        self: Arc<Self>,
+        setup: Arc<Setup>,
+        restarts: Arc<Restarts>,
+        mut shell: Shell,
+        mut from_clients: mpsc::Receiver<ToTerminal>,
+    ) {
+        let mut count = restarts.count();
+        loop {
+            self.attend_one(shell, &mut from_clients).await;
+            restarts.settled().await;
+            if restarts.count() == count {
+                break;
+            }
+            count = restarts.count();
+            let size = self.screen().size.unwrap_or(FIRST_SIZE);
+            match Shell::start(&setup, size) {
+                Ok(next) => shell = next,
+                Err(error) => {
+                    tracing::warn!(%error, "a terminal could not be restarted");
+                    break;
+                }
+            }
+            self.shells.send_modify(|shells| *shells += 1);
+        }
+        from_clients.close();
+        let clients: Vec<_> = {
+            let mut screen = self.screen();
+            self.ended.send_replace(true);
+            screen.clients.drain().map(|(_, client)| client).collect()
+        };
+        for client in clients {
+            // One that does not read is told by the end of its queue.
+            let _ = tokio::time::timeout(STALL_TIME, client.send(FromTerminal::Closed)).await;
+        }
+    }
+
+    /// Serves one shell to its end.
+    async fn attend_one(&self, shell: Shell, from_clients: &mut mpsc::Receiver<ToTerminal>) {
+        let Shell {
+            mut child,
+            mut output,
+            mut input,
+        } = shell;
+        let show = self.show_all(&mut output);
+        let mut show = std::pin::pin!(show);
+        tokio::select! {
+            () = &mut show => {}
+            () = self.type_all(&mut input, from_clients) => {}
+            _ = child.wait() => {
+                // A background process may hold the terminal open for ever.
+                let _ = tokio::time::timeout(REST_TIME, &mut show).await;
+            }
+        }
+        super::super::launch::kill_group(&mut child);
+        let _ = child.wait().await;
+    }
+
+    /// Shows the shell's output to all clients until it ends.
+    async fn show_all(&self, output: &mut OwnedReadPty) {
+        let mut buffer = vec![0; CHUNK];
+        // Linux ends the master's side by an error (EIO), not by an end of file.
+        while let Ok(count @ 1..) = output.read(&mut buffer).await {
+            self.show(Bytes::copy_from_slice(&buffer[..count])).await;
+        }
+    }
+
+    async fn show(&self, bytes: Bytes) {
+        let clients: Vec<_> = {
+            let mut screen = self.screen();
+            screen.remember(&bytes);
+            let clients = screen.clients.iter();
+            clients.map(|(number, to)| (*number, to.clone())).collect()
+        };
+        for (number, client) in &clients {
+            let sent = client.send(FromTerminal::Output(bytes.clone()));
+            let is_lost = if clients.len() == 1 {
+                // The shell waits for its only client as long as it takes.
+                sent.await.is_err()
+            } else {
+                !matches!(tokio::time::timeout(STALL_TIME, sent).await, Ok(Ok(())))
+            };
+            if is_lost {
+                self.screen().clients.remove(number);
+            }
+        }
+    }
+
+    /// Gives the shell what clients type, until nobody can type any more.
+    async fn type_all(
+        &self,
+        input: &mut OwnedWritePty,
+        from_clients: &mut mpsc::Receiver<ToTerminal>,
+    ) {
+        while let Some(message) = from_clients.recv().await {
+            match message {
+                ToTerminal::Typed(bytes) => {
+                    if input.write_all(&bytes).await.is_err() {
+                        break;
+                    }
+                }
+                ToTerminal::Resized(rows, cols) => {
+                    self.screen().size = Some((rows, cols));
+                    let _ = input.resize(Size::new(rows, cols));
+                }
+            }
+        }
+        // The shell has ended, and its output will say so.
+        std::future::pending::<()>().await;
+    }
+
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Screen {
+    fn remember(&mut self, bytes: &[u8]) {
+        let new = &bytes[bytes.len().saturating_sub(SCROLLBACK)..];
+        let surplus = (self.scrollback.len() + new.len()).saturating_sub(SCROLLBACK);
+        self.scrollback.drain(..surplus);
+        self.scrollback.extend(new);
+    }
+}
+
+impl Attached {
+    /// The number of shells that were started so far.
+    pub(crate) fn shells(&self) -> u64 {
+        *self.shells.borrow()
+    }
+
+    /// Waits until another shell than the one of this number is there, or the terminal has ended.
+    pub(crate) async fn next_shell(&mut self, number: u64) {
+        let mut shells = self.shells.clone();
+        tokio::select! {
+            _ = shells.wait_for(|shells| *shells > number) => {}
+            () = self.to_shell.closed() => {}
+        }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.screen().clients.remove(&self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_output_is_remembered_and_no_more() {
+        let mut screen = Screen::default();
+        screen.remember(b"old");
+        screen.remember(&vec![b'x'; SCROLLBACK - 1]);
+        assert_eq!(screen.scrollback.len(), SCROLLBACK);
+        assert_eq!(screen.scrollback.front(), Some(&b'd'));
+        screen.remember(&vec![b'y'; 3 * SCROLLBACK]);
+        assert_eq!(screen.scrollback.len(), SCROLLBACK);
+        assert!(screen.scrollback.iter().all(|byte| *byte == b'y'));
+    }
+}

@@ -1,0 +1,61 @@
+//! A shell on a pseudo-terminal.
+
+use std::io;
+
+use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
+use tokio::process::Child;
+
+use super::super::Setup;
+use super::super::launch::forbid_core_dumps;
+
+/// The window before a client has told its size, in lines and columns.
+pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
+
+/// The process and both directions of its terminal.
+pub(super) struct Shell {
+    pub(super) child: Child,
+    pub(super) output: OwnedReadPty,
+    pub(super) input: OwnedWritePty,
+}
+
+impl Shell {
+    /// Starts the kernel's shell in its work directory, with a session and a controlling terminal
+    /// of its own. Must be called within a tokio runtime.
+    pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
+        let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
+        resize(&pty, size)?;
+        let words = setup.installed.shell();
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
+        let program = match program.to_str().and_then(|name| setup.launcher.find(name)) {
+            Some(path) => path.into_os_string(),
+            None => program.clone(),
+        };
+        let mark = format!("{}terminal", setup.mark);
+        let child = Command::new(program)
+            .args(arguments)
+            .current_dir(setup.home.work())
+            .kill_on_drop(true)
+            .env_clear()
+            .envs(setup.launcher.environment(&setup.home, &mark))
+            .env("TERM", "xterm-256color")
+            .env("PS1", r"\w \$ ")
+            // What is typed stays out of the work directory.
+            .env("HISTFILE", "")
+            .env("PYTHON_HISTORY", "/dev/null")
+            .spawn(pts)
+            .map_err(io::Error::other)?;
+        forbid_core_dumps(&child);
+        let (output, input) = pty.into_split();
+        Ok(Self {
+            child,
+            output,
+            input,
+        })
+    }
+}
+
+fn resize(pty: &pty_process::Pty, (rows, cols): (u16, u16)) -> io::Result<()> {
+    pty.resize(Size::new(rows, cols)).map_err(io::Error::other)
+}
