@@ -1,0 +1,225 @@
+//! Executions: every status, every kind of output.
+
+use std::time::Duration;
+
+use sorna::core::{Batch, CreateKernel, ExecutionStatus, Limits, Record, UploadFile};
+
+use crate::drivers::Driver;
+use crate::lab::{Check, Feature, Lab};
+
+pub(crate) fn state_and_order<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let result = lab.run(&kernel, "x = 41").await;
+        assert_eq!(result.status, ExecutionStatus::Finished);
+        assert!(result.console.is_empty());
+        let code = "import sys\nprint(x + 1)\nprint('err', file=sys.stderr)\nprint('end')";
+        let result = lab.run(&kernel, code).await;
+        let records: Vec<_> = result.console.iter().collect();
+        assert_eq!(
+            records,
+            [
+                Record::Stdout("42\n".into()),
+                Record::Stderr("err\n".into()),
+                Record::Stdout("end\n".into())
+            ]
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn unicode<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let text = "한글 é 😀 \u{202e}\u{0}\u{7f}\\ \"'";
+        let code = format!("print({text:?}.replace('{{', ''))")
+            .replace("\\u{0}", "\\0")
+            .replace("\\u{7f}", "\\x7f")
+            .replace("\\u{202e}", "\\u202e");
+        let result = lab.run(&kernel, &code).await;
+        assert_eq!(result.console.stdout(), format!("{text}\n"));
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn exceptions<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        lab.run(&kernel, "x = 1").await;
+        let result = lab.run(&kernel, "x / 0").await;
+        assert_eq!(result.status, ExecutionStatus::Finished);
+        assert!(result.console.stderr().contains("ZeroDivisionError"));
+        assert_eq!(lab.run(&kernel, "print(x)").await.console.stdout(), "1\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn input<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "a = input('a? ')\nb = input()\nprint([a, b])";
+        let executed = lab
+            .driver
+            .execute(kernel.clone(), code.into(), &["é 1", ""])
+            .await;
+        let executed = executed.expect("it runs");
+        assert_eq!(executed.passwords, [false, false]);
+        assert_eq!(executed.result.console.stdout(), "a? ['é 1', '']\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn password<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "import getpass\nprint(len(getpass.getpass('pw? ')))";
+        let executed = lab
+            .driver
+            .execute(kernel.clone(), code.into(), &["hunter2"])
+            .await;
+        let executed = executed.expect("it runs");
+        assert_eq!(executed.passwords, [true]);
+        assert!(executed.result.console.stdout().ends_with("7\n"));
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn continued<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "import time\nprint('a', flush=True)\ntime.sleep(3)\nprint('b')";
+        let executed = lab.driver.execute(kernel.clone(), code.into(), &[]).await;
+        let executed = executed.expect("it runs");
+        assert_eq!(executed.result.console.stdout(), "a\nb\n");
+        assert!(executed.pieces >= 2, "it comes as it is put out");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn exec_timeout<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::ExecTimeout) {
+            return;
+        }
+        let limits = Limits::new().with_exec_timeout(Duration::from_millis(300));
+        let create = CreateKernel::new("python3", sorna::random_token()).with_limits(limits);
+        let kernel = lab.driver.call(create).await.expect("a kernel").value;
+        let result = lab.run(&kernel, "while True: pass").await;
+        assert_eq!(result.status, ExecutionStatus::ExecTimeout);
+        assert_eq!(lab.run(&kernel, "print(1)").await.console.stdout(), "1\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn one_mebibyte_of_output<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "for i in range(1 << 14): print(f'{i:063}')";
+        let result = lab.run(&kernel, code).await;
+        let stdout = result.console.stdout();
+        assert_eq!(stdout.len(), 1 << 20);
+        assert!(
+            stdout
+                .lines()
+                .enumerate()
+                .all(|(i, line)| line == format!("{i:063}"))
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn sixty_four_at_once<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let mut kernels = Vec::new();
+        for _ in 0..64 {
+            kernels.push(lab.kernel("bash").await);
+        }
+        let results = lab
+            .driver
+            .execute_all(kernels.clone(), "echo $((6 * 7))")
+            .await;
+        for result in results {
+            assert_eq!(result.expect("it runs").result.console.stdout(), "42\n");
+        }
+        for kernel in kernels {
+            lab.destroy(kernel).await;
+        }
+    })
+}
+
+fn file(name: &str, content: &str) -> UploadFile {
+    UploadFile::from_bytes(name, content.to_owned()).expect("a file")
+}
+
+pub(crate) fn batch_with_three_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("c").await;
+        let files = vec![
+            file(
+                "main.c",
+                "#include <stdio.h>\n#include \"mylib.h\"\nint main(void) { printf(\"myvalue is %d\\n\", myvalue()); }\n",
+            ),
+            file(
+                "mylib.c",
+                "#include \"mylib.h\"\nint myvalue(void) { return 42; }\n",
+            ),
+            file("mylib.h", "int myvalue(void);\n"),
+        ];
+        lab.driver
+            .upload(kernel.clone(), files)
+            .await
+            .expect("uploaded");
+        let executed = lab
+            .driver
+            .execute(kernel.clone(), Batch::new().into(), &[])
+            .await;
+        let executed = executed.expect("it runs");
+        assert!(
+            executed.steps.contains(&ExecutionStatus::BuildFinished),
+            "{executed:?}"
+        );
+        assert_eq!(executed.result.console.stdout(), "myvalue is 42\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn build_failure<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("c").await;
+        let files = vec![file("main.c", "int main(void) { return nothing; }\n")];
+        lab.driver
+            .upload(kernel.clone(), files)
+            .await
+            .expect("uploaded");
+        let executed = lab
+            .driver
+            .execute(kernel.clone(), Batch::new().into(), &[])
+            .await;
+        let result = executed.expect("it runs").result;
+        assert!(result.console.stderr().contains("nothing"), "{result:?}");
+        if lab.offers(Feature::ExitCodes) {
+            assert_eq!(
+                (result.exit_code(), result.step()),
+                (Some(1), Some("build"))
+            );
+        }
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn exit_codes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::ExitCodes) {
+            return;
+        }
+        let kernel = lab.kernel("bash").await;
+        for code in [0, 3, 255] {
+            let batch = Batch::new()
+                .with_build(None)
+                .with_exec(Some(format!("exit {code}")));
+            let executed = lab.driver.execute(kernel.clone(), batch.into(), &[]).await;
+            assert_eq!(executed.expect("it runs").result.exit_code(), Some(code));
+        }
+        lab.destroy(kernel).await;
+    })
+}

@@ -1,0 +1,160 @@
+//! The gateway under test, and what a check needs from it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use sorna::core::{
+    AccessKey, Config, Credentials, ExecutionResult, KernelId, SecretKey, SessionToken,
+};
+use sorna::{ClientOptions, random_token};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+
+use crate::drivers::Driver;
+
+/// The longest that a check waits for anything. Only a check that fails waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What not every gateway offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feature {
+    /// Uploads into directories.
+    Directories,
+    /// Lone files over 200 kB.
+    LargeFiles,
+    /// An execution that runs for too long ends in `exec-timeout`.
+    ExecTimeout,
+    /// `exitCode` in results.
+    ExitCodes,
+    /// Completion.
+    Complete,
+    /// One key cannot see another's kernels.
+    Isolation,
+    /// `stats` of a gateway in this process.
+    Embedded,
+}
+
+/// A driver's client on the gateway under test.
+pub(crate) struct Lab<D: Driver> {
+    pub(crate) driver: D,
+    pub(crate) config: Config,
+    gateway: Option<RunningGateway>,
+}
+
+/// A check's future, on whatever runtime the driver has.
+pub(crate) type Check<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
+
+/// Runs one check on one driver.
+pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
+    let lab = Lab::<D>::new();
+    D::block_on(async {
+        check(&lab).await;
+    });
+    lab.end(name);
+}
+
+impl<D: Driver> Lab<D> {
+    fn new() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (gateway, endpoint, access_key, secret_key) = match variable("SORNA_TEST_ENDPOINT") {
+            Some(endpoint) => (
+                None,
+                endpoint,
+                variable("SORNA_TEST_ACCESS_KEY").expect("SORNA_TEST_ACCESS_KEY is set"),
+                variable("SORNA_TEST_SECRET_KEY").expect("SORNA_TEST_SECRET_KEY is set"),
+            ),
+            None => {
+                let gateway = Gateway::spawn(gateway_config()).expect("a gateway");
+                let endpoint = gateway.endpoint().to_owned();
+                let access_key = gateway.access_key().to_owned();
+                let secret_key = gateway.secret_key().to_owned();
+                (Some(gateway), endpoint, access_key, secret_key)
+            }
+        };
+        let config = Config::new(
+            endpoint.parse().expect("an endpoint"),
+            Credentials::new(
+                AccessKey::new(access_key).expect("an access key"),
+                SecretKey::new(secret_key).expect("a secret key"),
+            ),
+        );
+        Self {
+            driver: D::connect(config.clone(), ClientOptions::default()),
+            config,
+            gateway,
+        }
+    }
+
+    /// No kernel may be left.
+    fn end(self, name: &str) {
+        let Some(gateway) = self.gateway else { return };
+        let start = Instant::now();
+        // What a dropped run leaves to the background may take a moment.
+        while gateway.stats().kernels > 0 {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{name} leaves {} kernels",
+                gateway.stats().kernels
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        gateway.stop();
+    }
+
+    /// Whether the gateway offers something; if not, says what is skipped.
+    pub(crate) fn offers(&self, feature: Feature) -> bool {
+        let lacks = std::env::var("SORNA_TEST_LACKS").unwrap_or_default();
+        let lacking = lacks
+            .split(',')
+            .any(|name| name.trim() == format!("{feature:?}"));
+        let offers = self.gateway.is_some() || (feature != Feature::Embedded && !lacking);
+        if !offers {
+            eprintln!("SKIPPED: this gateway does not offer {feature:?}");
+        }
+        offers
+    }
+
+    /// The gateway in this process, if it is one.
+    pub(crate) fn gateway(&self) -> Option<&RunningGateway> {
+        self.gateway.as_ref()
+    }
+
+    /// A new kernel.
+    pub(crate) async fn kernel(&self, lang: &str) -> KernelId {
+        self.kernel_named(lang, random_token()).await
+    }
+
+    pub(crate) async fn kernel_named(&self, lang: &str, token: SessionToken) -> KernelId {
+        let create = sorna::core::CreateKernel::new(lang, token);
+        self.driver.call(create).await.expect("a kernel").value
+    }
+
+    /// Runs a snippet without input to its end.
+    pub(crate) async fn run(&self, kernel: &KernelId, code: &str) -> ExecutionResult {
+        let executed = self.driver.execute(kernel.clone(), code.into(), &[]).await;
+        executed.expect("it runs").result
+    }
+
+    pub(crate) async fn destroy(&self, kernel: KernelId) {
+        let destroy = sorna::core::Destroy::new(kernel);
+        self.driver.call(destroy).await.expect("it is destroyed");
+    }
+}
+
+fn gateway_config() -> GatewayConfig {
+    let mut config = GatewayConfig::default();
+    config.exec_timeout = Duration::from_secs(120);
+    // Another pair, for the check of isolation.
+    config.credentials = [
+        ("AKIAFIRST", "first-secret"),
+        ("AKIASECOND", "second-secret"),
+    ]
+    .map(|(access_key, secret_key)| {
+        Credentials::new(
+            AccessKey::new(access_key).expect("an access key"),
+            SecretKey::new(secret_key).expect("a secret key"),
+        )
+    })
+    .into();
+    config
+}

@@ -1,0 +1,109 @@
+//! One body of checks, run against every driver.
+//!
+//! By default against a gateway of this repository, started for each check. With
+//! `SORNA_TEST_ENDPOINT`, `SORNA_TEST_ACCESS_KEY` and `SORNA_TEST_SECRET_KEY` set, against that
+//! gateway: then checks that need what only ours offers are skipped, by name. `SORNA_TEST_LACKS`
+//! names what the gateway lacks besides, separated by commas (see [`lab::Feature`]).
+
+mod drivers;
+mod execute;
+mod lab;
+mod operations;
+mod runs;
+mod terminal;
+mod uploads;
+
+/// Stamps out the checks for each driver.
+macro_rules! conformance {
+    ($($module:ident: $($check:ident),+ $(,)?;)+) => {
+        mod blocking {
+            $(mod $module {
+                $(#[test]
+                fn $check() {
+                    crate::lab::check::<crate::drivers::Blocking>(
+                        stringify!($check),
+                        crate::$module::$check,
+                    );
+                })+
+            })+
+        }
+        mod tokio {
+            $(mod $module {
+                $(#[test]
+                fn $check() {
+                    crate::lab::check::<crate::drivers::Tokio>(
+                        stringify!($check),
+                        crate::$module::$check,
+                    );
+                })+
+            })+
+        }
+        mod smol {
+            $(mod $module {
+                $(#[test]
+                fn $check() {
+                    crate::lab::check::<crate::drivers::Smol>(
+                        stringify!($check),
+                        crate::$module::$check,
+                    );
+                })+
+            })+
+        }
+        mod async_std {
+            $(mod $module {
+                $(#[test]
+                fn $check() {
+                    crate::lab::check::<crate::drivers::AsyncStd>(
+                        stringify!($check),
+                        crate::$module::$check,
+                    );
+                })+
+            })+
+        }
+    };
+}
+
+conformance! {
+    operations:
+        version_and_authorize,
+        get_or_create_by_token,
+        info,
+        restart,
+        destroy,
+        complete,
+        refusals,
+        rate_limit_headers,
+        connections_are_reused,
+        keys_are_isolated;
+    execute:
+        state_and_order,
+        unicode,
+        exceptions,
+        input,
+        password,
+        continued,
+        exec_timeout,
+        one_mebibyte_of_output,
+        sixty_four_at_once,
+        batch_with_three_files,
+        build_failure,
+        exit_codes;
+    uploads:
+        a_hundred_files,
+        empty_and_exactly_one_mebibyte,
+        directories_and_odd_names,
+        replaced_files;
+    runs:
+        to_the_end,
+        failed_run_cleans_up,
+        cancelled_run_cleans_up,
+        dropped_run_cleans_up;
+    terminal:
+        echo,
+        resize,
+        restart_in_the_terminal,
+        closed_with_the_kernel,
+        refused_with_words,
+        ten_mebibytes,
+        binary;
+}

@@ -1,0 +1,253 @@
+//! Every operation, and what gateways refuse.
+
+use sorna::ClientOptions;
+use sorna::core::{
+    AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
+    Info, KernelId, Limits, Restart, SecretKey, SessionToken, UploadFile, Version,
+};
+
+use crate::drivers::Driver;
+use crate::lab::{Check, Feature, Lab};
+
+pub(crate) fn version_and_authorize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let version = lab.driver.call(Version::new()).await.expect("a version");
+        assert_eq!(version.value.version, "v2.20170315");
+        let echo = "héllo \"wörld\"";
+        let answer = lab
+            .driver
+            .call(Authorize::new(echo))
+            .await
+            .expect("good keys");
+        assert_eq!(answer.value.echo.as_deref(), Some(echo));
+        let config = lab.config.clone().with_hash(HashAlgorithm::Sha512);
+        let driver = D::connect(config, ClientOptions::default());
+        driver
+            .call(Authorize::new("sha512"))
+            .await
+            .expect("good keys");
+    })
+}
+
+pub(crate) fn get_or_create_by_token<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let token = sorna::random_token();
+        let first = lab.kernel_named("python3", token.clone()).await;
+        let second = lab.kernel_named("python3", token.clone()).await;
+        assert_eq!(first, second, "the token of a living kernel");
+        let other = lab.kernel_named("bash", token).await;
+        assert_ne!(first, other, "another language");
+        let third = lab.kernel("python3").await;
+        assert_ne!(first, third, "another token");
+        for kernel in [first, other, third] {
+            lab.destroy(kernel).await;
+        }
+    })
+}
+
+pub(crate) fn info<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let limits = Limits::new().with_max_mem(512 * 1024);
+        let create = CreateKernel::new("python3", sorna::random_token()).with_limits(limits);
+        let kernel = lab.driver.call(create).await.expect("a kernel").value;
+        lab.run(&kernel, "1").await;
+        let info = lab
+            .driver
+            .call(Info::new(kernel.clone()))
+            .await
+            .expect("info")
+            .value;
+        assert_eq!(info.lang.as_deref(), Some("python3"));
+        assert!(info.age.is_some_and(|age| age > 0.0), "{info:?}");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn restart<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        lab.run(&kernel, "x = 1\nopen('kept', 'w').write('yes')")
+            .await;
+        lab.driver
+            .call(Restart::new(kernel.clone()))
+            .await
+            .expect("restarted");
+        let result = lab
+            .run(&kernel, "print('x' in globals(), open('kept').read())")
+            .await;
+        assert_eq!(result.console.stdout(), "False yes\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn destroy<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        lab.driver
+            .call(Destroy::new(kernel.clone()))
+            .await
+            .expect("destroyed");
+        for again in [
+            lab.driver.call(Destroy::new(kernel.clone())).await.err(),
+            lab.driver.call(Restart::new(kernel.clone())).await.err(),
+            lab.driver.call(Info::new(kernel.clone())).await.err(),
+            lab.driver
+                .execute(kernel.clone(), "1".into(), &[])
+                .await
+                .err(),
+        ] {
+            assert!(again.expect("it is gone").is_not_found());
+        }
+    })
+}
+
+pub(crate) fn complete<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Complete) {
+            return;
+        }
+        let kernel = lab.kernel("python3").await;
+        lab.run(&kernel, "import os").await;
+        let complete = Complete::at_end(kernel.clone(), "os.getpi");
+        let answer = lab.driver.call(complete).await.expect("completions");
+        assert!(
+            answer.value.iter().any(|word| word.contains("getpid")),
+            "{answer:?}"
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
+/// Every type of problem that a client can bring about.
+pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let endpoint = lab.config.endpoint().clone();
+        let with_keys = |access_key: &str, secret_key: &str| {
+            let keys = Credentials::new(
+                AccessKey::new(access_key).expect("a key"),
+                SecretKey::new(secret_key).expect("a key"),
+            );
+            D::connect(
+                Config::new(endpoint.clone(), keys),
+                ClientOptions::default(),
+            )
+        };
+        let real = lab.config.credentials().access_key().as_str().to_owned();
+        for driver in [with_keys(&real, "wrong"), with_keys("AKIANOBODY", "wrong")] {
+            let error = driver.call(Authorize::new("")).await.expect_err("refused");
+            assert!(error.is_auth(), "{error}");
+            assert_eq!(
+                error.gateway().and_then(|error| error.kind()),
+                Some("auth-failed")
+            );
+        }
+        let missing = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
+        let error = lab
+            .driver
+            .call(Info::new(missing.clone()))
+            .await
+            .expect_err("refused");
+        let refusal = error.gateway().expect("a refusal");
+        assert_eq!(
+            (refusal.status().as_u16(), refusal.kind()),
+            (404, Some("kernel-not-found"))
+        );
+        let odd = KernelId::new("../../v2/authorize?x=%2F").expect("an id");
+        let error = lab.driver.call(Info::new(odd)).await.expect_err("refused");
+        assert!(error.is_not_found(), "no other URL is reached: {error}");
+
+        let lang = CreateKernel::new("no-such-language", sorna::random_token());
+        let error = lab.driver.call(lang).await.expect_err("refused");
+        assert!(
+            error
+                .gateway()
+                .is_some_and(|error| error.is_creation_failed()),
+            "{error}"
+        );
+
+        let file = UploadFile::from_bytes("a", "x").expect("a file");
+        let error = lab
+            .driver
+            .upload(missing, vec![file])
+            .await
+            .expect_err("refused");
+        assert!(error.is_not_found(), "{error}");
+    })
+}
+
+pub(crate) fn rate_limit_headers<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let first = lab
+            .driver
+            .call(Authorize::new(""))
+            .await
+            .expect("good keys");
+        let second = lab
+            .driver
+            .call(Authorize::new(""))
+            .await
+            .expect("good keys");
+        let remaining = |answer: sorna::core::Answer<_>| {
+            answer
+                .rate_limit
+                .and_then(|limit| limit.remaining)
+                .expect("a limit")
+        };
+        assert!(remaining(second) < remaining(first));
+    })
+}
+
+pub(crate) fn connections_are_reused<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Embedded) {
+            return;
+        }
+        let Some(gateway) = lab.gateway() else { return };
+        for _ in 0..20 {
+            lab.driver
+                .call(Authorize::new(""))
+                .await
+                .expect("good keys");
+        }
+        // A refusal keeps the connection, too.
+        let missing = KernelId::new("missing").expect("an id");
+        lab.driver
+            .call(Info::new(missing))
+            .await
+            .expect_err("refused");
+        lab.driver
+            .call(Authorize::new(""))
+            .await
+            .expect("good keys");
+        let stats = gateway.stats();
+        assert_eq!((stats.connections, stats.requests), (1, 22));
+    })
+}
+
+pub(crate) fn keys_are_isolated<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Isolation) || !lab.offers(Feature::Embedded) {
+            return;
+        }
+        let keys = Credentials::new(
+            AccessKey::new("AKIASECOND").expect("a key"),
+            SecretKey::new("second-secret").expect("a key"),
+        );
+        let config = Config::new(lab.config.endpoint().clone(), keys);
+        let other = D::connect(config, ClientOptions::default());
+        let token = SessionToken::new("shared-token").expect("a token");
+        let mine = lab.kernel_named("python3", token.clone()).await;
+        let create = CreateKernel::new("python3", token);
+        let theirs = other.call(create).await.expect("a kernel").value;
+        assert_ne!(mine, theirs);
+        for error in [
+            other.call(Info::new(mine.clone())).await.err(),
+            other.call(Destroy::new(mine.clone())).await.err(),
+            other.execute(mine.clone(), "1".into(), &[]).await.err(),
+        ] {
+            assert!(error.expect("it is not theirs").is_not_found());
+        }
+        other.call(Destroy::new(theirs)).await.expect("destroyed");
+        lab.destroy(mine).await;
+    })
+}

@@ -1,0 +1,153 @@
+//! The terminal.
+
+use sorna::core::KernelId;
+use sorna::core::terminal::{TerminalEvent, TerminalOptions};
+
+use crate::drivers::{Driver, PtyDriver, read_until};
+use crate::lab::{Check, Lab};
+
+fn contains(all: &[u8], text: &str) -> bool {
+    all.windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+async fn open<D: Driver>(lab: &Lab<D>, kernel: &KernelId) -> D::Pty {
+    let opened = lab
+        .driver
+        .stream_pty(kernel.clone(), TerminalOptions::default())
+        .await;
+    opened.expect("a terminal")
+}
+
+async fn types(pty: &mut impl PtyDriver, text: &str) {
+    pty.write(text.as_bytes()).await.expect("typed");
+}
+
+pub(crate) fn echo<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "echo $((6 * 7))-é\n").await;
+        let all = read_until(&mut pty, |all| contains(all, "42-é\r\n")).await;
+        assert!(
+            contains(&all, "echo $((6 * 7))-é"),
+            "what is typed is echoed"
+        );
+        pty.close().await.expect("closed");
+        // The kernel lives on.
+        assert_eq!(
+            lab.run(&kernel, "echo alive").await.console.stdout(),
+            "alive\n"
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn resize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "stty size\n").await;
+        read_until(&mut pty, |all| contains(all, "24 80\r\n")).await;
+        pty.resize(50, 132).await.expect("resized");
+        types(&mut pty, "stty size\n").await;
+        read_until(&mut pty, |all| contains(all, "50 132\r\n")).await;
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn restart_in_the_terminal<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "x=before; echo x-is-$x\n").await;
+        read_until(&mut pty, |all| contains(all, "x-is-before\r\n")).await;
+        pty.restart().await.expect("restarted");
+        types(&mut pty, "echo x-is-[$x]\n").await;
+        read_until(&mut pty, |all| contains(all, "x-is-[]\r\n")).await;
+        pty.close().await.expect("closed");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn closed_with_the_kernel<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "echo on\n").await;
+        read_until(&mut pty, |all| contains(all, "on\r\n")).await;
+        lab.destroy(kernel).await;
+        let code = loop {
+            match pty.event().await.expect("an event") {
+                Some(TerminalEvent::Closed { code, .. }) => break code,
+                Some(_) => {}
+                None => panic!("it ends with an event"),
+            }
+        };
+        assert_eq!(code, Some(1000));
+        assert_eq!(pty.event().await.expect("the end"), None);
+        assert!(pty.write(b"x").await.is_err());
+    })
+}
+
+pub(crate) fn refused_with_words<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let missing = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
+        let opened = lab
+            .driver
+            .stream_pty(missing, TerminalOptions::default())
+            .await;
+        let error = opened.err().expect("refused");
+        let refusal = error.gateway().expect("a refusal");
+        assert_eq!(refusal.kind(), Some("kernel-not-found"));
+    })
+}
+
+pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        let code = "stty raw -echo; printf '<<<'; head -c 7864320 /dev/zero | base64 -w0; printf '>>>\\n'; sleep 1000\n";
+        types(&mut pty, code).await;
+        let mut end = 0;
+        let all = read_until(&mut pty, |all| {
+            // Look only at what is new.
+            let found = all[end..].windows(3).any(|window| window == b">>>");
+            end = all.len().saturating_sub(2);
+            found && all.len() > 10 << 20
+        })
+        .await;
+        let start = all
+            .windows(3)
+            .rposition(|window| window == b"<<<")
+            .expect("a start")
+            + 3;
+        let stop = all
+            .windows(3)
+            .rposition(|window| window == b">>>")
+            .expect("a stop");
+        let sent = &all[start..stop];
+        assert_eq!(sent.len(), 10 << 20);
+        assert!(sent.iter().all(|byte| *byte == b'A'));
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn binary<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        // All bytes there and back, through a raw terminal.
+        types(
+            &mut pty,
+            "stty raw -echo; printf READY; head -c 256; printf DONE; sleep 1000\n",
+        )
+        .await;
+        read_until(&mut pty, |all| all.ends_with(b"READY")).await;
+        let bytes: Vec<u8> = (0..=255).collect();
+        pty.write(&bytes).await.expect("typed");
+        let all = read_until(&mut pty, |all| all.ends_with(b"DONE")).await;
+        assert_eq!(&all[..all.len() - 4], bytes.as_slice());
+        lab.destroy(kernel).await;
+    })
+}

@@ -1,0 +1,119 @@
+//! Files of all kinds.
+
+use sorna::core::{KernelId, UploadFile};
+
+use crate::drivers::Driver;
+use crate::lab::{Check, Feature, Lab};
+
+/// The names and sizes in the work directory, as the kernel sees them.
+async fn sizes<D: Driver>(lab: &Lab<D>, kernel: &KernelId) -> String {
+    let code = "import os\n\
+        for d, _, names in sorted(os.walk('.')):\n\
+        \x20   for n in sorted(names):\n\
+        \x20       p = os.path.join(d, n)[2:]\n\
+        \x20       print(ascii(p), os.path.getsize(p))";
+    lab.run(kernel, code).await.console.stdout().into_owned()
+}
+
+pub(crate) fn a_hundred_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut files = Vec::new();
+        for index in 0..100_usize {
+            let path = directory.path().join(index.to_string());
+            std::fs::write(&path, "x".repeat(index)).expect("a file");
+            let name = format!("f{index:02}");
+            files.push(UploadFile::from_file(name, path, index as u64).expect("a file"));
+        }
+        let kernel = lab.kernel("python3").await;
+        let (progress, reports) = lab
+            .driver
+            .upload(kernel.clone(), files)
+            .await
+            .expect("uploaded");
+        assert_eq!((progress.files, progress.bytes), (100, 4950));
+        assert!(reports >= 6, "progress is told on the way");
+        let expected: String = (0..100)
+            .map(|index| format!("'f{index:02}' {index}\n"))
+            .collect();
+        assert_eq!(sizes(lab, &kernel).await, expected);
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn empty_and_exactly_one_mebibyte<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::LargeFiles) {
+            return;
+        }
+        let kernel = lab.kernel("python3").await;
+        let mut files = vec![
+            UploadFile::from_bytes("empty", "").expect("a file"),
+            UploadFile::from_bytes("full", vec![b'x'; 1 << 20]).expect("a file"),
+        ];
+        lab.driver
+            .upload(kernel.clone(), files.clone())
+            .await
+            .expect("uploaded");
+        assert_eq!(sizes(lab, &kernel).await, "'empty' 0\n'full' 1048576\n");
+        files.push(UploadFile::from_bytes("over", vec![0; (1 << 20) + 1]).expect("a file"));
+        let error = lab
+            .driver
+            .upload(kernel.clone(), files)
+            .await
+            .expect_err("too large");
+        assert!(
+            error.to_string().starts_with("over has 1048577 bytes"),
+            "{error}"
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn directories_and_odd_names<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Directories) {
+            return;
+        }
+        let kernel = lab.kernel("python3").await;
+        let files = [
+            "a b",
+            "dir/sub/é.txt",
+            "quo\"te",
+            "per%25cent",
+            "semi;colon=1",
+        ]
+        .map(|name| UploadFile::from_bytes(name, "x").expect("a file"));
+        lab.driver
+            .upload(kernel.clone(), files.into())
+            .await
+            .expect("uploaded");
+        let stored = sizes(lab, &kernel).await;
+        for name in [
+            "'a b'",
+            "'dir/sub/\\xe9.txt'",
+            "'quo\"te'",
+            "'per%25cent'",
+            "'semi;colon=1'",
+        ] {
+            assert!(stored.contains(&format!("{name} 1\n")), "{name}: {stored}");
+        }
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn replaced_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        for content in ["first and longer", "second"] {
+            let file = UploadFile::from_bytes("a", content).expect("a file");
+            lab.driver
+                .upload(kernel.clone(), vec![file])
+                .await
+                .expect("uploaded");
+        }
+        let result = lab.run(&kernel, "print(open('a').read())").await;
+        assert_eq!(result.console.stdout(), "second\n");
+        lab.destroy(kernel).await;
+    })
+}
