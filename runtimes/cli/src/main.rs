@@ -7,6 +7,7 @@ mod exit;
 mod failure;
 mod place;
 mod run;
+mod shell;
 mod signals;
 mod status;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Shell(arguments) => shell::shell(arguments),
     };
     match result {
         Ok(exit) => exit.into(),
