@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
-/// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL,
-/// https://api.sorna.io if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY. With --local none of them
-/// is needed: a gateway is started on this machine for as long as the command runs.
+/// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL;
+/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY. With --local none of them is
+/// needed: a gateway is started on this machine for as long as the command runs.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true)]
 pub(crate) struct Cli {

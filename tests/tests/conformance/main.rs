@@ -9,6 +9,7 @@ mod drivers;
 mod execute;
 mod lab;
 mod operations;
+mod problems;
 mod runs;
 mod terminal;
 mod uploads;
@@ -75,6 +76,8 @@ conformance! {
         rate_limit_headers,
         connections_are_reused,
         keys_are_isolated;
+    problems:
+        every_type_is_reported;
     execute:
         state_and_order,
         unicode,

@@ -1,0 +1,75 @@
+//! All futures and handles of the async client can go to another thread, whatever the runtime; so
+//! can the blocking client's handles.
+
+#![cfg(all(
+    feature = "tokio",
+    feature = "smol",
+    feature = "async-std",
+    feature = "ureq"
+))]
+
+use sorna::core::machine::RunPlan;
+use sorna::core::terminal::TerminalOptions;
+use sorna::core::{CreateKernel, Info, KernelId};
+use sorna::{Canceller, Client, Execution, Kernel, Run};
+
+fn send<T: Send>(value: T) -> T {
+    value
+}
+
+fn send_and_sync<T: Send + Sync>() {}
+
+/// Never called: that it compiles is the test.
+macro_rules! all_futures_are_send {
+    ($name:ident, $module:ident) => {
+        #[expect(dead_code, reason = "that it compiles is the test")]
+        async fn $name(client: sorna::$module::Client, id: KernelId, create: CreateKernel) {
+            let _ = send(client.version()).await;
+            let _ = send(client.authorize("")).await;
+            let _ = send(client.get_or_create("", None)).await;
+            let _ = send(client.create(create.clone())).await;
+            let _ = send(client.call(Info::new(id.clone()))).await;
+            let kernel = client.kernel(id);
+            let _ = send(kernel.info()).await;
+            let _ = send(kernel.restart()).await;
+            let _ = send(kernel.destroy()).await;
+            let _ = send(kernel.complete("")).await;
+            let _ = send(kernel.upload(Vec::new())).await;
+            let _ = send(kernel.upload_with(Vec::new(), |_| ())).await;
+            let mut execution = send(kernel.execute(""));
+            let _ = send(execution.next_event()).await;
+            let _ = send(execution.finish()).await;
+            let mut run = send(client.run(RunPlan::temporary(create, Vec::new())));
+            let _ = send(run.canceller().cancel()).await;
+            let _ = send(run.next_event()).await;
+            if let Ok(mut pty) = send(kernel.stream_pty(TerminalOptions::default())).await {
+                let _ = send(pty.write(b"")).await;
+                let _ = send(pty.next_event()).await;
+                let (mut reader, mut writer) = send(pty).split();
+                let _ = send(reader.next_event()).await;
+                let _ = send(writer.close()).await;
+            }
+        }
+    };
+}
+
+all_futures_are_send!(on_tokio, tokio);
+all_futures_are_send!(on_smol, smol);
+all_futures_are_send!(on_async_std, async_std);
+
+#[test]
+fn handles_are_send_and_sync() {
+    type T = sorna::tokio::Transport;
+    send_and_sync::<Client<T>>();
+    send_and_sync::<Kernel<T>>();
+    send_and_sync::<Canceller<T>>();
+    send_and_sync::<sorna::blocking::Client>();
+    send_and_sync::<sorna::blocking::Kernel>();
+    send_and_sync::<sorna::blocking::Canceller>();
+    fn is_send<T: Send>() {}
+    is_send::<Execution<T>>();
+    is_send::<Run<T>>();
+    is_send::<sorna::blocking::Execution>();
+    is_send::<sorna::blocking::Run>();
+    is_send::<sorna::blocking::Pty>();
+}
