@@ -158,6 +158,12 @@ impl Terminal {
         self.queued
     }
 
+    /// Whether anything waits to be sent, a held-back restart included.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.control.is_empty() || !self.typed.is_empty()
+    }
+
     /// Tells the window's new size. Only the latest of several unsent ones is sent.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         self.control
@@ -240,17 +246,28 @@ impl Terminal {
 
     /// The WebSocket is closed, by the gateway or by the caller.
     pub fn handle_close(&mut self, code: Option<u16>, reason: &str) {
-        if self.closed {
+        if !self.close() {
             return;
         }
-        self.closed = true;
-        self.control.clear();
-        self.typed.clear();
-        self.queued = 0;
         self.events.push_back(TerminalEvent::Closed {
             code,
             reason: reason.to_owned(),
         });
+    }
+
+    /// Forgets what was not sent; false if it was closed before.
+    fn close(&mut self) -> bool {
+        let was_open = !self.closed;
+        self.closed = true;
+        self.control.clear();
+        self.typed.clear();
+        self.queued = 0;
+        was_open
+    }
+
+    /// The connection broke. The driver reports that itself; no event tells of it.
+    pub fn handle_failure(&mut self) {
+        self.close();
     }
 
     /// What happened, oldest first.
@@ -424,5 +441,28 @@ mod tests {
         };
         assert_eq!(scene.terminal.poll_event(), Some(closed));
         assert_eq!(scene.terminal.poll_event(), None);
+    }
+
+    #[test]
+    fn a_broken_connection_is_the_driver_s_to_tell() {
+        let mut scene = Scene::settled();
+        scene.receives(r#"{"type":"out","data":"aGk="}"#);
+        scene.terminal.handle_failure();
+        scene.terminal.handle_close(None, "");
+        assert_eq!(
+            scene.terminal.poll_event(),
+            Some(TerminalEvent::Output("hi".into()))
+        );
+        assert_eq!(scene.terminal.poll_event(), None);
+        assert!(scene.terminal.is_closed());
+    }
+
+    #[test]
+    fn a_restart_that_is_held_back_counts_as_unsent() {
+        let mut scene = Scene::new();
+        assert!(!scene.terminal.has_unsent());
+        scene.terminal.restart();
+        assert!(scene.terminal.has_unsent());
+        assert_eq!(scene.terminal.queued(), 0);
     }
 }

@@ -73,6 +73,11 @@ impl<R: Runtime> Duplex<R> {
                     if let Err(error) = self.take(message) {
                         return Poll::Ready(Err(Error::Transport(error)));
                     }
+                    if self.terminal.is_closed() {
+                        // Our own goodbye waits to be written. Gateway 0.9.11 keeps a dead kernel
+                        // for 10 s if it does not come; whether it gets there, we cannot tell.
+                        let _ = Pin::new(&mut self.socket).poll_flush(context);
+                    }
                 }
                 Poll::Pending => {
                     ready!(self.poll_ping(context));
@@ -105,11 +110,12 @@ impl<R: Runtime> Duplex<R> {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 let failure = socket_error(&self.peer, error);
-                self.terminal.handle_close(None, "");
                 // After a close that we asked for, an abrupt end is still an end.
                 if let Some(failure) = failure.filter(|_| !self.closing) {
+                    self.terminal.handle_failure();
                     return Err(failure);
                 }
+                self.terminal.handle_close(None, "");
             }
             None => self.terminal.handle_close(None, ""),
         }
@@ -172,7 +178,7 @@ impl<R: Runtime> Duplex<R> {
                     sent.map_err(|error| self.write_failed(error))?;
                     return Poll::Ready(Ok(true));
                 }
-                Outgoing::Wait(until) if self.terminal.queued() > 0 => {
+                Outgoing::Wait(until) if self.terminal.has_unsent() => {
                     let wait = self.clock.until(until);
                     let runtime = self.runtime.clone();
                     let hold = self

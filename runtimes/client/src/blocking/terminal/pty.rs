@@ -34,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// A thread in the background moves the messages and sends the pings that keep the kernel alive. It
-/// takes at most 64 events, or 1 MiB of output and one message, in advance: then a reader that is slow slows the
+/// takes at most 64 events in advance, or 1 MiB and one message: then a reader that is slow slows the
 /// program in the kernel, since the gateway can send no further. A writer that is fast waits once
 /// 64 KiB wait to be sent.
 ///

@@ -1,0 +1,223 @@
+//! Much at once, in both directions, and what happens if somebody is slow.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use sorna::blocking::{PtyReader, PtyWriter};
+use sorna::core::terminal::Command;
+use sorna::terminal::TerminalEvent;
+use tungstenite::Message;
+
+use crate::gateway::{Gateway, Peer};
+
+const MIB: usize = 1024 * 1024;
+const SIZE: usize = 10 * MIB;
+const CHUNK: usize = 16 * 1024;
+
+/// Bytes that look like nothing else, different for each seed.
+fn pattern(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let words = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.rotate_left(20).to_le_bytes()
+    });
+    words.take(SIZE / 8).flatten().collect()
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Reads typing until it is as long as the pattern.
+fn take_typing(peer: &mut Peer, typed: &mut Vec<u8>, until: usize) {
+    while typed.len() < until {
+        match peer.command() {
+            Some(Command::Stdin(bytes)) => typed.extend(bytes),
+            Some(_) => {}
+            None => panic!("the client left early"),
+        }
+    }
+}
+
+/// Writes and reads at the same time, and looks at what came.
+fn exchange(reader: PtyReader, mut writer: PtyWriter) {
+    let typing = thread::spawn(move || {
+        writer.write_all(&pattern(1)).unwrap();
+        writer.flush().unwrap();
+        writer
+    });
+    let mut output = Vec::with_capacity(SIZE);
+    for event in reader {
+        match event.unwrap() {
+            TerminalEvent::Output(bytes) => output.extend(bytes),
+            TerminalEvent::Closed { .. } => {}
+            other => panic!("{other:?} is no output"),
+        }
+    }
+    assert_eq!(output.len(), SIZE);
+    assert_eq!(checksum(&output), checksum(&pattern(2)));
+    typing.join().unwrap();
+}
+
+fn ten_mebibytes_both_ways(secure: bool, turns: bool) {
+    let gateway = Gateway::either(secure, move |mut peer| {
+        let mut typed = Vec::with_capacity(SIZE);
+        for chunk in pattern(2).chunks(CHUNK) {
+            peer.show(chunk);
+            if turns {
+                let until = typed.len() + 1;
+                take_typing(&mut peer, &mut typed, until);
+            }
+        }
+        take_typing(&mut peer, &mut typed, SIZE);
+        assert_eq!(checksum(&typed), checksum(&pattern(1)));
+        peer.socket.close(None).unwrap();
+        peer.drain();
+    });
+    let (reader, writer) = gateway.open().split();
+    exchange(reader, writer);
+    gateway.join();
+}
+
+#[test]
+fn ten_mebibytes_both_ways_in_turns() {
+    ten_mebibytes_both_ways(false, true);
+}
+
+#[test]
+fn ten_mebibytes_both_ways_in_turns_encrypted() {
+    ten_mebibytes_both_ways(true, true);
+}
+
+// While the gateway writes it does not read: a client that waited until it could write, before it
+// reads, would wait for ever.
+
+#[test]
+fn ten_mebibytes_both_ways_with_a_stubborn_gateway() {
+    ten_mebibytes_both_ways(false, false);
+}
+
+#[test]
+fn ten_mebibytes_both_ways_with_a_stubborn_gateway_encrypted() {
+    ten_mebibytes_both_ways(true, false);
+}
+
+/// Waits until a counter stands still. Too early an end only makes a bound easier to keep.
+fn settled(counter: &AtomicUsize) -> usize {
+    loop {
+        let before = counter.load(SeqCst);
+        thread::sleep(Duration::from_millis(300));
+        if before > 0 && counter.load(SeqCst) == before {
+            return before;
+        }
+    }
+}
+
+fn a_slow_reader_stops_the_gateway(secure: bool) {
+    const MESSAGE: usize = 64 * 1024;
+    const COUNT: usize = 100 * MIB / MESSAGE;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let gateway = Gateway::either(secure, {
+        let sent = Arc::clone(&sent);
+        move |mut peer| {
+            let text = "?".repeat(MESSAGE);
+            for _ in 0..COUNT {
+                peer.say(&text);
+                sent.fetch_add(1, SeqCst);
+            }
+            peer.socket.close(None).unwrap();
+            peer.drain();
+        }
+    });
+    let mut pty = gateway.open();
+    assert!(settled(&sent) < COUNT, "everything was taken in advance");
+    // Writing goes on meanwhile.
+    pty.write(b"still here").unwrap();
+    let mut received = 0;
+    while let Some(event) = pty.next_event().unwrap() {
+        if let TerminalEvent::Unknown(text) = event {
+            assert_eq!(text.len(), MESSAGE);
+            received += 1;
+        }
+    }
+    assert_eq!(received, COUNT);
+    gateway.join();
+}
+
+#[test]
+fn a_slow_reader_stops_a_plain_gateway() {
+    a_slow_reader_stops_the_gateway(false);
+}
+
+#[test]
+fn a_slow_reader_stops_an_encrypted_gateway() {
+    a_slow_reader_stops_the_gateway(true);
+}
+
+#[test]
+fn without_a_reader_output_is_thrown_away() {
+    let gateway = Gateway::plain(|mut peer| {
+        let text = "?".repeat(64 * 1024);
+        for _ in 0..50 * MIB / text.len() {
+            peer.say(&text);
+        }
+        peer.expect_size();
+        peer.expect(Command::Stdin("on".into()));
+        peer.drain();
+    });
+    let (reader, mut writer) = gateway.open().split();
+    drop(reader);
+    writer.write(b"on").unwrap();
+    writer.close().unwrap();
+    gateway.join();
+}
+
+#[test]
+fn a_fast_writer_waits() {
+    for secure in [false, true] {
+        let (go, wait) = std::sync::mpsc::channel();
+        let gateway = Gateway::either(secure, move |mut peer| {
+            wait.recv().unwrap();
+            let mut left = 3 * SIZE;
+            while left > 0 {
+                match peer.socket.read().unwrap() {
+                    Message::Text(text) => {
+                        if let Some(Command::Stdin(bytes)) = Command::decode(&text) {
+                            left -= bytes.len();
+                        }
+                    }
+                    other => panic!("{other} before everything came"),
+                }
+            }
+            peer.drain();
+        });
+        let (_reader, mut writer) = gateway.open().split();
+        let typed = Arc::new(AtomicUsize::new(0));
+        let typing = thread::spawn({
+            let typed = Arc::clone(&typed);
+            let chunk = vec![b'x'; CHUNK];
+            move || {
+                for _ in 0..3 * SIZE / CHUNK {
+                    writer.write_all(&chunk).unwrap();
+                    typed.fetch_add(CHUNK, SeqCst);
+                }
+                writer.close().unwrap();
+            }
+        });
+        assert!(
+            settled(&typed) < 3 * SIZE,
+            "everything was taken in advance"
+        );
+        go.send(()).unwrap();
+        typing.join().unwrap();
+        gateway.join();
+    }
+}
