@@ -19,6 +19,12 @@ pub(crate) trait Driver: Send + Sync + Sized + 'static {
 
     fn block_on<F: Future>(future: F) -> F::Output;
 
+    /// Waits.
+    fn sleep(time: std::time::Duration) -> impl Future<Output = ()> + Send;
+
+    /// Whether its futures can be pending.
+    const IS_ASYNC: bool = true;
+
     fn call<O>(
         &self,
         operation: O,
@@ -149,9 +155,15 @@ impl Driver for Blocking {
         Self(sorna::blocking::Client::with_options(config, options))
     }
 
+    const IS_ASYNC: bool = false;
+
     /// Nothing is ever pending.
     fn block_on<F: Future>(future: F) -> F::Output {
         smol::future::block_on(future)
+    }
+
+    async fn sleep(time: std::time::Duration) {
+        std::thread::sleep(time);
     }
 
     async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
@@ -258,7 +270,7 @@ impl PtyDriver for sorna::blocking::Pty {
 
 /// An async driver: the same code for every runtime, which the macro names.
 macro_rules! async_driver {
-    ($driver:ident, $module:ident, $block_on:expr) => {
+    ($driver:ident, $module:ident, $block_on:expr, $sleep:expr) => {
         pub(crate) struct $driver(sorna::$module::Client);
 
         impl Driver for $driver {
@@ -270,6 +282,10 @@ macro_rules! async_driver {
 
             fn block_on<F: Future>(future: F) -> F::Output {
                 $block_on(future)
+            }
+
+            async fn sleep(time: std::time::Duration) {
+                $sleep(time).await;
             }
 
             async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
@@ -380,16 +396,24 @@ macro_rules! async_driver {
     };
 }
 
-async_driver!(Tokio, tokio, |future| {
-    tokio::runtime::Builder::new_multi_thread()
+async_driver!(
+    Tokio,
+    tokio,
+    |future| tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime")
-        .block_on(future)
-});
-async_driver!(Smol, smol, smol::block_on);
-async_driver!(AsyncStd, async_std, async_std::task::block_on);
+        .block_on(future),
+    tokio::time::sleep
+);
+async_driver!(Smol, smol, smol::block_on, smol::Timer::after);
+async_driver!(
+    AsyncStd,
+    async_std,
+    async_std::task::block_on,
+    async_std::task::sleep
+);
 
 /// Reads until a condition holds of all output so far.
 pub(crate) async fn read_until(

@@ -108,5 +108,7 @@ conformance! {
         closed_with_the_kernel,
         refused_with_words,
         ten_mebibytes,
+        slow_reader,
+        fast_writer,
         binary;
 }

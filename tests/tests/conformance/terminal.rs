@@ -133,6 +133,75 @@ pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
+/// A program that says more than anybody reads is made to wait, and goes on when it is read.
+pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        let code = "i=0; while :; do printf '%04096d' 0; i=$((i+1)); echo $i > progress; done\n";
+        types(&mut pty, code).await;
+        let progress = || async {
+            let code = "cat progress 2> /dev/null || echo 0";
+            let result = lab.run(&kernel, code).await;
+            result
+                .console
+                .stdout()
+                .trim()
+                .parse::<u64>()
+                .unwrap_or_default()
+        };
+        let mut stalled = 0;
+        let mut last = 0;
+        let start = std::time::Instant::now();
+        while stalled < 5 {
+            assert!(
+                start.elapsed() < crate::lab::PATIENCE,
+                "it never waits, at {last}"
+            );
+            D::sleep(std::time::Duration::from_millis(100)).await;
+            let now = progress().await;
+            stalled = if now > 0 && now == last {
+                stalled + 1
+            } else {
+                0
+            };
+            last = now;
+        }
+        assert!(last < 16 * 1024, "less than 64 MiB wait for the reader");
+        let much = usize::try_from(last).expect("a number") * 4096 + (1 << 20);
+        let mut read = 0;
+        while read < much {
+            if let Some(TerminalEvent::Output(bytes)) = pty.event().await.expect("an event") {
+                read += bytes.len();
+            }
+        }
+        lab.destroy(kernel).await;
+    })
+}
+
+/// Whoever types more than the program reads is made to wait.
+pub(crate) fn fast_writer<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        // A blocking write could not be given up; its driver has a test of its own.
+        if !D::IS_ASYNC {
+            return;
+        }
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "stty raw -echo; printf READY; sleep 1000\n").await;
+        read_until(&mut pty, |all| all.ends_with(b"READY")).await;
+        let much = vec![b'x'; 64 << 20];
+        let write = std::pin::pin!(pty.write(&much));
+        let time = std::pin::pin!(D::sleep(std::time::Duration::from_secs(1)));
+        let first = futures_util::future::select(write, time).await;
+        assert!(
+            matches!(first, futures_util::future::Either::Right(_)),
+            "it does not wait"
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
 pub(crate) fn binary<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
