@@ -14,7 +14,7 @@ use super::dial::{Route, dial};
 use super::exchange::{Setting, exchange};
 use super::pool::Pool;
 use super::progress::{Progress, watch};
-use super::tunnel::refused;
+use crate::net::hop::{Hop, refused};
 use crate::net::{BoxFuture, NetOptions, Origin, Transport};
 use crate::runtime::Runtime;
 
@@ -133,8 +133,10 @@ impl<R: Runtime> Inner<R> {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         let proxy = &self.options.proxy;
         Route {
-            origin,
-            proxy: proxy.proxy_for(scheme, origin.host(), origin.port()),
+            hop: Hop {
+                origin,
+                proxy: proxy.proxy_for(scheme, origin.host(), origin.port()),
+            },
             tunnel: tunnel || origin.is_secure(),
         }
     }
@@ -152,7 +154,7 @@ impl<R: Runtime> Inner<R> {
             Some(connection) => connection,
             None => dial(&self.runtime, &self.options, &route, progress).await?,
         };
-        let forwarder = route.proxy.filter(|_| !route.tunnel);
+        let forwarder = route.hop.proxy.filter(|_| !route.tunnel);
         let setting = Setting {
             peer: &origin.to_string(),
             proxy: forwarder,

@@ -9,9 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::socket::{Deadline, late};
-
-/// How long one address may keep the next one waiting: the delay of RFC 8305 ("happy eyeballs").
-const HEAD_START: Duration = Duration::from_millis(250);
+use crate::net::hop::{HEAD_START, interleave};
 
 /// The addresses of a name.
 pub(super) fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
@@ -100,22 +98,6 @@ fn detach(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     builder.spawn(work).map(drop)
 }
 
-/// Mixes the address families, the resolver's favourite first: one that is broken on this machine
-/// then costs one head start, not many.
-fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let favourite = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (one, two): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == favourite);
-    let (mut one, mut two) = (one.into_iter(), two.into_iter());
-    let mut mixed = Vec::with_capacity(one.len() + two.len());
-    while one.len() + two.len() > 0 {
-        mixed.extend(one.next());
-        mixed.extend(two.next());
-    }
-    mixed
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
@@ -127,14 +109,6 @@ mod tests {
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         let parse = |address: &&str| address.parse().expect("an address");
         list.iter().map(parse).collect()
-    }
-
-    #[test]
-    fn address_families_take_turns() {
-        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"];
-        let mixed = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"];
-        assert_eq!(interleave(addresses(&all)), addresses(&mixed));
-        assert_eq!(interleave(Vec::new()), Vec::new());
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use std::io::{self, Read as _, Write as _};
 
-use http::header::PROXY_AUTHORIZATION;
-use http::{Method, Request, StatusCode, Uri};
-use sorna_core::Body;
+use http::StatusCode;
 
 use super::socket::Socket;
+use crate::net::hop::connect_request;
 use crate::net::{Origin, Proxy, SizeLimits};
 use crate::wire::{Answer, Encoded, encode};
 
@@ -18,13 +17,7 @@ pub(super) fn open(
     origin: &Origin,
     sizes: &SizeLimits,
 ) -> io::Result<StatusCode> {
-    let uri = Uri::builder().authority(origin.to_string()).build();
-    let mut request = Request::new(Body::empty());
-    *request.method_mut() = Method::CONNECT;
-    *request.uri_mut() = uri.map_err(io::Error::other)?;
-    if let Some(value) = proxy.authorization() {
-        request.headers_mut().insert(PROXY_AUTHORIZATION, value);
-    }
+    let request = connect_request(proxy, origin).map_err(io::Error::other)?;
     let Encoded { head, call, .. } = encode(request, None)
         .map_err(|_| io::Error::other("the request cannot be written as HTTP/1.1"))?;
     socket.write_all(&head)?;
