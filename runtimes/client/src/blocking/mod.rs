@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Built on [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, connections are kept and
-//! reused, and name look-ups are remembered for a minute.
+//! reused, and name look-ups are remembered for a minute. An HTTP proxy is always asked to connect
+//! (`CONNECT`), for plain http, too, where the async drivers send it the whole URL.
 
 mod body;
 mod client;

@@ -41,50 +41,60 @@ impl Progress {
     }
 }
 
-/// The last link in ureq's chain of connectors. What goes through before it (a proxy, TLS) is not
-/// yet the exchange.
+/// The last link in ureq's chain of connectors. What goes through before it (TLS) is not yet the
+/// exchange; neither is what is said to a proxy, to which ureq connects by the same chain.
 #[derive(Debug)]
-pub(super) struct TrackingConnector;
+pub(super) struct TrackingConnector {
+    pub(super) through_proxy: bool,
+}
 
 impl<In: Transport> Connector<In> for TrackingConnector {
     type Out = Tracked<In>;
 
     fn connect(
         &self,
-        _: &ConnectionDetails<'_>,
+        details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Tracked<In>>, ureq::Error> {
-        Progress::update(|progress| progress.fresh = true);
-        Ok(chained.map(Tracked))
+        // The connection to the proxy itself is made with a configuration that has none.
+        let is_whole = !self.through_proxy || details.config.proxy().is_some();
+        Progress::update(|progress| progress.fresh |= is_whole);
+        Ok(chained.map(|connection| Tracked {
+            connection,
+            is_whole,
+        }))
     }
 }
 
-/// A connection whose traffic is noted.
+/// A connection whose traffic is noted if it goes all the way to the gateway.
 #[derive(Debug)]
-pub(super) struct Tracked<T>(T);
+pub(super) struct Tracked<T> {
+    connection: T,
+    is_whole: bool,
+}
 
 impl<T: Transport> Transport for Tracked<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
+        self.connection.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         // Before it is tried: what a failed write may have sent cannot be known.
-        Progress::update(|progress| progress.sent |= amount > 0);
-        self.0.transmit_output(amount, timeout)
+        Progress::update(|progress| progress.sent |= self.is_whole && amount > 0);
+        self.connection.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let progressed = self.0.await_input(timeout)?;
-        Progress::update(|progress| progress.received |= progressed);
+        let progressed = self.connection.await_input(timeout)?;
+        Progress::update(|progress| progress.received |= self.is_whole && progressed);
         Ok(progressed)
     }
 
     fn is_open(&mut self) -> bool {
-        self.0.is_open()
+        self.connection.is_open()
     }
 
     fn is_tls(&self) -> bool {
-        self.0.is_tls()
+        self.connection.is_tls()
     }
 }

@@ -113,9 +113,12 @@ impl UreqTransport {
                     .build(),
             );
         }
+        let tracking = TrackingConnector {
+            through_proxy: self.proxy(origin).is_some(),
+        };
         Ok(Agent::with_parts(
             config.build(),
-            DefaultConnector::new().chain(TrackingConnector),
+            DefaultConnector::new().chain(tracking),
             CachingResolver::default(),
         ))
     }

@@ -1,0 +1,426 @@
+//! The blocking driver's requests, against hand-written servers: what is sent, and what is made of
+//! answers that are not right.
+
+#![cfg(feature = "ureq")]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use sorna::ClientOptions;
+use sorna::blocking::Client;
+use sorna::core::machine::RetryPolicy;
+use sorna::core::{
+    AccessKey, Authorize, Config, Credentials, Error, Execute, ExecuteMode, KernelId, SecretKey,
+    TransportErrorKind, UploadFile,
+};
+use sorna::net::{ProxyOptions, TlsOptions};
+
+const VERSION: &str = "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{\"version\": \"v2.20170315\"}";
+
+/// A server that handles this many connections, each on the same thread.
+fn serve(
+    connections: usize,
+    mut handle: impl FnMut(TcpStream) + Send + 'static,
+) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = thread::spawn(move || {
+        for _ in 0..connections {
+            handle(listener.accept().expect("a connection").0);
+        }
+    });
+    (address, server)
+}
+
+/// Reads one request, as far as it comes in one piece and its length says.
+fn request(stream: &mut impl Read) -> io::Result<String> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        all.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&all);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(0, |(_, length)| length.parse().expect("a length"));
+        if body.len() >= length {
+            return Ok(text.into_owned());
+        }
+    }
+}
+
+fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> Client {
+    let keys = Credentials::new(
+        AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
+        SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),
+    );
+    let mut options = ClientOptions::default();
+    options.retry = RetryPolicy::never();
+    change(&mut options);
+    Client::with_options(Config::new(url.parse().expect("a URL"), keys), options)
+}
+
+fn plain(address: SocketAddr) -> Client {
+    client(&format!("http://{address}"), |_| ())
+}
+
+fn execute() -> Execute {
+    Execute::start(KernelId::new("k1").expect("an id"), ExecuteMode::query("1"))
+}
+
+#[track_caller]
+fn kind(error: &Error) -> TransportErrorKind {
+    error
+        .transport()
+        .expect("a failure of the transport")
+        .kind()
+}
+
+#[test]
+fn the_signed_request_arrives_as_it_was_signed_and_the_head_in_one_piece() {
+    let (address, server) = serve(1, |mut stream| {
+        let mut first = [0; 16 * 1024];
+        let read = stream.read(&mut first).expect("a request");
+        let head = String::from_utf8_lossy(&first[..read]).into_owned();
+        assert!(head.starts_with("GET /v2/authorize HTTP/1.1\r\n"), "{head}");
+        assert!(
+            head.contains("\r\n\r\n"),
+            "the whole head came in one piece: {head}"
+        );
+        let header = |name: &str| {
+            let mut lines = head.lines().filter(|line| {
+                line.split_once(':')
+                    .is_some_and(|(n, _)| n.eq_ignore_ascii_case(name))
+            });
+            let value = lines
+                .next()
+                .map(|line| line.split_once(": ").expect("a value").1.to_owned());
+            assert!(lines.next().is_none(), "{name} is there once");
+            value
+        };
+        assert!(
+            header("authorization")
+                .expect("signed")
+                .starts_with("Sorna signMethod=HMAC-SHA256")
+        );
+        assert!(header("date").expect("dated").ends_with(" GMT"));
+        assert_eq!(header("content-type").as_deref(), Some("application/json"));
+        assert_eq!(header("content-length").as_deref(), Some("13"));
+        assert_eq!(header("x-sorna-version").as_deref(), Some("v2.20170315"));
+        for never in ["accept-encoding", "expect", "transfer-encoding"] {
+            assert_eq!(header(never), None);
+        }
+        let answer = "{\"authorized\": \"yes\", \"echo\": \"hi\"}";
+        let length = answer.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{answer}"
+        )
+        .expect("it reads");
+    });
+    let answer = plain(address).authorize("hi").expect("an answer");
+    assert_eq!(answer.echo.as_deref(), Some("hi"));
+    server.join().expect("the server's checks");
+}
+
+#[test]
+fn redirects_are_not_followed() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let answer =
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).expect("it reads");
+    });
+    let error = plain(address)
+        .version()
+        .expect_err("a redirect is a refusal");
+    assert_eq!(error.gateway().expect("a refusal").status(), 302);
+    server.join().expect("it served");
+}
+
+#[test]
+fn answers_that_are_not_right_are_errors_of_their_kind() {
+    for (answer, expected) in [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ver",
+            TransportErrorKind::Receive,
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Le", TransportErrorKind::Receive),
+        ("hello, this is SMTP\r\n", TransportErrorKind::Receive),
+        ("", TransportErrorKind::Receive),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n",
+            TransportErrorKind::TooLarge,
+        ),
+    ] {
+        let (address, server) = serve(1, move |mut stream| {
+            request(&mut stream).expect("a request");
+            stream.write_all(answer.as_bytes()).expect("it reads");
+            if answer.contains("2000") {
+                let _ = stream.write_all(&[b' '; 2000]);
+            }
+        });
+        let client = client(&format!("http://{address}"), |options| {
+            options.net.sizes.body = 1000;
+        });
+        let error = client.version().expect_err(answer);
+        assert_eq!(kind(&error), expected, "{answer:?}: {error}");
+        server.join().expect("it served");
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_is_an_error() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let long = "x".repeat(8 * 1024);
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nX-Long: {long}\r\nContent-Length: 0\r\n\r\n"
+        );
+    });
+    let client = client(&format!("http://{address}"), |options| {
+        options.net.sizes.head = 4 * 1024;
+    });
+    let error = client.version().expect_err("too large");
+    assert_eq!(kind(&error), TransportErrorKind::TooLarge, "{error}");
+    server.join().expect("it served");
+}
+
+#[test]
+fn time_limits_have_their_words() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        // Says nothing until the client has had enough.
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let client = client(&format!("http://{address}"), |options| {
+        options.net.times.call = Some(Duration::from_millis(200));
+    });
+    let error = client.call(execute()).expect_err("too slow");
+    assert!(matches!(error, Error::MayHaveRun(_)), "{error:?}");
+    assert_eq!(kind(&error), TransportErrorKind::Timeout);
+    drop(client);
+    server.join().expect("it served");
+}
+
+#[test]
+fn what_was_not_sent_is_told_from_what_may_have_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let closed = listener.local_addr().expect("an address");
+    drop(listener);
+    let error = plain(closed).call(execute()).expect_err("nobody is there");
+    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    assert_eq!(kind(&error), TransportErrorKind::Connect);
+
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+    });
+    let error = plain(address).call(execute()).expect_err("no answer");
+    assert!(matches!(error, Error::MayHaveRun(_)), "{error:?}");
+    server.join().expect("it served");
+}
+
+#[test]
+fn a_stale_connection_is_replaced_at_once_for_what_may_be_repeated() {
+    let mut served = 0;
+    let (address, server) = serve(2, move |mut stream| {
+        served += 1;
+        request(&mut stream).expect("a request");
+        stream.write_all(VERSION.as_bytes()).expect("it reads");
+        if served == 1 {
+            // The next request comes in, and the connection ends without a byte of an answer.
+            request(&mut stream).expect("a request");
+        }
+    });
+    let client = client(&format!("http://{address}"), |options| {
+        options.retry = RetryPolicy::default().with_attempts(2);
+    });
+    client.version().expect("the first answer");
+    client
+        .version()
+        .expect("the second one, on a new connection");
+    drop(client);
+    server.join().expect("it served");
+}
+
+#[test]
+fn a_file_that_changes_is_named_and_nothing_is_made_of_it() {
+    let (address, server) = serve(1, |mut stream| {
+        // The request breaks off.
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("shrinks.bin");
+    std::fs::write(&path, "short").expect("a file");
+    let file = UploadFile::from_file("shrinks.bin", &path, 500).expect("a file");
+    let client = plain(address);
+    let kernel = client.kernel(KernelId::new("k1").expect("an id"));
+    let error = kernel.upload(vec![file]).expect_err("it is shorter");
+    assert_eq!(kind(&error), TransportErrorKind::LocalFile);
+    assert!(error.to_string().contains("shrinks.bin"), "{error}");
+    drop((client, kernel));
+    server.join().expect("it served");
+}
+
+/// A certificate for 127.0.0.1 and the authority that signed it.
+fn certificate() -> (Arc<rustls::ServerConfig>, String) {
+    let ca_key = rcgen::KeyPair::generate().expect("a key");
+    let mut ca = rcgen::CertificateParams::default();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let pem = ca.self_signed(&ca_key).expect("a certificate").pem();
+    let issuer = rcgen::Issuer::new(ca, &ca_key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .expect("a name")
+        .signed_by(&key, &issuer)
+        .expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+        )
+        .expect("a configuration");
+    (Arc::new(config), pem)
+}
+
+fn serve_tls(connections: usize) -> (SocketAddr, JoinHandle<()>, String) {
+    let (config, pem) = certificate();
+    let (address, server) = serve(connections, move |stream| {
+        let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
+        let mut stream = rustls::StreamOwned::new(session, stream);
+        // Whoever does not trust us says so here.
+        if request(&mut stream).is_ok() {
+            stream.write_all(VERSION.as_bytes()).expect("it reads");
+            let _ = stream.read(&mut [0; 1]);
+        }
+    });
+    (address, server, pem)
+}
+
+#[test]
+fn a_private_authority_is_trusted_when_it_is_named_and_only_then() {
+    let (address, server, pem) = serve_tls(2);
+    let url = format!("https://{address}");
+    let error = client(&url, |_| ())
+        .version()
+        .expect_err("nobody knows this authority");
+    assert_eq!(kind(&error), TransportErrorKind::Tls, "{error}");
+    let trusting = client(&url, |options| {
+        options.net.tls = TlsOptions::new().with_ca_pem(pem.clone());
+    });
+    trusting.version().expect("a version");
+    drop(trusting);
+    server.join().expect("it served");
+}
+
+/// A proxy that connects this many clients to where they want, if they have the password.
+fn proxy(connections: usize) -> (SocketAddr, JoinHandle<()>) {
+    serve(connections, |mut client| {
+        let head = request(&mut client).expect("a request");
+        let target = head
+            .strip_prefix("CONNECT ")
+            .and_then(|rest| rest.split(' ').next())
+            .expect("CONNECT");
+        // me:pass word
+        if !head.contains("Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n") {
+            let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+            client.write_all(answer.as_bytes()).expect("it reads");
+            return;
+        }
+        let mut server = TcpStream::connect(target).expect("the target");
+        client
+            .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+            .expect("it reads");
+        let mut back = (
+            server.try_clone().expect("a clone"),
+            client.try_clone().expect("a clone"),
+        );
+        thread::spawn(move || {
+            let _ = io::copy(&mut back.0, &mut back.1);
+            let _ = back.1.shutdown(std::net::Shutdown::Both);
+        });
+        let _ = io::copy(&mut client, &mut server);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    })
+}
+
+#[test]
+fn proxies_are_gone_through_with_and_without_tls() {
+    let (plain_address, plain_server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        stream.write_all(VERSION.as_bytes()).expect("it reads");
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let (tls_address, tls_server, pem) = serve_tls(1);
+    let (proxy_address, proxy_server) = proxy(2);
+    let through = |url: String| {
+        client(&url, |options| {
+            let proxy = format!("http://me:pass%20word@{proxy_address}");
+            options.net.proxy = ProxyOptions::url(&proxy).expect("a proxy");
+            options.net.tls = TlsOptions::new().with_ca_pem(pem.clone());
+        })
+    };
+    through(format!("http://{plain_address}"))
+        .version()
+        .expect("a version");
+    through(format!("https://{tls_address}"))
+        .version()
+        .expect("a version");
+    for server in [plain_server, tls_server, proxy_server] {
+        server.join().expect("it served");
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password_and_nothing_was_sent() {
+    let (proxy_address, proxy_server) = proxy(1);
+    let client = client("http://127.0.0.1:9/", |options| {
+        let proxy = format!("http://me:wrong-password@{proxy_address}");
+        options.net.proxy = ProxyOptions::url(&proxy).expect("a proxy");
+    });
+    let error = client.call(execute()).expect_err("407");
+    assert!(
+        matches!(error, Error::Transport(_)),
+        "nothing has run: {error:?}"
+    );
+    assert_eq!(kind(&error), TransportErrorKind::Proxy);
+    assert!(
+        error.to_string().contains(&proxy_address.to_string()),
+        "{error}"
+    );
+    let all = format!("{error} {error:?} {client:?} {:?}", client.options());
+    assert!(!all.contains("wrong-password"), "{all}");
+    proxy_server.join().expect("it served");
+}
+
+#[test]
+fn secrets_are_in_no_error() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+    });
+    let error = plain(address)
+        .call(Authorize::new(""))
+        .expect_err("no answer");
+    let all = format!("{error} {error:?}");
+    assert!(
+        !all.contains("wJalrXUtnFEMI") && !all.contains("credential="),
+        "{all}"
+    );
+    server.join().expect("it served");
+}
