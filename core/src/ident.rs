@@ -37,10 +37,10 @@ impl KernelId {
     /// # Errors
     ///
     /// [`BuildError::KernelId`] if it is empty, longer than 256 bytes, has control characters, or
-    /// is `.` or `..`, which would name another path even when escaped.
+    /// is `.`, `..` or `create`, which would name another path even when escaped.
     pub fn new(id: impl Into<String>) -> Result<Self, BuildError> {
         let id = id.into();
-        if matches!(id.as_str(), "" | "." | "..")
+        if matches!(id.as_str(), "" | "." | ".." | "create")
             || id.len() > 256
             || id.chars().any(char::is_control)
         {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn identifiers_that_name_no_segment_are_refused() {
-        for id in ["", ".", "..", "a\r\nb", "a\0b"] {
+        for id in ["", ".", "..", "create", "a\r\nb", "a\0b"] {
             assert!(KernelId::new(id).is_err(), "{id:?}");
         }
     }

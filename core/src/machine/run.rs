@@ -353,9 +353,10 @@ impl Machine for Run {
                 Phase::Creating(call) => match call.poll(now) {
                     Step::Done(Ok(answer)) => self.created(answer.value),
                     Step::Done(Err(error)) => {
-                        let unknown = call.may_have_acted()
-                            && matches!(error, Error::Transport(_))
-                            && self.temporary;
+                        // Whatever the last try brought, an earlier one may have made it; and an
+                        // answer that is not understood may be that of a new kernel.
+                        let unknown = self.temporary
+                            && (call.may_have_acted() || matches!(error, Error::Parse(_)));
                         self.failed(error);
                         if unknown {
                             self.phase = Phase::Over(Some(Cleanup::Unknown));
@@ -607,6 +608,25 @@ mod tests {
         let report = run.done();
         assert!(matches!(report.cleanup, Cleanup::Unknown));
         assert!(matches!(report.ending, Ending::Failed(Error::Transport(_))));
+    }
+
+    #[test]
+    fn a_refusal_after_a_lost_answer_does_not_prove_that_there_is_no_kernel() {
+        let mut first = run(plan(&["1"]));
+        first.sends(CREATE);
+        first.answers(reply(504, ""));
+        first.waits();
+        first.sends(CREATE);
+        first.answers(problem(412, "quota-exceeded"));
+        assert!(matches!(first.done().cleanup, Cleanup::Unknown));
+        let mut second = run(plan(&["1"]));
+        second.sends(CREATE);
+        second.answers(reply(201, "garbled"));
+        assert!(matches!(second.done().cleanup, Cleanup::Unknown));
+        let mut third = run(plan(&["1"]));
+        third.sends(CREATE);
+        third.answers(problem(412, "quota-exceeded"));
+        assert!(matches!(third.done().cleanup, Cleanup::NoKernel));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Upload {
     report_progress: bool,
     rejected: Vec<RejectedFile>,
     end: Option<Result<UploadProgress, Error>>,
+    spent: bool,
 }
 
 /// How far an upload has come.
@@ -101,6 +102,7 @@ impl Upload {
             report_progress: false,
             rejected: Vec::new(),
             end,
+            spent: false,
         }
     }
 
@@ -195,12 +197,15 @@ impl Machine for Upload {
             if std::mem::take(&mut self.report_progress) {
                 return Step::Event(self.progress);
             }
+            if self.spent {
+                return Step::Idle;
+            }
             if let Some(end) = self.end.take() {
-                self.batches.clear();
-                self.rejected.clear();
+                self.spent = true;
                 return Step::Done(end);
             }
             let Some(call) = self.next_batch() else {
+                self.spent = true;
                 let end = self.end();
                 return Step::Done(end);
             };
@@ -266,7 +271,7 @@ mod tests {
             assert_eq!((progress.files, progress.bytes), (total, total as u64 * 10));
         }
         assert_eq!(upload.done().unwrap().total_bytes, 1000);
-        assert!(matches!(upload.poll(), Step::Done(Ok(_))));
+        assert!(matches!(upload.poll(), Step::Idle));
     }
 
     #[test]
