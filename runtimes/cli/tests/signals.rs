@@ -80,6 +80,23 @@ fn a_signal_at_an_input_request() {
     check_empty(gateway);
 }
 
+/// The kernel is kept, so nothing ends the request that the run is waiting for but its own end.
+#[test]
+fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
+    let gateway = gateway();
+    let directory = here();
+    let arguments = ["-t", "my-session"];
+    let mut child = start(
+        sorna_at(directory.path(), &gateway),
+        directory.path(),
+        &arguments,
+    );
+    signal(&child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(130));
+    assert_eq!(gateway.stats().kernels, 1, "a kernel with a token is kept");
+    gateway.stop();
+}
+
 #[test]
 fn a_local_gateway_leaves_nothing_behind() {
     let directory = here();

@@ -40,7 +40,7 @@
 //!   400, and a refused upload stores nothing.
 //! - Malformed JSON is 400 `invalid-api-params`; mounts are refused, as there is nothing to mount.
 //! - At the limit of kernels, a living token still gets its kernel.
-//! - `limits.maxMem` is accepted and not enforced. The terminal is 503 `not-implemented`.
+//! - `limits.maxMem` is accepted and not enforced.
 //!
 //! # What it does not protect from
 //!

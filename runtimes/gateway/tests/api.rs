@@ -181,7 +181,7 @@ fn odd_requests_are_refused_and_do_no_harm() {
             "GET",
             &format!("/v2/stream/kernel/{kernel}/pty"),
             b"",
-            (503, "not-implemented"),
+            (400, "generic-bad-request"),
         ),
         (
             "GET",

@@ -76,7 +76,10 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
                 status.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
                 *lock(&window_writer) = Some(writer.clone());
-                attend(&mut status, reader, writer, happen, &happened)?
+                attend(&mut status, reader, writer, happen, &happened).unwrap_or_else(|failure| {
+                    failure.show();
+                    failure.exit()
+                })
             }
             Err(error) => {
                 show_error(&mut status, &error, &place);

@@ -142,7 +142,7 @@ impl Client {
         policy: RetryPolicy,
     ) -> Result<Answer<O::Output>, Error> {
         let mut call = Call::new(operation, self.signer(), policy);
-        match self.drive(&mut call, thread::sleep) {
+        match self.drive(&mut call, thread::sleep, |_| ()) {
             Driven::Done(result) => result,
             Driven::Event(never) => match never {},
             Driven::Idle => unreachable!("a call idles only while its request is on its way"),
@@ -150,9 +150,16 @@ impl Client {
     }
 
     /// The one loop of this driver: do what the machine asks until it has something to tell.
-    pub(super) fn drive<M: Machine>(&self, machine: &mut M, sleep: impl Fn(Duration)) -> Driven<M> {
+    /// `before` sees the machine each time before it is asked.
+    pub(super) fn drive<M: Machine>(
+        &self,
+        machine: &mut M,
+        sleep: impl Fn(Duration),
+        before: impl Fn(&mut M),
+    ) -> Driven<M> {
         let clock = self.inner.clock;
         loop {
+            before(machine);
             match machine.poll(clock.now()) {
                 Step::Send(transmit) => {
                     let transport = &self.inner.transport;

@@ -28,9 +28,9 @@ use super::client::Driven;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it goes on in the kernel, and the output
-/// that was not fetched comes with the kernel's next execution. Restart or destroy the kernel to
-/// stop it.
+/// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
+/// the gateway takes the kernel's next execution for its continuation: that brings the output that was
+/// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[derive(Debug)]
 pub struct Execution {
     client: Client,
@@ -60,7 +60,7 @@ impl Execution {
         if self.failed || self.result.is_some() {
             return Ok(None);
         }
-        match self.client.drive(&mut self.machine, thread::sleep) {
+        match self.client.drive(&mut self.machine, thread::sleep, |_| ()) {
             Driven::Event(event) => Ok(Some(event)),
             Driven::Idle => Err(BuildError::InputExpected.into()),
             Driven::Done(Ok(result)) => {

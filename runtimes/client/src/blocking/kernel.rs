@@ -89,7 +89,7 @@ impl Kernel {
             client.options().retry,
         );
         loop {
-            match client.drive(&mut upload, thread::sleep) {
+            match client.drive(&mut upload, thread::sleep, |_| ()) {
                 Driven::Event(event) => progress(event),
                 Driven::Done(result) => return result,
                 Driven::Idle => unreachable!("an upload idles only while a request is on its way"),

@@ -64,6 +64,11 @@ impl Shared {
     /// Sleeps, but not past a cancellation.
     fn sleep(&self, time: Duration) {
         let state = self.state();
+        if state.cancelled {
+            // The run knows that already, and waits for something else.
+            drop(state);
+            return std::thread::sleep(time);
+        }
         let _ = self
             .changed
             .wait_timeout_while(state, time, |state| !state.cancelled);
@@ -93,15 +98,17 @@ impl Run {
             return Ok(None);
         }
         let shared = Arc::clone(&self.shared);
-        loop {
+        // Also between requests that bring nothing to tell, a cancellation must be noticed.
+        let check = |machine: &mut machine::Run| {
             if shared.state().cancelled {
-                self.machine.cancel();
+                machine.cancel();
             }
-            // A cancellation during the wait must be noticed, so the machine is asked again.
-            match self
+        };
+        loop {
+            let driven = self
                 .client
-                .drive(&mut self.machine, |time| shared.sleep(time))
-            {
+                .drive(&mut self.machine, |time| shared.sleep(time), check);
+            match driven {
                 Driven::Event(event) => {
                     if let (RunEvent::KernelReady(kernel), true) = (&event, self.temporary) {
                         shared.state().kernel = Some(kernel.clone());

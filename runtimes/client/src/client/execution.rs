@@ -33,9 +33,9 @@ use crate::net::Transport;
 /// # }
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it goes on in the kernel, and the output
-/// that was not fetched comes with the kernel's next execution. Restart or destroy the kernel to
-/// stop it.
+/// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
+/// the gateway takes the kernel's next execution for its continuation: that brings the output that was
+/// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[derive(Debug)]
 pub struct Execution<T> {
     driver: Driver<T, machine::Execution>,

@@ -1,7 +1,8 @@
 //! One open terminal, shared by its reading and its writing half.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
 use futures_util::{Sink, Stream};
@@ -30,7 +31,12 @@ pub(super) struct Duplex<R: Runtime> {
     /// Wakes the writer when typing need not be held back any more.
     hold: Option<BoxFuture<()>>,
     closing: bool,
+    /// The writer, if it may be waiting: the WebSocket knows only who wrote last.
+    writer: Option<Waker>,
 }
+
+/// How long to wait with the next ping if one could not be sent.
+const PING_AGAIN: Duration = Duration::from_secs(1);
 
 impl<R: Runtime> Duplex<R> {
     pub(super) fn new(
@@ -49,6 +55,7 @@ impl<R: Runtime> Duplex<R> {
             ping: None,
             hold: None,
             closing: false,
+            writer: None,
         }
     }
 
@@ -77,6 +84,7 @@ impl<R: Runtime> Duplex<R> {
                         // Our own goodbye waits to be written. Gateway 0.9.11 keeps a dead kernel
                         // for 10 s if it does not come; whether it gets there, we cannot tell.
                         let _ = Pin::new(&mut self.socket).poll_flush(context);
+                        self.wake_writer();
                     }
                 }
                 Poll::Pending => {
@@ -113,6 +121,7 @@ impl<R: Runtime> Duplex<R> {
                 // After a close that we asked for, an abrupt end is still an end.
                 if let Some(failure) = failure.filter(|_| !self.closing) {
                     self.terminal.handle_failure();
+                    self.wake_writer();
                     return Err(failure);
                 }
                 self.terminal.handle_close(None, "");
@@ -122,29 +131,40 @@ impl<R: Runtime> Duplex<R> {
         Ok(())
     }
 
-    /// Sends a ping when it is due. Ready if something was sent, so that the reader looks again.
+    /// Sends a ping when it is due.
     fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
+            let mut least = Duration::from_millis(1);
             if let Some(timer) = &mut self.ping {
                 ready!(timer.as_mut().poll(context));
                 self.ping = None;
-                // If a write is under way it says enough: the timer starts again.
-                if let Poll::Ready(Err(error)) = self.poll_flush(context) {
-                    drop(error);
-                    return Poll::Ready(());
-                }
+                // If the write has to wait, or fails, the writer learns of it; here only the timer
+                // starts again.
+                let _ = self.flush_now(context);
+                self.wake_writer();
+                least = PING_AGAIN;
             }
-            let until = match self.terminal.next_ping() {
-                Some(until) => self.clock.until(until),
-                None => return Poll::Pending,
+            let Some(next) = self.terminal.next_ping().filter(|_| !self.closing) else {
+                return Poll::Pending;
+            };
+            let until = match self.clock.until(next) {
+                Duration::ZERO => least,
+                until => until,
             };
             let runtime = self.runtime.clone();
             self.ping = Some(Box::pin(async move { runtime.sleep(until).await }));
         }
     }
 
+    fn wake_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
     /// Whether there is room for more typing.
     pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.writer = Some(context.waker().clone());
         while self.terminal.queued() >= QUEUE {
             ready!(self.poll_send_one(context))?;
         }
@@ -153,6 +173,11 @@ impl<R: Runtime> Duplex<R> {
 
     /// Sends everything that waits, and waits until it is out of our hands.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.writer = Some(context.waker().clone());
+        self.flush_now(context)
+    }
+
+    fn flush_now(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while ready!(self.poll_send_one(context))? {}
         let flushed = ready!(Pin::new(&mut self.socket).poll_flush(context));
         Poll::Ready(flushed.map_err(|error| self.write_failed(error)))
@@ -192,9 +217,11 @@ impl<R: Runtime> Duplex<R> {
         }
     }
 
-    /// Says goodbye. The reader then sees the end.
+    /// Says goodbye, after all that was typed. The reader then sees the end.
     pub(super) fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.writer = Some(context.waker().clone());
         if !self.closing && !self.terminal.is_closed() {
+            while ready!(self.poll_send_one(context))? {}
             ready!(Pin::new(&mut self.socket).poll_ready(context))
                 .map_err(|error| self.write_failed(error))?;
             let goodbye = CloseFrame {

@@ -141,12 +141,16 @@ impl<R: Runtime> Pty<R> {
     ///
     /// The connection broke before the goodbye was sent.
     pub async fn close(mut self) -> Result<(), Error> {
-        self.writer.close().await?;
         let runtime = lock(&self.reader.shared).runtime();
-        let rest = async { while let Ok(Some(_)) = self.reader.next_event().await {} };
+        let goodbye = async {
+            self.writer.close().await?;
+            while let Ok(Some(_)) = self.reader.next_event().await {}
+            Ok(())
+        };
         let patience = runtime.sleep(GOODBYE);
-        match select(std::pin::pin!(rest), std::pin::pin!(patience)).await {
-            Either::Left(_) | Either::Right(_) => Ok(()),
+        match select(std::pin::pin!(goodbye), std::pin::pin!(patience)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Ok(()),
         }
     }
 }

@@ -130,7 +130,7 @@ async fn listen(
         let text = match &frame {
             Frame::Text(text) => text.as_str(),
             Frame::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
-            Frame::Close(_) => return,
+            // Going on answers a goodbye, and then ends.
             _ => continue,
         };
         entry.kernel.touch();
