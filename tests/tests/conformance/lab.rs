@@ -1,7 +1,9 @@
 //! The gateway under test, and what a check needs from it.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sorna::core::{
@@ -39,6 +41,8 @@ pub(crate) struct Lab<D: Driver> {
     pub(crate) driver: D,
     pub(crate) config: Config,
     gateway: Option<RunningGateway>,
+    /// Kernels that are not destroyed yet.
+    kernels: Mutex<Vec<KernelId>>,
 }
 
 /// A check's future, on whatever runtime the driver has.
@@ -47,9 +51,20 @@ pub(crate) type Check<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 /// Runs one check on one driver.
 pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
     let lab = Lab::<D>::new();
-    D::block_on(async {
-        check(&lab).await;
-    });
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        D::block_on(async {
+            check(&lab).await;
+        });
+    }));
+    // A check that failed must not leave kernels on a gateway that is not ours.
+    let left: Vec<KernelId> = std::mem::take(&mut *lab.kernels.lock().expect("no panic inside"));
+    for kernel in left {
+        let destroy = sorna::core::Destroy::new(kernel);
+        let _ = D::block_on(lab.driver.call(destroy));
+    }
+    if let Err(panic) = checked {
+        resume_unwind(panic);
+    }
     lab.end(name);
 }
 
@@ -82,6 +97,7 @@ impl<D: Driver> Lab<D> {
             driver: D::connect(config.clone(), ClientOptions::default()),
             config,
             gateway,
+            kernels: Mutex::default(),
         }
     }
 
@@ -126,7 +142,12 @@ impl<D: Driver> Lab<D> {
 
     pub(crate) async fn kernel_named(&self, lang: &str, token: SessionToken) -> KernelId {
         let create = sorna::core::CreateKernel::new(lang, token);
-        self.driver.call(create).await.expect("a kernel").value
+        let kernel = self.driver.call(create).await.expect("a kernel").value;
+        self.kernels
+            .lock()
+            .expect("no panic inside")
+            .push(kernel.clone());
+        kernel
     }
 
     /// Runs a snippet without input to its end.
@@ -136,8 +157,12 @@ impl<D: Driver> Lab<D> {
     }
 
     pub(crate) async fn destroy(&self, kernel: KernelId) {
-        let destroy = sorna::core::Destroy::new(kernel);
+        let destroy = sorna::core::Destroy::new(kernel.clone());
         self.driver.call(destroy).await.expect("it is destroyed");
+        self.kernels
+            .lock()
+            .expect("no panic inside")
+            .retain(|living| *living != kernel);
     }
 }
 

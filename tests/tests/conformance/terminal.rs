@@ -107,7 +107,8 @@ pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
         let mut pty = open(lab, &kernel).await;
-        let code = "stty raw -echo; printf '<<<'; head -c 7864320 /dev/zero | base64 -w0; printf '>>>\\n'; sleep 1000\n";
+        let code =
+            "stty raw -echo; printf '<<<'; seq 1000000 2310719; printf '>>>\\n'; sleep 1000\n";
         types(&mut pty, code).await;
         let mut end = 0;
         let all = read_until(&mut pty, |all| {
@@ -128,7 +129,10 @@ pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .expect("a stop");
         let sent = &all[start..stop];
         assert_eq!(sent.len(), 10 << 20);
-        assert!(sent.iter().all(|byte| *byte == b'A'));
+        let lines = sent.split_inclusive(|byte| *byte == b'\n');
+        for (index, line) in lines.enumerate() {
+            assert_eq!(line, format!("{}\n", 1_000_000 + index).as_bytes());
+        }
         lab.destroy(kernel).await;
     })
 }
