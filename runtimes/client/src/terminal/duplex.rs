@@ -80,6 +80,11 @@ impl<R: Runtime> Duplex<R> {
                     if let Err(error) = self.take(message) {
                         return Poll::Ready(Err(Error::Transport(error)));
                     }
+                    if self.terminal.has_unsent() {
+                        // The first output sets free what was typed before it.
+                        let _ = self.flush_now(context);
+                        self.wake_writer();
+                    }
                     if self.terminal.is_closed() {
                         // Our own goodbye waits to be written. Gateway 0.9.11 keeps a dead kernel
                         // for 10 s if it does not come; whether it gets there, we cannot tell.

@@ -303,7 +303,11 @@ impl<R: Runtime> AsyncWrite for PtyWriter<R> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_type(context, bytes).map_err(io::Error::other)
+        let taken = ready!(self.poll_type(context, bytes)).map_err(io::Error::other)?;
+        // As with a socket, what was written goes out without being asked to; if it has to wait, or
+        // fails, the next call tells.
+        let _ = lock(&self.shared).poll_flush(context);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
