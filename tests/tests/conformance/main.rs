@@ -110,5 +110,7 @@ conformance! {
         ten_mebibytes,
         slow_reader,
         fast_writer,
+        several_clients,
+        output_before_the_end,
         binary;
 }

@@ -183,6 +183,52 @@ pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
+/// A kernel has one terminal: its clients see the same and may all type.
+pub(crate) fn several_clients<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut first = open(lab, &kernel).await;
+        types(&mut first, "x=shared; echo from-$((1 + 0))\n").await;
+        read_until(&mut first, |all| contains(all, "from-1\r\n")).await;
+        let mut second = open(lab, &kernel).await;
+        types(&mut second, "echo from-$((1 + 1))-$x\n").await;
+        read_until(&mut first, |all| contains(all, "from-2-shared\r\n")).await;
+        read_until(&mut second, |all| contains(all, "from-2-shared\r\n")).await;
+        // One that leaves does not take the terminal along.
+        first.close().await.expect("closed");
+        types(&mut second, "echo from-$((1 + 2))\n").await;
+        read_until(&mut second, |all| contains(all, "from-3\r\n")).await;
+        lab.destroy(kernel).await;
+    })
+}
+
+/// All output comes, also if the shell has ended before it was read.
+pub(crate) fn output_before_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        let code =
+            "stty raw -echo; (trap '' HUP; seq 1000000 2999999; printf '%s%s' EN D) & exit\n";
+        types(&mut pty, code).await;
+        // The shell has ended long before all is read: more than fits into the buffers on the way.
+        D::sleep(std::time::Duration::from_secs(1)).await;
+        let mut all = Vec::new();
+        while let Some(event) = pty.event().await.expect("an event") {
+            match event {
+                TerminalEvent::Output(bytes) => all.extend_from_slice(&bytes),
+                TerminalEvent::Closed { code, .. } => assert_eq!(code, Some(1000)),
+                _ => {}
+            }
+        }
+        assert!(
+            contains(&all, "2999999\nEND"),
+            "the end came, after {} bytes",
+            all.len()
+        );
+        lab.destroy(kernel).await;
+    })
+}
+
 /// Whoever types more than the program reads is made to wait.
 pub(crate) fn fast_writer<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {

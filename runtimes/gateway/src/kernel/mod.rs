@@ -245,7 +245,7 @@ impl Kernel {
         }
         let terminal = self.terminal().take();
         if let Some(hub) = terminal {
-            hub.ended().await;
+            hub.end().await;
         }
     }
 

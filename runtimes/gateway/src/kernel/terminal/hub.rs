@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pty_process::{OwnedReadPty, OwnedWritePty, Size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use super::super::Setup;
@@ -50,6 +51,8 @@ pub(crate) struct Hub {
     /// How many shells were started; closed when the last one has ended.
     shells: watch::Sender<u64>,
     ended: watch::Sender<bool>,
+    /// Whether the kernel goes, so that no client is waited for any more.
+    closing: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +83,7 @@ impl Hub {
             screen: Mutex::default(),
             shells: watch::Sender::new(1),
             ended: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
         });
         tokio::spawn(Arc::clone(&hub).attend(setup, restarts, shell, from_clients));
         Ok(hub)
@@ -114,8 +118,9 @@ impl Hub {
         *self.ended.borrow()
     }
 
-    /// Waits until the last shell is gone.
-    pub(crate) async fn ended(&self) {
+    /// Waits until the last shell is gone, but for no client.
+    pub(crate) async fn end(&self) {
+        self.closing.send_replace(true);
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
@@ -152,8 +157,8 @@ impl Hub {
             screen.clients.drain().map(|(_, client)| client).collect()
         };
         for client in clients {
-            // One that does not read is told by the end of its queue.
-            let _ = tokio::time::timeout(STALL_TIME, client.send(FromTerminal::Closed)).await;
+            // One whose queue is full is told by the end of its queue.
+            let _ = client.try_send(FromTerminal::Closed);
         }
     }
 
@@ -164,26 +169,34 @@ impl Hub {
             mut output,
             mut input,
         } = shell;
-        let show = self.show_all(&mut output);
-        let mut show = std::pin::pin!(show);
         tokio::select! {
-            () = &mut show => {}
+            () = self.show_all(&mut output, &mut child) => {}
             () = self.type_all(&mut input, from_clients) => {}
-            _ = child.wait() => {
-                // A background process may hold the terminal open for ever.
-                let _ = tokio::time::timeout(REST_TIME, &mut show).await;
-            }
         }
         super::super::launch::kill_group(&mut child);
         let _ = child.wait().await;
     }
 
-    /// Shows the shell's output to all clients until it ends.
-    async fn show_all(&self, output: &mut OwnedReadPty) {
+    /// Shows the shell's output to all clients until it ends, or until the shell has ended and a
+    /// background process holds the terminal open without a word.
+    async fn show_all(&self, output: &mut OwnedReadPty, child: &mut Child) {
         let mut buffer = vec![0; CHUNK];
-        // Linux ends the master's side by an error (EIO), not by an end of file.
-        while let Ok(count @ 1..) = output.read(&mut buffer).await {
-            self.show(Bytes::copy_from_slice(&buffer[..count])).await;
+        let mut has_ended = false;
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = output.read(&mut buffer) => read,
+                _ = child.wait(), if !has_ended => {
+                    has_ended = true;
+                    continue;
+                }
+                () = tokio::time::sleep(REST_TIME), if has_ended => return,
+            };
+            // Linux ends the master's side by an error (EIO), not by an end of file.
+            match read {
+                Ok(count @ 1..) => self.show(Bytes::copy_from_slice(&buffer[..count])).await,
+                _ => return,
+            }
         }
     }
 
@@ -195,15 +208,32 @@ impl Hub {
             clients.map(|(number, to)| (*number, to.clone())).collect()
         };
         for (number, client) in &clients {
-            let sent = client.send(FromTerminal::Output(bytes.clone()));
-            let is_lost = if clients.len() == 1 {
-                // The shell waits for its only client as long as it takes.
-                sent.await.is_err()
-            } else {
-                !matches!(tokio::time::timeout(STALL_TIME, sent).await, Ok(Ok(())))
-            };
-            if is_lost {
-                self.screen().clients.remove(number);
+            match self.room(client).await {
+                Some(room) => room.send(FromTerminal::Output(bytes.clone())),
+                None => {
+                    self.screen().clients.remove(number);
+                }
+            }
+        }
+    }
+
+    /// Waits until a client has room: the only one as long as it takes, one that holds others up
+    /// for a while. `None` if it is given up.
+    async fn room<'c>(
+        &self,
+        client: &'c mpsc::Sender<FromTerminal>,
+    ) -> Option<mpsc::Permit<'c, FromTerminal>> {
+        let mut closing = self.closing.subscribe();
+        loop {
+            tokio::select! {
+                biased;
+                room = client.reserve() => return room.ok(),
+                _ = closing.wait_for(|closing| *closing) => return None,
+                () = tokio::time::sleep(STALL_TIME) => {
+                    if self.screen().clients.len() > 1 {
+                        return None;
+                    }
+                }
             }
         }
     }
