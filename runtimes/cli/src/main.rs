@@ -5,6 +5,7 @@
 mod args;
 mod exit;
 mod failure;
+mod modes;
 mod place;
 mod run;
 mod shell;

@@ -10,6 +10,7 @@ use sorna::blocking::Canceller;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::modes;
 use crate::place::LocalGateway;
 use crate::run::Wake;
 
@@ -44,6 +45,7 @@ pub(crate) fn watch(
     let watcher = move || {
         for signal in signals.forever() {
             if !shared.set(signal) {
+                modes::restore();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }

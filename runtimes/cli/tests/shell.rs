@@ -27,10 +27,19 @@ struct Terminal {
 
 impl Terminal {
     fn start(directory: &Path, gateway: Option<&RunningGateway>, arguments: &[&str]) -> Self {
+        Self::start_command("shell", directory, gateway, arguments)
+    }
+
+    fn start_command(
+        command: &str,
+        directory: &Path,
+        gateway: Option<&RunningGateway>,
+        arguments: &[&str],
+    ) -> Self {
         let (pty, pts) = open().expect("a terminal");
         pty.resize(Size::new(30, 90)).expect("a size");
         let mut command = Command::new(cargo_bin!("sorna"))
-            .arg("shell")
+            .arg(command)
             .args(arguments)
             .current_dir(directory)
             .env_clear()
@@ -211,6 +220,33 @@ fn signals_restore_the_terminal_and_destroy_the_kernel() {
         assert_eq!(gateway.stats().kernels, 0);
         gateway.stop();
     }
+}
+
+#[test]
+fn a_password_is_not_shown_and_the_terminal_restored() {
+    let gateway = gateway();
+    let directory = here();
+    let code = "import getpass; print(len(getpass.getpass('word? ')), input('more? '))";
+    let arguments = ["-q", "python3", "-c", code];
+    let start = || Terminal::start_command("run", directory.path(), Some(&gateway), &arguments);
+    let mut terminal = start();
+    terminal.shows("word? ");
+    eventually("hidden typing", || !terminal.shows_typing());
+    terminal.types("hunter2\rtyped ahead\r");
+    terminal.shows("more? ");
+    terminal.shows("7 typed ahead\r\n");
+    assert_eq!(terminal.ends(), Some(0));
+    assert!(terminal.shows_typing());
+
+    let mut terminal = start();
+    terminal.shows("word? ");
+    eventually("hidden typing", || !terminal.shows_typing());
+    let pid = i32::try_from(terminal.child.id()).expect("an id");
+    kill_process(Pid::from_raw(pid).expect("an id"), Signal::TERM).expect("it lives");
+    assert_eq!(terminal.ends(), Some(143));
+    assert!(terminal.shows_typing(), "the terminal is restored");
+    assert_eq!(gateway.stats().kernels, 0);
+    gateway.stop();
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-
 use super::Wake;
+use crate::modes;
 
 /// The standard input. Lines are read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
@@ -30,12 +29,17 @@ impl Input {
         if self.stopped {
             return Ok(None);
         }
-        let _hidden = hidden.then(HiddenInput::begin);
+        let changed = hidden.then(modes::Changed::hidden).transpose()?;
         let wake = self.wake.clone();
         thread::spawn(move || {
             let _ = wake.send(Wake::Line(read_line()));
         });
-        match self.woken.recv() {
+        let woken = self.woken.recv();
+        if changed.is_some() && io::stdin().is_terminal() {
+            // The line end that was typed was not shown either.
+            let _ = writeln!(io::stderr());
+        }
+        match woken {
             Ok(Wake::Line(line)) => line,
             Ok(Wake::Stopped) | Err(_) => {
                 self.stopped = true;
@@ -58,34 +62,4 @@ fn read_line() -> io::Result<Option<String>> {
         }
     }
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-/// While it lives, what is typed is not shown.
-struct HiddenInput {
-    before: Option<Termios>,
-}
-
-impl HiddenInput {
-    fn begin() -> Self {
-        let before = io::stdin()
-            .is_terminal()
-            .then(|| tcgetattr(io::stdin()).ok())
-            .flatten();
-        if let Some(before) = &before {
-            let mut hidden = before.clone();
-            hidden.local_modes.remove(LocalModes::ECHO);
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
-        }
-        Self { before }
-    }
-}
-
-impl Drop for HiddenInput {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
-            // The line end that was typed was not shown either.
-            let _ = writeln!(io::stderr());
-        }
-    }
 }

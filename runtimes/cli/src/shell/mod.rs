@@ -1,10 +1,8 @@
 //! `sorna shell`: a terminal on a kernel.
 
 mod keys;
-mod raw;
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,10 +18,10 @@ use sorna::random_token;
 use crate::args::ShellArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
+use crate::modes;
 use crate::place::{LocalGateway, Place};
 use crate::status::Status;
 use keys::{DETACH_NAME, Keys};
-use raw::RawMode;
 
 /// What ends or changes the terminal.
 #[derive(Debug)]
@@ -116,11 +114,8 @@ fn attend(
     happen: Sender<Happening>,
     happened: &Receiver<Happening>,
 ) -> Result<Exit, Failure> {
-    let raw = io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(RawMode::begin)
-        .map_err(|error| Failure::System("cannot set the terminal", error))?;
+    let raw =
+        modes::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         thread::Builder::new()
             .name(name.to_owned())
@@ -235,7 +230,7 @@ fn watch(happen: Sender<Happening>, gateway: LocalGateway) -> Result<WindowWrite
                     let _ = writer.resize(rows, cols);
                 }
             } else if stopping {
-                raw::restore();
+                modes::restore();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             } else {
