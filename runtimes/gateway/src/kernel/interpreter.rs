@@ -1,8 +1,10 @@
 //! The persistent interpreter of a kernel, and the runner in it.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::process::Child;
+use tokio::time::Instant;
 
 use super::Setup;
 use super::channel::Channel;
@@ -13,6 +15,10 @@ use super::language::Query;
 use super::launch::{Streams, kill_group};
 use super::output::OutputPipes;
 
+/// How long a process may live without its channel. Some interpreters close all files, and clean up
+/// more, before they end with the exit code they were asked for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A process that takes snippets from its control channel.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
@@ -21,6 +27,8 @@ pub(crate) struct Interpreter {
     speech: Speech,
     mark: String,
     up: bool,
+    /// When to kill it, as it has closed its channel.
+    overdue: Option<Instant>,
     /// How it ended, once it has.
     pub(crate) exit: Option<ExitKind>,
 }
@@ -56,6 +64,7 @@ impl Interpreter {
             speech: runner.speech(),
             mark,
             up: false,
+            overdue: None,
             exit: None,
         }))
     }
@@ -97,9 +106,15 @@ impl Interpreter {
             return std::future::pending().await;
         };
         let has_ended = this.exit.is_some();
+        let overdue = this.overdue.filter(|_| !has_ended);
         tokio::select! {
             () = this.channel.ready(reading) => None,
             status = this.child.wait(), if !has_ended => Some(status.into()),
+            () = sleep_until(overdue), if overdue.is_some() => {
+                this.overdue = None;
+                this.kill();
+                None
+            }
         }
     }
 
@@ -112,8 +127,9 @@ impl Interpreter {
     pub(crate) fn receive(&mut self) -> bool {
         let received = self.channel.receive();
         if self.channel.ended() && self.exit.is_none() {
-            // The program closed our channel; without it the process is of no use.
-            self.kill();
+            // The process is about to end, or of no use any more.
+            self.overdue
+                .get_or_insert_with(|| Instant::now() + LAST_WORDS);
         }
         received
     }
@@ -150,5 +166,11 @@ impl Interpreter {
             }
             None => false,
         }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
     }
 }
