@@ -14,13 +14,47 @@
 //! # Ok::<(), sorna_gateway::StartError>(())
 //! ```
 //!
-//! Languages are `python3` (also `python`), `bash` and `c`, as far as their tools are on the
-//! machine. Interpreters keep their state between queries.
+//! # Languages
+//!
+//! As far as their tools are on the machine; a kernel of another is refused with
+//! `kernel-creation-failed`, which names the tool.
+//!
+//! | name | also | tool | stays between queries | default build | default exec |
+//! |---|---|---|---|---|---|
+//! | `python3` | `python` | python3 | all | | `python3 main.py` |
+//! | `bash` | | bash | all | | `bash main.sh` |
+//! | `perl` | `perl5` | perl | all, `my` variables and pragmas too | | `perl main.pl` |
+//! | `ruby` | | ruby | all | | `ruby main.rb` |
+//! | `nodejs` | `node`, `nodejs6`, `nodejs8`, `javascript` | node | all | | `node main.js` |
+//! | `lua` | `lua5` | lua | globals, not locals | | `lua main.lua` |
+//! | `php` | `php7`, `php8` | php | all | | `php main.php` |
+//! | `r` | `R`, `r3` | R | all | | `main.R` |
+//! | `c` | | gcc | files | all `*.c`, also in directories, to `./main` | `./main` |
+//! | `cpp` | `c++`, `cpp11`, `cpp14`, `cpp17`, `cpp20` | g++ | files | the same with `*.cpp`, `*.cc`, `*.cxx`, `*.c++` | `./main` |
+//! | `rust` | `rs` | rustc | files | `cargo build` if there is a `Cargo.toml`, else `main.rs` to `./main` | `cargo run`, or `./main` |
+//! | `go` | `golang` | go | files | `go build -o main`, of the module or of `*.go` | `./main` |
+//! | `java` | `java8`, `java11`, `java17` | javac | files | `javac` with all `*.java`, also in directories | `java Main` |
+//!
+//! An alias names the same tool, whatever version it is.
+//!
+//! A query is a snippet for the interpreter, which lives on if the snippet fails; `exit` and the
+//! like end it, and what it held, and another takes its place. In the languages of the last five
+//! lines a query is a whole program, which is compiled and run; in rust also the body of `main`.
+//!
+//! - nodejs: a snippet has ended when nothing is left to wait for, timers and servers included. It
+//!   is read as the developer console reads it: `await` works outside of functions, and `let` and
+//!   `const` may be declared again. `import()` does not work, `require` does.
+//! - perl: `return` outside of a subroutine, and `__END__`, let the snippet's `my` variables go.
+//! - php: `<?php` at the beginning is not needed. What PHP itself dies of, such as a function
+//!   declared twice, ends the interpreter. Once a snippet has met the end of input, `STDIN` stays at
+//!   its end until then; `fopen("php://stdin", "r")` reads anew.
+//! - r: visible values are printed. `readline()` asks; `readLines("stdin")` reads on until the end.
+//! - lua: a `local` is the snippet's own.
 //!
 //! # Input
 //!
 //! A program that waits for its standard input is noticed, whatever it is: `input()` in a python3
-//! kernel, `read` in bash, `scanf` in C, and anything they start. The client's answer is a line; its
+//! kernel, `read` in bash, `scanf` in C, the likes of them elsewhere, and anything they start. The client's answer is a line; its
 //! end is added if it is missing. The answer `"\u{4}"` (Ctrl-D) ends the input. Python's
 //! `sys.stdin.read()` takes one answer for the whole.
 //!

@@ -1,7 +1,7 @@
 //! What travels on the control channel between the gateway and a runner.
 //!
 //! From the runner: a line `<letter> <length>` and that many bytes. To the runner: a letter, the
-//! content, and a NUL.
+//! content, and a NUL; or, as some runners want it, a line `<letter> <length>` and the content.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -111,6 +111,8 @@ pub(crate) enum Speech {
     Json,
     /// The bare snippet; nothing else is understood.
     Plain,
+    /// The bare snippet behind its length; nothing else is understood.
+    Sized,
 }
 
 impl Speech {
@@ -120,6 +122,7 @@ impl Speech {
             Self::Json => message(b'x', &json!({"code": code}).to_string()),
             // A shell cannot hold a NUL, and reads up to the first.
             Self::Plain => message(b'x', &code.replace('\0', "")),
+            Self::Sized => format!("x {}\n{code}", code.len()).into_bytes(),
         }
     }
 
@@ -206,5 +209,11 @@ mod tests {
         assert_eq!(Speech::Plain.run("a\0b"), b"xab\0");
         assert_eq!(Speech::Json.run("a\0"), b"x{\"code\":\"a\\u0000\"}\0");
         assert_eq!(Speech::Plain.complete(1, "", ""), None);
+    }
+
+    #[test]
+    fn lengths_count_bytes() {
+        assert_eq!(Speech::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
+        assert_eq!(Speech::Sized.complete(1, "", ""), None);
     }
 }

@@ -1,11 +1,15 @@
 //! What the gateway can run, as a table.
 
+mod runner;
+mod table;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::frame::Speech;
+pub(crate) use self::runner::Runner;
+use self::table::LANGUAGES;
 use super::home::Home;
 use super::launch::{Arguments, Launcher};
 
@@ -20,7 +24,8 @@ pub(crate) struct Language {
     pub(crate) tools: &'static [&'static str],
     /// How it answers queries.
     pub(crate) query: Query,
-    /// The default build, `"*"`; `{tool}` stands for the tool's name. Empty: none.
+    /// The default build, `"*"`, a shell command; see [`Installed::default_command`] for what it
+    /// may hold. Empty: none.
     pub(crate) build: &'static str,
     /// The default program, `"*"`.
     pub(crate) exec: &'static str,
@@ -28,67 +33,24 @@ pub(crate) struct Language {
     pub(crate) shell: &'static [&'static str],
 }
 
-/// The terminal of languages that have no interpreter of their own.
-const BASH: &[&str] = &["bash", "--noprofile", "--norc"];
-
 /// How a language answers queries.
 #[derive(Debug)]
 pub(crate) enum Query {
     /// One interpreter runs all snippets; what they define stays.
     Interpreter(Runner),
-    /// Every snippet is a program, compiled and run.
+    /// Every snippet is a program of its own; nothing stays but files. The commands may hold what
+    /// [`Installed::command`] knows.
     Program {
         /// The name of the source file.
         source: &'static str,
-        /// Arguments of the tool that make `main` of it; run beside the source. `{work}` stands
-        /// for the work directory.
+        /// Makes a whole program of a part.
+        wrap: Option<fn(&str) -> String>,
+        /// Compiles it, beside the source. Empty: nothing to do.
         build: &'static [&'static str],
+        /// Runs it, in the work directory.
+        run: &'static [&'static str],
     },
 }
-
-/// A program of ours inside an interpreter, which takes snippets from the control channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Runner {
-    Python,
-    Bash,
-}
-
-/// Every language.
-pub(crate) const LANGUAGES: &[Language] = &[
-    Language {
-        name: "python3",
-        aliases: &["python"],
-        tools: &["python3", "python"],
-        query: Query::Interpreter(Runner::Python),
-        build: "",
-        exec: "{tool} main.py",
-        shell: &["{tool}", "-q"],
-    },
-    Language {
-        name: "bash",
-        aliases: &[],
-        tools: &["bash"],
-        query: Query::Interpreter(Runner::Bash),
-        build: "",
-        exec: "bash main.sh",
-        shell: BASH,
-    },
-    Language {
-        name: "c",
-        aliases: &[],
-        tools: &["gcc", "cc", "clang"],
-        query: Query::Program {
-            source: "input.c",
-            build: &[
-                "-o", "main", "input.c", "-I{work}", "-pthread", "-lm", "-lrt", "-ldl",
-            ],
-        },
-        // `**` takes in directories, but not hidden ones, and follows no symbolic links.
-        build: "shopt -s globstar nullglob; {tool} -o ./main **/*.c -pthread -lm -lrt -ldl",
-        exec: "./main",
-        shell: BASH,
-    },
-];
 
 /// Why a language cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,10 +103,13 @@ impl Language {
             .iter()
             .find_map(|tool| Some((*tool, launcher.find(tool)?)))
             .ok_or(Unavailable::ToolMissing(self.tools))?;
-        let program = match &self.query {
-            Query::Interpreter(Runner::Python) => python_itself(&program).unwrap_or(program),
-            _ => program,
-        };
+        // What a tool is in truth is known by itself only.
+        let program = match tool {
+            "python3" | "python" => python_itself(&program),
+            "rustc" => rustc_itself(&program),
+            _ => None,
+        }
+        .unwrap_or(program);
         Ok(Installed {
             language: self,
             tool,
@@ -155,20 +120,41 @@ impl Language {
 
 /// The interpreter behind a launcher such as a pyenv shim, which would cost time at every start.
 fn python_itself(program: &Path) -> Option<PathBuf> {
+    let code = "import sys; sys.stdout.write(sys.executable)";
+    let path = PathBuf::from(ask(program, &["-I", "-c", code])?);
+    path.is_file().then_some(path)
+}
+
+/// The compiler behind a rustup proxy, which finds none where `HOME` is another.
+fn rustc_itself(program: &Path) -> Option<PathBuf> {
+    let root = ask(program, &["--print", "sysroot"])?;
+    let path = Path::new(root.trim_end()).join("bin/rustc");
+    path.is_file().then_some(path)
+}
+
+/// What a program says.
+fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
-        .args(["-I", "-c", "import sys; sys.stdout.write(sys.executable)"])
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
-        .ok()?;
-    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?);
-    (output.status.success() && path.is_file()).then_some(path)
+        .ok()
+        .filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
 }
 
 impl Installed {
-    /// The default build or program as a shell command; `None` if there is none.
+    /// The default build or program as a shell command; `None` if there is none. `{tool}` becomes
+    /// the tool's name, `{program}` its full path, and `{bin}` the directory it is in.
     pub(crate) fn default_command(&self, template: &str) -> Option<String> {
-        (!template.is_empty()).then(|| template.replace("{tool}", self.tool))
+        let quoted = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"));
+        (!template.is_empty()).then(|| {
+            template
+                .replace("{tool}", self.tool)
+                .replace("{program}", &quoted(&self.program))
+                .replace("{bin}", &quoted(self.bin()))
+        })
     }
 
     /// The command of the terminal.
@@ -180,57 +166,35 @@ impl Installed {
         self.language.shell.iter().map(word).collect()
     }
 
-    /// The command that compiles a snippet.
-    pub(crate) fn compiler(&self, arguments: &[&str], home: &Home) -> Arguments {
-        let mut command = vec![self.program.clone().into_os_string()];
-        for argument in arguments {
-            command.push(match argument.strip_suffix("{work}") {
-                Some(before) => {
-                    let mut word = OsString::from(before);
-                    word.push(home.work());
-                    word
-                }
-                None => argument.into(),
-            });
-        }
-        command
-    }
-}
-
-impl Runner {
-    /// Files that the runner needs, and their contents.
-    pub(crate) const FILES: &[(&str, &str)] = &[
-        ("python3.py", include_str!("../runners/python3.py")),
-        ("bash.bash", include_str!("../runners/bash.bash")),
-    ];
-
-    /// The command that starts the interpreter; the files lie in `runners`.
-    pub(crate) fn command(self, installed: &Installed, runners: &Path) -> Arguments {
-        let program = installed.program.clone().into_os_string();
-        match self {
-            Self::Python => vec![
-                program,
-                // Neither the environment nor the user's site directory has a say.
-                "-I".into(),
-                runners.join("python3.py").into(),
-            ],
-            Self::Bash => vec![
-                program,
-                "--norc".into(),
-                "--noprofile".into(),
-                "-c".into(),
-                include_str!("../runners/bash-loop.bash").trim_end().into(),
-                "bash".into(),
-                runners.join("bash.bash").into(),
-            ],
-        }
+    /// A command of a [`Query::Program`]. In each word, one of these becomes a path: `{program}`,
+    /// the tool; `{bin}`, the directory it is in; `{work}` and `{snippet}`, those of the kernel.
+    pub(crate) fn command(&self, words: &[&str], home: &Home) -> Arguments {
+        let places = [
+            ("{program}", self.program.clone()),
+            ("{bin}", self.bin().to_owned()),
+            ("{work}", home.work()),
+            ("{snippet}", home.snippet()),
+        ];
+        let fill = |word: &&str| {
+            places
+                .iter()
+                .find_map(|(name, path)| Some((word.split_once(name)?, path)))
+                .map_or_else(
+                    || word.into(),
+                    |((before, after), path)| {
+                        let mut filled = OsString::from(before);
+                        filled.push(path);
+                        filled.push(after);
+                        filled
+                    },
+                )
+        };
+        words.iter().map(fill).collect()
     }
 
-    pub(crate) fn speech(self) -> Speech {
-        match self {
-            Self::Python => Speech::Json,
-            Self::Bash => Speech::Plain,
-        }
+    /// Where the tool is, with what belongs to it.
+    fn bin(&self) -> &Path {
+        self.program.parent().unwrap_or(Path::new("/"))
     }
 }
 
@@ -245,6 +209,8 @@ pub(crate) fn names() -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use std::collections::HashSet;
 
     use super::*;
@@ -272,9 +238,32 @@ mod tests {
             query: Query::Interpreter(Runner::Bash),
             build: "",
             exec: "",
-            shell: BASH,
+            shell: &[],
         };
         let refusal = MISSING.locate(&launcher).map(|found| found.tool);
         assert_eq!(refusal, Err(Unavailable::ToolMissing(MISSING.tools)));
+    }
+
+    #[test]
+    fn commands_are_filled_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::create(directory.path().join("home")).unwrap();
+        let installed = Installed {
+            language: &LANGUAGES[0],
+            tool: "tool",
+            program: PathBuf::from("/it's/tool"),
+        };
+        let words = installed.command(&["{program}", "-I{work}", "{snippet}/main", "-x"], &home);
+        let expected: [OsString; 4] = [
+            "/it's/tool".into(),
+            format!("-I{}", home.work().display()).into(),
+            home.snippet().join("main").into(),
+            "-x".into(),
+        ];
+        assert_eq!(words, expected);
+        let command = installed.default_command("{tool} {program} {bin}:*.{a,b}");
+        let expected = r"tool '/it'\''s/tool' '/it'\''s':*.{a,b}";
+        assert_eq!(command.as_deref(), Some(expected));
+        assert_eq!(installed.default_command(""), None);
     }
 }

@@ -63,21 +63,26 @@ impl Plan {
     ) -> Self {
         match &installed.language.query {
             Query::Interpreter(_) => Self::Snippet(code.to_owned()),
-            Query::Program { source, build } => {
-                let program = home.snippet().join("main").into_os_string();
-                let build = Step {
+            Query::Program {
+                source,
+                wrap,
+                build,
+                run,
+            } => {
+                let build = (!build.is_empty()).then(|| Step {
                     kind: StepKind::Build,
-                    arguments: installed.compiler(build, home),
+                    arguments: installed.command(build, home),
                     directory: home.snippet(),
-                };
+                });
                 let exec = Step {
                     kind: StepKind::Exec,
-                    arguments: launcher.line_buffered(vec![program]),
+                    arguments: launcher.line_buffered(installed.command(run, home)),
                     directory: home.work(),
                 };
+                let code = wrap.map_or_else(|| code.to_owned(), |wrap| wrap(code));
                 Self::Steps(Steps {
-                    source: Some((home.snippet().join(source), code.to_owned())),
-                    steps: VecDeque::from([build, exec]),
+                    source: Some((home.snippet().join(source), code)),
+                    steps: build.into_iter().chain([exec]).collect(),
                     batch: None,
                 })
             }

@@ -1,0 +1,93 @@
+//! Programs of ours inside interpreters, which take snippets from the control channel.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::super::frame::Speech;
+use super::super::launch::Arguments;
+use super::Installed;
+
+/// Starts an interpreter with the FIFO, its last argument, as standard input, and the channel as
+/// descriptor 3.
+const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
+/// The same for languages that cannot open a socket: pipes from and to the channel are descriptors
+/// 3 and 4.
+const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(exec cat <&5 5<&-) 4> >(exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
+
+/// A program of ours inside an interpreter, which takes snippets from the control channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Python,
+    Bash,
+    Perl,
+    Ruby,
+    Node,
+    Lua,
+    Php,
+    R,
+}
+
+impl Runner {
+    /// Files that the runners need, and their contents.
+    pub(crate) const FILES: &[(&str, &str)] = &[
+        ("python3.py", include_str!("../../runners/python3.py")),
+        ("bash.bash", include_str!("../../runners/bash.bash")),
+        ("perl.pl", include_str!("../../runners/perl.pl")),
+        ("ruby.rb", include_str!("../../runners/ruby.rb")),
+        ("nodejs.js", include_str!("../../runners/nodejs.js")),
+        ("lua.lua", include_str!("../../runners/lua.lua")),
+        ("php.php", include_str!("../../runners/php.php")),
+        ("r.R", include_str!("../../runners/r.R")),
+    ];
+
+    /// The command that starts the interpreter; the files lie in `runners`. The path of the input
+    /// FIFO is to be added.
+    pub(crate) fn command(self, installed: &Installed, runners: &Path) -> Arguments {
+        let program = installed.program.clone().into_os_string();
+        let (prefix, options, file): (&[&str], &[&str], &str) = match self {
+            // Neither the environment nor the user's site directory has a say.
+            Self::Python => (&[], &["-I"], "python3.py"),
+            Self::Bash => (
+                &[],
+                &[
+                    "--norc",
+                    "--noprofile",
+                    "-c",
+                    include_str!("../../runners/bash-loop.bash").trim_ascii_end(),
+                    "bash",
+                ],
+                "bash.bash",
+            ),
+            Self::Perl => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "perl.pl"),
+            Self::Ruby => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "ruby.rb"),
+            Self::Node => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "nodejs.js"),
+            Self::Php => (
+                &["sh", "-c", WITH_CHANNEL, "sh"],
+                &["-d", "display_errors=stderr", "-d", "log_errors=0"],
+                "php.php",
+            ),
+            Self::Lua => (&["bash", "-c", WITH_PIPES, "bash"], &[], "lua.lua"),
+            Self::R => (
+                &["bash", "-c", WITH_PIPES, "bash"],
+                &["--no-echo", "--no-save", "--no-restore", "-f"],
+                "r.R",
+            ),
+        };
+        let mut command: Arguments = prefix.iter().map(OsString::from).collect();
+        command.push(program);
+        command.extend(options.iter().map(OsString::from));
+        command.push(runners.join(file).into());
+        if self == Self::R {
+            command.push("--args".into());
+        }
+        command
+    }
+
+    pub(crate) fn speech(self) -> Speech {
+        match self {
+            Self::Python => Speech::Json,
+            Self::Bash => Speech::Plain,
+            _ => Speech::Sized,
+        }
+    }
+}

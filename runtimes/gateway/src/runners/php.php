@@ -1,0 +1,86 @@
+<?php
+// The inside of a php kernel: one interpreter that runs one snippet after another, all with the
+// same global variables. A snippet may begin with `<?php` or not.
+//
+// Started with the control channel as descriptor 3 and the input FIFO as standard input. The
+// gateway sends `x <length>`, a line end, and the snippet; back goes a line `<letter> <length>` and
+// that many bytes: `d` with the exit status, and `+` once at the start. Output goes through the
+// pipes.
+
+final class SornaRunner
+{
+    private static $link;
+
+    public static function start(): void
+    {
+        self::$link = fopen('php://fd/3', 'r+b');
+        stream_set_read_buffer(self::$link, 0);
+        self::put('+', '');
+    }
+
+    private static function put(string $letter, string $content): void
+    {
+        fwrite(self::$link, $letter . ' ' . strlen($content) . "\n" . $content);
+        fflush(self::$link);
+    }
+
+    private static function get(int $length): string
+    {
+        $bytes = '';
+        while (strlen($bytes) < $length) {
+            $piece = fread(self::$link, $length - strlen($bytes));
+            if ($piece === false || $piece === '') {
+                // The gateway is gone.
+                exit(1);
+            }
+            $bytes .= $piece;
+        }
+        return $bytes;
+    }
+
+    /** The next snippet, as `eval` wants it. */
+    public static function take(): string
+    {
+        $header = '';
+        while (($letter = self::get(1)) !== "\n") {
+            $header .= $letter;
+        }
+        $code = self::get((int) substr($header, 2));
+        // What an earlier snippet left unread is forgotten.
+        while (($unread = stream_get_meta_data(STDIN)['unread_bytes']) > 0) {
+            fread(STDIN, $unread);
+        }
+        return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
+    }
+
+    public static function done(int $status): void
+    {
+        while (ob_get_level() > 0) {
+            ob_end_flush();
+        }
+        self::put('d', (string) $status);
+    }
+
+    public static function show(Throwable $error): void
+    {
+        $name = '~' . preg_quote(__FILE__, '~') . '\(\d+\) : eval\(\)\'d code~';
+        $words = preg_replace($name, 'snippet', (string) $error);
+        // Our own frame is the last but one.
+        $own = '~\n#\d+ ' . preg_quote(__FILE__, '~') . '\(\d+\): eval\(\)~';
+        fwrite(STDERR, 'PHP Fatal error:  Uncaught ' . preg_replace($own, '', $words) . "\n");
+    }
+}
+
+SornaRunner::start();
+$argv = $_SERVER['argv'] = [];
+$argc = $_SERVER['argc'] = 0;
+while (true) {
+    try {
+        eval(SornaRunner::take());
+        SornaRunner::done(0);
+    } catch (Throwable $sorna_error) {
+        SornaRunner::show($sorna_error);
+        unset($sorna_error);
+        SornaRunner::done(255);
+    }
+}

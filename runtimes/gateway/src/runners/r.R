@@ -1,0 +1,81 @@
+# The inside of an r kernel: one interpreter that runs one snippet after another, all in the global
+# environment. What is visible is printed, as R does it.
+#
+# Started with the input FIFO as standard input, and with pipes from and to the control channel as
+# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; back goes a
+# line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the
+# start. Output goes through the pipes.
+
+local({
+    from <- file("/dev/fd/3", "rb", raw = TRUE)
+    to <- file("/dev/fd/4", "wb", raw = TRUE)
+    args <- commandArgs(TRUE)
+    fifo <- args[length(args)]
+    # Open from a snippet's first `readline` to its end: what it leaves unread is forgotten.
+    input <- NULL
+
+    put <- function(letter, content) {
+        writeBin(charToRaw(paste0(letter, " ", nchar(content, "bytes"), "\n", content)), to)
+        flush(to)
+    }
+    take <- function() {
+        header <- character()
+        repeat {
+            byte <- readBin(from, "raw", 1L)
+            # The gateway is gone.
+            if (length(byte) == 0L) quit("no", 1L)
+            letter <- rawToChar(byte)
+            if (letter == "\n") break
+            header <- c(header, letter)
+        }
+        wanted <- as.integer(sub("x ", "", paste(header, collapse = ""), fixed = TRUE))
+        bytes <- raw()
+        while (length(bytes) < wanted) {
+            more <- readBin(from, "raw", wanted - length(bytes))
+            if (length(more) == 0L) quit("no", 1L)
+            bytes <- c(bytes, more)
+        }
+        code <- rawToChar(bytes)
+        Encoding(code) <- "UTF-8"
+        code
+    }
+    evaluate <- function(code) {
+        for (expression in parse(text = code, keep.source = FALSE)) {
+            value <- withVisible(eval(expression, globalenv()))
+            if (value$visible) {
+                if (isS4(value$value)) methods::show(value$value) else print(value$value)
+            }
+        }
+    }
+    show <- function(problem) {
+        call <- conditionCall(problem)
+        ours <- is.null(call) || identical(call, quote(eval(expression, globalenv()))) ||
+            identical(call[[1L]], quote(parse))
+        where <- if (ours) "Error: " else paste0("Error in ", deparse(call, nlines = 1L)[1L], " : ")
+        cat(where, conditionMessage(problem), "\n", sep = "", file = stderr())
+    }
+    # R itself answers `readline` with nothing where nobody sits at a terminal.
+    attach(list(readline = function(prompt = "") {
+        cat(prompt)
+        flush(stdout())
+        if (is.null(input)) input <<- file(fifo, "r")
+        line <- readLines(input, 1L)
+        if (length(line) == 0L) "" else line
+    }), name = "sorna", warn.conflicts = FALSE)
+    options(warn = 1L)
+    put("+", "")
+    repeat {
+        code <- take()
+        status <- tryCatch({
+            evaluate(code)
+            "0"
+        }, error = function(problem) {
+            show(problem)
+            "1"
+        })
+        if (!is.null(input)) close(input)
+        input <- NULL
+        flush(stdout())
+        put("d", status)
+    }
+})

@@ -1,0 +1,74 @@
+# The inside of a ruby kernel: one interpreter that runs one snippet after another, all in the same
+# top-level binding.
+#
+# Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
+# is the only argument. The gateway sends `x <length>`, a line end, and the snippet; back goes a
+# line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the start.
+# Output goes through the pipes.
+
+module SornaRunner
+  LINK = IO.for_fd(3, 'r+b')
+  LINK.sync = true
+  LINK.close_on_exec = true
+  INPUT = ARGV.shift
+
+  def self.put(letter, content)
+    LINK.write("#{letter} #{content.bytesize}\n#{content}")
+  end
+
+  # The next snippet.
+  def self.take
+    header = LINK.gets("\n")
+    # The gateway is gone.
+    Process.kill(:KILL, Process.pid) unless header
+    code = LINK.read(header[/\d+/].to_i).force_encoding(Encoding::UTF_8)
+    # What an earlier snippet left unread is forgotten.
+    STDIN.reopen(INPUT, 'r')
+    code
+  end
+
+  # Shows an exception without the lines that are ours.
+  def self.show(error)
+    trace = error.backtrace
+    if trace
+      cut = trace.index { |line| line.start_with?(__FILE__) }
+      # The place of a syntax error is in its message.
+      return STDERR.puts("#{error.message} (#{error.class})") if cut == 0
+
+      error.set_backtrace(trace.first(cut)) if cut
+    end
+    STDERR.puts(error.full_message(highlight: false, order: :top))
+  rescue StandardError
+    STDERR.puts("#{error.class}: an exception that cannot be shown")
+  end
+
+  def self.done(status)
+    [$stdout, STDOUT, $stderr, STDERR].each do |stream|
+      stream.flush
+    rescue StandardError
+      nil
+    end
+    put('d', status.to_s)
+  end
+
+  def self.serve(scope)
+    put('+', '')
+    loop do
+      status = 0
+      begin
+        scope.eval(take, 'snippet', 1)
+      rescue SystemExit
+        raise
+      rescue Exception => e
+        show(e)
+        status = 1
+      end
+      done(status)
+    end
+  end
+end
+
+STDOUT.sync = true
+STDERR.sync = true
+$PROGRAM_NAME = 'ruby'
+SornaRunner.serve(TOPLEVEL_BINDING)
