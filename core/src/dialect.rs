@@ -54,6 +54,7 @@ pub(crate) enum Dialect {
 pub(crate) enum Resource<'a> {
     Version,
     Authorize,
+    Languages,
     Create,
     Info(&'a KernelId),
     Restart(&'a KernelId),
@@ -106,6 +107,7 @@ impl Dialect {
             Self::SornaV2 => match resource {
                 Resource::Version => (Method::GET, "/v2".to_owned()),
                 Resource::Authorize => (Method::GET, "/v2/authorize".to_owned()),
+                Resource::Languages => (Method::GET, "/v2/languages".to_owned()),
                 Resource::Create => (Method::POST, "/v2/kernel/create".to_owned()),
                 Resource::Info(id) => (Method::GET, kernel(id)),
                 Resource::Restart(id) => (Method::PATCH, kernel(id)),

@@ -84,8 +84,9 @@ pub use ident::{KernelId, SessionToken};
 pub use moment::Moment;
 pub use ops::{
     Answer, Authorize, Authorized, Batch, Boundary, Complete, Continuation, CreateKernel, Destroy,
-    Execute, ExecuteMode, ExecutionResult, ExecutionStatus, FileContent, Info, KernelInfo, Limits,
-    Operation, Repeat, Restart, Success, UploadFile, UploadFiles, Version, VersionInfo,
+    Execute, ExecuteMode, ExecutionResult, ExecutionStatus, FileContent, Info, KernelInfo,
+    LanguageInfo, Limits, ListLanguages, Operation, Repeat, Restart, Success, UploadFile,
+    UploadFiles, Version, VersionInfo,
 };
 pub use rate_limit::RateLimit;
 pub use signing::{HashAlgorithm, Signer, http_date};

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | version | [`Version`] | `GET /v2` |
 //! | authorize | [`Authorize`] | `GET /v2/authorize` |
+//! | languages | [`ListLanguages`] | `GET /v2/languages`, an extension |
 //! | create | [`CreateKernel`] | `POST /v2/kernel/create` |
 //! | info | [`Info`] | `GET /v2/kernel/{id}` |
 //! | restart | [`Restart`] | `PATCH /v2/kernel/{id}` |
@@ -20,6 +21,7 @@ mod create;
 mod destroy;
 mod execute;
 mod info;
+mod languages;
 mod restart;
 mod result;
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub use create::{CreateKernel, Limits};
 pub use destroy::Destroy;
 pub use execute::{Batch, Continuation, Execute, ExecuteMode};
 pub use info::{Info, KernelInfo};
+pub use languages::{LanguageInfo, ListLanguages};
 pub use restart::Restart;
 pub use result::{ExecutionResult, ExecutionStatus};
 pub(crate) use upload::check_files;

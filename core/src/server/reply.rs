@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::console::Console;
 use crate::dialect::{ApiVersion, json as to_json};
 use crate::ident::KernelId;
-use crate::ops::{ExecutionStatus, KernelInfo};
+use crate::ops::{ExecutionStatus, KernelInfo, LanguageInfo};
 
 /// 200: the API version.
 #[must_use]
@@ -24,6 +24,12 @@ pub fn authorized(echo: Option<&Value>) -> Response<Vec<u8>> {
         body["echo"] = echo.clone();
     }
     answer(StatusCode::OK, &body)
+}
+
+/// 200: the languages.
+#[must_use]
+pub fn languages(languages: &[LanguageInfo]) -> Response<Vec<u8>> {
+    answer(StatusCode::OK, &json!({"languages": languages}))
 }
 
 /// 201: the kernel, new or reused.

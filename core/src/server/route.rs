@@ -14,6 +14,8 @@ pub enum Route {
     Version,
     /// `GET /v2/authorize`
     Authorize,
+    /// `GET /v2/languages`, an extension.
+    Languages,
     /// `POST /v2/kernel/create`
     Create,
     /// `GET /v2/kernel/{id}`
@@ -67,6 +69,7 @@ impl Route {
         match rest.as_slice() {
             [] => plain(Method::GET, Self::Version),
             ["authorize"] => plain(Method::GET, Self::Authorize),
+            ["languages"] => plain(Method::GET, Self::Languages),
             ["kernel", "create"] => plain(Method::POST, Self::Create),
             ["kernel", id] if !id.is_empty() => of_kernel(
                 id,
@@ -110,6 +113,7 @@ mod tests {
         for (method, path, route) in [
             (Method::GET, "/v2".to_owned(), Route::Version),
             (Method::GET, "/v2/authorize".to_owned(), Route::Authorize),
+            (Method::GET, "/v2/languages".to_owned(), Route::Languages),
             (Method::POST, "/v2/kernel/create".to_owned(), Route::Create),
             (Method::GET, path.clone(), Route::Info(id())),
             (Method::PATCH, path.clone(), Route::Restart(id())),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan, Step};
 use sorna_core::{
-    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, Operation, SessionToken,
-    Signer, Version, VersionInfo,
+    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo,
+    ListLanguages, Operation, SessionToken, Signer, Version, VersionInfo,
 };
 
 use super::transport::UreqTransport;
@@ -93,6 +93,16 @@ impl Client {
     /// [`Error::is_auth`] if the keys are wrong; else see [`Error`].
     pub fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
         Ok(self.call(Authorize::new(echo))?.value)
+    }
+
+    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways answer
+    /// with an error for which [`Error::is_not_found`] is true.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn languages(&self) -> Result<Vec<LanguageInfo>, Error> {
+        Ok(self.call(ListLanguages::new())?.value)
     }
 
     /// Gets the living kernel with this token, or creates one; without a token, always a new one.

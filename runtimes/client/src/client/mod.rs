@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan};
 use sorna_core::{
-    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, Operation, SessionToken,
-    Signer, Version, VersionInfo,
+    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo,
+    ListLanguages, Operation, SessionToken, Signer, Version, VersionInfo,
 };
 
 use crate::clock::Clock;
@@ -100,6 +100,16 @@ impl<T: Transport + 'static> Client<T> {
     /// [`Error::is_auth`] if the keys are wrong; else see [`Error`].
     pub async fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
         Ok(self.call(Authorize::new(echo)).await?.value)
+    }
+
+    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways answer
+    /// with an error for which [`Error::is_not_found`] is true.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn languages(&self) -> Result<Vec<LanguageInfo>, Error> {
+        Ok(self.call(ListLanguages::new()).await?.value)
     }
 
     /// Gets the living kernel with this token, or creates one; without a token, always a new one.

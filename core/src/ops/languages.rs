@@ -1,0 +1,110 @@
+//! `GET /v2/languages`: which languages the gateway runs.
+//!
+//! An extension of `sorna-gateway`: the API of 2017 has no such list, and the original gateway
+//! answers 404 `generic-not-found`, which is
+//! [`GatewayError::is_not_found`](crate::GatewayError::is_not_found).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Operation, Success};
+use crate::dialect::{ApiVersion, Resource};
+use crate::error::{BuildError, ParseError};
+use crate::signing::Unsigned;
+
+/// Asks for the languages.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct ListLanguages;
+
+impl ListLanguages {
+    /// The operation.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// A language that a gateway knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LanguageInfo {
+    /// Its name, for [`CreateKernel`](super::CreateKernel).
+    pub name: String,
+    /// Other names for the same.
+    pub aliases: Vec<String>,
+    /// Whether kernels of it can be created now.
+    pub available: bool,
+    /// What it lacks, in words, if it is not available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+    /// Whether what one query defines is there for the next; else every query is a program of its
+    /// own.
+    pub keeps_state: bool,
+    /// Whatever else the gateway tells.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl LanguageInfo {
+    /// A language of this name, available.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            available: true,
+            ..Self::default()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    languages: Vec<LanguageInfo>,
+}
+
+impl Operation for ListLanguages {
+    type Output = Vec<LanguageInfo>;
+
+    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
+        Ok(Unsigned::bodyless(version.dialect(), Resource::Languages))
+    }
+
+    fn read(&self, success: &Success) -> Result<Vec<LanguageInfo>, ParseError> {
+        let list: List = success.json(r#"{"languages": [{"name": …}]}"#)?;
+        Ok(list.languages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{response, signed};
+    use super::*;
+
+    #[test]
+    fn fields_are_optional_and_unknown_ones_kept() {
+        let request = signed(&ListLanguages);
+        assert_eq!(
+            (request.method().as_str(), request.uri().path()),
+            ("GET", "/v2/languages")
+        );
+        let body = r#"{"languages": [
+            {"name": "c", "aliases": ["c11"], "available": false, "missing": "gcc", "x": 1},
+            {"name": "bash", "available": true, "keeps_state": true}
+        ]}"#;
+        let languages = ListLanguages.response(response(200, body)).unwrap().value;
+        assert_eq!(languages[0].missing.as_deref(), Some("gcc"));
+        assert_eq!(languages[0].extra["x"], 1);
+        let mut bash = LanguageInfo::new("bash");
+        bash.keeps_state = true;
+        assert_eq!(languages[1], bash);
+        assert!(ListLanguages.response(response(200, "[]")).is_err());
+    }
+
+    #[test]
+    fn a_gateway_without_the_list_says_so() {
+        let problem = r#"{"type": "https://api.sorna.io/probs/generic-not-found", "title": "No."}"#;
+        let error = ListLanguages.response(response(404, problem)).unwrap_err();
+        assert!(error.gateway().unwrap().is_not_found());
+    }
+}
