@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sorna_core::Credentials;
 
+use crate::kernel::LanguageTable;
+
 /// What a gateway listens on, whom it knows, and what it allows.
 ///
 /// ```
@@ -27,6 +29,9 @@ pub struct GatewayConfig {
     /// Where the directory with the kernels' files is made. By default the system's place for
     /// temporary files.
     pub directory: Option<PathBuf>,
+    /// The languages it runs, if their tools are on the machine: by default those that it knows by
+    /// itself.
+    pub languages: LanguageTable,
     /// How many kernels one access key may have at a time; more are refused with
     /// `quota-exceeded`. 256 by default.
     pub kernels_per_key: usize,
@@ -60,6 +65,7 @@ impl Default for GatewayConfig {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             credentials: Vec::new(),
             directory: None,
+            languages: LanguageTable::built_in(),
             kernels_per_key: 256,
             exec_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60 * 60),

@@ -7,14 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sorna_core::server::{CreateRequest, ProblemKind, ProblemReply};
-use sorna_core::{KernelId, KernelInfo};
+use sorna_core::{KernelId, KernelInfo, LanguageInfo};
 use tokio::task::JoinSet;
 
 use crate::base::Base;
 use crate::config::GatewayConfig;
-use crate::kernel::{
-    Home, Installed, Kernel, Languages, Launcher, Setup, StartError, Unavailable, language_names,
-};
+use crate::kernel::{Home, Installed, Kernel, Languages, Launcher, Setup, StartError, Unavailable};
 use crate::random;
 use crate::stats::{Counters, GatewayStats};
 
@@ -71,7 +69,7 @@ impl Kernels {
         Self {
             base,
             launcher: Arc::new(Launcher::new()),
-            languages: Languages::new(),
+            languages: Languages::new(&config.languages),
             kernels_per_key: config.kernels_per_key,
             exec_timeout: config.exec_timeout,
             idle_timeout: config.idle_timeout,
@@ -205,7 +203,10 @@ impl Kernels {
             let words = match error {
                 Unavailable::Unknown => {
                     let lang: String = lang.chars().take(40).collect();
-                    format!("unknown language {lang:?}; known are {}", language_names())
+                    format!(
+                        "unknown language {lang:?}; known are {}",
+                        self.languages.names()
+                    )
                 }
                 Unavailable::ToolMissing(tools) => {
                     let tools = tools.join(" or ");
@@ -218,6 +219,13 @@ impl Kernels {
         let home = Home::create(self.base.kernel(number))
             .map_err(|error| creation_failed("agent-failure", &error.to_string()))?;
         Ok((format!("{}.{number}.", self.base.mark()), home, installed))
+    }
+
+    /// The languages, and whether their tools are there.
+    pub(crate) async fn languages(self: &Arc<Self>) -> Vec<LanguageInfo> {
+        let this = Arc::clone(self);
+        let list = tokio::task::spawn_blocking(move || this.languages.list(&this.launcher)).await;
+        list.unwrap_or_default()
     }
 
     /// The kernel, if it exists and belongs to this key: others do not see it.

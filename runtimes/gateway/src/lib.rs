@@ -17,7 +17,8 @@
 //! # Languages
 //!
 //! As far as their tools are on the machine; a kernel of another is refused with
-//! `kernel-creation-failed`, which names the tool.
+//! `kernel-creation-failed`, which names the tool. `GET /v2/languages` lists them, and a
+//! [`LanguageTable`] adds others from TOML.
 //!
 //! | name | also | tool | stays between queries | default build | default exec |
 //! |---|---|---|---|---|---|
@@ -100,5 +101,6 @@ mod stats;
 pub use config::GatewayConfig;
 pub use error::StartError;
 pub use gateway::Gateway;
+pub use kernel::{LanguageError, LanguageTable};
 pub use running::RunningGateway;
 pub use stats::GatewayStats;

@@ -30,6 +30,8 @@ pub(crate) enum Feature {
     ExitCodes,
     /// Completion.
     Complete,
+    /// The list of languages, an extension.
+    Languages,
     /// One key cannot see another's kernels.
     Isolation,
     /// `stats` of a gateway in this process.

@@ -67,6 +67,7 @@ macro_rules! conformance {
 conformance! {
     operations:
         version_and_authorize,
+        languages,
         get_or_create_by_token,
         info,
         restart,

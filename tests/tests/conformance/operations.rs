@@ -3,7 +3,7 @@
 use sorna::ClientOptions;
 use sorna::core::{
     AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
-    Info, KernelId, Limits, Restart, SecretKey, SessionToken, UploadFile, Version,
+    Info, KernelId, Limits, ListLanguages, Restart, SecretKey, SessionToken, UploadFile, Version,
 };
 
 use crate::drivers::Driver;
@@ -26,6 +26,18 @@ pub(crate) fn version_and_authorize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .call(Authorize::new("sha512"))
             .await
             .expect("good keys");
+    })
+}
+
+pub(crate) fn languages<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Languages) {
+            return;
+        }
+        let languages = lab.driver.call(ListLanguages::new()).await;
+        let languages = languages.expect("the list").value;
+        let bash = languages.iter().find(|language| language.name == "bash");
+        assert!(bash.is_some_and(|bash| bash.available && bash.keeps_state));
     })
 }
 

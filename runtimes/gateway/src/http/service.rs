@@ -146,6 +146,7 @@ impl Service {
                 let request = AuthorizeRequest::parse(body)?;
                 Ok(reply::authorized(request.echo.as_ref()))
             }
+            Route::Languages => Ok(reply::languages(&self.kernels.languages().await)),
             Route::Create => {
                 let request = CreateRequest::parse(body)?;
                 let id = self.kernels.get_or_create(key, request).await?;

@@ -42,7 +42,7 @@ impl Interpreter {
         input: &InputFifo,
         mark: String,
     ) -> io::Result<Option<Self>> {
-        let Query::Interpreter(runner) = setup.installed.language.query else {
+        let Query::Interpreter(runner) = &setup.installed.language.query else {
             return Ok(None);
         };
         let (channel, stdin) = Channel::pair()?;
@@ -52,7 +52,7 @@ impl Interpreter {
             stdout,
             stderr,
         };
-        let mut arguments = runner.command(&setup.installed, &setup.runners);
+        let mut arguments = runner.command(&setup.installed, &setup.home, &setup.runners);
         arguments.push(input.path().into());
         let work = setup.home.work();
         let child = setup

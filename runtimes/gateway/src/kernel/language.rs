@@ -1,15 +1,19 @@
 //! What the gateway can run, as a table.
 
+mod program;
 mod runner;
 mod table;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use sorna_core::LanguageInfo;
+
+pub(crate) use self::program::Program;
 pub(crate) use self::runner::Runner;
-use self::table::LANGUAGES;
+pub use self::table::{LanguageError, LanguageTable};
 use super::home::Home;
 use super::launch::{Arguments, Launcher};
 
@@ -17,20 +21,20 @@ use super::launch::{Arguments, Launcher};
 #[derive(Debug)]
 pub(crate) struct Language {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// Other names. A kernel reports the name it was created under.
-    pub(crate) aliases: &'static [&'static str],
+    pub(crate) aliases: Vec<String>,
     /// The programs of which it needs the first that is there.
-    pub(crate) tools: &'static [&'static str],
+    pub(crate) tools: Vec<String>,
     /// How it answers queries.
     pub(crate) query: Query,
     /// The default build, `"*"`, a shell command; see [`Installed::default_command`] for what it
     /// may hold. Empty: none.
-    pub(crate) build: &'static str,
+    pub(crate) build: String,
     /// The default program, `"*"`.
-    pub(crate) exec: &'static str,
+    pub(crate) exec: String,
     /// What runs in the terminal; `{tool}` stands for the tool.
-    pub(crate) shell: &'static [&'static str],
+    pub(crate) shell: Vec<String>,
 }
 
 /// How a language answers queries.
@@ -38,18 +42,8 @@ pub(crate) struct Language {
 pub(crate) enum Query {
     /// One interpreter runs all snippets; what they define stays.
     Interpreter(Runner),
-    /// Every snippet is a program of its own; nothing stays but files. The commands may hold what
-    /// [`Installed::command`] knows.
-    Program {
-        /// The name of the source file.
-        source: &'static str,
-        /// Makes a whole program of a part.
-        wrap: Option<fn(&str) -> String>,
-        /// Compiles it, beside the source. Empty: nothing to do.
-        build: &'static [&'static str],
-        /// Runs it, in the work directory.
-        run: &'static [&'static str],
-    },
+    /// Every snippet is a program of its own.
+    Program(Program),
 }
 
 /// Why a language cannot be had.
@@ -58,61 +52,101 @@ pub(crate) enum Unavailable {
     /// There is no language of that name.
     Unknown,
     /// None of its tools is on this machine.
-    ToolMissing(&'static [&'static str]),
+    ToolMissing(Vec<String>),
 }
 
 /// A language with its tool.
 #[derive(Clone, Debug)]
 pub(crate) struct Installed {
-    pub(crate) language: &'static Language,
+    pub(crate) language: Arc<Language>,
     /// The tool's name.
-    pub(crate) tool: &'static str,
+    pub(crate) tool: String,
     /// Where the tool is.
     pub(crate) program: PathBuf,
 }
 
-/// The languages of this machine. Tools are looked for when first asked about.
+/// The languages of this machine. Tools are looked for when first asked about, and again as long as
+/// they are not there.
 #[derive(Debug)]
 pub(crate) struct Languages {
-    found: Vec<OnceLock<Result<Installed, Unavailable>>>,
+    known: Vec<(Arc<Language>, OnceLock<Installed>)>,
 }
 
 impl Languages {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(table: &LanguageTable) -> Self {
+        let known = table.languages().iter();
         Self {
-            found: LANGUAGES.iter().map(|_| OnceLock::new()).collect(),
+            known: known
+                .map(|language| (Arc::clone(language), OnceLock::new()))
+                .collect(),
         }
     }
 
     /// Finds a language by its name or an alias. May start a program and blocks the first time.
     pub(crate) fn find(&self, name: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
-        let index = LANGUAGES
+        let (language, found) = self
+            .known
             .iter()
-            .position(|language| language.name == name || language.aliases.contains(&name))
+            .find(|(language, _)| language.all_names().any(|known| known == name))
             .ok_or(Unavailable::Unknown)?;
-        self.found[index]
-            .get_or_init(|| LANGUAGES[index].locate(launcher))
-            .clone()
+        if let Some(installed) = found.get() {
+            return Ok(installed.clone());
+        }
+        let installed = Language::locate(language, launcher)?;
+        Ok(found.get_or_init(|| installed).clone())
+    }
+
+    /// All of them, and whether their tools are there.
+    pub(crate) fn list(&self, launcher: &Launcher) -> Vec<LanguageInfo> {
+        let describe = |(language, _): &(Arc<Language>, _)| {
+            let mut info = LanguageInfo::new(language.name.clone());
+            info.aliases = language.aliases.clone();
+            info.keeps_state = matches!(language.query, Query::Interpreter(_));
+            info.available = language.tool(launcher).is_some();
+            info.missing = (!info.available).then(|| language.tools.join(" or "));
+            info
+        };
+        self.known.iter().map(describe).collect()
+    }
+
+    /// The names, for messages.
+    pub(crate) fn names(&self) -> String {
+        let names = self.known.iter();
+        names
+            .map(|(language, _)| language.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
 impl Language {
-    fn locate(&'static self, launcher: &Launcher) -> Result<Installed, Unavailable> {
-        let (tool, program) = self
-            .tools
-            .iter()
-            .find_map(|tool| Some((*tool, launcher.find(tool)?)))
-            .ok_or(Unavailable::ToolMissing(self.tools))?;
+    pub(crate) fn all_names(&self) -> impl Iterator<Item = &str> {
+        [&self.name]
+            .into_iter()
+            .chain(&self.aliases)
+            .map(String::as_str)
+    }
+
+    /// The first of its tools that is there.
+    fn tool(&self, launcher: &Launcher) -> Option<(&str, PathBuf)> {
+        let mut tools = self.tools.iter();
+        tools.find_map(|tool| Some((tool.as_str(), launcher.find(tool)?)))
+    }
+
+    fn locate(language: &Arc<Self>, launcher: &Launcher) -> Result<Installed, Unavailable> {
+        let (tool, program) = language
+            .tool(launcher)
+            .ok_or_else(|| Unavailable::ToolMissing(language.tools.clone()))?;
         // What a tool is in truth is known by itself only.
-        let program = match tool {
-            "python3" | "python" => python_itself(&program),
-            "rustc" => rustc_itself(&program),
+        let program = match &language.query {
+            Query::Interpreter(Runner::Python) => python_itself(&program),
+            _ if tool == "rustc" => rustc_itself(&program),
             _ => None,
         }
         .unwrap_or(program);
         Ok(Installed {
-            language: self,
-            tool,
+            language: Arc::clone(language),
+            tool: tool.to_owned(),
             program,
         })
     }
@@ -151,43 +185,39 @@ impl Installed {
         let quoted = |path: &Path| format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"));
         (!template.is_empty()).then(|| {
             template
-                .replace("{tool}", self.tool)
+                .replace("{tool}", &self.tool)
                 .replace("{program}", &quoted(&self.program))
                 .replace("{bin}", &quoted(self.bin()))
         })
     }
 
     /// The command of the terminal.
-    pub(crate) fn shell(&self) -> Arguments {
-        let word = |word: &&str| match *word {
-            "{tool}" => self.program.clone().into(),
-            word => word.into(),
-        };
-        self.language.shell.iter().map(word).collect()
+    pub(crate) fn shell(&self, home: &Home) -> Arguments {
+        self.command(&self.language.shell, home)
     }
 
-    /// A command of a [`Query::Program`]. In each word, one of these becomes a path: `{program}`,
-    /// the tool; `{bin}`, the directory it is in; `{work}` and `{snippet}`, those of the kernel.
-    pub(crate) fn command(&self, words: &[&str], home: &Home) -> Arguments {
+    /// A command of the table. In each word one of these is filled in: `{tool}`, the tool's name;
+    /// `{program}`, its path; `{bin}`, the directory it is in; `{work}` and `{snippet}`, those of
+    /// the kernel.
+    pub(crate) fn command(&self, words: &[String], home: &Home) -> Arguments {
         let places = [
+            ("{tool}", PathBuf::from(&self.tool)),
             ("{program}", self.program.clone()),
             ("{bin}", self.bin().to_owned()),
             ("{work}", home.work()),
             ("{snippet}", home.snippet()),
         ];
-        let fill = |word: &&str| {
-            places
+        let fill = |word: &String| {
+            let place = places
                 .iter()
-                .find_map(|(name, path)| Some((word.split_once(name)?, path)))
-                .map_or_else(
-                    || word.into(),
-                    |((before, after), path)| {
-                        let mut filled = OsString::from(before);
-                        filled.push(path);
-                        filled.push(after);
-                        filled
-                    },
-                )
+                .find_map(|(name, path)| Some((word.split_once(name)?, path)));
+            let Some(((before, after), path)) = place else {
+                return word.into();
+            };
+            let mut filled = OsString::from(before);
+            filled.push(path);
+            filled.push(after);
+            filled
         };
         words.iter().map(fill).collect()
     }
@@ -198,50 +228,32 @@ impl Installed {
     }
 }
 
-/// The names of all languages, for people.
-pub(crate) fn names() -> String {
-    LANGUAGES
-        .iter()
-        .map(|language| language.name)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::collections::HashSet;
-
     use super::*;
-
-    #[test]
-    fn no_name_is_used_twice() {
-        let mut names = HashSet::new();
-        for language in LANGUAGES {
-            for name in std::iter::once(&language.name).chain(language.aliases) {
-                assert!(names.insert(*name), "{name}");
-            }
-        }
-    }
 
     #[test]
     fn unknown_languages_are_told_from_missing_tools() {
         let launcher = Launcher::new();
-        let languages = Languages::new();
+        let text = "[[language]]\nname = \"x\"\naliases = [\"y\"]\nrunner = \"bash\"\n\
+            tools = [\"no-such-tool-anywhere\"]";
+        let table = LanguageTable::built_in().with_toml(text).unwrap();
+        let languages = Languages::new(&table);
         let refusal = languages.find("klingon", &launcher).map(|found| found.tool);
         assert_eq!(refusal, Err(Unavailable::Unknown));
-        static MISSING: Language = Language {
-            name: "x",
-            aliases: &[],
-            tools: &["no-such-tool-anywhere"],
-            query: Query::Interpreter(Runner::Bash),
-            build: "",
-            exec: "",
-            shell: &[],
-        };
-        let refusal = MISSING.locate(&launcher).map(|found| found.tool);
-        assert_eq!(refusal, Err(Unavailable::ToolMissing(MISSING.tools)));
+        let refusal = languages.find("y", &launcher).map(|found| found.tool);
+        let tools = vec!["no-such-tool-anywhere".to_owned()];
+        assert_eq!(refusal, Err(Unavailable::ToolMissing(tools)));
+        let list = languages.list(&launcher);
+        let last = list.last().unwrap();
+        assert_eq!((last.name.as_str(), last.available), ("x", false));
+        assert_eq!(last.missing.as_deref(), Some("no-such-tool-anywhere"));
+        assert!(
+            list.iter()
+                .any(|language| language.name == "bash" && language.available)
+        );
     }
 
     #[test]
@@ -249,11 +261,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::create(directory.path().join("home")).unwrap();
         let installed = Installed {
-            language: &LANGUAGES[0],
-            tool: "tool",
+            language: Arc::clone(&LanguageTable::built_in().languages()[0]),
+            tool: "tool".to_owned(),
             program: PathBuf::from("/it's/tool"),
         };
-        let words = installed.command(&["{program}", "-I{work}", "{snippet}/main", "-x"], &home);
+        let words = ["{program}", "-I{work}", "{snippet}/main", "-x"].map(str::to_owned);
+        let words = installed.command(&words, &home);
         let expected: [OsString; 4] = [
             "/it's/tool".into(),
             format!("-I{}", home.work().display()).into(),

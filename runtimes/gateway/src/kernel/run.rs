@@ -63,25 +63,20 @@ impl Plan {
     ) -> Self {
         match &installed.language.query {
             Query::Interpreter(_) => Self::Snippet(code.to_owned()),
-            Query::Program {
-                source,
-                wrap,
-                build,
-                run,
-            } => {
-                let build = (!build.is_empty()).then(|| Step {
+            Query::Program(program) => {
+                let build = (!program.build.is_empty()).then(|| Step {
                     kind: StepKind::Build,
-                    arguments: installed.command(build, home),
+                    arguments: installed.command(&program.build, home),
                     directory: home.snippet(),
                 });
                 let exec = Step {
                     kind: StepKind::Exec,
-                    arguments: launcher.line_buffered(installed.command(run, home)),
+                    arguments: launcher.line_buffered(installed.command(&program.run, home)),
                     directory: home.work(),
                 };
-                let code = wrap.map_or_else(|| code.to_owned(), |wrap| wrap(code));
+                let code = program.source_text(code).into_owned();
                 Self::Steps(Steps {
-                    source: Some((home.snippet().join(source), code)),
+                    source: Some((home.snippet().join(&program.source), code)),
                     steps: build.into_iter().chain([exec]).collect(),
                     batch: None,
                 })
@@ -96,7 +91,7 @@ impl Plan {
         home: &Home,
         launcher: &Launcher,
     ) -> Option<Self> {
-        let language = installed.language;
+        let language = &installed.language;
         let step = |kind, wanted: &Wanted, default: &str| {
             let command = match wanted {
                 Wanted::Command(command) => Some(command.clone()),
@@ -113,8 +108,8 @@ impl Plan {
                 directory: home.work(),
             })
         };
-        let build = step(StepKind::Build, &wanted.build, language.build);
-        let exec = step(StepKind::Exec, &wanted.exec, language.exec);
+        let build = step(StepKind::Build, &wanted.build, &language.build);
+        let exec = step(StepKind::Exec, &wanted.exec, &language.exec);
         let steps: VecDeque<Step> = build.into_iter().chain(exec).collect();
         (!steps.is_empty()).then(|| {
             Self::Steps(Steps {

@@ -1,9 +1,12 @@
-//! Programs of ours inside interpreters, which take snippets from the control channel.
+//! Programs inside interpreters, which take snippets from the control channel.
 
 use std::ffi::OsString;
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::super::frame::Speech;
+use super::super::home::Home;
 use super::super::launch::Arguments;
 use super::Installed;
 
@@ -14,17 +17,28 @@ const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
 /// 3 and 4.
 const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(exec cat <&5 5<&-) 4> >(exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
 
-/// A program of ours inside an interpreter, which takes snippets from the control channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A program inside an interpreter, which takes snippets from the control channel.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum Runner {
+    #[serde(rename = "python3")]
     Python,
+    #[serde(rename = "bash")]
     Bash,
+    #[serde(rename = "perl")]
     Perl,
+    #[serde(rename = "ruby")]
     Ruby,
+    #[serde(rename = "nodejs")]
     Node,
+    #[serde(rename = "lua")]
     Lua,
+    #[serde(rename = "php")]
     Php,
+    #[serde(rename = "r")]
     R,
+    /// Somebody else's: its command.
+    #[serde(skip)]
+    Custom(Vec<String>),
 }
 
 impl Runner {
@@ -42,7 +56,7 @@ impl Runner {
 
     /// The command that starts the interpreter; the files lie in `runners`. The path of the input
     /// FIFO is to be added.
-    pub(crate) fn command(self, installed: &Installed, runners: &Path) -> Arguments {
+    pub(crate) fn command(&self, installed: &Installed, home: &Home, runners: &Path) -> Arguments {
         let program = installed.program.clone().into_os_string();
         let (prefix, options, file): (&[&str], &[&str], &str) = match self {
             // Neither the environment nor the user's site directory has a say.
@@ -66,6 +80,7 @@ impl Runner {
                 &["-d", "display_errors=stderr", "-d", "log_errors=0"],
                 "php.php",
             ),
+            Self::Custom(_) => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], ""),
             Self::Lua => (&["bash", "-c", WITH_PIPES, "bash"], &[], "lua.lua"),
             Self::R => (
                 &["bash", "-c", WITH_PIPES, "bash"],
@@ -74,16 +89,20 @@ impl Runner {
             ),
         };
         let mut command: Arguments = prefix.iter().map(OsString::from).collect();
+        if let Self::Custom(words) = self {
+            command.extend(installed.command(words, home));
+            return command;
+        }
         command.push(program);
         command.extend(options.iter().map(OsString::from));
         command.push(runners.join(file).into());
-        if self == Self::R {
+        if *self == Self::R {
             command.push("--args".into());
         }
         command
     }
 
-    pub(crate) fn speech(self) -> Speech {
+    pub(crate) fn speech(&self) -> Speech {
         match self {
             Self::Python => Speech::Json,
             Self::Bash => Speech::Plain,

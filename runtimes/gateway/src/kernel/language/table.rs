@@ -1,243 +1,341 @@
-//! Every language.
+//! The table of languages: those the gateway knows by itself, and those of a file.
 
-use super::{Language, Query, Runner};
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::runner::Runner;
+use super::{Language, Program, Query};
+
+/// What the gateway knows by itself.
+const BUILT_IN: &str = include_str!("languages.toml");
+
+/// The languages that a gateway knows, whether or not their tools are on the machine.
+///
+/// More come from TOML files. Each `[[language]]` says:
+///
+/// | key | | |
+/// |---|---|---|
+/// | `name` | required | the name in `lang` of a create request |
+/// | `aliases` | | other names for the same |
+/// | `tools` | required | programs, of which the first that is on the `PATH` is used |
+/// | `runner`, `interpreter` or `program` | one of them | how queries are answered, see below |
+/// | `build`, `exec` | | the default commands of a batch, run by bash in the work directory |
+/// | `shell` | bash | the program of the terminal, and its arguments |
+///
+/// Queries are answered in one of three ways:
+///
+/// - `runner = "python3"`: as the gateway's own language of that name does it, with another tool:
+///   one of `python3`, `bash`, `perl`, `ruby`, `nodejs`, `lua`, `php` and `r`.
+/// - `[language.program]`: every query is a program of its own. `source` names the file it is
+///   written to; `build`, if any, compiles it, beside the file; `run` runs it, in the work
+///   directory. `wrap = { unless, before, after }` makes a program of a part: unless the words of
+///   `unless` occur in a query, it is put between the other two.
+/// - `interpreter = ["{program}", "/path/runner.jl"]`: a program that takes one query after another
+///   and keeps what they define. Its descriptor 3 is a socket on which it says `+ 0\n` when it is
+///   up, and then receives queries as `x <bytes>\n` and the text. While it runs one it may send
+///   `o <bytes>\n`, `e <bytes>\n` or `r <bytes>\n` with text for the standard output, the standard
+///   error, or a console record as JSON; what it writes to descriptors 1 and 2 is passed on as well.
+///   It ends each with `d <bytes>\n` and the exit status in decimal digits. Its standard input is
+///   the program's, and its last argument the path of the same.
+///
+/// In commands `{tool}` stands for the tool's name, `{program}` for its full path, and `{bin}` for
+/// the directory it is in; in those of a program also `{work}` and `{snippet}` for the work directory
+/// and the one with the source.
+///
+/// ```
+/// # use sorna_gateway::LanguageTable;
+/// let table = LanguageTable::built_in().with_toml(r#"
+///     [[language]]
+///     name = "awk"
+///     tools = ["gawk", "mawk", "awk"]
+///     exec = "{tool} -f main.awk"
+///     [language.program]
+///     source = "input.awk"
+///     run = ["{program}", "-f", "{snippet}/input.awk"]
+/// "#)?;
+/// assert!(table.names().any(|name| name == "awk"));
+/// # Ok::<(), sorna_gateway::LanguageError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LanguageTable {
+    languages: Vec<Arc<Language>>,
+}
+
+/// A file of languages cannot be used.
+#[derive(Debug)]
+pub struct LanguageError {
+    path: Option<PathBuf>,
+    kind: ErrorKind,
+}
+
+#[derive(Debug)]
+enum ErrorKind {
+    Read(std::io::Error),
+    /// Not TOML, or not of the form described.
+    Form(toml::de::Error),
+    /// Something that the form does not tell.
+    Meaning(String),
+}
+
+/// A file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    language: Vec<Entry>,
+}
+
+/// A language as a file describes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    tools: Vec<String>,
+    runner: Option<Runner>,
+    interpreter: Option<Vec<String>>,
+    program: Option<Program>,
+    #[serde(default)]
+    build: String,
+    #[serde(default)]
+    exec: String,
+    #[serde(default = "bash")]
+    shell: Vec<String>,
+}
 
 /// The terminal of languages that have no interpreter of their own.
-pub(super) const BASH: &[&str] = &["bash", "--noprofile", "--norc"];
+fn bash() -> Vec<String> {
+    ["bash", "--noprofile", "--norc"].map(str::to_owned).into()
+}
 
-/// Every language.
-///
-/// In commands, `{tool}` stands for the tool's name, `{program}` for its full path, and `{bin}` for
-/// the directory it is in. `**` takes in directories, but not hidden ones, and follows no symbolic
-/// links.
-pub(crate) const LANGUAGES: &[Language] = &[
-    Language {
-        name: "python3",
-        aliases: &["python"],
-        tools: &["python3", "python"],
-        query: Query::Interpreter(Runner::Python),
-        build: "",
-        exec: "{tool} main.py",
-        shell: &["{tool}", "-q"],
-    },
-    Language {
-        name: "bash",
-        aliases: &[],
-        tools: &["bash"],
-        query: Query::Interpreter(Runner::Bash),
-        build: "",
-        exec: "bash main.sh",
-        shell: BASH,
-    },
-    Language {
-        name: "c",
-        aliases: &[],
-        tools: &["gcc", "cc", "clang"],
-        query: Query::Program {
-            source: "input.c",
-            wrap: None,
-            build: &[
-                "{program}",
-                "-o",
-                "main",
-                "input.c",
-                "-I{work}",
-                "-pthread",
-                "-lm",
-                "-lrt",
-                "-ldl",
-            ],
-            run: &["{snippet}/main"],
-        },
-        build: "shopt -s globstar nullglob; {tool} -o ./main **/*.c -pthread -lm -lrt -ldl",
-        exec: "./main",
-        shell: BASH,
-    },
-    Language {
-        name: "cpp",
-        aliases: &["c++", "cpp11", "cpp14", "cpp17", "cpp20"],
-        tools: &["g++", "c++", "clang++"],
-        query: Query::Program {
-            source: "input.cpp",
-            wrap: None,
-            build: &[
-                "{program}",
-                "-o",
-                "main",
-                "input.cpp",
-                "-I{work}",
-                "-pthread",
-                "-lm",
-                "-lrt",
-                "-ldl",
-            ],
-            run: &["{snippet}/main"],
-        },
-        build: "shopt -s globstar nullglob; \
-            {tool} -o ./main **/*.{cpp,cc,cxx,c++} -pthread -lm -lrt -ldl",
-        exec: "./main",
-        shell: BASH,
-    },
-    Language {
-        name: "perl",
-        aliases: &["perl5"],
-        tools: &["perl"],
-        query: Query::Interpreter(Runner::Perl),
-        build: "",
-        exec: "{tool} main.pl",
-        shell: BASH,
-    },
-    Language {
-        name: "ruby",
-        aliases: &[],
-        tools: &["ruby"],
-        query: Query::Interpreter(Runner::Ruby),
-        build: "",
-        exec: "{tool} main.rb",
-        shell: &[
-            "bash",
-            "-c",
-            "type -P irb >/dev/null && exec irb; exec bash --noprofile --norc",
-        ],
-    },
-    Language {
-        name: "nodejs",
-        aliases: &["node", "nodejs6", "nodejs8", "javascript"],
-        tools: &["node", "nodejs"],
-        query: Query::Interpreter(Runner::Node),
-        build: "",
-        exec: "{tool} main.js",
-        shell: &["{tool}"],
-    },
-    Language {
-        name: "lua",
-        aliases: &["lua5"],
-        tools: &["lua", "lua5.4", "lua5.3", "luajit"],
-        query: Query::Interpreter(Runner::Lua),
-        build: "",
-        exec: "{tool} main.lua",
-        shell: &["{tool}"],
-    },
-    Language {
-        name: "php",
-        aliases: &["php7", "php8"],
-        tools: &["php"],
-        query: Query::Interpreter(Runner::Php),
-        build: "",
-        exec: "{tool} main.php",
-        shell: &["{tool}", "-a"],
-    },
-    Language {
-        name: "r",
-        aliases: &["R", "r3"],
-        tools: &["R"],
-        query: Query::Interpreter(Runner::R),
-        build: "",
-        exec: "{tool} --no-echo --no-save --no-restore -f main.R",
-        shell: &["{tool}", "--no-save", "--quiet"],
-    },
-    Language {
-        name: "rust",
-        aliases: &["rs"],
-        tools: &["rustc"],
-        query: Query::Program {
-            source: "input.rs",
-            wrap: Some(with_rust_main),
-            build: &[
-                "{program}",
-                "--edition=2021",
-                "-C",
-                "debuginfo=0",
-                "-o",
-                "main",
-                "input.rs",
-            ],
-            run: &["{snippet}/main"],
-        },
-        build: "if [ -e Cargo.toml ]; then PATH={bin}:\"$PATH\" cargo build; \
-            else {program} --edition=2021 -o main main.rs; fi",
-        exec: "if [ -e Cargo.toml ]; then PATH={bin}:\"$PATH\" cargo run --quiet; else ./main; fi",
-        shell: BASH,
-    },
-    Language {
-        name: "go",
-        aliases: &["golang"],
-        tools: &["go"],
-        query: Query::Program {
-            source: "input.go",
-            wrap: None,
-            build: &["{program}", "build", "-trimpath", "-o", "main", "input.go"],
-            run: &["{snippet}/main"],
-        },
-        build: "if [ -e go.mod ]; then {tool} build -o main .; else {tool} build -o main *.go; fi",
-        exec: "./main",
-        shell: BASH,
-    },
-    Language {
-        name: "java",
-        aliases: &["java8", "java11", "java17"],
-        tools: &["javac"],
-        query: Query::Program {
-            source: "Main.java",
-            wrap: None,
-            // The launcher compiles a single file itself. It would refuse a class that is on the
-            // class path as well, which a batch leaves in the work directory.
-            build: &[],
-            run: &[
-                "{bin}/java",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-XX:-UsePerfData",
-                "-cp",
-                "{snippet}",
-                "{snippet}/Main.java",
-            ],
-        },
-        build: "shopt -s globstar nullglob; {program} **/*.java",
-        exec: "{bin}/java -XX:-UsePerfData Main",
-        shell: &[
-            "bash",
-            "-c",
-            "type -P jshell >/dev/null && exec jshell; exec bash --noprofile --norc",
-        ],
-    },
-];
+impl LanguageTable {
+    /// The languages that the gateway knows by itself.
+    ///
+    /// # Panics
+    ///
+    /// Never: the built-in table is well formed.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let none = Self {
+            languages: Vec::new(),
+        };
+        none.with_toml(BUILT_IN)
+            .expect("the built-in table is well formed")
+    }
 
-/// A snippet without a `main` function becomes the body of one; lines keep their numbers.
-fn with_rust_main(code: &str) -> String {
-    let has_main = code.match_indices("fn").any(|(at, _)| {
-        let name = &code[at + 2..];
-        let rest = name.trim_start();
-        let rest = (rest.len() < name.len()).then_some(rest);
-        rest.and_then(|rest| rest.strip_prefix("main"))
-            .is_some_and(|rest| rest.trim_start().starts_with(['(', '<']))
-    });
-    if has_main {
-        code.to_owned()
-    } else {
-        format!("fn main() {{ {code}\n}}\n")
+    /// Adds the languages of a TOML text. One with the name of another takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError`] if the text is not of the form described above, or a name means two
+    /// languages.
+    pub fn with_toml(mut self, text: &str) -> Result<Self, LanguageError> {
+        let wrong = |kind| LanguageError { path: None, kind };
+        let file: File = toml::from_str(text).map_err(|error| wrong(ErrorKind::Form(error)))?;
+        for entry in file.language {
+            let language = entry
+                .check()
+                .map_err(|words| wrong(ErrorKind::Meaning(words)))?;
+            let place = self
+                .languages
+                .iter()
+                .position(|known| known.name == language.name);
+            match place {
+                Some(place) => self.languages[place] = Arc::new(language),
+                None => self.languages.push(Arc::new(language)),
+            }
+        }
+        self.check_names()
+            .map_err(|words| wrong(ErrorKind::Meaning(words)))?;
+        Ok(self)
+    }
+
+    /// Adds the languages of a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// [`LanguageError`] if the file cannot be read, and as for [`with_toml`](Self::with_toml).
+    pub fn with_file(self, path: impl AsRef<Path>) -> Result<Self, LanguageError> {
+        let path = path.as_ref();
+        let added = match std::fs::read_to_string(path) {
+            Ok(text) => self.with_toml(&text),
+            Err(error) => Err(LanguageError {
+                path: None,
+                kind: ErrorKind::Read(error),
+            }),
+        };
+        added.map_err(|error| LanguageError {
+            path: Some(path.to_owned()),
+            ..error
+        })
+    }
+
+    /// The names, in the order of the table; aliases are left out.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.languages.iter().map(|language| language.name.as_str())
+    }
+
+    pub(crate) fn languages(&self) -> &[Arc<Language>] {
+        &self.languages
+    }
+
+    fn check_names(&self) -> Result<(), String> {
+        let mut owners = HashMap::new();
+        for language in &self.languages {
+            for name in language.all_names() {
+                if let Some(other) = owners.insert(name, &language.name) {
+                    return Err(format!(
+                        "the name {name:?} is used by both {other} and {}",
+                        language.name
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for LanguageTable {
+    fn default() -> Self {
+        Self::built_in()
+    }
+}
+
+impl Entry {
+    fn check(self) -> Result<Language, String> {
+        let name = &self.name;
+        if name.is_empty() || self.aliases.iter().any(String::is_empty) {
+            return Err("a language has an empty name".to_owned());
+        }
+        if self.tools.is_empty() {
+            return Err(format!("{name}: `tools` names no program"));
+        }
+        if self.shell.is_empty() {
+            return Err(format!("{name}: `shell` names no program"));
+        }
+        let query = match (self.runner, self.interpreter, self.program) {
+            (Some(runner), None, None) => Query::Interpreter(runner),
+            (None, Some(command), None) if !command.is_empty() => {
+                Query::Interpreter(Runner::Custom(command))
+            }
+            (None, None, Some(program)) if !program.run.is_empty() => Query::Program(program),
+            (None, Some(_), None) => return Err(format!("{name}: `interpreter` is empty")),
+            (None, None, Some(_)) => return Err(format!("{name}: `run` of the program is empty")),
+            _ => {
+                return Err(format!(
+                    "{name}: wants exactly one of `runner`, `interpreter` and `program`"
+                ));
+            }
+        };
+        if let Query::Program(program) = &query {
+            let mut parts = Path::new(&program.source).components();
+            let plain = matches!(parts.next(), Some(std::path::Component::Normal(_)));
+            if !plain || parts.next().is_some() {
+                return Err(format!(
+                    "{name}: `source` is not the plain name of a file: {:?}",
+                    program.source
+                ));
+            }
+        }
+        Ok(Language {
+            name: self.name,
+            aliases: self.aliases,
+            tools: self.tools,
+            query,
+            build: self.build,
+            exec: self.exec,
+            shell: self.shell,
+        })
+    }
+}
+
+impl fmt::Display for LanguageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.path, &self.kind) {
+            (Some(path), ErrorKind::Read(_)) => {
+                write!(f, "cannot read the languages of {}", path.display())?;
+            }
+            (Some(path), _) => write!(f, "the languages of {} are malformed", path.display())?,
+            (None, _) => f.write_str("the languages are malformed")?,
+        }
+        match &self.kind {
+            ErrorKind::Meaning(words) => write!(f, ": {words}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl StdError for LanguageError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.kind {
+            ErrorKind::Read(error) => Some(error),
+            ErrorKind::Form(error) => Some(error),
+            ErrorKind::Meaning(_) => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
+    fn refusal(text: &str) -> String {
+        let error = LanguageTable::built_in().with_toml(text).unwrap_err();
+        match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        }
+    }
+
     #[test]
-    fn rust_snippets_get_a_main_unless_they_have_one() {
-        for whole in [
-            "fn main() {}",
-            "pub  fn\nmain () {}",
-            "struct A; fn main(){}",
+    fn a_language_of_the_same_name_takes_the_place() {
+        let text = "[[language]]\nname = \"python3\"\ntools = [\"pypy3\"]\nrunner = \"python3\"";
+        let built_in = LanguageTable::built_in();
+        let table = built_in.clone().with_toml(text).unwrap();
+        assert_eq!(table.languages()[0].tools, ["pypy3"]);
+        assert!(table.names().eq(built_in.names()));
+    }
+
+    #[test]
+    fn malformed_tables_are_explained() {
+        let language = "[[language]]\nname = \"x\"\n";
+        for (text, words) in [
+            ("x = [", "line 1"),
+            ("[[language]]\nnam = \"x\"", "unknown field `nam`"),
+            (language, "missing field `tools`"),
+            (&format!("{language}tools = []"), "`tools` names no program"),
+            (
+                &format!("{language}tools = [\"x\"]"),
+                "exactly one of `runner`, `interpreter` and `program`",
+            ),
+            (
+                &format!("{language}tools = [\"x\"]\nrunner = \"julia\""),
+                "unknown variant `julia`",
+            ),
+            (
+                &format!("{language}tools = [\"x\"]\nrunner = \"r\"\naliases = [\"python\"]"),
+                "the name \"python\" is used by both python3 and x",
+            ),
+            (
+                &format!(
+                    "{language}tools = [\"x\"]\nprogram = {{ source = \"../x\", run = [\"x\"] }}"
+                ),
+                "not the plain name of a file: \"../x\"",
+            ),
         ] {
-            assert_eq!(with_rust_main(whole), whole);
+            let refusal = refusal(text);
+            assert!(refusal.contains(words), "{text}: {refusal}");
         }
-        for part in [
-            "println!(\"fn\");",
-            "fn mainly() {}",
-            "fn other() {} other();",
-        ] {
-            assert_eq!(with_rust_main(part), format!("fn main() {{ {part}\n}}\n"));
-        }
+        let error = LanguageTable::built_in().with_file("/no/such/file.toml");
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("/no/such/file.toml"), "{error}");
     }
 }

@@ -24,7 +24,7 @@ impl Shell {
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
         resize(&pty, size)?;
-        let words = setup.installed.shell();
+        let words = setup.installed.shell(&setup.home);
         let (program, arguments) = words
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
