@@ -1,5 +1,6 @@
 //! How a gateway is set up.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,15 @@ pub struct GatewayConfig {
     /// The languages it runs, if their tools are on the machine: by default those that it knows by
     /// itself.
     pub languages: LanguageTable,
+    /// Where the languages' tools are looked for, and the `PATH` of the kernels: directories joined
+    /// by colons. By default the gateway's own `PATH`. A virtual environment of Python comes first
+    /// in it like this:
+    ///
+    /// ```
+    /// let mut config = sorna_gateway::GatewayConfig::default();
+    /// config.path = Some("/srv/venv/bin:/usr/local/bin:/usr/bin:/bin".into());
+    /// ```
+    pub path: Option<OsString>,
     /// How many kernels one access key may have at a time; more are refused with
     /// `quota-exceeded`. 256 by default.
     pub kernels_per_key: usize,
@@ -66,6 +76,7 @@ impl Default for GatewayConfig {
             credentials: Vec::new(),
             directory: None,
             languages: LanguageTable::built_in(),
+            path: None,
             kernels_per_key: 256,
             exec_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60 * 60),

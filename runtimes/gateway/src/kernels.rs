@@ -68,7 +68,7 @@ impl Kernels {
     pub(crate) fn new(config: &GatewayConfig, base: Base) -> Self {
         Self {
             base,
-            launcher: Arc::new(Launcher::new()),
+            launcher: Arc::new(Launcher::new(config.path.clone())),
             languages: Languages::new(&config.languages),
             kernels_per_key: config.kernels_per_key,
             exec_timeout: config.exec_timeout,

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Client, gateway};
+use common::{Client, gateway, gateway_with};
+use sorna_core::{CreateKernel, SessionToken};
 
 #[test]
 fn variables_functions_and_directory_survive() {
@@ -136,4 +137,19 @@ fn the_environment_is_scrubbed() {
         ["not a tty", lines[4], lines[4]],
         "own session"
     );
+}
+
+#[test]
+fn tools_come_from_the_path_that_the_gateway_was_given() {
+    let directory = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/bin/bash", directory.path().join("bash")).unwrap();
+    let gateway = gateway_with(|config| config.path = Some(directory.path().into()));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (stdout, stderr) = client.run(&kernel, "echo \"$PATH\"; type -P ls").finished();
+    let expected = format!("{}\n", directory.path().display());
+    assert_eq!((stdout, stderr), (expected, String::new()));
+    let token = SessionToken::from_random(common::random());
+    let refused = client.refusal(&CreateKernel::new("python3", token));
+    assert_eq!(refused, (500, "kernel-creation-failed".to_owned()));
 }

@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn unknown_languages_are_told_from_missing_tools() {
-        let launcher = Launcher::new();
+        let launcher = Launcher::new(None);
         let text = "[[language]]\nname = \"x\"\naliases = [\"y\"]\nrunner = \"bash\"\n\
             tools = [\"no-such-tool-anywhere\"]";
         let table = LanguageTable::built_in().with_toml(text).unwrap();

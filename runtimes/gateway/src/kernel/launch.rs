@@ -37,9 +37,10 @@ pub(crate) struct Streams {
 }
 
 impl Launcher {
-    /// Looks for the tools that help.
-    pub(crate) fn new() -> Self {
-        let path = std::env::var_os("PATH")
+    /// Looks for the tools that help. The default for `path` is that of the gateway itself.
+    pub(crate) fn new(path: Option<OsString>) -> Self {
+        let path = path
+            .or_else(|| std::env::var_os("PATH"))
             .filter(|path| !path.is_empty())
             .unwrap_or_else(|| DEFAULT_PATH.into());
         let mut this = Self {
