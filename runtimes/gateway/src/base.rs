@@ -44,7 +44,7 @@ impl Base {
             .prefix("sorna-gateway-")
             .tempdir_in(parent)?;
         let mark = random::mark()?;
-        let mut this = Self {
+        let this = Self {
             directory,
             mark,
             watchdog: None,
@@ -53,14 +53,16 @@ impl Base {
         for (name, content) in Runner::FILES {
             fs::write(this.runners().join(name), content)?;
         }
-        this.watchdog = match Watchdog::start(&this.mark, this.directory.path()) {
-            Ok(watchdog) => Some(watchdog),
-            Err(error) => {
-                tracing::warn!(%error, "no watchdog: if the gateway is killed, kernels stay");
-                None
-            }
-        };
         Ok(this)
+    }
+
+    /// Has somebody clean up if the gateway is killed. `group` is the control group of all kernels.
+    pub(crate) fn watch(&mut self, group: Option<&Path>) {
+        self.watchdog = Watchdog::start(&self.mark, self.directory.path(), group)
+            .inspect_err(|error| {
+                tracing::warn!(%error, "no watchdog: if the gateway is killed, kernels stay");
+            })
+            .ok();
     }
 
     /// The beginning of the marks of all processes.
@@ -93,7 +95,7 @@ impl Drop for Base {
 }
 
 impl Watchdog {
-    fn start(mark: &str, directory: &Path) -> io::Result<Self> {
+    fn start(mark: &str, directory: &Path, group: Option<&Path>) -> io::Result<Self> {
         let (reader, leash) = io::pipe()?;
         let mut command = Command::new("sh");
         command
@@ -104,6 +106,7 @@ impl Watchdog {
                 mark,
             ])
             .arg(directory)
+            .args(group)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .current_dir("/")
@@ -159,7 +162,7 @@ mod tests {
             .env(MARK, format!("{mark}.1.1."))
             .spawn()
             .unwrap();
-        let Watchdog { mut child, leash } = Watchdog::start(&mark, &target).unwrap();
+        let Watchdog { mut child, leash } = Watchdog::start(&mark, &target, None).unwrap();
         drop(leash);
         wait_until("the directory stays", || !target.exists());
         assert!(!process.wait().unwrap().success());
@@ -169,7 +172,8 @@ mod tests {
     #[test]
     fn nothing_stays_when_it_is_dropped() {
         let parent = tempfile::tempdir().unwrap();
-        let base = Base::create(Some(parent.path())).unwrap();
+        let mut base = Base::create(Some(parent.path())).unwrap();
+        base.watch(None);
         assert!(base.runners().join("python3.py").exists());
         drop(base);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);

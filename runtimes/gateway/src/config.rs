@@ -42,6 +42,27 @@ pub struct GatewayConfig {
     /// config.path = Some("/srv/venv/bin:/usr/local/bin:/usr/bin:/bin".into());
     /// ```
     pub path: Option<OsString>,
+    /// Whether kernels are kept from reading and writing files that are neither theirs nor the
+    /// system's, where the system can do that: yes by default. See
+    /// [`Gateway::isolation`](crate::Gateway::isolation).
+    pub isolate_files: bool,
+    /// Files and directories that kernels may read besides, none by default: such as data, or
+    /// libraries in somebody's home.
+    pub readable: Vec<PathBuf>,
+    /// Where to make a control group for each kernel: a directory of a `cgroup2` file system that
+    /// this user may write to and that holds no processes itself. By default the group that the
+    /// gateway is in, if it may.
+    pub cgroup: Option<PathBuf>,
+    /// The most memory of a kernel, in KiB; a client may ask for less. 1 GiB by default; none is
+    /// as much as there is.
+    pub max_memory: Option<u64>,
+    /// The most processes and threads of a kernel: 1024 by default.
+    pub max_processes: u64,
+    /// The largest file that a program may write, in bytes: 1 GiB by default.
+    pub max_file_size: u64,
+    /// The most text in one answer, in bytes, which bounds a console record as well: 1 MiB by
+    /// default. A program that says more waits until it is fetched.
+    pub console_limit: usize,
     /// How many kernels one access key may have at a time; more are refused with
     /// `quota-exceeded`. 256 by default.
     pub kernels_per_key: usize,
@@ -77,6 +98,13 @@ impl Default for GatewayConfig {
             directory: None,
             languages: LanguageTable::built_in(),
             path: None,
+            isolate_files: true,
+            readable: Vec::new(),
+            cgroup: None,
+            max_memory: Some(1024 * 1024),
+            max_processes: 1024,
+            max_file_size: 1024 * 1024 * 1024,
+            console_limit: 1024 * 1024,
             kernels_per_key: 256,
             exec_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60 * 60),

@@ -12,6 +12,7 @@ use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{self, Service};
+use crate::kernel::{Confinement, Isolation};
 use crate::kernels::Kernels;
 use crate::random;
 use crate::running::RunningGateway;
@@ -54,8 +55,10 @@ impl Gateway {
         if credentials.is_empty() {
             credentials.push(random::credentials().map_err(StartError::System)?);
         }
-        let base = Base::create(config.directory.as_deref()).map_err(StartError::Directory)?;
-        let kernels = Arc::new(Kernels::new(&config, base));
+        let mut base = Base::create(config.directory.as_deref()).map_err(StartError::Directory)?;
+        let confinement = Confinement::new(base.mark(), &config);
+        base.watch(confinement.group_directory());
+        let kernels = Arc::new(Kernels::new(&config, base, confinement));
         Ok(Self {
             listener,
             address,
@@ -86,6 +89,12 @@ impl Gateway {
         &self.credentials
     }
 
+    /// How the kernels are kept apart from each other and the machine, as far as the system can.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.kernels.isolation()
+    }
+
     /// Serves until `shutdown` is ready. Then connections are cut, and every kernel's processes
     /// and files are removed before this returns.
     ///
@@ -99,15 +108,18 @@ impl Gateway {
         let listener =
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::System)?;
         let service = Service::new(&self.config, &self.credentials, Arc::clone(&self.kernels));
-        tracing::info!(address = %self.address, "listening");
+        tracing::info!(address = %self.address, isolation = %self.kernels.isolation(), "listening");
         {
             let connections = http::serve(listener, Arc::new(service), self.config.head_timeout);
             let idle = Arc::clone(&self.kernels).destroy_idle();
-            let (shutdown, connections, idle) = (pin!(shutdown), pin!(connections), pin!(idle));
+            let watch = Arc::clone(&self.kernels).watch();
+            let (shutdown, connections) = (pin!(shutdown), pin!(connections));
+            let (idle, watch) = (pin!(idle), pin!(watch));
             tokio::select! {
                 () = shutdown => {}
                 () = connections => {}
                 () = idle => {}
+                () = watch => {}
             }
         }
         self.kernels.close().await;

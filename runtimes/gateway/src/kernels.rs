@@ -1,5 +1,6 @@
 //! The kernels of a gateway: who has which, and how many there may be.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,12 +13,19 @@ use tokio::task::JoinSet;
 
 use crate::base::Base;
 use crate::config::GatewayConfig;
-use crate::kernel::{Home, Installed, Kernel, Languages, Launcher, Setup, StartError, Unavailable};
+use crate::kernel::{
+    Bounds, Census, Confinement, Home, Isolation, Kernel, Languages, Launcher, Setup, StartError,
+    Unavailable,
+};
 use crate::random;
 use crate::stats::{Counters, GatewayStats};
 
 /// How often to look for kernels that nobody uses, at most.
 const IDLE_CHECK: Duration = Duration::from_secs(10);
+/// How often to look how much the kernels take that something runs in.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Which of these looks is at all kernels.
+const LOOKS_AT_ALL: u64 = 20;
 /// How long a closing gateway waits for kernels that are being made.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
@@ -26,8 +34,11 @@ const CLOSE_TIME: Duration = Duration::from_secs(15);
 pub(crate) struct Kernels {
     base: Base,
     launcher: Arc<Launcher>,
+    confinement: Confinement,
     languages: Languages,
     kernels_per_key: usize,
+    bounds: Bounds,
+    console_limit: usize,
     exec_timeout: Duration,
     idle_timeout: Duration,
     next_number: AtomicU64,
@@ -65,12 +76,19 @@ pub(crate) struct Entry {
 }
 
 impl Kernels {
-    pub(crate) fn new(config: &GatewayConfig, base: Base) -> Self {
+    pub(crate) fn new(config: &GatewayConfig, base: Base, confinement: Confinement) -> Self {
         Self {
             base,
             launcher: Arc::new(Launcher::new(config.path.clone())),
+            confinement,
             languages: Languages::new(&config.languages),
             kernels_per_key: config.kernels_per_key,
+            bounds: Bounds {
+                memory: config.max_memory,
+                processes: config.max_processes,
+                file_size: config.max_file_size,
+            },
+            console_limit: config.console_limit,
             exec_timeout: config.exec_timeout,
             idle_timeout: config.idle_timeout,
             next_number: AtomicU64::new(0),
@@ -180,33 +198,25 @@ impl Kernels {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let id = random::kernel_id().map_err(failed)?;
         let this = Arc::clone(self);
-        let lang = request.lang.clone();
-        let prepared = tokio::task::spawn_blocking(move || this.prepare(&lang)).await;
-        let (mark, home, installed) = prepared.map_err(|error| failed(error.into()))??;
-        let kernel = Kernel::start(Setup {
-            mark,
-            home,
-            installed,
-            launcher: Arc::clone(&self.launcher),
-            runners: self.base.runners(),
-            exec_timeout: request.limits.exec_timeout.unwrap_or(self.exec_timeout),
-        })
-        .await
-        .map_err(|StartError(words)| creation_failed("agent-failure", &words))?;
+        let wanted = request.clone();
+        let prepared = tokio::task::spawn_blocking(move || this.prepare(&wanted)).await;
+        let setup = prepared.map_err(|error| failed(error.into()))??;
+        let kernel = Kernel::start(setup)
+            .await
+            .map_err(|StartError(words)| creation_failed("agent-failure", &words))?;
         tracing::info!(kernel = %id, lang = %request.lang, "kernel created");
         Ok((id, kernel))
     }
 
     /// Finds the language and makes the directory. Blocks.
-    fn prepare(&self, lang: &str) -> Result<(String, Home, Installed), ProblemReply> {
+    fn prepare(&self, request: &CreateRequest) -> Result<Setup, ProblemReply> {
+        let lang = &request.lang;
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let words = match error {
                 Unavailable::Unknown => {
                     let lang: String = lang.chars().take(40).collect();
-                    format!(
-                        "unknown language {lang:?}; known are {}",
-                        self.languages.names()
-                    )
+                    let known = self.languages.names();
+                    format!("unknown language {lang:?}; known are {known}")
                 }
                 Unavailable::ToolMissing(tools) => {
                     let tools = tools.join(" or ");
@@ -215,10 +225,36 @@ impl Kernels {
             };
             creation_failed("agent-invalid-input", &words)
         })?;
+        let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let home = Home::create(self.base.kernel(number))
-            .map_err(|error| creation_failed("agent-failure", &error.to_string()))?;
-        Ok((format!("{}.{number}.", self.base.mark()), home, installed))
+        let home = Home::create(self.base.kernel(number)).map_err(failed)?;
+        let limits = &request.limits;
+        let bounds = Bounds {
+            memory: match (limits.max_mem, self.bounds.memory) {
+                (Some(wanted), Some(most)) => Some(wanted.min(most)),
+                (wanted, most) => wanted.or(most),
+            },
+            ..self.bounds
+        };
+        let runners = self.base.runners();
+        let confined = self
+            .confinement
+            .kernel(number, &home, &runners, &installed, bounds)
+            .map_err(|error| {
+                let _ = home.remove();
+                failed(error)
+            })?;
+        Ok(Setup {
+            number,
+            mark: format!("{}.{number}.", self.base.mark()),
+            home,
+            installed,
+            launcher: Arc::clone(&self.launcher),
+            runners,
+            exec_timeout: limits.exec_timeout.unwrap_or(self.exec_timeout),
+            console_limit: self.console_limit,
+            confined,
+        })
     }
 
     /// The languages, and whether their tools are there.
@@ -312,6 +348,46 @@ impl Kernels {
                 self.destroy(entry).await;
             }
         }
+    }
+
+    /// Sees to it that no kernel takes more than it may, for ever, where the system does not.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        let mut census = Census::new(self.base.mark());
+        for look in 0_u64.. {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let all = look % LOOKS_AT_ALL == 0;
+            let entries: Vec<_> = self
+                .table()
+                .kernels
+                .values()
+                .filter(|entry| entry.kernel.needs_a_look() && (all || entry.kernel.is_busy()))
+                .cloned()
+                .collect();
+            if entries.is_empty() {
+                continue;
+            }
+            let looked = tokio::task::spawn_blocking(move || {
+                let counted = OnceCell::new();
+                for entry in entries {
+                    let tally = entry.kernel.tally().or_else(|| {
+                        let counted = counted.get_or_init(|| census.take());
+                        counted.get(&entry.kernel.number()).copied()
+                    });
+                    entry.kernel.check(tally.unwrap_or_default());
+                }
+                census
+            });
+            match looked.await {
+                Ok(used) => census = used,
+                // The runtime goes.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// How kernels are kept apart.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.confinement.isolation()
     }
 
     pub(crate) fn stats(&self) -> GatewayStats {

@@ -101,6 +101,6 @@ mod stats;
 pub use config::GatewayConfig;
 pub use error::StartError;
 pub use gateway::Gateway;
-pub use kernel::{LanguageError, LanguageTable};
+pub use kernel::{Isolation, LanguageError, LanguageTable};
 pub use running::RunningGateway;
 pub use stats::GatewayStats;

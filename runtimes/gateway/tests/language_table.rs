@@ -1,5 +1,7 @@
 //! Languages of one's own, from TOML.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::Client;

@@ -37,6 +37,11 @@ impl ExitKind {
         }
     }
 
+    /// Whether it was killed, beyond all remedy.
+    pub(crate) fn is_kill(self) -> bool {
+        self == Self::Signal(9)
+    }
+
     /// What a shell says of it; nothing if the process ended by itself.
     pub(crate) fn words(self) -> Option<String> {
         let Self::Signal(signal) = self else {

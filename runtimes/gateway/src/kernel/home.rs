@@ -5,7 +5,7 @@
 //! <home>/tmp      its TMPDIR
 //! <home>/snippet  the query being compiled and run, for compiled languages
 //! <home>/upload   files of an upload that is not complete yet
-//! <home>/input    the FIFO that is the standard input of its programs
+//! <home>/stdin    holds the FIFO that is the standard input of its programs
 //! ```
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -26,7 +26,8 @@ impl Home {
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder.create(&home.root)?;
-        for directory in [home.work(), home.temp(), home.snippet(), home.upload()] {
+        let own = [home.work(), home.temp(), home.snippet()];
+        for directory in own.into_iter().chain([home.upload(), home.stdin()]) {
             builder.create(directory)?;
         }
         Ok(home)
@@ -52,8 +53,12 @@ impl Home {
         self.root.join("upload")
     }
 
+    pub(crate) fn stdin(&self) -> PathBuf {
+        self.root.join("stdin")
+    }
+
     pub(crate) fn input(&self) -> PathBuf {
-        self.root.join("input")
+        self.stdin().join("fifo")
     }
 
     /// Removes everything, also where the program took the permissions away.

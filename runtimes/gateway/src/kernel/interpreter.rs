@@ -57,7 +57,7 @@ impl Interpreter {
         let work = setup.home.work();
         let child = setup
             .launcher
-            .spawn(&arguments, &work, &setup.home, &mark, streams)?;
+            .spawn(&arguments, &work, setup, &mark, streams)?;
         Ok(Some(Self {
             child,
             channel,

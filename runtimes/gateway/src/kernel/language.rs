@@ -4,7 +4,7 @@ mod program;
 mod runner;
 mod table;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,7 @@ use sorna_core::LanguageInfo;
 pub(crate) use self::program::Program;
 pub(crate) use self::runner::Runner;
 pub use self::table::{LanguageError, LanguageTable};
+use super::confine::around;
 use super::home::Home;
 use super::launch::{Arguments, Launcher};
 
@@ -63,6 +64,8 @@ pub(crate) struct Installed {
     pub(crate) tool: String,
     /// Where the tool is.
     pub(crate) program: PathBuf,
+    /// Whether the `PATH` leads to another program first, which only starts this one.
+    is_found_elsewhere: bool,
 }
 
 /// The languages of this machine. Tools are looked for when first asked about, and again as long as
@@ -138,16 +141,16 @@ impl Language {
             .tool(launcher)
             .ok_or_else(|| Unavailable::ToolMissing(language.tools.clone()))?;
         // What a tool is in truth is known by itself only.
-        let program = match &language.query {
+        let itself = match &language.query {
             Query::Interpreter(Runner::Python) => python_itself(&program),
             _ if tool == "rustc" => rustc_itself(&program),
             _ => None,
-        }
-        .unwrap_or(program);
+        };
         Ok(Installed {
             language: Arc::clone(language),
             tool: tool.to_owned(),
-            program,
+            is_found_elsewhere: itself.as_ref().is_some_and(|itself| *itself != program),
+            program: itself.unwrap_or(program),
         })
     }
 }
@@ -222,7 +225,32 @@ impl Installed {
         words.iter().map(fill).collect()
     }
 
-    /// Where the tool is, with what belongs to it.
+    /// The `PATH` of the kernel: such that its commands find the tool that its queries use.
+    pub(crate) fn path_before(&self, path: &OsStr) -> OsString {
+        if !self.is_found_elsewhere {
+            return path.to_owned();
+        }
+        let mut found_first = self.bin().as_os_str().to_owned();
+        found_first.push(":");
+        found_first.push(path);
+        found_first
+    }
+
+    /// Where everything is that belongs to the tool, and to an interpreter of somebody else.
+    pub(crate) fn places(&self) -> Vec<PathBuf> {
+        let mut places = around(&self.program);
+        if let Query::Interpreter(Runner::Custom(words)) = &self.language.query {
+            places.extend(
+                words
+                    .iter()
+                    .map(PathBuf::from)
+                    .filter(|it| it.is_absolute()),
+            );
+        }
+        places
+    }
+
+    /// Where the tool is.
     fn bin(&self) -> &Path {
         self.program.parent().unwrap_or(Path::new("/"))
     }
@@ -264,7 +292,9 @@ mod tests {
             language: Arc::clone(&LanguageTable::built_in().languages()[0]),
             tool: "tool".to_owned(),
             program: PathBuf::from("/it's/tool"),
+            is_found_elsewhere: true,
         };
+        assert_eq!(installed.path_before(OsStr::new("/x:/y")), "/it's:/x:/y");
         let words = ["{program}", "-I{work}", "{snippet}/main", "-x"].map(str::to_owned);
         let words = installed.command(&words, &home);
         let expected: [OsString; 4] = [

@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
-use super::home::Home;
+use super::Setup;
 use super::sweep::MARK;
 
 /// Where programs are looked for if the gateway itself has no `PATH`.
@@ -39,12 +39,8 @@ pub(crate) struct Streams {
 impl Launcher {
     /// Looks for the tools that help. The default for `path` is that of the gateway itself.
     pub(crate) fn new(path: Option<OsString>) -> Self {
-        let path = path
-            .or_else(|| std::env::var_os("PATH"))
-            .filter(|path| !path.is_empty())
-            .unwrap_or_else(|| DEFAULT_PATH.into());
         let mut this = Self {
-            path,
+            path: search_path(path),
             setsid: None,
             stdbuf: None,
         };
@@ -77,7 +73,7 @@ impl Launcher {
         &self,
         arguments: &[OsString],
         directory: &Path,
-        home: &Home,
+        setup: &Setup,
         mark: &str,
         streams: Streams,
     ) -> io::Result<Child> {
@@ -96,7 +92,7 @@ impl Launcher {
             .stderr(streams.stderr)
             .kill_on_drop(true)
             .env_clear()
-            .envs(self.environment(home, mark))
+            .envs(self.environment(setup, mark))
             .env("TERM", "dumb")
             // Python programs in batches show their output as it comes.
             .env("PYTHONUNBUFFERED", "1")
@@ -105,15 +101,14 @@ impl Launcher {
         if !has_session {
             command.process_group(0);
         }
-        let child = command.spawn()?;
-        forbid_core_dumps(&child);
-        Ok(child)
+        setup.confined.spawn(|| command.spawn(), |child| child)
     }
 
     /// The environment of every process of a kernel: nothing of the gateway's own but the path.
-    pub(crate) fn environment(&self, home: &Home, mark: &str) -> [(&'static str, OsString); 6] {
+    pub(crate) fn environment(&self, setup: &Setup, mark: &str) -> [(&'static str, OsString); 6] {
+        let home = &setup.home;
         [
-            ("PATH", self.path.clone()),
+            ("PATH", setup.installed.path_before(&self.path)),
             ("HOME", home.work().into()),
             ("TMPDIR", home.temp().into()),
             ("SHELL", "/bin/bash".into()),
@@ -123,15 +118,11 @@ impl Launcher {
     }
 }
 
-/// Best effort: the process may have ended already.
-pub(crate) fn forbid_core_dumps(child: &Child) {
-    if let Some(id) = child.id().and_then(pid) {
-        let none = Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        };
-        let _ = rustix::process::prlimit(Some(id), Resource::Core, none);
-    }
+/// Where programs are looked for: by default where the gateway's own are.
+pub(crate) fn search_path(path: Option<OsString>) -> OsString {
+    path.or_else(|| std::env::var_os("PATH"))
+        .filter(|path| !path.is_empty())
+        .unwrap_or_else(|| DEFAULT_PATH.into())
 }
 
 /// Kills a process and its group; the process need not be the group's leader yet.

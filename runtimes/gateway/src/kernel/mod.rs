@@ -1,6 +1,8 @@
 //! One kernel: a language's processes in a directory of their own.
 
+mod census;
 mod channel;
+mod confine;
 mod console;
 mod decode;
 mod driver;
@@ -26,6 +28,9 @@ use sorna_core::KernelInfo;
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+pub(crate) use census::{Census, Tally};
+pub use confine::Isolation;
+pub(crate) use confine::{Bounds, Confined, Confinement};
 pub(crate) use driver::StartError;
 use driver::{Command, Driver};
 pub(crate) use home::{Home, remove_tree};
@@ -41,8 +46,6 @@ pub(crate) use sweep::sweep;
 pub(crate) use terminal::{Attached, FromTerminal, ToTerminal};
 use terminal::{Hub, Restarts};
 
-/// The most text in one answer, in bytes. A program that says more waits until it is fetched.
-const CONSOLE_LIMIT: usize = 1024 * 1024;
 /// The descriptor on which a program waits for input that must not be shown.
 const HIDDEN_INPUT: u32 = 61;
 /// How long a completion may take.
@@ -53,6 +56,8 @@ const START_TIME: Duration = Duration::from_secs(60);
 /// What a kernel is made from.
 #[derive(Debug)]
 pub(crate) struct Setup {
+    /// Its number, by which it is known within the gateway.
+    pub(crate) number: u64,
     /// The beginning of the marks of all its processes.
     pub(crate) mark: String,
     pub(crate) home: Home,
@@ -61,6 +66,18 @@ pub(crate) struct Setup {
     /// Where the runners' files lie.
     pub(crate) runners: PathBuf,
     pub(crate) exec_timeout: Duration,
+    /// The most text in one answer, in bytes.
+    pub(crate) console_limit: usize,
+    pub(crate) confined: Confined,
+}
+
+impl Setup {
+    /// Kills all processes of the kernel and waits until they are gone. Blocks.
+    fn kill_all(&self) {
+        if !self.confined.kill_all() {
+            sweep(&self.mark, Some(self.home.root()));
+        }
+    }
 }
 
 /// A kernel that lives.
@@ -126,6 +143,10 @@ impl Kernel {
         }
     }
 
+    pub(crate) fn number(&self) -> u64 {
+        self.setup.number
+    }
+
     pub(crate) fn home(&self) -> &Home {
         &self.setup.home
     }
@@ -165,7 +186,7 @@ impl Kernel {
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
-            let answer = self.shared.lock().answer(CONSOLE_LIMIT, hurry);
+            let answer = self.shared.lock().answer(self.setup.console_limit, hurry);
             if let Some(answer) = answer {
                 self.shared.to_driver.notify_one();
                 return answer;
@@ -291,11 +312,51 @@ impl Kernel {
         info.age = ms(self.born.elapsed());
         info.query_timeout = ms(self.setup.exec_timeout);
         info.idle_timeout = ms(idle_timeout);
+        info.memory_limit = self.setup.confined.bounds().memory.and_then(number);
         info.num_queries_executed = number(runs);
         info.idle = ms(idle);
         info.memory_used = number(usage.memory);
         info.cpu_credit_used = number(spent + usage.cpu);
         info
+    }
+
+    /// Whether something may be going on that takes more than it should: a run, or a terminal.
+    pub(crate) fn is_busy(&self) -> bool {
+        let runs = {
+            let state = self.shared.lock();
+            !matches!(state.phase, Phase::Idle | Phase::Ended(_) | Phase::Gone)
+        };
+        runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
+    }
+
+    /// What it takes, by its control group; `None` if it has none.
+    pub(crate) fn tally(&self) -> Option<Tally> {
+        self.setup.confined.members().map(|all| Tally::of(&all))
+    }
+
+    /// Kills everything if it takes more than it may. Its work directory stays, and it goes on.
+    pub(crate) fn check(&self, tally: Tally) {
+        let bounds = self.setup.confined.bounds();
+        let words = match bounds.memory {
+            _ if tally.tasks > bounds.processes => format!(
+                "killed: more than the {} processes and threads that this kernel may have",
+                bounds.processes
+            ),
+            Some(limit) if tally.memory > limit => {
+                format!("killed: more than the {limit} KiB of memory that this kernel may use")
+            }
+            _ => return,
+        };
+        let mut state = self.shared.lock();
+        // Once is enough.
+        if !std::mem::replace(&mut state.exceeding, true) {
+            let _ = self.commands.send(Command::Exceeded(words));
+        }
+    }
+
+    /// Whether somebody has to look how much it takes.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        self.setup.confined.needs_a_look()
     }
 
     /// Whether it was destroyed.

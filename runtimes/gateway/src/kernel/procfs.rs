@@ -52,6 +52,17 @@ impl Usage {
     }
 }
 
+/// What the system tells of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) parent: u32,
+    pub(crate) session: u32,
+    pub(crate) threads: u64,
+    /// When it started, in ticks.
+    pub(crate) started: u64,
+    pub(crate) usage: Usage,
+}
+
 /// Whether this system shows in which system call a process waits.
 pub(crate) fn shows_system_calls() -> bool {
     !READS.is_empty() && fs::read("/proc/self/syscall").is_ok()
@@ -91,9 +102,23 @@ pub(crate) fn waits_for(process: u32, file: FileIdentity) -> Option<u32> {
 pub(crate) fn usage(root: u32) -> Usage {
     tree(root)
         .into_iter()
-        .filter_map(|process| fs::read_to_string(format!("/proc/{process}/stat")).ok())
-        .filter_map(|stat| usage_of(&stat))
-        .fold(Usage::default(), Usage::plus)
+        .filter_map(stat)
+        .fold(Usage::default(), |sum, stat| sum.plus(stat.usage))
+}
+
+/// What there is to know of a process, if it is there.
+pub(crate) fn stat(process: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
+/// All processes of the machine but this one.
+pub(crate) fn processes() -> impl Iterator<Item = u32> {
+    let own = std::process::id();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(move |process| *process != own)
 }
 
 fn threads(process: u32) -> Vec<u32> {
@@ -116,16 +141,22 @@ fn read_descriptor(syscall: &str) -> Option<u32> {
         .flatten()
 }
 
-fn usage_of(stat: &str) -> Option<Usage> {
+fn parse_stat(stat: &str) -> Option<Stat> {
     // The name, in parentheses, may hold anything; the fields from the third on follow it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     // utime, stime, cutime, cstime
     let ticks: u64 = [14, 15, 16, 17].into_iter().filter_map(number).sum();
-    let pages = number(24)?;
-    Some(Usage {
-        memory: pages * rustix::param::page_size() as u64 / 1024,
-        cpu: ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
+    let id = |field| u32::try_from(number(field)?).ok();
+    Some(Stat {
+        parent: id(4)?,
+        session: id(6)?,
+        threads: number(20)?,
+        started: number(22)?,
+        usage: Usage {
+            memory: number(24)? * rustix::param::page_size() as u64 / 1024,
+            cpu: ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
+        },
     })
 }
 
@@ -170,10 +201,13 @@ mod tests {
     #[test]
     fn stat_is_read_behind_any_name() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 100 50 20 30 20 0 1 0 9 10 3 1";
-        let usage = usage_of(stat).unwrap();
+        let stat = parse_stat(stat).unwrap();
+        assert_eq!((stat.parent, stat.session, stat.threads), (1, 7, 1));
+        assert_eq!(stat.started, 9);
+        let usage = stat.usage;
         assert_eq!(usage.memory, 3 * rustix::param::page_size() as u64 / 1024);
         assert_eq!(usage.cpu, 200_000 / rustix::param::clock_ticks_per_second());
-        assert_eq!(usage_of("7 (x) S 1"), None);
+        assert_eq!(parse_stat("7 (x) S 1"), None);
     }
 
     #[test]

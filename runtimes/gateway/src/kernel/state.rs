@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) awaited: Option<BatchSteps>,
     /// Whether the last answer asked for input, so that the next request answers it.
     pub(crate) asked: bool,
+    /// Whether it takes more than it may, and is about to be killed for that.
+    pub(crate) exceeding: bool,
     /// When a request was last seen.
     pub(crate) used: Instant,
     /// The processes at the top: the interpreter, and the step of a batch.
@@ -128,6 +130,7 @@ impl Shared {
                 batch: None,
                 awaited: None,
                 asked: false,
+                exceeding: false,
                 used: Instant::now(),
                 processes: Vec::new(),
                 cpu_spent: 0,

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::procfs;
+
 /// The environment variable that marks every process of a kernel.
 pub(crate) const MARK: &str = "SORNA_KERNEL_MARK";
 
@@ -22,7 +24,8 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
     let variable = format!("{MARK}={mark}");
     let until = Instant::now() + PATIENCE;
     loop {
-        let found: Vec<Pid> = processes()
+        let found: Vec<Pid> = procfs::processes()
+            .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))
             .filter(|process| {
                 carries(*process, variable.as_bytes())
                     || directory.is_some_and(|directory| stands_in(*process, directory))
@@ -41,16 +44,6 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
         // A killed process is seen until the system has taken it apart.
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-fn processes() -> impl Iterator<Item = Pid> {
-    let own = rustix::process::getpid();
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Pid::from_raw)
-        .filter(move |process| *process != own)
 }
 
 /// Whether the environment holds a variable that begins so. That of a dead process is empty.

@@ -4,7 +4,6 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use super::questions::Asker;
-use crate::kernel::CONSOLE_LIMIT;
 use crate::kernel::console::{push_record, push_text};
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
@@ -12,7 +11,7 @@ use crate::kernel::state::Ending;
 
 impl Driver {
     pub(super) fn has_room(&self) -> bool {
-        self.shared.lock().console.text_len() < CONSOLE_LIMIT
+        self.shared.lock().console.text_len() < self.setup.console_limit
     }
 
     /// Moves what the processes said to the console, in their order, while there is room.
@@ -27,7 +26,9 @@ impl Driver {
             // What bypassed the runner came before what it says now: it waits in its `settle`
             // before it starts a program, and a program ends before it goes on.
             let mut state = self.shared.lock();
-            let empty = self.output.drain(&mut state.console, CONSOLE_LIMIT);
+            let empty = self
+                .output
+                .drain(&mut state.console, self.setup.console_limit);
             let had_listener = state.listeners > 0;
             drop(state);
             if !empty {
@@ -92,9 +93,9 @@ impl Driver {
                 }
             }
             Frame::Done { exit_code } => {
-                let timed_out = self.run.as_ref().is_some_and(|run| run.timed_out);
+                let cut = self.run.as_ref().is_some_and(|run| run.cut.is_some());
                 // Killed at the last moment: then its end is what counts.
-                if self.run.is_some() && !timed_out {
+                if self.run.is_some() && !cut {
                     self.end(Ending::Finished {
                         exit_code,
                         step: None,

@@ -25,7 +25,6 @@ use crate::kernel::launch::kill_group;
 use crate::kernel::output::OutputPipes;
 use crate::kernel::run::Plan;
 use crate::kernel::state::{Phase, Shared};
-use crate::kernel::sweep::sweep;
 
 /// What requests want of the driver.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub(crate) enum Command {
         line: String,
         reply: oneshot::Sender<Vec<String>>,
     },
+    /// It takes more than it may: kill it, for these reasons.
+    Exceeded(String),
     Restart(oneshot::Sender<Result<(), StartError>>),
     Destroy(oneshot::Sender<()>),
 }
@@ -68,6 +69,8 @@ pub(crate) struct Driver {
     completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     next_completion: u64,
     next_process: u64,
+    /// How many processes the system had killed for memory when we last asked.
+    out_of_memory_kills: u64,
     probe: Probe,
 }
 
@@ -106,6 +109,7 @@ impl Driver {
             completions: Vec::new(),
             next_completion: 0,
             next_process: 0,
+            out_of_memory_kills: 0,
             probe: Probe::new(),
         })
     }
@@ -161,6 +165,7 @@ impl Driver {
             Command::Start(plan) => self.start_run(plan),
             Command::Input(text) => self.answer(&text),
             Command::Complete { code, line, reply } => self.complete(&code, &line, reply),
+            Command::Exceeded(words) => self.exceed(&words),
             Command::Restart(reply) => {
                 self.kill_everything().await;
                 self.forget_run("the kernel was restarted");
@@ -215,10 +220,9 @@ impl Driver {
         if let Some(step) = &mut self.step {
             kill_group(&mut step.child);
         }
-        let mark = self.setup.mark.clone();
-        let home = self.setup.home.root().to_owned();
+        let setup = Arc::clone(&self.setup);
         // Fails only if the runtime is being shut down; the gateway sweeps once more then.
-        let _ = tokio::task::spawn_blocking(move || sweep(&mark, Some(&home))).await;
+        let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
         if let Some(mut interpreter) = self.interpreter.take() {
             interpreter.wait().await;
         }
@@ -232,7 +236,11 @@ impl Driver {
         self.kill_everything().await;
         self.shared.enter(Phase::Gone);
         let setup = Arc::clone(&self.setup);
-        let removed = tokio::task::spawn_blocking(move || setup.home.remove()).await;
+        let remove = move || {
+            setup.confined.close();
+            setup.home.remove()
+        };
+        let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "the directory of a kernel cannot be removed");
         }

@@ -32,7 +32,7 @@ pub(super) struct Probe {
 impl Driver {
     /// Whether to look for processes that wait for input: only while somebody could be told.
     pub(super) fn may_probe(&self) -> bool {
-        if self.run.as_ref().is_none_or(|run| run.timed_out) {
+        if self.run.as_ref().is_none_or(|run| run.cut.is_some()) {
             return false;
         }
         let state = self.shared.lock();

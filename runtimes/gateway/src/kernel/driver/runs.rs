@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::process::Child;
@@ -10,7 +11,6 @@ use tokio::process::Child;
 use super::Driver;
 use super::StartError;
 use super::questions::Probe;
-use crate::kernel::Setup;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::interpreter::Interpreter;
@@ -39,7 +39,16 @@ pub(super) struct Run {
     pub(super) left: Duration,
     /// Since when the clock runs.
     pub(super) since: Option<Instant>,
-    pub(super) timed_out: bool,
+    /// Why its processes were killed, if they were.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Why a run's processes were killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    TimedOut,
+    /// The kernel took more than it may; the console tells of what.
+    Exceeded,
 }
 
 impl Driver {
@@ -52,7 +61,7 @@ impl Driver {
             steps: None,
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
-            timed_out: false,
+            cut: None,
         };
         match plan {
             Plan::Snippet(code) => {
@@ -104,8 +113,9 @@ impl Driver {
             stdout,
             stderr,
         };
-        let Setup { launcher, home, .. } = &*self.setup;
-        let child = launcher.spawn(&step.arguments, &step.directory, home, &mark, streams)?;
+        let setup = &*self.setup;
+        let launcher = &setup.launcher;
+        let child = launcher.spawn(&step.arguments, &step.directory, setup, &mark, streams)?;
         self.step = Some(RunningStep {
             kind: step.kind,
             child,
@@ -143,10 +153,11 @@ impl Driver {
             .as_ref()
             .is_some_and(|steps| steps.batch.is_some());
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
-        if run.timed_out {
+        if run.cut == Some(Cut::TimedOut) {
             return self.end(Ending::TimedOut);
         }
-        if let Some(words) = exit.words() {
+        if let Some(words) = exit.words().filter(|_| run.cut.is_none()) {
+            let words = self.why_killed(exit).unwrap_or(words);
             let mut state = self.shared.lock();
             push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
         }
@@ -174,10 +185,12 @@ impl Driver {
             return self.startup_failed(exit);
         }
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
-        let timed_out = snippet.is_some_and(|run| run.timed_out);
+        let cut = snippet.and_then(|run| run.cut);
+        let timed_out = cut == Some(Cut::TimedOut);
         let in_run = snippet.is_some();
-        if !timed_out && exit.words().is_some() {
-            let words = format!("kernel process died with {exit}; restarted\n");
+        if cut.is_none() && exit.words().is_some() {
+            let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
+            let words = format!("kernel process died with {why}; restarted\n");
             push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
         }
         if timed_out {
@@ -253,7 +266,7 @@ impl Driver {
     /// Kills what runs. The run ends when the process has, and its output is in.
     pub(super) fn time_out(&mut self) {
         let Some(run) = &mut self.run else { return };
-        run.timed_out = true;
+        run.cut = Some(Cut::TimedOut);
         let mark = match (&mut self.step, &mut self.interpreter) {
             (Some(step), _) => {
                 kill_group(&mut step.child);
@@ -267,6 +280,36 @@ impl Driver {
         };
         // Also what left the process group.
         tokio::task::spawn_blocking(move || sweep(&mark, None));
+    }
+
+    /// Kills everything, as the kernel takes more than it may. A run ends when its process has.
+    pub(super) fn exceed(&mut self, words: &str) {
+        let mut state = self.shared.lock();
+        push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
+        drop(state);
+        if let Some(run) = &mut self.run {
+            run.cut.get_or_insert(Cut::Exceeded);
+        }
+        if let Some(step) = &mut self.step {
+            kill_group(&mut step.child);
+        }
+        if let Some(interpreter) = &mut self.interpreter {
+            interpreter.kill();
+        }
+        let (setup, shared) = (Arc::clone(&self.setup), Arc::clone(&self.shared));
+        tokio::task::spawn_blocking(move || {
+            setup.kill_all();
+            shared.lock().exceeding = false;
+        });
+    }
+
+    /// Why the system killed a process, if it was the system and for memory.
+    fn why_killed(&mut self, exit: ExitKind) -> Option<String> {
+        let kills = self.setup.confined.out_of_memory_kills();
+        let more = kills > std::mem::replace(&mut self.out_of_memory_kills, kills);
+        let limit = self.setup.confined.bounds().memory?;
+        (more && exit.is_kill())
+            .then(|| format!("{exit}: more than the {limit} KiB of memory that it may use"))
     }
 
     pub(super) fn pause_clock(&mut self) {
@@ -291,7 +334,7 @@ impl Run {
     fn deadline(&self) -> Option<Instant> {
         // A limit beyond the end of time is no limit.
         self.since
-            .filter(|_| !self.timed_out)
+            .filter(|_| self.cut.is_none())
             .and_then(|since| since.checked_add(self.left))
     }
 }

@@ -6,7 +6,6 @@ use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
 use tokio::process::Child;
 
 use super::super::Setup;
-use super::super::launch::forbid_core_dumps;
 
 /// The window before a client has told its size, in lines and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
@@ -33,20 +32,19 @@ impl Shell {
             None => program.clone(),
         };
         let mark = format!("{}terminal", setup.mark);
-        let child = Command::new(program)
+        let command = Command::new(program)
             .args(arguments)
             .current_dir(setup.home.work())
             .kill_on_drop(true)
             .env_clear()
-            .envs(setup.launcher.environment(&setup.home, &mark))
+            .envs(setup.launcher.environment(setup, &mark))
             .env("TERM", "xterm-256color")
             .env("PS1", r"\w \$ ")
             // What is typed stays out of the work directory.
             .env("HISTFILE", "")
-            .env("PYTHON_HISTORY", "/dev/null")
-            .spawn(pts)
-            .map_err(io::Error::other)?;
-        forbid_core_dumps(&child);
+            .env("PYTHON_HISTORY", "/dev/null");
+        let start = || command.spawn(pts).map_err(io::Error::other);
+        let child = setup.confined.spawn(start, |child| child)?;
         let (output, input) = pty.into_split();
         Ok(Self {
             child,

@@ -1,0 +1,210 @@
+//! Keeping a kernel's processes to themselves: what they may touch, and how much they may take.
+//!
+//! Everything is best effort, by what the system has; [`Isolation`] tells what that is.
+//!
+//! - [`sandbox`]: which files they see, by Landlock; no new privileges.
+//! - [`cgroup`]: memory and number of processes of a kernel as a whole, by control groups.
+//! - [`rlimits`]: what each process may take.
+//! - [`census`](super::census): where there are no control groups, somebody has to look.
+
+mod cgroup;
+mod isolation;
+mod places;
+mod rlimits;
+mod sandbox;
+
+use std::io;
+use std::path::Path;
+use std::thread;
+
+use tokio::process::Child;
+use tokio::runtime::Handle;
+
+use self::cgroup::{Group, GroupRoot};
+pub use self::isolation::Isolation;
+use self::places::SystemPlaces;
+pub(crate) use self::places::around;
+use self::sandbox::Sandbox;
+use super::home::Home;
+use super::language::Installed;
+use super::launch::search_path;
+use super::procfs;
+use crate::config::GatewayConfig;
+
+/// How often to look for children that were born while their parent was being admitted.
+const ADMISSIONS: usize = 4;
+
+/// How much a kernel may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Memory, in KiB; none means as much as there is.
+    pub(crate) memory: Option<u64>,
+    /// Processes and threads.
+    pub(crate) processes: u64,
+    /// The size of one file, in bytes.
+    pub(crate) file_size: u64,
+}
+
+/// What a gateway confines its kernels with.
+#[derive(Debug)]
+pub(crate) struct Confinement {
+    isolation: Isolation,
+    places: SystemPlaces,
+    groups: Option<GroupRoot>,
+}
+
+/// What confines one kernel.
+#[derive(Debug)]
+pub(crate) struct Confined {
+    sandbox: Option<Sandbox>,
+    group: Option<Group>,
+    bounds: Bounds,
+    /// Whether the system sees to a limit, so that nobody has to look.
+    memory_is_watched: bool,
+    processes_are_watched: bool,
+}
+
+impl Confinement {
+    /// Sees what this system has.
+    pub(crate) fn new(mark: &str, config: &GatewayConfig) -> Self {
+        let cgroup = config.cgroup.as_deref();
+        let groups = GroupRoot::create(cgroup, mark);
+        if let (Some(directory), Err(error)) = (cgroup, &groups) {
+            tracing::warn!(directory = %directory.display(), %error, "no control groups there");
+        }
+        let groups = groups.ok();
+        let isolation = Isolation {
+            landlock: config.isolate_files.then(Sandbox::probe).flatten(),
+            has_groups: groups.is_some(),
+            limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
+            limits_processes: groups.as_ref().is_some_and(GroupRoot::limits_processes),
+        };
+        Self {
+            isolation,
+            places: SystemPlaces::find(&search_path(config.path.clone()), &config.readable),
+            groups,
+        }
+    }
+
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// The control group of everything, for whoever cleans up behind us.
+    pub(crate) fn group_directory(&self) -> Option<&Path> {
+        self.groups.as_ref().map(GroupRoot::directory)
+    }
+
+    /// Prepares the confinement of a kernel.
+    pub(crate) fn kernel(
+        &self,
+        number: u64,
+        home: &Home,
+        runners: &Path,
+        installed: &Installed,
+        bounds: Bounds,
+    ) -> io::Result<Confined> {
+        let sandbox = match self.isolation.landlock {
+            Some(_) => Some(Sandbox::new(&self.places, home, runners, installed)?),
+            None => None,
+        };
+        let group = match &self.groups {
+            Some(groups) => Some(groups.group(number, bounds)?),
+            None => None,
+        };
+        Ok(Confined {
+            sandbox,
+            group,
+            bounds,
+            memory_is_watched: self.isolation.limits_memory,
+            processes_are_watched: self.isolation.limits_processes,
+        })
+    }
+}
+
+impl Confined {
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Whether somebody has to look how much the kernel takes.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        !self.processes_are_watched || (self.bounds.memory.is_some() && !self.memory_is_watched)
+    }
+
+    /// Starts a process. What `start` starts is confined; `start` itself runs on a thread of its
+    /// own, within the tokio runtime of the caller, and must return what it made.
+    pub(crate) fn spawn<T: Send>(
+        &self,
+        start: impl FnOnce() -> io::Result<T> + Send,
+        child: impl FnOnce(&T) -> &Child,
+    ) -> io::Result<T> {
+        let runtime = Handle::current();
+        // Restrictions are a thread's, go down to its children, and never come off.
+        let started = thread::scope(|scope| {
+            let confined = move || {
+                sandbox::forbid_new_privileges()?;
+                if let Some(sandbox) = &self.sandbox {
+                    sandbox.enter()?;
+                }
+                let _within = runtime.enter();
+                start()
+            };
+            let thread = thread::Builder::new()
+                .name("sorna-spawn".to_owned())
+                .spawn_scoped(scope, confined)?;
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a process could not be started")))
+        })?;
+        if let Some(id) = child(&started).id() {
+            self.admit(id);
+        }
+        Ok(started)
+    }
+
+    /// Puts a new process under the limits, with the children it may have by now.
+    fn admit(&self, process: u32) {
+        let mut admitted = Vec::new();
+        for _ in 0..ADMISSIONS {
+            let all = procfs::tree(process);
+            let new: Vec<u32> = all
+                .into_iter()
+                .filter(|id| !admitted.contains(id))
+                .collect();
+            if new.is_empty() {
+                return;
+            }
+            for id in &new {
+                if let Some(group) = &self.group {
+                    group.admit(*id);
+                }
+                rlimits::set(*id, self.bounds, self.memory_is_watched);
+            }
+            admitted.extend(new);
+        }
+    }
+
+    /// The processes in the kernel's control group, if there is one.
+    pub(crate) fn members(&self) -> Option<Vec<u32>> {
+        self.group.as_ref().map(Group::members)
+    }
+
+    /// Kills everything in the kernel's control group and waits until it is gone; `false` if there
+    /// is no group. Blocks.
+    pub(crate) fn kill_all(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::kill_all)
+    }
+
+    /// Removes what there was of the system for it. Blocks.
+    pub(crate) fn close(&self) {
+        if let Some(group) = &self.group {
+            group.remove();
+        }
+    }
+
+    /// How often the system killed a process of the kernel because memory ran out.
+    pub(crate) fn out_of_memory_kills(&self) -> u64 {
+        self.group.as_ref().map_or(0, Group::out_of_memory_kills)
+    }
+}

@@ -1,0 +1,206 @@
+//! What programs need to see of the system.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Directories of programs and libraries, readable as a whole.
+const PROGRAMS: &[&str] = &[
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/usr",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+    "/snap",
+];
+/// What is read of `/etc`: names, or the beginnings of names where a `*` follows. All of it would be
+/// too much, above all for a gateway that runs as root.
+const ETC: &[&str] = &[
+    "alternatives",
+    "bash.bashrc",
+    "ca-certificates*",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "gai.conf",
+    "group",
+    "host.conf",
+    "hosts",
+    "inputrc",
+    "irbrc",
+    "java*",
+    "ld.so.*",
+    "locale*",
+    "localtime",
+    "lsb-release",
+    "lua*",
+    "magic*",
+    "mime.types",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "perl*",
+    "php*",
+    "pki/ca-trust",
+    "pki/tls/certs",
+    "protocols",
+    "python*",
+    "R",
+    "resolv.conf",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+];
+/// What else is read.
+const OTHERS: &[&str] = &[
+    // Landlock itself keeps kernels from looking into the processes of others there.
+    "/proc",
+    "/sys/devices/system",
+    "/sys/fs/cgroup",
+    "/sys/kernel/mm/transparent_hugepage",
+    "/var/cache/fontconfig",
+    "/var/lib/gems",
+];
+const DEVICES: &[&str] = &[
+    "/dev/full",
+    "/dev/null",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/random",
+    "/dev/tty",
+    "/dev/urandom",
+    "/dev/zero",
+];
+/// POSIX shared memory and semaphores, which many libraries cannot do without. Kernels of one
+/// gateway can meet there.
+const SHARED: &[&str] = &["/dev/shm"];
+
+/// The places that all kernels of a gateway may see.
+#[derive(Debug)]
+pub(super) struct SystemPlaces {
+    pub(super) readable: Vec<PathBuf>,
+    pub(super) devices: Vec<PathBuf>,
+    pub(super) shared: Vec<PathBuf>,
+}
+
+impl SystemPlaces {
+    /// `path` is where programs are looked for; `more` may be read besides.
+    pub(super) fn find(path: &OsStr, more: &[PathBuf]) -> Self {
+        let paths = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
+        let mut readable = paths(PROGRAMS);
+        readable.extend(paths(OTHERS));
+        readable.extend(ETC.iter().flat_map(|name| etc(Path::new("/etc"), name)));
+        // Links into other places, such as `/run`.
+        let links = ["/etc/resolv.conf", "/etc/localtime"].map(Path::new);
+        readable.extend(
+            links
+                .into_iter()
+                .filter_map(|link| link.canonicalize().ok()),
+        );
+        let home = std::env::home_dir();
+        let is_home = |directory: &Path| home.as_deref() == Some(directory);
+        readable.extend(
+            std::env::split_paths(path)
+                .filter(|directory| directory.is_absolute())
+                .filter(|directory| directory.parent().is_some() && !is_home(directory)),
+        );
+        // Programs there only start others, which are found by what is beside them.
+        let shims: Vec<PathBuf> = std::env::split_paths(path)
+            .filter(|directory| directory.ends_with("shims"))
+            .filter_map(|directory| Some(directory.parent()?.to_owned()))
+            .filter(|directory| directory.parent().is_some() && !is_home(directory))
+            .collect();
+        readable.extend(shims);
+        readable.extend_from_slice(more);
+        Self {
+            readable,
+            devices: paths(DEVICES),
+            shared: paths(SHARED),
+        }
+    }
+}
+
+/// The entries that a name of [`ETC`] stands for.
+fn etc(etc: &Path, name: &str) -> Vec<PathBuf> {
+    let Some(beginning) = name.strip_suffix('*') else {
+        return vec![etc.join(name)];
+    };
+    let begins = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(beginning);
+    fs::read_dir(etc)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(begins)
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// What belongs to a program: the tree it is installed in, with its libraries. Where that would be
+/// somebody's home, only the program's own directory.
+pub(crate) fn around(program: &Path) -> Vec<PathBuf> {
+    let home = std::env::home_dir();
+    let too_much = |directory: &Path| {
+        let Some(home) = &home else { return false };
+        home.starts_with(directory) || directory == home.join(".local")
+    };
+    let links_to = program.canonicalize().ok();
+    let mut places: Vec<PathBuf> = [Some(program), links_to.as_deref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|program| {
+            let bin = program.parent()?;
+            let tree = bin.parent().filter(|tree| tree.parent().is_some());
+            match tree.filter(|tree| !too_much(tree)) {
+                Some(tree) => Some(tree.to_owned()),
+                None if too_much(bin) => Some(program.to_owned()),
+                None => Some(bin.to_owned()),
+            }
+        })
+        .collect();
+    places.dedup();
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_seen_with_its_tree_and_never_with_a_home() {
+        assert_eq!(
+            around(Path::new("/opt/tool/bin/x")),
+            [Path::new("/opt/tool")]
+        );
+        assert_eq!(around(Path::new("/x/y")), [Path::new("/x")]);
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(around(&home.join("bin/x")), [home.join("bin")]);
+        assert_eq!(
+            around(&home.join(".local/bin/x")),
+            [home.join(".local/bin")]
+        );
+        assert_eq!(around(&home.join("x")), [home.join("x")]);
+        assert_eq!(around(&home.join("venv/bin/x")), [home.join("venv")]);
+    }
+
+    #[test]
+    fn names_in_etc_may_be_beginnings() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["java-17", "java.conf", "shadow"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let mut found = etc(directory.path(), "java*");
+        found.sort();
+        let expected = ["java-17", "java.conf"].map(|name| directory.path().join(name));
+        assert_eq!(found, expected);
+        assert_eq!(etc(Path::new("/etc"), "group"), [Path::new("/etc/group")]);
+    }
+}

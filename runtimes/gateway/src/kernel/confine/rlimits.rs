@@ -1,0 +1,97 @@
+//! What each process may take.
+
+use std::fs;
+
+use rustix::process::{Pid, Resource, Rlimit};
+
+use super::Bounds;
+
+/// How many more tasks than there are now may be on the machine before a kernel cannot make more.
+/// The limit is the whole user's, so it is a backstop only: it keeps a fork bomb from growing faster
+/// than it can be killed.
+const TASKS: u64 = 4096;
+/// How many files a process may open, whatever the gateway may itself.
+const OPEN_FILES: u64 = 1024;
+
+/// Puts limits on a process. Best effort: it may have ended already.
+pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
+    let Some(id) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    // What a process has less of than that stays so.
+    let lower = |resource, most: u64| {
+        let now = rustix::process::prlimit(
+            Some(id),
+            resource,
+            Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            },
+        );
+        now.is_ok()
+    };
+    lower(Resource::Core, 0);
+    lower(Resource::Fsize, bounds.file_size);
+    if let Some(memory) = bounds.memory.filter(|_| !memory_is_watched) {
+        // Of what a process writes to. The address space would be the wrong measure: some
+        // interpreters reserve far more than they use.
+        lower(Resource::Data, memory.saturating_mul(1024));
+    }
+    if let Some(tasks) = tasks() {
+        lower(Resource::Nproc, tasks + TASKS);
+    }
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let soft = files.current.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    let _ = rustix::process::prlimit(
+        Some(id),
+        Resource::Nofile,
+        Rlimit {
+            current: Some(soft),
+            maximum: files.maximum,
+        },
+    );
+}
+
+/// How many tasks there are on the machine.
+fn tasks() -> Option<u64> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let (_, tasks) = load.split_whitespace().nth(3)?.split_once('/')?;
+    tasks.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn limits_are_set_on_another_process() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let bounds = Bounds {
+            memory: Some(4096),
+            processes: 10,
+            file_size: 12345,
+        };
+        set(child.id(), bounds, false);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let value = |name: &str| {
+            let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+            let value = line[name.len()..].split_whitespace().next().unwrap();
+            value.parse::<u64>().unwrap()
+        };
+        assert_eq!(value("Max core file size"), 0);
+        assert_eq!(value("Max file size"), 12345);
+        assert_eq!(value("Max data size"), 4096 * 1024);
+        assert!(value("Max processes") >= TASKS);
+        assert!(value("Max open files") <= OPEN_FILES);
+    }
+}

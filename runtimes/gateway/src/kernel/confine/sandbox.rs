@@ -1,0 +1,104 @@
+//! Which files a kernel's processes may open, by Landlock.
+
+use std::io;
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
+
+use super::places::SystemPlaces;
+use crate::kernel::home::Home;
+use crate::kernel::language::Installed;
+
+/// The newest version whose rights are asked for; older systems have fewer.
+const VERSION: ABI = ABI::V9;
+
+/// The rules of one kernel.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    rules: RulesetCreated,
+}
+
+impl Sandbox {
+    /// The version of Landlock on this system, if there is one and it works.
+    pub(super) fn probe() -> Option<i32> {
+        // On a thread of its own, as there is no way back.
+        let probe = || {
+            let ruleset = empty().ok()?;
+            let status = ruleset.restrict_self().ok()?;
+            match (status.ruleset, status.landlock) {
+                (RulesetStatus::NotEnforced, _) => None,
+                (
+                    _,
+                    LandlockStatus::Available {
+                        effective_abi,
+                        kernel_abi,
+                    },
+                ) => Some(kernel_abi.unwrap_or(effective_abi as i32)),
+                _ => None,
+            }
+        };
+        std::thread::spawn(probe).join().ok().flatten()
+    }
+
+    /// The rules for a kernel: everything in its own directories, and reading what belongs to the
+    /// system and its language.
+    pub(super) fn new(
+        system: &SystemPlaces,
+        home: &Home,
+        runners: &Path,
+        installed: &Installed,
+    ) -> io::Result<Self> {
+        let all = AccessFs::from_all(VERSION);
+        let read = AccessFs::from_read(VERSION);
+        let device = AccessFs::ReadFile
+            | AccessFs::WriteFile
+            | AccessFs::Truncate
+            | AccessFs::IoctlDev
+            | AccessFs::ReadDir;
+        let own = [home.work(), home.temp(), home.snippet()];
+        let language = installed.places();
+        let readable = system.readable.iter().chain(&language);
+        let rules = empty()
+            .and_then(|rules| rules.add_rules(path_beneath_rules(own, all)))
+            .and_then(|rules| rules.add_rules(path_beneath_rules(readable, read)))
+            .and_then(|rules| rules.add_rules(path_beneath_rules([runners], read)))
+            .and_then(|rules| {
+                let input = AccessFs::ReadFile | AccessFs::WriteFile;
+                rules.add_rules(path_beneath_rules([home.stdin()], input))
+            })
+            .and_then(|rules| rules.add_rules(path_beneath_rules(&system.devices, device)))
+            .and_then(|rules| rules.add_rules(path_beneath_rules(&system.shared, all)))
+            .map_err(io::Error::other)?;
+        Ok(Self { rules })
+    }
+
+    /// Restricts this thread and all that it will start.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        let rules = self.rules.try_clone()?;
+        rules.restrict_self().map_err(io::Error::other)?;
+        Ok(())
+    }
+}
+
+/// Rules that allow nothing.
+fn empty() -> Result<RulesetCreated, landlock::RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(VERSION))?
+        .scope(Scope::from_all(VERSION))?
+        .create()
+}
+
+/// Keeps this thread and all that it will start from becoming more than it is, and makes a root
+/// that starts programs one without privileges.
+pub(super) fn forbid_new_privileges() -> io::Result<()> {
+    set_no_new_privs(true)?;
+    for capability in CapabilitySet::all().iter() {
+        // Fails for whoever is not root, and has none to lose.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    Ok(())
+}
