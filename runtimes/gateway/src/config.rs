@@ -60,8 +60,8 @@ pub struct GatewayConfig {
     pub max_processes: u64,
     /// The largest file that a program may write, in bytes: 1 GiB by default.
     pub max_file_size: u64,
-    /// The most text in one answer, in bytes, which bounds a console record as well: 1 MiB by
-    /// default. A program that says more waits until it is fetched.
+    /// About how much text one answer holds at most, in bytes, which bounds a console record as
+    /// well: 1 MiB by default. A program that says more waits until it is fetched.
     pub console_limit: usize,
     /// How many kernels one access key may have at a time; more are refused with
     /// `quota-exceeded`. 256 by default.

@@ -234,6 +234,7 @@ impl Client {
             outcome.stderr += &result.console.stderr();
             outcome.records += result.console.iter().count();
             outcome.answers += 1;
+            outcome.longest = outcome.longest.max(result.console.text_len());
             if result.status != ExecutionStatus::Continued {
                 outcome.status = Some(result.status.clone());
                 outcome.last = Some(result);
@@ -290,6 +291,8 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
     pub(crate) records: usize,
     pub(crate) answers: usize,
+    /// The most text in one answer, in bytes.
+    pub(crate) longest: usize,
     pub(crate) status: Option<ExecutionStatus>,
     pub(crate) last: Option<ExecutionResult>,
 }

@@ -165,7 +165,7 @@ impl Driver {
             Command::Start(plan) => self.start_run(plan),
             Command::Input(text) => self.answer(&text),
             Command::Complete { code, line, reply } => self.complete(&code, &line, reply),
-            Command::Exceeded(words) => self.exceed(&words),
+            Command::Exceeded(words) => self.exceed(&words).await,
             Command::Restart(reply) => {
                 self.kill_everything().await;
                 self.forget_run("the kernel was restarted");

@@ -283,10 +283,9 @@ impl Driver {
     }
 
     /// Kills everything, as the kernel takes more than it may. A run ends when its process has.
-    pub(super) fn exceed(&mut self, words: &str) {
-        let mut state = self.shared.lock();
-        push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
-        drop(state);
+    pub(super) async fn exceed(&mut self, words: &str) {
+        let words = format!("{words}\n");
+        push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
         if let Some(run) = &mut self.run {
             run.cut.get_or_insert(Cut::Exceeded);
         }
@@ -296,11 +295,10 @@ impl Driver {
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.kill();
         }
-        let (setup, shared) = (Arc::clone(&self.setup), Arc::clone(&self.shared));
-        tokio::task::spawn_blocking(move || {
-            setup.kill_all();
-            shared.lock().exceeding = false;
-        });
+        // To the end, so that it does not take the next interpreter along.
+        let setup = Arc::clone(&self.setup);
+        let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
+        self.shared.lock().exceeding = false;
     }
 
     /// Why the system killed a process, if it was the system and for memory.

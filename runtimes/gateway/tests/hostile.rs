@@ -1,0 +1,336 @@
+//! Programs that mean harm, and those that take too much.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Client, gateway_with, wait_until};
+use sorna_core::{ExecutionStatus, Info, KernelId, Limits};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+
+/// What nobody may read.
+const SECRET: &str = "the-secret-of-somebody-else";
+
+fn is_isolated() -> bool {
+    let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
+    let isolated = gateway.isolation().landlock.is_some();
+    if !isolated {
+        eprintln!("SKIPPED: this system has no Landlock");
+    }
+    isolated
+}
+
+fn memory_limit(client: &Client, kernel: &KernelId) -> Option<f64> {
+    client
+        .call(&Info::new(kernel.clone()))
+        .unwrap()
+        .memory_limit
+}
+
+/// The processes whose environment holds the word.
+fn processes_with(word: &str) -> usize {
+    let holds = |entry: std::fs::DirEntry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environment
+            .windows(word.len())
+            .any(|part| part == word.as_bytes())
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(holds)
+        .filter(|it| *it)
+        .count()
+}
+
+fn mark_of(client: &Client, kernel: &KernelId) -> String {
+    let (mark, _) = client.run(kernel, "echo -n $SORNA_KERNEL_MARK").finished();
+    let (base, _) = mark.split_once('.').unwrap();
+    format!("SORNA_KERNEL_MARK={base}.")
+}
+
+#[test]
+fn files_of_others_are_neither_read_nor_written() {
+    if !is_isolated() {
+        return;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let gateway = common::gateway();
+    let client = Client::new(&gateway);
+    let victim = client.create("bash");
+    client
+        .upload(&victim, &[("private", SECRET.as_bytes())])
+        .unwrap();
+    let (work, _) = client.run(&victim, "echo -n $HOME").finished();
+
+    let kernel = client.create("python3");
+    let attempts = format!(
+        r#"
+import errno, os
+here = os.getcwd()
+def attempt(name, action):
+    try:
+        print(name, "->", action())
+    except OSError as error:
+        refused = isinstance(error, PermissionError) or error.errno == errno.EXDEV
+        print(name, "denied" if refused else error)
+secret, work = {secret:?}, {work:?}
+attempt("read", lambda: open(secret).read())
+attempt("kernel", lambda: open(work + "/private").read())
+attempt("list", lambda: os.listdir(work))
+attempt("runners", lambda: open(os.path.dirname(os.path.dirname(here)) + "/runners/evil", "w"))
+attempt("write", lambda: open(secret + "2", "w"))
+attempt("tmp", lambda: open("/tmp/sorna-was-here", "w"))
+attempt("delete", lambda: os.unlink(secret))
+attempt("link", lambda: os.link(secret, "mine"))
+os.symlink(secret, "shortcut")
+attempt("shortcut", lambda: open("shortcut").read())
+attempt("shadow", lambda: open("/etc/shadow").read())
+attempt("home", lambda: os.listdir({home:?}))
+attempt("mine", lambda: open("fine", "w").write("x"))
+"#,
+        secret = secret.to_str().unwrap(),
+        home = std::env::home_dir().unwrap().to_str().unwrap(),
+    );
+    let (stdout, stderr) = client.run(&kernel, &attempts).finished();
+    assert_eq!(stderr, "");
+    let expected = [
+        "read", "kernel", "list", "runners", "write", "tmp", "delete", "link", "shortcut",
+        "shadow", "home",
+    ];
+    let expected: String = expected
+        .iter()
+        .map(|name| format!("{name} denied\n"))
+        .collect();
+    assert_eq!(stdout, format!("{expected}mine -> 1\n"));
+    // The other ways in: a batch, and a child.
+    let (stdout, _) = client
+        .run(
+            &kernel,
+            &format!(
+                "import subprocess; print(subprocess.run(['cat', {secret:?}], capture_output=True))"
+            ),
+        )
+        .finished();
+    assert!(
+        !stdout.contains(SECRET) && stdout.contains("denied"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn the_gateway_is_neither_looked_into_nor_killed() {
+    if !is_isolated() {
+        return;
+    }
+    let gateway = common::gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let own = std::process::id();
+    let snippet = format!(
+        "for file in environ mem maps root/etc/hostname cwd/x fd/0; do \
+           cat /proc/{own}/$file >got 2>/dev/null && [ -s got ] && echo read $file; done; \
+         kill -CONT {own} 2>/dev/null && echo signalled; \
+         env | grep -c -e SORNA_ACCESS_KEY -e SORNA_SECRET_KEY -e CARGO"
+    );
+    let (stdout, _) = client.run(&kernel, &snippet).finished();
+    let version = Gateway::bind(GatewayConfig::default())
+        .unwrap()
+        .isolation()
+        .landlock;
+    if version.is_some_and(|version| version >= 6) {
+        assert_eq!(stdout, "0\n");
+    } else {
+        eprintln!("SKIPPED: signals are held back from Landlock 6 on");
+        assert_eq!(stdout, "signalled\n0\n");
+    }
+}
+
+#[test]
+fn there_are_no_privileges_to_gain() {
+    let gateway = common::gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let status = "grep -E 'NoNewPrivs|CapEff|CapPrm|CapBnd' /proc/self/status";
+    let (stdout, _) = client.run(&kernel, status).finished();
+    assert!(stdout.contains("NoNewPrivs:\t1"), "{stdout}");
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    if own.contains("CapEff:\t0000000000000000") {
+        return;
+    }
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert!(
+            stdout.contains(&format!("{set}:\t0000000000000000")),
+            "{stdout}"
+        );
+    }
+}
+
+/// Where there are control groups, and where somebody has to look.
+const GROUPS: [Option<&str>; 2] = [None, Some("/no/control/groups/here")];
+
+#[test]
+fn a_fork_bomb_is_capped_and_the_kernel_goes_on() {
+    GROUPS.into_iter().for_each(bomb);
+}
+
+fn bomb(groups: Option<&str>) {
+    let gateway = gateway_with(|config| {
+        config.max_processes = 60;
+        config.cgroup = groups.map(Into::into);
+    });
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let mark = mark_of(&client, &kernel);
+    // Bounded, so that a gateway that fails does not take the machine along.
+    let bomb =
+        "bomb() { [ $1 -lt 9 ] && { bomb $(($1 + 1)) & bomb $(($1 + 1)) & }; sleep 30; }; bomb 0";
+    let outcome = client.run(&kernel, bomb);
+    assert_eq!(
+        outcome.status,
+        Some(ExecutionStatus::Finished),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.exit_code().is_some_and(|code| code != 0),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.stderr.contains("60 processes") || outcome.stderr.contains("fork"),
+        "{}",
+        outcome.stderr
+    );
+    wait_until("the bomb goes", || processes_with(&mark) <= 2);
+    assert_eq!(client.run(&kernel, "echo alive").finished().0, "alive\n");
+}
+
+#[test]
+fn memory_is_limited_for_one_process_and_for_all_together() {
+    GROUPS.into_iter().for_each(hog);
+}
+
+fn hog(groups: Option<&str>) {
+    let gateway = gateway_with(|config| config.cgroup = groups.map(Into::into));
+    let client = Client::new(&gateway);
+    let limits = Limits::default().with_max_mem(200 * 1024);
+    let kernel = client.create_with("python3", limits);
+    let one = client.run(&kernel, "x = bytearray(1 << 30)\nprint(len(x))");
+    assert!(one.stdout.is_empty(), "{one:?}");
+    assert!(
+        one.stderr.contains("MemoryError") || one.stderr.contains("204800 KiB"),
+        "{one:?}"
+    );
+    assert_eq!(
+        client.run(&kernel, "print('alive')").finished().0,
+        "alive\n"
+    );
+    // Each is below the limit; together they are not.
+    let many = client.run(
+        &kernel,
+        "import os, time\n\
+         for _ in range(6):\n    \
+           if os.fork() == 0:\n        \
+             x = bytearray(os.urandom(1)) * (80 << 20)\n        \
+             time.sleep(30)\n        \
+             os._exit(0)\n\
+         time.sleep(30)",
+    );
+    assert!(many.stderr.contains("204800 KiB"), "{many:?}");
+    assert_eq!(many.exit_code(), Some(137), "{many:?}");
+    assert_eq!(
+        client.run(&kernel, "print('alive')").finished().0,
+        "alive\n"
+    );
+    assert_eq!(memory_limit(&client, &kernel), Some(204_800.0));
+}
+
+#[test]
+fn a_client_may_ask_for_less_memory_and_not_for_more() {
+    let gateway = gateway_with(|config| config.max_memory = Some(300 * 1024));
+    let client = Client::new(&gateway);
+    let limit = |wanted: Option<u64>| {
+        let limits = wanted.map_or_else(Limits::default, |it| Limits::default().with_max_mem(it));
+        memory_limit(&client, &client.create_with("bash", limits))
+    };
+    assert_eq!(limit(None), Some(307_200.0));
+    assert_eq!(limit(Some(100 * 1024)), Some(102_400.0));
+    assert_eq!(limit(Some(1 << 40)), Some(307_200.0));
+}
+
+#[test]
+fn files_have_a_size_and_crashes_leave_no_core() {
+    let gateway = gateway_with(|config| config.max_file_size = 100_000);
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (stdout, _) = client
+        .run(
+            &kernel,
+            "head -c 200000 /dev/zero >big 2>/dev/null; stat -c %s big; ulimit -c",
+        )
+        .finished();
+    assert_eq!(stdout, "100000\n0\n");
+}
+
+#[test]
+fn one_answer_is_bounded() {
+    let gateway = gateway_with(|config| config.console_limit = 50_000);
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let outcome = client.run(&kernel, "head -c 1000000 /dev/zero | tr '\\0' x");
+    assert!(outcome.longest <= 150_000, "{}", outcome.longest);
+    assert_eq!(outcome.finished().0.len(), 1_000_000);
+}
+
+#[test]
+fn places_may_be_opened() {
+    if !is_isolated() {
+        return;
+    }
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("numbers"), "42\n").unwrap();
+    let read = |gateway: &RunningGateway| {
+        let client = Client::new(gateway);
+        let kernel = client.create("bash");
+        let file = data.path().join("numbers");
+        let code = format!("cat {0}; echo x >{0}", file.display());
+        client.run(&kernel, &code).finished().0
+    };
+    assert_eq!(read(&common::gateway()), "");
+    let readable = |config: &mut GatewayConfig| config.readable.push(data.path().to_owned());
+    assert_eq!(read(&gateway_with(readable)), "42\n");
+    assert_eq!(content(data.path()), "42\n", "reading is not writing");
+    assert_eq!(
+        read(&gateway_with(|config| config.isolate_files = false)),
+        "42\n"
+    );
+    assert_eq!(content(data.path()), "x\n");
+}
+
+fn content(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("numbers")).unwrap()
+}
+
+#[test]
+fn batches_are_confined_as_well() {
+    if !is_isolated() {
+        return;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_secs(20));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let exec = format!("cat {}; echo end", secret.display());
+    let batch = sorna_core::Batch::new()
+        .with_build(None)
+        .with_exec(Some(exec));
+    let (_, outcome) = client.batch(&kernel, batch);
+    let (stdout, stderr) = outcome.finished();
+    assert_eq!(stdout, "end\n");
+    assert!(stderr.contains("denied"), "{stderr}");
+}
