@@ -22,9 +22,14 @@ use crate::kernel::LanguageTable;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GatewayConfig {
-    /// Where to listen. Only loopback addresses are accepted, because whoever reaches the gateway
-    /// and holds a key runs programs as this user. Port 0, the default, takes a free one.
+    /// Where to listen: by default on a free port of 127.0.0.1. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whether it may listen on addresses that others than this machine reach; no by default,
+    /// because whoever holds a key runs programs as this user. Then the keys must be given as well.
+    pub allow_remote: bool,
+    /// Serves HTTPS with this identity; plain HTTP by default.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::TlsIdentity>,
     /// The key pairs it knows. If there are none, the default, a random pair is made.
     pub credentials: Vec<Credentials>,
     /// Where the directory with the kernels' files is made. By default the system's place for
@@ -94,6 +99,9 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            allow_remote: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             credentials: Vec::new(),
             directory: None,
             languages: LanguageTable::built_in(),

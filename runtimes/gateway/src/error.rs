@@ -9,8 +9,12 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address is not a loopback address. Listen on `127.0.0.1` or `[::1]`.
+    /// The address is not a loopback address. Listen on `127.0.0.1` or `[::1]`, or set
+    /// [`allow_remote`](crate::GatewayConfig::allow_remote).
     NotLoopback(SocketAddr),
+    /// The address is not a loopback address, and no keys are given. Random ones will not do, as
+    /// the clients elsewhere could not know them.
+    NoCredentials(SocketAddr),
     /// The address cannot be listened on; perhaps another program does. Choose another port.
     Listen {
         /// The address.
@@ -31,7 +35,13 @@ impl fmt::Display for StartError {
             Self::NotLoopback(address) => {
                 write!(
                     f,
-                    "{address} is not a loopback address, and others are not listened on"
+                    "{address} is not a loopback address, and others must be allowed"
+                )
+            }
+            Self::NoCredentials(address) => {
+                write!(
+                    f,
+                    "{address} is not a loopback address, and no keys are given"
                 )
             }
             Self::Listen { address, .. } => write!(f, "cannot listen on {address}"),
@@ -44,7 +54,7 @@ impl fmt::Display for StartError {
 impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::NotLoopback(_) => None,
+            Self::NotLoopback(_) | Self::NoCredentials(_) => None,
             Self::Listen { source, .. } | Self::Directory(source) | Self::System(source) => {
                 Some(source)
             }

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 
+use rustix::process::Resource;
 use sorna_core::Credentials;
 
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
-use crate::http::{self, Service};
+use crate::http::{self, Acceptor, Service};
 use crate::kernel::{Confinement, Isolation};
 use crate::kernels::Kernels;
 use crate::random;
@@ -38,11 +39,18 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the address is not a loopback address or cannot be had, or a directory
-    /// cannot be made.
+    /// [`StartError`] if the address may not be listened on or cannot be had, or a directory cannot
+    /// be made.
     pub fn bind(mut config: GatewayConfig) -> Result<Self, StartError> {
-        if !config.listen.ip().is_loopback() {
+        let is_remote = !config.listen.ip().is_loopback();
+        if is_remote && !config.allow_remote {
             return Err(StartError::NotLoopback(config.listen));
+        }
+        if is_remote && config.credentials.is_empty() {
+            return Err(StartError::NoCredentials(config.listen));
+        }
+        if is_remote && !is_encrypted(&config) {
+            tracing::warn!("what clients send and get can be read on the way: there is no TLS");
         }
         let listen = |source| StartError::Listen {
             address: config.listen,
@@ -77,10 +85,22 @@ impl Gateway {
         RunningGateway::start(Self::bind(config)?)
     }
 
-    /// The URL for clients, such as `http://127.0.0.1:40123`.
+    /// The URL for clients, such as `http://127.0.0.1:40123`. For a gateway that listens on all
+    /// addresses it is that for clients on this machine.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        let scheme = if is_encrypted(&self.config) {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{address}")
     }
 
     /// The key pairs it knows, in the order of the configuration.
@@ -110,7 +130,9 @@ impl Gateway {
         let service = Service::new(&self.config, &self.credentials, Arc::clone(&self.kernels));
         tracing::info!(address = %self.address, isolation = %self.kernels.isolation(), "listening");
         {
-            let connections = http::serve(listener, Arc::new(service), self.config.head_timeout);
+            let acceptor = acceptor(&self.config);
+            let head_timeout = self.config.head_timeout;
+            let connections = http::serve(listener, acceptor, Arc::new(service), head_timeout);
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
             let (shutdown, connections) = (pin!(shutdown), pin!(connections));
@@ -129,6 +151,33 @@ impl Gateway {
     pub(crate) fn observer(&self) -> Observer {
         Observer(Arc::clone(&self.kernels))
     }
+}
+
+/// Lets this process open as many files as the system allows it. A gateway needs about eight for
+/// each kernel, and a limit of 1024, the usual one, is reached with some 120 kernels. Kernels
+/// themselves keep the usual limit.
+pub fn raise_open_files() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files stays");
+    }
+}
+
+fn is_encrypted(config: &GatewayConfig) -> bool {
+    !matches!(acceptor(config), Acceptor::Plain)
+}
+
+#[cfg(feature = "tls")]
+fn acceptor(config: &GatewayConfig) -> Acceptor {
+    config.tls.as_ref().map_or(Acceptor::Plain, |identity| {
+        Acceptor::Tls(identity.acceptor())
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn acceptor(_: &GatewayConfig) -> Acceptor {
+    Acceptor::Plain
 }
 
 impl Observer {

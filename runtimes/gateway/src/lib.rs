@@ -97,10 +97,14 @@ mod kernels;
 mod random;
 mod running;
 mod stats;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use config::GatewayConfig;
 pub use error::StartError;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, raise_open_files};
 pub use kernel::{Isolation, LanguageError, LanguageTable};
 pub use running::RunningGateway;
 pub use stats::GatewayStats;
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsIdentity};

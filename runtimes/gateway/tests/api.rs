@@ -327,6 +327,17 @@ fn only_loopback_is_listened_on() {
     assert!(matches!(error, StartError::NotLoopback(_)));
     assert!(error.to_string().contains("loopback"));
 
+    // More takes two words: that it is meant, and the keys.
+    let mut config = GatewayConfig::default();
+    config.listen = "0.0.0.0:0".parse().unwrap();
+    config.allow_remote = true;
+    let error = Gateway::spawn(config.clone()).unwrap_err();
+    assert!(matches!(error, StartError::NoCredentials(_)));
+    config.credentials = gateway().credentials().to_vec();
+    let open = Gateway::spawn(config).unwrap();
+    assert!(open.endpoint().starts_with("http://127.0.0.1:"));
+    Client::new(&open).call(&Version::new()).unwrap();
+
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = GatewayConfig::default();
     config.listen = taken.local_addr().unwrap();

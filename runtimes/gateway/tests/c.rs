@@ -118,6 +118,14 @@ fn steps_are_commands_of_any_language() {
         ("log\nbuilt\n".to_owned(), "done\n".to_owned())
     );
 
+    let logged = Batch::new()
+        .with_build(Some("echo *.py".to_owned()))
+        .with_build_log(true)
+        .with_exec(Some("true".to_owned()));
+    let (_, outcome) = client.batch(&kernel, logged);
+    let log = "+ echo main.py\n".to_owned();
+    assert_eq!(outcome.finished(), ("main.py\n".to_owned(), log));
+
     let only_build = Batch::new()
         .with_build(Some("true".to_owned()))
         .with_exec(None);

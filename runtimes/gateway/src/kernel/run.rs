@@ -92,13 +92,17 @@ impl Plan {
         launcher: &Launcher,
     ) -> Option<Self> {
         let language = &installed.language;
+        let log_build = wanted.build_log;
         let step = |kind, wanted: &Wanted, default: &str| {
             let command = match wanted {
                 Wanted::Command(command) => Some(command.clone()),
                 Wanted::Default => installed.default_command(default),
                 _ => None,
             }?;
-            let shell = vec!["bash".into(), "-c".into(), command.into()];
+            // The log of a build is what its shell does, told on the standard error.
+            let log = kind == StepKind::Build && log_build;
+            let flag = if log { "-xc" } else { "-c" };
+            let shell = vec!["bash".into(), flag.into(), command.into()];
             Some(Step {
                 kind,
                 arguments: match kind {

@@ -1,0 +1,275 @@
+//! Many kernels: of every kind, ended in every way, and at rest.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sorna::blocking::{Client, Kernel};
+use sorna::core::{Batch, Config, CreateKernel, Execute, ExecuteMode, Limits, SessionToken};
+use sorna::terminal::TerminalOptions;
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+
+use crate::machine::{control_groups, is_there, processes_with, resident, zombies};
+
+/// How many kernels are created in all, by how many clients at a time.
+const SOAK: usize = 240;
+const CLIENTS: usize = 4;
+/// How many kernels are at rest at the same time.
+const IDLE: usize = 500;
+
+fn client_of(gateway: &RunningGateway) -> Client {
+    let endpoint = gateway.endpoint().parse().unwrap();
+    Client::new(Config::new(endpoint, gateway.credentials()[0].clone()))
+}
+
+/// The mark that all processes of the gateway carry.
+fn mark_of(client: &Client) -> String {
+    let kernel = client.get_or_create("bash", None).unwrap();
+    let result = kernel.execute("echo -n $SORNA_KERNEL_MARK").finish();
+    let mark = result.unwrap().console.stdout().into_owned();
+    kernel.destroy().unwrap();
+    mark.split_once('.').unwrap().0.to_owned()
+}
+
+fn variable(mark: &str) -> String {
+    format!("SORNA_KERNEL_MARK={mark}.")
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Numbers that look random, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+/// A language, what it prints `42` with, and what it does for long.
+const LANGUAGES: &[(&str, &str, &str, &str)] = &[
+    (
+        "python3",
+        "python3",
+        "print(42)",
+        "import os; os.system('sleep 60 & setsid sleep 60')",
+    ),
+    (
+        "bash",
+        "bash",
+        "echo 42",
+        "sleep 60 & (setsid sleep 60 &); sleep 60",
+    ),
+    ("perl", "perl", "print \"42\\n\"", "system('sleep 60')"),
+    (
+        "nodejs",
+        "node",
+        "console.log(42)",
+        "setTimeout(() => {}, 60000)",
+    ),
+    ("lua", "lua5.4", "print(42)", "os.execute('sleep 60')"),
+    ("ruby", "ruby", "puts 42", "spawn('sleep 60'); sleep 60"),
+    ("php", "php", "echo 42, \"\\n\";", "sleep(60);"),
+    (
+        "c",
+        "gcc",
+        "#include <stdio.h>\nint main(void) { puts(\"42\"); }",
+        "#include <unistd.h>\nint main(void) { fork(); setsid(); sleep(60); }",
+    ),
+];
+
+#[test]
+fn nothing_is_left_of_hundreds_of_kernels() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = GatewayConfig::default();
+    config.directory = Some(directory.path().to_owned());
+    config.continuation_interval = Duration::from_millis(50);
+    let gateway = Gateway::spawn(config).unwrap();
+    let mark = mark_of(&client_of(&gateway));
+    let languages: Vec<_> = LANGUAGES
+        .iter()
+        .filter(|(name, tool, ..)| {
+            let there = is_there(tool);
+            if !there {
+                eprintln!("SKIPPED: {name} needs {tool}");
+            }
+            there
+        })
+        .collect();
+    thread::scope(|scope| {
+        for seed in 1..=CLIENTS as u64 {
+            let (gateway, languages) = (&gateway, &languages);
+            scope.spawn(move || {
+                let client = client_of(gateway);
+                let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                for _ in 0..SOAK / CLIENTS {
+                    let (name, _, short, long) = languages[dice.roll(languages.len())];
+                    live(&client, name, short, long, &mut dice);
+                }
+            });
+        }
+    });
+    let left = gateway.stats();
+    assert!(left.kernels_created >= SOAK as u64);
+    // Those whose clients went away are still there; the end of the gateway is theirs.
+    assert!(left.kernels < left.kernels_created / 2, "{left:?}");
+    gateway.stop();
+    assert_eq!(processes_with(&variable(&mark)), []);
+    assert_eq!(zombies(), 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(control_groups(&mark), Vec::<std::path::PathBuf>::new());
+}
+
+/// One kernel's life, and its end by chance.
+fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
+    let kernel = client.get_or_create(name, None).unwrap();
+    if dice.roll(2) == 0 {
+        answer(&kernel, short);
+    }
+    match dice.roll(7) {
+        // In the middle of a run.
+        0 => {
+            begin(client, &kernel, long);
+            kernel.destroy().unwrap();
+        }
+        // The client is gone, and its kernel stays.
+        1 => begin(client, &kernel, long),
+        2 => {
+            begin(client, &kernel, long);
+            kernel.restart().unwrap();
+            answer(&kernel, short);
+            kernel.destroy().unwrap();
+        }
+        3 => {
+            let batch = Batch::new()
+                .with_build(Some("echo x > made; sleep 60 &".to_owned()))
+                .with_exec(Some("cat made; exit 3".to_owned()));
+            let result = kernel.execute(batch).finish().unwrap();
+            assert_eq!(result.exit_code(), Some(3), "{name}: {result:?}");
+            kernel.destroy().unwrap();
+        }
+        4 => {
+            let mut terminal = kernel.stream_pty(TerminalOptions::default()).unwrap();
+            terminal.write(b"sleep 60 &\n").unwrap();
+            if dice.roll(2) == 0 {
+                terminal.close().unwrap();
+            }
+            kernel.destroy().unwrap();
+        }
+        5 => {
+            let create = CreateKernel::new(name, SessionToken::from_random(dice_bytes(dice)))
+                .with_limits(Limits::new().with_exec_timeout(Duration::from_millis(300)));
+            let hasty = client.create(create).unwrap();
+            let _ = hasty.execute(long).finish().unwrap();
+            answer(&hasty, short);
+            hasty.destroy().unwrap();
+            kernel.destroy().unwrap();
+        }
+        _ => kernel.destroy().unwrap(),
+    }
+}
+
+fn dice_bytes(dice: &mut Dice) -> [u8; 16] {
+    std::array::from_fn(|_| dice.roll(256) as u8)
+}
+
+#[track_caller]
+fn answer(kernel: &Kernel, code: &str) {
+    let result = kernel.execute(code).finish().unwrap();
+    assert_eq!(result.console.stdout(), "42\n", "{result:?}");
+}
+
+/// Starts something, and does not wait for its end.
+fn begin(client: &Client, kernel: &Kernel, code: &str) {
+    let start = Execute::start(kernel.id().clone(), ExecuteMode::query(code));
+    client.call(start).unwrap();
+}
+
+#[test]
+fn many_kernels_rest_at_the_same_time() {
+    sorna_gateway::raise_open_files();
+    let mut config = GatewayConfig::default();
+    config.kernels_per_key = IDLE + 1;
+    let gateway = Gateway::spawn(config).unwrap();
+    let client = client_of(&gateway);
+    let mark = mark_of(&client);
+    let own = resident("self");
+    let kernels: Vec<Kernel> = (0..IDLE)
+        .map(|_| client.get_or_create("bash", None).unwrap())
+        .collect();
+    assert_eq!(gateway.stats().kernels, IDLE as u64);
+    let processes = processes_with(&variable(&mark));
+    assert_eq!(processes.len(), IDLE, "one process each");
+    let memory: u64 = processes.iter().map(|(_, memory)| memory).sum();
+    println!(
+        "{IDLE} kernels: {} KiB resident in each on average (shared pages counted for each); \
+         the gateway and its client grew by {} KiB",
+        memory / IDLE as u64,
+        resident("self") - own
+    );
+    // They are there.
+    for kernel in kernels.iter().step_by(IDLE / 10) {
+        answer(kernel, "echo 42");
+    }
+    // The next is one more than allowed when the limit is reached.
+    let last = client.get_or_create("bash", None).unwrap();
+    let error = client.get_or_create("bash", None).unwrap_err();
+    assert!(
+        error
+            .gateway()
+            .is_some_and(|refusal| refusal.is_quota_exceeded())
+    );
+    last.destroy().unwrap();
+    gateway.stop();
+    assert_eq!(processes_with(&variable(&mark)), []);
+}
+
+#[test]
+fn terminals_are_confined_and_go_with_their_gateway() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("file");
+    fs::write(&secret, "the secret of somebody else").unwrap();
+    let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
+    let client = client_of(&gateway);
+    let mark = mark_of(&client);
+    let kernel = client.get_or_create("bash", None).unwrap();
+    let (mut reader, mut writer) = kernel
+        .stream_pty(TerminalOptions::default())
+        .unwrap()
+        .split();
+    let command = format!("cat {}; setsid sleep 60 & echo e'n'd\n", secret.display());
+    writer.write_all(command.as_bytes()).unwrap();
+    let mut seen = String::new();
+    let mut buffer = [0; 4096];
+    while !seen.contains("end") {
+        let count = reader.read(&mut buffer).unwrap();
+        assert!(count > 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    }
+    let gateway_is_isolated = gateway_isolates();
+    assert_eq!(
+        seen.contains("the secret of"),
+        !gateway_is_isolated,
+        "{seen}"
+    );
+    gateway.stop();
+    wait_until("the terminal's processes go", || {
+        processes_with(&variable(&mark)).is_empty()
+    });
+}
+
+fn gateway_isolates() -> bool {
+    let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
+    gateway.isolation().landlock.is_some()
+}

@@ -1,0 +1,65 @@
+//! HTTPS.
+
+use std::time::Duration;
+
+use sorna::ClientOptions;
+use sorna::core::Config;
+use sorna::net::TlsOptions;
+use sorna::terminal::TerminalOptions;
+use sorna_gateway::{Gateway, GatewayConfig, TlsIdentity};
+
+#[test]
+fn clients_speak_https_when_they_trust_the_certificate() {
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
+    let mut config = GatewayConfig::default();
+    config.tls = Some(TlsIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
+    let gateway = Gateway::spawn(config).unwrap();
+    assert!(gateway.endpoint().starts_with("https://127.0.0.1:"));
+    let credentials = gateway.credentials()[0].clone();
+    let config = Config::new(gateway.endpoint().parse().unwrap(), credentials);
+    let mut options = ClientOptions::default();
+    options.net.tls = TlsOptions::new().with_ca_pem(certificate);
+
+    let client = sorna::blocking::Client::with_options(config.clone(), options.clone());
+    let kernel = client.get_or_create("bash", None).unwrap();
+    let result = kernel.execute("echo safe").finish().unwrap();
+    assert_eq!(result.console.stdout(), "safe\n");
+    kernel.destroy().unwrap();
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = sorna::tokio::Client::with_options(config.clone(), options);
+        let kernel = client.get_or_create("bash", None).await.unwrap();
+        let terminal = kernel.stream_pty(TerminalOptions::default()).await;
+        terminal.unwrap().close().await.unwrap();
+        kernel.destroy().await.unwrap();
+        // Who does not trust it does not speak.
+        let stranger = sorna::tokio::Client::new(config);
+        let error = stranger.version().await.unwrap_err();
+        assert!(error.transport().is_some(), "{error}");
+    });
+    assert_eq!(gateway.stats().kernels, 0);
+    // A client that says nothing holds up nobody.
+    let silent = std::net::TcpStream::connect(gateway.endpoint().trim_start_matches("https://"));
+    silent
+        .unwrap()
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    gateway.stop();
+}
+
+#[test]
+fn what_is_no_identity_is_refused() {
+    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (identity.cert.pem(), other.signing_key.serialize_pem());
+    for (certificate, key, words) in [
+        ("", key.as_str(), "no certificate"),
+        (certificate.as_str(), "", "no private key"),
+        (certificate.as_str(), key.as_str(), "cannot be used"),
+    ] {
+        let error = TlsIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
