@@ -14,6 +14,9 @@
 //! | `engine` | `Client<HttpTransport<R>>` | the HTTP engine, for a [`Runtime`](crate::runtime::Runtime) of your own |
 //! | `async` | `Client<T>` | no HTTP, for a [`Transport`](crate::net::Transport) of your own |
 //!
+//! Feature `tree` adds `files::collect`, which uploads whole directories without the files that are
+//! ignored.
+//!
 //! The default is the blocking driver, since it needs nothing around it; with a runtime, say
 //! `default-features = false, features = ["tokio"]`. Features only add: any set of them works
 //! together.
