@@ -10,6 +10,7 @@ use sorna::blocking::Canceller;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::line;
 use crate::modes;
 use crate::place::LocalGateway;
 use crate::run::Wake;
@@ -46,6 +47,7 @@ pub(crate) fn watch(
         for signal in signals.forever() {
             if !shared.set(signal) {
                 modes::restore();
+                line::erase_at_once();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }

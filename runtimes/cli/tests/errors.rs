@@ -116,9 +116,19 @@ fn files_that_cannot_be_sent() {
     run_in(directory.path(), &["--local", "c", "missing.c"])
         .code(2)
         .stderr_eq("✘ cannot read missing.c: No such file or directory (os error 2)\n");
-    run_in(directory.path(), &["--local", "c", "below"])
+    std::fs::create_dir(directory.path().join("empty")).expect("a directory");
+    run_in(directory.path(), &["--local", "c", "empty"])
         .code(2)
-        .stderr_eq("✘ below is not a regular file\n");
+        .stderr_eq("✘ there is nothing to upload in empty: it is empty, or all its files are hidden or ignored\n");
+    std::os::unix::fs::symlink("/etc/passwd", directory.path().join("out.c")).expect("a link");
+    for arguments in [["--local", "c", "out.c"], ["--local", "c", "."]] {
+        run_in(directory.path(), &arguments)
+            .code(2)
+            .stderr_eq("✘ [..]out.c is a link to /etc/passwd, which is outside .: copy what it leads to, or leave the link out\n");
+    }
+    run_in(directory.path(), &["--local", "c", "/dev/null"])
+        .code(2)
+        .stderr_eq("✘ /dev/null is not a regular file\n");
     run_in(&directory.path().join("below"), &["--local", "c", "../b.c"])
         .code(2)
         .stderr_eq(str![[r#"

@@ -18,6 +18,7 @@ use sorna::random_token;
 use crate::args::ShellArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
+use crate::line;
 use crate::modes;
 use crate::place::{LocalGateway, Place};
 use crate::status::Status;
@@ -231,6 +232,7 @@ fn watch(happen: Sender<Happening>, gateway: LocalGateway) -> Result<WindowWrite
                 }
             } else if stopping {
                 modes::restore();
+                line::erase_at_once();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             } else {

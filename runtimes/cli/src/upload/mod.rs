@@ -1,0 +1,75 @@
+//! `sorna upload`.
+
+pub(crate) mod args;
+
+use sorna::blocking::Kernel;
+use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, show_error};
+use crate::line::Progress;
+use crate::place::Place;
+use crate::run::collect;
+use crate::status::Status;
+use args::UploadArgs;
+
+const UPLOADING: &str = "Uploading files...";
+
+/// Carries the command out.
+pub(crate) fn upload(arguments: UploadArgs) -> Result<Exit, Failure> {
+    let files = collect(&arguments.files, arguments.collect)?;
+    let target = Target::of(&arguments)?;
+    let place = Place::remote()?;
+    let mut status = Status::new(arguments.quiet);
+    status.wait("Connecting to the kernel...");
+    let bytes = files.iter().map(|file| file.size()).sum();
+    let progress = Progress::start(files.len(), bytes);
+    let uploaded = target.kernel(&place, &mut status).and_then(|kernel| {
+        status.progress(UPLOADING, progress);
+        kernel.upload_with(files, |progress| {
+            status.progress(UPLOADING, progress.into());
+        })
+    });
+    Ok(match uploaded {
+        Ok(uploaded) => {
+            status.done(format_args!(
+                "Uploaded {} files ({} bytes).",
+                uploaded.files, uploaded.bytes
+            ));
+            Exit::SUCCESS
+        }
+        Err(error) => {
+            show_error(&mut status, &error, &place);
+            Exit::FAILURE
+        }
+    })
+}
+
+/// The kernel that gets the files.
+enum Target {
+    Id(KernelId),
+    Create(CreateKernel),
+}
+
+impl Target {
+    fn of(arguments: &UploadArgs) -> Result<Self, Failure> {
+        let name = arguments.kernel.as_str();
+        let target = match &arguments.token {
+            Some(token) => SessionToken::new(token.as_str())
+                .map(|token| Self::Create(CreateKernel::new(name, token))),
+            None => KernelId::new(name).map(Self::Id),
+        };
+        target.map_err(Failure::Argument)
+    }
+
+    fn kernel(self, place: &Place, status: &mut Status) -> Result<Kernel, Error> {
+        match self {
+            Self::Id(id) => Ok(place.client.kernel(id)),
+            Self::Create(create) => {
+                let kernel = place.client.create(create)?;
+                status.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
+                Ok(kernel)
+            }
+        }
+    }
+}
