@@ -32,8 +32,9 @@ pub(crate) fn upload(arguments: UploadArgs) -> Result<Exit, Failure> {
     });
     Ok(match uploaded {
         Ok(uploaded) => {
+            let plural = if uploaded.files == 1 { "" } else { "s" };
             status.done(format_args!(
-                "Uploaded {} files ({} bytes).",
+                "Uploaded {} file{plural} ({} bytes).",
                 uploaded.files, uploaded.bytes
             ));
             Exit::SUCCESS
