@@ -619,6 +619,17 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_whose_answer_is_there_already_is_destroyed_when_cancelling() {
+        let mut run = run(plan(&["1"]));
+        run.sends(CREATE);
+        run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+        run.machine.cancel();
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        let report = destroys(&mut run);
+        assert!(matches!(report.ending, Ending::Cancelled));
+    }
+
+    #[test]
     fn a_kernel_that_cannot_be_found_is_reported_as_unknown() {
         let mut run = run(plan(&["1"]));
         for _ in 0..4 {
