@@ -2,14 +2,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::process::{Command, Stdio};
-use std::thread;
+use std::sync::mpsc::channel;
 
 use snapbox::str;
 
-use support::{check, check_output, gateway, sorna, sorna_at, write};
+use support::{check, check_output, gateway, sorna, sorna_at, stub, write};
 
 fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     command.arg("run").args(arguments);
@@ -173,39 +172,17 @@ fn more_files_than_one_request_takes() {
     .stdout_eq("100\n");
 }
 
-/// The body of the one request that comes; it is refused.
+/// The body of the request to create a kernel, which is refused.
 fn body_of_create(arguments: &[&str]) -> serde_json::Value {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let server = thread::spawn(move || {
-        let (connection, _) = listener.accept().expect("a connection");
-        let mut reader = BufReader::new(connection);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).expect("a head");
-            let line = line.trim_end().to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a number");
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let answer = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
-        reader.get_mut().write_all(answer).expect("it reads");
-        serde_json::from_slice(&body).expect("JSON")
+    let (send, bodies) = channel();
+    let address = stub::stub(move |request| {
+        send.send(request.body.clone()).expect("a test");
+        Some((401, String::new()))
     });
     let directory = here();
-    let mut command = sorna(directory.path());
-    command
-        .env("SORNA_ENDPOINT", format!("http://{address}"))
-        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret");
-    run(command, arguments).code(1);
-    server.join().expect("a request")
+    run(stub::at(sorna(directory.path()), address), arguments).code(1);
+    let body = bodies.recv().expect("a request");
+    serde_json::from_slice(&body).expect("JSON")
 }
 
 #[test]

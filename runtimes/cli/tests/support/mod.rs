@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod stub;
 pub(crate) mod terminal;
 
 use std::path::Path;
