@@ -9,7 +9,7 @@ use pty_process::Size;
 use rustix::process::Signal;
 
 use support::terminal::Terminal;
-use support::{eventually, gateway};
+use support::{eventually, gateway, stub};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -197,4 +197,51 @@ fn a_refused_kernel_is_told() {
 
 "#]]);
     gateway.stop();
+}
+
+/// A gateway that opens a terminal and then takes nothing.
+fn stalled(request: &stub::Request) -> stub::Answer {
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v2/kernel/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        ("DELETE", _) => Some((204, String::new())),
+        _ => None,
+    }
+}
+
+/// `sorna shell` at a gateway that takes nothing, with more typed than the connection holds.
+fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
+    let endpoint = format!("http://{}", stub::stub(stalled));
+    let environment = stub::environment(&endpoint);
+    let arguments = [&["shell"], arguments, &["bash"]].concat();
+    let mut terminal = Terminal::open(directory, None, 90, &environment, &arguments);
+    terminal.shows("Leave with");
+    eventually("raw mode", || !terminal.shows_typing());
+    terminal.types_much(8 * 1024 * 1024);
+    terminal
+}
+
+#[test]
+fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
+    let directory = here();
+    let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
+    terminal.types("\x1d");
+    terminal.shows("Detached.");
+    assert_eq!(terminal.ends(), Some(0));
+    assert!(terminal.shows_typing(), "the terminal is restored");
+}
+
+#[test]
+fn a_signal_is_seen_while_a_change_of_the_window_cannot_be_sent() {
+    let directory = here();
+    let mut terminal = stuffed(directory.path(), &[]);
+    for columns in [50, 60, 70] {
+        terminal.pty.resize(Size::new(20, columns)).expect("a size");
+        terminal.signal(Signal::WINCH);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(terminal.is_running());
+    terminal.signal(Signal::TERM);
+    terminal.shows("Cleaned up the kernel.");
+    assert_eq!(terminal.ends(), Some(143));
+    assert!(terminal.shows_typing(), "the terminal is restored");
 }

@@ -11,6 +11,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,
+    /// What the answer to a WebSocket's handshake must hold.
+    accept: Option<String>,
 }
 
 /// An answer's status and body; or none, and the request hangs.
@@ -33,6 +35,16 @@ pub(crate) fn stub(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) 
 fn serve(connection: TcpStream, answer: &(impl Fn(&Request) -> Answer + ?Sized)) {
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader) {
+        if let Some(accept) = &request.accept {
+            // A terminal that is open, and from which nothing is read any more.
+            let head = format!(
+                "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+            );
+            let _ = reader.get_mut().write_all(head.as_bytes());
+            loop {
+                thread::park();
+            }
+        }
         let Some((status, body)) = answer(&request) else {
             // For as long as the client has patience.
             let _ = reader.read(&mut [0]);
@@ -59,20 +71,31 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let method = words.next()?.to_owned();
     let path = words.next()?.to_owned();
     let mut length = 0;
+    let mut accept = None;
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
+        let Some((name, value)) = line.trim_end().split_once(':') else {
             break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().ok()?,
+            "sec-websocket-key" => {
+                accept = Some(tungstenite::handshake::derive_accept_key(
+                    value.trim().as_bytes(),
+                ));
+            }
+            _ => {}
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path, body })
+    Some(Request {
+        method,
+        path,
+        body,
+        accept,
+    })
 }
 
 /// Makes `sorna` talk to it.

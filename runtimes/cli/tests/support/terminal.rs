@@ -99,6 +99,19 @@ impl Terminal {
         self.pty.write_all(text.as_bytes()).expect("it is there");
     }
 
+    /// Types so many characters, and waits until all were read, but not for ever.
+    #[track_caller]
+    pub(crate) fn types_much(&self, characters: usize) {
+        let keyboard = rustix::io::fcntl_dupfd_cloexec(&self.pty, 0).expect("a descriptor");
+        let (send, done) = channel();
+        std::thread::spawn(move || {
+            let text = vec![b'x'; characters];
+            let _ = send.send(std::fs::File::from(keyboard).write_all(&text));
+        });
+        let typed = done.recv_timeout(PATIENCE).expect("it reads");
+        typed.expect("it is there");
+    }
+
     /// Waits until this was put out, and forgets what came before its end.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
