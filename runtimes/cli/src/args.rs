@@ -23,6 +23,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(
+        override_usage = "sorna run [OPTIONS] <LANG> <FILES>...\n       sorna run [OPTIONS] <LANG> --code <CODE>...\n       sorna run [OPTIONS] <LANG> - < FILE"
+    )]
     Run(RunArgs),
     Shell(ShellArgs),
     Upload(UploadArgs),
