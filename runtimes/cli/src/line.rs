@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
+use sorna::blocking::SendMeter;
 use sorna::core::machine::UploadProgress;
 
 use crate::look;
@@ -33,21 +34,12 @@ struct Line {
 /// How far an upload has come.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
-    pub(crate) files: usize,
-    pub(crate) total_files: usize,
-    pub(crate) bytes: u64,
-    pub(crate) total_bytes: u64,
-}
-
-impl From<UploadProgress> for Progress {
-    fn from(progress: UploadProgress) -> Self {
-        Self {
-            files: progress.files,
-            total_files: progress.total_files,
-            bytes: progress.bytes,
-            total_bytes: progress.total_bytes,
-        }
-    }
+    files: usize,
+    total_files: usize,
+    bytes: u64,
+    total_bytes: u64,
+    /// What is sent since then, and what the meter said then.
+    on_its_way: Option<(SendMeter, u64)>,
 }
 
 fn lock() -> MutexGuard<'static, Option<Line>> {
@@ -144,18 +136,36 @@ impl Line {
 
 impl Progress {
     /// Before anything was uploaded.
-    pub(crate) fn start(total_files: usize, total_bytes: u64) -> Self {
+    pub(crate) fn start(total_files: usize, total_bytes: u64, meter: &SendMeter) -> Self {
         Self {
             files: 0,
             total_files,
             bytes: 0,
             total_bytes,
+            on_its_way: Some((meter.clone(), meter.bytes())),
         }
+    }
+
+    /// After some files were taken.
+    pub(crate) fn after(progress: UploadProgress, meter: &SendMeter) -> Self {
+        Self {
+            files: progress.files,
+            bytes: progress.bytes,
+            ..Self::start(progress.total_files, progress.total_bytes, meter)
+        }
+    }
+
+    /// The bytes that were taken or are on their way. Those of a request that is repeated are sent
+    /// twice.
+    fn sent(&self) -> u64 {
+        let on_its_way = self.on_its_way.as_ref();
+        let more = on_its_way.map_or(0, |(meter, before)| meter.bytes() - before);
+        self.total_bytes.min(self.bytes.saturating_add(more))
     }
 
     fn draw_bar(&self, signs: &look::Signs, text: &mut String) {
         // Files without content count, too.
-        let done = self.bytes.saturating_add(self.files as u64);
+        let done = self.sent().saturating_add(self.files as u64);
         let total = self.total_bytes.saturating_add(self.total_files as u64);
         let full = u64::try_from(BAR).unwrap_or(0).saturating_mul(done) / total.max(1);
         let full = usize::try_from(full).unwrap_or(BAR).min(BAR);
@@ -178,7 +188,7 @@ impl Progress {
             "{}/{} files, {}/{} {name}",
             self.files,
             self.total_files,
-            in_unit(self.bytes),
+            in_unit(self.sent()),
             in_unit(self.total_bytes)
         )
     }
@@ -196,6 +206,7 @@ mod tests {
                 total_files: 40,
                 bytes,
                 total_bytes: 8 * 1024 * 1024,
+                on_its_way: None,
             }),
             frame: 0,
         }

@@ -67,3 +67,20 @@ pub(crate) fn watch(
         .map_err(|error| Failure::System("cannot start a thread", error))?;
     Ok(stopped)
 }
+
+/// Ends at the first signal, as without this, but takes the moving line away before.
+pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::System("cannot watch for signals", error))?;
+    let watcher = move || {
+        if let Some(signal) = signals.forever().next() {
+            line::erase_at_once();
+            std::process::exit(i32::from(Exit::of_signal(signal).code()));
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watcher)
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    Ok(())
+}

@@ -34,6 +34,11 @@ impl Status {
         }
     }
 
+    /// Whether there are waiting lines.
+    pub(crate) fn moves(&self) -> bool {
+        self.moves
+    }
+
     /// A fact.
     pub(crate) fn info(&mut self, text: impl Display) {
         if !self.quiet {

@@ -3,7 +3,7 @@
 mod support;
 
 use support::terminal::{Terminal, screen};
-use support::{gateway, sorna, write};
+use support::{gateway, sorna, stub, write};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -227,4 +227,21 @@ fn images_are_shown_where_the_terminal_can() {
     );
     assert_eq!(hidden, notice);
     gateway.stop();
+}
+
+/// The gateway has everything and says nothing: what is sent shows all the same.
+#[test]
+fn an_upload_that_is_on_its_way_moves_and_ctrl_c_ends_it() {
+    let directory = here();
+    many_files(directory.path());
+    let endpoint = format!("http://{}", stub::stub(|_| None));
+    let environment = [&stub::environment(&endpoint)[..], &[("NO_COLOR", "1")]].concat();
+    let arguments = ["upload", "AAAAAAAAAAAAAAAAAAAAAA", "data"];
+    let mut terminal = Terminal::open(directory.path(), None, 100, &environment, &arguments);
+    terminal.shows("⋯ Uploading files... ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 0.0/11.7 MiB");
+    terminal.shows("⋯ Uploading files... ━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 5.5/11.7 MiB");
+    terminal.types("\x03");
+    let rest = terminal.rest();
+    assert_eq!(terminal.ends(), Some(130));
+    assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
 }

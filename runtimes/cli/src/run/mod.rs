@@ -11,7 +11,7 @@ mod plan;
 use std::io::{self, Write};
 use std::sync::mpsc;
 
-use sorna::blocking::Run;
+use sorna::blocking::{Run, SendMeter};
 use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::{ExecutionStatus, SessionToken};
 
@@ -93,6 +93,7 @@ fn begin(arguments: &RunArgs) -> Result<Exit, Failure> {
         token,
         temporary,
         files,
+        meter: place.client.send_meter(),
         execution: 0,
         place: &place,
         stopped,
@@ -129,6 +130,7 @@ struct Session<'p> {
     token: SessionToken,
     temporary: bool,
     files: Files,
+    meter: SendMeter,
     /// Which execution of the plan it is, from 0.
     execution: usize,
     place: &'p Place,
@@ -208,10 +210,12 @@ impl Session<'_> {
                 status.done(format_args!("Kernel (ID: {kernel}) is ready."));
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
-                    status.progress(UPLOADING, Progress::start(number, bytes));
+                    status.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
                 }
             }
-            RunEvent::Uploading(progress) => status.progress(UPLOADING, progress.into()),
+            RunEvent::Uploading(progress) => {
+                status.progress(UPLOADING, Progress::after(progress, &self.meter));
+            }
             RunEvent::Uploaded(_) => status.done("Uploading done."),
             RunEvent::ExecutionStarted { .. } => status.wait(if self.files.is_some() {
                 "Building your code..."

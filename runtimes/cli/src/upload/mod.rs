@@ -10,6 +10,7 @@ use crate::failure::{Failure, show_error};
 use crate::line::Progress;
 use crate::place::Place;
 use crate::run::collect;
+use crate::signals;
 use crate::status::Status;
 use args::UploadArgs;
 
@@ -21,13 +22,17 @@ pub(crate) fn upload(arguments: UploadArgs) -> Result<Exit, Failure> {
     let target = Target::of(&arguments)?;
     let place = Place::remote()?;
     let mut status = Status::new(arguments.quiet);
+    if status.moves() {
+        signals::erase_line_before_the_end()?;
+    }
     status.wait("Connecting to the kernel...");
+    let meter = place.client.send_meter();
     let bytes = files.iter().map(|file| file.size()).sum();
-    let progress = Progress::start(files.len(), bytes);
+    let progress = Progress::start(files.len(), bytes, &meter);
     let uploaded = target.kernel(&place, &mut status).and_then(|kernel| {
         status.progress(UPLOADING, progress);
         kernel.upload_with(files, |progress| {
-            status.progress(UPLOADING, progress.into());
+            status.progress(UPLOADING, Progress::after(progress, &meter));
         })
     });
     Ok(match uploaded {
