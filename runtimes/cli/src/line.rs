@@ -65,6 +65,16 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
     SHOWN.notify_one();
 }
 
+/// Shows other words in place of the line, if there is one. Where there is none, something else may
+/// just be written.
+pub(crate) fn replace(text: &str) {
+    if let Some(line) = lock().as_mut() {
+        text.clone_into(&mut line.text);
+        line.progress = None;
+        line.draw();
+    }
+}
+
 /// Takes the line away, before something else is written.
 pub(crate) fn erase() {
     wipe(&mut lock());

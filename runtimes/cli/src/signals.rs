@@ -55,6 +55,7 @@ pub(crate) fn watch(
             let wake = wake.clone();
             // On its own thread, so that a second signal is seen while the gateway is asked.
             thread::spawn(move || {
+                line::replace("Stopping... (once more to leave at once)");
                 // If this fails the run tries again, and reports.
                 let _ = canceller.cancel();
                 let _ = wake.send(Wake::Stopped);

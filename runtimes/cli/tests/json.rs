@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sorna_gateway::GatewayConfig;
 
-use support::{check, gateway, gateway_with, sorna, sorna_at, wait, write};
+use support::{check, gateway, gateway_with, sorna, sorna_at, stub, wait, write};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -201,6 +201,36 @@ fn failures_have_the_gateway_s_words_and_their_type() {
     assert_eq!(events(&lines), ["failed", "advice", "finished"]);
     let (lines, code) = run(sorna(directory.path()), &["--local", "c", "missing.c"]);
     assert_eq!((events(&lines), code), (vec!["failed", "finished"], 2));
+}
+
+#[test]
+fn what_became_of_the_kernel() {
+    let directory = here();
+    let at = |answer: fn(&stub::Request) -> stub::Answer| {
+        let address = stub::stub(answer);
+        run(
+            stub::at(sorna(directory.path()), address),
+            &["python3", "-c", "1"],
+        )
+    };
+    let (lines, code) = at(|request| match request.method.as_str() {
+        "DELETE" => Some((500, String::new())),
+        _ if request.path.ends_with("/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        _ => Some((200, r#"{"result": {"status": "finished"}}"#.to_owned())),
+    });
+    assert_eq!(code, 1);
+    assert_eq!(find(&lines, "execution-finished")["exitCode"], Value::Null);
+    assert_eq!(find(&lines, "failed")["status"], 500);
+    assert_eq!(find(&lines, "cleaned-up")["result"], "failed");
+    assert_eq!(find(&lines, "cleaned-up")["kernel"], "k1");
+    // The answer may have been that of a new kernel.
+    let (lines, code) = at(|_| Some((201, "garbled".to_owned())));
+    assert_eq!(code, 1);
+    let end = find(&lines, "cleaned-up");
+    assert_eq!(
+        (&end["result"], &end["kernel"]),
+        (&json!("unknown"), &Value::Null)
+    );
 }
 
 #[test]

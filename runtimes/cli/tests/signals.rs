@@ -8,10 +8,11 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use snapbox::str;
 use sorna_gateway::RunningGateway;
 
 use support::terminal::{Terminal, screen};
-use support::{eventually, gateway, sorna, sorna_at, stub, wait, write};
+use support::{check, eventually, gateway, sorna, sorna_at, stub, wait, write};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -264,12 +265,29 @@ fn a_second_signal_takes_the_moving_line_away() {
     let mut terminal = Terminal::open(directory.path(), None, 90, &environment, &arguments);
     terminal.shows("Creating a temporary kernel... ⠋");
     terminal.signal(Signal::INT);
-    std::thread::sleep(Duration::from_millis(300));
+    terminal.shows("Stopping... (once more to leave at once)");
     assert!(terminal.is_running());
     terminal.signal(Signal::INT);
     let rest = terminal.rest();
     assert_eq!(terminal.ends(), Some(130));
     assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_destroyed_is_told() {
+    let directory = here();
+    let address = stub::stub(|request| match request.method.as_str() {
+        "DELETE" => Some((500, String::new())),
+        _ if request.path.ends_with("/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        _ => Some((200, r#"{"result": {"status": "finished"}}"#.to_owned())),
+    });
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ The kernel k1 could not be destroyed: the gateway answered 500 Internal Server Error: (empty)
+∙ It ends by itself when the gateway's idle timeout has passed.
+
+"#]]);
 }
 
 #[test]

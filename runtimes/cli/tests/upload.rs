@@ -26,7 +26,7 @@ fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
         &[
             ("src/a.txt", "one\n"),
             ("src/b/c.txt", "two\n"),
-            ("src/.d", ""),
+            ("src/.d", "four\n"),
             ("new.txt", "three\n"),
         ],
     );
@@ -46,6 +46,8 @@ fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
         .success()
         .stdout_eq("")
         .stderr_eq("");
+    let arguments = ["-q", "--no-ignore", "-t", "my-session", "bash", "src"];
+    upload(sorna_at(directory.path(), &gateway), &arguments).success();
     let mut run = sorna_at(directory.path(), &gateway);
     run.args([
         "run",
@@ -54,9 +56,9 @@ fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
         "my-session",
         "bash",
         "-c",
-        "cat src/a.txt src/b/c.txt new.txt",
+        "cat src/a.txt src/b/c.txt new.txt src/.d",
     ]);
-    check(run).success().stdout_eq("one\ntwo\nthree\n");
+    check(run).success().stdout_eq("one\ntwo\nthree\nfour\n");
     assert_eq!(gateway.stats().kernels_created, 1);
     gateway.stop();
 }
