@@ -32,15 +32,21 @@ impl Stopped {
     }
 }
 
-/// Watches for SIGINT, SIGTERM and SIGHUP on a thread of its own. The first one cancels the run,
-/// which then ends by itself; the second one leaves at once, after stopping the local gateway.
+/// From now on, SIGINT, SIGTERM and SIGHUP do not end the process, but wait to be seen by
+/// [`watch`]. To be called before there is something to clean up.
+pub(crate) fn catch() -> Result<Signals, Failure> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::System("cannot watch for signals", error))
+}
+
+/// Watches for signals on a thread of its own. The first one cancels the run, which then ends by
+/// itself; the second one leaves at once, after stopping the local gateway.
 pub(crate) fn watch(
+    mut signals: Signals,
     canceller: Canceller,
     gateway: LocalGateway,
     wake: Sender<Wake>,
 ) -> Result<Stopped, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::System("cannot watch for signals", error))?;
     let stopped = Stopped::default();
     let shared = stopped.clone();
     let watcher = move || {
@@ -71,8 +77,7 @@ pub(crate) fn watch(
 
 /// Ends at the first signal, as without this, but takes the moving line away before.
 pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::System("cannot watch for signals", error))?;
+    let mut signals = catch()?;
     let watcher = move || {
         if let Some(signal) = signals.forever().next() {
             line::erase_at_once();

@@ -177,29 +177,65 @@ fn ctrl_c_at_fifty_random_moments_leaves_no_kernel() {
     let begin = Instant::now();
     assert!(wait(&mut start()).success());
     let whole = begin.elapsed();
-    // A small generator (xorshift), always from the same seed.
+    for moment in moments(50) {
+        interrupt(start(), whole.mul_f64(moment));
+    }
+    eventually("an empty gateway", || gateway.stats().kernels == 0);
+    gateway.stop();
+}
+
+#[test]
+fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
+    let directory = here();
+    let temporary = here();
+    let start = || {
+        let mut command = sorna(directory.path());
+        command.env("TMPDIR", temporary.path()).args([
+            "run",
+            "--local",
+            "bash",
+            "-c",
+            "echo started",
+        ]);
+        command.spawn().expect("sorna runs")
+    };
+    let begin = Instant::now();
+    assert!(wait(&mut start()).success());
+    let whole = begin.elapsed();
+    for moment in moments(50) {
+        interrupt(start(), whole.mul_f64(moment));
+        let left: Vec<_> = std::fs::read_dir(temporary.path())
+            .expect("a directory")
+            .collect();
+        assert!(left.is_empty(), "at {moment} of {whole:?}: {left:?}");
+    }
+}
+
+/// Parts of a time, from 0 to 1: a small generator (xorshift), always from the same seed.
+fn moments(number: usize) -> impl Iterator<Item = f64> {
     let mut state: u32 = 20_170_315;
-    let mut ends = std::collections::BTreeMap::new();
-    for _ in 0..50 {
+    let next = move || {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        let mut child = start();
-        std::thread::sleep(whole.mul_f64(f64::from(state) / f64::from(u32::MAX)));
-        // It may have ended just now.
-        let pid = i32::try_from(child.id()).expect("an id");
-        let _ = kill_process(Pid::from_raw(pid).expect("an id"), Signal::INT);
-        let status = wait(&mut child);
-        let words = stderr(&mut child);
-        // Killed before it watches for signals; stopped; or at its end already.
-        let end = status.code().unwrap_or(-1);
-        assert!([-1, 0, 130].contains(&end), "{status}: {words}");
-        assert!(!words.contains('✘'), "{words}");
-        *ends.entry(end).or_insert(0) += 1;
-    }
-    eprintln!("moments by exit code: {ends:?}, a run takes {whole:?}");
-    eventually("an empty gateway", || gateway.stats().kernels == 0);
-    gateway.stop();
+        f64::from(state) / f64::from(u32::MAX)
+    };
+    std::iter::repeat_with(next).take(number)
+}
+
+/// Ctrl-C after this time, and a clean end.
+#[track_caller]
+fn interrupt(mut child: Child, after: Duration) {
+    std::thread::sleep(after);
+    // It may have ended just now.
+    let pid = i32::try_from(child.id()).expect("an id");
+    let _ = kill_process(Pid::from_raw(pid).expect("an id"), Signal::INT);
+    let status = wait(&mut child);
+    let words = stderr(&mut child);
+    // Killed before it watches for signals; stopped; or at its end already.
+    let end = status.code().unwrap_or(-1);
+    assert!([-1, 0, 130].contains(&end), "{status}: {words}");
+    assert!(!words.contains('✘'), "{words}");
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn begin(arguments: &RunArgs) -> Result<Exit, Failure> {
     gallery
         .prepare()
         .map_err(|error| Failure::System("cannot make the directory for media", error))?;
+    let caught = signals::catch()?;
     let place = if arguments.local {
         Place::local()?
     } else {
@@ -84,7 +85,7 @@ fn begin(arguments: &RunArgs) -> Result<Exit, Failure> {
     let temporary = plan.temporary;
     let (wake, woken) = mpsc::channel();
     let run = place.client.run(plan);
-    let stopped = signals::watch(run.canceller(), place.gateway(), wake.clone())?;
+    let stopped = signals::watch(caught, run.canceller(), place.gateway(), wake.clone())?;
     let session = Session {
         run,
         status,

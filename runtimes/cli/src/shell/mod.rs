@@ -51,6 +51,7 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
         None => random_token(),
     };
+    let caught = watch::catch()?;
     let place = if arguments.local {
         Place::local()?
     } else {
@@ -61,7 +62,7 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
     status.wait("Connecting to the kernel...");
     // Signals are watched before there is a kernel, so that none is left behind.
     let (happen, happened) = mpsc::channel();
-    let window = watch::watch(happen.clone(), place.gateway())?;
+    let window = watch::watch(caught, happen.clone(), place.gateway())?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
     let kernel = match place.client.create(create) {
         Ok(kernel) => kernel,

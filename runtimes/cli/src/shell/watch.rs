@@ -16,10 +16,19 @@ use crate::place::LocalGateway;
 /// Tells that the window has changed.
 pub(super) type Window = Receiver<()>;
 
+/// From now on, signals do not end the process, but wait to be seen by [`watch`]. To be called before
+/// there is something to clean up.
+pub(super) fn catch() -> Result<Signals, Failure> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
+        .map_err(|error| Failure::System("cannot watch for signals", error))
+}
+
 /// Passes signals to end on; the second one leaves at once, after stopping the local gateway.
-pub(super) fn watch(happen: Sender<Happening>, gateway: LocalGateway) -> Result<Window, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
-        .map_err(|error| Failure::System("cannot watch for signals", error))?;
+pub(super) fn watch(
+    mut signals: Signals,
+    happen: Sender<Happening>,
+    gateway: LocalGateway,
+) -> Result<Window, Failure> {
     // One change that is not passed on yet stands for all that follow.
     let (changed, window): (SyncSender<()>, Window) = sync_channel(1);
     start("signals", move || {
