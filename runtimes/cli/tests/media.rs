@@ -98,3 +98,33 @@ fn a_directory_that_cannot_be_made_costs_no_kernel() {
         "✘ cannot make the directory for media: No such file or directory (os error 2)\n",
     );
 }
+
+#[test]
+fn what_cannot_be_saved_is_told_and_the_program_goes_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let media = directory.path().join("out");
+    let code = format!(
+        "import os, _sorna_runner as runner\n\
+         os.rmdir({media:?})\n\
+         runner.record('html', '<b>')\n\
+         print('after', end='')"
+    );
+    let run = |options: &[&str]| {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "-q", "--media-dir", "out"]);
+        command.args(options).args(["python3", "-c", &code]);
+        check(command)
+    };
+    run(&[]).code(1).stdout_eq("after").stderr_eq(
+        "✘ cannot save output in out: No such file or directory (os error 2) (text/html, 3 bytes)\n",
+    );
+    run(&["--json"]).code(1).stdout_eq(str![[r#"
+...
+{"v":1,"event":"failed","message":"cannot save output in out: No such file or directory (os error 2)"}
+{"v":1,"event":"media","type":"text/html","content":"<b>"}
+{"v":1,"event":"stdout","text":"after"}
+...
+{"v":1,"event":"finished","exitCode":1}
+
+"#]]);
+}

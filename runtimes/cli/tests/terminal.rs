@@ -245,3 +245,25 @@ fn an_upload_that_is_on_its_way_moves_and_ctrl_c_ends_it() {
     assert_eq!(terminal.ends(), Some(130));
     assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
 }
+
+#[test]
+fn nothing_moves_where_the_program_asks() {
+    let directory = here();
+    let gateway = gateway();
+    let (sign, wait) = waits_for(directory.path());
+    let code = "print([input('name? ')])";
+    let arguments = ["run", "python3", "-c", &wait, "-c", code];
+    let mut terminal = Terminal::open(directory.path(), Some(&gateway), 90, &[], &arguments);
+    terminal.shows("Running your code... ⠋");
+    std::fs::write(sign, "").expect("a file");
+    terminal.shows("\r\x1b[2Kwent");
+    // The second snippet's line began below the first one's output.
+    terminal.shows("\r\x1b[2Kname? ");
+    // Longer than a picture of the spinner stands.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.types("lablup\r");
+    terminal.shows("lablup\r\n['lablup']\r\n");
+    let rest = terminal.rest();
+    assert_eq!(screen(&rest), "✔ Cleaned up the kernel.\n", "{rest:?}");
+    gateway.stop();
+}

@@ -1,5 +1,6 @@
 //! Images, HTML and other things that are no text: shown, saved, or at least told of.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,24 @@ pub(super) struct Gallery {
     protocol: Option<Protocol>,
     /// The number of the next file.
     next: u32,
+    lost: bool,
+}
+
+/// The file that something was saved in, or why it was not.
+pub(super) type Saved = Result<PathBuf, SaveError>;
+
+/// Something could not be saved.
+#[derive(Debug)]
+pub(super) struct SaveError {
+    directory: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { directory, error } = self;
+        write!(f, "cannot save output in {}: {error}", directory.display())
+    }
 }
 
 /// What became of one of them.
@@ -23,8 +42,8 @@ pub(super) struct Gallery {
 pub(super) struct Placed {
     /// It was shown on the terminal.
     pub(super) shown: bool,
-    /// It is in this file.
-    pub(super) file: Option<PathBuf>,
+    /// It is in this file, or could not be saved there.
+    pub(super) file: Option<Saved>,
     /// What it is, for a person: type and size.
     pub(super) words: String,
 }
@@ -42,6 +61,7 @@ impl Gallery {
             directory: arguments.media_dir.clone(),
             protocol,
             next: 1,
+            lost: false,
         }
     }
 
@@ -51,6 +71,10 @@ impl Gallery {
     }
 
     /// Shows and saves it, as far as that is wanted and possible.
+    ///
+    /// # Errors
+    ///
+    /// It could not be shown, because the standard output is gone.
     pub(super) fn place(&mut self, media: &Media<'_>) -> io::Result<Placed> {
         let decoded = media.bytes();
         let readable = decoded.is_some();
@@ -76,28 +100,30 @@ impl Gallery {
         }
         Ok(Placed {
             shown,
-            file: self.save(extension, &bytes)?,
+            file: self.save(extension, &bytes),
             words,
         })
     }
 
-    /// Saves it under a name of ours, never in place of another file.
-    pub(super) fn save(&mut self, extension: &str, bytes: &[u8]) -> io::Result<Option<PathBuf>> {
-        let Some(directory) = &self.directory else {
-            return Ok(None);
-        };
-        loop {
+    /// Saves it under a name of ours, never in place of another file; `None` without a directory.
+    pub(super) fn save(&mut self, extension: &str, bytes: &[u8]) -> Option<Saved> {
+        let directory = self.directory.clone()?;
+        let saved = loop {
             let path = directory.join(format!("output-{}.{extension}", self.next));
             self.next += 1;
             match create(&path) {
-                Ok(mut file) => {
-                    file.write_all(bytes)?;
-                    return Ok(Some(path));
-                }
+                Ok(mut file) => break file.write_all(bytes).map(|()| path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+                Err(error) => break Err(error),
             }
-        }
+        };
+        self.lost |= saved.is_err();
+        Some(saved.map_err(|error| SaveError { directory, error }))
+    }
+
+    /// Whether something that was to be saved is lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost
     }
 }
 
@@ -154,7 +180,7 @@ mod tests {
         let place = |gallery: &mut Gallery, media: Media<'_>| {
             let placed = gallery.place(&media).unwrap();
             assert!(!placed.shown);
-            let file = placed.file.unwrap();
+            let file = placed.file.unwrap().unwrap();
             let name = file.strip_prefix(directory.path()).unwrap();
             (
                 name.to_str().unwrap().to_owned(),

@@ -164,7 +164,11 @@ impl Session<'_> {
             unreachable!("a run ends with a report")
         };
         let exit = self.stopped.signal().map(Exit::of_signal);
-        finish(&mut self.status, &report, problem, exit, self.place)
+        let exit = finish(&mut self.status, &report, problem, exit, self.place);
+        if exit == Exit::SUCCESS && self.output.has_lost() {
+            return Exit::FAILURE;
+        }
+        exit
     }
 
     /// Puts the event out as JSON, if that is wanted. The output's records come from [`Output`].

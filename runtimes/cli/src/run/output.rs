@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use sorna::core::{Console, Media, Record};
 
-use super::media::{Gallery, Placed};
+use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};
 use crate::look;
 use crate::status::Status;
@@ -31,7 +31,7 @@ impl Output {
     /// Writes all records, in order: text to the stream it was written to, unchanged.
     pub(super) fn show(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
         if json::is_on() {
-            return self.emit(console);
+            return self.emit(console, status);
         }
         status.clear();
         let mut stdout = io::stdout();
@@ -85,24 +85,24 @@ impl Output {
         if shown {
             status.note_output("\n");
         }
-        tell(status, shown, file.as_deref(), &words);
+        tell(status, shown, file, &words);
         Ok(())
     }
 
     /// A record of a kind that this version does not know.
     fn keep(&mut self, kind: &str, values: &[Value], status: &mut Status) -> io::Result<()> {
         let content = serde_json::to_vec(&(kind, values))?;
-        let file = self.gallery.save("json", &content)?;
+        let file = self.gallery.save("json", &content);
         let words = format!(
             "record of the unknown kind {kind:?}, {} bytes",
             content.len()
         );
-        tell(status, false, file.as_deref(), &words);
+        tell(status, false, file, &words);
         Ok(())
     }
 
     /// The records as events.
-    fn emit(&mut self, console: &Console) -> io::Result<()> {
+    fn emit(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
         for record in console {
             match record {
                 Record::Stdout(text) => json::emit(&Event::Stdout { text: &text })?,
@@ -118,8 +118,8 @@ impl Output {
                     logger: &logger,
                     message: &message,
                 })?,
-                Record::Html(text) => self.emit_media(&Media::new("text/html", text))?,
-                Record::Media(media) => self.emit_media(&media)?,
+                Record::Html(text) => self.emit_media(&Media::new("text/html", text), status)?,
+                Record::Media(media) => self.emit_media(&media, status)?,
                 Record::Unknown { kind, values } => json::emit(&Event::Record {
                     kind: &kind,
                     values: &values,
@@ -130,8 +130,15 @@ impl Output {
         Ok(())
     }
 
-    fn emit_media(&mut self, media: &Media<'_>) -> io::Result<()> {
-        let file = self.gallery.place(media)?.file;
+    fn emit_media(&mut self, media: &Media<'_>, status: &mut Status) -> io::Result<()> {
+        let file = match self.gallery.place(media)?.file {
+            Some(Err(error)) => {
+                status.fail(error);
+                None
+            }
+            Some(Ok(file)) => Some(file),
+            None => None,
+        };
         let file = file.as_ref().map(|file| file.to_string_lossy());
         json::emit(&Event::Media {
             media_type: media.media_type(),
@@ -139,17 +146,18 @@ impl Output {
             file: file.as_deref(),
         })
     }
+
+    /// Whether something that was to be saved is lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.gallery.has_lost()
+    }
 }
 
 /// Says what became of something that is no text.
-fn tell(
-    status: &mut Status,
-    shown: bool,
-    file: Option<&std::path::Path>,
-    words: &dyn fmt::Display,
-) {
+fn tell(status: &mut Status, shown: bool, file: Option<Saved>, words: &dyn fmt::Display) {
     match file {
-        Some(file) => status.info(format_args!("Saved {} ({words}).", file.display())),
+        Some(Ok(file)) => status.info(format_args!("Saved {} ({words}).", file.display())),
+        Some(Err(error)) => status.fail(format_args!("{error} ({words})")),
         None if shown => {}
         None => status.advice(format_args!(
             "Output that cannot be shown here: {words}. --media-dir DIR saves it."
