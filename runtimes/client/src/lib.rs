@@ -61,7 +61,7 @@
 //! | all async drivers: calls, executions, runs | 554 |
 //! | all async drivers: HTTP engine | 1272 |
 //! | all async drivers: terminal | 655 |
-//! | blocking: calls, executions, runs | 403, and 472 around ureq |
+//! | blocking: calls, executions, runs | 407, and 495 around ureq |
 //! | blocking: terminal | 1353, since it brings an I/O thread, a dialer and TLS for a non-blocking socket |
 //!
 //! The minimum supported Rust version is 1.88.
