@@ -204,10 +204,12 @@ fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
     let whole = begin.elapsed();
     for moment in moments(50) {
         interrupt(start(), whole.mul_f64(moment));
-        let left: Vec<_> = std::fs::read_dir(temporary.path())
-            .expect("a directory")
-            .collect();
-        assert!(left.is_empty(), "at {moment} of {whole:?}: {left:?}");
+        let is_empty = || {
+            let mut left = std::fs::read_dir(temporary.path()).expect("a directory");
+            left.next().is_none()
+        };
+        // If the machine is so busy that the gateway gives up waiting, its watchdog cleans up.
+        eventually("an empty directory", is_empty);
     }
 }
 
