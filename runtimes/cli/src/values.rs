@@ -41,6 +41,22 @@ pub(crate) fn mount(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The length of the ids that gateways make: 16 bytes in base64 for URLs.
+const ID_LENGTH: usize = 22;
+
+/// A kernel's id, or a language. What begins with a hyphen must have the form of an id, since it may
+/// be an option that is spelled wrong.
+pub(crate) fn kernel_or_lang(text: &str) -> Result<String, String> {
+    let is_id = text.len() == ID_LENGTH
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if text.starts_with('-') && !is_id {
+        return Err("there is no such option, and it is no kernel's id; put a space between an option and its value".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +107,20 @@ mod tests {
         assert_eq!(mount("data:input"), Ok("data:input".to_owned()));
         for text in ["", ":", "a:", ":b", "a:b:c"] {
             assert!(mount(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_may_begin_with_a_hyphen_but_are_no_options() {
+        for text in [
+            "python3",
+            "-Oxyz_7890123456789-AB",
+            "--yz_7890123456789-AB0",
+        ] {
+            assert!(kernel_or_lang(text).is_ok(), "{text}");
+        }
+        for text in ["--no-ignroe", "-x", "-tmy-token"] {
+            assert!(kernel_or_lang(text).is_err(), "{text}");
         }
     }
 }

@@ -75,6 +75,23 @@ fn what_is_wrong_is_told() {
 ✘ the gateway answered 404 kernel-not-found: [..]
 ...
 "#]]);
+    // Ids may begin with hyphens, and with the letter of an option.
+    for id in [
+        "-qAAAAAAAAAAAAAAAAAAAA",
+        "-tAAAAAAAAAAAAAAAAAAAA",
+        "--AAAAAAAAAAAAAAAAAAAA",
+    ] {
+        at(&["-q", id, "a.txt"]).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 404 kernel-not-found: [..]
+...
+"#]]);
+    }
+    at(&["--no-ignroe", "AAAAAAAAAAAAAAAAAAAAAA", "a.txt"])
+        .code(2)
+        .stderr_eq(str![[r#"
+error: invalid value '--no-ignroe' for '<KERNEL-ID|LANG>': there is no such option, and it is no kernel's id; put a space between an option and its value
+...
+"#]]);
     at(&["-t", "my-session", "cobol", "a.txt"]).code(1);
     at(&["-t", "short", "bash", "a.txt"]).code(2);
     at(&["create", "a.txt"]).code(2);

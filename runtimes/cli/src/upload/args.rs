@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::run::args::CollectArgs;
+use crate::values;
 
 /// Upload files to a kernel that goes on living.
 ///
@@ -15,7 +16,12 @@ use crate::run::args::CollectArgs;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UploadArgs {
     /// The kernel's id; with --client-token, its language.
-    #[arg(value_name = "KERNEL-ID|LANG")]
+    // Of the ids that gateways make, one in 64 begins with a hyphen.
+    #[arg(
+        value_name = "KERNEL-ID|LANG",
+        allow_hyphen_values = true,
+        value_parser = values::kernel_or_lang
+    )]
     pub(crate) kernel: String,
 
     /// Files, and directories, with all files in them. They are sent by their path below the current
