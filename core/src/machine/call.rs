@@ -105,9 +105,10 @@ impl<O: Operation> Call<O> {
         matches!(self.state, State::InFlight)
     }
 
-    /// Whether a request of this call may have reached the gateway.
+    /// Whether a request of this call may have reached the gateway. An answer that was not polled
+    /// yet may say that it has.
     pub(super) fn may_have_acted(&self) -> bool {
-        self.maybe_done || self.is_in_flight()
+        self.maybe_done || matches!(self.state, State::InFlight | State::Done(_))
     }
 
     fn transmit(&mut self, now: Moment) -> Result<Transmit, Error> {

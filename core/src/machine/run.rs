@@ -26,7 +26,8 @@ pub struct RunPlan {
     pub files: Vec<UploadFile>,
     /// What separates them in a request.
     pub boundary: Boundary,
-    /// What to execute, one after the other. After one that fails or times out, the rest is skipped.
+    /// What to execute, one after the other. After one that fails (whose exit code is known not to
+    /// be 0) or times out, the rest is skipped.
     pub executions: Vec<ExecuteMode>,
 }
 
@@ -161,8 +162,8 @@ pub struct RunReport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Ending {
-    /// Everything planned was done, or an execution timed out (see its status). Holds the last
-    /// result, without its console.
+    /// Everything planned was done, or an execution timed out or ended with another exit code than
+    /// 0 (see its result). Holds the last result, without its console.
     Finished(Option<ExecutionResult>),
     /// The caller cancelled.
     Cancelled,
@@ -317,11 +318,12 @@ impl Run {
     }
 
     fn executed(&mut self, result: ExecutionResult) {
-        let timed_out = result.status == crate::ops::ExecutionStatus::ExecTimeout;
+        let has_failed = result.status == crate::ops::ExecutionStatus::ExecTimeout
+            || result.exit_code().is_some_and(|code| code != 0);
         self.events
             .push_back(RunEvent::ExecutionFinished(result.clone()));
         self.last = Some(result);
-        if timed_out {
+        if has_failed {
             let last = self.last.take();
             self.finish(Ending::Finished(last));
         } else {
@@ -528,6 +530,27 @@ mod tests {
     }
 
     #[test]
+    fn snippets_run_one_after_the_other_until_one_fails() {
+        let exits = |code: i32| {
+            let options = format!(r#"{{"exitCode": {code}}}"#);
+            let result = format!(r#"{{"result": {{"status": "finished", "options": {options}}}}}"#);
+            reply(200, &result)
+        };
+        let mut run = ready(plan(&["1", "2", "3"]));
+        for code in [0, 3] {
+            run.event();
+            run.sends(EXECUTE);
+            run.answers(exits(code));
+            assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+        }
+        let report = destroys(&mut run);
+        let Ending::Finished(Some(result)) = report.ending else {
+            panic!("{:?}", report.ending)
+        };
+        assert_eq!(result.exit_code(), Some(3));
+    }
+
+    #[test]
     fn a_failure_on_the_way_destroys_the_kernel() {
         let mut run = ready(plan(&["1"]));
         run.event();
@@ -590,6 +613,17 @@ mod tests {
         run.waits();
         run.sends(CREATE);
         run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        let report = destroys(&mut run);
+        assert!(matches!(report.ending, Ending::Cancelled));
+    }
+
+    #[test]
+    fn a_kernel_whose_answer_is_there_already_is_destroyed_when_cancelling() {
+        let mut run = run(plan(&["1"]));
+        run.sends(CREATE);
+        run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+        run.machine.cancel();
         assert!(matches!(run.event(), RunEvent::KernelReady(_)));
         let report = destroys(&mut run);
         assert!(matches!(report.ending, Ending::Cancelled));

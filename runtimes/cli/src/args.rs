@@ -1,8 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
+use colorchoice_clap::Color;
+
+use crate::run::args::RunArgs;
+use crate::upload::args::UploadArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
@@ -12,61 +14,21 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) color: Color,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(
+        override_usage = "sorna run [OPTIONS] <LANG> <FILES>...\n       sorna run [OPTIONS] <LANG> --code <CODE>...\n       sorna run [OPTIONS] <LANG> - < FILE"
+    )]
     Run(RunArgs),
     Shell(ShellArgs),
-}
-
-/// Run a code snippet, or a program made of files.
-///
-/// The program's output goes to the standard output and error as it is. What happens around it is
-/// told on the standard error.
-///
-/// Exit code: the program's if the gateway reports one, else 0 when it finished; 124 if it ran for
-/// too long; 1 if the gateway refused or could not be reached; 2 for a wrong command line; 128 and
-/// the signal's number (130 for Ctrl-C) if it was stopped.
-#[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
-pub(crate) struct RunArgs {
-    /// The language or runtime, such as python3, bash or c.
-    pub(crate) lang: String,
-
-    /// Source files to upload, build and run. They are sent by their path below the current
-    /// directory.
-    #[arg(conflicts_with = "code", required_unless_present = "code")]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// A snippet to run.
-    #[arg(short, long)]
-    pub(crate) code: Option<String>,
-
-    /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
-    /// afterwards. Without a token a temporary kernel is created and destroyed.
-    #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
-    pub(crate) token: Option<String>,
-
-    /// The shell command that builds the files; `*` is what the kernel does by default, and an empty
-    /// text skips the step.
-    #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
-    pub(crate) build: Option<String>,
-
-    /// The shell command that runs the program; `*` is what the kernel does by default, and an empty
-    /// text skips the step.
-    #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
-    pub(crate) exec: Option<String>,
-
-    /// Show nothing but the program's output, and failures.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-
-    /// Run on this machine, on a gateway that is started for this command alone.
-    #[arg(long, conflicts_with = "token")]
-    pub(crate) local: bool,
+    Upload(UploadArgs),
 }
 
 /// Open a terminal on a kernel: its shell or interpreter, live.
@@ -101,14 +63,6 @@ const SHELL_EXAMPLES: &str = "\
 Examples:
   sorna shell --local bash
   sorna shell -t my-session python3   # Ctrl-] leaves; run it again to come back";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  sorna run --local python3 -c \"print('hello world')\"
-  sorna run c main.c mylib.c mylib.h
-  sorna run -t my-session python3 -c 'x = 1'    # a kernel that is kept …
-  sorna run -t my-session python3 -c 'print(x)' # … and used again
-  sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'";
 
 #[cfg(test)]
 mod tests {

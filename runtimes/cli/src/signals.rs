@@ -10,6 +10,7 @@ use sorna::blocking::Canceller;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::line;
 use crate::modes;
 use crate::place::LocalGateway;
 use crate::run::Wake;
@@ -31,21 +32,28 @@ impl Stopped {
     }
 }
 
-/// Watches for SIGINT, SIGTERM and SIGHUP on a thread of its own. The first one cancels the run,
-/// which then ends by itself; the second one leaves at once, after stopping the local gateway.
+/// From now on, SIGINT, SIGTERM and SIGHUP do not end the process, but wait to be seen by
+/// [`watch`]. To be called before there is something to clean up.
+pub(crate) fn catch() -> Result<Signals, Failure> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Failure::System("cannot watch for signals", error))
+}
+
+/// Watches for signals on a thread of its own. The first one cancels the run, which then ends by
+/// itself; the second one leaves at once, after stopping the local gateway.
 pub(crate) fn watch(
+    mut signals: Signals,
     canceller: Canceller,
     gateway: LocalGateway,
     wake: Sender<Wake>,
 ) -> Result<Stopped, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::System("cannot watch for signals", error))?;
     let stopped = Stopped::default();
     let shared = stopped.clone();
     let watcher = move || {
         for signal in signals.forever() {
             if !shared.set(signal) {
                 modes::restore();
+                line::erase_at_once();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }
@@ -53,6 +61,7 @@ pub(crate) fn watch(
             let wake = wake.clone();
             // On its own thread, so that a second signal is seen while the gateway is asked.
             thread::spawn(move || {
+                line::replace("Stopping... (once more to leave at once)");
                 // If this fails the run tries again, and reports.
                 let _ = canceller.cancel();
                 let _ = wake.send(Wake::Stopped);
@@ -64,4 +73,20 @@ pub(crate) fn watch(
         .spawn(watcher)
         .map_err(|error| Failure::System("cannot start a thread", error))?;
     Ok(stopped)
+}
+
+/// Ends at the first signal, as without this, but takes the moving line away before.
+pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
+    let mut signals = catch()?;
+    let watcher = move || {
+        if let Some(signal) = signals.forever().next() {
+            line::erase_at_once();
+            std::process::exit(i32::from(Exit::of_signal(signal).code()));
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watcher)
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
+
 use snapbox::cmd::OutputAssert;
 use snapbox::str;
 
@@ -116,9 +118,33 @@ fn files_that_cannot_be_sent() {
     run_in(directory.path(), &["--local", "c", "missing.c"])
         .code(2)
         .stderr_eq("✘ cannot read missing.c: No such file or directory (os error 2)\n");
+    std::fs::create_dir(directory.path().join("empty")).expect("a directory");
+    run_in(directory.path(), &["--local", "c", "empty"])
+        .code(2)
+        .stderr_eq("✘ there is nothing to upload in empty: it is empty, or all its files are hidden or ignored\n");
+    std::os::unix::fs::symlink("/etc/passwd", directory.path().join("out.c")).expect("a link");
+    for arguments in [["--local", "c", "out.c"], ["--local", "c", "."]] {
+        run_in(directory.path(), &arguments)
+            .code(2)
+            .stderr_eq("✘ [..]out.c is a link to /etc/passwd, which is outside .: copy what it leads to, or leave the link out\n");
+    }
+    std::os::unix::fs::symlink("..", directory.path().join("below/up")).expect("a link");
     run_in(directory.path(), &["--local", "c", "below"])
         .code(2)
-        .stderr_eq("✘ below is not a regular file\n");
+        .stderr_eq("✘ the link below/up leads back to a directory that it is in\n");
+    let name = std::ffi::OsStr::from_bytes(b"\xff.c");
+    std::fs::create_dir(directory.path().join("odd")).expect("a directory");
+    std::fs::write(directory.path().join("odd").join(name), "").expect("a file");
+    run_in(directory.path(), &["--local", "c", "odd"])
+        .code(2)
+        .stderr_eq("✘ the name of odd/\u{fffd}.c is not Unicode, which an upload needs\n");
+    std::fs::write(directory.path().join("a\\b.c"), "").expect("a file");
+    run_in(directory.path(), &["--local", "c", "a\\b.c"])
+        .code(2)
+        .stderr_eq("✘ [..]has a backslash: put `/` between directories\n");
+    run_in(directory.path(), &["--local", "c", "/dev/null"])
+        .code(2)
+        .stderr_eq("✘ /dev/null is not a regular file\n");
     run_in(&directory.path().join("below"), &["--local", "c", "../b.c"])
         .code(2)
         .stderr_eq(str![[r#"

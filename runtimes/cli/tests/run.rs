@@ -202,13 +202,21 @@ fn the_exit_code_is_the_program_s() {
     let directory = here();
     write(
         directory.path(),
-        &[("main.c", "int main(void) { return 7; }\n")],
+        &[
+            ("main.c", "int main(void) { return 7; }\n"),
+            (
+                "killed.c",
+                "#include <signal.h>\nint main(void) { raise(SIGKILL); }\n",
+            ),
+        ],
     );
     for (arguments, code) in [
         (&["python3", "-c", "raise SystemExit(3)"][..], 3),
         (&["python3", "-c", "1 / 0"], 1),
         (&["bash", "-c", "(exit 42)"], 42),
         (&["c", "main.c"], 7),
+        (&["c", "killed.c"], 137),
+        (&["bash", "-c", "exit 255"], 255),
     ] {
         let mut all = vec!["--local", "-q"];
         all.extend(arguments);

@@ -2,110 +2,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::path::Path;
-use std::process::Child;
-use std::sync::mpsc::{Receiver, channel};
+use std::io::Write;
 use std::time::Duration;
 
 use pty_process::Size;
-use pty_process::blocking::{Command, Pty, open};
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::termios::{LocalModes, tcgetattr};
-use snapbox::cmd::cargo_bin;
-use sorna_gateway::RunningGateway;
+use rustix::process::Signal;
 
-use support::{PATIENCE, eventually, gateway, wait};
-
-/// `sorna` in a terminal of its own.
-struct Terminal {
-    pty: Pty,
-    child: Child,
-    output: Receiver<Vec<u8>>,
-    seen: String,
-}
-
-impl Terminal {
-    fn start(directory: &Path, gateway: Option<&RunningGateway>, arguments: &[&str]) -> Self {
-        Self::start_command("shell", directory, gateway, arguments)
-    }
-
-    fn start_command(
-        command: &str,
-        directory: &Path,
-        gateway: Option<&RunningGateway>,
-        arguments: &[&str],
-    ) -> Self {
-        let (pty, pts) = open().expect("a terminal");
-        pty.resize(Size::new(30, 90)).expect("a size");
-        let mut command = Command::new(cargo_bin!("sorna"))
-            .arg(command)
-            .args(arguments)
-            .current_dir(directory)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("LANG", "C.UTF-8")
-            .env("TMPDIR", directory);
-        if let Some(gateway) = gateway {
-            command = command
-                .env("SORNA_ENDPOINT", gateway.endpoint())
-                .env("SORNA_ACCESS_KEY", gateway.access_key())
-                .env("SORNA_SECRET_KEY", gateway.secret_key());
-        }
-        let child = command.spawn(pts).expect("sorna runs");
-        let (send, output) = channel();
-        let mut reader =
-            std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(&pty, 0).expect("a descriptor"));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut buffer) {
-                if send.send(buffer[..read].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            pty,
-            child,
-            output,
-            seen: String::new(),
-        }
-    }
-
-    fn types(&mut self, text: &str) {
-        self.pty.write_all(text.as_bytes()).expect("it is there");
-    }
-
-    /// Waits until this was put out, and forgets what came before its end.
-    #[track_caller]
-    fn shows(&mut self, text: &str) {
-        while !self.seen.contains(text) {
-            match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
-                Err(error) => panic!("{text:?}: {error} after {:?}", self.seen),
-            }
-        }
-        let end = self.seen.find(text).expect("it is there") + text.len();
-        self.seen.drain(..end);
-    }
-
-    fn shows_typing(&self) -> bool {
-        let modes = tcgetattr(&self.pty).expect("modes").local_modes;
-        modes.contains(LocalModes::ECHO | LocalModes::ICANON)
-    }
-
-    fn ends(&mut self) -> Option<i32> {
-        wait(&mut self.child).code()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Only if the test has failed is it still there.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::terminal::Terminal;
+use support::{eventually, gateway, stub};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -213,8 +117,7 @@ fn signals_restore_the_terminal_and_destroy_the_kernel() {
         let mut terminal = Terminal::start(directory.path(), Some(&gateway), &["bash"]);
         terminal.shows("Leave with");
         eventually("raw mode", || !terminal.shows_typing());
-        let pid = i32::try_from(terminal.child.id()).expect("an id");
-        kill_process(Pid::from_raw(pid).expect("an id"), signal).expect("it lives");
+        terminal.signal(signal);
         assert_eq!(terminal.ends(), Some(code));
         assert!(terminal.shows_typing(), "the terminal is restored");
         assert_eq!(gateway.stats().kernels, 0);
@@ -241,8 +144,7 @@ fn a_password_is_not_shown_and_the_terminal_restored() {
     let mut terminal = start();
     terminal.shows("word? ");
     eventually("hidden typing", || !terminal.shows_typing());
-    let pid = i32::try_from(terminal.child.id()).expect("an id");
-    kill_process(Pid::from_raw(pid).expect("an id"), Signal::TERM).expect("it lives");
+    terminal.signal(Signal::TERM);
     assert_eq!(terminal.ends(), Some(143));
     assert!(terminal.shows_typing(), "the terminal is restored");
     assert_eq!(gateway.stats().kernels, 0);
@@ -295,4 +197,51 @@ fn a_refused_kernel_is_told() {
 
 "#]]);
     gateway.stop();
+}
+
+/// A gateway that opens a terminal and then takes nothing.
+fn stalled(request: &stub::Request) -> stub::Answer {
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v2/kernel/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        ("DELETE", _) => Some((204, String::new())),
+        _ => None,
+    }
+}
+
+/// `sorna shell` at a gateway that takes nothing, with more typed than the connection holds.
+fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
+    let endpoint = format!("http://{}", stub::stub(stalled));
+    let environment = stub::environment(&endpoint);
+    let arguments = [&["shell"], arguments, &["bash"]].concat();
+    let mut terminal = Terminal::open(directory, None, 90, &environment, &arguments);
+    terminal.shows("Leave with");
+    eventually("raw mode", || !terminal.shows_typing());
+    terminal.types_much(8 * 1024 * 1024);
+    terminal
+}
+
+#[test]
+fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
+    let directory = here();
+    let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
+    terminal.types("\x1d");
+    terminal.shows("Detached.");
+    assert_eq!(terminal.ends(), Some(0));
+    assert!(terminal.shows_typing(), "the terminal is restored");
+}
+
+#[test]
+fn a_signal_is_seen_while_a_change_of_the_window_cannot_be_sent() {
+    let directory = here();
+    let mut terminal = stuffed(directory.path(), &[]);
+    for columns in [50, 60, 70] {
+        terminal.pty.resize(Size::new(20, columns)).expect("a size");
+        terminal.signal(Signal::WINCH);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(terminal.is_running());
+    terminal.signal(Signal::TERM);
+    terminal.shows("Cleaned up the kernel.");
+    assert_eq!(terminal.ends(), Some(143));
+    assert!(terminal.shows_typing(), "the terminal is restored");
 }

@@ -5,11 +5,14 @@ mod support;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use snapbox::str;
 use sorna_gateway::RunningGateway;
 
-use support::{eventually, gateway, sorna, sorna_at, wait};
+use support::terminal::{Terminal, screen};
+use support::{check, eventually, gateway, sorna, sorna_at, stub, wait, write};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -149,4 +152,194 @@ fn a_second_signal_leaves_at_once() {
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child).code(), Some(143));
     drop(connection);
+}
+
+/// Whatever the moment, the gateway has no kernel afterwards, and the command ends.
+#[test]
+fn ctrl_c_at_fifty_random_moments_leaves_no_kernel() {
+    let gateway = gateway();
+    let directory = here();
+    write(directory.path(), &[("main.sh", "echo started\n")]);
+    let start = || {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.args([
+            "run",
+            "bash",
+            "main.sh",
+            "-b",
+            "sh main.sh",
+            "-e",
+            "sh main.sh",
+        ]);
+        command.spawn().expect("sorna runs")
+    };
+    // As long as a whole run takes here, so that the moments lie all over it.
+    let begin = Instant::now();
+    assert!(wait(&mut start()).success());
+    let whole = begin.elapsed();
+    for moment in moments(50) {
+        interrupt(start(), whole.mul_f64(moment));
+    }
+    eventually("an empty gateway", || gateway.stats().kernels == 0);
+    gateway.stop();
+}
+
+#[test]
+fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
+    let directory = here();
+    let temporary = here();
+    let start = || {
+        let mut command = sorna(directory.path());
+        command.env("TMPDIR", temporary.path()).args([
+            "run",
+            "--local",
+            "bash",
+            "-c",
+            "echo started",
+        ]);
+        command.spawn().expect("sorna runs")
+    };
+    let begin = Instant::now();
+    assert!(wait(&mut start()).success());
+    let whole = begin.elapsed();
+    for moment in moments(50) {
+        interrupt(start(), whole.mul_f64(moment));
+        let is_empty = || {
+            let mut left = std::fs::read_dir(temporary.path()).expect("a directory");
+            left.next().is_none()
+        };
+        // If the machine is so busy that the gateway gives up waiting, its watchdog cleans up.
+        eventually("an empty directory", is_empty);
+    }
+}
+
+/// Parts of a time, from 0 to 1: a small generator (xorshift), always from the same seed.
+fn moments(number: usize) -> impl Iterator<Item = f64> {
+    let mut state: u32 = 20_170_315;
+    let next = move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        f64::from(state) / f64::from(u32::MAX)
+    };
+    std::iter::repeat_with(next).take(number)
+}
+
+/// Ctrl-C after this time, and a clean end.
+#[track_caller]
+fn interrupt(mut child: Child, after: Duration) {
+    std::thread::sleep(after);
+    // It may have ended just now.
+    let pid = i32::try_from(child.id()).expect("an id");
+    let _ = kill_process(Pid::from_raw(pid).expect("an id"), Signal::INT);
+    let status = wait(&mut child);
+    let words = stderr(&mut child);
+    // Killed before it watches for signals; stopped; or at its end already.
+    let end = status.code().unwrap_or(-1);
+    assert!([-1, 0, 130].contains(&end), "{status}: {words}");
+    assert!(!words.contains('✘'), "{words}");
+}
+
+#[test]
+fn ctrl_c_while_the_bar_moves_leaves_a_clean_line() {
+    let gateway = gateway();
+    let directory = here();
+    for number in 0..60 {
+        let name = format!("data/{number}.txt");
+        write(directory.path(), &[(&name, &"x".repeat(100_000))]);
+    }
+    let arguments = ["run", "bash", "data", "-b", "", "-e", "sleep 1000"];
+    let mut terminal = Terminal::open(directory.path(), Some(&gateway), 90, &[], &arguments);
+    terminal.shows("19/60 files");
+    terminal.types("\x03");
+    let rest = terminal.rest();
+    assert_eq!(terminal.ends(), Some(130));
+    let shown = screen(&rest);
+    let last = shown.lines().last().expect("a line");
+    assert_eq!(last, "✔ Cleaned up the kernel.", "{rest:?}");
+    assert!(!shown.contains('⋯'), "{shown}");
+    assert_eq!(gateway.stats().kernels, 0);
+    gateway.stop();
+}
+
+/// A gateway whose kernel asks for a password, and never ends.
+fn stubborn(request: &stub::Request) -> stub::Answer {
+    match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v2/kernel/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        ("POST", _) => {
+            let result = r#"{"result": {"status": "waiting-input", "console": [["stdout", "word? "]], "options": {"is_password": true}}}"#;
+            Some((200, result.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn a_second_signal_at_a_password_prompt_shows_typing_again() {
+    let directory = here();
+    let endpoint = format!("http://{}", stub::stub(stubborn));
+    let environment = stub::environment(&endpoint);
+    let arguments = ["run", "-q", "python3", "-c", "1"];
+    for (second, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut terminal = Terminal::open(directory.path(), None, 90, &environment, &arguments);
+        terminal.shows("word? ");
+        eventually("hidden typing", || !terminal.shows_typing());
+        terminal.signal(Signal::INT);
+        // The first one asks the gateway to end the kernel, and waits for its answer.
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(terminal.is_running());
+        terminal.signal(second);
+        assert_eq!(terminal.ends(), Some(code));
+        assert!(terminal.shows_typing(), "the terminal is restored");
+    }
+}
+
+#[test]
+fn a_second_signal_takes_the_moving_line_away() {
+    let directory = here();
+    let endpoint = format!("http://{}", stub::stub(|_| None));
+    let environment = stub::environment(&endpoint);
+    let arguments = ["run", "python3", "-c", "1"];
+    let mut terminal = Terminal::open(directory.path(), None, 90, &environment, &arguments);
+    terminal.shows("Creating a temporary kernel... ⠋");
+    terminal.signal(Signal::INT);
+    terminal.shows("Stopping... (once more to leave at once)");
+    assert!(terminal.is_running());
+    terminal.signal(Signal::INT);
+    let rest = terminal.rest();
+    assert_eq!(terminal.ends(), Some(130));
+    assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_destroyed_is_told() {
+    let directory = here();
+    let address = stub::stub(|request| match request.method.as_str() {
+        "DELETE" => Some((500, String::new())),
+        _ if request.path.ends_with("/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        _ => Some((200, r#"{"result": {"status": "finished"}}"#.to_owned())),
+    });
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ The kernel k1 could not be destroyed: the gateway answered 500 Internal Server Error: (empty)
+∙ It ends by itself when the gateway's idle timeout has passed.
+
+"#]]);
+}
+
+#[test]
+fn a_reader_of_json_that_has_seen_enough_ends_it_quietly() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    let code = "import time\nwhile True:\n print('x' * 1000)\n time.sleep(0.001)";
+    command.args(["run", "--json", "python3", "-c", code]);
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut [0; 100]).expect("output");
+    drop(stdout);
+    assert_eq!(wait(&mut child).code(), Some(141));
+    assert_eq!(stderr(&mut child), "");
+    check_empty(gateway);
 }

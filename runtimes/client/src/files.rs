@@ -7,10 +7,17 @@ use std::path::{Component, Path, PathBuf};
 
 use sorna_core::{BuildError, UploadFile};
 
+#[cfg(feature = "tree")]
+mod tree;
+
+#[cfg(feature = "tree")]
+pub use tree::{Skip, collect};
+
 /// Names local files for an upload by their path relative to a base directory, as the original
 /// client does. Reads their sizes, not their contents.
 ///
-/// Paths may be absolute or relative to the current directory; symbolic links are followed.
+/// Paths may be absolute or relative to the current directory. A symbolic link is followed, and
+/// keeps its own name; what it leads to must lie in the base directory as well.
 ///
 /// # Errors
 ///
@@ -20,33 +27,81 @@ pub fn relative_to<P: AsRef<Path>>(
     base: &Path,
     paths: impl IntoIterator<Item = P>,
 ) -> Result<Vec<UploadFile>, FilesError> {
-    let real_base = base
-        .canonicalize()
-        .map_err(|source| FilesError::Unreadable(base.to_owned(), source))?;
+    let base = Base::new(base)?;
     paths
         .into_iter()
-        .map(|path| relative_file(base, &real_base, path.as_ref()))
+        .map(|path| base.file(path.as_ref()))
         .collect()
 }
 
-fn relative_file(base: &Path, real_base: &Path, path: &Path) -> Result<UploadFile, FilesError> {
-    let unreadable = |source| FilesError::Unreadable(path.to_owned(), source);
-    let metadata = path.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(FilesError::NoFile(path.to_owned()));
+/// The directory whose files are uploaded.
+struct Base<'b> {
+    /// As the caller names it.
+    name: &'b Path,
+    /// Absolute, as it was named.
+    absolute: PathBuf,
+    /// Absolute, without links.
+    real: PathBuf,
+}
+
+impl<'b> Base<'b> {
+    fn new(name: &'b Path) -> Result<Self, FilesError> {
+        let unreadable = |source| FilesError::Unreadable(name.to_owned(), source);
+        Ok(Self {
+            absolute: std::path::absolute(name).map_err(unreadable)?,
+            real: name.canonicalize().map_err(unreadable)?,
+            name,
+        })
     }
-    let real = path.canonicalize().map_err(unreadable)?;
-    let relative = real
-        .strip_prefix(real_base)
-        .map_err(|_| FilesError::Outside(path.to_owned(), base.to_owned()))?;
-    let name = upload_name(relative).ok_or_else(|| FilesError::NotUnicode(path.to_owned()))?;
-    UploadFile::from_file(name, path, metadata.len()).map_err(FilesError::Name)
+
+    fn file(&self, path: &Path) -> Result<UploadFile, FilesError> {
+        let unreadable = |source| FilesError::Unreadable(path.to_owned(), source);
+        let metadata = path.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(FilesError::NoFile(path.to_owned()));
+        }
+        let relative = self.relative(path)?;
+        let name = upload_name(&relative).ok_or_else(|| FilesError::NotUnicode(path.to_owned()))?;
+        UploadFile::from_file(name, path, metadata.len()).map_err(FilesError::Name)
+    }
+
+    /// The path below the base.
+    fn relative(&self, path: &Path) -> Result<PathBuf, FilesError> {
+        let unreadable = |source| FilesError::Unreadable(path.to_owned(), source);
+        let outside = || FilesError::Outside(path.to_owned(), self.name.to_owned());
+        let real = path.canonicalize().map_err(unreadable)?;
+        let goes_up = path
+            .components()
+            .any(|component| component == Component::ParentDir);
+        let absolute = std::path::absolute(path).map_err(unreadable)?;
+        let inside = real.strip_prefix(&self.real);
+        let named = match (absolute.strip_prefix(&self.absolute), absolute.file_name()) {
+            (Ok(below), _) if !goes_up => below.to_owned(),
+            // Only the system knows where `..` after a link leads to.
+            (_, Some(name)) => {
+                let parent = absolute.parent().unwrap_or(&absolute);
+                let parent = parent.canonicalize().map_err(unreadable)?;
+                let below = parent.strip_prefix(&self.real).map_err(|_| outside())?;
+                below.join(name)
+            }
+            _ => return Err(outside()),
+        };
+        match inside {
+            Ok(_) => Ok(named),
+            Err(_) => Err(FilesError::LinkOutside {
+                link: path.to_owned(),
+                target: real,
+                base: self.name.to_owned(),
+            }),
+        }
+    }
 }
 
 /// The path with `/` between its parts, whatever this system puts there.
 fn upload_name(path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> = path
         .components()
+        .filter(|component| *component != Component::CurDir)
         .map(|component| match component {
             Component::Normal(part) => part.to_str(),
             _ => None,
@@ -65,6 +120,19 @@ pub enum FilesError {
     NoFile(PathBuf),
     /// It lies outside the base directory.
     Outside(PathBuf, PathBuf),
+    /// It is in the base directory, but a link that leads out of it.
+    LinkOutside {
+        /// The link.
+        link: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The base directory.
+        base: PathBuf,
+    },
+    /// A link in this directory leads back to a directory around it.
+    Loop(PathBuf),
+    /// There is no file in this directory that may be uploaded.
+    Empty(PathBuf),
     /// Its name is not Unicode, which the protocol cannot express.
     NotUnicode(PathBuf),
     /// Its name cannot be used in the work directory.
@@ -81,6 +149,23 @@ impl fmt::Display for FilesError {
                 "{} is outside {}: files are uploaded by their path below that directory, so go to a directory that holds them all",
                 path.display(),
                 base.display()
+            ),
+            Self::LinkOutside { link, target, base } => write!(
+                f,
+                "{} is a link to {}, which is outside {}: copy what it leads to, or leave the link out",
+                link.display(),
+                target.display(),
+                base.display()
+            ),
+            Self::Loop(path) => write!(
+                f,
+                "the link {} leads back to a directory that it is in",
+                path.display()
+            ),
+            Self::Empty(path) => write!(
+                f,
+                "there is nothing to upload in {}: it is empty, or all its files are hidden or ignored",
+                path.display()
             ),
             Self::NotUnicode(path) => write!(
                 f,
@@ -125,5 +210,38 @@ mod tests {
         assert!(matches!(refuse("inner"), FilesError::NoFile(_)));
         let error = refuse("out.txt").to_string();
         assert!(error.contains("out.txt is outside"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_keeps_its_name_and_must_not_lead_out() {
+        use std::os::unix::fs::symlink;
+
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base");
+        std::fs::create_dir_all(base.join("real")).unwrap();
+        std::fs::write(base.join("real/a.py"), "1").unwrap();
+        std::fs::write(dir.path().join("secret"), "1").unwrap();
+        symlink("real/a.py", base.join("b.py")).unwrap();
+        symlink("real", base.join("lib")).unwrap();
+        symlink("../secret", base.join("out")).unwrap();
+        let paths = [base.join("b.py"), base.join("lib/a.py")];
+        let files = relative_to(&base, &paths).unwrap();
+        assert_eq!((files[0].name(), files[0].size()), ("b.py", 1));
+        assert_eq!(files[1].name(), "lib/a.py");
+        // `..` after a link is not where the letters say.
+        let files = relative_to(&base, [base.join("lib/../b.py")]).unwrap();
+        assert_eq!(files[0].name(), "b.py");
+        let error = relative_to(&base, [base.join("out")]).unwrap_err();
+        assert!(matches!(&error, FilesError::LinkOutside { .. }), "{error}");
+        assert!(error.to_string().contains("out is a link to /"), "{error}");
+
+        // The base itself may be named by a link.
+        let alias = dir.path().join("alias");
+        symlink(&base, &alias).unwrap();
+        let files = relative_to(&alias, [base.join("real/a.py")]).unwrap();
+        assert_eq!(files[0].name(), "real/a.py");
+        let files = relative_to(&base, [alias.join("real/a.py")]).unwrap();
+        assert_eq!(files[0].name(), "real/a.py");
     }
 }

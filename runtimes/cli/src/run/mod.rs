@@ -1,46 +1,79 @@
 //! `sorna run`.
 
+pub(crate) mod args;
+mod finish;
+mod images;
 mod input;
+mod media;
 mod output;
+mod plan;
 
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::mpsc;
 
-use sorna::blocking::Run;
-use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan, RunReport};
-use sorna::core::{
-    Batch, CreateKernel, ExecuteMode, ExecutionResult, ExecutionStatus, SessionToken,
-};
-use sorna::{files, random_boundary, random_token};
+use sorna::blocking::{Run, SendMeter};
+use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
+use sorna::core::{ExecutionStatus, SessionToken};
 
-use crate::args::RunArgs;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain, show_error};
+use crate::failure::Failure;
+use crate::json::{self, Event};
+use crate::line::Progress;
 use crate::place::Place;
 use crate::signals::{self, Stopped};
 use crate::status::Status;
+use args::RunArgs;
+use finish::{Stop, finish};
 use input::Input;
+use media::Gallery;
 use output::Output;
+pub(crate) use plan::collect;
 
 /// What the command may wait for besides the gateway.
 #[derive(Debug)]
 pub(crate) enum Wake {
     /// A line from the standard input; `None` at its end.
-    Line(std::io::Result<Option<String>>),
+    Line(io::Result<Option<String>>),
     /// A signal came, and the run is cancelled.
     Stopped,
 }
 
 /// Carries the command out.
 pub(crate) fn run(arguments: RunArgs) -> Result<Exit, Failure> {
-    let plan = plan(&arguments)?;
-    let token = plan.create.token.clone();
+    if arguments.json_schema {
+        // Whoever has closed the pipe has read enough.
+        let _ = io::stdout().write_all(json::SCHEMA.as_bytes());
+        return Ok(Exit::SUCCESS);
+    }
+    if !arguments.json {
+        return begin(&arguments);
+    }
+    json::turn_on();
+    // What fails before there is a run is told in the same form.
+    let exit = begin(&arguments).unwrap_or_else(|failure| {
+        failure.show();
+        failure.exit()
+    });
+    let _ = json::emit(&Event::Finished {
+        exit_code: exit.code(),
+    });
+    Ok(exit)
+}
+
+fn begin(arguments: &RunArgs) -> Result<Exit, Failure> {
+    let plan = plan::plan(arguments)?;
+    let gallery = Gallery::new(&arguments.media, !arguments.json);
+    gallery
+        .prepare()
+        .map_err(|error| Failure::System("cannot make the directory for media", error))?;
+    let caught = signals::catch()?;
     let place = if arguments.local {
         Place::local()?
     } else {
         Place::remote()?
     };
-    let mut status = Status::new(arguments.quiet);
+    let token = plan.create.token.clone();
+    let mut status = Status::new(arguments.quiet || arguments.json);
     status.info(format_args!("Client session token: {token}"));
     status.wait(if plan.temporary {
         "Creating a temporary kernel..."
@@ -48,45 +81,45 @@ pub(crate) fn run(arguments: RunArgs) -> Result<Exit, Failure> {
         "Connecting to the kernel..."
     });
 
-    let has_files = !plan.files.is_empty();
+    let files = Files::of(&plan);
+    let temporary = plan.temporary;
     let (wake, woken) = mpsc::channel();
     let run = place.client.run(plan);
-    let stopped = signals::watch(run.canceller(), place.gateway(), wake.clone())?;
+    let stopped = signals::watch(caught, run.canceller(), place.gateway(), wake.clone())?;
     let session = Session {
         run,
         status,
-        output: Output::default(),
+        output: Output::new(gallery),
         input: Input::new(wake, woken),
-        has_files,
+        token,
+        temporary,
+        files,
+        meter: place.client.send_meter(),
+        execution: 0,
         place: &place,
         stopped,
     };
     Ok(session.run())
 }
 
-fn plan(arguments: &RunArgs) -> Result<RunPlan, Failure> {
-    let token = match &arguments.token {
-        Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
-        None => random_token(),
-    };
-    let create = CreateKernel::new(arguments.lang.as_str(), token);
-    let plan = match &arguments.code {
-        Some(code) => RunPlan::temporary(create, vec![ExecuteMode::query(code.as_str())]),
-        None => {
-            let files =
-                files::relative_to(Path::new("."), &arguments.files).map_err(Failure::Files)?;
-            let step = |command: &Option<String>| Some(command.clone().unwrap_or("*".to_owned()));
-            let batch = Batch::new()
-                .with_build(step(&arguments.build))
-                .with_exec(step(&arguments.exec));
-            RunPlan::temporary(create, vec![batch.into()]).with_files(files, random_boundary())
+/// How much is to be uploaded.
+#[derive(Clone, Copy, Debug)]
+struct Files {
+    number: usize,
+    bytes: u64,
+}
+
+impl Files {
+    fn of(plan: &RunPlan) -> Self {
+        Self {
+            number: plan.files.len(),
+            bytes: plan.files.iter().map(|file| file.size()).sum(),
         }
-    };
-    Ok(if arguments.token.is_some() {
-        plan.keeping_the_kernel()
-    } else {
-        plan
-    })
+    }
+
+    fn is_some(self) -> bool {
+        self.number > 0
+    }
 }
 
 /// A run under way.
@@ -95,7 +128,12 @@ struct Session<'p> {
     status: Status,
     output: Output,
     input: Input,
-    has_files: bool,
+    token: SessionToken,
+    temporary: bool,
+    files: Files,
+    meter: SendMeter,
+    /// Which execution of the plan it is, from 0.
+    execution: usize,
     place: &'p Place,
     stopped: Stopped,
 }
@@ -106,8 +144,9 @@ impl Session<'_> {
         loop {
             match self.run.next_event() {
                 Ok(Some(event)) => {
-                    if let Err(words) = self.show(event) {
-                        problem.get_or_insert(words);
+                    let shown = self.report(&event).map_err(Stop::Output);
+                    if let Err(stop) = shown.and_then(|()| self.show(event)) {
+                        problem.get_or_insert(stop);
                         // The run then ends by itself, and cleans up.
                         let _ = self.run.canceller().cancel();
                     }
@@ -125,7 +164,47 @@ impl Session<'_> {
             unreachable!("a run ends with a report")
         };
         let exit = self.stopped.signal().map(Exit::of_signal);
-        finish(&mut self.status, report, problem, exit, self.place)
+        let exit = finish(&mut self.status, &report, problem, exit, self.place);
+        if exit == Exit::SUCCESS && self.output.has_lost() {
+            return Exit::FAILURE;
+        }
+        exit
+    }
+
+    /// Puts the event out as JSON, if that is wanted. The output's records come from [`Output`].
+    fn report(&mut self, event: &RunEvent) -> io::Result<()> {
+        match event {
+            RunEvent::KernelReady(kernel) => json::emit(&Event::KernelReady {
+                kernel,
+                token: &self.token,
+                temporary: self.temporary,
+            }),
+            RunEvent::Uploading(progress) => json::emit(&Event::UploadProgress((*progress).into())),
+            RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
+            RunEvent::ExecutionStarted { index } => {
+                self.execution = *index;
+                json::emit(&Event::ExecutionStarted { index: *index })
+            }
+            RunEvent::Execution(ExecutionEvent::StepFinished { status, exit_code }) => {
+                json::emit(&Event::StepFinished {
+                    status: status.as_str(),
+                    exit_code: *exit_code,
+                })
+            }
+            RunEvent::Execution(ExecutionEvent::InputRequested { is_password }) => {
+                json::emit(&Event::InputRequested {
+                    password: *is_password,
+                })
+            }
+            RunEvent::ExecutionFinished(result) => json::emit(&Event::ExecutionFinished {
+                index: self.execution,
+                status: result.status.as_str(),
+                exit_code: result.exit_code(),
+                step: result.step(),
+            }),
+            RunEvent::CleaningUp => json::emit(&Event::CleaningUp),
+            _ => Ok(()),
+        }
     }
 
     /// Shows an event; an error stops the run.
@@ -134,14 +213,20 @@ impl Session<'_> {
         match event {
             RunEvent::KernelReady(kernel) => {
                 status.done(format_args!("Kernel (ID: {kernel}) is ready."));
-                if self.has_files {
-                    status.wait("Uploading source files...");
+                if self.files.is_some() {
+                    let Files { number, bytes } = self.files;
+                    status.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
                 }
             }
-            RunEvent::Uploaded(_) => status.done("Uploading done."),
-            RunEvent::ExecutionStarted { .. } if self.has_files => {
-                status.wait("Building your code...");
+            RunEvent::Uploading(progress) => {
+                status.progress(UPLOADING, Progress::after(progress, &self.meter));
             }
+            RunEvent::Uploaded(_) => status.done("Uploading done."),
+            RunEvent::ExecutionStarted { .. } => status.wait(if self.files.is_some() {
+                "Building your code..."
+            } else {
+                "Running your code..."
+            }),
             RunEvent::Execution(event) => return self.show_execution(event),
             RunEvent::CleaningUp => status.wait("Cleaning up the temporary kernel..."),
             _ => {}
@@ -151,22 +236,27 @@ impl Session<'_> {
 
     fn show_execution(&mut self, event: ExecutionEvent) -> Result<(), Stop> {
         match event {
-            ExecutionEvent::Console(console) => {
-                self.status.clear();
-                self.output.show(&console).map_err(Stop::Output)?;
-            }
+            ExecutionEvent::Console(console) => self
+                .output
+                .show(&console, &mut self.status)
+                .map_err(Stop::Output)?,
             ExecutionEvent::StepFinished {
                 status: ExecutionStatus::BuildFinished,
                 exit_code,
             } => match exit_code {
-                None | Some(0) => self.status.done("Build finished."),
+                None | Some(0) => {
+                    self.status.done("Build finished.");
+                    self.status.wait("Running your program...");
+                }
                 Some(code) => self
                     .status
                     .fail(format_args!("Build failed with exit code {code}.")),
             },
             ExecutionEvent::InputRequested { is_password } => {
                 self.status.clear();
-                match self.input.line(is_password).map_err(Stop::Input)? {
+                let line = self.input.line(is_password).map_err(Stop::Input)?;
+                self.status.note_output("\n");
+                match line {
                     Some(line) => self
                         .run
                         .answer(line)
@@ -182,88 +272,4 @@ impl Session<'_> {
     }
 }
 
-/// Why the command stops the run.
-#[derive(Debug)]
-enum Stop {
-    /// The standard output cannot be written to.
-    Output(std::io::Error),
-    /// The standard input cannot be read.
-    Input(std::io::Error),
-    /// The program wants input, and there is none (any more).
-    NoInput,
-    /// Anything else.
-    Failed(String),
-}
-
-/// Tells how it ended.
-fn finish(
-    status: &mut Status,
-    report: RunReport,
-    problem: Option<Stop>,
-    stopped: Option<Exit>,
-    place: &Place,
-) -> Exit {
-    let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(status, result.as_ref()),
-        Ending::Failed(error) => {
-            show_error(status, error, place);
-            Exit::FAILURE
-        }
-        _ => Exit::FAILURE,
-    };
-    match problem {
-        Some(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            // Whoever read the output has seen enough: end as other programs do.
-            exit = Exit::of_signal(signal_hook::consts::SIGPIPE);
-        }
-        Some(problem) => {
-            status.fail(match problem {
-                Stop::Output(error) => format!("cannot write the program's output: {error}"),
-                Stop::Input(error) => format!("cannot read the standard input: {error}"),
-                Stop::NoInput => {
-                    "the program asks for input, but the standard input has ended".to_owned()
-                }
-                Stop::Failed(words) => words,
-            });
-            exit = Exit::FAILURE;
-        }
-        None => {}
-    }
-    if let Some(stopped) = stopped {
-        exit = stopped;
-    }
-    let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
-    match &report.cleanup {
-        Cleanup::Destroyed => status.done("Cleaned up the kernel."),
-        Cleanup::Failed(error) => {
-            status.fail(format_args!(
-                "The kernel {kernel} could not be destroyed: {}",
-                chain(error)
-            ));
-            status.advice("It ends by itself when the gateway's idle timeout has passed.");
-            if exit == Exit::SUCCESS {
-                exit = Exit::FAILURE;
-            }
-        }
-        Cleanup::Unknown => status.advice(
-            "The gateway may have created a kernel all the same; it ends by itself when the idle timeout has passed.",
-        ),
-        _ => status.clear(),
-    }
-    exit
-}
-
-fn finished(status: &mut Status, result: Option<&ExecutionResult>) -> Exit {
-    let Some(result) = result else {
-        return Exit::SUCCESS;
-    };
-    if result.status == ExecutionStatus::ExecTimeout {
-        status.fail("The program ran for too long and was killed.");
-        return Exit::TIMEOUT;
-    }
-    let code = result.exit_code().unwrap_or(0);
-    if code != 0 && result.step() == Some("build") {
-        status.fail(format_args!("Build failed with exit code {code}."));
-    }
-    Exit::of_program(code)
-}
+const UPLOADING: &str = "Uploading source files...";

@@ -1,23 +1,54 @@
 //! The program's output, passed on as it is.
 
-use std::io::{self, Write};
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
 
-use sorna::core::{Console, Record};
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use sorna::core::{Console, Media, Record};
+
+use super::media::{Gallery, Placed, Saved};
+use crate::json::{self, Event};
+use crate::look;
+use crate::status::Status;
 
 /// Where the program's output goes.
-#[derive(Debug, Default)]
-pub(super) struct Output {}
+#[derive(Debug)]
+pub(super) struct Output {
+    gallery: Gallery,
+    /// Which of the standard output and error are terminals, where an unfinished line stands.
+    terminals: (bool, bool),
+}
 
 impl Output {
+    pub(super) fn new(gallery: Gallery) -> Self {
+        Self {
+            gallery,
+            terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
+        }
+    }
+
     /// Writes all records, in order: text to the stream it was written to, unchanged.
-    pub(super) fn show(&mut self, console: &Console) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
+    pub(super) fn show(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
+        if json::is_on() {
+            return self.emit(console, status);
+        }
+        status.clear();
+        let mut stdout = io::stdout();
         for record in console {
             match record {
-                Record::Stdout(text) => stdout.write_all(text.as_bytes())?,
+                Record::Stdout(text) => {
+                    stdout.write_all(text.as_bytes())?;
+                    if self.terminals.0 {
+                        status.note_output(&text);
+                    }
+                }
                 Record::Stderr(text) => {
                     stdout.flush()?;
                     io::stderr().write_all(text.as_bytes())?;
+                    if self.terminals.1 {
+                        status.note_output(&text);
+                    }
                 }
                 Record::Log {
                     level,
@@ -26,27 +57,120 @@ impl Output {
                     message,
                 } => {
                     stdout.flush()?;
-                    writeln!(io::stderr(), "{time} {level} {logger}: {message}")?;
+                    let style = level_style(&level);
+                    let line = format!("{time} {style}{level}{style:#} {logger}: {message}\n");
+                    io::stderr().write_all(line.as_bytes())?;
+                    status.note_output("\n");
                 }
-                Record::Html(text) => show_other(&mut stdout, "html", &text)?,
+                Record::Html(text) => {
+                    stdout.flush()?;
+                    self.place(&Media::new("text/html", text), status)?;
+                }
                 Record::Media(media) => {
-                    let kind = format!("media, {}", media.media_type());
-                    show_other(&mut stdout, &kind, media.content())?;
+                    stdout.flush()?;
+                    self.place(&media, status)?;
                 }
                 Record::Unknown { kind, values } => {
-                    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-                    show_other(&mut stdout, &kind, &values.join(" "))?;
+                    stdout.flush()?;
+                    self.keep(&kind, &values, status)?;
                 }
                 _ => {}
             }
         }
         stdout.flush()
     }
+
+    fn place(&mut self, media: &Media<'_>, status: &mut Status) -> io::Result<()> {
+        let Placed { shown, file, words } = self.gallery.place(media)?;
+        if shown {
+            status.note_output("\n");
+        }
+        tell(status, shown, file, &words);
+        Ok(())
+    }
+
+    /// A record of a kind that this version does not know.
+    fn keep(&mut self, kind: &str, values: &[Value], status: &mut Status) -> io::Result<()> {
+        let content = serde_json::to_vec(&(kind, values))?;
+        let file = self.gallery.save("json", &content);
+        let words = format!(
+            "record of the unknown kind {kind:?}, {} bytes",
+            content.len()
+        );
+        tell(status, false, file, &words);
+        Ok(())
+    }
+
+    /// The records as events.
+    fn emit(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
+        for record in console {
+            match record {
+                Record::Stdout(text) => json::emit(&Event::Stdout { text: &text })?,
+                Record::Stderr(text) => json::emit(&Event::Stderr { text: &text })?,
+                Record::Log {
+                    level,
+                    time,
+                    logger,
+                    message,
+                } => json::emit(&Event::Log {
+                    level: &level,
+                    time: &time,
+                    logger: &logger,
+                    message: &message,
+                })?,
+                Record::Html(text) => self.emit_media(&Media::new("text/html", text), status)?,
+                Record::Media(media) => self.emit_media(&media, status)?,
+                Record::Unknown { kind, values } => json::emit(&Event::Record {
+                    kind: &kind,
+                    values: &values,
+                })?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn emit_media(&mut self, media: &Media<'_>, status: &mut Status) -> io::Result<()> {
+        let file = match self.gallery.place(media)?.file {
+            Some(Err(error)) => {
+                status.fail(error);
+                None
+            }
+            Some(Ok(file)) => Some(file),
+            None => None,
+        };
+        let file = file.as_ref().map(|file| file.to_string_lossy());
+        json::emit(&Event::Media {
+            media_type: media.media_type(),
+            content: file.is_none().then(|| media.content()),
+            file: file.as_deref(),
+        })
+    }
+
+    /// Whether something that was to be saved is lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.gallery.has_lost()
+    }
 }
 
-/// A record that is not text, in the original client's form.
-fn show_other(stdout: &mut impl Write, kind: &str, content: &str) -> io::Result<()> {
-    writeln!(stdout, "----- output record (type: {kind}) -----")?;
-    writeln!(stdout, "{content}")?;
-    writeln!(stdout, "----- end of record -----")
+/// Says what became of something that is no text.
+fn tell(status: &mut Status, shown: bool, file: Option<Saved>, words: &dyn fmt::Display) {
+    match file {
+        Some(Ok(file)) => status.info(format_args!("Saved {} ({words}).", file.display())),
+        Some(Err(error)) => status.fail(format_args!("{error} ({words})")),
+        None if shown => {}
+        None => status.advice(format_args!(
+            "Output that cannot be shown here: {words}. --media-dir DIR saves it."
+        )),
+    }
+}
+
+fn level_style(level: &str) -> Style {
+    match level.to_ascii_uppercase().as_str() {
+        "CRITICAL" | "FATAL" | "ERROR" => look::colour(AnsiColor::BrightRed),
+        "WARNING" | "WARN" => look::colour(AnsiColor::BrightYellow),
+        "INFO" => look::colour(AnsiColor::BrightGreen),
+        "DEBUG" | "TRACE" => look::colour(AnsiColor::BrightBlack),
+        _ => Style::new(),
+    }
 }

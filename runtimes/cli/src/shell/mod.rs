@@ -1,15 +1,15 @@
 //! `sorna shell`: a terminal on a kernel.
 
 mod keys;
+mod typing;
+mod watch;
 
-use std::io::{self, Read, Write};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::{self, Write};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
-use signal_hook::iterator::Signals;
 use sorna::blocking::{Kernel, PtyReader, PtyWriter};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{CreateKernel, Error, SessionToken};
@@ -19,9 +19,12 @@ use crate::args::ShellArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
 use crate::modes;
-use crate::place::{LocalGateway, Place};
+use crate::place::Place;
 use crate::status::Status;
-use keys::{DETACH_NAME, Keys};
+use keys::DETACH_NAME;
+
+/// How long what was typed before the detach key may take to be sent.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What ends or changes the terminal.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ enum Happening {
     Words(String),
     /// The terminal is closed by the gateway; with an error if the connection broke.
     Closed(Option<Error>),
-    /// The user left with the detach key.
+    /// The user left with the detach key; what was typed before it may still be on its way.
+    Leaving,
+    /// It is sent.
     Detached,
     /// A signal asks us to end.
     Signal(i32),
@@ -46,6 +51,7 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
         None => random_token(),
     };
+    let caught = watch::catch()?;
     let place = if arguments.local {
         Place::local()?
     } else {
@@ -56,7 +62,7 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
     status.wait("Connecting to the kernel...");
     // Signals are watched before there is a kernel, so that none is left behind.
     let (happen, happened) = mpsc::channel();
-    let window_writer = watch(happen.clone(), place.gateway())?;
+    let window = watch::watch(caught, happen.clone(), place.gateway())?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
     let kernel = match place.client.create(create) {
         Ok(kernel) => kernel,
@@ -73,11 +79,12 @@ pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
             Ok(pty) => {
                 status.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
-                *lock(&window_writer) = Some(writer.clone());
-                attend(&mut status, reader, writer, happen, &happened).unwrap_or_else(|failure| {
-                    failure.show();
-                    failure.exit()
-                })
+                watch::pass_on(window, writer.clone())
+                    .and_then(|()| attend(&mut status, reader, writer, happen, &happened))
+                    .unwrap_or_else(|failure| {
+                        failure.show();
+                        failure.exit()
+                    })
             }
             Err(error) => {
                 show_error(&mut status, &error, &place);
@@ -116,20 +123,15 @@ fn attend(
 ) -> Result<Exit, Failure> {
     let raw =
         modes::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
-    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
-            .map_err(|error| Failure::System("cannot start a thread", error))
-    };
     let to_us = happen.clone();
-    start("output", Box::new(move || read(reader, &to_us)))?;
-    start("input", Box::new(move || type_in(writer, &happen)))?;
+    start("output", move || read(reader, &to_us))?;
+    typing::pass_on(writer, happen)?;
 
     let mut screen = io::stdout();
     let mut words = None;
+    let mut deadline = None;
     let (exit, ending) = loop {
-        match happened.recv().unwrap_or(Happening::Closed(None)) {
+        match next(happened, deadline) {
             Happening::Output(bytes) => {
                 if screen
                     .write_all(&bytes)
@@ -145,6 +147,7 @@ fn attend(
                 words = Some(chain(&error));
                 break (Exit::FAILURE, None);
             }
+            Happening::Leaving => deadline = Some(Instant::now() + FAREWELL),
             Happening::Detached => break (Exit::SUCCESS, Some("Detached.")),
             Happening::Signal(signal) => break (Exit::of_signal(signal), None),
             Happening::NoScreen => break (Exit::FAILURE, None),
@@ -158,6 +161,28 @@ fn attend(
         status.info(ending);
     }
     Ok(exit)
+}
+
+/// Waits for what happens next; nobody waits past the deadline of a farewell.
+fn next(happened: &Receiver<Happening>, deadline: Option<Instant>) -> Happening {
+    let Some(deadline) = deadline else {
+        return happened.recv().unwrap_or(Happening::Closed(None));
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    match happened.recv_timeout(left) {
+        Ok(happening) => happening,
+        Err(RecvTimeoutError::Timeout) => Happening::Detached,
+        Err(RecvTimeoutError::Disconnected) => Happening::Closed(None),
+    }
+}
+
+/// Starts a thread.
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| Failure::System("cannot start a thread", error))
 }
 
 /// Waits for the kernel's output, on a thread of its own.
@@ -175,75 +200,6 @@ fn read(mut reader: PtyReader, happen: &Sender<Happening>) {
             return;
         }
     }
-}
-
-/// Sends what is typed, on a thread of its own.
-fn type_in(mut writer: PtyWriter, happen: &Sender<Happening>) {
-    let mut keys = Keys::default();
-    let mut buffer = [0; 4096];
-    loop {
-        let typed = match io::stdin().lock().read(&mut buffer) {
-            // The end of a pipe: what a person would type then.
-            Ok(0) => {
-                let _ = writer.write(&[0x04]);
-                return;
-            }
-            Ok(typed) => &buffer[..typed],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => {
-                let _ = happen.send(Happening::NoScreen);
-                return;
-            }
-        };
-        let (typed, detached) = keys.until_detach(typed);
-        // A closed terminal is told by the reader.
-        if writer.write(typed).is_err() {
-            return;
-        }
-        if detached {
-            let _ = happen.send(Happening::Detached);
-            return;
-        }
-    }
-}
-
-/// The terminal that is told of a new window size, once there is one.
-type WindowWriter = Arc<Mutex<Option<PtyWriter>>>;
-
-fn lock(writer: &WindowWriter) -> MutexGuard<'_, Option<PtyWriter>> {
-    writer.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Passes the window's size on, and signals to end; the second one leaves at once, after stopping
-/// the local gateway.
-fn watch(happen: Sender<Happening>, gateway: LocalGateway) -> Result<WindowWriter, Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
-        .map_err(|error| Failure::System("cannot watch for signals", error))?;
-    let window_writer = WindowWriter::default();
-    let shared = Arc::clone(&window_writer);
-    let watcher = move || {
-        let mut stopping = false;
-        for signal in signals.forever() {
-            if signal == SIGWINCH {
-                if let (Some((rows, cols)), Some(writer)) = (window(), lock(&shared).as_mut()) {
-                    // A closed terminal is told by the reader.
-                    let _ = writer.resize(rows, cols);
-                }
-            } else if stopping {
-                modes::restore();
-                gateway.stop();
-                std::process::exit(i32::from(Exit::of_signal(signal).code()));
-            } else {
-                stopping = true;
-                let _ = happen.send(Happening::Signal(signal));
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(watcher)
-        .map_err(|error| Failure::System("cannot start a thread", error))?;
-    Ok(window_writer)
 }
 
 fn clean_up(status: &mut Status, kernel: &Kernel, exit: Exit) -> Exit {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod stub;
+pub(crate) mod terminal;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use bytes::{Buf, Bytes};
 use sorna_core::{Body, Segment};
 
+use super::SendMeter;
+
 /// Reads a body's segments one after the other, filling the buffer across their borders: the
 /// original gateway wants few large writes. Uses no memory of its own.
 pub(super) struct BodyReader {
@@ -14,6 +16,7 @@ pub(super) struct BodyReader {
     current: Option<Source>,
     /// What is wrong with a local file, for the error that the caller makes of it.
     failure: Option<FileFailure>,
+    meter: SendMeter,
 }
 
 enum Source {
@@ -33,11 +36,12 @@ pub(super) struct FileFailure {
 }
 
 impl BodyReader {
-    pub(super) fn new(body: Body) -> Self {
+    pub(super) fn new(body: Body, meter: SendMeter) -> Self {
         Self {
             segments: body.into_segments().into_iter(),
             current: None,
             failure: None,
+            meter,
         }
     }
 
@@ -71,6 +75,7 @@ impl BodyReader {
                     )),
                     Ok(taken) => {
                         *left -= taken as u64;
+                        self.meter.add(taken);
                         Ok(taken)
                     }
                     Err(error) => Err(error),
@@ -142,10 +147,12 @@ mod tests {
     #[test]
     fn one_read_crosses_the_borders_of_segments() {
         let dir = tempfile::tempdir().unwrap();
-        let mut reader = BodyReader::new(body(dir.path(), "content", 7));
+        let meter = SendMeter::default();
+        let mut reader = BodyReader::new(body(dir.path(), "content", 7), meter.clone());
         let mut buffer = [0; 64];
         let taken = reader.read(&mut buffer).unwrap();
         assert_eq!(&buffer[..taken], b"head content tail");
+        assert_eq!(meter.bytes(), 7, "the file's alone");
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
     }
 
@@ -153,7 +160,7 @@ mod tests {
     fn a_file_that_grew_or_shrank_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         for content in ["content and more", "cont"] {
-            let mut reader = BodyReader::new(body(dir.path(), content, 7));
+            let mut reader = BodyReader::new(body(dir.path(), content, 7), SendMeter::default());
             assert!(reader.read_to_string(&mut String::new()).is_err());
             assert!(reader.take_failure().unwrap().path.ends_with("file"));
         }
@@ -165,7 +172,7 @@ mod tests {
             path: "/does/not/exist".into(),
             len: 1,
         }]);
-        let mut reader = BodyReader::new(body);
+        let mut reader = BodyReader::new(body, SendMeter::default());
         assert!(reader.read(&mut [0; 8]).is_err());
         assert_eq!(
             reader.take_failure().unwrap().error.kind(),

@@ -12,7 +12,7 @@ use sorna_core::{
 };
 
 use super::transport::UreqTransport;
-use super::{Kernel, Run};
+use super::{Kernel, Run, SendMeter};
 use crate::clock::Clock;
 use crate::{ClientOptions, EnvError, random_token};
 
@@ -129,6 +129,12 @@ impl Client {
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel {
         Kernel::new(self.clone(), id)
+    }
+
+    /// Counts what this client sends of local files, for whoever shows the progress of uploads.
+    #[must_use]
+    pub fn send_meter(&self) -> SendMeter {
+        self.inner.transport.meter()
     }
 
     /// Carries out a whole run: create, upload, execute, destroy.

@@ -10,6 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, SendBody, Timeout};
 
+use super::SendMeter;
 use super::body::BodyReader;
 use super::resolver::CachingResolver;
 use super::tracker::{Progress, TrackingConnector};
@@ -19,6 +20,7 @@ pub(super) struct UreqTransport {
     options: NetOptions,
     /// Made with the first request, since that may have to read certificates.
     agent: OnceLock<Agent>,
+    meter: SendMeter,
 }
 
 impl UreqTransport {
@@ -26,7 +28,12 @@ impl UreqTransport {
         Self {
             options,
             agent: OnceLock::new(),
+            meter: SendMeter::default(),
         }
+    }
+
+    pub(super) fn meter(&self) -> SendMeter {
+        self.meter.clone()
     }
 
     /// Sends one request and reads its whole answer, whatever its status.
@@ -38,7 +45,7 @@ impl UreqTransport {
         let origin = Origin::of(request.uri())?;
         let agent = self.agent(&origin)?;
         let (parts, body) = request.into_parts();
-        let mut reader = BodyReader::new(body);
+        let mut reader = BodyReader::new(body, self.meter.clone());
         let limit = self
             .options
             .times

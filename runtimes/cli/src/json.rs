@@ -1,0 +1,148 @@
+//! What happens, as JSON on the standard output: `sorna run --json`.
+//!
+//! The lines are described by `schema/run-v1.json`. Within a version, events and fields are only
+//! added; whoever reads them passes over those that they do not know.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use sorna::core::machine::UploadProgress;
+use sorna::core::{KernelId, SessionToken};
+
+/// The version of the lines.
+const VERSION: u8 = 1;
+
+/// Their JSON Schema.
+pub(crate) const SCHEMA: &str = include_str!("../schema/run-v1.json");
+
+/// Outside of the command, so that failures are told as well, wherever they happen.
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// From now on, what happens is put out as JSON.
+pub(crate) fn turn_on() {
+    ON.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(
+    tag = "event",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub(crate) enum Event<'e> {
+    KernelReady {
+        kernel: &'e KernelId,
+        token: &'e SessionToken,
+        temporary: bool,
+    },
+    UploadProgress(Files),
+    Uploaded(Files),
+    ExecutionStarted {
+        index: usize,
+    },
+    Stdout {
+        text: &'e str,
+    },
+    Stderr {
+        text: &'e str,
+    },
+    Log {
+        level: &'e str,
+        time: &'e str,
+        logger: &'e str,
+        message: &'e str,
+    },
+    /// Its content, or the file that it was saved in.
+    Media {
+        #[serde(rename = "type")]
+        media_type: &'e str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<&'e str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<&'e str>,
+    },
+    Record {
+        kind: &'e str,
+        values: &'e [serde_json::Value],
+    },
+    StepFinished {
+        status: &'e str,
+        exit_code: Option<i64>,
+    },
+    InputRequested {
+        password: bool,
+    },
+    ExecutionFinished {
+        index: usize,
+        status: &'e str,
+        exit_code: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        step: Option<&'e str>,
+    },
+    Failed {
+        message: &'e str,
+        /// What the gateway answered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<&'e str>,
+    },
+    Advice {
+        message: &'e str,
+    },
+    CleaningUp,
+    CleanedUp {
+        kernel: Option<&'e KernelId>,
+        result: &'e str,
+    },
+    /// The last line.
+    Finished {
+        exit_code: u8,
+    },
+}
+
+/// How far an upload has come.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Files {
+    files: usize,
+    total_files: usize,
+    bytes: u64,
+    total_bytes: u64,
+}
+
+impl From<UploadProgress> for Files {
+    fn from(progress: UploadProgress) -> Self {
+        Self {
+            files: progress.files,
+            total_files: progress.total_files,
+            bytes: progress.bytes,
+            total_bytes: progress.total_bytes,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'l> {
+    v: u8,
+    #[serde(flatten)]
+    event: &'l Event<'l>,
+}
+
+/// Puts out a line, if JSON is wanted.
+pub(crate) fn emit(event: &Event<'_>) -> io::Result<()> {
+    if !is_on() {
+        return Ok(());
+    }
+    let mut line = serde_json::to_vec(&Line { v: VERSION, event })?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&line)?;
+    stdout.flush()
+}

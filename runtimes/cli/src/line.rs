@@ -1,0 +1,255 @@
+//! The one line on the standard error that goes away again: what is under way, and how far it is.
+//!
+//! It is drawn by a thread of its own, which exists only once there was such a line.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError};
+use std::thread;
+use std::time::Duration;
+
+use anstyle::AnsiColor;
+use sorna::blocking::SendMeter;
+use sorna::core::machine::UploadProgress;
+
+use crate::look;
+
+/// How long a picture of the spinner stands.
+const FRAME: Duration = Duration::from_millis(100);
+/// The columns of a bar.
+const BAR: usize = 20;
+
+/// Outside of whoever shows it, so that every way out finds it.
+static LINE: Mutex<Option<Line>> = Mutex::new(None);
+static SHOWN: Condvar = Condvar::new();
+static PAINTER: Once = Once::new();
+
+#[derive(Debug)]
+struct Line {
+    text: String,
+    progress: Option<Progress>,
+    frame: usize,
+}
+
+/// How far an upload has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    files: usize,
+    total_files: usize,
+    bytes: u64,
+    total_bytes: u64,
+    /// What is sent since then, and what the meter said then.
+    on_its_way: Option<(SendMeter, u64)>,
+}
+
+fn lock() -> MutexGuard<'static, Option<Line>> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows the line in place of the one before.
+pub(crate) fn show(text: String, progress: Option<Progress>) {
+    let mut shown = lock();
+    let frame = shown.as_ref().map_or(0, |before| before.frame);
+    let line = Line {
+        text,
+        progress,
+        frame,
+    };
+    line.draw();
+    *shown = Some(line);
+    drop(shown);
+    PAINTER.call_once(|| {
+        // Without it the line stands still, which is all that is lost.
+        let _ = thread::Builder::new().name("line".to_owned()).spawn(paint);
+    });
+    SHOWN.notify_one();
+}
+
+/// Shows other words in place of the line, if there is one. Where there is none, something else may
+/// just be written.
+pub(crate) fn replace(text: &str) {
+    if let Some(line) = lock().as_mut() {
+        text.clone_into(&mut line.text);
+        line.progress = None;
+        line.draw();
+    }
+}
+
+/// Takes the line away, before something else is written.
+pub(crate) fn erase() {
+    wipe(&mut lock());
+}
+
+/// As [`erase`], but never waits, for a way out that must be quick: whoever draws the line may hang
+/// on a terminal that is stopped.
+pub(crate) fn erase_at_once() {
+    match LINE.try_lock() {
+        Ok(mut line) => wipe(&mut line),
+        Err(TryLockError::Poisoned(line)) => wipe(&mut line.into_inner()),
+        Err(TryLockError::WouldBlock) => {}
+    }
+}
+
+fn wipe(line: &mut Option<Line>) {
+    if line.take().is_some() {
+        // The terminal may be gone; what was to be told then interests nobody.
+        let _ = io::stderr().write_all(b"\r\x1b[2K");
+    }
+}
+
+/// Keeps the line moving for as long as there is one.
+fn paint() {
+    let mut shown = lock();
+    loop {
+        shown = if shown.is_none() {
+            let waiting = SHOWN.wait_while(shown, |line| line.is_none());
+            waiting.unwrap_or_else(PoisonError::into_inner)
+        } else {
+            let waiting = SHOWN.wait_timeout(shown, FRAME);
+            let (mut shown, timeout) = waiting.unwrap_or_else(PoisonError::into_inner);
+            if let (Some(line), true) = (shown.as_mut(), timeout.timed_out()) {
+                line.frame += 1;
+                line.draw();
+            }
+            shown
+        }
+    }
+}
+
+impl Line {
+    /// In one write, so that nothing gets in between.
+    fn draw(&self) {
+        let style = look::colour(AnsiColor::BrightYellow);
+        let text = self.fit(look::signs(), look::width());
+        let _ = io::stderr().write_all(format!("\r{style}{text}{style:#}\x1b[K").as_bytes());
+    }
+
+    /// The line, cut so that it stays one in a window of this width.
+    fn fit(&self, signs: &look::Signs, width: usize) -> String {
+        let mut text = format!("{} {}", signs.wait, self.text);
+        if let Some(progress) = &self.progress {
+            let words = progress.words();
+            // The bar goes first where there is no room.
+            if text.chars().count() + words.len() + BAR + 6 < width {
+                text.push(' ');
+                progress.draw_bar(signs, &mut text);
+            }
+            let _ = write!(text, " {words}");
+        }
+        if let Some(turn) = self.frame.checked_sub(1) {
+            let _ = write!(text, " {}", signs.spinner[turn % signs.spinner.len()]);
+        }
+        // A terminal goes on to the next line when its last column is used.
+        text.chars().take(width.saturating_sub(1)).collect()
+    }
+}
+
+impl Progress {
+    /// Before anything was uploaded.
+    pub(crate) fn start(total_files: usize, total_bytes: u64, meter: &SendMeter) -> Self {
+        Self {
+            files: 0,
+            total_files,
+            bytes: 0,
+            total_bytes,
+            on_its_way: Some((meter.clone(), meter.bytes())),
+        }
+    }
+
+    /// After some files were taken.
+    pub(crate) fn after(progress: UploadProgress, meter: &SendMeter) -> Self {
+        Self {
+            files: progress.files,
+            bytes: progress.bytes,
+            ..Self::start(progress.total_files, progress.total_bytes, meter)
+        }
+    }
+
+    /// The bytes that were taken or are on their way. Those of a request that is repeated are sent
+    /// twice.
+    fn sent(&self) -> u64 {
+        let on_its_way = self.on_its_way.as_ref();
+        let more = on_its_way.map_or(0, |(meter, before)| meter.bytes() - before);
+        self.total_bytes.min(self.bytes.saturating_add(more))
+    }
+
+    fn draw_bar(&self, signs: &look::Signs, text: &mut String) {
+        // Files without content count, too.
+        let done = self.sent().saturating_add(self.files as u64);
+        let total = self.total_bytes.saturating_add(self.total_files as u64);
+        let full = u64::try_from(BAR).unwrap_or(0).saturating_mul(done) / total.max(1);
+        let full = usize::try_from(full).unwrap_or(BAR).min(BAR);
+        text.extend(std::iter::repeat_n(signs.bar.0, full));
+        text.extend(std::iter::repeat_n(signs.bar.1, BAR - full));
+    }
+
+    /// Such as `12/40 files, 1.2/8.0 MiB`.
+    fn words(&self) -> String {
+        let (unit, name) = match self.total_bytes {
+            0..1024 => (1, "bytes"),
+            1024..1_048_576 => (1024, "KiB"),
+            _ => (1024 * 1024, "MiB"),
+        };
+        let in_unit = |bytes: u64| match unit {
+            1 => bytes.to_string(),
+            _ => format!("{}.{}", bytes / unit, bytes % unit * 10 / unit),
+        };
+        format!(
+            "{}/{} files, {}/{} {name}",
+            self.files,
+            self.total_files,
+            in_unit(self.sent()),
+            in_unit(self.total_bytes)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(files: usize, bytes: u64) -> Line {
+        Line {
+            text: "Uploading...".to_owned(),
+            progress: Some(Progress {
+                files,
+                total_files: 40,
+                bytes,
+                total_bytes: 8 * 1024 * 1024,
+                on_its_way: None,
+            }),
+            frame: 0,
+        }
+    }
+
+    fn signs(unicode: bool) -> &'static look::Signs {
+        look::signs_of(|_| unicode.then(|| "C.UTF-8".to_owned()))
+    }
+
+    #[test]
+    fn a_bar_with_files_and_bytes() {
+        assert_eq!(
+            line(20, 4 * 1024 * 1024).fit(signs(true), 80),
+            "⋯ Uploading... ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 20/40 files, 4.0/8.0 MiB"
+        );
+        let mut done = line(40, 8 * 1024 * 1024);
+        done.frame = 2;
+        assert_eq!(
+            done.fit(signs(false), 80),
+            ". Uploading... ==================== 40/40 files, 8.0/8.0 MiB /"
+        );
+    }
+
+    #[test]
+    fn a_narrow_window_has_no_bar_and_never_two_lines() {
+        let line = line(0, 1024 * 1024 + 300 * 1024);
+        assert_eq!(
+            line.fit(signs(true), 50),
+            "⋯ Uploading... 0/40 files, 1.2/8.0 MiB"
+        );
+        for width in 0..100 {
+            let columns = line.fit(signs(true), width).chars().count();
+            assert!(columns < width.max(1), "{columns} in {width}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The command line of `sorna run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::values;
+
+/// Run code snippets, or a program made of files.
+///
+/// The program's output goes to the standard output and error as it is. What happens around it is
+/// told on the standard error.
+///
+/// Exit code: the program's if the gateway reports one, else 0 when it finished (of several
+/// snippets, that of the first that fails); 124 if it ran for too long; 1 if the gateway refused or
+/// could not be reached; 2 for a wrong command line or setting; 128 and the signal's number (130
+/// for Ctrl-C) if it was stopped.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The language or runtime, such as python3, bash or c.
+    #[arg(
+        required = false,
+        required_unless_present = "json_schema",
+        default_value_if("json_schema", "true", "")
+    )]
+    pub(crate) lang: String,
+
+    /// Source files to upload, build and run, and directories, with all files in them. They are
+    /// sent by their path below the current directory. `-` alone: a snippet, read from the standard
+    /// input.
+    #[arg(conflicts_with = "code", required_unless_present_any = ["code", "json_schema"])]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// A snippet to run. If there are several, they run in this order in the same kernel; after one
+    /// whose exit code is not 0, the rest is skipped.
+    #[arg(short, long, allow_hyphen_values = true)]
+    pub(crate) code: Vec<String>,
+
+    /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
+    /// afterwards. Without a token a temporary kernel is created and destroyed.
+    #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+
+    /// The shell command that builds the files; `*` is what the kernel does by default, and an empty
+    /// text skips the step.
+    #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
+    pub(crate) build: Option<String>,
+
+    /// The shell command that runs the program; `*` is what the kernel does by default, and an empty
+    /// text skips the step.
+    #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
+    pub(crate) exec: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) collect: CollectArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+
+    /// Put out what happens as JSON, one object a line, in place of the program's output.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print the JSON Schema of the lines that --json puts out, and end.
+    #[arg(long, exclusive = true)]
+    pub(crate) json_schema: bool,
+
+    /// Show nothing but the program's output, and failures.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Run on this machine, on a gateway that is started for this command alone.
+    #[arg(long, conflicts_with = "token")]
+    pub(crate) local: bool,
+}
+
+/// Which files of a directory are uploaded.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct CollectArgs {
+    /// Take all files of a directory, also hidden ones (whose name starts with a dot) and those that
+    /// a .gitignore, .ignore or .sornaignore names.
+    #[arg(long)]
+    pub(crate) no_ignore: bool,
+}
+
+/// What a new kernel may use.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LimitArgs {
+    /// How long an execution may take, such as 500ms, 30s or 2m. The gateway may allow less.
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub(crate) exec_timeout: Option<Duration>,
+
+    /// How much memory the kernel may use, such as 512MiB, 64m or 1g; k, m and g are 1024 to the
+    /// power of 1, 2 and 3 each.
+    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    pub(crate) max_mem: Option<values::Kib>,
+
+    /// A folder to mount in the kernel, under its name or another one. May be given five times.
+    #[arg(long = "mount", value_name = "NAME[:ALIAS]", value_parser = values::mount)]
+    pub(crate) mounts: Vec<String>,
+}
+
+/// What to do with what is no text.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct MediaArgs {
+    /// Save images, HTML and other media that the program puts out in this directory, which is made
+    /// if needed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) media_dir: Option<PathBuf>,
+
+    /// How to show images on the terminal.
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) images: Images,
+}
+
+/// How images are shown on the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Images {
+    /// As the environment says that the terminal can.
+    #[default]
+    Auto,
+    /// By kitty's protocol: PNG.
+    Kitty,
+    /// By iTerm2's protocol: all formats that the terminal knows.
+    Iterm2,
+    /// Not at all.
+    Never,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna run --local python3 -c \"print('hello world')\"
+  sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
+  sorna run python3 - < script.py               # code from the standard input
+  sorna run c main.c mylib.c mylib.h
+  sorna run c src                               # all files in src
+  sorna run -t my-session python3 -c 'x = 1'    # a kernel that is kept …
+  sorna run -t my-session python3 -c 'print(x)' # … and used again
+  sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'
+  sorna run --exec-timeout 30s --max-mem 512MiB python3 -c 'import work'";

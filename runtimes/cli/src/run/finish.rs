@@ -1,0 +1,131 @@
+//! How a run ended: what is told, and the exit code.
+
+use std::io;
+
+use sorna::core::machine::{Cleanup, Ending, RunReport};
+use sorna::core::{ExecutionResult, ExecutionStatus};
+
+use crate::exit::Exit;
+use crate::failure::{chain, show_error};
+use crate::json::{self, Event};
+use crate::place::Place;
+use crate::status::Status;
+
+/// Why the command stops the run.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The standard output cannot be written to.
+    Output(io::Error),
+    /// The standard input cannot be read.
+    Input(io::Error),
+    /// The program wants input, and there is none (any more).
+    NoInput,
+    /// Anything else.
+    Failed(String),
+}
+
+impl Stop {
+    fn words(self) -> String {
+        match self {
+            Self::Output(error) => format!("cannot write the program's output: {error}"),
+            Self::Input(error) => format!("cannot read the standard input: {error}"),
+            Self::NoInput => {
+                "the program asks for input, but the standard input has ended".to_owned()
+            }
+            Self::Failed(words) => words,
+        }
+    }
+}
+
+/// Tells how it ended.
+pub(super) fn finish(
+    status: &mut Status,
+    report: &RunReport,
+    problem: Option<Stop>,
+    stopped: Option<Exit>,
+    place: &Place,
+) -> Exit {
+    let mut exit = match &report.ending {
+        Ending::Finished(result) => finished(status, result.as_ref()),
+        Ending::Failed(error) => {
+            status.note_error(error);
+            show_error(status, error, place);
+            Exit::FAILURE
+        }
+        _ => Exit::FAILURE,
+    };
+    match problem {
+        Some(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // Whoever read the output has seen enough: end as other programs do.
+            exit = Exit::of_signal(signal_hook::consts::SIGPIPE);
+        }
+        Some(problem) => {
+            status.fail(problem.words());
+            exit = Exit::FAILURE;
+        }
+        None => {}
+    }
+    if let Some(stopped) = stopped {
+        exit = stopped;
+    }
+    clean_up(status, report, exit)
+}
+
+/// Tells what the program itself says of its end.
+fn finished(status: &mut Status, result: Option<&ExecutionResult>) -> Exit {
+    let Some(result) = result else {
+        return Exit::SUCCESS;
+    };
+    if result.status == ExecutionStatus::ExecTimeout {
+        status.fail("The program ran for too long and was killed.");
+        return Exit::TIMEOUT;
+    }
+    let code = result.exit_code().unwrap_or(0);
+    if code != 0 && result.step() == Some("build") {
+        status.fail(format_args!("Build failed with exit code {code}."));
+    }
+    Exit::of_program(code)
+}
+
+/// Tells what became of the kernel.
+fn clean_up(status: &mut Status, report: &RunReport, mut exit: Exit) -> Exit {
+    let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
+    let result = match &report.cleanup {
+        Cleanup::Destroyed => {
+            status.done("Cleaned up the kernel.");
+            "destroyed"
+        }
+        Cleanup::Failed(error) => {
+            status.note_error(error);
+            status.fail(format_args!(
+                "The kernel {kernel} could not be destroyed: {}",
+                chain(error)
+            ));
+            status.advice("It ends by itself when the gateway's idle timeout has passed.");
+            if exit == Exit::SUCCESS {
+                exit = Exit::FAILURE;
+            }
+            "failed"
+        }
+        Cleanup::Unknown => {
+            status.advice(
+                "The gateway may have created a kernel all the same; it ends by itself when the idle timeout has passed.",
+            );
+            "unknown"
+        }
+        Cleanup::Kept => {
+            status.clear();
+            "kept"
+        }
+        _ => {
+            status.clear();
+            "none"
+        }
+    };
+    // Whether anybody reads the lines does not matter any more.
+    let _ = json::emit(&Event::CleanedUp {
+        kernel: report.kernel.as_ref(),
+        result,
+    });
+    exit
+}

@@ -1,0 +1,207 @@
+//! Images, HTML and other things that are no text: shown, saved, or at least told of.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use sorna::core::Media;
+
+use super::args::{Images, MediaArgs};
+use super::images::Protocol;
+
+/// Where such things go.
+#[derive(Debug)]
+pub(super) struct Gallery {
+    directory: Option<PathBuf>,
+    protocol: Option<Protocol>,
+    /// The number of the next file.
+    next: u32,
+    lost: bool,
+}
+
+/// The file that something was saved in, or why it was not.
+pub(super) type Saved = Result<PathBuf, SaveError>;
+
+/// Something could not be saved.
+#[derive(Debug)]
+pub(super) struct SaveError {
+    directory: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { directory, error } = self;
+        write!(f, "cannot save output in {}: {error}", directory.display())
+    }
+}
+
+/// What became of one of them.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// It was shown on the terminal.
+    pub(super) shown: bool,
+    /// It is in this file, or could not be saved there.
+    pub(super) file: Option<Saved>,
+    /// What it is, for a person: type and size.
+    pub(super) words: String,
+}
+
+impl Gallery {
+    pub(super) fn new(arguments: &MediaArgs, shows: bool) -> Self {
+        let protocol = match arguments.images {
+            _ if !shows || !io::stdout().is_terminal() => None,
+            Images::Auto => Protocol::of_environment(|name| std::env::var(name).ok()),
+            Images::Kitty => Some(Protocol::Kitty),
+            Images::Iterm2 => Some(Protocol::Iterm2),
+            Images::Never => None,
+        };
+        Self {
+            directory: arguments.media_dir.clone(),
+            protocol,
+            next: 1,
+            lost: false,
+        }
+    }
+
+    /// Makes the directory, before there is something to lose.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        self.directory.as_ref().map_or(Ok(()), fs::create_dir_all)
+    }
+
+    /// Shows and saves it, as far as that is wanted and possible.
+    ///
+    /// # Errors
+    ///
+    /// It could not be shown, because the standard output is gone.
+    pub(super) fn place(&mut self, media: &Media<'_>) -> io::Result<Placed> {
+        let decoded = media.bytes();
+        let readable = decoded.is_some();
+        // What cannot be decoded is kept as it came.
+        let bytes = decoded.unwrap_or_else(|| media.content().as_bytes().into());
+        let shown = match self.protocol {
+            Some(protocol) if readable && protocol.shows(media.media_type()) => {
+                let mut stdout = io::stdout().lock();
+                protocol.write(&bytes, &mut stdout)?;
+                stdout.flush()?;
+                true
+            }
+            _ => false,
+        };
+        let extension = if readable {
+            extension(media.media_type())
+        } else {
+            "txt"
+        };
+        let mut words = format!("{}, {} bytes", media.media_type(), bytes.len());
+        if !readable {
+            words.push_str(", not readable");
+        }
+        Ok(Placed {
+            shown,
+            file: self.save(extension, &bytes),
+            words,
+        })
+    }
+
+    /// Saves it under a name of ours, never in place of another file; `None` without a directory.
+    pub(super) fn save(&mut self, extension: &str, bytes: &[u8]) -> Option<Saved> {
+        let directory = self.directory.clone()?;
+        let saved = loop {
+            let path = directory.join(format!("output-{}.{extension}", self.next));
+            self.next += 1;
+            match create(&path) {
+                Ok(mut file) => break file.write_all(bytes).map(|()| path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.lost |= saved.is_err();
+        Some(saved.map_err(|error| SaveError { directory, error }))
+    }
+
+    /// Whether something that was to be saved is lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// What files of this type are called. The type is the server's word, so only known ones count.
+fn extension(media_type: &str) -> &'static str {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        "image/png" => "png",
+        "image/jpeg" => "jpg",
+        "image/gif" => "gif",
+        "image/webp" => "webp",
+        "image/bmp" => "bmp",
+        "image/tiff" => "tiff",
+        "image/svg+xml" => "svg",
+        "text/html" => "html",
+        "text/plain" => "txt",
+        "text/csv" => "csv",
+        "text/markdown" => "md",
+        "text/latex" => "tex",
+        "application/json" => "json",
+        "application/pdf" => "pdf",
+        "application/xml" | "text/xml" => "xml",
+        "application/zip" => "zip",
+        "audio/mpeg" => "mp3",
+        "audio/ogg" => "ogg",
+        "audio/wav" | "audio/x-wav" => "wav",
+        "video/mp4" => "mp4",
+        "video/webm" => "webm",
+        _ => "bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gallery(directory: &std::path::Path) -> Gallery {
+        let arguments = MediaArgs {
+            media_dir: Some(directory.join("new/media")),
+            images: Images::Never,
+        };
+        let gallery = Gallery::new(&arguments, true);
+        gallery.prepare().unwrap();
+        gallery
+    }
+
+    #[test]
+    fn files_have_names_of_ours_and_replace_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |gallery: &mut Gallery, media: Media<'_>| {
+            let placed = gallery.place(&media).unwrap();
+            assert!(!placed.shown);
+            let file = placed.file.unwrap().unwrap();
+            let name = file.strip_prefix(directory.path()).unwrap();
+            (
+                name.to_str().unwrap().to_owned(),
+                fs::read(&file).unwrap(),
+                placed.words,
+            )
+        };
+        let mut first = gallery(directory.path());
+        let png = Media::new("image/png", "data:image/png;base64,iVBORw==");
+        let (name, content, words) = place(&mut first, png.clone());
+        assert_eq!(name, "new/media/output-1.png");
+        assert_eq!(content, b"\x89PNG");
+        assert_eq!(words, "image/png, 4 bytes");
+        let nasty = Media::new("../../etc/passwd", "x");
+        assert_eq!(place(&mut first, nasty).0, "new/media/output-2.bin");
+        let broken = Media::new("image/png", "data:image/png;base64,a");
+        let (name, content, words) = place(&mut first, broken);
+        assert_eq!(name, "new/media/output-3.txt");
+        assert_eq!(content, b"data:image/png;base64,a");
+        assert_eq!(words, "image/png, 23 bytes, not readable");
+        let mut second = gallery(directory.path());
+        assert_eq!(place(&mut second, png).0, "new/media/output-2.png");
+    }
+}

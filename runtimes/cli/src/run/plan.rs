@@ -1,0 +1,100 @@
+//! What a run is to do, by its command line.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use sorna::core::machine::RunPlan;
+use sorna::core::{Batch, BuildError, CreateKernel, ExecuteMode, Limits, SessionToken, UploadFile};
+use sorna::files::{self, Skip};
+use sorna::{random_boundary, random_token};
+
+use super::args::{CollectArgs, LimitArgs, RunArgs};
+use crate::args::Cli;
+use crate::failure::Failure;
+
+/// How many folders a kernel may mount.
+const MOST_MOUNTS: usize = 5;
+/// The file name that stands for the standard input.
+const STDIN: &str = "-";
+
+pub(super) fn plan(arguments: &RunArgs) -> Result<RunPlan, Failure> {
+    let token = match &arguments.token {
+        Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
+        None => random_token(),
+    };
+    let create = create(&arguments.lang, token, &arguments.limits)?;
+    let reads_code = arguments.files.iter().any(|file| file.as_os_str() == STDIN);
+    let plan = if reads_code {
+        let code = code_from_stdin(arguments)?;
+        RunPlan::temporary(create, vec![ExecuteMode::query(code)])
+    } else if !arguments.code.is_empty() {
+        let snippets = arguments.code.iter();
+        let snippets = snippets.map(|code| ExecuteMode::query(code.as_str()));
+        RunPlan::temporary(create, snippets.collect())
+    } else {
+        let files = collect(&arguments.files, arguments.collect)?;
+        let step = |command: &Option<String>| Some(command.clone().unwrap_or("*".to_owned()));
+        let batch = Batch::new()
+            .with_build(step(&arguments.build))
+            .with_exec(step(&arguments.exec));
+        RunPlan::temporary(create, vec![batch.into()]).with_files(files, random_boundary())
+    };
+    Ok(if arguments.token.is_some() {
+        plan.keeping_the_kernel()
+    } else {
+        plan
+    })
+}
+
+fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateKernel, Failure> {
+    if lang.is_empty() {
+        return Err(Failure::Argument(BuildError::Language));
+    }
+    if limits.mounts.len() > MOST_MOUNTS {
+        return Err(Failure::Argument(BuildError::TooManyMounts {
+            given: limits.mounts.len(),
+            most: MOST_MOUNTS,
+        }));
+    }
+    let mut wanted = Limits::new();
+    wanted.exec_timeout = limits.exec_timeout;
+    wanted.max_mem = limits.max_mem.map(|memory| memory.0);
+    Ok(CreateKernel::new(lang, token)
+        .with_limits(wanted)
+        .with_mounts(limits.mounts.clone()))
+}
+
+/// The whole standard input.
+fn code_from_stdin(arguments: &RunArgs) -> Result<String, Failure> {
+    let usage = |words: &str| -> ! {
+        Cli::command()
+            .error(ErrorKind::ArgumentConflict, words)
+            .exit()
+    };
+    if arguments.files.len() > 1 {
+        usage("`-`, the code from the standard input, does not go with files");
+    }
+    if arguments.build.is_some() || arguments.exec.is_some() {
+        usage("--build and --exec are for files, not for the code from the standard input");
+    }
+    let mut code = String::new();
+    io::stdin()
+        .read_to_string(&mut code)
+        .map_err(|error| Failure::System("cannot read the code from the standard input", error))?;
+    Ok(code)
+}
+
+/// The files to upload, by their path below the current directory.
+pub(crate) fn collect<P: AsRef<Path>>(
+    paths: &[P],
+    arguments: CollectArgs,
+) -> Result<Vec<UploadFile>, Failure> {
+    let skip = if arguments.no_ignore {
+        Skip::Nothing
+    } else {
+        Skip::HiddenAndIgnored
+    };
+    files::collect(Path::new("."), paths, skip).map_err(Failure::Files)
+}

@@ -1,0 +1,142 @@
+//! What is typed, on its way to the kernel.
+//!
+//! Two threads: one reads the keys, so that the detach key is seen whatever happens, and one sends
+//! them, which may have to wait for as long as the gateway takes nothing.
+
+use std::io::{self, Read};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use sorna::blocking::PtyWriter;
+
+use super::keys::Keys;
+use super::{Happening, start};
+use crate::failure::Failure;
+
+/// The most bytes that wait to be sent; more typing than that waits in the terminal, or in the pipe.
+const MOST: usize = 16 * 1024 * 1024;
+
+/// What was typed and is not sent yet.
+#[derive(Debug, Default)]
+struct Typed {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    keys: Vec<u8>,
+    /// Nothing more will be typed.
+    over: bool,
+    /// Nothing more can be sent.
+    closed: bool,
+}
+
+impl Typed {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds keys, once there is room; whether anybody will send them.
+    fn push(&self, keys: &[u8], over: bool) -> bool {
+        let is_full = |waiting: &mut Waiting| waiting.keys.len() >= MOST && !waiting.closed;
+        let waiting = self.changed.wait_while(self.lock(), is_full);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        waiting.keys.extend_from_slice(keys);
+        waiting.over |= over;
+        self.changed.notify_all();
+        !waiting.closed
+    }
+
+    /// Takes all that waits, once there is something; `None` at the end.
+    fn take(&self) -> Option<Vec<u8>> {
+        let is_empty = |waiting: &mut Waiting| waiting.keys.is_empty() && !waiting.over;
+        let waiting = self.changed.wait_while(self.lock(), is_empty);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let keys = std::mem::take(&mut waiting.keys);
+        self.changed.notify_all();
+        (!keys.is_empty()).then_some(keys)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Starts both threads.
+pub(super) fn pass_on(writer: PtyWriter, happen: Sender<Happening>) -> Result<(), Failure> {
+    let typed = Arc::new(Typed::default());
+    let to_send = Arc::clone(&typed);
+    let told = happen.clone();
+    start("typing", move || send(writer, &to_send, &told))?;
+    start("keys", move || read_keys(&typed, &happen))
+}
+
+fn read_keys(typed: &Typed, happen: &Sender<Happening>) {
+    let mut keys = Keys::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = match io::stdin().lock().read(&mut buffer) {
+            // The end of a pipe: what a person would type then.
+            Ok(0) => {
+                typed.push(&[0x04], false);
+                return;
+            }
+            Ok(read) => &buffer[..read],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => {
+                let _ = happen.send(Happening::NoScreen);
+                return;
+            }
+        };
+        let (read, detached) = keys.until_detach(read);
+        if detached {
+            // First, since there may be no room for the rest.
+            let _ = happen.send(Happening::Leaving);
+        }
+        // If nobody sends any more the terminal is closed, which its reader tells.
+        if !typed.push(read, detached) || detached {
+            return;
+        }
+    }
+}
+
+fn send(mut writer: PtyWriter, typed: &Typed, happen: &Sender<Happening>) {
+    while let Some(keys) = typed.take() {
+        // A closed terminal is told by its reader.
+        if writer.write(&keys).is_err() {
+            return typed.close();
+        }
+    }
+    let _ = happen.send(Happening::Detached);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_taken_together_and_in_order() {
+        let typed = Typed::default();
+        assert!(typed.push(b"ab", false));
+        assert!(typed.push(b"c", true));
+        assert_eq!(typed.take(), Some(b"abc".to_vec()));
+        assert_eq!(typed.take(), None);
+    }
+
+    #[test]
+    fn typing_waits_for_room_but_not_for_a_terminal_that_is_closed() {
+        let typed = Typed::default();
+        assert!(typed.push(&vec![0; MOST], false));
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| typed.push(b"x", false));
+            assert_eq!(typed.take().map(|keys| keys[0]), Some(0));
+            assert!(second.join().unwrap());
+            assert!(typed.push(&vec![0; MOST], false));
+            let third = scope.spawn(|| typed.push(b"y", false));
+            typed.close();
+            assert!(!third.join().unwrap());
+        });
+    }
+}

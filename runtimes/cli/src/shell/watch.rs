@@ -1,0 +1,66 @@
+//! Signals, and the window's size.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::Signals;
+use sorna::blocking::PtyWriter;
+
+use super::{Happening, start, window};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::line;
+use crate::modes;
+use crate::place::LocalGateway;
+
+/// Tells that the window has changed.
+pub(super) type Window = Receiver<()>;
+
+/// From now on, signals do not end the process, but wait to be seen by [`watch`]. To be called before
+/// there is something to clean up.
+pub(super) fn catch() -> Result<Signals, Failure> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
+        .map_err(|error| Failure::System("cannot watch for signals", error))
+}
+
+/// Passes signals to end on; the second one leaves at once, after stopping the local gateway.
+pub(super) fn watch(
+    mut signals: Signals,
+    happen: Sender<Happening>,
+    gateway: LocalGateway,
+) -> Result<Window, Failure> {
+    // One change that is not passed on yet stands for all that follow.
+    let (changed, window): (SyncSender<()>, Window) = sync_channel(1);
+    start("signals", move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            if signal == SIGWINCH {
+                let _ = changed.try_send(());
+            } else if stopping {
+                modes::restore();
+                line::erase_at_once();
+                gateway.stop();
+                std::process::exit(i32::from(Exit::of_signal(signal).code()));
+            } else {
+                stopping = true;
+                let _ = happen.send(Happening::Signal(signal));
+            }
+        }
+    })?;
+    Ok(window)
+}
+
+/// Tells the kernel of the window's new size, on a thread of its own: it waits for as long as the
+/// gateway takes nothing, and signals must not wait with it.
+pub(super) fn pass_on(changes: Window, mut writer: PtyWriter) -> Result<(), Failure> {
+    start("window", move || {
+        for () in changes {
+            if let Some((rows, cols)) = window()
+                // A closed terminal is told by its reader.
+                && writer.resize(rows, cols).is_err()
+            {
+                return;
+            }
+        }
+    })
+}

@@ -1,0 +1,47 @@
+//! The command line of `sorna upload`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::run::args::CollectArgs;
+use crate::values;
+
+/// Upload files to a kernel that goes on living.
+///
+/// Files of the same name are replaced. Exit code: 0 when all files were taken; 1 if the gateway
+/// refused some or all, or could not be reached; 2 for a wrong command line or setting, or a file that
+/// cannot be read.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct UploadArgs {
+    /// The kernel's id; with --client-token, its language.
+    // Of the ids that gateways make, one in 64 begins with a hyphen.
+    #[arg(
+        value_name = "KERNEL-ID|LANG",
+        allow_hyphen_values = true,
+        value_parser = values::kernel_or_lang
+    )]
+    pub(crate) kernel: String,
+
+    /// Files, and directories, with all files in them. They are sent by their path below the current
+    /// directory.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The kernel with this client session token, which is created if needed.
+    #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) collect: CollectArgs,
+
+    /// Show nothing but failures.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna upload zuF1OzMIhFknyjUl7Apbvg data.csv src
+  sorna upload -t my-session python3 data.csv";

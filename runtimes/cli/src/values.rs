@@ -1,0 +1,126 @@
+//! Values on the command line.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use parse_size::Config;
+
+/// Memory in KiB, as the protocol counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kib(pub(crate) u64);
+
+/// A time such as `30s`, `500ms` or `1m30s`.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    const HINT: &str = "say a number and a unit, such as 500ms, 30s or 2m";
+    let time: SignedDuration = text.parse().map_err(|_| HINT)?;
+    let time = Duration::try_from(time).map_err(|_| HINT)?;
+    if time < Duration::from_millis(1) {
+        return Err("the shortest time is 1ms".to_owned());
+    }
+    Ok(time)
+}
+
+/// Memory such as `512MiB`, `64m` or a number of bytes, rounded up to KiB.
+pub(crate) fn memory(text: &str) -> Result<Kib, String> {
+    let bytes = Config::new()
+        .with_binary()
+        .parse_size(text)
+        .map_err(|_| "say a number and a unit, such as 512MiB, 64m or 1g")?;
+    if bytes == 0 {
+        return Err("the least is 1k".to_owned());
+    }
+    Ok(Kib(bytes.div_ceil(1024)))
+}
+
+/// A folder's name, with another name after a colon or without.
+pub(crate) fn mount(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.len() > 2 || parts.contains(&"") {
+        return Err("say the folder's name, or name:alias".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The length of the ids that gateways make: 16 bytes in base64 for URLs.
+const ID_LENGTH: usize = 22;
+
+/// A kernel's id, or a language. What begins with a hyphen must have the form of an id, since it may
+/// be an option that is spelled wrong.
+pub(crate) fn kernel_or_lang(text: &str) -> Result<String, String> {
+    let is_id = text.len() == ID_LENGTH
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if text.starts_with('-') && !is_id {
+        return Err("there is no such option, and it is no kernel's id; put a space between an option and its value".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("2m", 120_000),
+            ("1m30s", 90_000),
+            ("1.5 s", 1500),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                time(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "30", "x", "-1s", "0s", "10us", "1 parsec"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_sizes() {
+        for (text, kib) in [
+            ("512MiB", 512 * 1024),
+            ("64m", 64 * 1024),
+            ("64M", 64 * 1024),
+            ("64MB", 64 * 1024),
+            ("1g", 1024 * 1024),
+            ("1.5 GiB", 1536 * 1024),
+            ("10k", 10),
+            ("1025", 2),
+        ] {
+            assert_eq!(memory(text), Ok(Kib(kib)), "{text}");
+        }
+        for text in ["", "x", "-1", "0", "5 apples"] {
+            assert!(memory(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn mounts() {
+        assert_eq!(mount("data"), Ok("data".to_owned()));
+        assert_eq!(mount("data:input"), Ok("data:input".to_owned()));
+        for text in ["", ":", "a:", ":b", "a:b:c"] {
+            assert!(mount(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_may_begin_with_a_hyphen_but_are_no_options() {
+        for text in [
+            "python3",
+            "-Oxyz_7890123456789-AB",
+            "--yz_7890123456789-AB0",
+        ] {
+            assert!(kernel_or_lang(text).is_ok(), "{text}");
+        }
+        for text in ["--no-ignroe", "-x", "-tmy-token"] {
+            assert!(kernel_or_lang(text).is_err(), "{text}");
+        }
+    }
+}

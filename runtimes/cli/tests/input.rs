@@ -1,0 +1,303 @@
+//! Where `sorna run` takes its code from, and what it asks the gateway for.
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+
+use snapbox::str;
+
+use support::{check, check_output, gateway, sorna, sorna_at, stub, write};
+
+fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
+    command.arg("run").args(arguments);
+    check(command)
+}
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// With this on its standard input.
+fn run_with_input(input: &[u8], arguments: &[&str]) -> snapbox::cmd::OutputAssert {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.arg("run").args(arguments).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input).expect("it reads");
+    drop(stdin);
+    check_output(child.wait_with_output().expect("it ends"))
+}
+
+#[test]
+fn snippets_share_a_kernel_and_run_in_order() {
+    let directory = here();
+    run(
+        sorna(directory.path()),
+        &[
+            "--local", "-q", "python3", "-c", "x = 41", "-c", "x += 1", "-c", "print(x)",
+        ],
+    )
+    .success()
+    .stdout_eq("42\n")
+    .stderr_eq("");
+}
+
+#[test]
+fn the_first_snippet_that_fails_ends_it_with_its_exit_code() {
+    let directory = here();
+    for (failing, code) in [("raise SystemExit(3)", 3), ("1 / 0", 1)] {
+        run(
+            sorna(directory.path()),
+            &[
+                "--local", "python3", "-c", "print(1)", "-c", failing, "-c", "print(2)",
+            ],
+        )
+        .code(code)
+        .stdout_eq("1\n");
+    }
+}
+
+#[test]
+fn code_comes_from_the_standard_input() {
+    run_with_input(
+        b"import sys\nprint('hi', file=sys.stderr)\nprint('ho \xc3\xa9')\n",
+        &["--local", "python3", "-"],
+    )
+    .success()
+    .stdout_eq("ho é\n")
+    .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+✔ Kernel (ID: [KERNEL]) is ready.
+hi
+✔ Cleaned up the kernel.
+
+"#]]);
+    run_with_input(b"exit 5", &["--local", "-q", "bash", "-"]).code(5);
+    // It is used up then.
+    run_with_input(b"input('name? ')", &["--local", "-q", "python3", "-"])
+        .code(1)
+        .stdout_eq("name? ")
+        .stderr_eq("✘ the program asks for input, but the standard input has ended\n");
+}
+
+#[test]
+fn code_that_cannot_be_read_costs_no_kernel() {
+    run_with_input(b"print('\xff')", &["--local", "python3", "-"])
+        .code(1)
+        .stderr_eq(
+            "✘ cannot read the code from the standard input: stream did not contain valid UTF-8\n",
+        );
+    run_with_input(b"", &["--local", "python3", "-", "a.py"])
+        .code(2)
+        .stderr_eq(str![[r#"
+error: `-`, the code from the standard input, does not go with files
+...
+"#]]);
+    run_with_input(b"", &["--local", "c", "-", "-b", "make"])
+        .code(2)
+        .stderr_eq(str![[r#"
+error: --build and --exec are for files, not for the code from the standard input
+...
+"#]]);
+}
+
+const PROJECT: &[(&str, &str)] = &[
+    (".gitignore", "*.log\n"),
+    (".sornaignore", "/data/\n"),
+    (".env", ""),
+    (".hidden/a", ""),
+    ("data/big.csv", ""),
+    ("src/main.py", ""),
+    ("src/deep/er/lib.py", ""),
+    ("src/debug.log", ""),
+];
+
+#[test]
+fn directories_are_uploaded_without_what_is_hidden_or_ignored() {
+    let directory = here();
+    write(directory.path(), PROJECT);
+    let list = |arguments: &[&str]| {
+        let list = "find . -type f | grep -v runner | LC_ALL=C sort";
+        let options = ["--local", "-q", "bash", "-b", "", "-e", list];
+        run(sorna(directory.path()), &[&options, arguments].concat()).success()
+    };
+    list(&["."]).stdout_eq(str![[r#"
+./src/deep/er/lib.py
+./src/main.py
+
+"#]]);
+    list(&["src/deep", ".env", "data/big.csv"]).stdout_eq(str![[r#"
+./.env
+./data/big.csv
+./src/deep/er/lib.py
+
+"#]]);
+    list(&["--no-ignore", "."]).stdout_eq(str![[r#"
+./.env
+./.gitignore
+./.hidden/a
+./.sornaignore
+./data/big.csv
+./src/debug.log
+./src/deep/er/lib.py
+./src/main.py
+
+"#]]);
+}
+
+#[test]
+fn more_files_than_one_request_takes() {
+    let directory = here();
+    for number in 0..100 {
+        let name = format!("data/{}/{number}.txt", number % 7);
+        write(directory.path(), &[(&name, "x")]);
+    }
+    run(
+        sorna(directory.path()),
+        &[
+            "--local",
+            "-q",
+            "bash",
+            "data",
+            "-b",
+            "",
+            "-e",
+            "cat data/*/*.txt | wc -c",
+        ],
+    )
+    .success()
+    .stdout_eq("100\n");
+}
+
+/// The body of the request to create a kernel, which is refused.
+fn body_of_create(arguments: &[&str]) -> serde_json::Value {
+    let (send, bodies) = channel();
+    let address = stub::stub(move |request| {
+        send.send(request.body.clone()).expect("a test");
+        Some((401, String::new()))
+    });
+    let directory = here();
+    run(stub::at(sorna(directory.path()), address), arguments).code(1);
+    let body = bodies.recv().expect("a request");
+    serde_json::from_slice(&body).expect("JSON")
+}
+
+#[test]
+fn limits_and_mounts_are_sent_in_the_protocol_s_units() {
+    let body = body_of_create(&[
+        "--exec-timeout",
+        "1m30s",
+        "--max-mem",
+        "512MiB",
+        "--mount",
+        "data",
+        "--mount",
+        "models:input",
+        "python3",
+        "-c",
+        "1",
+    ]);
+    assert_eq!(
+        body["limits"],
+        serde_json::json!({"maxMem": 524_288, "execTimeout": 90_000})
+    );
+    assert_eq!(body["mounts"], serde_json::json!(["data", "models:input"]));
+    let body = body_of_create(&[
+        "--max-mem=64m",
+        "--exec-timeout=500ms",
+        "python3",
+        "-c",
+        "1",
+    ]);
+    assert_eq!(
+        body["limits"],
+        serde_json::json!({"maxMem": 65_536, "execTimeout": 500})
+    );
+    let body = body_of_create(&["python3", "-c", "1"]);
+    assert_eq!(
+        body["limits"],
+        serde_json::json!({"maxMem": 0, "execTimeout": 0})
+    );
+}
+
+#[test]
+fn the_time_limit_holds() {
+    let directory = here();
+    run(
+        sorna(directory.path()),
+        &[
+            "--local",
+            "-q",
+            "--exec-timeout",
+            "300ms",
+            "python3",
+            "-c",
+            "while True: pass",
+            "-c",
+            "1",
+        ],
+    )
+    .code(124)
+    .stderr_eq("✘ The program ran for too long and was killed.\n");
+}
+
+#[test]
+fn limits_that_make_no_sense_are_told() {
+    let directory = here();
+    let refuse = |arguments: &[&str]| {
+        let arguments = [arguments, &["--local", "python3", "-c", "1"]].concat();
+        run(sorna(directory.path()), &arguments).code(2)
+    };
+    refuse(&["--exec-timeout", "30"]).stderr_eq(str![[r#"
+error: invalid value '30' for '--exec-timeout <TIME>': say a number and a unit, such as 500ms, 30s or 2m
+...
+"#]]);
+    refuse(&["--exec-timeout", "0s"]).stderr_eq(str![[r#"
+error: invalid value '0s' for '--exec-timeout <TIME>': the shortest time is 1ms
+...
+"#]]);
+    refuse(&["--max-mem", "much"]).stderr_eq(str![[r#"
+error: invalid value 'much' for '--max-mem <SIZE>': say a number and a unit, such as 512MiB, 64m or 1g
+...
+"#]]);
+    refuse(&["--max-mem", "0"]).stderr_eq(str![[r#"
+error: invalid value '0' for '--max-mem <SIZE>': the least is 1k
+...
+"#]]);
+    refuse(&["--mount", "a:b:c"]).stderr_eq(str![[r#"
+error: invalid value 'a:b:c' for '--mount <NAME[:ALIAS]>': say the folder's name, or name:alias
+...
+"#]]);
+    let six: Vec<&str> = ["--mount", "data"].into_iter().cycle().take(12).collect();
+    refuse(&six).stderr_eq("✘ 6 mounts are too many: at most 5\n");
+}
+
+#[test]
+fn a_gateway_without_folders_says_so() {
+    let directory = here();
+    run(
+        sorna(directory.path()),
+        &["--local", "-q", "--mount", "data", "python3", "-c", "1"],
+    )
+    .code(1)
+    .stderr_eq(str![[r#"
+✘ the gateway answered 500 kernel-creation-failed: [..]: this gateway has no folders to mount
+...
+"#]]);
+}
+
+#[test]
+fn a_kernel_with_a_token_keeps_what_snippets_made() {
+    let gateway = gateway();
+    let directory = here();
+    let with = |code: &[&str]| {
+        let arguments = [&["-q", "-t", "my-session", "python3"], code].concat();
+        run(sorna_at(directory.path(), &gateway), &arguments)
+    };
+    with(&["-c", "x = 1", "-c", "raise SystemExit(9)"]).code(9);
+    with(&["-c", "print(x)"]).success().stdout_eq("1\n");
+    gateway.stop();
+}

@@ -1,0 +1,286 @@
+//! `sorna run --json`: every line of real runs is what the published schema says.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use sorna_gateway::GatewayConfig;
+
+use support::{check, gateway, gateway_with, sorna, sorna_at, stub, wait, write};
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../schema/run-v1.json")).expect("JSON")
+}
+
+/// Whether it is what the schema says, and holds no field that the schema does not know.
+#[track_caller]
+fn check_line(line: &Value) {
+    let schema = schema();
+    if let Err(error) = jsonschema::validate(&schema, line) {
+        panic!("{line}: {error}");
+    }
+    let event = line["event"].as_str().expect("a name");
+    let known = &schema["$defs"][event]["properties"];
+    for field in line.as_object().expect("an object").keys() {
+        assert!(known.get(field).is_some(), "{event} has {field}: {line}");
+    }
+}
+
+#[track_caller]
+fn lines(stdout: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(stdout).expect("text");
+    assert!(text.ends_with('\n'), "{text:?}");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    lines.iter().for_each(check_line);
+    lines
+}
+
+/// Its lines and its exit code, which the last line tells, too.
+#[track_caller]
+fn run(mut command: Command, arguments: &[&str]) -> (Vec<Value>, i32) {
+    command.args(["run", "--json"]).args(arguments);
+    let output = command.output().expect("sorna runs");
+    let lines = lines(&output.stdout);
+    let code = output.status.code().expect("a code");
+    let last = lines.last().expect("a line");
+    assert_eq!(
+        *last,
+        json!({"v": 1, "event": "finished", "exitCode": code})
+    );
+    (lines, code)
+}
+
+fn events(lines: &[Value]) -> Vec<&str> {
+    let names = lines.iter().map(|line| line["event"].as_str());
+    names.map(|name| name.expect("a name")).collect()
+}
+
+#[track_caller]
+fn find<'l>(lines: &'l [Value], event: &str) -> &'l Value {
+    let found = lines.iter().find(|line| line["event"] == event);
+    found.unwrap_or_else(|| panic!("no {event} in {lines:?}"))
+}
+
+#[test]
+fn the_schema_is_printed_and_a_schema() {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.args(["run", "--json-schema"]);
+    check(command)
+        .success()
+        .stdout_eq(include_str!("../schema/run-v1.json"))
+        .stderr_eq("");
+    jsonschema::meta::validate(&schema()).expect("a schema");
+    let wrong = json!({"v": 1, "event": "finished", "exitCode": "0"});
+    assert!(jsonschema::validate(&schema(), &wrong).is_err());
+    let unknown = json!({"v": 1, "event": "exploded"});
+    assert!(jsonschema::validate(&schema(), &unknown).is_err());
+}
+
+#[test]
+fn snippets_and_all_kinds_of_output() {
+    let directory = here();
+    let output = "import sys, _sorna_runner as runner\n\
+        print('out')\n\
+        print('err', file=sys.stderr)\n\
+        runner.record('log', 'INFO', '2017-11-24T00:00:00Z', 'me', 'a message')\n\
+        runner.record('html', '<b>bold</b>')\n\
+        runner.record('media', ['image/png', 'data:image/png;base64,iVBORw=='])\n\
+        runner.record('hologram', 3, {'a': None})\n";
+    let arguments = [
+        "--local",
+        "python3",
+        "-c",
+        output,
+        "-c",
+        "raise SystemExit(3)",
+        "-c",
+        "1",
+    ];
+    let (lines, code) = run(sorna(directory.path()), &arguments);
+    assert_eq!(code, 3);
+    assert_eq!(
+        events(&lines),
+        [
+            "kernel-ready",
+            "execution-started",
+            "stdout",
+            "stderr",
+            "log",
+            "media",
+            "media",
+            "record",
+            "execution-finished",
+            "execution-started",
+            "execution-finished",
+            "cleaning-up",
+            "cleaned-up",
+            "finished"
+        ]
+    );
+    assert_eq!(lines[0]["temporary"], true);
+    assert_eq!(lines[2]["text"], "out\n");
+    assert_eq!(lines[4]["message"], "a message");
+    assert_eq!(
+        lines[5],
+        json!({"v": 1, "event": "media", "type": "text/html", "content": "<b>bold</b>"})
+    );
+    assert_eq!(lines[6]["content"], "data:image/png;base64,iVBORw==");
+    assert_eq!(lines[7]["values"], json!([3, {"a": null}]));
+    assert_eq!(lines[10]["index"], 1);
+    assert_eq!(lines[10]["exitCode"], 3);
+    assert_eq!(lines[12]["result"], "destroyed");
+    assert_eq!(lines[12]["kernel"], lines[0]["kernel"]);
+}
+
+#[test]
+fn a_program_made_of_files() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[(
+            "main.c",
+            "#include <stdio.h>\nint main(void) { puts(\"hi\"); }\n",
+        )],
+    );
+    let (lines, code) = run(sorna(directory.path()), &["--local", "c", "main.c"]);
+    assert_eq!(code, 0);
+    let uploaded = find(&lines, "uploaded");
+    assert_eq!(
+        (&uploaded["files"], &uploaded["totalFiles"]),
+        (&json!(1), &json!(1))
+    );
+    find(&lines, "upload-progress");
+    let step = find(&lines, "step-finished");
+    assert_eq!(
+        (&step["status"], &step["exitCode"]),
+        (&json!("build-finished"), &json!(0))
+    );
+    assert_eq!(find(&lines, "stdout")["text"], "hi\n");
+}
+
+#[test]
+fn media_that_are_saved_are_named_instead() {
+    let directory = here();
+    let code = "import _sorna_runner as runner\n\
+        runner.record('media', ['image/png', 'data:image/png;base64,iVBORw=='])";
+    let arguments = ["--local", "--media-dir", "out", "python3", "-c", code];
+    let (lines, _) = run(sorna(directory.path()), &arguments);
+    let media = find(&lines, "media");
+    assert_eq!(media["file"], "out/output-1.png");
+    assert_eq!(media.get("content"), None);
+    let saved = std::fs::read(directory.path().join("out/output-1.png")).expect("a file");
+    assert_eq!(saved, b"\x89PNG");
+}
+
+#[test]
+fn failures_have_the_gateway_s_words_and_their_type() {
+    let directory = here();
+    let (lines, code) = run(sorna(directory.path()), &["--local", "cobol", "-c", "1"]);
+    assert_eq!(code, 1);
+    let failed = find(&lines, "failed");
+    assert_eq!(failed["status"], 500);
+    assert_eq!(failed["problem"], "kernel-creation-failed");
+    find(&lines, "advice");
+    assert_eq!(find(&lines, "cleaned-up")["result"], "none");
+
+    // What fails before there is a run.
+    let (lines, code) = run(sorna(directory.path()), &["python3", "-c", "1"]);
+    assert_eq!(code, 2);
+    assert_eq!(events(&lines), ["failed", "advice", "finished"]);
+    let (lines, code) = run(sorna(directory.path()), &["--local", "c", "missing.c"]);
+    assert_eq!((events(&lines), code), (vec!["failed", "finished"], 2));
+}
+
+#[test]
+fn what_became_of_the_kernel() {
+    let directory = here();
+    let at = |answer: fn(&stub::Request) -> stub::Answer| {
+        let address = stub::stub(answer);
+        run(
+            stub::at(sorna(directory.path()), address),
+            &["python3", "-c", "1"],
+        )
+    };
+    let (lines, code) = at(|request| match request.method.as_str() {
+        "DELETE" => Some((500, String::new())),
+        _ if request.path.ends_with("/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+        _ => Some((200, r#"{"result": {"status": "finished"}}"#.to_owned())),
+    });
+    assert_eq!(code, 1);
+    assert_eq!(find(&lines, "execution-finished")["exitCode"], Value::Null);
+    assert_eq!(find(&lines, "failed")["status"], 500);
+    assert_eq!(find(&lines, "cleaned-up")["result"], "failed");
+    assert_eq!(find(&lines, "cleaned-up")["kernel"], "k1");
+    // The answer may have been that of a new kernel.
+    let (lines, code) = at(|_| Some((201, "garbled".to_owned())));
+    assert_eq!(code, 1);
+    let end = find(&lines, "cleaned-up");
+    assert_eq!(
+        (&end["result"], &end["kernel"]),
+        (&json!("unknown"), &Value::Null)
+    );
+}
+
+#[test]
+fn a_timeout() {
+    let mut config = GatewayConfig::default();
+    config.exec_timeout = Duration::from_millis(300);
+    let gateway = gateway_with(config);
+    let directory = here();
+    let arguments = ["-t", "my-session", "python3", "-c", "while True: pass"];
+    let (lines, code) = run(sorna_at(directory.path(), &gateway), &arguments);
+    assert_eq!(code, 124);
+    assert_eq!(find(&lines, "execution-finished")["status"], "exec-timeout");
+    assert_eq!(find(&lines, "cleaned-up")["result"], "kept");
+    assert_eq!(find(&lines, "kernel-ready")["token"], "my-session");
+    gateway.stop();
+}
+
+#[test]
+fn input_is_asked_for_and_a_signal_ends_it() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    let code = "import getpass\nprint(input('name? '))\ngetpass.getpass('word? ')";
+    command
+        .args(["run", "--json", "python3", "-c", code])
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut seen = Vec::new();
+    for line in stdout.lines() {
+        let line: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
+        check_line(&line);
+        if line["event"] == "input-requested" {
+            if line["password"] == true {
+                let pid = i32::try_from(child.id()).expect("an id");
+                kill_process(Pid::from_raw(pid).expect("an id"), Signal::INT).expect("it lives");
+            } else {
+                stdin.write_all(b"lablup\n").expect("it reads");
+            }
+        }
+        seen.push(line);
+    }
+    assert_eq!(wait(&mut child).code(), Some(130));
+    assert!(
+        seen.iter().any(|line| line["text"] == "lablup\n"),
+        "{seen:?}"
+    );
+    assert_eq!(find(&seen, "cleaned-up")["result"], "destroyed");
+    assert_eq!(find(&seen, "finished")["exitCode"], 130);
+    assert_eq!(gateway.stats().kernels, 0);
+    gateway.stop();
+}

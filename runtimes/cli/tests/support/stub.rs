@@ -1,0 +1,114 @@
+//! A gateway that answers what a test wants, or nothing at all.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+/// A request.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
+    /// What the answer to a WebSocket's handshake must hold.
+    accept: Option<String>,
+}
+
+/// An answer's status and body; or none, and the request hangs.
+pub(crate) type Answer = Option<(u16, String)>;
+
+/// Starts it; it ends with the test program.
+pub(crate) fn stub(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || serve(connection.expect("a connection"), &*answer));
+        }
+    });
+    address
+}
+
+fn serve(connection: TcpStream, answer: &(impl Fn(&Request) -> Answer + ?Sized)) {
+    let mut reader = BufReader::new(connection);
+    while let Some(request) = read(&mut reader) {
+        if let Some(accept) = &request.accept {
+            // A terminal that is open, and from which nothing is read any more.
+            let head = format!(
+                "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+            );
+            let _ = reader.get_mut().write_all(head.as_bytes());
+            loop {
+                thread::park();
+            }
+        }
+        let Some((status, body)) = answer(&request) else {
+            // For as long as the client has patience.
+            let _ = reader.read(&mut [0]);
+            return;
+        };
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        if reader
+            .get_mut()
+            .write_all((head + &body).as_bytes())
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split(' ');
+    let method = words.next()?.to_owned();
+    let path = words.next()?.to_owned();
+    let mut length = 0;
+    let mut accept = None;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().ok()?,
+            "sec-websocket-key" => {
+                accept = Some(tungstenite::handshake::derive_accept_key(
+                    value.trim().as_bytes(),
+                ));
+            }
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request {
+        method,
+        path,
+        body,
+        accept,
+    })
+}
+
+/// Makes `sorna` talk to it.
+pub(crate) fn at(mut command: Command, address: SocketAddr) -> Command {
+    command.envs(environment(&format!("http://{address}")));
+    command
+}
+
+/// What `sorna` needs to know of it.
+pub(crate) fn environment(endpoint: &str) -> [(&str, &str); 3] {
+    [
+        ("SORNA_ENDPOINT", endpoint),
+        ("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE"),
+        ("SORNA_SECRET_KEY", "secret"),
+    ]
+}

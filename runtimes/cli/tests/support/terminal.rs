@@ -1,0 +1,203 @@
+//! `sorna` in a terminal of its own.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::Child;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use pty_process::Size;
+use pty_process::blocking::{Command, Pty, open};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{LocalModes, tcgetattr};
+use snapbox::cmd::cargo_bin;
+use sorna_gateway::RunningGateway;
+
+use super::{PATIENCE, wait};
+
+pub(crate) struct Terminal {
+    pub(crate) pty: Pty,
+    child: Child,
+    pub(crate) output: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl Terminal {
+    /// `sorna shell` in 30 rows of 90 columns.
+    pub(crate) fn start(
+        directory: &Path,
+        gateway: Option<&RunningGateway>,
+        arguments: &[&str],
+    ) -> Self {
+        Self::start_command("shell", directory, gateway, arguments)
+    }
+
+    pub(crate) fn start_command(
+        command: &str,
+        directory: &Path,
+        gateway: Option<&RunningGateway>,
+        arguments: &[&str],
+    ) -> Self {
+        Self::open(
+            directory,
+            gateway,
+            90,
+            &[],
+            &[&[command], arguments].concat(),
+        )
+    }
+
+    /// `sorna` with these arguments, in a window of so many columns, with this environment besides the
+    /// usual.
+    pub(crate) fn open(
+        directory: &Path,
+        gateway: Option<&RunningGateway>,
+        columns: u16,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Self {
+        let (pty, pts) = open().expect("a terminal");
+        pty.resize(Size::new(30, columns)).expect("a size");
+        let mut command = Command::new(cargo_bin!("sorna"))
+            .args(arguments)
+            .current_dir(directory)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "xterm-256color")
+            .env("TMPDIR", directory);
+        if let Some(gateway) = gateway {
+            command = command
+                .env("SORNA_ENDPOINT", gateway.endpoint())
+                .env("SORNA_ACCESS_KEY", gateway.access_key())
+                .env("SORNA_SECRET_KEY", gateway.secret_key());
+        }
+        for (name, value) in environment {
+            command = command.env(name, value);
+        }
+        let child = command.spawn(pts).expect("sorna runs");
+        let (send, output) = channel();
+        let mut reader =
+            std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(&pty, 0).expect("a descriptor"));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                if send.send(buffer[..read].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            pty,
+            child,
+            output,
+            seen: String::new(),
+        }
+    }
+
+    pub(crate) fn types(&mut self, text: &str) {
+        self.pty.write_all(text.as_bytes()).expect("it is there");
+    }
+
+    /// Types so many characters, and waits until all were read, but not for ever.
+    #[track_caller]
+    pub(crate) fn types_much(&self, characters: usize) {
+        let keyboard = rustix::io::fcntl_dupfd_cloexec(&self.pty, 0).expect("a descriptor");
+        let (send, done) = channel();
+        std::thread::spawn(move || {
+            let text = vec![b'x'; characters];
+            let _ = send.send(std::fs::File::from(keyboard).write_all(&text));
+        });
+        let typed = done.recv_timeout(PATIENCE).expect("it reads");
+        typed.expect("it is there");
+    }
+
+    /// Waits until this was put out, and forgets what came before its end.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, text: &str) {
+        while !self.seen.contains(text) {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Err(error) => panic!("{text:?}: {error} after {:?}", self.seen),
+            }
+        }
+        let end = self.seen.find(text).expect("it is there") + text.len();
+        self.seen.drain(..end);
+    }
+
+    /// Waits for its end; everything that was not forgotten.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> String {
+        wait(&mut self.child);
+        // The terminal's other end is closed with the process, and then the reader ends.
+        while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(10)) {
+            self.seen += &String::from_utf8_lossy(&bytes);
+        }
+        std::mem::take(&mut self.seen)
+    }
+
+    pub(crate) fn shows_typing(&self) -> bool {
+        let modes = tcgetattr(&self.pty).expect("modes").local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("an id");
+        kill_process(Pid::from_raw(pid).expect("an id"), signal).expect("it lives");
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_none()
+    }
+
+    #[track_caller]
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        wait(&mut self.child).code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Only if the test has failed is it still there.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a person sees in the end of what was put out: carriage returns and erased lines applied, colours
+/// left out.
+pub(crate) fn screen(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    let mut column = 0;
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let line = lines.last_mut().expect("a line");
+        match character {
+            '\r' => column = 0,
+            '\n' => {
+                lines.push(String::new());
+                column = 0;
+            }
+            '\x1b' => {
+                let sequence: String = rest
+                    .by_ref()
+                    .take_while(|c| !c.is_ascii_alphabetic())
+                    .collect();
+                // Of those that we write only erasing has an effect here; its letter was taken.
+                match sequence.as_str() {
+                    "[2" => line.clear(),
+                    "[" => *line = line.chars().take(column).collect(),
+                    _ => {}
+                }
+            }
+            _ => {
+                let mut characters: Vec<char> = line.chars().collect();
+                characters.resize(characters.len().max(column + 1), ' ');
+                characters[column] = character;
+                *line = characters.into_iter().collect();
+                column += 1;
+            }
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,269 @@
+//! `sorna run` in a real terminal: colours, signs, what moves, and how wide it is.
+
+mod support;
+
+use support::terminal::{Terminal, screen};
+use support::{gateway, sorna, stub, write};
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// A program that ends once this file is there.
+fn waits_for(directory: &std::path::Path) -> (std::path::PathBuf, String) {
+    let sign = directory.join("go");
+    let code = format!(
+        "import os, time\nwhile not os.path.exists({sign:?}): time.sleep(0.01)\nprint('went', end='')"
+    );
+    (sign, code)
+}
+
+#[test]
+fn a_spinner_moves_while_the_program_is_silent_and_leaves_nothing() {
+    let directory = here();
+    let gateway = gateway();
+    let (sign, code) = waits_for(directory.path());
+    let arguments = ["run", "python3", "-c", &code];
+    let mut terminal = Terminal::open(directory.path(), Some(&gateway), 90, &[], &arguments);
+    terminal.shows("is ready.");
+    terminal.shows("\u{1b}[93m⋯ Running your code...");
+    for turn in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏', '⠋'] {
+        terminal.shows(&turn.to_string());
+    }
+    std::fs::write(sign, "").expect("a file");
+    // The line is taken away in front of the program's output, which stays as it is: what comes after
+    // it begins a line of its own.
+    terminal.shows("\r\x1b[2Kwent\r\n");
+    let rest = terminal.rest();
+    let after = screen(&rest);
+    assert_eq!(after, "✔ Cleaned up the kernel.\n", "{rest:?}");
+    assert_eq!(terminal.ends(), Some(0));
+    gateway.stop();
+}
+
+#[test]
+fn quiet_and_build_servers_and_dumb_terminals_see_nothing_move() {
+    let directory = here();
+    let gateway = gateway();
+    let run = |environment: &[(&str, &str)], arguments: &[&str]| {
+        let arguments = [&["run"], arguments, &["bash", "-c", "sleep 0.3; echo done"]].concat();
+        Terminal::open(
+            directory.path(),
+            Some(&gateway),
+            90,
+            environment,
+            &arguments,
+        )
+        .rest()
+    };
+    for environment in [("CI", "true"), ("TERM", "dumb"), ("TERM", "")] {
+        let text = run(&[environment], &["--color", "never"]);
+        assert!(!text.contains('\x1b') && !text.contains('⋯'), "{text:?}");
+        assert!(text.contains("✔ Cleaned up the kernel.\r\n"), "{text:?}");
+    }
+    assert_eq!(run(&[], &["-q"]), "done\r\n");
+    gateway.stop();
+}
+
+#[test]
+fn colours_are_wanted_or_not() {
+    let directory = here();
+    let gateway = gateway();
+    let coloured = |environment: &[(&str, &str)], options: &[&str]| {
+        let arguments = [options, &["run", "bash", "-c", "printf '\\033[7mx'"]].concat();
+        let text = Terminal::open(
+            directory.path(),
+            Some(&gateway),
+            90,
+            environment,
+            &arguments,
+        )
+        .rest();
+        assert!(text.contains("\x1b[7mx"), "the program's own: {text:?}");
+        text.contains("\x1b[92m✔")
+    };
+    assert!(coloured(&[], &[]));
+    assert!(!coloured(&[("NO_COLOR", "1")], &[]));
+    assert!(coloured(&[("NO_COLOR", "1")], &["--color", "always"]));
+    assert!(!coloured(&[], &["--color", "never"]));
+    assert!(!coloured(&[("TERM", "dumb")], &[]));
+    gateway.stop();
+}
+
+#[test]
+fn pipes_are_coloured_if_that_is_asked_for() {
+    let directory = here();
+    for (environment, option, expected) in [
+        (None, "--color=auto", false),
+        (None, "--color=always", true),
+        (Some(("CLICOLOR_FORCE", "1")), "--color=auto", true),
+        (Some(("CLICOLOR_FORCE", "1")), "--color=never", false),
+    ] {
+        let mut command = sorna(directory.path());
+        command.envs(environment);
+        command.args(["run", option, "python3", "-c", "1"]);
+        let words = String::from_utf8(command.output().expect("sorna runs").stderr).expect("text");
+        assert_eq!(words.contains("\x1b[91m✘"), expected, "{option}: {words:?}");
+        assert!(!words.contains("\x1b[2K"), "{words:?}");
+    }
+}
+
+#[test]
+fn signs_are_ascii_where_the_locale_is() {
+    let directory = here();
+    let gateway = gateway();
+    let (sign, code) = waits_for(directory.path());
+    let arguments = ["run", "python3", "-c", &code];
+    let environment = [("LC_ALL", "C"), ("NO_COLOR", "1")];
+    let mut terminal = Terminal::open(
+        directory.path(),
+        Some(&gateway),
+        90,
+        &environment,
+        &arguments,
+    );
+    terminal.shows("* Client session token: ");
+    terminal.shows("+ Kernel (ID: ");
+    terminal.shows(". Running your code... |");
+    terminal.shows(". Running your code... /");
+    std::fs::write(sign, "").expect("a file");
+    let rest = terminal.rest();
+    assert!(rest.is_ascii(), "{rest:?}");
+    assert!(rest.ends_with("+ Cleaned up the kernel.\r\n"), "{rest:?}");
+    gateway.stop();
+}
+
+fn many_files(directory: &std::path::Path) {
+    let content = "x".repeat(300 * 1024);
+    for number in 0..40 {
+        write(directory, &[(&format!("data/{number}.txt"), &content)]);
+    }
+}
+
+#[test]
+fn an_upload_shows_how_far_it_is() {
+    let directory = here();
+    let gateway = gateway();
+    many_files(directory.path());
+    let arguments = ["run", "bash", "data", "-b", "", "-e", "ls data | wc -l"];
+    let mut terminal = Terminal::open(
+        directory.path(),
+        Some(&gateway),
+        100,
+        &[("NO_COLOR", "1")],
+        &arguments,
+    );
+    terminal.shows("⋯ Uploading source files... ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 0.0/11.7 MiB");
+    terminal.shows("⋯ Uploading source files... ━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌ 19/40 files, 5.5/11.7 MiB");
+    terminal.shows("38/40 files, 11.1/11.7 MiB");
+    terminal.shows("✔ Uploading done.\r\n");
+    terminal.shows("40\r\n");
+    assert_eq!(terminal.ends(), Some(0));
+    gateway.stop();
+}
+
+#[test]
+fn in_a_narrow_window_no_moving_line_wraps() {
+    let directory = here();
+    let gateway = gateway();
+    many_files(directory.path());
+    let arguments = ["run", "bash", "data", "-b", "", "-e", "sleep 0.3"];
+    for columns in [12, 40, 60] {
+        let text = Terminal::open(
+            directory.path(),
+            Some(&gateway),
+            columns,
+            &[("NO_COLOR", "1")],
+            &arguments,
+        )
+        .rest();
+        let mut moving = 0;
+        // Each is drawn from the start of its line, and ends with an erased rest.
+        for line in text.split('\r').filter(|part| part.starts_with('⋯')) {
+            let line = line.split("\x1b[K").next().expect("a part");
+            let width = line.chars().count();
+            assert!(
+                width < usize::from(columns),
+                "{width} in {columns}: {line:?}"
+            );
+            moving += 1;
+        }
+        assert!(moving > 4, "{text:?}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn images_are_shown_where_the_terminal_can() {
+    let directory = here();
+    let gateway = gateway();
+    let code = "import _sorna_runner as runner\n\
+        runner.record('media', ['image/png', 'data:image/png;base64,iVBORw=='])\n\
+        print('after')";
+    let run = |environment: &[(&str, &str)], options: &[&str]| {
+        let arguments = [&["run", "-q"], options, &["python3", "-c", code]].concat();
+        Terminal::open(
+            directory.path(),
+            Some(&gateway),
+            90,
+            environment,
+            &arguments,
+        )
+        .rest()
+    };
+    let kitty = "\x1b_Ga=T,f=100,q=2,m=0;iVBORw==\x1b\\\r\nafter\r\n";
+    let iterm2 = "\x1b]1337;File=inline=1;size=4;preserveAspectRatio=1:iVBORw==\x07\r\nafter\r\n";
+    assert_eq!(run(&[("TERM", "xterm-kitty")], &[]), kitty);
+    assert_eq!(run(&[("TERM_PROGRAM", "iTerm.app")], &[]), iterm2);
+    assert_eq!(run(&[], &["--images", "iterm2"]), iterm2);
+    let notice = run(&[], &["--color", "never"]);
+    assert_eq!(
+        notice,
+        "∙ Output that cannot be shown here: image/png, 4 bytes. --media-dir DIR saves it.\r\nafter\r\n"
+    );
+    let hidden = run(
+        &[("TERM", "xterm-kitty")],
+        &["--images", "never", "--color", "never"],
+    );
+    assert_eq!(hidden, notice);
+    gateway.stop();
+}
+
+/// The gateway has everything and says nothing: what is sent shows all the same.
+#[test]
+fn an_upload_that_is_on_its_way_moves_and_ctrl_c_ends_it() {
+    let directory = here();
+    many_files(directory.path());
+    let endpoint = format!("http://{}", stub::stub(|_| None));
+    let environment = [&stub::environment(&endpoint)[..], &[("NO_COLOR", "1")]].concat();
+    let arguments = ["upload", "AAAAAAAAAAAAAAAAAAAAAA", "data"];
+    let mut terminal = Terminal::open(directory.path(), None, 100, &environment, &arguments);
+    terminal.shows("⋯ Uploading files... ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 0.0/11.7 MiB");
+    terminal.shows("⋯ Uploading files... ━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 5.5/11.7 MiB");
+    terminal.types("\x03");
+    let rest = terminal.rest();
+    assert_eq!(terminal.ends(), Some(130));
+    assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
+}
+
+#[test]
+fn nothing_moves_where_the_program_asks() {
+    let directory = here();
+    let gateway = gateway();
+    let (sign, wait) = waits_for(directory.path());
+    let code = "print([input('name? ')])";
+    let arguments = ["run", "python3", "-c", &wait, "-c", code];
+    let mut terminal = Terminal::open(directory.path(), Some(&gateway), 90, &[], &arguments);
+    terminal.shows("Running your code... ⠋");
+    std::fs::write(sign, "").expect("a file");
+    terminal.shows("\r\x1b[2Kwent");
+    // The second snippet's line began below the first one's output.
+    terminal.shows("\r\x1b[2Kname? ");
+    // Longer than a picture of the spinner stands.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.types("lablup\r");
+    terminal.shows("lablup\r\n['lablup']\r\n");
+    let rest = terminal.rest();
+    assert_eq!(screen(&rest), "✔ Cleaned up the kernel.\n", "{rest:?}");
+    gateway.stop();
+}
