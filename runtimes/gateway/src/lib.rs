@@ -59,6 +59,18 @@
 //! end is added if it is missing. The answer `"\u{4}"` (Ctrl-D) ends the input. Python's
 //! `sys.stdin.read()` takes one answer for the whole.
 //!
+//! # Completion
+//!
+//! `complete` works in python3 kernels, and finds nothing in others or while something runs. It
+//! knows names, keywords, attributes, modules in `import` and `from`, and the keys of a dict in
+//! `d['`. Each candidate begins with what it completes, the name before the cursor with all its
+//! dots, and a function has a `(` at its end. The cursor is where `options.row` and `col` say, or at
+//! the end of `options.line`.
+//!
+//! What runs of the user's code are attribute lookups, those of `a` and `b` in `a.b.c`, and
+//! `__dir__`: no function is called, nothing is subscripted, and no module is imported. A property
+//! that fails, or takes longer than 2 s, has no completions; the kernel goes on.
+//!
 //! # Where it differs from the original gateway on purpose
 //!
 //! - A key sees its own kernels only.
@@ -70,7 +82,7 @@
 //! - What a client sends after `waiting-input` is never run, even if the program ended meanwhile.
 //! - One answer holds about 1 MiB of output; a program that says more waits until it is fetched.
 //! - `exec-timeout` exists. The time a program waits for its client does not count.
-//! - `complete` works in python3 kernels and finds nothing in others.
+//! - `complete` works in python3 kernels.
 //! - Uploads: 20 files of 1 MiB pass, directories are made, names that leave the work directory are
 //!   400, and a refused upload stores nothing.
 //! - Malformed JSON is 400 `invalid-api-params`; mounts are refused, as there is nothing to mount.

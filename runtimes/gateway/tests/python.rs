@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Client, gateway};
-use sorna_core::{Complete, ExecutionStatus, Record};
+use sorna_core::{ExecutionStatus, Record};
 
 #[test]
 fn state_survives_between_queries() {
@@ -228,29 +228,6 @@ fn a_dead_interpreter_is_replaced() {
         client.run(&kernel, "print('again')").finished().0,
         "again\n"
     );
-}
-
-#[test]
-fn names_are_completed() {
-    let gateway = gateway();
-    let client = Client::new(&gateway);
-    let kernel = client.create("python3");
-    client.run(&kernel, "some_name = 'x'").finished();
-    let found = client
-        .call(&Complete::at_end(kernel.clone(), "y = some_name.isal"))
-        .unwrap();
-    assert!(
-        found
-            .iter()
-            .any(|name| name.starts_with("some_name.isalpha")),
-        "{found:?}"
-    );
-    let found = client
-        .call(&Complete::at_end(kernel.clone(), "some_n"))
-        .unwrap();
-    assert_eq!(found, ["some_name"]);
-    let bash = client.create("bash");
-    assert_eq!(client.call(&Complete::at_end(bash, "ec")).unwrap(), [""; 0]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
+use sorna_core::server::CompleteRequest;
 
 use super::console::Stream;
 
@@ -137,9 +138,16 @@ impl Speech {
     }
 
     /// Complete this; `None` if the runner cannot.
-    pub(crate) fn complete(self, id: u64, code: &str, line: &str) -> Option<Vec<u8>> {
+    pub(crate) fn complete(self, id: u64, request: &CompleteRequest) -> Option<Vec<u8>> {
         (self == Self::Json).then(|| {
-            let question = json!({"id": id, "code": code, "line": line});
+            let question = json!({
+                "id": id,
+                "code": request.code,
+                "row": request.row,
+                "col": request.col,
+                "line": request.line,
+                "post": request.post,
+            });
             message(b'c', &question.to_string())
         })
     }
@@ -208,12 +216,12 @@ mod tests {
     fn messages_hold_one_nul_at_their_end() {
         assert_eq!(Speech::Plain.run("a\0b"), b"xab\0");
         assert_eq!(Speech::Json.run("a\0"), b"x{\"code\":\"a\\u0000\"}\0");
-        assert_eq!(Speech::Plain.complete(1, "", ""), None);
+        assert_eq!(Speech::Plain.complete(1, &CompleteRequest::default()), None);
     }
 
     #[test]
     fn lengths_count_bytes() {
         assert_eq!(Speech::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
-        assert_eq!(Speech::Sized.complete(1, "", ""), None);
+        assert_eq!(Speech::Sized.complete(1, &CompleteRequest::default()), None);
     }
 }

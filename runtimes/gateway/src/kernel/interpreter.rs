@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use sorna_core::server::CompleteRequest;
 use tokio::process::Child;
 use tokio::time::Instant;
 
@@ -158,8 +159,8 @@ impl Interpreter {
     }
 
     /// Asks for completions; `false` if this runner has none.
-    pub(crate) fn complete(&mut self, id: u64, code: &str, line: &str) -> bool {
-        match self.speech.complete(id, code, line) {
+    pub(crate) fn complete(&mut self, id: u64, request: &CompleteRequest) -> bool {
+        match self.speech.complete(id, request) {
             Some(message) => {
                 self.channel.send(&message);
                 true

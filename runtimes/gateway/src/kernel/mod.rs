@@ -236,8 +236,7 @@ impl Kernel {
         let _turn = self.turn.lock().await;
         let (reply, found) = oneshot::channel();
         let command = Command::Complete {
-            code: request.code.clone(),
-            line: request.line.clone(),
+            request: request.clone(),
             reply,
         };
         if self.commands.send(command).is_err() {

@@ -6,6 +6,8 @@ answers, `i` input and `a` go on. What goes back is a line `<letter> <length>` a
 `o` and `e` output, `r` a console record as JSON, `i` input wanted, `s` tell me when you have come
 this far, `c` completions, `d` done, and `+` once at the start.
 
+What is not needed at once lies in modules beside this file, so that a kernel starts fast.
+
 Text written through `sys.stdout` and `sys.stderr` travels on the control channel, so that it
 keeps its order among the streams and the records. Descriptors 1 and 2 are pipes of their own,
 for everything that bypasses Python; `s` keeps these in order where programs are started.
@@ -15,6 +17,7 @@ raise at any moment, so what must not be interrupted is done by two other thread
 reads the channel, and the keeper tells the end of a run.
 """
 
+import _frozen_importlib_external
 import _thread
 import builtins
 import fcntl
@@ -27,6 +30,8 @@ from _queue import SimpleQueue
 
 _PIECE = 8192
 _PAUSE = 0.05
+# The modules that are loaded when they are first needed.
+_BESIDE = frozenset(("sorna_complete",))
 _STARTS = frozenset(
     (
         "os.exec",
@@ -345,23 +350,6 @@ class Kernel:
             text = "%s (and reporting it failed: %r)\n" % (type(error).__name__, second)
             self.link.put(b"e", text.encode("utf-8", "backslashreplace"))
 
-    def complete(self, code, line):
-        """The completions of the name that ends where the cursor is."""
-        import re
-        import rlcompleter
-
-        text = re.search(r"[\w.]*$", line or code.rpartition("\n")[2]).group()
-        if not text:
-            return []
-        completer = rlcompleter.Completer(self.main.__dict__)
-        found = []
-        while len(found) < 1000:
-            candidate = completer.complete(text, len(found))
-            if candidate is None:
-                break
-            found.append(candidate)
-        return found
-
     def work(self, jobs):
         """Does what comes, for ever; the main thread's work."""
         while True:
@@ -371,7 +359,9 @@ class Kernel:
                 if job.kind == b"x":
                     job.status = self.run(job.message["code"])
                 else:
-                    found = self.complete(job.message["code"], job.message["line"])
+                    import sorna_complete
+
+                    found = sorna_complete.answer(self.main.__dict__, job.message)
                     answer = {"id": job.message["id"], "found": found}
                     self.link.send(b"c", json.dumps(answer).encode())
             except BaseException as error:
@@ -379,6 +369,19 @@ class Kernel:
                 _quietly(lambda: self.report(error))
             while jobs.pending and jobs.pending[0].begun:
                 _quietly(jobs.done)
+
+
+class Finder:
+    """Finds the modules that lie beside this file."""
+
+    def __init__(self):
+        self.directory = os.path.dirname(__file__)
+
+    def find_spec(self, name, path=None, target=None):
+        if name in _BESIDE:
+            file = "%s/%s.py" % (self.directory, name)
+            return _frozen_importlib_external.spec_from_file_location(name, file)
+        return None
 
 
 def record(kind, *values):
@@ -456,6 +459,7 @@ def serve():
     _hide_password(link)
     sys.argv = [""]
     sys.path.insert(0, "")
+    sys.meta_path.insert(0, Finder())
     # Kept, or its names would be cleared away under our feet.
     sys.modules["_sorna_runner"] = sys.modules["__main__"]
     sys.modules["__main__"] = kernel.main

@@ -1,5 +1,6 @@
 //! The flow from processes to the console, and what runners say besides.
 
+use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
 use super::Driver;
@@ -111,7 +112,11 @@ impl Driver {
         }
     }
 
-    pub(super) fn complete(&mut self, code: &str, line: &str, reply: oneshot::Sender<Vec<String>>) {
+    pub(super) fn complete(
+        &mut self,
+        request: &CompleteRequest,
+        reply: oneshot::Sender<Vec<String>>,
+    ) {
         self.next_completion += 1;
         let id = self.next_completion;
         // While a snippet runs the interpreter does not listen.
@@ -119,7 +124,7 @@ impl Driver {
             && self
                 .interpreter
                 .as_mut()
-                .is_some_and(|interpreter| interpreter.complete(id, code, line));
+                .is_some_and(|interpreter| interpreter.complete(id, request));
         if asked {
             self.completions.push((id, reply));
         } else {

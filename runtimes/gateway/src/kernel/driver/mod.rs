@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sorna_core::Console;
+use sorna_core::server::CompleteRequest;
 use tokio::sync::{mpsc, oneshot};
 
 use self::questions::{Asker, Probe};
@@ -32,8 +33,7 @@ pub(crate) enum Command {
     Start(Plan),
     Input(String),
     Complete {
-        code: String,
-        line: String,
+        request: CompleteRequest,
         reply: oneshot::Sender<Vec<String>>,
     },
     /// It takes more than it may: kill it, for these reasons.
@@ -164,8 +164,8 @@ impl Driver {
         match command {
             Command::Start(plan) => self.start_run(plan),
             Command::Input(text) => self.answer(&text),
-            Command::Complete { code, line, reply } => self.complete(&code, &line, reply),
             Command::Exceeded(words) => self.exceed(&words).await,
+            Command::Complete { request, reply } => self.complete(&request, reply),
             Command::Restart(reply) => {
                 self.kill_everything().await;
                 self.forget_run("the kernel was restarted");

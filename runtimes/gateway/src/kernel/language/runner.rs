@@ -45,6 +45,10 @@ impl Runner {
     /// Files that the runners need, and their contents.
     pub(crate) const FILES: &[(&str, &str)] = &[
         ("python3.py", include_str!("../../runners/python3.py")),
+        (
+            "sorna_complete.py",
+            include_str!("../../runners/sorna_complete.py"),
+        ),
         ("bash.bash", include_str!("../../runners/bash.bash")),
         ("perl.pl", include_str!("../../runners/perl.pl")),
         ("ruby.rb", include_str!("../../runners/ruby.rb")),

@@ -1,0 +1,246 @@
+"""Completion in a python3 kernel.
+
+Each candidate begins with what it completes: the name, with its dots, before the cursor. Of the
+user's code only attribute lookups run, those of `a` and `b` in `a.b.c`; and `__dir__` of the last.
+Nothing is called, subscripted or imported. They run in a thread that is given up after a while.
+"""
+
+import _thread
+import builtins
+import keyword
+import pkgutil
+import re
+import sys
+import time
+import types
+from importlib.machinery import PathFinder
+
+_PATIENCE = 2.0
+_MOST = 1000
+# How much of a line counts.
+_LINE = 1000
+_HIDDEN = frozenset(("_sorna_runner", "sorna_complete", "sorna_figures"))
+
+
+class _TooLate(BaseException):
+    pass
+
+
+def answer(namespace, message):
+    """The completions where the cursor is; none if that takes too long."""
+    found = []
+    done = _thread.allocate_lock()
+    done.acquire()
+    until = time.monotonic() + _PATIENCE
+
+    def watch(*_):
+        if time.monotonic() > until:
+            raise _TooLate
+        return watch
+
+    def work():
+        # Ends loops in the user's code; what sleeps there goes on sleeping, and harms nobody.
+        sys.settrace(watch)
+        try:
+            found.extend(_complete(namespace, message))
+        except BaseException:
+            # Something that does not want to be looked at.
+            pass
+        finally:
+            sys.settrace(None)
+            done.release()
+
+    _thread.start_new_thread(work, ())
+    return found[:_MOST] if done.acquire(True, _PATIENCE + 0.5) else []
+
+
+def _complete(namespace, message):
+    code = _before_cursor(**{key: message[key] for key in ("code", "row", "col", "line", "post")})
+    code, quote = _code_at_end(code)
+    if code is None:
+        return []
+    line = code.rpartition("\n")[2][-_LINE:]
+    if quote:
+        return _keys(namespace, line, quote)
+    statement = line.rpartition(";")[2]
+    imported = re.match(r"\s*from\s+([\w.]+)\s+import\s+\(?(?:[\w\s]*,)*\s*(\w*)$", statement)
+    if imported:
+        return _matching(_members(imported[1]), imported[2])
+    module = re.match(r"\s*(?:from|import)\s+(?:[\w.\s]*,)*\s*([\w.]*)$", statement)
+    if module:
+        return _matching(_modules(module[1].rpartition(".")[0]), module[1])
+    text = re.match(r"[\w.]*", line[::-1])[0][::-1]
+    open_call = "" if message["post"].startswith("(") else "("
+    owner, dot, name = text.rpartition(".")
+    if dot:
+        # Nothing for `f().a` and `x[0].a`: that would take more than lookups.
+        return _attributes(_resolve(namespace, owner), owner, name, open_call)
+    return _names(namespace, text, open_call) if text else []
+
+
+def _before_cursor(code, row, col, line, post):
+    """The code up to the cursor. Clients tell it in more than one way."""
+    lines = code.split("\n")
+    if not line and not row and not col:
+        return code[: len(code) - len(post)] if post and code.endswith(post) else code
+    if not line:
+        line = lines[row] if row < len(lines) else ""
+    # Some send the whole line.
+    if 0 < col < len(line):
+        line = line[:col]
+    return "\n".join([*lines[:row], line])
+
+
+def _code_at_end(code):
+    """The code that the end belongs to, and the quote if a string is open there.
+
+    Within a comment there is none; in the braces of an f-string it is what stands in them.
+    """
+    at = 0
+    while True:
+        opened = re.compile(r"#[^\n]*|'{3}|\"{3}|['\"]").search(code, at)
+        if opened is None:
+            return code, ""
+        quote, at = opened[0], opened.end()
+        if quote[0] == "#":
+            if at == len(code):
+                return None, ""
+            continue
+        ends = quote if len(quote) == 3 else quote + r"|\n"
+        for closed in re.compile(r"\\.|" + ends, re.DOTALL).finditer(code, at):
+            if closed[0][0] != "\\":
+                at = closed.end()
+                break
+        else:
+            brace = code.rfind("{", at)
+            prefix = code[max(0, opened.start() - 2) : opened.start()].lower()
+            if prefix.endswith(("f", "fr")) and brace > code.rfind("}", at):
+                return _code_at_end(code[brace + 1 :])
+            return code, quote
+
+
+def _keys(namespace, line, quote):
+    """The keys of a dict, in `d['`."""
+    at = re.search(r"([\w.]+)\[\s*" + quote + r"([^'\"\\]*)$", line)
+    owner = None if at is None else _resolve(namespace, at[1])
+    if not isinstance(owner, dict) or len(quote) != 1:
+        return []
+    start = at[0][: len(at[0]) - len(at[2])]
+    # As a dict, whatever its class has made of it.
+    keys = [key for key in dict.keys(owner) if type(key) is str and key.startswith(at[2])]
+    plain = [key for key in keys if key.isprintable() and not re.search(r"['\"\\]", key)]
+    return [start + key + quote + "]" for key in plain]
+
+
+def _names(namespace, text, open_call):
+    """Names of the user, the language, and the builtins."""
+    words = [word for word in keyword.kwlist if word not in ("True", "False", "None")]
+    known = {**vars(builtins), **dict.fromkeys(words), **namespace}
+    names = sorted(namespace, key=str) + words + list(vars(builtins))
+    return [
+        name + (open_call if callable(known[name]) else "")
+        for name in _matching(dict.fromkeys(names), text)
+    ]
+
+
+def _attributes(value, owner, text, open_call):
+    return [
+        "%s.%s%s" % (owner, name, open_call if _is_function(_stored(value, name)) else "")
+        for name in _matching(sorted(dir(value), key=str), text)
+    ]
+
+
+def _matching(names, text):
+    """Names that begin with the text; private ones only if it begins so, too."""
+    last = text.rpartition(".")[2]
+    hidden = () if last.startswith("__") else "__" if last.startswith("_") else "_"
+    return [
+        name
+        for name in names
+        if isinstance(name, str)
+        and name.startswith(text)
+        and not name.rpartition(".")[2].startswith(hidden)
+    ]
+
+
+def _resolve(namespace, dotted):
+    """The object of a dotted name, by lookups."""
+    first, *rest = dotted.split(".")
+    value = namespace[first] if first in namespace else vars(builtins)[first]
+    for name in rest:
+        value = getattr(value, name)
+    return value
+
+
+def _stored(value, name):
+    """An attribute as it is stored, which runs no property; None if it is not."""
+    places = [] if isinstance(value, type) else [getattr(value, "__dict__", {})]
+    for kind in (value, type(value)):
+        if isinstance(kind, type):
+            places.extend(vars(parent) for parent in kind.__mro__)
+    return next((place[name] for place in places if name in place), None)
+
+
+def _is_function(stored):
+    return callable(stored) or isinstance(stored, classmethod)
+
+
+def _modules(package):
+    """The full names of the modules in a package, or of all at the top."""
+    if not package:
+        names = {module.name for module in pkgutil.iter_modules()}
+        names.update(sys.builtin_module_names, getattr(sys, "stdlib_module_names", ()))
+        names.update(name for name in sys.modules if "." not in name)
+        names.add("sorna_kernel")
+        return sorted(name for name in names - _HIDDEN if name.isidentifier())
+    start = package + "."
+    names = {start + module.name for module in pkgutil.iter_modules(_path(package)[0])}
+    # Modules may be made by others, such as os.path.
+    for name in list(sys.modules):
+        if name.startswith(start):
+            names.add(start + name[len(start) :].partition(".")[0])
+    return sorted(names)
+
+
+def _members(module):
+    """What can be imported from a module. One that is not loaded is only read."""
+    names = {name.rpartition(".")[2] for name in _modules(module)}
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        names.update(dir(loaded))
+    else:
+        names.update(_defined(_path(module)[1]))
+    return sorted(names)
+
+
+def _path(module):
+    """Where a module looks for its own modules, and its spec, without importing it."""
+    loaded = sys.modules.get(module)
+    if isinstance(loaded, types.ModuleType):
+        return list(getattr(loaded, "__path__", ())), getattr(loaded, "__spec__", None)
+    path, spec, name = None, None, ""
+    for part in module.split("."):
+        name = name + "." + part if name else part
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return [], None
+        path = list(spec.submodule_search_locations or ())
+    return path, spec
+
+
+def _defined(spec):
+    """The names that a module's source defines at the top."""
+    import ast
+
+    read = getattr(getattr(spec, "loader", None), "get_source", None)
+    source = read(spec.name) if read else None
+    for node in ast.parse(source or "").body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                yield alias.asname or alias.name.partition(".")[0]
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in getattr(node, "targets", None) or [node.target]:
+                if isinstance(target, ast.Name):
+                    yield target.id
