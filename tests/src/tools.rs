@@ -9,7 +9,7 @@ use std::path::PathBuf;
 ///
 /// ```text
 /// python3 -m venv target/python-client
-/// target/python-client/bin/pip install sorna-client==0.9.8 'async-timeout<4'
+/// target/python-client/bin/pip install sorna-client==0.9.8 'async-timeout<4' 'matplotlib<4'
 /// ```
 ///
 /// # Panics

@@ -59,6 +59,36 @@
 //! end is added if it is missing. The answer `"\u{4}"` (Ctrl-D) ends the input. Python's
 //! `sys.stdin.read()` takes one answer for the whole.
 //!
+//! # More than text
+//!
+//! A python3 kernel has a builtin `display(*objects)`, which shows each object in the richest form
+//! it has, one record each: of `_repr_svg_`, `_repr_png_`, `_repr_jpeg_`, `_repr_html_`,
+//! `_repr_markdown_` and `_repr_latex_`, the first that gives something; else its `repr` is printed.
+//! What `_repr_mimebundle_` gives counts before the method for the same type. An exception in such a
+//! method is shown, and the next form is taken.
+//!
+//! `plt.show()` of matplotlib sends each open figure as a PNG and closes it; with `block=False`, and
+//! by `figure.show()`, it stays open. Whoever chooses a backend, by `MPLBACKEND`,
+//! `matplotlib.use` or a `matplotlibrc`, has that one and its ways. Figures that are never shown are
+//! not sent. Programs that a kernel starts see nothing of this.
+//!
+//! More is in a module that only kernels have:
+//!
+//! ```python
+//! import sorna_kernel
+//!
+//! sorna_kernel.html("<b>bold</b>")
+//! sorna_kernel.media("image/png", data)           # bytes; or a str for text and XML
+//! sorna_kernel.figure_format("svg")               # of plt.show(), in place of "png"
+//! sorna_kernel.capture_logs(level="INFO")         # records of the logging module
+//! sorna_kernel.capture_logs("DEBUG", "app.db")    # of one logger
+//! ```
+//!
+//! All records keep their place among the output, from threads too. One may take 16 MiB, as JSON
+//! and with bytes as base64; a larger one is a `ValueError`. A process that the kernel forked cannot
+//! send records: there, `display` prints the `repr`, logs go to the standard error, and the rest is a
+//! `RuntimeError`. Nothing of it is loaded before it is used, so kernels start as fast as without.
+//!
 //! # Completion
 //!
 //! `complete` works in python3 kernels, and finds nothing in others or while something runs. It

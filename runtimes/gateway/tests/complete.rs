@@ -121,6 +121,7 @@ fn imports() {
     lab.finds("from os import (path, linese", &["linesep"]);
     lab.finds("x = 1; import fileinp", &["fileinput"]);
     lab.finds("import statistic", &["statistics"]);
+    lab.finds("import sorna_k", &["sorna_kernel"]);
     lab.finds("from os imp", &["import"]);
     lab.finds("fromage", &[]);
     // The user's own; nothing of them runs.

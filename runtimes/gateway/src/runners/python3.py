@@ -24,14 +24,18 @@ import fcntl
 import io
 import json
 import os
+import re
 import sys
 import types
 from _queue import SimpleQueue
 
 _PIECE = 8192
+# What the gateway takes in one frame.
+_MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
 # The modules that are loaded when they are first needed.
-_BESIDE = frozenset(("sorna_complete",))
+_BESIDE = frozenset(("sorna_kernel", "sorna_figures", "sorna_complete"))
+_MAIN = _thread.get_ident()
 _STARTS = frozenset(
     (
         "os.exec",
@@ -99,6 +103,33 @@ class Link:
             if not self.forked:
                 self.flush()
                 self.frame(kind, payload)
+
+    def record(self, payload):
+        """A console record that is not text."""
+        if self.forked:
+            raise RuntimeError("only the kernel itself can send records, not a process it forked")
+        if len(payload) > _MAX_FRAME:
+            raise ValueError(
+                "a record of %d bytes is too large, at most %d can be sent; "
+                "write it to a file instead" % (len(payload), _MAX_FRAME)
+            )
+        if len(payload) < _PIECE or _thread.get_ident() != _MAIN:
+            self.send(b"r", payload)
+            return
+        # Written by another thread: here, a signal handler might raise or print in the middle.
+        sent = _thread.allocate_lock()
+        sent.acquire()
+
+        def write():
+            try:
+                self.send(b"r", payload)
+            finally:
+                sent.release()
+
+        _thread.start_new_thread(write, ())
+        # In a handler that interrupted a print, the record leaves when that is over.
+        if not self.lock._is_owned():
+            sent.acquire()
 
     def ask(self, kind, **question):
         """Sends a question and waits for its answer."""
@@ -372,7 +403,7 @@ class Kernel:
 
 
 class Finder:
-    """Finds the modules that lie beside this file."""
+    """Finds the modules that lie beside this file, and follows matplotlib when it is imported."""
 
     def __init__(self):
         self.directory = os.path.dirname(__file__)
@@ -381,12 +412,32 @@ class Finder:
         if name in _BESIDE:
             file = "%s/%s.py" % (self.directory, name)
             return _frozen_importlib_external.spec_from_file_location(name, file)
+        if name == "matplotlib":
+            import sorna_kernel
+
+            return sorna_kernel._find_matplotlib(self, path, target)
         return None
 
 
 def record(kind, *values):
     """Puts a record that is not text into the console: `record("html", "<b>…")`."""
-    _LINK.send(b"r", json.dumps([kind, *values]).encode())
+    text = json.dumps([kind, *values], ensure_ascii=False)
+    if not text.isascii():
+        # Half a character is no text for the gateway.
+        text = re.sub("[\ud800-\udfff]", lambda half: "\\\\u%04x" % ord(half[0]), text)
+    _LINK.record(text.encode())
+
+
+def forked():
+    """Whether this is a child of the kernel, which cannot send records."""
+    return _LINK.forked
+
+
+def display(*objects):
+    """Shows each object in the richest form it has; see `sorna_kernel.display`."""
+    import sorna_kernel
+
+    sorna_kernel.display(*objects)
 
 
 def _write_all(fd, data):
@@ -460,6 +511,7 @@ def serve():
     sys.argv = [""]
     sys.path.insert(0, "")
     sys.meta_path.insert(0, Finder())
+    builtins.display = display
     # Kept, or its names would be cleared away under our feet.
     sys.modules["_sorna_runner"] = sys.modules["__main__"]
     sys.modules["__main__"] = kernel.main

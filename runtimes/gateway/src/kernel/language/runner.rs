@@ -46,6 +46,14 @@ impl Runner {
     pub(crate) const FILES: &[(&str, &str)] = &[
         ("python3.py", include_str!("../../runners/python3.py")),
         (
+            "sorna_kernel.py",
+            include_str!("../../runners/sorna_kernel.py"),
+        ),
+        (
+            "sorna_figures.py",
+            include_str!("../../runners/sorna_figures.py"),
+        ),
+        (
             "sorna_complete.py",
             include_str!("../../runners/sorna_complete.py"),
         ),
