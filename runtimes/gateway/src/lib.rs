@@ -47,8 +47,7 @@
 //!   `const` may be declared again. `import()` does not work, `require` does.
 //! - perl: `return` outside of a subroutine, and `__END__`, let the snippet's `my` variables go.
 //! - php: `<?php` at the beginning is not needed. What PHP itself dies of, such as a function
-//!   declared twice, ends the interpreter. Once a snippet has met the end of input, `STDIN` stays at
-//!   its end until then; `fopen("php://stdin", "r")` reads anew.
+//!   declared twice, ends the interpreter.
 //! - r: visible values are printed. `readline()` asks; `readLines("stdin")` reads on until the end.
 //! - lua: a `local` is the snippet's own.
 //!

@@ -46,9 +46,13 @@ final class SornaRunner
             $header .= $letter;
         }
         $code = self::get((int) substr($header, 2));
-        // What an earlier snippet left unread is forgotten.
-        while (($unread = stream_get_meta_data(STDIN)['unread_bytes']) > 0) {
-            fread(STDIN, $unread);
+        if (is_resource(STDIN)) {
+            // What an earlier snippet left unread is forgotten.
+            while (($unread = stream_get_meta_data(STDIN)['unread_bytes']) > 0) {
+                fread(STDIN, $unread);
+            }
+            // So is the end of input, by a step of no length.
+            fseek(STDIN, 0, SEEK_CUR);
         }
         return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
     }
