@@ -15,6 +15,7 @@ const fs = require('fs');
 const inspector = require('inspector');
 const { createRequire } = require('module');
 const path = require('path');
+const { Readable } = require('stream');
 const util = require('util');
 
 const LINK = 3;
@@ -58,6 +59,61 @@ function say(words) {
     process.stderr.write(`${words}\n`);
 }
 
+// The standard input. Node's own waits for many things at once, in which the gateway cannot see that
+// the program waits for input; and what it reads ahead cannot be called back. This one reads when it
+// is listened to, in a thread that does nothing else.
+class Input extends Readable {
+    fd = 0;
+    #wanted = false;
+
+    constructor() {
+        super({ highWaterMark: 0 });
+        this.on('resume', () => this.#look());
+        this.on('newListener', (event) => event === 'readable' && this.#look());
+    }
+
+    _read() {
+        this.#wanted = true;
+        this.#look();
+    }
+
+    // Whoever has got enough by the last data says so before the immediates' turn.
+    #look() {
+        setImmediate(() => {
+            const listening = this.readableFlowing || this.listenerCount('readable') > 0;
+            if (!this.#wanted || !listening || this.destroyed) {
+                return;
+            }
+            this.#wanted = false;
+            const bytes = Buffer.alloc(65536);
+            fs.read(this.fd, bytes, 0, bytes.length, null, (error, length) => {
+                if (error) {
+                    this.destroy(error);
+                } else {
+                    this.push(length > 0 ? bytes.subarray(0, length) : null);
+                }
+            });
+        });
+    }
+
+    ref() {
+        return this;
+    }
+
+    unref() {
+        return this;
+    }
+}
+
+let input;
+
+function currentInput() {
+    if (!input || input.destroyed || input.readableEnded) {
+        input = new Input();
+    }
+    return input;
+}
+
 // A stack without the lines that are ours.
 function clean(stack) {
     const [words] = stack.split('\n    at Session.post (node:inspector');
@@ -93,10 +149,13 @@ function evaluate(code) {
 function next() {
     status = 0;
     const code = take();
+    // What an earlier snippet left unread, or paused, is forgotten.
+    input = undefined;
     running = true;
     evaluate(code);
 }
 
+Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
 process.on('uncaughtException', show);
 process.on('beforeExit', () => {
     if (running) {

@@ -5,12 +5,30 @@
 # is the only argument. The gateway sends `x <length>`, a line end, and the snippet; back goes a
 # line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the start.
 # Output goes through the pipes.
+#
+# Descriptor 61 is the FIFO once more: whoever waits for input there wants it hidden.
 
 module SornaRunner
   LINK = IO.for_fd(3, 'r+b')
   LINK.sync = true
   LINK.close_on_exec = true
   INPUT = ARGV.shift
+
+  # What io/console has for terminals, on the standard input.
+  module Hidden
+    def noecho
+      fd = fcntl(0, 61) # F_DUPFD
+      hidden = IO.for_fd(fd, 'r')
+      yield hidden
+    ensure
+      hidden&.close
+    end
+
+    def getpass(prompt = nil)
+      $stderr.print(prompt) if prompt
+      noecho { |hidden| hidden.gets&.chomp }
+    end
+  end
 
   def self.put(letter, content)
     LINK.write("#{letter} #{content.bytesize}\n#{content}")
@@ -68,6 +86,7 @@ module SornaRunner
   end
 end
 
+STDIN.extend(SornaRunner::Hidden)
 STDOUT.sync = true
 STDERR.sync = true
 $PROGRAM_NAME = 'ruby'
