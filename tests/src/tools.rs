@@ -29,6 +29,21 @@ pub fn original_client() -> Option<PathBuf> {
     None
 }
 
+/// Whether a program is on the path of this process.
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+pub fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    if !is_there {
+        missing(program);
+    }
+    is_there
+}
+
 fn missing(what: &str) {
     assert!(
         std::env::var_os("CI").is_none(),

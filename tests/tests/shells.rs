@@ -1,0 +1,161 @@
+//! The terminals of languages that have an interactive interpreter.
+
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use sorna::blocking::{Client, Kernel, PtyWriter};
+use sorna::core::terminal::{TerminalEvent, TerminalOptions};
+use sorna::core::{AccessKey, Config, Credentials, SecretKey};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_tests::tools;
+
+/// Only a test that fails waits that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn client(gateway: &RunningGateway) -> Client {
+    let keys = Credentials::new(
+        AccessKey::new(gateway.access_key()).expect("a key"),
+        SecretKey::new(gateway.secret_key()).expect("a key"),
+    );
+    let endpoint = gateway.endpoint().parse().expect("an endpoint");
+    Client::new(Config::new(endpoint, keys))
+}
+
+/// A terminal whose events come with a limit on the time.
+struct Terminal {
+    writer: PtyWriter,
+    events: Receiver<TerminalEvent>,
+    seen: String,
+}
+
+impl Terminal {
+    fn open(kernel: &Kernel) -> Self {
+        let pty = kernel
+            .stream_pty(TerminalOptions::default())
+            .expect("a terminal");
+        let (mut reader, writer) = pty.split();
+        let (sender, events) = mpsc::channel();
+        thread::spawn(move || {
+            while let Ok(Some(event)) = reader.next_event() {
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            writer,
+            events,
+            seen: String::new(),
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        self.writer
+            .write(format!("{line}\r").as_bytes())
+            .expect("typed");
+    }
+
+    fn event(&mut self, awaited: &str) -> TerminalEvent {
+        let event = self.events.recv_timeout(PATIENCE);
+        let event =
+            event.unwrap_or_else(|error| panic!("no {awaited:?}, {error}: {:?}", self.seen));
+        if let TerminalEvent::Output(bytes) = &event
+            && String::from_utf8_lossy(bytes).contains("\x1b[6n")
+        {
+            // What a terminal does when it is asked where the cursor is.
+            self.writer.write(b"\x1b[1;1R").expect("answered");
+        }
+        event
+    }
+
+    fn read_until(&mut self, words: &str) {
+        while !self.seen.contains(words) {
+            match self.event(words) {
+                TerminalEvent::Output(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                other => panic!("{other:?} before {words:?}: {:?}", self.seen),
+            }
+        }
+        self.seen.clear();
+    }
+}
+
+/// Waits for the interpreter's prompt, types a line, waits for words that are not in it, and leaves.
+fn try_out(lang: &str, tool: &str, prompt: &str, line: &str, words: &str, leave: &str) {
+    if !tools::is_there(tool) {
+        return;
+    }
+    let gateway = Gateway::spawn(GatewayConfig::default()).expect("a gateway");
+    let kernel = client(&gateway)
+        .get_or_create(lang, None)
+        .expect("a kernel");
+    let mut terminal = Terminal::open(&kernel);
+    terminal.read_until(prompt);
+    terminal.types(line);
+    terminal.read_until(words);
+    terminal.types(leave);
+    let code = loop {
+        if let TerminalEvent::Closed { code, .. } = terminal.event("end") {
+            break code;
+        }
+    };
+    assert_eq!(code, Some(1000), "{lang}");
+    // Whoever comes next gets another.
+    Terminal::open(&kernel).read_until(prompt);
+    kernel.destroy().expect("destroyed");
+    gateway.stop();
+}
+
+#[test]
+fn python() {
+    try_out("python3", "python3", ">>> ", "print(6 * 7)", "42", "exit()");
+}
+
+#[test]
+fn bash() {
+    try_out("bash", "bash", "~ ", "echo $((6 * 7))", "42", "exit");
+}
+
+#[test]
+fn ruby() {
+    try_out("ruby", "irb", "> ", "puts 6 * 7", "42", "exit");
+}
+
+#[test]
+fn node() {
+    try_out("nodejs", "node", "> ", "console.log(6 * 7)", "42", ".exit");
+}
+
+#[test]
+fn lua() {
+    try_out("lua", "lua", "> ", "print(6 * 7)", "42", "os.exit()");
+}
+
+#[test]
+fn php() {
+    try_out("php", "php", "php > ", "echo 6 * 7, \"\\n\";", "42", "exit");
+}
+
+#[test]
+fn r() {
+    try_out("r", "R", "> ", "6 * 7", "[1] 42\r\n", "quit('no')");
+}
+
+#[test]
+fn java() {
+    try_out(
+        "java",
+        "jshell",
+        "jshell> ",
+        "6 * 7",
+        "$1 ==> 42\r\n",
+        "/exit",
+    );
+}
+
+#[test]
+fn a_shell_for_those_that_have_none() {
+    for (lang, tool) in [("perl", "perl"), ("c", "gcc")] {
+        try_out(lang, tool, "~ ", "echo $((6 * 7))", "42", "exit");
+    }
+}
