@@ -78,6 +78,8 @@ mod clock;
 pub mod engine;
 pub mod files;
 pub mod net;
+#[cfg(any(feature = "ureq", feature = "async"))]
+mod observe;
 mod options;
 mod random;
 #[cfg(feature = "engine")]
@@ -93,6 +95,8 @@ mod wire;
 
 #[cfg(feature = "async")]
 pub use client::{Canceller, Client, Execution, Kernel, Run};
+#[cfg(any(feature = "ureq", feature = "async"))]
+pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};
 pub use random::{random_boundary, random_token};
 pub use sorna_core as core;
