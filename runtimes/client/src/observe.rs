@@ -59,6 +59,11 @@ impl Observer {
     pub fn new(told: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(told))
     }
+
+    /// Tells it of an exchange: for an observer that passes on what it was told.
+    pub fn tell(&self, exchange: &Exchange<'_>) {
+        (self.0)(exchange);
+    }
 }
 
 impl fmt::Debug for Observer {
@@ -96,12 +101,12 @@ impl Watch {
     /// Tells the observer what an exchange came to.
     pub(crate) fn end(self, result: &Result<Response<Bytes>, TransportError>) {
         let outcome = result.as_ref();
-        self.tell(outcome.map(|response| (response.status(), response.headers())));
+        self.end_with(outcome.map(|response| (response.status(), response.headers())));
     }
 
     /// Tells the observer.
-    pub(crate) fn tell(self, outcome: Result<(StatusCode, &HeaderMap), &TransportError>) {
-        (self.observer.0)(&Exchange {
+    pub(crate) fn end_with(self, outcome: Result<(StatusCode, &HeaderMap), &TransportError>) {
+        self.observer.tell(&Exchange {
             method: &self.method,
             target: &self.target,
             attempt: self.attempt,

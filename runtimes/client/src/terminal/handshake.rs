@@ -25,7 +25,7 @@ pub(crate) struct Handshake<'a> {
 pub(crate) fn tell(watch: Option<Watch>, ended: Result<&Outcome, &TransportError>) {
     let Some(watch) = watch else { return };
     let none = HeaderMap::new();
-    watch.tell(match ended {
+    watch.end_with(match ended {
         Ok(Outcome::Refused(response)) => Ok((response.status(), response.headers())),
         Ok(Outcome::Open(_)) => Ok((StatusCode::SWITCHING_PROTOCOLS, &none)),
         Err(error) => Err(error),
