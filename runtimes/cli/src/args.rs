@@ -4,14 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::ConfigArgs;
+use crate::globals::Globals;
+
 /// Run code in remote Sorna kernels, or on this machine.
 ///
 /// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL;
-/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY. With --local none of them is
-/// needed: a gateway is started on this machine for as long as the command runs.
+/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY; or by a profile of the
+/// settings file (see `sorna config --help`). With --local none of them is needed: a gateway is
+/// started on this machine for as long as the command runs.
 #[derive(Debug, Parser)]
-#[command(name = "sorna", version, arg_required_else_help = true)]
+#[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -20,6 +27,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
+    Config(ConfigArgs),
 }
 
 /// Run a code snippet, or a program made of files.
@@ -96,6 +104,12 @@ pub(crate) struct ShellArgs {
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna run --local python3 -c \"print('hello world')\"
+  sorna run c main.c mylib.c mylib.h
+  sorna shell --local bash";
 
 const SHELL_EXAMPLES: &str = "\
 Examples:

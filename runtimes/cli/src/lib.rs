@@ -1,13 +1,19 @@
-//! `sorna`: run code in remote kernels, or on this machine.
+//! The command line of Sorna: what the programs `sorna`, `lcc` and `lpython` have in common, which
+//! is all of it. Not meant for other programs: crate `sorna` is.
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod args;
+mod config;
 mod exit;
 mod failure;
+mod globals;
 mod modes;
+mod nearest;
 mod place;
 mod run;
+mod settings;
 mod shell;
 mod signals;
 mod status;
@@ -17,13 +23,21 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use exit::Exit;
+use failure::Failure;
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Run(arguments) => run::run(arguments),
-        Command::Shell(arguments) => shell::shell(arguments),
-    };
+/// The program `sorna`.
+#[must_use]
+pub fn sorna() -> ExitCode {
+    let Cli { globals, command } = Cli::parse();
+    end(match command {
+        Command::Run(arguments) => run::run(arguments, &globals),
+        Command::Shell(arguments) => shell::shell(arguments, &globals),
+        Command::Config(arguments) => config::config(&arguments, &globals),
+    })
+}
+
+fn end(result: Result<Exit, Failure>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {

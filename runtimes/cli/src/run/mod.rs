@@ -16,6 +16,7 @@ use sorna::{files, random_boundary, random_token};
 use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
+use crate::globals::Globals;
 use crate::place::Place;
 use crate::signals::{self, Stopped};
 use crate::status::Status;
@@ -32,14 +33,10 @@ pub(crate) enum Wake {
 }
 
 /// Carries the command out.
-pub(crate) fn run(arguments: RunArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let plan = plan(&arguments)?;
     let token = plan.create.token.clone();
-    let place = if arguments.local {
-        Place::local()?
-    } else {
-        Place::remote()?
-    };
+    let place = Place::open(arguments.local, globals)?;
     let mut status = Status::new(arguments.quiet);
     status.info(format_args!("Client session token: {token}"));
     status.wait(if plan.temporary {
