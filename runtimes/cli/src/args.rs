@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::ConfigArgs;
 use crate::globals::Globals;
+use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
@@ -27,6 +28,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
+    Info(InfoArgs),
+    Restart(RestartArgs),
+    Destroy(DestroyArgs),
     Config(ConfigArgs),
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     LocalAnd(&'static str),
     /// What a gateway of our own calls itself cannot be used.
     OwnGateway(ConfigError),
+    /// A command that needs the ids of kernels.
+    NeedsIds,
     /// A proxy in the environment.
     Proxy(ProxyError),
     /// An argument that the gateway would not take.
@@ -39,6 +41,7 @@ impl Failure {
         match self {
             Self::Settings(_)
             | Self::LocalAnd(_)
+            | Self::NeedsIds
             | Self::Proxy(_)
             | Self::Argument(_)
             | Self::Files(_) => Exit::USAGE,
@@ -59,6 +62,10 @@ impl Failure {
                 "--local starts a gateway of its own, and {option} names another: leave one of them out"
             )),
             Self::OwnGateway(error) => status.fail(error),
+            Self::NeedsIds => {
+                status.fail("a token does not find a kernel without making one where there is none");
+                status.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");
+            }
             Self::Proxy(error) => {
                 status.fail(chain(error));
                 status.advice("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.");
@@ -127,7 +134,7 @@ fn advice(error: &Error, place: &Place) -> Vec<String> {
         vec![clock_advice(refusal.gateway_date())]
     } else if refusal.is_quota_exceeded() {
         vec![format!(
-            "The access key {} has as many kernels at a time as it may: destroy some, or wait until idle ones end.",
+            "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
             place.access_key()
         )]
     } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {

@@ -9,6 +9,7 @@ mod config;
 mod exit;
 mod failure;
 mod globals;
+mod kernels;
 mod modes;
 mod nearest;
 mod place;
@@ -17,6 +18,7 @@ mod settings;
 mod shell;
 mod signals;
 mod status;
+mod units;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,9 @@ pub fn sorna() -> ExitCode {
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
         Command::Shell(arguments) => shell::shell(arguments, &globals),
+        Command::Info(arguments) => kernels::info(&arguments, &globals),
+        Command::Restart(arguments) => kernels::restart(&arguments, &globals),
+        Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
     })
 }
