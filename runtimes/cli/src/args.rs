@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::check::StatusArgs;
 use crate::config::ConfigArgs;
 use crate::globals::Globals;
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
@@ -28,6 +29,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
+    Status(StatusArgs),
     Info(InfoArgs),
     Restart(RestartArgs),
     Destroy(DestroyArgs),
@@ -113,7 +115,8 @@ const EXAMPLES: &str = "\
 Examples:
   sorna run --local python3 -c \"print('hello world')\"
   sorna run c main.c mylib.c mylib.h
-  sorna shell --local bash";
+  sorna shell --local bash
+  sorna status                        # the first thing to try when something is wrong";
 
 const SHELL_EXAMPLES: &str = "\
 Examples:

@@ -103,7 +103,8 @@ pub(crate) fn show_error(status: &mut Status, error: &Error, place: &Place) {
     }
 }
 
-fn advice(error: &Error, place: &Place) -> Vec<String> {
+/// What to do about it.
+pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
     if let Some(transport) = error.transport() {
         return match transport.kind() {
             TransportErrorKind::Resolve | TransportErrorKind::Connect => vec![format!(

@@ -5,6 +5,7 @@
 
 mod answer;
 mod args;
+mod check;
 mod config;
 mod exit;
 mod failure;
@@ -35,6 +36,7 @@ pub fn sorna() -> ExitCode {
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
         Command::Shell(arguments) => shell::shell(arguments, &globals),
+        Command::Status(arguments) => check::status(&arguments, &globals),
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
