@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::check::StatusArgs;
+use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
 use crate::globals::Globals;
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Info(InfoArgs),
     Restart(RestartArgs),
     Destroy(DestroyArgs),
+    Complete(CompleteArgs),
     Config(ConfigArgs),
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     LocalAnd(&'static str),
     /// What a gateway of our own calls itself cannot be used.
     OwnGateway(ConfigError),
+    /// A cursor outside of the code.
+    NoSuchPlace { what: &'static str, most: usize },
     /// A command that needs the ids of kernels.
     NeedsIds,
     /// A proxy in the environment.
@@ -41,6 +43,7 @@ impl Failure {
         match self {
             Self::Settings(_)
             | Self::LocalAnd(_)
+            | Self::NoSuchPlace { .. }
             | Self::NeedsIds
             | Self::Proxy(_)
             | Self::Argument(_)
@@ -61,6 +64,9 @@ impl Failure {
             Self::LocalAnd(option) => status.fail(format_args!(
                 "--local starts a gateway of its own, and {option} names another: leave one of them out"
             )),
+            Self::NoSuchPlace { what, most } => {
+                status.fail(format_args!("{what} is outside of the code: at most {most}"));
+            }
             Self::OwnGateway(error) => status.fail(error),
             Self::NeedsIds => {
                 status.fail("a token does not find a kernel without making one where there is none");

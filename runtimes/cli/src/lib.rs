@@ -6,6 +6,7 @@
 mod answer;
 mod args;
 mod check;
+mod complete;
 mod config;
 mod exit;
 mod failure;
@@ -40,6 +41,7 @@ pub fn sorna() -> ExitCode {
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
+        Command::Complete(arguments) => complete::complete(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
     })
 }

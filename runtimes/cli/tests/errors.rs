@@ -194,12 +194,8 @@ fn wrong_keys_of_a_profile() {
 #[test]
 fn a_wrong_clock() {
     let address = answering(
-        "HTTP/1.1 400 Bad Request\r\n\
-         Date: Thu, 29 Jun 2017 01:23:45 GMT\r\n\
-         Content-Type: application/problem+json\r\n\
-         Content-Length: 96\r\n\
-         \r\n\
-         {\"type\": \"https://api.sorna.io/probs/invalid-auth-params\", \"title\": \"Date/time sync error\"     }",
+        "400 Bad Request\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/problem+json",
+        r#"{"type": "https://api.sorna.io/probs/invalid-auth-params", "title": "Date/time sync error"}"#,
     );
     let directory = here();
     let mut command = at(directory.path(), &format!("http://{address}"));
@@ -247,7 +243,7 @@ fn too_many_requests() {
 fn a_certificate_of_an_unknown_authority() {
     let directory = here();
     let authority = directory.path().join("ca.pem");
-    let address = answering_under_tls("", &authority);
+    let address = answering_under_tls("200 OK", "", &authority);
     let run = |arguments: &[&str]| {
         let mut command = at(directory.path(), &format!("https://{address}"));
         command
@@ -271,10 +267,7 @@ fn a_certificate_of_an_unknown_authority() {
 fn a_certificate_of_a_known_authority() {
     let directory = here();
     let authority = directory.path().join("ca.pem");
-    let address = answering_under_tls(
-        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
-        &authority,
-    );
+    let address = answering_under_tls("401 Unauthorized", "", &authority);
     let mut command = at(directory.path(), &format!("https://{address}"));
     command
         .env("SORNA_CA_FILE", &authority)

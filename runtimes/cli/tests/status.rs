@@ -105,12 +105,8 @@ fn an_unknown_access_key() {
 #[test]
 fn a_refused_date() {
     let address = answering(
-        "HTTP/1.1 400 Bad Request\r\n\
-         Date: Thu, 29 Jun 2017 01:23:45 GMT\r\n\
-         Content-Type: application/problem+json\r\n\
-         Content-Length: 96\r\n\
-         \r\n\
-         {\"type\": \"https://api.sorna.io/probs/invalid-auth-params\", \"title\": \"Date/time sync error\"     }",
+        "400 Bad Request\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/problem+json",
+        r#"{"type": "https://api.sorna.io/probs/invalid-auth-params", "title": "Date/time sync error"}"#,
     );
     let directory = here();
     let mut command = sorna(directory.path());
@@ -132,12 +128,8 @@ fn a_refused_date() {
 #[test]
 fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
     let address = answering(
-        "HTTP/1.1 200 OK\r\n\
-         Date: Thu, 29 Jun 2017 01:23:45 GMT\r\n\
-         Content-Type: application/json\r\n\
-         Content-Length: 67\r\n\
-         \r\n\
-         {\"version\": \"v3.20170615\", \"authorized\": \"yes\", \"echo\": \"anything\"}",
+        "200 OK\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/json",
+        r#"{"version": "v3.20170615", "authorized": "yes", "echo": "anything"}"#,
     );
     let directory = here();
     let mut command = sorna(directory.path());

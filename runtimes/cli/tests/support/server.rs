@@ -9,13 +9,32 @@ use std::thread;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Answers every request with these bytes, as long as the test program runs.
-pub(crate) fn answering(answer: &'static str) -> SocketAddr {
-    serve(move |stream| converse(stream, answer))
+/// Answers every request with this, as long as the test program runs. `head` is the status and, on
+/// lines of their own, headers; the length of the body is added.
+pub(crate) fn answering(head: &str, body: &str) -> SocketAddr {
+    answering_in_turn(&[(head, body)])
+}
+
+/// The same with an answer for each request of a connection in turn; the last one goes on.
+pub(crate) fn answering_in_turn(answers: &[(&str, &str)]) -> SocketAddr {
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|(head, body)| bytes(head, body))
+        .collect();
+    serve(move |stream| converse(stream, &answers))
+}
+
+fn bytes(head: &str, body: &str) -> String {
+    let head = head.replace('\n', "\r\n");
+    format!(
+        "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The same under TLS, with a certificate of an authority whose certificate is written to this file.
-pub(crate) fn answering_under_tls(answer: &'static str, authority: &Path) -> SocketAddr {
+pub(crate) fn answering_under_tls(head: &str, body: &str, authority: &Path) -> SocketAddr {
+    let answers = [bytes(head, body)];
     let ca_key = rcgen::KeyPair::generate().expect("a key");
     let mut ca = rcgen::CertificateParams::default();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -40,7 +59,7 @@ pub(crate) fn answering_under_tls(answer: &'static str, authority: &Path) -> Soc
     let config = Arc::new(config);
     serve(move |stream| {
         let session = ServerConnection::new(Arc::clone(&config)).expect("a session");
-        converse(StreamOwned::new(session, stream), answer);
+        converse(StreamOwned::new(session, stream), &answers);
     })
 }
 
@@ -59,7 +78,9 @@ fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
 }
 
 /// Reads requests until the client hangs up.
-fn converse(stream: impl Read + Write, answer: &str) {
+fn converse(stream: impl Read + Write, answers: &[String]) {
+    let mut answers = answers.iter();
+    let mut answer = "";
     let mut stream = BufReader::new(stream);
     loop {
         let mut length = 0;
@@ -77,6 +98,7 @@ fn converse(stream: impl Read + Write, answer: &str) {
                 break;
             }
         }
+        answer = answers.next().map_or(answer, String::as_str);
         let mut body = vec![0; length];
         let read = stream.read_exact(&mut body);
         let write = stream.get_mut().write_all(answer.as_bytes());
