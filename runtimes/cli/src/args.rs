@@ -9,6 +9,7 @@ use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
 use crate::globals::Globals;
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
+use crate::langs::LangsArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
     Status(StatusArgs),
+    Langs(LangsArgs),
     Info(InfoArgs),
     Restart(RestartArgs),
     Destroy(DestroyArgs),

@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod globals;
 mod kernels;
+mod langs;
 mod modes;
 mod nearest;
 mod place;
@@ -42,6 +43,7 @@ pub fn sorna() -> ExitCode {
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
+        Command::Langs(arguments) => langs::langs(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
     })
 }
