@@ -19,6 +19,7 @@ mod place;
 mod run;
 mod settings;
 mod shell;
+mod shortcut;
 mod signals;
 mod status;
 mod units;
@@ -46,6 +47,18 @@ pub fn sorna() -> ExitCode {
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
     })
+}
+
+/// The program `lcc`: `sorna run c`.
+#[must_use]
+pub fn lcc() -> ExitCode {
+    end(shortcut::run(&shortcut::LCC))
+}
+
+/// The program `lpython`: `sorna run python3`.
+#[must_use]
+pub fn lpython() -> ExitCode {
+    end(shortcut::run(&shortcut::LPYTHON))
 }
 
 fn end(result: Result<Exit, Failure>) -> ExitCode {
