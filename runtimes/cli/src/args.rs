@@ -10,6 +10,7 @@ use crate::config::ConfigArgs;
 use crate::globals::Globals;
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
 use crate::langs::LangsArgs;
+use crate::pages::{CompletionsArgs, ManArgs};
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Destroy(DestroyArgs),
     Complete(CompleteArgs),
     Config(ConfigArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Run a code snippet, or a program made of files.

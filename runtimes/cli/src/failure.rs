@@ -9,6 +9,7 @@ use sorna::net::ProxyError;
 use sorna_gateway::StartError;
 
 use crate::exit::Exit;
+use crate::nearest::nearest;
 use crate::place::Place;
 use crate::settings::{SettingsError, Source};
 use crate::status::Status;
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
     LocalAnd(&'static str),
     /// What a gateway of our own calls itself cannot be used.
     OwnGateway(ConfigError),
+    /// A command that `man` has no page of.
+    UnknownCommand { name: String, known: Vec<String> },
     /// A cursor outside of the code.
     NoSuchPlace { what: &'static str, most: usize },
     /// A command that needs the ids of kernels.
@@ -43,6 +46,7 @@ impl Failure {
         match self {
             Self::Settings(_)
             | Self::LocalAnd(_)
+            | Self::UnknownCommand { .. }
             | Self::NoSuchPlace { .. }
             | Self::NeedsIds
             | Self::Proxy(_)
@@ -64,6 +68,13 @@ impl Failure {
             Self::LocalAnd(option) => status.fail(format_args!(
                 "--local starts a gateway of its own, and {option} names another: leave one of them out"
             )),
+            Self::UnknownCommand { name, known } => {
+                status.fail(format_args!("there is no command `{name}`"));
+                status.advice(match nearest(name, known.iter().map(String::as_str)) {
+                    Some(name) => format!("Did you mean `{name}`?"),
+                    None => format!("There are {}.", known.join(", ")),
+                });
+            }
             Self::NoSuchPlace { what, most } => {
                 status.fail(format_args!("{what} is outside of the code: at most {most}"));
             }

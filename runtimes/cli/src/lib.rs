@@ -15,6 +15,7 @@ mod kernels;
 mod langs;
 mod modes;
 mod nearest;
+mod pages;
 mod place;
 mod run;
 mod settings;
@@ -46,6 +47,8 @@ pub fn sorna() -> ExitCode {
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
+        Command::Completions(arguments) => pages::completions(&arguments),
+        Command::Man(arguments) => pages::man(&arguments),
     })
 }
 
