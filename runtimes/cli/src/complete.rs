@@ -42,7 +42,8 @@ pub(crate) struct CompleteArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  sorna complete -t my-session python3 -c 'import os; os.pa'
+  sorna run -t my-session python3 -c 'import os'
+  sorna complete -t my-session python3 -c 'os.pa'
   sorna complete -t my-session python3 -c 'prin(1)' --row 0 --col 4";
 
 /// Carries the command out.

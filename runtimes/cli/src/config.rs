@@ -9,7 +9,7 @@ use crate::globals::Globals;
 use crate::settings::{self, Setting, Settings, SettingsError, Source};
 use crate::status::Status;
 
-/// Show the settings, and where each comes from.
+/// Show the settings, and where each comes from
 ///
 /// A setting comes from the command line, else from the environment (SORNA_ENDPOINT,
 /// SORNA_ACCESS_KEY, SORNA_SECRET_KEY, SORNA_CA_FILE), else from a profile of the settings file, else
