@@ -187,12 +187,10 @@ impl Report {
             Ok(ahead) => (ahead, "ahead"),
             Err(error) => (error.duration(), "behind"),
         };
-        // A date has no fractions of a second.
-        let seconds = apart.as_secs();
-        if seconds <= 1 {
-            self.good("Clock: agrees with the gateway's");
-        } else if apart <= ODD {
-            self.good(format_args!("Clock: the gateway's is {seconds} s {which}"));
+        if apart <= ODD {
+            // A date has no fractions of a second.
+            let seconds = apart.as_secs();
+            self.good(format_args!("Clock: {seconds} s apart from the gateway's"));
         } else {
             self.fact(format_args!(
                 "Clock: the gateway's is {} {which}, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart",

@@ -22,7 +22,7 @@ fn all_is_well() {
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: speaks v2.20170315
 ✔ Round trip: [..] (with connecting [..])
-✔ Clock: agrees with the gateway's
+✔ Clock: [..] s apart from the gateway's
 ✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
 ✔ Rate limit: 999998 of 1000000 requests left, all again in 1[..] min [..] s
 
@@ -76,7 +76,7 @@ fn a_wrong_secret_key() {
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: speaks v2.20170315
 ✔ Round trip: [..] (with connecting [..])
-✔ Clock: agrees with the gateway's
+✔ Clock: [..] s apart from the gateway's
 ✘ Keys: the gateway answered 401 auth-failed: Credential/signature mismatch.
 ∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key [..] (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
 
@@ -94,7 +94,7 @@ fn an_unknown_access_key() {
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: answers, but does not tell its version
 ✔ Round trip: [..] (with connecting [..])
-✔ Clock: agrees with the gateway's
+✔ Clock: [..] s apart from the gateway's
 ✘ Keys: the gateway answered 401 auth-failed: [..]
 ∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
 
