@@ -122,6 +122,7 @@ impl<O: Operation> Call<O> {
         Ok(Transmit {
             request,
             time_limit: self.policy.attempt_limit.min(left),
+            attempt: self.tries,
         })
     }
 
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn an_answer_ends_the_call() {
         let mut call = call(Version::new());
-        call.sends("GET /v2");
+        assert_eq!(call.sends("GET /v2").attempt, 1);
         call.answers(reply(200, r#"{"version": "v2.20170315"}"#));
         assert_eq!(call.done().unwrap().value.version, "v2.20170315");
         assert!(matches!(call.poll(), Step::Idle));
@@ -301,8 +302,8 @@ mod tests {
     #[test]
     fn tries_are_counted() {
         let mut call = call(Version::new());
-        for _ in 0..4 {
-            call.sends("GET /v2");
+        for attempt in 1..5 {
+            assert_eq!(call.sends("GET /v2").attempt, attempt);
             call.answers(reply(502, "<html>"));
             call.waits();
         }

@@ -93,6 +93,8 @@ pub struct Transmit {
     pub request: Request<Body>,
     /// How long the whole exchange may take, from connecting to the last byte of the answer.
     pub time_limit: Duration,
+    /// Which try of this request it is, from 1.
+    pub attempt: u32,
 }
 
 impl<E, O> Step<E, O> {

@@ -1,21 +1,28 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use colorchoice_clap::Color;
 
+use crate::check::StatusArgs;
+use crate::complete::CompleteArgs;
+use crate::config::ConfigArgs;
+use crate::globals::Globals;
+use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
+use crate::langs::LangsArgs;
+use crate::pages::{CompletionsArgs, ManArgs};
 use crate::run::args::RunArgs;
 use crate::upload::args::UploadArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
 /// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL;
-/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY. With --local none of them is
-/// needed: a gateway is started on this machine for as long as the command runs.
+/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY; or by a profile of the
+/// settings file (see `sorna config --help`). With --local none of them is needed: a gateway is
+/// started on this machine for as long as the command runs.
 #[derive(Debug, Parser)]
-#[command(name = "sorna", version, arg_required_else_help = true)]
+#[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) color: Color,
+    pub(crate) globals: Globals,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -29,6 +36,15 @@ pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
     Upload(UploadArgs),
+    Status(StatusArgs),
+    Langs(LangsArgs),
+    Info(InfoArgs),
+    Restart(RestartArgs),
+    Destroy(DestroyArgs),
+    Complete(CompleteArgs),
+    Config(ConfigArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Open a terminal on a kernel: its shell or interpreter, live.
@@ -58,6 +74,13 @@ pub(crate) struct ShellArgs {
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna run --local python3 -c \"print('hello world')\"
+  sorna run c main.c mylib.c mylib.h
+  sorna shell --local bash
+  sorna status                        # the first thing to try when something is wrong";
 
 const SHELL_EXAMPLES: &str = "\
 Examples:

@@ -9,14 +9,26 @@ use sorna::net::ProxyError;
 use sorna_gateway::StartError;
 
 use crate::exit::Exit;
+use crate::nearest::nearest;
 use crate::place::Place;
+use crate::settings::{SettingsError, Source};
 use crate::status::Status;
 
 /// Why the command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A setting in the environment.
-    Settings(ConfigError),
+    /// A setting that is missing or cannot be used.
+    Settings(SettingsError),
+    /// An option that says the opposite of `--local`.
+    LocalAnd(&'static str),
+    /// What a gateway of our own calls itself cannot be used.
+    OwnGateway(ConfigError),
+    /// A command that `man` has no page of.
+    UnknownCommand { name: String, known: Vec<String> },
+    /// A cursor outside of the code.
+    NoSuchPlace { what: &'static str, most: usize },
+    /// A command that needs the ids of kernels.
+    NeedsIds,
     /// A proxy in the environment.
     Proxy(ProxyError),
     /// An argument that the gateway would not take.
@@ -32,8 +44,15 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) | Self::Proxy(_) | Self::Argument(_) | Self::Files(_) => Exit::USAGE,
-            Self::Gateway(_) | Self::System(..) => Exit::FAILURE,
+            Self::Settings(_)
+            | Self::LocalAnd(_)
+            | Self::UnknownCommand { .. }
+            | Self::NoSuchPlace { .. }
+            | Self::NeedsIds
+            | Self::Proxy(_)
+            | Self::Argument(_)
+            | Self::Files(_) => Exit::USAGE,
+            Self::Gateway(_) | Self::OwnGateway(_) | Self::System(..) => Exit::FAILURE,
         }
     }
 
@@ -41,8 +60,28 @@ impl Failure {
         let mut status = Status::new(false);
         match self {
             Self::Settings(error) => {
-                status.fail(error);
-                status.advice(settings_advice(error));
+                status.fail(chain(error));
+                if let Some(advice) = error.advice() {
+                    status.advice(advice);
+                }
+            }
+            Self::LocalAnd(option) => status.fail(format_args!(
+                "--local starts a gateway of its own, and {option} names another: leave one of them out"
+            )),
+            Self::UnknownCommand { name, known } => {
+                status.fail(format_args!("there is no command `{name}`"));
+                status.advice(match nearest(name, known.iter().map(String::as_str)) {
+                    Some(name) => format!("Did you mean `{name}`?"),
+                    None => format!("There are {}.", known.join(", ")),
+                });
+            }
+            Self::NoSuchPlace { what, most } => {
+                status.fail(format_args!("{what} is outside of the code: at most {most}"));
+            }
+            Self::OwnGateway(error) => status.fail(error),
+            Self::NeedsIds => {
+                status.fail("a token does not find a kernel without making one where there is none");
+                status.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");
             }
             Self::Proxy(error) => {
                 status.fail(chain(error));
@@ -55,20 +94,6 @@ impl Failure {
             }
             Self::System(what, error) => status.fail(format!("{what}: {error}")),
         }
-    }
-}
-
-fn settings_advice(error: &ConfigError) -> String {
-    match error {
-        ConfigError::MissingVariable { .. } => format!(
-            "Set {}, {} and (unless it is the public service) {}; or use --local to run on this machine.",
-            variables::ACCESS_KEY,
-            variables::SECRET_KEY,
-            variables::ENDPOINT
-        ),
-        ConfigError::Endpoint { .. } => format!("Check {}.", variables::ENDPOINT),
-        ConfigError::AccessKey => format!("Check {}.", variables::ACCESS_KEY),
-        _ => "Check the SORNA_* variables of the environment.".to_owned(),
     }
 }
 
@@ -95,7 +120,8 @@ pub(crate) fn show_error(status: &mut Status, error: &Error, place: &Place) {
     }
 }
 
-fn advice(error: &Error, place: &Place) -> Vec<String> {
+/// What to do about it.
+pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
     if let Some(transport) = error.transport() {
         return match transport.kind() {
             TransportErrorKind::Resolve | TransportErrorKind::Connect => vec![format!(
@@ -105,10 +131,7 @@ fn advice(error: &Error, place: &Place) -> Vec<String> {
             TransportErrorKind::Proxy => {
                 vec!["Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()]
             }
-            TransportErrorKind::Tls => vec![format!(
-                "The endpoint is {}. If the gateway has a private certificate, name its authority's file in SSL_CERT_FILE.",
-                place.endpoint()
-            )],
+            TransportErrorKind::Tls => vec![tls_advice(place)],
             _ => vec![format!("The endpoint is {}.", place.endpoint())],
         };
     }
@@ -116,23 +139,30 @@ fn advice(error: &Error, place: &Place) -> Vec<String> {
         return Vec::new();
     };
     if refusal.is_auth() {
+        let check = match place.keys_source() {
+            Some(Source::File { .. }) => "its access_key and secret_key".to_owned(),
+            _ => format!("{} and {}", variables::ACCESS_KEY, variables::SECRET_KEY),
+        };
         vec![format!(
-            "{} refuses the access key {}: check {} and {}, and that they belong to this endpoint.",
+            "{} refuses the access key {}: check {check}, and that they belong to this endpoint.",
             place.endpoint(),
-            place.client.config().credentials().access_key(),
-            variables::ACCESS_KEY,
-            variables::SECRET_KEY
+            place.access_key(),
         )]
     } else if refusal.is_clock_skew() {
         vec![clock_advice(refusal.gateway_date())]
     } else if refusal.is_quota_exceeded() {
-        vec![
-            "This key has as many kernels as it may: destroy some, or wait until idle ones end."
-                .to_owned(),
-        ]
+        vec![format!(
+            "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
+            place.access_key()
+        )]
+    } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {
+        vec![format!(
+            "It has ended, or belongs to another key or gateway. The endpoint is {}.",
+            place.endpoint()
+        )]
     } else if refusal.is_rate_limited() {
         let wait = refusal.retry_after().map_or_else(
-            || "later".to_owned(),
+            || "when its window has ended, within 15 minutes".to_owned(),
             |wait| format!("in {} s", wait.as_secs() + 1),
         );
         vec![format!(
@@ -143,6 +173,19 @@ fn advice(error: &Error, place: &Place) -> Vec<String> {
     } else {
         Vec::new()
     }
+}
+
+fn tls_advice(place: &Place) -> String {
+    let file = place.settings.as_ref().and_then(|s| s.ca_file.as_ref());
+    let authority = match file {
+        Some(file) => format!(
+            "Besides the system's, the authorities in {} (from {}) are trusted.",
+            file.value.display(),
+            file.source
+        ),
+        None => "If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.".to_owned(),
+    };
+    format!("The endpoint is {}. {authority}", place.endpoint())
 }
 
 /// A request lives for 15 minutes by the gateway's clock.

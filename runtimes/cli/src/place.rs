@@ -1,4 +1,4 @@
-//! Where kernels run: on a gateway that the environment names, or on this machine.
+//! Where kernels run: on a gateway that the settings name, or on this machine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,13 +6,18 @@ use std::time::Duration;
 use sorna::ClientOptions;
 use sorna::blocking::Client;
 use sorna::core::{AccessKey, Config, Credentials, SecretKey, variables};
+use sorna::net::TlsOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::settings::{Settings, Source};
+use crate::status::Status;
 
-/// A client, and the local gateway it talks to, if there is one.
+/// A client, and the settings it was made from or the local gateway it talks to.
 pub(crate) struct Place {
     pub(crate) client: Client,
+    pub(crate) settings: Option<Settings>,
     gateway: LocalGateway,
 }
 
@@ -31,31 +36,54 @@ impl LocalGateway {
 }
 
 impl Place {
-    /// The gateway that the environment names.
-    pub(crate) fn remote() -> Result<Self, Failure> {
-        let lookup = |name: &str| std::env::var(name).ok();
-        let config = Config::from_lookup(lookup).map_err(Failure::Settings)?;
-        let options = ClientOptions::from_env().map_err(Failure::Proxy)?;
+    /// A gateway of our own, or the one that the settings name.
+    pub(crate) fn open(local: bool, globals: &Globals) -> Result<Self, Failure> {
+        match globals.names_a_gateway() {
+            Some(option) if local => Err(Failure::LocalAnd(option)),
+            _ if local => Self::local(globals),
+            _ => Self::remote(globals, |_| ()),
+        }
+    }
+
+    /// The gateway that the settings name, by a client with options that are changed a little.
+    pub(crate) fn remote(
+        globals: &Globals,
+        change: impl FnOnce(&mut ClientOptions),
+    ) -> Result<Self, Failure> {
+        let settings = Settings::load(globals).map_err(Failure::Settings)?;
+        for warning in &settings.warnings {
+            Status::new(false).advice(warning);
+        }
+        let config = settings.client_config().map_err(Failure::Settings)?;
+        let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
+        if let Some(file) = &settings.ca_file {
+            options.net.tls = TlsOptions::new().with_ca_file(&file.value);
+        }
+        options.observer = globals.observer();
+        change(&mut options);
         Ok(Self {
             client: Client::with_options(config, options),
+            settings: Some(settings),
             gateway: LocalGateway::default(),
         })
     }
 
-    /// A gateway of our own.
-    pub(crate) fn local() -> Result<Self, Failure> {
+    fn local(globals: &Globals) -> Result<Self, Failure> {
         let mut config = GatewayConfig::default();
         // Whoever runs a program on their own machine stops it themselves.
         config.exec_timeout = Duration::from_secs(365 * 24 * 60 * 60);
         config.idle_timeout = config.exec_timeout;
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let credentials = Credentials::new(
-            AccessKey::new(gateway.access_key()).map_err(Failure::Settings)?,
-            SecretKey::new(gateway.secret_key()).map_err(Failure::Settings)?,
+            AccessKey::new(gateway.access_key()).map_err(Failure::OwnGateway)?,
+            SecretKey::new(gateway.secret_key()).map_err(Failure::OwnGateway)?,
         );
-        let endpoint = gateway.endpoint().parse().map_err(Failure::Settings)?;
+        let endpoint = gateway.endpoint().parse().map_err(Failure::OwnGateway)?;
+        let mut options = ClientOptions::default();
+        options.observer = globals.observer();
         Ok(Self {
-            client: Client::new(Config::new(endpoint, credentials)),
+            client: Client::with_options(Config::new(endpoint, credentials), options),
+            settings: None,
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
         })
     }
@@ -67,25 +95,31 @@ impl Place {
     /// The endpoint, and where it comes from, for messages.
     pub(crate) fn endpoint(&self) -> String {
         let endpoint = self.client.config().endpoint();
-        let set = std::env::var_os(variables::ENDPOINT).is_some_and(|value| !value.is_empty());
-        if self.is_local() {
-            format!("{endpoint} (started for --local)")
-        } else if set {
-            format!("{endpoint} (from {})", variables::ENDPOINT)
-        } else {
-            format!(
-                "{endpoint} (the default, since {} is not set)",
-                variables::ENDPOINT
-            )
+        match &self.settings {
+            None => format!("{endpoint} (started for --local)"),
+            Some(settings) => match &settings.endpoint.source {
+                Source::Default => format!(
+                    "{endpoint} (the default, since {} is not set)",
+                    variables::ENDPOINT
+                ),
+                source => format!("{endpoint} (from {source})"),
+            },
         }
     }
 
-    pub(crate) fn is_local(&self) -> bool {
-        self.gateway
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+    /// The access key, and where it comes from, for messages.
+    pub(crate) fn access_key(&self) -> String {
+        let key = self.client.config().credentials().access_key();
+        match self.keys_source() {
+            Some(source) => format!("{key} (from {source})"),
+            None => format!("{key} (made for --local)"),
+        }
+    }
+
+    /// Where the keys come from.
+    pub(crate) fn keys_source(&self) -> Option<&Source> {
+        let keys = self.settings.as_ref()?.access_key.as_ref()?;
+        Some(&keys.source)
     }
 }
 

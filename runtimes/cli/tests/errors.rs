@@ -3,11 +3,14 @@
 mod support;
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 
 use snapbox::cmd::OutputAssert;
 use snapbox::str;
+use sorna_gateway::GatewayConfig;
 
-use support::{check, gateway, sorna, sorna_at, write};
+use support::server::{answering, answering_under_tls};
+use support::{check, gateway, gateway_with, sorna, sorna_at, write};
 
 fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -25,8 +28,8 @@ fn missing_keys() {
     run_in(directory.path(), &["python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ SORNA_ACCESS_KEY is not set
-∙ Set SORNA_ACCESS_KEY, SORNA_SECRET_KEY and (unless it is the public service) SORNA_ENDPOINT; or use --local to run on this machine.
+✘ there are no keys
+∙ Set SORNA_ACCESS_KEY, SORNA_SECRET_KEY and (unless it is the public service) SORNA_ENDPOINT, or write a profile into [DIR]/.config/sorna/config.toml; or use --local to run on this machine.
 
 "#]]);
 }
@@ -68,7 +71,7 @@ fn a_wrong_secret_key() {
         "{words}"
     );
     assert!(
-        words.contains("check SORNA_ACCESS_KEY and SORNA_SECRET_KEY"),
+        words.contains("(from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY"),
         "{words}"
     );
     assert!(!words.contains("not-the-secret"), "{words}");
@@ -177,4 +180,147 @@ fn wrong_command_lines() {
 
 "#]]);
     check(sorna(directory.path())).code(2);
+}
+
+/// `sorna` with any keys, at this endpoint.
+fn at(directory: &std::path::Path, endpoint: &str) -> std::process::Command {
+    let mut command = sorna(directory);
+    command
+        .env("SORNA_ENDPOINT", endpoint)
+        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+        .env("SORNA_SECRET_KEY", "not-shown");
+    command
+}
+
+#[test]
+fn wrong_keys_of_a_profile() {
+    let gateway = gateway();
+    let directory = here();
+    let profile = format!(
+        "[profiles.test]\nendpoint = {:?}\naccess_key = {:?}\nsecret_key = \"wrong\"\n",
+        gateway.endpoint(),
+        gateway.access_key(),
+    );
+    write(directory.path(), &[("test.toml", &profile)]);
+    let path = directory.path().join("test.toml");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("permitted");
+    let mut command = sorna(directory.path());
+    command
+        .args(["run", "--config", "test.toml", "--profile", "test"])
+        .args(["-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 401 auth-failed: Credential/signature mismatch.
+∙ http://[ADDRESS] (from profile `test` in test.toml, line 2) refuses the access key [..] (from profile `test` in test.toml, line 3): check its access_key and secret_key, and that they belong to this endpoint.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn a_wrong_clock() {
+    let address = answering(
+        "400 Bad Request\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/problem+json",
+        r#"{"type": "https://api.sorna.io/probs/invalid-auth-params", "title": "Date/time sync error"}"#,
+    );
+    let directory = here();
+    let mut command = at(directory.path(), &format!("http://{address}"));
+    command.args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 400 invalid-auth-params: Date/time sync error
+∙ This machine's clock is probably wrong by more than 15 minutes: it says [..] GMT, and the gateway's answer is dated Thu, 29 Jun 2017 01:23:45 GMT. Set it, then try again.
+
+"#]]);
+}
+
+#[test]
+fn too_many_kernels() {
+    let mut config = GatewayConfig::default();
+    config.kernels_per_key = 0;
+    let gateway = gateway_with(config);
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 412 quota-exceeded: [..]
+∙ The access key [..] (from SORNA_ACCESS_KEY) has as many kernels at a time as it may: destroy some[..], or wait until idle ones end.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn too_many_requests() {
+    let mut config = GatewayConfig::default();
+    config.requests_per_window = 0;
+    let gateway = gateway_with(config);
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 429 rate-limit-exceeded: [..]
+∙ This key has made too many requests: try again when its window has ended, within 15 minutes.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority() {
+    let directory = here();
+    let authority = directory.path().join("ca.pem");
+    let address = answering_under_tls("200 OK", "", &authority);
+    let run = |arguments: &[&str]| {
+        let mut command = at(directory.path(), &format!("https://{address}"));
+        command
+            .args(["run", "-q", "python3", "-c", "1"])
+            .args(arguments);
+        check(command).code(1)
+    };
+    run(&[]).stderr_eq(str![[r#"
+✘ no secure connection to [ADDRESS]: invalid peer certificate: UnknownIssuer
+∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.
+
+"#]]);
+    run(&["--ca-file", "missing.pem"]).stderr_eq(str![[r#"
+✘ cannot read the CA file missing.pem: No such file or directory (os error 2)
+∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). Besides the system's, the authorities in missing.pem (from --ca-file) are trusted.
+
+"#]]);
+}
+
+#[test]
+fn a_certificate_of_a_known_authority() {
+    let directory = here();
+    let authority = directory.path().join("ca.pem");
+    let address = answering_under_tls("401 Unauthorized", "", &authority);
+    let mut command = at(directory.path(), &format!("https://{address}"));
+    command
+        .env("SORNA_CA_FILE", &authority)
+        .args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 401 Unauthorized: (empty)
+...
+"#]]);
+}
+
+#[test]
+fn typing_errors_are_seen() {
+    let directory = here();
+    for (arguments, tip) in [
+        (&["runn"][..], "a similar subcommand exists: 'run'"),
+        (
+            &["run", "--locla", "c"],
+            "a similar argument exists: '--local'",
+        ),
+        (
+            &["--profil", "x", "run"],
+            "a similar argument exists: '--profile'",
+        ),
+    ] {
+        let mut command = sorna(directory.path());
+        command.args(arguments);
+        check(command)
+            .code(2)
+            .stderr_eq(format!("...\n  tip: {tip}\n...\n"));
+    }
 }

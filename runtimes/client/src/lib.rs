@@ -81,6 +81,8 @@ mod clock;
 pub mod engine;
 pub mod files;
 pub mod net;
+#[cfg(any(feature = "ureq", feature = "async"))]
+mod observe;
 mod options;
 mod random;
 #[cfg(feature = "engine")]
@@ -96,6 +98,8 @@ mod wire;
 
 #[cfg(feature = "async")]
 pub use client::{Canceller, Client, Execution, Kernel, Run};
+#[cfg(any(feature = "ureq", feature = "async"))]
+pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};
 pub use random::{random_boundary, random_token};
 pub use sorna_core as core;

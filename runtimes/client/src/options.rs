@@ -8,6 +8,8 @@ use sorna_core::Config;
 use sorna_core::ConfigError;
 use sorna_core::machine::RetryPolicy;
 
+#[cfg(any(feature = "ureq", feature = "async"))]
+use crate::Observer;
 use crate::net::{NetOptions, ProxyError, ProxyOptions};
 
 /// How a client connects, how patient it is, and how often it tries.
@@ -28,6 +30,9 @@ pub struct ClientOptions {
     pub net: NetOptions,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Who is told of each request; nobody by default.
+    #[cfg(any(feature = "ureq", feature = "async"))]
+    pub observer: Option<Observer>,
 }
 
 impl ClientOptions {

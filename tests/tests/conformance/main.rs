@@ -76,6 +76,7 @@ conformance! {
         refusals,
         rate_limit_headers,
         connections_are_reused,
+        requests_are_observed,
         keys_are_isolated;
     problems:
         every_type_is_reported;

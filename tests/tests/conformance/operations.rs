@@ -1,12 +1,17 @@
 //! Every operation, and what gateways refuse.
 
-use sorna::ClientOptions;
+use std::sync::{Arc, Mutex};
+
+use sorna::core::machine::RetryPolicy;
+use sorna::core::terminal::TerminalOptions;
 use sorna::core::{
     AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
     Info, KernelId, Limits, ListLanguages, Restart, SecretKey, SessionToken, UploadFile, Version,
 };
 
-use crate::drivers::Driver;
+use sorna::{ClientOptions, Exchange, Observer};
+
+use crate::drivers::{Driver, PtyDriver as _};
 use crate::lab::{Check, Feature, Lab};
 
 pub(crate) fn version_and_authorize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
@@ -206,6 +211,66 @@ pub(crate) fn rate_limit_headers<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 .expect("a limit")
         };
         assert!(remaining(second) < remaining(first));
+    })
+}
+
+pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let options = |attempts| {
+            let seen = Arc::clone(&seen);
+            let mut options = ClientOptions::default();
+            options.retry = RetryPolicy::default().with_attempts(attempts);
+            options.observer = Some(Observer::new(move |exchange: &Exchange<'_>| {
+                let outcome = match exchange.outcome {
+                    Ok((status, _)) => status.as_u16().to_string(),
+                    Err(error) => format!("{:?}", error.kind()),
+                };
+                let Exchange {
+                    method,
+                    target,
+                    attempt,
+                    ..
+                } = exchange;
+                let line = format!("{attempt}: {method} {target}: {outcome}");
+                seen.lock().expect("no panic inside").push(line);
+            }));
+            options
+        };
+
+        let driver = D::connect(lab.config.clone(), options(1));
+        driver.call(Authorize::new("")).await.expect("good keys");
+        let nothing = KernelId::new("nothing").expect("an id");
+        let info = driver.call(Info::new(nothing.clone())).await;
+        info.expect_err("no such kernel");
+        let terminal = driver.stream_pty(nothing, TerminalOptions::default());
+        assert!(terminal.await.is_err());
+        let kernel = lab.kernel("bash").await;
+        let terminal = driver.stream_pty(kernel.clone(), TerminalOptions::default());
+        terminal.await.expect("a terminal").close().await.ok();
+
+        // A port that was free a moment ago.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let endpoint = format!("http://{address}").parse().expect("an endpoint");
+        let config = Config::new(endpoint, lab.config.credentials().clone());
+        let driver = D::connect(config, options(2));
+        let version = driver.call(Version::new()).await;
+        version.expect_err("nobody listens");
+
+        assert_eq!(
+            *seen.lock().expect("no panic inside"),
+            [
+                "1: GET /v2/authorize: 200".to_owned(),
+                "1: GET /v2/kernel/nothing: 404".to_owned(),
+                "1: GET /v2/stream/kernel/nothing/pty: 404".to_owned(),
+                format!("1: GET /v2/stream/kernel/{kernel}/pty: 101"),
+                "1: GET /v2: Connect".to_owned(),
+                "2: GET /v2: Connect".to_owned(),
+            ]
+        );
+        lab.destroy(kernel).await;
     })
 }
 

@@ -17,6 +17,7 @@ use sorna::core::{ExecutionStatus, SessionToken};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::globals::Globals;
 use crate::json::{self, Event};
 use crate::line::Progress;
 use crate::place::Place;
@@ -39,18 +40,18 @@ pub(crate) enum Wake {
 }
 
 /// Carries the command out.
-pub(crate) fn run(arguments: RunArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     if arguments.json_schema {
         // Whoever has closed the pipe has read enough.
         let _ = io::stdout().write_all(json::SCHEMA.as_bytes());
         return Ok(Exit::SUCCESS);
     }
     if !arguments.json {
-        return begin(&arguments);
+        return begin(&arguments, globals);
     }
     json::turn_on();
     // What fails before there is a run is told in the same form.
-    let exit = begin(&arguments).unwrap_or_else(|failure| {
+    let exit = begin(&arguments, globals).unwrap_or_else(|failure| {
         failure.show();
         failure.exit()
     });
@@ -60,18 +61,14 @@ pub(crate) fn run(arguments: RunArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn begin(arguments: &RunArgs) -> Result<Exit, Failure> {
+fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let plan = plan::plan(arguments)?;
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
         .map_err(|error| Failure::System("cannot make the directory for media", error))?;
     let caught = signals::catch()?;
-    let place = if arguments.local {
-        Place::local()?
-    } else {
-        Place::remote()?
-    };
+    let place = Place::open(arguments.local, globals)?;
     let token = plan.create.token.clone();
     let mut status = Status::new(arguments.quiet || arguments.json);
     status.info(format_args!("Client session token: {token}"));

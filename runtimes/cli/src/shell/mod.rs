@@ -18,6 +18,7 @@ use sorna::random_token;
 use crate::args::ShellArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
+use crate::globals::Globals;
 use crate::modes;
 use crate::place::Place;
 use crate::status::Status;
@@ -46,17 +47,13 @@ enum Happening {
 }
 
 /// Carries the command out.
-pub(crate) fn shell(arguments: ShellArgs) -> Result<Exit, Failure> {
+pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = match &arguments.token {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
         None => random_token(),
     };
     let caught = watch::catch()?;
-    let place = if arguments.local {
-        Place::local()?
-    } else {
-        Place::remote()?
-    };
+    let place = Place::open(arguments.local, globals)?;
     let mut status = Status::new(arguments.quiet);
     status.info(format_args!("Client session token: {token}"));
     status.wait("Connecting to the kernel...");

@@ -7,6 +7,7 @@ use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, show_error};
+use crate::globals::Globals;
 use crate::line::Progress;
 use crate::place::Place;
 use crate::run::collect;
@@ -17,10 +18,10 @@ use args::UploadArgs;
 const UPLOADING: &str = "Uploading files...";
 
 /// Carries the command out.
-pub(crate) fn upload(arguments: UploadArgs) -> Result<Exit, Failure> {
+pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = collect(&arguments.files, arguments.collect)?;
     let target = Target::of(&arguments)?;
-    let place = Place::remote()?;
+    let place = Place::open(false, globals)?;
     let mut status = Status::new(arguments.quiet);
     if status.moves() {
         signals::erase_line_before_the_end()?;

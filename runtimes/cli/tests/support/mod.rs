@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub(crate) mod server;
 pub(crate) mod stub;
 pub(crate) mod terminal;
 
@@ -25,14 +26,21 @@ pub(crate) fn gateway_with(config: GatewayConfig) -> RunningGateway {
     Gateway::spawn(config).expect("a gateway")
 }
 
-/// `sorna` with an environment of its own, in the given directory.
+/// `sorna` with an environment of its own, in the given directory, which also has its settings (none,
+/// if the test writes none).
 pub(crate) fn sorna(directory: &Path) -> Command {
-    let mut command = Command::new(cargo_bin!("sorna"));
+    program(cargo_bin!("sorna"), directory)
+}
+
+/// The same with another program.
+pub(crate) fn program(path: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(path);
     command
         .current_dir(directory)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("LANG", "C.UTF-8")
+        .env("XDG_CONFIG_HOME", directory.join(".config"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -57,7 +65,11 @@ pub(crate) fn check(mut command: Command) -> OutputAssert {
 
 pub(crate) fn check_output(output: std::process::Output) -> OutputAssert {
     let mut redactions = Redactions::new();
+    let temporary = std::env::temp_dir();
+    let temporary = regex::escape(temporary.to_str().expect("text"));
+    let directory = format!(r"(?<redacted>{temporary}/\.tmp[A-Za-z0-9]{{6}})");
     for (name, pattern) in [
+        ("[DIR]", directory.as_str()),
         ("[TOKEN]", "session token: (?<redacted>[0-9a-f]{32})"),
         ("[KERNEL]", r"ID: (?<redacted>[A-Za-z0-9_-]{22})"),
         ("[ADDRESS]", r"(?<redacted>127\.0\.0\.1:[0-9]+)"),

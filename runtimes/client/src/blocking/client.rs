@@ -14,6 +14,7 @@ use sorna_core::{
 use super::transport::UreqTransport;
 use super::{Kernel, Run, SendMeter};
 use crate::clock::Clock;
+use crate::observe::Watch;
 use crate::{ClientOptions, EnvError, random_token};
 
 /// A client of one gateway for one user. Clones are cheap and share their connections; all methods
@@ -178,8 +179,16 @@ impl Client {
             before(machine);
             match machine.poll(clock.now()) {
                 Step::Send(transmit) => {
-                    let transport = &self.inner.transport;
-                    match transport.send(transmit.request, transmit.time_limit) {
+                    let Inner {
+                        transport, options, ..
+                    } = &*self.inner;
+                    let observer = options.observer.as_ref();
+                    let watch = Watch::begin(observer, &transmit.request, transmit.attempt);
+                    let result = transport.send(transmit.request, transmit.time_limit);
+                    if let Some(watch) = watch {
+                        watch.end(&result);
+                    }
+                    match result {
                         Ok(response) => machine.handle_response(clock.now(), response),
                         Err(failure) => machine.handle_failure(clock.now(), failure),
                     }

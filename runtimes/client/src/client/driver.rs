@@ -12,6 +12,7 @@ use sorna_core::machine::{Machine, Step};
 
 use super::Inner;
 use crate::net::{BoxFuture, Transport};
+use crate::observe::Watch;
 
 /// A machine with what it is waiting for.
 ///
@@ -72,8 +73,14 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             let inner = Arc::clone(&self.inner);
             self.pending = match self.machine.poll(clock.now()) {
                 Step::Send(transmit) => Pending::Answer(Box::pin(async move {
+                    let observer = inner.observer.as_ref();
+                    let watch = Watch::begin(observer, &transmit.request, transmit.attempt);
                     let sent = inner.transport.send(transmit.request, transmit.time_limit);
-                    sent.await
+                    let result = sent.await;
+                    if let Some(watch) = watch {
+                        watch.end(&result);
+                    }
+                    result
                 })),
                 Step::Wait(until) => Pending::Time(Box::pin(async move {
                     inner.transport.sleep(clock.until(until)).await;

@@ -22,11 +22,11 @@ use crate::clock::Clock;
 #[cfg(feature = "engine")]
 use crate::engine::HttpTransport;
 use crate::net::Transport;
-use crate::random_token;
 #[cfg(feature = "engine")]
 use crate::runtime::Runtime;
 #[cfg(feature = "engine")]
 use crate::{ClientOptions, EnvError};
+use crate::{Observer, random_token};
 use driver::{Driven, Driver};
 
 /// A client of one gateway for one user, over the HTTP client `T`.
@@ -55,6 +55,7 @@ pub(crate) struct Inner<T> {
     signer: Signer,
     pub(crate) transport: T,
     retry: RetryPolicy,
+    observer: Option<Observer>,
     clock: Clock,
 }
 
@@ -62,11 +63,21 @@ impl<T: Transport + 'static> Client<T> {
     /// A client over an HTTP client of your own.
     #[must_use]
     pub fn with_transport(config: Config, transport: T, retry: RetryPolicy) -> Self {
+        Self::with_parts(config, transport, retry, None)
+    }
+
+    fn with_parts(
+        config: Config,
+        transport: T,
+        retry: RetryPolicy,
+        observer: Option<Observer>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 signer: Signer::new(config),
                 transport,
                 retry,
+                observer,
                 clock: Clock::start(),
             }),
         }
@@ -197,6 +208,10 @@ impl<R: Runtime> Client<HttpTransport<R>> {
     pub(crate) fn retry(&self) -> RetryPolicy {
         self.inner.retry
     }
+
+    pub(crate) fn observer(&self) -> Option<&Observer> {
+        self.inner.observer.as_ref()
+    }
 }
 
 #[cfg(feature = "engine")]
@@ -211,7 +226,7 @@ impl<R: Runtime + Default> Client<HttpTransport<R>> {
     #[must_use]
     pub fn with_options(config: Config, options: ClientOptions) -> Self {
         let transport = HttpTransport::new(R::default(), options.net);
-        Self::with_transport(config, transport, options.retry)
+        Self::with_parts(config, transport, options.retry, options.observer)
     }
 
     /// A client as the environment says: `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`,

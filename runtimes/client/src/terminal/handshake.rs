@@ -4,13 +4,14 @@ use bytes::Bytes;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::WebSocketConfig;
 
 use crate::net::SizeLimits;
+use crate::observe::Watch;
 use crate::wire::{Answer, AnswerError, Encoded, encode};
 
 /// A handshake under way. Send [`head`](Self::head) in one write, then feed what comes.
@@ -18,6 +19,17 @@ pub(crate) struct Handshake<'a> {
     peer: String,
     accept: String,
     answer: Answer<'a>,
+}
+
+/// Tells an observer how a handshake ended.
+pub(crate) fn tell(watch: Option<Watch>, ended: Result<&Outcome, &TransportError>) {
+    let Some(watch) = watch else { return };
+    let none = HeaderMap::new();
+    watch.end_with(match ended {
+        Ok(Outcome::Refused(response)) => Ok((response.status(), response.headers())),
+        Ok(Outcome::Open(_)) => Ok((StatusCode::SWITCHING_PROTOCOLS, &none)),
+        Err(error) => Err(error),
+    });
 }
 
 /// How a handshake ends.

@@ -16,7 +16,7 @@ pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 #[cfg(feature = "engine")]
 pub use pty::{Pty, PtyReader, PtyWriter};
 
-pub(crate) use handshake::{Handshake, Outcome, socket_config, socket_error};
+pub(crate) use handshake::{Handshake, Outcome, socket_config, socket_error, tell};
 #[cfg(feature = "engine")]
 pub(crate) use open::open;
 

@@ -13,9 +13,10 @@ use tungstenite::protocol::Role;
 
 use super::duplex::Duplex;
 use super::pty::Pty;
-use super::{Handshake, Outcome, socket_config};
+use super::{Handshake, Outcome, socket_config, tell};
 use crate::Client;
 use crate::engine::{Connection, HttpTransport};
+use crate::observe::Watch;
 use crate::runtime::Runtime;
 
 /// Connects, shakes hands, and starts the terminal, within one attempt's time limit.
@@ -30,20 +31,19 @@ pub(crate) async fn open<R: Runtime>(
     let peer = client.config().endpoint().host().to_owned();
     let transport = client.transport();
     let limit = client.retry().attempt_limit;
+    let watch = Watch::begin(client.observer(), &request, 1);
     let work = connect(transport, request);
     let time = transport.runtime().sleep(limit);
-    let (connection, outcome) = match select(pin!(work), pin!(time)).await {
-        Either::Left((connected, _)) => connected.map_err(Error::Transport)?,
+    let connected = match select(pin!(work), pin!(time)).await {
+        Either::Left((connected, _)) => connected,
         Either::Right(((), _)) => {
             let message = format!("opening a terminal on {peer} took longer than {limit:?}");
             let kind = TransportErrorKind::Timeout;
-            return Err(Error::Transport(TransportError::new(
-                kind,
-                Sent::Maybe,
-                message,
-            )));
+            Err(TransportError::new(kind, Sent::Maybe, message))
         }
     };
+    tell(watch, connected.as_ref().map(|(_, outcome)| outcome));
+    let (connection, outcome) = connected.map_err(Error::Transport)?;
     let first = match outcome {
         Outcome::Open(first) => first,
         Outcome::Refused(response) => return Err(open.refusal(response)),

@@ -13,7 +13,8 @@ use crate::blocking::Client;
 use crate::blocking::dial::{Connection, Deadline, dial, is_late};
 use crate::clock::Clock;
 use crate::net::Origin;
-use crate::terminal::{Handshake, Outcome, socket_config};
+use crate::observe::Watch;
+use crate::terminal::{Handshake, Outcome, socket_config, tell};
 
 /// Control frames that may wait to be sent, bytes. A gateway that asks for answers and does not take
 /// them gets no more.
@@ -34,17 +35,21 @@ pub(in crate::blocking) fn open(
 
     let mut net = client.options().net.clone();
     net.times.connect = net.times.connect.min(limit);
+    let watch = Watch::begin(client.options().observer.as_ref(), &request, 1);
     let dialed = Origin::of(request.uri()).and_then(|origin| dial(&net, &origin));
-    let connection = dialed.map_err(Error::Transport)?;
-    let shaken = Handshake::new(request, &net.sizes)
-        .and_then(|(head, handshake)| shake_hands(connection, &head, handshake, deadline))
-        .map_err(|error| match error {
-            error if error.is_timeout() => {
-                let message = format!("opening a terminal on {peer} took longer than {limit:?}");
-                TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, message)
-            }
-            error => error,
-        });
+    let shaken = dialed.and_then(|connection| {
+        Handshake::new(request, &net.sizes)
+            .and_then(|(head, handshake)| shake_hands(connection, &head, handshake, deadline))
+            .map_err(|error| match error {
+                error if error.is_timeout() => {
+                    let message =
+                        format!("opening a terminal on {peer} took longer than {limit:?}");
+                    TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, message)
+                }
+                error => error,
+            })
+    });
+    tell(watch, shaken.as_ref().map(|(_, outcome)| outcome));
     let (mut connection, first) = match shaken.map_err(Error::Transport)? {
         (connection, Outcome::Open(first)) => (connection, first),
         (_, Outcome::Refused(response)) => return Err(open.refusal(response)),

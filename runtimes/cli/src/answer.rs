@@ -1,0 +1,52 @@
+//! What a command answers, on the standard output.
+
+use std::io::{self, Write};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Writes it.
+pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::System(
+            "cannot write to the standard output",
+            error,
+        )),
+        _ => Ok(Exit::SUCCESS),
+    }
+}
+
+/// Lines of cells in columns; the last one of a line is not filled up.
+pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let cells = lines.iter().map(|line| line[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let mut text = String::new();
+    for line in lines {
+        let last = line.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+        for (column, cell) in line.iter().enumerate().take(last + 1) {
+            text.push_str(cell);
+            if column < last {
+                let filling = 2 + width(column) - cell.chars().count();
+                text.extend(std::iter::repeat_n(' ', filling));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let lines = [["é", "1", "x"], ["abc", "", "y"], ["d", "2", ""]];
+        let text = columns(&lines.map(|line| line.map(str::to_owned)));
+        assert_eq!(text, "é    1  x\nabc     y\nd    2\n");
+    }
+}

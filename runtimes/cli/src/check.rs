@@ -1,0 +1,241 @@
+//! `sorna status`: what works and what does not, from the settings to the rate limit.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use sorna::core::machine::RetryPolicy;
+use sorna::core::{Authorize, Error, RateLimit};
+use sorna::{Exchange, Observer};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, advice, chain};
+use crate::globals::Globals;
+use crate::place::Place;
+use crate::units::time;
+
+/// Check the settings, the gateway, the clock and the keys: the first thing to try when something is
+/// wrong.
+///
+/// Exit code: 0 if all is well; 1 if a check failed; 2 for a wrong command line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna status
+  sorna status --profile work
+  sorna status -v                     # with each request";
+
+/// What was seen of the requests.
+#[derive(Clone, Debug, Default)]
+struct Seen(Arc<Mutex<Vec<Sight>>>);
+
+#[derive(Clone, Debug)]
+struct Sight {
+    time: Duration,
+    clock: Option<Clock>,
+}
+
+/// What two clocks said at about the same time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    ours: SystemTime,
+    gateways: SystemTime,
+}
+
+impl Seen {
+    /// Looks at the requests, and passes them on.
+    fn observer(&self, next: Option<Observer>) -> Observer {
+        let seen = Arc::clone(&self.0);
+        Observer::new(move |exchange: &Exchange<'_>| {
+            let date = exchange.outcome.ok().and_then(|(_, headers)| {
+                let date = headers.get("date")?.to_str().ok()?;
+                httpdate::parse_http_date(date).ok()
+            });
+            let sight = Sight {
+                time: exchange.time,
+                clock: date.map(|gateways| Clock {
+                    ours: SystemTime::now(),
+                    gateways,
+                }),
+            };
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(sight);
+            if let Some(next) = &next {
+                next.tell(exchange);
+            }
+        })
+    }
+
+    fn last(&self) -> Option<Sight> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.last().cloned()
+    }
+}
+
+/// Carries the command out.
+pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let seen = Seen::default();
+    let place = Place::remote(globals, |options| {
+        // Now, and not after some patient attempts.
+        options.retry = RetryPolicy::never();
+        options.observer = Some(seen.observer(options.observer.take()));
+    })?;
+    let mut report = Report::default();
+    report.fact(format_args!("Endpoint: {}", place.endpoint()));
+
+    // Needs an access key that the gateway knows, and the clock.
+    let version = place.client.version();
+    match &version {
+        Ok(version) => {
+            let ours = place.client.config().version().as_str();
+            match version.version.as_str() {
+                theirs if theirs == ours => report.good(format_args!("Gateway: speaks {ours}")),
+                theirs => report.fact(format_args!(
+                    "Gateway: speaks {theirs}, and this client {ours}"
+                )),
+            }
+        }
+        Err(error) if is_answer_about_us(error) => {
+            report.good("Gateway: answers, but does not tell its version");
+        }
+        Err(error) => {
+            report.bad(format_args!("Gateway: {}", chain(error)), error, &place);
+            return Ok(report.exit());
+        }
+    }
+    let connecting = seen.last();
+
+    let authorized = place.client.call(Authorize::new("sorna status"));
+    if let (Some(connecting), Some(reused)) = (connecting, seen.last()) {
+        report.good(format_args!(
+            "Round trip: {} (with connecting {})",
+            time(reused.time.as_secs_f64() * 1000.0),
+            time(connecting.time.as_secs_f64() * 1000.0)
+        ));
+    }
+    let clock = seen.last().and_then(|sight| sight.clock);
+    match authorized {
+        Ok(answer) => {
+            report.clock(clock);
+            report.good(format_args!(
+                "Keys: the gateway accepts {}",
+                place.access_key()
+            ));
+            report.rate_limit(answer.rate_limit);
+        }
+        Err(error) => {
+            let refusal = error.gateway();
+            let what = if refusal.is_some_and(|refusal| refusal.is_clock_skew()) {
+                "Clock"
+            } else if refusal.is_some_and(|refusal| refusal.is_rate_limited()) {
+                "Rate limit"
+            } else {
+                report.clock(clock);
+                if error.is_auth() { "Keys" } else { "Gateway" }
+            };
+            report.bad(format_args!("{what}: {}", chain(&error)), &error, &place);
+        }
+    }
+    Ok(report.exit())
+}
+
+/// Whether the gateway is there and understood the request, but does not like who asks or when.
+fn is_answer_about_us(error: &Error) -> bool {
+    error.gateway().is_some_and(|refusal| {
+        refusal.is_auth() || refusal.is_clock_skew() || refusal.is_rate_limited()
+    })
+}
+
+/// The lines, on the standard output.
+#[derive(Debug, Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn good(&mut self, text: impl Display) {
+        line('✔', AnsiColor::BrightGreen, text);
+    }
+
+    fn fact(&mut self, text: impl Display) {
+        line('∙', AnsiColor::BrightCyan, text);
+    }
+
+    fn bad(&mut self, text: impl Display, error: &Error, place: &Place) {
+        self.failed = true;
+        line('✘', AnsiColor::BrightRed, text);
+        for advice in advice(error, place) {
+            self.fact(advice);
+        }
+    }
+
+    /// A hint at most: the original gateway's `Date` drifts by a minute and more.
+    fn clock(&mut self, clock: Option<Clock>) {
+        const ODD: Duration = Duration::from_secs(60);
+
+        let Some(Clock { ours, gateways }) = clock else {
+            return self.fact("Clock: the gateway does not date its answers");
+        };
+        let (apart, which) = match gateways.duration_since(ours) {
+            Ok(ahead) => (ahead, "ahead"),
+            Err(error) => (error.duration(), "behind"),
+        };
+        if apart <= ODD {
+            // A date has no fractions of a second.
+            let seconds = apart.as_secs();
+            self.good(format_args!("Clock: {seconds} s apart from the gateway's"));
+        } else {
+            self.fact(format_args!(
+                "Clock: the gateway's is {} {which}, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart",
+                time(apart.as_secs_f64() * 1000.0)
+            ));
+        }
+    }
+
+    fn rate_limit(&mut self, rate_limit: Option<RateLimit>) {
+        let Some(RateLimit {
+            limit,
+            remaining,
+            reset,
+            ..
+        }) = rate_limit
+        else {
+            return self.fact("Rate limit: the gateway tells none");
+        };
+        let number = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
+        let reset = reset.map_or(String::new(), |reset| {
+            format!(", all again in {}", time(reset.as_secs_f64() * 1000.0))
+        });
+        let text = format!(
+            "Rate limit: {} of {} requests left{reset}",
+            number(remaining),
+            number(limit)
+        );
+        if remaining == Some(0) {
+            self.fact(text);
+        } else {
+            self.good(text);
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.failed {
+            Exit::FAILURE
+        } else {
+            Exit::SUCCESS
+        }
+    }
+}
+
+fn line(sign: char, of: AnsiColor, text: impl Display) {
+    let style = Style::new().fg_color(Some(of.into()));
+    // Nobody is left to tell if this fails; the exit code says the main thing.
+    let _ = writeln!(anstream::stdout(), "{style}{sign} {text}{style:#}");
+}

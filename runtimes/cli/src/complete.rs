@@ -1,0 +1,141 @@
+//! `sorna complete`: how code could go on.
+
+use clap::Args;
+use sorna::core::{Complete, CreateKernel, SessionToken};
+
+use crate::answer::print;
+use crate::exit::Exit;
+use crate::failure::{Failure, show_error};
+use crate::globals::Globals;
+use crate::place::Place;
+use crate::status::Status;
+
+/// Complete code in a kernel: prints one possible continuation a line.
+///
+/// The kernel knows what was run in it before, so it is one with a session token, which is created
+/// if it does not exist, and kept. The original gateway does not complete and answers 500.
+///
+/// Exit code: 0, also when there is nothing; 1 if the gateway refused or could not be reached; 2 for
+/// a wrong command line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CompleteArgs {
+    /// The language or runtime, such as python3.
+    lang: String,
+
+    /// The code so far.
+    #[arg(short, long)]
+    code: String,
+
+    /// The client session token of the kernel (8 to 80 characters).
+    #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
+    token: String,
+
+    /// The cursor's line in the code, from 0; the last one if not said.
+    #[arg(long)]
+    row: Option<usize>,
+
+    /// The cursor's column, in characters from 0; the end of the line if not said.
+    #[arg(long)]
+    col: Option<usize>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna run -t my-session python3 -c 'import os'
+  sorna complete -t my-session python3 -c 'os.pa'
+  sorna complete -t my-session python3 -c 'prin(1)' --row 0 --col 4";
+
+/// Carries the command out.
+pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let token = SessionToken::new(arguments.token.as_str()).map_err(Failure::Argument)?;
+    let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
+    let place = Place::open(false, globals)?;
+    let create = CreateKernel::new(arguments.lang.as_str(), token);
+    let mut status = Status::new(false);
+    let kernel = match place.client.create(create) {
+        Ok(kernel) => kernel,
+        Err(error) => {
+            show_error(&mut status, &error, &place);
+            return Ok(Exit::FAILURE);
+        }
+    };
+    let mut complete = Complete::at_end(kernel.id().clone(), arguments.code.as_str());
+    complete.row = cursor.row as u64;
+    complete.col = cursor.col as u64;
+    complete.line = cursor.before.to_owned();
+    complete.post = cursor.after.to_owned();
+    match place.client.call(complete) {
+        Ok(answer) => {
+            let lines: String = answer.value.iter().map(|one| format!("{one}\n")).collect();
+            print(lines.as_bytes())
+        }
+        Err(error) => {
+            show_error(&mut status, &error, &place);
+            let refusal = error.gateway();
+            if refusal.is_some_and(|refusal| refusal.kind() == Some("internal-server-error")) {
+                status.advice("The original gateway does not complete code.");
+            }
+            Ok(Exit::FAILURE)
+        }
+    }
+}
+
+/// A place in the code.
+#[derive(Debug, PartialEq, Eq)]
+struct Cursor<'c> {
+    row: usize,
+    col: usize,
+    /// The line up to the cursor.
+    before: &'c str,
+    /// The rest of the line.
+    after: &'c str,
+}
+
+impl<'c> Cursor<'c> {
+    fn new(code: &'c str, row: Option<usize>, col: Option<usize>) -> Result<Self, Failure> {
+        let last = code.matches('\n').count();
+        let row = row.unwrap_or(last);
+        let line = code.split('\n').nth(row).ok_or(Failure::NoSuchPlace {
+            what: "--row",
+            most: last,
+        })?;
+        let length = line.chars().count();
+        let col = col.unwrap_or(length);
+        if col > length {
+            return Err(Failure::NoSuchPlace {
+                what: "--col",
+                most: length,
+            });
+        }
+        let at = line
+            .char_indices()
+            .nth(col)
+            .map_or(line.len(), |(at, _)| at);
+        let (before, after) = line.split_at(at);
+        Ok(Self {
+            row,
+            col,
+            before,
+            after,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_divides_its_line() {
+        let at = |row, col| {
+            let cursor = Cursor::new("é = 1\nprint(é)", row, col).ok()?;
+            Some((cursor.row, cursor.col, cursor.before, cursor.after))
+        };
+        assert_eq!(at(None, None), Some((1, 8, "print(é)", "")));
+        assert_eq!(at(Some(0), Some(1)), Some((0, 1, "é", " = 1")));
+        assert_eq!(at(Some(1), Some(0)), Some((1, 0, "", "print(é)")));
+        assert_eq!(at(Some(2), None), None);
+        assert_eq!(at(Some(0), Some(6)), None);
+    }
+}

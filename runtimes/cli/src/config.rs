@@ -1,0 +1,115 @@
+//! `sorna config`: which settings hold, and who said so.
+
+use clap::Args;
+
+use crate::answer::{columns, print};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::settings::{self, Setting, Settings, SettingsError, Source};
+use crate::status::Status;
+
+/// Show the settings, and where each comes from
+///
+/// A setting comes from the command line, else from the environment (SORNA_ENDPOINT,
+/// SORNA_ACCESS_KEY, SORNA_SECRET_KEY, SORNA_CA_FILE), else from a profile of the settings file, else
+/// it has its default. The profile is named by --profile, SORNA_PROFILE or the file's
+/// default_profile. The two keys always come from one place, never one from here and one from there.
+/// A secret is never shown.
+///
+/// The settings file is the one that --config or SORNA_CONFIG names, else sorna/config.toml in the
+/// user's folder for settings ($XDG_CONFIG_HOME, mostly ~/.config). Keep it to yourself (chmod 600):
+///
+///   default_profile = "work"
+///
+///   [profiles.work]
+///   endpoint = "https://sorna.example.com"
+///   access_key = "AKIA..."
+///   secret_key = "..."
+///   ca_file = "work-ca.pem"    # beside the settings file; for a private certificate
+///
+/// Exit code: 0; 2 if a setting is wrong.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct ConfigArgs {
+    /// Print the path of the settings file alone.
+    #[arg(long)]
+    path: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna config
+  sorna config --profile work
+  ${EDITOR:-vi} \"$(sorna config --path)\"";
+
+/// Carries the command out.
+pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, Failure> {
+    if arguments.path {
+        let path = settings::path(globals).map_err(Failure::Settings)?;
+        let path = path.ok_or(Failure::Settings(SettingsError::NoHome))?;
+        return print(format!("{}\n", path.value.display()).as_bytes());
+    }
+    let settings = Settings::load(globals).map_err(Failure::Settings)?;
+    for warning in &settings.warnings {
+        Status::new(false).advice(warning);
+    }
+    print(columns(&lines(&settings)).as_bytes())?;
+    match settings.client_config() {
+        // Nothing is wrong yet; the other commands will say what is missing.
+        Ok(_) | Err(SettingsError::NoKeys { .. }) => Ok(Exit::SUCCESS),
+        Err(error) => Err(Failure::Settings(error)),
+    }
+}
+
+fn lines(settings: &Settings) -> [[String; 3]; 6] {
+    let mut file = line("file", settings.path.as_ref(), |path| {
+        path.display().to_string()
+    });
+    if !settings.path_exists {
+        file[2].push_str("; it does not exist");
+    }
+    let endpoint = |_: &String| match settings.endpoint() {
+        Ok(endpoint) => endpoint.to_string(),
+        // It may hold a password.
+        Err(_) => "(not usable)".to_owned(),
+    };
+    [
+        file,
+        line("profile", settings.profile.as_ref(), String::clone),
+        line("endpoint", Some(&settings.endpoint), endpoint),
+        line("access_key", settings.access_key.as_ref(), String::clone),
+        line("secret_key", settings.secret_key.as_ref(), |_| {
+            "(set)".to_owned()
+        }),
+        line("ca_file", settings.ca_file.as_ref(), |path| {
+            path.display().to_string()
+        }),
+    ]
+}
+
+/// The file's path is a line of its own.
+fn from(source: &Source) -> String {
+    match source {
+        Source::Default => source.to_string(),
+        Source::File {
+            line,
+            profile: Some(profile),
+            ..
+        } => format!("from profile `{profile}`, line {line}"),
+        Source::File { line, .. } => format!("from line {line} of the file"),
+        source => format!("from {source}"),
+    }
+}
+
+fn line<T>(
+    name: &str,
+    setting: Option<&Setting<T>>,
+    show: impl FnOnce(&T) -> String,
+) -> [String; 3] {
+    let name = name.to_owned();
+    match setting {
+        Some(Setting { value, source }) => [name, show(value), from(source)],
+        None => [name, "(not set)".to_owned(), String::new()],
+    }
+}

@@ -1,0 +1,199 @@
+//! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their ids.
+
+use clap::Args;
+use sorna::blocking::Kernel;
+use sorna::core::{Error, KernelId, KernelInfo};
+
+use crate::answer::{columns, print};
+use crate::exit::Exit;
+use crate::failure::{Failure, show_error};
+use crate::globals::Globals;
+use crate::place::Place;
+use crate::status::Status;
+use crate::units::{size, time};
+
+/// Show what the gateway knows of kernels.
+///
+/// On the original gateway most numbers are 0 for a kernel's first 5 seconds.
+///
+/// Exit code: 0; 1 if a kernel could not be asked about; 2 for a wrong command line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = INFO_EXAMPLES)]
+pub(crate) struct InfoArgs {
+    #[command(flatten)]
+    which: Which,
+
+    /// Print the gateway's answers as JSON, one line for each kernel, with the ID as kernelId. Times
+    /// are in ms, sizes in KiB.
+    #[arg(long)]
+    json: bool,
+}
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  sorna info zuF1OzMIhFknyjUl7Apbvg
+  sorna info --json zuF1OzMIhFknyjUl7Apbvg | jq .memoryUsed";
+
+/// Restart kernels: what their programs hold is gone, the files stay.
+///
+/// Exit code: 0; 1 if a kernel could not be restarted; 2 for a wrong command line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = RESTART_EXAMPLES)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+const RESTART_EXAMPLES: &str = "\
+Examples:
+  sorna restart zuF1OzMIhFknyjUl7Apbvg";
+
+/// Destroy kernels, and their files.
+///
+/// Exit code: 0; 1 if a kernel could not be destroyed, or was gone already; 2 for a wrong command
+/// line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = DESTROY_EXAMPLES)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+const DESTROY_EXAMPLES: &str = "\
+Examples:
+  sorna destroy zuF1OzMIhFknyjUl7Apbvg
+  sorna destroy zuF1OzMIhFknyjUl7Apbvg kJ6CgWR7Tz3_v2WsDHOwLQ";
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The kernels' IDs, as `sorna run` and `sorna shell` show them.
+    #[arg(value_name = "ID", required_unless_present = "token")]
+    ids: Vec<String>,
+
+    /// Not possible; here to say so.
+    #[arg(short = 't', long = "client-token", value_name = "TOKEN", hide = true)]
+    token: Option<String>,
+}
+
+impl Which {
+    /// The ids. The API finds a kernel by its token only by creating one if there is none.
+    fn ids(&self) -> Result<Vec<KernelId>, Failure> {
+        if self.token.is_some() {
+            return Err(Failure::NeedsIds);
+        }
+        let ids = self.ids.iter().map(|id| KernelId::new(id.as_str()));
+        ids.collect::<Result<_, _>>().map_err(Failure::Argument)
+    }
+
+    /// Does the same to each kernel, whatever becomes of the others.
+    fn each(
+        &self,
+        globals: &Globals,
+        mut act: impl FnMut(&mut Status, &Kernel) -> Result<Result<(), Failure>, Error>,
+    ) -> Result<Exit, Failure> {
+        let ids = self.ids()?;
+        let place = Place::open(false, globals)?;
+        let mut status = Status::new(false);
+        let mut exit = Exit::SUCCESS;
+        for id in ids {
+            let kernel = place.client.kernel(id);
+            match act(&mut status, &kernel) {
+                Ok(outcome) => outcome?,
+                Err(error) => {
+                    show_error_of(&mut status, kernel.id(), &error, &place);
+                    exit = Exit::FAILURE;
+                }
+            }
+        }
+        Ok(exit)
+    }
+}
+
+fn show_error_of(status: &mut Status, id: &KernelId, error: &Error, place: &Place) {
+    status.clear();
+    status.advice(format_args!("Kernel {id}:"));
+    show_error(status, error, place);
+}
+
+/// Carries `info` out.
+pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let mut is_first = true;
+    arguments.which.each(globals, |_, kernel| {
+        let info = kernel.info()?;
+        let mut text = String::new();
+        if arguments.json {
+            text = json(kernel.id(), &info);
+        } else {
+            if !is_first {
+                text.push('\n');
+            }
+            text.push_str(&columns(&fields(kernel.id(), &info)));
+        }
+        is_first = false;
+        Ok(print(text.as_bytes()).map(|_| ()))
+    })
+}
+
+/// Carries `restart` out.
+pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
+    arguments.which.each(globals, |status, kernel| {
+        kernel.restart()?;
+        status.done(format_args!("Restarted the kernel {}.", kernel.id()));
+        Ok(Ok(()))
+    })
+}
+
+/// Carries `destroy` out.
+pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
+    arguments.which.each(globals, |status, kernel| {
+        kernel.destroy()?;
+        status.done(format_args!("Destroyed the kernel {}.", kernel.id()));
+        Ok(Ok(()))
+    })
+}
+
+fn json(id: &KernelId, info: &KernelInfo) -> String {
+    let mut info = serde_json::to_value(info).expect("a kernel's fields are JSON");
+    info["kernelId"] = id.as_str().into();
+    format!("{info}\n")
+}
+
+fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
+    let count = |number: f64| format!("{number:.0}");
+    let mut fields = vec![("ID", Some(id.to_string()))];
+    fields.extend([
+        ("Language", info.lang.clone()),
+        ("Age", info.age.map(time)),
+        ("Idle for", info.idle.map(time)),
+        ("Ends when idle for", info.idle_timeout.map(limit)),
+        ("Queries so far", info.num_queries_executed.map(count)),
+        ("Time for a query", info.query_timeout.map(limit)),
+        ("Memory used", info.memory_used.map(size)),
+        (
+            "Memory limit",
+            info.memory_limit.map(|kib| or_none(kib, size)),
+        ),
+        ("CPU time used", info.cpu_credit_used.map(time)),
+        ("CPU time limit", info.max_cpu_credit.map(limit)),
+    ]);
+    let mut lines: Vec<_> = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some([name.to_owned(), value?]))
+        .collect();
+    let extra = info.extra.iter();
+    lines.extend(extra.map(|(name, value)| [name.clone(), value.to_string()]));
+    lines
+}
+
+fn limit(ms: f64) -> String {
+    or_none(ms, time)
+}
+
+/// A limit of 0 is none.
+fn or_none(number: f64, show: impl FnOnce(f64) -> String) -> String {
+    if number == 0.0 {
+        "(none)".to_owned()
+    } else {
+        show(number)
+    }
+}

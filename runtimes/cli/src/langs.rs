@@ -1,0 +1,69 @@
+//! `sorna langs`: which languages the gateway runs.
+
+use clap::Args;
+
+use crate::answer::{columns, print};
+use crate::exit::Exit;
+use crate::failure::{Failure, show_error};
+use crate::globals::Globals;
+use crate::place::Place;
+use crate::status::Status;
+
+/// List the gateway's languages.
+///
+/// Only this repository's gateway has such a list; the original one answers 404.
+///
+/// Exit code: 0; 1 if the gateway refused or could not be reached; 2 for a wrong command line or
+/// setting.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LangsArgs {
+    /// Print the gateway's list as JSON, one line for each language.
+    #[arg(long)]
+    json: bool,
+
+    /// The languages of this machine, on a gateway that is started for this command alone.
+    #[arg(long)]
+    local: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna langs
+  sorna langs --local
+  sorna langs --json | jq -r 'select(.available).name'";
+
+/// Carries the command out.
+pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let place = Place::open(arguments.local, globals)?;
+    let languages = match place.client.languages() {
+        Ok(languages) => languages,
+        Err(error) => {
+            let mut status = Status::new(false);
+            show_error(&mut status, &error, &place);
+            if error.is_not_found() {
+                status.advice("This gateway has no list of its languages: the API of 2017 knows none. Try `sorna run` with the one you want.");
+            }
+            return Ok(Exit::FAILURE);
+        }
+    };
+    if arguments.json {
+        let line = |language| serde_json::to_string(language).expect("a language is JSON") + "\n";
+        return print(languages.iter().map(line).collect::<String>().as_bytes());
+    }
+    let lines: Vec<_> = languages
+        .into_iter()
+        .map(|language| {
+            let state = match (language.available, language.keeps_state) {
+                (true, true) => "keeps state".to_owned(),
+                (true, false) => "whole programs".to_owned(),
+                (false, _) => match language.missing {
+                    Some(missing) => format!("not available: {missing}"),
+                    None => "not available".to_owned(),
+                },
+            };
+            [language.name, state, language.aliases.join(", ")]
+        })
+        .collect();
+    print(columns(&lines).as_bytes())
+}

@@ -1,0 +1,82 @@
+//! The command line of Sorna: what the programs `sorna`, `lcc` and `lpython` have in common, which
+//! is all of it. Not meant for other programs: crate `sorna` is.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod args;
+mod check;
+mod complete;
+mod config;
+mod exit;
+mod failure;
+mod globals;
+mod json;
+mod kernels;
+mod langs;
+mod line;
+mod look;
+mod modes;
+mod nearest;
+mod pages;
+mod place;
+mod run;
+mod settings;
+mod shell;
+mod shortcut;
+mod signals;
+mod status;
+mod units;
+mod upload;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::Exit;
+use failure::Failure;
+
+/// The program `sorna`.
+#[must_use]
+pub fn sorna() -> ExitCode {
+    let Cli { globals, command } = Cli::parse();
+    globals.color.write_global();
+    end(match command {
+        Command::Run(arguments) => run::run(arguments, &globals),
+        Command::Shell(arguments) => shell::shell(arguments, &globals),
+        Command::Upload(arguments) => upload::upload(arguments, &globals),
+        Command::Status(arguments) => check::status(&arguments, &globals),
+        Command::Info(arguments) => kernels::info(&arguments, &globals),
+        Command::Restart(arguments) => kernels::restart(&arguments, &globals),
+        Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
+        Command::Complete(arguments) => complete::complete(&arguments, &globals),
+        Command::Langs(arguments) => langs::langs(&arguments, &globals),
+        Command::Config(arguments) => config::config(&arguments, &globals),
+        Command::Completions(arguments) => pages::completions(&arguments),
+        Command::Man(arguments) => pages::man(&arguments),
+    })
+}
+
+/// The program `lcc`: `sorna run c`.
+#[must_use]
+pub fn lcc() -> ExitCode {
+    end(shortcut::run(&shortcut::LCC))
+}
+
+/// The program `lpython`: `sorna run python3`.
+#[must_use]
+pub fn lpython() -> ExitCode {
+    end(shortcut::run(&shortcut::LPYTHON))
+}
+
+fn end(result: Result<Exit, Failure>) -> ExitCode {
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.show();
+            failure.exit().into()
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `sorna completions` and `sorna man`: what a shell and `man` want to know of the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::answer::print;
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::shortcut::{LCC, LPYTHON};
+
+/// Print a completion script for a shell.
+///
+/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) at the Tab key.
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    shell: Shell,
+
+    /// The program to complete.
+    #[arg(value_name = "PROGRAM", default_value = "sorna")]
+    program: Program,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  sorna completions bash > ~/.local/share/bash-completion/completions/sorna
+  sorna completions zsh > ~/.zfunc/_sorna        # with ~/.zfunc in fpath
+  sorna completions fish > ~/.config/fish/completions/sorna.fish
+  sorna completions bash lcc > ~/.local/share/bash-completion/completions/lcc";
+
+/// Print a manual page.
+///
+/// Without a command, the page of `sorna` itself.
+#[derive(Debug, Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub(crate) struct ManArgs {
+    /// The command to describe, such as run; or lcc, lpython.
+    command: Option<String>,
+
+    /// Write all pages into this directory, which is made if it does not exist.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    dir: Option<PathBuf>,
+}
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  sorna man run | man -l -
+  sorna man --dir ~/.local/share/man/man1";
+
+/// The programs of this package.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Program {
+    Sorna,
+    Lcc,
+    Lpython,
+}
+
+impl Program {
+    const ALL: [Self; 3] = [Self::Sorna, Self::Lcc, Self::Lpython];
+
+    fn command(self) -> clap::Command {
+        match self {
+            Self::Sorna => Cli::command(),
+            Self::Lcc => LCC.command(),
+            Self::Lpython => LPYTHON.command(),
+        }
+    }
+}
+
+/// Carries `completions` out.
+pub(crate) fn completions(arguments: &CompletionsArgs) -> Result<Exit, Failure> {
+    let mut command = arguments.program.command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, name, &mut script);
+    print(&script)
+}
+
+/// Carries `man` out.
+pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
+    if let Some(dir) = &arguments.dir {
+        let write = || {
+            std::fs::create_dir_all(dir)?;
+            for program in Program::ALL {
+                clap_mangen::generate_to(program.command(), dir)?;
+            }
+            Ok(())
+        };
+        return write()
+            .map(|()| Exit::SUCCESS)
+            .map_err(|error| Failure::System("cannot write the manual pages", error));
+    }
+    let name = arguments.command.as_deref().unwrap_or("sorna");
+    let programs = Program::ALL.map(Program::command);
+    let mut command = match programs
+        .into_iter()
+        .find(|program| program.get_name() == name)
+    {
+        Some(program) => program,
+        None => command_of_sorna(name)?,
+    };
+    command = command.disable_help_subcommand(true);
+    let mut page = Vec::new();
+    Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Failure::System("cannot make the manual page", error))?;
+    print(&page)
+}
+
+/// A command of `sorna`, with what it has from `sorna` itself.
+fn command_of_sorna(name: &str) -> Result<clap::Command, Failure> {
+    let mut sorna = Cli::command().disable_help_subcommand(true);
+    sorna.build();
+    let known = || sorna.get_subcommands().map(|command| command.get_name());
+    match sorna.find_subcommand(name) {
+        Some(command) => Ok(command.clone()),
+        None => Err(Failure::UnknownCommand {
+            name: name.to_owned(),
+            known: known().map(str::to_owned).collect(),
+        }),
+    }
+}

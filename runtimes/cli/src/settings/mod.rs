@@ -1,0 +1,290 @@
+//! Settings: where the gateway is and who the user is, and where each of these was said.
+//!
+//! Each value comes from the first of these places that says it:
+//!
+//! 1. the command line (`--endpoint`, `--ca-file`; keys are never arguments, which other users of
+//!    the machine could see);
+//! 2. the environment (`SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, `SORNA_CA_FILE`);
+//! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
+//!    own `default_profile` names;
+//! 4. the defaults.
+//!
+//! The two keys are one setting: the first place that says one of them must say both. A key of one
+//! place with the secret of another would be a riddle at best ("401"), and at worst a signature for
+//! somebody else. `.env` is never read.
+
+mod error;
+mod file;
+mod source;
+
+pub(crate) use error::SettingsError;
+pub(crate) use source::{Setting, Source};
+
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use sorna::core::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
+
+use crate::globals::Globals;
+use file::{File, Located, Profile};
+
+const CA_FILE: &str = "SORNA_CA_FILE";
+const PROFILE: &str = "SORNA_PROFILE";
+const CONFIG: &str = "SORNA_CONFIG";
+
+/// All settings.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) endpoint: Setting<String>,
+    /// Both keys of one place, or what that place has of them.
+    pub(crate) access_key: Option<Setting<String>>,
+    pub(crate) secret_key: Option<Setting<SecretKey>>,
+    pub(crate) ca_file: Option<Setting<PathBuf>>,
+    pub(crate) profile: Option<Setting<String>>,
+    /// The settings file, whether it exists or not.
+    pub(crate) path: Option<Setting<PathBuf>>,
+    pub(crate) path_exists: bool,
+    /// The names of all profiles.
+    profiles: Vec<String>,
+    /// What the user should know, although it is no failure.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Gathers the settings. Reads the settings file, if there is one.
+    pub(crate) fn load(globals: &Globals) -> Result<Self, SettingsError> {
+        let path = path(globals)?;
+        let file = match &path {
+            Some(path) => File::read(&path.value)?,
+            None => None,
+        };
+        if let (None, Some(Setting { value, source })) = (&file, &path)
+            && *source != Source::Default
+        {
+            return Err(SettingsError::NoFile {
+                path: value.clone(),
+                source: source.clone(),
+            });
+        }
+        let name = profile_name(globals, file.as_ref())?;
+        let profile = choose(name.as_ref(), file.as_ref(), path.as_ref())?;
+        let mut warnings = Vec::new();
+        if let Some(file) = &file
+            && file.is_open_to_others
+            && file.holds_a_secret()
+        {
+            let path = file.path.display();
+            warnings.push(format!(
+                "{path} holds keys, and others may read it: chmod 600 {}",
+                quoted(&path.to_string())
+            ));
+        }
+
+        let nothing = Profile::default();
+        let in_file = InFile {
+            path: file.as_ref().map_or(Path::new(""), |file| &file.path),
+            name: name.as_ref().map_or("", |name| &name.value),
+            profile: profile.unwrap_or(&nothing),
+        };
+        let mut overruled = Vec::new();
+        let mut variable = |name: &'static str, is_in_profile: bool| {
+            let setting = variable(name)?;
+            if setting.is_some() && is_in_profile {
+                overruled.push(name);
+            }
+            Ok(setting)
+        };
+
+        let flag = globals.endpoint.clone();
+        let endpoint = match flag.map(|url| Setting::new(url, Source::Flag("--endpoint"))) {
+            None => variable(variables::ENDPOINT, in_file.profile.endpoint.is_some())?,
+            flag => flag,
+        };
+        let flag = globals.ca_file.clone();
+        let ca_file = match flag.map(|path| Setting::new(path, Source::Flag("--ca-file"))) {
+            None => variable(CA_FILE, in_file.profile.ca_file.is_some())?
+                .map(|setting| setting.map(PathBuf::from)),
+            flag => flag,
+        };
+        let has_keys = in_file.profile.access_key.is_some() || in_file.profile.secret_key.is_some();
+        let mut access_key = variable(variables::ACCESS_KEY, has_keys)?;
+        let mut secret_key = variable(variables::SECRET_KEY, has_keys)?.map(|setting| {
+            setting.map(|key| SecretKey::new(key).expect("a variable that counts is not empty"))
+        });
+        if access_key.is_none() && secret_key.is_none() {
+            access_key = in_file.setting(&in_file.profile.access_key);
+            secret_key = in_file.setting(&in_file.profile.secret_key);
+        }
+        // Whoever names a profile by hand should know that it does not count in everything.
+        if let (Some(profile), false) = (&globals.profile, overruled.is_empty()) {
+            warnings.push(format!(
+                "The environment goes before the profile `{profile}`: {} {} set.",
+                overruled.join(", "),
+                if overruled.len() == 1 { "is" } else { "are" }
+            ));
+        }
+        Ok(Self {
+            endpoint: endpoint
+                .or_else(|| in_file.setting(&in_file.profile.endpoint))
+                .unwrap_or_else(|| Setting::new(Endpoint::DEFAULT.to_owned(), Source::Default)),
+            access_key,
+            secret_key,
+            ca_file: ca_file.or_else(|| in_file.setting(&in_file.profile.ca_file)),
+            profiles: file
+                .as_ref()
+                .map(|file| file.profiles.keys().cloned().collect())
+                .unwrap_or_default(),
+            profile: name,
+            path_exists: file.is_some(),
+            path,
+            warnings,
+        })
+    }
+
+    /// The endpoint, checked.
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, SettingsError> {
+        let Setting { value, source } = &self.endpoint;
+        value.parse().map_err(|error| SettingsError::Value {
+            error,
+            source: source.clone(),
+        })
+    }
+
+    /// The keys, checked.
+    pub(crate) fn credentials(&self) -> Result<Credentials, SettingsError> {
+        match (&self.access_key, &self.secret_key) {
+            (Some(access_key), Some(secret_key)) => {
+                let Setting { value, source } = access_key;
+                let access_key =
+                    AccessKey::new(value.as_str()).map_err(|error| SettingsError::Value {
+                        error,
+                        source: source.clone(),
+                    })?;
+                Ok(Credentials::new(access_key, secret_key.value.clone()))
+            }
+            (Some(access_key), None) => Err(SettingsError::HalfAPair {
+                missing: match access_key.source {
+                    Source::Variable(_) => variables::SECRET_KEY,
+                    _ => "secret_key",
+                },
+                present: access_key.source.clone(),
+            }),
+            (None, Some(secret_key)) => Err(SettingsError::HalfAPair {
+                missing: match secret_key.source {
+                    Source::Variable(_) => variables::ACCESS_KEY,
+                    _ => "access_key",
+                },
+                present: secret_key.source.clone(),
+            }),
+            (None, None) => Err(SettingsError::NoKeys {
+                path: self.path.as_ref().map(|path| path.value.clone()),
+                profiles: self.profiles.clone(),
+            }),
+        }
+    }
+
+    /// The client's configuration.
+    pub(crate) fn client_config(&self) -> Result<Config, SettingsError> {
+        let endpoint = self.endpoint()?;
+        Ok(Config::new(endpoint, self.credentials()?))
+    }
+}
+
+/// The chosen profile, and where it is.
+struct InFile<'f> {
+    path: &'f Path,
+    name: &'f str,
+    profile: &'f Profile,
+}
+
+impl InFile<'_> {
+    fn setting<T: Clone>(&self, located: &Option<Located<T>>) -> Option<Setting<T>> {
+        let located = located.as_ref()?;
+        let source = Source::File {
+            path: self.path.into(),
+            line: located.line,
+            profile: Some(self.name.to_owned()),
+        };
+        Some(Setting::new(located.value.clone(), source))
+    }
+}
+
+/// The settings file; `None` if nothing names one and there is no home directory. Reads nothing.
+pub(crate) fn path(globals: &Globals) -> Result<Option<Setting<PathBuf>>, SettingsError> {
+    if let Some(path) = &globals.config {
+        return Ok(Some(Setting::new(path.clone(), Source::Flag("--config"))));
+    }
+    if let Some(setting) = variable(CONFIG)? {
+        return Ok(Some(setting.map(PathBuf::from)));
+    }
+    Ok(etcetera::choose_base_strategy().ok().map(|strategy| {
+        let path = strategy.config_dir().join("sorna").join("config.toml");
+        Setting::new(path, Source::Default)
+    }))
+}
+
+fn profile_name(
+    globals: &Globals,
+    file: Option<&File>,
+) -> Result<Option<Setting<String>>, SettingsError> {
+    if let Some(name) = &globals.profile {
+        return Ok(Some(Setting::new(name.clone(), Source::Flag("--profile"))));
+    }
+    if let Some(setting) = variable(PROFILE)? {
+        return Ok(Some(setting));
+    }
+    Ok(file.and_then(|file| {
+        let Located { value, line } = file.default_profile.clone()?;
+        let source = Source::File {
+            path: file.path.as_path().into(),
+            line,
+            profile: None,
+        };
+        Some(Setting::new(value, source))
+    }))
+}
+
+fn choose<'f>(
+    name: Option<&Setting<String>>,
+    file: Option<&'f File>,
+    path: Option<&Setting<PathBuf>>,
+) -> Result<Option<&'f Profile>, SettingsError> {
+    let Some(Setting { value, source }) = name else {
+        return Ok(None);
+    };
+    let profile = file.and_then(|file| file.profiles.get(value));
+    if profile.is_some() {
+        return Ok(profile);
+    }
+    Err(SettingsError::UnknownProfile {
+        name: value.clone(),
+        source: source.clone(),
+        path: path
+            .filter(|_| file.is_some())
+            .map(|path| path.value.clone()),
+        known: file
+            .map(|file| file.profiles.keys().cloned().collect())
+            .unwrap_or_default(),
+    })
+}
+
+/// A variable; an empty one counts as unset.
+fn variable(name: &'static str) -> Result<Option<Setting<String>>, SettingsError> {
+    match std::env::var_os(name) {
+        Some(value) if !value.is_empty() => match value.into_string() {
+            Ok(value) => Ok(Some(Setting::new(value, Source::Variable(name)))),
+            Err(_) => Err(SettingsError::NotText { variable: name }),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+~".contains(&byte);
+    if text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

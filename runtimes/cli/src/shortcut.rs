@@ -1,0 +1,87 @@
+//! `lcc` and `lpython`: `sorna run` with the language said by the program's name.
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::run;
+use crate::run::args::RunArgs;
+
+/// A program and its language.
+#[derive(Debug)]
+pub(crate) struct Shortcut {
+    name: &'static str,
+    lang: &'static str,
+    about: &'static str,
+    examples: &'static str,
+}
+
+pub(crate) const LCC: Shortcut = Shortcut {
+    name: "lcc",
+    lang: "c",
+    about: "Compile and run a C program in a remote Sorna kernel, or on this machine: `sorna run c`.",
+    examples: "\
+Examples:
+  lcc main.c mylib.c mylib.h
+  lcc --local main.c
+  lcc main.c -b 'gcc -O2 -o main main.c' -e './main --fast'",
+};
+
+pub(crate) const LPYTHON: Shortcut = Shortcut {
+    name: "lpython",
+    lang: "python3",
+    about: "Run Python in a remote Sorna kernel, or on this machine: `sorna run python3`.",
+    examples: "\
+Examples:
+  lpython -c \"print('hello world')\"
+  lpython --local main.py helper.py
+  lpython -t my-session -c 'x = 1'",
+};
+
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Shortcut {
+    /// The command as the user sees it: that of `run`, where the language is not asked for.
+    pub(crate) fn command(&self) -> clap::Command {
+        Arguments::command()
+            .name(self.name)
+            .about(self.about)
+            .long_about(None)
+            .after_help(self.examples)
+            .mut_arg("lang", |lang| {
+                // No longer the first argument, so the files are.
+                let option = lang.long("lang").hide(true);
+                option.required(false).default_value(self.lang)
+            })
+    }
+}
+
+/// Carries the program out.
+pub(crate) fn run(shortcut: &Shortcut) -> Result<Exit, Failure> {
+    let mut command = shortcut.command();
+    let matches = command.get_matches_mut();
+    let Arguments { globals, run } = Arguments::from_arg_matches(&matches)
+        .unwrap_or_else(|error| error.format(&mut command).exit());
+    globals.color.write_global();
+    run::run(run, &globals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_lines_are_consistent() {
+        LCC.command().debug_assert();
+        LPYTHON.command().debug_assert();
+    }
+}

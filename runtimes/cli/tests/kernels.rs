@@ -1,0 +1,147 @@
+//! `sorna info`, `sorna restart` and `sorna destroy`.
+
+mod support;
+
+use std::process::Command;
+
+use snapbox::str;
+use sorna_gateway::RunningGateway;
+use tempfile::TempDir;
+
+use support::{check, gateway, sorna_at};
+
+struct Lab {
+    gateway: RunningGateway,
+    directory: TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self {
+            gateway: gateway(),
+            directory: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    fn sorna(&self, arguments: &[&str]) -> Command {
+        let mut command = sorna_at(self.directory.path(), &self.gateway);
+        command.args(arguments);
+        command
+    }
+
+    /// A kernel that was used once, by its ID, as a person would get it.
+    fn kernel(&self, token: &str) -> String {
+        let output = self
+            .sorna(&["run", "-t", token, "python3", "-c", "x = 41"])
+            .output()
+            .expect("sorna runs");
+        let words = String::from_utf8(output.stderr).expect("text");
+        let (_, rest) = words.split_once("(ID: ").expect("an ID");
+        rest.split_once(')').expect("its end").0.to_owned()
+    }
+
+    fn end(self) {
+        self.gateway.stop();
+    }
+}
+
+#[test]
+fn info_has_aligned_fields_with_units() {
+    let lab = Lab::new();
+    let id = lab.kernel("my-session");
+    check(lab.sorna(&["info", &id]))
+        .success()
+        .stderr_eq("")
+        .stdout_eq(str![[r#"
+ID                  [..]
+Language            python3
+Age                 [..]s
+Idle for            [..]s
+Ends when idle for  1 h 0 min
+Queries so far      1
+Time for a query    30.0 s
+Memory used         [..] MiB
+CPU time used       [..]s
+
+"#]]);
+    lab.end();
+}
+
+#[test]
+fn info_as_json_is_one_line_for_each_kernel() {
+    let lab = Lab::new();
+    let ids = [lab.kernel("session-1"), lab.kernel("session-2")];
+    let output = lab
+        .sorna(&["info", "--json", &ids[0], &ids[1]])
+        .output()
+        .expect("sorna runs");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    for (line, id) in lines.iter().zip(&ids) {
+        assert_eq!(line["kernelId"], id.as_str());
+        assert_eq!(line["lang"], "python3");
+        assert!(line["age"].is_number());
+    }
+    lab.end();
+}
+
+#[test]
+fn restart_drops_what_the_program_held() {
+    let lab = Lab::new();
+    let id = lab.kernel("my-session");
+    let command = lab.sorna(&["restart", &id]);
+    check(command)
+        .success()
+        .stdout_eq("")
+        .stderr_eq(format!("✔ Restarted the kernel {id}.\n"));
+    let arguments = ["run", "-q", "-t", "my-session", "python3", "-c", "print(x)"];
+    check(lab.sorna(&arguments))
+        .code(1)
+        .stderr_eq("...\nNameError: name 'x' is not defined\n");
+    assert_eq!(lab.gateway.stats().kernels_created, 1);
+    lab.end();
+}
+
+#[test]
+fn destroy_goes_on_after_a_kernel_that_does_not_exist() {
+    let lab = Lab::new();
+    let ids = [lab.kernel("session-1"), lab.kernel("session-2")];
+    check(lab.sorna(&["destroy", &ids[0], "no-such-kernel", &ids[1]]))
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq(format!(
+            "✔ Destroyed the kernel {}.\n\
+             ∙ Kernel no-such-kernel:\n\
+             ✘ the gateway answered 404 kernel-not-found: [..]\n\
+             ∙ It has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n\
+             ✔ Destroyed the kernel {}.\n",
+            ids[0], ids[1]
+        ));
+    assert_eq!(lab.gateway.stats().kernels, 0);
+    lab.end();
+}
+
+#[test]
+fn a_token_creates_nothing() {
+    let lab = Lab::new();
+    for command in ["info", "restart", "destroy"] {
+        check(lab.sorna(&[command, "-t", "my-session", "python3"]))
+            .code(2)
+            .stderr_eq(str![[r#"
+✘ a token does not find a kernel without making one where there is none
+∙ Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.
+
+"#]]);
+        check(lab.sorna(&[command])).code(2);
+    }
+    check(lab.sorna(&["info", ".."]))
+        .code(2)
+        .stderr_eq("✘ \"..\" cannot be a kernel id\n");
+    assert_eq!(lab.gateway.stats().requests, 0);
+    lab.end();
+}

@@ -1,0 +1,208 @@
+//! `sorna completions`, `sorna man` and `--help`.
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use snapbox::str;
+use tempfile::TempDir;
+
+use support::{check, sorna};
+
+const COMMANDS: &[&str] = &[
+    "run",
+    "shell",
+    "status",
+    "langs",
+    "info",
+    "restart",
+    "destroy",
+    "complete",
+    "config",
+    "completions",
+    "man",
+];
+
+fn here() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// What it prints. Settings that cannot be read must not matter.
+fn print(directory: &Path, arguments: &[&str]) -> String {
+    let mut command = sorna(directory);
+    let output = command
+        .env("SORNA_CONFIG", "/does/not/exist.toml")
+        .args(arguments)
+        .output()
+        .expect("sorna runs");
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    assert_eq!(output.stderr, b"", "{arguments:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs a script in a shell, if that is installed; hands over what it printed.
+fn in_shell(shell: &str, arguments: &[&str], script: &str) -> Option<String> {
+    let directory = here();
+    let started = Command::new(shell)
+        .args(arguments)
+        .env("HOME", directory.path())
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{shell}");
+            eprintln!("SKIPPED: {shell} is not installed");
+            return None;
+        }
+    };
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(script.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{shell}: {errors}");
+    assert_eq!(errors, "", "{shell}");
+    Some(String::from_utf8(output.stdout).expect("text"))
+}
+
+#[test]
+fn bash_completes() {
+    let directory = here();
+    // What bash does at the Tab key.
+    let press_tab = "\
+        complete_at() {
+            COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+            \"_$1\" \"$1\" \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"
+            echo \"${COMPREPLY[*]}\"
+        }\n";
+    let script = print(directory.path(), &["completions", "bash"])
+        + press_tab
+        + "complete_at sorna sta\ncomplete_at sorna run --loc\ncomplete_at sorna completions z\n";
+    if let Some(output) = in_shell("bash", &["--norc", "--noprofile"], &script) {
+        assert_eq!(output, "status\n--local\nzsh\n");
+    }
+    for program in ["lcc", "lpython"] {
+        let script = print(directory.path(), &["completions", "bash", program])
+            + press_tab
+            + &format!("complete_at {program} --loc\n");
+        if let Some(output) = in_shell("bash", &["--norc", "--noprofile"], &script) {
+            assert_eq!(output, "--local\n");
+        }
+    }
+}
+
+#[test]
+fn zsh_loads_its_script() {
+    let directory = here();
+    let script = "autoload -Uz compinit && compinit -u -D\n".to_owned()
+        + &print(directory.path(), &["completions", "zsh"])
+        + "\nwhence -w _sorna\n";
+    if let Some(output) = in_shell("zsh", &["-f"], &script) {
+        assert_eq!(output, "_sorna: function\n");
+    }
+}
+
+#[test]
+fn fish_completes() {
+    let directory = here();
+    let script = print(directory.path(), &["completions", "fish"]) + "\ncomplete -C 'sorna stat'\n";
+    if let Some(output) = in_shell("fish", &["--no-config"], &script) {
+        assert!(output.starts_with("status\t"), "{output}");
+    }
+}
+
+#[test]
+fn every_shell_has_a_script() {
+    let directory = here();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = print(directory.path(), &["completions", shell]);
+        for command in COMMANDS {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}
+
+#[test]
+fn manual_pages_are_printed() {
+    let directory = here();
+    for (arguments, title, words) in [
+        (&["man"][..], ".TH sorna 1", "sorna\\-run(1)"),
+        (&["man", "run"], ".TH sorna-run 1", "sorna run c main.c"),
+        (&["man", "config"], ".TH sorna-config 1", "[profiles.work]"),
+        (&["man", "lcc"], ".TH lcc 1", "lcc main.c mylib.c mylib.h"),
+        (&["man", "lpython"], ".TH lpython 1", "lpython \\-c"),
+    ] {
+        let page = print(directory.path(), arguments);
+        assert!(page.contains(title), "{arguments:?}: {page}");
+        assert!(page.contains(words), "{arguments:?}: {page}");
+    }
+}
+
+#[test]
+fn all_manual_pages_are_written() {
+    let directory = here();
+    assert_eq!(print(directory.path(), &["man", "--dir", "share/man1"]), "");
+    let mut names: Vec<String> = std::fs::read_dir(directory.path().join("share/man1"))
+        .expect("a directory")
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .into_string()
+                .expect("text")
+        })
+        .collect();
+    names.sort();
+    let mut expected: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| format!("sorna-{command}.1"))
+        .chain(["sorna.1", "lcc.1", "lpython.1"].map(str::to_owned))
+        .collect();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_page_that_does_not_exist() {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.args(["man", "rnu"]);
+    check(command).code(2).stderr_eq(str![[r#"
+✘ there is no command `rnu`
+∙ Did you mean `run`?
+
+"#]]);
+    write_fails(directory.path());
+}
+
+fn write_fails(directory: &Path) {
+    std::fs::write(directory.join("file"), "").expect("a file");
+    let mut command = sorna(directory);
+    command.args(["man", "--dir", "file"]);
+    check(command)
+        .code(1)
+        .stderr_eq("✘ cannot write the manual pages: File exists (os error 17)\n");
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let directory = here();
+    for command in COMMANDS {
+        let help = print(directory.path(), &[command, "--help"]);
+        assert!(help.contains("Examples:\n  "), "{command}: {help}");
+        assert!(help.contains(&format!("sorna {command}")), "{command}");
+    }
+    let help = print(directory.path(), &["--help"]);
+    for command in COMMANDS {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command}: {help}"
+        );
+    }
+}

@@ -1,0 +1,394 @@
+//! Settings: where they come from, and what is said when one is wrong.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use snapbox::cmd::OutputAssert;
+use snapbox::str;
+use tempfile::TempDir;
+
+use support::{check, gateway, sorna, write};
+
+const PROFILES: &str = r#"default_profile = "work"
+
+[profiles.work]
+endpoint = "https://work.example.com"
+access_key = "AKIAWORK"
+secret_key = "work-secret"
+ca_file = "ca.pem"
+
+[profiles.home]
+endpoint = "http://127.0.0.1:1"
+access_key = "AKIAHOME"
+secret_key = "home-secret"
+"#;
+
+/// A directory with this settings file, which nobody else may read.
+fn with(settings: &str) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), &[(".config/sorna/config.toml", settings)]);
+    permit(directory.path(), 0o600);
+    directory
+}
+
+fn permit(directory: &Path, mode: u32) {
+    let path = directory.join(".config/sorna/config.toml");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("permitted");
+}
+
+fn config(directory: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = sorna(directory.path());
+    command.arg("config").args(arguments);
+    command
+}
+
+fn run(directory: &TempDir, arguments: &[&str]) -> OutputAssert {
+    let mut command = sorna(directory.path());
+    command.args(arguments);
+    check(command)
+}
+
+#[test]
+fn nothing_is_set() {
+    let directory = tempfile::tempdir().expect("a directory");
+    check(config(&directory, &[]))
+        .success()
+        .stderr_eq("")
+        .stdout_eq(str![[r#"
+file        [DIR]/.config/sorna/config.toml  the default; it does not exist
+profile     (not set)
+endpoint    https://api.sorna.io[..]  the default
+access_key  (not set)
+secret_key  (not set)
+ca_file     (not set)
+
+"#]]);
+}
+
+#[test]
+fn the_default_profile() {
+    let directory = with(PROFILES);
+    check(config(&directory, &[]))
+        .success()
+        .stderr_eq("")
+        .stdout_eq(str![[r#"
+file        [DIR]/.config/sorna/config.toml  the default
+profile     work[..]  from line 1 of the file
+endpoint    https://work.example.com[..]  from profile `work`, line 4
+access_key  AKIAWORK[..]  from profile `work`, line 5
+secret_key  (set)[..]  from profile `work`, line 6
+ca_file     [DIR]/.config/sorna/ca.pem[..]  from profile `work`, line 7
+
+"#]]);
+}
+
+#[test]
+fn the_command_line_goes_first_then_the_environment_then_the_profile() {
+    let directory = with(PROFILES);
+    let mut command = config(&directory, &["--endpoint", "https://flag.example.com"]);
+    command
+        .env("SORNA_PROFILE", "home")
+        .env("SORNA_ENDPOINT", "https://variable.example.com")
+        .env("SORNA_ACCESS_KEY", "AKIAVARIABLE")
+        .env("SORNA_SECRET_KEY", "variable-secret");
+    check(command).success().stderr_eq("").stdout_eq(str![[r#"
+file        [DIR]/.config/sorna/config.toml  the default
+profile     home[..]  from SORNA_PROFILE
+endpoint    https://flag.example.com[..]  from --endpoint
+access_key  AKIAVARIABLE[..]  from SORNA_ACCESS_KEY
+secret_key  (set)[..]  from SORNA_SECRET_KEY
+ca_file     (not set)
+
+"#]]);
+}
+
+#[test]
+fn a_profile_named_by_hand_that_does_not_count_in_everything_is_told() {
+    let directory = with(PROFILES);
+    let mut command = config(&directory, &["--profile", "home"]);
+    command
+        .env("SORNA_ENDPOINT", "https://variable.example.com")
+        .env("SORNA_CA_FILE", "/variable.pem");
+    check(command)
+        .success()
+        .stderr_eq("∙ The environment goes before the profile `home`: SORNA_ENDPOINT is set.\n")
+        .stdout_eq(str![[r#"
+file        [DIR]/.config/sorna/config.toml  the default
+profile     home[..]  from --profile
+endpoint    https://variable.example.com[..]  from SORNA_ENDPOINT
+access_key  AKIAHOME[..]  from profile `home`, line 11
+secret_key  (set)[..]  from profile `home`, line 12
+ca_file     /variable.pem[..]  from SORNA_CA_FILE
+
+"#]]);
+}
+
+#[test]
+fn another_file() {
+    let directory = with(PROFILES);
+    write(
+        directory.path(),
+        &[(
+            "other.toml",
+            "[profiles.work]\nendpoint = \"http://other\"\n",
+        )],
+    );
+    let mut command = config(&directory, &["--profile", "work"]);
+    command.env("SORNA_CONFIG", "other.toml");
+    check(command).success().stdout_eq(str![[r#"
+file        other.toml    from SORNA_CONFIG
+profile     work          from --profile
+endpoint    http://other  from profile `work`, line 2
+access_key  (not set)
+secret_key  (not set)
+ca_file     (not set)
+
+"#]]);
+    run(&directory, &["config", "--config", "missing.toml"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ there is no settings file missing.toml (--config)
+∙ Check --config, or write the file: see `sorna config --help`.
+
+"#]]);
+}
+
+#[test]
+fn the_path_alone_is_printed_without_reading_the_file() {
+    let directory = with("this is not TOML");
+    run(&directory, &["config", "--path"])
+        .success()
+        .stdout_eq("[DIR]/.config/sorna/config.toml\n")
+        .stderr_eq("");
+}
+
+#[test]
+fn a_file_with_keys_that_others_may_read_draws_a_warning() {
+    let directory = with(PROFILES);
+    permit(directory.path(), 0o640);
+    run(&directory, &["config"]).success().stderr_eq(str![[r#"
+∙ [DIR]/.config/sorna/config.toml holds keys, and others may read it: chmod 600 [DIR]/.config/sorna/config.toml
+
+"#]]);
+    // Without keys there is nothing to hide.
+    let directory = with("[profiles.work]\nendpoint = \"https://work.example.com\"\n");
+    permit(directory.path(), 0o644);
+    run(&directory, &["config"]).success().stderr_eq("");
+}
+
+#[test]
+fn a_profile_takes_a_program_to_a_gateway() {
+    let gateway = gateway();
+    let directory = with(&format!(
+        "[profiles.test]\nendpoint = {:?}\naccess_key = {:?}\nsecret_key = {:?}\n",
+        gateway.endpoint(),
+        gateway.access_key(),
+        gateway.secret_key()
+    ));
+    run(
+        &directory,
+        &[
+            "run",
+            "--profile",
+            "test",
+            "-q",
+            "python3",
+            "-c",
+            "print(42)",
+        ],
+    )
+    .success()
+    .stdout_eq("42\n")
+    .stderr_eq("");
+    assert_eq!(gateway.stats().kernels_created, 1);
+    gateway.stop();
+}
+
+#[test]
+fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
+    let directory = with(PROFILES);
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ACCESS_KEY", "AKIAVARIABLE")
+        .args(["run", "python3", "-c", "1"]);
+    check(command).code(2).stderr_eq(str![[r#"
+✘ SORNA_ACCESS_KEY is set, but SORNA_SECRET_KEY is not
+∙ The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings.
+
+"#]]);
+    let directory = with("default_profile = \"half\"\n[profiles.half]\nsecret_key = \"secret\"\n");
+    run(&directory, &["run", "python3", "-c", "1"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ there is no access_key beside the secret_key (profile `half` in [DIR]/.config/sorna/config.toml, line 3)
+∙ The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings.
+
+"#]]);
+}
+
+#[test]
+fn no_keys_but_profiles() {
+    let directory = with(PROFILES.trim_start_matches("default_profile = \"work\"\n"));
+    run(&directory, &["run", "python3", "-c", "1"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ there are no keys
+∙ Set SORNA_ACCESS_KEY, SORNA_SECRET_KEY and (unless it is the public service) SORNA_ENDPOINT, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work); or use --local to run on this machine.
+
+"#]]);
+}
+
+#[test]
+fn an_unknown_profile() {
+    let directory = with(PROFILES);
+    run(&directory, &["config", "--profile", "wrok"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ there is no profile `wrok` (--profile) in [DIR]/.config/sorna/config.toml
+∙ Did you mean `work`?
+
+"#]]);
+    let mut command = config(&directory, &[]);
+    command.env("SORNA_PROFILE", "production");
+    check(command).code(2).stderr_eq(str![[r#"
+✘ there is no profile `production` (SORNA_PROFILE) in [DIR]/.config/sorna/config.toml
+∙ There are home, work.
+
+"#]]);
+    let directory = tempfile::tempdir().expect("a directory");
+    run(&directory, &["config", "--profile", "work"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ there is no profile `work` (--profile): there is no settings file
+∙ Write one: a table [profiles.work], or leave the profile out.
+
+"#]]);
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_told_with_its_line() {
+    for (settings, words) in [
+        (
+            "[profiles.work]\n\nendpont = \"x\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 3: a profile has no `endpont` (in `work`)\n∙ Did you mean `endpoint`?\n",
+        ),
+        (
+            "[profiles.work]\ncolour = \"x\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: a profile has no `colour` (in `work`)\n∙ Known are endpoint, access_key, secret_key, ca_file.\n",
+        ),
+        (
+            "\n[work]\nendpoint = \"x\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `work` is no setting\n∙ A profile is written [profiles.work].\n",
+        ),
+        (
+            "default_profil = \"x\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 1: `default_profil` is no setting\n∙ Did you mean `default_profile`?\n",
+        ),
+        (
+            "[profiles.work]\nsecret_key = 12345678\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` must be a text in quotes\n",
+        ),
+        (
+            "[profiles.work]\nsecret_key = \"\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` is empty: give it a value, or take it out\n",
+        ),
+        (
+            "[profiles]\nwork = \"x\"\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `work` must be a table: profiles are written [profiles.NAME]\n",
+        ),
+    ] {
+        let directory = with(settings);
+        run(&directory, &["config"])
+            .code(2)
+            .stdout_eq("")
+            .stderr_eq(words);
+    }
+}
+
+#[test]
+fn a_key_is_not_shown_where_the_file_is_no_toml() {
+    let directory = with("[profiles.work]\nsecret_key = topsecret\n");
+    let output = config(&directory, &[]).output().expect("sorna runs");
+    let words = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(words.contains("config.toml, line 2: "), "{words}");
+    assert!(!words.contains("topsecret"), "{words}");
+}
+
+#[test]
+fn values_that_the_client_does_not_take() {
+    let directory = with(
+        "default_profile = \"work\"\n[profiles.work]\nendpoint = \"user:password@host\"\naccess_key = \"a b\"\nsecret_key = \"x\"\n",
+    );
+    run(&directory, &["config"])
+        .code(2)
+        .stdout_eq(str![[r#"
+file        [DIR]/.config/sorna/config.toml  the default
+profile     work[..]  from line 1 of the file
+endpoint    (not usable)[..]  from profile `work`, line 3
+access_key  a b[..]  from profile `work`, line 4
+secret_key  (set)[..]  from profile `work`, line 5
+ca_file     (not set)
+
+"#]])
+        .stderr_eq(str![[r#"
+✘ the endpoint must start with https:// or http://
+∙ Check profile `work` in [DIR]/.config/sorna/config.toml, line 3.
+
+"#]]);
+    run(&directory, &["config", "--endpoint", "http://host"])
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ the access key must be printable ASCII without spaces, `:` or `,`, and not empty
+∙ Check profile `work` in [DIR]/.config/sorna/config.toml, line 4.
+
+"#]]);
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let directory = with(PROFILES);
+    for arguments in [
+        &["config"][..],
+        &["config", "--profile", "home"],
+        &["status", "--profile", "home", "-v"],
+        &["run", "--profile", "home", "-v", "python3", "-c", "1"],
+    ] {
+        let mut command = sorna(directory.path());
+        let output = command.args(arguments).output().expect("sorna runs");
+        for stream in [output.stdout, output.stderr] {
+            let words = String::from_utf8(stream).expect("text");
+            assert!(!words.contains("-secret"), "{arguments:?}: {words}");
+        }
+    }
+}
+
+#[test]
+fn an_env_file_is_not_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(
+        directory.path(),
+        &[(".env", "SORNA_ACCESS_KEY=AKIA\nSORNA_SECRET_KEY=secret\n")],
+    );
+    run(&directory, &["config"])
+        .success()
+        .stdout_eq("...\naccess_key  (not set)\nsecret_key  (not set)\n...\n");
+}
+
+#[test]
+fn local_and_a_gateway_by_name_contradict_each_other() {
+    let directory = with(PROFILES);
+    for (option, value) in [("--endpoint", "http://host"), ("--profile", "work")] {
+        run(
+            &directory,
+            &["run", option, value, "--local", "python3", "-c", "1"],
+        )
+        .code(2)
+        .stderr_eq(format!(
+            "✘ --local starts a gateway of its own, and {option} names another: leave one of them out\n"
+        ));
+    }
+}

@@ -1,0 +1,180 @@
+//! `sorna status`, on gateways that are right and on some that are not.
+
+mod support;
+
+use snapbox::str;
+use sorna_gateway::GatewayConfig;
+
+use support::server::answering;
+use support::{check, gateway, gateway_with, sorna, sorna_at};
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[test]
+fn all_is_well() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.arg("status");
+    check(command).success().stderr_eq("").stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: speaks v2.20170315
+✔ Round trip: [..] (with connecting [..])
+✔ Clock: [..] s apart from the gateway's
+✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
+✔ Rate limit: 999998 of 1000000 requests left, all again in 1[..] min [..] s
+
+"#]]);
+    let stats = gateway.stats();
+    assert_eq!((stats.requests, stats.connections), (2, 1));
+    gateway.stop();
+}
+
+#[test]
+fn verbose_shows_the_requests_too() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.args(["status", "-v"]);
+    check(command).success().stderr_eq(str![[r#"
+∙ GET /v2: 200, try 1, [..] ms
+∙ GET /v2/authorize: 200, try 1, [..] ms
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn nobody_listens() {
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+        .env("SORNA_SECRET_KEY", "secret")
+        .args(["status", "--endpoint", &format!("http://{address}")]);
+    check(command).code(1).stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from --endpoint)
+✘ Gateway: cannot connect to [ADDRESS]: Connection refused (os error 111)
+∙ The endpoint is http://[ADDRESS] (from --endpoint): is it right, and is the gateway running? With --local none is needed.
+
+"#]]);
+}
+
+#[test]
+fn a_wrong_secret_key() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.env("SORNA_SECRET_KEY", "wrong").arg("status");
+    check(command).code(1).stderr_eq("").stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: speaks v2.20170315
+✔ Round trip: [..] (with connecting [..])
+✔ Clock: [..] s apart from the gateway's
+✘ Keys: the gateway answered 401 auth-failed: Credential/signature mismatch.
+∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key [..] (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn an_unknown_access_key() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.env("SORNA_ACCESS_KEY", "AKIAUNKNOWN").arg("status");
+    check(command).code(1).stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: answers, but does not tell its version
+✔ Round trip: [..] (with connecting [..])
+✔ Clock: [..] s apart from the gateway's
+✘ Keys: the gateway answered 401 auth-failed: [..]
+∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn a_refused_date() {
+    let address = answering(
+        "400 Bad Request\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/problem+json",
+        r#"{"type": "https://api.sorna.io/probs/invalid-auth-params", "title": "Date/time sync error"}"#,
+    );
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ENDPOINT", format!("http://{address}"))
+        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+        .env("SORNA_SECRET_KEY", "secret")
+        .arg("status");
+    check(command).code(1).stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: answers, but does not tell its version
+✔ Round trip: [..] (with connecting [..])
+✘ Clock: the gateway answered 400 invalid-auth-params: Date/time sync error
+∙ This machine's clock is probably wrong by more than 15 minutes: it says [..] GMT, and the gateway's answer is dated Thu, 29 Jun 2017 01:23:45 GMT. Set it, then try again.
+
+"#]]);
+}
+
+#[test]
+fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
+    let address = answering(
+        "200 OK\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/json",
+        r#"{"version": "v3.20170615", "authorized": "yes", "echo": "anything"}"#,
+    );
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ENDPOINT", format!("http://{address}"))
+        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+        .env("SORNA_SECRET_KEY", "secret")
+        .arg("status");
+    check(command).success().stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+∙ Gateway: speaks v3.20170615, and this client v2.20170315
+✔ Round trip: [..] (with connecting [..])
+∙ Clock: the gateway's is [..] d [..] h behind, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart
+✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
+∙ Rate limit: the gateway tells none
+
+"#]]);
+}
+
+#[test]
+fn no_requests_left() {
+    let mut config = GatewayConfig::default();
+    config.requests_per_window = 1;
+    let gateway = gateway_with(config);
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.arg("status");
+    check(command).code(1).stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: speaks v2.20170315
+✔ Round trip: [..] (with connecting [..])
+✘ Rate limit: the gateway answered 429 rate-limit-exceeded: [..]
+∙ This key has made too many requests: try again when its window has ended, within 15 minutes.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn settings_are_checked_first() {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.arg("status");
+    check(command)
+        .code(2)
+        .stdout_eq("")
+        .stderr_eq("✘ there are no keys\n...\n");
+}

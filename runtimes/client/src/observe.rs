@@ -1,0 +1,117 @@
+//! A look at the requests as they travel.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use sorna_core::{Body, TransportError};
+
+/// Is told of each request that a client sends, when its answer is there or it failed: for logs and
+/// measurements. Set it in [`ClientOptions`](crate::ClientOptions).
+///
+/// Every driver of ours calls it, at the same places: once for each try of each request, a
+/// terminal's handshake included. Requests that are given up (their future dropped) are not told. It
+/// runs on the thread, or inside the future, that waits for the answer, so it should be quick. A
+/// client without one does nothing for it.
+///
+/// ```
+/// use sorna::{ClientOptions, Observer};
+///
+/// let mut options = ClientOptions::default();
+/// options.observer = Some(Observer::new(|exchange| match exchange.status() {
+///     Some(status) => println!("{} {}: {status}", exchange.method, exchange.target),
+///     None => println!("{} {}: no answer", exchange.method, exchange.target),
+/// }));
+/// ```
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(&Exchange<'_>) + Send + Sync>);
+
+/// A request and what came of it, without what must not be shown: the request's headers and the
+/// bodies.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exchange<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's path and query.
+    pub target: &'a str,
+    /// Which try of the same request it was, from 1.
+    pub attempt: u32,
+    /// The time from before connecting to the last byte of the answer.
+    pub time: Duration,
+    /// The answer's status and headers, whatever the status; or why there was none.
+    pub outcome: Result<(StatusCode, &'a HeaderMap), &'a TransportError>,
+}
+
+impl Exchange<'_> {
+    /// The answer's status, if one came.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.outcome.ok().map(|(status, _)| status)
+    }
+}
+
+impl Observer {
+    /// Calls this function.
+    #[must_use]
+    pub fn new(told: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+
+    /// Tells it of an exchange: for an observer that passes on what it was told.
+    pub fn tell(&self, exchange: &Exchange<'_>) {
+        (self.0)(exchange);
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
+}
+
+/// A request on its way that an observer will be told of.
+pub(crate) struct Watch {
+    observer: Observer,
+    method: Method,
+    target: String,
+    attempt: u32,
+    began: Instant,
+}
+
+impl Watch {
+    /// Begins to watch a request, if there is an observer.
+    pub(crate) fn begin(
+        observer: Option<&Observer>,
+        request: &Request<Body>,
+        attempt: u32,
+    ) -> Option<Self> {
+        let target = request.uri().path_and_query();
+        Some(Self {
+            observer: observer?.clone(),
+            method: request.method().clone(),
+            target: target.map_or_else(String::new, ToString::to_string),
+            attempt,
+            began: Instant::now(),
+        })
+    }
+
+    /// Tells the observer what an exchange came to.
+    pub(crate) fn end(self, result: &Result<Response<Bytes>, TransportError>) {
+        let outcome = result.as_ref();
+        self.end_with(outcome.map(|response| (response.status(), response.headers())));
+    }
+
+    /// Tells the observer.
+    pub(crate) fn end_with(self, outcome: Result<(StatusCode, &HeaderMap), &TransportError>) {
+        self.observer.tell(&Exchange {
+            method: &self.method,
+            target: &self.target,
+            attempt: self.attempt,
+            time: self.began.elapsed(),
+            outcome,
+        });
+    }
+}
