@@ -10,6 +10,7 @@ use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::pages::{CompletionsArgs, ManArgs};
 use crate::run::args::RunArgs;
+use crate::serve::args::ServeArgs;
 use crate::upload::args::UploadArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Shell(ShellArgs),
     Upload(UploadArgs),
+    Serve(ServeArgs),
     Status(StatusArgs),
     Langs(LangsArgs),
     Info(InfoArgs),

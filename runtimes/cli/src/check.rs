@@ -14,6 +14,7 @@ use sorna::{Exchange, Observer};
 use crate::exit::Exit;
 use crate::failure::{Failure, advice, chain};
 use crate::globals::Globals;
+use crate::look;
 use crate::place::Place;
 use crate::units::time;
 
@@ -161,16 +162,16 @@ struct Report {
 
 impl Report {
     fn good(&mut self, text: impl Display) {
-        line('✔', AnsiColor::BrightGreen, text);
+        line(look::signs().done, AnsiColor::BrightGreen, text);
     }
 
     fn fact(&mut self, text: impl Display) {
-        line('∙', AnsiColor::BrightCyan, text);
+        line(look::signs().info, AnsiColor::BrightCyan, text);
     }
 
     fn bad(&mut self, text: impl Display, error: &Error, place: &Place) {
         self.failed = true;
-        line('✘', AnsiColor::BrightRed, text);
+        line(look::signs().fail, AnsiColor::BrightRed, text);
         for advice in advice(error, place) {
             self.fact(advice);
         }

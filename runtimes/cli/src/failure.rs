@@ -37,11 +37,34 @@ pub(crate) enum Failure {
     Files(FilesError),
     /// The local gateway did not start.
     Gateway(StartError),
+    /// Something else that is wrong with the command line, or a file that it names.
+    Usage {
+        words: String,
+        advice: Option<&'static str>,
+    },
     /// Something of the system.
     System(&'static str, std::io::Error),
 }
 
 impl Failure {
+    pub(crate) fn usage(words: String) -> Self {
+        Self::Usage {
+            words,
+            advice: None,
+        }
+    }
+
+    /// With what to do about it, if it is a failure of usage.
+    pub(crate) fn with_advice(self, advice: &'static str) -> Self {
+        match self {
+            Self::Usage { words, .. } => Self::Usage {
+                words,
+                advice: Some(advice),
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Settings(_)
@@ -51,6 +74,7 @@ impl Failure {
             | Self::NeedsIds
             | Self::Proxy(_)
             | Self::Argument(_)
+            | Self::Usage { .. }
             | Self::Files(_) => Exit::USAGE,
             Self::Gateway(_) | Self::OwnGateway(_) | Self::System(..) => Exit::FAILURE,
         }
@@ -90,7 +114,13 @@ impl Failure {
             Self::Argument(error) => status.fail(error),
             Self::Files(error) => status.fail(chain(error)),
             Self::Gateway(error) => {
-                status.fail(format!("The local gateway did not start: {}", chain(error)))
+                status.fail(format!("The gateway did not start: {}", chain(error)))
+            }
+            Self::Usage { words, advice } => {
+                status.fail(words);
+                if let Some(advice) = advice {
+                    status.advice(advice);
+                }
             }
             Self::System(what, error) => status.fail(format!("{what}: {error}")),
         }
@@ -169,7 +199,10 @@ pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
             "This key has made too many requests: try again {wait}."
         )]
     } else if refusal.is_creation_failed() {
-        vec!["Is the language's name right, and is it installed on the gateway?".to_owned()]
+        vec![
+            "Is the language's name right, and is it installed on the gateway? `sorna langs` lists them."
+                .to_owned(),
+        ]
     } else {
         Vec::new()
     }

@@ -11,6 +11,7 @@ use crate::globals::Globals;
 use crate::place::Place;
 use crate::status::Status;
 use crate::units::{size, time};
+use crate::values;
 
 /// Show what the gateway knows of kernels.
 ///
@@ -67,7 +68,12 @@ Examples:
 #[derive(Debug, Args)]
 struct Which {
     /// The kernels' IDs, as `sorna run` and `sorna shell` show them.
-    #[arg(value_name = "ID", required_unless_present = "token")]
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "token",
+        allow_hyphen_values = true,
+        value_parser = values::kernel_or_lang
+    )]
     ids: Vec<String>,
 
     /// Not possible; here to say so.

@@ -21,6 +21,7 @@ mod nearest;
 mod pages;
 mod place;
 mod run;
+mod serve;
 mod settings;
 mod shell;
 mod shortcut;
@@ -47,6 +48,7 @@ pub fn sorna() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &globals),
         Command::Shell(arguments) => shell::shell(arguments, &globals),
         Command::Upload(arguments) => upload::upload(arguments, &globals),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Status(arguments) => check::status(&arguments, &globals),
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),

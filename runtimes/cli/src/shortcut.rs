@@ -1,6 +1,6 @@
 //! `lcc` and `lpython`: `sorna run` with the language said by the program's name.
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -57,10 +57,10 @@ impl Shortcut {
             .about(self.about)
             .long_about(None)
             .after_help(self.examples)
-            .mut_arg("lang", |lang| {
-                // No longer the first argument, so the files are.
-                let option = lang.long("lang").hide(true);
-                option.required(false).default_value(self.lang)
+            // No longer the first argument, so the files are.
+            .mut_arg("lang", |_| {
+                let lang = Arg::new("lang").long("lang").hide(true);
+                lang.default_value(self.lang)
             })
     }
 }

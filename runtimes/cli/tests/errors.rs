@@ -109,7 +109,7 @@ fn an_unknown_language() {
         .code(1)
         .stderr_eq(str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed.: unknown language "cobol"; known are [..]
-∙ Is the language's name right, and is it installed on the gateway?
+∙ Is the language's name right, and is it installed on the gateway? `sorna langs` lists them.
 
 "#]]);
 }

@@ -61,6 +61,7 @@ Ends when idle for  1 h 0 min
 Queries so far      1
 Time for a query    30.0 s
 Memory used         [..] MiB
+Memory limit        1 GiB
 CPU time used       [..]s
 
 "#]]);

@@ -3,8 +3,9 @@
 mod support;
 
 use snapbox::str;
+use sorna_gateway::{Gateway, GatewayConfig};
 
-use support::{check, sorna};
+use support::{check, sorna, sorna_at};
 
 const CODE: &str = "import _sorna_runner as runner\n\
     print('before')\n\
@@ -109,9 +110,12 @@ fn what_cannot_be_saved_is_told_and_the_program_goes_on() {
          runner.record('html', '<b>')\n\
          print('after', end='')"
     );
+    let mut config = GatewayConfig::default();
+    config.isolate_files = false;
+    let gateway = Gateway::spawn(config).expect("a gateway");
     let run = |options: &[&str]| {
-        let mut command = sorna(directory.path());
-        command.args(["run", "--local", "-q", "--media-dir", "out"]);
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.args(["run", "-q", "--media-dir", "out"]);
         command.args(options).args(["python3", "-c", &code]);
         check(command)
     };

@@ -14,6 +14,8 @@ use support::{check, sorna};
 const COMMANDS: &[&str] = &[
     "run",
     "shell",
+    "upload",
+    "serve",
     "status",
     "langs",
     "info",

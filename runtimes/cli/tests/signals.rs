@@ -20,18 +20,25 @@ fn here() -> tempfile::TempDir {
 
 /// Starts a program that runs until it is stopped, and waits until it runs.
 fn start(mut command: Command, directory: &Path, arguments: &[&str]) -> Child {
-    let sign = directory.join("started");
-    let code = format!(
-        "open({:?}, 'w').close()\nimport time\ntime.sleep(1000)",
-        sign
-    );
+    // Seen in the table of processes; kernels cannot write where we could see it.
+    let sign = directory.file_name().expect("a name").to_string_lossy();
+    let command_line = format!("sleep 1000; : {sign}");
+    let code = format!("import subprocess\nsubprocess.run(['sh', '-c', '{command_line}'])");
     command
         .arg("run")
         .args(arguments)
         .args(["python3", "-c", &code]);
     let child = command.spawn().expect("sorna runs");
-    eventually("the program", || sign.exists());
+    eventually("the program", || runs(&format!("sh\0-c\0{command_line}")));
     child
+}
+
+/// Whether a process was started by this command line.
+fn runs(command_line: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    processes
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .any(|words| words.starts_with(command_line.as_bytes()))
 }
 
 fn signal(child: &Child, signal: Signal) {

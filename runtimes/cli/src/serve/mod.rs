@@ -1,0 +1,143 @@
+//! `sorna serve`.
+
+pub(crate) mod args;
+mod keys;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use rustix::process::DumpableBehavior;
+use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, chain};
+use crate::settings::quoted;
+use crate::signals;
+use args::{Level, ServeArgs};
+
+/// Carries the command out.
+pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
+    let config = config(arguments)?;
+    start_log(arguments.log);
+    // The keys may be in our environment and are in our memory; nobody of the same user need look.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    sorna_gateway::raise_open_files();
+    let mut signals = signals::catch()?;
+    let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
+    tell(&gateway).map_err(|error| Failure::System("cannot write the settings", error))?;
+    signals.forever().next();
+    tracing::info!("stopping");
+    // Whoever is in a hurry says it again; what is left then, the gateway's watchdog removes.
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            std::process::exit(i32::from(Exit::of_signal(signal).code()));
+        }
+    });
+    gateway.stop();
+    Ok(Exit::SUCCESS)
+}
+
+fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
+    let ServeArgs {
+        limits, isolation, ..
+    } = arguments;
+    let mut languages = LanguageTable::built_in();
+    for file in &arguments.languages {
+        languages = languages
+            .with_file(file)
+            .map_err(|error| Failure::usage(chain(&error)))?;
+    }
+    let mut config = GatewayConfig::default();
+    config.listen = arguments.listen;
+    config.allow_remote = arguments.allow_remote;
+    config.credentials = keys::find(arguments.keys.as_deref())?;
+    if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
+        let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
+        config.tls = Some(identity.map_err(|error| {
+            let (certificate, key) = (certificate.display(), key.display());
+            Failure::usage(format!("{certificate} and {key}: {}", chain(&error)))
+        })?);
+    }
+    let listens_elsewhere = !arguments.listen.ip().is_loopback();
+    if listens_elsewhere && (!arguments.allow_remote || config.credentials.is_empty()) {
+        return Err(Failure::usage(format!(
+            "{} is reached from other machines, and whoever has a key runs programs here",
+            arguments.listen
+        ))
+        .with_advice(
+            "If that is meant, say --allow-remote, and give the keys by --keys or in the environment.",
+        ));
+    }
+    config.languages = languages;
+    config.exec_timeout = limits.exec_timeout;
+    config.idle_timeout = limits.idle_timeout;
+    config.max_memory = Some(limits.max_mem.0);
+    config.max_processes = limits.max_processes;
+    config.max_file_size = limits.max_file_size.0.saturating_mul(1024);
+    config.kernels_per_key = limits.max_kernels;
+    config.requests_per_window = limits.max_requests;
+    config.upload_files = limits.max_upload_files;
+    config.upload_file_size = limits.max_upload_size.0.saturating_mul(1024);
+    config.console_limit =
+        usize::try_from(limits.max_output.0.saturating_mul(1024)).unwrap_or(usize::MAX);
+    config.readable.clone_from(&isolation.allow_read);
+    config.isolate_files = !isolation.no_file_isolation;
+    config.cgroup.clone_from(&isolation.cgroup);
+    config.directory.clone_from(&isolation.directory);
+    Ok(config)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(file)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
+}
+
+fn start_log(level: Level) {
+    let level = match level {
+        Level::Off => LevelFilter::OFF,
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .init();
+}
+
+/// Tells a shell where the gateway is, and by which keys. Then nobody has to wait for more: a
+/// command substitution ends, whether or not we go on in the background.
+fn tell(gateway: &RunningGateway) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    for (name, value) in [
+        (sorna::core::variables::ENDPOINT, gateway.endpoint()),
+        (sorna::core::variables::ACCESS_KEY, gateway.access_key()),
+        (sorna::core::variables::SECRET_KEY, gateway.secret_key()),
+    ] {
+        writeln!(stdout, "export {name}={}", quoted(value))?;
+    }
+    stdout.flush()?;
+    if !stdout.is_terminal() {
+        let nothing: File = OpenOptions::new().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&nothing)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::quoted;
+
+    #[test]
+    fn shells_read_what_was_meant() {
+        assert_eq!(quoted("http://127.0.0.1:8081"), "http://127.0.0.1:8081");
+        assert_eq!(quoted("a$(b)'c"), r"'a$(b)'\''c'");
+        assert_eq!(quoted(""), "''");
+    }
+}

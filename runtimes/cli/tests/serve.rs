@@ -1,0 +1,349 @@
+//! `sorna serve`: a gateway in the foreground.
+
+mod support;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{check, eventually, sorna, wait};
+
+fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn write(directory: &Path, name: &str, content: &str) {
+    support::write(directory, &[(name, content)]);
+}
+
+/// A gateway, and what it printed.
+struct Served {
+    child: Child,
+    settings: HashMap<String, String>,
+}
+
+impl Served {
+    fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = sorna(directory);
+        command.arg("serve").args(arguments);
+        Self::start_with(command)
+    }
+
+    fn start_with(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("sorna runs");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut settings = HashMap::new();
+        // To its end: nothing else follows, and nobody is kept waiting.
+        for line in stdout.lines() {
+            let line = line.expect("text");
+            let (name, value) = line
+                .strip_prefix("export ")
+                .and_then(|line| line.split_once('='))
+                .expect("a setting");
+            settings.insert(name.to_owned(), value.to_owned());
+        }
+        assert_eq!(settings.len(), 3, "{:?}", settings.keys());
+        Self { child, settings }
+    }
+
+    fn client(&self, directory: &Path) -> Command {
+        let mut command = sorna(directory);
+        command.envs(&self.settings);
+        command
+    }
+
+    /// Stops it, and gives its log.
+    fn stop(mut self, signal: Signal) -> String {
+        let id = i32::try_from(self.child.id()).expect("an id");
+        kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it lives");
+        let status = wait(&mut self.child);
+        assert!(status.success(), "{status}");
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut log).expect("text");
+        assert!(!log.contains(&self.settings["SORNA_SECRET_KEY"]), "{log}");
+        log
+    }
+}
+
+#[test]
+fn a_gateway_is_served_until_it_is_stopped() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let directory = here();
+        let kernels = directory.path().join("kernels");
+        std::fs::create_dir(&kernels).expect("a directory");
+        let served = Served::start(directory.path(), &["--directory", "kernels"]);
+        assert!(served.settings["SORNA_ENDPOINT"].starts_with("http://127.0.0.1:"));
+        let mut client = served.client(directory.path());
+        client.args([
+            "run",
+            "-q",
+            "-t",
+            "kept-session",
+            "bash",
+            "-c",
+            "echo hello",
+        ]);
+        check(client).success().stdout_eq("hello\n").stderr_eq("");
+        assert_ne!(std::fs::read_dir(&kernels).expect("it").count(), 0);
+        let log = served.stop(signal);
+        for words in [
+            "listening",
+            "isolation",
+            "POST",
+            "/v2/kernel/create",
+            "201",
+            "stopping",
+        ] {
+            assert!(log.contains(words), "{words}: {log}");
+        }
+        assert_eq!(std::fs::read_dir(&kernels).expect("it").count(), 0);
+    }
+}
+
+#[test]
+fn a_shell_evaluates_the_settings_and_the_gateway_goes_on() {
+    let directory = here();
+    let mut shell = Command::new("bash");
+    let sorna = sorna(directory.path());
+    let script = format!(
+        "eval \"$('{}' serve --log off & echo \"export SERVER=$!\")\"; \
+         '{0}' run -q bash -c 'echo from a kernel'; kill $SERVER",
+        sorna.get_program().to_str().expect("text")
+    );
+    shell.args(["-c", &script]).current_dir(directory.path());
+    let environment: HashMap<_, _> = sorna.get_envs().collect();
+    shell.env_clear();
+    for (name, value) in environment {
+        shell.envs(value.map(|value| (name, value)));
+    }
+    shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+    check(shell)
+        .success()
+        .stdout_eq("from a kernel\n")
+        .stderr_eq("");
+}
+
+#[test]
+fn keys_are_those_of_a_file_or_of_the_environment() {
+    let directory = here();
+    write(
+        directory.path(),
+        "keys",
+        "# mine\nAKIAONE secret-one\nAKIATWO it's-two\n",
+    );
+    let served = Served::start(directory.path(), &["--keys", "keys"]);
+    assert_eq!(served.settings["SORNA_ACCESS_KEY"], "AKIAONE");
+    for (access, secret, code) in [
+        ("AKIAONE", "secret-one", 0),
+        ("AKIATWO", "it's-two", 0),
+        ("AKIATWO", "secret-one", 1),
+    ] {
+        let mut client = served.client(directory.path());
+        client
+            .env("SORNA_ACCESS_KEY", access)
+            .env("SORNA_SECRET_KEY", secret);
+        client.args(["status"]);
+        check(client).code(code);
+    }
+    let log = served.stop(Signal::TERM);
+    assert!(
+        log.contains("keys holds keys, and others may read it: chmod 600 keys"),
+        "{log}"
+    );
+    assert!(!log.contains("it's-two"), "{log}");
+
+    let closed = directory.path().join("keys");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o600)).expect("mine");
+    let served = Served::start(directory.path(), &["--keys", "keys", "--log", "warn"]);
+    assert_eq!(served.stop(Signal::TERM), "");
+
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ACCESS_KEY", "AKIAENV")
+        .env("SORNA_SECRET_KEY", "quote'd");
+    command.args(["serve", "--log", "off"]);
+    let served = Served::start_with(command);
+    assert_eq!(served.settings["SORNA_ACCESS_KEY"], "AKIAENV");
+    assert_eq!(served.settings["SORNA_SECRET_KEY"], r"'quote'\''d'");
+    served.stop(Signal::TERM);
+}
+
+#[test]
+fn it_listens_beyond_this_machine_only_when_that_is_meant() {
+    let directory = here();
+    let refuse = |arguments: &[&str], words: &str| {
+        let mut command = sorna(directory.path());
+        command.arg("serve").args(arguments);
+        let output = command.output().expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+        assert!(output.stdout.is_empty());
+    };
+    let everywhere = ["--listen", "0.0.0.0:0"];
+    refuse(&everywhere, "say --allow-remote, and give the keys");
+    refuse(
+        &[&everywhere[..], &["--allow-remote"]].concat(),
+        "give the keys",
+    );
+    write(directory.path(), "keys", "AKIAONE secret-one\n");
+    let arguments = [&everywhere[..], &["--allow-remote", "--keys", "keys"]].concat();
+    let served = Served::start(directory.path(), &arguments);
+    let log = served.stop(Signal::TERM);
+    assert!(log.contains("there is no TLS"), "{log}");
+}
+
+#[test]
+fn https_is_served() {
+    let directory = here();
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("one");
+    write(directory.path(), "cert.pem", &identity.cert.pem());
+    write(
+        directory.path(),
+        "key.pem",
+        &identity.signing_key.serialize_pem(),
+    );
+    let arguments = [
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--log",
+        "off",
+    ];
+    let served = Served::start(directory.path(), &arguments);
+    assert!(served.settings["SORNA_ENDPOINT"].starts_with("https://"));
+    let mut client = served.client(directory.path());
+    client.args([
+        "run",
+        "-q",
+        "--ca-file",
+        "cert.pem",
+        "bash",
+        "-c",
+        "echo safe",
+    ]);
+    check(client).success().stdout_eq("safe\n").stderr_eq("");
+    served.stop(Signal::TERM);
+}
+
+#[test]
+fn limits_languages_and_places_are_passed_on() {
+    let directory = here();
+    write(directory.path(), "data", "42\n");
+    let languages = "[[language]]\nname = \"copy\"\ntools = [\"cat\"]\n\
+        program = { source = \"text\", run = [\"{program}\", \"{snippet}/text\"] }\n";
+    write(directory.path(), "languages.toml", languages);
+    let data = directory.path().join("data");
+    let data = data.to_str().expect("text");
+    let served = Served::start(
+        directory.path(),
+        &[
+            "--languages",
+            "languages.toml",
+            "--allow-read",
+            data,
+            "--max-kernels",
+            "1",
+            "--exec-timeout",
+            "300ms",
+            "--max-mem",
+            "64m",
+            "--log",
+            "off",
+        ],
+    );
+    let run = |arguments: &[&str]| {
+        let mut client = served.client(directory.path());
+        client.args(["run", "-q"]).args(arguments);
+        check(client)
+    };
+    run(&["copy", "-c", "as it is"])
+        .success()
+        .stdout_eq("as it is");
+    run(&["bash", "-c", &format!("cat {data}")])
+        .success()
+        .stdout_eq("42\n");
+    run(&["bash", "-c", "sleep 60"]).code(124);
+    run(&["-t", "only-session", "bash", "-c", "true"]).success();
+    run(&["bash", "-c", "true"])
+        .code(1)
+        .stderr_eq(snapbox::str![[r#"
+✘ the gateway answered 412 quota-exceeded[..]
+...
+"#]]);
+    served.stop(Signal::TERM);
+}
+
+#[test]
+fn what_is_wrong_with_files_is_told() {
+    let directory = here();
+    write(
+        directory.path(),
+        "languages.toml",
+        "[[language]]\nname = \"x\"\n",
+    );
+    write(directory.path(), "empty", "");
+    for (arguments, words) in [
+        (&["--keys", "none"][..], "cannot read none: No such file"),
+        (&["--keys", "empty"], "empty, line 1: there are no keys"),
+        (&["--languages", "languages.toml"], "missing field `tools`"),
+        (
+            &["--tls-cert", "empty", "--tls-key", "empty"],
+            "no certificate",
+        ),
+        (&["--tls-cert", "empty"], "--tls-key"),
+        (&["--listen", "localhost"], "invalid value 'localhost'"),
+    ] {
+        let mut command = sorna(directory.path());
+        command.arg("serve").args(arguments);
+        let output = command.output().expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{words}: {stderr}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it").to_string();
+    let mut command = sorna(directory.path());
+    command.args(["serve", "--listen", &address]);
+    check(command).code(1).stderr_eq(snapbox::str![[r#"
+✘ The gateway did not start: cannot listen on [ADDRESS]: Address already in use (os error 98)
+
+"#]]);
+}
+
+#[test]
+fn a_gateway_that_is_killed_takes_its_kernels_along() {
+    let directory = here();
+    let kernels = directory.path().join("kernels");
+    std::fs::create_dir(&kernels).expect("a directory");
+    let served = Served::start(
+        directory.path(),
+        &["--directory", "kernels", "--log", "off"],
+    );
+    let mark = format!("sleep 1000; : {}", directory.path().display());
+    let mut client = served.client(directory.path());
+    let code = format!("sh -c '{mark}'");
+    client.args(["run", "-q", "-t", "kept-session", "bash", "-c", &code]);
+    let mut run = client.spawn().expect("it runs");
+    let runs = || {
+        let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+        processes
+            .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+            .any(|words| words.starts_with(format!("sh\0-c\0{mark}").as_bytes()))
+    };
+    eventually("the program", runs);
+    let mut served = served;
+    served.child.kill().expect("it lives");
+    served.child.wait().expect("it ends");
+    eventually("the end of the program", || !runs());
+    eventually("the end of its files", || {
+        std::fs::read_dir(&kernels).expect("it").count() == 0
+    });
+    let status = wait(&mut run);
+    assert!(!status.success());
+}
