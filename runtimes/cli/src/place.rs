@@ -73,6 +73,8 @@ impl Place {
         // Whoever runs a program on their own machine stops it themselves.
         config.exec_timeout = Duration::from_secs(365 * 24 * 60 * 60);
         config.idle_timeout = config.exec_timeout;
+        config.max_memory = None;
+        config.max_file_size = u64::MAX;
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let credentials = Credentials::new(
             AccessKey::new(gateway.access_key()).map_err(Failure::OwnGateway)?,
