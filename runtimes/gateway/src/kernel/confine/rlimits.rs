@@ -18,38 +18,28 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
     let Some(id) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
         return;
     };
-    // What a process has less of than that stays so.
-    let lower = |resource, most: u64| {
-        let now = rustix::process::prlimit(
-            Some(id),
-            resource,
-            Rlimit {
-                current: Some(most),
-                maximum: Some(most),
-            },
-        );
-        now.is_ok()
+    // The gateway's own limits, if they are lower, stay the program's.
+    let limit = |resource, soft: u64, hard: u64| {
+        let own = rustix::process::getrlimit(resource);
+        let lower = |own: Option<u64>, most: u64| Some(own.map_or(most, |own| own.min(most)));
+        let limit = Rlimit {
+            current: lower(own.current, soft.min(hard)),
+            maximum: lower(own.maximum, hard),
+        };
+        let _ = rustix::process::prlimit(Some(id), resource, limit);
     };
-    lower(Resource::Core, 0);
-    lower(Resource::Fsize, bounds.file_size);
+    let most = |resource, most: u64| limit(resource, most, most);
+    most(Resource::Core, 0);
+    most(Resource::Fsize, bounds.file_size);
     if let Some(memory) = bounds.memory.filter(|_| !memory_is_watched) {
         // Of what a process writes to. The address space would be the wrong measure: some
         // interpreters reserve far more than they use.
-        lower(Resource::Data, memory.saturating_mul(1024));
+        most(Resource::Data, memory.saturating_mul(1024));
     }
     if let Some(tasks) = tasks() {
-        lower(Resource::Nproc, tasks + TASKS);
+        most(Resource::Nproc, tasks + TASKS);
     }
-    let files = rustix::process::getrlimit(Resource::Nofile);
-    let soft = files.current.unwrap_or(OPEN_FILES).min(OPEN_FILES);
-    let _ = rustix::process::prlimit(
-        Some(id),
-        Resource::Nofile,
-        Rlimit {
-            current: Some(soft),
-            maximum: files.maximum,
-        },
-    );
+    limit(Resource::Nofile, OPEN_FILES, u64::MAX);
 }
 
 /// How many tasks there are on the machine.
