@@ -88,6 +88,12 @@ pub(crate) fn width() -> usize {
     if size == 0 { 80 } else { usize::from(size) }
 }
 
+/// The width of the terminal at the standard output, in pixels, if it tells.
+pub(crate) fn width_in_pixels() -> Option<usize> {
+    let pixels = tcgetwinsize(io::stdout()).ok()?.ws_xpixel;
+    (pixels > 0).then_some(usize::from(pixels))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -226,6 +226,37 @@ fn images_are_shown_where_the_terminal_can() {
         &["--images", "never", "--color", "never"],
     );
     assert_eq!(hidden, notice);
+    // Four bytes are no image, which only shows where it must be decoded.
+    let undrawn = run(&[], &["--images", "sixel", "--color", "never"]);
+    assert_eq!(undrawn, notice);
+    gateway.stop();
+}
+
+#[test]
+fn a_png_is_drawn_as_sixels() {
+    let directory = here();
+    let gateway = gateway();
+    // A red pixel above a blue one.
+    let code = "import base64, struct, zlib, _sorna_runner as runner\n\
+        def chunk(kind, data):\n    \
+            return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))\n\
+        head = chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 2, 8, 2, 0, 0, 0))\n\
+        data = chunk(b'IDAT', zlib.compress(b'\\0\\xff\\0\\0\\0\\0\\0\\xff'))\n\
+        png = b'\\x89PNG\\r\\n\\x1a\\n' + head + data + chunk(b'IEND', b'')\n\
+        runner.record('media', ['image/png', 'data:image/png;base64,' + base64.b64encode(png).decode()])";
+    let text = Terminal::open(
+        directory.path(),
+        Some(&gateway),
+        90,
+        &[("TERM", "foot")],
+        &["run", "-q", "python3", "-c", code],
+    )
+    .rest();
+    let red_above_blue = "#5;2;0;0;100#5A$#180;2;100;0;0#180@$-";
+    assert_eq!(
+        text,
+        format!("\x1bP0;1q\"1;1;1;2{red_above_blue}\x1b\\\r\n")
+    );
     gateway.stop();
 }
 

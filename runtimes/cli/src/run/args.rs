@@ -128,6 +128,8 @@ pub(crate) enum Images {
     Kitty,
     /// By iTerm2's protocol: all formats that the terminal knows.
     Iterm2,
+    /// As sixels: PNG.
+    Sixel,
     /// Not at all.
     Never,
 }

@@ -1,21 +1,26 @@
 //! Images on a terminal.
 //!
-//! Protocols: <https://sw.kovidgoyal.net/kitty/graphics-protocol/> and
-//! <https://iterm2.com/documentation-images.html>.
-
-use std::io::{self, Write};
+//! Protocols: <https://sw.kovidgoyal.net/kitty/graphics-protocol/>,
+//! <https://iterm2.com/documentation-images.html>, and [`sixel`].
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::sixel;
+use crate::look;
+
 /// The most base64 characters in one of kitty's commands.
 const CHUNK: usize = 4096;
+
+/// The most pixels in a line for a terminal that does not tell.
+const WIDTH: usize = 800;
 
 /// How a terminal takes images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Kitty,
     Iterm2,
+    Sixel,
 }
 
 impl Protocol {
@@ -41,6 +46,12 @@ impl Protocol {
             || variable("LC_TERMINAL") == "iTerm2"
         {
             Some(Self::Iterm2)
+        } else if ["foot", "mlterm", "contour", "yaft"]
+            .iter()
+            .any(|name| kind.starts_with(name))
+            || kind.contains("sixel")
+        {
+            Some(Self::Sixel)
         } else {
             None
         }
@@ -49,7 +60,7 @@ impl Protocol {
     /// Whether it has this type of image.
     pub(super) fn shows(self, media_type: &str) -> bool {
         match self {
-            Self::Kitty => media_type == "image/png",
+            Self::Kitty | Self::Sixel => media_type == "image/png",
             Self::Iterm2 => matches!(
                 media_type,
                 "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "image/bmp"
@@ -57,28 +68,41 @@ impl Protocol {
         }
     }
 
-    /// Puts the image where the cursor is, and the cursor on the line below.
-    pub(super) fn write(self, image: &[u8], to: &mut impl Write) -> io::Result<()> {
-        let text = STANDARD.encode(image);
-        match self {
-            Self::Kitty => {
-                let chunks = text.as_bytes().chunks(CHUNK);
-                let last = chunks.len().saturating_sub(1);
-                for (index, chunk) in chunks.enumerate() {
-                    // q=2: no answers, which the program would read as its input.
-                    let what = if index == 0 { "a=T,f=100,q=2," } else { "" };
-                    write!(to, "\x1b_G{what}m={};", u8::from(index < last))?;
-                    to.write_all(chunk)?;
-                    to.write_all(b"\x1b\\")?;
-                }
-            }
-            Self::Iterm2 => write!(
-                to,
-                "\x1b]1337;File=inline=1;size={};preserveAspectRatio=1:{text}\x07",
-                image.len()
-            )?,
+    /// What puts the image where the cursor is, and the cursor on the line below; `None` if it is not
+    /// the image that it is said to be.
+    pub(super) fn encode(self, image: &[u8]) -> Option<String> {
+        let mut text = match self {
+            Self::Kitty => kitty(image),
+            Self::Iterm2 => format!(
+                "\x1b]1337;File=inline=1;size={};preserveAspectRatio=1:{}\x07",
+                image.len(),
+                STANDARD.encode(image)
+            ),
+            Self::Sixel => sixel::encode(image, look::width_in_pixels().unwrap_or(WIDTH))?,
+        };
+        text.push('\n');
+        Some(text)
+    }
+}
+
+fn kitty(image: &[u8]) -> String {
+    let mut text = String::new();
+    let content = STANDARD.encode(image);
+    let mut rest = content.as_str();
+    loop {
+        let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
+        // q=2: no answers, which the program would read as its input.
+        let what = if text.is_empty() {
+            "a=T,f=100,q=2,"
+        } else {
+            ""
+        };
+        let more = u8::from(!after.is_empty());
+        text.push_str(&format!("\x1b_G{what}m={more};{chunk}\x1b\\"));
+        if after.is_empty() {
+            return text;
         }
-        to.write_all(b"\n")
+        rest = after;
     }
 }
 
@@ -87,9 +111,7 @@ mod tests {
     use super::*;
 
     fn written(protocol: Protocol, image: &[u8]) -> String {
-        let mut written = Vec::new();
-        protocol.write(image, &mut written).unwrap();
-        String::from_utf8(written).unwrap()
+        protocol.encode(image).unwrap()
     }
 
     #[test]
@@ -132,6 +154,7 @@ mod tests {
                 None,
             ),
             (&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux-0")], None),
+            (&[("TERM", "foot")], Some(Protocol::Sixel)),
             (&[("TERM", "xterm-256color")], None),
             (&[], None),
         ] {

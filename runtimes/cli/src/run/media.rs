@@ -55,6 +55,7 @@ impl Gallery {
             Images::Auto => Protocol::of_environment(|name| std::env::var(name).ok()),
             Images::Kitty => Some(Protocol::Kitty),
             Images::Iterm2 => Some(Protocol::Iterm2),
+            Images::Sixel => Some(Protocol::Sixel),
             Images::Never => None,
         };
         Self {
@@ -80,15 +81,16 @@ impl Gallery {
         let readable = decoded.is_some();
         // What cannot be decoded is kept as it came.
         let bytes = decoded.unwrap_or_else(|| media.content().as_bytes().into());
-        let shown = match self.protocol {
-            Some(protocol) if readable && protocol.shows(media.media_type()) => {
-                let mut stdout = io::stdout().lock();
-                protocol.write(&bytes, &mut stdout)?;
-                stdout.flush()?;
-                true
-            }
-            _ => false,
-        };
+        let drawing = self
+            .protocol
+            .filter(|protocol| readable && protocol.shows(media.media_type()))
+            .and_then(|protocol| protocol.encode(&bytes));
+        if let Some(drawing) = &drawing {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(drawing.as_bytes())?;
+            stdout.flush()?;
+        }
+        let shown = drawing.is_some();
         let extension = if readable {
             extension(media.media_type())
         } else {

@@ -7,6 +7,7 @@ mod input;
 mod media;
 mod output;
 mod plan;
+mod sixel;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
