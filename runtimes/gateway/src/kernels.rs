@@ -361,19 +361,19 @@ impl Kernels {
                 .kernels
                 .values()
                 .filter(|entry| entry.kernel.needs_a_look() && (all || entry.kernel.is_busy()))
-                .cloned()
+                .map(|entry| (Arc::clone(entry), entry.kernel.kills()))
                 .collect();
             if entries.is_empty() {
                 continue;
             }
             let looked = tokio::task::spawn_blocking(move || {
                 let counted = OnceCell::new();
-                for entry in entries {
+                for (entry, kills) in entries {
                     let tally = entry.kernel.tally().or_else(|| {
                         let counted = counted.get_or_init(|| census.take());
                         counted.get(&entry.kernel.number()).copied()
                     });
-                    entry.kernel.check(tally.unwrap_or_default());
+                    entry.kernel.check(tally.unwrap_or_default(), kills);
                 }
                 census
             });

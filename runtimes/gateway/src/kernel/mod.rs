@@ -333,8 +333,15 @@ impl Kernel {
         self.setup.confined.members().map(|all| Tally::of(&all))
     }
 
+    /// How often everything of it was killed so far.
+    pub(crate) fn kills(&self) -> u64 {
+        self.shared.lock().kills
+    }
+
     /// Kills everything if it takes more than it may. Its work directory stays, and it goes on.
-    pub(crate) fn check(&self, tally: Tally) {
+    /// `kills` is what there was before it was counted: what has been killed since is not to blame
+    /// on what is there now.
+    pub(crate) fn check(&self, tally: Tally, kills: u64) {
         let bounds = self.setup.confined.bounds();
         let words = match bounds.memory {
             _ if tally.tasks > bounds.processes => format!(
@@ -348,7 +355,7 @@ impl Kernel {
         };
         let mut state = self.shared.lock();
         // Once is enough.
-        if !std::mem::replace(&mut state.exceeding, true) {
+        if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
             let _ = self.commands.send(Command::Exceeded(words));
         }
     }

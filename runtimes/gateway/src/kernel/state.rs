@@ -101,6 +101,8 @@ pub(crate) struct State {
     pub(crate) asked: bool,
     /// Whether it takes more than it may, and is about to be killed for that.
     pub(crate) exceeding: bool,
+    /// How often everything of it was killed.
+    pub(crate) kills: u64,
     /// When a request was last seen.
     pub(crate) used: Instant,
     /// The processes at the top: the interpreter, and the step of a batch.
@@ -131,6 +133,7 @@ impl Shared {
                 awaited: None,
                 asked: false,
                 exceeding: false,
+                kills: 0,
                 used: Instant::now(),
                 processes: Vec::new(),
                 cpu_spent: 0,

@@ -223,6 +223,7 @@ impl Driver {
         let setup = Arc::clone(&self.setup);
         // Fails only if the runtime is being shut down; the gateway sweeps once more then.
         let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
+        self.shared.lock().kills += 1;
         if let Some(mut interpreter) = self.interpreter.take() {
             interpreter.wait().await;
         }

@@ -298,7 +298,9 @@ impl Driver {
         // To the end, so that it does not take the next interpreter along.
         let setup = Arc::clone(&self.setup);
         let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
-        self.shared.lock().exceeding = false;
+        let mut state = self.shared.lock();
+        state.exceeding = false;
+        state.kills += 1;
     }
 
     /// Why the system killed a process, if it was the system and for memory.
