@@ -30,6 +30,7 @@ const ETC: &[&str] = &[
     "gai.conf",
     "group",
     "host.conf",
+    "hostname",
     "hosts",
     "inputrc",
     "irbrc",
