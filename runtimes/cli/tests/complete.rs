@@ -5,11 +5,7 @@ mod support;
 use snapbox::str;
 
 use support::server::answering_in_turn;
-use support::{check, gateway, sorna, sorna_at};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, gateway, here, sorna, sorna_at};
 
 #[test]
 fn one_completion_a_line_from_what_the_kernel_knows() {

@@ -10,11 +10,7 @@ use snapbox::str;
 use sorna_gateway::GatewayConfig;
 
 use support::server::{answering, answering_under_tls};
-use support::{check, gateway, gateway_with, sorna, sorna_at, write};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, gateway, gateway_with, here, sorna, sorna_at, write};
 
 fn run_in(directory: &std::path::Path, arguments: &[&str]) -> OutputAssert {
     let mut command = sorna(directory);

@@ -8,15 +8,11 @@ use std::sync::mpsc::channel;
 
 use snapbox::str;
 
-use support::{check, check_output, gateway, sorna, sorna_at, stub, write};
+use support::{check, check_output, gateway, here, sorna, sorna_at, stub, write};
 
 fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     command.arg("run").args(arguments);
     check(command)
-}
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
 }
 
 /// With this on its standard input.

@@ -10,11 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sorna_gateway::GatewayConfig;
 
-use support::{check, gateway, gateway_with, sorna, sorna_at, stub, wait, write};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, gateway, gateway_with, here, sorna, sorna_at, stub, wait, write};
 
 fn schema() -> Value {
     serde_json::from_str(include_str!("../schema/run-v1.json")).expect("JSON")

@@ -5,11 +5,7 @@ mod support;
 use snapbox::str;
 
 use support::server::answering;
-use support::{check, gateway, sorna, sorna_at};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, gateway, here, sorna, sorna_at};
 
 #[test]
 fn the_languages_of_a_gateway() {

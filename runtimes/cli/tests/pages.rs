@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use snapbox::str;
-use tempfile::TempDir;
 
-use support::{check, sorna};
+use support::{check, here, sorna};
 
 const COMMANDS: &[&str] = &[
     "run",
@@ -26,10 +25,6 @@ const COMMANDS: &[&str] = &[
     "completions",
     "man",
 ];
-
-fn here() -> TempDir {
-    tempfile::tempdir().expect("a directory")
-}
 
 /// What it prints. Settings that cannot be read must not matter.
 fn print(directory: &Path, arguments: &[&str]) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use snapbox::str;
 use sorna_gateway::GatewayConfig;
 
-use support::{check, check_output, gateway, gateway_with, sorna, sorna_at, write};
+use support::{check, check_output, gateway, gateway_with, here, sorna, sorna_at, write};
 
 const C_PROGRAM: &[(&str, &str)] = &[
     (
@@ -26,10 +26,6 @@ const C_PROGRAM: &[(&str, &str)] = &[
 fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     command.arg("run").args(arguments);
     check(command)
-}
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
 }
 
 #[test]

@@ -9,11 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{check, eventually, sorna, wait};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, eventually, here, sorna, wait};
 
 fn write(directory: &Path, name: &str, content: &str) {
     support::write(directory, &[(name, content)]);

@@ -9,11 +9,7 @@ use pty_process::Size;
 use rustix::process::Signal;
 
 use support::terminal::Terminal;
-use support::{eventually, gateway, stub};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{eventually, gateway, here, stub};
 
 #[test]
 fn a_shell_on_this_machine_from_start_to_exit() {

@@ -7,7 +7,7 @@ use std::process::Command;
 use snapbox::cmd::cargo_bin;
 use snapbox::str;
 
-use support::{check, gateway, program, write};
+use support::{check, gateway, here, program, write};
 
 const C_PROGRAM: &[(&str, &str)] = &[
     (
@@ -20,10 +20,6 @@ const C_PROGRAM: &[(&str, &str)] = &[
     ),
     ("mylib.h", "int myvalue(void);\n"),
 ];
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
 
 #[test]
 fn lcc_compiles_and_runs() {

@@ -12,11 +12,7 @@ use snapbox::str;
 use sorna_gateway::RunningGateway;
 
 use support::terminal::{Terminal, screen};
-use support::{check, eventually, gateway, sorna, sorna_at, stub, wait, write};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, eventually, gateway, here, sorna, sorna_at, stub, wait, write};
 
 /// Starts a program that runs until it is stopped, and waits until it runs.
 fn start(mut command: Command, directory: &Path, arguments: &[&str]) -> Child {

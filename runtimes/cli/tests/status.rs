@@ -6,11 +6,7 @@ use snapbox::str;
 use sorna_gateway::GatewayConfig;
 
 use support::server::answering;
-use support::{check, gateway, gateway_with, sorna, sorna_at};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{check, gateway, gateway_with, here, sorna, sorna_at};
 
 #[test]
 fn all_is_well() {

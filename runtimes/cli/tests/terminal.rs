@@ -3,11 +3,7 @@
 mod support;
 
 use support::terminal::{Terminal, screen};
-use support::{gateway, sorna, stub, write};
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
-}
+use support::{gateway, here, sorna, stub, write};
 
 /// A program that ends once this file is there.
 fn waits_for(directory: &std::path::Path) -> (std::path::PathBuf, String) {

@@ -6,15 +6,11 @@ use std::process::Command;
 
 use snapbox::str;
 
-use support::{check, gateway, sorna, sorna_at, write};
+use support::{check, gateway, here, sorna, sorna_at, write};
 
 fn upload(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     command.arg("upload").args(arguments);
     check(command)
-}
-
-fn here() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory")
 }
 
 #[test]

@@ -26,6 +26,11 @@ pub(crate) fn gateway_with(config: GatewayConfig) -> RunningGateway {
     Gateway::spawn(config).expect("a gateway")
 }
 
+/// A directory for one test.
+pub(crate) fn here() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
 /// `sorna` with an environment of its own, in the given directory, which also has its settings (none,
 /// if the test writes none).
 pub(crate) fn sorna(directory: &Path) -> Command {
