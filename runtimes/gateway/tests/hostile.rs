@@ -334,3 +334,29 @@ fn batches_are_confined_as_well() {
     assert_eq!(stdout, "end\n");
     assert!(stderr.contains("denied"), "{stderr}");
 }
+
+#[test]
+fn directories_in_directories_are_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(|config| config.directory = Some(directory.path().to_owned()));
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let nest = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')";
+    let _ = client.run(&kernel, nest).finished();
+    client.destroy(&kernel);
+    let kernels = std::fs::read_dir(
+        directory
+            .path()
+            .read_dir()
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path(),
+    );
+    let left = kernels
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name() != "runners");
+    assert_eq!(left.count(), 0);
+}

@@ -8,10 +8,15 @@
 //! <home>/stdin    holds the FIFO that is the standard input of its programs
 //! ```
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::ffi::{CStr, CString};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 /// Where a kernel keeps its files. Removed by [`remove`](Self::remove).
 #[derive(Debug)]
@@ -67,37 +72,135 @@ impl Home {
     }
 }
 
-/// Removes a directory and all below it; that it is not there is no failure.
-pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
-    let gone = |result: io::Result<()>| match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    };
-    if gone(fs::remove_dir_all(root)).is_ok() {
-        return Ok(());
-    }
-    open_up(root);
-    gone(fs::remove_dir_all(root))
-}
+/// How often something may be written to a directory while it is being removed.
+const PASSES: usize = 100;
 
-/// Makes every directory below one writable for us; symbolic links are not followed.
-fn open_up(directory: &Path) {
-    let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
+/// Removes a directory and all below it, also where permissions were taken away; that it is not
+/// there is no failure. However deep it is, this needs no more stack or files: what is inside of a
+/// directory is moved up before the directory is removed. No symbolic link is followed.
+pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
+    let mut stuck = 0;
+    loop {
+        let removed = match open_up(CWD, root) {
+            Ok(directory) => {
+                empty(&directory)?;
+                rustix::fs::unlinkat(CWD, root, AtFlags::REMOVEDIR)
+            }
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // Somebody is still writing.
+            Err(Errno::NOTEMPTY | Errno::EXIST) if stuck < PASSES => stuck += 1,
+            Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Removes what is in a directory.
+fn empty(directory: &OwnedFd) -> io::Result<()> {
+    let mut moved = 0_u64;
+    loop {
+        let names = names(directory)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            if unlink(directory, &name)? {
+                continue;
+            }
+            let Some(inner) = gone_is_fine(open_up(directory, &name))? else {
+                continue;
+            };
+            for below in self::names(&inner)? {
+                if unlink(&inner, &below)? {
+                    continue;
+                }
+                // It can be moved only if it may be written to.
+                drop(gone_is_fine(open_up(&inner, &below))?);
+                loop {
+                    moved += 1;
+                    let up = format!(".{moved}");
+                    match rustix::fs::renameat(&inner, &below, directory, &up) {
+                        // The name is taken.
+                        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                        result => {
+                            gone_is_fine(result)?;
+                            break;
+                        }
+                    }
+                }
+            }
+            // If somebody is still writing there is another pass.
+            let _ = rustix::fs::unlinkat(directory, &name, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
+/// Removes what is no directory; `false` if it is one.
+fn unlink(directory: &OwnedFd, name: &CStr) -> io::Result<bool> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::ISDIR | Errno::PERM) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn gone_is_fine<T>(result: rustix::io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Opens a directory, which we may read and write from then on.
+fn open_up<P: rustix::path::Arg + Copy>(parent: impl AsFd, name: P) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(&parent, name, flags | OFlags::PATH, Mode::empty())?;
+    // What was opened is meant, whatever has taken its place meanwhile.
+    let itself = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let _ = rustix::fs::chmodat(CWD, &*itself, Mode::RWXU, AtFlags::empty());
+    rustix::fs::openat(&place, ".", flags | OFlags::RDONLY, Mode::empty())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn no_depth_is_too_much() {
+        let base = tempfile::tempdir().unwrap();
+        let root = base.path().join("deep");
+        fs::create_dir(&root).unwrap();
+        let mut here = rustix::fs::open(&root, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..5_000 {
+            rustix::fs::mkdirat(&here, "d", Mode::RWXU).unwrap();
+            here = rustix::fs::openat(&here, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        drop(here);
+        // On as little stack as a thread may have.
+        let remove = move || remove_tree(&root);
+        let thread = std::thread::Builder::new().stack_size(256 * 1024);
+        thread.spawn(remove).unwrap().join().unwrap().unwrap();
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn closed_directories_are_removed_and_links_not_followed() {
