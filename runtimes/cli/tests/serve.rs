@@ -343,3 +343,35 @@ fn a_gateway_that_is_killed_takes_its_kernels_along() {
     let status = wait(&mut run);
     assert!(!status.success());
 }
+
+#[test]
+fn capabilities_of_the_gateway_are_not_those_of_its_kernels() {
+    let directory = here();
+    let sorna = sorna(directory.path());
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--inh-caps=+net_admin,+sys_ptrace",
+        "--ambient-caps=+net_admin",
+    ]);
+    command
+        .arg(sorna.get_program())
+        .args(["serve", "--log", "off"]);
+    command
+        .current_dir(directory.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let status = Command::new("setpriv")
+        .args(["--inh-caps=+net_admin", "--ambient-caps=+net_admin", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no setpriv, or no capabilities to give");
+        return;
+    }
+    let served = Served::start_with(command);
+    let mut client = served.client(directory.path());
+    let code = "grep -c -E '^Cap(Inh|Prm|Eff|Bnd|Amb):.0000000000000000$' /proc/self/status";
+    client.args(["run", "-q", "bash", "-c", code]);
+    check(client).success().stdout_eq("5\n");
+    served.stop(Signal::TERM);
+}

@@ -360,3 +360,51 @@ fn directories_in_directories_are_removed() {
         .filter(|entry| entry.file_name() != "runners");
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn no_program_runs_before_it_is_under_its_limits() {
+    let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
+    if !gateway.isolation().has_groups {
+        eprintln!("SKIPPED: control groups cannot be made here");
+        return;
+    }
+    drop(gateway);
+    let gateway = common::gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("c");
+    let program = r#"
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void tell(const char *who) {
+    char line[256] = "";
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    while (fgets(line, sizeof line, file) && strncmp(line, "0::", 3)) {}
+    fclose(file);
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    printf("%s %d %d\n", who, strstr(line, "/kernel-") != NULL, (int)core.rlim_max);
+    fflush(stdout);
+}
+
+__attribute__((constructor)) static void first(void) {
+    tell("first");
+    if (fork() == 0) {
+        if (fork() == 0) {
+            usleep(100000);
+            tell("orphan");
+            _exit(0);
+        }
+        _exit(0);
+    }
+}
+
+int main(void) { usleep(300000); return 0; }
+"#;
+    for _ in 0..5 {
+        let (stdout, _) = client.run(&kernel, program).finished();
+        assert_eq!(stdout, "first 1 0\norphan 1 0\n");
+    }
+}

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
 use super::Setup;
+use super::confine::gate;
 use super::sweep::MARK;
 
 /// Where programs are looked for if the gateway itself has no `PATH`.
@@ -79,7 +80,8 @@ impl Launcher {
     ) -> io::Result<Child> {
         let setsid = self.setsid.as_ref().map(|tool| tool.as_os_str().to_owned());
         let has_session = setsid.is_some();
-        let mut words = setsid.iter().chain(arguments);
+        let gated = gate::before(arguments.to_vec());
+        let mut words = setsid.iter().chain(&gated);
         let program = words
             .next()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;

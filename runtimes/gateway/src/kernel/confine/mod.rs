@@ -5,9 +5,11 @@
 //! - [`sandbox`]: which files they see, by Landlock; no new privileges.
 //! - [`cgroup`]: memory and number of processes of a kernel as a whole, by control groups.
 //! - [`rlimits`]: what each process may take.
+//! - [`gate`]: no program runs before it is under its limits.
 //! - [`census`](super::census): where there are no control groups, somebody has to look.
 
 mod cgroup;
+pub(crate) mod gate;
 mod isolation;
 mod places;
 mod rlimits;
@@ -18,7 +20,7 @@ use std::path::Path;
 use std::thread;
 
 use tokio::process::Child;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::cgroup::{Group, GroupRoot};
 pub use self::isolation::Isolation;
@@ -28,11 +30,7 @@ use self::sandbox::Sandbox;
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
-use super::procfs;
 use crate::config::GatewayConfig;
-
-/// How often to look for children that were born while their parent was being admitted.
-const ADMISSIONS: usize = 4;
 
 /// How much a kernel may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,56 +130,48 @@ impl Confined {
         !self.processes_are_watched || (self.bounds.memory.is_some() && !self.memory_is_watched)
     }
 
-    /// Starts a process. What `start` starts is confined; `start` itself runs on a thread of its
-    /// own, within the tokio runtime of the caller, and must return what it made.
+    /// Starts a process that waits at the [`gate`]. What `start` starts is confined; `start` itself
+    /// runs on a thread of its own, within the tokio runtime of the caller, and must return what it
+    /// made. The process passes the gate when it is under all limits.
     pub(crate) fn spawn<T: Send>(
         &self,
         start: impl FnOnce() -> io::Result<T> + Send,
         child: impl FnOnce(&T) -> &Child,
     ) -> io::Result<T> {
         let runtime = Handle::current();
-        // Restrictions are a thread's, go down to its children, and never come off.
-        let started = thread::scope(|scope| {
-            let confined = move || {
-                sandbox::forbid_new_privileges()?;
-                if let Some(sandbox) = &self.sandbox {
-                    sandbox.enter()?;
-                }
-                let _within = runtime.enter();
-                start()
-            };
-            let thread = thread::Builder::new()
-                .name("sorna-spawn".to_owned())
-                .spawn_scoped(scope, confined)?;
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a process could not be started")))
-        })?;
-        if let Some(id) = child(&started).id() {
-            self.admit(id);
-        }
-        Ok(started)
-    }
-
-    /// Puts a new process under the limits, with the children it may have by now.
-    fn admit(&self, process: u32) {
-        let mut admitted = Vec::new();
-        for _ in 0..ADMISSIONS {
-            let all = procfs::tree(process);
-            let new: Vec<u32> = all
-                .into_iter()
-                .filter(|id| !admitted.contains(id))
-                .collect();
-            if new.is_empty() {
-                return;
+        let within = runtime.clone();
+        let spawn = || {
+            // Restrictions are a thread's, go down to its children, and never come off.
+            let started = thread::scope(|scope| {
+                let confined = move || {
+                    sandbox::forbid_new_privileges()?;
+                    if let Some(sandbox) = &self.sandbox {
+                        sandbox.enter()?;
+                    }
+                    let _within = within.enter();
+                    start()
+                };
+                let thread = thread::Builder::new()
+                    .name("sorna-spawn".to_owned())
+                    .spawn_scoped(scope, confined)?;
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("a process could not be started")))
+            })?;
+            if let Some(id) = child(&started).id() {
+                gate::admit(id, || {
+                    if let Some(group) = &self.group {
+                        group.admit(id);
+                    }
+                    rlimits::set(id, self.bounds, self.memory_is_watched);
+                })?;
             }
-            for id in &new {
-                if let Some(group) = &self.group {
-                    group.admit(*id);
-                }
-                rlimits::set(*id, self.bounds, self.memory_is_watched);
-            }
-            admitted.extend(new);
+            Ok(started)
+        };
+        // It takes a while; other tasks need not wait.
+        match runtime.runtime_flavor() {
+            RuntimeFlavor::MultiThread => tokio::task::block_in_place(spawn),
+            _ => spawn(),
         }
     }
 

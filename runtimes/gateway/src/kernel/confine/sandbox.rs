@@ -7,7 +7,10 @@ use landlock::{
     ABI, Access, AccessFs, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
+use rustix::thread::{
+    CapabilitySet, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs,
+};
 
 use super::places::SystemPlaces;
 use crate::kernel::home::Home;
@@ -92,10 +95,16 @@ fn empty() -> Result<RulesetCreated, landlock::RulesetError> {
         .create()
 }
 
-/// Keeps this thread and all that it will start from becoming more than it is, and makes a root
-/// that starts programs one without privileges.
+/// Keeps this thread and all that it will start from becoming more than it is, and leaves what it
+/// starts without privileges, whoever this user is.
 pub(super) fn forbid_new_privileges() -> io::Result<()> {
     set_no_new_privs(true)?;
+    // What a root starts has the capabilities of the bounding set, and what anybody starts those of
+    // the ambient and the inheritable ones. An old system has none of some of them.
+    let _ = clear_ambient_capability_set();
+    let mut own = capabilities(None)?;
+    own.inheritable = CapabilitySet::empty();
+    set_capabilities(None, own)?;
     for capability in CapabilitySet::all().iter() {
         // Fails for whoever is not root, and has none to lose.
         let _ = remove_capability_from_bounding_set(capability);

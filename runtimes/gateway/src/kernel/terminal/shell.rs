@@ -6,6 +6,7 @@ use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
 use tokio::process::Child;
 
 use super::super::Setup;
+use super::super::confine::gate;
 
 /// The window before a client has told its size, in lines and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
@@ -23,14 +24,10 @@ impl Shell {
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
         resize(&pty, size)?;
-        let words = setup.installed.shell(&setup.home);
+        let words = gate::before(setup.installed.shell(&setup.home));
         let (program, arguments) = words
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
-        let program = match program.to_str().and_then(|name| setup.launcher.find(name)) {
-            Some(path) => path.into_os_string(),
-            None => program.clone(),
-        };
         let mark = format!("{}terminal", setup.mark);
         let command = Command::new(program)
             .args(arguments)
