@@ -408,3 +408,32 @@ int main(void) { usleep(300000); return 0; }
         assert_eq!(stdout, "first 1 0\norphan 1 0\n");
     }
 }
+
+#[test]
+fn a_batch_that_is_killed_between_its_steps_ends() {
+    let gateway = gateway_with(|config| config.max_processes = 20);
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let mark = mark_of(&client, &kernel);
+    let (work, _) = client.run(&kernel, "echo -n $HOME").finished();
+    let build = "(sleep 0.6; echo >made; for i in $(seq 40); do sleep 60 & done; wait) & sleep 0.4";
+    let batch = sorna_core::Batch::new()
+        .with_build(Some(build.to_owned()))
+        .with_exec(Some("echo exec; cat".to_owned()));
+    // The build is not over when this returns, and nobody asks until all is killed.
+    let (start, first) = client.start(&kernel, sorna_core::ExecuteMode::Batch(batch));
+    assert_eq!(first.status, ExecutionStatus::Continued);
+    let made = Path::new(&work).join("made");
+    wait_until("the processes", || made.exists());
+    wait_until("their end", || processes_with(&mark) <= 1);
+    let outcome = client.go_on(&start, first);
+    assert_eq!(
+        outcome.status,
+        Some(ExecutionStatus::Finished),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.exit_code(), Some(137), "{outcome:?}");
+    assert_eq!(outcome.stderr.matches("killed").count(), 1, "{outcome:?}");
+    assert!(!outcome.stderr.contains("died"), "{outcome:?}");
+    assert_eq!(client.run(&kernel, "echo alive").finished().0, "alive\n");
+}

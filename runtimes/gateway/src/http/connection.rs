@@ -79,7 +79,7 @@ where
         async move { Ok::<_, Infallible>(service.handle(request).await) }
     });
     // A client that closes its end in the middle of a request drops the handler's future. The
-    // terminal will need the upgrade.
+    // upgrades are for terminals.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)

@@ -1,11 +1,10 @@
 //! The persistent interpreter of a kernel, and the runner in it.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sorna_core::server::CompleteRequest;
 use tokio::process::Child;
-use tokio::time::Instant;
 
 use super::Setup;
 use super::channel::Channel;
@@ -13,8 +12,9 @@ use super::exit::ExitKind;
 use super::frame::{Frame, Speech};
 use super::input::InputFifo;
 use super::language::Query;
-use super::launch::{Streams, kill_group};
+use super::launch::{Streams, kill_group, wait};
 use super::output::OutputPipes;
+use super::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files, and clean up
 /// more, before they end with the exit code they were asked for.
@@ -30,6 +30,8 @@ pub(crate) struct Interpreter {
     up: bool,
     /// When to kill it, as it has closed its channel.
     overdue: Option<Instant>,
+    /// Whether the console has told why it is killed.
+    pub(crate) is_told_of: bool,
     /// How it ended, once it has.
     pub(crate) exit: Option<ExitKind>,
 }
@@ -66,6 +68,7 @@ impl Interpreter {
             mark,
             up: false,
             overdue: None,
+            is_told_of: false,
             exit: None,
         }))
     }
@@ -97,7 +100,7 @@ impl Interpreter {
     }
 
     pub(crate) async fn wait(&mut self) {
-        let _ = self.child.wait().await;
+        wait(&mut self.child).await;
     }
 
     /// Waits until there is something to do on the channel, or the process ends, which gives how;
@@ -111,7 +114,7 @@ impl Interpreter {
         tokio::select! {
             () = this.channel.ready(reading) => None,
             status = this.child.wait(), if !has_ended => Some(status.into()),
-            () = sleep_until(overdue), if overdue.is_some() => {
+            () = sleep_until(overdue) => {
                 this.overdue = None;
                 this.kill();
                 None
@@ -167,11 +170,5 @@ impl Interpreter {
             }
             None => false,
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    if let Some(at) = at {
-        tokio::time::sleep_until(at).await;
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
@@ -15,6 +16,9 @@ use super::sweep::MARK;
 
 /// Where programs are looked for if the gateway itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a killed process may take to end.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// What all processes of a gateway have in common.
 #[derive(Debug)]
@@ -133,6 +137,16 @@ pub(crate) fn kill_group(child: &mut Child) {
         let _ = rustix::process::kill_process_group(id, Signal::KILL);
     }
     let _ = child.start_kill();
+}
+
+/// Waits for a killed process to end; not for ever, as one that hangs in the system never does.
+pub(crate) async fn wait(child: &mut Child) {
+    if tokio::time::timeout(LAST_BREATH, child.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(process = child.id(), "a process does not die");
+    }
 }
 
 fn pid(id: u32) -> Option<Pid> {

@@ -53,6 +53,14 @@ const COMPLETION_TIME: Duration = Duration::from_secs(5);
 /// How long an interpreter may take to come up.
 const START_TIME: Duration = Duration::from_secs(60);
 
+/// Waits until then; for ever, if there is no such time.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What a kernel is made from.
 #[derive(Debug)]
 pub(crate) struct Setup {

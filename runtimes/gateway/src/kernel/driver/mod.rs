@@ -9,7 +9,6 @@ mod questions;
 mod runs;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use sorna_core::Console;
 use sorna_core::server::CompleteRequest;
@@ -22,9 +21,10 @@ use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::InputFifo;
 use crate::kernel::interpreter::Interpreter;
-use crate::kernel::launch::kill_group;
+use crate::kernel::launch::{kill_group, wait};
 use crate::kernel::output::OutputPipes;
 use crate::kernel::run::Plan;
+use crate::kernel::sleep_until;
 use crate::kernel::state::{Phase, Shared};
 
 /// What requests want of the driver.
@@ -228,7 +228,7 @@ impl Driver {
             interpreter.wait().await;
         }
         if let Some(mut step) = self.step.take() {
-            let _ = step.child.wait().await;
+            wait(&mut step.child).await;
         }
         self.note_processes();
     }
@@ -245,12 +245,5 @@ impl Driver {
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "the directory of a kernel cannot be removed");
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -188,7 +188,7 @@ impl Driver {
         let cut = snippet.and_then(|run| run.cut);
         let timed_out = cut == Some(Cut::TimedOut);
         let in_run = snippet.is_some();
-        if cut.is_none() && exit.words().is_some() {
+        if cut.is_none() && !interpreter.is_told_of && exit.words().is_some() {
             let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
             let words = format!("kernel process died with {why}; restarted\n");
             push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
@@ -286,14 +286,29 @@ impl Driver {
     pub(super) async fn exceed(&mut self, words: &str) {
         let words = format!("{words}\n");
         push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
-        if let Some(run) = &mut self.run {
-            run.cut.get_or_insert(Cut::Exceeded);
-        }
         if let Some(step) = &mut self.step {
             kill_group(&mut step.child);
         }
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.kill();
+            interpreter.is_told_of = true;
+        }
+        let has_process = self.step.is_some();
+        if let Some(run) = &mut self.run {
+            if has_process || run.steps.is_none() {
+                run.cut.get_or_insert(Cut::Exceeded);
+            } else {
+                // Between build and exec: what comes next would run in what is left.
+                let step = run
+                    .steps
+                    .as_ref()
+                    .is_some_and(|steps| steps.batch.is_some());
+                self.end(Ending::Finished {
+                    exit_code: ExitKind::Signal(9).code(),
+                    step: step.then(|| StepKind::Build.name()),
+                    restarted: false,
+                });
+            }
         }
         // To the end, so that it does not take the next interpreter along.
         let setup = Arc::clone(&self.setup);
