@@ -32,9 +32,11 @@ const CLOSE_TIME: Duration = Duration::from_secs(15);
 /// All kernels.
 #[derive(Debug)]
 pub(crate) struct Kernels {
+    /// Goes before the files: what is in control groups may still write some.
+    confinement: Confinement,
     base: Base,
     launcher: Arc<Launcher>,
-    confinement: Confinement,
+    census: Arc<Mutex<Census>>,
     languages: Languages,
     kernels_per_key: usize,
     bounds: Bounds,
@@ -81,6 +83,7 @@ impl Kernels {
             base,
             launcher: Arc::new(Launcher::new(config.path.clone())),
             confinement,
+            census: Arc::default(),
             languages: Languages::new(&config.languages),
             kernels_per_key: config.kernels_per_key,
             bounds: Bounds {
@@ -244,12 +247,14 @@ impl Kernels {
                 let _ = home.remove();
                 failed(error)
             })?;
+        // So that no program of another kernel can pass for one of this.
+        let secret = random::mark().map_err(failed)?;
         Ok(Setup {
-            number,
-            mark: format!("{}.{number}.", self.base.mark()),
+            mark: format!("{}.{number}.{secret}.", self.base.mark()),
             home,
             installed,
             launcher: Arc::clone(&self.launcher),
+            census: Arc::clone(&self.census),
             runners,
             exec_timeout: limits.exec_timeout.unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,
@@ -313,7 +318,8 @@ impl Kernels {
         self.closing.store(true, Ordering::SeqCst);
         let until = Instant::now() + CLOSE_TIME;
         loop {
-            self.destroy_all().await;
+            // One that hangs must not hold up the end.
+            let _ = tokio::time::timeout_at(until.into(), self.destroy_all()).await;
             if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
                 return;
             }
@@ -352,7 +358,6 @@ impl Kernels {
 
     /// Sees to it that no kernel takes more than it may, for ever, where the system does not.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let mut census = Census::new(self.base.mark());
         for look in 0_u64.. {
             tokio::time::sleep(LOOK_INTERVAL).await;
             let all = look % LOOKS_AT_ALL == 0;
@@ -366,21 +371,36 @@ impl Kernels {
             if entries.is_empty() {
                 continue;
             }
-            let looked = tokio::task::spawn_blocking(move || {
-                let counted = OnceCell::new();
-                for (entry, kills) in entries {
-                    let tally = entry.kernel.tally().or_else(|| {
-                        let counted = counted.get_or_init(|| census.take());
-                        counted.get(&entry.kernel.number()).copied()
-                    });
-                    entry.kernel.check(tally.unwrap_or_default(), kills);
-                }
-                census
-            });
-            match looked.await {
-                Ok(used) => census = used,
+            let this = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || this.look(&entries)).await;
+            if looked.is_err() {
                 // The runtime goes.
-                Err(_) => return,
+                return;
+            }
+        }
+    }
+
+    /// Looks what these kernels take. Blocks.
+    fn look(&self, entries: &[(Arc<Entry>, u64)]) {
+        let counted = OnceCell::new();
+        for (entry, kills) in entries {
+            let kernel = &entry.kernel;
+            match kernel.members() {
+                Some(members) => kernel.check(&members, *kills),
+                None => {
+                    let counted = counted.get_or_init(|| {
+                        // Of all: what is not looked at now belongs to somebody as well.
+                        let kernels: Vec<Arc<Entry>> =
+                            self.table().kernels.values().cloned().collect();
+                        let marks: Vec<&str> =
+                            kernels.iter().map(|entry| entry.kernel.mark()).collect();
+                        let census = self.census.lock();
+                        census.unwrap_or_else(PoisonError::into_inner).take(&marks)
+                    });
+                    if let Some(members) = counted.get(kernel.mark()) {
+                        kernel.check(members, *kills);
+                    }
+                }
             }
         }
     }

@@ -437,3 +437,67 @@ fn a_batch_that_is_killed_between_its_steps_ends() {
     assert!(!outcome.stderr.contains("died"), "{outcome:?}");
     assert_eq!(client.run(&kernel, "echo alive").finished().0, "alive\n");
 }
+
+#[test]
+fn what_hides_goes_with_its_kernel() {
+    GROUPS.into_iter().for_each(hide);
+}
+
+fn hide(groups: Option<&str>) {
+    let gateway = gateway_with(|config| config.cgroup = groups.map(Into::into));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let word = format!("hidden-{}-{}", std::process::id(), groups.is_some());
+    // It leaves the session and forgets its mark and its directory. Where nobody keeps count it must
+    // have been seen as somebody's child.
+    let hidden = format!("setsid env -i word={word} sh -c 'cd /; exec sleep 1000' &");
+    let code = match groups {
+        None => format!("({hidden}) ; sleep 1"),
+        Some(_) => format!("{hidden} sleep 1"),
+    };
+    let _ = client.run(&kernel, &code).finished();
+    assert_eq!(processes_with(&word), 1);
+    client.destroy(&kernel);
+    wait_until("its end", || processes_with(&word) == 0);
+}
+
+#[test]
+fn one_kernel_cannot_have_another_killed() {
+    let gateway = gateway_with(|config| {
+        config.cgroup = GROUPS[1].map(Into::into);
+        config.max_processes = 30;
+    });
+    let client = Client::new(&gateway);
+    let victim = client.create("bash");
+    let mark = mark_of(&client, &victim);
+    let _ = client.run(&victim, "x=42").finished();
+    let attacker = client.create("bash");
+    let guess = mark.replace("SORNA_KERNEL_MARK=", "");
+    let code = format!(
+        "export SORNA_KERNEL_MARK={guess}0.1.; for i in $(seq 40); do (setsid sleep 5 &) ; done; sleep 3"
+    );
+    let _ = client.run(&attacker, &code).finished();
+    let (stdout, stderr) = client.run(&victim, "echo $x").finished();
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("42\n", ""));
+}
+
+#[test]
+fn shared_memory_counts_once_and_threads_have_their_stacks() {
+    let gateway = common::gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create_with("python3", Limits::default().with_max_mem(400 * 1024));
+    let code = "import os, threading, time\n\
+        data = bytearray(os.urandom(1)) * (200 << 20)\n\
+        for _ in range(4):\n    \
+            if os.fork() == 0:\n        \
+                time.sleep(1.5)\n        \
+                os._exit(0)\n\
+        stop = threading.Event()\n\
+        threads = [threading.Thread(target=stop.wait) for _ in range(200)]\n\
+        for thread in threads: thread.start()\n\
+        time.sleep(1)\n\
+        stop.set()\n\
+        print('fine')";
+    let outcome = client.run(&kernel, code);
+    assert_eq!(outcome.finished(), ("fine\n".to_owned(), String::new()));
+}

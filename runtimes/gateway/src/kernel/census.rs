@@ -1,4 +1,4 @@
-//! How much each kernel takes, where no control group counts.
+//! Which processes a kernel has, and how much they take, where no control group counts.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,77 +19,87 @@ impl Tally {
     /// Of these processes.
     pub(crate) fn of(processes: &[u32]) -> Self {
         let stats = processes.iter().filter_map(|id| procfs::stat(*id));
-        stats.fold(Self::default(), Self::with)
-    }
-
-    fn with(self, stat: Stat) -> Self {
-        Self {
-            tasks: self.tasks + stat.threads,
-            memory: self.memory + stat.usage.memory,
-        }
+        stats.fold(Self::default(), |sum, stat| Self {
+            tasks: sum.tasks + stat.threads,
+            memory: sum.memory + stat.usage.memory,
+        })
     }
 }
 
 /// Remembers which process belongs to which kernel, so that a process is found again after its
 /// parent has ended and it has thrown its mark away.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Census {
-    /// The mark of the gateway, with the point that follows it.
-    prefix: String,
-    /// By process and the time it started, as numbers are used again: the kernel's number.
-    known: HashMap<(u32, u64), Option<u64>>,
+    /// By process and the time it started, as numbers are used again: its kernel, by its mark.
+    known: HashMap<(u32, u64), Option<String>>,
 }
 
 impl Census {
-    /// A census of the kernels of a gateway with this mark.
-    pub(crate) fn new(mark: &str) -> Self {
-        Self {
-            prefix: format!("{MARK}={mark}."),
-            known: HashMap::new(),
-        }
-    }
-
-    /// Looks at all processes of the machine. Blocks.
-    pub(crate) fn take(&mut self) -> HashMap<u64, Tally> {
+    /// The processes of every kernel with one of these marks. Looks at all processes of the machine,
+    /// and blocks.
+    pub(crate) fn take(&mut self, marks: &[&str]) -> HashMap<String, Vec<u32>> {
         let all: HashMap<u32, Stat> = procfs::processes()
             .filter_map(|id| Some((id, procfs::stat(id)?)))
             .collect();
-        let mut owners = HashMap::with_capacity(all.len());
+        let own = std::process::id();
+        let mut owners: HashMap<u32, String> = HashMap::new();
+        let mut new = Vec::new();
         for (id, stat) in &all {
-            let owner = match self.known.get(&(*id, stat.started)) {
-                Some(owner) => *owner,
-                None => self.marked(*id).or_else(|| {
-                    let relatives = [stat.parent, stat.session].into_iter();
-                    relatives
-                        .filter(|relative| relative != id)
-                        .find_map(|relative| {
-                            let started = all.get(&relative)?.started;
-                            *self.known.get(&(relative, started))?
-                        })
-                }),
-            };
-            owners.insert((*id, stat.started), owner);
-        }
-        let mut tallies = HashMap::new();
-        for (id, stat) in all {
-            if let Some(Some(kernel)) = owners.get(&(id, stat.started)) {
-                let tally: &mut Tally = tallies.entry(*kernel).or_default();
-                *tally = tally.with(stat);
+            match self.known.get(&(*id, stat.started)) {
+                Some(Some(owner)) => drop(owners.insert(*id, owner.clone())),
+                // What we start is like us until it has become another program.
+                Some(None) if stat.parent != own => {}
+                _ => new.push(*id),
             }
         }
-        self.known = owners;
-        tallies
+        // What a process says of itself counts least.
+        inherit(&mut owners, &mut new, &all);
+        let says = |id: &u32| Some((*id, marked(*id, marks)?));
+        owners.extend(new.iter().filter_map(says).collect::<Vec<_>>());
+        new.retain(|id| !owners.contains_key(id));
+        inherit(&mut owners, &mut new, &all);
+        let known = |(id, stat): (&u32, &Stat)| ((*id, stat.started), owners.get(id).cloned());
+        self.known = all.iter().map(known).collect();
+        let mut members: HashMap<String, Vec<u32>> = HashMap::new();
+        for (id, owner) in owners {
+            members.entry(owner).or_default().push(id);
+        }
+        members
     }
+}
 
-    /// The kernel whose mark a process carries.
-    fn marked(&self, process: u32) -> Option<u64> {
-        let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
-        let mark = environment
-            .split(|byte| *byte == 0)
-            .find_map(|entry| entry.strip_prefix(self.prefix.as_bytes()))?;
-        let number = mark.split(|byte| *byte == b'.').next()?;
-        std::str::from_utf8(number).ok()?.parse().ok()
+/// Gives processes to the kernel of their parent, or of the leader of their session.
+fn inherit(owners: &mut HashMap<u32, String>, new: &mut Vec<u32>, all: &HashMap<u32, Stat>) {
+    loop {
+        let before = new.len();
+        new.retain(|id| {
+            let stat = &all[id];
+            let relatives = [stat.parent, stat.session].into_iter();
+            let owner = relatives
+                .filter(|relative| relative != id)
+                .find_map(|relative| owners.get(&relative).cloned());
+            match owner {
+                Some(owner) => {
+                    owners.insert(*id, owner);
+                    false
+                }
+                None => true,
+            }
+        });
+        if new.len() == before {
+            return;
+        }
     }
+}
+
+/// The kernel whose mark a process carries. Marks cannot be guessed.
+fn marked(process: u32, marks: &[&str]) -> Option<String> {
+    let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
+    let own = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;
+    let mark = marks.iter().find(|mark| own.starts_with(mark.as_bytes()));
+    mark.map(|mark| (*mark).to_owned())
 }
 
 #[cfg(test)]
@@ -103,20 +113,20 @@ mod tests {
 
     #[test]
     fn processes_are_counted_with_those_that_hide() {
-        let mark = format!("census{}", std::process::id());
-        let mut census = Census::new(&mark);
-        assert_eq!(census.take().get(&7), None);
+        let mark = format!("census{}.7.secret.", std::process::id());
+        let mut census = Census::default();
+        let mut members = || census.take(&[&mark]).remove(&mark).unwrap_or_default();
+        assert!(members().is_empty());
         // A shell, and a child without the mark, which outlives it.
         let mut shell = Command::new("sh")
-            .args(["-c", "env -i sleep 1000 & echo $!; read _"])
-            .env(MARK, format!("{mark}.7.1."))
+            .args(["-c", "env -i sleep 1000 & read _"])
+            .env(MARK, format!("{mark}1."))
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            let tally = census.take().get(&7).copied().unwrap_or_default();
+            let tally = Tally::of(&members());
             if tally.tasks == 2 {
                 assert!(tally.memory > 0);
                 break;
@@ -125,11 +135,10 @@ mod tests {
         }
         drop(shell.stdin.take());
         shell.wait().unwrap();
-        assert_eq!(census.take()[&7].tasks, 1, "the orphan is remembered");
-        let mut line = String::new();
-        let mut output = std::io::BufReader::new(shell.stdout.take().unwrap());
-        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-        let orphan = rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+        let orphans = members();
+        assert_eq!(orphans.len(), 1, "the orphan is remembered");
+        let orphan = i32::try_from(orphans[0]).unwrap();
+        let orphan = rustix::process::Pid::from_raw(orphan).unwrap();
         rustix::process::kill_process(orphan, rustix::process::Signal::KILL).unwrap();
     }
 }

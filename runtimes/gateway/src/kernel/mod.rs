@@ -21,14 +21,15 @@ mod sweep;
 mod terminal;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use sorna_core::KernelInfo;
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-pub(crate) use census::{Census, Tally};
+pub(crate) use census::Census;
+use census::Tally;
 pub use confine::Isolation;
 pub(crate) use confine::{Bounds, Confined, Confinement};
 pub(crate) use driver::StartError;
@@ -50,6 +51,8 @@ use terminal::{Hub, Restarts};
 const HIDDEN_INPUT: u32 = 61;
 /// How long a completion may take.
 const COMPLETION_TIME: Duration = Duration::from_secs(5);
+/// How long to go on killing what a kernel starts as fast as it is killed.
+const SWEEP_TIME: Duration = Duration::from_secs(5);
 /// How long an interpreter may take to come up.
 const START_TIME: Duration = Duration::from_secs(60);
 
@@ -64,13 +67,13 @@ async fn sleep_until(at: Option<Instant>) {
 /// What a kernel is made from.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    /// Its number, by which it is known within the gateway.
-    pub(crate) number: u64,
     /// The beginning of the marks of all its processes.
     pub(crate) mark: String,
     pub(crate) home: Home,
     pub(crate) installed: Installed,
     pub(crate) launcher: Arc<Launcher>,
+    /// Which processes were seen to be whose.
+    pub(crate) census: Arc<std::sync::Mutex<Census>>,
     /// Where the runners' files lie.
     pub(crate) runners: PathBuf,
     pub(crate) exec_timeout: Duration,
@@ -82,8 +85,21 @@ pub(crate) struct Setup {
 impl Setup {
     /// Kills all processes of the kernel and waits until they are gone. Blocks.
     fn kill_all(&self) {
-        if !self.confined.kill_all() {
-            sweep(&self.mark, Some(self.home.root()));
+        if self.confined.kill_all() {
+            return;
+        }
+        sweep(&self.mark, Some(self.home.root()));
+        // And what hides from that, but was seen before.
+        let until = Instant::now() + SWEEP_TIME;
+        loop {
+            let mut census = self.census.lock().unwrap_or_else(PoisonError::into_inner);
+            let members = census.take(&[&self.mark]).remove(&self.mark);
+            drop(census);
+            let living = sweep::kill(&members.unwrap_or_default());
+            if living == 0 || Instant::now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -151,8 +167,9 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.setup.number
+    /// The beginning of the marks of its processes.
+    pub(crate) fn mark(&self) -> &str {
+        &self.setup.mark
     }
 
     pub(crate) fn home(&self) -> &Home {
@@ -336,9 +353,9 @@ impl Kernel {
         runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
     }
 
-    /// What it takes, by its control group; `None` if it has none.
-    pub(crate) fn tally(&self) -> Option<Tally> {
-        self.setup.confined.members().map(|all| Tally::of(&all))
+    /// Its processes, by its control group; `None` if it has none.
+    pub(crate) fn members(&self) -> Option<Vec<u32>> {
+        self.setup.confined.members()
     }
 
     /// How often everything of it was killed so far.
@@ -346,17 +363,21 @@ impl Kernel {
         self.shared.lock().kills
     }
 
-    /// Kills everything if it takes more than it may. Its work directory stays, and it goes on.
-    /// `kills` is what there was before it was counted: what has been killed since is not to blame
-    /// on what is there now.
-    pub(crate) fn check(&self, tally: Tally, kills: u64) {
+    /// Kills everything if these, its processes, take more than they may. Its work directory stays,
+    /// and it goes on. `kills` is what there was before they were counted: what has been killed
+    /// since is not to blame on what is there now. Blocks.
+    pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
+        let tally = Tally::of(processes);
         let words = match bounds.memory {
             _ if tally.tasks > bounds.processes => format!(
                 "killed: more than the {} processes and threads that this kernel may have",
                 bounds.processes
             ),
-            Some(limit) if tally.memory > limit => {
+            // The sum counts what they share for each.
+            Some(limit)
+                if tally.memory > limit && procfs::proportional_memory(processes) > limit =>
+            {
                 format!("killed: more than the {limit} KiB of memory that this kernel may use")
             }
             _ => return,

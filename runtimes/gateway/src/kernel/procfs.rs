@@ -111,6 +111,17 @@ pub(crate) fn stat(process: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
+/// The memory of these processes in KiB, where what several share is divided among them. Takes far
+/// longer than [`usage`].
+pub(crate) fn proportional_memory(processes: &[u32]) -> u64 {
+    let share = |process: &u32| {
+        let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+        let line = sums.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    processes.iter().filter_map(share).sum()
+}
+
 /// All processes of the machine but this one.
 pub(crate) fn processes() -> impl Iterator<Item = u32> {
     let own = std::process::id();

@@ -46,6 +46,19 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
     }
 }
 
+/// Kills these, and says how many of them live. One that is dead is seen for a while, and has no
+/// memory any more.
+pub(super) fn kill(processes: &[u32]) -> usize {
+    let is_living = |id: &&u32| procfs::stat(**id).is_some_and(|stat| stat.usage.memory > 0);
+    let living: Vec<&u32> = processes.iter().filter(is_living).collect();
+    for id in &living {
+        if let Some(id) = i32::try_from(**id).ok().and_then(Pid::from_raw) {
+            let _ = rustix::process::kill_process(id, Signal::KILL);
+        }
+    }
+    living.len()
+}
+
 /// Whether the environment holds a variable that begins so. That of a dead process is empty.
 fn carries(process: Pid, variable: &[u8]) -> bool {
     fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| {

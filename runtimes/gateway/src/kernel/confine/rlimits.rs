@@ -10,6 +10,9 @@ use super::Bounds;
 /// The limit is the whole user's, so it is a backstop only: it keeps a fork bomb from growing faster
 /// than it can be killed.
 const TASKS: u64 = 4096;
+/// Room in the data of a process for the stacks of its threads, of which each counts in full, mostly
+/// with 8 MiB. What is really used, somebody looks at.
+const STACKS: u64 = 2 * 1024 * 1024 * 1024;
 /// How many files a process may open, whatever the gateway may itself.
 const OPEN_FILES: u64 = 1024;
 
@@ -34,7 +37,10 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
     if let Some(memory) = bounds.memory.filter(|_| !memory_is_watched) {
         // Of what a process writes to. The address space would be the wrong measure: some
         // interpreters reserve far more than they use.
-        most(Resource::Data, memory.saturating_mul(1024));
+        most(
+            Resource::Data,
+            memory.saturating_mul(1024).saturating_add(STACKS),
+        );
     }
     if let Some(tasks) = tasks() {
         most(Resource::Nproc, tasks + TASKS);
@@ -80,7 +86,7 @@ mod tests {
         };
         assert_eq!(value("Max core file size"), 0);
         assert_eq!(value("Max file size"), 12345);
-        assert_eq!(value("Max data size"), 4096 * 1024);
+        assert_eq!(value("Max data size"), 4096 * 1024 + STACKS);
         assert!(value("Max processes") >= TASKS);
         assert!(value("Max open files") <= OPEN_FILES);
     }
