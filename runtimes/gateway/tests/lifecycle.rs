@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::{Client, gateway_with, wait_until};
 use sorna_core::{CreateKernel, ExecuteMode, ExecutionStatus, Info, KernelId, SessionToken};
+use sorna_gateway::{Gateway, GatewayConfig};
 
 /// Whether a process is there, a zombie not counting.
 fn is_alive(process: &str) -> bool {
@@ -124,4 +125,31 @@ fn a_timeout_takes_what_left_the_group() {
     assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
     wait_until("the process ends", || !is_alive(outcome.stdout.trim()));
     assert_eq!(client.run(&kernel, "echo fine").finished().0, "fine\n");
+}
+
+#[test]
+fn a_timeout_takes_what_hides_and_leaves_what_was_there() {
+    let has_groups = Gateway::bind(GatewayConfig::default())
+        .unwrap()
+        .isolation()
+        .has_groups;
+    if !has_groups {
+        eprintln!("SKIPPED: control groups cannot be made here");
+        return;
+    }
+    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_millis(800));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let code = "sleep 1000 >/dev/null 2>&1 & echo $!";
+    let (bystander, _) = client.run(&kernel, code).finished();
+    let exec = "(setsid env -i sh -c 'echo $$; cd /; exec sleep 1000' &); sleep 1000";
+    let batch = sorna_core::Batch::new()
+        .with_build(None)
+        .with_exec(Some(exec.to_owned()));
+    let (_, outcome) = client.batch(&kernel, batch);
+    assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
+    wait_until("the process ends", || !is_alive(outcome.stdout.trim()));
+    assert!(is_alive(bystander.trim()));
+    client.destroy(&kernel);
+    assert!(!is_alive(bystander.trim()));
 }

@@ -21,6 +21,7 @@ mod sweep;
 mod terminal;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,8 @@ pub(crate) struct Kernel {
     turn: Mutex<()>,
     born: Instant,
     restarts: Arc<Restarts>,
+    /// Whether it is being destroyed: no terminal is opened any more.
+    is_ending: AtomicBool,
     /// The terminal, once somebody has opened it.
     terminal: std::sync::Mutex<Option<Arc<Hub>>>,
 }
@@ -145,6 +148,7 @@ impl Kernel {
             turn: Mutex::new(()),
             born: Instant::now(),
             restarts: Arc::default(),
+            is_ending: AtomicBool::new(false),
             terminal: std::sync::Mutex::default(),
         };
         let result = kernel.wait_for_start(started).await;
@@ -285,6 +289,7 @@ impl Kernel {
 
     /// Kills what runs and removes the directory. Returns when all that is done.
     pub(crate) async fn destroy(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
         let (reply, done) = oneshot::channel();
         if self.commands.send(Command::Destroy(reply)).is_ok() {
             let _ = done.await;
@@ -302,10 +307,17 @@ impl Kernel {
     /// The system's words if there is no terminal to be had.
     pub(crate) fn attach(&self) -> Result<Attached, StartError> {
         let mut terminal = self.terminal();
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err(StartError("the kernel is being destroyed".to_owned()));
+        }
         let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
             Some(hub) => hub,
-            None => Hub::start(Arc::clone(&self.setup), Arc::clone(&self.restarts))
-                .map_err(|error| StartError(error.to_string()))?,
+            None => Hub::start(
+                Arc::clone(&self.setup),
+                Arc::clone(&self.shared),
+                Arc::clone(&self.restarts),
+            )
+            .map_err(|error| StartError(error.to_string()))?,
         };
         let attached = hub.attach();
         *terminal = Some(hub);

@@ -103,6 +103,8 @@ pub(crate) struct State {
     pub(crate) exceeding: bool,
     /// How often everything of it was killed.
     pub(crate) kills: u64,
+    /// The shell of the terminal, which leads a session of its own.
+    pub(crate) terminal: Option<u32>,
     /// When a request was last seen.
     pub(crate) used: Instant,
     /// The processes at the top: the interpreter, and the step of a batch.
@@ -134,6 +136,7 @@ impl Shared {
                 asked: false,
                 exceeding: false,
                 kills: 0,
+                terminal: None,
                 used: Instant::now(),
                 processes: Vec::new(),
                 cpu_spent: 0,

@@ -186,6 +186,14 @@ impl Confined {
         self.group.as_ref().is_some_and(Group::kill_all)
     }
 
+    /// Kills what is new in the kernel's control group, if there is one, but for what belongs to the
+    /// session of a terminal. Blocks.
+    pub(crate) fn kill_new(&self, bystanders: &[u32], terminal: Option<u32>) {
+        if let Some(group) = &self.group {
+            group.kill_new(bystanders, terminal);
+        }
+    }
+
     /// Removes what there was of the system for it. Blocks.
     pub(crate) fn close(&self) {
         if let Some(group) = &self.group {

@@ -139,7 +139,7 @@ impl Driver {
                         interpreter.exit = Some(exit);
                     }
                 }
-                Event::Timer => self.tick(),
+                Event::Timer => self.tick().await,
                 Event::Other => {}
             }
         }

@@ -41,6 +41,8 @@ pub(super) struct Run {
     pub(super) since: Option<Instant>,
     /// Why its processes were killed, if they were.
     pub(super) cut: Option<Cut>,
+    /// The processes that were there before it, as far as a control group tells.
+    pub(super) bystanders: Vec<u32>,
 }
 
 /// Why a run's processes were killed.
@@ -62,6 +64,7 @@ impl Driver {
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
             cut: None,
+            bystanders: self.setup.confined.members().unwrap_or_default(),
         };
         match plan {
             Plan::Snippet(code) => {
@@ -251,11 +254,11 @@ impl Driver {
         deadline.into_iter().chain(probe).min()
     }
 
-    pub(super) fn tick(&mut self) {
+    pub(super) async fn tick(&mut self) {
         let now = Instant::now();
         let deadline = self.run.as_ref().and_then(Run::deadline);
         if deadline.is_some_and(|deadline| now >= deadline) {
-            self.time_out();
+            self.time_out().await;
         }
         if self.may_probe() && now >= self.probe.next {
             self.probe.later(now);
@@ -264,7 +267,7 @@ impl Driver {
     }
 
     /// Kills what runs. The run ends when the process has, and its output is in.
-    pub(super) fn time_out(&mut self) {
+    pub(super) async fn time_out(&mut self) {
         let Some(run) = &mut self.run else { return };
         run.cut = Some(Cut::TimedOut);
         let mark = match (&mut self.step, &mut self.interpreter) {
@@ -278,8 +281,15 @@ impl Driver {
             }
             _ => return self.end(Ending::TimedOut),
         };
-        // Also what left the process group.
-        tokio::task::spawn_blocking(move || sweep(&mark, None));
+        // Also what left the process group, and what hides.
+        let bystanders = std::mem::take(&mut run.bystanders);
+        let (setup, terminal) = (Arc::clone(&self.setup), self.shared.lock().terminal);
+        let kill = move || {
+            sweep(&mark, None);
+            setup.confined.kill_new(&bystanders, terminal);
+        };
+        // To the end, so that it does not take the next interpreter along.
+        let _ = tokio::task::spawn_blocking(kill).await;
     }
 
     /// Kills everything, as the kernel takes more than it may. A run ends when its process has.

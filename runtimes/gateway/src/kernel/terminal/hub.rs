@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
-use super::super::Setup;
+use super::super::state::Shared;
+use super::super::{Setup, launch};
 use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
 
@@ -75,8 +76,13 @@ pub(crate) struct Attached {
 
 impl Hub {
     /// Starts the shell. Must be called within a tokio runtime.
-    pub(crate) fn start(setup: Arc<Setup>, restarts: Arc<Restarts>) -> io::Result<Arc<Self>> {
+    pub(crate) fn start(
+        setup: Arc<Setup>,
+        shared: Arc<Shared>,
+        restarts: Arc<Restarts>,
+    ) -> io::Result<Arc<Self>> {
         let shell = Shell::start(&setup, FIRST_SIZE)?;
+        shared.lock().terminal = shell.child.id();
         let (to_shell, from_clients) = mpsc::channel(SHELL_QUEUE);
         let hub = Arc::new(Self {
             to_shell,
@@ -85,7 +91,7 @@ impl Hub {
             ended: watch::Sender::new(false),
             closing: watch::Sender::new(false),
         });
-        tokio::spawn(Arc::clone(&hub).attend(setup, restarts, shell, from_clients));
+        tokio::spawn(Arc::clone(&hub).attend(setup, shared, restarts, shell, from_clients));
         Ok(hub)
     }
 
@@ -128,6 +134,7 @@ impl Hub {
     async fn attend(
         self: Arc<Self>,
         setup: Arc<Setup>,
+        shared: Arc<Shared>,
         restarts: Arc<Restarts>,
         mut shell: Shell,
         mut from_clients: mpsc::Receiver<ToTerminal>,
@@ -142,7 +149,10 @@ impl Hub {
             count = restarts.count();
             let size = self.screen().size.unwrap_or(FIRST_SIZE);
             match Shell::start(&setup, size) {
-                Ok(next) => shell = next,
+                Ok(next) => {
+                    shared.lock().terminal = next.child.id();
+                    shell = next;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a terminal could not be restarted");
                     break;
@@ -169,12 +179,15 @@ impl Hub {
             mut output,
             mut input,
         } = shell;
+        let mut closing = self.closing.subscribe();
         tokio::select! {
             () = self.show_all(&mut output, &mut child) => {}
             () = self.type_all(&mut input, from_clients) => {}
+            // It may have been started when everything else of the kernel was killed already.
+            _ = closing.wait_for(|closing| *closing) => {}
         }
-        super::super::launch::kill_group(&mut child);
-        let _ = child.wait().await;
+        launch::kill_group(&mut child);
+        launch::wait(&mut child).await;
     }
 
     /// Shows the shell's output to all clients until it ends, or until the shell has ended and a
