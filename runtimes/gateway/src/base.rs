@@ -140,6 +140,8 @@ impl Watchdog {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::kernel::MARK;
 
@@ -162,10 +164,22 @@ mod tests {
             .env(MARK, format!("{mark}.1.1."))
             .spawn()
             .unwrap();
+        // What a program has closed, and what only stands in the directory.
+        let closed = target.join("closed/inner");
+        fs::create_dir_all(&closed).unwrap();
+        fs::set_permissions(target.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+        fs::create_dir(target.join("work")).unwrap();
+        let mut hidden = Command::new("sleep")
+            .arg("1000")
+            .env_clear()
+            .current_dir(target.join("work"))
+            .spawn()
+            .unwrap();
         let Watchdog { mut child, leash } = Watchdog::start(&mark, &target, None).unwrap();
         drop(leash);
         wait_until("the directory stays", || !target.exists());
         assert!(!process.wait().unwrap().success());
+        assert!(!hidden.wait().unwrap().success());
         child.wait().unwrap();
     }
 

@@ -54,6 +54,9 @@ pub struct GatewayConfig {
     /// Files and directories that kernels may read besides, none by default: such as data, or
     /// libraries in somebody's home.
     pub readable: Vec<PathBuf>,
+    /// Files and directories that kernels may write to as well, none by default: such as results, or
+    /// `/dev/pts` for programs that make terminals of their own.
+    pub writable: Vec<PathBuf>,
     /// Where to make a control group for each kernel: a directory of a `cgroup2` file system that
     /// this user may write to and that holds no processes itself. By default the group that the
     /// gateway is in, if it may.
@@ -108,6 +111,7 @@ impl Default for GatewayConfig {
             path: None,
             isolate_files: true,
             readable: Vec::new(),
+            writable: Vec::new(),
             cgroup: None,
             max_memory: Some(1024 * 1024),
             max_processes: 1024,

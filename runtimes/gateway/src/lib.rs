@@ -133,9 +133,11 @@
 //! goes on with a new interpreter.
 //!
 //! Where the system lets the gateway make control groups (cgroup v2) with the `memory` and `pids`
-//! controllers, they see to memory and processes. Otherwise a process has a limit on its data (so
-//! that python3 raises a `MemoryError`, for instance), and the gateway looks ten times a second how
-//! much a kernel takes in which something runs, and every 2 s at the others. Under systemd such
+//! controllers, they see to memory and processes; a program that may have no more processes is not
+//! killed then, but cannot make any. Otherwise the gateway looks ten times a second how much a kernel
+//! takes in which something runs, and every 2 s at the others; memory that processes share counts
+//! once. A single process may have no more data than the limit and 2 GiB for the stacks of its
+//! threads. Under systemd such
 //! groups are had by running the gateway as a unit with `Delegate=yes` and
 //! `DelegateSubgroup=gateway`, and naming the unit's group in [`cgroup`](GatewayConfig::cgroup).
 //!
@@ -151,15 +153,18 @@
 //!
 //! - **Files** (Landlock, Linux 5.13 and later): a kernel reads and writes its work directory, its
 //!   `TMPDIR` and `/dev/shm`. It reads programs, libraries, and those files of `/etc` that programs
-//!   need, the trees that its language's tool and the directories of its `PATH` are in, and what
-//!   [`readable`](GatewayConfig::readable) adds. Everything else cannot be opened: not the user's
-//!   home, not other kernels' files, not the gateway's.
+//!   need, the tree that its language's tool is in, the directories of its `PATH`, and what
+//!   [`readable`](GatewayConfig::readable) and [`writable`](GatewayConfig::writable) add. Everything
+//!   else cannot be opened: not the user's home, not other kernels' files, not the gateway's, not
+//!   `/tmp` (`tmpfile()` of C, which does not heed `TMPDIR`, fails), not the user's terminals in
+//!   `/dev/pts` (so programs that make terminals of their own, such as `script`, fail unless
+//!   `/dev/pts` is made writable).
 //! - **Processes**: each has a session of its own. With Landlock 6 (Linux 6.12) a kernel cannot signal
 //!   what it did not start; with any, not trace it or read its environment or memory. What one
 //!   process of the gateway starts is apart from the next: a kernel's terminal cannot signal its
 //!   interpreter.
-//! - **Privileges**: none can be gained (`no_new_privs`), so `sudo` does not work; a gateway that runs
-//!   as root starts kernels without any capability.
+//! - **Privileges**: none can be gained (`no_new_privs`), so `sudo` does not work; kernels have no
+//!   capability, also those of a gateway that runs as root or has some.
 //! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM` and a mark; nothing of the
 //!   gateway's own.
 //! - **Resources**: see above; no core dumps, and files of a limited size.
@@ -169,14 +174,16 @@
 //! - use of the network, including services on this machine that trust whoever connects, and
 //!   (before Linux 7.1) UNIX sockets in the file system;
 //! - use of all processors, of the disk up to its end (many files below the limit), or of `/dev/shm`,
-//!   where kernels meet as well, and where what they leave stays;
+//!   where kernels meet as well, and where what they leave stays, as it does in System V shared
+//!   memory, message queues and semaphores;
 //! - seeing which processes run and which files exist, with their names, sizes and times;
 //! - faults of the system's kernel. For programs of people you have reason to fear, put the gateway
 //!   into a virtual machine.
 //!
 //! Without Landlock a program can do whatever the user can who runs the gateway. Without control
-//! groups a program that forks, leaves its session, clears its environment and changes its directory
-//! within a tenth of a second may outlive its kernel.
+//! groups a program outlives its kernel if it leaves its session, clears its environment, changes
+//! its directory, and was never seen as the child of a process that is known; and it outlives a
+//! timeout, or a gateway that is killed, if it does the first three.
 //!
 //! So it listens on loopback addresses only, unless [told otherwise](GatewayConfig::allow_remote) and
 //! given keys.

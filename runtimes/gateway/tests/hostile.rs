@@ -308,6 +308,29 @@ fn places_may_be_opened() {
         "42\n"
     );
     assert_eq!(content(data.path()), "x\n");
+    std::fs::write(data.path().join("numbers"), "42\n").unwrap();
+    let writable = |config: &mut GatewayConfig| config.writable.push(data.path().to_owned());
+    assert_eq!(read(&gateway_with(writable)), "42\n");
+    assert_eq!(content(data.path()), "x\n");
+}
+
+#[test]
+fn the_terminals_of_others_are_not_opened() {
+    if !is_isolated() {
+        return;
+    }
+    let (terminal, _pts) = pty_process::blocking::open().unwrap();
+    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
+    let code = format!("exec 5<>{}", name.to_str().unwrap());
+    let try_it = |gateway: &RunningGateway| {
+        let client = Client::new(gateway);
+        let kernel = client.create("bash");
+        client.run(&kernel, &code).finished().1
+    };
+    let refusal = try_it(&common::gateway());
+    assert!(refusal.contains("Permission denied"), "{refusal}");
+    let open = gateway_with(|config| config.writable.push("/dev/pts".into()));
+    assert_eq!(try_it(&open), "");
 }
 
 fn content(directory: &Path) -> String {

@@ -121,6 +121,10 @@ pub(super) struct IsolationArgs {
     #[arg(long, value_name = "PATH")]
     pub(super) allow_read: Vec<PathBuf>,
 
+    /// Let kernels read and write this file or directory as well. May be given again.
+    #[arg(long, value_name = "PATH")]
+    pub(super) allow_write: Vec<PathBuf>,
+
     /// Let kernels read and write whatever this user may.
     #[arg(long)]
     pub(super) no_file_isolation: bool,

@@ -83,6 +83,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     config.console_limit =
         usize::try_from(limits.max_output.0.saturating_mul(1024)).unwrap_or(usize::MAX);
     config.readable.clone_from(&isolation.allow_read);
+    config.writable.clone_from(&isolation.allow_write);
     config.isolate_files = !isolation.no_file_isolation;
     config.cgroup.clone_from(&isolation.cgroup);
     config.directory.clone_from(&isolation.directory);

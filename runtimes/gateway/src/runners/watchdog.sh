@@ -7,12 +7,14 @@ read -r word && [ "$word" = done ] && exit 0
 for pass in 1 2 3 4 5 6 7 8 9 10; do
     found=
     for process in /proc/[0-9]*; do
-        if grep -qas "SORNA_KERNEL_MARK=$1" "$process/environ"; then
+        if grep -qas "SORNA_KERNEL_MARK=$1" "$process/environ" ||
+            case $(readlink "$process/cwd" 2>/dev/null) in "$2"/*) ;; *) false ;; esac; then
             kill -KILL "${process#/proc/}" 2>/dev/null && found=1
         fi
     done
     [ "$found" ] || break
 done
+chmod -R u+rwx -- "$2" 2>/dev/null
 rm -rf -- "$2"
 if [ "$3" ]; then
     for pass in 1 2 3 4 5 6 7 8 9 10; do

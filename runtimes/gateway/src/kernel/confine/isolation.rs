@@ -10,7 +10,8 @@ pub struct Isolation {
     /// The version of Landlock that limits which files kernels see; none if the system has none, and
     /// kernels see what the gateway's user sees.
     pub landlock: Option<i32>,
-    /// Whether every kernel is in a control group, so that none of its processes is ever lost.
+    /// Whether every kernel is in a control group from the start, so that none of its processes is
+    /// lost.
     pub has_groups: bool,
     /// Whether a control group limits the memory of a kernel. Otherwise each process has a limit,
     /// and the gateway looks at the sum from time to time.

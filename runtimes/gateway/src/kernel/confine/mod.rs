@@ -79,7 +79,11 @@ impl Confinement {
         };
         Self {
             isolation,
-            places: SystemPlaces::find(&search_path(config.path.clone()), &config.readable),
+            places: SystemPlaces::find(
+                &search_path(config.path.clone()),
+                &config.readable,
+                &config.writable,
+            ),
             groups,
         }
     }

@@ -69,11 +69,11 @@ const OTHERS: &[&str] = &[
     "/var/cache/fontconfig",
     "/var/lib/gems",
 ];
+/// Not `/dev/pts`: it holds the terminals of this user and of other kernels.
 const DEVICES: &[&str] = &[
     "/dev/full",
     "/dev/null",
     "/dev/ptmx",
-    "/dev/pts",
     "/dev/random",
     "/dev/tty",
     "/dev/urandom",
@@ -92,40 +92,47 @@ pub(super) struct SystemPlaces {
 }
 
 impl SystemPlaces {
-    /// `path` is where programs are looked for; `more` may be read besides.
-    pub(super) fn find(path: &OsStr, more: &[PathBuf]) -> Self {
+    /// `path` is where programs are looked for; kernels may also read what is `readable`, and write
+    /// to what is `writable`.
+    pub(super) fn find(path: &OsStr, readable: &[PathBuf], writable: &[PathBuf]) -> Self {
         let paths = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
-        let mut readable = paths(PROGRAMS);
-        readable.extend(paths(OTHERS));
-        readable.extend(ETC.iter().flat_map(|name| etc(Path::new("/etc"), name)));
+        let mut all = paths(PROGRAMS);
+        all.extend(paths(OTHERS));
+        all.extend(ETC.iter().flat_map(|name| etc(Path::new("/etc"), name)));
         // Links into other places, such as `/run`.
         let links = ["/etc/resolv.conf", "/etc/localtime"].map(Path::new);
-        readable.extend(
+        all.extend(
             links
                 .into_iter()
                 .filter_map(|link| link.canonicalize().ok()),
         );
-        let home = std::env::home_dir();
-        let is_home = |directory: &Path| home.as_deref() == Some(directory);
-        readable.extend(
-            std::env::split_paths(path)
-                .filter(|directory| directory.is_absolute())
-                .filter(|directory| directory.parent().is_some() && !is_home(directory)),
-        );
-        // Programs there only start others, which are found by what is beside them.
-        let shims: Vec<PathBuf> = std::env::split_paths(path)
-            .filter(|directory| directory.ends_with("shims"))
-            .filter_map(|directory| Some(directory.parent()?.to_owned()))
-            .filter(|directory| directory.parent().is_some() && !is_home(directory))
-            .collect();
-        readable.extend(shims);
-        readable.extend_from_slice(more);
+        for directory in std::env::split_paths(path).filter(|it| it.is_absolute()) {
+            // Programs there only start others, which are found by what is beside them.
+            let shims = directory.parent().filter(|_| directory.ends_with("shims"));
+            all.extend(shims.filter(|it| !is_somebodys(it)).map(Path::to_owned));
+            if !is_somebodys(&directory) {
+                all.push(directory);
+            }
+        }
+        all.extend_from_slice(readable);
+        let mut shared = paths(SHARED);
+        shared.extend_from_slice(writable);
         Self {
-            readable,
+            readable: all,
             devices: paths(DEVICES),
-            shared: paths(SHARED),
+            shared,
         }
     }
+}
+
+/// Whether a directory is somebody's home, or holds homes, or much of one.
+fn is_somebodys(directory: &Path) -> bool {
+    let own = std::env::home_dir();
+    let homes = ["/", "/home", "/root"].map(Path::new);
+    homes.contains(&directory)
+        || directory.parent() == Some(Path::new("/home"))
+        || directory.ends_with(".local")
+        || own.is_some_and(|home| home.starts_with(directory))
 }
 
 /// The entries that a name of [`ETC`] stands for.
@@ -146,23 +153,15 @@ fn etc(etc: &Path, name: &str) -> Vec<PathBuf> {
 /// What belongs to a program: the tree it is installed in, with its libraries. Where that would be
 /// somebody's home, only the program's own directory.
 pub(crate) fn around(program: &Path) -> Vec<PathBuf> {
-    let home = std::env::home_dir();
-    let too_much = |directory: &Path| {
-        let Some(home) = &home else { return false };
-        home.starts_with(directory) || directory == home.join(".local")
-    };
     let links_to = program.canonicalize().ok();
     let mut places: Vec<PathBuf> = [Some(program), links_to.as_deref()]
         .into_iter()
         .flatten()
         .filter_map(|program| {
             let bin = program.parent()?;
-            let tree = bin.parent().filter(|tree| tree.parent().is_some());
-            match tree.filter(|tree| !too_much(tree)) {
-                Some(tree) => Some(tree.to_owned()),
-                None if too_much(bin) => Some(program.to_owned()),
-                None => Some(bin.to_owned()),
-            }
+            let wide_first = [bin.parent(), Some(bin), Some(program)];
+            let narrow = |place: &&Path| !is_somebodys(place);
+            Some(wide_first.into_iter().flatten().find(narrow)?.to_owned())
         })
         .collect();
     places.dedup();
@@ -190,6 +189,10 @@ mod tests {
         );
         assert_eq!(around(&home.join("x")), [home.join("x")]);
         assert_eq!(around(&home.join("venv/bin/x")), [home.join("venv")]);
+        assert_eq!(
+            around(Path::new("/home/al/bin/x")),
+            [Path::new("/home/al/bin")]
+        );
     }
 
     #[test]
