@@ -27,7 +27,7 @@ impl ListLanguages {
 
 /// A language that a gateway knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LanguageInfo {
     /// Its name, for [`CreateKernel`](super::CreateKernel).
@@ -90,7 +90,7 @@ mod tests {
         );
         let body = r#"{"languages": [
             {"name": "c", "aliases": ["c11"], "available": false, "missing": "gcc", "x": 1},
-            {"name": "bash", "available": true, "keeps_state": true}
+            {"name": "bash", "available": true, "keepsState": true}
         ]}"#;
         let languages = ListLanguages.response(response(200, body)).unwrap().value;
         assert_eq!(languages[0].missing.as_deref(), Some("gcc"));

@@ -68,7 +68,7 @@ pub(crate) struct ShellArgs {
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
-    /// Show nothing but the terminal, and failures.
+    /// Show nothing but the terminal, failures and warnings.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 

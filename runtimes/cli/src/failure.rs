@@ -161,6 +161,9 @@ pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
             TransportErrorKind::Proxy => {
                 vec!["Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()]
             }
+            TransportErrorKind::Tls if chain(error).contains("CaUsedAsEndEntity") => vec![
+                "The gateway's certificate is that of an authority. Make it one of a server: with openssl req -x509, add -addext basicConstraints=critical,CA:FALSE and -addext subjectAltName=DNS:NAME or IP:ADDRESS.".to_owned(),
+            ],
             TransportErrorKind::Tls => vec![tls_advice(place)],
             _ => vec![format!("The endpoint is {}.", place.endpoint())],
         };

@@ -33,7 +33,8 @@ mod values;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -42,7 +43,7 @@ use failure::Failure;
 /// The program `sorna`.
 #[must_use]
 pub fn sorna() -> ExitCode {
-    let Cli { globals, command } = Cli::parse();
+    let Cli { globals, command } = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
     globals.color.write_global();
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
@@ -71,6 +72,21 @@ pub fn lcc() -> ExitCode {
 #[must_use]
 pub fn lpython() -> ExitCode {
     end(shortcut::run(&shortcut::LPYTHON))
+}
+
+/// Says which command was probably meant, where the library has no idea, or several.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let wrong = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(wrong)) => wrong.clone(),
+        _ => return error,
+    };
+    let sorna = Cli::command();
+    let known = sorna.get_subcommands().map(clap::Command::get_name);
+    if let Some(meant) = nearest::nearest(&wrong, known) {
+        let meant = ContextValue::Strings(vec![meant.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
+    error
 }
 
 fn end(result: Result<Exit, Failure>) -> ExitCode {

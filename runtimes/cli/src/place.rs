@@ -57,6 +57,13 @@ impl Place {
         let config = settings.client_config().map_err(Failure::Settings)?;
         let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
         if let Some(file) = &settings.ca_file {
+            // Also where no connection will ask for it, or the mistake would show only later.
+            std::fs::File::open(&file.value).map_err(|error| {
+                let (path, source) = (file.value.display(), &file.source);
+                Failure::usage(format!(
+                    "cannot read the CA file {path} ({source}): {error}"
+                ))
+            })?;
             options.net.tls = TlsOptions::new().with_ca_file(&file.value);
         }
         options.observer = globals.observer();

@@ -1,5 +1,6 @@
 //! Values on the command line.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -30,6 +31,17 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
         return Err("the least is 1k".to_owned());
     }
     Ok(Kib(bytes.div_ceil(1024)))
+}
+
+/// An address and a port, where `localhost` is 127.0.0.1.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    text.parse().map_err(|_| {
+        "say an IP address and a port, such as 127.0.0.1:8081, [::1]:8081 or localhost:0".to_owned()
+    })
 }
 
 /// A folder's name, with another name after a colon or without.

@@ -277,9 +277,11 @@ fn a_certificate_of_an_unknown_authority() {
 ∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.
 
 "#]]);
-    run(&["--ca-file", "missing.pem"]).stderr_eq(str![[r#"
-✘ cannot read the CA file missing.pem: No such file or directory (os error 2)
-∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). Besides the system's, the authorities in missing.pem (from --ca-file) are trusted.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
+    support::write(directory.path(), &[("other.pem", &other.cert.pem())]);
+    run(&["--ca-file", "other.pem"]).stderr_eq(str![[r#"
+✘ no secure connection to [ADDRESS]: invalid peer certificate: [..]
+∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). Besides the system's, the authorities in other.pem (from --ca-file) are trusted.
 
 "#]]);
 }
@@ -319,4 +321,38 @@ fn typing_errors_are_seen() {
             .code(2)
             .stderr_eq(format!("...\n  tip: {tip}\n...\n"));
     }
+}
+
+#[test]
+fn a_command_that_is_spelled_wrong_gets_a_suggestion() {
+    let directory = here();
+    for (wrong, meant) in [
+        ("rnu", Some("run")),
+        ("statsu", Some("status")),
+        ("destory", Some("destroy")),
+        ("xyzzy", None),
+    ] {
+        let mut command = sorna(directory.path());
+        let output = command.arg(wrong).output().expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        let tip = meant.map(|meant| format!("a similar subcommand exists: '{meant}'"));
+        match tip {
+            Some(tip) => assert!(stderr.contains(&tip), "{wrong}: {stderr}"),
+            None => assert!(!stderr.contains("tip"), "{wrong}: {stderr}"),
+        }
+    }
+}
+
+#[test]
+fn a_ca_file_that_is_not_there_is_told_also_without_tls() {
+    let directory = here();
+    let gateway = gateway();
+    let mut command = support::sorna_at(directory.path(), &gateway);
+    command.args(["status", "--ca-file", "none.pem"]);
+    support::check(command).code(2).stderr_eq(snapbox::str![[r#"
+✘ cannot read the CA file none.pem (--ca-file): No such file or directory (os error 2)
+
+"#]]);
+    gateway.stop();
 }

@@ -293,7 +293,7 @@ fn what_is_wrong_with_files_is_told() {
             "no certificate",
         ),
         (&["--tls-cert", "empty"], "--tls-key"),
-        (&["--listen", "localhost"], "invalid value 'localhost'"),
+        (&["--listen", "somewhere:0"], "say an IP address and a port"),
     ] {
         let mut command = sorna(directory.path());
         command.arg("serve").args(arguments);
@@ -373,5 +373,35 @@ fn capabilities_of_the_gateway_are_not_those_of_its_kernels() {
     let code = "grep -c -E '^Cap(Inh|Prm|Eff|Bnd|Amb):.0000000000000000$' /proc/self/status";
     client.args(["run", "-q", "bash", "-c", code]);
     check(client).success().stdout_eq("5\n");
+    served.stop(Signal::TERM);
+}
+
+#[test]
+fn a_certificate_of_an_authority_is_explained() {
+    let directory = here();
+    let mut parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("names");
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    write(directory.path(), "cert.pem", &certificate.pem());
+    write(directory.path(), "key.pem", &key.serialize_pem());
+    let arguments = [
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--log",
+        "off",
+    ];
+    let served = Served::start(directory.path(), &arguments);
+    let mut client = served.client(directory.path());
+    client.args(["run", "-q", "--ca-file", "cert.pem", "bash", "-c", "true"]);
+    let output = client.output().expect("it runs");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("basicConstraints=critical,CA:FALSE"),
+        "{stderr}"
+    );
     served.stop(Signal::TERM);
 }

@@ -48,8 +48,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
     pub(crate) build: Option<String>,
 
-    /// The shell command that runs the program; `*` is what the kernel does by default, and an empty
-    /// text skips the step.
+    /// The shell command that runs the program; `*` is what the kernel does by default, such as
+    /// `python3 main.py`, and an empty text skips the step.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
     pub(crate) exec: Option<String>,
 
@@ -70,7 +70,7 @@ pub(crate) struct RunArgs {
     #[arg(long, exclusive = true)]
     pub(crate) json_schema: bool,
 
-    /// Show nothing but the program's output, and failures.
+    /// Show nothing but the program's output, failures and warnings.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -140,6 +140,7 @@ Examples:
   sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
   sorna run python3 - < script.py               # code from the standard input
   sorna run c main.c mylib.c mylib.h
+  sorna run -e 'python3 hello.py' python3 hello.py   # not named main.py
   sorna run c src                               # all files in src
   sorna run -t my-session python3 -c 'x = 1'    # a kernel that is kept …
   sorna run -t my-session python3 -c 'print(x)' # … and used again

@@ -22,7 +22,7 @@ use crate::values::{self, Kib};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     pub(super) listen: SocketAddr,
 
     /// Listen on addresses that other machines reach. The keys must be given then.
@@ -141,7 +141,8 @@ pub(super) struct IsolationArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  eval \"$(sorna serve &)\"            # a gateway in the background, and its clients' settings
+  eval \"$(sorna serve & echo SERVER=$!)\"   # in the background, with its clients' settings
+  kill $SERVER                             # stops it
   sorna serve --listen 127.0.0.1:8081 --log debug
   sorna serve --listen 0.0.0.0:8443 --allow-remote --keys keys.txt \\
       --tls-cert cert.pem --tls-key key.pem

@@ -15,7 +15,7 @@ use crate::values;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UploadArgs {
-    /// The kernel's id; with --client-token, its language.
+    /// The kernel's ID; with --client-token, its language.
     // Of the ids that gateways make, one in 64 begins with a hyphen.
     #[arg(
         value_name = "KERNEL-ID|LANG",
