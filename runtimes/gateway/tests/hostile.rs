@@ -434,14 +434,27 @@ int main(void) { usleep(300000); return 0; }
 
 #[test]
 fn a_batch_that_is_killed_between_its_steps_ends() {
-    let gateway = gateway_with(|config| config.max_processes = 20);
+    kill_a_batch("sleep 0.4");
+}
+
+#[test]
+fn a_batch_that_is_killed_before_its_build_was_told_ends() {
+    // Its process is over, and nobody has read what it wrote.
+    kill_a_batch("sleep 0.4; printf %030000d 0");
+}
+
+fn kill_a_batch(build: &str) {
+    let gateway = gateway_with(|config| {
+        config.max_processes = 20;
+        config.console_limit = 1000;
+    });
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let mark = mark_of(&client, &kernel);
     let (work, _) = client.run(&kernel, "echo -n $HOME").finished();
-    let build = "(sleep 0.6; echo >made; for i in $(seq 40); do sleep 60 & done; wait) & sleep 0.4";
+    let many = "(sleep 0.6; echo >made; for i in $(seq 40); do sleep 60 & done; wait)";
     let batch = sorna_core::Batch::new()
-        .with_build(Some(build.to_owned()))
+        .with_build(Some(format!("{many} & {build}")))
         .with_exec(Some("echo exec; cat".to_owned()));
     // The build is not over when this returns, and nobody asks until all is killed.
     let (start, first) = client.start(&kernel, sorna_core::ExecuteMode::Batch(batch));
@@ -449,7 +462,9 @@ fn a_batch_that_is_killed_between_its_steps_ends() {
     let made = Path::new(&work).join("made");
     wait_until("the processes", || made.exists());
     wait_until("their end", || processes_with(&mark) <= 1);
-    let outcome = client.go_on(&start, first);
+    let mut outcome = client.go_on(&start, first);
+    assert!(!outcome.stdout.contains("exec"));
+    outcome.stdout.clear();
     assert_eq!(
         outcome.status,
         Some(ExecutionStatus::Finished),

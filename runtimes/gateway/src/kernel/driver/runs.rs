@@ -156,15 +156,20 @@ impl Driver {
             .as_ref()
             .is_some_and(|steps| steps.batch.is_some());
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
-        if run.cut == Some(Cut::TimedOut) {
+        let cut = run.cut;
+        if cut == Some(Cut::TimedOut) {
             return self.end(Ending::TimedOut);
         }
-        if let Some(words) = exit.words().filter(|_| run.cut.is_none()) {
+        if let Some(words) = exit.words().filter(|_| cut.is_none()) {
             let words = self.why_killed(exit).unwrap_or(words);
             let mut state = self.shared.lock();
             push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
         }
-        let exit_code = exit.code();
+        // Killed at the last moment: that its first process was over by then helps no next step.
+        let exit_code = match exit.code() {
+            0 if cut == Some(Cut::Exceeded) => ExitKind::Signal(9).code(),
+            code => code,
+        };
         let is_last = step.kind == StepKind::Exec || exit_code != 0;
         if is_last {
             self.end(Ending::Finished {
