@@ -24,6 +24,10 @@ pub struct Moment {
     pub elapsed: Duration,
     /// A random number, fresh in each reading; it spreads retries out (full jitter).
     pub random: u64,
+    /// When the gateway's rate-limit window ends, on the clock of `elapsed`, as far as its answers
+    /// told ([`RateLimit::reset`](crate::RateLimit::reset)). A refusal for the rate limit does not
+    /// say it.
+    pub window_end: Option<Duration>,
 }
 
 impl Moment {
@@ -34,7 +38,15 @@ impl Moment {
             wall,
             elapsed,
             random,
+            window_end: None,
         }
+    }
+
+    /// With the end of the rate limit's window.
+    #[must_use]
+    pub fn with_window_end(mut self, end: Option<Duration>) -> Self {
+        self.window_end = end;
+        self
     }
 
     /// The same reading, `duration` later on both clocks. Meant for tests in virtual time.
@@ -44,6 +56,7 @@ impl Moment {
             wall: self.wall + duration,
             elapsed: self.elapsed + duration,
             random: self.random.wrapping_mul(6_364_136_223_846_793_005) ^ 0x5bd1_e995,
+            window_end: self.window_end,
         }
     }
 }

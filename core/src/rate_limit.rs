@@ -18,7 +18,9 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    /// Reads the headers of an answer; `None` if it has none of these.
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         let this = Self {
             limit: number("x-ratelimit-limit"),

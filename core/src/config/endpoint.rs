@@ -165,7 +165,9 @@ impl Endpoint {
         };
         let number: u16 = port
             .parse()
-            .map_err(|_| invalid(format!("has an invalid port `{port}`")))?;
+            .ok()
+            .filter(|_| port.bytes().all(|digit| digit.is_ascii_digit()))
+            .ok_or_else(|| invalid(format!("has an invalid port `{port}`")))?;
         if number == self.default_port() {
             return host.parse().map_err(|_| invalid("names no host"));
         }
@@ -251,6 +253,7 @@ mod tests {
             ("https://a.example/a/../b", "`..`"),
             ("https://a.example:99999", "port"),
             ("https://a.example:", "port"),
+            ("https://a.example:+80", "port"),
             ("https://", "URL"),
         ] {
             let error = parse(url).unwrap_err().to_string();

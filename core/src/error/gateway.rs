@@ -146,8 +146,15 @@ impl GatewayError {
         self.problem().map(Problem::kind)
     }
 
+    /// Adds what the driver knows from earlier answers, where this one says nothing.
+    pub(crate) fn with_known_wait(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = self.retry_after.or(wait);
+        self
+    }
+
     /// How long the gateway asks to wait before the next request: from `Retry-After` (in seconds),
-    /// `X-Retry-After` or `X-RateLimit-Reset` (in ms).
+    /// `X-Retry-After` or `X-RateLimit-Reset` (in ms). Where a 429 says none of these, as those of
+    /// the original do not, it is what an earlier answer said of the rate limit's window.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -224,6 +231,15 @@ impl GatewayError {
                     self.kind(),
                     Some("service-unavailable" | "instance-not-available")
                 ))
+    }
+
+    /// Whether it tells that the request was not acted on. A server error without a problem document
+    /// does not: it may come from a proxy, or from a gateway that broke while it was at work.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        !self.status.is_server_error()
+            || (self.kind().is_some() && !self.is_unavailable())
+            || self.is_not_acted_on()
     }
 
     /// Whether the same request may succeed later without any change.

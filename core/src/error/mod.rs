@@ -38,6 +38,9 @@ pub enum Error {
     FilesRejected(Vec<RejectedFile>),
 }
 
+/// How many rejected files an error names when it is shown.
+const MOST_FILES: usize = 10;
+
 /// A file that the gateway would not take, whichever way it was sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -79,6 +82,18 @@ impl Error {
         self.gateway().is_some_and(GatewayError::is_not_found)
     }
 
+    /// Whether the gateway may have done what it was asked all the same: no answer came to a request
+    /// that may have reached it, or the answer does not tell. Look before you ask again.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Gateway(error) => !error.is_telling(),
+            Self::Transport(error) => error.sent() != Sent::Nothing,
+            Self::Parse(_) | Self::MayHaveRun(_) => true,
+            Self::Build(_) | Self::FilesRejected(_) => false,
+        }
+    }
+
     /// Whether the same call may succeed later without any change.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -102,11 +117,14 @@ impl fmt::Display for Error {
             ),
             Self::FilesRejected(files) => {
                 f.write_str("the gateway would not take ")?;
-                for (index, file) in files.iter().enumerate() {
+                for (index, file) in files.iter().take(MOST_FILES).enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(f, "{comma}{:?} ({})", file.name, file.error)?;
                 }
-                Ok(())
+                match files.len().saturating_sub(MOST_FILES) {
+                    0 => Ok(()),
+                    more => write!(f, " and {more} more"),
+                }
             }
         }
     }
@@ -140,5 +158,61 @@ impl From<GatewayError> for Error {
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         Self::Parse(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    fn refusal(status: u16, body: &'static str) -> GatewayError {
+        let status = StatusCode::from_u16(status).unwrap();
+        GatewayError::new(
+            status,
+            &HeaderMap::new(),
+            &Bytes::from_static(body.as_bytes()),
+        )
+    }
+
+    #[test]
+    fn many_rejected_files_are_counted_and_not_listed() {
+        let file = |index| RejectedFile {
+            name: format!("f{index}"),
+            error: refusal(400, ""),
+        };
+        let error = Error::FilesRejected((0..1000).map(file).collect());
+        let words = error.to_string();
+        assert!(words.contains("\"f9\" ("), "{words}");
+        assert!(words.ends_with(") and 990 more"), "{words}");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_tell_leaves_it_open() {
+        let problem = r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed"}"#;
+        for (status, body, open) in [
+            (500, "<html>", true),
+            (502, "", true),
+            (503, "{}", true),
+            (500, problem, false),
+            (404, "<html>", false),
+            (302, "", false),
+        ] {
+            let error = Error::from(refusal(status, body));
+            assert_eq!(error.may_have_acted(), open, "{status} {body}");
+        }
+        let failure = |sent| TransportError::new(TransportErrorKind::Receive, sent, "it broke");
+        assert!(!Error::Transport(failure(Sent::Nothing)).may_have_acted());
+        assert!(Error::Transport(failure(Sent::StaleConnection)).may_have_acted());
+        assert!(Error::MayHaveRun(failure(Sent::Maybe)).may_have_acted());
+    }
+
+    #[test]
+    fn long_words_of_a_driver_are_cut() {
+        let words = "x".repeat(100_000);
+        let error = TransportError::new(TransportErrorKind::Other, Sent::Nothing, words);
+        assert_eq!(error.to_string().chars().count(), 1001);
     }
 }

@@ -65,15 +65,29 @@ impl StdError for ParseError {
 
 /// The first 200 characters of a body on one line, for messages.
 pub(super) fn excerpt(body: &[u8]) -> String {
-    const MOST: usize = 200;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MOST)]);
+    line(body, 200)
+}
+
+/// The first characters of a text, without what only moves a terminal's cursor.
+pub(super) fn line(text: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(most.saturating_mul(4))]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Whatever the server sent must not reach a terminal as escape sequences.
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => line[..end].chars().map(clean).collect::<String>() + "…",
-        None if body.is_empty() => "(empty)".to_owned(),
-        None => line.chars().map(clean).collect(),
+    match line.char_indices().nth(most) {
+        Some((end, _)) => line[..end].chars().map(visible).collect::<String>() + "…",
+        None if line.is_empty() => "(empty)".to_owned(),
+        None => line.chars().map(visible).collect(),
+    }
+}
+
+/// Whatever a server sent must not reach a terminal as escape sequences, nor turn round the line
+/// that it stands in (the bidirectional controls of Unicode Standard Annex 9).
+fn visible(c: char) -> char {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
+        c if c.is_control() => '\u{fffd}',
+        c => c,
     }
 }
 
@@ -85,7 +99,9 @@ mod tests {
     fn excerpts_are_short_single_lines_without_control_characters() {
         assert_eq!(excerpt(b""), "(empty)");
         assert_eq!(excerpt(b"<html>\n  <b>502</b>"), "<html> <b>502</b>");
+        assert_eq!(excerpt(b" \n\t"), "(empty)");
         assert_eq!(excerpt(b"\x1b[31mred"), "\u{fffd}[31mred");
+        assert_eq!(excerpt("a\u{202e}b".as_bytes()), "a\u{fffd}b");
         assert_eq!(excerpt("é".repeat(1000).as_bytes()).chars().count(), 201);
     }
 }

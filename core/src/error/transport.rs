@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use super::parse::line;
+
 /// The failure of one exchange: the request got no (complete) answer.
 ///
 /// Drivers make these; machines decide by [`sent`](Self::sent) whether asking again is safe. The
@@ -108,7 +110,7 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&line(self.message.as_bytes(), 1000))
     }
 }
 

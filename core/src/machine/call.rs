@@ -62,6 +62,8 @@ pub struct Call<O: Operation> {
     /// Whether an earlier try may have reached the gateway.
     maybe_done: bool,
     started: Option<Duration>,
+    /// More time for a large body.
+    allowance: Duration,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl<O: Operation> Call<O> {
             tries: 0,
             maybe_done: false,
             started: None,
+            allowance: Duration::ZERO,
         }
     }
 
@@ -112,28 +115,30 @@ impl<O: Operation> Call<O> {
     }
 
     fn transmit(&mut self, now: Moment) -> Result<Transmit, Error> {
-        let started = *self.started.get_or_insert(now.elapsed);
-        let left = self
-            .policy
-            .budget
-            .saturating_sub(now.elapsed.saturating_sub(started));
         let request = self.operation.request(&self.signer, now.wall)?;
+        self.allowance = self.policy.allowance(request.body().len());
+        self.started.get_or_insert(now.elapsed);
         self.tries += 1;
+        let limit = self.policy.attempt_limit.saturating_add(self.allowance);
         Ok(Transmit {
             request,
-            time_limit: self.policy.attempt_limit.min(left),
+            time_limit: limit.min(self.deadline(now).saturating_sub(now.elapsed)),
             attempt: self.tries,
         })
+    }
+
+    /// When its time is over.
+    fn deadline(&self, now: Moment) -> Duration {
+        self.started
+            .unwrap_or(now.elapsed)
+            .saturating_add(self.policy.budget)
+            .saturating_add(self.allowance)
     }
 
     /// Waits and tries again, or ends with this error if there is no try or no time left.
     fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
         let until = now.elapsed.saturating_add(wait);
-        let deadline = self
-            .started
-            .unwrap_or(now.elapsed)
-            .saturating_add(self.policy.budget);
-        self.state = if self.tries >= self.policy.attempts || until >= deadline {
+        self.state = if self.tries >= self.policy.attempts || until >= self.deadline(now) {
             State::Done(Err(error))
         } else {
             State::Waiting(until)
@@ -202,6 +207,10 @@ impl<O: Operation> Machine for Call<O> {
             return;
         }
         match self.operation.response(response) {
+            Err(Error::Gateway(refusal)) if refusal.is_rate_limited() => {
+                let left = now.window_end.and_then(|end| end.checked_sub(now.elapsed));
+                self.refused(now, Box::new(refusal.with_known_wait(left)));
+            }
             Err(Error::Gateway(refusal)) => self.refused(now, refusal),
             result => self.state = State::Done(result),
         }
@@ -297,6 +306,46 @@ mod tests {
         call.answers(refusal);
         let error = call.done().unwrap_err();
         assert!(error.gateway().unwrap().is_rate_limited());
+    }
+
+    #[test]
+    fn a_rate_limit_without_words_is_waited_out_as_long_as_the_window_lasts() {
+        let mut call = call(execute());
+        call.sends("POST /v2/kernel/k1");
+        call.window_ends_after(Duration::from_secs(7));
+        call.answers(problem(429, "rate-limit-exceeded"));
+        let waited = call.waits();
+        assert!((7_000..7_200).contains(&waited.as_millis()), "{waited:?}");
+        call.sends("POST /v2/kernel/k1");
+        // Too long to wait; how long it is, is told.
+        call.window_ends_after(Duration::from_secs(800));
+        call.answers(problem(429, "rate-limit-exceeded"));
+        let error = call.done().unwrap_err();
+        let wait = error.gateway().unwrap().retry_after();
+        assert_eq!(wait, Some(Duration::from_secs(800)));
+    }
+
+    #[test]
+    fn a_window_that_is_over_is_no_reason_to_wait() {
+        let mut call = call(execute());
+        call.sends("POST /v2/kernel/k1");
+        call.window_ends_after(Duration::from_secs(1));
+        call.passes(Duration::from_secs(2));
+        call.answers(problem(429, "rate-limit-exceeded"));
+        assert!(call.waits() < Duration::from_millis(200));
+    }
+
+    #[test]
+    fn large_bodies_have_more_time() {
+        let limit = |size| {
+            let file = crate::ops::UploadFile::from_file("f", "f", size).unwrap();
+            let boundary = crate::ops::Boundary::from_random([0; 16]);
+            let upload = crate::ops::UploadFiles::new(kernel(), vec![file], boundary);
+            call(upload).sends("POST /v2/kernel/k1/upload").time_limit
+        };
+        // 64 KiB a second.
+        assert_eq!((limit(1024 * 1024) - limit(0)).as_secs(), 16);
+        assert!(limit(0) < Duration::from_secs(61));
     }
 
     #[test]

@@ -20,10 +20,14 @@ pub struct RetryPolicy {
     /// The time for the whole call, tries and waiting together. A wait that would pass it is not
     /// begun: the last failure is reported at once.
     pub budget: Duration,
+    /// The slowest upload that is waited for, in bytes a second: both limits are longer by the time
+    /// that the request's body takes at this rate.
+    pub upload_rate: u64,
 }
 
 impl Default for RetryPolicy {
-    /// Five tries, waiting up to 0.2, 0.4, 0.8, 1.6 s between them; 60 s for one try; 2 min in all.
+    /// Five tries, waiting up to 0.2, 0.4, 0.8, 1.6 s between them; 60 s for one try; 2 min in all;
+    /// 1 s more for each 64 KiB of the request's body.
     fn default() -> Self {
         Self {
             attempts: 5,
@@ -31,6 +35,7 @@ impl Default for RetryPolicy {
             max_backoff: Duration::from_secs(10),
             attempt_limit: Duration::from_secs(60),
             budget: Duration::from_secs(120),
+            upload_rate: 64 * 1024,
         }
     }
 }
@@ -72,6 +77,18 @@ impl RetryPolicy {
         self.first_backoff = first;
         self.max_backoff = most;
         self
+    }
+
+    /// Waits for uploads of at least this many bytes a second.
+    #[must_use]
+    pub fn with_upload_rate(mut self, rate: u64) -> Self {
+        self.upload_rate = rate;
+        self
+    }
+
+    /// How much longer a request may take for its body.
+    pub(super) fn allowance(&self, body: u64) -> Duration {
+        Duration::from_millis(body.saturating_mul(1000) / self.upload_rate.max(1))
     }
 
     /// The waiting time after the given number of tries.

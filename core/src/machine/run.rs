@@ -357,8 +357,8 @@ impl Machine for Run {
                     Step::Done(Err(error)) => {
                         // Whatever the last try brought, an earlier one may have made it; and an
                         // answer that is not understood may be that of a new kernel.
-                        let unknown = self.temporary
-                            && (call.may_have_acted() || matches!(error, Error::Parse(_)));
+                        let unknown =
+                            self.temporary && (call.may_have_acted() || error.may_have_acted());
                         self.failed(error);
                         if unknown {
                             self.phase = Phase::Over(Some(Cleanup::Unknown));
@@ -661,6 +661,15 @@ mod tests {
         third.sends(CREATE);
         third.answers(problem(412, "quota-exceeded"));
         assert!(matches!(third.done().cleanup, Cleanup::NoKernel));
+        // Not the gateway's own words: it may have been broken when the kernel was there.
+        let mut fourth = run(plan(&["1"]));
+        fourth.sends(CREATE);
+        fourth.answers(reply(500, "Internal Server Error"));
+        assert!(matches!(fourth.done().cleanup, Cleanup::Unknown));
+        let mut fifth = run(plan(&["1"]));
+        fifth.sends(CREATE);
+        fifth.answers(problem(500, "kernel-creation-failed"));
+        assert!(matches!(fifth.done().cleanup, Cleanup::NoKernel));
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         self.machine.poll(self.now)
     }
 
+    /// An earlier answer told when the rate limit's window ends.
+    pub(super) fn window_ends_after(&mut self, time: Duration) {
+        self.now = self.now.with_window_end(Some(self.now.elapsed + time));
+    }
+
     pub(super) fn passes(&mut self, time: Duration) {
         self.now = self.now.after(time);
     }

@@ -15,9 +15,15 @@ use percent_encoding::percent_decode_str;
 pub fn upload_file_name(disposition: &str) -> Option<String> {
     let mut rest = disposition.split_once(';')?.1;
     let mut plain = None;
-    while let Some((name, after)) = rest.split_once('=') {
+    while let Some(end) = rest.find([';', '=']) {
+        let (name, after) = (rest[..end].trim(), &rest[end + 1..]);
+        if rest[end..].starts_with(';') {
+            // A parameter without a value, or what follows a quoted string.
+            rest = after;
+            continue;
+        }
         let (value, after) = parameter_value(after.trim_start());
-        match name.trim().trim_start_matches(';').trim() {
+        match name {
             name if name.eq_ignore_ascii_case("filename*") => return extended_value(&value),
             name if name.eq_ignore_ascii_case("filename") => plain = Some(value),
             _ => {}
@@ -90,6 +96,9 @@ mod tests {
             ("form-data; filename*=latin-1''x", None),
             ("form-data; filename*=utf-8''%ff", None),
             (r#"form-data; name="src""#, None),
+            (r#"form-data; foo; filename="x""#, Some("x")),
+            (r#"form-data; name="src" ; filename = x ; foo"#, Some("x")),
+            ("form-data; foo", None),
             ("form-data", None),
             (r#"form-data; filename="open"#, Some("open")),
         ] {

@@ -166,14 +166,20 @@ impl Terminal {
 
     /// Tells the window's new size. Only the latest of several unsent ones is sent.
     pub fn resize(&mut self, rows: u16, cols: u16) {
+        if self.closed {
+            return;
+        }
         self.control
             .retain(|command| !matches!(command, Command::Resize { .. }));
         self.control.push_back(Command::Resize { rows, cols });
     }
 
     /// Says that the client is still there; done by itself when nothing else was sent for a while.
+    /// One that still waits to be sent says it for all.
     pub fn ping(&mut self) {
-        self.control.push_back(Command::Ping);
+        if !self.closed && !self.control.contains(&Command::Ping) {
+            self.control.push_back(Command::Ping);
+        }
     }
 
     /// Restarts the kernel, after what was typed before. The terminal goes on with the new one.
@@ -455,6 +461,27 @@ mod tests {
         );
         assert_eq!(scene.terminal.poll_event(), None);
         assert!(scene.terminal.is_closed());
+    }
+
+    #[test]
+    fn a_closed_terminal_keeps_nothing_for_later() {
+        let mut scene = Scene::settled();
+        scene.terminal.handle_close(None, "");
+        scene.terminal.stdin(b"x");
+        scene.terminal.resize(1, 2);
+        scene.terminal.ping();
+        scene.terminal.restart();
+        assert!(!scene.terminal.has_unsent());
+        assert_eq!(scene.poll(), Outgoing::Closed);
+    }
+
+    #[test]
+    fn unsent_pings_are_one() {
+        let mut scene = Scene::settled();
+        scene.terminal.ping();
+        scene.terminal.ping();
+        scene.sends(r#"{"type":"ping"}"#);
+        assert!(!scene.terminal.has_unsent());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What the machines have to be told about the world.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sorna_core::Moment;
+use http::HeaderMap;
+use sorna_core::{Moment, RateLimit};
 
 /// This machine's clocks and its chance, for core.
 #[derive(Clone, Copy, Debug)]
@@ -27,5 +29,21 @@ impl Clock {
     /// How long it is from now until a machine wants to be woken.
     pub(crate) fn until(self, elapsed: Duration) -> Duration {
         elapsed.saturating_sub(self.origin.elapsed())
+    }
+}
+
+/// When the gateway's rate-limit window ends, as its answers said: a refusal for the rate limit does
+/// not say it.
+#[derive(Debug, Default)]
+pub(crate) struct Window(Mutex<Option<Duration>>);
+
+impl Window {
+    /// This moment, for a machine that an answer with these headers is handed to.
+    pub(crate) fn hear(&self, now: Moment, headers: &HeaderMap) -> Moment {
+        let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = RateLimit::from_headers(headers).and_then(|limit| limit.reset) {
+            *end = now.elapsed.checked_add(left);
+        }
+        now.with_window_end(*end)
     }
 }

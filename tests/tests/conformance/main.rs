@@ -79,7 +79,8 @@ conformance! {
         requests_are_observed,
         keys_are_isolated;
     problems:
-        every_type_is_reported;
+        every_type_is_reported,
+        the_end_of_a_rate_limit_is_remembered;
     execute:
         state_and_order,
         unicode,

@@ -1,44 +1,96 @@
 //! Every type of problem, as every driver reports it. No gateway is brought into all these states;
 //! a small server answers with each in turn.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::thread::JoinHandle;
 
 use sorna::ClientOptions;
 use sorna::core::machine::RetryPolicy;
-use sorna::core::server::ProblemKind;
-use sorna::core::{Authorize, Config, Info, KernelId};
+use sorna::core::server::{ProblemKind, ProblemReply};
+use sorna::core::{Authorize, Config, Endpoint, Info, KernelId};
 
 use crate::drivers::Driver;
 use crate::lab::{Check, Lab};
 
-/// Answers one request on each connection with each problem in turn.
-fn serve(listener: TcpListener) {
-    for kind in ProblemKind::ALL {
+/// Answers one request on each connection: a status, a header, a body.
+fn serve(listener: &TcpListener, answers: impl IntoIterator<Item = (u16, &'static str, Vec<u8>)>) {
+    for (status, header, body) in answers {
         let (stream, _) = listener.accept().expect("a connection");
         let mut request = BufReader::new(&stream);
         let mut line = String::new();
+        let mut length = 0;
         while request.read_line(&mut line).expect("a line") > 2 {
+            let header = line.to_ascii_lowercase();
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
             line.clear();
         }
-        let reply =
-            kind.reply_with("for the test")
-                .with_agent("agent-failure", "the agent's words", None);
-        let (parts, body) = reply.into_response().into_parts();
-        let mut answer = format!("HTTP/1.1 {} X\r\n", parts.status.as_u16()).into_bytes();
-        answer.extend(b"Content-Type: application/problem+json\r\nConnection: close\r\n");
+        request
+            .take(length)
+            .read_to_end(&mut Vec::new())
+            .expect("a body");
+        let mut answer = format!("HTTP/1.1 {status} X\r\n{header}\r\n").into_bytes();
+        answer.extend(b"Connection: close\r\n");
         answer.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
         answer.extend(body);
         (&stream).write_all(&answer).expect("it reads");
     }
 }
 
+/// The same, on a thread and a port of its own.
+fn serve_apart<I>(answers: I) -> (Endpoint, JoinHandle<()>)
+where
+    I: IntoIterator<Item = (u16, &'static str, Vec<u8>)> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = std::thread::spawn(move || serve(&listener, answers));
+    (
+        format!("http://{address}").parse().expect("an endpoint"),
+        server,
+    )
+}
+
+fn problem(reply: ProblemReply) -> (u16, &'static str, Vec<u8>) {
+    let (parts, body) = reply.into_response().into_parts();
+    (
+        parts.status.as_u16(),
+        "Content-Type: application/problem+json",
+        body,
+    )
+}
+
+pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let (endpoint, server) = serve_apart([
+            (
+                200,
+                "X-RateLimit-Reset: 600000",
+                br#"{"authorized": "yes"}"#.to_vec(),
+            ),
+            problem(ProblemKind::RateLimitExceeded.reply()),
+        ]);
+        let config = Config::new(endpoint, lab.config.credentials().clone());
+        let driver = D::connect(config, ClientOptions::default());
+        driver.call(Authorize::new("")).await.expect("authorized");
+        let error = driver.call(Authorize::new("")).await.expect_err("refused");
+        // Ten minutes are more than a call may take: it does not ask again, and says why.
+        let refusal = error.gateway().expect("a refusal");
+        assert!(refusal.is_rate_limited());
+        let wait = refusal.retry_after().expect("it is known").as_secs();
+        assert!((1..=600).contains(&wait), "{wait}");
+        server.join().expect("it was asked twice");
+    })
+}
+
 pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let server = std::thread::spawn(move || serve(listener));
-        let endpoint = format!("http://{address}").parse().expect("an endpoint");
+        let (endpoint, server) = serve_apart(ProblemKind::ALL.iter().map(|kind| {
+            let reply = kind.reply_with("for the test");
+            problem(reply.with_agent("agent-failure", "the agent's words", None))
+        }));
         let config = Config::new(endpoint, lab.config.credentials().clone());
         let mut options = ClientOptions::default();
         options.retry = RetryPolicy::never();

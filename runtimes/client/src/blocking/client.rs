@@ -13,7 +13,7 @@ use sorna_core::{
 
 use super::transport::UreqTransport;
 use super::{Kernel, Run, SendMeter};
-use crate::clock::Clock;
+use crate::clock::{Clock, Window};
 use crate::observe::Watch;
 use crate::{ClientOptions, EnvError, random_token};
 
@@ -29,6 +29,7 @@ struct Inner {
     transport: UreqTransport,
     options: ClientOptions,
     clock: Clock,
+    window: Window,
 }
 
 impl Client {
@@ -47,6 +48,7 @@ impl Client {
                 transport: UreqTransport::new(options.net.clone()),
                 options,
                 clock: Clock::start(),
+                window: Window::default(),
             }),
         }
     }
@@ -189,7 +191,10 @@ impl Client {
                         watch.end(&result);
                     }
                     match result {
-                        Ok(response) => machine.handle_response(clock.now(), response),
+                        Ok(response) => {
+                            let now = self.inner.window.hear(clock.now(), response.headers());
+                            machine.handle_response(now, response);
+                        }
                         Err(failure) => machine.handle_failure(clock.now(), failure),
                     }
                 }

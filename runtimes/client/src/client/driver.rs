@@ -61,7 +61,10 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
                     let answer = ready!(answer.as_mut().poll(context));
                     self.pending = Pending::Nothing;
                     match answer {
-                        Ok(response) => self.machine.handle_response(clock.now(), response),
+                        Ok(response) => {
+                            let now = self.inner.window.hear(clock.now(), response.headers());
+                            self.machine.handle_response(now, response);
+                        }
                         Err(failure) => self.machine.handle_failure(clock.now(), failure),
                     }
                 }

@@ -18,7 +18,7 @@ use sorna_core::{
     ListLanguages, Operation, SessionToken, Signer, Version, VersionInfo,
 };
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Window};
 #[cfg(feature = "engine")]
 use crate::engine::HttpTransport;
 use crate::net::Transport;
@@ -57,6 +57,7 @@ pub(crate) struct Inner<T> {
     retry: RetryPolicy,
     observer: Option<Observer>,
     clock: Clock,
+    window: Window,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -79,6 +80,7 @@ impl<T: Transport + 'static> Client<T> {
                 retry,
                 observer,
                 clock: Clock::start(),
+                window: Window::default(),
             }),
         }
     }
