@@ -5,6 +5,7 @@ mod support;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,6 +215,44 @@ fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
         // If the machine is so busy that the gateway gives up waiting, its watchdog cleans up.
         eventually("an empty directory", is_empty);
     }
+}
+
+#[test]
+fn ctrl_z_and_fg_in_the_middle_of_a_request_are_not_noticed() {
+    // What the system calls the state of the process, and what the gateway waits for.
+    let state = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+        let (_, rest) = stat.rsplit_once(") ").expect("a state");
+        rest.chars().next()
+    };
+    let (asked, is_asked) = mpsc::channel();
+    let (go_on, may_answer) = mpsc::channel();
+    let may_answer = Mutex::new(may_answer);
+    let address = stub::stub(move |_| {
+        asked.send(()).expect("the test waits");
+        may_answer
+            .lock()
+            .expect("one at a time")
+            .recv()
+            .expect("a word");
+        Some((200, r#"{"lang": "bash"}"#.to_owned()))
+    });
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), address);
+    let child = command.args(["info", "k1"]).spawn().expect("sorna runs");
+    is_asked.recv().expect("a request");
+    for _ in 0..3 {
+        eventually("it waits", || state(child.id()) == Some('S'));
+        signal(&child, Signal::STOP);
+        eventually("it is stopped", || state(child.id()) == Some('T'));
+        signal(&child, Signal::CONT);
+        eventually("it goes on", || state(child.id()) != Some('T'));
+    }
+    go_on.send(()).expect("the gateway waits");
+    let output = child.wait_with_output().expect("it ends");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    assert_eq!(words, "");
 }
 
 /// Parts of a time, from 0 to 1: a small generator (xorshift), always from the same seed.

@@ -355,7 +355,11 @@ pub(crate) fn read_response(stream: &mut TcpStream) -> http::Response<Bytes> {
                 return builder.body(content).unwrap();
             }
         }
-        let read = stream.read(&mut chunk).unwrap();
+        let read = match stream.read(&mut chunk) {
+            // A socket with a time limit is not read again by itself after a signal.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         assert!(
             read > 0,
             "the connection ended: {:?}",

@@ -87,13 +87,26 @@ fn timed(error: io::Error) -> io::Error {
     }
 }
 
+/// Does it again after a signal, or after the process was stopped: the system does not where a socket
+/// has a time limit.
+fn uninterrupted(mut transfer: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match transfer() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(deadline) = self.deadline else {
             return self.tcp.read(buffer);
         };
-        self.tcp.set_read_timeout(deadline.left()?)?;
-        self.tcp.read(buffer).map_err(timed)
+        uninterrupted(|| {
+            self.tcp.set_read_timeout(deadline.left()?)?;
+            self.tcp.read(buffer).map_err(timed)
+        })
     }
 }
 
@@ -102,16 +115,20 @@ impl Write for Socket {
         let Some(deadline) = self.deadline else {
             return self.tcp.write(bytes);
         };
-        self.tcp.set_write_timeout(deadline.left()?)?;
-        self.tcp.write(bytes).map_err(timed)
+        uninterrupted(|| {
+            self.tcp.set_write_timeout(deadline.left()?)?;
+            self.tcp.write(bytes).map_err(timed)
+        })
     }
 
     fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
         let Some(deadline) = self.deadline else {
             return self.tcp.write_vectored(pieces);
         };
-        self.tcp.set_write_timeout(deadline.left()?)?;
-        self.tcp.write_vectored(pieces).map_err(timed)
+        uninterrupted(|| {
+            self.tcp.set_write_timeout(deadline.left()?)?;
+            self.tcp.write_vectored(pieces).map_err(timed)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
