@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hmac::digest::Digest;
 use hmac::{Hmac, KeyInit, Mac};
+use zeroize::Zeroize;
 
 use crate::config::ConfigError;
 
@@ -13,6 +14,13 @@ use crate::config::ConfigError;
 pub(crate) struct Tag {
     bytes: [u8; 64],
     len: u8,
+}
+
+/// For those that are keys.
+impl Zeroize for Tag {
+    fn zeroize(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 impl Tag {
@@ -71,7 +79,8 @@ macro_rules! algorithms {
             }
         }
 
-        /// An HMAC with its key mixed in, ready for a message. Clone it to use the key again.
+        /// An HMAC with its key mixed in, ready for a message. Clone it to use the key again. It is
+        /// wiped when it is dropped (the crates' feature `zeroize`).
         #[derive(Clone)]
         pub(crate) enum KeyedMac {
             $($(#[$meta])* $variant($mac),)*

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::hash::{HashAlgorithm, KeyedMac, Tag};
 
 /// Stage 1: the seven lines that are signed.
@@ -117,12 +119,13 @@ impl SigningKey {
         secret: &str,
         day: &[u8; 8],
         host: &str,
-    ) -> Tag {
+    ) -> Zeroizing<Tag> {
         let mut mac = KeyedMac::new(hash, secret.as_bytes());
         mac.update(day);
-        let mut mac = KeyedMac::new(hash, mac.finish().as_bytes());
+        let day_key = Zeroizing::new(mac.finish());
+        let mut mac = KeyedMac::new(hash, day_key.as_bytes());
         mac.update(host.as_bytes());
-        mac.finish()
+        Zeroizing::new(mac.finish())
     }
 
     fn mac_of(&self, string: &StringToSign<'_>) -> KeyedMac {

@@ -96,6 +96,12 @@ pub struct GatewayConfig {
     pub head_timeout: Duration,
     /// How long a client may take for the body of a request: 60 s by default.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of what it is sent, an answer or a terminal's output,
+    /// before its connection is cut: 60 s by default.
+    pub write_timeout: Duration,
+    /// How many connections may be open at a time, terminals included: 4096 by default. More are
+    /// answered with `service-unavailable` and closed.
+    pub max_connections: usize,
 }
 
 impl Default for GatewayConfig {
@@ -127,6 +133,8 @@ impl Default for GatewayConfig {
             body_limit: 1024 * 1024,
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            max_connections: 4096,
         }
     }
 }

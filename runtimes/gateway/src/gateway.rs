@@ -131,8 +131,8 @@ impl Gateway {
         tracing::info!(address = %self.address, isolation = %self.kernels.isolation(), "listening");
         {
             let acceptor = acceptor(&self.config);
-            let head_timeout = self.config.head_timeout;
-            let connections = http::serve(listener, acceptor, Arc::new(service), head_timeout);
+            let limits = http::ConnectionLimits::new(&self.config);
+            let connections = http::serve(listener, acceptor, Arc::new(service), limits);
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
             let (shutdown, connections) = (pin!(shutdown), pin!(connections));

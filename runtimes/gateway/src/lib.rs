@@ -141,6 +141,14 @@
 //! groups are had by running the gateway as a unit with `Delegate=yes` and
 //! `DelegateSubgroup=gateway`, and naming the unit's group in [`cgroup`](GatewayConfig::cgroup).
 //!
+//! Clients have limits, too. Nothing of a request's body is read before its headers are in order and
+//! its access key is known, and then no more than its kind may have; heads have 64 KiB; heads, bodies
+//! and answers have their time ([`head_timeout`](GatewayConfig::head_timeout) and its fellows), and a
+//! client that is too slow is cut off; connections are counted
+//! ([`max_connections`](GatewayConfig::max_connections)). Signatures are compared in constant time. A
+//! signed request can be sent again by whoever saw it until its date is 15 minutes old, as on the
+//! original: use TLS where others can listen.
+//!
 //! At rest a bash kernel is one process of 3.2 MiB, most of it shared, and eight open files of the
 //! gateway. 500 of them were held at the same time on 2 cores; the gateway, with its client in the
 //! same process, grew by 7.7 MiB (`cargo test -p sorna-tests --test gateway many -- --nocapture`).

@@ -5,13 +5,14 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
 
-use common::{Client, gateway, gateway_with, read_response};
+use common::{Client, gateway, gateway_with, read_response, wait_until};
 use serde_json::{Value, json};
 use sorna_core::{
-    AccessKey, Authorize, CreateKernel, Credentials, Destroy, ExecuteMode, Info, KernelId, Restart,
-    SecretKey, SessionToken, Version,
+    AccessKey, Authorize, CreateKernel, Credentials, Destroy, Execute, ExecuteMode, Info, KernelId,
+    Restart, SecretKey, SessionToken, Version,
 };
 use sorna_gateway::{Gateway, GatewayConfig, StartError};
 
@@ -234,6 +235,88 @@ fn a_request_in_pieces_is_understood_and_a_slow_head_is_not_waited_for() {
     let mut stream = client.connect();
     stream.write_all(b"GET /v2 HTTP/1.1\r\nHo").unwrap();
     stream.read_to_end(&mut rest).unwrap();
+}
+
+/// Asks for something on this connection, and how it went.
+fn ask(client: &Client, stream: &mut TcpStream) -> (u16, String) {
+    let request = client.bytes_of(&Authorize::new("x"), SystemTime::now());
+    // Turned away, it is not listened to.
+    let _ = stream.write_all(&request);
+    let response = read_response(stream);
+    match response.status().as_u16() {
+        200 => (200, String::new()),
+        _ => problem(&response),
+    }
+}
+
+/// A connection, once there is room for it.
+fn enter(client: &Client) -> TcpStream {
+    let mut stream = client.connect();
+    wait_until("room", || {
+        let is_served = ask(client, &mut stream).0 == 200;
+        if !is_served {
+            stream = client.connect();
+        }
+        is_served
+    });
+    stream
+}
+
+#[test]
+fn connections_are_limited_and_terminals_count() {
+    let gateway = gateway_with(|config| config.max_connections = 2);
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (mut first, mut second) = (enter(&client), enter(&client));
+    let full = (503, "service-unavailable".to_owned());
+    assert_eq!(ask(&client, &mut client.connect()), full);
+    // Those that are there are served, also if one becomes a terminal.
+    assert_eq!(ask(&client, &mut second).0, 200);
+    first.write_all(&client.terminal_bytes(&kernel)).unwrap();
+    let mut start = [0; 12];
+    first.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 101");
+    assert_eq!(ask(&client, &mut client.connect()), full);
+    drop(second);
+    let third = enter(&client);
+    assert_eq!(ask(&client, &mut client.connect()), full);
+    drop(first);
+    enter(&client);
+    drop(third);
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answers_is_cut_off() {
+    let gateway = gateway_with(|config| {
+        config.max_connections = 1;
+        config.write_timeout = Duration::from_millis(300);
+    });
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let mut stream = enter(&client);
+    let much = ExecuteMode::query("head -c 1000000 /dev/zero | tr '\\0' x");
+    let request = client.bytes_of(&Execute::start(kernel, much), SystemTime::now());
+    // More than the system keeps for a connection.
+    for _ in 0..32 {
+        stream.write_all(&request).unwrap();
+    }
+    enter(&client);
+    let mut answers = Vec::new();
+    let _ = stream.read_to_end(&mut answers);
+    assert!(answers.len() < 32_000_000, "{}", answers.len());
+}
+
+#[test]
+fn a_head_has_an_end() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let mut stream = client.connect();
+    let _ = stream.write_all(b"GET /v2 HTTP/1.1\r\nHost: x\r\nX: ");
+    let _ = stream.write_all(&vec![b'x'; 256 * 1024]);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(ask(&client, &mut client.connect()).0, 200);
 }
 
 #[test]

@@ -100,6 +100,10 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     pub(super) max_requests: u64,
 
+    /// The most connections at a time, terminals included.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    pub(super) max_connections: usize,
+
     /// The most files of one upload request.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) max_upload_files: usize,

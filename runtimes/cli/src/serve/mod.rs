@@ -71,6 +71,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         ));
     }
     config.languages = languages;
+    config.max_connections = limits.max_connections;
     config.exec_timeout = limits.exec_timeout;
     config.idle_timeout = limits.idle_timeout;
     config.max_memory = Some(limits.max_mem.0);

@@ -4,17 +4,51 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use sorna_core::server::ProblemKind;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 
 use super::service::Service;
+use crate::config::GatewayConfig;
 
 /// The pause after a failure to accept, such as too many open files.
 const BREATHER: Duration = Duration::from_millis(50);
+/// The most bytes of a request's head.
+const HEAD_LIMIT: usize = 64 * 1024;
+/// How many connections are told at a time that there are too many; others are just closed.
+const TURNED_AWAY: usize = 64;
+/// How long and how many bytes to listen to one of them: what was not read would take the answer
+/// along.
+const LAST_WORDS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
+
+/// What clients may take up, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    head_timeout: Duration,
+    write_timeout: Duration,
+    connections: usize,
+}
+
+impl ConnectionLimits {
+    pub(crate) fn new(config: &GatewayConfig) -> Self {
+        Self {
+            head_timeout: config.head_timeout,
+            write_timeout: config.write_timeout,
+            connections: config.max_connections.min(Semaphore::MAX_PERMITS),
+        }
+    }
+}
+
+/// The right to a connection. Requests carry it along, since a terminal outlives its own.
+pub(super) type Permit = Arc<OwnedSemaphorePermit>;
 
 /// What turns connections into streams of bytes.
 #[derive(Clone)]
@@ -29,8 +63,10 @@ pub(crate) async fn serve(
     listener: TcpListener,
     acceptor: Acceptor,
     service: Arc<Service>,
-    head_timeout: Duration,
+    limits: ConnectionLimits,
 ) {
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let doorstep = Arc::new(Semaphore::new(TURNED_AWAY));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -42,8 +78,18 @@ pub(crate) async fn serve(
                 service.note_connection();
                 // Answers are short and waited for.
                 let _ = stream.set_nodelay(true);
-                let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
-                connections.spawn(acceptor.serve_one(stream, service, head_timeout));
+                if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+                    let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
+                    let permit = Arc::new(permit);
+                    connections.spawn(acceptor.serve_one(stream, service, limits, permit));
+                } else {
+                    tracing::warn!(limit = limits.connections, "too many connections");
+                    if let (Acceptor::Plain, Ok(permit)) =
+                        (&acceptor, Arc::clone(&doorstep).try_acquire_owned())
+                    {
+                        connections.spawn(turn_away(stream, permit));
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -53,15 +99,41 @@ pub(crate) async fn serve(
     }
 }
 
+/// Says that there are too many connections.
+async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let problem = ProblemKind::ServiceUnavailable.reply_with("too many connections");
+    let (parts, body) = problem.into_response().into_parts();
+    let mut answer = format!("HTTP/1.1 {}\r\nconnection: close\r\n", parts.status).into_bytes();
+    for (name, value) in &parts.headers {
+        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    answer.extend(body);
+    let (time, bytes) = LAST_WORDS;
+    let tell = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(bytes), &mut tokio::io::sink()).await
+    };
+    // It may not listen.
+    let _ = tokio::time::timeout(time, tell).await;
+}
+
 impl Acceptor {
-    async fn serve_one(self, stream: TcpStream, service: Arc<Service>, head_timeout: Duration) {
+    async fn serve_one(
+        self,
+        stream: TcpStream,
+        service: Arc<Service>,
+        limits: ConnectionLimits,
+        permit: Permit,
+    ) {
         match self {
-            Self::Plain => serve_stream(stream, service, head_timeout).await,
+            Self::Plain => serve_stream(stream, service, limits, permit).await,
             #[cfg(feature = "tls")]
             Self::Tls(acceptor) => {
-                let accepted = tokio::time::timeout(head_timeout, acceptor.accept(stream)).await;
-                match accepted {
-                    Ok(Ok(stream)) => serve_stream(stream, service, head_timeout).await,
+                let accepted = acceptor.accept(stream);
+                match tokio::time::timeout(limits.head_timeout, accepted).await {
+                    Ok(Ok(stream)) => serve_stream(stream, service, limits, permit).await,
                     Ok(Err(error)) => tracing::debug!(%error, "no agreement on TLS"),
                     Err(_) => tracing::debug!("a client is too slow for TLS"),
                 }
@@ -70,20 +142,24 @@ impl Acceptor {
     }
 }
 
-async fn serve_stream<S>(stream: S, service: Arc<Service>, head_timeout: Duration)
+async fn serve_stream<S>(stream: S, service: Arc<Service>, limits: ConnectionLimits, permit: Permit)
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let handle = service_fn(|request| {
+    let handle = service_fn(|mut request: Request<Incoming>| {
         let service = Arc::clone(&service);
+        request.extensions_mut().insert(Arc::clone(&permit));
         async move { Ok::<_, Infallible>(service.handle(request).await) }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write_timeout));
     // A client that closes its end in the middle of a request drops the handler's future. The
     // upgrades are for terminals.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .serve_connection(TokioIo::new(stream), handle)
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(Box::pin(stream)), handle)
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection ended badly");

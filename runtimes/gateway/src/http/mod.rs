@@ -7,5 +7,5 @@ mod service;
 mod terminal;
 mod upload;
 
-pub(crate) use connection::{Acceptor, serve};
+pub(crate) use connection::{Acceptor, ConnectionLimits, serve};
 pub(crate) use service::Service;

@@ -9,7 +9,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route,
     SignedRequest, reply,
@@ -18,7 +17,7 @@ use sorna_core::{ApiVersion, Credentials, KernelId, SecretKey};
 
 use super::body::{self, ReplyBody};
 use super::rate_limit::{Allowance, RateLimiter};
-use super::terminal;
+use super::terminal::{self, Upgrade};
 use super::upload::{self, UploadLimits};
 use crate::config::GatewayConfig;
 use crate::kernel::{ExecuteError, StartError};
@@ -68,7 +67,7 @@ impl Service {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ReplyBody> {
         let started = Instant::now();
         let (mut parts, mut body) = request.into_parts();
-        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let upgrade = Upgrade::of(&mut parts.extensions);
         let result = self.answer(&parts, &mut body, upgrade).await;
         // Nothing of the request may stay unread, or the connection could not be used again.
         body::drain(body).await;
@@ -101,7 +100,7 @@ impl Service {
         &self,
         parts: &Parts,
         body: &mut Incoming,
-        upgrade: Option<OnUpgrade>,
+        upgrade: Option<Upgrade>,
     ) -> Result<(Response<Vec<u8>>, Allowance), ProblemReply> {
         let route = Route::parse(&parts.method, parts.uri.path())?;
         let signed = SignedRequest::parse(parts, SystemTime::now())?;
@@ -215,7 +214,7 @@ impl Service {
         key: &str,
         id: &KernelId,
         parts: &Parts,
-        upgrade: Option<OnUpgrade>,
+        upgrade: Option<Upgrade>,
     ) -> Result<Response<Vec<u8>>, ProblemReply> {
         let entry = self.kernels.find(key, id)?;
         let agreed = terminal::agree(parts)?;

@@ -9,7 +9,7 @@ use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Extensions, HeaderValue, Response, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use sorna_core::server::{ProblemKind, ProblemReply};
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
+use super::connection::Permit;
 use crate::kernel::{Attached, FromTerminal, ToTerminal};
 use crate::kernels::Entry;
 
@@ -30,6 +31,23 @@ const MESSAGE_LIMIT: usize = 1024 * 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A connection that may become a terminal's.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    connection: OnUpgrade,
+    /// It counts as long as the terminal is open.
+    _permit: Option<Permit>,
+}
+
+impl Upgrade {
+    pub(super) fn of(extensions: &mut Extensions) -> Option<Self> {
+        Some(Self {
+            connection: extensions.remove()?,
+            _permit: extensions.remove(),
+        })
+    }
+}
 
 /// 101, if the request asks for a WebSocket as RFC 6455 says.
 ///
@@ -66,8 +84,8 @@ pub(crate) fn not_a_websocket() -> ProblemReply {
 }
 
 /// Serves one client until it leaves or the terminal ends.
-pub(crate) async fn serve(upgrade: OnUpgrade, entry: Arc<Entry>, mut attached: Attached) {
-    let upgraded = match upgrade.await {
+pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Attached) {
+    let upgraded = match upgrade.connection.await {
         Ok(upgraded) => upgraded,
         Err(error) => return tracing::debug!(%error, "a terminal was not opened after all"),
     };

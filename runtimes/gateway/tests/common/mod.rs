@@ -126,6 +126,20 @@ impl Client {
         bytes
     }
 
+    /// A request for a terminal as it travels.
+    pub(crate) fn terminal_bytes(&self, kernel: &KernelId) -> Vec<u8> {
+        let open = sorna_core::terminal::OpenTerminal::new(kernel.clone());
+        let request = open.request(&self.signer, SystemTime::now()).unwrap();
+        let mut bytes = format!("GET {} HTTP/1.1\r\n", request.uri().path()).into_bytes();
+        for (name, value) in request.headers() {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+        bytes.extend_from_slice(b"sec-websocket-version: 13\r\n");
+        bytes.extend_from_slice(b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        bytes
+    }
+
     /// Sends any request, properly signed.
     pub(crate) fn raw(
         &self,
