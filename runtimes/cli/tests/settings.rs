@@ -180,6 +180,49 @@ fn a_file_with_keys_that_others_may_read_draws_a_warning() {
 }
 
 #[test]
+fn what_is_not_encrypted_beyond_this_machine_draws_a_warning() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let warns = |endpoint| {
+        let output = config(&directory, &["--endpoint", endpoint])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success());
+        String::from_utf8(output.stderr)
+            .expect("text")
+            .contains("is not encrypted")
+    };
+    assert!(warns("http://cluster.example:8081"));
+    assert!(!warns("https://cluster.example"));
+    for loopback in [
+        "http://127.0.0.1:8081",
+        "http://localhost",
+        "http://[::1]:1",
+    ] {
+        assert!(!warns(loopback));
+    }
+    // Before the code leaves this machine, and also where little else is told.
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ACCESS_KEY", "AK")
+        .env("SORNA_SECRET_KEY", "SK");
+    let quiet = [
+        "run",
+        "-q",
+        "--endpoint",
+        "http://sorna.invalid",
+        "bash",
+        "-c",
+        "1",
+    ];
+    let output = command.args(quiet).output().expect("it runs");
+    let words = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        words.contains("http://sorna.invalid is not encrypted"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_profile_takes_a_program_to_a_gateway() {
     let gateway = gateway();
     let directory = with(&format!(
@@ -339,7 +382,7 @@ ca_file     (not set)
 ∙ Check profile `work` in [DIR]/.config/sorna/config.toml, line 3.
 
 "#]]);
-    run(&directory, &["config", "--endpoint", "http://host"])
+    run(&directory, &["config", "--endpoint", "https://host"])
         .code(2)
         .stderr_eq(str![[r#"
 ✘ the access key must be printable ASCII without spaces, `:` or `,`, and not empty

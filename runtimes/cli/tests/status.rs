@@ -158,7 +158,7 @@ fn no_requests_left() {
 ✔ Gateway: speaks v2.20170315
 ✔ Round trip: [..] (with connecting [..])
 ✘ Rate limit: the gateway answered 429 rate-limit-exceeded: [..]
-∙ This key has made too many requests: try again when its window has ended, within 15 minutes.
+∙ This key has made too many requests: try again in [..] s.
 
 "#]]);
     gateway.stop();

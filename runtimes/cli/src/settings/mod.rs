@@ -123,10 +123,20 @@ impl Settings {
                 if overruled.len() == 1 { "is" } else { "are" }
             ));
         }
+        let endpoint = endpoint
+            .or_else(|| in_file.setting(&in_file.profile.endpoint))
+            .unwrap_or_else(|| Setting::new(Endpoint::DEFAULT.to_owned(), Source::Default));
+        if let Ok(url) = endpoint.value.parse::<Endpoint>()
+            && !url.is_https()
+            && !url.is_loopback()
+        {
+            warnings.push(format!(
+                "{url} is not encrypted: whoever is on the way can read and change code and output. \
+                 The secret key is not sent. Use https:// if the gateway has it."
+            ));
+        }
         Ok(Self {
-            endpoint: endpoint
-                .or_else(|| in_file.setting(&in_file.profile.endpoint))
-                .unwrap_or_else(|| Setting::new(Endpoint::DEFAULT.to_owned(), Source::Default)),
+            endpoint,
             access_key,
             secret_key,
             ca_file: ca_file.or_else(|| in_file.setting(&in_file.profile.ca_file)),
