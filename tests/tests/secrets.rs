@@ -1,0 +1,284 @@
+//! Nobody sees a secret: not in what is shown with `{}` or `{:?}`, not in errors, not in the logs of
+//! the gateway and of what it is built on, at their most talkative.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::error::Error as StdError;
+use std::fmt::{Debug, Display};
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use sorna::core::machine::{Call, Machine, RetryPolicy, Run, RunPlan, Step};
+use sorna::core::{
+    AccessKey, Authorize, Config, CreateKernel, Credentials, ExecuteMode, KernelId, Moment,
+    SecretKey, SessionToken, Signer, UploadFile,
+};
+use sorna::net::ProxyOptions;
+use sorna::{ClientOptions, Observer};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use tracing_subscriber::filter::LevelFilter;
+
+const SECRET: &str = "a-secret-that-nobody-may-see-7d1f";
+const WRONG: &str = "another-that-nobody-may-see-93ac";
+const PASSWORD: &str = "the-password-of-a-proxy-51be";
+
+/// Everything that somebody could read.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shown {
+    fn value(&self, value: &impl Debug) {
+        writeln!(self.clone(), "{value:?}\n{value:#?}").unwrap();
+    }
+
+    fn words(&self, words: &impl Display) {
+        writeln!(self.clone(), "{words}").unwrap();
+    }
+
+    /// An error with all that is behind it.
+    fn error(&self, error: &(dyn StdError + 'static)) {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            writeln!(self.clone(), "{error}\n{error:?}").unwrap();
+            next = error.source();
+        }
+    }
+
+    fn result<T: Debug, E: StdError + 'static>(&self, result: &Result<T, E>) {
+        match result {
+            Ok(value) => self.value(value),
+            Err(error) => self.error(error),
+        }
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+        for secret in [SECRET, WRONG, PASSWORD] {
+            assert!(!text.contains(secret), "{}", around(&text, secret));
+            let base64 = base64_of(&format!("user:{secret}"));
+            assert!(!text.contains(&base64), "{}", around(&text, &base64));
+        }
+        // A signature would do for the same request for 15 minutes.
+        let digits = text.split(|c: char| !c.is_ascii_hexdigit());
+        let signature = digits.into_iter().find(|word| word.len() == 64);
+        assert!(
+            signature.is_none(),
+            "{}",
+            around(&text, signature.unwrap_or_default())
+        );
+    }
+}
+
+/// The line that shows it, without it.
+fn around(text: &str, secret: &str) -> String {
+    let line = text
+        .lines()
+        .find(|line| line.contains(secret))
+        .unwrap_or_default();
+    line.replace(secret, "<SECRET>")
+}
+
+/// Base64 without padding, as `Proxy-Authorization` has it.
+fn base64_of(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let mut block = [0; 3];
+        block[..chunk.len()].copy_from_slice(chunk);
+        let number = u32::from_be_bytes([0, block[0], block[1], block[2]]);
+        for place in 0..=chunk.len() {
+            let digit = number >> (18 - 6 * place) & 63;
+            encoded.push(char::from(DIGITS[digit as usize]));
+        }
+    }
+    encoded
+}
+
+fn credentials(secret: &str) -> Credentials {
+    let secret = SecretKey::new(secret).unwrap();
+    Credentials::new(AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(), secret)
+}
+
+fn config(endpoint: &str, secret: &str) -> Config {
+    Config::new(endpoint.parse().unwrap(), credentials(secret))
+}
+
+fn options(shown: &Shown) -> ClientOptions {
+    let mut options = ClientOptions::default();
+    options.retry = RetryPolicy::never();
+    let shown = shown.clone();
+    options.observer = Some(Observer::new(move |exchange| shown.value(exchange)));
+    options
+}
+
+fn gateway() -> RunningGateway {
+    let mut config = GatewayConfig::default();
+    config.credentials = vec![credentials(SECRET)];
+    Gateway::spawn(config).unwrap()
+}
+
+/// Reads a request and answers nothing sensible.
+fn garbage() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"garbage\r\n\r\n");
+        }
+    });
+    endpoint
+}
+
+fn plan() -> RunPlan {
+    let create = CreateKernel::new("bash", SessionToken::new("a-token-of-mine").unwrap());
+    let files = vec![UploadFile::from_bytes("f", "x").unwrap()];
+    let boundary = sorna::core::Boundary::from_random([3; 16]);
+    RunPlan::temporary(create, vec![ExecuteMode::query("echo $0")]).with_files(files, boundary)
+}
+
+#[test]
+fn machines_and_their_requests() {
+    let shown = Shown::default();
+    let signer = Signer::new(config("http://127.0.0.1:1", SECRET));
+    shown.value(&credentials(SECRET));
+    shown.value(&SecretKey::new(SECRET).unwrap());
+    shown.value(signer.config());
+    shown.value(&signer);
+    let now = Moment::new(SystemTime::now(), Duration::ZERO, 1);
+    let mut call = Call::new(Authorize::new("x"), signer.clone(), RetryPolicy::default());
+    let Step::Send(transmit) = call.poll(now) else {
+        panic!("it asks");
+    };
+    let authorization = transmit.request.headers()["authorization"]
+        .to_str()
+        .unwrap();
+    assert_eq!(authorization.rsplit(':').next().unwrap().len(), 64);
+    shown.value(&transmit);
+    shown.value(&call);
+    let mut run = Run::new(plan(), signer, RetryPolicy::default());
+    let _ = run.poll(now);
+    shown.value(&run);
+    let unusable = SecretKey::new(format!("{SECRET}\n"));
+    shown.result(&unusable);
+    shown.check();
+}
+
+#[test]
+fn the_gateway_its_log_and_the_clients_of_threads() {
+    let shown = Shown::default();
+    let writer = shown.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // For all threads of this program, the gateway's among them.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let gateway = gateway();
+    shown.value(&gateway);
+    let endpoint = gateway.endpoint().to_owned();
+
+    let client = sorna::blocking::Client::with_options(config(&endpoint, SECRET), options(&shown));
+    shown.value(&client);
+    shown.value(client.options());
+    shown.result(&client.authorize("x"));
+    let mut run = client.run(plan());
+    while let Ok(Some(event)) = run.next_event() {
+        shown.value(&event);
+    }
+    shown.value(&run);
+    let kernel = client.get_or_create("bash", None).unwrap();
+    shown.value(&kernel);
+    shown.result(&kernel.info());
+    shown.result(&kernel.stream_pty(Default::default()));
+    shown.result(&kernel.destroy());
+    shown.result(&kernel.info());
+    for (endpoint, secret) in [
+        (endpoint.as_str(), WRONG),
+        ("http://127.0.0.1:1", SECRET),
+        ("https://127.0.0.1:1", SECRET),
+        (&garbage(), SECRET),
+        (&endpoint.replace("http:", "https:"), SECRET),
+    ] {
+        let client =
+            sorna::blocking::Client::with_options(config(endpoint, secret), options(&shown));
+        let error = client.authorize("x").unwrap_err();
+        shown.error(&error);
+        let error = client
+            .kernel(KernelId::new("k").unwrap())
+            .stream_pty(Default::default());
+        shown.error(&error.unwrap_err());
+    }
+    let mut through = options(&shown);
+    through.net.proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    shown.value(&through);
+    let client = sorna::blocking::Client::with_options(config("http://a.invalid", SECRET), through);
+    shown.error(&client.authorize("x").unwrap_err());
+    let unusable = ProxyOptions::url(&format!("ftp://user:{PASSWORD}@127.0.0.1:1"));
+    shown.result(&unusable);
+
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(tasks(&shown, &endpoint));
+    gateway.stop();
+    let log = String::from_utf8_lossy(&shown.0.lock().unwrap()).contains("/v2/authorize");
+    assert!(log, "there is no log");
+    shown.check();
+}
+
+/// The same for a driver of a runtime.
+async fn tasks(shown: &Shown, endpoint: &str) {
+    let client = sorna::tokio::Client::with_options(config(endpoint, SECRET), options(shown));
+    shown.value(&client);
+    shown.result(&client.authorize("x").await);
+    let mut run = client.run(plan());
+    while let Ok(Some(event)) = run.next_event().await {
+        shown.value(&event);
+    }
+    shown.value(&run);
+    for (endpoint, secret) in [
+        (endpoint, WRONG),
+        ("http://127.0.0.1:1", SECRET),
+        (&garbage(), SECRET),
+        (&endpoint.replace("http:", "https:"), SECRET),
+    ] {
+        let client = sorna::tokio::Client::with_options(config(endpoint, secret), options(shown));
+        let error = client.authorize("x").await.unwrap_err();
+        shown.error(&error);
+        let kernel = client.kernel(KernelId::new("k").unwrap());
+        let error = kernel.stream_pty(Default::default()).await;
+        shown.error(&error.unwrap_err());
+    }
+    let mut through = options(shown);
+    through.net.proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    let client = sorna::tokio::Client::with_options(config("http://a.invalid", SECRET), through);
+    shown.error(&client.authorize("x").await.unwrap_err());
+}
+
+#[test]
+fn the_check_finds_what_it_looks_for() {
+    let shows = |text: &str| {
+        let shown = Shown::default();
+        shown.words(&text);
+        std::panic::catch_unwind(|| shown.check()).is_err()
+    };
+    assert!(!shows("nothing of interest"));
+    assert!(shows(&format!("key={SECRET}")));
+    assert!(shows(&base64_of(&format!("user:{PASSWORD}"))));
+    assert!(shows(&"0a".repeat(32)));
+}
