@@ -31,5 +31,7 @@ pub type Kernel = crate::Kernel<Transport>;
 pub type Execution = crate::Execution<Transport>;
 /// See [`Run`](crate::Run).
 pub type Run = crate::Run<Transport>;
+/// See [`TemporaryKernel`](crate::TemporaryKernel).
+pub type TemporaryKernel = crate::TemporaryKernel<Transport>;
 /// See [`terminal::Pty`](crate::terminal::Pty).
 pub type Pty = crate::terminal::Pty<AsyncStd>;

@@ -97,7 +97,7 @@ pub mod tokio;
 mod wire;
 
 #[cfg(feature = "async")]
-pub use client::{Canceller, Client, Execution, Kernel, Run};
+pub use client::{Canceller, Client, Execution, Kernel, Run, TemporaryKernel};
 #[cfg(any(feature = "ureq", feature = "async"))]
 pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};

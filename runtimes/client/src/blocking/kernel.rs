@@ -15,8 +15,8 @@ use crate::random_boundary;
 
 /// A kernel on the gateway.
 ///
-/// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::run`] for a
-/// temporary one.
+/// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::temporary`]
+/// or [`Client::run`] for one that is.
 ///
 /// | the original client | here |
 /// |---|---|

@@ -147,6 +147,11 @@ impl Run {
         self.report.take()
     }
 
+    /// Leaves the kernel alone.
+    pub(super) fn forget(self) {
+        self.shared.state().kernel = None;
+    }
+
     /// A handle that stops this run from another thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller {

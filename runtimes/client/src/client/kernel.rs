@@ -20,8 +20,8 @@ use crate::terminal::{self, Pty, TerminalOptions};
 
 /// A kernel on the gateway.
 ///
-/// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::run`] for a
-/// temporary one.
+/// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::temporary`]
+/// or [`Client::run`] for one that is.
 ///
 /// | the original client | here |
 /// |---|---|

@@ -4,10 +4,12 @@ mod driver;
 mod execution;
 mod kernel;
 mod run;
+mod temporary;
 
 pub use execution::Execution;
 pub use kernel::Kernel;
 pub use run::{Canceller, Run};
+pub use temporary::TemporaryKernel;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ use driver::{Driven, Driver};
 ///   was given up may exist; creating it again with the same token finds it.
 /// - [`Execution::next_event`] and [`Run::next_event`] lose nothing: the request stays on its way,
 ///   and the next call goes on with it. They are safe in `select!`.
-/// - Dropping a [`Run`] destroys its temporary kernel in the background.
+/// - Dropping a [`Run`] or a [`TemporaryKernel`] destroys its kernel in the background.
 pub struct Client<T> {
     inner: Arc<Inner<T>>,
 }

@@ -146,6 +146,11 @@ impl<T: Transport + 'static> Run<T> {
         self.report.take()
     }
 
+    /// Leaves the kernel alone.
+    pub(super) fn forget(mut self) {
+        self.driver = None;
+    }
+
     /// A handle that stops this run from another task or thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller<T> {

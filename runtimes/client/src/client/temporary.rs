@@ -1,0 +1,102 @@
+//! A kernel that does not outlive its guard.
+
+use std::fmt;
+use std::ops::Deref;
+
+use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan};
+use sorna_core::{CreateKernel, Error};
+
+use super::{Client, Kernel, Run};
+use crate::net::Transport;
+
+/// A kernel that is destroyed when its guard goes. It can do what a [`Kernel`] can.
+///
+/// ```no_run
+/// # use sorna::net::Transport;
+/// use sorna::core::CreateKernel;
+/// use sorna::random_token;
+/// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let kernel = client.temporary(CreateKernel::new("python3", random_token())).await?;
+/// let result = kernel.execute("print('hello world')").finish().await?;
+/// print!("{}", result.console.stdout());
+/// kernel.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`close`](Self::close) destroys it, tries again where that may help, and reports. Dropping the
+/// guard, on whichever way out of a function, leaves the same to the background, on the runtime that
+/// the [`Transport`] names, and nobody hears how it went. What no guard can promise: a process that
+/// is killed, a runtime that is gone, and a connection that stays broken leave the kernel to the
+/// gateway's idle timeout.
+#[must_use = "the kernel is destroyed when this is dropped"]
+pub struct TemporaryKernel<T: Transport + 'static> {
+    kernel: Kernel<T>,
+    /// A run without executions, which stands before its last step.
+    run: Run<T>,
+}
+
+impl<T: Transport + 'static> Client<T> {
+    /// Creates a kernel that is destroyed when its guard goes. Give it a token of its own: a living
+    /// kernel with this token would be taken, and destroyed.
+    ///
+    /// Dropping the future in the middle is safe, too: a kernel that is just being created is
+    /// destroyed in the background when it is there.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`create`](Self::create). If [`Error::may_have_acted`] is true the kernel may
+    /// exist all the same.
+    pub async fn temporary(&self, create: CreateKernel) -> Result<TemporaryKernel<T>, Error> {
+        let mut run = self.run(RunPlan::temporary(create, Vec::new()));
+        while let Ok(Some(event)) = run.next_event().await {
+            if let RunEvent::KernelReady(id) = event {
+                let kernel = self.kernel(id);
+                return Ok(TemporaryKernel { kernel, run });
+            }
+        }
+        match run.into_report().map(|report| report.ending) {
+            Some(Ending::Failed(error)) => Err(error),
+            _ => unreachable!("a run that nobody cancels makes its kernel or fails"),
+        }
+    }
+}
+
+impl<T: Transport + 'static> TemporaryKernel<T> {
+    /// Destroys the kernel. One that is gone already is as good.
+    ///
+    /// # Errors
+    ///
+    /// It could not be destroyed, and lives until the gateway's idle timeout; see [`Error`].
+    pub async fn close(mut self) -> Result<(), Error> {
+        while let Ok(Some(_)) = self.run.next_event().await {}
+        match self.run.into_report().map(|report| report.cleanup) {
+            Some(Cleanup::Failed(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the kernel: from now on it goes on living.
+    #[must_use]
+    pub fn keep(self) -> Kernel<T> {
+        self.run.forget();
+        self.kernel
+    }
+}
+
+impl<T: Transport + 'static> Deref for TemporaryKernel<T> {
+    type Target = Kernel<T>;
+
+    fn deref(&self) -> &Kernel<T> {
+        &self.kernel
+    }
+}
+
+impl<T: Transport + 'static> fmt::Debug for TemporaryKernel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TemporaryKernel")
+            .field(self.kernel.id())
+            .finish()
+    }
+}
