@@ -59,7 +59,7 @@ fn a_gateway_that_does_not_complete() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .args(["complete", "-t", "my-session", "python3", "-c", "a"]);
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
 ✘ the gateway answered 500 internal-server-error: Internal server error.

@@ -49,7 +49,7 @@ fn what_is_missing_is_told() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .arg("langs");
     check(command).success().stdout_eq(str![[r#"
 c      whole programs
@@ -69,7 +69,7 @@ fn a_gateway_without_a_list() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .arg("langs");
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
 ✘ the gateway answered 404 generic-not-found: Not found.

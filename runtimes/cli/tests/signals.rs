@@ -145,7 +145,7 @@ fn a_second_signal_leaves_at_once() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .args(["run", "python3", "-c", "1"]);
     let mut child = command.spawn().expect("sorna runs");
     let connection = listener.accept().expect("a connection");

@@ -52,7 +52,7 @@ fn nobody_listens() {
     let mut command = sorna(directory.path());
     command
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .args(["status", "--endpoint", &format!("http://{address}")]);
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from --endpoint)
@@ -109,7 +109,7 @@ fn a_refused_date() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
@@ -132,7 +132,7 @@ fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .arg("status");
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)

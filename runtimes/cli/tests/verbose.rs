@@ -41,7 +41,7 @@ fn tries_without_an_answer_are_told() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "secret")
+        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .args(["run", "-v", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 1, [..] ms

@@ -109,6 +109,6 @@ pub(crate) fn environment(endpoint: &str) -> [(&str, &str); 3] {
     [
         ("SORNA_ENDPOINT", endpoint),
         ("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE"),
-        ("SORNA_SECRET_KEY", "secret"),
+        ("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub"),
     ]
 }
