@@ -78,7 +78,11 @@ impl Upload {
             .map(|error| Err(Error::Build(error)));
         let progress = UploadProgress {
             total_files: files.len(),
-            total_bytes: files.iter().map(UploadFile::size).sum(),
+            // Nobody sends this much, but the sum is made before the sizes are found too large.
+            total_bytes: files
+                .iter()
+                .map(UploadFile::size)
+                .fold(0, u64::saturating_add),
             ..UploadProgress::default()
         };
         files.sort_by_key(UploadFile::size);
@@ -301,6 +305,13 @@ mod tests {
             error.to_string().starts_with("f1 has 1048577 bytes"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn sizes_that_no_number_holds_end_it_like_other_large_ones() {
+        let mut upload = upload(&[1, u64::MAX]);
+        assert_eq!(upload.machine.progress().total_bytes, u64::MAX);
+        assert!(matches!(upload.done(), Err(Error::Build(_))));
     }
 
     #[test]
