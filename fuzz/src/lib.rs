@@ -1,0 +1,194 @@
+//! What the fuzz targets share: keys, HTTP messages as text, and what every error must hold to.
+
+use std::error::Error as StdError;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response};
+use serde_json::{Map, Value};
+use sorna_core::{AccessKey, Config, Credentials, KernelId, SecretKey, Signer};
+
+/// The public pair of keys that the seeds are signed with.
+pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// See [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// When the recorded exchanges took place, to a few seconds: 24 November 2026, 02:22:10 UTC.
+pub const RECORDED: Duration = Duration::from_secs(1_795_486_930);
+
+/// The secret of [`ACCESS_KEY`].
+#[must_use]
+pub fn secret() -> SecretKey {
+    SecretKey::new(SECRET_KEY).expect("it is not empty")
+}
+
+/// A signer with the public keys, for a gateway on this machine.
+#[must_use]
+pub fn signer() -> Signer {
+    let access_key = AccessKey::new(ACCESS_KEY).expect("it is printable ASCII");
+    let endpoint = "http://127.0.0.1:8081".parse().expect("it is a URL");
+    Signer::new(Config::new(
+        endpoint,
+        Credentials::new(access_key, secret()),
+    ))
+}
+
+/// Some kernel.
+#[must_use]
+pub fn kernel() -> KernelId {
+    KernelId::new("6N0hHjQKeTAvdmU5q2Kgow").expect("it is one path segment")
+}
+
+/// The time `seconds` after 1970.
+#[must_use]
+pub fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// A request or response as text: its first line, its headers, an empty line, its body. Lines end
+/// in `\n` or `\r\n`. What cannot be a header is left out.
+pub struct Message<'a> {
+    /// The first line.
+    pub first: &'a [u8],
+    /// The headers, in order.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What follows the first empty line.
+    pub body: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Takes the text apart. Every text is some message.
+    #[must_use]
+    pub fn read(text: &'a [u8]) -> Self {
+        let (first, mut rest) = line(text);
+        let mut headers = Vec::new();
+        while !rest.is_empty() {
+            let (header, after) = line(rest);
+            rest = after;
+            if header.is_empty() {
+                break;
+            }
+            headers.extend(parse_header(header));
+        }
+        Self {
+            first,
+            headers,
+            body: rest,
+        }
+    }
+
+    /// The first header of this name, as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(other, _)| other == name)?;
+        value.to_str().ok()
+    }
+
+    /// The request, if the first line has a method and a target.
+    #[must_use]
+    pub fn into_request(self) -> Option<Request<Bytes>> {
+        let mut words = self.first.split(|byte| *byte == b' ');
+        let mut request = Request::builder()
+            .method(words.next()?)
+            .uri(words.next()?)
+            .body(Bytes::copy_from_slice(self.body))
+            .ok()?;
+        request.headers_mut().extend(multimap(self.headers));
+        Some(request)
+    }
+
+    /// The response, if the first line has a status in its second word.
+    #[must_use]
+    pub fn into_response(self) -> Option<Response<Bytes>> {
+        let status = self.first.split(|byte| *byte == b' ').nth(1)?;
+        let mut response = Response::builder()
+            .status(status)
+            .body(Bytes::copy_from_slice(self.body))
+            .ok()?;
+        response.headers_mut().extend(multimap(self.headers));
+        Some(response)
+    }
+}
+
+/// The form in which a `HeaderMap` keeps several values of one name.
+fn multimap(
+    headers: Vec<(HeaderName, HeaderValue)>,
+) -> impl Iterator<Item = (Option<HeaderName>, HeaderValue)> {
+    headers.into_iter().map(|(name, value)| (Some(name), value))
+}
+
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = match text.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, &[][..]),
+    };
+    (line.strip_suffix(b"\r").unwrap_or(line), rest)
+}
+
+fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+    Some((name, value))
+}
+
+/// What holds for every error: its text is not empty, short however long the answer was, and can
+/// be shown on a terminal; the causes do not go in circles.
+///
+/// # Panics
+///
+/// If it does not hold.
+pub fn check_error(error: &(dyn StdError + 'static)) {
+    let text = error.to_string();
+    assert!(!text.is_empty(), "an error without words: {error:?}");
+    assert!(text.len() <= 8 * 1024, "{} bytes of words", text.len());
+    assert!(text.chars().all(is_presentable), "{text:?}");
+    assert!(
+        std::iter::successors(error.source(), |error| (*error).source()).count() < 10,
+        "{error:?}"
+    );
+}
+
+/// Whether a character can be shown without moving the cursor or turning the text around.
+fn is_presentable(c: char) -> bool {
+    let turns_around = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    !c.is_control() && !turns_around
+}
+
+/// Whether two JSON values are the same. Numbers with a fraction may differ in the last digits,
+/// which `serde_json` does not keep when it reads them.
+#[must_use]
+pub fn same_json(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other
+                || one
+                    .as_f64()
+                    .zip(other.as_f64())
+                    .is_some_and(|(a, b)| same_number(a, b))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same_json(a, b))
+        }
+        (Value::Object(one), Value::Object(other)) => same_object(one, other),
+        _ => one == other,
+    }
+}
+
+/// As [`same_json`].
+#[must_use]
+pub fn same_object(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(key, value)| other.get(key).is_some_and(|o| same_json(value, o)))
+}
+
+/// As [`same_json`].
+#[must_use]
+pub fn same_number(one: f64, other: f64) -> bool {
+    one == other || (one - other).abs() <= one.abs() * 1e-14
+}
