@@ -167,7 +167,8 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let known = match seq.next_element::<Kind>()? {
             None => return self.other(Value::Array(Vec::new())),
-            Some(Kind::Other(Value::String(kind))) => {
+            // A record whose kind is empty is kept whole, or it would look like its own value.
+            Some(Kind::Other(Value::String(kind))) if !kind.is_empty() => {
                 self.0.unknown(&kind, &rest(seq, Vec::new())?);
                 return Ok(());
             }
@@ -315,6 +316,7 @@ mod tests {
             r#"[["hologram",1,{"a":[null]}],["stdout",null],["stdout",["x"],2],["html"]]"#,
             r#"[["media","image/png"],["media",["a","b","c"]],["log",[1,2,3,4]]]"#,
             r#"["loose",{"a":1},null,3,-4,1.5,true,[],[1,2],[[1],2],[{"a":1}],[null,"x"]]"#,
+            r#"[["",["stdout","x"]],["",5],[""],["",1,2]]"#,
         ] {
             let console: Console = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&console).unwrap(), json);
