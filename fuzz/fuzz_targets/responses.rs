@@ -1,3 +1,215 @@
-//! Soon.
+//! The response of every operation, from a gateway that may say anything.
+//!
+//! The input is a response as text, as in the recorded exchanges. What holds:
+//!
+//! - A status other than success is a refusal, which keeps status and body; a success is read, or
+//!   is a parse error that keeps them.
+//! - What was read and is then written by the gateway's side is read again as the same.
+//! - Errors can be shown: see [`sorna_fuzz::check_error`].
+
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use bytes::Bytes;
+use http::{Method, Response};
+use libfuzzer_sys::fuzz_target;
+use sorna_core::server::{Route, reply};
+use sorna_core::terminal::OpenTerminal;
+use sorna_core::{
+    Answer, ApiVersion, Authorize, Complete, Console, CreateKernel, Destroy, Error, Execute,
+    ExecuteMode, ExecutionResult, Info, KernelId, KernelInfo, ListLanguages, Operation, Record,
+    Restart, SessionToken, UploadFiles, Version,
+};
+use sorna_fuzz::{Message, check_error, kernel, same_json, same_number, same_object, signer};
+
+fuzz_target!(|data: &[u8]| {
+    let Some(response) = Message::read(data).into_response() else {
+        return;
+    };
+    let token = SessionToken::new("12345678").expect("it has eight characters");
+    let files = UploadFiles::new(
+        kernel(),
+        Vec::new(),
+        sorna_core::Boundary::from_random([1; 16]),
+    );
+
+    // These do not look at what a success holds.
+    for success in [
+        read(&Restart::new(kernel()), &response),
+        read(&Destroy::new(kernel()), &response),
+        read(&files, &response),
+    ] {
+        assert_eq!(success.is_some(), response.status().is_success());
+    }
+    if let Some(version) = read(&Version::new(), &response)
+        && version.version == ApiVersion::default().as_str()
+    {
+        let again = again(&Version::new(), reply::version(ApiVersion::default()));
+        assert_eq!(again.version, version.version);
+    }
+    if let Some(authorized) = read(&Authorize::new("hi"), &response) {
+        let echo = authorized.echo.clone().map(Into::into);
+        let again = again(&Authorize::new("hi"), reply::authorized(echo.as_ref()));
+        assert_eq!(again, authorized);
+    }
+    if let Some(candidates) = read(&Complete::at_end(kernel(), "a"), &response) {
+        let again = again(
+            &Complete::at_end(kernel(), "a"),
+            reply::completions(&candidates),
+        );
+        assert_eq!(again, candidates);
+    }
+    if let Some(id) = read(&CreateKernel::new("c", token.clone()), &response) {
+        check_id(&id);
+        let again = again(&CreateKernel::new("c", token), reply::created(&id));
+        assert_eq!(again, id);
+    }
+    if let Some(info) = read(&Info::new(kernel()), &response) {
+        let again = again(&Info::new(kernel()), reply::info(&info));
+        assert!(same_info(&again, &info), "{info:?} became {again:?}");
+    }
+    if let Some(languages) = read(&ListLanguages::new(), &response) {
+        let mut again = again(&ListLanguages::new(), reply::languages(&languages));
+        for (again, language) in again.iter_mut().zip(&languages) {
+            assert!(same_object(&again.extra, &language.extra));
+            again.extra = language.extra.clone();
+        }
+        assert_eq!(again, languages);
+    }
+    let execute = Execute::start(kernel(), ExecuteMode::query("1"));
+    if let Some(result) = read(&execute, &response) {
+        check_result(&execute, &result);
+    }
+    check_refusal(
+        &OpenTerminal::new(kernel()).refusal(response.clone()),
+        &response,
+    );
+});
+
+/// Reads the response as one of this operation; `None` if it is an error, as it then must be.
+fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Output> {
+    let is_success = response.status().is_success();
+    match operation.response(response.clone()) {
+        Ok(Answer {
+            value, rate_limit, ..
+        }) => {
+            assert!(is_success);
+            if let Some(limit) = rate_limit {
+                let told = [limit.limit, limit.remaining, limit.reset.map(|_| 0)];
+                assert!(
+                    told.iter().any(Option::is_some),
+                    "a limit that tells nothing"
+                );
+            }
+            Some(value)
+        }
+        Err(error) => {
+            if is_success {
+                let Error::Parse(parse) = &error else {
+                    panic!("a success became {error:?}")
+                };
+                assert_eq!(parse.status(), response.status());
+                assert_eq!(parse.body(), response.body());
+                assert!(!error.is_retryable());
+                check_error(&error);
+            } else {
+                check_refusal(&error, response);
+            }
+            None
+        }
+    }
+}
+
+fn check_refusal(error: &Error, response: &Response<Bytes>) {
+    let refusal = error.gateway().expect("a refusal");
+    assert_eq!(refusal.status(), response.status());
+    assert_eq!(refusal.body(), response.body());
+    check_error(error);
+}
+
+/// What the gateway's side wrote, read as the answer to this operation.
+fn again<O: Operation>(operation: &O, written: Response<Vec<u8>>) -> O::Output {
+    match operation.response(written.map(Bytes::from)) {
+        Ok(answer) => answer.value,
+        Err(error) => panic!("our own words are not understood: {error}"),
+    }
+}
+
+/// An identifier names the kernel in every path that it is put into.
+fn check_id(id: &KernelId) {
+    let operation = Info::new(id.clone());
+    let request = operation
+        .request(&signer(), sorna_fuzz::at(1_498_699_425))
+        .expect("a kernel's id fits a path");
+    let route = Route::parse(&Method::GET, request.uri().path()).expect("a path");
+    assert_eq!(route, Route::Info(id.clone()));
+}
+
+fn same_info(one: &KernelInfo, other: &KernelInfo) -> bool {
+    let numbers = |info: &KernelInfo| {
+        [
+            info.age,
+            info.query_timeout,
+            info.idle_timeout,
+            info.memory_limit,
+            info.max_cpu_credit,
+            info.num_queries_executed,
+            info.idle,
+            info.memory_used,
+            info.cpu_credit_used,
+        ]
+    };
+    let same = |pair: (Option<f64>, Option<f64>)| match pair {
+        (Some(one), Some(other)) => same_number(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
+    one.lang == other.lang
+        && same_object(&one.extra, &other.extra)
+        && numbers(one).into_iter().zip(numbers(other)).all(same)
+}
+
+fn check_result(execute: &Execute, result: &ExecutionResult) {
+    let options = serde_json::Value::Object(result.options.clone());
+    let reply = reply::execution(&result.status, &result.console, &options);
+    let again = again(execute, reply);
+    assert_eq!(again.status, result.status);
+    assert!(same_object(&again.options, &result.options));
+    assert_eq!(again.step(), result.step());
+    assert_eq!(again.is_password(), result.is_password());
+    check_console(&result.console, &again.console);
+
+    // Records can also be taken out and put in one by one.
+    let mut copy = Console::new();
+    for record in &result.console {
+        if let Record::Media(media) = &record {
+            let _ = media.bytes();
+        }
+        copy.push(&record.into_owned());
+    }
+    check_console(&result.console, &copy);
+    let mut twice = copy.clone();
+    twice.append(copy);
+    assert_eq!(twice.text_len(), 2 * result.console.text_len());
+    assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
+}
+
+fn check_console(one: &Console, other: &Console) {
+    assert_eq!(one.stdout(), other.stdout());
+    assert_eq!(one.stderr(), other.stderr());
+    assert_eq!(one.is_empty(), other.is_empty());
+    assert_eq!(one.iter().count(), other.iter().count());
+    for pair in one.iter().zip(other) {
+        match pair {
+            (
+                Record::Unknown { kind, values },
+                Record::Unknown {
+                    kind: other_kind,
+                    values: other_values,
+                },
+            ) => {
+                assert_eq!(kind, other_kind);
+                assert!(same_json(&values.into(), &other_values.into()));
+            }
+            (one, other) => assert_eq!(one, other),
+        }
+    }
+}
