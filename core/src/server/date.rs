@@ -44,9 +44,11 @@ fn mail(text: &str) -> Option<RequestDate> {
 }
 
 fn at(civil: DateTime, offset: Offset) -> Option<RequestDate> {
-    let nanoseconds = offset.to_timestamp(civil).ok()?.as_nanosecond();
-    let distance = Duration::from_nanos(u64::try_from(nanoseconds.unsigned_abs()).ok()?);
-    let instant = if nanoseconds < 0 {
+    // Seconds and fraction have the same sign. (In nanoseconds, 64 bits end in the year 2554.)
+    let timestamp = offset.to_timestamp(civil).ok()?;
+    let fraction = timestamp.subsec_nanosecond().unsigned_abs();
+    let distance = Duration::new(timestamp.as_second().unsigned_abs(), fraction);
+    let instant = if timestamp.as_nanosecond() < 0 {
         UNIX_EPOCH.checked_sub(distance)?
     } else {
         UNIX_EPOCH.checked_add(distance)?
@@ -102,6 +104,16 @@ mod tests {
             read("2017-11-23T19:00:00-05:00"),
             Some((1_511_481_600, "20171123".to_owned()))
         );
+    }
+
+    #[test]
+    fn dates_far_away_and_before_1970_are_dates() {
+        assert_eq!(
+            read("Mon, 31 Dec 5984 11:59:59 GMT"),
+            Some((126_701_150_399, "59841231".to_owned()))
+        );
+        let before = parse("1969-12-31T23:59:58.75Z").unwrap();
+        assert_eq!(before.instant, UNIX_EPOCH - Duration::from_millis(1250));
     }
 
     #[test]
