@@ -1,3 +1,185 @@
-//! Soon.
+//! Refusals: problem documents from a gateway, and whatever a proxy says in its place.
+//!
+//! The input is a response as text. One with a status of success is taken as if it had one of
+//! 400 to 599. What holds:
+//!
+//! - Status and body are kept; the body is a problem, other JSON or neither, as plain JSON reading
+//!   has it; nothing of a problem document is lost.
+//! - The predicates agree with the status, the kind and each other, for the operation's error as for
+//!   the refusal itself; `retry_after` and the date are those of the headers.
+//! - It can be shown, in one line, however long it is.
+//! - What the gateway's side refuses with is read as that.
+
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use sorna_core::server::{ProblemKind, ProblemReply};
+use sorna_core::terminal::OpenTerminal;
+use sorna_core::{Error, GatewayError, Info, Operation, Problem, Refusal};
+use sorna_fuzz::{Message, check_error, kernel, same_json};
+
+fuzz_target!(|data: &[u8]| {
+    let choice = data.iter().map(|byte| usize::from(*byte)).sum();
+    check_reply(choice, &String::from_utf8_lossy(data));
+
+    let Some(mut response) = Message::read(data).into_response() else {
+        return;
+    };
+    if response.status().is_success() {
+        let status = 400 + (choice % 200) as u16;
+        *response.status_mut() = StatusCode::from_u16(status).expect("it is in range");
+    }
+    let error = Info::new(kernel())
+        .response(response.clone())
+        .expect_err("a refusal");
+    let refusal = error.gateway().expect("a refusal");
+    check_refusal(refusal, &response);
+    check_predicates(&error, refusal);
+    check_error(&error);
+
+    // The terminal reads it in the same way.
+    let other = OpenTerminal::new(kernel()).refusal(response);
+    assert_eq!(other.to_string(), error.to_string());
+});
+
+fn check_refusal(refusal: &GatewayError, response: &Response<Bytes>) {
+    assert_eq!(refusal.status(), response.status());
+    assert_eq!(refusal.body(), response.body());
+    let date = response
+        .headers()
+        .get("date")
+        .and_then(|date| date.to_str().ok());
+    assert_eq!(refusal.gateway_date(), date);
+    assert_eq!(refusal.retry_after(), retry_after(response.headers()));
+
+    let json: Option<Value> = serde_json::from_slice(response.body()).ok();
+    match (refusal.refusal(), json) {
+        (Refusal::Raw, None) => {}
+        (Refusal::Json(kept), Some(json)) => assert!(same_json(kept, &json)),
+        (Refusal::Problem(problem), Some(json)) => check_problem(problem, &json),
+        (kept, json) => panic!("{json:?} became {kept:?}"),
+    }
+    if let Some(kind) = refusal.kind() {
+        assert!(!kind.contains('/'));
+        assert!(
+            refusal
+                .problem()
+                .expect("it has a kind")
+                .type_uri
+                .ends_with(kind)
+        );
+    }
+}
+
+/// Nothing is lost, but for keys that hold null anyway.
+fn check_problem(problem: &Problem, json: &Value) {
+    assert_eq!(json["type"], problem.type_uri.as_str());
+    let written = serde_json::to_value(problem).expect("it came from JSON");
+    let again: Problem = serde_json::from_value(written.clone()).expect("our own words");
+    assert_eq!(again, *problem);
+    // (An array is read as the fields in their order; there is nothing to compare it with.)
+    for (key, value) in json.as_object().into_iter().flatten() {
+        match value {
+            // Keys that are known and hold nothing, or an agent's part that adds them.
+            Value::Null => {}
+            Value::Object(_) if key == "agent-details" => {
+                let kept = problem.agent_details.as_ref().expect("it is there");
+                let lost = |(key, value): (&String, &Value)| {
+                    !value.is_null() && !same_json(&written["agent-details"][key], value)
+                };
+                assert!(
+                    !value.as_object().is_some_and(|part| part.iter().any(lost)),
+                    "{kept:?}"
+                );
+            }
+            value => assert!(same_json(&written[key], value), "{key} is lost"),
+        }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let seconds = number("retry-after").map(Duration::from_secs);
+    let milliseconds = || number("x-retry-after").or_else(|| number("x-ratelimit-reset"));
+    seconds.or_else(|| milliseconds().map(Duration::from_millis))
+}
+
+fn check_predicates(error: &Error, refusal: &GatewayError) {
+    assert_eq!(error.is_auth(), refusal.is_auth());
+    assert_eq!(error.is_not_found(), refusal.is_not_found());
+    assert_eq!(error.is_retryable(), refusal.is_retryable());
+    let status = refusal.status().as_u16();
+    assert_eq!(refusal.is_auth(), status == 401);
+    assert_eq!(refusal.is_not_found(), status == 404);
+    assert_eq!(refusal.is_rate_limited(), status == 429);
+    if refusal.is_retryable() {
+        assert!(matches!(status, 429 | 502..=504), "{status} is retried");
+    }
+    if refusal.is_not_acted_on() {
+        assert!(refusal.is_retryable());
+        // Only the gateway itself knows.
+        assert!(status == 429 || refusal.kind().is_some());
+    }
+    if refusal.is_clock_skew() {
+        assert_eq!((status, refusal.kind()), (400, Some("invalid-auth-params")));
+    }
+    if refusal.is_creation_failed() || refusal.is_quota_exceeded() {
+        assert!(!refusal.is_not_acted_on() || status == 429 || status == 503);
+    }
+}
+
+/// What our gateway says, as a client reads it.
+fn check_reply(choice: usize, words: &str) {
+    let kind = ProblemKind::ALL[choice % ProblemKind::ALL.len()];
+    let (detail, rest) = words.split_once('\n').unwrap_or((words, ""));
+    let exception = (!rest.is_empty()).then(|| rest.to_owned());
+    let reply = kind
+        .reply_with(detail)
+        .with_agent("agent-failure", detail, exception.clone());
+    assert!(reply.to_string().starts_with(kind.name()));
+    let title = reply.title().to_owned();
+    assert!(title.ends_with(&format!("({detail})")));
+
+    let error = received(reply);
+    let problem = error
+        .gateway()
+        .and_then(GatewayError::problem)
+        .expect("a problem");
+    assert_eq!(problem.kind(), kind.name());
+    assert_eq!(problem.title, Some(title));
+    let agent = problem.agent_details.as_ref().expect("the agent's part");
+    assert!(
+        agent
+            .type_uri
+            .as_deref()
+            .is_some_and(|uri| uri.ends_with("/agent-failure"))
+    );
+    assert_eq!(agent.title.as_deref(), Some(detail));
+    assert_eq!(agent.exception, exception);
+    assert!(problem.extra.is_empty() && agent.extra.is_empty());
+
+    let plain = received(kind.reply());
+    let refusal = plain.gateway().expect("a refusal");
+    assert_eq!(refusal.status(), kind.status());
+    assert_eq!(refusal.kind(), Some(kind.name()));
+    assert!(
+        refusal
+            .problem()
+            .expect("a problem")
+            .agent_details
+            .is_none()
+    );
+}
+
+fn received(reply: ProblemReply) -> Error {
+    let error = Info::new(kernel())
+        .response(reply.into_response().map(Bytes::from))
+        .expect_err("a refusal");
+    check_error(&error);
+    error
+}
