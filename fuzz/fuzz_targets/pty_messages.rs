@@ -1,3 +1,291 @@
-//! Soon.
+//! The terminal: its messages, and the machine between a WebSocket and its user.
+//!
+//! The whole input is taken for a message in either direction: one that is understood is written
+//! and understood again as the same, one that is not is kept as it came.
+//!
+//! Then each line of the input is something that happens: a line that starts with `>` is the user or
+//! the connection (see [`Session::happens`]), any other one is a message from the gateway. What
+//! holds:
+//!
+//! - Everything typed is sent, once and in order, in pieces that fit a message; typing waits until
+//!   the terminal listens, but not for long; a restart does not overtake it.
+//! - The window's size goes first, and only the latest one.
+//! - The gateway hears from the client at least once in each interval.
+//! - What the gateway says is reported, in order; after the close, nothing is sent or reported.
+
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use sorna_core::Moment;
+use sorna_core::terminal::{
+    Command, Frame, Message, Outgoing, Terminal, TerminalEvent, TerminalOptions,
+};
+use sorna_fuzz::at;
+
+/// The most bytes of typing in a message.
+const CHUNK: usize = 16 * 1024;
+/// The longest time for which typing is held back.
+const SETTLING: Duration = Duration::from_millis(200);
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    check_message(&text);
+    check_command(&text);
+    let mut session = Session::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        session.happens(line);
+        session.check();
+    }
+    session.ends();
+});
+
+fn check_message(text: &str) {
+    let message = Message::decode(text);
+    if let Message::Unknown(kept) = &message {
+        assert_eq!(kept, text);
+    } else {
+        assert_eq!(Message::decode(&message.encode()), message);
+    }
+    // What the gateway's side sends arrives.
+    for message in [
+        Message::Out(text.as_bytes().to_vec().into()),
+        Message::Error(text.to_owned()),
+    ] {
+        assert_eq!(Message::decode(&message.encode()), message);
+    }
+}
+
+fn check_command(text: &str) {
+    if let Some(command) = Command::decode(text) {
+        assert_eq!(Command::decode(&command.encode()), Some(command));
+    }
+    let typed = Command::Stdin(text.as_bytes().to_vec().into());
+    assert_eq!(Command::decode(&typed.encode()), Some(typed));
+}
+
+/// A terminal, and what it should do.
+struct Session {
+    terminal: Terminal,
+    interval: Duration,
+    now: Moment,
+    /// What was typed and not sent yet; `None` is a restart, and what is typed for it.
+    typed: VecDeque<Option<u8>>,
+    size: Option<(u16, u16)>,
+    pings: usize,
+    reported: VecDeque<TerminalEvent>,
+    last_sent: Duration,
+    listens: bool,
+    /// Whether it was closed, by whichever side.
+    closed: bool,
+}
+
+impl Session {
+    fn new() -> Self {
+        let mut options = TerminalOptions::default();
+        options.size = (25, 81);
+        options.ping_interval = Duration::from_secs(3);
+        let now = Moment::new(at(1_498_699_425), Duration::from_secs(5), 7);
+        Self {
+            terminal: Terminal::new(options, now),
+            interval: options.ping_interval,
+            now,
+            typed: VecDeque::new(),
+            size: Some(options.size),
+            pings: 0,
+            reported: VecDeque::new(),
+            last_sent: now.elapsed,
+            listens: false,
+            closed: false,
+        }
+    }
+
+    /// One line of the input.
+    fn happens(&mut self, line: &[u8]) {
+        let Some(line) = line.strip_prefix(b">") else {
+            return self.gateway_says(line);
+        };
+        let (verb, rest) = line.split_at(line.len().min(1));
+        let numbers: Vec<u16> = String::from_utf8_lossy(rest)
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        match (verb, numbers.as_slice()) {
+            // `>t` and what is typed; `>T` and how much is typed.
+            (b"t", _) => self.types(rest),
+            (b"T", [length, ..]) => self.types(&vec![b'x'; usize::from(*length)]),
+            // `>s` and the rows and columns.
+            (b"s", [rows, cols, ..]) => {
+                self.terminal.resize(*rows, *cols);
+                if !self.closed {
+                    self.size = Some((*rows, *cols));
+                }
+            }
+            (b"p", _) => {
+                self.terminal.ping();
+                self.pings += usize::from(!self.closed);
+            }
+            (b"r", _) => {
+                self.terminal.restart();
+                if !self.closed {
+                    self.typed.push_back(None);
+                }
+            }
+            // `>b` and a message as binary.
+            (b"b", _) => {
+                let text = String::from_utf8_lossy(rest).into_owned();
+                self.expect_report(&text);
+                let frame = Frame::Binary(rest.to_vec().into());
+                self.terminal.handle_frame(self.now, frame);
+            }
+            // `>w` and how many milliseconds pass.
+            (b"w", [milliseconds, ..]) => {
+                self.now = self
+                    .now
+                    .after(Duration::from_millis((*milliseconds).into()));
+            }
+            // `>c` and the code with which the gateway closes.
+            (b"c", codes) => {
+                let code = codes.first().copied();
+                let reason = String::from_utf8_lossy(rest).into_owned();
+                self.terminal.handle_close(code, &reason);
+                if !self.closed {
+                    self.reported
+                        .push_back(TerminalEvent::Closed { code, reason });
+                }
+                self.closes();
+            }
+            (b"f", _) => {
+                self.terminal.handle_failure();
+                self.closes();
+            }
+            (b"o", _) => self.sends_everything(),
+            _ => self.gateway_says(line),
+        }
+    }
+
+    fn types(&mut self, bytes: &[u8]) {
+        self.terminal.stdin(bytes);
+        if !self.closed {
+            self.typed.extend(bytes.iter().copied().map(Some));
+        }
+    }
+
+    fn gateway_says(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.expect_report(&text);
+        self.terminal.handle_frame(self.now, Frame::Text(text));
+    }
+
+    fn expect_report(&mut self, text: &str) {
+        if self.closed {
+            return;
+        }
+        self.reported.push_back(match Message::decode(text) {
+            Message::Out(bytes) => {
+                self.listens = true;
+                TerminalEvent::Output(bytes)
+            }
+            Message::Error(words) => TerminalEvent::Error(words),
+            Message::Unknown(text) => TerminalEvent::Unknown(text),
+            _ => unreachable!("a message of a new kind"),
+        });
+    }
+
+    fn closes(&mut self) {
+        self.closed = true;
+        self.typed.clear();
+        self.size = None;
+        self.pings = 0;
+    }
+
+    /// What holds at any time.
+    fn check(&mut self) {
+        let typed = self.typed.iter().filter(|typed| typed.is_some()).count();
+        assert_eq!(self.terminal.queued(), typed);
+        assert_eq!(self.terminal.is_closed(), self.closed);
+        assert_eq!(self.terminal.next_ping().is_none(), self.closed);
+        let unsent = !self.typed.is_empty() || self.size.is_some() || self.pings > 0;
+        assert_eq!(self.terminal.has_unsent(), unsent);
+        while let Some(event) = self.terminal.poll_event() {
+            assert_eq!(Some(event), self.reported.pop_front());
+        }
+        assert!(
+            self.reported.is_empty(),
+            "{:?} is not reported",
+            self.reported
+        );
+    }
+
+    /// Polls until there is nothing to send.
+    fn sends_everything(&mut self) {
+        self.listens |= self.now.elapsed >= Duration::from_secs(5) + SETTLING;
+        loop {
+            match self.terminal.poll_outgoing(self.now) {
+                Outgoing::Send(Frame::Text(text)) => {
+                    assert!(!self.closed, "{text:?} after the close");
+                    let command = Command::decode(&text).expect("our own words");
+                    self.sent(command);
+                    self.last_sent = self.now.elapsed;
+                }
+                Outgoing::Wait(until) => {
+                    assert!(!self.closed && until > self.now.elapsed);
+                    assert!(until <= self.last_sent + self.interval, "it falls silent");
+                    assert!(self.size.is_none() && self.pings == 0);
+                    assert!(
+                        self.typed.is_empty() || !self.listens,
+                        "typing is held back"
+                    );
+                    if !self.typed.is_empty() {
+                        assert!(until <= Duration::from_secs(5) + SETTLING);
+                    }
+                    return;
+                }
+                Outgoing::Closed => {
+                    assert!(self.closed);
+                    return;
+                }
+                other => panic!("the protocol has no {other:?}"),
+            }
+        }
+    }
+
+    fn sent(&mut self, command: Command) {
+        match command {
+            Command::Resize { rows, cols } => {
+                assert_eq!(self.size.take(), Some((rows, cols)));
+            }
+            Command::Ping => {
+                let is_due = self.now.elapsed >= self.last_sent + self.interval;
+                assert!(self.pings > 0 || is_due, "a ping that nobody needs");
+                self.pings = self.pings.saturating_sub(1);
+            }
+            Command::Stdin(bytes) => {
+                assert!(self.listens, "it is typed too early");
+                assert!(bytes.len() <= CHUNK && self.size.is_none());
+                for byte in bytes {
+                    assert_eq!(self.typed.pop_front(), Some(Some(byte)));
+                }
+            }
+            Command::Restart => {
+                assert_eq!(self.typed.pop_front(), Some(None), "a restart out of order");
+            }
+            _ => unreachable!("a command of a new kind"),
+        }
+    }
+
+    /// With time, everything is sent; and then it can be closed.
+    fn ends(mut self) {
+        self.now = self.now.after(SETTLING);
+        self.sends_everything();
+        assert!(self.typed.is_empty());
+        self.check();
+        self.happens(b">c 1000");
+        self.check();
+        self.happens(br#"{"type":"out","data":"JCA="}"#);
+        self.check();
+        assert_eq!(self.terminal.poll_outgoing(self.now), Outgoing::Closed);
+    }
+}

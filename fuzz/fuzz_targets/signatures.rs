@@ -74,7 +74,7 @@ fn check_received(parts: &Parts, body: &[u8], now: SystemTime) {
     // Not the other way round if there are several credentials, dates or types to choose from.
     let is_plain = parts.headers.len() == parts.headers.keys_len()
         && header.matches("credential").count() == 1
-        && header.ends_with(|c: char| c.is_ascii_hexdigit())
+        && header.matches(':').count() == 1
         && header
             .split(':')
             .next_back()
