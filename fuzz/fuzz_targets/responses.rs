@@ -186,9 +186,10 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
         copy.push(&record.into_owned());
     }
     check_console(&result.console, &copy);
+    let length = copy.text_len();
     let mut twice = copy.clone();
     twice.append(copy);
-    assert_eq!(twice.text_len(), 2 * result.console.text_len());
+    assert_eq!(twice.text_len(), 2 * length);
     assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
 }
 

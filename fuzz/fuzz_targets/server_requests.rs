@@ -1,3 +1,233 @@
-//! Soon.
+//! The gateway's side: routes, bodies, names of files, authentication.
+//!
+//! The input is a request as text. What holds:
+//!
+//! - Every refusal is a problem of status 400, 404 or (never here) 401, and travels whole.
+//! - A path that is understood is the path that a client would ask at, or an equivalent of it.
+//! - What is read from a body and then asked for by a client is read again as the same; anything
+//!   else than the documented form is refused as such.
+//! - The name of a file that a client may send comes through the header of its part.
+
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use bytes::Bytes;
+use http::{Method, Request};
+use libfuzzer_sys::fuzz_target;
+use sorna_core::server::{
+    AuthorizeRequest, CompleteRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply,
+    Route, SignedRequest, Step, reply, upload_file_name,
+};
+use sorna_core::terminal::OpenTerminal;
+use sorna_core::{
+    Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute, ExecuteMode, Info,
+    KernelId, Limits, ListLanguages, Operation, Restart, Segment, UploadFile, UploadFiles, Version,
+};
+use sorna_fuzz::{Message, RECORDED, at, kernel, same_json, secret, signer};
+
+fuzz_target!(|data: &[u8]| {
+    let message = Message::read(data);
+    if let Some(disposition) = message.header("content-disposition") {
+        check_file_name(disposition);
+    }
+    check_bodies(message.body);
+    let Some(request) = message.into_request() else {
+        return;
+    };
+    let (parts, body) = request.into_parts();
+    match Route::parse(&parts.method, parts.uri.path()) {
+        Ok(route) => check_route(&route, &parts.method),
+        Err(refusal) => {
+            use ProblemKind::{GenericBadRequest, GenericNotFound, KernelNotFound};
+            let kinds = [GenericBadRequest, GenericNotFound, KernelNotFound];
+            assert!(kinds.contains(&refusal.kind()), "{refusal}");
+            check_refusal(refusal);
+        }
+    }
+    match SignedRequest::parse(&parts, at(RECORDED.as_secs())) {
+        Ok(signed) => {
+            if let Err(refusal) = signed.verify(&secret(), &body) {
+                assert_eq!(refusal.kind(), ProblemKind::AuthFailed);
+                check_refusal(refusal);
+            }
+            if !signed.hashes_body() {
+                let verdict = signed.verify(&secret(), b"another body").is_ok();
+                assert_eq!(signed.verify(&secret(), &body).is_ok(), verdict);
+            }
+        }
+        Err(refusal) => {
+            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
+            check_refusal(refusal);
+        }
+    }
+});
+
+/// A refusal arrives as what it is.
+fn check_refusal(refusal: ProblemReply) {
+    let (kind, title) = (refusal.kind(), refusal.title().to_owned());
+    let response = refusal.into_response();
+    assert!(response.status().is_client_error());
+    let error = Info::new(kernel())
+        .response(response.map(Bytes::from))
+        .expect_err("a refusal");
+    let problem = error.gateway().and_then(|refusal| refusal.problem());
+    let problem = problem.expect("a problem document");
+    assert_eq!(problem.kind(), kind.name());
+    assert_eq!(problem.title, Some(title));
+}
+
+/// A client that means this asks for it with a request that means this.
+fn check_route(route: &Route, method: &Method) {
+    let id = KernelId::clone;
+    let asked = match route {
+        Route::Version => sent(&Version::new()),
+        Route::Authorize => sent(&Authorize::new("")),
+        Route::Languages => sent(&ListLanguages::new()),
+        Route::Create => sent(&create("c", "12345678")),
+        Route::Info(kernel) => sent(&Info::new(id(kernel))),
+        Route::Restart(kernel) => sent(&Restart::new(id(kernel))),
+        Route::Destroy(kernel) => sent(&Destroy::new(id(kernel))),
+        Route::Execute(kernel) => sent(&Execute::start(id(kernel), "1".into())),
+        Route::Upload(kernel) => {
+            let boundary = Boundary::from_random([1; 16]);
+            sent(&UploadFiles::new(id(kernel), Vec::new(), boundary))
+        }
+        Route::Terminal(kernel) => OpenTerminal::new(id(kernel))
+            .request(&signer(), at(1_498_699_425))
+            .expect("a request"),
+        _ => unreachable!("a route of a new kind"),
+    };
+    assert_eq!(asked.method(), method);
+    let again = Route::parse(asked.method(), asked.uri().path());
+    assert_eq!(again.as_ref().ok(), Some(route));
+}
+
+fn create(lang: &str, token: &str) -> CreateKernel {
+    CreateKernel::new(lang, sorna_core::SessionToken::new(token).expect("a token"))
+}
+
+fn sent<O: Operation>(operation: &O) -> Request<Body> {
+    operation
+        .request(&signer(), at(1_498_699_425))
+        .expect("what was read can be asked for")
+}
+
+fn body(request: &Request<Body>) -> &[u8] {
+    request.body().as_bytes().expect("it is in one piece")
+}
+
+/// One body, taken for that of each operation.
+fn check_bodies(bytes: &[u8]) {
+    match AuthorizeRequest::parse(bytes) {
+        Ok(request) => {
+            let reply = reply::authorized(request.echo.as_ref());
+            let json: serde_json::Value =
+                serde_json::from_slice(reply.body()).expect("our own JSON");
+            if let Some(echo) = &request.echo {
+                assert!(same_json(&json["echo"], echo));
+            }
+        }
+        Err(refusal) => {
+            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
+            check_refusal(refusal);
+        }
+    }
+    match CreateRequest::parse(bytes) {
+        Ok(request) => check_create(&request),
+        Err(refusal) => {
+            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            check_refusal(refusal);
+        }
+    }
+    match ExecuteRequest::parse(bytes) {
+        Ok(request) => check_execute(&request, bytes.len()),
+        Err(refusal) => {
+            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            check_refusal(refusal);
+        }
+    }
+}
+
+fn check_create(request: &CreateRequest) {
+    let length = request.token.as_str().chars().count();
+    assert!((8..=80).contains(&length));
+    // What no client of ours asks for.
+    if request.lang.is_empty() || request.mounts.len() > 5 {
+        return;
+    }
+    let mut limits = Limits::new();
+    limits.max_mem = request.limits.max_mem;
+    limits.exec_timeout = request.limits.exec_timeout;
+    let create = create(&request.lang, request.token.as_str())
+        .with_limits(limits)
+        .with_mounts(request.mounts.clone());
+    let again = CreateRequest::parse(body(&sent(&create))).expect("our own words");
+    assert_eq!(again.lang, request.lang);
+    assert_eq!(again.token, request.token);
+    assert_eq!(again.limits, request.limits);
+    assert_eq!(again.mounts, request.mounts);
+}
+
+fn check_execute(request: &ExecuteRequest, length: usize) {
+    let sent = match request {
+        ExecuteRequest::Query { code } => {
+            sent(&Execute::start(kernel(), ExecuteMode::query(code.as_str())))
+        }
+        ExecuteRequest::Batch { code, steps } => {
+            let step = |step: &Step| match step {
+                Step::Skip => None,
+                Step::Default => Some("*".to_owned()),
+                Step::Command(command) => {
+                    assert!(!matches!(command.as_str(), "" | "*"));
+                    Some(command.clone())
+                }
+                _ => unreachable!("a step of a new kind"),
+            };
+            let batch = Batch::new()
+                .with_build(step(&steps.build))
+                .with_build_log(steps.build_log)
+                .with_exec(step(&steps.exec));
+            let start = Execute::start(kernel(), batch.into());
+            let input = sorna_core::Continuation::Input(code.clone());
+            sent(&start.proceed(input))
+        }
+        ExecuteRequest::Complete(asked) => sent(&complete(asked)),
+        _ => unreachable!("a mode of a new kind"),
+    };
+    let again = ExecuteRequest::parse(body(&sent)).expect("our own words");
+    assert_eq!(again, *request, "of {length} bytes");
+}
+
+fn complete(asked: &CompleteRequest) -> Complete {
+    let mut complete = Complete::at_end(kernel(), asked.code.as_str());
+    complete.row = asked.row;
+    complete.col = asked.col;
+    complete.line.clone_from(&asked.line);
+    complete.post.clone_from(&asked.post);
+    complete
+}
+
+/// A name that is read can be sent, if it may be, and is read again.
+fn check_file_name(disposition: &str) {
+    let Some(name) = upload_file_name(disposition) else {
+        return;
+    };
+    let Ok(file) = UploadFile::from_bytes(name, "") else {
+        return;
+    };
+    let name = file.name().to_owned();
+    let upload = UploadFiles::new(kernel(), vec![file], Boundary::from_random([1; 16]));
+    let request = sent(&upload);
+    let Some(Segment::Bytes(head)) = request.body().segments().first() else {
+        panic!("a part starts with its headers");
+    };
+    let head = std::str::from_utf8(head).expect("it is ASCII");
+    assert!(
+        head.is_ascii() && head.matches("\r\n").count() == 4,
+        "{head:?}"
+    );
+    let again = head
+        .split("\r\n")
+        .find_map(|line| line.strip_prefix("Content-Disposition: "))
+        .and_then(upload_file_name);
+    assert_eq!(again, Some(name));
+}
