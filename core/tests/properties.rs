@@ -1,0 +1,649 @@
+//! What holds for all values: both roles of the protocol understand each other.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Map, Value, json};
+use sorna_core::server::{
+    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, Route, SignedRequest, Step,
+    reply, upload_file_name,
+};
+use sorna_core::terminal::{
+    Command, Frame, Message, OpenTerminal, Outgoing, Terminal, TerminalEvent, TerminalOptions,
+};
+use sorna_core::*;
+
+/// Few enough cases for a build without optimization; the fuzz targets try more.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+// ------------------------------------------------------------------------------- arbitrary values
+
+/// Text of any characters, with those that break something more often than by chance.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,20}",
+        "[a-z\"\\\\%/;= \r\n\t\0é😀\u{202e}]{0,20}",
+        any::<String>(),
+    ]
+}
+
+fn kernel() -> impl Strategy<Value = KernelId> {
+    let any = prop_oneof!["[A-Za-z0-9_-]{22}", "[a-z/?#%+~. é&=]{1,12}", ".{1,20}"];
+    any.prop_filter_map("no kernel id", |id| KernelId::new(id).ok())
+}
+
+fn token() -> impl Strategy<Value = SessionToken> {
+    "[^\\p{Cc}]{8,80}".prop_map(|token| SessionToken::new(token).expect("8 to 80 characters"))
+}
+
+fn secret() -> impl Strategy<Value = SecretKey> {
+    prop_oneof!["[A-Za-z0-9/+]{40}", ".{1,200}"]
+        .prop_map(|key| SecretKey::new(key).expect("it is not empty"))
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    let host = prop_oneof![
+        "[a-zA-Z0-9-]{1,12}(\\.[a-z]{2,5}){0,2}",
+        Just("[::1]".to_owned())
+    ];
+    let port = prop_oneof![Just(None), any::<u16>().prop_map(Some)];
+    let prefix = "(/[a-z0-9~_-]{1,6}){0,3}/?";
+    (select(vec!["http", "https"]), host, port, prefix).prop_filter_map(
+        "no endpoint",
+        |(scheme, host, port, prefix)| {
+            let port = port.map_or(String::new(), |port| format!(":{port}"));
+            format!("{scheme}://{host}{port}{prefix}").parse().ok()
+        },
+    )
+}
+
+/// A signer, with the secret that it signs with.
+fn signer() -> impl Strategy<Value = (Signer, SecretKey)> {
+    let access_key = "[!-+\\--9;-~]{1,30}";
+    (endpoint(), access_key, secret(), select(HashAlgorithm::ALL)).prop_map(
+        |(endpoint, access_key, secret, hash)| {
+            let access_key = AccessKey::new(access_key).expect("it is printable");
+            let keys = Credentials::new(access_key, secret.clone());
+            (
+                Signer::new(Config::new(endpoint, keys).with_hash(hash)),
+                secret,
+            )
+        },
+    )
+}
+
+/// The years 1970 to 9998.
+fn time() -> impl Strategy<Value = SystemTime> {
+    (0..253_370_764_800_000_u64).prop_map(|ms| UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+fn mode() -> impl Strategy<Value = ExecuteMode> {
+    let step = || {
+        prop_oneof![
+            Just(None),
+            Just(Some("*".to_owned())),
+            text().prop_map(Some)
+        ]
+    };
+    prop_oneof![
+        text().prop_map(ExecuteMode::query),
+        (step(), any::<bool>(), step()).prop_map(|(build, log, exec)| {
+            let batch = Batch::new().with_build(build).with_build_log(log);
+            batch.with_exec(exec).into()
+        }),
+    ]
+}
+
+/// JSON without fractions, whose last digits `serde_json` does not keep.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            btree_map(text(), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn record() -> impl Strategy<Value = Record<'static>> {
+    prop_oneof![
+        text().prop_map(|text| Record::Stdout(text.into())),
+        text().prop_map(|text| Record::Stderr(text.into())),
+        text().prop_map(|text| Record::Html(text.into())),
+        (text(), text()).prop_map(|(kind, content)| Record::Media(Media::new(kind, content))),
+        [text(), text(), text(), text()].prop_map(|[level, time, logger, message]| Record::Log {
+            level: level.into(),
+            time: time.into(),
+            logger: logger.into(),
+            message: message.into(),
+        }),
+        ("x-.{0,10}", vec(value(), 0..3)).prop_map(|(kind, values)| Record::Unknown {
+            kind: kind.into(),
+            values,
+        }),
+    ]
+}
+
+fn console() -> impl Strategy<Value = Console> {
+    vec(record(), 0..8).prop_map(|records| {
+        let mut console = Console::new();
+        records.iter().for_each(|record| console.push(record));
+        console
+    })
+}
+
+fn status() -> impl Strategy<Value = ExecutionStatus> {
+    prop_oneof![
+        select(vec![
+            ExecutionStatus::Continued,
+            ExecutionStatus::WaitingInput,
+            ExecutionStatus::BuildFinished,
+            ExecutionStatus::CleanFinished,
+            ExecutionStatus::Finished,
+            ExecutionStatus::ExecTimeout,
+        ]),
+        "x-.{0,10}".prop_map(ExecutionStatus::Other),
+    ]
+}
+
+/// Files of distinct names, which may have any characters that a name can have.
+fn files() -> impl Strategy<Value = Vec<UploadFile>> {
+    let part = "[^/\\\\\0]{1,8}|[a-z.\"%;=\r\n é-]{1,8}";
+    let name = vec(part, 1..4).prop_map(|parts| parts.join("/"));
+    let contents = prop_oneof![
+        vec(any::<u8>(), 0..200),
+        "(\r\n|--|sorna-|a){0,20}".prop_map(String::into_bytes),
+    ];
+    btree_map(name, contents, 0..=19).prop_map(|files| {
+        let files = files.into_iter();
+        // `.` and `..` are among the parts, and refused.
+        files
+            .filter_map(|(name, content)| UploadFile::from_bytes(name, content).ok())
+            .collect()
+    })
+}
+
+// -------------------------------------------------------------------------------------- utilities
+
+fn body(request: &Request<Body>) -> Vec<u8> {
+    let segments = request.body().segments().iter();
+    segments
+        .flat_map(|segment| match segment {
+            Segment::Bytes(bytes) => bytes.to_vec(),
+            segment => panic!("{segment:?} is not in memory"),
+        })
+        .collect()
+}
+
+/// Sends a request to the gateway's side: the signature verifies, the length is right, and the
+/// route (below the endpoint's prefix) is what was meant.
+fn arrives(
+    request: &Request<Body>,
+    (signer, secret): &(Signer, SecretKey),
+    now: SystemTime,
+    route: &Route,
+) -> Result<(), TestCaseError> {
+    let body = body(request);
+    let length = request.headers()["content-length"]
+        .to_str()
+        .expect("digits");
+    prop_assert_eq!(length, body.len().to_string());
+    let signed = parse(request, now)?;
+    let access_key = signer.config().credentials().access_key();
+    prop_assert_eq!(signed.access_key(), access_key.as_str());
+    prop_assert!(signed.verify(secret, &body).is_ok());
+    let prefix = signer.config().endpoint().prefix();
+    let path = request
+        .uri()
+        .path()
+        .strip_prefix(prefix)
+        .expect("the prefix");
+    let understood = Route::parse(request.method(), path);
+    prop_assert_eq!(understood.as_ref().ok(), Some(route));
+    Ok(())
+}
+
+fn parse<B>(request: &Request<B>, now: SystemTime) -> Result<SignedRequest, TestCaseError> {
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    SignedRequest::parse(&copy.into_parts().0, now)
+        .map_err(|refusal| TestCaseError::fail(refusal.to_string()))
+}
+
+/// Reads what the gateway's side wrote.
+fn answer<O: Operation>(
+    operation: &O,
+    reply: Response<Vec<u8>>,
+) -> Result<O::Output, TestCaseError> {
+    let answer = operation.response(reply.map(Bytes::from));
+    let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    Ok(answer.value)
+}
+
+fn some_signer() -> (Signer, SecretKey) {
+    let secret = SecretKey::new("wJalrXUtnFEMI").expect("it is not empty");
+    let keys = Credentials::new(AccessKey::new("AK").expect("printable"), secret.clone());
+    let endpoint = "http://127.0.0.1:8081".parse().expect("a URL");
+    (Signer::new(Config::new(endpoint, keys)), secret)
+}
+
+fn some_time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_498_699_425)
+}
+
+fn some_kernel() -> KernelId {
+    KernelId::new("k1").expect("it is one path segment")
+}
+
+/// Takes a multipart body apart by the letter of RFC 2046: the `Content-Disposition` and the content
+/// of each part.
+fn parts<'b>(body: &'b [u8], boundary: &str) -> Option<Vec<(&'b str, &'b [u8])>> {
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
+    let delimiter = format!("\r\n--{boundary}");
+    let mut rest = body.strip_prefix(&delimiter.as_bytes()[2..])?;
+    let mut parts = Vec::new();
+    while let Some(part) = rest.strip_prefix(b"\r\n") {
+        let end = find(part, delimiter.as_bytes())?;
+        let head_end = find(&part[..end], b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&part[..head_end]).ok()?;
+        let disposition = head
+            .split("\r\n")
+            .find_map(|line| line.strip_prefix("Content-Disposition: "))?;
+        parts.push((disposition, &part[head_end + 4..end]));
+        rest = &part[end + delimiter.len()..];
+    }
+    (rest == b"--\r\n").then_some(parts)
+}
+
+// -------------------------------------------------------------------------------------- properties
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_signed_verifies(client in signer(), id in kernel(), code in text(), now in time()) {
+        let execute = Execute::start(id.clone(), ExecuteMode::query(code));
+        let request = execute.request(&client.0, now).expect("a request");
+        arrives(&request, &client, now, &Route::Execute(id))?;
+    }
+
+    #[test]
+    fn what_is_changed_does_not_verify(
+        client in signer(),
+        other in secret(),
+        now in time(),
+        which in any::<Index>(),
+        at in any::<Index>(),
+    ) {
+        let execute = Execute::start(some_kernel(), ExecuteMode::query("1"));
+        let mut request = execute.request(&client.0, now).expect("a request");
+        let mut content = body(&request);
+        if other.expose() != client.1.expose() {
+            prop_assert!(parse(&request, now)?.verify(&other, &content).is_err());
+        }
+        let signed = ["date", "host", "content-type", "x-sorna-version", "authorization"];
+        if let Some(name) = signed.get(which.index(signed.len() + 1)) {
+            let mut value = request.headers()[*name].as_bytes().to_vec();
+            // All of the last is the signature, and before it comes what names the key.
+            let first = value.iter().rposition(|byte| *byte == b':').filter(|_| *name == "authorization");
+            let first = first.map_or(0, |colon| colon + 1);
+            let at = first + at.index(value.len() - first);
+            value[at] = if value[at] == b'1' { b'2' } else { b'1' };
+            let value = HeaderValue::from_bytes(&value).expect("digits");
+            request.headers_mut().insert(HeaderName::from_static(name), value);
+        } else {
+            let at = at.index(content.len());
+            content[at] ^= 1;
+        }
+        // Most changed dates are none, and refused for that.
+        if let Ok(signed) = parse(&request, now) {
+            prop_assert!(signed.verify(&client.1, &content).is_err());
+        }
+    }
+
+    #[test]
+    fn operations_without_a_body_arrive(client in signer(), id in kernel(), now in time()) {
+        let send = |request: Result<Request<Body>, BuildError>, route: Route| {
+            arrives(&request.expect("a request"), &client, now, &route)
+        };
+        let signer = &client.0;
+        let same = || id.clone();
+        send(Version::new().request(signer, now), Route::Version)?;
+        send(ListLanguages::new().request(signer, now), Route::Languages)?;
+        send(Info::new(same()).request(signer, now), Route::Info(same()))?;
+        send(Restart::new(same()).request(signer, now), Route::Restart(same()))?;
+        send(Destroy::new(same()).request(signer, now), Route::Destroy(same()))?;
+        send(OpenTerminal::new(same()).request(signer, now), Route::Terminal(same()))?;
+    }
+
+    #[test]
+    fn a_key_check_is_echoed(echo in text()) {
+        let authorize = Authorize::new(echo.as_str());
+        let request = authorize.request(&some_signer().0, some_time()).expect("a request");
+        arrives(&request, &some_signer(), some_time(), &Route::Authorize)?;
+        let read = AuthorizeRequest::parse(&body(&request)).expect("a body");
+        let authorized = answer(&authorize, reply::authorized(read.echo.as_ref()))?;
+        prop_assert_eq!(authorized.echo, Some(echo));
+    }
+
+    #[test]
+    fn a_kernel_is_created_as_it_was_asked_for(
+        lang in ".{1,20}",
+        token in token(),
+        memory in any::<Option<u64>>(),
+        milliseconds in any::<Option<u64>>(),
+        mounts in vec(text(), 0..=5),
+        id in kernel(),
+    ) {
+        let mut limits = Limits::new();
+        limits.max_mem = memory;
+        limits.exec_timeout = milliseconds.map(Duration::from_millis);
+        let create = CreateKernel::new(lang.as_str(), token.clone())
+            .with_limits(limits)
+            .with_mounts(mounts.clone());
+        let request = create.request(&some_signer().0, some_time()).expect("a request");
+        arrives(&request, &some_signer(), some_time(), &Route::Create)?;
+        let read = CreateRequest::parse(&body(&request)).expect("a body");
+        prop_assert_eq!((read.lang, read.token, read.mounts), (lang, token, mounts));
+        // No limit is the server's; a time of zero is the least that can be said.
+        prop_assert_eq!(read.limits.max_mem, memory.filter(|kib| *kib != 0));
+        let timeout = milliseconds.map(|ms| Duration::from_millis(ms.max(1)));
+        prop_assert_eq!(read.limits.exec_timeout, timeout);
+        prop_assert_eq!(answer(&create, reply::created(&id))?, id);
+    }
+
+    #[test]
+    fn an_execution_is_read_as_it_was_asked_for(id in kernel(), mode in mode(), input in text()) {
+        let step = |text: &Option<String>| match text.as_deref() {
+            None | Some("") => Step::Skip,
+            Some("*") => Step::Default,
+            Some(command) => Step::Command(command.to_owned()),
+        };
+        let start = Execute::start(id.clone(), mode.clone());
+        for (execute, typed) in [
+            (start.clone(), None),
+            (start.proceed(Continuation::Continue), Some("")),
+            (start.proceed(Continuation::Input(input.clone())), Some(input.as_str())),
+        ] {
+            let request = execute.request(&some_signer().0, some_time()).expect("a request");
+            arrives(&request, &some_signer(), some_time(), &Route::Execute(id.clone()))?;
+            let read = ExecuteRequest::parse(&body(&request)).expect("a body");
+            match (&mode, read) {
+                (ExecuteMode::Query { code }, ExecuteRequest::Query { code: read }) => {
+                    prop_assert_eq!(read, typed.unwrap_or(code));
+                }
+                (ExecuteMode::Batch(batch), ExecuteRequest::Batch { code, steps, .. }) => {
+                    prop_assert_eq!(code, typed.unwrap_or_default());
+                    prop_assert_eq!(steps.build_log, batch.build_log);
+                    prop_assert_eq!(steps.build, step(&batch.build));
+                    prop_assert_eq!(steps.exec, step(&batch.exec));
+                }
+                (asked, read) => prop_assert!(false, "{:?} became {:?}", asked, read),
+            }
+        }
+    }
+
+    #[test]
+    fn code_is_completed_where_it_ends(code in text(), candidates in vec(text(), 0..5)) {
+        let complete = Complete::at_end(some_kernel(), code.as_str());
+        let request = complete.request(&some_signer().0, some_time()).expect("a request");
+        let Ok(ExecuteRequest::Complete(read)) = ExecuteRequest::parse(&body(&request)) else {
+            return Err(TestCaseError::fail("another mode"));
+        };
+        prop_assert_eq!(code.split('\n').nth(usize::try_from(read.row).expect("small")), Some(read.line.as_str()));
+        prop_assert_eq!(read.line.chars().count() as u64, read.col);
+        prop_assert_eq!((read.code, read.post), (code, String::new()));
+        prop_assert_eq!(answer(&complete, reply::completions(&candidates))?, candidates);
+    }
+
+    #[test]
+    fn results_are_read_as_they_were_written(
+        status in status(),
+        console in console(),
+        options in btree_map(text(), value(), 0..4),
+    ) {
+        let options: Map<String, Value> = options.into_iter().collect();
+        let execute = Execute::start(some_kernel(), ExecuteMode::query("1"));
+        let reply = reply::execution(&status, &console, &Value::Object(options.clone()));
+        let result = answer(&execute, reply)?;
+        prop_assert_eq!(result.status, status);
+        prop_assert_eq!(&result.console, &console);
+        prop_assert_eq!(result.options, options);
+        let records: Vec<Record<'_>> = console.iter().collect();
+        let again: Vec<Record<'_>> = result.console.iter().collect();
+        prop_assert_eq!(records, again);
+    }
+
+    #[test]
+    fn consoles_are_joined_without_loss(consoles in vec(console(), 0..4)) {
+        let mut all = Console::new();
+        let mut one_by_one = Console::new();
+        for console in &consoles {
+            all.append(console.clone());
+            console.iter().for_each(|record| one_by_one.push(&record));
+        }
+        prop_assert_eq!(&all, &one_by_one);
+        let stdout: String = consoles.iter().map(Console::stdout).collect();
+        prop_assert_eq!(all.stdout(), stdout);
+    }
+
+    #[test]
+    fn information_is_read_as_it_was_written(
+        lang in any::<Option<String>>(),
+        numbers in any::<[Option<u32>; 4]>(),
+        extra in btree_map("x-.{0,10}", value(), 0..4),
+        names in vec(text(), 0..4),
+    ) {
+        let mut info = KernelInfo::default();
+        info.lang = lang;
+        let [age, idle, memory, queries] = numbers.map(|number| number.map(f64::from));
+        (info.age, info.idle) = (age, idle);
+        (info.memory_used, info.num_queries_executed) = (memory, queries);
+        info.extra = extra.into_iter().collect();
+        prop_assert_eq!(answer(&Info::new(some_kernel()), reply::info(&info))?, info.clone());
+
+        let languages: Vec<LanguageInfo> = names
+            .iter()
+            .map(|name| {
+                let mut language = LanguageInfo::new(name.as_str());
+                language.aliases.clone_from(&names);
+                language.missing = Some(name.clone()).filter(|name| !name.is_empty());
+                language.extra.clone_from(&info.extra);
+                language
+            })
+            .collect();
+        let reply = reply::languages(&languages);
+        prop_assert_eq!(answer(&ListLanguages::new(), reply)?, languages);
+    }
+
+    #[test]
+    fn refusals_are_read_as_they_were_written(
+        kind in select(ProblemKind::ALL),
+        detail in text(),
+        agent in any::<Option<(String, Option<String>)>>(),
+    ) {
+        let mut refusal = kind.reply_with(&detail);
+        if let Some((title, exception)) = &agent {
+            refusal = refusal.with_agent("agent-failure", title, exception.clone());
+        }
+        let title = refusal.title().to_owned();
+        let error = Info::new(some_kernel())
+            .response(refusal.into_response().map(Bytes::from))
+            .expect_err("a refusal");
+        let refusal = error.gateway().expect("a refusal");
+        prop_assert_eq!(refusal.status(), kind.status());
+        prop_assert_eq!(refusal.kind(), Some(kind.name()));
+        let problem = refusal.problem().expect("a problem");
+        prop_assert_eq!(problem.title.as_ref(), Some(&title));
+        let details = problem.agent_details.as_ref();
+        let details = details.map(|d| (d.title.clone().unwrap_or_default(), d.exception.clone()));
+        prop_assert_eq!(details, agent);
+    }
+
+    #[test]
+    fn uploads_are_decoded_as_they_were_encoded(
+        client in signer(),
+        id in kernel(),
+        files in files(),
+        boundary in any::<[u8; 16]>(),
+        now in time(),
+    ) {
+        let boundary = Boundary::from_random(boundary);
+        let upload = UploadFiles::new(id.clone(), files.clone(), boundary);
+        let request = upload.request(&client.0, now).expect("a request");
+        arrives(&request, &client, now, &Route::Upload(id))?;
+        let body = body(&request);
+        let parts = parts(&body, &boundary.to_string()).expect("a multipart body");
+        prop_assert_eq!(parts.len(), files.len());
+        for ((disposition, content), file) in parts.iter().zip(&files) {
+            prop_assert!(disposition.starts_with("form-data; name=\"src\"; "));
+            let name = upload_file_name(disposition);
+            prop_assert_eq!(name.as_deref(), Some(file.name()));
+            prop_assert_eq!(file.content(), &FileContent::Bytes(Bytes::copy_from_slice(content)));
+        }
+    }
+
+    #[test]
+    fn terminal_messages_are_read_as_they_were_written(
+        bytes in vec(any::<u8>(), 0..300),
+        words in text(),
+        size in any::<(u16, u16)>(),
+    ) {
+        let (rows, cols) = size;
+        for command in [
+            Command::Stdin(bytes.clone().into()),
+            Command::Resize { rows, cols },
+            Command::Ping,
+            Command::Restart,
+        ] {
+            prop_assert_eq!(Command::decode(&command.encode()), Some(command));
+        }
+        for message in [Message::Out(bytes.into()), Message::Error(words)] {
+            prop_assert_eq!(Message::decode(&message.encode()), message);
+        }
+    }
+
+    /// However a program's output is cut into messages (in the middle of characters, too), and
+    /// however typing is cut into calls, the same bytes come out.
+    #[test]
+    fn a_terminal_keeps_streams_however_they_are_cut(
+        output in "[a-z é😀\u{202e}]{0,60}",
+        typed in vec(any::<u8>(), 0..300),
+        cuts in vec(any::<Index>(), 0..6),
+        binary in any::<bool>(),
+    ) {
+        let mut now = Moment::new(UNIX_EPOCH, Duration::ZERO, 0);
+        let mut terminal = Terminal::new(TerminalOptions::default(), now);
+        for piece in cut(output.as_bytes(), &cuts) {
+            let text = Message::Out(Bytes::copy_from_slice(piece)).encode();
+            let frame = if binary { Frame::Binary(text.into()) } else { Frame::Text(text) };
+            terminal.handle_frame(now, frame);
+        }
+        let mut shown = Vec::new();
+        while let Some(event) = terminal.poll_event() {
+            let TerminalEvent::Output(bytes) = event else {
+                return Err(TestCaseError::fail(format!("{event:?}")));
+            };
+            shown.extend_from_slice(&bytes);
+        }
+        prop_assert_eq!(String::from_utf8(shown), Ok(output));
+
+        for piece in cut(&typed, &cuts) {
+            terminal.stdin(piece);
+        }
+        prop_assert_eq!(terminal.queued(), typed.len());
+        now = now.after(Duration::from_secs(1));
+        let mut sent = Vec::new();
+        while let Outgoing::Send(Frame::Text(text)) = terminal.poll_outgoing(now) {
+            if let Some(Command::Stdin(bytes)) = Command::decode(&text) {
+                sent.extend_from_slice(&bytes);
+            }
+        }
+        prop_assert_eq!(sent, typed);
+        prop_assert!(!terminal.has_unsent());
+    }
+
+    #[test]
+    fn endpoints_are_shown_as_they_are_read(endpoint in endpoint()) {
+        let shown = endpoint.to_string();
+        prop_assert_eq!(shown.parse(), Ok(endpoint.clone()));
+        prop_assert!(!shown.ends_with('/'));
+        prop_assert_eq!(shown.starts_with("https:"), endpoint.is_https());
+        prop_assert!(endpoint.prefix().is_empty() || endpoint.prefix().starts_with('/'));
+        // The `Host` header has the port exactly if it is not the scheme's own.
+        let standard = if endpoint.is_https() { 443 } else { 80 };
+        let has_port = endpoint.host().ends_with(&format!(":{}", endpoint.port()));
+        prop_assert_eq!(has_port, endpoint.port() != standard);
+    }
+
+    #[test]
+    fn any_text_is_an_endpoint_or_refused_with_a_reason(
+        text in prop_oneof![any::<String>(), "(https?://)?[a-z:@\\[\\].0-9/?#%+ -]{0,20}"],
+    ) {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => {
+                let client = (endpoint.clone(), some_signer().1);
+                let keys = Credentials::new(AccessKey::new("AK").expect("printable"), client.1);
+                let signer = Signer::new(Config::new(client.0, keys));
+                let request = Version::new().request(&signer, some_time());
+                prop_assert!(request.is_ok(), "{} cannot be asked", endpoint);
+                prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+            }
+            Err(error) => prop_assert!(error.to_string().starts_with("the endpoint ")),
+        }
+    }
+
+    #[test]
+    fn any_kernel_id_is_one_segment(id in text()) {
+        if let Ok(id) = KernelId::new(id) {
+            prop_assert!(!id.path_segment().contains(['/', '?', '#']));
+            let path = format!("/v2/kernel/{}", id.path_segment());
+            prop_assert_eq!(Route::parse(&http::Method::GET, &path).ok(), Some(Route::Info(id)));
+        }
+    }
+
+    #[test]
+    fn any_body_is_read_or_refused(value in value()) {
+        for body in [value.clone(), json!({"mode": value, "code": value}), json!({"lang": value})] {
+            let body = body.to_string();
+            let refusals = [
+                CreateRequest::parse(body.as_bytes()).err(),
+                ExecuteRequest::parse(body.as_bytes()).err(),
+            ];
+            for refusal in refusals.into_iter().flatten() {
+                prop_assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            }
+        }
+    }
+}
+
+/// Cuts bytes at these places.
+fn cut<'b>(bytes: &'b [u8], cuts: &[Index]) -> Vec<&'b [u8]> {
+    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    places.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for place in places {
+        pieces.push(&bytes[start..place]);
+        start = place;
+    }
+    pieces.push(&bytes[start..]);
+    pieces
+}
