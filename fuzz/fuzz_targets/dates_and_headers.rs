@@ -22,7 +22,7 @@ use libfuzzer_sys::fuzz_target;
 use sorna_core::server::{ProblemKind, SignedRequest};
 use sorna_core::signing::{SigningKey, StringToSign, body_hash};
 use sorna_core::{HashAlgorithm, Operation, RateLimit, Version, http_date};
-use sorna_fuzz::{ACCESS_KEY, Message, SECRET_KEY, at, check_error, secret};
+use sorna_fuzz::{ACCESS_KEY, Message, SECRET_KEY, at, check_error, civil, secret};
 
 /// How far a date may be from the gateway's clock.
 const WINDOW: u64 = 15 * 60;
@@ -67,6 +67,7 @@ fuzz_target!(|data: &[u8]| {
 /// A time as people in some zone read it.
 struct Civil {
     year: u64,
+    /// From 1.
     month: usize,
     day: u64,
     weekday: usize,
@@ -93,29 +94,12 @@ impl Civil {
     fn new(seconds: u64, zone: i64) -> Self {
         let local = seconds.checked_add_signed(zone * 60);
         let (local, zone) = local.map_or((seconds, 0), |local| (local, zone));
-        let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let weekday = (local / 86_400 % 7) as usize;
-        let mut days = local / 86_400;
-        let mut year = 1970 + 400 * (days / 146_097);
-        days %= 146_097;
-        while days >= 365 + u64::from(is_leap(year)) {
-            days -= 365 + u64::from(is_leap(year));
-            year += 1;
-        }
-        let february = 28 + u64::from(is_leap(year));
-        let mut month = 0;
-        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-            if days < length {
-                break;
-            }
-            days -= length;
-            month += 1;
-        }
+        let (year, month, day) = civil(local / 86_400);
         Self {
             year,
             month,
-            day: days + 1,
-            weekday,
+            day,
+            weekday: (local / 86_400 % 7) as usize,
             second_of_day: local % 86_400,
             zone,
         }
@@ -124,9 +108,10 @@ impl Civil {
     /// The text in one of the forms; `None` if the form cannot write it. Forms that have no zone
     /// are for Greenwich only.
     fn write(&self, form: u64) -> Option<String> {
-        let Self { year, day, .. } = self;
-        let month = self.month + 1;
-        let (name, weekday) = (MONTHS[self.month], WEEKDAYS[self.weekday]);
+        let Self {
+            year, month, day, ..
+        } = self;
+        let (name, weekday) = (MONTHS[month - 1], WEEKDAYS[self.weekday]);
         let short = &weekday[..3];
         let (h, m, s) = (
             self.second_of_day / 3600,
@@ -162,7 +147,7 @@ impl Civil {
     }
 
     fn digits(&self) -> [u8; 8] {
-        let digits = format!("{:04}{:02}{:02}", self.year, self.month + 1, self.day);
+        let digits = format!("{:04}{:02}{:02}", self.year, self.month, self.day);
         digits.into_bytes().try_into().expect("eight digits")
     }
 }

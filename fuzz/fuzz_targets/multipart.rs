@@ -144,7 +144,7 @@ fn check_decoded(content_type: &str, body: &[u8], files: &[UploadFile], data: &[
 
     // Cut somewhere, or into pieces of one size.
     let size = data.len() % 61 + 1;
-    let chunks: Vec<Result<Bytes, Infallible>> = if data.len() % 2 == 0 {
+    let chunks: Vec<Result<Bytes, Infallible>> = if data.len().is_multiple_of(2) {
         let (head, tail) = body.split_at(body.len() * size / 62);
         [head, tail]
             .map(|half| Ok(Bytes::copy_from_slice(half)))

@@ -24,7 +24,7 @@ use sorna_core::{
     AccessKey, Config, Credentials, Execute, ExecuteMode, HashAlgorithm, Info, KernelId, Operation,
     SecretKey, Signer,
 };
-use sorna_fuzz::{Message, RECORDED, SECRET_KEY, at, secret};
+use sorna_fuzz::{Message, RECORDED, SECRET_KEY, at, civil, secret};
 
 fuzz_target!(|data: &[u8]| {
     let message = Message::read(data);
@@ -138,27 +138,10 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The day as `yyyymmdd`, counted from 1970.
+/// The day as `yyyymmdd`.
 fn day_of(seconds: u64) -> String {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let mut days = seconds / 86_400;
-    let (cycles, rest) = (days / 146_097, days % 146_097);
-    days = rest;
-    let mut year = 1970 + 400 * cycles;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    format!("{year:04}{month:02}{:02}", days + 1)
+    let (year, month, day) = civil(seconds / 86_400);
+    format!("{year:04}{month:02}{day:02}")
 }
 
 // -------------------------------------------------------------------------- what the client sends

@@ -45,6 +45,32 @@ pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
+/// The year, month and day (from 1) that lie so many days after 1 January 1970, counted without the
+/// help of any crate.
+#[must_use]
+pub fn civil(days: u64) -> (u64, usize, u64) {
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    // The calendar repeats itself every 400 years.
+    let mut year = 1970 + 400 * (days / 146_097);
+    let mut days = days % 146_097;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
 /// A request or response as text: its first line, its headers, an empty line, its body. Lines end
 /// in `\n` or `\r\n`. What cannot be a header is left out.
 pub struct Message<'a> {
