@@ -107,4 +107,13 @@ mod tests {
         assert_eq!(info.extra["gpus"][0], "a");
         assert!(operation.response(response(200, "[]")).is_err());
     }
+
+    #[test]
+    fn an_answer_that_was_compressed_on_the_way_is_told_as_such() {
+        let mut zipped = response(200, "\u{1f}\u{8b}\u{8}");
+        let coding = http::HeaderValue::from_static("gzip");
+        zipped.headers_mut().insert("content-encoding", coding);
+        let error = Info::new(kernel()).response(zipped).unwrap_err();
+        assert!(error.to_string().contains("Content-Encoding"), "{error}");
+    }
 }

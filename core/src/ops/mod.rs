@@ -45,6 +45,7 @@ pub use version::{Version, VersionInfo};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -172,8 +173,29 @@ impl Success {
         &self,
         expected: &'static str,
     ) -> Result<T, ParseError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| ParseError::new(expected, self.status, &self.body, Some(error)))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // Nobody asked for that; but something in between may compress all the same.
+            let is_encoded = self
+                .headers
+                .get(CONTENT_ENCODING)
+                .is_some_and(|coding| coding != "identity");
+            let expected = if is_encoded {
+                "readable, as it came with a Content-Encoding that was not asked for"
+            } else {
+                expected
+            };
+            ParseError::new(expected, self.status, &self.body, Some(error))
+        })
+    }
+
+    /// Reads an answer that only says that it is done: without a body, or with JSON from a later
+    /// gateway. Anything else, such as the page of a proxy that wants a login, is not the gateway's.
+    pub(crate) fn nothing(&self) -> Result<(), ParseError> {
+        if self.body.is_empty() {
+            return Ok(());
+        }
+        self.json::<serde_json::Map<String, serde_json::Value>>("empty, nor a JSON object")
+            .map(|_| ())
     }
 
     /// The body should be something else.

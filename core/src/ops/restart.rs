@@ -33,8 +33,8 @@ impl Operation for Restart {
         ))
     }
 
-    fn read(&self, _: &Success) -> Result<(), ParseError> {
-        Ok(())
+    fn read(&self, success: &Success) -> Result<(), ParseError> {
+        success.nothing()
     }
 
     /// A second restart would drop what was computed after the first.
@@ -47,6 +47,7 @@ impl Operation for Restart {
 mod tests {
     use super::super::testing::{kernel, response, signed};
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn request_and_response() {
@@ -57,6 +58,15 @@ mod tests {
             ("PATCH", "/v2/kernel/k1")
         );
         assert!(operation.response(response(204, "")).is_ok());
+        // Later gateways say more.
+        assert!(
+            operation
+                .response(response(200, r#"{"stats": {}}"#))
+                .is_ok()
+        );
+        // Something else answered in the gateway's place.
+        let page = operation.response(response(200, "<html>Log in first</html>"));
+        assert!(matches!(page, Err(Error::Parse(_))));
         let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;
         assert!(
             operation

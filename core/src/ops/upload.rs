@@ -233,8 +233,8 @@ impl Operation for UploadFiles {
         })
     }
 
-    fn read(&self, _: &Success) -> Result<(), ParseError> {
-        Ok(())
+    fn read(&self, success: &Success) -> Result<(), ParseError> {
+        success.nothing()
     }
 }
 
