@@ -59,10 +59,18 @@ impl UreqTransport {
                 .timeout_global(Some(limit))
                 .build();
             let (parts, mut body) = agent.run(request)?.into_parts();
-            let body = body
-                .with_config()
-                .limit(self.options.sizes.body)
-                .read_to_vec()?;
+            if parts.status.is_informational() {
+                // Another protocol, for which nobody asked. ureq takes it for an answer.
+                let unasked = format!("status {} was not asked for", parts.status);
+                let unasked = ureq_proto::Error::HttpParseFail(unasked);
+                return Err(ureq::Error::Protocol(unasked));
+            }
+            let most = self.options.sizes.body;
+            // What is announced to be too large is not waited for.
+            if body.content_length().is_some_and(|length| length > most) {
+                return Err(ureq::Error::BodyExceedsLimit(most));
+            }
+            let body = body.with_config().limit(most).read_to_vec()?;
             Ok(Response::from_parts(parts, Bytes::from(body)))
         };
         exchange().map_err(|error| match reader.take_failure() {
@@ -202,9 +210,13 @@ impl UreqTransport {
                 Kind::Receive,
                 format!("{origin} closed the connection without an answer"),
             ),
-            ureq::Error::Io(_) => (
+            ureq::Error::Io(_) | ureq::Error::BodyStalled => (
                 Kind::Receive,
                 format!("the connection to {origin} broke before the answer was complete"),
+            ),
+            ureq::Error::Protocol(ureq_proto::Error::HttpParseTooManyHeaders) => (
+                Kind::TooLarge,
+                format!("the answer of {origin} has too many headers"),
             ),
             ureq::Error::Protocol(_) => {
                 (Kind::Receive, format!("the answer of {origin} is not HTTP"))
