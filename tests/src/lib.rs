@@ -1,5 +1,6 @@
 //! What the tests across the crates share.
 
+pub mod drivers;
 pub mod tools;
 
 /// The examples of the README.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sorna::core::{Batch, CreateKernel, ExecutionStatus, Limits, Record, UploadFile};
 
-use crate::drivers::Driver;
 use crate::lab::{Check, Feature, Lab};
+use sorna_tests::drivers::Driver;
 
 pub(crate) fn state_and_order<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {

@@ -12,7 +12,7 @@ use sorna::core::{
 use sorna::{ClientOptions, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
-use crate::drivers::Driver;
+use sorna_tests::drivers::Driver;
 
 /// The longest that a check waits for anything. Only a check that fails waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

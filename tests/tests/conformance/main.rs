@@ -5,7 +5,6 @@
 //! gateway: then checks that need what only ours offers are skipped, by name. `SORNA_TEST_LACKS`
 //! names what the gateway lacks besides, separated by commas (see [`lab::Feature`]).
 
-mod drivers;
 mod execute;
 mod lab;
 mod operations;
@@ -21,7 +20,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $check() {
-                    crate::lab::check::<crate::drivers::Blocking>(
+                    crate::lab::check::<sorna_tests::drivers::Blocking>(
                         stringify!($check),
                         crate::$module::$check,
                     );
@@ -32,7 +31,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $check() {
-                    crate::lab::check::<crate::drivers::Tokio>(
+                    crate::lab::check::<sorna_tests::drivers::Tokio>(
                         stringify!($check),
                         crate::$module::$check,
                     );
@@ -43,7 +42,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $check() {
-                    crate::lab::check::<crate::drivers::Smol>(
+                    crate::lab::check::<sorna_tests::drivers::Smol>(
                         stringify!($check),
                         crate::$module::$check,
                     );
@@ -54,7 +53,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $check() {
-                    crate::lab::check::<crate::drivers::AsyncStd>(
+                    crate::lab::check::<sorna_tests::drivers::AsyncStd>(
                         stringify!($check),
                         crate::$module::$check,
                     );

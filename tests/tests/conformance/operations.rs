@@ -11,8 +11,8 @@ use sorna::core::{
 
 use sorna::{ClientOptions, Exchange, Observer};
 
-use crate::drivers::{Driver, PtyDriver as _};
 use crate::lab::{Check, Feature, Lab};
+use sorna_tests::drivers::{Driver, PtyDriver as _};
 
 pub(crate) fn version_and_authorize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {

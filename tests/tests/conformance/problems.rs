@@ -10,8 +10,8 @@ use sorna::core::machine::RetryPolicy;
 use sorna::core::server::{ProblemKind, ProblemReply};
 use sorna::core::{Authorize, Config, Endpoint, Info, KernelId};
 
-use crate::drivers::Driver;
 use crate::lab::{Check, Lab};
+use sorna_tests::drivers::Driver;
 
 /// Answers one request on each connection: a status, a header, a body.
 fn serve(listener: &TcpListener, answers: impl IntoIterator<Item = (u16, &'static str, Vec<u8>)>) {

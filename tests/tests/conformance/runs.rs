@@ -3,8 +3,8 @@
 use sorna::core::machine::{Cleanup, Ending, RunPlan};
 use sorna::core::{Batch, CreateKernel, ExecuteMode, UploadFile};
 
-use crate::drivers::{Driver, Stop};
 use crate::lab::{Check, Lab};
+use sorna_tests::drivers::{Driver, Stop};
 
 fn plan(lang: &str, executions: Vec<ExecuteMode>) -> RunPlan {
     RunPlan::temporary(CreateKernel::new(lang, sorna::random_token()), executions)

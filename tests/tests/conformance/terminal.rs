@@ -3,8 +3,8 @@
 use sorna::core::KernelId;
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 
-use crate::drivers::{Driver, PtyDriver, read_until};
 use crate::lab::{Check, Lab};
+use sorna_tests::drivers::{Driver, PtyDriver, read_until};
 
 fn contains(all: &[u8], text: &str) -> bool {
     all.windows(text.len())

@@ -2,8 +2,8 @@
 
 use sorna::core::{KernelId, UploadFile};
 
-use crate::drivers::Driver;
 use crate::lab::{Check, Feature, Lab};
+use sorna_tests::drivers::Driver;
 
 /// The names and sizes in the work directory, as the kernel sees them.
 async fn sizes<D: Driver>(lab: &Lab<D>, kernel: &KernelId) -> String {
