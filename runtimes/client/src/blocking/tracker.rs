@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
+use crate::wire::interim;
+
 /// How far the exchange on this thread has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
@@ -62,15 +64,40 @@ impl<In: Transport> Connector<In> for TrackingConnector {
         Ok(chained.map(|connection| Tracked {
             connection,
             is_whole,
+            interims: INTERIMS,
         }))
     }
 }
 
+/// The most interim answers that are taken away from before one answer.
+const INTERIMS: usize = 100;
+
 /// A connection whose traffic is noted if it goes all the way to the gateway.
+///
+/// It also takes interim answers away, since ureq-proto 0.7 refuses a 100 that carries headers, which
+/// a proxy may send.
 #[derive(Debug)]
 pub(super) struct Tracked<T> {
     connection: T,
     is_whole: bool,
+    /// How many may still come before the answer; none once it has begun.
+    interims: usize,
+}
+
+impl<T: Transport> Tracked<T> {
+    fn skip_interims(&mut self) {
+        while self.interims > 0 {
+            let input = self.connection.buffers().input();
+            if let Some(length) = interim(input) {
+                self.connection.buffers().input_consume(length);
+                self.interims -= 1;
+            } else if input.is_empty() || input.starts_with(b"HTTP/1.1 1") {
+                return;
+            } else {
+                self.interims = 0;
+            }
+        }
+    }
 }
 
 impl<T: Transport> Transport for Tracked<T> {
@@ -81,12 +108,14 @@ impl<T: Transport> Transport for Tracked<T> {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         // Before it is tried: what a failed write may have sent cannot be known.
         Progress::update(|progress| progress.sent |= self.is_whole && amount > 0);
+        self.interims = INTERIMS;
         self.connection.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let progressed = self.connection.await_input(timeout)?;
         Progress::update(|progress| progress.received |= self.is_whole && progressed);
+        self.skip_interims();
         Ok(progressed)
     }
 

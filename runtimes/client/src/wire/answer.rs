@@ -327,7 +327,7 @@ impl AnswerError {
 /// The length of an interim answer (100, 103, ...) at the front of the input, if it is whole.
 ///
 /// ureq-proto 0.7 would refuse a 100 that carries headers, which a proxy may send.
-fn interim(input: &[u8]) -> Option<usize> {
+pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     let code = input.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     if code[0] != b'1' || code == b"101" {
         return None;

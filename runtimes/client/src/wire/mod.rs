@@ -18,6 +18,8 @@ mod answer;
 )]
 mod request;
 
+#[cfg(feature = "ureq")]
+pub(crate) use answer::interim;
 pub(crate) use answer::{Answer, AnswerError};
 #[cfg(feature = "engine")]
 pub(crate) use request::RequestError;
