@@ -1,6 +1,7 @@
 //! What the tests across the crates share.
 
 pub mod drivers;
+pub mod proxy;
 pub mod tools;
 
 /// The examples of the README.

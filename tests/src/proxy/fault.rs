@@ -1,0 +1,162 @@
+//! What can go wrong between a client and a gateway.
+
+use std::time::Duration;
+
+use super::Message;
+
+/// What the proxy does to one connection, or to one request and its answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// To a new connection, before anything is read.
+    Accept(Accept),
+    /// Passes the request on up to a place, and ends both connections there. The gateway never sees
+    /// it whole, so it does not act. (A request that ends at that place is left as it is.)
+    CutRequest {
+        /// Where.
+        at: Place,
+        /// How.
+        end: End,
+    },
+    /// Passes the request on at this pace.
+    PaceRequest(Pace),
+    /// Reads the request, passes nothing on, and says this.
+    Instead {
+        /// What to say.
+        say: fn() -> Vec<u8>,
+        /// What comes then.
+        end: End,
+    },
+    /// Passes the request on, waits for the whole answer, and sends something else.
+    Answer {
+        /// Whether answers without a body are left as they are.
+        bodies_only: bool,
+        /// What to send.
+        change: fn(Message) -> Vec<u8>,
+        /// How fast.
+        pace: Pace,
+        /// What comes then.
+        end: End,
+    },
+    /// Passes a terminal on, and does this to what comes from the gateway after the handshake.
+    Stream(Stream),
+    /// Resets the connection instead of passing the request on, and every new one from then on.
+    Gone,
+}
+
+/// What happens to a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Nobody listens.
+    Refuse,
+    /// It is reset.
+    Reset,
+    /// It is closed.
+    Close,
+    /// It is never read from.
+    Ignore,
+}
+
+/// A place in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// After this many bytes, or at the end.
+    After(usize),
+    /// In the middle of its head.
+    MidHead,
+    /// Between head and body.
+    HeadEnd,
+    /// Before its last byte.
+    Last,
+}
+
+impl Place {
+    /// The place in bytes.
+    #[must_use]
+    pub fn of(self, message: &Message) -> usize {
+        let whole = message.head.len() + message.body.len();
+        match self {
+            Self::After(bytes) => bytes.min(whole),
+            Self::MidHead => message.head.len() / 2,
+            Self::HeadEnd => message.head.len(),
+            Self::Last => whole - 1,
+        }
+    }
+}
+
+/// What comes after the last byte that the proxy sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The next request.
+    Next,
+    /// The connection is closed.
+    Close,
+    /// The connection is reset.
+    Reset,
+    /// Nothing: it stays open, and silent.
+    Silence,
+    /// One more byte, and one more, without an end.
+    Drip,
+}
+
+/// How fast bytes are passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    Whole,
+    /// Each in a packet of its own.
+    Bytewise,
+    /// At once, after this time.
+    After(Duration),
+}
+
+/// What happens to the gateway's side of an open terminal.
+#[derive(Clone, Copy, Debug)]
+pub enum Stream {
+    /// Passed on at this pace.
+    Paced(Pace),
+    /// It ends after this many bytes.
+    Cut(usize, End),
+    /// These bytes come first.
+    Say(fn() -> Vec<u8>, End),
+}
+
+/// Which requests a fault is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All.
+    Any,
+    /// That create a kernel.
+    Create,
+    /// That upload files.
+    Upload,
+    /// That execute code.
+    Execute,
+    /// That destroy a kernel.
+    Destroy,
+}
+
+impl Target {
+    pub(super) fn matches(self, request: &Message) -> bool {
+        let method = request.method();
+        let target = request.target();
+        let segments: Vec<&str> = target.split('/').skip(2).collect();
+        match self {
+            Self::Any => true,
+            Self::Create => segments == ["kernel", "create"],
+            Self::Upload => matches!(segments[..], ["kernel", _, "upload"]),
+            Self::Execute => {
+                method == "POST" && matches!(segments[..], ["kernel", id] if id != "create")
+            }
+            Self::Destroy => method == "DELETE",
+        }
+    }
+}
+
+/// How often a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Times {
+    /// The first request that it is for; for faults of connections, the first of these.
+    Once,
+    /// Whatever comes from then on.
+    Always,
+}

@@ -1,0 +1,276 @@
+//! One fault, one operation, one driver.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use sorna::blocking::Client;
+use sorna::core::{
+    AccessKey, Config, CreateKernel, Credentials, Destroy, Info, KernelId, SecretKey, Version,
+};
+use sorna::{ClientOptions, Observer, random_token};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
+use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
+
+use crate::faults::{Row, Scope};
+use crate::operations::{Kernel, Operation, Outcome, Setting, patience, perform, possible};
+
+/// After this time something hangs. Nothing that is right takes a third of it.
+const HANG: Duration = Duration::from_secs(100);
+
+/// The drivers, in the table's order.
+pub(crate) const DRIVERS: [&str; 4] = ["blocking", "tokio", "smol", "async-std"];
+
+/// The gateway behind all proxies.
+pub(crate) struct Ground {
+    gateway: RunningGateway,
+    address: SocketAddr,
+    config: Config,
+    /// A client without a proxy.
+    direct: Client,
+    /// Where executions leave their marks.
+    marks: tempfile::TempDir,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        let marks = tempfile::tempdir().expect("a directory");
+        let mut config = GatewayConfig::default();
+        config.writable = vec![marks.path().to_owned()];
+        config.kernels_per_key = 100_000;
+        config.credentials = vec![Credentials::new(
+            AccessKey::new("AKIAFAULTS").expect("an access key"),
+            SecretKey::new("secret").expect("a secret key"),
+        )];
+        let gateway = Gateway::spawn(config).expect("a gateway");
+        let endpoint = gateway.endpoint();
+        let address = endpoint.strip_prefix("http://").expect("plain HTTP");
+        let config = Config::new(
+            endpoint.parse().expect("an endpoint"),
+            gateway.credentials()[0].clone(),
+        );
+        Self {
+            address: address.parse().expect("an address"),
+            direct: Client::new(config.clone()),
+            config,
+            gateway,
+            marks,
+        }
+    }
+
+    /// How many kernels live.
+    pub(crate) fn kernels(&self) -> u64 {
+        self.gateway.stats().kernels
+    }
+
+    fn is_alive(&self, kernel: &KernelId) -> bool {
+        match self.direct.call(Info::new(kernel.clone())) {
+            Ok(_) => true,
+            Err(error) if error.is_not_found() => false,
+            Err(error) => panic!("the direct way fails: {error:?}"),
+        }
+    }
+
+    fn destroy(&self, kernel: &KernelId) {
+        match self.direct.call(Destroy::new(kernel.clone())) {
+            Err(error) if !error.is_not_found() => panic!("the direct way fails: {error:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// A cell of the matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    pub(crate) row: &'static Row,
+    pub(crate) driver: &'static str,
+    pub(crate) operation: Operation,
+    pub(crate) times: Times,
+    pub(crate) number: usize,
+}
+
+/// What was seen in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) outcome: Outcome,
+    /// How often its code ran.
+    pub(crate) executions: usize,
+    /// What is not as it must be.
+    pub(crate) complaints: Vec<String>,
+    pub(crate) time: Duration,
+}
+
+impl Cell {
+    /// How often its code has run so far.
+    pub(crate) fn executions(&self, ground: &Ground) -> usize {
+        let marks = std::fs::read_to_string(self.marks(ground)).unwrap_or_default();
+        marks.lines().count()
+    }
+
+    fn marks(&self, ground: &Ground) -> PathBuf {
+        ground.marks.path().join(self.number.to_string())
+    }
+
+    /// Does it, on a thread of its own. If that hangs, it is left alone.
+    pub(crate) fn run(self, ground: &Arc<Ground>) -> Report {
+        let (done, wait) = mpsc::channel();
+        let start = Instant::now();
+        let inside = Arc::clone(ground);
+        std::thread::spawn(move || {
+            let guarded = AssertUnwindSafe(|| match self.driver {
+                "blocking" => self.run_on::<Blocking>(&inside),
+                "tokio" => self.run_on::<Tokio>(&inside),
+                "smol" => self.run_on::<Smol>(&inside),
+                "async-std" => self.run_on::<AsyncStd>(&inside),
+                driver => unreachable!("{driver} is no driver"),
+            });
+            let ended = std::panic::catch_unwind(guarded);
+            drop(inside);
+            let _nobody_waits = done.send(ended);
+        });
+        let (outcome, mut complaints) = match wait.recv_timeout(HANG) {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(panic)) => {
+                let words = panic.downcast_ref::<String>().cloned();
+                let words = words.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()));
+                (Outcome::Panic(words.unwrap_or_default()), Vec::new())
+            }
+            Err(_) => (Outcome::Hang, Vec::new()),
+        };
+        let Self {
+            row,
+            times,
+            operation,
+            ..
+        } = self;
+        let executions = self.executions(ground);
+        let possible = possible(row, times, operation);
+        if !possible.contains(&(outcome.clone(), executions)) {
+            complaints.push(format!(
+                "{outcome:?} after {executions} executions, not {possible:?}"
+            ));
+        }
+        Report {
+            outcome,
+            executions,
+            complaints,
+            time: start.elapsed(),
+        }
+    }
+
+    fn run_on<D: Driver>(self, ground: &Ground) -> (Outcome, Vec<String>) {
+        let Self {
+            row,
+            operation,
+            times,
+            ..
+        } = self;
+        let mut complaints = Vec::new();
+        let kernel = operation.needs_kernel().then(|| {
+            let create = CreateKernel::new("bash", random_token());
+            ground.direct.call(create).expect("a kernel").value
+        });
+        let is_refusal = matches!(row.fault, Fault::Accept(Accept::Refuse));
+        let proxy = Arc::new(if is_refusal {
+            Proxy::closed(ground.address)
+        } else {
+            Proxy::start(ground.address)
+        });
+        let config = Config::new(
+            proxy.endpoint().parse().expect("an endpoint"),
+            ground.config.credentials().clone(),
+        );
+        let mut options = ClientOptions::default();
+        options.retry = patience(row, times);
+        if is_refusal && times == Times::Once {
+            let door = Arc::clone(&proxy);
+            options.observer = Some(Observer::new(move |exchange| {
+                if exchange.outcome.is_err() {
+                    door.open();
+                }
+            }));
+        }
+        let driver = D::connect(config, options);
+        let setting = Setting {
+            driver: &driver,
+            kernel: kernel.clone(),
+            token: random_token(),
+            code: format!("echo ran >> {} && echo ran", self.marks(ground).display()),
+        };
+        let outcome = D::block_on(async {
+            if row.scope == Scope::UsedConnections {
+                driver.call(Version::new()).await.expect("no fault yet");
+            }
+            if !is_refusal {
+                proxy.arm(row.fault, operation.target(), times);
+            }
+            let outcome = perform(operation, &setting).await;
+            if !is_refusal && proxy.seen().hits == 0 {
+                complaints.push("the fault did not strike".to_owned());
+            }
+            // The client is as good as before.
+            proxy.lift();
+            match driver.call(Version::new()).await {
+                Ok(answer) if answer.value.version == "v2.20170315" => {}
+                after => complaints.push(format!("afterwards: {after:?}")),
+            }
+            outcome
+        });
+        complaints.extend(self.aftermath(ground, &proxy, kernel, &outcome));
+        (outcome, complaints)
+    }
+
+    /// Looks for what should not be there, and cleans up.
+    fn aftermath(
+        self,
+        ground: &Ground,
+        proxy: &Proxy,
+        kernel: Option<KernelId>,
+        outcome: &Outcome,
+    ) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut created = proxy.seen().kernels;
+        created.sort();
+        created.dedup();
+        if created.len() > 1 {
+            complaints.push(format!("{} kernels in place of one", created.len()));
+        }
+        for id in created {
+            let id = KernelId::new(id).expect("the gateway made it");
+            let may_live = match self.operation {
+                Operation::Run(_) => {
+                    matches!(outcome, Outcome::Run(_, Kernel::Left | Kernel::Unknown))
+                }
+                _ => true,
+            };
+            if !may_live && ground.is_alive(&id) {
+                complaints.push("a kernel is left that the report does not tell of".to_owned());
+            }
+            ground.destroy(&id);
+        }
+        if let Some(kernel) = kernel {
+            if self.operation == Operation::Destroy
+                && *outcome == Outcome::Fine
+                && ground.is_alive(&kernel)
+            {
+                complaints.push("it is not destroyed".to_owned());
+            }
+            if self.operation == Operation::Upload && *outcome == Outcome::Fine {
+                let read = ground
+                    .direct
+                    .kernel(kernel.clone())
+                    .execute("cat uploaded")
+                    .finish();
+                let content = read.map(|result| result.console.stdout().into_owned());
+                if content.as_deref().ok() != Some("as it was sent\n") {
+                    complaints.push(format!("uploaded: {content:?}"));
+                }
+            }
+            ground.destroy(&kernel);
+        }
+        complaints
+    }
+}

@@ -1,0 +1,125 @@
+//! Every driver against every fault at every operation.
+//!
+//! `tests/README.md` explains, and keeps the table that this test prints and compares.
+
+mod cell;
+mod faults;
+mod operations;
+mod table;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use sorna_tests::proxy::Times;
+
+use cell::{Cell, DRIVERS, Ground, Report};
+use faults::{ROWS, Verdict};
+use operations::Operation;
+
+/// How many cells are tried at the same time: those that use the processor, and those that wait.
+const BUSY: usize = 8;
+const WAITING: usize = 96;
+
+fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for row in ROWS {
+        for operation in Operation::ALL {
+            if !operation.is_struck_by(row) {
+                continue;
+            }
+            for times in [Times::Once, Times::Always] {
+                // What is harmless is so each time.
+                if row.verdict == Verdict::Fine && times == Times::Once {
+                    continue;
+                }
+                for driver in DRIVERS {
+                    cells.push(Cell {
+                        row,
+                        driver,
+                        operation,
+                        times,
+                        number: cells.len(),
+                    });
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// Tries the cells, some at a time.
+fn try_all(ground: &Arc<Ground>, cells: &[Cell], at_a_time: usize) -> Vec<(Cell, Report)> {
+    let next = AtomicUsize::new(0);
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(|| {
+                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let report = cell.run(ground);
+                    reports
+                        .lock()
+                        .expect("no panic inside")
+                        .push((*cell, report));
+                }
+            });
+        }
+    });
+    reports.into_inner().expect("no panic inside")
+}
+
+#[test]
+fn every_driver_survives_every_fault() {
+    sorna_gateway::raise_open_files();
+    let ground = Arc::new(Ground::new());
+    // `FAULTS=gzip` tries the rows whose names hold that, and compares nothing.
+    let only = std::env::var("FAULTS").ok();
+    let mut all = cells();
+    all.retain(|cell| {
+        only.as_ref()
+            .is_none_or(|only| cell.row.name.contains(only.as_str()))
+    });
+    let (waiting, busy): (Vec<Cell>, Vec<Cell>) = all
+        .into_iter()
+        .partition(|cell| cell.row.verdict == Verdict::Timeout);
+    let start = std::time::Instant::now();
+    let mut reports = try_all(&ground, &busy, BUSY);
+    let middle = start.elapsed();
+    reports.extend(try_all(&ground, &waiting, WAITING));
+    eprintln!(
+        "{} cells: {:?} busy, {:?} waiting",
+        reports.len(),
+        middle,
+        start.elapsed() - middle
+    );
+    reports.sort_by_key(|(cell, _)| cell.number);
+
+    let mut complaints = Vec::new();
+    for (cell, report) in &mut reports {
+        let late = cell.executions(&ground);
+        if late != report.executions {
+            report
+                .complaints
+                .push(format!("{late} executions in the end"));
+        }
+        for complaint in &report.complaints {
+            complaints.push(format!(
+                "{} / {} / {:?} / {:?}: {complaint} ({:?})",
+                cell.row.name, cell.driver, cell.operation, cell.times, report.time
+            ));
+        }
+    }
+    if ground.kernels() > 0 {
+        complaints.push(format!("{} kernels are left in the end", ground.kernels()));
+    }
+    let table = table::table(&reports);
+    println!("{table}");
+    assert!(
+        complaints.is_empty(),
+        "{} complaints:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+    if only.is_none() {
+        table::compare(&table);
+    }
+}
