@@ -82,6 +82,18 @@ impl Connection {
                     let stream = goes_on.then_some(Some(Stream::Paced(pace)));
                     (change(answer), pace, end, stream)
                 }
+                Some(Fault::CutAnswer { at, end }) => {
+                    let answer = self.pass_on(&request, Pace::Whole).await?;
+                    let mut bytes = answer.bytes();
+                    let place = at.of(&answer);
+                    if place < bytes.len() {
+                        bytes.truncate(place);
+                        (bytes, Pace::Whole, end, None)
+                    } else {
+                        let stream = is_stream(&answer).then_some(None);
+                        (bytes, Pace::Whole, End::Next, stream)
+                    }
+                }
                 Some(Fault::Stream(fault)) => {
                     let answer = self.pass_on(&request, Pace::Whole).await?;
                     let stream = is_stream(&answer).then_some(Some(fault));

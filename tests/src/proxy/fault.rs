@@ -37,6 +37,13 @@ pub enum Fault {
         /// What comes then.
         end: End,
     },
+    /// Passes the request on, and the answer up to a place. (One that ends there is left as it is.)
+    CutAnswer {
+        /// Where.
+        at: Place,
+        /// How.
+        end: End,
+    },
     /// Passes a terminal on, and does this to what comes from the gateway after the handshake.
     Stream(Stream),
     /// Resets the connection instead of passing the request on, and every new one from then on.

@@ -66,7 +66,29 @@ impl Ground {
         self.gateway.stats().kernels
     }
 
-    fn is_alive(&self, kernel: &KernelId) -> bool {
+    /// A client's configuration for a proxy.
+    pub(crate) fn config(&self, proxy: &Proxy) -> Config {
+        let endpoint = proxy.endpoint().parse().expect("an endpoint");
+        Config::new(endpoint, self.config.credentials().clone())
+    }
+
+    /// A proxy that fails in nothing yet.
+    pub(crate) fn proxy(&self) -> Proxy {
+        Proxy::start(self.address)
+    }
+
+    /// A file in which executions may leave marks.
+    pub(crate) fn marks(&self, name: &str) -> PathBuf {
+        self.marks.path().join(name)
+    }
+
+    /// A kernel, made without a proxy.
+    pub(crate) fn kernel(&self) -> KernelId {
+        let create = CreateKernel::new("bash", random_token());
+        self.direct.call(create).expect("a kernel").value
+    }
+
+    pub(crate) fn is_alive(&self, kernel: &KernelId) -> bool {
         match self.direct.call(Info::new(kernel.clone())) {
             Ok(_) => true,
             Err(error) if error.is_not_found() => false,
@@ -74,7 +96,7 @@ impl Ground {
         }
     }
 
-    fn destroy(&self, kernel: &KernelId) {
+    pub(crate) fn destroy(&self, kernel: &KernelId) {
         match self.direct.call(Destroy::new(kernel.clone())) {
             Err(error) if !error.is_not_found() => panic!("the direct way fails: {error:?}"),
             _ => {}
@@ -111,7 +133,7 @@ impl Cell {
     }
 
     fn marks(&self, ground: &Ground) -> PathBuf {
-        ground.marks.path().join(self.number.to_string())
+        ground.marks(&self.number.to_string())
     }
 
     /// Does it, on a thread of its own. If that hangs, it is left alone.
@@ -169,20 +191,13 @@ impl Cell {
             ..
         } = self;
         let mut complaints = Vec::new();
-        let kernel = operation.needs_kernel().then(|| {
-            let create = CreateKernel::new("bash", random_token());
-            ground.direct.call(create).expect("a kernel").value
-        });
+        let kernel = operation.needs_kernel().then(|| ground.kernel());
         let is_refusal = matches!(row.fault, Fault::Accept(Accept::Refuse));
         let proxy = Arc::new(if is_refusal {
             Proxy::closed(ground.address)
         } else {
-            Proxy::start(ground.address)
+            ground.proxy()
         });
-        let config = Config::new(
-            proxy.endpoint().parse().expect("an endpoint"),
-            ground.config.credentials().clone(),
-        );
         let mut options = ClientOptions::default();
         options.retry = patience(row, times);
         if is_refusal && times == Times::Once {
@@ -193,7 +208,7 @@ impl Cell {
                 }
             }));
         }
-        let driver = D::connect(config, options);
+        let driver = D::connect(ground.config(&proxy), options);
         let setting = Setting {
             driver: &driver,
             kernel: kernel.clone(),

@@ -59,7 +59,10 @@ impl Row {
     /// Whether the gateway gets the request that the fault strikes, and acts on it.
     pub(crate) fn is_passed_on(&self) -> bool {
         match self.fault {
-            Fault::Answer { .. } | Fault::PaceRequest(_) | Fault::Stream(_) => true,
+            Fault::Answer { .. }
+            | Fault::CutAnswer { .. }
+            | Fault::PaceRequest(_)
+            | Fault::Stream(_) => true,
             Fault::Accept(_) | Fault::CutRequest { .. } | Fault::Instead { .. } | Fault::Gone => {
                 false
             }
@@ -78,6 +81,10 @@ const fn row(name: &'static str, fault: Fault, verdict: Verdict, scope: Scope) -
 
 const fn cut_request(at: Place, end: End) -> Fault {
     Fault::CutRequest { at, end }
+}
+
+const fn cut_answer(at: Place, end: End) -> Fault {
+    Fault::CutAnswer { at, end }
 }
 
 const fn instead(say: fn() -> Vec<u8>, end: End) -> Fault {
@@ -286,49 +293,49 @@ pub(crate) const ROWS: &[Row] = {
         // The answer: lost, cut, slow.
         row(
             "answer lost, closed",
-            answer(|_| nothing(), End::Close),
+            cut_answer(Place::After(0), End::Close),
             Broken,
             Everything,
         ),
         row(
             "answer lost, reset",
-            answer(|_| nothing(), End::Reset),
+            cut_answer(Place::After(0), End::Reset),
             Broken,
             Everything,
         ),
         row(
             "answer lost, silence",
-            answer(|_| nothing(), End::Silence),
+            cut_answer(Place::After(0), End::Silence),
             Timeout,
             Everything,
         ),
         row(
             "answer cut after 1 byte",
-            answer(|answer| cut(&answer, Place::After(1)), End::Close),
+            cut_answer(Place::After(1), End::Close),
             Broken,
             Everything,
         ),
         row(
             "answer cut in its head",
-            answer(|answer| cut(&answer, Place::MidHead), End::Reset),
+            cut_answer(Place::MidHead, End::Reset),
             Broken,
             Everything,
         ),
         row(
             "answer cut after its head",
-            body(|answer| cut(&answer, Place::HeadEnd), End::Close),
+            cut_answer(Place::HeadEnd, End::Close),
             Broken,
             AnswerBodies,
         ),
         row(
             "answer cut before its last byte",
-            answer(|answer| cut(&answer, Place::Last), End::Close),
+            cut_answer(Place::Last, End::Close),
             Broken,
             Everything,
         ),
         row(
             "answer stalls before its last byte",
-            answer(|answer| cut(&answer, Place::Last), End::Silence),
+            cut_answer(Place::Last, End::Silence),
             Timeout,
             Everything,
         ),

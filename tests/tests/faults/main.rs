@@ -2,6 +2,7 @@
 //!
 //! `tests/README.md` explains, and keeps the table that this test prints and compares.
 
+mod any_byte;
 mod cell;
 mod faults;
 mod operations;

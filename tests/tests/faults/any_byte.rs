@@ -1,0 +1,112 @@
+//! Connections that break after any byte, on the way there or on the way back.
+
+use std::fs;
+use std::time::Duration;
+
+use sorna::ClientOptions;
+use sorna::core::machine::RetryPolicy;
+use sorna::core::{Error, Info};
+use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
+use sorna_tests::proxy::{End, Fault, Place, Target, Times};
+
+use crate::cell::Ground;
+
+/// Longer than any message here.
+const FAR: usize = 100_000;
+
+/// The fault that breaks a connection after this many bytes.
+fn cut(bytes: usize, is_answer: bool) -> Fault {
+    let at = Place::After(bytes);
+    let end = if bytes.is_multiple_of(2) {
+        End::Close
+    } else {
+        End::Reset
+    };
+    if is_answer {
+        Fault::CutAnswer { at, end }
+    } else {
+        Fault::CutRequest { at, end }
+    }
+}
+
+fn check<D: Driver>(name: &str, is_answer: bool) {
+    let ground = Ground::new();
+    let proxy = ground.proxy();
+    let kernel = ground.kernel();
+    let mut options = ClientOptions::default();
+    options.retry = RetryPolicy::default().with_backoff(Duration::ZERO, Duration::ZERO);
+    let driver = D::connect(ground.config(&proxy), options);
+    let marks = ground.marks(name);
+    let code = format!("echo ran >> {} && echo ran", marks.display());
+    let executions = || {
+        let marks = fs::read_to_string(&marks).unwrap_or_default();
+        marks.lines().count()
+    };
+    D::block_on(async {
+        // What may be repeated is.
+        let mut whole = false;
+        for bytes in 0..FAR {
+            proxy.arm(cut(bytes, is_answer), Target::Any, Times::Once);
+            let before = proxy.seen().requests.len();
+            let info = driver.call(Info::new(kernel.clone())).await;
+            let info = info.unwrap_or_else(|error| panic!("after {bytes} bytes: {error:?}"));
+            assert_eq!(info.value.lang.as_deref(), Some("bash"));
+            let requests = proxy.seen().requests.len() - before;
+            if requests == 1 {
+                assert!(bytes > 100, "{bytes} bytes are no whole message");
+                whole = true;
+                break;
+            }
+            assert_eq!(requests, 2, "after {bytes} bytes");
+        }
+        assert!(whole, "the loop gets to the end");
+        // What must not be is not.
+        for bytes in 0..FAR {
+            proxy.arm(cut(bytes, is_answer), Target::Any, Times::Once);
+            let before = executions();
+            let executed = driver
+                .execute(kernel.clone(), code.as_str().into(), &[])
+                .await;
+            let times = executions() - before;
+            match executed {
+                Err(Error::MayHaveRun(_)) => {
+                    assert_eq!(times, usize::from(is_answer), "after {bytes} bytes");
+                }
+                Ok(executed) => {
+                    assert_eq!(executed.result.console.stdout(), "ran\n");
+                    assert_eq!(times, 1, "after {bytes} bytes");
+                    assert!(bytes > 100, "{bytes} bytes are no whole message");
+                    return;
+                }
+                error => panic!("after {bytes} bytes: {error:?}"),
+            }
+        }
+        panic!("the loop gets to the end");
+    });
+    ground.destroy(&kernel);
+    assert_eq!(ground.kernels(), 0);
+}
+
+/// On the way there, for each driver, and on the way back.
+macro_rules! any_byte {
+    ($($driver:ident: $request:ident, $answer:ident;)+) => {
+        $(
+            #[test]
+            fn $request() {
+                check::<$driver>(stringify!($request), false);
+            }
+
+            #[test]
+            fn $answer() {
+                check::<$driver>(stringify!($answer), true);
+            }
+        )+
+    };
+}
+
+any_byte! {
+    Blocking: blocking_request_cut_after_any_byte, blocking_answer_cut_after_any_byte;
+    Tokio: tokio_request_cut_after_any_byte, tokio_answer_cut_after_any_byte;
+    Smol: smol_request_cut_after_any_byte, smol_answer_cut_after_any_byte;
+    AsyncStd: async_std_request_cut_after_any_byte, async_std_answer_cut_after_any_byte;
+}
