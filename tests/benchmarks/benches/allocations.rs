@@ -1,0 +1,58 @@
+//! Allocations on the heap, counted.
+
+use bytes::Bytes;
+use dhat::{HeapStats, Profiler};
+use http::Response;
+use sorna_core::{
+    AccessKey, Config, Credentials, Execute, ExecuteMode, KernelId, Operation, SecretKey, Signer,
+};
+use std::time::{Duration, UNIX_EPOCH};
+
+#[path = "../shared/results.rs"]
+mod results;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// How often it allocates, and how much more it holds at its most.
+fn measure<T>(work: impl FnOnce() -> T) -> (u64, usize) {
+    let before = HeapStats::get();
+    let result = work();
+    let after = HeapStats::get();
+    drop(result);
+    let held = after.max_bytes.saturating_sub(before.curr_bytes);
+    (after.total_blocks - before.total_blocks, held)
+}
+
+fn main() {
+    // The highest mark is the profiler's, so each has its own.
+    let keys = Credentials::new(
+        AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
+        SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),
+    );
+    let endpoint = "http://127.0.0.1:8081".parse().expect("an endpoint");
+    let signer = Signer::new(Config::new(endpoint, keys));
+    let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
+    let now = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+    let execute = Execute::start(kernel, ExecuteMode::query("x".repeat(270)));
+    execute.request(&signer, now).expect("the key is kept");
+
+    println!("| what | measured | to reach |");
+    println!("|---|---|---|");
+    {
+        let _profiler = Profiler::builder().testing().build();
+        let (blocks, _) = measure(|| execute.request(&signer, now));
+        println!(
+            "| allocations for building and signing an execute request | {blocks} | at most 4 |"
+        );
+    }
+    for (name, body) in results::all() {
+        let body: Bytes = body;
+        let _profiler = Profiler::builder().testing().build();
+        let (blocks, held) = measure(|| execute.response(Response::new(body.clone())));
+        let part = held as f64 / body.len() as f64;
+        println!(
+            "| memory for {name}, in parts of the body ({blocks} allocations) | {part:.2} | at most 1.1 |"
+        );
+    }
+}
