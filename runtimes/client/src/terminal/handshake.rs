@@ -102,6 +102,8 @@ impl<'a> Handshake<'a> {
 pub(crate) fn socket_config() -> WebSocketConfig {
     const MESSAGE: usize = 4 * 1024 * 1024;
     WebSocketConfig::default()
+        // Each terminal keeps it, and 128 KiB would be the default.
+        .read_buffer_size(16 * 1024)
         .max_message_size(Some(MESSAGE))
         .max_frame_size(Some(MESSAGE))
         .write_buffer_size(0)

@@ -90,6 +90,8 @@ pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Att
         Err(error) => return tracing::debug!(%error, "a terminal was not opened after all"),
     };
     let config = WebSocketConfig::default()
+        // Each terminal keeps it, and 128 KiB would be the default.
+        .read_buffer_size(8 * 1024)
         .max_message_size(Some(MESSAGE_LIMIT))
         .max_frame_size(Some(MESSAGE_LIMIT))
         .write_buffer_size(0);
