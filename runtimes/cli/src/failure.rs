@@ -206,6 +206,11 @@ pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
             "Is the language's name right, and is it installed on the gateway? `sorna langs` lists them."
                 .to_owned(),
         ]
+    } else if error.may_have_acted() {
+        vec![
+            "That does not tell whether it was done all the same: look before you ask again."
+                .to_owned(),
+        ]
     } else {
         Vec::new()
     }
