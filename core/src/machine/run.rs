@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{Call, Execution, ExecutionEvent, Machine, RetryPolicy, Step, Upload, UploadProgress};
-use crate::error::{BuildError, Error, TransportError};
+use crate::error::{BuildError, Error, TransportError, TransportErrorKind};
 use crate::ident::KernelId;
 use crate::moment::Moment;
 use crate::ops::{
@@ -69,8 +69,9 @@ impl RunPlan {
 ///          failure, cancel(): straight to destroying
 /// ```
 ///
-/// A temporary kernel is destroyed on every way out. If the request to create it got no answer, it
-/// may exist all the same; creating again with the same token finds it, so that is tried first.
+/// A temporary kernel is destroyed on every way out. If the request to create it got no answer, or one
+/// that cannot be understood, it may exist all the same; creating again with the same token finds it,
+/// so that is tried first.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -117,6 +118,8 @@ pub struct Run {
     started: usize,
     kernel: Option<KernelId>,
     cancelled: bool,
+    /// Whether the creation may be asked for once more, to learn what became of it.
+    may_ask_again: bool,
     phase: Phase,
     events: VecDeque<RunEvent>,
     last: Option<ExecutionResult>,
@@ -220,6 +223,7 @@ impl Run {
             started: 0,
             kernel: None,
             cancelled: false,
+            may_ask_again: plan.temporary,
             phase,
             events: VecDeque::new(),
             last: None,
@@ -341,6 +345,17 @@ impl Run {
     }
 }
 
+/// Whether an answer came that does not tell what became of the kernel, so that the same token may find
+/// it. (Where none came the call has tried again already.)
+fn is_unusable(error: &Error) -> bool {
+    match error {
+        Error::Parse(_) => true,
+        Error::Gateway(refusal) => !refusal.is_telling() && !refusal.is_retryable(),
+        Error::Transport(failure) => failure.kind() == TransportErrorKind::TooLarge,
+        _ => false,
+    }
+}
+
 impl Machine for Run {
     type Event = RunEvent;
     type Output = RunReport;
@@ -354,6 +369,11 @@ impl Machine for Run {
             match &mut self.phase {
                 Phase::Creating(call) => match call.poll(now) {
                     Step::Done(Ok(answer)) => self.created(answer.value),
+                    Step::Done(Err(error)) if self.may_ask_again && is_unusable(&error) => {
+                        self.may_ask_again = false;
+                        let create = call.operation().clone();
+                        *call = Call::new(create, self.signer.clone(), self.policy);
+                    }
                     Step::Done(Err(error)) => {
                         // Whatever the last try brought, an earlier one may have made it; and an
                         // answer that is not understood may be that of a new kernel.
@@ -656,6 +676,8 @@ mod tests {
         let mut second = run(plan(&["1"]));
         second.sends(CREATE);
         second.answers(reply(201, "garbled"));
+        second.sends(CREATE);
+        second.answers(reply(201, "garbled"));
         assert!(matches!(second.done().cleanup, Cleanup::Unknown));
         let mut third = run(plan(&["1"]));
         third.sends(CREATE);
@@ -665,11 +687,41 @@ mod tests {
         let mut fourth = run(plan(&["1"]));
         fourth.sends(CREATE);
         fourth.answers(reply(500, "Internal Server Error"));
+        fourth.sends(CREATE);
+        fourth.answers(reply(500, "Internal Server Error"));
         assert!(matches!(fourth.done().cleanup, Cleanup::Unknown));
         let mut fifth = run(plan(&["1"]));
         fifth.sends(CREATE);
         fifth.answers(problem(500, "kernel-creation-failed"));
         assert!(matches!(fifth.done().cleanup, Cleanup::NoKernel));
+    }
+
+    #[test]
+    fn a_creation_with_an_unusable_answer_is_asked_for_again() {
+        for answer in [
+            reply(201, "garbled"),
+            reply(200, "<html>"),
+            reply(500, "oops"),
+        ] {
+            let mut run = run(plan(&[]));
+            let first = run.sends_body(CREATE);
+            run.answers(answer);
+            assert_eq!(run.sends_body(CREATE), first);
+            run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+            assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+            run.event();
+            run.sends(DESTROY);
+            run.answers(reply(204, ""));
+            assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
+        }
+        // One that is kept needs no looking for: the caller has the token.
+        let mut kept = run(plan(&[]).keeping_the_kernel());
+        kept.sends(CREATE);
+        kept.answers(reply(201, "garbled"));
+        assert!(matches!(
+            kept.done().ending,
+            Ending::Failed(Error::Parse(_))
+        ));
     }
 
     #[test]

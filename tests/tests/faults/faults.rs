@@ -39,6 +39,14 @@ pub(crate) enum Verdict {
     Closed,
 }
 
+impl Verdict {
+    /// Whether an answer comes that does not tell what was done: the creation of a temporary kernel
+    /// is asked for once more then.
+    pub(crate) fn is_unusable(self) -> bool {
+        matches!(self, Self::Malformed | Self::TooLarge | Self::Status(500))
+    }
+}
+
 /// What a fault can happen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
