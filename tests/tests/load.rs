@@ -21,13 +21,31 @@ const LATENCY: Duration = Duration::from_millis(500);
 const TERMINALS: usize = 2000;
 /// The shells behind them: a kernel has one, which its terminals share.
 const SHELLS: usize = 20;
+/// What all of it needs.
+const OPEN_FILES: usize = 13_000;
 /// How many requests are on their way at most while kernels are made and removed.
 const AT_A_TIME: usize = 16;
 
-/// As much of it as is asked for.
+/// As much of it as is asked for, and as the limit on open files allows.
 fn scaled(number: usize) -> usize {
-    let percent = std::env::var("LOAD").map_or(100, |load| load.parse().expect("a percentage"));
-    (number * percent / 100).max(1)
+    let asked = std::env::var("LOAD").map_or(100, |load| load.parse().expect("a percentage"));
+    let possible = open_files() * 100 / OPEN_FILES;
+    if possible < asked {
+        eprintln!("SKIPPED: only {possible} % of the load, for want of open files (ulimit -n)");
+    }
+    (number * asked.min(possible) / 100).max(1)
+}
+
+/// How many files this process may open.
+fn open_files() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("procfs");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(usize::MAX / 100)
 }
 
 /// What this process has in memory, in KiB.
