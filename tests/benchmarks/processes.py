@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Whole processes side by side: the `sorna` command, the original command, and python3 alone.
+
+Builds `sorna` for release, serves a gateway with it, and lets the sides take turns. Prints ratios:
+the median of the rounds, and their middle half. Needs the original client in target/python-client
+(the README says how it gets there); without, its rows are skipped.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SORNA = ROOT / "target/release/sorna"
+ORIGINAL = ROOT / "target/python-client/bin/lpython"
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+CODE = "print('hello world')"
+
+
+def run(arguments, environment):
+    """Runs a program to its end: wall time, processor time of it and its children, peak memory."""
+    start = time.monotonic()
+    child = subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output = child.stdout.read()
+    errors = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - start
+    if child.returncode != 0 or b"hello world" not in output:
+        sys.exit(f"{arguments[0]} failed: {errors.decode()}")
+    return {
+        "wall": wall,
+        "processor": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss,
+    }
+
+
+def compare(ours, theirs, what):
+    """Lets two commands take turns, and gives the ratios of theirs to ours for each quantity."""
+    ratios = {quantity: [] for quantity in what}
+    for number in range(ROUNDS):
+        pair = [ours, theirs] if number % 2 == 0 else [theirs, ours]
+        measured = {id(side): run(*side) for side in pair}
+        for quantity in what:
+            mine, other = measured[id(ours)][quantity], measured[id(theirs)][quantity]
+            ratios[quantity].append(mine / other)
+    return ratios
+
+
+def row(what, against, ratios, reach):
+    low, median, high = statistics.quantiles(ratios, n=4)
+    print(f"| {what} | {against} | {median:.3f} ({low:.3f} to {high:.3f}) | {reach} |", flush=True)
+
+
+def serve():
+    """Starts a gateway; the environment of its clients."""
+    server = subprocess.Popen(
+        [SORNA, "serve", "--log", "off"], stdout=subprocess.PIPE, text=True
+    )
+    environment = dict(os.environ)
+    for line in server.stdout:
+        name, value = re.fullmatch(r"export (\w+)=(.*)", line.strip()).groups()
+        environment[name] = value.strip("'")
+        if name == "SORNA_SECRET_KEY":
+            break
+    return server, environment
+
+
+def main():
+    build = ["cargo", "build", "--quiet", "--release", "-p", "sorna-cli"]
+    subprocess.run(build, cwd=ROOT, check=True)
+    server, environment = serve()
+    try:
+        print("| what | against | ratio | to reach |")
+        print("|---|---|---|---|")
+        ours = ([SORNA, "run", "-q", "python3", "-c", CODE], environment)
+        if ORIGINAL.exists():
+            theirs = ([ORIGINAL, "-c", CODE], environment)
+            ratios = compare(ours, theirs, ["processor", "memory"])
+            name = "the original command, same gateway"
+            row("`sorna run -q python3 -c ...`, processor time", name, ratios["processor"], "0.02")
+            row("the same, peak memory", name, ratios["memory"], "0.20")
+        else:
+            print("SKIPPED: there is no target/python-client; see the README", file=sys.stderr)
+        local = ([SORNA, "run", "--local", "-q", "python3", "-c", CODE], environment)
+        alone = (["python3", "-c", CODE], environment)
+        ratios = compare(local, alone, ["wall"])
+        row("`sorna run --local -q python3 -c ...`, wall time", "`python3 -c ...`", ratios["wall"], "2")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+main()
