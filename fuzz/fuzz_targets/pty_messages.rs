@@ -203,8 +203,7 @@ impl Session {
 
     /// What holds at any time.
     fn check(&mut self) {
-        let typed = self.typed.iter().filter(|typed| typed.is_some()).count();
-        assert_eq!(self.terminal.queued(), typed);
+        assert_eq!(self.terminal.queued(), self.bytes_typed());
         assert_eq!(self.terminal.is_closed(), self.closed);
         assert_eq!(self.terminal.next_ping().is_none(), self.closed);
         let unsent = !self.typed.is_empty() || self.size.is_some() || self.pings > 0;
@@ -274,6 +273,11 @@ impl Session {
             }
             _ => unreachable!("a command of a new kind"),
         }
+        assert_eq!(self.terminal.queued(), self.bytes_typed());
+    }
+
+    fn bytes_typed(&self) -> usize {
+        self.typed.iter().filter(|typed| typed.is_some()).count()
     }
 
     /// With time, everything is sent; and then it can be closed.

@@ -4,6 +4,7 @@
 //!
 //! - A status other than success is a refusal, which keeps status and body; a success is read, or
 //!   is a parse error that keeps them.
+//! - No record of a console is lost, whatever its form, and none is made up.
 //! - What was read and is then written by the gateway's side is read again as the same.
 //! - Errors can be shown: see [`sorna_fuzz::check_error`].
 
@@ -12,6 +13,7 @@
 use bytes::Bytes;
 use http::{Method, Response};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 use sorna_core::server::{Route, reply};
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
@@ -78,6 +80,7 @@ fuzz_target!(|data: &[u8]| {
     let execute = Execute::start(kernel(), ExecuteMode::query("1"));
     if let Some(result) = read(&execute, &response) {
         check_result(&execute, &result);
+        check_kept(&result, response.body());
     }
     check_refusal(
         &OpenTerminal::new(kernel()).refusal(response.clone()),
@@ -168,7 +171,7 @@ fn same_info(one: &KernelInfo, other: &KernelInfo) -> bool {
 }
 
 fn check_result(execute: &Execute, result: &ExecutionResult) {
-    let options = serde_json::Value::Object(result.options.clone());
+    let options = Value::Object(result.options.clone());
     let reply = reply::execution(&result.status, &result.console, &options);
     let again = again(execute, reply);
     assert_eq!(again.status, result.status);
@@ -191,6 +194,42 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
     twice.append(copy);
     assert_eq!(twice.text_len(), 2 * length);
     assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
+}
+
+/// Each record is what plain JSON reading finds in its place.
+fn check_kept(result: &ExecutionResult, body: &[u8]) {
+    let json: Value = serde_json::from_slice(body).expect("it was read");
+    let Some(console) = json["result"]["console"].as_array() else {
+        assert!(result.console.is_empty());
+        return;
+    };
+    assert_eq!(result.console.iter().count(), console.len());
+    for (record, json) in result.console.iter().zip(console) {
+        let texts = |texts: &[&str]| texts.iter().map(|text| Value::from(*text)).collect();
+        let (kind, fields): (&str, Vec<Value>) = match &record {
+            Record::Stdout(text) => ("stdout", texts(&[text])),
+            Record::Stderr(text) => ("stderr", texts(&[text])),
+            Record::Html(text) => ("html", texts(&[text])),
+            Record::Media(media) => ("media", texts(&[media.media_type(), media.content()])),
+            Record::Log {
+                level,
+                time,
+                logger,
+                message,
+            } => ("log", texts(&[level, time, logger, message])),
+            unknown => {
+                let written = serde_json::to_value(unknown).expect("it came from JSON");
+                assert!(same_json(&written, json), "{json} became {written}");
+                continue;
+            }
+        };
+        // Fields come in the record, or in an array of their own. What follows text is left out.
+        assert_eq!(json[0], kind);
+        let values = &json.as_array().expect("it has a kind")[1..];
+        let nested = values.first().and_then(Value::as_array);
+        let values = nested.map_or(values, Vec::as_slice);
+        assert!(values.starts_with(&fields), "{json} became {record:?}");
+    }
 }
 
 fn check_console(one: &Console, other: &Console) {

@@ -19,7 +19,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use sorna_core::server::{ProblemKind, SignedRequest};
+use sorna_core::server::{ProblemKind, Route, SignedRequest};
 use sorna_core::{
     AccessKey, Config, Credentials, Execute, ExecuteMode, HashAlgorithm, Info, KernelId, Operation,
     SecretKey, Signer,
@@ -206,6 +206,10 @@ fn check_signed(client: &Client, data: &[u8]) {
         config.credentials().access_key().as_str()
     );
     assert_eq!(parts.headers[HOST], config.endpoint().host());
+
+    let path = parts.uri.path().strip_prefix(config.endpoint().prefix());
+    let route = Route::parse(&parts.method, path.expect("the prefix"));
+    assert_eq!(route.ok(), Some(Route::Execute(client.kernel.clone())));
 
     // The same signer, another request in the same second.
     let (bodyless, _) = info
