@@ -286,6 +286,22 @@ impl Outcome {
         }
     }
 
+    /// When the gateway wants to be asked again: as it says, or as earlier answers said where a
+    /// refusal for the rate limit says nothing.
+    fn not_before(&self, now: Moment) -> Duration {
+        let Self::Answer(answer) = self else {
+            return Duration::ZERO;
+        };
+        let number = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse().ok();
+        let seconds = number("retry-after").map(Duration::from_secs);
+        let wait = seconds.or_else(|| number("x-ratelimit-reset").map(Duration::from_millis));
+        match (answer.status().as_u16(), wait) {
+            (429, Some(wait)) => now.elapsed.saturating_add(wait),
+            (429, None) => now.window_end.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether it is certain that the gateway did not do what it was asked.
     fn is_certainly_undone(&self) -> bool {
         match self {
@@ -346,6 +362,10 @@ struct Wire {
     /// When the first try of the request was sent, and the number of the last try.
     tries: Option<(Duration, u32)>,
     last_sent: Duration,
+    /// How much more time its body has.
+    allowance: Duration,
+    /// When the gateway wants to be asked again.
+    not_before: Duration,
     /// Code and input that may have arrived.
     used: HashSet<String>,
     /// An execute or restart request came to an end that allows no other one.
@@ -379,9 +399,22 @@ impl Wire {
         };
         self.tries = Some((started, transmit.attempt));
         assert!(transmit.attempt <= policy.attempts.max(1), "too many tries");
-        assert!(transmit.time_limit <= policy.attempt_limit);
+        // A large body takes its time.
+        let seconds = transmit.request.body().len() / policy.upload_rate;
+        self.allowance = Duration::from_secs(seconds + 1);
+        let most = policy.attempt_limit.saturating_add(self.allowance);
         let left = policy.budget.saturating_sub(now.elapsed - started);
-        assert!(transmit.time_limit <= left, "more time than there is");
+        let left = left.saturating_add(self.allowance);
+        assert!(
+            transmit.time_limit <= most.min(left),
+            "more time than there is"
+        );
+        if transmit.attempt > 1 {
+            assert!(
+                now.elapsed >= self.not_before,
+                "sooner than the gateway asked"
+            );
+        }
         self.last_sent = now.elapsed;
         assert!(
             self.destroys == 0 || matches!(asked, Route::Destroy(_)),
@@ -416,8 +449,9 @@ impl Wire {
         }
     }
 
-    fn ended(&mut self, exchange: &Exchange, outcome: &Outcome) {
+    fn ended(&mut self, exchange: &Exchange, outcome: &Outcome, now: Moment) {
         self.exchanges += 1;
+        self.not_before = outcome.not_before(now);
         let is_good = outcome.is_success() && is_understood(exchange, outcome);
         self.last_was_good = is_good;
         self.unclear += usize::from(outcome.may_hide_a_kernel() && !is_good);
@@ -440,6 +474,15 @@ impl Wire {
             }
             Route::Restart(_) => self.execution_over |= !outcome.is_certainly_undone(),
             _ => {}
+        }
+    }
+
+    /// Whether the gateway said that the kernel is gone.
+    fn is_destroyed(&self) -> bool {
+        match self.destroyed {
+            Some(Some(404)) => true,
+            Some(Some(200..300)) => self.last_was_good,
+            _ => false,
         }
     }
 }
@@ -467,7 +510,8 @@ fn is_understood(exchange: &Exchange, outcome: &Outcome) -> bool {
         Route::Info(_) => json.is_object(),
         Route::Execute(_) if exchange.code.is_some() => json["result"]["status"].is_string(),
         Route::Execute(_) => json["result"].is_array(),
-        _ => true,
+        // The page of a proxy is no success.
+        _ => answer.body().is_empty() || json.is_object(),
     }
 }
 
@@ -565,6 +609,11 @@ impl<'a, S: Subject> Harness<'a, S> {
                 let until = self.wait.filter(|until| *until <= TOO_LONG);
                 self.passes(until.unwrap_or_default().saturating_sub(self.now.elapsed));
             }
+            // An answer to another request tells when the window of the rate limit ends.
+            b'@' | b'W' => {
+                let left = Duration::from_secs(if letter == b'@' { 5 } else { 800 });
+                self.now = self.now.with_window_end(Some(self.now.elapsed + left));
+            }
             b'k' => self.subject.cancel(),
             b'?' => {
                 let input = format!("input-{}", self.inputs);
@@ -594,7 +643,7 @@ impl<'a, S: Subject> Harness<'a, S> {
             return;
         };
         if let Some(exchange) = &exchange {
-            self.wire.ended(exchange, &outcome);
+            self.wire.ended(exchange, &outcome, self.now);
         }
         let now = self.now;
         let machine = self.subject.machine();
@@ -627,7 +676,9 @@ impl<'a, S: Subject> Harness<'a, S> {
                     assert!(self.in_flight.is_none(), "it must wait for the answer only");
                     assert!(until > self.now.elapsed, "it waits for a time that is over");
                     let (started, _) = self.wire.tries.expect("nothing was sent to wait after");
-                    let deadline = started.saturating_add(self.scene.policy.budget);
+                    let deadline = started
+                        .saturating_add(self.scene.policy.budget)
+                        .saturating_add(self.wire.allowance);
                     let pace = self.wire.last_sent + Duration::from_millis(200);
                     assert!(until <= deadline.max(pace), "longer than the budget");
                     self.wait = Some(until);
@@ -990,9 +1041,9 @@ impl Subject for Running {
                 );
             }
             Cleanup::Unknown => assert!(self.temporary && !wire.created && wire.unclear > 0),
-            Cleanup::Destroyed => assert!(matches!(wire.destroyed, Some(Some(200..300 | 404)))),
+            Cleanup::Destroyed => assert!(wire.is_destroyed()),
             Cleanup::Failed(error) => {
-                assert!(!matches!(wire.destroyed, Some(Some(200..300 | 404))));
+                assert!(!wire.is_destroyed());
                 check_error(error);
             }
             _ => unreachable!("a cleanup of a new kind"),

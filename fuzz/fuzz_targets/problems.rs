@@ -125,6 +125,11 @@ fn check_predicates(error: &Error, refusal: &GatewayError) {
         // Only the gateway itself knows.
         assert!(status == 429 || refusal.kind().is_some());
     }
+    // Only a problem document of a server error tells that nothing was done.
+    let is_failure = (500..600).contains(&status);
+    assert!(refusal.is_telling() || is_failure);
+    assert!(!refusal.is_telling() || !is_failure || refusal.kind().is_some());
+    assert!(refusal.is_telling() || !refusal.is_not_acted_on());
     if refusal.is_clock_skew() {
         assert_eq!((status, refusal.kind()), (400, Some("invalid-auth-params")));
     }
