@@ -10,7 +10,21 @@ use bytes::Bytes;
 /// turns out shorter or longer than its segment says is an error, not a shorter body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    segments: Vec<Segment>,
+    segments: Segments,
+}
+
+/// Most bodies are one piece of JSON, which needs no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segments {
+    One(Segment),
+    /// Any number but one.
+    Many(Vec<Segment>),
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
 }
 
 /// One piece of a [`Body`].
@@ -59,20 +73,27 @@ impl Body {
     #[must_use]
     pub const fn empty() -> Self {
         Self {
-            segments: Vec::new(),
+            segments: Segments::Many(Vec::new()),
         }
     }
 
     /// A body of several segments; empty ones are kept, since an empty file is a file.
     #[must_use]
-    pub fn from_segments(segments: Vec<Segment>) -> Self {
+    pub fn from_segments(mut segments: Vec<Segment>) -> Self {
+        let segments = match segments.pop() {
+            Some(only) if segments.is_empty() => Segments::One(only),
+            last => {
+                segments.extend(last);
+                Segments::Many(segments)
+            }
+        };
         Self { segments }
     }
 
     /// The body's length in bytes: the value of `Content-Length`.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.segments.iter().map(Segment::len).sum()
+        self.segments().iter().map(Segment::len).sum()
     }
 
     /// Whether there is nothing to send.
@@ -84,19 +105,25 @@ impl Body {
     /// The segments, in the order of sending.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
-        &self.segments
+        match &self.segments {
+            Segments::One(segment) => std::slice::from_ref(segment),
+            Segments::Many(segments) => segments,
+        }
     }
 
     /// The segments, to be sent and dropped one by one.
     #[must_use]
     pub fn into_segments(self) -> Vec<Segment> {
-        self.segments
+        match self.segments {
+            Segments::One(segment) => vec![segment],
+            Segments::Many(segments) => segments,
+        }
     }
 
     /// The whole body, if it is in memory in one piece (or empty): true for everything but uploads.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
-        match self.segments.as_slice() {
+        match self.segments() {
             [] => Some(&[]),
             [Segment::Bytes(bytes)] => Some(bytes),
             _ => None,
@@ -110,7 +137,7 @@ impl From<Bytes> for Body {
             return Self::empty();
         }
         Self {
-            segments: vec![Segment::Bytes(bytes)],
+            segments: Segments::One(Segment::Bytes(bytes)),
         }
     }
 }
@@ -136,6 +163,15 @@ mod tests {
         ]);
         assert_eq!(body.len(), 14);
         assert_eq!(body.as_bytes(), None);
+    }
+
+    #[test]
+    fn a_list_of_one_segment_is_that_segment() {
+        let segment = Segment::Bytes(Bytes::from_static(b"all"));
+        let body = Body::from_segments(vec![segment.clone()]);
+        assert_eq!(body, Body::from(b"all".to_vec()));
+        assert_eq!(body.segments(), std::slice::from_ref(&segment));
+        assert_eq!(body.into_segments(), [segment]);
     }
 
     #[test]
