@@ -129,8 +129,24 @@ impl SigningKey {
     }
 
     fn mac_of(&self, string: &StringToSign<'_>) -> KeyedMac {
+        // Hashing many short pieces one by one takes longer than copying them together first.
+        let mut gathered = [0; 256];
+        let mut len = 0;
         let mut mac = self.mac.clone();
-        string.for_each_piece(|piece| mac.update(piece.as_bytes()));
+        string.for_each_piece(|piece| {
+            if piece.len() > gathered.len() - len {
+                mac.update(&gathered[..len]);
+                len = 0;
+            }
+            match gathered.get_mut(len..len + piece.len()) {
+                Some(room) => {
+                    room.copy_from_slice(piece.as_bytes());
+                    len += piece.len();
+                }
+                None => mac.update(piece.as_bytes()),
+            }
+        });
+        mac.update(&gathered[..len]);
         mac
     }
 
