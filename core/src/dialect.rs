@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::ident::KernelId;
 use crate::ops::{Continuation, Execute, ExecuteMode};
+use crate::signing::Unsigned;
 
 /// A version of the API, as sent in the version header of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -100,30 +101,47 @@ impl Dialect {
         }
     }
 
-    /// The method and path of a request, below the endpoint's prefix.
-    pub(crate) fn route(self, resource: Resource<'_>) -> (Method, String) {
-        let kernel = |id: &KernelId| format!("/v2/kernel/{}", id.path_segment());
+    /// The method of a request; its path, below the endpoint's prefix, is added to `path`.
+    pub(crate) fn route(self, resource: Resource<'_>, path: &mut Vec<u8>) -> Method {
+        let mut write = |pieces: [&str; 3]| {
+            for piece in pieces {
+                path.extend_from_slice(piece.as_bytes());
+            }
+        };
         match self {
             Self::SornaV2 => match resource {
-                Resource::Version => (Method::GET, "/v2".to_owned()),
-                Resource::Authorize => (Method::GET, "/v2/authorize".to_owned()),
-                Resource::Languages => (Method::GET, "/v2/languages".to_owned()),
-                Resource::Create => (Method::POST, "/v2/kernel/create".to_owned()),
-                Resource::Info(id) => (Method::GET, kernel(id)),
-                Resource::Restart(id) => (Method::PATCH, kernel(id)),
-                Resource::Destroy(id) => (Method::DELETE, kernel(id)),
-                Resource::Execute(id) | Resource::Complete(id) => (Method::POST, kernel(id)),
-                Resource::Upload(id) => (Method::POST, kernel(id) + "/upload"),
-                Resource::Terminal(id) => (
-                    Method::GET,
-                    format!("/v2/stream/kernel/{}/pty", id.path_segment()),
-                ),
+                Resource::Version => write(["/v2", "", ""]),
+                Resource::Authorize => write(["/v2", "/authorize", ""]),
+                Resource::Languages => write(["/v2", "/languages", ""]),
+                Resource::Create => write(["/v2", "/kernel", "/create"]),
+                Resource::Info(id)
+                | Resource::Restart(id)
+                | Resource::Destroy(id)
+                | Resource::Execute(id)
+                | Resource::Complete(id) => write(["/v2/kernel/", &id.path_segment(), ""]),
+                Resource::Upload(id) => write(["/v2/kernel/", &id.path_segment(), "/upload"]),
+                Resource::Terminal(id) => {
+                    write(["/v2/stream/kernel/", &id.path_segment(), "/pty"]);
+                }
             },
+        }
+        match resource {
+            Resource::Version
+            | Resource::Authorize
+            | Resource::Languages
+            | Resource::Info(_)
+            | Resource::Terminal(_) => Method::GET,
+            Resource::Create
+            | Resource::Execute(_)
+            | Resource::Complete(_)
+            | Resource::Upload(_) => Method::POST,
+            Resource::Restart(_) => Method::PATCH,
+            Resource::Destroy(_) => Method::DELETE,
         }
     }
 
-    /// The JSON body of an execute request.
-    pub(crate) fn execute_body(self, execute: &Execute) -> Vec<u8> {
+    /// An execute request.
+    pub(crate) fn execute(self, execute: &Execute) -> Unsigned {
         match self {
             // A continuation is the same call with the code (or the answered input) replaced; run
             // ids do not exist yet. Null build or exec breaks the original agent, so "" it is.
@@ -145,11 +163,12 @@ impl Dialect {
                     Continuation::Continue => "",
                     Continuation::Input(text) => text,
                 };
-                json(&ExecuteBody {
+                let body = ExecuteBody {
                     mode,
                     code,
                     options,
-                })
+                };
+                Unsigned::json(self, Resource::Execute(&execute.kernel), &body, code.len())
             }
         }
     }
@@ -186,9 +205,4 @@ struct BatchOptions<'a> {
     build: &'a str,
     build_log: bool,
     exec: &'a str,
-}
-
-/// Encodes a request body of ours.
-pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("request bodies have string keys and no failing types")
 }

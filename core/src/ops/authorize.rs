@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource, json};
+use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
 
@@ -39,7 +39,8 @@ impl Operation for Authorize {
         Ok(Unsigned::json(
             version.dialect(),
             Resource::Authorize,
-            json(self),
+            self,
+            self.echo.len(),
         ))
     }
 

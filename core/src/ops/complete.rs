@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource, json};
+use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
@@ -65,7 +65,7 @@ impl Operation for Complete {
     type Output = Vec<String>;
 
     fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        let body = json(&CompleteBody {
+        let body = CompleteBody {
             mode: "complete",
             code: &self.code,
             options: CompleteOptions {
@@ -74,11 +74,12 @@ impl Operation for Complete {
                 line: &self.line,
                 post: &self.post,
             },
-        });
+        };
         Ok(Unsigned::json(
             version.dialect(),
             Resource::Complete(&self.kernel),
-            body,
+            &body,
+            self.code.len() + self.line.len() + self.post.len(),
         ))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource, json};
+use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::ident::{KernelId, SessionToken};
 use crate::signing::Unsigned;
@@ -121,7 +121,7 @@ impl Operation for CreateKernel {
         }
         let milliseconds =
             |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
-        let body = json(&CreateBody {
+        let body = CreateBody {
             lang: &self.lang,
             client_session_token: self.token.as_str(),
             limits: LimitsBody {
@@ -129,8 +129,13 @@ impl Operation for CreateKernel {
                 exec_timeout: self.limits.exec_timeout.map_or(0, milliseconds),
             },
             mounts: &self.mounts,
-        });
-        Ok(Unsigned::json(version.dialect(), Resource::Create, body))
+        };
+        Ok(Unsigned::json(
+            version.dialect(),
+            Resource::Create,
+            &body,
+            256,
+        ))
     }
 
     fn read(&self, success: &Success) -> Result<KernelId, ParseError> {

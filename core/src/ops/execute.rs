@@ -5,7 +5,7 @@
 
 use super::result::ExecutionResult;
 use super::{Operation, Repeat, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
@@ -157,19 +157,12 @@ impl Operation for Execute {
 
     fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
         let dialect = version.dialect();
-        let body = dialect.execute_body(self);
-        let limit = dialect.execute_body_limit();
-        if body.len() >= limit {
-            return Err(BuildError::CodeTooLong {
-                size: body.len(),
-                limit,
-            });
+        let unsigned = dialect.execute(self);
+        let (size, limit) = (unsigned.body_len(), dialect.execute_body_limit());
+        if size >= limit {
+            return Err(BuildError::CodeTooLong { size, limit });
         }
-        Ok(Unsigned::json(
-            dialect,
-            Resource::Execute(&self.kernel),
-            body,
-        ))
+        Ok(unsigned)
     }
 
     fn read(&self, success: &Success) -> Result<ExecutionResult, ParseError> {

@@ -225,12 +225,12 @@ impl Operation for UploadFiles {
         let content_type =
             HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
                 .expect("a boundary is made of letters, digits and dashes");
-        Ok(Unsigned {
-            media_type: "multipart/form-data",
-            content_type: Some(content_type),
-            body: encode(&self.files, &boundary),
-            ..Unsigned::bodyless(dialect, Resource::Upload(&self.kernel))
-        })
+        Ok(Unsigned::multipart(
+            dialect,
+            Resource::Upload(&self.kernel),
+            content_type,
+            encode(&self.files, &boundary),
+        ))
     }
 
     fn read(&self, success: &Success) -> Result<(), ParseError> {

@@ -6,7 +6,7 @@ use std::fmt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::dialect::json;
+use super::reply::to_json;
 use crate::error::{AgentDetails, Problem};
 
 /// Where the types of problems live.
@@ -122,7 +122,7 @@ impl ProblemReply {
     /// The answer: status, `application/problem+json`, body.
     #[must_use]
     pub fn into_response(self) -> Response<Vec<u8>> {
-        let body = json(&Problem {
+        let body = to_json(&Problem {
             type_uri: format!("{BASE}{}", self.kind.name()),
             title: Some(self.title),
             agent_details: self.agent_details.map(|details| *details),

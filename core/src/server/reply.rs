@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::dialect::{ApiVersion, json as to_json};
+use crate::dialect::ApiVersion;
 use crate::ident::KernelId;
 use crate::ops::{ExecutionStatus, KernelInfo, LanguageInfo};
 
@@ -99,6 +99,10 @@ pub fn execution(
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
     response(status, "application/json; charset=utf-8", to_json(body))
+}
+
+pub(super) fn to_json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("answers have string keys and no failing types")
 }
 
 fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {

@@ -10,6 +10,8 @@ pub use hash::HashAlgorithm;
 pub use stages::{Signature, SigningKey, StringToSign, body_hash};
 
 use std::fmt;
+use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -17,6 +19,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use serde::Serialize;
 
 use crate::body::Body;
 use crate::config::Config;
@@ -38,49 +41,94 @@ struct Inner {
     host: HeaderValue,
     version_name: HeaderName,
     version_value: HeaderValue,
-    cache: Mutex<Option<Dated>>,
+    cache: Mutex<Option<Arc<Dated>>>,
 }
 
 /// What depends on the date only.
-#[derive(Clone)]
 struct Dated {
     second: u64,
-    header: HeaderValue,
+    /// All headers of a request, to be copied; those that differ from one to the next are empty.
+    /// Copying a map costs a fraction of filling one.
+    headers: HeaderMap,
     day: date::Day,
     key: SigningKey,
 }
 
 /// A request as an operation wants it, before it is signed.
 pub struct Unsigned {
-    pub(crate) method: Method,
-    /// Path and query below the endpoint's prefix, already escaped.
-    pub(crate) target: String,
-    pub(crate) media_type: &'static str,
+    method: Method,
+    media_type: &'static str,
     /// The whole `Content-Type`, where it has parameters.
-    pub(crate) content_type: Option<HeaderValue>,
-    pub(crate) body: Body,
+    content_type: Option<HeaderValue>,
+    /// A body that is in memory, then path and query below the endpoint's prefix, already escaped.
+    /// Signing adds what else it writes, and the parts of the request share the one buffer.
+    texts: Vec<u8>,
+    body_len: usize,
+    /// A body that is not in memory.
+    multipart: Option<Body>,
 }
+
+/// Room for what a request has besides its body: target, signature, length.
+const ROOM: usize = 512;
 
 impl Unsigned {
     /// A request without a body. The original client sends and signs `application/octet-stream`
     /// with these, and so do we.
     pub(crate) fn bodyless(dialect: Dialect, resource: Resource<'_>) -> Self {
-        let (method, target) = dialect.route(resource);
+        let body = Vec::with_capacity(ROOM);
+        Self::new(dialect, resource, "application/octet-stream", body)
+    }
+
+    /// A request with a value as its body; `about` is how many bytes that may take.
+    pub(crate) fn json(
+        dialect: Dialect,
+        resource: Resource<'_>,
+        value: &impl Serialize,
+        about: usize,
+    ) -> Self {
+        let mut body = Vec::with_capacity(about + ROOM);
+        serde_json::to_writer(&mut body, value)
+            .expect("request bodies have string keys and no failing types");
+        Self::new(dialect, resource, "application/json", body)
+    }
+
+    /// An upload, whose body is not part of the signature.
+    pub(crate) fn multipart(
+        dialect: Dialect,
+        resource: Resource<'_>,
+        content_type: HeaderValue,
+        body: Body,
+    ) -> Self {
         Self {
-            method,
-            target,
-            media_type: "application/octet-stream",
-            content_type: None,
-            body: Body::empty(),
+            media_type: "multipart/form-data",
+            content_type: Some(content_type),
+            multipart: Some(body),
+            ..Self::bodyless(dialect, resource)
         }
     }
 
-    pub(crate) fn json(dialect: Dialect, resource: Resource<'_>, body: Vec<u8>) -> Self {
+    fn new(
+        dialect: Dialect,
+        resource: Resource<'_>,
+        media_type: &'static str,
+        body: Vec<u8>,
+    ) -> Self {
+        let body_len = body.len();
+        let mut texts = body;
+        let method = dialect.route(resource, &mut texts);
         Self {
-            media_type: "application/json",
-            body: body.into(),
-            ..Self::bodyless(dialect, resource)
+            method,
+            media_type,
+            content_type: None,
+            texts,
+            body_len,
+            multipart: None,
         }
+    }
+
+    /// The length of a body that is in memory.
+    pub(crate) fn body_len(&self) -> usize {
+        self.body_len
     }
 }
 
@@ -115,68 +163,79 @@ impl Signer {
         now: SystemTime,
     ) -> Result<Request<Body>, BuildError> {
         let inner = &*self.inner;
-        let endpoint = inner.config.endpoint();
+        let config = &inner.config;
         let dated = self.dated(now)?;
+        let Unsigned {
+            method,
+            media_type,
+            content_type,
+            mut texts,
+            body_len,
+            multipart,
+        } = unsigned;
 
-        let target = if endpoint.prefix().is_empty() {
-            unsigned.target
+        let prefix = config.endpoint().prefix();
+        if !prefix.is_empty() {
+            texts.splice(body_len..body_len, prefix.bytes());
+        }
+        let target = body_len..texts.len();
+        let hashed = if inner.dialect.hashes_body(media_type) {
+            &texts[..body_len]
         } else {
-            format!("{}{}", endpoint.prefix(), unsigned.target)
-        };
-        let hash = inner.config.hash();
-        let body_hash = if inner.dialect.hashes_body(unsigned.media_type) {
-            let bytes = unsigned
-                .body
-                .as_bytes()
-                .expect("only multipart bodies have segments, and those are not hashed");
-            hash.digest(bytes)
-        } else {
-            hash.digest(b"")
+            b""
         };
         let signature = dated.key.sign(&StringToSign {
-            method: unsigned.method.as_str(),
-            target: &target,
-            date: ascii(&dated.header),
-            host: endpoint.host(),
-            media_type: unsigned.media_type,
+            method: method.as_str(),
+            target: std::str::from_utf8(&texts[target.clone()]).map_err(|_| BuildError::Target)?,
+            date: ascii(&dated.headers[DATE]),
+            host: config.endpoint().host(),
+            media_type,
             version_header: inner.version_name.as_str(),
             version: ascii(&inner.version_value),
-            body_hash: body_hash.hex(&mut [0; 128]),
+            body_hash: config.hash().digest(hashed).hex(&mut [0; 128]),
         });
+        let authorization = target.end..self.authorize(&mut texts, signature);
+        let length = multipart.as_ref().map_or(body_len as u64, Body::len);
+        write!(texts, "{length}").expect("memory takes every byte");
+        let length = authorization.end..texts.len();
 
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(HOST, inner.host.clone());
-        headers.insert(DATE, dated.header);
-        headers.insert(inner.version_name.clone(), inner.version_value.clone());
-        headers.insert(AUTHORIZATION, self.authorization(signature));
-        headers.insert(USER_AGENT, inner.config.user_agent().clone());
-        let content_type = unsigned
-            .content_type
-            .unwrap_or_else(|| HeaderValue::from_static(unsigned.media_type));
-        headers.insert(CONTENT_TYPE, content_type);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(unsigned.body.len()));
+        let texts = Bytes::from(texts);
+        let value = |range: Range<usize>| {
+            HeaderValue::from_maybe_shared(texts.slice(range))
+                .expect("access keys and digits are valid in a header")
+        };
+        let mut headers = dated.headers.clone();
+        let mut authorization = value(authorization);
+        authorization.set_sensitive(true);
+        headers.insert(AUTHORIZATION, authorization);
+        headers.insert(
+            CONTENT_TYPE,
+            content_type.unwrap_or_else(|| HeaderValue::from_static(media_type)),
+        );
+        headers.insert(CONTENT_LENGTH, value(length));
 
-        let mut request = Request::new(unsigned.body);
-        *request.method_mut() = unsigned.method;
-        *request.uri_mut() = self.uri(target)?;
+        let body = multipart.unwrap_or_else(|| texts.slice(..body_len).into());
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri(texts.slice(target))?;
         *request.headers_mut() = headers;
         Ok(request)
     }
 
-    fn uri(&self, target: String) -> Result<Uri, BuildError> {
+    fn uri(&self, target: Bytes) -> Result<Uri, BuildError> {
         let endpoint = self.inner.config.endpoint();
-        let target =
-            PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| BuildError::Target)?;
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(endpoint.scheme().clone());
         parts.authority = Some(endpoint.authority().clone());
-        parts.path_and_query = Some(target);
+        parts.path_and_query =
+            Some(PathAndQuery::from_maybe_shared(target).map_err(|_| BuildError::Target)?);
         Uri::from_parts(parts).map_err(|_| BuildError::Target)
     }
 
-    fn authorization(&self, signature: Signature) -> HeaderValue {
+    /// Writes the value of `Authorization`; returns where it ends.
+    fn authorize(&self, texts: &mut Vec<u8>, signature: Signature) -> usize {
         let config = &self.inner.config;
-        let value = [
+        for piece in [
             self.inner.dialect.auth_scheme(),
             " signMethod=",
             config.hash().sign_method(),
@@ -184,15 +243,13 @@ impl Signer {
             config.credentials().access_key().as_str(),
             ":",
             signature.hex(&mut [0; 128]),
-        ]
-        .concat();
-        let mut value = HeaderValue::from_maybe_shared(Bytes::from(value))
-            .expect("access keys and hexadecimal digits are valid in a header");
-        value.set_sensitive(true);
-        value
+        ] {
+            texts.extend_from_slice(piece.as_bytes());
+        }
+        texts.len()
     }
 
-    fn dated(&self, now: SystemTime) -> Result<Dated, BuildError> {
+    fn dated(&self, now: SystemTime) -> Result<Arc<Dated>, BuildError> {
         let second = date::unix_seconds(now)?;
         // A poisoned lock only means that another thread panicked between two whole values.
         let mut cache = self
@@ -201,7 +258,7 @@ impl Signer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(dated) = cache.as_ref().filter(|dated| dated.second == second) {
-            return Ok(dated.clone());
+            return Ok(Arc::clone(dated));
         }
         let (text, day) = date::http_date(now)?;
         let key = match cache.as_ref() {
@@ -213,15 +270,31 @@ impl Signer {
                 self.inner.config.endpoint().host(),
             ),
         };
-        let dated = Dated {
+        let date = HeaderValue::from_maybe_shared(Bytes::from(text))
+            .expect("an HTTP date is a valid header value");
+        let dated = Arc::new(Dated {
             second,
-            header: HeaderValue::from_maybe_shared(Bytes::from(text))
-                .expect("an HTTP date is a valid header value"),
+            headers: self.headers(date),
             day,
             key,
-        };
-        *cache = Some(dated.clone());
+        });
+        *cache = Some(Arc::clone(&dated));
         Ok(dated)
+    }
+
+    /// The headers of all requests of one second, in the order of sending.
+    fn headers(&self, date: HeaderValue) -> HeaderMap {
+        const TO_COME: HeaderValue = HeaderValue::from_static("");
+        let inner = &*self.inner;
+        HeaderMap::from_iter([
+            (HOST, inner.host.clone()),
+            (DATE, date),
+            (inner.version_name.clone(), inner.version_value.clone()),
+            (AUTHORIZATION, TO_COME),
+            (USER_AGENT, inner.config.user_agent().clone()),
+            (CONTENT_TYPE, TO_COME),
+            (CONTENT_LENGTH, TO_COME),
+        ])
     }
 }
 
