@@ -41,12 +41,15 @@ struct Inner {
     host: HeaderValue,
     version_name: HeaderName,
     version_value: HeaderValue,
+    /// `Authorization` without the signature at its end.
+    authorization: String,
     cache: Mutex<Option<Arc<Dated>>>,
 }
 
 /// What depends on the date only.
 struct Dated {
     second: u64,
+    text: String,
     /// All headers of a request, to be copied; those that differ from one to the next are empty.
     /// Copying a map costs a fraction of filling one.
     headers: HeaderMap,
@@ -144,6 +147,12 @@ impl Signer {
                 host: config.endpoint().host_header(),
                 version_name,
                 version_value,
+                authorization: format!(
+                    "{} signMethod={}, credential={}:",
+                    dialect.auth_scheme(),
+                    config.hash().sign_method(),
+                    config.credentials().access_key().as_str(),
+                ),
                 cache: Mutex::new(None),
                 config,
             }),
@@ -187,14 +196,16 @@ impl Signer {
         let signature = dated.key.sign(&StringToSign {
             method: method.as_str(),
             target: std::str::from_utf8(&texts[target.clone()]).map_err(|_| BuildError::Target)?,
-            date: ascii(&dated.headers[DATE]),
+            date: &dated.text,
             host: config.endpoint().host(),
             media_type,
             version_header: inner.version_name.as_str(),
-            version: ascii(&inner.version_value),
+            version: config.version().as_str(),
             body_hash: config.hash().digest(hashed).hex(&mut [0; 128]),
         });
-        let authorization = target.end..self.authorize(&mut texts, signature);
+        texts.extend_from_slice(inner.authorization.as_bytes());
+        texts.extend_from_slice(signature.hex(&mut [0; 128]).as_bytes());
+        let authorization = target.end..texts.len();
         let length = multipart.as_ref().map_or(body_len as u64, Body::len);
         write!(texts, "{length}").expect("memory takes every byte");
         let length = authorization.end..texts.len();
@@ -232,23 +243,6 @@ impl Signer {
         Uri::from_parts(parts).map_err(|_| BuildError::Target)
     }
 
-    /// Writes the value of `Authorization`; returns where it ends.
-    fn authorize(&self, texts: &mut Vec<u8>, signature: Signature) -> usize {
-        let config = &self.inner.config;
-        for piece in [
-            self.inner.dialect.auth_scheme(),
-            " signMethod=",
-            config.hash().sign_method(),
-            ", credential=",
-            config.credentials().access_key().as_str(),
-            ":",
-            signature.hex(&mut [0; 128]),
-        ] {
-            texts.extend_from_slice(piece.as_bytes());
-        }
-        texts.len()
-    }
-
     fn dated(&self, now: SystemTime) -> Result<Arc<Dated>, BuildError> {
         let second = date::unix_seconds(now)?;
         // A poisoned lock only means that another thread panicked between two whole values.
@@ -270,10 +264,10 @@ impl Signer {
                 self.inner.config.endpoint().host(),
             ),
         };
-        let date = HeaderValue::from_maybe_shared(Bytes::from(text))
-            .expect("an HTTP date is a valid header value");
+        let date = HeaderValue::from_str(&text).expect("an HTTP date is a valid header value");
         let dated = Arc::new(Dated {
             second,
+            text,
             headers: self.headers(date),
             day,
             key,
@@ -313,9 +307,4 @@ impl fmt::Debug for Signer {
             .field("config", &self.inner.config)
             .finish_non_exhaustive()
     }
-}
-
-/// The text of a header value that this crate made.
-fn ascii(value: &HeaderValue) -> &str {
-    value.to_str().expect("dates and versions are ASCII")
 }
