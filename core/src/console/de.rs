@@ -1,17 +1,82 @@
-//! Reads a console from JSON, straight into its one buffer.
+//! Reads a console from JSON: text goes straight into its one buffer, or stays where it is.
 
 use std::fmt;
 
+use bytestring::ByteString;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::{Map, Value};
 
-use super::{Console, PartKind};
+use super::{Console, Part, PartKind, Place};
 
 impl<'de> Deserialize<'de> for Console {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ConsoleVisitor)
+        ConsoleSeed { body: None }.deserialize(deserializer)
+    }
+}
+
+/// Reads a console whose text may stay in the body that is being read.
+pub(crate) struct ConsoleSeed<'b> {
+    /// The whole body, if it can be shared.
+    pub(crate) body: Option<&'b ByteString>,
+}
+
+impl<'de> DeserializeSeed<'de> for ConsoleSeed<'_> {
+    type Value = Console;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Console, D::Error> {
+        let mut reading = Reading {
+            console: Console::new(),
+            body: self.body,
+            body_end: 0,
+        };
+        deserializer.deserialize_any(ConsoleVisitor(&mut reading))?;
+        Ok(reading.finish())
+    }
+}
+
+/// A console while it is read.
+struct Reading<'b> {
+    console: Console,
+    body: Option<&'b ByteString>,
+    /// Where the last text ends that stays in the body.
+    body_end: usize,
+}
+
+impl Reading<'_> {
+    /// Adds a text without a copy, if there is any and it lies in the body.
+    fn share(&mut self, kind: PartKind, text: &str) -> bool {
+        let Some(body) = self.body else {
+            return false;
+        };
+        let start = text.as_ptr().addr().wrapping_sub(body.as_ptr().addr());
+        let end = start.wrapping_add(text.len());
+        if text.is_empty() || start < self.body_end || end < start || end > body.len() {
+            return false;
+        }
+        self.console.parts.push(Part {
+            kind,
+            len: text.len(),
+            place: Place::Body {
+                skip: start - self.body_end,
+            },
+        });
+        self.console.in_body += text.len();
+        self.body_end = end;
+        true
+    }
+
+    /// Keeps the body if most of it is text, so that a console never holds much else.
+    fn finish(self) -> Console {
+        let mut console = self.console;
+        if let Some(body) = self.body.filter(|_| console.in_body > 0) {
+            console.body = body.clone();
+            if console.in_body < body.len() / 2 {
+                console.copy_body();
+            }
+        }
+        console
     }
 }
 
@@ -49,28 +114,27 @@ macro_rules! other_values {
 }
 
 /// A list of records; `null` is an empty one.
-struct ConsoleVisitor;
+struct ConsoleVisitor<'r, 'b>(&'r mut Reading<'b>);
 
-impl<'de> Visitor<'de> for ConsoleVisitor {
-    type Value = Console;
+impl<'de> Visitor<'de> for ConsoleVisitor<'_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of console records")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Console, E> {
-        Ok(Console::new())
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Console, A::Error> {
-        let mut console = Console::new();
-        while seq.next_element_seed(RecordSeed(&mut console))?.is_some() {}
-        Ok(console)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(RecordSeed(self.0))?.is_some() {}
+        Ok(())
     }
 }
 
 /// One record: `[kind, value]`, or for logs maybe `[kind, level, time, logger, message]`.
-struct RecordSeed<'c>(&'c mut Console);
+struct RecordSeed<'r, 'b>(&'r mut Reading<'b>);
 
 /// The kinds of records that have a form of their own.
 #[derive(Clone, Copy)]
@@ -137,7 +201,7 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
+impl<'de> DeserializeSeed<'de> for RecordSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -145,15 +209,15 @@ impl<'de> DeserializeSeed<'de> for RecordSeed<'_> {
     }
 }
 
-impl RecordSeed<'_> {
+impl RecordSeed<'_, '_> {
     /// A record that is not an array is kept as a value without a kind.
     fn other<E>(self, value: Value) -> Result<(), E> {
-        self.0.unknown("", &[value]);
+        self.0.console.unknown("", &[value]);
         Ok(())
     }
 }
 
-impl<'de> Visitor<'de> for RecordSeed<'_> {
+impl<'de> Visitor<'de> for RecordSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +233,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
             None => return self.other(Value::Array(Vec::new())),
             // A record whose kind is empty is kept whole, or it would look like its own value.
             Some(Kind::Other(Value::String(kind))) if !kind.is_empty() => {
-                self.0.unknown(&kind, &rest(seq, Vec::new())?);
+                self.0.console.unknown(&kind, &rest(seq, Vec::new())?);
                 return Ok(());
             }
             Some(Kind::Other(first)) => {
@@ -177,19 +241,18 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
             }
             Some(Kind::Known(known)) => known,
         };
-        let console = self.0;
+        let reading = self.0;
         let Known::Text(kind) = known else {
-            fields(console, known, &rest(seq, Vec::new())?);
+            fields(&mut reading.console, known, &rest(seq, Vec::new())?);
             return Ok(());
         };
-        // The common case: the text goes from the parser's buffer into ours.
-        match seq.next_element_seed(TextSeed(&mut console.text))? {
-            None => console.unknown(known.name(), &[]),
-            Some(Some(other)) => console.unknown(known.name(), &rest(seq, vec![other])?),
-            Some(None) => {
-                console.end_part(kind);
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
+        match seq.next_element_seed(TextSeed { kind, reading })? {
+            None => reading.console.unknown(known.name(), &[]),
+            Some(Some(other)) => {
+                let values = rest(seq, vec![other])?;
+                reading.console.unknown(known.name(), &values);
             }
+            Some(None) => while seq.next_element::<IgnoredAny>()?.is_some() {},
         }
         Ok(())
     }
@@ -219,16 +282,19 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
     }
 }
 
-/// Appends a string to the buffer; any other value is handed back.
-struct TextSeed<'c>(&'c mut String);
+/// Adds a string; any other value is handed back.
+struct TextSeed<'r, 'b> {
+    kind: PartKind,
+    reading: &'r mut Reading<'b>,
+}
 
-impl TextSeed<'_> {
+impl TextSeed<'_, '_> {
     fn other<E>(self, value: Value) -> Result<Option<Value>, E> {
         Ok(Some(value))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
+impl<'de> DeserializeSeed<'de> for TextSeed<'_, '_> {
     type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -236,15 +302,23 @@ impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for TextSeed<'_> {
+impl<'de> Visitor<'de> for TextSeed<'_, '_> {
     type Value = Option<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the text of a console record")
     }
 
+    /// Text without escapes.
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        if self.reading.share(self.kind, text) {
+            return Ok(None);
+        }
+        self.visit_str(text)
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        self.0.push_str(text);
+        self.reading.console.part(self.kind, text);
         Ok(None)
     }
 
@@ -302,6 +376,49 @@ mod tests {
             logger: "root".into(),
             message: "hi".into(),
         }
+    }
+
+    /// As from a response.
+    fn shared(json: &str) -> Console {
+        let body = ByteString::from(json);
+        let seed = ConsoleSeed { body: Some(&body) };
+        seed.deserialize(&mut serde_json::Deserializer::from_str(&body))
+            .unwrap()
+    }
+
+    #[test]
+    fn text_without_escapes_stays_in_the_body() {
+        let json = r#"[["stdout", "plain text"], ["stderr", "line\n"], ["stdout", ""],
+            ["html", "<b>", 3], ["media", ["a", "b"]], ["stdout", "the same stream, and more of it, é"]]"#;
+        let mut console = shared(json);
+        let mut copied: Console = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (console.body.len(), copied.body.len()),
+            (0, 0),
+            "little is text"
+        );
+        assert_eq!(console, copied);
+
+        let long = "x".repeat(500);
+        let json = json.replace("plain text", &long);
+        console = shared(&json);
+        copied = serde_json::from_str(&json).unwrap();
+        assert_eq!(console.body, json);
+        assert_eq!(console.text_len(), copied.text_len());
+        assert_eq!(console, copied);
+        assert_eq!(console.stdout(), copied.stdout());
+        let records: Vec<_> = copied.iter().collect();
+        assert_eq!(console.iter().collect::<Vec<_>>(), records);
+
+        for both in [&mut console, &mut copied] {
+            both.push_stdout(" and more");
+            both.push_stdout(" still");
+            let more = shared(&json);
+            both.append(more);
+            both.push_stderr("end");
+        }
+        assert_eq!(console, copied);
+        assert_eq!(console.text_len(), copied.text_len());
     }
 
     #[test]

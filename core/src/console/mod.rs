@@ -2,19 +2,26 @@
 
 mod de;
 mod media;
+mod parts;
 mod ser;
 
+pub(crate) use de::ConsoleSeed;
 pub use media::Media;
 
 use std::borrow::Cow;
 use std::fmt;
 
+use bytestring::ByteString;
 use serde_json::Value;
+
+use parts::{Part, PartKind, Parts, Pieces, Place};
 
 /// Console records, in the order in which the gateway sent them.
 ///
-/// All text lies in one buffer, so that a console takes about as much memory as the text it holds,
-/// however many records there are. Iterate to get [`Record`]s that borrow from it.
+/// A console takes about as much memory as the text it holds, however many records there are. Text
+/// that the gateway had no need to escape stays where it came, in the response's body, which is kept
+/// for as long as text makes up half of it; the rest lies in one buffer. Iterate to get [`Record`]s
+/// that borrow from it.
 ///
 /// ```
 /// use sorna_core::{Console, Record};
@@ -30,35 +37,25 @@ use serde_json::Value;
 /// ));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Console {
+    /// What is not in the body, in order.
     text: String,
-    parts: Vec<Part>,
+    /// The response's body, if some of the text is only there.
+    body: ByteString,
+    /// How much that is.
+    in_body: usize,
+    parts: Parts,
 }
 
-/// A piece of the buffer: from the end of the part before to `end`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Part {
-    kind: PartKind,
-    end: usize,
+/// Two consoles are equal that hold the same records, wherever the text lies.
+impl PartialEq for Console {
+    fn eq(&self, other: &Self) -> bool {
+        self.pieces().eq(other.pieces())
+    }
 }
 
-/// What a part holds. Records with several fields take several parts in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum PartKind {
-    Stdout,
-    Stderr,
-    Html,
-    /// The media type; the content follows.
-    MediaType,
-    /// The level; time, logger and message follow.
-    LogLevel,
-    /// A further field of the record before.
-    Field,
-    /// The kind of a record of another form; its values follow as a JSON array.
-    UnknownKind,
-}
+impl Eq for Console {}
 
 /// One console record.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,16 +134,14 @@ impl Console {
     /// The bytes of text held, for limits on memory.
     #[must_use]
     pub fn text_len(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.in_body
     }
 
     /// The records in order.
     #[must_use]
     pub fn iter(&self) -> Records<'_> {
         Records {
-            console: self,
-            next: 0,
-            start: 0,
+            pieces: self.pieces(),
         }
     }
 
@@ -163,15 +158,15 @@ impl Console {
     }
 
     fn joined(&self, kind: PartKind) -> Cow<'_, str> {
-        let mut start = 0;
         let mut joined = Cow::Borrowed("");
-        for part in &self.parts {
-            if part.kind == kind {
-                joined += &self.text[start..part.end];
-            }
-            start = part.end;
+        for (_, text) in self.pieces().filter(|piece| piece.0 == kind) {
+            joined += text;
         }
         joined
+    }
+
+    fn pieces(&self) -> Pieces<'_> {
+        self.parts.pieces(&self.text, &self.body)
     }
 
     /// Adds a record.
@@ -205,12 +200,10 @@ impl Console {
             *self = other;
             return;
         }
-        let start = self.text.len();
-        self.text.push_str(&other.text);
-        self.parts.extend(other.parts.into_iter().map(|part| Part {
-            end: start + part.end,
-            ..part
-        }));
+        self.text.reserve(other.text_len());
+        for (kind, text) in other.pieces() {
+            self.part(kind, text);
+        }
     }
 
     /// Adds text to the standard output, joining it with the last record if that is one of it too.
@@ -224,24 +217,40 @@ impl Console {
     }
 
     fn join(&mut self, kind: PartKind, text: &str) {
-        match self.parts.last_mut() {
+        match self.parts.last() {
             Some(last) if last.kind == kind => {
+                if last.place != Place::Own {
+                    self.copy_body();
+                }
                 self.text.push_str(text);
-                last.end = self.text.len();
+                self.parts.replace_last(Part {
+                    len: last.len + text.len(),
+                    place: Place::Own,
+                    ..last
+                });
             }
             _ => self.part(kind, text),
         }
     }
 
-    fn part(&mut self, kind: PartKind, text: &str) {
-        self.text.push_str(text);
-        self.end_part(kind);
+    /// Takes over the text that is in the body, and lets the body go.
+    fn copy_body(&mut self) {
+        let mut copy = Self {
+            text: String::with_capacity(self.text_len()),
+            ..Self::default()
+        };
+        for (kind, text) in self.pieces() {
+            copy.part(kind, text);
+        }
+        *self = copy;
     }
 
-    fn end_part(&mut self, kind: PartKind) {
+    fn part(&mut self, kind: PartKind, text: &str) {
+        self.text.push_str(text);
         self.parts.push(Part {
             kind,
-            end: self.text.len(),
+            len: text.len(),
+            place: Place::Own,
         });
     }
 
@@ -268,26 +277,24 @@ impl<'a> IntoIterator for &'a Console {
 }
 
 /// Iterates over a [`Console`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Records<'a> {
-    console: &'a Console,
-    next: usize,
-    start: usize,
+    pieces: Pieces<'a>,
+}
+
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
 }
 
 impl<'a> Records<'a> {
-    fn part(&mut self) -> Option<(PartKind, Cow<'a, str>)> {
-        let part = self.console.parts.get(self.next)?;
-        let text = &self.console.text[self.start..part.end];
-        self.next += 1;
-        self.start = part.end;
-        Some((part.kind, Cow::Borrowed(text)))
-    }
-
     fn field(&mut self) -> Cow<'a, str> {
-        self.part()
-            .map(|(_, text)| text)
-            .expect("a record's fields follow its first part")
+        let (_, text) = self
+            .pieces
+            .next()
+            .expect("a record's fields follow its first part");
+        text.into()
     }
 }
 
@@ -295,7 +302,8 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        let (kind, text) = self.part()?;
+        let (kind, text) = self.pieces.next()?;
+        let text = Cow::Borrowed(text);
         Some(match kind {
             PartKind::Stdout => Record::Stdout(text),
             PartKind::Stderr => Record::Stderr(text),

@@ -173,19 +173,22 @@ impl Success {
         &self,
         expected: &'static str,
     ) -> Result<T, ParseError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            // Nobody asked for that; but something in between may compress all the same.
-            let is_encoded = self
-                .headers
-                .get(CONTENT_ENCODING)
-                .is_some_and(|coding| coding != "identity");
-            let expected = if is_encoded {
-                "readable, as it came with a Content-Encoding that was not asked for"
-            } else {
-                expected
-            };
-            ParseError::new(expected, self.status, &self.body, Some(error))
-        })
+        serde_json::from_slice(&self.body).map_err(|error| self.not_json(expected, error))
+    }
+
+    /// The body is not the JSON that it should be.
+    pub(crate) fn not_json(&self, expected: &'static str, error: serde_json::Error) -> ParseError {
+        // Nobody asked for that; but something in between may compress all the same.
+        let is_encoded = self
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| coding != "identity");
+        let expected = if is_encoded {
+            "readable, as it came with a Content-Encoding that was not asked for"
+        } else {
+            expected
+        };
+        ParseError::new(expected, self.status, &self.body, Some(error))
     }
 
     /// Reads an answer that only says that it is done: without a body, or with JSON from a later

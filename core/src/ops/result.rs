@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use bytestring::ByteString;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Success;
-use crate::console::Console;
+use crate::console::{Console, ConsoleSeed};
 use crate::error::ParseError;
 
 /// How far an execution has come, and what it put out since the last request.
@@ -109,12 +110,19 @@ impl fmt::Display for ExecutionStatus {
 
 impl ExecutionResult {
     pub(super) fn read(success: &Success) -> Result<Self, ParseError> {
-        #[derive(Deserialize)]
-        struct Body {
-            result: ExecutionResult,
-        }
-        let body: Body = success.json(r#"{"result": {"status": …}}"#)?;
-        Ok(body.result)
+        // One look at the whole body, so that the parser need not look at each text, and text may
+        // stay there.
+        let read = match ByteString::try_from(success.body().clone()) {
+            Ok(body) => {
+                let parser = serde_json::Deserializer::from_str(&body);
+                to_end(parser, AnswerSeed { body: Some(&body) })
+            }
+            Err(_) => {
+                let parser = serde_json::Deserializer::from_slice(success.body());
+                to_end(parser, AnswerSeed { body: None })
+            }
+        };
+        read.map_err(|error| success.not_json(r#"{"result": {"status": …}}"#, error))
     }
 
     /// The program's exit code, if the gateway told: absent means unknown, not 0.
@@ -140,46 +148,102 @@ impl ExecutionResult {
     }
 }
 
-impl<'de> Deserialize<'de> for ExecutionResult {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ResultVisitor;
-        impl<'de> Visitor<'de> for ResultVisitor {
-            type Value = ExecutionResult;
+fn to_end<'de, R: serde_json::de::Read<'de>>(
+    mut parser: serde_json::Deserializer<R>,
+    seed: AnswerSeed<'_>,
+) -> serde_json::Result<ExecutionResult> {
+    let result = seed.deserialize(&mut parser)?;
+    parser.end()?;
+    Ok(result)
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an execution result")
-            }
+/// Reads `{"result": …}`.
+struct AnswerSeed<'b> {
+    body: Option<&'b ByteString>,
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut status = None;
-                let mut console = Console::new();
-                let mut options = Map::new();
-                let mut extra = Map::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "status" => status = Some(map.next_value::<StatusName>()?.0),
-                        "console" => console = map.next_value()?,
-                        "options" => match map.next_value()? {
-                            Value::Object(object) => options = object,
-                            Value::Null => {}
-                            other => {
-                                extra.insert(key, other);
-                            }
-                        },
-                        _ => {
-                            extra.insert(key, map.next_value()?);
-                        }
-                    }
-                }
-                Ok(ExecutionResult {
-                    status: status.ok_or_else(|| serde::de::Error::missing_field("status"))?,
-                    console,
-                    options,
-                    extra,
-                })
+impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
+    type Value = ExecutionResult;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnswerSeed<'_> {
+    type Value = ExecutionResult;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an execution result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut result = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key != "result" {
+                map.next_value::<IgnoredAny>()?;
+            } else if result.is_some() {
+                return Err(serde::de::Error::duplicate_field("result"));
+            } else {
+                result = Some(map.next_value_seed(ResultSeed { body: self.body })?);
             }
         }
-        deserializer.deserialize_map(ResultVisitor)
+        result.ok_or_else(|| serde::de::Error::missing_field("result"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ExecutionResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ResultSeed { body: None }.deserialize(deserializer)
+    }
+}
+
+struct ResultSeed<'b> {
+    body: Option<&'b ByteString>,
+}
+
+impl<'de> DeserializeSeed<'de> for ResultSeed<'_> {
+    type Value = ExecutionResult;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ResultSeed<'_> {
+    type Value = ExecutionResult;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an execution result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut status = None;
+        let mut console = Console::new();
+        let mut options = Map::new();
+        let mut extra = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "status" => status = Some(map.next_value::<StatusName>()?.0),
+                "console" => console = map.next_value_seed(ConsoleSeed { body: self.body })?,
+                "options" => match map.next_value()? {
+                    Value::Object(object) => options = object,
+                    Value::Null => {}
+                    other => {
+                        extra.insert(key, other);
+                    }
+                },
+                _ => {
+                    extra.insert(key, map.next_value()?);
+                }
+            }
+        }
+        Ok(ExecutionResult {
+            status: status.ok_or_else(|| serde::de::Error::missing_field("status"))?,
+            console,
+            options,
+            extra,
+        })
     }
 }
 
@@ -226,6 +290,19 @@ mod tests {
             assert!(result.console.is_empty());
             assert_eq!((result.exit_code(), result.step()), (None, None));
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_matter_where_text_is_read() {
+        let read = |body: &'static [u8]| {
+            let operation = Execute::start(kernel(), ExecuteMode::query(""));
+            operation.response(http::Response::new(body.into()))
+        };
+        let elsewhere = b"{\"x\": \"\xff\", \"result\": {\"status\": \"finished\"}}";
+        assert!(read(elsewhere).is_ok());
+        let in_text =
+            b"{\"result\": {\"status\": \"finished\", \"console\": [[\"stdout\", \"\xff\"]]}}";
+        assert!(matches!(read(in_text), Err(Error::Parse(_))));
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn main() {
         let (blocks, held) = measure(|| execute.response(Response::new(body.clone())));
         let part = held as f64 / body.len() as f64;
         println!(
-            "| memory for {name}, in parts of the body ({blocks} allocations) | {part:.2} | at most 1.1 |"
+            "| memory for {name}, besides the body and in parts of it ({blocks} allocations) | {part:.2} | at most 1.1 |"
         );
     }
 }
