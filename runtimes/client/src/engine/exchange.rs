@@ -16,8 +16,10 @@ use crate::net::{Proxy, SizeLimits};
 use crate::runtime::Runtime;
 use crate::wire::{Answer, AnswerError, Encoded, RequestError, encode};
 
-/// Read this much at a time, bytes.
-const READ: usize = 16 * 1024;
+/// Read this much at a time, bytes: most answers are short, and a new buffer must be cleared.
+const READ_FIRST: usize = 2 * 1024;
+/// Read this much at a time once an answer has filled the first buffer.
+const READ_MORE: usize = 16 * 1024;
 
 /// The circumstances of an exchange.
 pub(super) struct Setting<'a> {
@@ -65,7 +67,7 @@ where
         encode(request, proxy).map_err(|error| setting.bad_request(error))?;
     let mut outgoing = Outgoing::new(runtime, head, body);
     let mut answer = Answer::new(call, sizes);
-    let mut scratch = vec![0; READ];
+    let mut scratch = vec![0; READ_FIRST];
 
     let mut first = true;
     let broken = loop {
@@ -95,7 +97,11 @@ where
             Ok(0) => answer.end(),
             Ok(n) => {
                 progress.read();
-                answer.feed(&scratch[..n])
+                let outcome = answer.feed(&scratch[..n]);
+                if n == scratch.len() {
+                    scratch.resize(READ_MORE, 0);
+                }
+                outcome
             }
             Err(error) => return Err(setting.broke(broken.unwrap_or(error), complete)),
         };
