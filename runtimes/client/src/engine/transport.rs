@@ -114,8 +114,8 @@ impl<R: Runtime> Transport for HttpTransport<R> {
         let total = times.call.map_or(time_limit, |call| call.min(time_limit));
         let origin = Origin::of(request.uri())?;
         let progress = Progress::default();
-        let work = inner.send(&origin, request, &progress);
         let peer = origin.to_string();
+        let work = inner.send(&origin, &peer, request, &progress);
         watch(&inner.runtime, &progress, &peer, total, times.idle, work).await
     }
 
@@ -144,6 +144,7 @@ impl<R: Runtime> Inner<R> {
     async fn send(
         &self,
         origin: &Origin,
+        peer: &str,
         request: Request<Body>,
         progress: &Progress,
     ) -> Result<Response<Bytes>, TransportError> {
@@ -156,7 +157,7 @@ impl<R: Runtime> Inner<R> {
         };
         let forwarder = route.hop.proxy.filter(|_| !route.tunnel);
         let setting = Setting {
-            peer: &origin.to_string(),
+            peer,
             proxy: forwarder,
             reused,
             sizes: &self.options.sizes,
