@@ -156,6 +156,15 @@ impl Pump {
 
     /// Takes what came, as far as there is room for it.
     fn receive(&mut self) -> Result<Pause, Error> {
+        let mut came = false;
+        let pause = self.receive_some(&mut came);
+        if came {
+            self.shared.0.show();
+        }
+        pause
+    }
+
+    fn receive_some(&mut self, came: &mut bool) -> Result<Pause, Error> {
         for _ in 0..BURST {
             if !self.shared.0.has_room() {
                 return Ok(Pause::Full);
@@ -179,6 +188,7 @@ impl Pump {
                 }
             };
             self.shared.0.arrived(self.clock.now(), frame);
+            *came = true;
         }
         Ok(Pause::Turn)
     }

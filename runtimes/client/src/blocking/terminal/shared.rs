@@ -160,11 +160,17 @@ impl Shared {
         state.events.has_room() || !state.reader
     }
 
-    /// A message came.
+    /// A message came. The reader is told of it by [`show`](Self::show).
     pub(super) fn arrived(&self, now: Moment, frame: Frame) {
         let mut state = self.lock();
         state.terminal.handle_frame(now, frame);
-        self.publish(&mut state);
+        state.gather();
+    }
+
+    /// Tells the reader of what has arrived: once for many messages, as waking it takes longer than
+    /// reading one.
+    pub(super) fn show(&self) {
+        self.readable.notify_all();
     }
 
     /// The gateway closed the terminal, or it was agreed to.
@@ -192,12 +198,8 @@ impl Shared {
     }
 
     fn publish(&self, state: &mut State) {
-        while let Some(event) = state.terminal.poll_event() {
-            if state.reader {
-                state.events.push(event);
-            }
-        }
-        self.readable.notify_all();
+        state.gather();
+        self.show();
     }
 
     /// Whether nobody is left who could read or write.
@@ -228,6 +230,15 @@ impl Shared {
 }
 
 impl State {
+    /// Takes the machine's events for the reader.
+    fn gather(&mut self) {
+        while let Some(event) = self.terminal.poll_event() {
+            if self.reader {
+                self.events.push(event);
+            }
+        }
+    }
+
     /// Whether nothing more will be read or written.
     pub(super) fn is_over(&self) -> bool {
         self.terminal.is_closed() || self.ended
