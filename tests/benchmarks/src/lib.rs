@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -89,11 +90,102 @@ pub fn time<T>(times: u32, work: &mut impl FnMut() -> T) -> f64 {
 }
 
 fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    processor_time(ClockId::ThreadCPUTime)
+}
+
+fn processor_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(
         time.tv_sec.unsigned_abs(),
         u32::try_from(time.tv_nsec).expect("less than a second"),
     )
+}
+
+/// What a turn of work took, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// By the clock on the wall, which also counts what others on the machine do.
+    pub wall: f64,
+    /// Of processors, by all threads of this process.
+    pub cpu: f64,
+}
+
+/// Each side has one turn in each of so many rounds; what each turn took, by side and round.
+///
+/// The first round is not counted: it opens connections.
+pub fn take_turns<const N: usize>(rounds: usize, sides: [&mut dyn FnMut(); N]) -> [Vec<Cost>; N] {
+    let mut costs = [const { Vec::new() }; N];
+    for round in 0..=rounds {
+        for turn in 0..N {
+            let side = (round + turn) % N;
+            let cost = cost(&mut *sides[side]);
+            if round > 0 {
+                costs[side].push(cost);
+            }
+        }
+    }
+    costs
+}
+
+fn cost(work: &mut dyn FnMut()) -> Cost {
+    let start = Instant::now();
+    let cpu = processor_time(ClockId::ProcessCPUTime);
+    work();
+    Cost {
+        wall: start.elapsed().as_secs_f64(),
+        cpu: (processor_time(ClockId::ProcessCPUTime) - cpu).as_secs_f64(),
+    }
+}
+
+/// How many times as much of processors one side takes as the other.
+#[must_use]
+pub fn cpu(ours: &[Cost], theirs: &[Cost]) -> Ratio {
+    Ratio::of(ratios(ours, theirs, |cost| cost.cpu))
+}
+
+/// How many times as long one side takes as the other.
+#[must_use]
+pub fn wall(ours: &[Cost], theirs: &[Cost]) -> Ratio {
+    Ratio::of(ratios(ours, theirs, |cost| cost.wall))
+}
+
+/// How many times as much one side gets done in the same time as the other.
+#[must_use]
+pub fn throughput(ours: &[Cost], theirs: &[Cost]) -> Ratio {
+    Ratio::of(ratios(theirs, ours, |cost| cost.wall))
+}
+
+fn ratios(ours: &[Cost], theirs: &[Cost], what: impl Fn(&Cost) -> f64) -> Vec<f64> {
+    let pairs = ours.iter().zip(theirs);
+    pairs
+        .map(|(ours, theirs)| what(ours) / what(theirs))
+        .collect()
+}
+
+/// Runs this program again with one thread for each runtime that would have more, as tokio's of one
+/// thread; false if this is that run already. Runtimes read the environment, which only a new
+/// process can have changed safely.
+pub fn again_with_one_thread() -> bool {
+    let names = ["SMOL_THREADS", "ASYNC_STD_THREAD_COUNT"];
+    if names.iter().all(|name| std::env::var_os(name).is_some()) {
+        return false;
+    }
+    let program = std::env::current_exe().expect("a program");
+    let status = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .envs(names.map(|name| (name, "1")))
+        .status();
+    assert!(status.expect("another process").success(), "it failed");
+    true
+}
+
+/// Says how far ratios that contain other processes can be trusted.
+pub fn caution() {
+    println!(
+        "Ratios: the median of the rounds, and their middle half. Processor time is this process's \
+         alone. Time on the wall, and so throughput and latency, also holds the server and whatever \
+         else the machine does: on a busy machine trust the processor time.\n"
+    );
 }
 
 /// Prints one line of a table in Markdown.

@@ -1,0 +1,58 @@
+//! A server in a process of its own, so that the processor time of this one is the client's.
+
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+
+/// The argument that makes a benchmark a server.
+const SERVE: &str = "serve";
+
+/// The other process; it ends when this is dropped, or this process ends.
+pub struct Server {
+    pub address: SocketAddr,
+    child: Child,
+    leash: Option<ChildStdin>,
+}
+
+impl Server {
+    /// Starts this program once more, as a server of that kind.
+    pub fn start(kind: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("a program"))
+            .args([SERVE, kind])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("another process");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        Self {
+            address: line.trim().parse().expect("an address"),
+            leash: child.stdin.take(),
+            child,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.leash.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What kind of server this process is to be, if it is one.
+pub fn asked_for() -> Option<String> {
+    let mut arguments = std::env::args().skip(1);
+    (arguments.next()? == SERVE).then(|| arguments.next().expect("a kind"))
+}
+
+/// Says where this process listens, and sees to it that it ends with the one that started it.
+pub fn announce(address: SocketAddr) {
+    println!("{address}");
+    thread::spawn(|| {
+        let _ = stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
