@@ -1,0 +1,235 @@
+//! The gateway: kernels beside processes, executions beside a bare server's answers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sorna::blocking::Client;
+use sorna_benchmarks::{caution, head, row, take_turns, throughput, wall};
+use sorna_core::{Config, Credentials, Execute, ExecuteMode, Operation, Signer};
+use sorna_gateway::{Gateway, GatewayConfig};
+use tokio::net::TcpListener;
+
+#[path = "../shared/execute.rs"]
+#[allow(dead_code, reason = "others need the rest")]
+mod execute;
+#[path = "../shared/server.rs"]
+mod server;
+
+use execute::{bytes_of, config, message_len};
+use server::Server;
+
+const ROUNDS: usize = 21;
+/// So many kernels are a turn.
+const KERNELS: usize = 10;
+/// So many executions, one after the other, are a turn.
+const EXECUTIONS: usize = 100;
+
+fn main() {
+    match server::asked_for().as_deref() {
+        Some("gateway") => return serve_gateway(),
+        Some(_) => return serve_hyper(),
+        None => {}
+    }
+    let gateway = Server::start("gateway");
+    let client = Client::new(config(gateway.address));
+    println!("# The gateway\n");
+    caution();
+    head();
+    kernels(&client);
+    executions(&client, gateway.address);
+}
+
+/// The gateway in a process of its own, with the keys that everybody has here.
+fn serve_gateway() {
+    let config: Config = config(SocketAddr::from(([127, 0, 0, 1], 1)));
+    let keys: &Credentials = config.credentials();
+    let mut config = GatewayConfig::default();
+    config.credentials = vec![keys.clone()];
+    config.requests_per_window = u64::MAX;
+    let gateway = Gateway::spawn(config).expect("a gateway");
+    println!("{}", gateway.endpoint().trim_start_matches("http://"));
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    gateway.stop();
+}
+
+/// A server of hyper's that reads each request and answers the same bytes.
+fn serve_hyper() {
+    let body = Bytes::from_static(execute::RESULT.as_bytes());
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            server::announce(listener.local_addr().expect("an address"));
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                stream.set_nodelay(true).expect("an option");
+                let body = body.clone();
+                let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                    let body = body.clone();
+                    async move {
+                        request.into_body().collect().await?;
+                        let response = Response::builder()
+                            .header("content-type", "application/json; charset=utf-8")
+                            .header("x-ratelimit-limit", "2000")
+                            .header("x-ratelimit-remaining", "1999")
+                            .header("x-ratelimit-reset", "899999")
+                            .body(Full::new(body));
+                        Ok::<_, hyper::Error>(response.expect("an answer"))
+                    }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+}
+
+fn kernels(client: &Client) {
+    let [ours, bash, setsid] = take_turns(
+        ROUNDS,
+        [
+            &mut || {
+                for _ in 0..KERNELS {
+                    let kernel = client.get_or_create("bash", None).expect("a kernel");
+                    kernel.destroy().expect("its end");
+                }
+            },
+            &mut || {
+                for _ in 0..KERNELS {
+                    process(&["bash", "--norc", "-c", "read"]);
+                }
+            },
+            // With a session of its own and a directory of its own, as a kernel has them.
+            &mut || {
+                for _ in 0..KERNELS {
+                    let directory = tempfile::tempdir().expect("a directory");
+                    fs::create_dir(directory.path().join("work")).expect("a directory");
+                    process(&["setsid", "bash", "--norc", "-c", "read"]);
+                }
+            },
+        ],
+    );
+    let what = "a bash kernel, created and destroyed";
+    row(
+        what,
+        "fork and exec of bash",
+        wall(&ours, &bash),
+        "at most 1.5",
+    );
+    let against = "the same, with a directory and by setsid";
+    row(what, against, wall(&ours, &setsid), "-");
+}
+
+/// A process that waits for its standard input, and gets its end.
+fn process(words: &[&str]) {
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a process");
+    drop(child.stdin.take());
+    child.wait().expect("its end");
+}
+
+fn executions(client: &Client, address: SocketAddr) {
+    let hyper = Server::start("hyper");
+    let kernel = client.get_or_create("bash", None).expect("a kernel");
+    let execute = Execute::start(kernel.id().clone(), ExecuteMode::query("echo hello world"));
+    let signer = Signer::new(config(address));
+    let request = execute.request(&signer, SystemTime::now());
+    // The same bytes may come again until their date is old.
+    let request = bytes_of(&request.expect("a request"));
+    let mut ours = TcpStream::connect(address).expect("a connection");
+    let mut theirs = TcpStream::connect(hyper.address).expect("a connection");
+    ours.set_nodelay(true).expect("an option");
+    theirs.set_nodelay(true).expect("an option");
+    let mut bash = Bash::start();
+    let [ours, theirs, bash] = take_turns(
+        ROUNDS,
+        [
+            &mut || exchanges(&mut ours, &request),
+            &mut || exchanges(&mut theirs, &request),
+            &mut || bash.echoes(),
+        ],
+    );
+    kernel.destroy().expect("its end");
+    let what = "executions of echo a second, in a bash kernel";
+    let ratio = throughput(&ours, &theirs);
+    row(
+        what,
+        "the answers of a bare hyper server",
+        ratio,
+        "at least 0.5",
+    );
+    let ratio = throughput(&ours, &bash);
+    row(what, "echoes of a bare bash through two pipes", ratio, "-");
+}
+
+fn exchanges(stream: &mut TcpStream, request: &[u8]) {
+    let mut buffer = vec![0; 16 * 1024];
+    for _ in 0..EXECUTIONS {
+        stream.write_all(request).expect("it is sent");
+        let mut filled = 0;
+        while message_len(&buffer[..filled]).is_none_or(|length| filled < length) {
+            filled += stream.read(&mut buffer[filled..]).expect("an answer");
+        }
+        assert!(buffer.starts_with(b"HTTP/1.1 200 "));
+        let answer = buffer[..filled].windows(5).any(|part| part == b"hello");
+        assert!(answer, "{}", String::from_utf8_lossy(&buffer[..filled]));
+    }
+}
+
+/// What an execution cannot do without: an interpreter that reads a line and writes one.
+struct Bash {
+    child: std::process::Child,
+    input: Option<std::process::ChildStdin>,
+    output: std::process::ChildStdout,
+}
+
+impl Bash {
+    fn start() -> Self {
+        let mut child = Command::new("bash")
+            .args([
+                "--norc",
+                "-c",
+                "while read -r line; do eval \"$line\"; done",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash");
+        Self {
+            input: child.stdin.take(),
+            output: child.stdout.take().expect("a pipe"),
+            child,
+        }
+    }
+
+    fn echoes(&mut self) {
+        let mut buffer = [0; 64];
+        for _ in 0..EXECUTIONS {
+            let input = self.input.as_mut().expect("a pipe");
+            input.write_all(b"echo hello world\n").expect("it is sent");
+            let read = self.output.read(&mut buffer).expect("an echo");
+            assert_eq!(&buffer[..read], b"hello world\n");
+        }
+    }
+}
+
+impl Drop for Bash {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
