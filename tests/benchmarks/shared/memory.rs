@@ -1,0 +1,30 @@
+//! The memory that this process has, as Linux tells.
+
+#![allow(dead_code, reason = "not everybody needs all of it")]
+
+use std::fs;
+
+/// Bytes now.
+pub fn resident() -> u64 {
+    status("VmRSS:")
+}
+
+/// Bytes at the highest point since the process began, or since it was forgotten.
+pub fn peak() -> u64 {
+    status("VmHWM:")
+}
+
+/// Begins anew with the highest point.
+pub fn forget_peak() {
+    fs::write("/proc/self/clear_refs", "5").expect("Linux");
+}
+
+fn status(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let mut lines = status.lines().filter_map(|line| line.strip_prefix(name));
+    let kib = lines
+        .next()
+        .and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: u64 = kib.expect("a size").parse().expect("a number");
+    kib * 1024
+}
