@@ -800,8 +800,7 @@ impl Subject for Uploading {
                 let rejected: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
                 assert!(!rejected.is_empty());
                 check_taken(&self.names, wire, &rejected);
-                let words = Error::FilesRejected(files).to_string();
-                assert!(words.len() <= 8 * 1024, "{} bytes of words", words.len());
+                check_error(&Error::FilesRejected(files));
             }
             Err(error) => check_error(&error),
         }
