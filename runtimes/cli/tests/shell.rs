@@ -20,6 +20,11 @@ fn a_shell_on_this_machine_from_start_to_exit() {
     eventually("raw mode", || !terminal.shows_typing());
     terminal.types("echo $((6 * 7))\r");
     terminal.shows("42\r\n");
+    // Ctrl-C is the program's. It says itself that it runs: bash has a moment between making a process
+    // and becoming it in which a Ctrl-C hits neither.
+    terminal.types("sh -c 'echo up-$((1 + 0)); exec sleep 1000'\r");
+    terminal.shows("up-1\r\n");
+    terminal.types("\x03");
     terminal.types("echo still-$((1 + 1))\r");
     terminal.shows("still-2\r\n");
     terminal.types("exit\r");
