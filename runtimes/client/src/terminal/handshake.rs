@@ -101,11 +101,10 @@ impl<'a> Handshake<'a> {
 /// What is accepted from the gateway: no message of a terminal is larger than a few KiB.
 pub(crate) fn socket_config() -> WebSocketConfig {
     const MESSAGE: usize = 4 * 1024 * 1024;
-    // Each open terminal holds this much, and clears it before each read; the default is 128 KiB.
+    // Each open terminal holds this much, and clears it before each read: bytes, not the 128 KiB of
+    // the default.
     const READ: usize = 16 * 1024;
     WebSocketConfig::default()
-        // Each terminal keeps it, and 128 KiB would be the default.
-        .read_buffer_size(16 * 1024)
         .max_message_size(Some(MESSAGE))
         .max_frame_size(Some(MESSAGE))
         .read_buffer_size(READ)
