@@ -118,8 +118,9 @@ pub struct Run {
     started: usize,
     kernel: Option<KernelId>,
     cancelled: bool,
-    /// Whether the creation may be asked for once more, to learn what became of it.
-    may_ask_again: bool,
+    /// Whether the creation was asked for once more, as the first answer did not tell what became of
+    /// it. From then on there may be a kernel, whatever comes.
+    asked_again: bool,
     phase: Phase,
     events: VecDeque<RunEvent>,
     last: Option<ExecutionResult>,
@@ -223,7 +224,7 @@ impl Run {
             started: 0,
             kernel: None,
             cancelled: false,
-            may_ask_again: plan.temporary,
+            asked_again: false,
             phase,
             events: VecDeque::new(),
             last: None,
@@ -278,7 +279,7 @@ impl Run {
     fn check_cancelled(&mut self) {
         let may_stop = match &self.phase {
             // What the gateway may have created must first be found.
-            Phase::Creating(call) => !call.may_have_acted(),
+            Phase::Creating(call) => !call.may_have_acted() && !self.asked_again,
             Phase::Uploading(upload) => !upload.is_in_flight(),
             Phase::Executing(execution) => !execution.is_in_flight(),
             Phase::Destroying(_) | Phase::Over(_) => false,
@@ -369,16 +370,20 @@ impl Machine for Run {
             match &mut self.phase {
                 Phase::Creating(call) => match call.poll(now) {
                     Step::Done(Ok(answer)) => self.created(answer.value),
-                    Step::Done(Err(error)) if self.may_ask_again && is_unusable(&error) => {
-                        self.may_ask_again = false;
+                    Step::Done(Err(error))
+                        if self.temporary && !self.asked_again && is_unusable(&error) =>
+                    {
+                        self.asked_again = true;
                         let create = call.operation().clone();
                         *call = Call::new(create, self.signer.clone(), self.policy);
                     }
                     Step::Done(Err(error)) => {
                         // Whatever the last try brought, an earlier one may have made it; and an
                         // answer that is not understood may be that of a new kernel.
-                        let unknown =
-                            self.temporary && (call.may_have_acted() || error.may_have_acted());
+                        let unknown = self.temporary
+                            && (self.asked_again
+                                || call.may_have_acted()
+                                || error.may_have_acted());
                         self.failed(error);
                         if unknown {
                             self.phase = Phase::Over(Some(Cleanup::Unknown));
@@ -714,6 +719,16 @@ mod tests {
             run.answers(reply(204, ""));
             assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
         }
+        // A refusal of the second does not tell of the first, and a cancellation must find it.
+        let mut refused = run(plan(&[]));
+        refused.sends(CREATE);
+        refused.answers(reply(201, "garbled"));
+        refused.machine.cancel();
+        refused.sends(CREATE);
+        refused.answers(problem(412, "quota-exceeded"));
+        let report = refused.done();
+        assert!(matches!(report.ending, Ending::Cancelled));
+        assert!(matches!(report.cleanup, Cleanup::Unknown));
         // One that is kept needs no looking for: the caller has the token.
         let mut kept = run(plan(&[]).keeping_the_kernel());
         kept.sends(CREATE);
