@@ -3,7 +3,7 @@
 #![cfg(all(feature = "tokio", feature = "smol"))]
 
 use sorna::core::terminal::TerminalOptions;
-use sorna::core::{AccessKey, Config, Credentials, SecretKey};
+use sorna::core::{AccessKey, Config, Credentials, KernelId, SecretKey, TransportErrorKind};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 /// All of it there and back is more than fits into any buffer on the way.
@@ -95,4 +95,29 @@ fn smol_reads_and_writes_on_different_tasks() {
         kernel.destroy().await.expect("destroyed");
     });
     gateway.stop();
+}
+
+#[tokio::test]
+async fn a_message_without_measure_is_refused() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut socket = tungstenite::accept(stream).expect("a handshake");
+        // It may be cut off in the middle.
+        let _ = socket.send(tungstenite::Message::text("x".repeat(5 * 1024 * 1024)));
+    });
+    let keys = Credentials::new(
+        AccessKey::new("AK").expect("a key"),
+        SecretKey::new("SK").expect("a key"),
+    );
+    let client = sorna::tokio::Client::new(Config::new(endpoint.parse().expect("a URL"), keys));
+    let kernel = client.kernel(KernelId::new("k").expect("an id"));
+    let pty = kernel.stream_pty(TerminalOptions::default()).await;
+    let mut pty = pty.expect("a terminal");
+    let error = pty.next_event().await.expect_err("it is too large");
+    let failure = error.transport().expect("a failure");
+    assert_eq!(failure.kind(), TransportErrorKind::TooLarge, "{failure}");
+    drop(pty);
+    server.join().expect("it ended");
 }

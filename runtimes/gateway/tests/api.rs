@@ -307,6 +307,34 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
 }
 
 #[test]
+fn a_slow_body_is_not_waited_for() {
+    let gateway = gateway_with(|config| config.body_timeout = Duration::from_millis(300));
+    let client = Client::new(&gateway);
+    let request = client.bytes_of(&Authorize::new("x"), SystemTime::now());
+    let mut stream = client.connect();
+    // All but its last byte.
+    stream.write_all(&request[..request.len() - 1]).unwrap();
+    let refusal = problem(&read_response(&mut stream));
+    assert_eq!(refusal, (400, "generic-bad-request".to_owned()));
+}
+
+#[test]
+fn a_stranger_is_refused_before_the_body_is_there() {
+    let gateway = gateway();
+    let unknown = Client::with_credentials(&gateway, pair("AKIAUNKNOWNUNKNOWN00", "x"));
+    let request = unknown.bytes_of(&Authorize::new("x"), SystemTime::now());
+    let mut stream = unknown.connect();
+    let head = request
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    stream.write_all(&request[..head]).unwrap();
+    let refusal = problem(&read_response(&mut stream));
+    assert_eq!(refusal, (401, "auth-failed".to_owned()));
+}
+
+#[test]
 fn a_head_has_an_end() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -67,6 +67,21 @@ fn the_gateways_goodbye_is_answered_and_the_last_event() {
 }
 
 #[test]
+fn a_message_without_measure_is_refused() {
+    let gateway = Gateway::either(false, |mut peer| {
+        peer.expect_size();
+        // It may be cut off in the middle.
+        let _ = peer.socket.send(Message::text("x".repeat(5 * 1024 * 1024)));
+    });
+    let mut pty = gateway.open();
+    let error = pty.next_event().expect_err("it is too large");
+    let failure = error.transport().expect("a failure");
+    assert_eq!(failure.kind(), TransportErrorKind::TooLarge, "{failure}");
+    drop(pty);
+    gateway.join();
+}
+
+#[test]
 fn a_connection_that_breaks_is_an_error_once() {
     for secure in [false, true] {
         let gateway = Gateway::either(secure, |mut peer| {
