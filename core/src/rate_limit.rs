@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
 /// How many requests this key may still make. Not sent with refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +26,13 @@ impl RateLimit {
     /// Reads the headers of an answer; `None` if it has none of these.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let number =
+            |name| -> Option<u64> { headers.get(&name)?.to_str().ok()?.trim().parse().ok() };
         let this = Self {
-            limit: number("x-ratelimit-limit"),
-            remaining: number("x-ratelimit-remaining"),
-            reset: number("x-ratelimit-reset")
-                .or_else(|| number("x-retry-after"))
+            limit: number(LIMIT),
+            remaining: number(REMAINING),
+            reset: number(RESET)
+                .or_else(|| number(RETRY_AFTER))
                 .map(Duration::from_millis),
         };
         (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)

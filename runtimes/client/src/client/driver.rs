@@ -55,26 +55,29 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Driven<M>> {
         loop {
             let clock = self.inner.clock;
-            match &mut self.pending {
-                Pending::Nothing => {}
+            let now = match &mut self.pending {
+                Pending::Nothing => clock.now(),
                 Pending::Answer(answer) => {
                     let answer = ready!(answer.as_mut().poll(context));
                     self.pending = Pending::Nothing;
+                    let mut now = clock.now();
                     match answer {
                         Ok(response) => {
-                            let now = self.inner.window.hear(clock.now(), response.headers());
+                            now = self.inner.window.hear(now, response.headers());
                             self.machine.handle_response(now, response);
                         }
-                        Err(failure) => self.machine.handle_failure(clock.now(), failure),
+                        Err(failure) => self.machine.handle_failure(now, failure),
                     }
+                    now
                 }
                 Pending::Time(time) => {
                     ready!(time.as_mut().poll(context));
                     self.pending = Pending::Nothing;
+                    clock.now()
                 }
-            }
+            };
             let inner = Arc::clone(&self.inner);
-            self.pending = match self.machine.poll(clock.now()) {
+            self.pending = match self.machine.poll(now) {
                 Step::Send(transmit) => Pending::Answer(Box::pin(async move {
                     let observer = inner.observer.as_ref();
                     let watch = Watch::begin(observer, &transmit.request, transmit.attempt);

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 
+use crate::runtime::{Runtime, nothing_to_read};
+
 /// A connection to a gateway, through a proxy and TLS where the options and the URL say so.
 pub struct Connection<T>(Kind<T>);
 
@@ -29,6 +31,17 @@ impl<T> Connection<T> {
     #[must_use]
     pub fn is_secure(&self) -> bool {
         matches!(self.0, Kind::Tls(_))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Whether the peer has said nothing that was not read yet.
+    pub(super) fn is_quiet<R: Runtime<Tcp = T>>(&mut self, runtime: &R) -> bool {
+        match &mut self.0 {
+            Kind::Plain(tcp) => runtime.is_quiet(tcp),
+            // Records that carry no data, such as session tickets, are nothing to anybody.
+            Kind::Tls(tls) => nothing_to_read(tls),
+        }
     }
 }
 

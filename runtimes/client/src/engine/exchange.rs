@@ -1,5 +1,6 @@
 //! One request and its answer on one connection.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use crate::net::{Proxy, SizeLimits};
 use crate::runtime::Runtime;
 use crate::wire::{Answer, AnswerError, Encoded, RequestError, encode};
 
-/// Read this much at a time, bytes: most answers are short, and a new buffer must be cleared.
+/// Read at least this much at a time, bytes: most answers are short.
 const READ_FIRST: usize = 2 * 1024;
 /// Read this much at a time once an answer has filled the first buffer.
 const READ_MORE: usize = 16 * 1024;
@@ -24,7 +25,7 @@ const READ_MORE: usize = 16 * 1024;
 /// The circumstances of an exchange.
 pub(super) struct Setting<'a> {
     /// Who answers, for messages: an authority.
-    pub(super) peer: &'a str,
+    pub(super) peer: &'a (dyn fmt::Display + Sync),
     /// The proxy that reads the request, if it is one that forwards requests (not bytes).
     pub(super) proxy: Option<&'a Proxy>,
     /// Whether the connection has been idle.
@@ -56,18 +57,11 @@ where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Setting {
-        proxy,
-        sizes,
-        progress,
-        ..
-    } = setting;
+    let progress = setting.progress;
     progress.enter(Phase::Sending);
-    let Encoded { head, body, call } =
-        encode(request, proxy).map_err(|error| setting.bad_request(error))?;
-    let mut outgoing = Outgoing::new(runtime, head, body);
-    let mut answer = Answer::new(call, sizes);
-    let mut scratch = vec![0; READ_FIRST];
+    let (mut outgoing, mut answer) = begin(runtime, request, &setting)?;
+    // While the request is on its way there is seldom anything to read.
+    let mut scratch = Vec::new();
 
     let mut first = true;
     let broken = loop {
@@ -88,6 +82,8 @@ where
     };
 
     progress.enter(Phase::Receiving);
+    let mut scratch = outgoing.into_buffer();
+    scratch.resize(scratch.capacity().clamp(READ_FIRST, READ_MORE), 0);
     let complete = broken.is_none();
     let early = answer.has_begun();
     let mut broken = broken.flatten();
@@ -118,6 +114,18 @@ where
     })
 }
 
+/// What is to be written and what will be read. No future holds what is made on the way there.
+fn begin<'a, R: Runtime>(
+    runtime: &'a R,
+    request: Request<Body>,
+    setting: &Setting<'a>,
+) -> Result<(Outgoing<'a, R>, Answer<'a>), TransportError> {
+    let encoded = encode(request, setting.proxy);
+    let Encoded { head, body, call } = encoded.map_err(|error| setting.bad_request(error))?;
+    let answer = Answer::new(call, setting.sizes);
+    Ok((Outgoing::new(runtime, head, body), answer))
+}
+
 enum Pushed {
     All,
     /// An answer came that makes the rest of the request pointless.
@@ -131,13 +139,14 @@ async fn push<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut bytes: &[u8],
     answer: &mut Answer<'_>,
-    scratch: &mut [u8],
+    scratch: &mut Vec<u8>,
     mut look: bool,
     progress: &Progress,
 ) -> Result<Pushed, AnswerError> {
     poll_fn(|cx| {
         loop {
             if look && !answer.is_done() {
+                scratch.resize(READ_FIRST, 0);
                 match Pin::new(&mut *stream).poll_read(cx, scratch) {
                     Poll::Ready(Ok(0)) => {
                         let closed = io::ErrorKind::UnexpectedEof.into();

@@ -51,6 +51,11 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
         }
     }
 
+    /// The buffer, of which nothing is needed any more.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.piece
+    }
+
     /// The next piece to write; an empty one ends the request. Each is made when the one before has
     /// been written.
     pub(super) async fn next(&mut self, first: bool) -> Result<&[u8], FileError> {
@@ -85,7 +90,13 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                     *left -= n as u64;
                 }
                 None => match self.segments.next() {
-                    Some(segment) => self.current = Some(open(self.runtime, segment).await?),
+                    Some(Segment::Bytes(bytes)) => self.current = Some(Current::Bytes(bytes)),
+                    Some(Segment::File { path, len }) => {
+                        // Large, as futures go, and seldom needed.
+                        let opened = Box::pin(open(self.runtime, path, len));
+                        self.current = Some(opened.await?);
+                    }
+                    Some(_) => return Err(unknown_segment()),
                     None => break,
                 },
             }
@@ -94,27 +105,22 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
     }
 }
 
-async fn open<R: Runtime>(runtime: &R, segment: Segment) -> Result<Current<R::File>, FileError> {
-    match segment {
-        Segment::Bytes(bytes) => Ok(Current::Bytes(bytes)),
-        Segment::File { path, len } => {
-            let (file, found) = runtime.open(&path).await.map_err(|source| FileError {
-                message: format!("cannot read {}", path.display()),
-                source: Some(source),
-            })?;
-            match found {
-                found if found < len => Err(changed(&path, "shrank")),
-                found if found > len => Err(changed(&path, "grew")),
-                _ => Ok(Current::File {
-                    file,
-                    path,
-                    left: len,
-                }),
-            }
-        }
-        _ => Err(FileError {
-            message: "the request's body has a segment of an unknown kind".into(),
-            source: None,
+async fn open<R: Runtime>(
+    runtime: &R,
+    path: PathBuf,
+    len: u64,
+) -> Result<Current<R::File>, FileError> {
+    let (file, found) = runtime.open(&path).await.map_err(|source| FileError {
+        message: format!("cannot read {}", path.display()),
+        source: Some(source),
+    })?;
+    match found {
+        found if found < len => Err(changed(&path, "shrank")),
+        found if found > len => Err(changed(&path, "grew")),
+        _ => Ok(Current::File {
+            file,
+            path,
+            left: len,
         }),
     }
 }
@@ -130,6 +136,13 @@ async fn read<F: AsyncRead + Unpin>(
             message: format!("cannot read {}", path.display()),
             source: Some(source),
         })
+}
+
+fn unknown_segment() -> FileError {
+    FileError {
+        message: "the request's body has a segment of an unknown kind".into(),
+        source: None,
+    }
 }
 
 fn changed(path: &Path, how: &str) -> FileError {

@@ -1,15 +1,14 @@
 //! Idle connections, kept for the next request to the same origin.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Instant;
 
-use futures_io::AsyncRead;
+use futures_io::{AsyncRead, AsyncWrite};
 
+use super::connection::Connection;
 use crate::net::{Origin, PoolLimits};
+use crate::runtime::Runtime;
 
 /// The idle connections of one transport.
 ///
@@ -17,17 +16,17 @@ use crate::net::{Origin, PoolLimits};
 /// exchange that ended well. A dropped future thus takes its connection with it.
 ///
 /// The proxy needs no place in the key, since a transport's settings give each origin the same one.
-pub(super) struct Pool<C> {
+pub(super) struct Pool<T> {
     limits: PoolLimits,
-    idle: Mutex<HashMap<Origin, Vec<Idle<C>>>>,
+    idle: Mutex<HashMap<Origin, Vec<Idle<T>>>>,
 }
 
-struct Idle<C> {
-    connection: C,
+struct Idle<T> {
+    connection: Connection<T>,
     since: Instant,
 }
 
-impl<C: AsyncRead + Unpin> Pool<C> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
     pub(super) fn new(limits: PoolLimits) -> Self {
         Self {
             limits,
@@ -35,30 +34,41 @@ impl<C: AsyncRead + Unpin> Pool<C> {
         }
     }
 
-    /// The connection used last that still looks alive, if there is one.
-    pub(super) async fn take(&self, origin: &Origin) -> Option<C> {
+    /// The connection used last that still looks alive, if there is one: its peer has said nothing
+    /// since the last answer, not a stray byte (the original gateway sends a line end before it closes
+    /// an idle connection), not an end of file.
+    pub(super) fn take<R: Runtime<Tcp = T>>(
+        &self,
+        runtime: &R,
+        origin: &Origin,
+    ) -> Option<Connection<T>> {
         loop {
             let mut connection = self.pop(origin)?;
-            if is_quiet(&mut connection).await {
+            if connection.is_quiet(runtime) {
                 return Some(connection);
             }
         }
     }
 
     /// Keeps a connection on which nothing is outstanding.
-    pub(super) fn put(&self, origin: &Origin, connection: C) {
+    pub(super) fn put(&self, origin: &Origin, connection: Connection<T>) {
         if self.limits.idle_per_origin == 0 {
             return;
         }
-        let mut idle = self.lock();
-        let idle = idle.entry(origin.clone()).or_default();
-        idle.retain(|idle| idle.since.elapsed() < self.limits.idle_age);
-        if idle.len() >= self.limits.idle_per_origin {
-            idle.remove(0);
+        let now = Instant::now();
+        let mut all = self.lock();
+        if !all.contains_key(origin) {
+            all.insert(origin.clone(), Vec::new());
         }
+        let idle = all.get_mut(origin).expect("it is there now");
+        // They stand in the order of their age.
+        let too_old = |idle: &&Idle<T>| now.duration_since(idle.since) >= self.limits.idle_age;
+        let old = idle.iter().take_while(too_old).count();
+        let surplus = (idle.len() + 1).saturating_sub(self.limits.idle_per_origin);
+        idle.drain(..old.max(surplus));
         idle.push(Idle {
             connection,
-            since: Instant::now(),
+            since: now,
         });
     }
 
@@ -68,7 +78,7 @@ impl<C: AsyncRead + Unpin> Pool<C> {
         self.lock().remove(origin);
     }
 
-    fn pop(&self, origin: &Origin) -> Option<C> {
+    fn pop(&self, origin: &Origin) -> Option<Connection<T>> {
         let mut all = self.lock();
         let newest = all.get_mut(origin)?.pop();
         match newest {
@@ -81,17 +91,7 @@ impl<C: AsyncRead + Unpin> Pool<C> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle<C>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle<T>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the peer has said nothing since the last answer: not a stray byte (the original gateway
-/// sends a line end before it closes an idle connection), not an end of file.
-async fn is_quiet<C: AsyncRead + Unpin>(connection: &mut C) -> bool {
-    poll_fn(|cx| {
-        let read = Pin::new(&mut *connection).poll_read(cx, &mut [0]);
-        Poll::Ready(read.is_pending())
-    })
-    .await
 }

@@ -1,7 +1,8 @@
 //! How far a request has come, and the clock that watches it.
 
+use std::fmt;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -90,10 +91,10 @@ impl Progress {
 pub(super) async fn watch<R: Runtime, T>(
     runtime: &R,
     progress: &Progress,
-    peer: &str,
+    peer: &(dyn fmt::Display + Sync),
     total: Duration,
     idle: Duration,
-    work: impl Future<Output = Result<T, TransportError>>,
+    work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
 ) -> Result<T, TransportError> {
     let clock = async {
         let step = (idle / 4).max(Duration::from_millis(1));
@@ -122,7 +123,7 @@ pub(super) async fn watch<R: Runtime, T>(
             format!("no complete answer from {peer} within {total:?}: time ran out while {doing}"),
         )
     };
-    match select(pin!(work), pin!(clock)).await {
+    match select(work, pin!(clock)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((error, _)) => Err(error),
     }

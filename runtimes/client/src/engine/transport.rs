@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub struct HttpTransport<R: Runtime> {
 struct Inner<R: Runtime> {
     runtime: R,
     options: NetOptions,
-    pool: Pool<Connection<R::Tcp>>,
+    pool: Pool<R::Tcp>,
 }
 
 impl<R: Runtime> HttpTransport<R> {
@@ -114,9 +115,10 @@ impl<R: Runtime> Transport for HttpTransport<R> {
         let total = times.call.map_or(time_limit, |call| call.min(time_limit));
         let origin = Origin::of(request.uri())?;
         let progress = Progress::default();
-        let peer = origin.to_string();
-        let work = inner.send(&origin, &peer, request, &progress);
-        watch(&inner.runtime, &progress, &peer, total, times.idle, work).await
+        // Pinned here, and not handed over, since a future that holds another twice is twice as large.
+        let work = pin!(inner.send(&origin, request, &progress));
+        let watched = watch(&inner.runtime, &progress, &origin, total, times.idle, work);
+        watched.await
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -144,20 +146,20 @@ impl<R: Runtime> Inner<R> {
     async fn send(
         &self,
         origin: &Origin,
-        peer: &str,
         request: Request<Body>,
         progress: &Progress,
     ) -> Result<Response<Bytes>, TransportError> {
         let route = self.route(origin, false);
-        let idle = self.pool.take(origin).await;
+        let idle = self.pool.take(&self.runtime, origin);
         let reused = idle.is_some();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => dial(&self.runtime, &self.options, &route, progress).await?,
+            // Rare, and large.
+            None => Box::pin(dial(&self.runtime, &self.options, &route, progress)).await?,
         };
         let forwarder = route.hop.proxy.filter(|_| !route.tunnel);
         let setting = Setting {
-            peer,
+            peer: origin,
             proxy: forwarder,
             reused,
             sizes: &self.options.sizes,

@@ -24,7 +24,7 @@ where
     let request = connect_request(proxy, origin)
         .map_err(|source| no_tunnel(proxy, origin).with_source(source))?;
     let setting = Setting {
-        peer: &proxy.to_string(),
+        peer: proxy,
         proxy: None,
         reused: false,
         sizes,

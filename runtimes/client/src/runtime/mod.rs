@@ -11,6 +11,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -61,6 +63,14 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// If the connection is refused or the address cannot be reached.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
 
+    /// Whether nothing came on a connection that is idle: no byte, and not its end. Must not wait.
+    ///
+    /// There is an implementation for every socket; where a reading that comes to nothing is dear, a
+    /// runtime may have a better one.
+    fn is_quiet(&self, tcp: &mut Self::Tcp) -> bool {
+        nothing_to_read(tcp)
+    }
+
     /// Opens a local file for reading and tells its length in bytes.
     ///
     /// # Errors
@@ -73,6 +83,14 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Carries work on in the background, as a task of the runtime; drops it if none is running.
     fn detach(&self, work: BoxFuture<()>);
+}
+
+/// Whether a reading comes to nothing yet.
+pub(crate) fn nothing_to_read<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
+    let mut nobody = Context::from_waker(Waker::noop());
+    Pin::new(stream)
+        .poll_read(&mut nobody, &mut [0])
+        .is_pending()
 }
 
 /// Read this much of a file at a time, bytes: the runtimes' own defaults go up to 8 MiB.

@@ -31,6 +31,12 @@ impl Runtime for Smol {
         Ok(stream)
     }
 
+    fn is_quiet(&self, tcp: &mut Self::Tcp) -> bool {
+        // Any reading that waits is registered with the reactor, by a system call.
+        let seen = tcp.get_ref().peek(&mut [0]);
+        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
         let path = path.to_owned();
         let (file, len) = unblock(move || {

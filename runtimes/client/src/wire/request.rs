@@ -69,7 +69,8 @@ pub(crate) fn encode(
     let mut call = Call::new(Request::from_parts(parts, ()))?;
     call.allow_non_standard_methods(true);
     let mut call = call.proceed();
-    let mut head = vec![0; 1024];
+    // Room for a short body, too.
+    let mut head = vec![0; 2048];
     let mut used = 0;
     loop {
         match call.write(&mut head[used..]) {
