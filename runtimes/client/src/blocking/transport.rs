@@ -45,13 +45,14 @@ impl UreqTransport {
         let origin = Origin::of(request.uri())?;
         let agent = self.agent(&origin)?;
         let (parts, body) = request.into_parts();
+        let body_follows = body.len() > 0;
         let mut reader = BodyReader::new(body, self.meter.clone());
         let limit = self
             .options
             .times
             .call
             .map_or(time_limit, |call| call.min(time_limit));
-        Progress::reset();
+        Progress::reset(body_follows);
         let exchange = || {
             let request = Request::from_parts(parts, SendBody::from_reader(&mut reader));
             let request = agent
