@@ -16,7 +16,6 @@ use sorna::blocking::Client;
 use sorna_benchmarks::{caution, head, row, take_turns, throughput, wall};
 use sorna_core::{Config, Credentials, Execute, ExecuteMode, Operation, Signer};
 use sorna_gateway::{Gateway, GatewayConfig};
-use tokio::net::TcpListener;
 
 #[path = "../shared/execute.rs"]
 #[allow(dead_code, reason = "others need the rest")]
@@ -63,34 +62,19 @@ fn serve_gateway() {
 
 /// A server of hyper's that reads each request and answers the same bytes.
 fn serve_hyper() {
-    let body = Bytes::from_static(execute::RESULT.as_bytes());
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            server::announce(listener.local_addr().expect("an address"));
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                stream.set_nodelay(true).expect("an option");
-                let body = body.clone();
-                let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let body = body.clone();
-                    async move {
-                        request.into_body().collect().await?;
-                        let response = Response::builder()
-                            .header("content-type", "application/json; charset=utf-8")
-                            .header("x-ratelimit-limit", "2000")
-                            .header("x-ratelimit-remaining", "1999")
-                            .header("x-ratelimit-reset", "899999")
-                            .body(Full::new(body));
-                        Ok::<_, hyper::Error>(response.expect("an answer"))
-                    }
-                });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
+    server::serve_each(|stream| {
+        let service = service_fn(async |request: http::Request<hyper::body::Incoming>| {
+            request.into_body().collect().await?;
+            let response = Response::builder()
+                .header("content-type", "application/json; charset=utf-8")
+                .header("x-ratelimit-limit", "2000")
+                .header("x-ratelimit-remaining", "1999")
+                .header("x-ratelimit-reset", "899999")
+                .body(Full::new(Bytes::from_static(execute::RESULT.as_bytes())));
+            Ok::<_, hyper::Error>(response.expect("an answer"))
         });
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service)
+    });
 }
 
 fn kernels(client: &Client) {

@@ -40,7 +40,7 @@ const TERMINALS: usize = 1000;
 fn main() {
     if server::asked_for().is_some() {
         sorna_gateway::raise_open_files();
-        return terminals::serve(server::announce);
+        return server::serve_each(terminals::serve_one);
     }
     if again_with_one_thread() {
         return;

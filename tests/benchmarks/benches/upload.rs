@@ -30,7 +30,7 @@ const A_REQUEST: usize = 20;
 
 fn main() {
     if server::asked_for().is_some() {
-        return uploads::serve(server::announce);
+        return server::serve_each(uploads::serve_one);
     }
     let mut numbers = std::env::args().skip(1);
     let files = numbers.find_map(|argument| argument.parse().ok());

@@ -9,7 +9,7 @@ use sorna_core::{
     Signer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 pub const CODE: &str = "print('hello world')";
 
@@ -83,24 +83,8 @@ pub fn message_len(bytes: &[u8]) -> Option<usize> {
     Some(head + length)
 }
 
-/// Answers every request with the same bytes, until the process ends.
-pub fn serve(announce: impl FnOnce(SocketAddr)) {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            announce(listener.local_addr().expect("an address"));
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(serve_one(stream));
-            }
-        });
-}
-
-async fn serve_one(mut stream: TcpStream) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
+/// Answers every request with the same bytes.
+pub async fn serve_one(mut stream: TcpStream) -> Option<()> {
     let answer = answer();
     let mut input = vec![0; 16 * 1024];
     let mut filled = 0;

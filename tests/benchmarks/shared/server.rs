@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 
+use tokio::net::{TcpListener, TcpStream};
+
 /// The argument that makes a benchmark a server.
 const SERVE: &str = "serve";
 
@@ -48,8 +50,28 @@ pub fn asked_for() -> Option<String> {
     (arguments.next()? == SERVE).then(|| arguments.next().expect("a kind"))
 }
 
+/// Accepts connections and serves each, until the process ends.
+pub fn serve_each<W>(work: impl Fn(TcpStream) -> W)
+where
+    W: Future<Output: Send> + Send + 'static,
+{
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            announce(listener.local_addr().expect("an address"));
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                stream.set_nodelay(true).expect("an option");
+                tokio::spawn(work(stream));
+            }
+        });
+}
+
 /// Says where this process listens, and sees to it that it ends with the one that started it.
-pub fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr) {
     println!("{address}");
     thread::spawn(|| {
         let _ = stdin().read_to_end(&mut Vec::new());

@@ -1,13 +1,11 @@
 //! A server of terminals that echo what is typed, and pour out much when asked to.
 
-use std::net::SocketAddr;
-
 use async_tungstenite::accept_async;
 use async_tungstenite::tokio::TokioAdapter;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use sorna_core::terminal::{Command, Message};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tungstenite::Message as Frame;
 
 /// What makes it pour.
@@ -16,24 +14,8 @@ pub const POUR: &[u8] = b"P";
 pub const MESSAGES: usize = 1024;
 pub const MESSAGE: usize = 4096;
 
-/// Serves until the process ends.
-pub fn serve(announce: impl FnOnce(SocketAddr)) {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            announce(listener.local_addr().expect("an address"));
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(serve_one(stream));
-            }
-        });
-}
-
-async fn serve_one(stream: TcpStream) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
+/// Serves one connection to its end.
+pub async fn serve_one(stream: TcpStream) -> Option<()> {
     let mut socket = accept_async(TokioAdapter::new(stream)).await.ok()?;
     let out = |bytes| Frame::text(Message::Out(bytes).encode());
     // Drivers hold back what is typed until a terminal has said something.

@@ -2,34 +2,33 @@
 //! and beside other clients.
 
 use std::future::Future;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use sorna::engine::HttpTransport;
 use sorna::runtime::Runtime;
 use sorna_benchmarks::{
-    Cost, Ratio, again_with_one_thread, caution, cpu, head, row, take_turns, throughput, wall,
+    Ratio, again_with_one_thread, caution, cpu, head, row, take_turns, throughput, wall,
 };
 use sorna_core::{Execute, ExecuteMode, Operation, Signer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-#[path = "../shared/execute.rs"]
+mod bare;
+#[path = "../../shared/execute.rs"]
 mod execute;
-#[path = "../shared/server.rs"]
+mod hyper;
+mod python;
+#[path = "../../shared/server.rs"]
 mod server;
 
-use execute::{CODE, bytes_of, config, kernel, message_len, request};
+use bare::{Bare, BlockingBare, TokioBare};
+use execute::{CODE, RESULT, config, kernel, request};
+use hyper::Hyper;
+use python::Python;
 use server::Server;
 
 const ROUNDS: usize = 31;
@@ -44,7 +43,7 @@ const LATENCY: &str = "at most 1.15";
 
 fn main() {
     if server::asked_for().is_some() {
-        return execute::serve(server::announce);
+        return server::serve_each(execute::serve_one);
     }
     if again_with_one_thread() {
         return;
@@ -140,9 +139,15 @@ fn many_in_flight(address: SocketAddr) {
             .build(),
     );
 
+    let signer = Signer::new(config(address));
     let costs = take_turns(
         ROUNDS,
         [
+            &mut || {
+                for _ in 0..TASKS * EACH {
+                    without_network(&signer);
+                }
+            },
             &mut || {
                 on_tokio.block_on(on_tasks(tokio::spawn, || {
                     let hypers = hypers.clone();
@@ -194,7 +199,17 @@ fn many_in_flight(address: SocketAddr) {
             &mut || on_threads(|| ureq_executes(&unlimited, address, EACH)),
         ],
     );
-    let [hyper, tokio, smol, async_std, reqwest, bare, blocking, ureq] = &costs;
+    let [
+        core,
+        hyper,
+        tokio,
+        smol,
+        async_std,
+        reqwest,
+        bare,
+        blocking,
+        ureq,
+    ] = &costs;
     let line = |what: &str, against: &str, ratio: Ratio, reach: &str| {
         row(&format!("{what}, 64 in flight"), against, ratio, reach);
     };
@@ -249,6 +264,12 @@ fn many_in_flight(address: SocketAddr) {
         cpu(hyper, bare),
         "-",
     );
+    line(
+        "processor time, to sign the request and to read the result alone",
+        bare_hyper,
+        cpu(core, hyper),
+        "-",
+    );
     let without = "ureq without time limits, signed and parsed by sorna-core";
     line(
         "throughput, blocking",
@@ -300,6 +321,15 @@ fn blocking_executes(client: &sorna::blocking::Client, times: usize) {
     }
 }
 
+/// What no client can do without: the request is made and signed, and the result is read.
+fn without_network(signer: &Signer) {
+    let execute = Execute::start(kernel(), ExecuteMode::query(CODE));
+    let request = execute.request(signer, SystemTime::now());
+    drop(std::hint::black_box(request.expect("a request")));
+    let response = Response::new(Bytes::from_static(RESULT.as_bytes()));
+    execute.response(response).expect("a result");
+}
+
 /// The same with ureq as it comes, and with no time limits.
 fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
     let signer = Signer::new(config(address));
@@ -313,132 +343,6 @@ fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
         let body = body.read_to_vec().expect("a body");
         let response = Response::from_parts(parts, Bytes::from(body));
         execute.response(response).expect("a result");
-    }
-}
-
-/// An exchange with nothing around it, on a stream of futures-io.
-struct Bare<S> {
-    stream: S,
-    request: Vec<u8>,
-    buffer: Vec<u8>,
-}
-
-impl<S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin> Bare<S> {
-    fn new(stream: S, address: SocketAddr) -> Self {
-        Self {
-            stream,
-            request: bytes_of(&request(address)),
-            buffer: vec![0; 16 * 1024],
-        }
-    }
-
-    async fn exchanges(&mut self, times: usize) {
-        for _ in 0..times {
-            let sent = self.stream.write_all(&self.request).await;
-            sent.expect("it is sent");
-            let mut filled = 0;
-            while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
-                let read = self.stream.read(&mut self.buffer[filled..]).await;
-                filled += read.expect("an answer");
-            }
-        }
-    }
-}
-
-/// The same on tokio's own traits.
-struct TokioBare {
-    stream: tokio::net::TcpStream,
-    request: Vec<u8>,
-    buffer: Vec<u8>,
-}
-
-impl TokioBare {
-    async fn connect(address: SocketAddr) -> Self {
-        let stream = tokio::net::TcpStream::connect(address).await;
-        let stream = stream.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Self {
-            stream,
-            request: bytes_of(&request(address)),
-            buffer: vec![0; 16 * 1024],
-        }
-    }
-
-    async fn exchanges(&mut self, times: usize) {
-        for _ in 0..times {
-            let sent = self.stream.write_all(&self.request).await;
-            sent.expect("it is sent");
-            let mut filled = 0;
-            while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
-                let read = self.stream.read(&mut self.buffer[filled..]).await;
-                filled += read.expect("an answer");
-            }
-        }
-    }
-}
-
-/// The same without a runtime.
-struct BlockingBare {
-    stream: TcpStream,
-    request: Vec<u8>,
-    buffer: Vec<u8>,
-}
-
-impl BlockingBare {
-    fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        Self {
-            stream,
-            request: bytes_of(&request(address)),
-            buffer: vec![0; 16 * 1024],
-        }
-    }
-
-    fn exchanges(&mut self, times: usize) {
-        for _ in 0..times {
-            self.stream.write_all(&self.request).expect("it is sent");
-            let mut filled = 0;
-            while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
-                let read = self.stream.read(&mut self.buffer[filled..]);
-                filled += read.expect("an answer");
-            }
-        }
-    }
-}
-
-/// A connection of hyper's, its task spawned, with nothing around it.
-struct Hyper {
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// The head is copied for each exchange, as it is used up.
-    request: Request<Bytes>,
-}
-
-impl Hyper {
-    async fn connect(address: SocketAddr) -> Self {
-        let stream = tokio::net::TcpStream::connect(address).await;
-        let stream = stream.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("a connection");
-        tokio::spawn(connection);
-        let (mut parts, body) = request(address).into_parts();
-        // hyper writes the target as it is given.
-        parts.uri = parts.uri.path().parse().expect("a path");
-        let body = Bytes::copy_from_slice(body.as_bytes().expect("bytes"));
-        Self {
-            sender,
-            request: Request::from_parts(parts, body),
-        }
-    }
-
-    async fn exchanges(&mut self, times: usize) {
-        for _ in 0..times {
-            let request = self.request.clone().map(Full::new);
-            let response = self.sender.send_request(request).await.expect("an answer");
-            response.collect().await.expect("a body");
-        }
     }
 }
 
@@ -479,98 +383,36 @@ async fn reqwest_exchanges(client: &reqwest::Client, address: SocketAddr, times:
     }
 }
 
-/// The original client, which keeps no connection.
+/// The original client, which keeps no connection: one request after the other; 64 threads with its
+/// synchronous API; 64 tasks with its asynchronous one.
 fn python(address: SocketAddr) {
-    const TIMES: usize = 10;
-
     let Some(mut python) = Python::start(address) else {
         return eprintln!("SKIPPED: there is no target/python-client; see the README");
     };
     let on_tokio = tokio_runtime();
     let client = sorna::tokio::Client::new(config(address));
-    let mut theirs = Vec::new();
-    let [ours, _] = take_turns(
-        11,
-        [
-            &mut || on_tokio.block_on(executes(&client, TIMES)),
-            &mut || theirs.push(python.executes(TIMES)),
-        ],
-    );
-    // The first round is not counted.
-    let theirs = &theirs[1..];
-    let against = "sorna-client 0.9.8 (Python, a new connection each)";
-    row(
-        "latency, 1 in flight, tokio",
-        against,
-        wall(&ours, theirs),
-        "-",
-    );
-    row(
-        "processor time, 1 in flight, tokio",
-        against,
-        cpu(&ours, theirs),
-        "-",
-    );
-}
-
-struct Python {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Python {
-    fn start(address: SocketAddr) -> Option<Self> {
-        const SCRIPT: &str = "
-import os, sys, time
-from sorna.kernel import Kernel
-kernel, code = Kernel(sys.argv[1]), sys.argv[2]
-for line in sys.stdin:
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(int(line)):
-        kernel.execute(code)
-    print(time.perf_counter() - wall, time.process_time() - cpu, flush=True)
-";
-        let program = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../target/python-client/bin/python"
+    let ways = [
+        ("1 in flight", "sequence", 1, 10),
+        ("64 in flight", "threads", TASKS, 2),
+        ("64 in flight", "tasks", TASKS, 2),
+    ];
+    for (flight, way, tasks, each) in ways {
+        let mut theirs = Vec::new();
+        let [ours, _] = take_turns(
+            7,
+            [
+                &mut || {
+                    let work = (0..tasks).map(|_| executes(&client, each));
+                    on_tokio.block_on(join_all(work));
+                },
+                &mut || theirs.push(python.executes(way, each)),
+            ],
         );
-        let mut child = Command::new(program)
-            .args(["-c", SCRIPT, kernel().as_str(), CODE])
-            .env("SORNA_ENDPOINT", format!("http://{address}"))
-            .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-            .env(
-                "SORNA_SECRET_KEY",
-                "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-            )
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        Some(Self {
-            input: child.stdin.take(),
-            output: BufReader::new(child.stdout.take()?),
-            child,
-        })
-    }
-
-    fn executes(&mut self, times: usize) -> Cost {
-        let input = self.input.as_mut().expect("a pipe");
-        writeln!(input, "{times}").expect("it is told");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line");
-        let mut numbers = line.split_whitespace().map(|number| number.parse());
-        let mut next = || numbers.next().expect("a number").expect("a number");
-        Cost {
-            wall: next(),
-            cpu: next(),
-        }
-    }
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
+        // The first round is not counted.
+        let theirs = &theirs[1..];
+        let against = format!("sorna-client 0.9.8 (Python, {way}, a new connection each)");
+        let what = |what: &str| format!("{what}, {flight}, tokio");
+        row(&what("time"), &against, wall(&ours, theirs), "-");
+        row(&what("processor time"), &against, cpu(&ours, theirs), "-");
     }
 }
