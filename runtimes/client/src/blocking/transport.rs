@@ -45,7 +45,7 @@ impl UreqTransport {
         let origin = Origin::of(request.uri())?;
         let agent = self.agent(&origin)?;
         let (parts, body) = request.into_parts();
-        let body_follows = body.len() > 0;
+        let body_follows = !body.is_empty();
         let mut reader = BodyReader::new(body, self.meter.clone());
         let limit = self
             .options
