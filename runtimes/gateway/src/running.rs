@@ -4,7 +4,7 @@ use std::fmt;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sorna_core::Credentials;
+use sorna_core::{Config, Credentials};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -63,6 +63,23 @@ impl RunningGateway {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What a client needs: the endpoint, and the first key pair.
+    ///
+    /// ```
+    /// use sorna_core::Signer;
+    /// use sorna_gateway::{Gateway, GatewayConfig};
+    ///
+    /// let gateway = Gateway::spawn(GatewayConfig::default())?;
+    /// let signer = Signer::new(gateway.config());
+    /// # Ok::<(), sorna_gateway::StartError>(())
+    /// ```
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let endpoint = self.endpoint.parse();
+        let endpoint = endpoint.expect("an address with a scheme before it is an endpoint");
+        Config::new(endpoint, self.first().clone())
     }
 
     /// The key pairs it knows, in the order of the configuration.
