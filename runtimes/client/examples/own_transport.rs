@@ -125,7 +125,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use sorna::core::{AccessKey, Credentials, SecretKey, UploadFile};
+    use sorna::core::UploadFile;
     use sorna_gateway::{Gateway, GatewayConfig};
 
     use super::*;
@@ -133,11 +133,7 @@ mod tests {
     #[tokio::test]
     async fn the_example_works() {
         let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
-        let keys = Credentials::new(
-            AccessKey::new(gateway.access_key()).unwrap(),
-            SecretKey::new(gateway.secret_key()).unwrap(),
-        );
-        let config = Config::new(gateway.endpoint().parse().unwrap(), keys);
+        let config = gateway.config();
         assert_eq!(hello(config.clone()).await.unwrap(), "hello world\n");
 
         let transport = Reqwest::new().unwrap();

@@ -1,0 +1,201 @@
+//! Grades a hundred submissions, good ones and bad ones, four at a time, each in a kernel of its own.
+//!
+//! ```console
+//! $ cargo run -p sorna --example autograder --features tokio
+//! ```
+//!
+//! It brings its own gateway, for which python3 and gcc must be on the machine; with `SORNA_ENDPOINT`,
+//! `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses that one. Time and memory are limited by the
+//! kernel, output and input here. Whatever a submission does, it has a verdict and its kernel is gone;
+//! only what the grader itself cannot do is an error.
+
+mod submissions;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use sorna::core::machine::{Ending, ExecutionEvent, RunEvent, RunPlan};
+use sorna::core::{
+    Batch, CreateKernel, ExecuteMode, ExecutionResult, ExecutionStatus, Limits, UploadFile,
+};
+use sorna::tokio::Client;
+use sorna::{random_boundary, random_token};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use submissions::Submission;
+
+/// The exercise: read two numbers, a line each, and print their sum.
+const CASES: [Case; 2] = [
+    Case {
+        input: ["2", "3"],
+        output: "5",
+    },
+    Case {
+        input: ["-40", "82"],
+        output: "42",
+    },
+];
+const AT_A_TIME: usize = 4;
+const TIME: Duration = Duration::from_secs(5);
+const MEMORY_KIB: u64 = 128 * 1024;
+const PROCESSES: u64 = 32;
+const OUTPUT: usize = 64 * 1024;
+
+struct Case {
+    input: [&'static str; 2],
+    output: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Accepted,
+    WrongAnswer,
+    DoesNotCompile,
+    Crashes,
+    TooSlow,
+    TooLarge,
+    TooMuchOutput,
+    WantsMoreInput,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::WrongAnswer => "wrong answer",
+            Self::DoesNotCompile => "does not compile",
+            Self::Crashes => "crashes",
+            Self::TooSlow => "too slow",
+            Self::TooLarge => "too much memory or too many processes",
+            Self::TooMuchOutput => "too much output",
+            Self::WantsMoreInput => "wants more input",
+        })
+    }
+}
+
+/// Runs a submission on all cases, until one fails.
+async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<dyn Error>> {
+    let limits = Limits::new()
+        .with_exec_timeout(TIME)
+        .with_max_mem(MEMORY_KIB);
+    let create = CreateKernel::new(submission.language, random_token()).with_limits(limits);
+    let file = UploadFile::from_bytes(submission.file, submission.code)?;
+    // Built once, and run for each case.
+    let mut batch = Batch::new();
+    let executions = CASES.iter().map(|_| {
+        let next = batch.clone().with_build(None);
+        ExecuteMode::Batch(std::mem::replace(&mut batch, next))
+    });
+    let plan = RunPlan::temporary(create, executions.collect());
+    let mut run = client.run(plan.with_files(vec![file], random_boundary()));
+    let canceller = run.canceller();
+
+    let mut verdict = Verdict::Accepted;
+    let mut case = &CASES[0];
+    let mut input = case.input.iter();
+    let mut output = String::new();
+    while let Some(event) = run.next_event().await? {
+        // A verdict cancels what still runs; then its kernel is destroyed, and that is waited for.
+        if verdict != Verdict::Accepted {
+            continue;
+        }
+        match event {
+            RunEvent::ExecutionStarted { index } => {
+                case = &CASES[index];
+                input = case.input.iter();
+                output.clear();
+            }
+            RunEvent::Execution(ExecutionEvent::Console(console)) => {
+                output += &console.stdout();
+                if output.len() > OUTPUT {
+                    verdict = Verdict::TooMuchOutput;
+                }
+            }
+            RunEvent::Execution(ExecutionEvent::InputRequested { .. }) => match input.next() {
+                Some(line) => run.answer(*line)?,
+                None => verdict = Verdict::WantsMoreInput,
+            },
+            RunEvent::ExecutionFinished(result) => verdict = judge(&result, &output, case),
+            _ => {}
+        }
+        if verdict != Verdict::Accepted {
+            canceller.cancel().await?;
+        }
+    }
+    match run.into_report().map(|report| report.ending) {
+        Some(Ending::Failed(error)) if verdict == Verdict::Accepted => Err(error.into()),
+        _ => Ok(verdict),
+    }
+}
+
+fn judge(result: &ExecutionResult, output: &str, case: &Case) -> Verdict {
+    match (result.exit_code(), result.step()) {
+        _ if result.status == ExecutionStatus::ExecTimeout => Verdict::TooSlow,
+        // Killed by SIGKILL, which is what becomes of kernels that take too much.
+        (Some(137), _) => Verdict::TooLarge,
+        (Some(1..), Some("build")) => Verdict::DoesNotCompile,
+        (None | Some(0), _) if output.trim_end() == case.output => Verdict::Accepted,
+        (None | Some(0), _) => Verdict::WrongAnswer,
+        _ => Verdict::Crashes,
+    }
+}
+
+/// The gateway that the environment names, or one in this process for as long as the handle lives.
+fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
+    if std::env::var_os("SORNA_ENDPOINT").is_some() {
+        return Ok((Client::from_env()?, None));
+    }
+    let mut config = GatewayConfig::default();
+    config.max_processes = PROCESSES;
+    let gateway = Gateway::spawn(config)?;
+    Ok((Client::new(gateway.config()), Some(gateway)))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (client, _gateway) = connect()?;
+    let submissions = submissions::a_hundred();
+    let start = Instant::now();
+    let graded = stream::iter(&submissions)
+        .map(async |submission| (submission, grade(&client, submission).await))
+        .buffer_unordered(AT_A_TIME);
+    let mut graded: Vec<_> = graded.collect().await;
+    graded.sort_by_key(|(submission, _)| &submission.student);
+
+    println!("{:<12} {:<8} verdict", "student", "language");
+    let mut summary = BTreeMap::new();
+    let mut ungraded = 0;
+    for (
+        Submission {
+            student, language, ..
+        },
+        verdict,
+    ) in graded
+    {
+        print!("{student:<12} {language:<8} ");
+        match verdict {
+            Ok(verdict) => {
+                println!("{verdict}");
+                *summary.entry(verdict).or_insert(0) += 1;
+            }
+            Err(error) => {
+                println!("NOT GRADED: {error}");
+                ungraded += 1;
+            }
+        }
+    }
+    println!(
+        "\n{} submissions in {:.1?}",
+        submissions.len(),
+        start.elapsed()
+    );
+    for (verdict, number) in summary {
+        println!("{number:>4} {verdict}");
+    }
+    match ungraded {
+        0 => Ok(()),
+        _ => Err(format!("{ungraded} submissions could not be graded").into()),
+    }
+}
