@@ -1,0 +1,144 @@
+//! Runs code from a web page, and streams its output back as server-sent events.
+//!
+//! ```console
+//! $ cargo run -p sorna-tests --example web_page
+//! ```
+//!
+//! and open the page that it names (`-- ADDRESS:PORT` listens elsewhere than on 127.0.0.1:8080). It
+//! brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses
+//! that one. The browser learns neither.
+//!
+//! Each run has a temporary kernel, which lives no longer than the answer that its events travel in:
+//! if the browser goes away, the answer is dropped, and with it the `Session`. Time, memory, code,
+//! output and the number of runs are limited. Other web sites are kept out, but whoever can reach the
+//! port may run code: put a login in front before others can.
+
+mod session;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::{Stream, stream};
+use sorna::tokio::Client;
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use session::{Job, Session};
+
+/// How many programs may run at the same time.
+const RUNS: usize = 8;
+/// How long a request, which is mostly the code, may be.
+const REQUEST: usize = 64 * 1024;
+
+struct App {
+    client: Client,
+    /// Where the page is from, as browsers say it.
+    origin: String,
+    places: Arc<Semaphore>,
+    /// Where the answers go that running programs wait for.
+    inputs: Mutex<HashMap<String, mpsc::Sender<String>>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl App {
+    fn inputs(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<String>>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts a run; its events are the answer's body.
+async fn run(
+    State(app): State<Arc<App>>,
+    Json(job): Json<Job>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, StatusCode> {
+    let plan = job.plan().ok_or(StatusCode::BAD_REQUEST)?;
+    let place = Arc::clone(&app.places).try_acquire_owned();
+    let place = place.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let session = Session::new(app, plan, place);
+    let events = stream::unfold(session, async |mut session| {
+        let event = session.next_event().await?;
+        Some((Ok(event), session))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Answers a program that waits for input.
+async fn input(State(app): State<Arc<App>>, Path(id): Path<String>, line: String) -> StatusCode {
+    let sender = app.inputs().get(&id).cloned();
+    match sender.map(|sender| sender.try_send(line)) {
+        None => StatusCode::NOT_FOUND,
+        Some(Err(_)) => StatusCode::CONFLICT,
+        Some(Ok(())) => StatusCode::NO_CONTENT,
+    }
+}
+
+/// Lets nothing through that another site's page asked for, under whatever name it knows this machine.
+async fn own_page(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match request.headers().get(header::ORIGIN) {
+        Some(origin) if origin == app.origin.as_str() => next.run(request).await,
+        _ => (StatusCode::FORBIDDEN, format!("open {}", app.origin)).into_response(),
+    }
+}
+
+fn routes(app: Arc<App>) -> Router {
+    let script = (
+        [(header::CONTENT_TYPE, "text/javascript")],
+        include_str!("page.js"),
+    );
+    Router::new()
+        .route("/run", post(run))
+        .route("/input/{id}", post(input))
+        .layer(DefaultBodyLimit::max(REQUEST))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), own_page))
+        .route("/", get(Html(include_str!("page.html"))))
+        .route("/page.js", get(script))
+        .with_state(app)
+}
+
+/// The gateway that the environment names, or one in this process for as long as the handle lives.
+fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
+    if std::env::var_os("SORNA_ENDPOINT").is_some() {
+        return Ok((Client::from_env()?, None));
+    }
+    let mut config = GatewayConfig::default();
+    // Gateways tell what came out every 2 s; on a page that looks slow.
+    config.continuation_interval = Duration::from_millis(200);
+    let gateway = Gateway::spawn(config)?;
+    Ok((Client::new(gateway.config()), Some(gateway)))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
+    let (client, _gateway) = connect()?;
+    let app = Arc::new(App {
+        client,
+        origin: format!("http://{}", listener.local_addr()?),
+        places: Arc::new(Semaphore::new(RUNS)),
+        inputs: Mutex::default(),
+        stopping: watch::Sender::new(false),
+    });
+    println!("{}", app.origin);
+    let stop = Arc::clone(&app);
+    axum::serve(listener, routes(app))
+        // Answers that are under way are waited for, and so is the end of their kernels.
+        .with_graceful_shutdown(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stop.stopping.send_replace(true);
+            }
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! One run, from the page's request to the end of its kernel.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::sse::Event;
+use serde::{Deserialize, Serialize};
+use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
+use sorna::core::{
+    Batch, Console, CreateKernel, ExecuteMode, ExecutionStatus, Limits, Record, UploadFile,
+};
+use sorna::tokio::Run;
+use sorna::{random_boundary, random_token};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::App;
+
+/// How long a program may run; and how long with all waiting, for input and for the gateway.
+const TIME: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(300);
+const MEMORY_KIB: u64 = 512 * 1024;
+/// How much may be put out; the answer in which it gets too much is still shown.
+const OUTPUT: usize = 1024 * 1024;
+
+/// What the page asks for.
+#[derive(Deserialize)]
+pub(crate) struct Job {
+    language: String,
+    code: String,
+}
+
+impl Job {
+    /// Snippets for interpreters; files for compilers, since files are built in a step of its own. None
+    /// if it is a language that is not on the page.
+    pub(crate) fn plan(self) -> Option<RunPlan> {
+        let limits = Limits::new()
+            .with_exec_timeout(TIME)
+            .with_max_mem(MEMORY_KIB);
+        let create = CreateKernel::new(&self.language, random_token()).with_limits(limits);
+        let file = match self.language.as_str() {
+            "python3" | "bash" => {
+                let snippet = ExecuteMode::query(self.code);
+                return Some(RunPlan::temporary(create, vec![snippet]));
+            }
+            "c" => "main.c",
+            "cpp" => "main.cpp",
+            _ => return None,
+        };
+        let file = UploadFile::from_bytes(file, self.code).ok()?;
+        let plan = RunPlan::temporary(create, vec![Batch::new().into()]);
+        Some(plan.with_files(vec![file], random_boundary()))
+    }
+}
+
+/// A run that somebody listens to. Dropping it destroys its kernel in the background.
+pub(crate) struct Session {
+    app: Arc<App>,
+    id: String,
+    run: Run,
+    input: mpsc::Receiver<String>,
+    awaits_input: bool,
+    stopping: watch::Receiver<bool>,
+    deadline: Instant,
+    output_left: usize,
+    /// Why it was stopped, if it was.
+    stopped: Option<&'static str>,
+    /// What the page is yet to hear.
+    events: VecDeque<Event>,
+    is_over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Session {
+    pub(crate) fn new(app: Arc<App>, plan: RunPlan, place: OwnedSemaphorePermit) -> Self {
+        // Nobody else can guess it, and it is good for nothing but answers.
+        let id = random_token().as_str().to_owned();
+        let (sender, input) = mpsc::channel(1);
+        app.inputs().insert(id.clone(), sender);
+        Self {
+            run: app.client.run(plan),
+            input,
+            awaits_input: false,
+            stopping: app.stopping.subscribe(),
+            deadline: Instant::now() + PATIENCE,
+            output_left: OUTPUT,
+            stopped: None,
+            events: VecDeque::from([event("run", &id)]),
+            is_over: false,
+            _place: place,
+            app,
+            id,
+        }
+    }
+
+    /// The next event for the page. None after the last, which tells how it ended: then the kernel is
+    /// gone.
+    pub(crate) async fn next_event(&mut self) -> Option<Event> {
+        while self.events.is_empty() && !self.is_over {
+            let is_wanted = self.stopped.is_none();
+            tokio::select! {
+                event = self.run.next_event(), if !self.awaits_input => match event {
+                    Ok(Some(event)) => self.happened(event).await,
+                    Ok(None) => self.ended(),
+                    // The one error that there is.
+                    Err(_input_expected) => self.awaits_input = true,
+                },
+                Some(line) = self.input.recv(), if self.awaits_input => {
+                    self.awaits_input = self.run.answer(line).is_err();
+                }
+                () = sleep_until(self.deadline), if is_wanted => self.stop("took too long").await,
+                () = async { _ = self.stopping.wait_for(|stop| *stop).await }, if is_wanted => {
+                    self.stop("stopped by the server").await;
+                }
+            }
+        }
+        self.events.pop_front()
+    }
+
+    async fn happened(&mut self, event: RunEvent) {
+        match event {
+            RunEvent::KernelReady(_) => self.send("status", "running"),
+            RunEvent::Execution(ExecutionEvent::Console(console)) => self.put_out(&console).await,
+            RunEvent::Execution(ExecutionEvent::StepFinished { .. }) => {
+                self.send("status", "built")
+            }
+            RunEvent::Execution(ExecutionEvent::InputRequested { is_password }) => {
+                self.awaits_input = true;
+                self.send("input", is_password);
+            }
+            _ => {}
+        }
+    }
+
+    async fn put_out(&mut self, console: &Console) {
+        for record in console {
+            match record {
+                Record::Stdout(text) => self.send("stdout", text),
+                Record::Stderr(text) => self.send("stderr", text),
+                Record::Html(text) => self.send("html", text),
+                Record::Media(media) => self.send("media", [media.media_type(), media.content()]),
+                Record::Log { level, message, .. } => {
+                    self.send("stderr", format!("{level}: {message}\n"));
+                }
+                _ => {}
+            }
+        }
+        match self.output_left.checked_sub(console.text_len()) {
+            Some(left) => self.output_left = left,
+            None => self.stop("put out too much").await,
+        }
+    }
+
+    /// Destroys the kernel, which ends the run. What comes until then is not shown any more.
+    async fn stop(&mut self, why: &'static str) {
+        self.stopped = Some(why);
+        self.awaits_input = false;
+        if let Err(error) = self.run.canceller().cancel().await {
+            self.tell(&error);
+        }
+    }
+
+    fn ended(&mut self) {
+        self.is_over = true;
+        let Some(report) = self.run.report() else {
+            return;
+        };
+        if let Cleanup::Failed(error) = &report.cleanup {
+            self.tell(error);
+        }
+        let words = match (&report.ending, self.stopped) {
+            (_, Some(why)) => why.to_owned(),
+            (Ending::Finished(Some(result)), _) => match (&result.status, result.exit_code()) {
+                (ExecutionStatus::ExecTimeout, _) => "ran for too long".to_owned(),
+                (_, Some(code)) => format!("exit code {code}"),
+                (_, None) => "finished".to_owned(),
+            },
+            (Ending::Failed(error), _) => {
+                self.tell(error);
+                "could not be run".to_owned()
+            }
+            _ => "finished".to_owned(),
+        };
+        self.events.push_back(event("end", words));
+    }
+
+    fn send(&mut self, name: &str, data: impl Serialize) {
+        if self.stopped.is_none() {
+            self.events.push_back(event(name, data));
+        }
+    }
+
+    /// Failures are for the log: what they say of the gateway is not the browser's business.
+    fn tell(&self, error: &dyn Error) {
+        eprint!("run {}: {error}", self.id);
+        let mut source = error.source();
+        while let Some(cause) = source {
+            eprint!(": {cause}");
+            source = cause.source();
+        }
+        eprintln!();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.app.inputs().remove(&self.id);
+    }
+}
+
+fn event(name: &str, data: impl Serialize) -> Event {
+    let event = Event::default().event(name);
+    // JSON has no line breaks, which would end the event's line.
+    let json = event.json_data(data);
+    json.expect("text, flags and arrays of text can be written as JSON")
+}
