@@ -1,11 +1,11 @@
 //! Sending the requests through an HTTP client that the program already has: here reqwest.
 //!
 //! ```console
-//! $ sorna run --local python3 -c 1   # see that a gateway can run here, then:
 //! $ cargo run -p sorna --example own_transport --features async
 //! ```
 //!
-//! With `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it talks to that gateway.
+//! It brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it
+//! uses that one.
 
 use std::error::Error;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use sorna::Client;
 use sorna::core::machine::RetryPolicy;
 use sorna::core::{Body, Config, Segment, Sent, TransportError, TransportErrorKind};
 use sorna::net::{BoxFuture, Transport};
+use sorna_gateway::{Gateway, GatewayConfig};
 
 /// reqwest, as the protocol needs it.
 struct Reqwest(reqwest::Client);
@@ -118,15 +119,19 @@ async fn hello(config: Config) -> Result<String, Box<dyn Error>> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let config = Config::from_lookup(|name| std::env::var(name).ok())?;
-    print!("{}", hello(config).await?);
+    if std::env::var_os("SORNA_ENDPOINT").is_some() {
+        let config = Config::from_lookup(|name| std::env::var(name).ok())?;
+        print!("{}", hello(config).await?);
+    } else {
+        let gateway = Gateway::spawn(GatewayConfig::default())?;
+        print!("{}", hello(gateway.config()).await?);
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use sorna::core::UploadFile;
-    use sorna_gateway::{Gateway, GatewayConfig};
 
     use super::*;
 
