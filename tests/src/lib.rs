@@ -1,5 +1,6 @@
 //! What the tests across the crates share.
 
+pub mod browser;
 pub mod drivers;
 pub mod proxy;
 pub mod tools;

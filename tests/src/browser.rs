@@ -1,0 +1,194 @@
+//! A headless Chromium, told what to do by its DevTools protocol.
+
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tungstenite::{Message, WebSocket};
+
+use crate::tools;
+
+/// Only a test that fails waits that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A browser with one page. It is closed when this is dropped.
+pub struct Browser {
+    process: Child,
+    socket: WebSocket<TcpStream>,
+    commands: u64,
+    page: Option<String>,
+    complaints: Vec<String>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one, if the machine has it. It reaches nothing but this machine.
+    ///
+    /// # Panics
+    ///
+    /// If it is missing and `CI` is set, or does not start.
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        let names = ["chromium-headless-shell", "chromium", "google-chrome"];
+        let program = tools::first_of(&names)?;
+        let profile = tempfile::tempdir().expect("a directory");
+        let process = Command::new(program)
+            .args(["--headless", "--disable-gpu", "--no-first-run"])
+            // It opens pages of these tests only; its sandbox cannot be had as root.
+            .args(["--no-sandbox", "--disable-dev-shm-usage"])
+            .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+            .arg("--remote-debugging-port=0")
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it is on the path");
+        // The port, and a path, each on its line.
+        let file = profile.path().join("DevToolsActivePort");
+        let words = wait_for("the browser", || {
+            let words = std::fs::read_to_string(&file).ok()?;
+            words.contains("\n/").then_some(words)
+        });
+        let (port, path) = words.trim().split_once('\n').expect("two lines");
+        let stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("its DevTools");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let (socket, _) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream)
+            .expect("a WebSocket");
+        let mut browser = Self {
+            process,
+            socket,
+            commands: 0,
+            page: None,
+            complaints: Vec::new(),
+            _profile: profile,
+        };
+        let page = browser.command("Target.createTarget", json!({"url": "about:blank"}));
+        let attach = json!({"targetId": page["targetId"], "flatten": true});
+        let session = browser.command("Target.attachToTarget", attach);
+        browser.page = session["sessionId"].as_str().map(str::to_owned);
+        for domain in ["Page", "Runtime", "Log"] {
+            browser.command(&format!("{domain}.enable"), json!({}));
+        }
+        Some(browser)
+    }
+
+    /// Opens a page.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be had.
+    pub fn open(&mut self, url: &str) {
+        let opened = self.command("Page.navigate", json!({"url": url}));
+        assert!(opened["errorText"].is_null(), "{opened}");
+        self.wait_for("document.readyState === 'complete'");
+    }
+
+    /// The value of an expression on the page; of a promise, what it comes to.
+    ///
+    /// # Panics
+    ///
+    /// If it throws.
+    pub fn evaluate(&mut self, expression: &str) -> Value {
+        let evaluate =
+            json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let mut result = self.command("Runtime.evaluate", evaluate);
+        assert!(result["exceptionDetails"].is_null(), "{result}");
+        result["result"]["value"].take()
+    }
+
+    /// Waits until an expression on the page is true.
+    ///
+    /// # Panics
+    ///
+    /// If it does not get so.
+    pub fn wait_for(&mut self, condition: &str) {
+        let start = Instant::now();
+        while self.evaluate(condition) != true {
+            if start.elapsed() > PATIENCE {
+                let text = self.evaluate("document.body.innerText");
+                panic!("never {condition}: {text}\n{:?}", self.complaints);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Types into what has the focus.
+    pub fn type_text(&mut self, text: &str) {
+        self.command("Input.insertText", json!({"text": text}));
+    }
+
+    /// Presses Enter.
+    pub fn press_enter(&mut self) {
+        for (kind, text) in [("keyDown", "\r"), ("keyUp", "")] {
+            let key = json!({
+                "type": kind, "key": "Enter", "code": "Enter", "text": text,
+                "windowsVirtualKeyCode": 13,
+            });
+            self.command("Input.dispatchKeyEvent", key);
+        }
+    }
+
+    /// Changes the window's size.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.command("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// What the page did wrong until now: exceptions, and what the browser refused to do.
+    #[must_use]
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+
+    fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.commands += 1;
+        let mut command = json!({"id": self.commands, "method": method, "params": parameters});
+        if let Some(page) = &self.page {
+            command["sessionId"] = page.as_str().into();
+        }
+        let message = Message::text(command.to_string());
+        self.socket.send(message).expect("the browser listens");
+        loop {
+            let message = self.socket.read().expect("an answer");
+            let Message::Text(text) = message else {
+                continue;
+            };
+            let mut answer: Value = serde_json::from_str(&text).expect("JSON");
+            if answer["id"] == self.commands {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].take();
+            }
+            let is_error = answer["params"]["entry"]["level"] == "error";
+            if is_error || answer["method"] == "Runtime.exceptionThrown" {
+                self.complaints.push(answer["params"].to_string());
+            }
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Its other processes go with it.
+        let close = json!({"id": 0, "method": "Browser.close"}).to_string();
+        if self.socket.send(Message::text(close)).is_err() {
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what} did not come");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

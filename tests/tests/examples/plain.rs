@@ -1,0 +1,103 @@
+//! Examples that end by themselves.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_tests::tools;
+
+use crate::lab::{example, example_on};
+
+fn output(command: &mut Command) -> String {
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn gateway() -> RunningGateway {
+    Gateway::spawn(GatewayConfig::default()).unwrap()
+}
+
+#[test]
+fn every_submission_has_the_verdict_that_it_deserves() {
+    if !tools::is_there("python3") || !tools::is_there("gcc") {
+        return;
+    }
+    let table = output(&mut example("autograder"));
+    let (table, summary) = table.split_once("\n\n").unwrap();
+    let mut verdicts = BTreeMap::new();
+    for line in table.lines().skip(1) {
+        let mut words = line.splitn(3, char::is_whitespace);
+        let (_, name) = words.next().unwrap().split_once('-').unwrap();
+        let verdict = line[22..].to_owned();
+        let expected = match name {
+            "right" => "accepted",
+            "minus" | "abs" | "silent" => "wrong answer",
+            "typo" | "exit" | "null" => "crashes",
+            "syntax" => "does not compile",
+            "loop" | "sleep" => "too slow",
+            "hoard" | "bomb" => "too much memory or too many processes",
+            "babble" => "too much output",
+            "curious" => "wants more input",
+            name => panic!("{name}"),
+        };
+        assert_eq!(verdict, expected, "{line}");
+        *verdicts.entry(verdict).or_insert(0) += 1;
+    }
+    assert_eq!(verdicts.values().sum::<usize>(), 100);
+    for (verdict, number) in verdicts {
+        assert!(
+            summary.contains(&format!("{number:>4} {verdict}\n")),
+            "{summary}"
+        );
+    }
+}
+
+#[test]
+fn a_gateway_of_ones_own_runs_something() {
+    let exchange = output(&mut example("own_gateway"));
+    assert!(
+        exchange.ends_with("put out: \"hi <answer>!\"; kernel: Destroyed\n"),
+        "{exchange}"
+    );
+}
+
+#[test]
+fn another_http_client_carries_the_requests() {
+    if !tools::is_there("python3") {
+        return;
+    }
+    let gateway = gateway();
+    assert_eq!(
+        output(&mut example_on(&gateway, "own_transport")),
+        "hello world\n"
+    );
+    assert_eq!(gateway.stats().kernels, 0);
+}
+
+#[test]
+fn curl_sends_what_core_has_signed() {
+    if !tools::is_there("curl") {
+        return;
+    }
+    let gateway = gateway();
+    let send = |words: &[&str]| {
+        let command = output(example_on(&gateway, "curl").args(words));
+        assert!(!command.contains(gateway.secret_key()));
+        output(Command::new("sh").args(["-c", &command]))
+    };
+    assert_eq!(send(&["version"]), r#"{"version":"v2.20170315"}"#);
+    assert_eq!(
+        send(&["authorize"]),
+        r#"{"authorized":"yes","echo":"hello"}"#
+    );
+    let created = send(&["create", "bash", "a token; it's mine"]);
+    let kernel = created.split('"').nth(3).unwrap();
+    let result = send(&["execute", kernel, "echo @\"it's\" $((6 * 7)) é"]);
+    assert!(
+        result.contains(r#"[["stdout","@it's 42 é\n"]]"#),
+        "{result}"
+    );
+    assert_eq!(send(&["destroy", kernel]), "");
+    assert_eq!(gateway.stats().kernels, 0);
+}
