@@ -58,9 +58,9 @@ impl Interpreter {
         let mut arguments = runner.command(&setup.installed, &setup.home, &setup.runners);
         arguments.push(input.path().into());
         let work = setup.home.work();
-        let child = setup
-            .launcher
-            .spawn(&arguments, &work, setup, &mark, streams)?;
+        let gate = runner.gate();
+        let launcher = &setup.launcher;
+        let child = launcher.spawn(gate, arguments, &work, setup, &mark, streams)?;
         Ok(Some(Self {
             child,
             channel,

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
 use super::Setup;
-use super::confine::gate;
+use super::confine::gate::{self, Gate};
 use super::sweep::MARK;
 
 /// Where programs are looked for if the gateway itself has no `PATH`.
@@ -76,7 +76,8 @@ impl Launcher {
     /// environment. `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again.
     pub(crate) fn spawn(
         &self,
-        arguments: &[OsString],
+        gate: Gate,
+        arguments: Arguments,
         directory: &Path,
         setup: &Setup,
         mark: &str,
@@ -84,7 +85,10 @@ impl Launcher {
     ) -> io::Result<Child> {
         let setsid = self.setsid.as_ref().map(|tool| tool.as_os_str().to_owned());
         let has_session = setsid.is_some();
-        let gated = gate::before(arguments.to_vec());
+        let gated = match gate {
+            Gate::Shell => gate::before(arguments),
+            Gate::Channel => arguments,
+        };
         let mut words = setsid.iter().chain(&gated);
         let program = words
             .next()
@@ -107,7 +111,9 @@ impl Launcher {
         if !has_session {
             command.process_group(0);
         }
-        setup.confined.spawn(|| command.spawn(), |child| child)
+        setup
+            .confined
+            .spawn(gate, || command.spawn(), |child| child)
     }
 
     /// The environment of every process of a kernel: nothing of the gateway's own but the path.

@@ -2,7 +2,7 @@
 //!
 //! A process can be put under limits only when it is there, and by then the program could have
 //! started others. So a shell comes first, which stops itself, and becomes the program when it is
-//! told to go on.
+//! told to go on. An interpreter whose runner waits for its first snippet needs no other gate.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,6 +13,19 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// How long a shell may take to come to the gate.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look whether it has. It takes a millisecond or two, and there is no waiting for a
+/// process to stop that would ever give up.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// What keeps a program until it is under its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// A shell before it: see [`before`].
+    Shell,
+    /// The program itself: nothing of the kernel's runs in it, nor does it start anything, before
+    /// it gets a message, which is sent only when it has been put under its limits.
+    Channel,
+}
 
 /// Puts the gate before a command.
 pub(crate) fn before(command: Vec<OsString>) -> Vec<OsString> {
@@ -36,13 +49,11 @@ pub(super) fn admit(process: u32, limit: impl FnOnce()) -> io::Result<()> {
         | WaitIdOptions::NOWAIT
         | WaitIdOptions::NOHANG;
     let until = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_micros(100);
     loop {
         match rustix::process::waitid(WaitId::Pid(id), options) {
             Ok(Some(_)) => break,
             Ok(None) | Err(Errno::INTR) if Instant::now() < until => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(5));
+                std::thread::sleep(PAUSE);
             }
             Ok(None) | Err(Errno::INTR) => {
                 return Err(io::Error::other("a process does not come to its start"));

@@ -23,6 +23,7 @@ use tokio::process::Child;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::cgroup::{Group, GroupRoot};
+use self::gate::Gate;
 pub use self::isolation::Isolation;
 use self::places::SystemPlaces;
 pub(crate) use self::places::around;
@@ -139,6 +140,7 @@ impl Confined {
     /// made. The process passes the gate when it is under all limits.
     pub(crate) fn spawn<T: Send>(
         &self,
+        gate: Gate,
         start: impl FnOnce() -> io::Result<T> + Send,
         child: impl FnOnce(&T) -> &Child,
     ) -> io::Result<T> {
@@ -163,12 +165,16 @@ impl Confined {
                     .unwrap_or_else(|_| Err(io::Error::other("a process could not be started")))
             })?;
             if let Some(id) = child(&started).id() {
-                gate::admit(id, || {
+                let limit = || {
                     if let Some(group) = &self.group {
                         group.admit(id);
                     }
                     rlimits::set(id, self.bounds, self.memory_is_watched);
-                })?;
+                };
+                match gate {
+                    Gate::Shell => gate::admit(id, limit)?,
+                    Gate::Channel => limit(),
+                }
             }
             Ok(started)
         };

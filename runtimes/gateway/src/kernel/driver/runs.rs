@@ -11,6 +11,7 @@ use tokio::process::Child;
 use super::Driver;
 use super::StartError;
 use super::questions::Probe;
+use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::interpreter::Interpreter;
@@ -102,13 +103,13 @@ impl Driver {
                 restarted: false,
             });
         };
-        if let Err(error) = self.start_step(&step) {
+        if let Err(error) = self.start_step(step) {
             self.end(Ending::Failed(error.to_string()));
         }
         self.note_processes();
     }
 
-    pub(super) fn start_step(&mut self, step: &Step) -> io::Result<()> {
+    pub(super) fn start_step(&mut self, step: Step) -> io::Result<()> {
         let mark = self.mark();
         let (stdout, stderr) = self.output.writers()?;
         let streams = Streams {
@@ -118,7 +119,8 @@ impl Driver {
         };
         let setup = &*self.setup;
         let launcher = &setup.launcher;
-        let child = launcher.spawn(&step.arguments, &step.directory, setup, &mark, streams)?;
+        let (arguments, directory) = (step.arguments, step.directory);
+        let child = launcher.spawn(Gate::Shell, arguments, &directory, setup, &mark, streams)?;
         self.step = Some(RunningStep {
             kind: step.kind,
             child,

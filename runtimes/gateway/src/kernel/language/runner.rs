@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::super::confine::gate::Gate;
 use super::super::frame::Speech;
 use super::super::home::Home;
 use super::super::launch::Arguments;
@@ -112,6 +113,15 @@ impl Runner {
             command.push("--args".into());
         }
         command
+    }
+
+    /// What keeps the interpreter until it is under its limits. Only of these is it known that they
+    /// look at no file of the kernel's at their start, and start no other process.
+    pub(crate) fn gate(&self) -> Gate {
+        match self {
+            Self::Python | Self::Bash => Gate::Channel,
+            _ => Gate::Shell,
+        }
     }
 
     pub(crate) fn speech(&self) -> Speech {

@@ -6,7 +6,7 @@ use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
 use tokio::process::Child;
 
 use super::super::Setup;
-use super::super::confine::gate;
+use super::super::confine::gate::{self, Gate};
 
 /// The window before a client has told its size, in lines and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
@@ -41,7 +41,7 @@ impl Shell {
             .env("HISTFILE", "")
             .env("PYTHON_HISTORY", "/dev/null");
         let start = || command.spawn(pts).map_err(io::Error::other);
-        let child = setup.confined.spawn(start, |child| child)?;
+        let child = setup.confined.spawn(Gate::Shell, start, |child| child)?;
         let (output, input) = pty.into_split();
         Ok(Self {
             child,
