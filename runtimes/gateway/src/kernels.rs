@@ -230,7 +230,8 @@ impl Kernels {
         })?;
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let home = Home::create(self.base.kernel(number)).map_err(failed)?;
+        let home = Home::create(self.base.kernel(number), installed.compiles_snippets());
+        let home = home.map_err(failed)?;
         let limits = &request.limits;
         let bounds = Bounds {
             memory: match (limits.max_mem, self.bounds.memory) {

@@ -58,7 +58,7 @@ pub(crate) async fn store(
     let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(room));
     let stream = body.into_data_stream();
     let mut form = Multipart::with_constraints(stream, boundary, constraints);
-    let staging = TempDir::new_in(home.upload()).map_err(|error| internal(&error))?;
+    let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error))?;
 
     let mut arrived = Vec::new();
     while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {

@@ -3,9 +3,9 @@
 //! ```text
 //! <home>/work     the program's working directory and HOME; uploads land here
 //! <home>/tmp      its TMPDIR
-//! <home>/snippet  the query being compiled and run, for compiled languages
-//! <home>/upload   files of an upload that is not complete yet
-//! <home>/stdin    holds the FIFO that is the standard input of its programs
+//! <home>/snippet  the query being compiled and run, for compiled languages only
+//! <home>/stdin    the FIFO that is the standard input of its programs
+//! <home>/.tmp*    files of an upload that is not complete yet
 //! ```
 
 use std::ffi::{CStr, CString};
@@ -25,16 +25,17 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes the directories.
-    pub(crate) fn create(root: PathBuf) -> io::Result<Self> {
+    /// Makes the directories, which takes longer than one would think, and the FIFO.
+    pub(crate) fn create(root: PathBuf, compiles_snippets: bool) -> io::Result<Self> {
         let home = Self { root };
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder.create(&home.root)?;
-        let own = [home.work(), home.temp(), home.snippet()];
-        for directory in own.into_iter().chain([home.upload(), home.stdin()]) {
+        let snippet = compiles_snippets.then(|| home.snippet());
+        for directory in [home.work(), home.temp()].into_iter().chain(snippet) {
             builder.create(directory)?;
         }
+        rustix::fs::mkfifoat(CWD, home.stdin(), Mode::RUSR | Mode::WUSR)?;
         Ok(home)
     }
 
@@ -54,16 +55,8 @@ impl Home {
         self.root.join("snippet")
     }
 
-    pub(crate) fn upload(&self) -> PathBuf {
-        self.root.join("upload")
-    }
-
     pub(crate) fn stdin(&self) -> PathBuf {
         self.root.join("stdin")
-    }
-
-    pub(crate) fn input(&self) -> PathBuf {
-        self.stdin().join("fifo")
     }
 
     /// Removes everything, also where the program took the permissions away.
@@ -208,7 +201,7 @@ mod tests {
         let outside = base.path().join("outside");
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("file"), "x").unwrap();
-        let home = Home::create(base.path().join("kernel")).unwrap();
+        let home = Home::create(base.path().join("kernel"), true).unwrap();
         let inner = home.work().join("a/b");
         fs::create_dir_all(&inner).unwrap();
         fs::write(inner.join("file"), "x").unwrap();

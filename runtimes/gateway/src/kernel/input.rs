@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::OFlags;
 
 use super::procfs::{self, FileIdentity};
 
@@ -34,14 +34,14 @@ enum State {
 }
 
 impl InputFifo {
-    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
+    /// Takes the FIFO that is at this path.
+    pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
         if !procfs::shows_system_calls() {
             return Ok(Self {
                 path: PathBuf::from("/dev/null"),
                 state: State::Null,
             });
         }
-        rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
         let mut this = Self {
             path,
             state: State::Null,
@@ -134,12 +134,20 @@ mod tests {
 
     use std::process::{Command, Stdio};
 
+    use rustix::fs::{CWD, Mode};
+
     use super::*;
+
+    fn create(directory: &Path) -> InputFifo {
+        let path = directory.join("input");
+        rustix::fs::mkfifoat(CWD, &path, Mode::RWXU).unwrap();
+        InputFifo::new(path).unwrap()
+    }
 
     #[test]
     fn readers_are_seen_waiting_then_served_then_ended() {
         let directory = tempfile::tempdir().unwrap();
-        let mut fifo = InputFifo::create(directory.path().join("input")).unwrap();
+        let mut fifo = create(directory.path());
         if matches!(fifo.state, State::Null) {
             return;
         }
@@ -168,7 +176,7 @@ mod tests {
     #[test]
     fn leftovers_do_not_reach_the_next_program() {
         let directory = tempfile::tempdir().unwrap();
-        let mut fifo = InputFifo::create(directory.path().join("input")).unwrap();
+        let mut fifo = create(directory.path());
         fifo.write("left over\n").unwrap();
         fifo.clear();
         if let State::Open(file, _) = &fifo.state {

@@ -250,6 +250,11 @@ impl Installed {
         places
     }
 
+    /// Whether each query is a program that is written to a file.
+    pub(crate) fn compiles_snippets(&self) -> bool {
+        matches!(self.language.query, Query::Program(_))
+    }
+
     /// Where the tool is.
     fn bin(&self) -> &Path {
         self.program.parent().unwrap_or(Path::new("/"))
@@ -287,7 +292,7 @@ mod tests {
     #[test]
     fn commands_are_filled_in() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::create(directory.path().join("home")).unwrap();
+        let home = Home::create(directory.path().join("home"), true).unwrap();
         let installed = Installed {
             language: Arc::clone(&LanguageTable::built_in().languages()[0]),
             tool: "tool".to_owned(),

@@ -92,7 +92,7 @@ impl Driver {
         commands: mpsc::UnboundedReceiver<Command>,
         starting: oneshot::Sender<Result<(), StartError>>,
     ) -> std::io::Result<Self> {
-        let input = InputFifo::create(setup.home.input())?;
+        let input = InputFifo::new(setup.home.stdin())?;
         Ok(Self {
             output: OutputPipes::new()?,
             input,
