@@ -17,6 +17,7 @@ mod sandbox;
 
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::process::Child;
@@ -27,7 +28,7 @@ use self::gate::Gate;
 pub use self::isolation::Isolation;
 use self::places::SystemPlaces;
 pub(crate) use self::places::around;
-use self::sandbox::Sandbox;
+use self::sandbox::{OpenPlaces, Sandbox};
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
@@ -49,6 +50,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Confinement {
     isolation: Isolation,
     places: SystemPlaces,
+    open_places: Mutex<Option<Arc<OpenPlaces>>>,
     groups: Option<GroupRoot>,
 }
 
@@ -78,13 +80,12 @@ impl Confinement {
             limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
             limits_processes: groups.as_ref().is_some_and(GroupRoot::limits_processes),
         };
+        let path = search_path(config.path.clone());
+        let places = SystemPlaces::find(&path, &config.readable, &config.writable);
         Self {
             isolation,
-            places: SystemPlaces::find(
-                &search_path(config.path.clone()),
-                &config.readable,
-                &config.writable,
-            ),
+            places,
+            open_places: Mutex::default(),
             groups,
         }
     }
@@ -98,6 +99,15 @@ impl Confinement {
         self.groups.as_ref().map(GroupRoot::directory)
     }
 
+    /// The places of the system, opened lately.
+    fn open_places(&self) -> Arc<OpenPlaces> {
+        let open = self.open_places.lock();
+        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        let fresh = open.take().filter(|places| places.is_fresh());
+        let places = fresh.unwrap_or_else(|| Arc::new(OpenPlaces::open(&self.places)));
+        Arc::clone(open.insert(places))
+    }
+
     /// Prepares the confinement of a kernel.
     pub(crate) fn kernel(
         &self,
@@ -108,7 +118,10 @@ impl Confinement {
         bounds: Bounds,
     ) -> io::Result<Confined> {
         let sandbox = match self.isolation.landlock {
-            Some(_) => Some(Sandbox::new(&self.places, home, runners, installed)?),
+            Some(_) => {
+                let places = self.open_places();
+                Some(Sandbox::new(&places, home, runners, installed)?)
+            }
             None => None,
         };
         let group = match &self.groups {

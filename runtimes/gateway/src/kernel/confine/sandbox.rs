@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use landlock::{
-    ABI, Access, AccessFs, LandlockStatus, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::thread::{
     CapabilitySet, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
@@ -16,8 +17,59 @@ use super::places::SystemPlaces;
 use crate::kernel::home::Home;
 use crate::kernel::language::Installed;
 
+/// For how long the places of the system are used before they are opened again.
+const FRESH: Duration = Duration::from_secs(5);
 /// The newest version whose rights are asked for; older systems have fewer.
 const VERSION: ABI = ABI::V9;
+
+/// The places of the system, opened, and what may be done there.
+///
+/// Rules are for files, whatever their names. Some files, such as `/etc/resolv.conf`, are replaced
+/// now and then, so these places should not serve for longer than [`is_fresh`](Self::is_fresh).
+#[derive(Debug)]
+pub(super) struct OpenPlaces {
+    opened: Instant,
+    places: Vec<(PathFd, BitFlags<AccessFs>)>,
+}
+
+impl OpenPlaces {
+    /// Opens what is there.
+    pub(super) fn open(system: &SystemPlaces) -> Self {
+        let all = AccessFs::from_all(VERSION);
+        let device = AccessFs::ReadFile
+            | AccessFs::WriteFile
+            | AccessFs::Truncate
+            | AccessFs::IoctlDev
+            | AccessFs::ReadDir;
+        let kinds = [
+            (&system.readable, AccessFs::from_read(VERSION)),
+            (&system.devices, device),
+            (&system.shared, all),
+        ];
+        let mut places = Vec::new();
+        for (paths, rights) in kinds {
+            let mut paths: Vec<_> = paths.iter().flat_map(|it| it.canonicalize()).collect();
+            paths.sort();
+            // What is below another is allowed with it.
+            paths.dedup_by(|path, above| path.starts_with(above));
+            for path in paths {
+                let rights = match path.is_dir() {
+                    true => rights,
+                    false => rights & AccessFs::from_file(VERSION),
+                };
+                places.extend(PathFd::new(path).map(|place| (place, rights)));
+            }
+        }
+        Self {
+            opened: Instant::now(),
+            places,
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.opened.elapsed() < FRESH
+    }
+}
 
 /// The rules of one kernel.
 #[derive(Debug)]
@@ -50,31 +102,26 @@ impl Sandbox {
     /// The rules for a kernel: everything in its own directories, and reading what belongs to the
     /// system and its language.
     pub(super) fn new(
-        system: &SystemPlaces,
+        system: &OpenPlaces,
         home: &Home,
         runners: &Path,
         installed: &Installed,
     ) -> io::Result<Self> {
         let all = AccessFs::from_all(VERSION);
         let read = AccessFs::from_read(VERSION);
-        let device = AccessFs::ReadFile
-            | AccessFs::WriteFile
-            | AccessFs::Truncate
-            | AccessFs::IoctlDev
-            | AccessFs::ReadDir;
         let own = [home.work(), home.temp(), home.snippet()];
-        let language = installed.places();
-        let readable = system.readable.iter().chain(&language);
+        let mut readable = installed.places();
+        readable.push(runners.to_owned());
+        let system = system.places.iter();
+        let system = system.map(|(place, rights)| Ok(PathBeneath::new(place, *rights)));
         let rules = empty()
+            .and_then(|rules| rules.add_rules(system))
             .and_then(|rules| rules.add_rules(path_beneath_rules(own, all)))
             .and_then(|rules| rules.add_rules(path_beneath_rules(readable, read)))
-            .and_then(|rules| rules.add_rules(path_beneath_rules([runners], read)))
             .and_then(|rules| {
                 let input = AccessFs::ReadFile | AccessFs::WriteFile;
                 rules.add_rules(path_beneath_rules([home.stdin()], input))
             })
-            .and_then(|rules| rules.add_rules(path_beneath_rules(&system.devices, device)))
-            .and_then(|rules| rules.add_rules(path_beneath_rules(&system.shared, all)))
             .map_err(io::Error::other)?;
         Ok(Self { rules })
     }
@@ -88,7 +135,7 @@ impl Sandbox {
 }
 
 /// Rules that allow nothing.
-fn empty() -> Result<RulesetCreated, landlock::RulesetError> {
+fn empty() -> Result<RulesetCreated, RulesetError> {
     Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?
         .scope(Scope::from_all(VERSION))?
