@@ -1,6 +1,7 @@
 //! The gateway's end of a runner's control channel.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
 use std::process::Stdio;
@@ -9,6 +10,7 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use super::frame::{Frame, Garbled, next_frame};
+use super::fresh;
 
 /// How much is read at once.
 const READ_SIZE: usize = 32 * 1024;
@@ -67,24 +69,18 @@ impl Channel {
         }
     }
 
-    /// Reads what is there, up to a limit. Returns whether anything came.
+    /// Reads what is there, up to a limit. Returns whether there may be more.
     pub(crate) fn receive(&mut self) -> bool {
         if self.ended {
             return false;
         }
-        let mut bytes = [0; READ_SIZE];
-        // Tokio may not have heard yet of what a process wrote before it ended.
-        let read = match self.stream.try_read(&mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                rustix::io::read(&self.stream, &mut bytes).map_err(io::Error::from)
-            }
-            read => read,
-        };
-        match read {
-            Ok(0) => self.ended = true,
-            Ok(length) => {
-                self.incoming.extend_from_slice(&bytes[..length]);
-                return true;
+        let mut bytes = [MaybeUninit::uninit(); READ_SIZE];
+        let try_io = |read: &mut dyn FnMut() -> _| self.stream.try_io(Interest::READABLE, read);
+        match fresh::read(&self.stream, &mut bytes, try_io) {
+            Ok([]) => self.ended = true,
+            Ok(read) => {
+                self.incoming.extend_from_slice(read);
+                return read.len() == READ_SIZE;
             }
             Err(error) => self.ended = error.kind() != io::ErrorKind::WouldBlock,
         }

@@ -127,7 +127,7 @@ impl Interpreter {
         self.channel.flush();
     }
 
-    /// Reads what the runner said. Returns whether anything came.
+    /// Reads what the runner said. Returns whether there may be more.
     pub(crate) fn receive(&mut self) -> bool {
         let received = self.channel.receive();
         if self.channel.ended() && self.exit.is_none() {

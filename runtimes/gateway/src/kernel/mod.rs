@@ -8,6 +8,7 @@ mod decode;
 mod driver;
 mod exit;
 mod frame;
+mod fresh;
 mod home;
 mod input;
 mod interpreter;

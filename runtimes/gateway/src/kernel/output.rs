@@ -1,6 +1,7 @@
 //! The standard output and error of a kernel's programs.
 
 use std::io::{self, PipeReader, PipeWriter};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
@@ -9,6 +10,10 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::console::{Stream, push_text};
 use super::decode::Utf8Decoder;
+use super::fresh;
+
+/// How much is read at once.
+const PIECE: usize = 16 * 1024;
 
 /// Two pipes that live as long as the kernel. What a program writes stays in them until there is
 /// room in the console, so a program that nobody listens to waits, as it would on a terminal.
@@ -61,8 +66,8 @@ impl OutputPipes {
     /// Throws away what is there.
     pub(crate) fn clear(&mut self) {
         for pipe in [&mut self.stdout, &mut self.stderr] {
-            let mut rest = [0; 16 * 1024];
-            while pipe.read(&mut rest).is_ok_and(|length| length > 0) {}
+            let mut rest = [MaybeUninit::uninit(); PIECE];
+            while pipe.read(&mut rest).len() == PIECE {}
             pipe.decoder = Utf8Decoder::default();
         }
     }
@@ -86,27 +91,20 @@ impl OutputPipe {
         })
     }
 
-    /// Reads what is there now. Tokio alone would say that nothing is there until its reactor has
-    /// heard of it, which may be later than it heard of what came after.
-    fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self.receiver.try_read(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Ok(rustix::io::read(&self.receiver, bytes)?)
-            }
-            result => result,
-        }
+    /// Reads what is there now, up to a limit. It cannot end, as we hold a writing end; and nothing
+    /// else can go wrong.
+    fn read<'a>(&self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
+        let try_io = |read: &mut dyn FnMut() -> _| self.receiver.try_io(read);
+        fresh::read(&self.receiver, bytes, try_io).unwrap_or_default()
     }
 
     fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
-        let mut bytes = [0; 16 * 1024];
+        let mut bytes = [MaybeUninit::uninit(); PIECE];
         while console.text_len() < limit {
-            match self.read(&mut bytes) {
-                Ok(length) if length > 0 => {
-                    let text = self.decoder.decode(&bytes[..length]);
-                    push_text(console, self.stream, &text);
-                }
-                // It cannot end, as we hold a writing end; and nothing else can go wrong.
-                _ => return true,
+            let read = self.read(&mut bytes);
+            push_text(console, self.stream, &self.decoder.decode(read));
+            if read.len() < PIECE {
+                return true;
             }
         }
         false

@@ -23,7 +23,7 @@ impl Driver {
         }
         loop {
             let room = self.has_room();
-            let received = room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
+            let more = room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
             // What bypassed the runner came before what it says now: it waits in its `settle`
             // before it starts a program, and a program ends before it goes on.
             let mut state = self.shared.lock();
@@ -38,28 +38,24 @@ impl Driver {
                 }
                 return false;
             }
-            let handled = self.handle_frames();
-            if !received && !handled {
+            let full = self.handle_frames();
+            if !more && !full {
                 return true;
             }
         }
     }
 
-    /// Handles the frames that are complete, and says whether there were any.
+    /// Handles the frames that are complete, and says whether room ran out before they did.
     pub(super) fn handle_frames(&mut self) -> bool {
-        let mut handled = false;
         while self.has_room() {
-            let Some(interpreter) = &mut self.interpreter else {
-                return handled;
-            };
-            match interpreter.next_frame() {
+            let interpreter = self.interpreter.as_mut();
+            match interpreter.and_then(Interpreter::next_frame) {
                 Some(frame) => self.handle(frame),
-                None => return handled,
+                None => return false,
             }
-            handled = true;
         }
         self.shared.to_client.notify_waiters();
-        handled
+        true
     }
 
     pub(super) fn handle(&mut self, frame: Frame) {
