@@ -210,15 +210,16 @@ impl Kernel {
         let _listening = self.shared.listen();
         if self.begin(request)? {
             on_start();
+        } else {
+            // Somebody listens again.
+            self.shared.to_driver.notify_one();
         }
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
         let mut hurry = false;
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
-            let answer = self.shared.lock().answer(self.setup.console_limit, hurry);
-            if let Some(answer) = answer {
-                self.shared.to_driver.notify_one();
+            if let Some(answer) = self.answer(hurry) {
                 return answer;
             }
             tokio::select! {
@@ -226,6 +227,19 @@ impl Kernel {
                 () = &mut deadline, if !hurry => hurry = true,
             }
         }
+    }
+
+    /// What to tell the client now, if there is something. The driver hears of it if it may wait for
+    /// that.
+    fn answer(&self, hurry: bool) -> Option<Result<Answer, ExecuteError>> {
+        let limit = self.setup.console_limit;
+        let mut state = self.shared.lock();
+        let was_full = state.console.text_len() >= limit;
+        let answer = state.answer(limit, hurry)?;
+        if was_full || state.phase != Phase::Idle {
+            self.shared.to_driver.notify_one();
+        }
+        Some(answer)
     }
 
     /// Sees what the request means now. Returns whether it starts a run.

@@ -119,7 +119,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Rung by the driver when there is something to tell.
     pub(crate) to_client: Notify,
-    /// Rung by requests when the console was taken or a listener came.
+    /// Rung by requests when there is room in the console again, a step may follow, or a listener
+    /// came to a run.
     pub(crate) to_driver: Notify,
 }
 
@@ -164,7 +165,6 @@ impl Shared {
     /// Counts a request that waits, until the guard is dropped.
     pub(crate) fn listen(&self) -> Listening<'_> {
         self.lock().listeners += 1;
-        self.to_driver.notify_one();
         Listening(self)
     }
 }
