@@ -150,7 +150,7 @@
 //! original: use TLS where others can listen.
 //!
 //! At rest a bash kernel is one process of 3.2 MiB, most of it shared, and eight open files of the
-//! gateway. 500 of them were held at the same time on 2 cores; the gateway, with its client in the
+//! gateway, nine with control groups. 500 of them were held at the same time on 2 cores; the gateway, with its client in the
 //! same process, grew by 7.7 MiB (`cargo test -p sorna-tests --test gateway many -- --nocapture`).
 //! For more than about 120 kernels it must be allowed to open more than the usual 1024 files:
 //! [`raise_open_files`].

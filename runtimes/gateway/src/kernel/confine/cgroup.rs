@@ -3,8 +3,9 @@
 //! Whoever may make groups can kill a group whole, whatever its processes do. Limits need the
 //! `memory` and `pids` controllers, which the system must have delegated.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub(crate) struct GroupRoot {
 #[derive(Debug)]
 pub(crate) struct Group {
     directory: PathBuf,
+    /// Its list of members, which is asked for often.
+    procs: Option<File>,
 }
 
 impl GroupRoot {
@@ -81,7 +84,8 @@ impl GroupRoot {
     pub(super) fn group(&self, number: u64, bounds: Bounds) -> io::Result<Group> {
         let directory = self.directory.join(format!("kernel-{number}"));
         fs::create_dir(&directory)?;
-        let group = Group { directory };
+        let procs = File::open(directory.join("cgroup.procs")).ok();
+        let group = Group { directory, procs };
         if self.memory
             && let Some(memory) = bounds.memory
         {
@@ -105,10 +109,14 @@ impl Group {
     }
 
     pub(super) fn members(&self) -> Vec<u32> {
-        let members = fs::read_to_string(self.directory.join("cgroup.procs")).unwrap_or_default();
+        let (mut members, mut piece) = (Vec::new(), [0; 1024]);
+        let read = |piece: &mut [u8], at| self.procs.as_ref()?.read_at(piece, at).ok();
+        while let Some(length @ 1..) = read(&mut piece, members.len() as u64) {
+            members.extend_from_slice(&piece[..length]);
+        }
+        let members = members.split(|byte| *byte == b'\n');
         members
-            .lines()
-            .filter_map(|line| line.parse().ok())
+            .filter_map(|line| std::str::from_utf8(line).ok()?.parse().ok())
             .collect()
     }
 
