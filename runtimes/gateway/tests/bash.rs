@@ -153,3 +153,23 @@ fn tools_come_from_the_path_that_the_gateway_was_given() {
     let refused = client.refusal(&CreateKernel::new("python3", token));
     assert_eq!(refused, (500, "kernel-creation-failed".to_owned()));
 }
+
+#[test]
+fn snippets_arrive_whole_whatever_the_shell_counts_by() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let run = |code: &str| client.run(&kernel, code).finished();
+    for locale in ["C", "C.UTF-8", ""] {
+        let (stdout, stderr) = run(&format!("LC_ALL={locale}; echo 'é€😀'\n"));
+        assert_eq!((&*stdout, &*stderr), ("é€😀\n", ""), "{locale}");
+        let (stdout, _) = run("echo 'é€😀'  #  \n\n");
+        assert_eq!(stdout, "é€😀\n", "{locale}");
+    }
+    let long = "é".repeat(10_000);
+    let (stdout, _) = run(&format!("IFS=0123456789; x={long}; echo \"${{#x}}\""));
+    assert_eq!(stdout, "10000\n");
+    assert_eq!(client.run(&kernel, "(exit 130)").exit_code(), Some(130));
+    assert_eq!(run("\0").0, "");
+    assert_eq!(run("echo 1").0, "1\n");
+}

@@ -1,7 +1,7 @@
 //! What travels on the control channel between the gateway and a runner.
 //!
 //! From the runner: a line `<letter> <length>` and that many bytes. To the runner: a letter, the
-//! content, and a NUL; or, as some runners want it, a line `<letter> <length>` and the content.
+//! content, and a NUL; or, as some runners want it, the content behind its length.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -110,8 +110,9 @@ fn parse(letter: &str, content: &[u8]) -> Result<Frame, Garbled> {
 pub(crate) enum Speech {
     /// JSON objects.
     Json,
-    /// The bare snippet; nothing else is understood.
-    Plain,
+    /// The bare snippet behind its length in characters and in bytes, eight hexadecimal digits each;
+    /// nothing else is understood.
+    Counted,
     /// The bare snippet behind its length; nothing else is understood.
     Sized,
 }
@@ -121,8 +122,11 @@ impl Speech {
     pub(crate) fn run(self, code: &str) -> Vec<u8> {
         match self {
             Self::Json => message(b'x', &json!({"code": code}).to_string()),
-            // A shell cannot hold a NUL, and reads up to the first.
-            Self::Plain => message(b'x', &code.replace('\0', "")),
+            Self::Counted => {
+                // A shell cannot hold a NUL.
+                let code = code.replace('\0', "");
+                format!("{:08x}{:08x}{code}", code.chars().count(), code.len()).into_bytes()
+            }
             Self::Sized => format!("x {}\n{code}", code.len()).into_bytes(),
         }
     }
@@ -214,13 +218,16 @@ mod tests {
 
     #[test]
     fn messages_hold_one_nul_at_their_end() {
-        assert_eq!(Speech::Plain.run("a\0b"), b"xab\0");
         assert_eq!(Speech::Json.run("a\0"), b"x{\"code\":\"a\\u0000\"}\0");
-        assert_eq!(Speech::Plain.complete(1, &CompleteRequest::default()), None);
     }
 
     #[test]
-    fn lengths_count_bytes() {
+    fn lengths_count_bytes_and_for_a_shell_characters() {
+        assert_eq!(Speech::Counted.run("é\0b"), "0000000200000003éb".as_bytes());
+        assert_eq!(
+            Speech::Counted.complete(1, &CompleteRequest::default()),
+            None
+        );
         assert_eq!(Speech::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
         assert_eq!(Speech::Sized.complete(1, &CompleteRequest::default()), None);
     }

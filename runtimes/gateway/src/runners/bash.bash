@@ -2,8 +2,12 @@
 # (one line, so that the snippets' lines are numbered from 1).
 #
 # Sourced with the control channel as standard input and the path of the input FIFO as $1. The
-# gateway sends `x`, the snippet, and a NUL; back goes a line `<letter> <length>` and that many
+# gateway sends the snippet behind its length; back goes a line `<letter> <length>` and that many
 # bytes: `d` with the exit status, and `+` once at the start. Output goes through the pipes.
+#
+# Up to a delimiter, a shell reads byte by byte; so there is none. It counts what it reads as its
+# locale has it, in characters or bytes, so the length is there in both, as eight hexadecimal digits
+# each.
 #
 # Descriptor 61 is the FIFO once more: whoever waits for input there wants it hidden.
 
@@ -45,8 +49,7 @@ read() {
     builtin read "$@"
 }
 
-__sorna_done() {
-    builtin printf 'd %d\n%s' "${#1}" "$1" >&62
-}
+# Its own length tells how this shell counts, whatever the program does to the locale.
+__sorna_two=é
 
 builtin printf '+ 0\n' >&62

@@ -127,7 +127,7 @@ impl Runner {
     pub(crate) fn speech(&self) -> Speech {
         match self {
             Self::Python => Speech::Json,
-            Self::Bash => Speech::Plain,
+            Self::Bash => Speech::Counted,
             _ => Speech::Sized,
         }
     }
