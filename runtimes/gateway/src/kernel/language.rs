@@ -5,6 +5,8 @@ mod runner;
 mod table;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -157,9 +159,24 @@ impl Language {
 
 /// The interpreter behind a launcher such as a pyenv shim, which would cost time at every start.
 fn python_itself(program: &Path) -> Option<PathBuf> {
+    if is_python(program) {
+        return Some(program.to_owned());
+    }
     let code = "import sys; sys.stdout.write(sys.executable)";
     let path = PathBuf::from(ask(program, &["-I", "-c", code])?);
     path.is_file().then_some(path)
+}
+
+/// Whether this is an interpreter by its looks, since to ask it takes as long as to start a kernel:
+/// it is no script, and has its own name. Launchers that are no scripts are links to one program.
+fn is_python(program: &Path) -> bool {
+    let Ok(program) = program.canonicalize() else {
+        return false;
+    };
+    let name = program.file_name().and_then(OsStr::to_str);
+    let mut magic = [0; 4];
+    let read = File::open(&program).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF" && name.is_some_and(|name| name.starts_with("python"))
 }
 
 /// The compiler behind a rustup proxy, which finds none where `HOME` is another.
@@ -287,6 +304,27 @@ mod tests {
             list.iter()
                 .any(|language| language.name == "bash" && language.available)
         );
+    }
+
+    #[test]
+    fn launchers_are_told_from_pythons() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let link = |name: &str, to: &Path| {
+            let path = directory.path().join(name);
+            std::os::unix::fs::symlink(to, &path).unwrap();
+            path
+        };
+        let python = file("python3.99", b"\x7fELF and so on");
+        assert!(is_python(&python) && is_python(&link("python", &python)));
+        let shims = file("shims", b"\x7fELF and so on");
+        assert!(!is_python(&link("python3", &shims)));
+        assert!(!is_python(&file("python3.1", b"#!/bin/sh")));
+        assert!(!is_python(&directory.path().join("python2")));
     }
 
     #[test]
