@@ -351,3 +351,30 @@ fn long_lines_of_input_arrive_whole() {
     client.run(&kernel, "import os\nos.system('head -n 1 | wc -c')");
     assert_eq!(client.input(&kernel, &line).finished().0, "400001\n");
 }
+
+#[test]
+fn modules_that_are_imported_late_know_the_kernel() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    let run = |code: &str| client.run(&kernel, code).finished().0;
+    let early = "import sys\nprint(sorted({'json', 're', 'tokenize'} & set(sys.modules)))";
+    let plain = "python3 -I -c \"import sys; \
+        print(sorted({'json', 're', 'tokenize'} & set(sys.modules)))\"";
+    let bash = client.create("bash");
+    assert_eq!(
+        run(early),
+        client.run(&bash, plain).finished().0,
+        "a kernel imports no more than it must"
+    );
+    run("def early():\n    return 1");
+    let code = "def now():\n    return 2\nimport inspect\nprint(inspect.getsource(now), end='')\n\
+        print(inspect.getsource(early), end='')";
+    assert_eq!(
+        run(code),
+        "def now():\n    return 2\ndef early():\n    return 1\n"
+    );
+    let code = "import traceback\ntry:\n    1/0  # here\nexcept ZeroDivisionError:\n    \
+        print('# here' in traceback.format_exc())";
+    assert_eq!(run(code), "True\n");
+}

@@ -1,7 +1,6 @@
 //! What travels on the control channel between the gateway and a runner.
 //!
-//! From the runner: a line `<letter> <length>` and that many bytes. To the runner: a letter, the
-//! content, and a NUL; or, as some runners want it, the content behind its length.
+//! A line `<letter> <length>` and that many bytes, in both directions, but for what a shell is told.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -108,8 +107,8 @@ fn parse(letter: &str, content: &[u8]) -> Result<Frame, Garbled> {
 /// How a runner wants to be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speech {
-    /// JSON objects.
-    Json,
+    /// All that can be said.
+    Full,
     /// The bare snippet behind its length in characters and in bytes, eight hexadecimal digits each;
     /// nothing else is understood.
     Counted,
@@ -121,29 +120,28 @@ impl Speech {
     /// Run this.
     pub(crate) fn run(self, code: &str) -> Vec<u8> {
         match self {
-            Self::Json => message(b'x', &json!({"code": code}).to_string()),
             Self::Counted => {
                 // A shell cannot hold a NUL.
                 let code = code.replace('\0', "");
                 format!("{:08x}{:08x}{code}", code.chars().count(), code.len()).into_bytes()
             }
-            Self::Sized => format!("x {}\n{code}", code.len()).into_bytes(),
+            Self::Full | Self::Sized => message('x', code),
         }
     }
 
     /// The answer to [`Frame::Input`].
     pub(crate) fn input(self, id: u64, text: &str) -> Vec<u8> {
-        message(b'i', &json!({"id": id, "text": text}).to_string())
+        message('i', &format!("{id}\n{text}"))
     }
 
     /// The answer to [`Frame::Settle`].
     pub(crate) fn settled(self, id: u64) -> Vec<u8> {
-        message(b'a', &json!({"id": id}).to_string())
+        message('a', &format!("{id}\n"))
     }
 
     /// Complete this; `None` if the runner cannot.
     pub(crate) fn complete(self, id: u64, request: &CompleteRequest) -> Option<Vec<u8>> {
-        (self == Self::Json).then(|| {
+        (self == Self::Full).then(|| {
             let question = json!({
                 "id": id,
                 "code": request.code,
@@ -152,17 +150,13 @@ impl Speech {
                 "line": request.line,
                 "post": request.post,
             });
-            message(b'c', &question.to_string())
+            message('c', &question.to_string())
         })
     }
 }
 
-fn message(letter: u8, content: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(content.len() + 2);
-    bytes.push(letter);
-    bytes.extend_from_slice(content.as_bytes());
-    bytes.push(0);
-    bytes
+fn message(letter: char, content: &str) -> Vec<u8> {
+    format!("{letter} {}\n{content}", content.len()).into_bytes()
 }
 
 #[cfg(test)]
@@ -217,8 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn messages_hold_one_nul_at_their_end() {
-        assert_eq!(Speech::Json.run("a\0"), b"x{\"code\":\"a\\u0000\"}\0");
+    fn answers_begin_with_the_number_of_their_question() {
+        assert_eq!(Speech::Full.input(7, "é\n"), b"i 5\n7\n\xc3\xa9\n");
+        assert_eq!(Speech::Full.settled(12), b"a 3\n12\n");
     }
 
     #[test]

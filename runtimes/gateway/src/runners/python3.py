@@ -1,12 +1,13 @@
 """The inside of a python3 kernel: one interpreter that runs one snippet after another.
 
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
-argument. What the gateway sends is one letter, JSON, and a NUL: `x` run, `c` complete, and, as
-answers, `i` input and `a` go on. What goes back is a line `<letter> <length>` and that many bytes:
-`o` and `e` output, `r` a console record as JSON, `i` input wanted, `s` tell me when you have come
-this far, `c` completions, `d` done, and `+` once at the start.
+argument. In both directions go a line `<letter> <length>` and that many bytes. From the gateway:
+`x` a snippet to run, `c` complete, as JSON, and, as answers, the question's number on a line and
+then `i` the input or `a` nothing. To it: `o` and `e` output, `r` a console record as JSON, `i` input
+wanted, `s` tell me when you have come this far, `c` completions, `d` done, and `+` once at the start.
 
-What is not needed at once lies in modules beside this file, so that a kernel starts fast.
+What is not needed at once lies in modules beside this file, and modules of Python are imported when
+they are needed, so that a kernel starts fast.
 
 Text written through `sys.stdout` and `sys.stderr` travels on the control channel, so that it
 keeps its order among the streams and the records. Descriptors 1 and 2 are pipes of their own,
@@ -22,9 +23,7 @@ import _thread
 import builtins
 import fcntl
 import io
-import json
 import os
-import re
 import sys
 import types
 from _queue import SimpleQueue
@@ -131,7 +130,7 @@ class Link:
         if not self.lock._is_owned():
             sent.acquire()
 
-    def ask(self, kind, **question):
+    def ask(self, kind, password=False):
         """Sends a question and waits for its answer."""
         arrived = _thread.allocate_lock()
         arrived.acquire()
@@ -141,8 +140,8 @@ class Link:
         answers = self.waiting
         answers[number] = [arrived, None]
         try:
-            question["id"] = number
-            self.send(kind, json.dumps(question).encode())
+            hidden = b"true" if password else b"false"
+            self.send(kind, b'{"id": %d, "password": %b}' % (number, hidden))
             arrived.acquire()
             return answers[number][1]
         finally:
@@ -153,8 +152,7 @@ class Link:
         self.flush()
         if self.forked:
             return os.read(0, 65536)
-        answer = self.ask(b"i", password=password)
-        return answer["text"].encode("utf-8", "surrogatepass")
+        return self.ask(b"i", password)
 
     def settle(self):
         """Waits until the gateway has seen all output so far."""
@@ -171,18 +169,23 @@ class Link:
                 os.killpg(0, 9)
             received += data
             while True:
-                end = received.find(0)
-                if end < 0:
+                start = received.find(b"\n") + 1
+                if not start:
                     break
-                kind, message = received[:1], json.loads(received[1:end])
-                del received[: end + 1]
+                kind, length = received[:start].split()
+                end = start + int(length)
+                if len(received) < end:
+                    break
+                message = bytes(received[start:end])
+                del received[:end]
                 if kind in (b"x", b"c"):
-                    jobs.put(Job(bytes(kind), message))
+                    jobs.put(Job(bytes(kind), message.decode()))
                 else:
+                    number, _, answer = message.partition(b"\n")
                     # Whoever was interrupted in waiting does not wait any more.
-                    slot = self.waiting.get(message["id"])
+                    slot = self.waiting.get(int(number))
                     if slot is not None:
-                        slot[1] = message
+                        slot[1] = answer
                         slot[0].release()
 
     def after_fork(self):
@@ -315,6 +318,8 @@ class Kernel:
         self.main.__dict__["__builtins__"] = builtins
         del self.main.__dict__["__loader__"], self.main.__dict__["__package__"]
         self.process = os.getpid()
+        # Of snippets, as long as nobody has asked for any.
+        self.sources = {}
 
     def open_streams(self):
         """Gives the program its standard streams, again if it closed them."""
@@ -359,10 +364,18 @@ class Kernel:
 
     def remember(self, name, code):
         """Keeps the source for tracebacks and `inspect`."""
-        import linecache
+        self.sources[name] = code
+        if "linecache" in sys.modules:
+            self.show_sources(sys.modules["linecache"])
 
-        lines = [line + "\n" for line in code.splitlines()]
-        linecache.cache[name] = (len(code), None, lines, name)
+    def show_sources(self, linecache):
+        cache = getattr(linecache, "cache", None)
+        if cache is None:
+            return
+        for name, code in list(self.sources.items()):
+            lines = [line + "\n" for line in code.splitlines()]
+            cache[name] = (len(code), None, lines, name)
+            self.sources.pop(name, None)
 
     def report(self, error):
         """The traceback, without the frames that are ours."""
@@ -388,12 +401,15 @@ class Kernel:
                 job = jobs.current()
                 job.begun = True
                 if job.kind == b"x":
-                    job.status = self.run(job.message["code"])
+                    job.status = self.run(job.message)
                 else:
+                    import json
+
                     import sorna_complete
 
-                    found = sorna_complete.answer(self.main.__dict__, job.message)
-                    answer = {"id": job.message["id"], "found": found}
+                    message = json.loads(job.message)
+                    found = sorna_complete.answer(self.main.__dict__, message)
+                    answer = {"id": message["id"], "found": found}
                     self.link.send(b"c", json.dumps(answer).encode())
             except BaseException as error:
                 # A signal handler of the program, outside of any snippet.
@@ -403,26 +419,56 @@ class Kernel:
 
 
 class Finder:
-    """Finds the modules that lie beside this file, and follows matplotlib when it is imported."""
+    """Finds the modules that lie beside this file, and gives others to somebody when they are
+    imported."""
 
-    def __init__(self):
+    def __init__(self, followed):
         self.directory = os.path.dirname(__file__)
+        self.followed = followed
+        for name in followed:
+            if name in sys.modules:
+                followed[name](sys.modules[name])
 
     def find_spec(self, name, path=None, target=None):
         if name in _BESIDE:
             file = "%s/%s.py" % (self.directory, name)
             return _frozen_importlib_external.spec_from_file_location(name, file)
-        if name == "matplotlib":
-            import sorna_kernel
+        adopt = self.followed.get(name)
+        return adopt and self.follow(name, path, target, adopt)
 
-            return sorna_kernel._find_matplotlib(self, path, target)
-        return None
+    def follow(self, name, path, target, adopt):
+        """How a module is loaded, by whoever loads it, and then adopted."""
+        for other in sys.meta_path:
+            find = None if other is self else getattr(other, "find_spec", None)
+            spec = find(name, path, target) if find else None
+            if spec is not None:
+                break
+        else:
+            return None
+        loader = spec.loader
+        load = getattr(loader, "exec_module", None)
+
+        def load_and_adopt(module):
+            load(module)
+            adopt(module)
+
+        # A loader that cannot be changed, or is not for this module alone: all else works.
+        if not isinstance(loader, type):
+            try:
+                loader.exec_module = load_and_adopt
+            except AttributeError:
+                pass
+        return spec
 
 
 def record(kind, *values):
     """Puts a record that is not text into the console: `record("html", "<b>…")`."""
+    import json
+
     text = json.dumps([kind, *values], ensure_ascii=False)
     if not text.isascii():
+        import re
+
         # Half a character is no text for the gateway.
         text = re.sub("[\ud800-\udfff]", lambda half: "\\\\u%04x" % ord(half[0]), text)
     _LINK.record(text.encode())
@@ -478,9 +524,13 @@ def _future_flags():
 _FUTURE = _future_flags()
 
 
-def _hide_password(link):
-    import getpass
+def _adopt_matplotlib(matplotlib):
+    import sorna_kernel
 
+    sorna_kernel._adopt(matplotlib)
+
+
+def _hide_password(link, getpass):
     def ask(prompt="Password: ", stream=None, **_):
         stream = stream or sys.stderr
         stream.write(prompt)
@@ -492,7 +542,7 @@ def _hide_password(link):
         return text[:-1] if text.endswith("\n") else text
 
     ask.__name__ = ask.__qualname__ = "getpass"
-    ask.__doc__ = getpass.getpass.__doc__
+    ask.__doc__ = getattr(getattr(getpass, "getpass", None), "__doc__", None)
     getpass.getpass = ask
 
 
@@ -507,10 +557,14 @@ def serve():
     kernel = Kernel(link)
     sys.stdout = sys.stderr = sys.stdin = None
     kernel.open_streams()
-    _hide_password(link)
     sys.argv = [""]
     sys.path.insert(0, "")
-    sys.meta_path.insert(0, Finder())
+    followed = {
+        "getpass": lambda getpass: _hide_password(link, getpass),
+        "linecache": kernel.show_sources,
+        "matplotlib": _adopt_matplotlib,
+    }
+    sys.meta_path.insert(0, Finder(followed))
     builtins.display = display
     # Kept, or its names would be cleared away under our feet.
     sys.modules["_sorna_runner"] = sys.modules["__main__"]

@@ -209,30 +209,6 @@ def _send_figure(figure):
     media({"png": "image/png", "svg": "image/svg+xml"}[_figure_format], content.getvalue())
 
 
-def _find_matplotlib(finder, path, target):
-    """How matplotlib is loaded, by whoever loads it, and then told to show its figures here."""
-    for other in sys.meta_path:
-        find = None if other is finder else getattr(other, "find_spec", None)
-        spec = find("matplotlib", path, target) if find else None
-        if spec is not None:
-            break
-    else:
-        return None
-    loader = spec.loader
-    load = getattr(loader, "exec_module", None)
-
-    def load_and_adopt(module):
-        load(module)
-        _adopt(module)
-
-    try:
-        loader.exec_module = load_and_adopt
-    except AttributeError:
-        # A loader that cannot be changed: figures are not shown, and all else works.
-        pass
-    return spec
-
-
 def _adopt(matplotlib):
     """Makes ours the backend unless somebody chose one: by MPLBACKEND, a file, or `use`."""
     parameters = getattr(matplotlib, "rcParams", {})

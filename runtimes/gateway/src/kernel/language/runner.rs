@@ -126,7 +126,7 @@ impl Runner {
 
     pub(crate) fn speech(&self) -> Speech {
         match self {
-            Self::Python => Speech::Json,
+            Self::Python => Speech::Full,
             Self::Bash => Speech::Counted,
             _ => Speech::Sized,
         }
