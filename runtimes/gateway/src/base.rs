@@ -16,6 +16,8 @@ use crate::random;
 
 /// How long the watchdog may take to leave.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often to look whether it has.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// A directory for the kernels, and a mark for their processes. When this is dropped, directory
 /// and processes go; when the gateway is killed, a watchdog sees to that.
@@ -131,7 +133,7 @@ impl Watchdog {
                 let _ = self.child.wait();
                 return;
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(PAUSE);
         }
     }
 }
