@@ -1,16 +1,18 @@
 //! What one version of the protocol does differently from another, all in one place.
 //!
-//! An [`ApiVersion`] chooses a [`Dialect`]; everything that depends on the dialect asks here. To
+//! An [`ApiVersion`] chooses a [`Dialect`]; every request whose form depends on the dialect is made
+//! here. Answers are read by the operations themselves, which take the words of all dialects. To
 //! add a dialect (Backend.AI v4 and later: `X-BackendAI-Version`, no `/v2`, bodies never hashed,
-//! sessions in place of kernels, run ids), add a variant and follow the compiler.
+//! sessions in place of kernels, run ids), add a file and a variant, and follow the compiler.
+
+mod sorna_v2;
 
 use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method};
-use serde::Serialize;
 
 use crate::ident::KernelId;
-use crate::ops::{Continuation, Execute, ExecuteMode};
+use crate::ops::{Complete, CreateKernel, Execute};
 use crate::signing::Unsigned;
 
 /// A version of the API, as sent in the version header of every request.
@@ -103,73 +105,29 @@ impl Dialect {
 
     /// The method of a request; its path, below the endpoint's prefix, is added to `path`.
     pub(crate) fn route(self, resource: Resource<'_>, path: &mut Vec<u8>) -> Method {
-        let mut write = |pieces: [&str; 3]| {
-            for piece in pieces {
-                path.extend_from_slice(piece.as_bytes());
-            }
-        };
         match self {
-            Self::SornaV2 => match resource {
-                Resource::Version => write(["/v2", "", ""]),
-                Resource::Authorize => write(["/v2", "/authorize", ""]),
-                Resource::Languages => write(["/v2", "/languages", ""]),
-                Resource::Create => write(["/v2", "/kernel", "/create"]),
-                Resource::Info(id)
-                | Resource::Restart(id)
-                | Resource::Destroy(id)
-                | Resource::Execute(id)
-                | Resource::Complete(id) => write(["/v2/kernel/", &id.path_segment(), ""]),
-                Resource::Upload(id) => write(["/v2/kernel/", &id.path_segment(), "/upload"]),
-                Resource::Terminal(id) => {
-                    write(["/v2/stream/kernel/", &id.path_segment(), "/pty"]);
-                }
-            },
+            Self::SornaV2 => sorna_v2::route(resource, path),
         }
-        match resource {
-            Resource::Version
-            | Resource::Authorize
-            | Resource::Languages
-            | Resource::Info(_)
-            | Resource::Terminal(_) => Method::GET,
-            Resource::Create
-            | Resource::Execute(_)
-            | Resource::Complete(_)
-            | Resource::Upload(_) => Method::POST,
-            Resource::Restart(_) => Method::PATCH,
-            Resource::Destroy(_) => Method::DELETE,
+    }
+
+    /// A create request.
+    pub(crate) fn create(self, create: &CreateKernel) -> Unsigned {
+        match self {
+            Self::SornaV2 => sorna_v2::create(create),
         }
     }
 
     /// An execute request.
     pub(crate) fn execute(self, execute: &Execute) -> Unsigned {
         match self {
-            // A continuation is the same call with the code (or the answered input) replaced; run
-            // ids do not exist yet. Null build or exec breaks the original agent, so "" it is.
-            Self::SornaV2 => {
-                let (mode, code, options) = match &execute.mode {
-                    ExecuteMode::Query { code } => ("query", code.as_str(), None),
-                    ExecuteMode::Batch(batch) => (
-                        "batch",
-                        "",
-                        Some(BatchOptions {
-                            build: batch.build.as_deref().unwrap_or(""),
-                            build_log: batch.build_log,
-                            exec: batch.exec.as_deref().unwrap_or(""),
-                        }),
-                    ),
-                };
-                let code = match &execute.continuation {
-                    Continuation::Start => code,
-                    Continuation::Continue => "",
-                    Continuation::Input(text) => text,
-                };
-                let body = ExecuteBody {
-                    mode,
-                    code,
-                    options,
-                };
-                Unsigned::json(self, Resource::Execute(&execute.kernel), &body, code.len())
-            }
+            Self::SornaV2 => sorna_v2::execute(execute),
+        }
+    }
+
+    /// A request for completions.
+    pub(crate) fn complete(self, complete: &Complete) -> Unsigned {
+        match self {
+            Self::SornaV2 => sorna_v2::complete(complete),
         }
     }
 
@@ -189,20 +147,4 @@ impl Dialect {
             },
         }
     }
-}
-
-#[derive(Serialize)]
-struct ExecuteBody<'a> {
-    mode: &'a str,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<BatchOptions<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchOptions<'a> {
-    build: &'a str,
-    build_log: bool,
-    exec: &'a str,
 }

@@ -3,10 +3,10 @@
 //!
 //! Gateway 0.9.11 does not have it: it answers 500 `internal-server-error`.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
@@ -46,41 +46,11 @@ impl Complete {
     }
 }
 
-#[derive(Serialize)]
-struct CompleteBody<'a> {
-    mode: &'static str,
-    code: &'a str,
-    options: CompleteOptions<'a>,
-}
-
-#[derive(Serialize)]
-struct CompleteOptions<'a> {
-    row: u64,
-    col: u64,
-    line: &'a str,
-    post: &'a str,
-}
-
 impl Operation for Complete {
     type Output = Vec<String>;
 
     fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        let body = CompleteBody {
-            mode: "complete",
-            code: &self.code,
-            options: CompleteOptions {
-                row: self.row,
-                col: self.col,
-                line: &self.line,
-                post: &self.post,
-            },
-        };
-        Ok(Unsigned::json(
-            version.dialect(),
-            Resource::Complete(&self.kernel),
-            &body,
-            self.code.len() + self.line.len() + self.post.len(),
-        ))
+        Ok(version.dialect().complete(self))
     }
 
     fn read(&self, success: &Success) -> Result<Vec<String>, ParseError> {

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::{KernelId, SessionToken};
 use crate::signing::Unsigned;
@@ -89,23 +89,6 @@ impl CreateKernel {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateBody<'a> {
-    lang: &'a str,
-    client_session_token: &'a str,
-    limits: LimitsBody,
-    mounts: &'a [String],
-}
-
-/// Zero stands for the server's default. A time limit under 1 ms is sent as 1 ms.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LimitsBody {
-    max_mem: u64,
-    exec_timeout: u64,
-}
-
 impl Operation for CreateKernel {
     type Output = KernelId;
 
@@ -119,23 +102,7 @@ impl Operation for CreateKernel {
                 most: MOST_MOUNTS,
             });
         }
-        let milliseconds =
-            |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
-        let body = CreateBody {
-            lang: &self.lang,
-            client_session_token: self.token.as_str(),
-            limits: LimitsBody {
-                max_mem: self.limits.max_mem.unwrap_or(0),
-                exec_timeout: self.limits.exec_timeout.map_or(0, milliseconds),
-            },
-            mounts: &self.mounts,
-        };
-        Ok(Unsigned::json(
-            version.dialect(),
-            Resource::Create,
-            &body,
-            256,
-        ))
+        Ok(version.dialect().create(self))
     }
 
     fn read(&self, success: &Success) -> Result<KernelId, ParseError> {
