@@ -15,9 +15,15 @@ use crate::signing::Signer;
 /// Drives one operation to its answer.
 ///
 /// ```text
-///          ┌────────────── wait ◄── may try again ──┐
-///          ▼                                        │
-///   Ready ─── Send ──► InFlight ── response/failure ┴─► Done
+///            the time is there
+///          ┌─────────────────── Waiting ◄──────────┐
+///          ▼                    Step::Wait         │ may be tried again
+///   new ─► Ready ─────────────► InFlight ──────────┤
+///          │      Step::Send    Step::Idle         │ response, or failure
+///          │                                       │
+///          │ cannot be built                       ▼ all else
+///          └──── Step::Done ───► Spent ◄────────── Done
+///                                Step::Idle        Step::Done
 /// ```
 ///
 /// A request is repeated when that is safe and may help: the gateway asked to come back later (429,
@@ -38,18 +44,24 @@ use crate::signing::Signer;
 ///
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.uri().path(), "/v2/authorize");
+/// assert_eq!(transmit.request.headers()["date"], "Thu, 29 Jun 2017 01:23:45 GMT");
+/// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"echo":"hi"}"#);
+/// assert!(matches!(call.poll(now), Step::Idle)); // while that is on its way
 ///
-/// // The gateway is starting; the call waits a little, then asks again.
-/// let busy = http::Response::builder().status(503).body("".into())?;
-/// call.handle_response(now, busy);
+/// // The gateway is starting. The call waits for up to 200 ms, then asks again.
+/// let starting = r#"{"type": "https://api.sorna.io/probs/service-unavailable"}"#;
+/// call.handle_response(now, http::Response::builder().status(503).body(starting.into())?);
 /// let Step::Wait(until) = call.poll(now) else { panic!() };
+/// assert_eq!(until.as_millis(), 99); // 200 ms and a random number of half its range
 /// let now = now.after(until);
-/// let Step::Send(_) = call.poll(now) else { panic!() };
+/// let Step::Send(transmit) = call.poll(now) else { panic!() };
+/// assert_eq!(transmit.attempt, 2);
 ///
 /// let answer = r#"{"authorized": "yes", "echo": "hi"}"#;
 /// call.handle_response(now, http::Response::new(answer.into()));
 /// let Step::Done(Ok(answer)) = call.poll(now) else { panic!() };
 /// assert_eq!(answer.value.echo.as_deref(), Some("hi"));
+/// assert!(matches!(call.poll(now), Step::Idle)); // for ever
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

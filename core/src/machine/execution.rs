@@ -21,15 +21,24 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// Executes code and goes on until it ends.
 ///
 /// ```text
-///             continued, build-finished
-///              ┌───────────────────┐
-///              ▼                   │
-///   start ── request ── answer ────┼── finished, exec-timeout ──► Done
-///              ▲                   │
-///              └──── answer(…) ◄───┴── waiting-input
+///   new ─► Calling ──────────► an answer: its console, and its status
+///           ▲  ▲                 │             │              │
+///           │  │   continued,    │             │ waiting-     │ finished,
+///           │  │   …-finished,   │             │ input        │ exec-timeout,
+///           │  │   unknown       │             │              │ an error
+///           │  └── (Pausing) ◄───┘             ▼              ▼
+///           └────── answer(…) ◄────────── AwaitingInput      Done ──► Spent
+///                                         Step::Idle         Step::Done
 /// ```
 ///
-/// Whatever an answer brings in its console is reported as an event before anything else.
+/// Whatever an answer brings in its console is reported as an event before anything else. A gateway
+/// holds a request for output for about 2 s; after an answer without any that came earlier than 200 ms
+/// after its request, the machine pauses for the rest of these (`Step::Wait`).
+///
+/// The first request has the code, each further one `""` or the input, with the same mode (and steps,
+/// for a batch). Source: the API manual of 2017, "Code execution"; what the original gateway makes of it
+/// was observed on 0.9.11: code that is sent along with a continuation is ignored there, and after a
+/// failed build the `exec` step still runs.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -44,7 +53,11 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
 /// let mut execution = Execution::new(kernel, code, signer, RetryPolicy::default());
 ///
-/// let Step::Send(_) = execution.poll(now) else { panic!() };
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(
+///     transmit.request.body().as_bytes().unwrap(),
+///     br#"{"mode":"query","code":"name = input('name? '); print('hi', name)"}"#,
+/// );
 /// let answer = r#"{"result": {"status": "waiting-input", "console": [["stdout", "name? "]],
 ///                             "options": {"is_password": false}}}"#;
 /// execution.handle_response(now, http::Response::new(answer.into()));
@@ -57,7 +70,13 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// let Step::Send(transmit) = execution.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":"lablup"}"#);
-/// let answer = r#"{"result": {"status": "finished", "console": [["stdout", "hi lablup\n"]]}}"#;
+/// let answer = r#"{"result": {"status": "continued", "console": [["stdout", "hi "]]}}"#;
+/// execution.handle_response(now, http::Response::new(answer.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":""}"#);
+/// let answer = r#"{"result": {"status": "finished", "console": [["stdout", "lablup\n"]]}}"#;
 /// execution.handle_response(now, http::Response::new(answer.into()));
 ///
 /// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };

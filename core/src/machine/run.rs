@@ -63,48 +63,78 @@ impl RunPlan {
 /// Drives a whole run.
 ///
 /// ```text
-///   creating ──► uploading ──► executing ──► destroying ──► Done
-///       │            │             │             ▲
-///       └────────────┴─────────────┴─────────────┘
-///          failure, cancel(): straight to destroying
+///   new ─► Creating ─► Uploading ─► Executing ─► Executing ─► …, one snippet after the other
+///             │      (if there are)     │             │
+///             │             │           │             │
+///    no kernel│             └───────────┴──────┬──────┘  the end, a snippet that fails or takes
+///             │                                │         too long, an error, cancel()
+///             │                                ├─ to be kept ─► Over: Cleanup::Kept
+///             │                                └─ temporary ──► Destroying ─► Over: Destroyed, Failed
+///             └─► Over: Cleanup::NoKernel, Unknown
 /// ```
+///
+/// Every step of [`Call`], [`Upload`] and [`Execution`] passes through; `Over` gives `Step::Done` once.
 ///
 /// A temporary kernel is destroyed on every way out. If the request to create it got no answer, or one
 /// that cannot be understood, it may exist all the same; creating again with the same token finds it,
-/// so that is tried first.
+/// so that is tried first. Files that cannot be uploaded (larger than 1 MiB, two of one name) end the run
+/// before a kernel is created.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use sorna_core::machine::{Cleanup, Ending, Machine, RetryPolicy, Run, RunEvent, RunPlan, Step};
+/// use sorna_core::machine::{
+///     Cleanup, Ending, ExecutionEvent, Machine, RetryPolicy, Run, RunEvent, RunPlan, Step,
+/// };
 /// use sorna_core::{CreateKernel, ExecuteMode, Moment, SessionToken};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
 /// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
-/// # fn respond(run: &mut Run, now: Moment, status: u16, body: &'static str) {
-/// #     let Step::Send(_) = run.poll(now) else { panic!() };
-/// #     run.handle_response(now, http::Response::builder().status(status).body(body.into()).unwrap());
-/// # }
+///
+/// // Polls, compares the request with what is expected, and answers it.
+/// fn exchange(run: &mut Run, now: Moment, line: &str, sent: &str, status: u16, answer: &'static str) {
+///     let Step::Send(transmit) = run.poll(now) else { panic!("nothing to send") };
+///     let request = transmit.request;
+///     assert_eq!(format!("{} {}", request.method(), request.uri().path()), line);
+///     assert_eq!(request.body().as_bytes().unwrap(), sent.as_bytes());
+///     let answer = http::Response::builder().status(status).body(answer.into()).unwrap();
+///     run.handle_response(now, answer);
+/// }
 ///
 /// let create = CreateKernel::new("python3", SessionToken::new("my-session")?);
 /// let plan = RunPlan::temporary(create, vec![ExecuteMode::query("print(1)")]);
 /// let mut run = Run::new(plan, signer, RetryPolicy::default());
 ///
-/// // Each `respond` polls, finds `Step::Send`, and hands over this status and body.
-/// respond(&mut run, now, 201, r#"{"kernelId": "6N0hHjQKeTAvdmU5q2Kgow"}"#);
+/// exchange(
+///     &mut run,
+///     now,
+///     "POST /v2/kernel/create",
+///     r#"{"lang":"python3","clientSessionToken":"my-session","limits":{"maxMem":0,"execTimeout":0},"mounts":[]}"#,
+///     201,
+///     r#"{"kernelId": "6N0hHjQKeTAvdmU5q2Kgow"}"#,
+/// );
 /// let Step::Event(RunEvent::KernelReady(kernel)) = run.poll(now) else { panic!() };
 /// assert_eq!(kernel.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
 ///
 /// let Step::Event(RunEvent::ExecutionStarted { index: 0 }) = run.poll(now) else { panic!() };
-/// respond(&mut run, now, 200, r#"{"result": {"status": "finished", "console": [["stdout", "1\n"]]}}"#);
-/// let Step::Event(RunEvent::Execution(_)) = run.poll(now) else { panic!() };
+/// exchange(
+///     &mut run,
+///     now,
+///     "POST /v2/kernel/6N0hHjQKeTAvdmU5q2Kgow",
+///     r#"{"mode":"query","code":"print(1)"}"#,
+///     200,
+///     r#"{"result": {"status": "finished", "console": [["stdout", "1\n"]], "options": {}}}"#,
+/// );
+/// let Step::Event(RunEvent::Execution(ExecutionEvent::Console(console))) = run.poll(now) else { panic!() };
+/// assert_eq!(console.stdout(), "1\n");
 /// let Step::Event(RunEvent::ExecutionFinished(_)) = run.poll(now) else { panic!() };
 ///
 /// let Step::Event(RunEvent::CleaningUp) = run.poll(now) else { panic!() };
-/// respond(&mut run, now, 204, "");
+/// exchange(&mut run, now, "DELETE /v2/kernel/6N0hHjQKeTAvdmU5q2Kgow", "", 204, "");
 /// let Step::Done(report) = run.poll(now) else { panic!() };
 /// assert!(matches!(report.ending, Ending::Finished(Some(_))));
 /// assert!(matches!(report.cleanup, Cleanup::Destroyed));
+/// assert!(matches!(run.poll(now), Step::Idle)); // for ever
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

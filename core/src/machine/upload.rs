@@ -19,7 +19,84 @@ use crate::signing::Signer;
 /// still refused is reported by name in [`Error::FilesRejected`], after all other files were sent.
 /// Small files go first, since that helps there too.
 ///
-/// Files that no gateway of this version takes (over 1 MiB) end the upload before anything is sent.
+/// ```text
+///   new ─► requests of at most 19 files, the small ones first
+///            │ one after the other
+///            ▼
+///     ┌─► First ─────── 204 ──► taken: Step::Event ─► the next one; after the last: Done
+///     │     │ 400, 413                  ▲
+///     │     ▼                           │
+///     │   Repeated ──── 204 ────────────┘
+///     │     │ 400, 413; or 500 of the agent at First: its words will not change
+///     │     ├─ several files: each in a request of its own ─┐
+///     └─────┼───────────────────────────────────────────────┘
+///           └─ one file: rejected, then the next request
+///
+///   any other error: Done at once
+/// ```
+///
+/// Each request is a [`Call`], which is repeated by itself where no answer came or the gateway asked for
+/// it; [`poll`](Machine::poll) never gives `Step::Idle` but while one is on its way, and after the end.
+/// Files that no gateway of this version takes (over 1 MiB, or two of one name) end the upload before
+/// anything is sent, with [`Error::Build`].
+///
+/// Source: the API manual of 2017, "Upload"; the limits of the original gateway (at most 19 files, not 20;
+/// a file's size counted by how its bytes arrive) were observed on 0.9.11.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::machine::{Machine, RetryPolicy, Step, Upload};
+/// use sorna_core::{Boundary, KernelId, Moment, Segment, UploadFile};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
+///
+/// let files = vec![
+///     UploadFile::from_bytes("main.c", "int main(void) {}\n")?,
+///     UploadFile::from_file("data/set.bin", "/home/me/set.bin", 700_000)?,
+/// ];
+/// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
+/// let boundary = Boundary::from_random([7; 16]);
+/// let mut upload = Upload::new(kernel, files, boundary, signer, RetryPolicy::default());
+///
+/// let Step::Send(transmit) = upload.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.uri().path(), "/v2/kernel/zuF1OzMIhFknyjUl7Apbvg/upload");
+/// let mut sent = String::new();
+/// for segment in transmit.request.body().segments() {
+///     sent += &match segment {
+///         Segment::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+///         Segment::File { path, len } => format!("<{len} bytes of {}>", path.display()),
+///         _ => unreachable!(),
+///     };
+/// }
+/// assert_eq!(sent, "\
+/// --sorna-07070707070707070707070707070707\r
+/// Content-Disposition: form-data; name=\"src\"; filename=\"main.c\"\r
+/// Content-Type: application/octet-stream\r
+/// \r
+/// int main(void) {}
+/// \r
+/// --sorna-07070707070707070707070707070707\r
+/// Content-Disposition: form-data; name=\"src\"; filename=\"data/set.bin\"\r
+/// Content-Type: application/octet-stream\r
+/// \r
+/// <700000 bytes of /home/me/set.bin>\r
+/// --sorna-07070707070707070707070707070707--\r
+/// ");
+///
+/// // It arrived in unlucky pieces. The same request, once more, is taken.
+/// let refusal = r#"{"type": "https://api.sorna.io/probs/generic-bad-request", "title": "Too large file"}"#;
+/// upload.handle_response(now, http::Response::builder().status(400).body(refusal.into())?);
+/// let Step::Send(_) = upload.poll(now) else { panic!() };
+/// upload.handle_response(now, http::Response::builder().status(204).body("".into())?);
+///
+/// let Step::Event(progress) = upload.poll(now) else { panic!() };
+/// assert_eq!((progress.files, progress.bytes), (2, 700_018));
+/// let Step::Done(Ok(all)) = upload.poll(now) else { panic!() };
+/// assert_eq!(all, progress);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Upload {
     kernel: KernelId,
