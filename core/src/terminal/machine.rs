@@ -39,36 +39,93 @@ impl Default for TerminalOptions {
 /// An open terminal, between a WebSocket and its user.
 ///
 /// ```text
-///   stdin, resize, restart ──►┌──────────┐── poll_outgoing ──► frames to the gateway
-///                             │ Terminal │
-///             poll_event ◄────└──────────┘◄── handle_frame, handle_close
+///   stdin, resize, ping, restart ──►┌──────────┐── poll_outgoing ──► messages to the gateway
+///                                   │ Terminal │
+///                   poll_event ◄────└──────────┘◄── handle_frame, handle_close, handle_failure
 /// ```
 ///
-/// It sends the window's size first, holds typing back until the terminal listens, cuts large input
-/// into messages, and pings when nothing else was sent for a while.
+/// Its states:
+///
+/// ```text
+///            the first output, or 200 ms
+///   Settling ───────────────────────────► Open
+///     │ sends resize and ping;              │ sends everything, and a ping
+///     │ holds stdin and restart back        │ after `ping_interval` without a message
+///     │                                     │
+///     └──────────────┬──────────────────────┘
+///                    │ handle_close (one last event), handle_failure (none)
+///                    ▼
+///                  Closed: takes nothing, sends nothing; events that wait can be polled
+/// ```
+///
+/// It sends the window's size first, holds typing back until the terminal listens, cuts input into
+/// messages of at most 16 KiB, and pings when nothing else was sent for a while. Typing and restarts keep
+/// their order; the size of the window and pings go before them.
+///
+/// Drive it like this: send what [`poll_outgoing`](Self::poll_outgoing) gives until it says
+/// [`Outgoing::Wait`]; hand messages in; poll all events; and do so again when a message or something
+/// typed comes, or when the time is there.
+///
+/// Source: the API manual of 2017, "Streaming". Observed on gateway 0.9.11, and the reason for the above:
+/// the window is 0 x 0 until the first resize; of what is typed right after the handshake about half
+/// is lost, and so is the first typing after a restart; after the close frame a raw HTTP 500 may follow.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::Moment;
 /// use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
 ///
+/// fn text(text: &str) -> Frame {
+///     Frame::Text(text.to_owned())
+/// }
+/// fn sends(terminal: &mut Terminal, now: Moment, message: &str) {
+///     assert_eq!(terminal.poll_outgoing(now), Outgoing::Send(text(message)));
+/// }
+///
+/// // Settling: the size goes out, what is typed waits for the shell's prompt, but not for long.
 /// let now = Moment::new(UNIX_EPOCH, Duration::ZERO, 0);
 /// let mut terminal = Terminal::new(TerminalOptions::default(), now);
 /// terminal.stdin(b"ls\n");
+/// sends(&mut terminal, now, r#"{"type":"resize","rows":24,"cols":80}"#);
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(Duration::from_millis(200)));
 ///
-/// let resize = r#"{"type":"resize","rows":24,"cols":80}"#;
-/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Send(Frame::Text(resize.into())));
-/// // The shell has not shown a prompt yet: typing waits for it, but not for long.
-/// let Outgoing::Wait(until) = terminal.poll_outgoing(now) else { panic!() };
-///
-/// terminal.handle_frame(now, Frame::Text(r#"{"type":"out","data":"JCA="}"#.into()));
+/// // The prompt: now it is open.
+/// terminal.handle_frame(now, text(r#"{"type":"out","data":"JCA="}"#));
 /// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Output("$ ".into())));
-/// let typed = r#"{"type":"stdin","chars":"bHMK"}"#;
-/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Send(Frame::Text(typed.into())));
+/// sends(&mut terminal, now, r#"{"type":"stdin","chars":"bHMK"}"#);
 ///
-/// terminal.handle_close(Some(1000), "kernel is gone");
-/// assert!(matches!(terminal.poll_event(), Some(TerminalEvent::Closed { .. })));
-/// assert!(terminal.is_closed());
+/// // Output may end in the middle of a character: these are the first two bytes of a euro sign.
+/// terminal.handle_frame(now, text(r#"{"type":"out","data":"4oI="}"#));
+/// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Output(b"\xe2\x82"[..].into())));
+///
+/// // A restart comes after what was typed, with a typing that the gateway may lose; a new size does
+/// // not wait for either.
+/// terminal.stdin(b"x");
+/// terminal.restart();
+/// terminal.resize(50, 132);
+/// sends(&mut terminal, now, r#"{"type":"resize","rows":50,"cols":132}"#);
+/// sends(&mut terminal, now, r#"{"type":"stdin","chars":"eA=="}"#);
+/// sends(&mut terminal, now, r#"{"type":"restart"}"#);
+/// sends(&mut terminal, now, r#"{"type":"stdin","chars":""}"#);
+///
+/// // Nothing to say for 30 s: a ping keeps the kernel alive. It is not answered.
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(Duration::from_secs(30)));
+/// let now = now.after(Duration::from_secs(30));
+/// sends(&mut terminal, now, r#"{"type":"ping"}"#);
+///
+/// // What is not known is shown, not dropped.
+/// terminal.handle_frame(now, text(r#"{"type":"error","data":"out of memory"}"#));
+/// terminal.handle_frame(now, text(r#"{"type":"bell"}"#));
+/// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Error("out of memory".into())));
+/// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Unknown(r#"{"type":"bell"}"#.into())));
+///
+/// // The kernel was destroyed: the WebSocket is closed with 1000. What follows is not the protocol.
+/// terminal.handle_close(Some(1000), "");
+/// terminal.handle_frame(now, text("HTTP/1.1 500 Internal Server Error"));
+/// let closed = TerminalEvent::Closed { code: Some(1000), reason: String::new() };
+/// assert_eq!(terminal.poll_event(), Some(closed));
+/// assert_eq!(terminal.poll_event(), None);
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Closed);
 /// ```
 #[derive(Debug)]
 pub struct Terminal {
@@ -139,7 +196,8 @@ impl Terminal {
         }
     }
 
-    /// Types bytes. They are queued; see [`queued`](Self::queued) for when to stop.
+    /// Types bytes, any number of them. They are queued; see [`queued`](Self::queued) for when to stop.
+    /// Once it is closed they are dropped.
     pub fn stdin(&mut self, bytes: &[u8]) {
         if self.closed {
             return;
@@ -164,7 +222,7 @@ impl Terminal {
         !self.control.is_empty() || !self.typed.is_empty()
     }
 
-    /// Tells the window's new size. Only the latest of several unsent ones is sent.
+    /// Tells the window's new size, in lines and columns. Only the latest of several unsent ones is sent.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         if self.closed {
             return;
