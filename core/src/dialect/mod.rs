@@ -33,6 +33,17 @@ impl ApiVersion {
         }
     }
 
+    /// How much one upload request may carry, to what gateways of this version were seen to take.
+    ///
+    /// ```
+    /// let limits = sorna_core::ApiVersion::V2_20170315.upload_limits();
+    /// assert_eq!((limits.files, limits.file_size), (19, 1024 * 1024));
+    /// ```
+    #[must_use]
+    pub fn upload_limits(self) -> UploadLimits {
+        self.dialect().upload_limits()
+    }
+
     pub(crate) fn dialect(self) -> Dialect {
         match self {
             Self::V2_20170315 => Dialect::SornaV2,
@@ -68,12 +79,13 @@ pub(crate) enum Resource<'a> {
     Terminal(&'a KernelId),
 }
 
-/// How much one upload request may carry.
+/// How much one upload request may carry: see [`ApiVersion::upload_limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UploadLimits {
-    /// Files in one request.
+    /// The most files in one request.
     pub files: usize,
-    /// The size of one file, in bytes.
+    /// The largest size of one file, in bytes.
     pub file_size: u64,
 }
 
@@ -138,7 +150,7 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn upload_limits(self) -> UploadLimits {
+    fn upload_limits(self) -> UploadLimits {
         match self {
             // The manual says 20, but the original gateway refuses the request that holds 20.
             Self::SornaV2 => UploadLimits {

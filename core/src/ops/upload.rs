@@ -20,7 +20,18 @@ use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Uploads files, in one request.
+/// `POST /v2/kernel/{id}/upload`: uploads files, in one request.
+///
+/// That takes at most 19 files of at most 1 MiB each ([`upload_limits`](ApiVersion::upload_limits)):
+/// [`Upload`](crate::machine::Upload) makes as many requests as are needed, and knows what to do when one
+/// is refused. Files land under the kernel's work directory (`/home/work`); those that exist are replaced.
+/// (API manual of 2017, "Upload".)
+///
+/// Observed on gateway 0.9.11: 20 files are refused, although the manual allows them, and the first 20 are
+/// stored all the same; directories are not made (500 `kernel-execution-failed`).
+///
+/// Making the request fails with [`BuildError::TooManyFiles`], [`BuildError::FileTooLarge`], or
+/// [`BuildError::DuplicateFile`].
 ///
 /// ```
 /// use sorna_core::{Boundary, KernelId, Operation, Segment, UploadFile, UploadFiles};
@@ -169,7 +180,8 @@ impl UploadFile {
     }
 }
 
-/// The line between the parts of an upload. Made of random bytes, so that no file holds it.
+/// The line between the parts of an upload, such as `sorna-` and 32 hexadecimal digits. Made of random
+/// bytes, so that no file holds it: take new ones for each upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary([u8; 16]);
 
@@ -189,7 +201,7 @@ impl fmt::Display for Boundary {
 
 /// Checks a set of files against the gateway's limits.
 pub(crate) fn check_files(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
-    let limit = version.dialect().upload_limits().file_size;
+    let limit = version.upload_limits().file_size;
     let mut names = HashSet::with_capacity(files.len());
     for file in files {
         if file.size() > limit {
@@ -212,9 +224,8 @@ impl Operation for UploadFiles {
     type Output = ();
 
     fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        let dialect = version.dialect();
         check_files(&self.files, version)?;
-        let most = dialect.upload_limits().files;
+        let most = version.upload_limits().files;
         if self.files.len() > most {
             return Err(BuildError::TooManyFiles {
                 given: self.files.len(),
@@ -226,7 +237,7 @@ impl Operation for UploadFiles {
             HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
                 .expect("a boundary is made of letters, digits and dashes");
         Ok(Unsigned::multipart(
-            dialect,
+            version.dialect(),
             Resource::Upload(&self.kernel),
             content_type,
             encode(&self.files, &boundary),
