@@ -2,9 +2,12 @@
 //! and `http::Response` values become typed results.
 //!
 //! There is no I/O in this crate: no socket, clock, randomness, environment, thread or async. The
-//! time and random numbers come in as a [`Moment`], bytes as bodies. What it leaves to you is to
-//! carry requests to the gateway; crate `sorna` does that for blocking use, tokio, smol and
-//! async-std.
+//! time and random numbers come in as arguments or in a [`Moment`], bytes as bodies.
+//!
+//! What it leaves to you is to carry requests to the gateway: connections, TLS, proxies, streaming the
+//! files of uploads, time limits, and sleeping. Crate `sorna` does that for blocking use, tokio, smol
+//! and async-std; use this one to send requests by an HTTP client of your own, from a language or runtime
+//! that has its own ways, or to test and write gateways.
 //!
 //! # One request, one response
 //!
@@ -36,12 +39,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Operations
+//!
+//! | operation | request | brings |
+//! |---|---|---|
+//! | [`Version`] | `GET /v2` | [`VersionInfo`] |
+//! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
+//! | [`ListLanguages`] | `GET /v2/languages`, an extension | [`LanguageInfo`]s |
+//! | [`CreateKernel`] | `POST /v2/kernel/create` | [`KernelId`] |
+//! | [`Info`] | `GET /v2/kernel/{id}` | [`KernelInfo`] |
+//! | [`Restart`] | `PATCH /v2/kernel/{id}` | nothing |
+//! | [`Destroy`] | `DELETE /v2/kernel/{id}` | nothing |
+//! | [`Execute`] | `POST /v2/kernel/{id}` | [`ExecutionResult`] |
+//! | [`Complete`] | `POST /v2/kernel/{id}` | candidates |
+//! | [`UploadFiles`] | `POST /v2/kernel/{id}/upload` | nothing |
+//! | [`OpenTerminal`](terminal::OpenTerminal) | `GET /v2/stream/kernel/{id}/pty` | a WebSocket |
+//!
 //! # Many requests
 //!
 //! What takes several requests is a state machine in [`machine`]: a [`Call`](machine::Call) that
 //! repeats what may be repeated, an [`Upload`](machine::Upload) of any number of files, an
 //! [`Execution`](machine::Execution) through input requests to its end, and a whole
-//! [`Run`](machine::Run). Each has an example with literal responses.
+//! [`Run`](machine::Run). An open terminal is one, too, of messages in place of requests:
+//! [`Terminal`](terminal::Terminal). Each has a diagram of its states and an example with literal bytes.
+//!
+//! # Where the facts are from
+//!
+//! From the Sorna API manual of 2017 (API version v2.20170315), and from looking at what the original
+//! gateway, `sorna-manager` 0.9.11, does on the wire; where the two disagree, the gateway counts, and the
+//! place says so. The names of things are the API's.
 //!
 //! # Features
 //!
@@ -50,7 +76,15 @@
 //! | `server` | module `server`: the gateway's half of the protocol |
 //! | `all-hashes` | signing with MD5, SHA-1, SHA-3 and BLAKE2, besides the SHA-2 family |
 //!
-//! None is on by default. The minimum supported Rust version is 1.88.
+//! None is on by default. Features only add.
+//!
+//! The minimum supported Rust version is 1.88; raising it takes a new minor version.
+//!
+//! # See also
+//!
+//! [`sorna`](https://docs.rs/sorna), the drivers; its page
+//! [`architecture`](https://docs.rs/sorna/latest/sorna/architecture/), which tells where what belongs;
+//! [`sorna-gateway`](https://docs.rs/sorna-gateway), a gateway for one machine on this crate's `server`.
 //!
 //! [Sorna]: https://www.backend.ai
 
@@ -82,11 +116,6 @@ pub use error::{
 };
 pub use ident::{KernelId, SessionToken};
 pub use moment::Moment;
-pub use ops::{
-    Answer, Authorize, Authorized, Batch, Boundary, Complete, Continuation, CreateKernel, Destroy,
-    Execute, ExecuteMode, ExecutionResult, ExecutionStatus, FileContent, Info, KernelInfo,
-    LanguageInfo, Limits, ListLanguages, Operation, Repeat, Restart, Success, UploadFile,
-    UploadFiles, Version, VersionInfo,
-};
+pub use ops::*;
 pub use rate_limit::RateLimit;
 pub use signing::{HashAlgorithm, Signer, http_date};

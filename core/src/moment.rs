@@ -50,6 +50,10 @@ impl Moment {
     }
 
     /// The same reading, `duration` later on both clocks. Meant for tests in virtual time.
+    ///
+    /// # Panics
+    ///
+    /// If a clock cannot express the sum.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self {

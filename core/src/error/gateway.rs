@@ -15,7 +15,23 @@ use super::parse::excerpt;
 /// An answer with a status other than success, kept whole.
 ///
 /// The documented form is a problem document (RFC 9457, once RFC 7807); a proxy in between may
-/// answer anything else.
+/// answer anything else. Kinds of problems (API manual of 2017, "Error codes"), and what tells of them:
+///
+/// | status | [`kind`](Self::kind) | |
+/// |---|---|---|
+/// | 400 | `invalid-auth-params` | [`is_clock_skew`](Self::is_clock_skew) if it is about the date |
+/// | 400 | `invalid-api-params`, `generic-bad-request` | |
+/// | 401 | `auth-failed` | [`is_auth`](Self::is_auth) |
+/// | 404 | `generic-not-found`, `kernel-not-found`, `instance-not-found` | [`is_not_found`](Self::is_not_found) |
+/// | 412 | `quota-exceeded` | [`is_quota_exceeded`](Self::is_quota_exceeded) |
+/// | 429 | `rate-limit-exceeded` | [`is_rate_limited`](Self::is_rate_limited) |
+/// | 500 | `kernel-creation-failed` | [`is_creation_failed`](Self::is_creation_failed) |
+/// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`] |
+/// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`is_not_acted_on`](Self::is_not_acted_on) |
+/// | 503 | `not-implemented` | |
+///
+/// Observed on gateway 0.9.11: after its start it answers 503 `service-unavailable` for about 6 s;
+/// refusals do not carry the rate limit; and some failures are HTTP/1.0 pages in plain words.
 #[derive(Clone, Debug)]
 pub struct GatewayError {
     status: StatusCode,

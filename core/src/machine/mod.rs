@@ -18,6 +18,44 @@
 //!   Step::Idle ──┤ the caller must do something (answer an input request) ─────┘
 //!   Step::Done ──┘ the end
 //! ```
+//!
+//! So a driver is a loop. This one sends nothing, as its gateway is a function:
+//!
+//! ```
+//! use std::time::{Duration, UNIX_EPOCH};
+//! use http::{Request, Response};
+//! use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
+//! use sorna_core::{Body, Moment, Version};
+//! # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+//! # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+//! # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+//!
+//! fn drive<M: Machine>(
+//!     mut machine: M,
+//!     send: impl Fn(Request<Body>) -> Response<bytes::Bytes>,
+//! ) -> M::Output {
+//!     let mut now = Moment::new(UNIX_EPOCH, Duration::ZERO, 7);
+//!     loop {
+//!         match machine.poll(now) {
+//!             Step::Send(transmit) => machine.handle_response(now, send(transmit.request)),
+//!             Step::Wait(until) => now = now.after(until - now.elapsed),
+//!             Step::Done(output) => return output,
+//!             _ => panic!("a call has no events, and idles only while its request is on its way"),
+//!         }
+//!     }
+//! }
+//!
+//! let call = Call::new(Version::new(), signer, RetryPolicy::default());
+//! let answer = drive(call, |request| {
+//!     assert_eq!(request.uri().path(), "/v2");
+//!     Response::new(r#"{"version": "v2.20170315"}"#.into())
+//! });
+//! assert_eq!(answer?.value.version, "v2.20170315");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! An open terminal is a machine of messages in place of requests:
+//! [`Terminal`](crate::terminal::Terminal).
 
 mod call;
 mod execution;
@@ -58,10 +96,11 @@ pub trait Machine {
     #[must_use = "a step must be acted on"]
     fn poll(&mut self, now: Moment) -> Step<Self::Event, Self::Output>;
 
-    /// The answer to the request on its way, whatever its status.
+    /// The answer to the request on its way, whatever its status. Without a request on its way nothing
+    /// happens.
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
 
-    /// The request on its way got no answer.
+    /// The request on its way got no answer. Without a request on its way nothing happens.
     fn handle_failure(&mut self, now: Moment, failure: TransportError);
 }
 
@@ -75,7 +114,8 @@ pub trait Machine {
 pub enum Step<E, O> {
     /// Send this.
     Send(Transmit),
-    /// Sleep until [`Moment::elapsed`] reaches this time.
+    /// Sleep until [`Moment::elapsed`] reaches this time, which is on the machine's clock and not a
+    /// length. Polling earlier does no harm.
     Wait(Duration),
     /// This happened.
     Event(E),

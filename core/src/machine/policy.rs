@@ -50,7 +50,7 @@ impl RetryPolicy {
         }
     }
 
-    /// At most this many tries, the first included.
+    /// At most this many tries, the first included; 0 is taken for 1.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);

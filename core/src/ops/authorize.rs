@@ -7,7 +7,12 @@ use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
 
-/// Checks the keys, with a text that the gateway sends back.
+/// `GET /v2/authorize`: checks the keys, with a text that the gateway sends back.
+///
+/// Wrong keys are a refusal for which [`Error::is_auth`](crate::Error::is_auth) is true; a clock that is
+/// more than 15 minutes off is one with
+/// [`is_clock_skew`](crate::GatewayError::is_clock_skew).
+/// (API manual of 2017, "Authentication".)
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Authorize {

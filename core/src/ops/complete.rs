@@ -11,7 +11,11 @@ use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Asks how the code could go on.
+/// `POST /v2/kernel/{id}` in mode `complete`: asks how the code could go on. Brings the candidates, in the
+/// gateway's order.
+///
+/// Gateway 0.9.11 does not have it, and answers 500 `internal-server-error`. (API manual of 2017, "Code
+/// execution".)
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Complete {
@@ -21,7 +25,7 @@ pub struct Complete {
     pub code: String,
     /// The line of the cursor, from 0.
     pub row: u64,
-    /// The column of the cursor, from 0.
+    /// The column of the cursor, from 0, in characters.
     pub col: u64,
     /// The text of the line up to the cursor.
     pub line: String,

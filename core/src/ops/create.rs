@@ -16,7 +16,20 @@ use crate::signing::Unsigned;
 /// How many folders a kernel may mount.
 const MOST_MOUNTS: usize = 5;
 
-/// Gets or creates a kernel.
+/// `POST /v2/kernel/create`: gets or creates a kernel.
+///
+/// With the token of a living kernel that kernel is returned (with 201 all the same), so repeating the
+/// request is safe. The same token with another language makes another kernel; `python` and `python3`
+/// are two. (API manual of 2017, "Kernel management".)
+///
+/// Observed on gateway 0.9.11: an unknown language is 500 `kernel-creation-failed`
+/// ([`is_creation_failed`](crate::GatewayError::is_creation_failed)); at the limit of kernels even the
+/// token of a living one is refused with 412
+/// ([`is_quota_exceeded`](crate::GatewayError::is_quota_exceeded)); and for up to 22 ms after a destroy,
+/// creating with its token may return the dying kernel.
+///
+/// Making the request fails with [`BuildError::Language`] for an empty language, and with
+/// [`BuildError::TooManyMounts`] for more than five mounts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateKernel {
@@ -54,7 +67,7 @@ impl Limits {
         self
     }
 
-    /// At most this much time for one execution.
+    /// At most this much time for one execution; sent in whole ms, and at least 1.
     #[must_use]
     pub fn with_exec_timeout(mut self, timeout: Duration) -> Self {
         self.exec_timeout = Some(timeout);
@@ -81,7 +94,7 @@ impl CreateKernel {
         self
     }
 
-    /// With these folders mounted.
+    /// With these folders mounted: at most five, each `name` or `name:alias`.
     #[must_use]
     pub fn with_mounts(mut self, mounts: Vec<String>) -> Self {
         self.mounts = mounts;

@@ -7,7 +7,13 @@ use crate::error::{BuildError, GatewayError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Destroys a kernel.
+/// `DELETE /v2/kernel/{id}`: ends a kernel and discards its files.
+///
+/// A kernel that does not exist is a refusal with
+/// [`Error::is_not_found`](crate::Error::is_not_found); a [`Call`](crate::machine::Call) whose earlier try may
+/// have destroyed it takes that for success. (API manual of 2017, "Kernel management".)
+///
+/// Gateway 0.9.11 answers up to 22 ms before the kernel is gone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Destroy {

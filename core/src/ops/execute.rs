@@ -10,7 +10,14 @@ use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Starts an execution, or goes on with one.
+/// `POST /v2/kernel/{id}`: starts an execution, or goes on with one.
+///
+/// One execution may take many of these requests: [`Execution`](crate::machine::Execution) makes them
+/// all. None is repeated by a machine if the gateway may have acted on it ([`Repeat::IfUnsent`]). (API
+/// manual of 2017, "Code execution".)
+///
+/// Making the request fails with [`BuildError::CodeTooLong`] if its body has 1 MiB or more, which the
+/// original gateway refuses: upload such code as a file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Execute {
@@ -122,7 +129,8 @@ pub enum Continuation {
     Start,
     /// Go on: more output is awaited.
     Continue,
-    /// Go on with the input that the program asked for.
+    /// Go on with the input that the program asked for, without a line end: the original gateway adds
+    /// none, and interpreters expect none.
     Input(String),
 }
 
@@ -137,7 +145,8 @@ impl Execute {
         }
     }
 
-    /// Goes on with the execution.
+    /// The next request of the same execution. The code is not sent again: gateways ignore what comes
+    /// with a continuation.
     #[must_use]
     pub fn proceed(&self, continuation: Continuation) -> Self {
         Self {

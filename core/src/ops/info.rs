@@ -10,7 +10,9 @@ use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Asks about a kernel.
+/// `GET /v2/kernel/{id}`: asks what the gateway knows of a kernel.
+///
+/// (API manual of 2017, "Kernel management".)
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Info {

@@ -12,7 +12,10 @@ use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
 
-/// Asks for the languages.
+/// `GET /v2/languages`: asks for the languages that the gateway runs.
+///
+/// An extension of `sorna-gateway`. The API of 2017 has no such list: the original gateway answers 404,
+/// for which [`Error::is_not_found`](crate::Error::is_not_found) is true.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ListLanguages;
@@ -49,6 +52,7 @@ pub struct LanguageInfo {
 
 impl LanguageInfo {
     /// A language of this name, available.
+    #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),

@@ -1,19 +1,4 @@
-//! One plain type for each operation of the API.
-//!
-//! Each makes a signed `http::Request` and reads the `http::Response`: see [`Operation`].
-//!
-//! | operation | type | request |
-//! |---|---|---|
-//! | version | [`Version`] | `GET /v2` |
-//! | authorize | [`Authorize`] | `GET /v2/authorize` |
-//! | languages | [`ListLanguages`] | `GET /v2/languages`, an extension |
-//! | create | [`CreateKernel`] | `POST /v2/kernel/create` |
-//! | info | [`Info`] | `GET /v2/kernel/{id}` |
-//! | restart | [`Restart`] | `PATCH /v2/kernel/{id}` |
-//! | destroy | [`Destroy`] | `DELETE /v2/kernel/{id}` |
-//! | execute | [`Execute`] | `POST /v2/kernel/{id}` |
-//! | complete | [`Complete`] | `POST /v2/kernel/{id}` |
-//! | upload | [`UploadFiles`] | `POST /v2/kernel/{id}/upload` |
+//! One plain type for each operation of the API: the crate's page has the table.
 
 mod authorize;
 mod complete;
@@ -57,6 +42,9 @@ use crate::signing::{Signer, Unsigned};
 
 /// One request and its response, as values.
 ///
+/// The operations are the implementations: see the [table](crate#operations). A driver, or a
+/// [`Call`](crate::machine::Call), needs [`request`](Self::request) and [`response`](Self::response) only.
+///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::{AccessKey, Config, Credentials, Info, KernelId, Operation, SecretKey, Signer};
@@ -99,7 +87,8 @@ pub trait Operation {
     /// The answer is not of the documented form.
     fn read(&self, success: &Success) -> Result<Self::Output, ParseError>;
 
-    /// When the request may be sent again by a machine.
+    /// When the request may be sent again by a machine: whenever it failed, unless the operation says
+    /// otherwise.
     fn repeat(&self) -> Repeat {
         Repeat::Always
     }
@@ -115,7 +104,7 @@ pub trait Operation {
     ///
     /// # Errors
     ///
-    /// As [`prepare`](Self::prepare), and a clock that no date can express.
+    /// As [`prepare`](Self::prepare), and [`BuildError::Clock`] for a clock that no date can express.
     fn request(&self, signer: &Signer, now: SystemTime) -> Result<Request<Body>, BuildError> {
         signer.sign(self.prepare(signer.config().version())?, now)
     }

@@ -7,7 +7,10 @@ use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
 
-/// Restarts a kernel.
+/// `PATCH /v2/kernel/{id}`: restarts a kernel: drops the interpreter's state, and keeps the files.
+///
+/// A machine does not repeat it if the gateway may have acted on it ([`Repeat::IfUnsent`]): what ran since
+/// would be lost. (API manual of 2017, "Kernel management".)
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restart {

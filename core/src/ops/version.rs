@@ -11,7 +11,10 @@ use crate::dialect::{ApiVersion, Resource};
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
 
-/// Asks for the API version.
+/// `GET /v2`: asks for the API version.
+///
+/// The gateway wants a date and a known access key, but does not check the signature: use
+/// [`Authorize`](super::Authorize) to test keys. (API manual of 2017, "Versions".)
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Version;
