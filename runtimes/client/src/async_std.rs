@@ -8,6 +8,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     async_std::task::block_on(async {
+//!         // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
 //!         let client = Client::from_env()?;
 //!         let kernel = client.get_or_create("python3", None).await?;
 //!         let result = kernel.execute("print('hello world')").finish().await?;
@@ -17,6 +18,8 @@
 //!     })
 //! }
 //! ```
+//!
+//! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["async-std"]`.
 
 use crate::engine::HttpTransport;
 pub use crate::runtime::AsyncStd;

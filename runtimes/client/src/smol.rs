@@ -5,6 +5,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     smol::block_on(async {
+//!         // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
 //!         let client = Client::from_env()?;
 //!         let kernel = client.get_or_create("python3", None).await?;
 //!         let result = kernel.execute("print('hello world')").finish().await?;
@@ -14,6 +15,9 @@
 //!     })
 //! }
 //! ```
+//!
+//! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["smol"]`. Any executor will do,
+//! also none: smol's reactor has a thread of its own.
 
 use crate::engine::HttpTransport;
 pub use crate::runtime::Smol;

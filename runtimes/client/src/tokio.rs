@@ -5,6 +5,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
 //!     let client = Client::from_env()?;
 //!     let kernel = client.get_or_create("python3", None).await?;
 //!     let result = kernel.execute("print('hello world')").finish().await?;
@@ -13,6 +14,10 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["tokio"]`, and tokio with
+//! `macros` and `rt-multi-thread`. Futures must be polled where tokio's I/O and time are enabled
+//! (`enable_all`); any flavour of its runtime will do.
 
 use crate::engine::HttpTransport;
 pub use crate::runtime::Tokio;

@@ -93,7 +93,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::is_auth`] if the keys are wrong; else see [`Error`].
+    /// [`Error::is_auth`] if the keys are wrong;
+    /// [`GatewayError::is_clock_skew`](sorna_core::GatewayError::is_clock_skew) if this machine's clock is
+    /// more than 15 minutes off; else see [`Error`].
     pub fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
         Ok(self.call(Authorize::new(echo))?.value)
     }
@@ -118,7 +120,7 @@ impl Client {
         self.create(CreateKernel::new(lang, token.unwrap_or_else(random_token)))
     }
 
-    /// As [`get_or_create`](Self::get_or_create), with limits and mounts.
+    /// As [`get_or_create`](Self::get_or_create), with limits (memory in KiB) and mounts.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ impl Kernel {
         Execution::new(self.client.clone(), self.id.clone(), mode.into())
     }
 
-    /// Completes `code` at its end.
+    /// Completes `code` at its end: the candidates, in the gateway's order.
     ///
     /// # Errors
     ///
@@ -65,7 +65,8 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take.
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
+    /// more than 1 MiB, and two of one name, are told before anything is sent.
     pub fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ())
     }
@@ -97,7 +98,7 @@ impl Kernel {
         }
     }
 
-    /// What the gateway knows of it.
+    /// What the gateway knows of it: times in ms, memory in KiB.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::MayHaveRun`] if no answer came, as it is not asked for twice.
     pub fn restart(&self) -> Result<(), Error> {
         self.client.call(Restart::new(self.id.clone()))?;
         Ok(())
@@ -129,7 +130,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already.
     pub fn destroy(&self) -> Result<(), Error> {
         self.client.call(Destroy::new(self.id.clone()))?;
         Ok(())

@@ -3,13 +3,15 @@
 //! ```no_run
 //! use sorna::blocking::Client;
 //!
-//! // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
-//! let client = Client::from_env()?;
-//! let kernel = client.get_or_create("python3", None)?;
-//! let result = kernel.execute("print('hello world')").finish()?;
-//! print!("{}", result.console.stdout());
-//! kernel.destroy()?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
+//!     let client = Client::from_env()?;
+//!     let kernel = client.get_or_create("python3", None)?;
+//!     let result = kernel.execute("print('hello world')").finish()?;
+//!     print!("{}", result.console.stdout());
+//!     kernel.destroy()?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! Built on [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, connections are kept and

@@ -54,7 +54,7 @@ impl<T: Transport + 'static> Kernel<T> {
         Execution::new(self.client.clone(), self.id.clone(), mode.into())
     }
 
-    /// Completes `code` at its end.
+    /// Completes `code` at its end: the candidates, in the gateway's order.
     ///
     /// # Errors
     ///
@@ -69,7 +69,8 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take.
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
+    /// more than 1 MiB, and two of one name, are told before anything is sent.
     pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ()).await
     }
@@ -102,7 +103,7 @@ impl<T: Transport + 'static> Kernel<T> {
         }
     }
 
-    /// What the gateway knows of it.
+    /// What the gateway knows of it: times in ms, memory in KiB.
     ///
     /// # Errors
     ///
@@ -115,7 +116,7 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::MayHaveRun`] if no answer came, as it is not asked for twice.
     pub async fn restart(&self) -> Result<(), Error> {
         self.client.call(Restart::new(self.id.clone())).await?;
         Ok(())
@@ -125,7 +126,7 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already.
     pub async fn destroy(&self) -> Result<(), Error> {
         self.client.call(Destroy::new(self.id.clone())).await?;
         Ok(())

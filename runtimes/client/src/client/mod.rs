@@ -112,7 +112,9 @@ impl<T: Transport + 'static> Client<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::is_auth`] if the keys are wrong; else see [`Error`].
+    /// [`Error::is_auth`] if the keys are wrong;
+    /// [`GatewayError::is_clock_skew`](sorna_core::GatewayError::is_clock_skew) if this machine's clock is
+    /// more than 15 minutes off; else see [`Error`].
     pub async fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
         Ok(self.call(Authorize::new(echo)).await?.value)
     }
@@ -142,7 +144,7 @@ impl<T: Transport + 'static> Client<T> {
         self.create(CreateKernel::new(lang, token)).await
     }
 
-    /// As [`get_or_create`](Self::get_or_create), with limits and mounts.
+    /// As [`get_or_create`](Self::get_or_create), with limits (memory in KiB) and mounts.
     ///
     /// # Errors
     ///

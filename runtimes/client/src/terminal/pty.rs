@@ -218,7 +218,7 @@ impl<R: Runtime> PtyWriter<R> {
         self.flush().await
     }
 
-    /// Tells the window's new size.
+    /// Tells the window's new size, in lines and columns.
     ///
     /// # Errors
     ///

@@ -205,7 +205,7 @@ impl PtyWriter {
         self.shared.take_all(bytes)
     }
 
-    /// Tells the window's new size.
+    /// Tells the window's new size, in lines and columns.
     ///
     /// # Errors
     ///
