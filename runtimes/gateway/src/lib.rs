@@ -1,6 +1,9 @@
 //! A Sorna gateway for one machine: the API v2 with real kernels, which are processes of this
 //! user. For development, for tests, and for running code without a cluster.
 //!
+//! What it leaves to you: the languages' tools, a client, and whom to let run programs on the machine, of
+//! which [some is kept from them](#what-it-protects-from-and-what-it-does-not) and some is not.
+//!
 //! ```
 //! use sorna_gateway::{Gateway, GatewayConfig};
 //!
@@ -200,9 +203,20 @@
 //!
 //! # Features
 //!
-//! `tls`: HTTPS, by `GatewayConfig::tls`. Off by default.
+//! | feature | adds |
+//! |---|---|
+//! | `tls` | HTTPS, by `GatewayConfig::tls` |
+//!
+//! None is on by default. The minimum supported Rust version is 1.88; raising it takes a new minor version.
+//!
+//! # See also
+//!
+//! [`sorna`](https://docs.rs/sorna), the client; [`sorna-core`](https://docs.rs/sorna-core), whose module
+//! `server` is the protocol's part of this; `sorna serve` of `sorna-cli`, which is this from the command
+//! line.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;
 mod config;
