@@ -8,6 +8,30 @@ use bytes::Bytes;
 ///
 /// A driver sends the segments in order. It must send exactly [`Body::len`] bytes: a file that
 /// turns out shorter or longer than its segment says is an error, not a shorter body.
+///
+/// ```
+/// use sorna_core::{Body, Segment};
+///
+/// fn write(body: Body, socket: &mut impl std::io::Write) -> std::io::Result<()> {
+///     let expected = body.len();
+///     let mut sent = 0;
+///     for segment in body.into_segments() {
+///         sent += match segment {
+///             Segment::Bytes(bytes) => std::io::copy(&mut bytes.as_ref(), socket)?,
+///             Segment::File { path, .. } => std::io::copy(&mut std::fs::File::open(path)?, socket)?,
+///             _ => return Err(std::io::ErrorKind::Unsupported.into()),
+///         };
+///     }
+///     // (A driver finds out before the last byte is sent.)
+///     assert_eq!(sent, expected, "a file has changed");
+///     Ok(())
+/// }
+///
+/// let mut socket = Vec::new();
+/// write(Body::from(b"{}".to_vec()), &mut socket)?;
+/// assert_eq!(socket, b"{}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     segments: Segments,

@@ -31,7 +31,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Bundles the three readings.
+    /// Bundles the three readings: the wall clock, the time since the driver's origin, and a random number
+    /// of all 64 bits.
     #[must_use]
     pub fn new(wall: SystemTime, elapsed: Duration, random: u64) -> Self {
         Self {

@@ -57,7 +57,11 @@ impl PartialEq for Console {
 
 impl Eq for Console {}
 
-/// One console record.
+/// One console record: on the wire an array of its type's name and what belongs to it, such as
+/// `["stdout", "a\n"]`. (API manual of 2017, "Execution result".)
+///
+/// Text is as the program wrote it, not escaped, and may hold control sequences: whoever shows it where they
+/// matter takes care of them. Records of a known type but another form are `Unknown`, too.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Record<'a> {
@@ -67,7 +71,7 @@ pub enum Record<'a> {
     Stderr(Cow<'a, str>),
     /// An image or another thing to show.
     Media(Media<'a>),
-    /// A fragment of HTML.
+    /// A fragment of HTML, from the program: not to be trusted.
     Html(Cow<'a, str>),
     /// A line of a log.
     Log {

@@ -15,7 +15,8 @@ use super::parse::excerpt;
 /// An answer with a status other than success, kept whole.
 ///
 /// The documented form is a problem document (RFC 9457, once RFC 7807); a proxy in between may
-/// answer anything else. Kinds of problems (API manual of 2017, "Error codes"), and what tells of them:
+/// answer anything else. The kinds of problems of the API manual of
+/// 2017, and what tells of them:
 ///
 /// | status | [`kind`](Self::kind) | |
 /// |---|---|---|

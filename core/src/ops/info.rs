@@ -28,8 +28,10 @@ impl Info {
     }
 }
 
-/// What is known of a kernel. Every field may be missing; on the original gateway most are 0 for
-/// the first 5 s.
+/// What is known of a kernel. Every field may be missing, and numbers may have fractions. (API manual of
+/// 2017, "Kernel management".)
+///
+/// Observed on gateway 0.9.11: most are 0 for the first 5 s, and `idle` is in µs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]

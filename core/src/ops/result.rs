@@ -11,7 +11,24 @@ use super::Success;
 use crate::console::{Console, ConsoleSeed};
 use crate::error::ParseError;
 
-/// How far an execution has come, and what it put out since the last request.
+/// How far an execution has come, and what it put out since the last request. (API manual of 2017,
+/// "Execution result".)
+///
+/// ```
+/// use sorna_core::{ExecutionResult, ExecutionStatus};
+///
+/// let result: ExecutionResult = serde_json::from_str(
+///     r#"{"status": "finished", "console": [["stdout", "1\n"]], "options": {"exitCode": 0}, "files": []}"#,
+/// )?;
+/// assert_eq!(result.status, ExecutionStatus::Finished);
+/// assert_eq!(result.console.stdout(), "1\n");
+/// assert_eq!(result.exit_code(), Some(0));
+/// assert!(result.extra.contains_key("files"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// Observed on gateway 0.9.11: `options` is `{}` when finished, null when continued or `build-finished`, and
+/// `{"is_password": …}` when waiting; `exitCode` and `step` were never seen.
 ///
 /// That the API call succeeded says nothing about the user's program.
 #[derive(Clone, Debug, PartialEq)]

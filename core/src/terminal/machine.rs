@@ -22,7 +22,8 @@ pub struct TerminalOptions {
     /// The window's size at the start, in lines and columns. Without one, the window of the original
     /// gateway has no lines and no columns.
     pub size: (u16, u16),
-    /// How often to say that the client is still there when it says nothing else.
+    /// How long to say nothing before a ping says that the client is still there, which keeps the kernel
+    /// from its idle timeout.
     pub ping_interval: Duration,
 }
 
@@ -282,7 +283,8 @@ impl Terminal {
         Outgoing::Send(Frame::Text(command.encode()))
     }
 
-    /// When the next ping is due, unless something else is sent first; `None` once it is closed.
+    /// When the next ping is due, on the clock of [`Moment::elapsed`], unless something else is sent first;
+    /// `None` once it is closed.
     #[must_use]
     pub fn next_ping(&self) -> Option<Duration> {
         (!self.closed).then(|| self.last_sent.saturating_add(self.ping_interval))
@@ -308,7 +310,8 @@ impl Terminal {
         });
     }
 
-    /// The WebSocket is closed, by the gateway or by the caller.
+    /// The WebSocket is closed, by the gateway or by the caller, with the close frame's code and reason, if
+    /// there was one. Only the first time counts.
     pub fn handle_close(&mut self, code: Option<u16>, reason: &str) {
         if !self.close() {
             return;
