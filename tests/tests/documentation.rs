@@ -31,3 +31,48 @@ fn paths_that_are_named_exist() {
         assert!(named >= least, "{page} names only {named} paths");
     }
 }
+
+/// The lines of a file, or of all files in a folder, without tests, comments and empty ones.
+fn lines(path: &Path) -> usize {
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).expect("a folder");
+        return entries
+            .map(|entry| lines(&entry.expect("an entry").path()))
+            .sum();
+    }
+    let text = std::fs::read_to_string(path).expect("a file");
+    let code = text
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    code.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .count()
+}
+
+#[test]
+fn drivers_are_as_little_as_is_said() {
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtimes/client");
+    let page = std::fs::read_to_string(client.join("ARCHITECTURE.md")).expect("the page is there");
+    let (_, table) = page
+        .split_once("| part | lines | counted |")
+        .expect("the table is there");
+    let (table, _) = table.split_once("\n\n").expect("the table ends");
+    let mut rows = 0;
+    for row in table.lines().skip(2) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let said: usize = cells[2].parse().expect("a number");
+        let counted: usize = cells[3]
+            .split_whitespace()
+            .map(|path| lines(&client.join("src").join(path.trim_matches('`'))))
+            .sum();
+        assert!(
+            said.abs_diff(counted) * 5 <= said,
+            "{}: {counted} lines, not {said}",
+            cells[1]
+        );
+        rows += 1;
+    }
+    assert!(rows > 5, "{rows} rows");
+}

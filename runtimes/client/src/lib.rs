@@ -65,20 +65,11 @@
 //! followed. HTTP proxies are taken from the environment by `from_env`, or from the options. Failed
 //! requests are repeated only where that is safe: see [`core::machine::Call`].
 //!
-//! # How little a driver is
+//! # See also
 //!
-//! What decides is in core. Lines of code (without tests, comments and empty lines):
-//!
-//! | part | lines |
-//! |---|---|
-//! | tokio alone | 84 (of these 40 adapt its I/O traits) |
-//! | smol alone | 47 |
-//! | async-std alone | 41 |
-//! | all async drivers: calls, executions, runs | 554 |
-//! | all async drivers: HTTP engine | 1272 |
-//! | all async drivers: terminal | 655 |
-//! | blocking: calls, executions, runs | 407, and 495 around ureq |
-//! | blocking: terminal | 1353, since it brings an I/O thread, a dialer and TLS for a non-blocking socket |
+//! [`sorna-core`](crate::core), the protocol without I/O;
+//! [`sorna-gateway`](https://docs.rs/sorna-gateway), a gateway for one machine;
+//! [`sorna-cli`](https://docs.rs/sorna-cli), the command line.
 //!
 //! Where what belongs, for those who change it: module `architecture`.
 //!
