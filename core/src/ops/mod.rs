@@ -44,6 +44,7 @@ use crate::signing::{Signer, Unsigned};
 ///
 /// The operations are the implementations: see the [table](crate#operations). A driver, or a
 /// [`Call`](crate::machine::Call), needs [`request`](Self::request) and [`response`](Self::response) only.
+/// Other crates can wrap operations, but not make new ones: only this one makes an [`Unsigned`].
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};

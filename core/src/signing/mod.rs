@@ -111,7 +111,7 @@ struct Dated {
     key: SigningKey,
 }
 
-/// A request as an operation wants it, before it is signed.
+/// A request as an operation wants it, before it is signed. Only the operations of this crate make one.
 pub struct Unsigned {
     method: Method,
     media_type: &'static str,
