@@ -8,6 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use sorna_core::{BuildError, UploadFile};
 
 #[cfg(feature = "tree")]
+mod ignored;
+#[cfg(feature = "tree")]
+mod rule;
+#[cfg(feature = "tree")]
 mod tree;
 
 #[cfg(feature = "tree")]

@@ -1,12 +1,13 @@
 //! Whole directories.
 
 use std::collections::HashSet;
+use std::fs::{self, DirEntry};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
 use sorna_core::UploadFile;
 
+use super::ignored::Ignored;
 use super::{Base, FilesError};
 
 /// Which files of a directory are left out.
@@ -78,49 +79,85 @@ fn directory(
 ) -> Result<(), FilesError> {
     // Where it leads out, that is better told of the directory than of each of its files.
     base.relative(path)?;
-    let mut is_empty = true;
-    for entry in walk(path, skip) {
-        let entry = entry.map_err(|error| unreadable(path, error))?;
-        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-        if is_directory && entry.path_is_symlink() {
-            base.relative(entry.path())?;
-        } else if !is_directory {
-            add(base.file(entry.path())?);
-            is_empty = false;
-        }
-    }
-    if is_empty {
+    let unreadable = |error| FilesError::Unreadable(path.to_owned(), error);
+    let real = path.canonicalize().map_err(unreadable)?;
+    let ignored = match skip {
+        Skip::HiddenAndIgnored => Some(Ignored::of(&real)?),
+        Skip::Nothing => None,
+    };
+    let mut walk = Walk {
+        base,
+        ignored,
+        way: vec![real],
+        add,
+        is_empty: true,
+    };
+    walk.through(path)?;
+    if walk.is_empty {
         return Err(FilesError::Empty(path.to_owned()));
     }
     Ok(())
 }
 
-fn walk(path: &Path, skip: Skip) -> ignore::Walk {
-    let ignoring = skip == Skip::HiddenAndIgnored;
-    let mut walk = WalkBuilder::new(path);
-    walk.standard_filters(false)
-        .hidden(ignoring)
-        .parents(ignoring)
-        .ignore(ignoring)
-        .git_ignore(ignoring)
-        .require_git(false)
-        .follow_links(true)
-        .sort_by_file_name(Ord::cmp);
-    if ignoring {
-        walk.add_custom_ignore_filename(".sornaignore");
-    }
-    walk.build()
+/// On the way through a directory.
+struct Walk<'w, 'b, A> {
+    base: &'w Base<'b>,
+    /// The rules, unless nothing is left out.
+    ignored: Option<Ignored>,
+    /// The directories that we are in, without links.
+    way: Vec<PathBuf>,
+    add: &'w mut A,
+    is_empty: bool,
 }
 
-fn unreadable(path: &Path, error: ignore::Error) -> FilesError {
-    match error {
-        ignore::Error::WithPath { path, err } => unreadable(&path, *err),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
-            unreadable(path, *err)
+impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
+    fn through(&mut self, directory: &Path) -> Result<(), FilesError> {
+        let unreadable = |error| FilesError::Unreadable(directory.to_owned(), error);
+        let entries: io::Result<Vec<_>> = fs::read_dir(directory).map_err(unreadable)?.collect();
+        let mut entries = entries.map_err(unreadable)?;
+        entries.sort_by_cached_key(DirEntry::file_name);
+        for entry in entries {
+            self.entry(&entry)?;
         }
-        ignore::Error::Loop { child, .. } => FilesError::Loop(child),
-        ignore::Error::Io(error) => FilesError::Unreadable(path.to_owned(), error),
-        other => FilesError::Unreadable(path.to_owned(), io::Error::other(other)),
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &DirEntry) -> Result<(), FilesError> {
+        let (name, path) = (entry.file_name(), entry.path());
+        let unreadable = |error| FilesError::Unreadable(path.clone(), error);
+        let kind = entry.file_type().map_err(unreadable)?;
+        let is_directory = kind.is_dir() || (kind.is_symlink() && path.is_dir());
+        if let Some(ignored) = &self.ignored
+            && ignored.has(&name, is_directory)
+        {
+            return Ok(());
+        }
+        if !is_directory {
+            (self.add)(self.base.file(&path)?);
+            self.is_empty = false;
+            return Ok(());
+        }
+        let real = if kind.is_symlink() {
+            self.base.relative(&path)?;
+            path.canonicalize().map_err(unreadable)?
+        } else {
+            self.way
+                .last()
+                .map_or_else(|| path.clone(), |parent| parent.join(&name))
+        };
+        if self.way.contains(&real) {
+            return Err(FilesError::Loop(path));
+        }
+        if let Some(ignored) = &mut self.ignored {
+            ignored.enter(&name, &path)?;
+        }
+        self.way.push(real);
+        self.through(&path)?;
+        self.way.pop();
+        if let Some(ignored) = &mut self.ignored {
+            ignored.leave();
+        }
+        Ok(())
     }
 }
 
@@ -175,6 +212,44 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_more_is_nearer_or_our_own() {
+        let tree = tree(&[
+            (".gitignore", "*.far\n*.log\n"),
+            (".ignore", "*.tmp\n"),
+            ("project/.git/HEAD", ""),
+            ("project/.gitignore", "*.o\n!.keep\n!a.tmp\n"),
+            ("project/.sornaignore", "!src/b.o\n"),
+            ("project/src/.gitignore", "!a.o\n*.o\n*.far\n!c.far"),
+            ("project/.keep", ""),
+            ("project/a.log", ""),
+            ("project/a.tmp", ""),
+            ("project/a.far", ""),
+            ("project/src/a.o", ""),
+            ("project/src/b.o", ""),
+            ("project/src/c.far", ""),
+            ("project/src/d.far", ""),
+        ]);
+        let project = tree.path().join("project");
+        // Above the repository, `.ignore` counts, `.gitignore` does not.
+        let expected = [".keep", "a.far", "a.log", "src/b.o", "src/c.far"];
+        assert_eq!(names(&project, &["."], Skip::default()), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn rules_that_cannot_be_read_are_told() {
+        let tree = tree(&[("src/a.c", "")]);
+        let rules = tree.path().join("src/.gitignore");
+        // Not even root can read what leads to itself.
+        std::os::unix::fs::symlink(".gitignore", &rules).unwrap();
+        let error = collect(tree.path(), [tree.path()], Skip::default()).unwrap_err();
+        assert!(
+            matches!(&error, FilesError::Unreadable(path, _) if path.ends_with("src/.gitignore")),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_named_is_taken_whatever_is_ignored_and_once() {
         let tree = tree(&[(".gitignore", "*"), (".env", "x"), ("a/b.c", "")]);
         let base = tree.path();
@@ -207,9 +282,18 @@ mod tests {
             assert!(matches!(&error, FilesError::LinkOutside { .. }), "{error}");
             std::fs::remove_file(link).unwrap();
         }
-        symlink("..", base.join("src/up")).unwrap();
+        symlink("nowhere", base.join("dangling")).unwrap();
         let error = collect(&base, [&base], Skip::default()).unwrap_err();
-        assert!(matches!(&error, FilesError::Loop(_)), "{error}");
+        assert!(matches!(&error, FilesError::Unreadable(..)), "{error}");
+        std::fs::write(base.join(".ignore"), "dangling").unwrap();
+        assert_eq!(names(&base, &["."], Skip::default()).len(), 2);
+        for target in ["..", "."] {
+            let link = base.join("src/up");
+            symlink(target, &link).unwrap();
+            let error = collect(&base, [&base], Skip::default()).unwrap_err();
+            assert!(matches!(&error, FilesError::Loop(_)), "{error}");
+            std::fs::remove_file(link).unwrap();
+        }
     }
 
     #[test]

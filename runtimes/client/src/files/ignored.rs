@@ -1,0 +1,117 @@
+//! Which files of a directory are left out by the rules that lie in it and above.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::FilesError;
+use super::rule::Rule;
+
+/// The files with rules. The rules of the first count most, wherever it lies.
+const FILES: [&str; 3] = [".sornaignore", ".ignore", ".gitignore"];
+
+/// The rules for what is in a directory: its own, and those of the directories above.
+#[derive(Debug, Default)]
+pub(super) struct Ignored {
+    /// The names of the directories on the way, each with `/` after it.
+    way: Vec<u8>,
+    /// From the outermost directory to the innermost.
+    levels: Vec<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// How much of the way leads to the directory that this one is in.
+    outside: usize,
+    /// How much of the way leads into this one.
+    inside: usize,
+    /// As in [`FILES`].
+    rules: [Vec<Rule>; FILES.len()],
+    /// What `.gitignore` says outside of a repository does not count in it.
+    is_repository: bool,
+}
+
+impl Ignored {
+    /// The rules for what is in a directory, whose path has neither links nor relative parts.
+    pub(super) fn of(directory: &Path) -> Result<Self, FilesError> {
+        let mut ignored = Self::default();
+        let mut directories: Vec<&Path> = directory.ancestors().collect();
+        directories.reverse();
+        for entered in directories {
+            let name = entered.file_name().unwrap_or_default();
+            match ignored.enter(name, entered) {
+                // What others keep to themselves is not meant for us.
+                Err(FilesError::Unreadable(_, error))
+                    if error.kind() == ErrorKind::PermissionDenied && entered != directory =>
+                {
+                    ignored.push(name, Default::default(), false);
+                }
+                result => result?,
+            }
+        }
+        Ok(ignored)
+    }
+
+    /// Adds the rules of a directory that is in the present one, under this name.
+    pub(super) fn enter(&mut self, name: &OsStr, directory: &Path) -> Result<(), FilesError> {
+        let mut rules = <[Vec<Rule>; FILES.len()]>::default();
+        for (file, rules) in FILES.iter().zip(&mut rules) {
+            let path = directory.join(file);
+            match fs::read(&path) {
+                Ok(lines) => *rules = Rule::all(&lines),
+                // A directory has no rules.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {}
+                Err(error) => return Err(FilesError::Unreadable(path, error)),
+            }
+        }
+        self.push(name, rules, directory.join(".git").exists());
+        Ok(())
+    }
+
+    fn push(&mut self, name: &OsStr, rules: [Vec<Rule>; FILES.len()], is_repository: bool) {
+        let outside = self.way.len();
+        self.way.extend_from_slice(name.as_encoded_bytes());
+        self.way.push(b'/');
+        self.levels.push(Level {
+            outside,
+            inside: self.way.len(),
+            rules,
+            is_repository,
+        });
+    }
+
+    /// Back to the directory around.
+    pub(super) fn leave(&mut self) {
+        if let Some(level) = self.levels.pop() {
+            self.way.truncate(level.outside);
+        }
+    }
+
+    /// Whether something in the present directory is left out. What is hidden is, unless a rule
+    /// brings it back.
+    pub(super) fn has(&self, name: &OsStr, is_directory: bool) -> bool {
+        let name = name.as_encoded_bytes();
+        let path = [&self.way, name].concat();
+        let verdict = (0..FILES.len()).find_map(|file| self.verdict(file, &path, is_directory));
+        match verdict {
+            Some(keeps) => !keeps,
+            None => name.starts_with(b"."),
+        }
+    }
+
+    /// What the innermost rule that is about it says, and of these the last.
+    fn verdict(&self, file: usize, path: &[u8], is_directory: bool) -> Option<bool> {
+        let is_git = FILES[file] == ".gitignore";
+        for level in self.levels.iter().rev() {
+            let below = &path[level.inside..];
+            let mut rules = level.rules[file].iter().rev();
+            let verdict = rules.find_map(|rule| rule.verdict(below, is_directory));
+            if verdict.is_some() || (is_git && level.is_repository) {
+                return verdict;
+            }
+        }
+        None
+    }
+}
