@@ -9,3 +9,8 @@ pub mod tools;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The example of the gateway's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../runtimes/gateway/README.md")]
+pub struct GatewayReadme;

@@ -32,6 +32,64 @@ fn paths_that_are_named_exist() {
     }
 }
 
+/// The targets of a page's links.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    page.match_indices("](").map(|(at, _)| {
+        let rest = &page[at + 2..];
+        &rest[..rest.find(')').expect("a link's end")]
+    })
+}
+
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-')
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn links_lead_to_what_is_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut followed = 0;
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "core/README.md",
+        "fuzz/README.md",
+        "runtimes/cli/README.md",
+        "runtimes/client/ARCHITECTURE.md",
+        "runtimes/client/README.md",
+        "runtimes/gateway/README.md",
+        "tests/CRATES.md",
+        "tests/README.md",
+    ] {
+        let path = top.join(page);
+        let text = std::fs::read_to_string(&path).expect(page);
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                path.clone()
+            } else {
+                path.with_file_name(file)
+            };
+            assert!(target.exists(), "{page} links to {link}");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&target).expect(link);
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(
+                    headings.any(|line| anchor(line) == heading),
+                    "{page} links to {link}"
+                );
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "only {followed} links");
+}
+
 /// The lines of a file, or of all files in a folder, without tests, comments and empty ones.
 fn lines(path: &Path) -> usize {
     if path.is_dir() {
