@@ -296,11 +296,11 @@ impl Terminal {
         if self.closed {
             return;
         }
-        let text = match frame {
-            Frame::Text(text) => text,
-            Frame::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        let message = match frame {
+            Frame::Text(text) => Message::decode(&text),
+            Frame::Binary(bytes) => Message::decode(&String::from_utf8_lossy(&bytes)),
         };
-        self.events.push_back(match Message::decode(&text) {
+        self.events.push_back(match message {
             Message::Out(bytes) => {
                 self.settles = None;
                 TerminalEvent::Output(bytes)

@@ -1,5 +1,7 @@
 //! What travels through a terminal's WebSocket: JSON messages, with bytes in base64.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -75,38 +77,39 @@ pub enum Message {
     Unknown(String),
 }
 
+/// Not an enum by its tag: serde would copy what comes before it knows which one it is.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum RawMessage {
-    Out { data: String },
-    Error { data: String },
+struct RawMessage<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    data: Cow<'a, str>,
 }
 
 impl Message {
     /// Reads a message. Whatever is not of a known form is kept as [`Message::Unknown`].
     #[must_use]
     pub fn decode(text: &str) -> Self {
-        match serde_json::from_str(text) {
-            Ok(RawMessage::Out { data }) => match STANDARD.decode(data) {
-                Ok(bytes) => Self::Out(bytes.into()),
-                Err(_) => Self::Unknown(text.to_owned()),
-            },
-            Ok(RawMessage::Error { data }) => Self::Error(data),
-            Err(_) => Self::Unknown(text.to_owned()),
-        }
+        let known = serde_json::from_str(text).ok();
+        let known = known.and_then(|RawMessage { kind, data }| match &*kind {
+            "out" => Some(Self::Out(STANDARD.decode(&*data).ok()?.into())),
+            "error" => Some(Self::Error(data.into_owned())),
+            _ => None,
+        });
+        known.unwrap_or_else(|| Self::Unknown(text.to_owned()))
     }
 
     /// The text of the WebSocket message, as a gateway sends it.
     #[must_use]
     pub fn encode(&self) -> String {
-        let raw = match self {
-            Self::Out(bytes) => RawMessage::Out {
-                data: STANDARD.encode(bytes),
-            },
-            Self::Error(data) => RawMessage::Error { data: data.clone() },
+        let (kind, data) = match self {
+            Self::Out(bytes) => ("out", STANDARD.encode(bytes).into()),
+            Self::Error(data) => ("error", data.as_str().into()),
             Self::Unknown(text) => return text.clone(),
         };
-        serde_json::to_string(&raw).expect("messages have string keys and no failing types")
+        let kind = kind.into();
+        serde_json::to_string(&RawMessage { kind, data })
+            .expect("messages have string keys and no failing types")
     }
 }
 
