@@ -23,7 +23,10 @@ pub(super) struct Outgoing<'a, R: Runtime> {
     runtime: &'a R,
     segments: IntoIter<Segment>,
     current: Option<Current<R::File>>,
-    piece: Vec<u8>,
+    /// Only grows: what was cleared would have to be made again before it can be read into.
+    buffer: Vec<u8>,
+    /// So much of it is the next piece.
+    filled: usize,
 }
 
 enum Current<F> {
@@ -41,32 +44,36 @@ pub(super) struct FileError {
 impl<'a, R: Runtime> Outgoing<'a, R> {
     pub(super) fn new(runtime: &'a R, head: Vec<u8>, body: Body) -> Self {
         let room = usize::try_from(body.len()).unwrap_or(PIECE);
-        let mut piece = head;
-        piece.reserve(room.min(PIECE.saturating_sub(piece.len())));
+        let mut buffer = head;
+        buffer.reserve(room.min(PIECE.saturating_sub(buffer.len())));
         Self {
             runtime,
             segments: body.into_segments().into_iter(),
             current: None,
-            piece,
+            filled: buffer.len(),
+            buffer,
         }
     }
 
     /// The buffer, of which nothing is needed any more.
     pub(super) fn into_buffer(self) -> Vec<u8> {
-        self.piece
+        self.buffer
     }
 
     /// The next piece to write; an empty one ends the request. Each is made when the one before has
     /// been written.
     pub(super) async fn next(&mut self, first: bool) -> Result<&[u8], FileError> {
         if !first {
-            self.piece.clear();
+            self.filled = 0;
         }
-        while self.piece.len() < PIECE {
+        while self.filled < PIECE {
+            let start = self.filled;
             match &mut self.current {
                 Some(Current::Bytes(bytes)) => {
-                    let n = bytes.len().min(PIECE - self.piece.len());
-                    self.piece.extend_from_slice(&bytes.split_to(n));
+                    let n = bytes.len().min(PIECE - start);
+                    room_for(&mut self.buffer, start + n)[start..]
+                        .copy_from_slice(&bytes.split_to(n));
+                    self.filled += n;
                     if bytes.is_empty() {
                         self.current = None;
                     }
@@ -79,11 +86,10 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                         self.current = None;
                         continue;
                     }
-                    let start = self.piece.len();
                     let room = usize::try_from(*left).unwrap_or(PIECE).min(PIECE - start);
-                    self.piece.resize(start + room, 0);
-                    let n = read(file, &mut self.piece[start..], path).await?;
-                    self.piece.truncate(start + n);
+                    let room = &mut room_for(&mut self.buffer, start + room)[start..];
+                    let n = read(file, room, path).await?;
+                    self.filled += n;
                     if n == 0 {
                         return Err(changed(path, "shrank"));
                     }
@@ -101,8 +107,16 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                 },
             }
         }
-        Ok(&self.piece)
+        Ok(&self.buffer[..self.filled])
     }
+}
+
+/// So many bytes of the buffer, which has them afterwards if it had not.
+fn room_for(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    &mut buffer[..len]
 }
 
 async fn open<R: Runtime>(

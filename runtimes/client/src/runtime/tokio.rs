@@ -34,9 +34,15 @@ impl Runtime for Tokio {
     }
 
     async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
-        let mut file = File::open(path).await?;
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::open(path)?;
+            let len = file.metadata()?.len();
+            io::Result::Ok((file, len))
+        });
+        let (file, len) = opened.await??;
+        let mut file = File::from_std(file);
         file.set_max_buf_size(super::FILE_BUFFER);
-        let len = file.metadata().await?.len();
         Ok((TokioIo(file), len))
     }
 
