@@ -51,34 +51,11 @@ impl Operation for Destroy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{kernel, response, signed};
+    use super::super::testing::{kernel, tells_nothing};
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn request_and_response() {
-        let operation = Destroy::new(kernel());
-        let request = signed(&operation);
-        assert_eq!(
-            (request.method().as_str(), request.uri().path()),
-            ("DELETE", "/v2/kernel/k1")
-        );
-        assert!(operation.response(response(204, "")).is_ok());
-        // Later gateways say more.
-        assert!(
-            operation
-                .response(response(200, r#"{"stats": {}}"#))
-                .is_ok()
-        );
-        // Something else answered in the gateway's place.
-        let page = operation.response(response(200, "<html>Log in first</html>"));
-        assert!(matches!(page, Err(Error::Parse(_))));
-        let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;
-        assert!(
-            operation
-                .response(response(404, gone))
-                .unwrap_err()
-                .is_not_found()
-        );
+        tells_nothing(&Destroy::new(kernel()), "DELETE");
     }
 }

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use super::Operation;
 use crate::body::Body;
 use crate::config::{AccessKey, Config, Credentials, SecretKey};
+use crate::error::Error;
 use crate::ident::KernelId;
 use crate::signing::Signer;
 
@@ -39,4 +40,22 @@ pub(crate) fn headers<'r>(request: &'r Request<Body>, names: &[&str]) -> Vec<&'r
         .iter()
         .map(|name| request.headers()[*name].to_str().unwrap())
         .collect()
+}
+
+/// Checks an operation on a kernel whose success tells nothing else.
+pub(crate) fn tells_nothing(operation: &impl Operation<Output = ()>, method: &str) {
+    let request = signed(operation);
+    assert_eq!(
+        (request.method().as_str(), request.uri().path()),
+        (method, "/v2/kernel/k1")
+    );
+    let read = |status, body: &'static str| operation.response(response(status, body));
+    assert!(read(204, "").is_ok());
+    // Later gateways say more.
+    assert!(read(200, r#"{"stats": {}}"#).is_ok());
+    // Something else answered in the gateway's place.
+    let page = read(200, "<html>Log in first</html>");
+    assert!(matches!(page, Err(Error::Parse(_))));
+    let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;
+    assert!(read(404, gone).unwrap_err().is_not_found());
 }
