@@ -76,6 +76,12 @@ macro_rules! tests {
                     assert!(error.gateway().unwrap().is_creation_failed());
                     assert!(!error.may_have_acted());
 
+                    client.settled().await;
+                    drop(client.temporary(bash()).await.unwrap());
+                    drop(client.temporary(bash()).await.unwrap());
+                    client.settled().await;
+                    assert_eq!(kernels(&gateway), 0);
+
                     drop(client.temporary(bash()).await.unwrap());
                     // The background has its turn while this waits.
                     while kernels(&gateway) > 0 {

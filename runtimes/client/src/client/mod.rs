@@ -1,5 +1,6 @@
 //! The async client: everything above a [`Transport`], once for all runtimes.
 
+mod background;
 mod driver;
 mod execution;
 mod kernel;
@@ -12,6 +13,7 @@ pub use run::{Canceller, Run};
 pub use temporary::TemporaryKernel;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan};
@@ -29,6 +31,7 @@ use crate::runtime::Runtime;
 #[cfg(feature = "engine")]
 use crate::{ClientOptions, EnvError};
 use crate::{Observer, random_token};
+use background::Background;
 use driver::{Driven, Driver};
 
 /// A client of one gateway for one user, over the HTTP client `T`.
@@ -48,7 +51,8 @@ use driver::{Driven, Driver};
 ///   was given up may exist; creating it again with the same token finds it.
 /// - [`Execution::next_event`] and [`Run::next_event`] lose nothing: the request stays on its way,
 ///   and the next call goes on with it. They are safe in `select!`.
-/// - Dropping a [`Run`] or a [`TemporaryKernel`] destroys its kernel in the background.
+/// - Dropping a [`Run`] or a [`TemporaryKernel`] destroys its kernel in the background. A program
+///   waits for that with [`settled`](Self::settled) before its runtime ends.
 pub struct Client<T> {
     inner: Arc<Inner<T>>,
 }
@@ -60,6 +64,7 @@ pub(crate) struct Inner<T> {
     observer: Option<Observer>,
     clock: Clock,
     window: Window,
+    background: Background,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -83,6 +88,7 @@ impl<T: Transport + 'static> Client<T> {
                 observer,
                 clock: Clock::start(),
                 window: Window::default(),
+                background: Background::default(),
             }),
         }
     }
@@ -97,6 +103,32 @@ impl<T: Transport + 'static> Client<T> {
     #[must_use]
     pub fn transport(&self) -> &T {
         &self.inner.transport
+    }
+
+    /// Waits until the kernels of all [`Run`]s and [`TemporaryKernel`]s that were dropped are destroyed,
+    /// those of this client and its clones, or are given up.
+    ///
+    /// That happens in the background, which ends with the runtime: with tokio's, smol's and
+    /// async-std's that is as soon as `main` returns. Put this before.
+    ///
+    /// ```no_run
+    /// # use sorna::core::CreateKernel;
+    /// # use sorna::{net::Transport, random_token};
+    /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
+    /// async fn work<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<(), sorna::core::Error> {
+    ///     let kernel = client.temporary(CreateKernel::new("python3", random_token())).await?;
+    ///     kernel.execute("1 / 0").finish().await?; // the guard is dropped here if that fails
+    ///     kernel.close().await
+    /// }
+    ///
+    /// let result = work(&client).await;
+    /// client.settled().await;
+    /// result?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn settled(&self) {
+        poll_fn(|context| self.inner.background.poll_settled(context)).await;
     }
 
     /// Asks for the gateway's API version. Does not prove that the secret key is right.

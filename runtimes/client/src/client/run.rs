@@ -170,7 +170,11 @@ impl<T: Transport + 'static> Drop for Run<T> {
         driver.wake();
         // Whatever request is on its way is waited for, since it may be the one that creates the
         // kernel.
-        let clean_up = async move { while !matches!(driver.next().await, Driven::Done(_)) {} };
+        let work = self.client.inner.background.begin();
+        let clean_up = async move {
+            while !matches!(driver.next().await, Driven::Done(_)) {}
+            drop(work);
+        };
         self.client.transport().detach(Box::pin(clean_up));
     }
 }

@@ -18,18 +18,19 @@ use crate::net::Transport;
 /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
 ///
 /// let kernel = client.temporary(CreateKernel::new("python3", random_token())).await?;
-/// let result = kernel.execute("print('hello world')").finish().await?;
-/// print!("{}", result.console.stdout());
+/// let result = kernel.execute("print('hello world')").finish().await;
 /// kernel.close().await?;
+/// print!("{}", result?.console.stdout());
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// [`close`](Self::close) destroys it, tries again where that may help, and reports. Dropping the
 /// guard, on whichever way out of a function, leaves the same to the background, on the runtime that
-/// the [`Transport`] names, and nobody hears how it went. What no guard can promise: a process that
-/// is killed, a runtime that is gone, and a connection that stays broken leave the kernel to the
-/// gateway's idle timeout.
+/// the [`Transport`] names, and nobody hears how it went. Runtimes end with `main`, and what is in the
+/// background with them: wait for it there, by [`Client::settled`]. What no guard can promise: a
+/// process that is killed, a runtime that is gone, and a connection that stays broken leave the kernel
+/// to the gateway's idle timeout.
 #[must_use = "the kernel is destroyed when this is dropped"]
 pub struct TemporaryKernel<T: Transport + 'static> {
     kernel: Kernel<T>,
