@@ -145,7 +145,8 @@ impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
                 .last()
                 .map_or_else(|| path.clone(), |parent| parent.join(&name))
         };
-        if self.way.contains(&real) {
+        // Also where it leads above the directory that we began in.
+        if self.way.iter().any(|around| around.starts_with(&real)) {
             return Err(FilesError::Loop(path));
         }
         if let Some(ignored) = &mut self.ignored {
