@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -25,7 +26,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 ///
 /// let id = KernelId::new("a/b?c")?;
 /// assert_eq!(id.path_segment(), "a%2Fb%3Fc");
-/// assert!(KernelId::new("..").is_err());
+/// assert!("..".parse::<KernelId>().is_err());
 /// # Ok::<(), sorna_core::BuildError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
@@ -59,6 +60,15 @@ impl KernelId {
     #[must_use]
     pub fn path_segment(&self) -> Cow<'_, str> {
         utf8_percent_encode(&self.0, ESCAPED).into()
+    }
+}
+
+/// As [`KernelId::new`].
+impl FromStr for KernelId {
+    type Err = BuildError;
+
+    fn from_str(id: &str) -> Result<Self, BuildError> {
+        Self::new(id)
     }
 }
 
@@ -107,6 +117,15 @@ impl SessionToken {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// As [`SessionToken::new`].
+impl FromStr for SessionToken {
+    type Err = BuildError;
+
+    fn from_str(token: &str) -> Result<Self, BuildError> {
+        Self::new(token)
     }
 }
 

@@ -20,8 +20,19 @@ pub use tree::{Skip, collect};
 /// Names local files for an upload by their path relative to a base directory, as the original
 /// client does. Reads their sizes, not their contents.
 ///
-/// Paths may be absolute or relative to the current directory. A symbolic link is followed, and
-/// keeps its own name; what it leads to must lie in the base directory as well.
+/// Paths may be absolute or relative to the current directory, not to the base: for a name below it,
+/// give `base.join(name)`. A symbolic link is followed, and keeps its own name; what it leads to must
+/// lie in the base directory as well.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let project = dir.path();
+/// # std::fs::create_dir(project.join("src"))?;
+/// # std::fs::write(project.join("src/main.py"), "print(1)")?;
+/// let files = sorna::files::relative_to(project, [project.join("src/main.py")])?;
+/// assert_eq!(files[0].name(), "src/main.py");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
