@@ -101,7 +101,7 @@ pub(crate) fn exec_timeout<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         if !lab.offers(Feature::ExecTimeout) {
             return;
         }
-        let limits = Limits::new().with_exec_timeout(Duration::from_millis(300));
+        let limits = Limits::new().with_exec_timeout(Duration::from_millis(1500));
         let create = CreateKernel::new("python3", sorna::random_token()).with_limits(limits);
         let kernel = lab.driver.call(create).await.expect("a kernel").value;
         let result = lab.run(&kernel, "while True: pass").await;
