@@ -276,13 +276,19 @@ impl fmt::Display for GatewayError {
             return write!(f, ": {}", excerpt(&self.body));
         };
         write!(f, " {}", excerpt(problem.kind().as_bytes()))?;
-        if let Some(title) = &problem.title {
-            write!(f, ": {}", excerpt(title.as_bytes()))?;
-        }
-        if let Some(agent) = &problem.agent_details {
-            for words in [&agent.title, &agent.exception].into_iter().flatten() {
-                write!(f, ": {}", excerpt(words.as_bytes()))?;
-            }
+        let agent = problem.agent_details.as_ref();
+        let details = agent.map_or([None, None], |agent| {
+            [agent.title.as_ref(), agent.exception.as_ref()]
+        });
+        let words = [problem.title.as_ref()].into_iter().chain(details);
+        let mut words = words.flatten().peekable();
+        while let Some(text) = words.next() {
+            let text = match words.peek() {
+                // A colon follows.
+                Some(_) => text.strip_suffix('.').unwrap_or(text),
+                None => text,
+            };
+            write!(f, ": {}", excerpt(text.as_bytes()))?;
         }
         Ok(())
     }
@@ -319,7 +325,7 @@ mod tests {
         assert!(error.is_creation_failed());
         assert_eq!(
             error.to_string(),
-            "the gateway answered 500 kernel-creation-failed: Kernel creation has failed.: KeyError('cobol')"
+            "the gateway answered 500 kernel-creation-failed: Kernel creation has failed: KeyError('cobol')"
         );
     }
 

@@ -104,7 +104,7 @@ fn an_unknown_language() {
     run_in(directory.path(), &["--local", "-q", "cobol", "-c", "1"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed.: unknown language "cobol"; known are [..]
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
 ∙ Is the language's name right, and is it installed on the gateway? `sorna langs` lists them.
 
 "#]]);

@@ -181,7 +181,7 @@ fn a_refused_kernel_is_told() {
     let mut command = support::sorna_at(directory.path(), &gateway);
     command.args(["shell", "-q", "cobol"]);
     support::check(command).code(1).stderr_eq(snapbox::str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed.: unknown language "cobol"; known are [..]
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
 ∙ Is the language's name right, and is it installed on the gateway? `sorna langs` lists them.
 
 "#]]);
