@@ -11,8 +11,9 @@ use sorna::core::machine::RetryPolicy;
 use sorna::core::{Authorize, Error, RateLimit};
 use sorna::{Exchange, Observer};
 
+use crate::advice::advice;
 use crate::exit::Exit;
-use crate::failure::{Failure, advice, chain};
+use crate::failure::{Failure, words};
 use crate::globals::Globals;
 use crate::look;
 use crate::place::Place;
@@ -107,7 +108,7 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             report.good("Gateway: answers, but does not tell its version");
         }
         Err(error) => {
-            report.bad(format_args!("Gateway: {}", chain(error)), error, &place);
+            report.bad(format_args!("Gateway: {}", words(error)), error, &place);
             return Ok(report.exit());
         }
     }
@@ -141,7 +142,7 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
                 report.clock(clock);
                 if error.is_auth() { "Keys" } else { "Gateway" }
             };
-            report.bad(format_args!("{what}: {}", chain(&error)), &error, &place);
+            report.bad(format_args!("{what}: {}", words(&error)), &error, &place);
         }
     }
     Ok(report.exit())

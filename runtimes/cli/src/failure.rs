@@ -1,17 +1,17 @@
 //! Failures, told so that a person can act on them.
 
 use std::error::Error as StdError;
-use std::time::SystemTime;
 
-use sorna::core::{BuildError, ConfigError, Error, TransportErrorKind, variables};
+use sorna::core::{BuildError, ConfigError, Error};
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna_gateway::StartError;
 
+use crate::advice::advice;
 use crate::exit::Exit;
 use crate::nearest::nearest;
 use crate::place::Place;
-use crate::settings::{SettingsError, Source};
+use crate::settings::SettingsError;
 use crate::status::Status;
 
 /// Why the command could not do its work.
@@ -142,101 +142,66 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
+/// An error with all its causes, for a person: of a certificate that is not trusted, the name of the
+/// cause alone, in words.
+pub(crate) fn words(error: &Error) -> String {
+    in_words(chain(error))
+}
+
+/// Rustls mostly writes down such a cause as a value of its own, with all that is in it.
+fn in_words(text: String) -> String {
+    const CERTIFICATE: &str = "invalid peer certificate: ";
+
+    let Some((before, cause)) = text.split_once(CERTIFICATE) else {
+        return text;
+    };
+    let name = cause.split(" {").next().unwrap_or_default();
+    let name = name.rsplit('(').next().unwrap_or_default();
+    let name = name.trim_end_matches(')').trim_end_matches("Context");
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !cause.starts_with(|first: char| first.is_ascii_uppercase()) || !is_name {
+        return text;
+    }
+    let mut text = format!("{before}{CERTIFICATE}");
+    for (index, character) in name.char_indices() {
+        if index > 0 && character.is_ascii_uppercase() {
+            text.push(' ');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
 /// Tells what failed, what the gateway said, and what to do next.
 pub(crate) fn show_error(status: &mut Status, error: &Error, place: &Place) {
-    status.fail(chain(error));
+    status.fail(words(error));
     for advice in advice(error, place) {
         status.advice(advice);
     }
 }
 
-/// What to do about it.
-pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
-    if let Some(transport) = error.transport() {
-        return match transport.kind() {
-            TransportErrorKind::Resolve | TransportErrorKind::Connect => vec![format!(
-                "The endpoint is {}: is it right, and is the gateway running? With --local none is needed.",
-                place.endpoint()
-            )],
-            TransportErrorKind::Proxy => {
-                vec!["Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()]
-            }
-            TransportErrorKind::Tls if chain(error).contains("CaUsedAsEndEntity") => vec![
-                "The gateway's certificate is that of an authority. Make it one of a server: with openssl req -x509, add -addext basicConstraints=critical,CA:FALSE and -addext subjectAltName=DNS:NAME or IP:ADDRESS.".to_owned(),
-            ],
-            TransportErrorKind::Tls => vec![tls_advice(place)],
-            _ => vec![format!("The endpoint is {}.", place.endpoint())],
-        };
-    }
-    let Some(refusal) = error.gateway() else {
-        return Vec::new();
-    };
-    if refusal.is_auth() {
-        let check = match place.keys_source() {
-            Some(Source::File { .. }) => "its access_key and secret_key".to_owned(),
-            _ => format!("{} and {}", variables::ACCESS_KEY, variables::SECRET_KEY),
-        };
-        vec![format!(
-            "{} refuses the access key {}: check {check}, and that they belong to this endpoint.",
-            place.endpoint(),
-            place.access_key(),
-        )]
-    } else if refusal.is_clock_skew() {
-        vec![clock_advice(refusal.gateway_date())]
-    } else if refusal.is_quota_exceeded() {
-        vec![format!(
-            "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
-            place.access_key()
-        )]
-    } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {
-        vec![format!(
-            "It has ended, or belongs to another key or gateway. The endpoint is {}.",
-            place.endpoint()
-        )]
-    } else if refusal.is_rate_limited() {
-        let wait = refusal.retry_after().map_or_else(
-            || "when its window has ended, within 15 minutes".to_owned(),
-            |wait| format!("in {} s", wait.as_secs() + 1),
-        );
-        vec![format!(
-            "This key has made too many requests: try again {wait}."
-        )]
-    } else if refusal.is_creation_failed() {
-        vec![
-            "Is the language's name right, and is it installed on the gateway? `sorna langs` lists them."
-                .to_owned(),
-        ]
-    } else if error.may_have_acted() {
-        vec![
-            "That does not tell whether it was done all the same: look before you ask again."
-                .to_owned(),
-        ]
-    } else {
-        Vec::new()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn tls_advice(place: &Place) -> String {
-    let file = place.settings.as_ref().and_then(|s| s.ca_file.as_ref());
-    let authority = match file {
-        Some(file) => format!(
-            "Besides the system's, the authorities in {} (from {}) are trusted.",
-            file.value.display(),
-            file.source
-        ),
-        None => "If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.".to_owned(),
-    };
-    format!("The endpoint is {}. {authority}", place.endpoint())
-}
-
-/// A request lives for 15 minutes by the gateway's clock.
-fn clock_advice(gateway: Option<&str>) -> String {
-    let here = sorna::core::http_date(SystemTime::now())
-        .unwrap_or_else(|_| "outside the years 1970 to 9999".to_owned());
-    let there = gateway.map_or_else(String::new, |date| {
-        format!(", and the gateway's answer is dated {date}")
-    });
-    format!(
-        "This machine's clock is probably wrong by more than 15 minutes: it says {here}{there}. Set it, then try again."
-    )
+    #[test]
+    fn causes_of_certificates_are_words() {
+        for (cause, words) in [
+            ("UnknownIssuer", "unknown issuer"),
+            (
+                "Other(OtherError(UnsupportedAlgorithmContext { id: [6, 8, 42], supported: [] }))",
+                "unsupported algorithm",
+            ),
+            (
+                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
+                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
+            ),
+            ("Odd: (1, 2)", "Odd: (1, 2)"),
+        ] {
+            let text = |end| format!("no connection: invalid peer certificate: {end}");
+            assert_eq!(in_words(text(cause)), text(words));
+        }
+        assert_eq!(in_words("no {answer}".to_owned()), "no {answer}");
+    }
 }

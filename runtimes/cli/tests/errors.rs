@@ -111,6 +111,57 @@ fn an_unknown_language() {
 }
 
 #[test]
+fn a_language_that_is_spelled_wrong() {
+    let directory = here();
+    run_in(directory.path(), &["--local", "-q", "pyton3", "-c", "1"])
+        .code(1)
+        .stderr_eq(str![[r#"
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "pyton3"; known are [..]
+∙ Did you mean python3?
+
+"#]]);
+}
+
+#[test]
+fn an_endpoint_with_a_path() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command
+        .env("SORNA_ENDPOINT", format!("{}/api", gateway.endpoint()))
+        .args(["run", "-q", "python3", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 400 generic-bad-request: [..]
+∙ The endpoint has a path (/api): gateways are mostly at the root. Try http://[ADDRESS].
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn an_endpoint_with_the_wrong_scheme() {
+    let directory = here();
+    let run = |endpoint: String| {
+        let mut command = at(directory.path(), &endpoint);
+        command.args(["run", "-q", "python3", "-c", "1"]);
+        check(command).code(1)
+    };
+    let plain = gateway();
+    run(plain.endpoint().replace("http:", "https:")).stderr_eq(str![[r#"
+✘ no secure connection to [ADDRESS]: [..]
+∙ It may not speak TLS: try http://[ADDRESS].
+
+"#]]);
+    plain.stop();
+    let address = answering_under_tls("200 OK", "", &directory.path().join("ca.pem"));
+    run(format!("http://{address}")).stderr_eq(str![[r#"
+✘ [..][ADDRESS][..]
+∙ [..]peak[..] TLS[..] try https://[ADDRESS].
+...
+"#]]);
+}
+
+#[test]
 fn files_that_cannot_be_sent() {
     let directory = here();
     write(directory.path(), &[("below/a.c", ""), ("b.c", "")]);
@@ -273,7 +324,7 @@ fn a_certificate_of_an_unknown_authority() {
         check(command).code(1)
     };
     run(&[]).stderr_eq(str![[r#"
-✘ no secure connection to [ADDRESS]: invalid peer certificate: UnknownIssuer
+✘ no secure connection to [ADDRESS]: invalid peer certificate: unknown issuer
 ∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.
 
 "#]]);

@@ -281,7 +281,7 @@ fn a_gateway_without_folders_says_so() {
     .code(1)
     .stderr_eq(str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: [..]: this gateway has no folders to mount
-...
+
 "#]]);
 }
 

@@ -6,7 +6,7 @@ use sorna::core::machine::{Cleanup, Ending, RunReport};
 use sorna::core::{ExecutionResult, ExecutionStatus};
 
 use crate::exit::Exit;
-use crate::failure::{chain, show_error};
+use crate::failure::{show_error, words};
 use crate::json::{self, Event};
 use crate::place::Place;
 use crate::status::Status;
@@ -99,7 +99,7 @@ fn clean_up(status: &mut Status, report: &RunReport, mut exit: Exit) -> Exit {
             status.note_error(error);
             status.fail(format_args!(
                 "The kernel {kernel} could not be destroyed: {}",
-                chain(error)
+                words(error)
             ));
             status.advice("It ends by itself when the gateway's idle timeout has passed.");
             if exit == Exit::SUCCESS {

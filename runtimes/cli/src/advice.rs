@@ -1,0 +1,159 @@
+//! What to do about a request that failed.
+
+use std::time::SystemTime;
+
+use sorna::core::{Error, GatewayError, TransportError, TransportErrorKind, variables};
+
+use crate::failure::chain;
+use crate::nearest::nearest;
+use crate::place::Place;
+use crate::settings::Source;
+
+/// What to do about it.
+pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
+    if let Some(transport) = error.transport() {
+        return vec![transport_advice(transport, error, place)];
+    }
+    let Some(refusal) = error.gateway() else {
+        return Vec::new();
+    };
+    if refusal.is_auth() {
+        let check = match place.keys_source() {
+            Some(Source::File { .. }) => "its access_key and secret_key".to_owned(),
+            _ => format!("{} and {}", variables::ACCESS_KEY, variables::SECRET_KEY),
+        };
+        vec![format!(
+            "{} refuses the access key {}: check {check}, and that they belong to this endpoint.",
+            place.endpoint(),
+            place.access_key(),
+        )]
+    } else if refusal.is_clock_skew() {
+        vec![clock_advice(refusal.gateway_date())]
+    } else if refusal.is_quota_exceeded() {
+        vec![format!(
+            "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
+            place.access_key()
+        )]
+    } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {
+        vec![format!(
+            "It has ended, or belongs to another key or gateway. The endpoint is {}.",
+            place.endpoint()
+        )]
+    } else if refusal.is_rate_limited() {
+        let wait = refusal.retry_after().map_or_else(
+            || "when its window has ended, within 15 minutes".to_owned(),
+            |wait| format!("in {} s", wait.as_secs() + 1),
+        );
+        vec![format!(
+            "This key has made too many requests: try again {wait}."
+        )]
+    } else if refusal.is_creation_failed() {
+        language_advice(refusal).into_iter().collect()
+    } else if is_elsewhere(refusal, place) {
+        let endpoint = place.client.config().endpoint();
+        let scheme = if endpoint.is_https() { "https" } else { "http" };
+        vec![format!(
+            "The endpoint has a path ({}): gateways are mostly at the root. Try {scheme}://{}.",
+            endpoint.prefix(),
+            endpoint.host()
+        )]
+    } else if error.may_have_acted() {
+        vec![
+            "That does not tell whether it was done all the same: look before you ask again."
+                .to_owned(),
+        ]
+    } else {
+        Vec::new()
+    }
+}
+
+fn transport_advice(transport: &TransportError, error: &Error, place: &Place) -> String {
+    let words = chain(error);
+    let host = place.client.config().endpoint().host();
+    let is_https = place.client.config().endpoint().is_https();
+    match transport.kind() {
+        TransportErrorKind::Resolve | TransportErrorKind::Connect => format!(
+            "The endpoint is {}: is it right, and is the gateway running? With --local none is needed.",
+            place.endpoint()
+        ),
+        TransportErrorKind::Proxy => {
+            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()
+        }
+        TransportErrorKind::Tls if words.contains("CaUsedAsEndEntity") => {
+            "The gateway's certificate is that of an authority. Make it one of a server: with openssl req -x509, add -addext basicConstraints=critical,CA:FALSE and -addext subjectAltName=DNS:NAME or IP:ADDRESS.".to_owned()
+        }
+        // What is no record of TLS at all, such as an answer in plain HTTP.
+        TransportErrorKind::Tls if words.contains("InvalidContentType") => {
+            format!("It may not speak TLS: try http://{host}.")
+        }
+        TransportErrorKind::Tls => tls_advice(place),
+        // An alert of TLS.
+        TransportErrorKind::Receive if !is_https && words.contains("is not HTTP") => {
+            format!("It may speak TLS: try https://{host}.")
+        }
+        TransportErrorKind::Receive if !is_https && words.contains("without an answer") => format!(
+            "The endpoint is {}. If it speaks TLS, try https://{host}.",
+            place.endpoint()
+        ),
+        _ => format!("The endpoint is {}.", place.endpoint()),
+    }
+}
+
+/// Whether it answers as where no gateway is, below a path.
+fn is_elsewhere(refusal: &GatewayError, place: &Place) -> bool {
+    let is_no_route = match refusal.kind() {
+        Some(kind) => matches!(kind, "generic-bad-request" | "generic-not-found"),
+        None => refusal.is_not_found(),
+    };
+    is_no_route && !place.client.config().endpoint().prefix().is_empty()
+}
+
+/// For a kernel that could not be created, unless the gateway says that it is for something else.
+fn language_advice(refusal: &GatewayError) -> Option<String> {
+    let details = refusal.problem().and_then(|p| p.agent_details.as_ref());
+    let words = details.map_or_else(String::new, |details| {
+        let words = [&details.title, &details.exception];
+        words.map(|words| words.as_deref().unwrap_or("")).join(" ")
+    });
+    if let Some(meant) = meant_language(&words) {
+        return Some(format!("Did you mean {meant}?"));
+    }
+    (!words.contains("mount")).then(|| {
+        "Is the language's name right, and is it installed on the gateway? `sorna langs` lists them."
+            .to_owned()
+    })
+}
+
+/// The language that was probably meant, in the words of this repository's gateway.
+fn meant_language(words: &str) -> Option<&str> {
+    let (_, rest) = words.split_once("unknown language \"")?;
+    let (wrong, known) = rest.split_once("\"; known are ")?;
+    // Every word that has a `c` in it is near to `c`.
+    let known = known.trim_end().split(", ");
+    nearest(wrong, known.filter(|name| name.len() > 1))
+}
+
+fn tls_advice(place: &Place) -> String {
+    let file = place.settings.as_ref().and_then(|s| s.ca_file.as_ref());
+    let authority = match file {
+        Some(file) => format!(
+            "Besides the system's, the authorities in {} (from {}) are trusted.",
+            file.value.display(),
+            file.source
+        ),
+        None => "If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.".to_owned(),
+    };
+    format!("The endpoint is {}. {authority}", place.endpoint())
+}
+
+/// A request lives for 15 minutes by the gateway's clock.
+fn clock_advice(gateway: Option<&str>) -> String {
+    let here = sorna::core::http_date(SystemTime::now())
+        .unwrap_or_else(|_| "outside the years 1970 to 9999".to_owned());
+    let there = gateway.map_or_else(String::new, |date| {
+        format!(", and the gateway's answer is dated {date}")
+    });
+    format!(
+        "This machine's clock is probably wrong by more than 15 minutes: it says {here}{there}. Set it, then try again."
+    )
+}
