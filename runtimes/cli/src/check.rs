@@ -105,7 +105,13 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             }
         }
         Err(error) if is_answer_about_us(error) => {
-            report.good("Gateway: answers, but does not tell its version");
+            let why = match error.is_auth() {
+                true => " (it wants valid keys first)",
+                false => "",
+            };
+            report.fact(format_args!(
+                "Gateway: answers, but does not tell its version{why}"
+            ));
         }
         Err(error) => {
             report.bad(format_args!("Gateway: {}", words(error)), error, &place);
