@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use sorna::core::{BuildError, ConfigError, Error};
+use sorna::core::{BuildError, ConfigError, Error, GatewayError, KernelId};
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna_gateway::StartError;
@@ -13,6 +13,7 @@ use crate::nearest::nearest;
 use crate::place::Place;
 use crate::settings::SettingsError;
 use crate::status::Status;
+use crate::values::is_id;
 
 /// Why the command could not do its work.
 #[derive(Debug)]
@@ -178,6 +179,23 @@ pub(crate) fn show_error(status: &mut Status, error: &Error, place: &Place) {
     status.fail(words(error));
     for advice in advice(error, place) {
         status.advice(advice);
+    }
+}
+
+/// The same for a kernel that was named by its id; `otherwise` is what to do if that was no id at all.
+pub(crate) fn show_error_of(
+    status: &mut Status,
+    error: &Error,
+    place: &Place,
+    id: &KernelId,
+    otherwise: &str,
+) {
+    let is_unknown = error.gateway().and_then(GatewayError::kind) == Some("kernel-not-found");
+    if is_unknown && !is_id(id.as_str()) {
+        status.fail(words(error));
+        status.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
+    } else {
+        show_error(status, error, place);
     }
 }
 

@@ -6,7 +6,7 @@ use sorna::core::{Error, KernelId, KernelInfo};
 
 use crate::answer::{columns, print};
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error};
+use crate::failure::{Failure, show_error_of};
 use crate::globals::Globals;
 use crate::place::Place;
 use crate::status::Status;
@@ -19,7 +19,7 @@ use crate::values;
 ///
 /// Exit code: 0; 1 if a kernel could not be asked about; 2 for a wrong command line or setting.
 #[derive(Debug, Args)]
-#[command(after_help = INFO_EXAMPLES)]
+#[command(override_usage = "sorna info [OPTIONS] <ID>...", after_help = INFO_EXAMPLES)]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     which: Which,
@@ -39,7 +39,7 @@ Examples:
 ///
 /// Exit code: 0; 1 if a kernel could not be restarted; 2 for a wrong command line or setting.
 #[derive(Debug, Args)]
-#[command(after_help = RESTART_EXAMPLES)]
+#[command(override_usage = "sorna restart [OPTIONS] <ID>...", after_help = RESTART_EXAMPLES)]
 pub(crate) struct RestartArgs {
     #[command(flatten)]
     which: Which,
@@ -54,7 +54,7 @@ Examples:
 /// Exit code: 0; 1 if a kernel could not be destroyed, or was gone already; 2 for a wrong command
 /// line or setting.
 #[derive(Debug, Args)]
-#[command(after_help = DESTROY_EXAMPLES)]
+#[command(override_usage = "sorna destroy [OPTIONS] <ID>...", after_help = DESTROY_EXAMPLES)]
 pub(crate) struct DestroyArgs {
     #[command(flatten)]
     which: Which,
@@ -64,6 +64,8 @@ const DESTROY_EXAMPLES: &str = "\
 Examples:
   sorna destroy zuF1OzMIhFknyjUl7Apbvg
   sorna destroy zuF1OzMIhFknyjUl7Apbvg kJ6CgWR7Tz3_v2WsDHOwLQ";
+
+const NO_ID: &str = "`sorna run` and `sorna shell` show the ID.";
 
 #[derive(Debug, Args)]
 struct Which {
@@ -106,19 +108,15 @@ impl Which {
             match act(&mut status, &kernel) {
                 Ok(outcome) => outcome?,
                 Err(error) => {
-                    show_error_of(&mut status, kernel.id(), &error, &place);
+                    status.clear();
+                    status.advice(format_args!("Kernel {}:", kernel.id()));
+                    show_error_of(&mut status, &error, &place, kernel.id(), NO_ID);
                     exit = Exit::FAILURE;
                 }
             }
         }
         Ok(exit)
     }
-}
-
-fn show_error_of(status: &mut Status, id: &KernelId, error: &Error, place: &Place) {
-    status.clear();
-    status.advice(format_args!("Kernel {id}:"));
-    show_error(status, error, place);
 }
 
 /// Carries `info` out.
@@ -160,8 +158,28 @@ pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit
 
 fn json(id: &KernelId, info: &KernelInfo) -> String {
     let mut info = serde_json::to_value(info).expect("a kernel's fields are JSON");
+    for value in info
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|o| o.values_mut())
+    {
+        if let Some(whole) = whole(value) {
+            *value = whole.into();
+        }
+    }
     info["kernelId"] = id.as_str().into();
     format!("{info}\n")
+}
+
+/// A number without a fraction, as the gateway most likely wrote it.
+fn whole(value: &serde_json::Value) -> Option<i64> {
+    /// Up to here, each whole number is one in floating point, too.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let number = value.as_f64().filter(|_| value.is_f64())?;
+    if number.fract() != 0.0 || number.abs() > MOST {
+        return None;
+    }
+    format!("{number:.0}").parse().ok()
 }
 
 fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {

@@ -56,14 +56,16 @@ pub(crate) fn mount(text: &str) -> Result<String, String> {
 /// The length of the ids that gateways make: 16 bytes in base64 for URLs.
 const ID_LENGTH: usize = 22;
 
+/// Whether it has the form of the ids that gateways make.
+pub(crate) fn is_id(text: &str) -> bool {
+    let in_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == ID_LENGTH && text.bytes().all(in_base64)
+}
+
 /// A kernel's id, or a language. What begins with a hyphen must have the form of an id, since it may
 /// be an option that is spelled wrong.
 pub(crate) fn kernel_or_lang(text: &str) -> Result<String, String> {
-    let is_id = text.len() == ID_LENGTH
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if text.starts_with('-') && !is_id {
+    if text.starts_with('-') && !is_id(text) {
         return Err("there is no such option, and it is no kernel's id; put a space between an option and its value".to_owned());
     }
     Ok(text.to_owned())

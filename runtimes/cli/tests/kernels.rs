@@ -87,6 +87,7 @@ fn info_as_json_is_one_line_for_each_kernel() {
         assert_eq!(line["kernelId"], id.as_str());
         assert_eq!(line["lang"], "python3");
         assert!(line["age"].is_number());
+        assert_eq!(line["numQueriesExecuted"].as_u64(), Some(1), "{line}");
     }
     lab.end();
 }
@@ -119,11 +120,38 @@ fn destroy_goes_on_after_a_kernel_that_does_not_exist() {
             "✔ Destroyed the kernel {}.\n\
              ∙ Kernel no-such-kernel:\n\
              ✘ the gateway answered 404 kernel-not-found: [..]\n\
-             ∙ It has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n\
+             ∙ no-such-kernel is taken for a kernel's ID. `sorna run` and `sorna shell` show the ID.\n\
              ✔ Destroyed the kernel {}.\n",
             ids[0], ids[1]
         ));
     assert_eq!(lab.gateway.stats().kernels, 0);
+    lab.end();
+}
+
+#[test]
+fn a_kernel_that_has_ended() {
+    let lab = Lab::new();
+    let id = "zuF1OzMIhFknyjUl7Apbvg";
+    for command in ["info", "restart", "destroy"] {
+        check(lab.sorna(&[command, id])).code(1).stderr_eq(format!(
+            "∙ Kernel {id}:\n\
+             ✘ the gateway answered 404 kernel-not-found: [..]\n\
+             ∙ It has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n"
+        ));
+    }
+    lab.end();
+}
+
+#[test]
+fn the_usage_says_that_an_id_is_needed() {
+    let lab = Lab::new();
+    for command in ["info", "restart", "destroy"] {
+        let usage = format!("...\nUsage: sorna {command} [OPTIONS] <ID>...\n...\n");
+        check(lab.sorna(&[command, "--help"]))
+            .success()
+            .stdout_eq(usage.as_str());
+        check(lab.sorna(&[command])).code(2).stderr_eq(usage);
+    }
     lab.end();
 }
 

@@ -82,6 +82,11 @@ fn what_is_wrong_is_told() {
 ...
 "#]]);
     }
+    at(&["python3", "a.txt"]).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 404 kernel-not-found: [..]
+∙ python3 is taken for a kernel's ID. With a language, give -t TOKEN.
+
+"#]]);
     at(&["--no-ignroe", "AAAAAAAAAAAAAAAAAAAAAA", "a.txt"])
         .code(2)
         .stderr_eq(str![[r#"

@@ -6,7 +6,7 @@ use sorna::blocking::Kernel;
 use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error};
+use crate::failure::{Failure, show_error, show_error_of};
 use crate::globals::Globals;
 use crate::line::Progress;
 use crate::place::Place;
@@ -16,6 +16,7 @@ use crate::status::Status;
 use args::UploadArgs;
 
 const UPLOADING: &str = "Uploading files...";
+const NO_ID: &str = "With a language, give -t TOKEN.";
 
 /// Carries the command out.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -30,6 +31,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let meter = place.client.send_meter();
     let bytes = files.iter().map(|file| file.size()).sum();
     let progress = Progress::start(files.len(), bytes, &meter);
+    let id = target.id();
     let uploaded = target.kernel(&place, &mut status).and_then(|kernel| {
         status.progress(UPLOADING, progress);
         kernel.upload_with(files, |progress| {
@@ -46,7 +48,10 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
             Exit::SUCCESS
         }
         Err(error) => {
-            show_error(&mut status, &error, &place);
+            match id {
+                Some(id) => show_error_of(&mut status, &error, &place, &id, NO_ID),
+                None => show_error(&mut status, &error, &place),
+            }
             Exit::FAILURE
         }
     })
@@ -67,6 +72,14 @@ impl Target {
             None => KernelId::new(name).map(Self::Id),
         };
         target.map_err(Failure::Argument)
+    }
+
+    /// The id, if that is how the kernel was named.
+    fn id(&self) -> Option<KernelId> {
+        match self {
+            Self::Id(id) => Some(id.clone()),
+            Self::Create(_) => None,
+        }
     }
 
     fn kernel(self, place: &Place, status: &mut Status) -> Result<Kernel, Error> {
