@@ -16,9 +16,9 @@ use crate::upload::args::UploadArgs;
 /// Run code in remote Sorna kernels, or on this machine.
 ///
 /// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL;
-/// the public service if unset), SORNA_ACCESS_KEY and SORNA_SECRET_KEY; or by a profile of the
-/// settings file (see `sorna config --help`). With --local none of them is needed: a gateway is
-/// started on this machine for as long as the command runs.
+/// if unset, https://api.sorna.io, the public service of 2017), SORNA_ACCESS_KEY and
+/// SORNA_SECRET_KEY; or by a profile of the settings file (see `sorna config --help`). With --local
+/// none of them is needed: a gateway is started on this machine for as long as the command runs.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {

@@ -55,6 +55,14 @@ impl Place {
             Status::new(false).advice(warning);
         }
         let config = settings.client_config().map_err(Failure::Settings)?;
+        if settings.endpoint.source == Source::Default {
+            // The original client's, whose owner may be another one by now.
+            Status::new(false).advice(format_args!(
+                "No endpoint is set; using the original's default {}. --endpoint, {} or a profile sets it.",
+                config.endpoint(),
+                variables::ENDPOINT
+            ));
+        }
         let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
         if let Some(file) = &settings.ca_file {
             // Also where no connection will ask for it, or the mistake would show only later.

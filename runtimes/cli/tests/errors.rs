@@ -25,7 +25,7 @@ fn missing_keys() {
         .code(2)
         .stderr_eq(str![[r#"
 ✘ there are no keys
-∙ Set SORNA_ACCESS_KEY, SORNA_SECRET_KEY and (unless it is the public service) SORNA_ENDPOINT, or write a profile into [DIR]/.config/sorna/config.toml; or use --local to run on this machine.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or write a profile into [DIR]/.config/sorna/config.toml; or use --local to run on this machine.
 
 "#]]);
 }
@@ -40,7 +40,7 @@ fn an_endpoint_that_is_no_url() {
         .args(["run", "python3", "-c", "1"]);
     check(command).code(2).stderr_eq(str![[r#"
 ✘ the endpoint must start with https:// or http://
-∙ Check SORNA_ENDPOINT.
+∙ Check SORNA_ENDPOINT: did you mean http://localhost:8081?
 
 "#]]);
 }

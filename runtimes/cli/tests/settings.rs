@@ -223,6 +223,41 @@ fn what_is_not_encrypted_beyond_this_machine_draws_a_warning() {
 }
 
 #[test]
+fn an_endpoint_that_nobody_has_set_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ACCESS_KEY", "AK")
+        .env("SORNA_SECRET_KEY", "SK")
+        // Nobody listens there, so that nothing leaves this machine.
+        .env("HTTPS_PROXY", "http://127.0.0.1:1")
+        .arg("status");
+    check(command).code(1).stderr_eq(str![[r#"
+∙ No endpoint is set; using the original's default https://api.sorna.io. --endpoint, SORNA_ENDPOINT or a profile sets it.
+
+"#]]);
+}
+
+#[test]
+fn an_endpoint_without_a_scheme() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (endpoint, meant) in [
+        ("127.0.0.1:8081", ": did you mean http://[ADDRESS]?"),
+        (
+            "sorna.example.com",
+            ": did you mean https://sorna.example.com?",
+        ),
+        ("user:password@host", "."),
+    ] {
+        check(config(&directory, &["--endpoint", endpoint]))
+            .code(2)
+            .stderr_eq(format!(
+                "✘ the endpoint must start with https:// or http://\n∙ Check --endpoint{meant}\n"
+            ));
+    }
+}
+
+#[test]
 fn a_profile_takes_a_program_to_a_gateway() {
     let gateway = gateway();
     let directory = with(&format!(
@@ -279,7 +314,7 @@ fn no_keys_but_profiles() {
         .code(2)
         .stderr_eq(str![[r#"
 ✘ there are no keys
-∙ Set SORNA_ACCESS_KEY, SORNA_SECRET_KEY and (unless it is the public service) SORNA_ENDPOINT, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work); or use --local to run on this machine.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work); or use --local to run on this machine.
 
 "#]]);
 }

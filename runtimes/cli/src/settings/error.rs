@@ -62,7 +62,12 @@ pub(crate) enum SettingsError {
         present: Source,
     },
     /// A value that the client does not take.
-    Value { error: ConfigError, source: Source },
+    Value {
+        error: ConfigError,
+        source: Source,
+        /// What was probably meant.
+        meant: Option<String>,
+    },
 }
 
 impl SettingsError {
@@ -99,9 +104,10 @@ impl SettingsError {
                 "The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings."
                     .to_owned(),
             ),
-            Self::Value { source, .. } => Some(match source {
-                Source::Default => "Check the settings with `sorna config`.".to_owned(),
-                source => format!("Check {source}."),
+            Self::Value { source, meant, .. } => Some(match (source, meant) {
+                (Source::Default, _) => "Check the settings with `sorna config`.".to_owned(),
+                (source, Some(meant)) => format!("Check {source}: did you mean {meant}?"),
+                (source, None) => format!("Check {source}."),
             }),
             Self::NoHome => Some("Name the file with --config or SORNA_CONFIG.".to_owned()),
             Self::Read { .. }
@@ -114,10 +120,10 @@ impl SettingsError {
 
 fn no_keys(path: Option<&PathBuf>, profiles: &[String]) -> String {
     let variables = format!(
-        "Set {}, {} and (unless it is the public service) {}",
+        "Set {}, {} and {}",
+        variables::ENDPOINT,
         variables::ACCESS_KEY,
-        variables::SECRET_KEY,
-        variables::ENDPOINT
+        variables::SECRET_KEY
     );
     let file = match path {
         Some(path) if !profiles.is_empty() => format!(

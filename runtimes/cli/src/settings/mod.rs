@@ -157,6 +157,7 @@ impl Settings {
         value.parse().map_err(|error| SettingsError::Value {
             error,
             source: source.clone(),
+            meant: with_scheme(value),
         })
     }
 
@@ -169,6 +170,7 @@ impl Settings {
                     AccessKey::new(value.as_str()).map_err(|error| SettingsError::Value {
                         error,
                         source: source.clone(),
+                        meant: None,
                     })?;
                 Ok(Credentials::new(access_key, secret_key.value.clone()))
             }
@@ -198,6 +200,19 @@ impl Settings {
         let endpoint = self.endpoint()?;
         Ok(Config::new(endpoint, self.credentials()?))
     }
+}
+
+/// The URL that was probably meant by one without a scheme. One with a password in it is never shown.
+fn with_scheme(value: &str) -> Option<String> {
+    if value.contains("://") {
+        return None;
+    }
+    let plain: Endpoint = format!("http://{value}").parse().ok()?;
+    if plain.is_loopback() {
+        return Some(plain.to_string());
+    }
+    let secure: Endpoint = format!("https://{value}").parse().ok()?;
+    Some(secure.to_string())
 }
 
 /// The chosen profile, and where it is.
