@@ -1,11 +1,11 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::check::StatusArgs;
 use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
-use crate::globals::Globals;
+use crate::globals::{self, Globals};
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::pages::{CompletionsArgs, ManArgs};
@@ -27,6 +27,23 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The commands that talk to no gateway, whose help needs no word of one.
+const WITHOUT_GATEWAY: &[&str] = &["serve", "completions", "man"];
+
+impl Cli {
+    /// The command line, for whoever parses or describes it.
+    pub(crate) fn whole() -> clap::Command {
+        let mut sorna = Self::command();
+        let settings = sorna.get_arguments();
+        let settings = settings.filter(|arg| arg.get_help_heading() == Some(globals::HEADING));
+        let hidden: Vec<_> = settings.map(|arg| arg.clone().hide(true)).collect();
+        for name in WITHOUT_GATEWAY {
+            sorna = sorna.mut_subcommand(name, |command| command.args(hidden.clone()));
+        }
+        sorna
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,12 +108,10 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::Cli;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::whole().debug_assert();
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Globals {
     pub(crate) color: Color,
 }
 
-const HEADING: &str = "Settings";
+/// What the options about gateways have in common.
+pub(crate) const HEADING: &str = "Settings";
 
 impl Globals {
     /// Tells of each request, if that was asked for.

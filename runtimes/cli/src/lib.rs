@@ -43,7 +43,7 @@ mod values;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -52,7 +52,10 @@ use failure::Failure;
 /// The program `sorna`.
 #[must_use]
 pub fn sorna() -> ExitCode {
-    let Cli { globals, command } = Cli::try_parse().unwrap_or_else(|error| with_tip(error).exit());
+    let parsed = Cli::whole()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let Cli { globals, command } = parsed.unwrap_or_else(|error| with_tip(error).exit());
     globals.color.write_global();
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
@@ -89,7 +92,7 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
         Some(ContextValue::String(wrong)) => wrong.clone(),
         _ => return error,
     };
-    let sorna = Cli::command();
+    let sorna = Cli::whole();
     let known = sorna.get_subcommands().map(clap::Command::get_name);
     if let Some(meant) = nearest::nearest(&wrong, known) {
         let meant = ContextValue::Strings(vec![meant.to_owned()]);

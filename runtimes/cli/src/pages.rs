@@ -1,8 +1,9 @@
 //! `sorna completions` and `sorna man`: what a shell and `man` want to know of the commands.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -11,6 +12,7 @@ use crate::args::Cli;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::shortcut::{LCC, LPYTHON};
+use crate::status::Status;
 
 /// Print a completion script for a shell.
 ///
@@ -65,7 +67,7 @@ impl Program {
 
     fn command(self) -> clap::Command {
         match self {
-            Self::Sorna => Cli::command(),
+            Self::Sorna => Cli::whole(),
             Self::Lcc => LCC.command(),
             Self::Lpython => LPYTHON.command(),
         }
@@ -84,16 +86,10 @@ pub(crate) fn completions(arguments: &CompletionsArgs) -> Result<Exit, Failure> 
 /// Carries `man` out.
 pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     if let Some(dir) = &arguments.dir {
-        let write = || {
-            std::fs::create_dir_all(dir)?;
-            for program in Program::ALL {
-                clap_mangen::generate_to(program.command(), dir)?;
-            }
-            Ok(())
-        };
-        return write()
-            .map(|()| Exit::SUCCESS)
-            .map_err(|error| Failure::System("cannot write the manual pages", error));
+        let number =
+            write(dir).map_err(|error| Failure::System("cannot write the manual pages", error))?;
+        Status::new(false).done(format_args!("Wrote {number} pages to {}.", dir.display()));
+        return Ok(Exit::SUCCESS);
     }
     let name = arguments.command.as_deref().unwrap_or("sorna");
     let programs = Program::ALL.map(Program::command);
@@ -112,9 +108,22 @@ pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     print(&page)
 }
 
+/// Writes all pages, and tells how many.
+fn write(dir: &Path) -> io::Result<usize> {
+    std::fs::create_dir_all(dir)?;
+    let mut number = 0;
+    for program in Program::ALL {
+        let mut command = program.command().disable_help_subcommand(true);
+        command.build();
+        number += 1 + command.get_subcommands().count();
+        clap_mangen::generate_to(program.command(), dir)?;
+    }
+    Ok(number)
+}
+
 /// A command of `sorna`, with what it has from `sorna` itself.
 fn command_of_sorna(name: &str) -> Result<clap::Command, Failure> {
-    let mut sorna = Cli::command().disable_help_subcommand(true);
+    let mut sorna = Cli::whole().disable_help_subcommand(true);
     sorna.build();
     let known = || sorna.get_subcommands().map(|command| command.get_name());
     match sorna.find_subcommand(name) {

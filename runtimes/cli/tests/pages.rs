@@ -144,7 +144,12 @@ fn manual_pages_are_printed() {
 #[test]
 fn all_manual_pages_are_written() {
     let directory = here();
-    assert_eq!(print(directory.path(), &["man", "--dir", "share/man1"]), "");
+    let mut command = sorna(directory.path());
+    command.args(["man", "--dir", "share/man1"]);
+    check(command).success().stdout_eq("").stderr_eq(format!(
+        "✔ Wrote {} pages to share/man1.\n",
+        COMMANDS.len() + 3
+    ));
     let mut names: Vec<String> = std::fs::read_dir(directory.path().join("share/man1"))
         .expect("a directory")
         .map(|entry| {
@@ -202,4 +207,20 @@ fn every_command_has_help_with_examples() {
             "{command}: {help}"
         );
     }
+}
+
+#[test]
+fn commands_without_a_gateway_have_no_options_of_one() {
+    let directory = here();
+    for command in COMMANDS {
+        let talks = !["serve", "completions", "man"].contains(command);
+        for page in [[command, "--help"], ["man", command]] {
+            let words = print(directory.path(), &page).replace('\\', "");
+            assert_eq!(words.contains("--endpoint"), talks, "{page:?}: {words}");
+            assert_eq!(words.contains("--verbose"), talks, "{page:?}: {words}");
+        }
+    }
+    // They are taken all the same, as before: a script may have them before the command.
+    print(directory.path(), &["--endpoint", "http://host", "man"]);
+    print(directory.path(), &["man", "-v"]);
 }
