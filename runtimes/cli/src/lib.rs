@@ -36,13 +36,13 @@ mod shell;
 mod shortcut;
 mod signals;
 mod status;
+mod tips;
 mod units;
 mod upload;
 mod values;
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::FromArgMatches;
 
 use args::{Cli, Command};
@@ -55,7 +55,7 @@ pub fn sorna() -> ExitCode {
     let parsed = Cli::whole()
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));
-    let Cli { globals, command } = parsed.unwrap_or_else(|error| with_tip(error).exit());
+    let Cli { globals, command } = parsed.unwrap_or_else(|error| tips::add(error).exit());
     globals.color.write_global();
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
@@ -84,21 +84,6 @@ pub fn lcc() -> ExitCode {
 #[must_use]
 pub fn lpython() -> ExitCode {
     end(shortcut::run(&shortcut::LPYTHON))
-}
-
-/// Says which command was probably meant, where the library has no idea, or several.
-fn with_tip(mut error: clap::Error) -> clap::Error {
-    let wrong = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(wrong)) => wrong.clone(),
-        _ => return error,
-    };
-    let sorna = Cli::whole();
-    let known = sorna.get_subcommands().map(clap::Command::get_name);
-    if let Some(meant) = nearest::nearest(&wrong, known) {
-        let meant = ContextValue::Strings(vec![meant.to_owned()]);
-        error.insert(ContextKind::SuggestedSubcommand, meant);
-    }
-    error
 }
 
 fn end(result: Result<Exit, Failure>) -> ExitCode {

@@ -375,6 +375,51 @@ fn typing_errors_are_seen() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_language() {
+    let directory = here();
+    write(directory.path(), &[("script", "")]);
+    for (arguments, meant) in [
+        (&["print.py"][..], Some("python3 print.py")),
+        (&["-t", "main.c", "-q", "main.rs"], Some("rust main.rs")),
+        (&["script"], Some("LANG script")),
+        (&["python3"], None),
+        (&["-e", "a.py", "python3"], None),
+    ] {
+        let mut command = sorna(directory.path());
+        let output = command
+            .arg("run")
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        match meant {
+            Some(meant) => {
+                let tip = format!("tip: the first argument is the language: sorna run {meant}\n");
+                assert!(stderr.contains(&tip), "{arguments:?}: {stderr}");
+            }
+            None => assert!(!stderr.contains("tip"), "{arguments:?}: {stderr}"),
+        }
+    }
+}
+
+#[test]
+fn no_tip_that_cannot_help() {
+    let directory = here();
+    for (arguments, helps) in [
+        (&["shell", "bash", "-x"][..], false),
+        (&["serve", "-x"], false),
+        (&["run", "c", "-x"], true),
+    ] {
+        let mut command = sorna(directory.path());
+        let output = command.args(arguments).output().expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(stderr.contains("use '-- -x'"), helps, "{stderr}");
+    }
+}
+
+#[test]
 fn a_command_that_is_spelled_wrong_gets_a_suggestion() {
     let directory = here();
     for (wrong, meant) in [
