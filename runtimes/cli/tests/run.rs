@@ -299,3 +299,47 @@ fn an_ended_input_is_told_and_cleaned_up() {
 
 "#]]);
 }
+
+#[test]
+fn one_file_of_an_interpreted_language_is_run_under_any_name() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[
+            ("hello.py", "print('hello')\n"),
+            ("it's a/script.sh", "echo \"$0\"\n"),
+        ],
+    );
+    let local = |arguments: &[&str]| {
+        let arguments = [&["--local", "-q"], arguments].concat();
+        run(sorna(directory.path()), &arguments)
+    };
+    local(&["python3", "hello.py"])
+        .success()
+        .stdout_eq("hello\n");
+    local(&["bash", "it's a/script.sh"])
+        .success()
+        .stdout_eq("it's a/script.sh\n");
+    // A command of the user's counts, also the default's sign.
+    local(&["python3", "hello.py", "-e", "echo mine"]).stdout_eq("mine\n");
+    local(&["python3", "hello.py", "-e", "*"]).code(2);
+}
+
+#[test]
+fn several_files_without_a_main_one_are_advised_on() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[("hello.py", "print('hello')\n"), ("lib.py", "")],
+    );
+    run(
+        sorna(directory.path()),
+        &["--local", "-q", "python3", "hello.py", "lib.py"],
+    )
+    .code(2)
+    .stderr_eq(str![[r#"
+[..]main.py[..]
+∙ No file is named main.py, which python3 kernels run. -e 'python3 hello.py' runs another.
+
+"#]]);
+}

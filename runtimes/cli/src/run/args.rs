@@ -49,7 +49,8 @@ pub(crate) struct RunArgs {
     pub(crate) build: Option<String>,
 
     /// The shell command that runs the program; `*` is what the kernel does by default, such as
-    /// `python3 main.py`, and an empty text skips the step.
+    /// `python3 main.py`, and an empty text skips the step. One file alone of an interpreted
+    /// language is run under any name.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
     pub(crate) exec: Option<String>,
 
@@ -140,7 +141,8 @@ Examples:
   sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
   sorna run python3 - < script.py               # code from the standard input
   sorna run c main.c mylib.c mylib.h
-  sorna run -e 'python3 hello.py' python3 hello.py   # not named main.py
+  sorna run python3 hello.py
+  sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, and none is main.py
   sorna run c src                               # all files in src
   sorna run -t my-session python3 -c 'x = 1'    # a kernel that is kept …
   sorna run -t my-session python3 -c 'print(x)' # … and used again

@@ -37,16 +37,17 @@ impl Stop {
     }
 }
 
-/// Tells how it ended.
+/// Tells how it ended. `advice` is for a program that has failed.
 pub(super) fn finish(
     status: &mut Status,
     report: &RunReport,
     problem: Option<Stop>,
     stopped: Option<Exit>,
+    advice: Option<&str>,
     place: &Place,
 ) -> Exit {
     let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(status, result.as_ref()),
+        Ending::Finished(result) => finished(status, result.as_ref(), advice),
         Ending::Failed(error) => {
             status.note_error(error);
             show_error(status, error, place);
@@ -72,7 +73,7 @@ pub(super) fn finish(
 }
 
 /// Tells what the program itself says of its end.
-fn finished(status: &mut Status, result: Option<&ExecutionResult>) -> Exit {
+fn finished(status: &mut Status, result: Option<&ExecutionResult>, advice: Option<&str>) -> Exit {
     let Some(result) = result else {
         return Exit::SUCCESS;
     };
@@ -83,6 +84,8 @@ fn finished(status: &mut Status, result: Option<&ExecutionResult>) -> Exit {
     let code = result.exit_code().unwrap_or(0);
     if code != 0 && result.step() == Some("build") {
         status.fail(format_args!("Build failed with exit code {code}."));
+    } else if let (1.., Some(advice)) = (code, advice) {
+        status.advice(advice);
     }
     Exit::of_program(code)
 }

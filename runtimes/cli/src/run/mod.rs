@@ -7,6 +7,7 @@ mod input;
 mod media;
 mod output;
 mod plan;
+mod program;
 mod sixel;
 
 use std::io::{self, Write};
@@ -63,7 +64,7 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
 }
 
 fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let plan = plan::plan(arguments)?;
+    let (plan, advice) = plan::plan(arguments)?;
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
@@ -92,6 +93,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         token,
         temporary,
         files,
+        advice,
         meter: place.client.send_meter(),
         execution: 0,
         place: &place,
@@ -129,6 +131,8 @@ struct Session<'p> {
     token: SessionToken,
     temporary: bool,
     files: Files,
+    /// What to say if the program fails.
+    advice: Option<String>,
     meter: SendMeter,
     /// Which execution of the plan it is, from 0.
     execution: usize,
@@ -162,7 +166,8 @@ impl Session<'_> {
             unreachable!("a run ends with a report")
         };
         let exit = self.stopped.signal().map(Exit::of_signal);
-        let exit = finish(&mut self.status, &report, problem, exit, self.place);
+        let advice = self.advice.as_deref();
+        let exit = finish(&mut self.status, &report, problem, exit, advice, self.place);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }

@@ -11,21 +11,26 @@ use sorna::files::{self, Skip};
 use sorna::{random_boundary, random_token};
 
 use super::args::{CollectArgs, LimitArgs, RunArgs};
+use super::program::Program;
 use crate::args::Cli;
 use crate::failure::Failure;
 
 /// How many folders a kernel may mount.
 const MOST_MOUNTS: usize = 5;
+/// What the kernel does by default in a step.
+const DEFAULT: &str = "*";
 /// The file name that stands for the standard input.
 const STDIN: &str = "-";
 
-pub(super) fn plan(arguments: &RunArgs) -> Result<RunPlan, Failure> {
+/// The plan, and what to say if its program fails.
+pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Failure> {
     let token = match &arguments.token {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
         None => random_token(),
     };
     let create = create(&arguments.lang, token, &arguments.limits)?;
     let reads_code = arguments.files.iter().any(|file| file.as_os_str() == STDIN);
+    let mut advice = None;
     let plan = if reads_code {
         let code = code_from_stdin(arguments)?;
         RunPlan::temporary(create, vec![ExecuteMode::query(code)])
@@ -35,17 +40,28 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<RunPlan, Failure> {
         RunPlan::temporary(create, snippets.collect())
     } else {
         let files = collect(&arguments.files, arguments.collect)?;
-        let step = |command: &Option<String>| Some(command.clone().unwrap_or("*".to_owned()));
-        let batch = Batch::new()
-            .with_build(step(&arguments.build))
-            .with_exec(step(&arguments.exec));
+        let program = match &arguments.exec {
+            Some(command) => Program::Command(command.clone()),
+            None => Program::find(&arguments.lang, &arguments.files, &files),
+        };
+        let exec = match program {
+            Program::Command(command) => command,
+            Program::Default => DEFAULT.to_owned(),
+            Program::Unclear(words) => {
+                advice = Some(words);
+                DEFAULT.to_owned()
+            }
+        };
+        let build = arguments.build.clone().unwrap_or(DEFAULT.to_owned());
+        let batch = Batch::new().with_build(Some(build)).with_exec(Some(exec));
         RunPlan::temporary(create, vec![batch.into()]).with_files(files, random_boundary())
     };
-    Ok(if arguments.token.is_some() {
+    let plan = if arguments.token.is_some() {
         plan.keeping_the_kernel()
     } else {
         plan
-    })
+    };
+    Ok((plan, advice))
 }
 
 fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateKernel, Failure> {
