@@ -76,7 +76,11 @@ hi
     run_with_input(b"input('name? ')", &["--local", "-q", "python3", "-"])
         .code(1)
         .stdout_eq("name? ")
-        .stderr_eq("✘ the program asks for input, but the standard input has ended\n");
+        .stderr_eq(str![[r#"
+...
+EOFError: EOF when reading a line
+
+"#]]);
 }
 
 #[test]

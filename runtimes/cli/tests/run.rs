@@ -287,10 +287,66 @@ fn a_c_program_reads_its_input() {
 }
 
 #[test]
-fn an_ended_input_is_told_and_cleaned_up() {
-    run_with_input("", &["--local", "python3", "-c", "input('name? ')"])
+fn programs_read_the_standard_input_to_its_end() {
+    let lines = "import sys\nfor line in sys.stdin: print('>', line, end='')\nprint('end')";
+    let whole = "import sys\nprint(sys.stdin.read().split())";
+    for (lang, code, output) in [
+        ("bash", "cat; echo end", "a\nb\nc\nend\n"),
+        (
+            "bash",
+            "while read x; do echo \"<$x>\"; done",
+            "<a>\n<b>\n<c>\n",
+        ),
+        ("bash", "sort -r | head -n 2", "c\nb\n"),
+        ("python3", lines, "> a\n> b\n> c\nend\n"),
+        ("python3", whole, "['a', 'b', 'c']\n"),
+    ] {
+        run_with_input("a\nb\nc\n", &["--local", "-q", lang, "-c", code])
+            .success()
+            .stdout_eq(output.to_owned())
+            .stderr_eq("");
+    }
+    // Each snippet is told of the end.
+    run_with_input(
+        "a\n",
+        &["--local", "-q", "bash", "-c", "cat", "-c", "cat; echo end"],
+    )
+    .success()
+    .stdout_eq("a\nend\n");
+}
+
+#[test]
+fn a_c_program_reads_to_the_end() {
+    let directory = here();
+    let program = "#include <stdio.h>\nint main(void) { char line[99]; int n = 0; while (fgets(line, 99, stdin)) n++; printf(\"%d\\n\", n); }\n";
+    write(
+        directory.path(),
+        &[("main.c", program), ("in.txt", "1\n2\n3\n")],
+    );
+    let mut command = sorna(directory.path());
+    let input = std::fs::File::open(directory.path().join("in.txt")).expect("a file");
+    command.stdin(input);
+    run(command, &["--local", "-q", "c", "main.c"])
+        .success()
+        .stdout_eq("3\n")
+        .stderr_eq("");
+}
+
+#[test]
+fn an_ended_input_is_the_program_s_to_deal_with() {
+    let code = "try: input('name? ')\nexcept EOFError: print('nobody')";
+    run_with_input("", &["--local", "-q", "python3", "-c", code])
+        .success()
+        .stdout_eq("name? nobody\n")
+        .stderr_eq("");
+}
+
+#[test]
+fn a_program_that_does_not_take_the_end_is_stopped_and_cleaned_up() {
+    let code = "while True:\n  try: input('name? ')\n  except EOFError: pass";
+    run_with_input("", &["--local", "python3", "-c", code])
         .code(1)
-        .stdout_eq("name? ")
+        .stdout_eq("name? name? ")
         .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.

@@ -59,8 +59,8 @@
 //! A program that waits for its standard input is noticed, whatever it is: `input()` in a python3
 //! kernel, `read` in bash, `scanf` in C, `process.stdin` and `readline` in nodejs, the likes of them
 //! elsewhere, and anything they start. The client's answer is a line; its end is added if it is
-//! missing. The answer `"\u{4}"` (Ctrl-D) ends the input. Python's
-//! `sys.stdin.read()` takes one answer for the whole.
+//! missing. The answer `"\u{4}"` (Ctrl-D) ends the input, which `sys.stdin.read()`, `cat` and the like
+//! wait for; a program that reads once more asks again.
 //!
 //! Clients are told to hide what is typed for `getpass.getpass` of python3, `read -s` of bash, and
 //! `STDIN.getpass` and `STDIN.noecho` of ruby. Programs that use a terminal for that, such as

@@ -77,9 +77,22 @@ fn every_way_to_read_standard_input_asks() {
     assert_eq!(asked.asks(), Some(false));
     assert_eq!(client.input(&kernel, "a").finished().0, "'a\\n'\n");
     client.run(&kernel, "print(repr(sys.stdin.read()))");
+    assert_eq!(client.input(&kernel, "all\nof").asks(), Some(false));
+    assert_eq!(client.input(&kernel, "it\n").asks(), Some(false));
     assert_eq!(
-        client.input(&kernel, "all\nof it\n").finished().0,
-        "'all\\nof it\\n'\n"
+        client.input(&kernel, "\u{4}").finished().0,
+        "'all\\nof\\nit\\n'\n"
+    );
+    client.run(
+        &kernel,
+        "print(sys.stdin.readlines(), sys.stdin.buffer.read())",
+    );
+    assert_eq!(client.input(&kernel, "1").asks(), Some(false));
+    assert_eq!(client.input(&kernel, "\u{4}").asks(), Some(false));
+    assert_eq!(client.input(&kernel, "2").asks(), Some(false));
+    assert_eq!(
+        client.input(&kernel, "\u{4}").finished().0,
+        "['1\\n'] b'2\\n'\n"
     );
     client.run(&kernel, "for line in sys.stdin: print('>', line, end='')");
     assert_eq!(client.input(&kernel, "1").stdout, "> 1\n");

@@ -7,12 +7,17 @@ use std::thread;
 use super::Wake;
 use crate::modes;
 
+/// The answer that ends a program's input.
+const END: &str = "\u{4}";
+
 /// The standard input. Lines are read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
     wake: Sender<Wake>,
     woken: Receiver<Wake>,
     stopped: bool,
+    /// The last answer was its end.
+    ended: bool,
 }
 
 impl Input {
@@ -21,11 +26,28 @@ impl Input {
             wake,
             woken,
             stopped: false,
+            ended: false,
         }
     }
 
+    /// Another program asks.
+    pub(super) fn restart(&mut self) {
+        self.ended = false;
+    }
+
+    /// What to answer the program that asks: a line without its end, or that the input has ended.
+    /// `None` for a program that knows that already, or when a signal came.
+    pub(super) fn answer(&mut self, hidden: bool) -> io::Result<Option<String>> {
+        let line = self.line(hidden)?;
+        let knows = std::mem::replace(&mut self.ended, line.is_none());
+        Ok(match line {
+            None if knows || self.stopped => None,
+            line => Some(line.unwrap_or_else(|| END.to_owned())),
+        })
+    }
+
     /// Reads a line, without its end. `None` at the end of the input, or when a signal came.
-    pub(super) fn line(&mut self, hidden: bool) -> io::Result<Option<String>> {
+    fn line(&mut self, hidden: bool) -> io::Result<Option<String>> {
         if self.stopped {
             return Ok(None);
         }

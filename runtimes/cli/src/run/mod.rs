@@ -186,6 +186,7 @@ impl Session<'_> {
             RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
             RunEvent::ExecutionStarted { index } => {
                 self.execution = *index;
+                self.input.restart();
                 json::emit(&Event::ExecutionStarted { index: *index })
             }
             RunEvent::Execution(ExecutionEvent::StepFinished { status, exit_code }) => {
@@ -257,12 +258,12 @@ impl Session<'_> {
             },
             ExecutionEvent::InputRequested { is_password } => {
                 self.status.clear();
-                let line = self.input.line(is_password).map_err(Stop::Input)?;
+                let answer = self.input.answer(is_password).map_err(Stop::Input)?;
                 self.status.note_output("\n");
-                match line {
-                    Some(line) => self
+                match answer {
+                    Some(answer) => self
                         .run
-                        .answer(line)
+                        .answer(answer)
                         .map_err(|error| Stop::Failed(error.to_string()))?,
                     // A signal came; the run is cancelled already.
                     None if self.stopped.signal().is_some() => {}

@@ -249,11 +249,6 @@ class Input(io.RawIOBase):
         self._rest = self._rest[count:]
         return count
 
-    def readall(self):
-        # The protocol has no end of input: one answer is the whole of it.
-        rest, self._rest = self._rest, b""
-        return rest or self._link.input()
-
 
 class Job:
     """Something to do for the main thread: run a snippet, or complete."""
