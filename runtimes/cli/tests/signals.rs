@@ -101,6 +101,57 @@ fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
     signal(&child, Signal::INT);
     assert_eq!(wait(&mut child).code(), Some(130));
     assert_eq!(gateway.stats().kernels, 1, "a kernel with a token is kept");
+    let words = stderr(&mut child);
+    let (_, kernel) = words.split_once("Kernel (ID: ").expect("a kernel");
+    let (kernel, words) = kernel.split_once(") is ready.\n").expect("a kernel");
+    assert_eq!(
+        words,
+        format!(
+            "∙ The program goes on in kernel {kernel}, and the next run brings its output. `sorna restart {kernel}` stops it.\n"
+        )
+    );
+    gateway.stop();
+}
+
+#[test]
+fn the_next_run_brings_the_output_of_a_program_that_was_left() {
+    let gateway = gateway();
+    let directory = here();
+    let with = |code: &str| {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.args(["run", "-t", "my-session", "python3", "-c", code]);
+        command
+    };
+    let sign = directory.path().join("go");
+    let code = format!(
+        "import os, time\nprint('start', end='', flush=True)\nwhile not os.path.exists({sign:?}): time.sleep(0.01)\nprint('went')"
+    );
+    let mut child = with(&code).spawn().expect("sorna runs");
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    stdout.read_exact(&mut [0; 5]).expect("output");
+    signal(&child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(130));
+    let words = stderr(&mut child);
+    assert!(words.contains("The program goes on in kernel "), "{words}");
+    std::fs::write(sign, "").expect("a file");
+    // Its own code runs only if the other has ended in time.
+    let output = with("print('own')").output().expect("sorna runs");
+    assert!(output.stdout.starts_with(b"went\n"), "{output:?}");
+    // One that waits for input, which a password's shows on the terminal.
+    let code = "import getpass\nprint(f'<{getpass.getpass()}>')";
+    let arguments = ["-t", "my-session", "python3", "-c", code];
+    let mut terminal = Terminal::start_command("run", directory.path(), Some(&gateway), &arguments);
+    eventually("hidden typing", || !terminal.shows_typing());
+    terminal.signal(Signal::INT);
+    terminal.shows("The program waits for input in kernel ");
+    assert_eq!(terminal.ends(), Some(130));
+    check(with("code")).success().stdout_eq("<code>\n");
+    // Who has ended has nothing that goes on.
+    check(with("1")).success().stderr_eq(str![[r#"
+∙ Client session token: my-session
+✔ Kernel (ID: [KERNEL]) is ready.
+
+"#]]);
     gateway.stop();
 }
 

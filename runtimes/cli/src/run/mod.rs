@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::sync::mpsc;
 
 use sorna::blocking::{Run, SendMeter};
-use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
+use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan, RunReport};
 use sorna::core::{ExecutionStatus, SessionToken};
 
 use crate::exit::Exit;
@@ -96,6 +96,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         advice,
         meter: place.client.send_meter(),
         execution: 0,
+        program: Program::Ended,
         place: &place,
         stopped,
     };
@@ -122,6 +123,36 @@ impl Files {
     }
 }
 
+/// What the program does in the kernel.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    Runs,
+    /// It waits for input.
+    Asks,
+    /// It has ended, or not begun.
+    Ended,
+}
+
+impl Program {
+    /// Says what it does if the command has ended before it.
+    fn tell_if_left(self, report: &RunReport, status: &mut Status) {
+        let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
+            (&report.ending, &report.cleanup, &report.kernel)
+        else {
+            return;
+        };
+        match self {
+            Self::Runs => status.info(format_args!(
+                "The program goes on in kernel {kernel}, and the next run brings its output. `sorna restart {kernel}` stops it."
+            )),
+            Self::Asks => status.info(format_args!(
+                "The program waits for input in kernel {kernel}, and takes the code of the next run for it. `sorna restart {kernel}` stops it."
+            )),
+            Self::Ended => {}
+        }
+    }
+}
+
 /// A run under way.
 struct Session<'p> {
     run: Run,
@@ -136,6 +167,7 @@ struct Session<'p> {
     meter: SendMeter,
     /// Which execution of the plan it is, from 0.
     execution: usize,
+    program: Program,
     place: &'p Place,
     stopped: Stopped,
 }
@@ -168,6 +200,7 @@ impl Session<'_> {
         let exit = self.stopped.signal().map(Exit::of_signal);
         let advice = self.advice.as_deref();
         let exit = finish(&mut self.status, &report, problem, exit, advice, self.place);
+        self.program.tell_if_left(&report, &mut self.status);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }
@@ -186,7 +219,6 @@ impl Session<'_> {
             RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
             RunEvent::ExecutionStarted { index } => {
                 self.execution = *index;
-                self.input.restart();
                 json::emit(&Event::ExecutionStarted { index: *index })
             }
             RunEvent::Execution(ExecutionEvent::StepFinished { status, exit_code }) => {
@@ -226,11 +258,16 @@ impl Session<'_> {
                 status.progress(UPLOADING, Progress::after(progress, &self.meter));
             }
             RunEvent::Uploaded(_) => status.done("Uploading done."),
-            RunEvent::ExecutionStarted { .. } => status.wait(if self.files.is_some() {
-                "Building your code..."
-            } else {
-                "Running your code..."
-            }),
+            RunEvent::ExecutionStarted { .. } => {
+                self.program = Program::Runs;
+                self.input.restart();
+                status.wait(if self.files.is_some() {
+                    "Building your code..."
+                } else {
+                    "Running your code..."
+                });
+            }
+            RunEvent::ExecutionFinished(_) => self.program = Program::Ended,
             RunEvent::Execution(event) => return self.show_execution(event),
             RunEvent::CleaningUp => status.wait("Cleaning up the temporary kernel..."),
             _ => {}
@@ -257,14 +294,17 @@ impl Session<'_> {
                     .fail(format_args!("Build failed with exit code {code}.")),
             },
             ExecutionEvent::InputRequested { is_password } => {
+                self.program = Program::Asks;
                 self.status.clear();
                 let answer = self.input.answer(is_password).map_err(Stop::Input)?;
                 self.status.note_output("\n");
                 match answer {
-                    Some(answer) => self
-                        .run
-                        .answer(answer)
-                        .map_err(|error| Stop::Failed(error.to_string()))?,
+                    Some(answer) => {
+                        self.program = Program::Runs;
+                        self.run
+                            .answer(answer)
+                            .map_err(|error| Stop::Failed(error.to_string()))?;
+                    }
                     // A signal came; the run is cancelled already.
                     None if self.stopped.signal().is_some() => {}
                     None => return Err(Stop::NoInput),
