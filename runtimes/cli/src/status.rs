@@ -1,7 +1,7 @@
 //! What happens around the program, told on the standard error.
 
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use anstyle::AnsiColor;
 use sorna::core::Error;
@@ -17,7 +17,7 @@ pub(crate) struct Status {
     quiet: bool,
     /// Whether there are waiting lines.
     moves: bool,
-    /// Whether the program's output stands on the terminal with a line that has not ended.
+    /// Whether the program's output stands before our lines with a line that has not ended.
     unfinished: bool,
     /// What the gateway answered, for the next failure.
     refusal: Option<(u16, Option<String>)>,
@@ -97,7 +97,7 @@ impl Status {
         }
     }
 
-    /// The program has put this on the terminal.
+    /// The program has put this where our lines go.
     pub(crate) fn note_output(&mut self, text: &str) {
         if let Some(last) = text.as_bytes().last() {
             self.unfinished = *last != b'\n';
@@ -112,8 +112,8 @@ impl Status {
     }
 
     /// Begins a new line, where the program has left one unfinished.
-    fn end_line(&mut self) {
-        if std::mem::take(&mut self.unfinished) && io::stderr().is_terminal() {
+    pub(crate) fn end_line(&mut self) {
+        if std::mem::take(&mut self.unfinished) {
             let _ = io::stderr().write_all(b"\n");
         }
     }

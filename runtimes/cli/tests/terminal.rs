@@ -294,3 +294,45 @@ fn nothing_moves_where_the_program_asks() {
     assert_eq!(screen(&rest), "✔ Cleaned up the kernel.\n", "{rest:?}");
     gateway.stop();
 }
+
+#[test]
+fn what_is_told_begins_a_line_after_a_prompt() {
+    let directory = here();
+    let code = "while True:\n  try: input('name? ')\n  except EOFError: pass";
+    let arguments = ["run", "--local", "--color", "never", "python3", "-c", code];
+    let mut terminal = Terminal::open(directory.path(), None, 90, &[], &arguments);
+    terminal.shows("is ready.");
+    terminal.shows("name? ");
+    terminal.types("me\r");
+    terminal.shows("me\r\n");
+    terminal.shows("name? ");
+    // Without a line, the program's stays as it is.
+    terminal.types("\x04");
+    terminal.shows("name? ");
+    terminal.types("\x04");
+    let rest = terminal.rest();
+    let shown = screen(&rest);
+    assert!(
+        shown.starts_with("\n✘ the program asks for input, but"),
+        "{rest:?}"
+    );
+    assert_eq!(terminal.ends(), Some(1));
+}
+
+#[test]
+fn what_is_told_begins_a_line_in_a_file_of_both_only_after_the_same_stream() {
+    let directory = here();
+    let run = |code: &str| {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "bash", "-c", code]);
+        let output = command.output().expect("sorna runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        let (_, words) = stderr.split_once("is ready.\n").expect("a kernel");
+        let stdout = String::from_utf8(output.stdout).expect("text");
+        (stdout, words.to_owned())
+    };
+    let words = |error: &str| format!("{error}✔ Cleaned up the kernel.\n");
+    assert_eq!(run("printf out"), ("out".to_owned(), words("")));
+    assert_eq!(run("printf err >&2"), (String::new(), words("err\n")));
+    assert_eq!(run("echo err >&2"), (String::new(), words("err\n")));
+}

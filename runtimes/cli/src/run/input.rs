@@ -18,6 +18,8 @@ pub(super) struct Input {
     stopped: bool,
     /// The last answer was its end.
     ended: bool,
+    /// The last line was typed, and its end is on the terminal.
+    typed: bool,
 }
 
 impl Input {
@@ -27,12 +29,18 @@ impl Input {
             woken,
             stopped: false,
             ended: false,
+            typed: false,
         }
     }
 
     /// Another program asks.
     pub(super) fn restart(&mut self) {
         self.ended = false;
+    }
+
+    /// Whether the last line was typed, and so has ended the line that the program was in.
+    pub(super) fn was_typed(&self) -> bool {
+        self.typed
     }
 
     /// What to answer the program that asks: a line without its end, or that the input has ended.
@@ -57,7 +65,10 @@ impl Input {
             let _ = wake.send(Wake::Line(read_line()));
         });
         let woken = self.woken.recv();
-        if changed.is_some() && io::stdin().is_terminal() {
+        let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let is_line = matches!(woken, Ok(Wake::Line(Ok(Some(_)))));
+        self.typed = is_terminal && (is_line || changed.is_some());
+        if self.typed && changed.is_some() {
             // The line end that was typed was not shown either.
             let _ = writeln!(io::stderr());
         }

@@ -297,7 +297,9 @@ impl Session<'_> {
                 self.program = Program::Asks;
                 self.status.clear();
                 let answer = self.input.answer(is_password).map_err(Stop::Input)?;
-                self.status.note_output("\n");
+                if self.input.was_typed() {
+                    self.status.note_output("\n");
+                }
                 match answer {
                     Some(answer) => {
                         self.program = Program::Runs;

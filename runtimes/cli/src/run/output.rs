@@ -16,15 +16,15 @@ use crate::status::Status;
 #[derive(Debug)]
 pub(super) struct Output {
     gallery: Gallery,
-    /// Which of the standard output and error are terminals, where an unfinished line stands.
-    terminals: (bool, bool),
+    /// Both the standard output and error are terminals, so they are the same one.
+    together: bool,
 }
 
 impl Output {
     pub(super) fn new(gallery: Gallery) -> Self {
         Self {
             gallery,
-            terminals: (io::stdout().is_terminal(), io::stderr().is_terminal()),
+            together: io::stdout().is_terminal() && io::stderr().is_terminal(),
         }
     }
 
@@ -39,16 +39,14 @@ impl Output {
             match record {
                 Record::Stdout(text) => {
                     stdout.write_all(text.as_bytes())?;
-                    if self.terminals.0 {
+                    if self.together {
                         status.note_output(&text);
                     }
                 }
                 Record::Stderr(text) => {
                     stdout.flush()?;
                     io::stderr().write_all(text.as_bytes())?;
-                    if self.terminals.1 {
-                        status.note_output(&text);
-                    }
+                    status.note_output(&text);
                 }
                 Record::Log {
                     level,
