@@ -3,13 +3,23 @@
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// The terminal and how it was before. Outside of the guard, so that a panic on any thread finds it.
 static BEFORE: Mutex<Option<(OwnedFd, Termios, OptionalActions)>> = Mutex::new(None);
 static HOOK: Once = Once::new();
+/// Programs in a kernel write to the screen, and may have set modes of it.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Ends what a program that fills the screen sets: another screen (back to the cursor where it is, if
+/// this is the first), reports of the mouse and the focus, marks around pastes, other codes of keys, a
+/// hidden cursor, colours.
+const RESET: &[u8] =
+    b"\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m";
 
 /// While it lives, the terminal has other modes. There is one at a time.
 #[derive(Debug)]
@@ -19,6 +29,8 @@ impl Changed {
     /// Raw mode: every key goes to the kernel.
     pub(crate) fn raw() -> io::Result<Self> {
         let terminal = io::stdin().as_fd().try_clone_to_owned()?;
+        SCREEN.store(io::stdout().is_terminal(), Ordering::Relaxed);
+        hook();
         // What was typed for the kernel must not become a command for the user's own shell.
         Self::begin(terminal, Termios::make_raw, OptionalActions::Flush)
     }
@@ -45,16 +57,21 @@ impl Changed {
         change(&mut changed);
         tcsetattr(&terminal, OptionalActions::Now, &changed)?;
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, before, back));
-        HOOK.call_once(|| {
-            let usual = panic::take_hook();
-            panic::set_hook(Box::new(move |info| {
-                // First, so that the panic's words are readable.
-                restore();
-                usual(info);
-            }));
-        });
+        hook();
         Ok(Self(()))
     }
+}
+
+/// Lets a panic restore the terminal.
+fn hook() {
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // First, so that the panic's words are readable.
+            restore();
+            usual(info);
+        }));
+    });
 }
 
 impl Drop for Changed {
@@ -65,10 +82,27 @@ impl Drop for Changed {
 
 /// As it was before; does nothing the second time.
 pub(crate) fn restore() {
+    if SCREEN.swap(false, Ordering::Relaxed) {
+        reset_screen();
+    }
     let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((terminal, before, back)) = before {
         // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(terminal, back, &before);
+    }
+}
+
+/// Not by the usual way, which somebody may hold who waits for a terminal that is stopped; nor does this
+/// wait for one.
+fn reset_screen() {
+    let screen = rustix::stdio::stdout();
+    let mut room = [PollFd::new(&screen, PollFlags::OUT)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    if poll(&mut room, Some(&at_once)).is_ok_and(|ready| ready > 0) {
+        let _ = rustix::io::write(screen, RESET);
     }
 }
 

@@ -79,7 +79,7 @@ fn a_kernel_with_a_token_goes_on_where_it_was_left() {
     first.types("x=kept; echo set-$x\r");
     first.shows("set-kept\r\n");
     first.types("\x1d");
-    first.shows("Detached.");
+    first.shows("∙ Detached; `sorna shell -t my-shell bash` comes back.");
     assert_eq!(first.ends(), Some(0));
     assert_eq!(gateway.stats().kernels, 1);
 
@@ -112,6 +112,40 @@ fn signals_restore_the_terminal_and_destroy_the_kernel() {
         assert_eq!(gateway.stats().kernels, 0);
         gateway.stop();
     }
+}
+
+/// Leaves it in the middle of a program that fills the screen.
+fn left(
+    directory: &std::path::Path,
+    options: &[&str],
+    leave: impl FnOnce(&mut Terminal),
+) -> String {
+    let arguments = [options, &["--local", "--color", "never", "bash"]].concat();
+    let mut terminal = Terminal::start(directory, None, &arguments);
+    eventually("raw mode", || !terminal.shows_typing());
+    terminal.types("printf '\\e[?1049h\\e[?1002hfu''ll'; exec sleep 1000\r");
+    terminal.shows("full");
+    leave(&mut terminal);
+    terminal.rest()
+}
+
+#[test]
+fn every_way_out_resets_the_screen_and_begins_a_line() {
+    let directory = here();
+    let reset =
+        "\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
+    let detach = |terminal: &mut Terminal| terminal.types("\x1d");
+    let text = left(directory.path(), &[], detach);
+    assert!(
+        text.contains(&format!("{reset}∙ Detached.\r\n")),
+        "{text:?}"
+    );
+    let text = left(directory.path(), &["-q"], detach);
+    assert_eq!(text, reset);
+    let text = left(directory.path(), &["-q"], |terminal| {
+        terminal.signal(Signal::TERM)
+    });
+    assert_eq!(text, reset);
 }
 
 #[test]
@@ -170,6 +204,7 @@ fn pipes_work_too() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("42\r\n"), "{text}");
+    assert!(!text.contains("\x1b[?1049l"), "no terminal: {text}");
     assert_eq!(gateway.stats().kernels, 0);
     gateway.stop();
 }
@@ -214,7 +249,7 @@ fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
     let directory = here();
     let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
     terminal.types("\x1d");
-    terminal.shows("Detached.");
+    terminal.shows("Detached; ");
     assert_eq!(terminal.ends(), Some(0));
     assert!(terminal.shows_typing(), "the terminal is restored");
 }

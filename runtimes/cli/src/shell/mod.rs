@@ -4,7 +4,7 @@ mod keys;
 mod typing;
 mod watch;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,7 +77,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
                 status.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
                 watch::pass_on(window, writer.clone())
-                    .and_then(|()| attend(&mut status, reader, writer, happen, &happened))
+                    .and_then(|()| {
+                        attend(&mut status, &arguments, reader, writer, happen, &happened)
+                    })
                     .unwrap_or_else(|failure| {
                         failure.show();
                         failure.exit()
@@ -113,6 +115,7 @@ fn window() -> Option<(u16, u16)> {
 /// Shows what the kernel puts out and sends what is typed, until one side has enough.
 fn attend(
     status: &mut Status,
+    arguments: &ShellArgs,
     reader: PtyReader,
     writer: PtyWriter,
     happen: Sender<Happening>,
@@ -125,11 +128,15 @@ fn attend(
     typing::pass_on(writer, happen)?;
 
     let mut screen = io::stdout();
+    let is_terminal = screen.is_terminal() && io::stderr().is_terminal();
     let mut words = None;
     let mut deadline = None;
     let (exit, ending) = loop {
         match next(happened, deadline) {
             Happening::Output(bytes) => {
+                if is_terminal {
+                    status.note_output(&String::from_utf8_lossy(&bytes));
+                }
                 if screen
                     .write_all(&bytes)
                     .and_then(|()| screen.flush())
@@ -139,18 +146,21 @@ fn attend(
                 }
             }
             Happening::Words(text) => words = Some(text),
-            Happening::Closed(None) => break (Exit::SUCCESS, Some("The terminal is closed.")),
+            Happening::Closed(None) => {
+                break (Exit::SUCCESS, Some("The terminal is closed.".to_owned()));
+            }
             Happening::Closed(Some(error)) => {
                 words = Some(chain(&error));
                 break (Exit::FAILURE, None);
             }
             Happening::Leaving => deadline = Some(Instant::now() + FAREWELL),
-            Happening::Detached => break (Exit::SUCCESS, Some("Detached.")),
+            Happening::Detached => break (Exit::SUCCESS, Some(detached(arguments))),
             Happening::Signal(signal) => break (Exit::of_signal(signal), None),
             Happening::NoScreen => break (Exit::FAILURE, None),
         }
     };
     drop(raw);
+    status.end_line();
     if let Some(words) = words {
         status.fail(words);
     }
@@ -158,6 +168,17 @@ fn attend(
         status.info(ending);
     }
     Ok(exit)
+}
+
+/// What is said to who leaves with the detach key.
+fn detached(arguments: &ShellArgs) -> String {
+    match &arguments.token {
+        None => "Detached.".to_owned(),
+        Some(token) => format!(
+            "Detached; `sorna shell -t {token} {}` comes back.",
+            arguments.lang
+        ),
+    }
 }
 
 /// Waits for what happens next; nobody waits past the deadline of a farewell.
