@@ -16,6 +16,9 @@ use crate::look;
 
 /// How long a picture of the spinner stands.
 const FRAME: Duration = Duration::from_millis(100);
+/// How long a way out that must be quick waits for whoever draws, and how often.
+const MOMENT: Duration = Duration::from_millis(5);
+const MOMENTS: usize = 20;
 /// The columns of a bar.
 const BAR: usize = 20;
 
@@ -80,13 +83,15 @@ pub(crate) fn erase() {
     wipe(&mut lock());
 }
 
-/// As [`erase`], but never waits, for a way out that must be quick: whoever draws the line may hang
-/// on a terminal that is stopped.
+/// As [`erase`], but waits a moment at most, for a way out that must be quick: whoever draws the line
+/// may hang on a terminal that is stopped.
 pub(crate) fn erase_at_once() {
-    match LINE.try_lock() {
-        Ok(mut line) => wipe(&mut line),
-        Err(TryLockError::Poisoned(line)) => wipe(&mut line.into_inner()),
-        Err(TryLockError::WouldBlock) => {}
+    for _ in 0..MOMENTS {
+        match LINE.try_lock() {
+            Ok(mut line) => return wipe(&mut line),
+            Err(TryLockError::Poisoned(line)) => return wipe(&mut line.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(MOMENT),
+        }
     }
 }
 
