@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::Stream;
+use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
 use sorna_core::{BuildError, Console, Error, ExecuteMode, ExecutionResult, KernelId};
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use futures_util::Stream;
+use futures_core::Stream;
 use sorna_core::machine::{self, RetryPolicy, RunEvent, RunPlan, RunReport};
 use sorna_core::{BuildError, Destroy, Error, KernelId};
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_util::Stream;
 use futures_util::future::{Either, select};
 use sorna_core::Error;
 use sorna_core::terminal::TerminalEvent;
