@@ -8,10 +8,13 @@
     feature = "ureq"
 ))]
 
+use std::fmt::Debug;
+
 use sorna::core::machine::RunPlan;
 use sorna::core::terminal::TerminalOptions;
 use sorna::core::{CreateKernel, Info, KernelId};
-use sorna::{Canceller, Client, Execution, Kernel, Run};
+use sorna::net::Transport;
+use sorna::{Canceller, Client, Execution, Kernel, Run, TemporaryKernel};
 
 fn send<T: Send>(value: T) -> T {
     value
@@ -63,13 +66,27 @@ fn handles_are_send_and_sync() {
     send_and_sync::<Client<T>>();
     send_and_sync::<Kernel<T>>();
     send_and_sync::<Canceller<T>>();
+    send_and_sync::<Execution<T>>();
+    send_and_sync::<Run<T>>();
+    send_and_sync::<TemporaryKernel<T>>();
     send_and_sync::<sorna::blocking::Client>();
     send_and_sync::<sorna::blocking::Kernel>();
     send_and_sync::<sorna::blocking::Canceller>();
+    send_and_sync::<sorna::blocking::Execution>();
+    send_and_sync::<sorna::blocking::Run>();
+    send_and_sync::<sorna::blocking::TemporaryKernel>();
     fn is_send<T: Send>() {}
-    is_send::<Execution<T>>();
-    is_send::<Run<T>>();
-    is_send::<sorna::blocking::Execution>();
-    is_send::<sorna::blocking::Run>();
     is_send::<sorna::blocking::Pty>();
+}
+
+/// Never called: that it compiles is the test.
+#[expect(dead_code, reason = "that it compiles is the test")]
+fn handles_can_be_debugged_over_any_transport<T: Transport + 'static>() {
+    fn debug<T: Debug>() {}
+    debug::<Client<T>>();
+    debug::<Kernel<T>>();
+    debug::<Execution<T>>();
+    debug::<Run<T>>();
+    debug::<Canceller<T>>();
+    debug::<TemporaryKernel<T>>();
 }

@@ -1,8 +1,9 @@
 //! The async drivers' one loop.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -24,10 +25,22 @@ pub(super) struct Driver<T, M> {
     pending: Pending,
 }
 
+/// The mutexes are never locked: they make these futures, and with them runs, executions and guards of
+/// kernels, `Sync`.
 enum Pending {
     Nothing,
-    Answer(BoxFuture<Result<Response<Bytes>, TransportError>>),
-    Time(BoxFuture<()>),
+    Answer(Mutex<BoxFuture<Result<Response<Bytes>, TransportError>>>),
+    Time(Mutex<BoxFuture<()>>),
+}
+
+impl Pending {
+    fn poll<F: Future + ?Sized>(
+        future: &mut Mutex<Pin<Box<F>>>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let future = future.get_mut().unwrap_or_else(PoisonError::into_inner);
+        future.as_mut().poll(context)
+    }
 }
 
 /// What a machine has to tell.
@@ -58,7 +71,7 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             let now = match &mut self.pending {
                 Pending::Nothing => clock.now(),
                 Pending::Answer(answer) => {
-                    let answer = ready!(answer.as_mut().poll(context));
+                    let answer = ready!(Pending::poll(answer, context));
                     self.pending = Pending::Nothing;
                     let mut now = clock.now();
                     match answer {
@@ -71,14 +84,14 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
                     now
                 }
                 Pending::Time(time) => {
-                    ready!(time.as_mut().poll(context));
+                    ready!(Pending::poll(time, context));
                     self.pending = Pending::Nothing;
                     clock.now()
                 }
             };
             let inner = Arc::clone(&self.inner);
             self.pending = match self.machine.poll(now) {
-                Step::Send(transmit) => Pending::Answer(Box::pin(async move {
+                Step::Send(transmit) => Pending::Answer(Mutex::new(Box::pin(async move {
                     let observer = inner.observer.as_ref();
                     let watch = Watch::begin(observer, &transmit.request, transmit.attempt);
                     let sent = inner.transport.send(transmit.request, transmit.time_limit);
@@ -87,10 +100,10 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
                         watch.end(&result);
                     }
                     result
-                })),
-                Step::Wait(until) => Pending::Time(Box::pin(async move {
+                }))),
+                Step::Wait(until) => Pending::Time(Mutex::new(Box::pin(async move {
                     inner.transport.sleep(clock.until(until)).await;
-                })),
+                }))),
                 Step::Event(event) => return Poll::Ready(Driven::Event(event)),
                 Step::Done(output) => return Poll::Ready(Driven::Done(output)),
                 _ => return Poll::Ready(Driven::Idle),

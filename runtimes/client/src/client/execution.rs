@@ -1,5 +1,6 @@
 //! One execution, as a stream of events.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -36,7 +37,6 @@ use crate::net::Transport;
 /// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
-#[derive(Debug)]
 pub struct Execution<T> {
     driver: Driver<T, machine::Execution>,
     result: Option<ExecutionResult>,
@@ -116,6 +116,15 @@ impl<T: Transport + 'static> Execution<T> {
         let mut result = self.result.take().ok_or(BuildError::ExecutionFailed)?;
         result.console = all;
         Ok(result)
+    }
+}
+
+impl<T> fmt::Debug for Execution<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution")
+            .field("driver", &self.driver)
+            .field("result", &self.result)
+            .finish_non_exhaustive()
     }
 }
 

@@ -83,7 +83,7 @@ impl<T: Transport + 'static> Kernel<T> {
     pub async fn upload_with(
         &self,
         files: Vec<UploadFile>,
-        mut progress: impl FnMut(UploadProgress) + Send,
+        mut progress: impl FnMut(UploadProgress),
     ) -> Result<UploadProgress, Error> {
         let client = &self.client;
         let upload = Upload::new(

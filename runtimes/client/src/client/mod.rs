@@ -205,8 +205,7 @@ impl<T: Transport + 'static> Client<T> {
     /// See [`Error`].
     pub async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
     where
-        O: Operation + Send + Unpin,
-        O::Output: Send + Unpin,
+        O: Operation,
     {
         self.call_with(operation, self.inner.retry).await
     }
@@ -217,8 +216,7 @@ impl<T: Transport + 'static> Client<T> {
         policy: RetryPolicy,
     ) -> Result<Answer<O::Output>, Error>
     where
-        O: Operation + Send + Unpin,
-        O::Output: Send + Unpin,
+        O: Operation,
     {
         let call = Call::new(operation, self.signer(), policy);
         match self.drive(call).next().await {
