@@ -7,14 +7,14 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sorna::ClientOptions;
 use sorna::blocking::Client;
 use sorna::core::machine::RetryPolicy;
 use sorna::core::{
-    AccessKey, Authorize, Config, Credentials, Error, Execute, ExecuteMode, KernelId, SecretKey,
-    TransportErrorKind, UploadFile,
+    AccessKey, Authorize, Config, CreateKernel, Credentials, Error, Execute, ExecuteMode, KernelId,
+    SecretKey, TransportErrorKind, UploadFile,
 };
 use sorna::net::{ProxyOptions, TlsOptions};
 
@@ -423,4 +423,29 @@ fn secrets_are_in_no_error() {
         "{all}"
     );
     server.join().expect("it served");
+}
+
+/// The clean-up of a dropped guard is given 5 s, though a request alone may take minutes.
+#[test]
+fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("the creation");
+        let created = "HTTP/1.1 201 Created\r\nContent-Length: 17\r\n\r\n{\"kernelId\":\"k1\"}";
+        stream.write_all(created.as_bytes()).expect("written");
+        assert!(
+            request(&mut stream)
+                .expect("the clean-up")
+                .starts_with("DELETE")
+        );
+        // Says nothing, until the client hangs up.
+        let _ = stream.read(&mut [0]);
+    });
+    let create = CreateKernel::new("python3", sorna::random_token());
+    let kernel = plain(address).temporary(create).expect("a kernel");
+    let start = Instant::now();
+    drop(kernel);
+    let elapsed = start.elapsed();
+    assert!(elapsed >= Duration::from_secs(4), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(30), "{elapsed:?}");
+    server.join().expect("the server");
 }

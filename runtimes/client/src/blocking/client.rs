@@ -1,36 +1,20 @@
-//! The client itself, and the driver's one loop.
+//! The client itself.
 
-use std::fmt;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
-
-use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan, Step};
+use sorna_core::machine::RunPlan;
 use sorna_core::{
-    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo,
-    ListLanguages, Operation, SessionToken, Signer, Version, VersionInfo,
+    Answer, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation,
+    SessionToken, Signer, VersionInfo,
 };
 
 use super::transport::UreqTransport;
-use super::{Kernel, Run, SendMeter};
-use crate::clock::{Clock, Window};
-use crate::observe::Watch;
-use crate::{ClientOptions, EnvError, random_token};
+use super::wait::wait;
+use super::{Kernel, Run, SendMeter, TemporaryKernel};
+use crate::{ClientOptions, EnvError};
 
 /// A client of one gateway for one user. Clones are cheap and share their connections; all methods
 /// may be called from many threads at once.
-#[derive(Clone)]
-pub struct Client {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    signer: Signer,
-    transport: UreqTransport,
-    options: ClientOptions,
-    clock: Clock,
-    window: Window,
-}
+#[derive(Clone, Debug)]
+pub struct Client(pub(super) crate::Client<UreqTransport>);
 
 impl Client {
     /// A client with the default options. Connects to nothing yet.
@@ -42,15 +26,11 @@ impl Client {
     /// A client with these options.
     #[must_use]
     pub fn with_options(config: Config, options: ClientOptions) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                signer: Signer::new(config),
-                transport: UreqTransport::new(options.net.clone()),
-                options,
-                clock: Clock::start(),
-                window: Window::default(),
-            }),
-        }
+        let (retry, observer) = (options.retry, options.observer.clone());
+        let transport = UreqTransport::new(options);
+        Self(crate::Client::with_parts(
+            config, transport, retry, observer,
+        ))
     }
 
     /// A client as the environment says: `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`,
@@ -67,17 +47,17 @@ impl Client {
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
-        self.inner.signer.config()
+        self.0.config()
     }
 
     /// The options.
     #[must_use]
     pub fn options(&self) -> &ClientOptions {
-        &self.inner.options
+        self.0.transport().options()
     }
 
     pub(super) fn signer(&self) -> Signer {
-        self.inner.signer.clone()
+        self.0.signer()
     }
 
     /// Asks for the gateway's API version. Does not prove that the secret key is right.
@@ -86,7 +66,7 @@ impl Client {
     ///
     /// See [`Error`].
     pub fn version(&self) -> Result<VersionInfo, Error> {
-        Ok(self.call(Version::new())?.value)
+        wait(self.0.version())
     }
 
     /// Checks the keys. The gateway sends `echo` back.
@@ -97,7 +77,7 @@ impl Client {
     /// [`GatewayError::is_clock_skew`](sorna_core::GatewayError::is_clock_skew) if this machine's clock is
     /// more than 15 minutes off; else see [`Error`].
     pub fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
-        Ok(self.call(Authorize::new(echo))?.value)
+        wait(self.0.authorize(echo))
     }
 
     /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways answer
@@ -107,7 +87,7 @@ impl Client {
     ///
     /// See [`Error`].
     pub fn languages(&self) -> Result<Vec<LanguageInfo>, Error> {
-        Ok(self.call(ListLanguages::new())?.value)
+        wait(self.0.languages())
     }
 
     /// Gets the living kernel with this token, or creates one; without a token, always a new one.
@@ -117,7 +97,7 @@ impl Client {
     /// See [`Error`]; for a language that the gateway does not have, a
     /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true.
     pub fn get_or_create(&self, lang: &str, token: Option<SessionToken>) -> Result<Kernel, Error> {
-        self.create(CreateKernel::new(lang, token.unwrap_or_else(random_token)))
+        wait(self.0.get_or_create(lang, token)).map(Kernel)
     }
 
     /// As [`get_or_create`](Self::get_or_create), with limits (memory in KiB) and mounts.
@@ -126,26 +106,36 @@ impl Client {
     ///
     /// As there.
     pub fn create(&self, create: CreateKernel) -> Result<Kernel, Error> {
-        let id = self.call(create)?.value;
-        Ok(self.kernel(id))
+        wait(self.0.create(create)).map(Kernel)
+    }
+
+    /// Creates a kernel that is destroyed when its guard goes. Give it a token of its own: a living
+    /// kernel with this token would be taken, and destroyed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`create`](Self::create). If [`Error::may_have_acted`] is true the kernel may
+    /// exist all the same.
+    pub fn temporary(&self, create: CreateKernel) -> Result<TemporaryKernel, Error> {
+        wait(self.0.temporary(create)).map(TemporaryKernel::new)
     }
 
     /// A kernel that exists already. Nothing is asked of the gateway.
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel {
-        Kernel::new(self.clone(), id)
+        Kernel(self.0.kernel(id))
     }
 
     /// Counts what this client sends of local files, for whoever shows the progress of uploads.
     #[must_use]
     pub fn send_meter(&self) -> SendMeter {
-        self.inner.transport.meter()
+        self.0.transport().meter()
     }
 
     /// Carries out a whole run: create, upload, execute, destroy.
     #[must_use]
     pub fn run(&self, plan: RunPlan) -> Run {
-        Run::new(self.clone(), plan)
+        Run(self.0.run(plan))
     }
 
     /// Carries out any operation, and hands over the rate limit along with its result.
@@ -154,72 +144,6 @@ impl Client {
     ///
     /// See [`Error`].
     pub fn call<O: Operation>(&self, operation: O) -> Result<Answer<O::Output>, Error> {
-        self.call_with(operation, self.inner.options.retry)
-    }
-
-    pub(super) fn call_with<O: Operation>(
-        &self,
-        operation: O,
-        policy: RetryPolicy,
-    ) -> Result<Answer<O::Output>, Error> {
-        let mut call = Call::new(operation, self.signer(), policy);
-        match self.drive(&mut call, thread::sleep, |_| ()) {
-            Driven::Done(result) => result,
-            Driven::Event(never) => match never {},
-            Driven::Idle => unreachable!("a call idles only while its request is on its way"),
-        }
-    }
-
-    /// The one loop of this driver: do what the machine asks until it has something to tell.
-    /// `before` sees the machine each time before it is asked.
-    pub(super) fn drive<M: Machine>(
-        &self,
-        machine: &mut M,
-        sleep: impl Fn(Duration),
-        before: impl Fn(&mut M),
-    ) -> Driven<M> {
-        let clock = self.inner.clock;
-        loop {
-            before(machine);
-            match machine.poll(clock.now()) {
-                Step::Send(transmit) => {
-                    let Inner {
-                        transport, options, ..
-                    } = &*self.inner;
-                    let observer = options.observer.as_ref();
-                    let watch = Watch::begin(observer, &transmit.request, transmit.attempt);
-                    let result = transport.send(transmit.request, transmit.time_limit);
-                    if let Some(watch) = watch {
-                        watch.end(&result);
-                    }
-                    match result {
-                        Ok(response) => {
-                            let now = self.inner.window.hear(clock.now(), response.headers());
-                            machine.handle_response(now, response);
-                        }
-                        Err(failure) => machine.handle_failure(clock.now(), failure),
-                    }
-                }
-                Step::Wait(until) => sleep(clock.until(until)),
-                Step::Event(event) => return Driven::Event(event),
-                Step::Done(output) => return Driven::Done(output),
-                _ => return Driven::Idle,
-            }
-        }
-    }
-}
-
-/// What a machine has to tell.
-pub(super) enum Driven<M: Machine> {
-    Event(M::Event),
-    Idle,
-    Done(M::Output),
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("config", self.config())
-            .finish_non_exhaustive()
+        wait(self.0.call(operation))
     }
 }

@@ -1,12 +1,10 @@
 //! One execution, as a stream of events.
 
-use std::thread;
+use sorna_core::machine::ExecutionEvent;
+use sorna_core::{BuildError, Error, ExecutionResult};
 
-use sorna_core::machine::{self, ExecutionEvent};
-use sorna_core::{BuildError, Console, Error, ExecuteMode, ExecutionResult, KernelId};
-
-use super::Client;
-use super::client::Driven;
+use super::transport::UreqTransport;
+use super::wait::wait;
 
 /// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input
 /// requests in between.
@@ -32,24 +30,9 @@ use super::client::Driven;
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[derive(Debug)]
-pub struct Execution {
-    client: Client,
-    machine: machine::Execution,
-    result: Option<ExecutionResult>,
-    failed: bool,
-}
+pub struct Execution(pub(super) crate::Execution<UreqTransport>);
 
 impl Execution {
-    pub(super) fn new(client: Client, kernel: KernelId, mode: ExecuteMode) -> Self {
-        let policy = client.options().retry;
-        Self {
-            machine: machine::Execution::new(kernel, mode, client.signer(), policy),
-            client,
-            result: None,
-            failed: false,
-        }
-    }
-
     /// Waits for the next event; `None` after the end.
     ///
     /// # Errors
@@ -57,21 +40,7 @@ impl Execution {
     /// See [`Error`]. After an error there are no more events, except after
     /// [`BuildError::InputExpected`]: the program waits for input. Answer, and go on.
     pub fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
-        if self.failed || self.result.is_some() {
-            return Ok(None);
-        }
-        match self.client.drive(&mut self.machine, thread::sleep, |_| ()) {
-            Driven::Event(event) => Ok(Some(event)),
-            Driven::Idle => Err(BuildError::InputExpected.into()),
-            Driven::Done(Ok(result)) => {
-                self.result = Some(result);
-                Ok(None)
-            }
-            Driven::Done(Err(error)) => {
-                self.failed = true;
-                Err(error)
-            }
-        }
+        wait(self.0.next_event())
     }
 
     /// Answers the program's request for input; a line end is not needed.
@@ -80,13 +49,13 @@ impl Execution {
     ///
     /// [`BuildError::InputNotExpected`] if it does not wait for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
-        self.machine.answer(input)
+        self.0.answer(input)
     }
 
     /// How it ended, once it has. Its console is empty: the output came as events.
     #[must_use]
     pub fn result(&self) -> Option<&ExecutionResult> {
-        self.result.as_ref()
+        self.0.result()
     }
 
     /// Waits for the end and gathers all output that was not fetched yet in the result's console.
@@ -95,16 +64,8 @@ impl Execution {
     ///
     /// See [`Error`]; [`BuildError::InputExpected`] if the program asks for input, and
     /// [`BuildError::ExecutionFailed`] if an earlier call failed already.
-    pub fn finish(mut self) -> Result<ExecutionResult, Error> {
-        let mut all = Console::new();
-        while let Some(event) = self.next_event()? {
-            if let ExecutionEvent::Console(console) = event {
-                all.append(console);
-            }
-        }
-        let mut result = self.result.take().ok_or(BuildError::ExecutionFailed)?;
-        result.console = all;
-        Ok(result)
+    pub fn finish(self) -> Result<ExecutionResult, Error> {
+        wait(self.0.finish())
     }
 }
 

@@ -1,17 +1,12 @@
 //! A kernel.
 
-use std::fmt;
-use std::thread;
-
-use sorna_core::machine::{Upload, UploadProgress};
+use sorna_core::machine::UploadProgress;
 use sorna_core::terminal::TerminalOptions;
-use sorna_core::{
-    Complete, Destroy, Error, ExecuteMode, Info, KernelId, KernelInfo, Restart, UploadFile,
-};
+use sorna_core::{Error, ExecuteMode, KernelId, KernelInfo, UploadFile};
 
-use super::client::Driven;
+use super::transport::UreqTransport;
+use super::wait::wait;
 use super::{Client, Execution, Pty};
-use crate::random_boundary;
 
 /// A kernel on the gateway.
 ///
@@ -26,28 +21,21 @@ use crate::random_boundary;
 /// | `kernel.upload(files)` | [`upload`](Self::upload) |
 /// | `kernel.get_info()` | [`info`](Self::info) |
 /// | `kernel.restart()`, `kernel.destroy()` | [`restart`](Self::restart), [`destroy`](Self::destroy) |
-#[derive(Clone)]
-pub struct Kernel {
-    client: Client,
-    id: KernelId,
-}
+#[derive(Clone, Debug)]
+pub struct Kernel(pub(super) crate::Kernel<UreqTransport>);
 
 impl Kernel {
-    pub(super) fn new(client: Client, id: KernelId) -> Self {
-        Self { client, id }
-    }
-
     /// The gateway's name for it.
     #[must_use]
     pub fn id(&self) -> &KernelId {
-        &self.id
+        self.0.id()
     }
 
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
     #[must_use]
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution {
-        Execution::new(self.client.clone(), self.id.clone(), mode.into())
+        Execution(self.0.execute(mode))
     }
 
     /// Completes `code` at its end: the candidates, in the gateway's order.
@@ -56,8 +44,7 @@ impl Kernel {
     ///
     /// See [`Error`]; the original gateway does not have this and answers 500.
     pub fn complete(&self, code: &str) -> Result<Vec<String>, Error> {
-        let complete = Complete::at_end(self.id.clone(), code);
-        Ok(self.client.call(complete)?.value)
+        wait(self.0.complete(code))
     }
 
     /// Puts files into the work directory, in as many requests as it takes. See
@@ -79,23 +66,9 @@ impl Kernel {
     pub fn upload_with(
         &self,
         files: Vec<UploadFile>,
-        mut progress: impl FnMut(UploadProgress),
+        progress: impl FnMut(UploadProgress),
     ) -> Result<UploadProgress, Error> {
-        let client = &self.client;
-        let mut upload = Upload::new(
-            self.id.clone(),
-            files,
-            random_boundary(),
-            client.signer(),
-            client.options().retry,
-        );
-        loop {
-            match client.drive(&mut upload, thread::sleep, |_| ()) {
-                Driven::Event(event) => progress(event),
-                Driven::Done(result) => return result,
-                Driven::Idle => unreachable!("an upload idles only while a request is on its way"),
-            }
-        }
+        wait(self.0.upload_with(files, progress))
     }
 
     /// What the gateway knows of it: times in ms, memory in KiB.
@@ -104,7 +77,7 @@ impl Kernel {
     ///
     /// See [`Error`].
     pub fn info(&self) -> Result<KernelInfo, Error> {
-        Ok(self.client.call(Info::new(self.id.clone()))?.value)
+        wait(self.0.info())
     }
 
     /// Opens a terminal on it, in a window of the size that the options say.
@@ -113,7 +86,8 @@ impl Kernel {
     ///
     /// See [`Error`]; a refusal of the gateway is a [`GatewayError`](sorna_core::GatewayError).
     pub fn stream_pty(&self, options: TerminalOptions) -> Result<Pty, Error> {
-        super::terminal::open(&self.client, self.id.clone(), options)
+        let client = Client(self.0.client().clone());
+        super::terminal::open(&client, self.id().clone(), options)
     }
 
     /// Drops the interpreter's state; the files stay.
@@ -122,8 +96,7 @@ impl Kernel {
     ///
     /// See [`Error`]; [`Error::MayHaveRun`] if no answer came, as it is not asked for twice.
     pub fn restart(&self) -> Result<(), Error> {
-        self.client.call(Restart::new(self.id.clone()))?;
-        Ok(())
+        wait(self.0.restart())
     }
 
     /// Ends it and discards its files.
@@ -132,13 +105,6 @@ impl Kernel {
     ///
     /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already.
     pub fn destroy(&self) -> Result<(), Error> {
-        self.client.call(Destroy::new(self.id.clone()))?;
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Kernel").field(&self.id).finish()
+        wait(self.0.destroy())
     }
 }

@@ -30,6 +30,7 @@ mod temporary;
 mod terminal;
 mod tracker;
 mod transport;
+mod wait;
 
 pub use client::Client;
 pub use execution::Execution;

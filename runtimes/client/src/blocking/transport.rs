@@ -14,17 +14,20 @@ use super::SendMeter;
 use super::body::BodyReader;
 use super::resolver::CachingResolver;
 use super::tracker::{Progress, TrackingConnector};
-use crate::net::{NetOptions, Origin, Proxy};
+use super::wait::{Sleep, time_left, wait_at_most, yield_now};
+use crate::ClientOptions;
+use crate::net::{BoxFuture, NetOptions, Origin, Proxy, Transport};
 
+/// Sends by ureq. Its futures block when they are polled: they are for [`wait`](super::wait::wait) alone.
 pub(super) struct UreqTransport {
-    options: NetOptions,
+    options: ClientOptions,
     /// Made with the first request, since that may have to read certificates.
     agent: OnceLock<Agent>,
     meter: SendMeter,
 }
 
 impl UreqTransport {
-    pub(super) fn new(options: NetOptions) -> Self {
+    pub(super) fn new(options: ClientOptions) -> Self {
         Self {
             options,
             agent: OnceLock::new(),
@@ -36,8 +39,12 @@ impl UreqTransport {
         self.meter.clone()
     }
 
+    pub(super) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
     /// Sends one request and reads its whole answer, whatever its status.
-    pub(super) fn send(
+    fn exchange(
         &self,
         request: Request<Body>,
         time_limit: Duration,
@@ -47,11 +54,8 @@ impl UreqTransport {
         let (parts, body) = request.into_parts();
         let body_follows = !body.is_empty();
         let mut reader = BodyReader::new(body, self.meter.clone());
-        let limit = self
-            .options
-            .times
-            .call
-            .map_or(time_limit, |call| call.min(time_limit));
+        let limits = [self.options.net.times.call, time_left()];
+        let limit = limits.into_iter().flatten().fold(time_limit, Duration::min);
         Progress::reset(body_follows);
         let exchange = || {
             let request = Request::from_parts(parts, SendBody::from_reader(&mut reader));
@@ -66,7 +70,7 @@ impl UreqTransport {
                 let unasked = ureq_proto::Error::HttpParseFail(unasked);
                 return Err(ureq::Error::Protocol(unasked));
             }
-            let most = self.options.sizes.body;
+            let most = self.options.net.sizes.body;
             // What is announced to be too large is not waited for.
             if body.content_length().is_some_and(|length| length > most) {
                 return Err(ureq::Error::BodyExceedsLimit(most));
@@ -100,7 +104,7 @@ impl UreqTransport {
             pool,
             tls,
             ..
-        } = &self.options;
+        } = &self.options.net;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -142,6 +146,7 @@ impl UreqTransport {
     fn proxy(&self, origin: &Origin) -> Option<&Proxy> {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         self.options
+            .net
             .proxy
             .proxy_for(scheme, origin.host(), origin.port())
     }
@@ -152,7 +157,7 @@ impl UreqTransport {
 
         let progress = Progress::get();
         let connecting = !progress.sent;
-        let times = &self.options.times;
+        let times = &self.options.net.times;
         let (kind, message) = match &error {
             ureq::Error::HostNotFound => {
                 (Kind::Resolve, format!("cannot find the host of {origin}"))
@@ -234,6 +239,29 @@ impl UreqTransport {
             ureq::Error::Io(source) => failure.with_source(source),
             other => failure.with_source(other),
         }
+    }
+}
+
+impl Transport for UreqTransport {
+    async fn send(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let result = self.exchange(request, time_limit);
+        // A run looks whether it was cancelled when it is polled. Without this it would not be polled
+        // between one request and the next.
+        yield_now().await;
+        result
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        Sleep::of(duration)
+    }
+
+    /// Does the work at once, for at most 5 s: there is no runtime that could do it later.
+    fn detach(&self, work: BoxFuture<()>) {
+        let _ = wait_at_most(ClientOptions::LAST_TRY, work);
     }
 }
 

@@ -74,7 +74,7 @@ impl<T: Transport + 'static> Client<T> {
         Self::with_parts(config, transport, retry, None)
     }
 
-    fn with_parts(
+    pub(crate) fn with_parts(
         config: Config,
         transport: T,
         retry: RetryPolicy,
