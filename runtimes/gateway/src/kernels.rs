@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sorna_core::server::{CreateRequest, ProblemKind, ProblemReply};
@@ -17,6 +17,7 @@ use crate::kernel::{
     Bounds, Census, Confinement, Home, Isolation, Kernel, Languages, Launcher, Setup, StartError,
     Unavailable,
 };
+use crate::lock::lock;
 use crate::random;
 use crate::stats::{Counters, GatewayStats};
 
@@ -395,8 +396,7 @@ impl Kernels {
                             self.table().kernels.values().cloned().collect();
                         let marks: Vec<&str> =
                             kernels.iter().map(|entry| entry.kernel.mark()).collect();
-                        let census = self.census.lock();
-                        census.unwrap_or_else(PoisonError::into_inner).take(&marks)
+                        lock(&self.census).take(&marks)
                     });
                     if let Some(members) = counted.get(kernel.mark()) {
                         kernel.check(members, *kills);
@@ -433,7 +433,7 @@ impl Kernels {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

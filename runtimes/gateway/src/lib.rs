@@ -225,6 +225,7 @@ mod gateway;
 mod http;
 mod kernel;
 mod kernels;
+mod lock;
 mod random;
 mod running;
 mod stats;

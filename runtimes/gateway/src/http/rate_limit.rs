@@ -1,10 +1,12 @@
 //! How many requests a key may make in a window of time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::lock::lock;
 
 /// The length of a window.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -41,7 +43,7 @@ impl RateLimiter {
 
     /// Counts a request of a known key; `None` if it is one too many.
     pub(crate) fn count(&self, key: &str, now: Instant) -> Option<Allowance> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = lock(&self.windows);
         let fresh = Window {
             since: now,
             requests: 0,

@@ -22,8 +22,8 @@ mod sweep;
 mod terminal;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use sorna_core::KernelInfo;
@@ -48,6 +48,8 @@ pub(crate) use sweep::MARK;
 pub(crate) use sweep::sweep;
 pub(crate) use terminal::{Attached, FromTerminal, ToTerminal};
 use terminal::{Hub, Restarts};
+
+use crate::lock::lock;
 
 /// The descriptor on which a program waits for input that must not be shown.
 const HIDDEN_INPUT: u32 = 61;
@@ -94,9 +96,7 @@ impl Setup {
         // And what hides from that, but was seen before.
         let until = Instant::now() + SWEEP_TIME;
         loop {
-            let mut census = self.census.lock().unwrap_or_else(PoisonError::into_inner);
-            let members = census.take(&[&self.mark]).remove(&self.mark);
-            drop(census);
+            let members = lock(&self.census).take(&[&self.mark]).remove(&self.mark);
             let living = sweep::kill(&members.unwrap_or_default());
             if living == 0 || Instant::now() > until {
                 return;
@@ -340,9 +340,7 @@ impl Kernel {
     }
 
     fn terminal(&self) -> std::sync::MutexGuard<'_, Option<Arc<Hub>>> {
-        self.terminal
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.terminal)
     }
 
     /// What is known of it. `lang` is the name under which it was created.

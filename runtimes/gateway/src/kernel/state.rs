@@ -11,7 +11,7 @@
 //!    └──── Ended ◄──────┘ run ends (from any state)
 //! ```
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use sorna_core::{Console, ExecutionStatus};
 use tokio::sync::Notify;
 
 use super::run::Plan;
+use crate::lock::lock;
 
 /// How far the current run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +150,7 @@ impl Shared {
 
     /// The state. Never held across an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Changes the phase, and lets waiting requests look.

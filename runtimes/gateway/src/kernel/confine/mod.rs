@@ -17,7 +17,7 @@ mod sandbox;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use tokio::process::Child;
@@ -33,6 +33,7 @@ use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
 use crate::config::GatewayConfig;
+use crate::lock::lock;
 
 /// How much a kernel may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +102,7 @@ impl Confinement {
 
     /// The places of the system, opened lately.
     fn open_places(&self) -> Arc<OpenPlaces> {
-        let open = self.open_places.lock();
-        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open_places);
         let fresh = open.take().filter(|places| places.is_fresh());
         let places = fresh.unwrap_or_else(|| Arc::new(OpenPlaces::open(&self.places)));
         Arc::clone(open.insert(places))

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use super::super::state::Shared;
 use super::super::{Setup, launch};
 use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
+use crate::lock::lock;
 
 /// How much output is taken from the shell at a time, in bytes.
 const CHUNK: usize = 8 * 1024;
@@ -275,7 +276,7 @@ impl Hub {
     }
 
     fn screen(&self) -> MutexGuard<'_, Screen> {
-        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.screen)
     }
 }
 
