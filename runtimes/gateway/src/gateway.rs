@@ -13,7 +13,7 @@ use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{self, Acceptor, Service};
-use crate::kernel::{Confinement, Isolation};
+use crate::kernel::{Confinement, Isolation, Rules};
 use crate::kernels::Kernels;
 use crate::random;
 use crate::running::RunningGateway;
@@ -64,7 +64,14 @@ impl Gateway {
             credentials.push(random::credentials().map_err(StartError::System)?);
         }
         let mut base = Base::create(config.directory.as_deref()).map_err(StartError::Directory)?;
-        let confinement = Confinement::new(base.mark(), &config);
+        let rules = Rules {
+            cgroup: config.cgroup.clone(),
+            isolate_files: config.isolate_files,
+            path: config.path.clone(),
+            readable: config.readable.clone(),
+            writable: config.writable.clone(),
+        };
+        let confinement = Confinement::new(base.mark(), rules);
         base.watch(confinement.group_directory());
         let kernels = Arc::new(Kernels::new(&config, base, confinement));
         Ok(Self {

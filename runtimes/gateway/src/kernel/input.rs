@@ -12,6 +12,8 @@ use super::procfs::{self, FileIdentity};
 
 /// Room for the longest answer, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
+/// The descriptor on which a program waits for input that must not be shown.
+pub(crate) const HIDDEN_INPUT: u32 = 61;
 /// For how long readers find the input ended after [`InputFifo::end`].
 const END: Duration = Duration::from_millis(100);
 

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use sorna_core::server::CompleteRequest;
 use tokio::process::Child;
 
-use super::Setup;
 use super::channel::Channel;
 use super::exit::ExitKind;
 use super::frame::{Frame, Speech};
 use super::input::InputFifo;
 use super::language::Query;
-use super::launch::{Streams, kill_group, wait};
 use super::output::OutputPipes;
-use super::sleep_until;
+use super::setup::Setup;
+use super::spawn::{Streams, kill_group, spawn, wait};
+use super::wait::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files, and clean up
 /// more, before they end with the exit code they were asked for.
@@ -55,12 +55,12 @@ impl Interpreter {
             stdout,
             stderr,
         };
-        let mut arguments = runner.command(&setup.installed, &setup.home, &setup.runners);
+        let installed = &setup.installed;
+        let fill_in = |words: &[String]| installed.command(words, &setup.home);
+        let mut arguments = runner.command(&installed.program, &setup.runners, fill_in);
         arguments.push(input.path().into());
         let work = setup.home.work();
-        let gate = runner.gate();
-        let launcher = &setup.launcher;
-        let child = launcher.spawn(gate, arguments, &work, setup, &mark, streams)?;
+        let child = spawn(setup, runner.gate(), arguments, &work, &mark, streams)?;
         Ok(Some(Self {
             child,
             channel,

@@ -17,11 +17,13 @@ mod launch;
 mod output;
 mod procfs;
 mod run;
+mod setup;
+mod spawn;
 mod state;
 mod sweep;
 mod terminal;
+mod wait;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,14 +35,15 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 pub(crate) use census::Census;
 use census::Tally;
 pub use confine::Isolation;
-pub(crate) use confine::{Bounds, Confined, Confinement};
+pub(crate) use confine::{Bounds, Confinement, Rules};
 pub(crate) use driver::StartError;
 use driver::{Command, Driver};
 pub(crate) use home::{Home, remove_tree};
-pub(crate) use language::{Installed, Languages, Runner, Unavailable};
 pub use language::{LanguageError, LanguageTable};
+pub(crate) use language::{Languages, Runner, Unavailable};
 pub(crate) use launch::Launcher;
 use run::Plan;
+pub(crate) use setup::Setup;
 pub(crate) use state::{Answer, ExecuteError};
 use state::{Intent, Phase, Shared};
 #[cfg(test)]
@@ -51,60 +54,10 @@ use terminal::{Hub, Restarts};
 
 use crate::lock::lock;
 
-/// The descriptor on which a program waits for input that must not be shown.
-const HIDDEN_INPUT: u32 = 61;
 /// How long a completion may take.
 const COMPLETION_TIME: Duration = Duration::from_secs(5);
-/// How long to go on killing what a kernel starts as fast as it is killed.
-const SWEEP_TIME: Duration = Duration::from_secs(5);
 /// How long an interpreter may take to come up.
 const START_TIME: Duration = Duration::from_secs(60);
-
-/// Waits until then; for ever, if there is no such time.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What a kernel is made from.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    /// The beginning of the marks of all its processes.
-    pub(crate) mark: String,
-    pub(crate) home: Home,
-    pub(crate) installed: Installed,
-    pub(crate) launcher: Arc<Launcher>,
-    /// Which processes were seen to be whose.
-    pub(crate) census: Arc<std::sync::Mutex<Census>>,
-    /// Where the runners' files lie.
-    pub(crate) runners: PathBuf,
-    pub(crate) exec_timeout: Duration,
-    /// The most text in one answer, in bytes.
-    pub(crate) console_limit: usize,
-    pub(crate) confined: Confined,
-}
-
-impl Setup {
-    /// Kills all processes of the kernel and waits until they are gone. Blocks.
-    fn kill_all(&self) {
-        if self.confined.kill_all() {
-            return;
-        }
-        sweep(&self.mark, Some(self.home.root()));
-        // And what hides from that, but was seen before.
-        let until = Instant::now() + SWEEP_TIME;
-        loop {
-            let members = lock(&self.census).take(&[&self.mark]).remove(&self.mark);
-            let living = sweep::kill(&members.unwrap_or_default());
-            if living == 0 || Instant::now() > until {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
 
 /// A kernel that lives.
 #[derive(Debug)]

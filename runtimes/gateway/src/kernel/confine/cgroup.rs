@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::Bounds;
+use super::bounds::Bounds;
 use crate::kernel::procfs;
 
 /// How long to wait until the killed have left a group.

@@ -8,11 +8,13 @@
 //! - [`gate`]: no program runs before it is under its limits.
 //! - [`census`](super::census): where there are no control groups, somebody has to look.
 
+mod bounds;
 mod cgroup;
 pub(crate) mod gate;
 mod isolation;
 mod places;
 mod rlimits;
+mod rules;
 mod sandbox;
 
 use std::io;
@@ -23,28 +25,17 @@ use std::thread;
 use tokio::process::Child;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+pub(crate) use self::bounds::Bounds;
 use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
 pub use self::isolation::Isolation;
 use self::places::SystemPlaces;
-pub(crate) use self::places::around;
+pub(crate) use self::rules::Rules;
 use self::sandbox::{OpenPlaces, Sandbox};
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
-use crate::config::GatewayConfig;
 use crate::lock::lock;
-
-/// How much a kernel may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    /// Memory, in KiB; none means as much as there is.
-    pub(crate) memory: Option<u64>,
-    /// Processes and threads.
-    pub(crate) processes: u64,
-    /// The size of one file, in bytes.
-    pub(crate) file_size: u64,
-}
 
 /// What a gateway confines its kernels with.
 #[derive(Debug)]
@@ -67,22 +58,22 @@ pub(crate) struct Confined {
 }
 
 impl Confinement {
-    /// Sees what this system has.
-    pub(crate) fn new(mark: &str, config: &GatewayConfig) -> Self {
-        let cgroup = config.cgroup.as_deref();
+    /// Finds out what this system has.
+    pub(crate) fn new(mark: &str, rules: Rules) -> Self {
+        let cgroup = rules.cgroup.as_deref();
         let groups = GroupRoot::create(cgroup, mark);
         if let (Some(directory), Err(error)) = (cgroup, &groups) {
             tracing::warn!(directory = %directory.display(), %error, "no control groups there");
         }
         let groups = groups.ok();
         let isolation = Isolation {
-            landlock: config.isolate_files.then(Sandbox::probe).flatten(),
+            landlock: rules.isolate_files.then(Sandbox::probe).flatten(),
             has_groups: groups.is_some(),
             limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
             limits_processes: groups.as_ref().is_some_and(GroupRoot::limits_processes),
         };
-        let path = search_path(config.path.clone());
-        let places = SystemPlaces::find(&path, &config.readable, &config.writable);
+        let path = search_path(rules.path);
+        let places = SystemPlaces::find(&path, &rules.readable, &rules.writable);
         Self {
             isolation,
             places,

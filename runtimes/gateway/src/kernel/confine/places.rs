@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::kernel::language::is_personal;
+
 /// Directories of programs and libraries, readable as a whole.
 const PROGRAMS: &[&str] = &[
     "/bin",
@@ -109,8 +111,8 @@ impl SystemPlaces {
         for directory in std::env::split_paths(path).filter(|it| it.is_absolute()) {
             // Programs there only start others, which are found by what is beside them.
             let shims = directory.parent().filter(|_| directory.ends_with("shims"));
-            all.extend(shims.filter(|it| !is_somebodys(it)).map(Path::to_owned));
-            if !is_somebodys(&directory) {
+            all.extend(shims.filter(|it| !is_personal(it)).map(Path::to_owned));
+            if !is_personal(&directory) {
                 all.push(directory);
             }
         }
@@ -123,16 +125,6 @@ impl SystemPlaces {
             shared,
         }
     }
-}
-
-/// Whether a directory is somebody's home, or holds homes, or much of one.
-fn is_somebodys(directory: &Path) -> bool {
-    let own = std::env::home_dir();
-    let homes = ["/", "/home", "/root"].map(Path::new);
-    homes.contains(&directory)
-        || directory.parent() == Some(Path::new("/home"))
-        || directory.ends_with(".local")
-        || own.is_some_and(|home| home.starts_with(directory))
 }
 
 /// The entries that a name of [`ETC`] stands for.
@@ -150,50 +142,11 @@ fn etc(etc: &Path, name: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What belongs to a program: the tree it is installed in, with its libraries. Where that would be
-/// somebody's home, only the program's own directory.
-pub(crate) fn around(program: &Path) -> Vec<PathBuf> {
-    let links_to = program.canonicalize().ok();
-    let mut places: Vec<PathBuf> = [Some(program), links_to.as_deref()]
-        .into_iter()
-        .flatten()
-        .filter_map(|program| {
-            let bin = program.parent()?;
-            let wide_first = [bin.parent(), Some(bin), Some(program)];
-            let narrow = |place: &&Path| !is_somebodys(place);
-            Some(wide_first.into_iter().flatten().find(narrow)?.to_owned())
-        })
-        .collect();
-    places.dedup();
-    places
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-
-    #[test]
-    fn a_program_is_seen_with_its_tree_and_never_with_a_home() {
-        assert_eq!(
-            around(Path::new("/opt/tool/bin/x")),
-            [Path::new("/opt/tool")]
-        );
-        assert_eq!(around(Path::new("/x/y")), [Path::new("/x")]);
-        let home = std::env::home_dir().unwrap();
-        assert_eq!(around(&home.join("bin/x")), [home.join("bin")]);
-        assert_eq!(
-            around(&home.join(".local/bin/x")),
-            [home.join(".local/bin")]
-        );
-        assert_eq!(around(&home.join("x")), [home.join("x")]);
-        assert_eq!(around(&home.join("venv/bin/x")), [home.join("venv")]);
-        assert_eq!(
-            around(Path::new("/home/al/bin/x")),
-            [Path::new("/home/al/bin")]
-        );
-    }
 
     #[test]
     fn names_in_etc_may_be_beginnings() {

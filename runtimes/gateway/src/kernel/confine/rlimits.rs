@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, Resource, Rlimit};
 
-use super::Bounds;
+use super::bounds::Bounds;
 
 /// How many more tasks than there are now may be on the machine before a kernel cannot make more.
 /// The limit is the whole user's, so it is a backstop only: it keeps a fork bomb from growing faster

@@ -16,16 +16,16 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::questions::{Asker, Probe};
 use self::runs::{Run, RunningStep};
-use crate::kernel::Setup;
 use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::InputFifo;
 use crate::kernel::interpreter::Interpreter;
-use crate::kernel::launch::{kill_group, wait};
 use crate::kernel::output::OutputPipes;
 use crate::kernel::run::Plan;
-use crate::kernel::sleep_until;
+use crate::kernel::setup::Setup;
+use crate::kernel::spawn::{kill_group, wait};
 use crate::kernel::state::{Phase, Shared};
+use crate::kernel::wait::sleep_until;
 
 /// What requests want of the driver.
 #[derive(Debug)]

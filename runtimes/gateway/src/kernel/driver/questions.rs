@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Driver;
-use crate::kernel::HIDDEN_INPUT;
 use crate::kernel::console::{Stream, push_text};
+use crate::kernel::input::HIDDEN_INPUT;
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 

@@ -15,8 +15,8 @@ use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::interpreter::Interpreter;
-use crate::kernel::launch::{Streams, kill_group};
 use crate::kernel::run::{Plan, Step, StepKind, Steps};
+use crate::kernel::spawn::{Streams, kill_group, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
 
@@ -117,10 +117,15 @@ impl Driver {
             stdout,
             stderr,
         };
-        let setup = &*self.setup;
-        let launcher = &setup.launcher;
-        let (arguments, directory) = (step.arguments, step.directory);
-        let child = launcher.spawn(Gate::Shell, arguments, &directory, setup, &mark, streams)?;
+        let (setup, directory) = (&self.setup, &step.directory);
+        let child = spawn(
+            setup,
+            Gate::Shell,
+            step.arguments,
+            directory,
+            &mark,
+            streams,
+        )?;
         self.step = Some(RunningStep {
             kind: step.kind,
             child,

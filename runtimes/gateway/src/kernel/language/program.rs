@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 /// How a query becomes a program. Nothing stays between queries but files. The commands may hold
-/// what [`Installed::command`](super::Installed::command) knows.
+/// placeholders such as `{program}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Program {

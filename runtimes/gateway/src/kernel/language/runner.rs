@@ -5,11 +5,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::confine::gate::Gate;
-use super::super::frame::Speech;
-use super::super::home::Home;
-use super::super::launch::Arguments;
-use super::Installed;
+use crate::kernel::confine::gate::Gate;
+use crate::kernel::frame::Speech;
+use crate::kernel::launch::Arguments;
 
 /// Starts an interpreter with the FIFO, its last argument, as standard input, and the channel as
 /// descriptor 3.
@@ -37,7 +35,7 @@ pub(crate) enum Runner {
     Php,
     #[serde(rename = "r")]
     R,
-    /// Somebody else's: its command.
+    /// A custom one: its command.
     #[serde(skip)]
     Custom(Vec<String>),
 }
@@ -67,10 +65,15 @@ impl Runner {
         ("r.R", include_str!("../../runners/r.R")),
     ];
 
-    /// The command that starts the interpreter; the files lie in `runners`. The path of the input
-    /// FIFO is to be added.
-    pub(crate) fn command(&self, installed: &Installed, home: &Home, runners: &Path) -> Arguments {
-        let program = installed.program.clone().into_os_string();
+    /// The command that starts the interpreter `program`, with its runner's file in `runners`. A
+    /// custom command goes through `fill_in`, which replaces its placeholders. The path of the input
+    /// FIFO is to be appended.
+    pub(crate) fn command(
+        &self,
+        program: &Path,
+        runners: &Path,
+        fill_in: impl FnOnce(&[String]) -> Arguments,
+    ) -> Arguments {
         let (prefix, options, file): (&[&str], &[&str], &str) = match self {
             // Neither the environment nor the user's site directory has a say.
             Self::Python => (&[], &["-I"], "python3.py"),
@@ -103,10 +106,10 @@ impl Runner {
         };
         let mut command: Arguments = prefix.iter().map(OsString::from).collect();
         if let Self::Custom(words) = self {
-            command.extend(installed.command(words, home));
+            command.extend(fill_in(words));
             return command;
         }
-        command.push(program);
+        command.push(program.into());
         command.extend(options.iter().map(OsString::from));
         command.push(runners.join(file).into());
         if *self == Self::R {

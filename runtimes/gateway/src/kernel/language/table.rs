@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::description::{Language, Query};
+use super::program::Program;
 use super::runner::Runner;
-use super::{Language, Program, Query};
 
 /// What the gateway knows by itself.
 const BUILT_IN: &str = include_str!("languages.toml");

@@ -11,10 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
-use super::super::state::Shared;
-use super::super::{Setup, launch};
 use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
+use crate::kernel::setup::Setup;
+use crate::kernel::spawn;
+use crate::kernel::state::Shared;
 use crate::lock::lock;
 
 /// How much output is taken from the shell at a time, in bytes.
@@ -187,8 +188,8 @@ impl Hub {
             // It may have been started when everything else of the kernel was killed already.
             _ = closing.wait_for(|closing| *closing) => {}
         }
-        launch::kill_group(&mut child);
-        launch::wait(&mut child).await;
+        spawn::kill_group(&mut child);
+        spawn::wait(&mut child).await;
     }
 
     /// Shows the shell's output to all clients until it ends, or until the shell has ended and a

@@ -5,8 +5,9 @@ use std::io;
 use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
 use tokio::process::Child;
 
-use super::super::Setup;
-use super::super::confine::gate::{self, Gate};
+use crate::kernel::confine::gate::{self, Gate};
+use crate::kernel::setup::Setup;
+use crate::kernel::spawn::environment;
 
 /// The window before a client has told its size, in lines and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
@@ -34,7 +35,7 @@ impl Shell {
             .current_dir(setup.home.work())
             .kill_on_drop(true)
             .env_clear()
-            .envs(setup.launcher.environment(setup, &mark))
+            .envs(environment(setup, &mark))
             .env("TERM", "xterm-256color")
             .env("PS1", r"\w \$ ")
             // What is typed stays out of the work directory.

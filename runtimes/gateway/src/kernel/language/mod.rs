@@ -1,0 +1,104 @@
+//! What the gateway can run, as a table.
+
+mod description;
+mod installed;
+mod program;
+mod runner;
+mod table;
+mod tree;
+mod unavailable;
+
+use std::sync::{Arc, OnceLock};
+
+use sorna_core::LanguageInfo;
+
+pub(crate) use self::description::{Language, Query};
+pub(crate) use self::installed::Installed;
+pub(crate) use self::runner::Runner;
+pub use self::table::{LanguageError, LanguageTable};
+pub(crate) use self::tree::is_personal;
+pub(crate) use self::unavailable::Unavailable;
+use super::launch::Launcher;
+
+/// The languages of this machine. Tools are looked for when first asked about, and again as long as
+/// they are not there.
+#[derive(Debug)]
+pub(crate) struct Languages {
+    known: Vec<(Arc<Language>, OnceLock<Installed>)>,
+}
+
+impl Languages {
+    pub(crate) fn new(table: &LanguageTable) -> Self {
+        let known = table.languages().iter();
+        Self {
+            known: known
+                .map(|language| (Arc::clone(language), OnceLock::new()))
+                .collect(),
+        }
+    }
+
+    /// Finds a language by its name or an alias. May start a program and blocks the first time.
+    pub(crate) fn find(&self, name: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
+        let (language, found) = self
+            .known
+            .iter()
+            .find(|(language, _)| language.all_names().any(|known| known == name))
+            .ok_or(Unavailable::Unknown)?;
+        if let Some(installed) = found.get() {
+            return Ok(installed.clone());
+        }
+        let installed = Installed::locate(language, launcher)?;
+        Ok(found.get_or_init(|| installed).clone())
+    }
+
+    /// All of them, and whether their tools are there.
+    pub(crate) fn list(&self, launcher: &Launcher) -> Vec<LanguageInfo> {
+        let describe = |(language, _): &(Arc<Language>, _)| {
+            let mut info = LanguageInfo::new(language.name.clone());
+            info.aliases = language.aliases.clone();
+            info.keeps_state = matches!(language.query, Query::Interpreter(_));
+            info.available = language.tool(launcher).is_some();
+            info.missing = (!info.available).then(|| language.tools.join(" or "));
+            info
+        };
+        self.known.iter().map(describe).collect()
+    }
+
+    /// The names, for messages.
+    pub(crate) fn names(&self) -> String {
+        let names = self.known.iter();
+        names
+            .map(|(language, _)| language.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn unknown_languages_are_told_from_missing_tools() {
+        let launcher = Launcher::new(None);
+        let text = "[[language]]\nname = \"x\"\naliases = [\"y\"]\nrunner = \"bash\"\n\
+            tools = [\"no-such-tool-anywhere\"]";
+        let table = LanguageTable::built_in().with_toml(text).unwrap();
+        let languages = Languages::new(&table);
+        let refusal = languages.find("klingon", &launcher).map(|found| found.tool);
+        assert_eq!(refusal, Err(Unavailable::Unknown));
+        let refusal = languages.find("y", &launcher).map(|found| found.tool);
+        let tools = vec!["no-such-tool-anywhere".to_owned()];
+        assert_eq!(refusal, Err(Unavailable::ToolMissing(tools)));
+        let list = languages.list(&launcher);
+        let last = list.last().unwrap();
+        assert_eq!((last.name.as_str(), last.available), ("x", false));
+        assert_eq!(last.missing.as_deref(), Some("no-such-tool-anywhere"));
+        assert!(
+            list.iter()
+                .any(|language| language.name == "bash" && language.available)
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! What a kernel is made from, and how all of its processes are killed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::census::Census;
+use super::confine::Confined;
+use super::home::Home;
+use super::language::Installed;
+use super::launch::Launcher;
+use super::sweep::{self, sweep};
+use crate::lock::lock;
+
+/// How long to keep killing what a kernel starts as fast as it is killed.
+const SWEEP_TIME: Duration = Duration::from_secs(5);
+
+/// What a kernel is made from.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    /// The beginning of the marks of all its processes.
+    pub(crate) mark: String,
+    pub(crate) home: Home,
+    pub(crate) installed: Installed,
+    pub(crate) launcher: Arc<Launcher>,
+    /// Which processes were seen to be whose.
+    pub(crate) census: Arc<Mutex<Census>>,
+    /// Where the runners' files lie.
+    pub(crate) runners: PathBuf,
+    pub(crate) exec_timeout: Duration,
+    /// The most text in one answer, in bytes.
+    pub(crate) console_limit: usize,
+    pub(crate) confined: Confined,
+}
+
+impl Setup {
+    /// Kills all processes of the kernel and waits until they are gone. Blocks.
+    pub(super) fn kill_all(&self) {
+        if self.confined.kill_all() {
+            return;
+        }
+        sweep(&self.mark, Some(self.home.root()));
+        // And what hides from that, but was seen before.
+        let until = Instant::now() + SWEEP_TIME;
+        loop {
+            let members = lock(&self.census).take(&[&self.mark]).remove(&self.mark);
+            let living = sweep::kill(&members.unwrap_or_default());
+            if living == 0 || Instant::now() > until {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
