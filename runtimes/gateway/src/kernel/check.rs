@@ -1,0 +1,94 @@
+//! How much a kernel takes, and killing one that takes too much.
+
+use std::time::Duration;
+
+use sorna_core::KernelInfo;
+
+use super::census::Tally;
+use super::driver::Command;
+use super::handle::Kernel;
+use super::procfs;
+use super::state::Phase;
+
+impl Kernel {
+    /// What is known of it. `lang` is the name under which it was created.
+    pub(crate) fn info(&self, lang: &str, idle_timeout: Duration) -> KernelInfo {
+        let idle = self.idle();
+        let (processes, runs, spent) = {
+            let state = self.shared.lock();
+            (state.processes.clone(), state.runs, state.cpu_spent)
+        };
+        let usage = processes
+            .into_iter()
+            .map(procfs::usage)
+            .fold(procfs::Usage::default(), procfs::Usage::plus);
+        let ms = |duration: Duration| Some(duration.as_secs_f64() * 1000.0);
+        let number = |number: u64| Some(number as f64);
+        let mut info = KernelInfo::default();
+        info.lang = Some(lang.to_owned());
+        info.age = ms(self.born.elapsed());
+        info.query_timeout = ms(self.setup.exec_timeout);
+        info.idle_timeout = ms(idle_timeout);
+        info.memory_limit = self.setup.confined.bounds().memory.and_then(number);
+        info.num_queries_executed = number(runs);
+        info.idle = ms(idle);
+        info.memory_used = number(usage.memory);
+        info.cpu_credit_used = number(spent + usage.cpu);
+        info
+    }
+
+    /// Whether something may be going on that takes more than it should: a run, or a terminal.
+    pub(crate) fn is_busy(&self) -> bool {
+        let runs = {
+            let state = self.shared.lock();
+            !matches!(state.phase, Phase::Idle | Phase::Ended(_) | Phase::Gone)
+        };
+        runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
+    }
+
+    /// Its processes, by its control group; `None` if it has none.
+    pub(crate) fn members(&self) -> Option<Vec<u32>> {
+        self.setup.confined.members()
+    }
+
+    /// How often everything of it was killed so far.
+    pub(crate) fn kills(&self) -> u64 {
+        self.shared.lock().kills
+    }
+
+    /// Kills everything if these, its processes, take more than they may. Its work directory stays,
+    /// and it goes on. `kills` is what there was before they were counted: what has been killed
+    /// since is not to blame on what is there now. Blocks.
+    pub(crate) fn check(&self, processes: &[u32], kills: u64) {
+        let bounds = self.setup.confined.bounds();
+        let tally = Tally::of(processes);
+        let words = match bounds.memory {
+            _ if tally.tasks > bounds.processes => format!(
+                "killed: more than the {} processes and threads that this kernel may have",
+                bounds.processes
+            ),
+            // The sum counts what they share for each.
+            Some(limit)
+                if tally.memory > limit && procfs::proportional_memory(processes) > limit =>
+            {
+                format!("killed: more than the {limit} KiB of memory that this kernel may use")
+            }
+            _ => return,
+        };
+        let mut state = self.shared.lock();
+        // Once is enough.
+        if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
+            let _ = self.commands.send(Command::Exceeded(words));
+        }
+    }
+
+    /// Whether somebody has to look how much it takes.
+    pub(crate) fn needs_a_look(&self) -> bool {
+        self.setup.confined.needs_a_look()
+    }
+
+    /// Whether it was destroyed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.shared.lock().phase == Phase::Gone
+    }
+}

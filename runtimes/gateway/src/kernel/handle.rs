@@ -1,0 +1,259 @@
+//! A kernel as requests see it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use sorna_core::server::{CompleteRequest, ExecuteRequest};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::driver::{Command, Driver, StartError};
+use super::home::Home;
+use super::run::Plan;
+use super::setup::Setup;
+use super::state::{Answer, ExecuteError, Intent, Phase, Shared};
+use super::terminal::{Attached, Hub, Restarts};
+use crate::lock::lock;
+
+/// How long a completion may take.
+const COMPLETION_TIME: Duration = Duration::from_secs(5);
+/// How long an interpreter may take to come up.
+const START_TIME: Duration = Duration::from_secs(60);
+
+/// A kernel that lives.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub(super) setup: Arc<Setup>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    /// Held by the request that is being answered: one after another.
+    turn: Mutex<()>,
+    pub(super) born: Instant,
+    restarts: Arc<Restarts>,
+    /// Whether it is being destroyed: no terminal is opened any more.
+    is_ending: AtomicBool,
+    /// The terminal, once somebody has opened it.
+    terminal: std::sync::Mutex<Option<Arc<Hub>>>,
+}
+
+impl Kernel {
+    /// Starts a kernel and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The interpreter's words if it does not come up. Nothing is left behind then.
+    pub(crate) async fn start(setup: Setup) -> Result<Self, StartError> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (starting, started) = oneshot::channel();
+        let shared = Arc::new(Shared::new());
+        let setup = Arc::new(setup);
+        let driver = Driver::new(Arc::clone(&setup), Arc::clone(&shared), received, starting);
+        let driver = match driver {
+            Ok(driver) => driver,
+            Err(error) => {
+                let _ = setup.home.remove();
+                return Err(StartError(error.to_string()));
+            }
+        };
+        tokio::spawn(driver.drive());
+        let kernel = Self {
+            setup,
+            shared,
+            commands,
+            turn: Mutex::new(()),
+            born: Instant::now(),
+            restarts: Arc::default(),
+            is_ending: AtomicBool::new(false),
+            terminal: std::sync::Mutex::default(),
+        };
+        let result = kernel.wait_for_start(started).await;
+        if result.is_err() {
+            kernel.destroy().await;
+        }
+        result.map(|()| kernel)
+    }
+
+    async fn wait_for_start(
+        &self,
+        started: oneshot::Receiver<Result<(), StartError>>,
+    ) -> Result<(), StartError> {
+        match tokio::time::timeout(START_TIME, started).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(StartError("the kernel was destroyed".to_owned())),
+            Err(_) => Err(StartError(
+                "the interpreter does not come up in time".to_owned(),
+            )),
+        }
+    }
+
+    /// The beginning of the marks of its processes.
+    pub(crate) fn mark(&self) -> &str {
+        &self.setup.mark
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.setup.home
+    }
+
+    /// For how long no request has been here; zero while one waits.
+    pub(crate) fn idle(&self) -> Duration {
+        let state = self.shared.lock();
+        if state.listeners > 0 {
+            Duration::ZERO
+        } else {
+            state.used.elapsed()
+        }
+    }
+
+    /// Notes that the client is there.
+    pub(crate) fn touch(&self) {
+        self.shared.lock().used = Instant::now();
+    }
+
+    /// Executes, goes on, or answers the program's question, and waits until there is something
+    /// to tell, or for `interval`. `on_start` is called if this starts a run.
+    ///
+    /// Dropping the future loses nothing: the answer stays for the next request.
+    pub(crate) async fn execute(
+        &self,
+        request: &ExecuteRequest,
+        interval: Duration,
+        on_start: impl FnOnce(),
+    ) -> Result<Answer, ExecuteError> {
+        let _turn = self.turn.lock().await;
+        let _listening = self.shared.listen();
+        if self.begin(request)? {
+            on_start();
+        } else {
+            // Somebody listens again.
+            self.shared.to_driver.notify_one();
+        }
+        let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
+        let mut hurry = false;
+        loop {
+            let mut changed = std::pin::pin!(self.shared.to_client.notified());
+            changed.as_mut().enable();
+            if let Some(answer) = self.answer(hurry) {
+                return answer;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut deadline, if !hurry => hurry = true,
+            }
+        }
+    }
+
+    /// What to tell the client now, if there is something. The driver hears of it if it may wait for
+    /// that.
+    fn answer(&self, hurry: bool) -> Option<Result<Answer, ExecuteError>> {
+        let limit = self.setup.console_limit;
+        let mut state = self.shared.lock();
+        let was_full = state.console.text_len() >= limit;
+        let answer = state.answer(limit, hurry)?;
+        if was_full || state.phase != Phase::Idle {
+            self.shared.to_driver.notify_one();
+        }
+        Some(answer)
+    }
+
+    /// Sees what the request means now. Returns whether it starts a run.
+    fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
+        let Setup {
+            installed,
+            home,
+            launcher,
+            ..
+        } = &*self.setup;
+        let (input, plan) = match request {
+            ExecuteRequest::Query { code } => {
+                let plan = (!code.is_empty()).then(|| Plan::query(code, installed, home, launcher));
+                (code.as_str(), plan)
+            }
+            ExecuteRequest::Batch { code, steps } => {
+                let plan = Plan::batch(steps, installed, home, launcher);
+                (code.as_str(), plan)
+            }
+            _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
+        };
+        // The lock is held while sending, so that the driver gets commands in the order of the
+        // phases they came with.
+        let mut state = self.shared.lock();
+        let (command, started) = match state.begin(input, plan) {
+            Intent::Continue => return Ok(false),
+            Intent::Start(plan) => (Command::Start(plan), true),
+            Intent::Input(text) => (Command::Input(text), false),
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| ExecuteError::Gone)?;
+        Ok(started)
+    }
+
+    /// The completions at a position; none if the language has no completion or takes too long.
+    pub(crate) async fn complete(&self, request: &CompleteRequest) -> Vec<String> {
+        let _turn = self.turn.lock().await;
+        let (reply, found) = oneshot::channel();
+        let command = Command::Complete {
+            request: request.clone(),
+            reply,
+        };
+        if self.commands.send(command).is_err() {
+            return Vec::new();
+        }
+        match tokio::time::timeout(COMPLETION_TIME, found).await {
+            Ok(Ok(found)) => found,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Kills what runs and starts anew; the work directory stays.
+    pub(crate) async fn restart(&self) -> Result<(), StartError> {
+        // A terminal's shell is killed as well; it is started again when all is quiet.
+        let _restarting = self.restarts.begin().await;
+        let (reply, started) = oneshot::channel();
+        // If the driver is gone, the reply is dropped, which tells the same.
+        let _ = self.commands.send(Command::Restart(reply));
+        self.wait_for_start(started).await
+    }
+
+    /// Kills what runs and removes the directory. Returns when all that is done.
+    pub(crate) async fn destroy(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Destroy(reply)).is_ok() {
+            let _ = done.await;
+        }
+        let terminal = self.terminal().take();
+        if let Some(hub) = terminal {
+            hub.end().await;
+        }
+    }
+
+    /// Takes part in the kernel's terminal, which is started if it does not run.
+    ///
+    /// # Errors
+    ///
+    /// The system's words if there is no terminal to be had.
+    pub(crate) fn attach(&self) -> Result<Attached, StartError> {
+        let mut terminal = self.terminal();
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err(StartError("the kernel is being destroyed".to_owned()));
+        }
+        let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
+            Some(hub) => hub,
+            None => Hub::start(
+                Arc::clone(&self.setup),
+                Arc::clone(&self.shared),
+                Arc::clone(&self.restarts),
+            )
+            .map_err(|error| StartError(error.to_string()))?,
+        };
+        let attached = hub.attach();
+        *terminal = Some(hub);
+        Ok(attached)
+    }
+
+    pub(super) fn terminal(&self) -> MutexGuard<'_, Option<Arc<Hub>>> {
+        lock(&self.terminal)
+    }
+}
