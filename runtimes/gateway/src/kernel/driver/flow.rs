@@ -3,8 +3,7 @@
 use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
-use super::Driver;
-use super::questions::Asker;
+use super::parts::{Asker, Driver};
 use crate::kernel::console::{push_record, push_text};
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;

@@ -1,78 +1,27 @@
 //! The task that looks after one kernel's processes.
 //!
 //! It owns every pipe and process of the kernel. Requests send it [`Command`]s and meet it in
-//! [`Shared`]; whatever a request does, output keeps flowing into the console until that is full,
+//! [`Shared`](super::state::Shared); whatever a request does, output keeps flowing into the console until that is full,
 //! and a request that goes away takes nothing with it.
 
+mod command;
 mod flow;
+mod parts;
 mod questions;
 mod runs;
 
 use std::sync::Arc;
 
 use sorna_core::Console;
-use sorna_core::server::CompleteRequest;
-use tokio::sync::{mpsc, oneshot};
 
-use self::questions::{Asker, Probe};
-use self::runs::{Run, RunningStep};
-use crate::kernel::decode::Utf8Decoder;
-use crate::kernel::exit::ExitKind;
-use crate::kernel::input::InputFifo;
-use crate::kernel::interpreter::Interpreter;
-use crate::kernel::output::OutputPipes;
-use crate::kernel::run::Plan;
-use crate::kernel::setup::Setup;
-use crate::kernel::spawn::{kill_group, wait};
-use crate::kernel::state::{Phase, Shared};
-use crate::kernel::wait::sleep_until;
-
-/// What requests want of the driver.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Start(Plan),
-    Input(String),
-    Complete {
-        request: CompleteRequest,
-        reply: oneshot::Sender<Vec<String>>,
-    },
-    /// It takes more than it may: kill it, for these reasons.
-    Exceeded(String),
-    Restart(oneshot::Sender<Result<(), StartError>>),
-    Destroy(oneshot::Sender<()>),
-}
-
-/// Why an interpreter did not come up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StartError(pub(crate) String);
-
-/// See the module's documentation.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    setup: Arc<Setup>,
-    shared: Arc<Shared>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    output: OutputPipes,
-    input: InputFifo,
-    /// Decoders for the text that comes through the channel: standard output and error.
-    decoders: [Utf8Decoder; 2],
-    interpreter: Option<Interpreter>,
-    step: Option<RunningStep>,
-    /// The run under way.
-    run: Option<Run>,
-    /// Who waits for the interpreter to come up.
-    starting: Option<oneshot::Sender<Result<(), StartError>>>,
-    /// Questions of the runner that have not been passed on: its number, and whether to hide.
-    questions: Vec<(u64, bool)>,
-    /// What the client was asked last.
-    asked: Option<Asker>,
-    completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
-    next_completion: u64,
-    next_process: u64,
-    /// How many processes the system had killed for memory when we last asked.
-    out_of_memory_kills: u64,
-    probe: Probe,
-}
+pub(crate) use self::command::{Command, StartError};
+pub(crate) use self::parts::Driver;
+use self::parts::RunningStep;
+use super::exit::ExitKind;
+use super::interpreter::Interpreter;
+use super::spawn::{kill_group, wait};
+use super::state::Phase;
+use super::wait::sleep_until;
 
 /// What woke the driver.
 enum Event {
@@ -85,35 +34,6 @@ enum Event {
 }
 
 impl Driver {
-    /// A driver for a new kernel. `starting` hears when it is ready, or why it is not.
-    pub(crate) fn new(
-        setup: Arc<Setup>,
-        shared: Arc<Shared>,
-        commands: mpsc::UnboundedReceiver<Command>,
-        starting: oneshot::Sender<Result<(), StartError>>,
-    ) -> std::io::Result<Self> {
-        let input = InputFifo::new(setup.home.stdin())?;
-        Ok(Self {
-            output: OutputPipes::new()?,
-            input,
-            setup,
-            shared,
-            commands,
-            decoders: Default::default(),
-            interpreter: None,
-            step: None,
-            run: None,
-            starting: Some(starting),
-            questions: Vec::new(),
-            asked: None,
-            completions: Vec::new(),
-            next_completion: 0,
-            next_process: 0,
-            out_of_memory_kills: 0,
-            probe: Probe::new(),
-        })
-    }
-
     /// Runs until the kernel is destroyed.
     pub(crate) async fn drive(mut self) {
         self.start_interpreter();

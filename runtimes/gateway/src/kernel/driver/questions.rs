@@ -1,33 +1,10 @@
 //! Questions: finding out that a program waits for input, asking the client, passing on the answer.
 
-use std::time::{Duration, Instant};
-
-use super::Driver;
+use super::parts::{Asker, Driver, Probe};
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::input::HIDDEN_INPUT;
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
-
-/// How soon after its start a program is first looked at, whether it waits for input.
-const FIRST_PROBE: Duration = Duration::from_millis(5);
-/// How often in the long run.
-const LAST_PROBE: Duration = Duration::from_millis(50);
-
-/// Who waits for input.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Asker {
-    /// The runner, under this number.
-    Runner(u64),
-    /// A process that reads the FIFO.
-    Fifo,
-}
-
-/// When to look whether the program waits for input.
-#[derive(Debug)]
-pub(super) struct Probe {
-    pub(super) next: Instant,
-    pub(super) interval: Duration,
-}
 
 impl Driver {
     /// Whether to look for processes that wait for input: only while somebody could be told.
@@ -104,19 +81,5 @@ impl Driver {
             let (id, password) = self.questions.remove(0);
             self.ask(Asker::Runner(id), password);
         }
-    }
-}
-
-impl Probe {
-    pub(super) fn new() -> Self {
-        Self {
-            next: Instant::now() + FIRST_PROBE,
-            interval: FIRST_PROBE,
-        }
-    }
-
-    pub(super) fn later(&mut self, now: Instant) {
-        self.interval = (self.interval * 2).min(LAST_PROBE);
-        self.next = now + self.interval;
     }
 }

@@ -4,55 +4,18 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::process::Child;
-
-use super::Driver;
-use super::StartError;
-use super::questions::Probe;
+use super::command::StartError;
+use super::parts::{Cut, Driver, Probe, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::interpreter::Interpreter;
-use crate::kernel::run::{Plan, Step, StepKind, Steps};
+use crate::kernel::run::{Plan, Step, StepKind};
 use crate::kernel::spawn::{Streams, kill_group, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
-
-/// A process of a [`Steps`] run.
-#[derive(Debug)]
-pub(super) struct RunningStep {
-    pub(super) kind: StepKind,
-    pub(super) child: Child,
-    pub(super) mark: String,
-    pub(super) exit: Option<ExitKind>,
-    /// Processor time seen so far, in ms.
-    pub(super) cpu: u64,
-}
-
-/// The run under way.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// The rest of the steps; `None` if the interpreter runs a snippet.
-    pub(super) steps: Option<Steps>,
-    /// How long it may still run; the time it waits for the client does not count.
-    pub(super) left: Duration,
-    /// Since when the clock runs.
-    pub(super) since: Option<Instant>,
-    /// Why its processes were killed, if they were.
-    pub(super) cut: Option<Cut>,
-    /// The processes that were there before it, as far as a control group tells.
-    pub(super) bystanders: Vec<u32>,
-}
-
-/// Why a run's processes were killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    TimedOut,
-    /// The kernel took more than it may; the console tells of what.
-    Exceeded,
-}
 
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
@@ -362,26 +325,6 @@ impl Driver {
             && run.since.is_none()
         {
             run.since = Some(Instant::now());
-        }
-    }
-}
-
-impl Run {
-    /// When it must be stopped; `None` while the clock stands still.
-    fn deadline(&self) -> Option<Instant> {
-        // A limit beyond the end of time is no limit.
-        self.since
-            .filter(|_| self.cut.is_none())
-            .and_then(|since| since.checked_add(self.left))
-    }
-}
-
-impl RunningStep {
-    /// Waits for the process to end; for ever if there is none.
-    pub(super) async fn exit(step: &mut Option<Self>) -> ExitKind {
-        match step {
-            Some(step) if step.exit.is_none() => ExitKind::from(step.child.wait().await),
-            _ => std::future::pending().await,
         }
     }
 }

@@ -1,0 +1,165 @@
+//! What the driver is made of.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot};
+
+use super::command::{Command, StartError};
+use crate::kernel::decode::Utf8Decoder;
+use crate::kernel::exit::ExitKind;
+use crate::kernel::input::InputFifo;
+use crate::kernel::interpreter::Interpreter;
+use crate::kernel::output::OutputPipes;
+use crate::kernel::run::{StepKind, Steps};
+use crate::kernel::setup::Setup;
+use crate::kernel::state::Shared;
+
+/// How soon after its start a program is first looked at, whether it waits for input.
+const FIRST_PROBE: Duration = Duration::from_millis(5);
+/// How often in the long run.
+const LAST_PROBE: Duration = Duration::from_millis(50);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(super) setup: Arc<Setup>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) output: OutputPipes,
+    pub(super) input: InputFifo,
+    /// Decoders for the text that comes through the channel: standard output and error.
+    pub(super) decoders: [Utf8Decoder; 2],
+    pub(super) interpreter: Option<Interpreter>,
+    pub(super) step: Option<RunningStep>,
+    /// The run under way.
+    pub(super) run: Option<Run>,
+    /// Who waits for the interpreter to come up.
+    pub(super) starting: Option<oneshot::Sender<Result<(), StartError>>>,
+    /// Questions of the runner that have not been passed on: its number, and whether to hide.
+    pub(super) questions: Vec<(u64, bool)>,
+    /// What the client was asked last.
+    pub(super) asked: Option<Asker>,
+    pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
+    pub(super) next_completion: u64,
+    pub(super) next_process: u64,
+    /// How many processes the system had killed for memory when we last asked.
+    pub(super) out_of_memory_kills: u64,
+    pub(super) probe: Probe,
+}
+
+/// A process of a [`Steps`] run.
+#[derive(Debug)]
+pub(super) struct RunningStep {
+    pub(super) kind: StepKind,
+    pub(super) child: Child,
+    pub(super) mark: String,
+    pub(super) exit: Option<ExitKind>,
+    /// Processor time seen so far, in ms.
+    pub(super) cpu: u64,
+}
+
+/// The run under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The rest of the steps; `None` if the interpreter runs a snippet.
+    pub(super) steps: Option<Steps>,
+    /// How long it may still run; the time it waits for the client does not count.
+    pub(super) left: Duration,
+    /// Since when the clock runs.
+    pub(super) since: Option<Instant>,
+    /// Why its processes were killed, if they were.
+    pub(super) cut: Option<Cut>,
+    /// The processes that were there before it, as far as a control group tells.
+    pub(super) bystanders: Vec<u32>,
+}
+
+/// Why a run's processes were killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    TimedOut,
+    /// The kernel took more than it may; the console tells of what.
+    Exceeded,
+}
+
+/// Who waits for input.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// The runner, under this number.
+    Runner(u64),
+    /// A process that reads the FIFO.
+    Fifo,
+}
+
+/// When to look whether the program waits for input.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) next: Instant,
+    pub(super) interval: Duration,
+}
+
+impl Driver {
+    /// A driver for a new kernel. `starting` hears when it is ready, or why it is not.
+    pub(crate) fn new(
+        setup: Arc<Setup>,
+        shared: Arc<Shared>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        starting: oneshot::Sender<Result<(), StartError>>,
+    ) -> std::io::Result<Self> {
+        let input = InputFifo::new(setup.home.stdin())?;
+        Ok(Self {
+            output: OutputPipes::new()?,
+            input,
+            setup,
+            shared,
+            commands,
+            decoders: Default::default(),
+            interpreter: None,
+            step: None,
+            run: None,
+            starting: Some(starting),
+            questions: Vec::new(),
+            asked: None,
+            completions: Vec::new(),
+            next_completion: 0,
+            next_process: 0,
+            out_of_memory_kills: 0,
+            probe: Probe::new(),
+        })
+    }
+}
+
+impl Run {
+    /// When it must be stopped; `None` while the clock stands still.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        // A limit beyond the end of time is no limit.
+        self.since
+            .filter(|_| self.cut.is_none())
+            .and_then(|since| since.checked_add(self.left))
+    }
+}
+
+impl RunningStep {
+    /// Waits for the process to end; for ever if there is none.
+    pub(super) async fn exit(step: &mut Option<Self>) -> ExitKind {
+        match step {
+            Some(step) if step.exit.is_none() => ExitKind::from(step.child.wait().await),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+impl Probe {
+    pub(super) fn new() -> Self {
+        Self {
+            next: Instant::now() + FIRST_PROBE,
+            interval: FIRST_PROBE,
+        }
+    }
+
+    pub(super) fn later(&mut self, now: Instant) {
+        self.interval = (self.interval * 2).min(LAST_PROBE);
+        self.next = now + self.interval;
+    }
+}
