@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
+use super::permit::Permit;
 use super::service::Service;
 use crate::config::GatewayConfig;
 
@@ -46,9 +47,6 @@ impl ConnectionLimits {
         }
     }
 }
-
-/// The right to a connection. Requests carry it along, since a terminal outlives its own.
-pub(super) type Permit = Arc<OwnedSemaphorePermit>;
 
 /// What turns connections into streams of bytes.
 #[derive(Clone)]

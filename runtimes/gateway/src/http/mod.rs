@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod permit;
 mod rate_limit;
 mod service;
 mod terminal;

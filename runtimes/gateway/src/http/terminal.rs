@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
-use super::connection::Permit;
+use super::permit::Permit;
 use crate::kernel::{Attached, FromTerminal, ToTerminal};
 use crate::kernels::Entry;
 
