@@ -16,7 +16,6 @@ use crate::http::{self, Acceptor, Service};
 use crate::kernel::{Confinement, Isolation, Rules};
 use crate::kernels::Kernels;
 use crate::random;
-use crate::running::RunningGateway;
 use crate::stats::GatewayStats;
 
 /// A gateway that listens, and serves while [`serve`](Self::serve) runs.
@@ -81,15 +80,6 @@ impl Gateway {
             config,
             kernels,
         })
-    }
-
-    /// Listens, and serves on a thread of its own until the handle is stopped or dropped.
-    ///
-    /// # Errors
-    ///
-    /// As for [`bind`](Self::bind), or if no thread can be had.
-    pub fn spawn(config: GatewayConfig) -> Result<RunningGateway, StartError> {
-        RunningGateway::start(Self::bind(config)?)
     }
 
     /// The URL for clients, such as `http://127.0.0.1:40123`. For a gateway that listens on all

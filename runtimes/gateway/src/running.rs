@@ -8,6 +8,7 @@ use sorna_core::{Config, Credentials};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::gateway::{Gateway, Observer};
 use crate::stats::GatewayStats;
@@ -27,8 +28,19 @@ pub struct RunningGateway {
     thread: Option<JoinHandle<()>>,
 }
 
+impl Gateway {
+    /// Listens, and serves on a thread of its own until the handle is stopped or dropped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind), or if no thread can be had.
+    pub fn spawn(config: GatewayConfig) -> Result<RunningGateway, StartError> {
+        RunningGateway::start(Self::bind(config)?)
+    }
+}
+
 impl RunningGateway {
-    pub(crate) fn start(gateway: Gateway) -> Result<Self, StartError> {
+    fn start(gateway: Gateway) -> Result<Self, StartError> {
         let endpoint = gateway.endpoint();
         let credentials = gateway.credentials().to_vec();
         let observer = gateway.observer();
