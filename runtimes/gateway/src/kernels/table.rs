@@ -1,0 +1,197 @@
+//! Who has which kernel, and how many there may be.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use sorna_core::server::{ProblemKind, ProblemReply};
+use sorna_core::{KernelId, KernelInfo, LanguageInfo};
+use tokio::task::JoinSet;
+
+use crate::base::Base;
+use crate::config::GatewayConfig;
+use crate::kernel::{Bounds, Census, Confinement, Isolation, Kernel, Languages, Launcher};
+use crate::lock::lock;
+use crate::stats::{Counters, GatewayStats};
+
+/// How long a closing gateway waits for kernels that are being made.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
+
+/// All kernels.
+#[derive(Debug)]
+pub(crate) struct Kernels {
+    /// Goes before the files: what is in control groups may still write some.
+    pub(super) confinement: Confinement,
+    pub(super) base: Base,
+    pub(super) launcher: Arc<Launcher>,
+    pub(super) census: Arc<Mutex<Census>>,
+    pub(super) languages: Languages,
+    pub(super) kernels_per_key: usize,
+    pub(super) bounds: Bounds,
+    pub(super) console_limit: usize,
+    pub(super) exec_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) next_number: AtomicU64,
+    pub(super) closing: AtomicBool,
+    pub(crate) counters: Counters,
+    pub(super) table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) kernels: HashMap<String, Arc<Entry>>,
+    pub(super) sessions: HashMap<Session, Arc<Slot>>,
+    /// How many kernels each key has, those included that are being made or unmade.
+    pub(super) owned: HashMap<String, usize>,
+}
+
+/// What decides whether a kernel is reused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Session {
+    pub(super) owner: String,
+    pub(super) token: String,
+    pub(super) lang: String,
+}
+
+/// The place of a session's kernel. The lock is held while the kernel is being made, so that two
+/// requests at once make one.
+pub(super) type Slot = tokio::sync::Mutex<Option<Arc<Entry>>>;
+
+/// A kernel in the table.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(super) id: KernelId,
+    pub(super) session: Session,
+    pub(crate) kernel: Kernel,
+}
+
+impl Kernels {
+    pub(crate) fn new(config: &GatewayConfig, base: Base, confinement: Confinement) -> Self {
+        Self {
+            base,
+            launcher: Arc::new(Launcher::new(config.path.clone())),
+            confinement,
+            census: Arc::default(),
+            languages: Languages::new(&config.languages),
+            kernels_per_key: config.kernels_per_key,
+            bounds: Bounds {
+                memory: config.max_memory,
+                processes: config.max_processes,
+                file_size: config.max_file_size,
+            },
+            console_limit: config.console_limit,
+            exec_timeout: config.exec_timeout,
+            idle_timeout: config.idle_timeout,
+            next_number: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            counters: Counters::default(),
+            table: Mutex::default(),
+        }
+    }
+
+    /// The languages, and whether their tools are there.
+    pub(crate) async fn languages(self: &Arc<Self>) -> Vec<LanguageInfo> {
+        let this = Arc::clone(self);
+        let list = tokio::task::spawn_blocking(move || this.languages.list(&this.launcher)).await;
+        list.unwrap_or_default()
+    }
+
+    /// The kernel, if it exists and belongs to this key: others do not see it.
+    ///
+    /// # Errors
+    ///
+    /// 404 `kernel-not-found`.
+    pub(crate) fn find(&self, owner: &str, id: &KernelId) -> Result<Arc<Entry>, ProblemReply> {
+        self.table()
+            .kernels
+            .get(id.as_str())
+            .filter(|entry| entry.session.owner == owner && !entry.kernel.is_gone())
+            .cloned()
+            .ok_or_else(|| ProblemKind::KernelNotFound.reply())
+    }
+
+    /// What is known of a kernel.
+    pub(crate) fn info(&self, entry: &Entry) -> KernelInfo {
+        entry.kernel.info(&entry.session.lang, self.idle_timeout)
+    }
+
+    /// Destroys a kernel; its session is free at once, its place in the quota when it is gone.
+    pub(crate) async fn destroy(self: &Arc<Self>, entry: Arc<Entry>) {
+        if !self.forget(&entry) {
+            // Somebody else is at it; wait with them.
+            return entry.kernel.destroy().await;
+        }
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            entry.kernel.destroy().await;
+            this.release(&entry.session.owner);
+            tracing::info!(kernel = %entry.id, "kernel destroyed");
+        });
+        let _ = task.await;
+    }
+
+    /// Takes a kernel out of the table; `false` if it is not there any more.
+    pub(super) fn forget(&self, entry: &Entry) -> bool {
+        let mut table = self.table();
+        let was_there = table.kernels.remove(entry.id.as_str()).is_some();
+        if was_there {
+            table.sessions.remove(&entry.session);
+        }
+        was_there
+    }
+
+    /// Makes no more kernels, and destroys those there are and those being made.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        self.closing.store(true, Ordering::SeqCst);
+        let until = Instant::now() + CLOSE_TIME;
+        loop {
+            // One that hangs must not hold up the end.
+            let _ = tokio::time::timeout_at(until.into(), self.destroy_all()).await;
+            if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn destroy_all(self: &Arc<Self>) {
+        let entries: Vec<_> = self.table().kernels.values().cloned().collect();
+        let mut tasks = JoinSet::new();
+        for entry in entries {
+            let this = Arc::clone(self);
+            tasks.spawn(async move { this.destroy(entry).await });
+        }
+        tasks.join_all().await;
+    }
+
+    /// How kernels are kept apart.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.confinement.isolation()
+    }
+
+    pub(crate) fn stats(&self) -> GatewayStats {
+        let living = self.table().kernels.len();
+        self.counters.with_kernels(living)
+    }
+
+    pub(super) fn reserve(&self, owner: &str) -> Result<(), ProblemReply> {
+        let mut table = self.table();
+        let owned = table.owned.entry(owner.to_owned()).or_default();
+        if *owned >= self.kernels_per_key {
+            return Err(ProblemKind::QuotaExceeded.reply());
+        }
+        *owned += 1;
+        Ok(())
+    }
+
+    pub(super) fn release(&self, owner: &str) {
+        if let Some(owned) = self.table().owned.get_mut(owner) {
+            *owned = owned.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
