@@ -6,38 +6,38 @@ use sorna::core::{Error, GatewayError, TransportError, TransportErrorKind, varia
 
 use crate::failure::chain;
 use crate::nearest::nearest;
-use crate::place::Place;
 use crate::settings::Source;
+use crate::target::Target;
 
 /// What to do about it.
-pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
+pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     if let Some(transport) = error.transport() {
-        return vec![transport_advice(transport, error, place)];
+        return vec![transport_advice(transport, error, target)];
     }
     let Some(refusal) = error.gateway() else {
         return Vec::new();
     };
     if refusal.is_auth() {
-        let check = match place.keys_source() {
+        let check = match target.keys_source() {
             Some(Source::File { .. }) => "its access_key and secret_key".to_owned(),
             _ => format!("{} and {}", variables::ACCESS_KEY, variables::SECRET_KEY),
         };
         vec![format!(
             "{} refuses the access key {}: check {check}, and that they belong to this endpoint.",
-            place.endpoint(),
-            place.access_key(),
+            target.endpoint(),
+            target.access_key(),
         )]
     } else if refusal.is_clock_skew() {
         vec![clock_advice(refusal.gateway_date())]
     } else if refusal.is_quota_exceeded() {
         vec![format!(
             "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
-            place.access_key()
+            target.access_key()
         )]
     } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {
         vec![format!(
             "It has ended, or belongs to another key or gateway. The endpoint is {}.",
-            place.endpoint()
+            target.endpoint()
         )]
     } else if refusal.is_rate_limited() {
         let wait = refusal.retry_after().map_or_else(
@@ -49,8 +49,8 @@ pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
         )]
     } else if refusal.is_creation_failed() {
         language_advice(refusal).into_iter().collect()
-    } else if is_elsewhere(refusal, place) {
-        let endpoint = place.client.config().endpoint();
+    } else if is_elsewhere(refusal, target) {
+        let endpoint = target.client.config().endpoint();
         let scheme = if endpoint.is_https() { "https" } else { "http" };
         vec![format!(
             "The endpoint has a path ({}): gateways are mostly at the root. Try {scheme}://{}.",
@@ -67,14 +67,14 @@ pub(crate) fn advice(error: &Error, place: &Place) -> Vec<String> {
     }
 }
 
-fn transport_advice(transport: &TransportError, error: &Error, place: &Place) -> String {
+fn transport_advice(transport: &TransportError, error: &Error, target: &Target) -> String {
     let words = chain(error);
-    let host = place.client.config().endpoint().host();
-    let is_https = place.client.config().endpoint().is_https();
+    let host = target.client.config().endpoint().host();
+    let is_https = target.client.config().endpoint().is_https();
     match transport.kind() {
         TransportErrorKind::Resolve | TransportErrorKind::Connect => format!(
             "The endpoint is {}: is it right, and is the gateway running? With --local none is needed.",
-            place.endpoint()
+            target.endpoint()
         ),
         TransportErrorKind::Proxy => {
             "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()
@@ -86,26 +86,26 @@ fn transport_advice(transport: &TransportError, error: &Error, place: &Place) ->
         TransportErrorKind::Tls if words.contains("InvalidContentType") => {
             format!("It may not speak TLS: try http://{host}.")
         }
-        TransportErrorKind::Tls => tls_advice(place),
+        TransportErrorKind::Tls => tls_advice(target),
         // An alert of TLS.
         TransportErrorKind::Receive if !is_https && words.contains("is not HTTP") => {
             format!("It may speak TLS: try https://{host}.")
         }
         TransportErrorKind::Receive if !is_https && words.contains("without an answer") => format!(
             "The endpoint is {}. If it speaks TLS, try https://{host}.",
-            place.endpoint()
+            target.endpoint()
         ),
-        _ => format!("The endpoint is {}.", place.endpoint()),
+        _ => format!("The endpoint is {}.", target.endpoint()),
     }
 }
 
 /// Whether it answers as where no gateway is, below a path.
-fn is_elsewhere(refusal: &GatewayError, place: &Place) -> bool {
+fn is_elsewhere(refusal: &GatewayError, target: &Target) -> bool {
     let is_no_route = match refusal.kind() {
         Some(kind) => matches!(kind, "generic-bad-request" | "generic-not-found"),
         None => refusal.is_not_found(),
     };
-    is_no_route && !place.client.config().endpoint().prefix().is_empty()
+    is_no_route && !target.client.config().endpoint().prefix().is_empty()
 }
 
 /// For a kernel that could not be created, unless the gateway says that it is for something else.
@@ -133,8 +133,8 @@ fn meant_language(words: &str) -> Option<&str> {
     nearest(wrong, known.filter(|name| name.len() > 1))
 }
 
-fn tls_advice(place: &Place) -> String {
-    let file = place.settings.as_ref().and_then(|s| s.ca_file.as_ref());
+fn tls_advice(target: &Target) -> String {
+    let file = target.settings.as_ref().and_then(|s| s.ca_file.as_ref());
     let authority = match file {
         Some(file) => format!(
             "Besides the system's, the authorities in {} (from {}) are trusted.",
@@ -143,7 +143,7 @@ fn tls_advice(place: &Place) -> String {
         ),
         None => "If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.".to_owned(),
     };
-    format!("The endpoint is {}. {authority}", place.endpoint())
+    format!("The endpoint is {}. {authority}", target.endpoint())
 }
 
 /// A request lives for 15 minutes by the gateway's clock.

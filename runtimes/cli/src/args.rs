@@ -2,7 +2,6 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::check::StatusArgs;
 use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
 use crate::globals::{self, Globals};
@@ -11,6 +10,7 @@ use crate::langs::LangsArgs;
 use crate::pages::{CompletionsArgs, ManArgs};
 use crate::run::args::RunArgs;
 use crate::serve::args::ServeArgs;
+use crate::status::StatusArgs;
 use crate::upload::args::UploadArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.

@@ -3,12 +3,12 @@
 use clap::Args;
 use sorna::core::{Complete, CreateKernel, SessionToken};
 
-use crate::answer::print;
 use crate::exit::Exit;
 use crate::failure::{Failure, show_error};
 use crate::globals::Globals;
-use crate::place::Place;
-use crate::status::Status;
+use crate::print::print;
+use crate::reporter::Reporter;
+use crate::target::Target;
 
 /// Complete code in a kernel: prints one possible continuation a line.
 ///
@@ -50,13 +50,13 @@ Examples:
 pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = SessionToken::new(arguments.token.as_str()).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
-    let place = Place::open(false, globals)?;
+    let target = Target::open(false, globals)?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
-    let mut status = Status::new(false);
-    let kernel = match place.client.create(create) {
+    let mut reporter = Reporter::new(false);
+    let kernel = match target.client.create(create) {
         Ok(kernel) => kernel,
         Err(error) => {
-            show_error(&mut status, &error, &place);
+            show_error(&mut reporter, &error, &target);
             return Ok(Exit::FAILURE);
         }
     };
@@ -65,16 +65,16 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     complete.col = cursor.col as u64;
     complete.line = cursor.before.to_owned();
     complete.post = cursor.after.to_owned();
-    match place.client.call(complete) {
+    match target.client.call(complete) {
         Ok(answer) => {
             let lines: String = answer.value.iter().map(|one| format!("{one}\n")).collect();
             print(lines.as_bytes())
         }
         Err(error) => {
-            show_error(&mut status, &error, &place);
+            show_error(&mut reporter, &error, &target);
             let refusal = error.gateway();
             if refusal.is_some_and(|refusal| refusal.kind() == Some("internal-server-error")) {
-                status.advice("The original gateway does not complete code.");
+                reporter.advice("The original gateway does not complete code.");
             }
             Ok(Exit::FAILURE)
         }

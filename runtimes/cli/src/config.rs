@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::answer::{columns, print};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::print::{columns, print};
+use crate::reporter::Reporter;
 use crate::settings::{self, Setting, Settings, SettingsError, Source};
-use crate::status::Status;
 
 /// Show the settings, and where each comes from
 ///
@@ -52,7 +52,7 @@ pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, 
     }
     let settings = Settings::load(globals).map_err(Failure::Settings)?;
     for warning in &settings.warnings {
-        Status::new(false).advice(warning);
+        Reporter::new(false).advice(warning);
     }
     print(columns(&lines(&settings)).as_bytes())?;
     match settings.client_config() {

@@ -10,9 +10,9 @@ use sorna_gateway::StartError;
 use crate::advice::advice;
 use crate::exit::Exit;
 use crate::nearest::nearest;
-use crate::place::Place;
+use crate::reporter::Reporter;
 use crate::settings::SettingsError;
-use crate::status::Status;
+use crate::target::Target;
 use crate::values::is_id;
 
 /// Why the command could not do its work.
@@ -82,48 +82,48 @@ impl Failure {
     }
 
     pub(crate) fn show(&self) {
-        let mut status = Status::new(false);
+        let mut reporter = Reporter::new(false);
         match self {
             Self::Settings(error) => {
-                status.fail(chain(error));
+                reporter.fail(chain(error));
                 if let Some(advice) = error.advice() {
-                    status.advice(advice);
+                    reporter.advice(advice);
                 }
             }
-            Self::LocalAnd(option) => status.fail(format_args!(
+            Self::LocalAnd(option) => reporter.fail(format_args!(
                 "--local starts a gateway of its own, and {option} names another: leave one of them out"
             )),
             Self::UnknownCommand { name, known } => {
-                status.fail(format_args!("there is no command `{name}`"));
-                status.advice(match nearest(name, known.iter().map(String::as_str)) {
+                reporter.fail(format_args!("there is no command `{name}`"));
+                reporter.advice(match nearest(name, known.iter().map(String::as_str)) {
                     Some(name) => format!("Did you mean `{name}`?"),
                     None => format!("There are {}.", known.join(", ")),
                 });
             }
             Self::NoSuchPlace { what, most } => {
-                status.fail(format_args!("{what} is outside of the code: at most {most}"));
+                reporter.fail(format_args!("{what} is outside of the code: at most {most}"));
             }
-            Self::OwnGateway(error) => status.fail(error),
+            Self::OwnGateway(error) => reporter.fail(error),
             Self::NeedsIds => {
-                status.fail("a token does not find a kernel without making one where there is none");
-                status.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");
+                reporter.fail("a token does not find a kernel without making one where there is none");
+                reporter.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");
             }
             Self::Proxy(error) => {
-                status.fail(chain(error));
-                status.advice("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.");
+                reporter.fail(chain(error));
+                reporter.advice("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.");
             }
-            Self::Argument(error) => status.fail(error),
-            Self::Files(error) => status.fail(chain(error)),
+            Self::Argument(error) => reporter.fail(error),
+            Self::Files(error) => reporter.fail(chain(error)),
             Self::Gateway(error) => {
-                status.fail(format!("The gateway did not start: {}", chain(error)))
+                reporter.fail(format!("The gateway did not start: {}", chain(error)))
             }
             Self::Usage { words, advice } => {
-                status.fail(words);
+                reporter.fail(words);
                 if let Some(advice) = advice {
-                    status.advice(advice);
+                    reporter.advice(advice);
                 }
             }
-            Self::System(what, error) => status.fail(format!("{what}: {error}")),
+            Self::System(what, error) => reporter.fail(format!("{what}: {error}")),
         }
     }
 }
@@ -175,27 +175,27 @@ fn in_words(text: String) -> String {
 }
 
 /// Tells what failed, what the gateway said, and what to do next.
-pub(crate) fn show_error(status: &mut Status, error: &Error, place: &Place) {
-    status.fail(words(error));
-    for advice in advice(error, place) {
-        status.advice(advice);
+pub(crate) fn show_error(reporter: &mut Reporter, error: &Error, target: &Target) {
+    reporter.fail(words(error));
+    for advice in advice(error, target) {
+        reporter.advice(advice);
     }
 }
 
 /// The same for a kernel that was named by its id; `otherwise` is what to do if that was no id at all.
 pub(crate) fn show_error_of(
-    status: &mut Status,
+    reporter: &mut Reporter,
     error: &Error,
-    place: &Place,
+    target: &Target,
     id: &KernelId,
     otherwise: &str,
 ) {
     let is_unknown = error.gateway().and_then(GatewayError::kind) == Some("kernel-not-found");
     if is_unknown && !is_id(id.as_str()) {
-        status.fail(words(error));
-        status.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
+        reporter.fail(words(error));
+        reporter.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
     } else {
-        show_error(status, error, place);
+        show_error(reporter, error, target);
     }
 }
 

@@ -7,7 +7,7 @@ use colorchoice_clap::Color;
 use sorna::{Exchange, Observer};
 
 use crate::failure::chain;
-use crate::status::Status;
+use crate::reporter::Reporter;
 
 /// The options. What they do not say, the environment, the settings file and the defaults do: see
 /// `settings`.
@@ -62,7 +62,7 @@ fn tell(exchange: &Exchange<'_>) {
         Ok((status, _)) => status.as_u16().to_string(),
         Err(error) => format!("no answer ({})", chain(error)),
     };
-    Status::new(false).info(format_args!(
+    Reporter::new(false).info(format_args!(
         "{} {}: {outcome}, try {}, {} ms",
         exchange.method,
         exchange.target,

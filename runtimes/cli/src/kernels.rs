@@ -4,12 +4,12 @@ use clap::Args;
 use sorna::blocking::Kernel;
 use sorna::core::{Error, KernelId, KernelInfo};
 
-use crate::answer::{columns, print};
 use crate::exit::Exit;
 use crate::failure::{Failure, show_error_of};
 use crate::globals::Globals;
-use crate::place::Place;
-use crate::status::Status;
+use crate::print::{columns, print};
+use crate::reporter::Reporter;
+use crate::target::Target;
 use crate::units::{size, time};
 use crate::values;
 
@@ -97,20 +97,20 @@ impl Which {
     fn each(
         &self,
         globals: &Globals,
-        mut act: impl FnMut(&mut Status, &Kernel) -> Result<Result<(), Failure>, Error>,
+        mut act: impl FnMut(&mut Reporter, &Kernel) -> Result<Result<(), Failure>, Error>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids()?;
-        let place = Place::open(false, globals)?;
-        let mut status = Status::new(false);
+        let target = Target::open(false, globals)?;
+        let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;
         for id in ids {
-            let kernel = place.client.kernel(id);
-            match act(&mut status, &kernel) {
+            let kernel = target.client.kernel(id);
+            match act(&mut reporter, &kernel) {
                 Ok(outcome) => outcome?,
                 Err(error) => {
-                    status.clear();
-                    status.advice(format_args!("Kernel {}:", kernel.id()));
-                    show_error_of(&mut status, &error, &place, kernel.id(), NO_ID);
+                    reporter.clear();
+                    reporter.advice(format_args!("Kernel {}:", kernel.id()));
+                    show_error_of(&mut reporter, &error, &target, kernel.id(), NO_ID);
                     exit = Exit::FAILURE;
                 }
             }
@@ -140,18 +140,18 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 
 /// Carries `restart` out.
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |status, kernel| {
+    arguments.which.each(globals, |reporter, kernel| {
         kernel.restart()?;
-        status.done(format_args!("Restarted the kernel {}.", kernel.id()));
+        reporter.done(format_args!("Restarted the kernel {}.", kernel.id()));
         Ok(Ok(()))
     })
 }
 
 /// Carries `destroy` out.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |status, kernel| {
+    arguments.which.each(globals, |reporter, kernel| {
         kernel.destroy()?;
-        status.done(format_args!("Destroyed the kernel {}.", kernel.id()));
+        reporter.done(format_args!("Destroyed the kernel {}.", kernel.id()));
         Ok(Ok(()))
     })
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use crate::answer::{columns, print};
 use crate::exit::Exit;
 use crate::failure::{Failure, show_error};
 use crate::globals::Globals;
-use crate::place::Place;
-use crate::status::Status;
+use crate::print::{columns, print};
+use crate::reporter::Reporter;
+use crate::target::Target;
 
 /// List the gateway's languages.
 ///
@@ -35,14 +35,14 @@ Examples:
 
 /// Carries the command out.
 pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let place = Place::open(arguments.local, globals)?;
-    let languages = match place.client.languages() {
+    let target = Target::open(arguments.local, globals)?;
+    let languages = match target.client.languages() {
         Ok(languages) => languages,
         Err(error) => {
-            let mut status = Status::new(false);
-            show_error(&mut status, &error, &place);
+            let mut reporter = Reporter::new(false);
+            show_error(&mut reporter, &error, &target);
             if error.is_not_found() {
-                status.advice("This gateway has no list of its languages: the API of 2017 knows none. Try `sorna run` with the one you want.");
+                reporter.advice("This gateway has no list of its languages: the API of 2017 knows none. Try `sorna run` with the one you want.");
             }
             return Ok(Exit::FAILURE);
         }

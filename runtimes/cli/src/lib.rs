@@ -12,9 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
-mod answer;
 mod args;
-mod check;
 mod complete;
 mod config;
 mod exit;
@@ -23,12 +21,11 @@ mod globals;
 mod json;
 mod kernels;
 mod langs;
-mod line;
-mod look;
-mod modes;
 mod nearest;
 mod pages;
-mod place;
+mod print;
+mod progress;
+mod reporter;
 mod run;
 mod serve;
 mod settings;
@@ -36,7 +33,10 @@ mod shell;
 mod shortcut;
 mod signals;
 mod status;
+mod style;
+mod target;
 mod tips;
+mod tty;
 mod units;
 mod upload;
 mod values;
@@ -62,7 +62,7 @@ pub fn sorna() -> ExitCode {
         Command::Shell(arguments) => shell::shell(arguments, &globals),
         Command::Upload(arguments) => upload::upload(arguments, &globals),
         Command::Serve(arguments) => serve::serve(&arguments),
-        Command::Status(arguments) => check::status(&arguments, &globals),
+        Command::Status(arguments) => status::status(&arguments, &globals),
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),

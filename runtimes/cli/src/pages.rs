@@ -7,12 +7,12 @@ use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::answer::print;
 use crate::args::Cli;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::print::print;
+use crate::reporter::Reporter;
 use crate::shortcut::{LCC, LPYTHON};
-use crate::status::Status;
 
 /// Print a completion script for a shell.
 ///
@@ -88,7 +88,7 @@ pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     if let Some(dir) = &arguments.dir {
         let number =
             write(dir).map_err(|error| Failure::System("cannot write the manual pages", error))?;
-        Status::new(false).done(format_args!("Wrote {number} pages to {}.", dir.display()));
+        Reporter::new(false).done(format_args!("Wrote {number} pages to {}.", dir.display()));
         return Ok(Exit::SUCCESS);
     }
     let name = arguments.command.as_deref().unwrap_or("sorna");

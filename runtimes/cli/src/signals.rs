@@ -10,10 +10,10 @@ use sorna::blocking::Canceller;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::line;
-use crate::modes;
-use crate::place::LocalGateway;
+use crate::progress;
 use crate::run::Wake;
+use crate::target::LocalGateway;
+use crate::tty;
 
 /// What the first signal was, if there was one.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +52,8 @@ pub(crate) fn watch(
     let watcher = move || {
         for signal in signals.forever() {
             if !shared.set(signal) {
-                modes::restore();
-                line::erase_at_once();
+                tty::restore();
+                progress::erase_at_once();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }
@@ -61,7 +61,7 @@ pub(crate) fn watch(
             let wake = wake.clone();
             // On its own thread, so that a second signal is seen while the gateway is asked.
             thread::spawn(move || {
-                line::replace("Stopping... (once more to leave at once)");
+                progress::replace("Stopping... (once more to leave at once)");
                 // If this fails the run tries again, and reports.
                 let _ = canceller.cancel();
                 let _ = wake.send(Wake::Stopped);
@@ -80,7 +80,7 @@ pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
     let mut signals = catch()?;
     let watcher = move || {
         if let Some(signal) = signals.forever().next() {
-            line::erase_at_once();
+            progress::erase_at_once();
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }
     };

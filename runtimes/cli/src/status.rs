@@ -1,161 +1,249 @@
-//! What happens around the program, told on the standard error.
+//! `sorna status`: what works and what does not, from the settings to the rate limit.
 
-use std::fmt::{self, Display, Write as _};
-use std::io::{self, Write as _};
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use anstyle::AnsiColor;
-use sorna::core::Error;
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use sorna::core::machine::RetryPolicy;
+use sorna::core::{Authorize, Error, RateLimit};
+use sorna::{Exchange, Observer};
 
-use crate::json::{self, Event};
-use crate::line::{self, Progress};
-use crate::look;
+use crate::advice::advice;
+use crate::exit::Exit;
+use crate::failure::{Failure, words};
+use crate::globals::Globals;
+use crate::style;
+use crate::target::Target;
+use crate::units::time;
 
-/// Status lines, in the original client's signs. They go to the standard error; the waiting lines,
-/// which the next line takes away, only where that is a terminal.
-#[derive(Debug)]
-pub(crate) struct Status {
-    quiet: bool,
-    /// Whether there are waiting lines.
-    moves: bool,
-    /// Whether the program's output stands before our lines with a line that has not ended.
-    unfinished: bool,
-    /// What the gateway answered, for the next failure.
-    refusal: Option<(u16, Option<String>)>,
+/// Check the settings, the gateway, the clock and the keys: the first thing to try when something is
+/// wrong.
+///
+/// Exit code: 0 if all is well; 1 if a check failed; 2 for a wrong command line or setting.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {}
+
+const EXAMPLES: &str = "\
+Examples:
+  sorna status
+  sorna status --profile work
+  sorna status -v                     # with each request";
+
+/// What was seen of the requests.
+#[derive(Clone, Debug, Default)]
+struct Seen(Arc<Mutex<Vec<Sight>>>);
+
+#[derive(Clone, Debug)]
+struct Sight {
+    time: Duration,
+    clock: Option<Clock>,
 }
 
-impl Status {
-    /// Quiet: failures only.
-    pub(crate) fn new(quiet: bool) -> Self {
-        Self {
-            quiet,
-            moves: !quiet && look::may_move(),
-            unfinished: false,
-            refusal: None,
-        }
+/// What two clocks said at about the same time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    ours: SystemTime,
+    gateways: SystemTime,
+}
+
+impl Seen {
+    /// Looks at the requests, and passes them on.
+    fn observer(&self, next: Option<Observer>) -> Observer {
+        let seen = Arc::clone(&self.0);
+        Observer::new(move |exchange: &Exchange<'_>| {
+            let date = exchange.outcome.ok().and_then(|(_, headers)| {
+                let date = headers.get("date")?.to_str().ok()?;
+                httpdate::parse_http_date(date).ok()
+            });
+            let sight = Sight {
+                time: exchange.time,
+                clock: date.map(|gateways| Clock {
+                    ours: SystemTime::now(),
+                    gateways,
+                }),
+            };
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(sight);
+            if let Some(next) = &next {
+                next.tell(exchange);
+            }
+        })
     }
 
-    /// Whether there are waiting lines.
-    pub(crate) fn moves(&self) -> bool {
-        self.moves
-    }
-
-    /// A fact.
-    pub(crate) fn info(&mut self, text: impl Display) {
-        if !self.quiet {
-            self.line(look::signs().info, AnsiColor::BrightCyan, &text);
-        }
-    }
-
-    /// Something succeeded.
-    pub(crate) fn done(&mut self, text: impl Display) {
-        if !self.quiet {
-            self.line(look::signs().done, AnsiColor::BrightGreen, &text);
-        }
-    }
-
-    /// Something failed. Shown even when quiet.
-    pub(crate) fn fail(&mut self, text: impl Display) {
-        let refusal = self.refusal.take();
-        let (status, problem) = refusal.unzip();
-        // Whether anybody reads the lines is found out by those who write the program's output.
-        let _ = json::emit(&Event::Failed {
-            message: &text.to_string(),
-            status,
-            problem: problem.flatten().as_deref(),
-        });
-        self.line(look::signs().fail, AnsiColor::BrightRed, &text);
-    }
-
-    /// What to do about a failure, or something that must not be missed. Shown even when quiet.
-    pub(crate) fn advice(&mut self, text: impl Display) {
-        let _ = json::emit(&Event::Advice {
-            message: &text.to_string(),
-        });
-        self.line(look::signs().info, AnsiColor::BrightCyan, &text);
-    }
-
-    /// Something is under way. Shown until the next line.
-    pub(crate) fn wait(&mut self, text: impl Display) {
-        if self.moves {
-            self.end_line();
-            line::show(text.to_string(), None);
-        }
-    }
-
-    /// Something is under way and has come so far. Shown until the next line.
-    pub(crate) fn progress(&mut self, text: impl Display, progress: Progress) {
-        if self.moves {
-            self.end_line();
-            line::show(text.to_string(), Some(progress));
-        }
-    }
-
-    /// Takes the waiting line away, before something else is written.
-    pub(crate) fn clear(&mut self) {
-        if self.moves {
-            line::erase();
-        }
-    }
-
-    /// The program has put this where our lines go.
-    pub(crate) fn note_output(&mut self, text: &str) {
-        if let Some(last) = text.as_bytes().last() {
-            self.unfinished = *last != b'\n';
-        }
-    }
-
-    /// The next failure is about this refusal, if it is one.
-    pub(crate) fn note_error(&mut self, error: &Error) {
-        self.refusal = error
-            .gateway()
-            .map(|refusal| (refusal.status().as_u16(), refusal.kind().map(str::to_owned)));
-    }
-
-    /// Begins a new line, where the program has left one unfinished.
-    pub(crate) fn end_line(&mut self) {
-        if std::mem::take(&mut self.unfinished) {
-            let _ = io::stderr().write_all(b"\n");
-        }
-    }
-
-    /// Writes a line that stays, in one write.
-    fn line(&mut self, sign: char, colour: AnsiColor, text: &dyn Display) {
-        line::erase();
-        self.end_line();
-        let style = look::colour(colour);
-        let mut line = format!("{style}{sign} ");
-        let _ = write!(Harmless(&mut line), "{text}");
-        let _ = writeln!(line, "{style:#}");
-        // The terminal may be gone; what was to be told then interests nobody.
-        let _ = io::stderr().write_all(line.as_bytes());
+    fn last(&self) -> Option<Sight> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.last().cloned()
     }
 }
 
-/// Text that may hold words of a gateway: control characters, which could do anything to a terminal,
-/// are written out.
-struct Harmless<'l>(&'l mut String);
+/// Carries the command out.
+pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let seen = Seen::default();
+    let target = Target::remote(globals, |options| {
+        // Now, and not after some patient attempts.
+        options.retry = RetryPolicy::never();
+        options.observer = Some(seen.observer(options.observer.take()));
+    })?;
+    let mut report = Report::default();
+    report.fact(format_args!("Endpoint: {}", target.endpoint()));
 
-impl fmt::Write for Harmless<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if character.is_control() && !matches!(character, '\n' | '\t') {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
+    // Needs an access key that the gateway knows, and the clock.
+    let version = target.client.version();
+    match &version {
+        Ok(version) => {
+            let ours = target.client.config().version().as_str();
+            match version.version.as_str() {
+                theirs if theirs == ours => report.good(format_args!("Gateway: speaks {ours}")),
+                theirs => report.fact(format_args!(
+                    "Gateway: speaks {theirs}, and this client {ours}"
+                )),
             }
         }
-        Ok(())
+        Err(error) if is_answer_about_us(error) => {
+            let why = match error.is_auth() {
+                true => " (it wants valid keys first)",
+                false => "",
+            };
+            report.fact(format_args!(
+                "Gateway: answers, but does not tell its version{why}"
+            ));
+        }
+        Err(error) => {
+            report.bad(format_args!("Gateway: {}", words(error)), error, &target);
+            return Ok(report.exit());
+        }
+    }
+    let connecting = seen.last();
+
+    let authorized = target.client.call(Authorize::new("sorna status"));
+    if let (Some(connecting), Some(reused)) = (connecting, seen.last()) {
+        report.good(format_args!(
+            "Round trip: {} (with connecting {})",
+            time(reused.time.as_secs_f64() * 1000.0),
+            time(connecting.time.as_secs_f64() * 1000.0)
+        ));
+    }
+    let clock = seen.last().and_then(|sight| sight.clock);
+    match authorized {
+        Ok(answer) => {
+            report.clock(clock);
+            report.good(format_args!(
+                "Keys: the gateway accepts {}",
+                target.access_key()
+            ));
+            report.rate_limit(answer.rate_limit);
+        }
+        Err(error) => {
+            let refusal = error.gateway();
+            let what = if refusal.is_some_and(|refusal| refusal.is_clock_skew()) {
+                "Clock"
+            } else if refusal.is_some_and(|refusal| refusal.is_rate_limited()) {
+                "Rate limit"
+            } else {
+                report.clock(clock);
+                if error.is_auth() { "Keys" } else { "Gateway" }
+            };
+            report.bad(format_args!("{what}: {}", words(&error)), &error, &target);
+        }
+    }
+    Ok(report.exit())
+}
+
+/// Whether the gateway is there and understood the request, but does not like who asks or when.
+fn is_answer_about_us(error: &Error) -> bool {
+    error.gateway().is_some_and(|refusal| {
+        refusal.is_auth() || refusal.is_clock_skew() || refusal.is_rate_limited()
+    })
+}
+
+/// The lines, on the standard output.
+#[derive(Debug, Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn good(&mut self, text: impl Display) {
+        line(style::signs().done, AnsiColor::BrightGreen, text);
+    }
+
+    fn fact(&mut self, text: impl Display) {
+        line(style::signs().info, AnsiColor::BrightCyan, text);
+    }
+
+    fn bad(&mut self, text: impl Display, error: &Error, target: &Target) {
+        self.failed = true;
+        line(style::signs().fail, AnsiColor::BrightRed, text);
+        for advice in advice(error, target) {
+            self.fact(advice);
+        }
+    }
+
+    /// A hint at most: the original gateway's `Date` drifts by a minute and more.
+    fn clock(&mut self, clock: Option<Clock>) {
+        const ODD: Duration = Duration::from_secs(60);
+
+        let Some(Clock { ours, gateways }) = clock else {
+            return self.fact("Clock: the gateway does not date its answers");
+        };
+        let (apart, which) = match gateways.duration_since(ours) {
+            Ok(ahead) => (ahead, "ahead"),
+            Err(error) => (error.duration(), "behind"),
+        };
+        if apart <= ODD {
+            // A date has no fractions of a second.
+            let seconds = apart.as_secs();
+            self.good(format_args!("Clock: {seconds} s apart from the gateway's"));
+        } else {
+            self.fact(format_args!(
+                "Clock: the gateway's is {} {which}, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart",
+                time(apart.as_secs_f64() * 1000.0)
+            ));
+        }
+    }
+
+    fn rate_limit(&mut self, rate_limit: Option<RateLimit>) {
+        let Some(RateLimit {
+            limit,
+            remaining,
+            reset,
+            ..
+        }) = rate_limit
+        else {
+            return self.fact("Rate limit: the gateway tells none");
+        };
+        let number = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
+        let reset = reset.map_or(String::new(), |reset| {
+            format!(", all again in {}", time(reset.as_secs_f64() * 1000.0))
+        });
+        let text = format!(
+            "Rate limit: {} of {} requests left{reset}",
+            number(remaining),
+            number(limit)
+        );
+        if remaining == Some(0) {
+            self.fact(text);
+        } else {
+            self.good(text);
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.failed {
+            Exit::FAILURE
+        } else {
+            Exit::SUCCESS
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_written_out() {
-        let mut line = String::new();
-        write!(Harmless(&mut line), "a\x1b[31mb\r\nc\u{9b}é\t").unwrap();
-        assert_eq!(line, "a\\u{1b}[31mb\\r\nc\\u{9b}é\t");
-    }
+fn line(sign: char, of: AnsiColor, text: impl Display) {
+    let style = Style::new().fg_color(Some(of.into()));
+    // Nobody is left to tell if this fails; the exit code says the main thing.
+    let _ = writeln!(anstream::stdout(), "{style}{sign} {text}{style:#}");
 }

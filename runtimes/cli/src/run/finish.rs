@@ -8,8 +8,8 @@ use sorna::core::{ExecutionResult, ExecutionStatus};
 use crate::exit::Exit;
 use crate::failure::{show_error, words};
 use crate::json::{self, Event};
-use crate::place::Place;
-use crate::status::Status;
+use crate::reporter::Reporter;
+use crate::target::Target;
 
 /// Why the command stops the run.
 #[derive(Debug)]
@@ -39,18 +39,18 @@ impl Stop {
 
 /// Tells how it ended. `advice` is for a program that has failed.
 pub(super) fn finish(
-    status: &mut Status,
+    reporter: &mut Reporter,
     report: &RunReport,
     problem: Option<Stop>,
     stopped: Option<Exit>,
     advice: Option<&str>,
-    place: &Place,
+    target: &Target,
 ) -> Exit {
     let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(status, result.as_ref(), advice),
+        Ending::Finished(result) => finished(reporter, result.as_ref(), advice),
         Ending::Failed(error) => {
-            status.note_error(error);
-            show_error(status, error, place);
+            reporter.note_error(error);
+            show_error(reporter, error, target);
             Exit::FAILURE
         }
         _ => Exit::FAILURE,
@@ -61,7 +61,7 @@ pub(super) fn finish(
             exit = Exit::of_signal(signal_hook::consts::SIGPIPE);
         }
         Some(problem) => {
-            status.fail(problem.words());
+            reporter.fail(problem.words());
             exit = Exit::FAILURE;
         }
         None => {}
@@ -69,59 +69,63 @@ pub(super) fn finish(
     if let Some(stopped) = stopped {
         exit = stopped;
     }
-    clean_up(status, report, exit)
+    clean_up(reporter, report, exit)
 }
 
 /// Tells what the program itself says of its end.
-fn finished(status: &mut Status, result: Option<&ExecutionResult>, advice: Option<&str>) -> Exit {
+fn finished(
+    reporter: &mut Reporter,
+    result: Option<&ExecutionResult>,
+    advice: Option<&str>,
+) -> Exit {
     let Some(result) = result else {
         return Exit::SUCCESS;
     };
     if result.status == ExecutionStatus::ExecTimeout {
-        status.fail("The program ran for too long and was killed.");
+        reporter.fail("The program ran for too long and was killed.");
         return Exit::TIMEOUT;
     }
     let code = result.exit_code().unwrap_or(0);
     if code != 0 && result.step() == Some("build") {
-        status.fail(format_args!("Build failed with exit code {code}."));
+        reporter.fail(format_args!("Build failed with exit code {code}."));
     } else if let (1.., Some(advice)) = (code, advice) {
-        status.advice(advice);
+        reporter.advice(advice);
     }
     Exit::of_program(code)
 }
 
 /// Tells what became of the kernel.
-fn clean_up(status: &mut Status, report: &RunReport, mut exit: Exit) -> Exit {
+fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit {
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {
         Cleanup::Destroyed => {
-            status.done("Cleaned up the kernel.");
+            reporter.done("Cleaned up the kernel.");
             "destroyed"
         }
         Cleanup::Failed(error) => {
-            status.note_error(error);
-            status.fail(format_args!(
+            reporter.note_error(error);
+            reporter.fail(format_args!(
                 "The kernel {kernel} could not be destroyed: {}",
                 words(error)
             ));
-            status.advice("It ends by itself when the gateway's idle timeout has passed.");
+            reporter.advice("It ends by itself when the gateway's idle timeout has passed.");
             if exit == Exit::SUCCESS {
                 exit = Exit::FAILURE;
             }
             "failed"
         }
         Cleanup::Unknown => {
-            status.advice(
+            reporter.advice(
                 "The gateway may have created a kernel all the same; it ends by itself when the idle timeout has passed.",
             );
             "unknown"
         }
         Cleanup::Kept => {
-            status.clear();
+            reporter.clear();
             "kept"
         }
         _ => {
-            status.clear();
+            reporter.clear();
             "none"
         }
     };

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::sixel;
-use crate::look;
+use crate::style;
 
 /// The most base64 characters in one of kitty's commands.
 const CHUNK: usize = 4096;
@@ -78,7 +78,7 @@ impl Protocol {
                 image.len(),
                 STANDARD.encode(image)
             ),
-            Self::Sixel => sixel::encode(image, look::width_in_pixels().unwrap_or(WIDTH))?,
+            Self::Sixel => sixel::encode(image, style::width_in_pixels().unwrap_or(WIDTH))?,
         };
         text.push('\n');
         Some(text)

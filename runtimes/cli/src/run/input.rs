@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
 use super::Wake;
-use crate::modes;
+use crate::tty;
 
 /// The answer that ends a program's input.
 const END: &str = "\u{4}";
@@ -59,7 +59,7 @@ impl Input {
         if self.stopped {
             return Ok(None);
         }
-        let changed = hidden.then(modes::Changed::hidden).transpose()?;
+        let changed = hidden.then(tty::Changed::hidden).transpose()?;
         let wake = self.wake.clone();
         thread::spawn(move || {
             let _ = wake.send(Wake::Line(read_line()));

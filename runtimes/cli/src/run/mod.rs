@@ -21,10 +21,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
-use crate::line::Progress;
-use crate::place::Place;
+use crate::progress::Progress;
+use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
-use crate::status::Status;
+use crate::target::Target;
 use args::RunArgs;
 use finish::{Stop, finish};
 use input::Input;
@@ -70,11 +70,11 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         .prepare()
         .map_err(|error| Failure::System("cannot make the directory for media", error))?;
     let caught = signals::catch()?;
-    let place = Place::open(arguments.local, globals)?;
+    let target = Target::open(arguments.local, globals)?;
     let token = plan.create.token.clone();
-    let mut status = Status::new(arguments.quiet || arguments.json);
-    status.info(format_args!("Client session token: {token}"));
-    status.wait(if plan.temporary {
+    let mut reporter = Reporter::new(arguments.quiet || arguments.json);
+    reporter.info(format_args!("Client session token: {token}"));
+    reporter.wait(if plan.temporary {
         "Creating a temporary kernel..."
     } else {
         "Connecting to the kernel..."
@@ -83,21 +83,21 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = Files::of(&plan);
     let temporary = plan.temporary;
     let (wake, woken) = mpsc::channel();
-    let run = place.client.run(plan);
-    let stopped = signals::watch(caught, run.canceller(), place.gateway(), wake.clone())?;
+    let run = target.client.run(plan);
+    let stopped = signals::watch(caught, run.canceller(), target.gateway(), wake.clone())?;
     let session = Session {
         run,
-        status,
+        reporter,
         output: Output::new(gallery),
         input: Input::new(wake, woken),
         token,
         temporary,
         files,
         advice,
-        meter: place.client.send_meter(),
+        meter: target.client.send_meter(),
         execution: 0,
         program: Program::Ended,
-        place: &place,
+        target: &target,
         stopped,
     };
     Ok(session.run())
@@ -135,17 +135,17 @@ enum Program {
 
 impl Program {
     /// Says what it does if the command has ended before it.
-    fn tell_if_left(self, report: &RunReport, status: &mut Status) {
+    fn tell_if_left(self, report: &RunReport, reporter: &mut Reporter) {
         let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
             (&report.ending, &report.cleanup, &report.kernel)
         else {
             return;
         };
         match self {
-            Self::Runs => status.info(format_args!(
+            Self::Runs => reporter.info(format_args!(
                 "The program goes on in kernel {kernel}, and the next run brings its output. `sorna restart {kernel}` stops it."
             )),
-            Self::Asks => status.info(format_args!(
+            Self::Asks => reporter.info(format_args!(
                 "The program waits for input in kernel {kernel}, and takes the code of the next run for it. `sorna restart {kernel}` stops it."
             )),
             Self::Ended => {}
@@ -156,7 +156,7 @@ impl Program {
 /// A run under way.
 struct Session<'p> {
     run: Run,
-    status: Status,
+    reporter: Reporter,
     output: Output,
     input: Input,
     token: SessionToken,
@@ -168,7 +168,7 @@ struct Session<'p> {
     /// Which execution of the plan it is, from 0.
     execution: usize,
     program: Program,
-    place: &'p Place,
+    target: &'p Target,
     stopped: Stopped,
 }
 
@@ -199,8 +199,15 @@ impl Session<'_> {
         };
         let exit = self.stopped.signal().map(Exit::of_signal);
         let advice = self.advice.as_deref();
-        let exit = finish(&mut self.status, &report, problem, exit, advice, self.place);
-        self.program.tell_if_left(&report, &mut self.status);
+        let exit = finish(
+            &mut self.reporter,
+            &report,
+            problem,
+            exit,
+            advice,
+            self.target,
+        );
+        self.program.tell_if_left(&report, &mut self.reporter);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }
@@ -245,23 +252,23 @@ impl Session<'_> {
 
     /// Shows an event; an error stops the run.
     fn show(&mut self, event: RunEvent) -> Result<(), Stop> {
-        let status = &mut self.status;
+        let reporter = &mut self.reporter;
         match event {
             RunEvent::KernelReady(kernel) => {
-                status.done(format_args!("Kernel (ID: {kernel}) is ready."));
+                reporter.done(format_args!("Kernel (ID: {kernel}) is ready."));
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
-                    status.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
+                    reporter.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
                 }
             }
             RunEvent::Uploading(progress) => {
-                status.progress(UPLOADING, Progress::after(progress, &self.meter));
+                reporter.progress(UPLOADING, Progress::after(progress, &self.meter));
             }
-            RunEvent::Uploaded(_) => status.done("Uploading done."),
+            RunEvent::Uploaded(_) => reporter.done("Uploading done."),
             RunEvent::ExecutionStarted { .. } => {
                 self.program = Program::Runs;
                 self.input.restart();
-                status.wait(if self.files.is_some() {
+                reporter.wait(if self.files.is_some() {
                     "Building your code..."
                 } else {
                     "Running your code..."
@@ -269,7 +276,7 @@ impl Session<'_> {
             }
             RunEvent::ExecutionFinished(_) => self.program = Program::Ended,
             RunEvent::Execution(event) => return self.show_execution(event),
-            RunEvent::CleaningUp => status.wait("Cleaning up the temporary kernel..."),
+            RunEvent::CleaningUp => reporter.wait("Cleaning up the temporary kernel..."),
             _ => {}
         }
         Ok(())
@@ -279,26 +286,26 @@ impl Session<'_> {
         match event {
             ExecutionEvent::Console(console) => self
                 .output
-                .show(&console, &mut self.status)
+                .show(&console, &mut self.reporter)
                 .map_err(Stop::Output)?,
             ExecutionEvent::StepFinished {
                 status: ExecutionStatus::BuildFinished,
                 exit_code,
             } => match exit_code {
                 None | Some(0) => {
-                    self.status.done("Build finished.");
-                    self.status.wait("Running your program...");
+                    self.reporter.done("Build finished.");
+                    self.reporter.wait("Running your program...");
                 }
                 Some(code) => self
-                    .status
+                    .reporter
                     .fail(format_args!("Build failed with exit code {code}.")),
             },
             ExecutionEvent::InputRequested { is_password } => {
                 self.program = Program::Asks;
-                self.status.clear();
+                self.reporter.clear();
                 let answer = self.input.answer(is_password).map_err(Stop::Input)?;
                 if self.input.was_typed() {
-                    self.status.note_output("\n");
+                    self.reporter.note_output("\n");
                 }
                 match answer {
                     Some(answer) => {

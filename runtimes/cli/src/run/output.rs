@@ -9,8 +9,8 @@ use sorna::core::{Console, Media, Record};
 
 use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};
-use crate::look;
-use crate::status::Status;
+use crate::reporter::Reporter;
+use crate::style;
 
 /// Where the program's output goes.
 #[derive(Debug)]
@@ -29,24 +29,24 @@ impl Output {
     }
 
     /// Writes all records, in order: text to the stream it was written to, unchanged.
-    pub(super) fn show(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
+    pub(super) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         if json::is_on() {
-            return self.emit(console, status);
+            return self.emit(console, reporter);
         }
-        status.clear();
+        reporter.clear();
         let mut stdout = io::stdout();
         for record in console {
             match record {
                 Record::Stdout(text) => {
                     stdout.write_all(text.as_bytes())?;
                     if self.together {
-                        status.note_output(&text);
+                        reporter.note_output(&text);
                     }
                 }
                 Record::Stderr(text) => {
                     stdout.flush()?;
                     io::stderr().write_all(text.as_bytes())?;
-                    status.note_output(&text);
+                    reporter.note_output(&text);
                 }
                 Record::Log {
                     level,
@@ -58,19 +58,19 @@ impl Output {
                     let style = level_style(&level);
                     let line = format!("{time} {style}{level}{style:#} {logger}: {message}\n");
                     io::stderr().write_all(line.as_bytes())?;
-                    status.note_output("\n");
+                    reporter.note_output("\n");
                 }
                 Record::Html(text) => {
                     stdout.flush()?;
-                    self.place(&Media::new("text/html", text), status)?;
+                    self.place(&Media::new("text/html", text), reporter)?;
                 }
                 Record::Media(media) => {
                     stdout.flush()?;
-                    self.place(&media, status)?;
+                    self.place(&media, reporter)?;
                 }
                 Record::Unknown { kind, values } => {
                     stdout.flush()?;
-                    self.keep(&kind, &values, status)?;
+                    self.keep(&kind, &values, reporter)?;
                 }
                 _ => {}
             }
@@ -78,29 +78,29 @@ impl Output {
         stdout.flush()
     }
 
-    fn place(&mut self, media: &Media<'_>, status: &mut Status) -> io::Result<()> {
+    fn place(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
         let Placed { shown, file, words } = self.gallery.place(media)?;
         if shown {
-            status.note_output("\n");
+            reporter.note_output("\n");
         }
-        tell(status, shown, file, &words);
+        tell(reporter, shown, file, &words);
         Ok(())
     }
 
     /// A record of a kind that this version does not know.
-    fn keep(&mut self, kind: &str, values: &[Value], status: &mut Status) -> io::Result<()> {
+    fn keep(&mut self, kind: &str, values: &[Value], reporter: &mut Reporter) -> io::Result<()> {
         let content = serde_json::to_vec(&(kind, values))?;
         let file = self.gallery.save("json", &content);
         let words = format!(
             "record of the unknown kind {kind:?}, {} bytes",
             content.len()
         );
-        tell(status, false, file, &words);
+        tell(reporter, false, file, &words);
         Ok(())
     }
 
     /// The records as events.
-    fn emit(&mut self, console: &Console, status: &mut Status) -> io::Result<()> {
+    fn emit(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         for record in console {
             match record {
                 Record::Stdout(text) => json::emit(&Event::Stdout { text: &text })?,
@@ -116,8 +116,8 @@ impl Output {
                     logger: &logger,
                     message: &message,
                 })?,
-                Record::Html(text) => self.emit_media(&Media::new("text/html", text), status)?,
-                Record::Media(media) => self.emit_media(&media, status)?,
+                Record::Html(text) => self.emit_media(&Media::new("text/html", text), reporter)?,
+                Record::Media(media) => self.emit_media(&media, reporter)?,
                 Record::Unknown { kind, values } => json::emit(&Event::Record {
                     kind: &kind,
                     values: &values,
@@ -128,10 +128,10 @@ impl Output {
         Ok(())
     }
 
-    fn emit_media(&mut self, media: &Media<'_>, status: &mut Status) -> io::Result<()> {
+    fn emit_media(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
         let file = match self.gallery.place(media)?.file {
             Some(Err(error)) => {
-                status.fail(error);
+                reporter.fail(error);
                 None
             }
             Some(Ok(file)) => Some(file),
@@ -152,12 +152,12 @@ impl Output {
 }
 
 /// Says what became of something that is no text.
-fn tell(status: &mut Status, shown: bool, file: Option<Saved>, words: &dyn fmt::Display) {
+fn tell(reporter: &mut Reporter, shown: bool, file: Option<Saved>, words: &dyn fmt::Display) {
     match file {
-        Some(Ok(file)) => status.info(format_args!("Saved {} ({words}).", file.display())),
-        Some(Err(error)) => status.fail(format_args!("{error} ({words})")),
+        Some(Ok(file)) => reporter.info(format_args!("Saved {} ({words}).", file.display())),
+        Some(Err(error)) => reporter.fail(format_args!("{error} ({words})")),
         None if shown => {}
-        None => status.advice(format_args!(
+        None => reporter.advice(format_args!(
             "Output that cannot be shown here: {words}. --media-dir DIR saves it."
         )),
     }
@@ -165,10 +165,10 @@ fn tell(status: &mut Status, shown: bool, file: Option<Saved>, words: &dyn fmt::
 
 fn level_style(level: &str) -> Style {
     match level.to_ascii_uppercase().as_str() {
-        "CRITICAL" | "FATAL" | "ERROR" => look::colour(AnsiColor::BrightRed),
-        "WARNING" | "WARN" => look::colour(AnsiColor::BrightYellow),
-        "INFO" => look::colour(AnsiColor::BrightGreen),
-        "DEBUG" | "TRACE" => look::colour(AnsiColor::BrightBlack),
+        "CRITICAL" | "FATAL" | "ERROR" => style::color(AnsiColor::BrightRed),
+        "WARNING" | "WARN" => style::color(AnsiColor::BrightYellow),
+        "INFO" => style::color(AnsiColor::BrightGreen),
+        "DEBUG" | "TRACE" => style::color(AnsiColor::BrightBlack),
         _ => Style::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Images as sixels: for terminals that draw as DEC's did.
 //!
-//! Six rows of pixels at a time, each colour of them on its own: a character is a column of six
-//! pixels of the colour chosen before. (VT330/VT340 Programmer Reference Manual, chapter 14.)
+//! Six rows of pixels at a time, each color of them on its own: a character is a column of six
+//! pixels of the color chosen before. (VT330/VT340 Programmer Reference Manual, chapter 14.)
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -10,7 +10,7 @@ use png::{ColorType, Decoder, Limits, Transformations};
 
 /// The most pixels, which bounds memory.
 const MOST_PIXELS: usize = 16 * 1024 * 1024;
-/// Levels of red, green and blue each. Terminals have 256 colours to choose from.
+/// Levels of red, green and blue each. Terminals have 256 colors to choose from.
 const LEVELS: usize = 6;
 /// Rows of pixels in a band.
 const BAND: usize = 6;
@@ -26,23 +26,23 @@ struct Picture {
 /// or too large.
 pub(super) fn encode(image: &[u8], most_width: usize) -> Option<String> {
     let picture = decode(image)?.no_wider_than(most_width.max(1));
-    let colours = picture.dithered();
-    let height = colours.len() / picture.width;
-    // Pixels are square, and those not drawn keep the terminal's colour.
+    let colors = picture.dithered();
+    let height = colors.len() / picture.width;
+    // Pixels are square, and those not drawn keep the terminal's color.
     let mut text = format!("\x1bP0;1q\"1;1;{};{height}", picture.width);
     let mut known = [false; LEVELS * LEVELS * LEVELS];
-    for band in colours.chunks(picture.width * BAND) {
+    for band in colors.chunks(picture.width * BAND) {
         let mut used: Vec<u8> = band.iter().flatten().copied().collect();
         used.sort_unstable();
         used.dedup();
-        for colour in used {
-            if !std::mem::replace(&mut known[usize::from(colour)], true) {
-                let [red, green, blue] = levels(colour).map(|level| level * 100 / (LEVELS - 1));
-                let _ = write!(text, "#{colour};2;{red};{green};{blue}");
+        for color in used {
+            if !std::mem::replace(&mut known[usize::from(color)], true) {
+                let [red, green, blue] = levels(color).map(|level| level * 100 / (LEVELS - 1));
+                let _ = write!(text, "#{color};2;{red};{green};{blue}");
             }
-            let _ = write!(text, "#{colour}");
-            draw(&mut text, band, picture.width, colour);
-            // Back to the left, for the next colour.
+            let _ = write!(text, "#{color}");
+            draw(&mut text, band, picture.width, color);
+            // Back to the left, for the next color.
             text.push('$');
         }
         // The next band.
@@ -52,12 +52,12 @@ pub(super) fn encode(image: &[u8], most_width: usize) -> Option<String> {
     Some(text)
 }
 
-/// One colour of a band, with the number before what repeats.
-fn draw(text: &mut String, band: &[Option<u8>], width: usize, colour: u8) {
+/// One color of a band, with the number before what repeats.
+fn draw(text: &mut String, band: &[Option<u8>], width: usize, color: u8) {
     let column = |x: usize| {
         let rows = band.chunks(width).enumerate();
         let bits: u8 = rows
-            .filter(|(_, row)| row[x] == Some(colour))
+            .filter(|(_, row)| row[x] == Some(color))
             .map(|(y, _)| 1 << y)
             .sum();
         char::from(b'?' + bits)
@@ -76,12 +76,12 @@ fn draw(text: &mut String, band: &[Option<u8>], width: usize, colour: u8) {
     }
 }
 
-fn levels(colour: u8) -> [usize; 3] {
-    let colour = usize::from(colour);
+fn levels(color: u8) -> [usize; 3] {
+    let color = usize::from(color);
     [
-        colour / (LEVELS * LEVELS),
-        colour / LEVELS % LEVELS,
-        colour % LEVELS,
+        color / (LEVELS * LEVELS),
+        color / LEVELS % LEVELS,
+        color % LEVELS,
     ]
 }
 
@@ -104,13 +104,13 @@ fn decode(image: &[u8]) -> Option<Picture> {
     bytes.truncate(frame.buffer_size());
     let size = frame.color_type.samples();
     let pixels = bytes.chunks_exact(size).map(|pixel| {
-        let (colour, alpha) = match frame.color_type {
+        let (color, alpha) = match frame.color_type {
             ColorType::Grayscale => ([pixel[0]; 3], 255),
             ColorType::GrayscaleAlpha => ([pixel[0]; 3], pixel[1]),
             ColorType::Rgba => ([pixel[0], pixel[1], pixel[2]], pixel[3]),
             _ => ([pixel[0], pixel[1], pixel[2]], 255),
         };
-        (alpha >= 128).then_some(colour)
+        (alpha >= 128).then_some(color)
     });
     Some(Picture {
         width,
@@ -137,7 +137,7 @@ impl Picture {
                     .filter_map(|(x, y)| self.pixels[y * self.width + x])
                     .collect();
                 let middle = |part: usize| {
-                    let sum: usize = seen.iter().map(|colour| usize::from(colour[part])).sum();
+                    let sum: usize = seen.iter().map(|color| usize::from(color[part])).sum();
                     u8::try_from(sum / seen.len().max(1)).unwrap_or(u8::MAX)
                 };
                 pixels.push((!seen.is_empty()).then(|| [middle(0), middle(1), middle(2)]));
@@ -146,36 +146,36 @@ impl Picture {
         Self { width, pixels }
     }
 
-    /// The nearest colours that there are. What is lost by that, the pixels to the right and below
+    /// The nearest colors that there are. What is lost by that, the pixels to the right and below
     /// make good (after Floyd and Steinberg).
     fn dithered(&self) -> Vec<Option<u8>> {
         let step = 255 / (LEVELS as i32 - 1);
         // What the pixels of this row and the next are to make good, with one more on both sides.
         let mut here = vec![[0_i32; 3]; self.width + 2];
         let mut below = here.clone();
-        let mut colours = Vec::with_capacity(self.pixels.len());
+        let mut colors = Vec::with_capacity(self.pixels.len());
         for row in self.pixels.chunks(self.width) {
             for (x, pixel) in row.iter().enumerate() {
-                let colour = pixel.map(|pixel| {
-                    let mut colour = 0;
+                let color = pixel.map(|pixel| {
+                    let mut color = 0;
                     for part in 0..3 {
                         let wanted = i32::from(pixel[part]) + here[x + 1][part] / 16;
                         let level = ((wanted + step / 2) / step).clamp(0, LEVELS as i32 - 1);
-                        colour = colour * LEVELS as i32 + level;
+                        color = color * LEVELS as i32 + level;
                         let lost = (wanted - level * step).clamp(-step, step);
                         here[x + 2][part] += lost * 7;
                         below[x][part] += lost * 3;
                         below[x + 1][part] += lost * 5;
                         below[x + 2][part] += lost;
                     }
-                    u8::try_from(colour).unwrap_or(u8::MAX)
+                    u8::try_from(color).unwrap_or(u8::MAX)
                 });
-                colours.push(colour);
+                colors.push(color);
             }
             std::mem::swap(&mut here, &mut below);
             below.fill([0; 3]);
         }
-        colours
+        colors
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use sorna::core::{AccessKey, Credentials, SecretKey, variables};
 
 use crate::failure::Failure;
+use crate::reporter::Reporter;
 use crate::settings::quoted;
-use crate::status::Status;
 
 /// The pairs: of the file, else of the environment; none if neither has any.
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
@@ -28,7 +28,7 @@ fn warn_if_open(file: &Path) {
     let is_open = |metadata: fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
     if fs::metadata(file).is_ok_and(is_open) {
         let path = file.display();
-        Status::new(false).advice(format_args!(
+        Reporter::new(false).advice(format_args!(
             "{path} holds keys, and others may read it: chmod 600 {}",
             quoted(&path.to_string())
         ));

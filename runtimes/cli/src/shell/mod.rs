@@ -19,9 +19,9 @@ use crate::args::ShellArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, chain, show_error};
 use crate::globals::Globals;
-use crate::modes;
-use crate::place::Place;
-use crate::status::Status;
+use crate::reporter::Reporter;
+use crate::target::Target;
+use crate::tty;
 use keys::DETACH_NAME;
 
 /// How long what was typed before the detach key may take to be sent.
@@ -53,32 +53,32 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         None => random_token(),
     };
     let caught = watch::catch()?;
-    let place = Place::open(arguments.local, globals)?;
-    let mut status = Status::new(arguments.quiet);
-    status.info(format_args!("Client session token: {token}"));
-    status.wait("Connecting to the kernel...");
+    let target = Target::open(arguments.local, globals)?;
+    let mut reporter = Reporter::new(arguments.quiet);
+    reporter.info(format_args!("Client session token: {token}"));
+    reporter.wait("Connecting to the kernel...");
     // Signals are watched before there is a kernel, so that none is left behind.
     let (happen, happened) = mpsc::channel();
-    let window = watch::watch(caught, happen.clone(), place.gateway())?;
+    let window = watch::watch(caught, happen.clone(), target.gateway())?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
-    let kernel = match place.client.create(create) {
+    let kernel = match target.client.create(create) {
         Ok(kernel) => kernel,
         Err(error) => {
-            show_error(&mut status, &error, &place);
+            show_error(&mut reporter, &error, &target);
             return Ok(Exit::FAILURE);
         }
     };
-    status.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
+    reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
     let exit = if let Ok(Happening::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
         match kernel.stream_pty(options()) {
             Ok(pty) => {
-                status.info(format_args!("Leave with {DETACH_NAME}."));
+                reporter.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
                 watch::pass_on(window, writer.clone())
                     .and_then(|()| {
-                        attend(&mut status, &arguments, reader, writer, happen, &happened)
+                        attend(&mut reporter, &arguments, reader, writer, happen, &happened)
                     })
                     .unwrap_or_else(|failure| {
                         failure.show();
@@ -86,13 +86,13 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
                     })
             }
             Err(error) => {
-                show_error(&mut status, &error, &place);
+                show_error(&mut reporter, &error, &target);
                 Exit::FAILURE
             }
         }
     };
     Ok(if arguments.token.is_none() {
-        clean_up(&mut status, &kernel, exit)
+        clean_up(&mut reporter, &kernel, exit)
     } else {
         exit
     })
@@ -114,7 +114,7 @@ fn window() -> Option<(u16, u16)> {
 
 /// Shows what the kernel puts out and sends what is typed, until one side has enough.
 fn attend(
-    status: &mut Status,
+    reporter: &mut Reporter,
     arguments: &ShellArgs,
     reader: PtyReader,
     writer: PtyWriter,
@@ -122,7 +122,7 @@ fn attend(
     happened: &Receiver<Happening>,
 ) -> Result<Exit, Failure> {
     let raw =
-        modes::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
+        tty::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
     let to_us = happen.clone();
     start("output", move || read(reader, &to_us))?;
     typing::pass_on(writer, happen)?;
@@ -135,7 +135,7 @@ fn attend(
         match next(happened, deadline) {
             Happening::Output(bytes) => {
                 if is_terminal {
-                    status.note_output(&String::from_utf8_lossy(&bytes));
+                    reporter.note_output(&String::from_utf8_lossy(&bytes));
                 }
                 if screen
                     .write_all(&bytes)
@@ -160,12 +160,12 @@ fn attend(
         }
     };
     drop(raw);
-    status.end_line();
+    reporter.end_line();
     if let Some(words) = words {
-        status.fail(words);
+        reporter.fail(words);
     }
     if let Some(ending) = ending {
-        status.info(ending);
+        reporter.info(ending);
     }
     Ok(exit)
 }
@@ -220,11 +220,11 @@ fn read(mut reader: PtyReader, happen: &Sender<Happening>) {
     }
 }
 
-fn clean_up(status: &mut Status, kernel: &Kernel, exit: Exit) -> Exit {
-    status.wait("Cleaning up the temporary kernel...");
+fn clean_up(reporter: &mut Reporter, kernel: &Kernel, exit: Exit) -> Exit {
+    reporter.wait("Cleaning up the temporary kernel...");
     match kernel.destroy() {
         Err(error) if !error.is_not_found() => {
-            status.fail(format_args!(
+            reporter.fail(format_args!(
                 "The kernel {} could not be destroyed: {}",
                 kernel.id(),
                 chain(&error)
@@ -232,7 +232,7 @@ fn clean_up(status: &mut Status, kernel: &Kernel, exit: Exit) -> Exit {
             Exit::FAILURE
         }
         _ => {
-            status.done("Cleaned up the kernel.");
+            reporter.done("Cleaned up the kernel.");
             exit
         }
     }

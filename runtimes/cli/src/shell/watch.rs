@@ -9,9 +9,9 @@ use sorna::blocking::PtyWriter;
 use super::{Happening, start, window};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::line;
-use crate::modes;
-use crate::place::LocalGateway;
+use crate::progress;
+use crate::target::LocalGateway;
+use crate::tty;
 
 /// Tells that the window has changed.
 pub(super) type Window = Receiver<()>;
@@ -37,8 +37,8 @@ pub(super) fn watch(
             if signal == SIGWINCH {
                 let _ = changed.try_send(());
             } else if stopping {
-                modes::restore();
-                line::erase_at_once();
+                tty::restore();
+                progress::erase_at_once();
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             } else {

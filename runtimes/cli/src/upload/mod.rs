@@ -8,11 +8,11 @@ use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
 use crate::exit::Exit;
 use crate::failure::{Failure, show_error, show_error_of};
 use crate::globals::Globals;
-use crate::line::Progress;
-use crate::place::Place;
+use crate::progress::Progress;
+use crate::reporter::Reporter;
 use crate::run::collect;
 use crate::signals;
-use crate::status::Status;
+use crate::target::Target;
 use args::UploadArgs;
 
 const UPLOADING: &str = "Uploading files...";
@@ -21,27 +21,29 @@ const NO_ID: &str = "With a language, give -t TOKEN.";
 /// Carries the command out.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = collect(&arguments.files, arguments.collect)?;
-    let target = Target::of(&arguments)?;
-    let place = Place::open(false, globals)?;
-    let mut status = Status::new(arguments.quiet);
-    if status.moves() {
+    let destination = Destination::of(&arguments)?;
+    let target = Target::open(false, globals)?;
+    let mut reporter = Reporter::new(arguments.quiet);
+    if reporter.moves() {
         signals::erase_line_before_the_end()?;
     }
-    status.wait("Connecting to the kernel...");
-    let meter = place.client.send_meter();
+    reporter.wait("Connecting to the kernel...");
+    let meter = target.client.send_meter();
     let bytes = files.iter().map(|file| file.size()).sum();
     let progress = Progress::start(files.len(), bytes, &meter);
-    let id = target.id();
-    let uploaded = target.kernel(&place, &mut status).and_then(|kernel| {
-        status.progress(UPLOADING, progress);
-        kernel.upload_with(files, |progress| {
-            status.progress(UPLOADING, Progress::after(progress, &meter));
-        })
-    });
+    let id = destination.id();
+    let uploaded = destination
+        .kernel(&target, &mut reporter)
+        .and_then(|kernel| {
+            reporter.progress(UPLOADING, progress);
+            kernel.upload_with(files, |progress| {
+                reporter.progress(UPLOADING, Progress::after(progress, &meter));
+            })
+        });
     Ok(match uploaded {
         Ok(uploaded) => {
             let plural = if uploaded.files == 1 { "" } else { "s" };
-            status.done(format_args!(
+            reporter.done(format_args!(
                 "Uploaded {} file{plural} ({} bytes).",
                 uploaded.files, uploaded.bytes
             ));
@@ -49,8 +51,8 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         }
         Err(error) => {
             match id {
-                Some(id) => show_error_of(&mut status, &error, &place, &id, NO_ID),
-                None => show_error(&mut status, &error, &place),
+                Some(id) => show_error_of(&mut reporter, &error, &target, &id, NO_ID),
+                None => show_error(&mut reporter, &error, &target),
             }
             Exit::FAILURE
         }
@@ -58,20 +60,20 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
 }
 
 /// The kernel that gets the files.
-enum Target {
+enum Destination {
     Id(KernelId),
     Create(CreateKernel),
 }
 
-impl Target {
+impl Destination {
     fn of(arguments: &UploadArgs) -> Result<Self, Failure> {
         let name = arguments.kernel.as_str();
-        let target = match &arguments.token {
+        let destination = match &arguments.token {
             Some(token) => SessionToken::new(token.as_str())
                 .map(|token| Self::Create(CreateKernel::new(name, token))),
             None => KernelId::new(name).map(Self::Id),
         };
-        target.map_err(Failure::Argument)
+        destination.map_err(Failure::Argument)
     }
 
     /// The id, if that is how the kernel was named.
@@ -82,12 +84,12 @@ impl Target {
         }
     }
 
-    fn kernel(self, place: &Place, status: &mut Status) -> Result<Kernel, Error> {
+    fn kernel(self, target: &Target, reporter: &mut Reporter) -> Result<Kernel, Error> {
         match self {
-            Self::Id(id) => Ok(place.client.kernel(id)),
+            Self::Id(id) => Ok(target.client.kernel(id)),
             Self::Create(create) => {
-                let kernel = place.client.create(create)?;
-                status.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
+                let kernel = target.client.create(create)?;
+                reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
                 Ok(kernel)
             }
         }

@@ -17,7 +17,7 @@ static SCREEN: AtomicBool = AtomicBool::new(false);
 
 /// Ends what a program that fills the screen sets: another screen (back to the cursor where it is, if
 /// this is the first), reports of the mouse and the focus, marks around pastes, other codes of keys, a
-/// hidden cursor, colours.
+/// hidden cursor, colors.
 const RESET: &[u8] =
     b"\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m";
 

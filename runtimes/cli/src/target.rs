@@ -11,11 +11,11 @@ use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::reporter::Reporter;
 use crate::settings::{Settings, Source};
-use crate::status::Status;
 
 /// A client, and the settings it was made from or the local gateway it talks to.
-pub(crate) struct Place {
+pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) settings: Option<Settings>,
     gateway: LocalGateway,
@@ -35,7 +35,7 @@ impl LocalGateway {
     }
 }
 
-impl Place {
+impl Target {
     /// A gateway of our own, or the one that the settings name.
     pub(crate) fn open(local: bool, globals: &Globals) -> Result<Self, Failure> {
         match globals.names_a_gateway() {
@@ -52,12 +52,12 @@ impl Place {
     ) -> Result<Self, Failure> {
         let settings = Settings::load(globals).map_err(Failure::Settings)?;
         for warning in &settings.warnings {
-            Status::new(false).advice(warning);
+            Reporter::new(false).advice(warning);
         }
         let config = settings.client_config().map_err(Failure::Settings)?;
         if settings.endpoint.source == Source::Default {
             // The original client's, whose owner may be another one by now.
-            Status::new(false).advice(format_args!(
+            Reporter::new(false).advice(format_args!(
                 "No endpoint is set; using the original's default {}. --endpoint, {} or a profile sets it.",
                 config.endpoint(),
                 variables::ENDPOINT
@@ -140,7 +140,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Target {
     fn drop(&mut self) {
         self.gateway.stop();
     }

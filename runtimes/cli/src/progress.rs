@@ -12,7 +12,7 @@ use anstyle::AnsiColor;
 use sorna::blocking::SendMeter;
 use sorna::core::machine::UploadProgress;
 
-use crate::look;
+use crate::style;
 
 /// How long a picture of the spinner stands.
 const FRAME: Duration = Duration::from_millis(100);
@@ -124,13 +124,13 @@ fn paint() {
 impl Line {
     /// In one write, so that nothing gets in between.
     fn draw(&self) {
-        let style = look::colour(AnsiColor::BrightYellow);
-        let text = self.fit(look::signs(), look::width());
+        let style = style::color(AnsiColor::BrightYellow);
+        let text = self.fit(style::signs(), style::width());
         let _ = io::stderr().write_all(format!("\r{style}{text}{style:#}\x1b[K").as_bytes());
     }
 
     /// The line, cut so that it stays one in a window of this width.
-    fn fit(&self, signs: &look::Signs, width: usize) -> String {
+    fn fit(&self, signs: &style::Signs, width: usize) -> String {
         let mut text = format!("{} {}", signs.wait, self.text);
         if let Some(progress) = &self.progress {
             let words = progress.words();
@@ -178,7 +178,7 @@ impl Progress {
         self.total_bytes.min(self.bytes.saturating_add(more))
     }
 
-    fn draw_bar(&self, signs: &look::Signs, text: &mut String) {
+    fn draw_bar(&self, signs: &style::Signs, text: &mut String) {
         // Files without content count, too.
         let done = self.sent().saturating_add(self.files as u64);
         let total = self.total_bytes.saturating_add(self.total_files as u64);
@@ -227,8 +227,8 @@ mod tests {
         }
     }
 
-    fn signs(unicode: bool) -> &'static look::Signs {
-        look::signs_of(|_| unicode.then(|| "C.UTF-8".to_owned()))
+    fn signs(unicode: bool) -> &'static style::Signs {
+        style::signs_of(|_| unicode.then(|| "C.UTF-8".to_owned()))
     }
 
     #[test]

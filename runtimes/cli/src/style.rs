@@ -1,4 +1,4 @@
-//! How the command may look here: colours, signs, and lines that move.
+//! How the command may look here: colors, signs, and lines that move.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -61,13 +61,13 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The style of this colour on the standard error, or none where `--color`, `NO_COLOR`,
+/// The style of this color on the standard error, or none where `--color`, `NO_COLOR`,
 /// `CLICOLOR_FORCE` or the kind of output speak against it.
-pub(crate) fn colour(of: AnsiColor) -> Style {
-    static COLOURS: OnceLock<bool> = OnceLock::new();
-    let coloured =
-        *COLOURS.get_or_init(|| !matches!(AutoStream::choice(&io::stderr()), ColorChoice::Never));
-    if coloured {
+pub(crate) fn color(of: AnsiColor) -> Style {
+    static COLORS: OnceLock<bool> = OnceLock::new();
+    let colored =
+        *COLORS.get_or_init(|| !matches!(AutoStream::choice(&io::stderr()), ColorChoice::Never));
+    if colored {
         Style::new().fg_color(Some(of.into()))
     } else {
         Style::new()
