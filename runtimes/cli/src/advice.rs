@@ -1,13 +1,40 @@
-//! What to do about a request that failed.
+//! Requests that failed: what is shown, and what to do about it.
 
 use std::time::SystemTime;
 
-use sorna::core::{Error, GatewayError, TransportError, TransportErrorKind, variables};
+use sorna::core::{Error, GatewayError, KernelId, TransportError, TransportErrorKind, variables};
 
-use crate::failure::chain;
+use crate::chain::{chain, message};
 use crate::nearest::nearest;
+use crate::reporter::Reporter;
 use crate::settings::Source;
 use crate::target::Target;
+use crate::values::is_id;
+
+/// Tells what failed, what the gateway said, and what to do next.
+pub(crate) fn show_error(reporter: &mut Reporter, error: &Error, target: &Target) {
+    reporter.fail(message(error));
+    for advice in advice(error, target) {
+        reporter.advice(advice);
+    }
+}
+
+/// The same for a kernel that was named by its id; `otherwise` is what to do if that was no id at all.
+pub(crate) fn show_error_of(
+    reporter: &mut Reporter,
+    error: &Error,
+    target: &Target,
+    id: &KernelId,
+    otherwise: &str,
+) {
+    let is_unknown = error.gateway().and_then(GatewayError::kind) == Some("kernel-not-found");
+    if is_unknown && !is_id(id.as_str()) {
+        reporter.fail(message(error));
+        reporter.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
+    } else {
+        show_error(reporter, error, target);
+    }
+}
 
 /// What to do about it.
 pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {

@@ -3,8 +3,9 @@
 use clap::Args;
 use sorna::core::{Complete, CreateKernel, SessionToken};
 
+use crate::advice::show_error;
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::print;
 use crate::reporter::Reporter;

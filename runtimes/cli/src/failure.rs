@@ -1,19 +1,15 @@
 //! Failures, told so that a person can act on them.
 
-use std::error::Error as StdError;
-
-use sorna::core::{BuildError, ConfigError, Error, GatewayError, KernelId};
+use sorna::core::{BuildError, ConfigError};
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna_gateway::StartError;
 
-use crate::advice::advice;
+use crate::chain::chain;
 use crate::exit::Exit;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
 use crate::settings::SettingsError;
-use crate::target::Target;
-use crate::values::is_id;
 
 /// Why the command could not do its work.
 #[derive(Debug)]
@@ -125,101 +121,5 @@ impl Failure {
             }
             Self::System(what, error) => reporter.fail(format!("{what}: {error}")),
         }
-    }
-}
-
-/// An error with all its causes, each once.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// An error with all its causes, for a person: of a certificate that is not trusted, the name of the
-/// cause alone, in words.
-pub(crate) fn words(error: &Error) -> String {
-    in_words(chain(error))
-}
-
-/// Rustls mostly writes down such a cause as a value of its own, with all that is in it.
-fn in_words(text: String) -> String {
-    const CERTIFICATE: &str = "invalid peer certificate: ";
-
-    let Some((before, cause)) = text.split_once(CERTIFICATE) else {
-        return text;
-    };
-    let name = cause.split(" {").next().unwrap_or_default();
-    let name = name.rsplit('(').next().unwrap_or_default();
-    let name = name.trim_end_matches(')').trim_end_matches("Context");
-    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !cause.starts_with(|first: char| first.is_ascii_uppercase()) || !is_name {
-        return text;
-    }
-    let mut text = format!("{before}{CERTIFICATE}");
-    for (index, character) in name.char_indices() {
-        if index > 0 && character.is_ascii_uppercase() {
-            text.push(' ');
-        }
-        text.push(character.to_ascii_lowercase());
-    }
-    text
-}
-
-/// Tells what failed, what the gateway said, and what to do next.
-pub(crate) fn show_error(reporter: &mut Reporter, error: &Error, target: &Target) {
-    reporter.fail(words(error));
-    for advice in advice(error, target) {
-        reporter.advice(advice);
-    }
-}
-
-/// The same for a kernel that was named by its id; `otherwise` is what to do if that was no id at all.
-pub(crate) fn show_error_of(
-    reporter: &mut Reporter,
-    error: &Error,
-    target: &Target,
-    id: &KernelId,
-    otherwise: &str,
-) {
-    let is_unknown = error.gateway().and_then(GatewayError::kind) == Some("kernel-not-found");
-    if is_unknown && !is_id(id.as_str()) {
-        reporter.fail(words(error));
-        reporter.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
-    } else {
-        show_error(reporter, error, target);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn causes_of_certificates_are_words() {
-        for (cause, words) in [
-            ("UnknownIssuer", "unknown issuer"),
-            (
-                "Other(OtherError(UnsupportedAlgorithmContext { id: [6, 8, 42], supported: [] }))",
-                "unsupported algorithm",
-            ),
-            (
-                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
-                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
-            ),
-            ("Odd: (1, 2)", "Odd: (1, 2)"),
-        ] {
-            let text = |end| format!("no connection: invalid peer certificate: {end}");
-            assert_eq!(in_words(text(cause)), text(words));
-        }
-        assert_eq!(in_words("no {answer}".to_owned()), "no {answer}");
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use colorchoice_clap::Color;
 use sorna::{Exchange, Observer};
 
-use crate::failure::chain;
+use crate::chain::chain;
 use crate::reporter::Reporter;
 
 /// The options. What they do not say, the environment, the settings file and the defaults do: see

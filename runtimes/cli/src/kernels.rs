@@ -4,8 +4,9 @@ use clap::Args;
 use sorna::blocking::Kernel;
 use sorna::core::{Error, KernelId, KernelInfo};
 
+use crate::advice::show_error_of;
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error_of};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
+use crate::advice::show_error;
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;

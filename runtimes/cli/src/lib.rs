@@ -13,6 +13,7 @@
 
 mod advice;
 mod args;
+mod chain;
 mod complete;
 mod config;
 mod exit;

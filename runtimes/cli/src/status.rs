@@ -12,8 +12,9 @@ use sorna::core::{Authorize, Error, RateLimit};
 use sorna::{Exchange, Observer};
 
 use crate::advice::advice;
+use crate::chain::message;
 use crate::exit::Exit;
-use crate::failure::{Failure, words};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::style;
 use crate::target::Target;
@@ -114,7 +115,7 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             ));
         }
         Err(error) => {
-            report.bad(format_args!("Gateway: {}", words(error)), error, &target);
+            report.bad(format_args!("Gateway: {}", message(error)), error, &target);
             return Ok(report.exit());
         }
     }
@@ -148,7 +149,7 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
                 report.clock(clock);
                 if error.is_auth() { "Keys" } else { "Gateway" }
             };
-            report.bad(format_args!("{what}: {}", words(&error)), &error, &target);
+            report.bad(format_args!("{what}: {}", message(&error)), &error, &target);
         }
     }
     Ok(report.exit())

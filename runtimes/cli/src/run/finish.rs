@@ -5,8 +5,9 @@ use std::io;
 use sorna::core::machine::{Cleanup, Ending, RunReport};
 use sorna::core::{ExecutionResult, ExecutionStatus};
 
+use crate::advice::show_error;
+use crate::chain::message;
 use crate::exit::Exit;
-use crate::failure::{show_error, words};
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
 use crate::target::Target;
@@ -106,7 +107,7 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit
             reporter.note_error(error);
             reporter.fail(format_args!(
                 "The kernel {kernel} could not be destroyed: {}",
-                words(error)
+                message(error)
             ));
             reporter.advice("It ends by itself when the gateway's idle timeout has passed.");
             if exit == Exit::SUCCESS {

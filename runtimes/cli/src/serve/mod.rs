@@ -11,8 +11,9 @@ use rustix::process::DumpableBehavior;
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::chain::chain;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::settings::quoted;
 use crate::signals;
 use args::{Level, ServeArgs};

@@ -15,9 +15,11 @@ use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{CreateKernel, Error, SessionToken};
 use sorna::random_token;
 
+use crate::advice::show_error;
 use crate::args::ShellArgs;
+use crate::chain::chain;
 use crate::exit::Exit;
-use crate::failure::{Failure, chain, show_error};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::reporter::Reporter;
 use crate::target::Target;

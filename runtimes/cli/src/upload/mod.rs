@@ -5,8 +5,9 @@ pub(crate) mod args;
 use sorna::blocking::Kernel;
 use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
 
+use crate::advice::{show_error, show_error_of};
 use crate::exit::Exit;
-use crate::failure::{Failure, show_error, show_error_of};
+use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::progress::Progress;
 use crate::reporter::Reporter;

@@ -1,0 +1,76 @@
+//! The text of an error, with its causes.
+
+use std::error::Error as StdError;
+
+use sorna::core::Error;
+
+/// An error with all its causes, each once.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// An error with all its causes, for a person: of a certificate that is not trusted, the name of the
+/// cause alone, in words.
+pub(crate) fn message(error: &Error) -> String {
+    readable(chain(error))
+}
+
+/// Rustls mostly writes down such a cause as a value of its own, with all that is in it.
+fn readable(text: String) -> String {
+    const CERTIFICATE: &str = "invalid peer certificate: ";
+
+    let Some((before, cause)) = text.split_once(CERTIFICATE) else {
+        return text;
+    };
+    let name = cause.split(" {").next().unwrap_or_default();
+    let name = name.rsplit('(').next().unwrap_or_default();
+    let name = name.trim_end_matches(')').trim_end_matches("Context");
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !cause.starts_with(|first: char| first.is_ascii_uppercase()) || !is_name {
+        return text;
+    }
+    let mut text = format!("{before}{CERTIFICATE}");
+    for (index, character) in name.char_indices() {
+        if index > 0 && character.is_ascii_uppercase() {
+            text.push(' ');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_of_certificates_are_words() {
+        for (cause, words) in [
+            ("UnknownIssuer", "unknown issuer"),
+            (
+                "Other(OtherError(UnsupportedAlgorithmContext { id: [6, 8, 42], supported: [] }))",
+                "unsupported algorithm",
+            ),
+            (
+                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
+                "certificate not valid for name \"a\"; it is for DnsName(\"b\")",
+            ),
+            ("Odd: (1, 2)", "Odd: (1, 2)"),
+        ] {
+            let text = |end| format!("no connection: invalid peer certificate: {end}");
+            assert_eq!(readable(text(cause)), text(words));
+        }
+        assert_eq!(readable("no {answer}".to_owned()), "no {answer}");
+    }
+}
