@@ -36,6 +36,7 @@ mod signals;
 mod status;
 mod style;
 mod target;
+mod threads;
 mod tips;
 mod tty;
 mod units;

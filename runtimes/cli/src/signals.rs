@@ -1,18 +1,16 @@
 //! Signals that stop the command.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use sorna::blocking::Canceller;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress;
-use crate::run::Wake;
 use crate::target::LocalGateway;
+use crate::threads::start;
 use crate::tty;
 
 /// What the first signal was, if there was one.
@@ -39,13 +37,12 @@ pub(crate) fn catch() -> Result<Signals, Failure> {
         .map_err(|error| Failure::System("cannot watch for signals", error))
 }
 
-/// Watches for signals on a thread of its own. The first one cancels the run, which then ends by
-/// itself; the second one leaves at once, after stopping the local gateway.
+/// Watches for signals on a thread of its own. The first one calls `stop`, after which the command is
+/// expected to end by itself; the second one ends the process at once, after stopping the local gateway.
 pub(crate) fn watch(
     mut signals: Signals,
-    canceller: Canceller,
     gateway: LocalGateway,
-    wake: Sender<Wake>,
+    stop: impl Fn() + Clone + Send + 'static,
 ) -> Result<Stopped, Failure> {
     let stopped = Stopped::default();
     let shared = stopped.clone();
@@ -57,21 +54,15 @@ pub(crate) fn watch(
                 gateway.stop();
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }
-            let canceller = canceller.clone();
-            let wake = wake.clone();
-            // On its own thread, so that a second signal is seen while the gateway is asked.
+            let stop = stop.clone();
+            // On its own thread, so that a second signal is seen meanwhile.
             thread::spawn(move || {
                 progress::replace("Stopping... (once more to leave at once)");
-                // If this fails the run tries again, and reports.
-                let _ = canceller.cancel();
-                let _ = wake.send(Wake::Stopped);
+                stop();
             });
         }
     };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(watcher)
-        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    start("signals", watcher)?;
     Ok(stopped)
 }
 
@@ -84,9 +75,5 @@ pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }
     };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(watcher)
-        .map_err(|error| Failure::System("cannot start a thread", error))?;
-    Ok(())
+    start("signals", watcher)
 }

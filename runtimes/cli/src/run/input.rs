@@ -4,8 +4,16 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
-use super::Wake;
 use crate::tty;
+
+/// What the command may wait for besides the gateway.
+#[derive(Debug)]
+pub(super) enum Wake {
+    /// A line from the standard input; `None` at its end.
+    Line(io::Result<Option<String>>),
+    /// A signal came, and the run is cancelled.
+    Stopped,
+}
 
 /// The answer that ends a program's input.
 const END: &str = "\u{4}";

@@ -27,19 +27,10 @@ use crate::signals::{self, Stopped};
 use crate::target::Target;
 use args::RunArgs;
 use finish::{Stop, finish};
-use input::Input;
+use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::collect;
-
-/// What the command may wait for besides the gateway.
-#[derive(Debug)]
-pub(crate) enum Wake {
-    /// A line from the standard input; `None` at its end.
-    Line(io::Result<Option<String>>),
-    /// A signal came, and the run is cancelled.
-    Stopped,
-}
 
 /// Carries the command out.
 pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -84,7 +75,13 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let temporary = plan.temporary;
     let (wake, woken) = mpsc::channel();
     let run = target.client.run(plan);
-    let stopped = signals::watch(caught, run.canceller(), target.gateway(), wake.clone())?;
+    let canceller = run.canceller();
+    let stop_waiting = wake.clone();
+    let stopped = signals::watch(caught, target.gateway(), move || {
+        // If this fails the run tries again, and reports.
+        let _ = canceller.cancel();
+        let _ = stop_waiting.send(Wake::Stopped);
+    })?;
     let session = Session {
         run,
         reporter,

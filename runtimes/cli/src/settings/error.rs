@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sorna::core::{ConfigError, variables};
 
-use super::Source;
+use super::source::Source;
 use crate::nearest::nearest;
 
 /// A setting that is wrong or missing.

@@ -1,52 +1,35 @@
 //! `sorna shell`: a terminal on a kernel.
 
+pub(crate) mod args;
+mod event;
 mod keys;
 mod typing;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::termios::tcgetwinsize;
 use sorna::blocking::{Kernel, PtyReader, PtyWriter};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, Error, SessionToken};
+use sorna::core::{CreateKernel, SessionToken};
 use sorna::random_token;
 
 use crate::advice::show_error;
-use crate::args::ShellArgs;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::reporter::Reporter;
 use crate::target::Target;
+use crate::threads::start;
 use crate::tty;
+use args::ShellArgs;
+use event::Event;
 use keys::DETACH_NAME;
 
 /// How long what was typed before the detach key may take to be sent.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// What ends or changes the terminal.
-#[derive(Debug)]
-enum Happening {
-    /// Output for the screen.
-    Output(Vec<u8>),
-    /// The gateway says something.
-    Words(String),
-    /// The terminal is closed by the gateway; with an error if the connection broke.
-    Closed(Option<Error>),
-    /// The user left with the detach key; what was typed before it may still be on its way.
-    Leaving,
-    /// It is sent.
-    Detached,
-    /// A signal asks us to end.
-    Signal(i32),
-    /// The screen is gone.
-    NoScreen,
-}
 
 /// Carries the command out.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -71,7 +54,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         }
     };
     reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
-    let exit = if let Ok(Happening::Signal(signal)) = happened.try_recv() {
+    let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
         match kernel.stream_pty(options()) {
@@ -102,16 +85,10 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
 
 fn options() -> TerminalOptions {
     let mut options = TerminalOptions::default();
-    if let Some(size) = window() {
+    if let Some(size) = watch::size() {
         options.size = size;
     }
     options
-}
-
-/// The size of our own window, if there is one.
-fn window() -> Option<(u16, u16)> {
-    let size = tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
 
 /// Shows what the kernel puts out and sends what is typed, until one side has enough.
@@ -120,8 +97,8 @@ fn attend(
     arguments: &ShellArgs,
     reader: PtyReader,
     writer: PtyWriter,
-    happen: Sender<Happening>,
-    happened: &Receiver<Happening>,
+    happen: Sender<Event>,
+    happened: &Receiver<Event>,
 ) -> Result<Exit, Failure> {
     let raw =
         tty::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
@@ -135,7 +112,7 @@ fn attend(
     let mut deadline = None;
     let (exit, ending) = loop {
         match next(happened, deadline) {
-            Happening::Output(bytes) => {
+            Event::Output(bytes) => {
                 if is_terminal {
                     reporter.note_output(&String::from_utf8_lossy(&bytes));
                 }
@@ -147,18 +124,18 @@ fn attend(
                     break (Exit::of_signal(signal_hook::consts::SIGPIPE), None);
                 }
             }
-            Happening::Words(text) => words = Some(text),
-            Happening::Closed(None) => {
+            Event::Words(text) => words = Some(text),
+            Event::Closed(None) => {
                 break (Exit::SUCCESS, Some("The terminal is closed.".to_owned()));
             }
-            Happening::Closed(Some(error)) => {
+            Event::Closed(Some(error)) => {
                 words = Some(chain(&error));
                 break (Exit::FAILURE, None);
             }
-            Happening::Leaving => deadline = Some(Instant::now() + FAREWELL),
-            Happening::Detached => break (Exit::SUCCESS, Some(detached(arguments))),
-            Happening::Signal(signal) => break (Exit::of_signal(signal), None),
-            Happening::NoScreen => break (Exit::FAILURE, None),
+            Event::Leaving => deadline = Some(Instant::now() + FAREWELL),
+            Event::Detached => break (Exit::SUCCESS, Some(detached(arguments))),
+            Event::Signal(signal) => break (Exit::of_signal(signal), None),
+            Event::NoScreen => break (Exit::FAILURE, None),
         }
     };
     drop(raw);
@@ -184,38 +161,29 @@ fn detached(arguments: &ShellArgs) -> String {
 }
 
 /// Waits for what happens next; nobody waits past the deadline of a farewell.
-fn next(happened: &Receiver<Happening>, deadline: Option<Instant>) -> Happening {
+fn next(happened: &Receiver<Event>, deadline: Option<Instant>) -> Event {
     let Some(deadline) = deadline else {
-        return happened.recv().unwrap_or(Happening::Closed(None));
+        return happened.recv().unwrap_or(Event::Closed(None));
     };
     let left = deadline.saturating_duration_since(Instant::now());
     match happened.recv_timeout(left) {
         Ok(happening) => happening,
-        Err(RecvTimeoutError::Timeout) => Happening::Detached,
-        Err(RecvTimeoutError::Disconnected) => Happening::Closed(None),
+        Err(RecvTimeoutError::Timeout) => Event::Detached,
+        Err(RecvTimeoutError::Disconnected) => Event::Closed(None),
     }
 }
 
-/// Starts a thread.
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| Failure::System("cannot start a thread", error))
-}
-
 /// Waits for the kernel's output, on a thread of its own.
-fn read(mut reader: PtyReader, happen: &Sender<Happening>) {
+fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     loop {
         let happening = match reader.next_event() {
-            Ok(Some(TerminalEvent::Output(bytes))) => Happening::Output(bytes.into()),
-            Ok(Some(TerminalEvent::Error(words))) => Happening::Words(words),
+            Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
+            Ok(Some(TerminalEvent::Error(words))) => Event::Words(words),
             Ok(Some(_)) => continue,
-            Ok(None) => Happening::Closed(None),
-            Err(error) => Happening::Closed(Some(error)),
+            Ok(None) => Event::Closed(None),
+            Err(error) => Event::Closed(Some(error)),
         };
-        let is_end = matches!(happening, Happening::Closed(_));
+        let is_end = matches!(happening, Event::Closed(_));
         if happen.send(happening).is_err() || is_end {
             return;
         }

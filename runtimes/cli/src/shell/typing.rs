@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sorna::blocking::PtyWriter;
 
+use super::event::Event;
 use super::keys::Keys;
-use super::{Happening, start};
 use crate::failure::Failure;
+use crate::threads::start;
 
 /// The most bytes that wait to be sent; more typing than that waits in the terminal, or in the pipe.
 const MOST: usize = 16 * 1024 * 1024;
@@ -65,7 +66,7 @@ impl Typed {
 }
 
 /// Starts both threads.
-pub(super) fn pass_on(writer: PtyWriter, happen: Sender<Happening>) -> Result<(), Failure> {
+pub(super) fn pass_on(writer: PtyWriter, happen: Sender<Event>) -> Result<(), Failure> {
     let typed = Arc::new(Typed::default());
     let to_send = Arc::clone(&typed);
     let told = happen.clone();
@@ -73,7 +74,7 @@ pub(super) fn pass_on(writer: PtyWriter, happen: Sender<Happening>) -> Result<()
     start("keys", move || read_keys(&typed, &happen))
 }
 
-fn read_keys(typed: &Typed, happen: &Sender<Happening>) {
+fn read_keys(typed: &Typed, happen: &Sender<Event>) {
     let mut keys = Keys::default();
     let mut buffer = [0; 4096];
     loop {
@@ -86,14 +87,14 @@ fn read_keys(typed: &Typed, happen: &Sender<Happening>) {
             Ok(read) => &buffer[..read],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => {
-                let _ = happen.send(Happening::NoScreen);
+                let _ = happen.send(Event::NoScreen);
                 return;
             }
         };
         let (read, detached) = keys.until_detach(read);
         if detached {
             // First, since there may be no room for the rest.
-            let _ = happen.send(Happening::Leaving);
+            let _ = happen.send(Event::Leaving);
         }
         // If nobody sends any more the terminal is closed, which its reader tells.
         if !typed.push(read, detached) || detached {
@@ -102,14 +103,14 @@ fn read_keys(typed: &Typed, happen: &Sender<Happening>) {
     }
 }
 
-fn send(mut writer: PtyWriter, typed: &Typed, happen: &Sender<Happening>) {
+fn send(mut writer: PtyWriter, typed: &Typed, happen: &Sender<Event>) {
     while let Some(keys) = typed.take() {
         // A closed terminal is told by its reader.
         if writer.write(&keys).is_err() {
             return typed.close();
         }
     }
-    let _ = happen.send(Happening::Detached);
+    let _ = happen.send(Event::Detached);
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! Signals, and the window's size.
 
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 
+use rustix::termios::tcgetwinsize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 use sorna::blocking::PtyWriter;
 
-use super::{Happening, start, window};
+use super::event::Event;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::progress;
 use crate::target::LocalGateway;
+use crate::threads::start;
 use crate::tty;
 
 /// Tells that the window has changed.
@@ -26,7 +29,7 @@ pub(super) fn catch() -> Result<Signals, Failure> {
 /// Passes signals to end on; the second one leaves at once, after stopping the local gateway.
 pub(super) fn watch(
     mut signals: Signals,
-    happen: Sender<Happening>,
+    happen: Sender<Event>,
     gateway: LocalGateway,
 ) -> Result<Window, Failure> {
     // One change that is not passed on yet stands for all that follow.
@@ -43,7 +46,7 @@ pub(super) fn watch(
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             } else {
                 stopping = true;
-                let _ = happen.send(Happening::Signal(signal));
+                let _ = happen.send(Event::Signal(signal));
             }
         }
     })?;
@@ -55,7 +58,7 @@ pub(super) fn watch(
 pub(super) fn pass_on(changes: Window, mut writer: PtyWriter) -> Result<(), Failure> {
     start("window", move || {
         for () in changes {
-            if let Some((rows, cols)) = window()
+            if let Some((rows, cols)) = size()
                 // A closed terminal is told by its reader.
                 && writer.resize(rows, cols).is_err()
             {
@@ -63,4 +66,10 @@ pub(super) fn pass_on(changes: Window, mut writer: PtyWriter) -> Result<(), Fail
             }
         }
     })
+}
+
+/// The size of our own window, if there is one.
+pub(super) fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }

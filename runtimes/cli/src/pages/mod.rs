@@ -1,10 +1,10 @@
 //! `sorna completions` and `sorna man`: what a shell and `man` want to know of the commands.
 
-use std::io;
-use std::path::{Path, PathBuf};
+pub(crate) mod args;
 
-use clap::{Args, ValueEnum};
-use clap_complete::Shell;
+use std::io;
+use std::path::Path;
+
 use clap_mangen::Man;
 
 use crate::args::Cli;
@@ -13,58 +13,12 @@ use crate::failure::Failure;
 use crate::print::print;
 use crate::reporter::Reporter;
 use crate::shortcut::{LCC, LPYTHON};
-
-/// Print a completion script for a shell.
-///
-/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) at the Tab key.
-#[derive(Debug, Args)]
-#[command(after_help = COMPLETIONS_EXAMPLES)]
-pub(crate) struct CompletionsArgs {
-    /// The shell.
-    shell: Shell,
-
-    /// The program to complete.
-    #[arg(value_name = "PROGRAM", default_value = "sorna")]
-    program: Program,
-}
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  sorna completions bash > ~/.local/share/bash-completion/completions/sorna
-  sorna completions zsh > ~/.zfunc/_sorna        # with ~/.zfunc in fpath
-  sorna completions fish > ~/.config/fish/completions/sorna.fish
-  sorna completions bash lcc > ~/.local/share/bash-completion/completions/lcc";
-
-/// Print a manual page.
-///
-/// Without a command, the page of `sorna` itself.
-#[derive(Debug, Args)]
-#[command(after_help = MAN_EXAMPLES)]
-pub(crate) struct ManArgs {
-    /// The command to describe, such as run; or lcc, lpython.
-    command: Option<String>,
-
-    /// Write all pages into this directory, which is made if it does not exist.
-    #[arg(long, value_name = "DIR", conflicts_with = "command")]
-    dir: Option<PathBuf>,
-}
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  sorna man run | man -l -
-  sorna man --dir ~/.local/share/man/man1";
-
-/// The programs of this package.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Program {
-    Sorna,
-    Lcc,
-    Lpython,
-}
+use args::{CompletionsArgs, ManArgs, Program};
 
 impl Program {
     const ALL: [Self; 3] = [Self::Sorna, Self::Lcc, Self::Lpython];
 
+    /// How it is called.
     fn command(self) -> clap::Command {
         match self {
             Self::Sorna => Cli::whole(),
