@@ -22,6 +22,7 @@ mod globals;
 mod json;
 mod kernels;
 mod langs;
+mod lock;
 mod nearest;
 mod pages;
 mod print;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, Once, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use anstyle::AnsiColor;
 use sorna::blocking::SendMeter;
 use sorna::core::machine::UploadProgress;
 
+use crate::lock::lock;
 use crate::style;
 
 /// How long a picture of the spinner stands.
@@ -45,13 +46,9 @@ pub(crate) struct Progress {
     on_its_way: Option<(SendMeter, u64)>,
 }
 
-fn lock() -> MutexGuard<'static, Option<Line>> {
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Shows the line in place of the one before.
 pub(crate) fn show(text: String, progress: Option<Progress>) {
-    let mut shown = lock();
+    let mut shown = lock(&LINE);
     let frame = shown.as_ref().map_or(0, |before| before.frame);
     let line = Line {
         text,
@@ -63,7 +60,9 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
     drop(shown);
     PAINTER.call_once(|| {
         // Without it the line stands still, which is all that is lost.
-        let _ = thread::Builder::new().name("line".to_owned()).spawn(paint);
+        let _ = thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(paint);
     });
     SHOWN.notify_one();
 }
@@ -71,7 +70,7 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
 /// Shows other words in place of the line, if there is one. Where there is none, something else may
 /// just be written.
 pub(crate) fn replace(text: &str) {
-    if let Some(line) = lock().as_mut() {
+    if let Some(line) = lock(&LINE).as_mut() {
         text.clone_into(&mut line.text);
         line.progress = None;
         line.draw();
@@ -80,7 +79,7 @@ pub(crate) fn replace(text: &str) {
 
 /// Takes the line away, before something else is written.
 pub(crate) fn erase() {
-    wipe(&mut lock());
+    wipe(&mut lock(&LINE));
 }
 
 /// As [`erase`], but waits a moment at most, for a way out that must be quick: whoever draws the line
@@ -104,7 +103,7 @@ fn wipe(line: &mut Option<Line>) {
 
 /// Keeps the line moving for as long as there is one.
 fn paint() {
-    let mut shown = lock();
+    let mut shown = lock(&LINE);
     loop {
         shown = if shown.is_none() {
             let waiting = SHOWN.wait_while(shown, |line| line.is_none());

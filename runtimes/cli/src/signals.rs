@@ -1,6 +1,6 @@
 //! Signals that stop the command.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -8,6 +8,7 @@ use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::lock::lock;
 use crate::progress;
 use crate::target::LocalGateway;
 use crate::threads::start;
@@ -19,11 +20,11 @@ pub(crate) struct Stopped(Arc<Mutex<Option<i32>>>);
 
 impl Stopped {
     pub(crate) fn signal(&self) -> Option<i32> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 
     fn set(&self, signal: i32) -> bool {
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = lock(&self.0);
         let is_first = first.is_none();
         first.get_or_insert(signal);
         is_first

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
@@ -16,6 +16,7 @@ use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::lock::lock;
 use crate::style;
 use crate::target::Target;
 use crate::units::time;
@@ -67,9 +68,7 @@ impl Seen {
                     gateways,
                 }),
             };
-            seen.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(sight);
+            lock(&seen).push(sight);
             if let Some(next) = &next {
                 next.tell(exchange);
             }
@@ -77,7 +76,7 @@ impl Seen {
     }
 
     fn last(&self) -> Option<Sight> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = lock(&self.0);
         seen.last().cloned()
     }
 }

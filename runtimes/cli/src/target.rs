@@ -1,6 +1,6 @@
 //! Where kernels run: on a gateway that the settings name, or on this machine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sorna::ClientOptions;
@@ -11,6 +11,7 @@ use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::lock::lock;
 use crate::reporter::Reporter;
 use crate::settings::{Settings, Source};
 
@@ -28,7 +29,7 @@ pub(crate) struct LocalGateway(Arc<Mutex<Option<RunningGateway>>>);
 impl LocalGateway {
     /// Stops it and waits until its processes and files are gone.
     pub(crate) fn stop(&self) {
-        let gateway = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let gateway = lock(&self.0).take();
         if let Some(gateway) = gateway {
             gateway.stop();
         }

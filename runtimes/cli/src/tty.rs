@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::lock::lock;
 
 /// The terminal and how it was before. Outside of the guard, so that a panic on any thread finds it.
 static BEFORE: Mutex<Option<(OwnedFd, Termios, OptionalActions)>> = Mutex::new(None);
@@ -56,7 +58,7 @@ impl Changed {
         let mut changed = before.clone();
         change(&mut changed);
         tcsetattr(&terminal, OptionalActions::Now, &changed)?;
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, before, back));
+        *lock(&BEFORE) = Some((terminal, before, back));
         hook();
         Ok(Self(()))
     }
@@ -85,7 +87,7 @@ pub(crate) fn restore() {
     if SCREEN.swap(false, Ordering::Relaxed) {
         reset_screen();
     }
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let before = lock(&BEFORE).take();
     if let Some((terminal, before, back)) = before {
         // If the terminal is gone there is nothing to restore.
         let _ = tcsetattr(terminal, back, &before);

@@ -5,13 +5,14 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use sorna::blocking::PtyWriter;
 
 use super::event::Event;
 use super::keys::Keys;
 use crate::failure::Failure;
+use crate::lock::lock;
 use crate::threads::start;
 
 /// The most bytes that wait to be sent; more typing than that waits in the terminal, or in the pipe.
@@ -34,14 +35,10 @@ struct Waiting {
 }
 
 impl Typed {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds keys, once there is room; whether anybody will send them.
     fn push(&self, keys: &[u8], over: bool) -> bool {
         let is_full = |waiting: &mut Waiting| waiting.keys.len() >= MOST && !waiting.closed;
-        let waiting = self.changed.wait_while(self.lock(), is_full);
+        let waiting = self.changed.wait_while(lock(&self.waiting), is_full);
         let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         waiting.keys.extend_from_slice(keys);
         waiting.over |= over;
@@ -52,7 +49,7 @@ impl Typed {
     /// Takes all that waits, once there is something; `None` at the end.
     fn take(&self) -> Option<Vec<u8>> {
         let is_empty = |waiting: &mut Waiting| waiting.keys.is_empty() && !waiting.over;
-        let waiting = self.changed.wait_while(self.lock(), is_empty);
+        let waiting = self.changed.wait_while(lock(&self.waiting), is_empty);
         let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         let keys = std::mem::take(&mut waiting.keys);
         self.changed.notify_all();
@@ -60,7 +57,7 @@ impl Typed {
     }
 
     fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.waiting).closed = true;
         self.changed.notify_all();
     }
 }
