@@ -1,6 +1,6 @@
 //! Failures, told so that a person can act on them.
 
-use sorna::core::{BuildError, ConfigError};
+use sorna::core::BuildError;
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna_gateway::StartError;
@@ -18,8 +18,6 @@ pub(crate) enum Failure {
     Settings(SettingsError),
     /// An option that says the opposite of `--local`.
     LocalAnd(&'static str),
-    /// What a gateway of our own calls itself cannot be used.
-    OwnGateway(ConfigError),
     /// A command that `man` has no page of.
     UnknownCommand { name: String, known: Vec<String> },
     /// A cursor outside of the code.
@@ -73,7 +71,7 @@ impl Failure {
             | Self::Argument(_)
             | Self::Usage { .. }
             | Self::Files(_) => Exit::USAGE,
-            Self::Gateway(_) | Self::OwnGateway(_) | Self::System(..) => Exit::FAILURE,
+            Self::Gateway(_) | Self::System(..) => Exit::FAILURE,
         }
     }
 
@@ -99,7 +97,6 @@ impl Failure {
             Self::NoSuchPlace { what, most } => {
                 reporter.fail(format_args!("{what} is outside of the code: at most {most}"));
             }
-            Self::OwnGateway(error) => reporter.fail(error),
             Self::NeedsIds => {
                 reporter.fail("a token does not find a kernel without making one where there is none");
                 reporter.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sorna::ClientOptions;
 use sorna::blocking::Client;
-use sorna::core::{AccessKey, Config, Credentials, SecretKey, variables};
+use sorna::core::variables;
 use sorna::net::TlsOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
@@ -92,15 +92,10 @@ impl Target {
         config.max_memory = None;
         config.max_file_size = u64::MAX;
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-        let credentials = Credentials::new(
-            AccessKey::new(gateway.access_key()).map_err(Failure::OwnGateway)?,
-            SecretKey::new(gateway.secret_key()).map_err(Failure::OwnGateway)?,
-        );
-        let endpoint = gateway.endpoint().parse().map_err(Failure::OwnGateway)?;
         let mut options = ClientOptions::default();
         options.observer = globals.observer();
         Ok(Self {
-            client: Client::with_options(Config::new(endpoint, credentials), options),
+            client: Client::with_options(gateway.config(), options),
             settings: None,
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
         })
