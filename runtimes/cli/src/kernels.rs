@@ -84,6 +84,26 @@ struct Which {
     token: Option<String>,
 }
 
+/// Why something could not be done to a kernel.
+enum Stop {
+    /// The gateway did not do it; other kernels may fare better.
+    Kernel(Error),
+    /// The command itself cannot continue.
+    Command(Failure),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Command(failure)
+    }
+}
+
 impl Which {
     /// The ids. The API finds a kernel by its token only by creating one if there is none.
     fn ids(&self) -> Result<Vec<KernelId>, Failure> {
@@ -98,7 +118,7 @@ impl Which {
     fn each(
         &self,
         globals: &Globals,
-        mut act: impl FnMut(&mut Reporter, &Kernel) -> Result<Result<(), Failure>, Error>,
+        mut act: impl FnMut(&mut Reporter, &Kernel) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids()?;
         let target = Target::open(false, globals)?;
@@ -107,8 +127,9 @@ impl Which {
         for id in ids {
             let kernel = target.client.kernel(id);
             match act(&mut reporter, &kernel) {
-                Ok(outcome) => outcome?,
-                Err(error) => {
+                Ok(()) => {}
+                Err(Stop::Command(failure)) => return Err(failure),
+                Err(Stop::Kernel(error)) => {
                     reporter.clear();
                     reporter.advice(format_args!("Kernel {}:", kernel.id()));
                     show_error_of(&mut reporter, &error, &target, kernel.id(), NO_ID);
@@ -135,7 +156,8 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
             text.push_str(&columns(&fields(kernel.id(), &info)));
         }
         is_first = false;
-        Ok(print(text.as_bytes()).map(|_| ()))
+        print(text.as_bytes())?;
+        Ok(())
     })
 }
 
@@ -144,7 +166,7 @@ pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit
     arguments.which.each(globals, |reporter, kernel| {
         kernel.restart()?;
         reporter.done(format_args!("Restarted the kernel {}.", kernel.id()));
-        Ok(Ok(()))
+        Ok(())
     })
 }
 
@@ -153,7 +175,7 @@ pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit
     arguments.which.each(globals, |reporter, kernel| {
         kernel.destroy()?;
         reporter.done(format_args!("Destroyed the kernel {}.", kernel.id()));
-        Ok(Ok(()))
+        Ok(())
     })
 }
 
