@@ -97,6 +97,7 @@ mod console;
 mod dialect;
 mod error;
 mod ident;
+mod lock;
 pub mod machine;
 mod moment;
 mod ops;

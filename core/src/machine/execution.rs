@@ -27,7 +27,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///           │  │   …-finished,   │             │ input        │ exec-timeout,
 ///           │  │   unknown       │             │              │ an error
 ///           │  └── (Pausing) ◄───┘             ▼              ▼
-///           └────── answer(…) ◄────────── AwaitingInput      Done ──► Spent
+///           └────── answer(…) ◄────────── AwaitingInput      Over (Idle from then on)
 ///                                         Step::Idle         Step::Done
 /// ```
 ///
@@ -127,8 +127,8 @@ enum State {
     Calling(Call<Execute>),
     AwaitingInput,
     Pausing(Duration),
-    Done(Result<ExecutionResult, Error>),
-    Spent,
+    /// How it ended, until that was polled.
+    Over(Option<Result<ExecutionResult, Error>>),
 }
 
 impl Execution {
@@ -184,7 +184,7 @@ impl Execution {
             self.events.push_back(ExecutionEvent::Console(console));
         }
         if result.status.is_end() {
-            self.state = State::Done(Ok(result));
+            self.state = State::Over(Some(Ok(result)));
             return;
         }
         match result.status {
@@ -225,26 +225,20 @@ impl Machine for Execution {
                 return Step::Event(event);
             }
             match &mut self.state {
-                State::Calling(call) => match call.poll(now) {
-                    Step::Done(Ok(answer)) => self.answered(now, answer.value),
-                    Step::Done(Err(error)) => self.state = State::Done(Err(error)),
-                    step => {
+                State::Calling(call) => match call.poll(now).split() {
+                    Ok(Ok(answer)) => self.answered(now, answer.value),
+                    Ok(Err(error)) => self.state = State::Over(Some(Err(error))),
+                    Err(step) => {
                         if matches!(step, Step::Send(_)) {
                             self.sent = now.elapsed;
                         }
-                        return step.map(|never| match never {}, |_| unreachable!());
+                        return step.within(|never| match never {});
                     }
                 },
                 State::Pausing(until) if now.elapsed < *until => return Step::Wait(*until),
                 State::Pausing(_) => self.proceed(Continuation::Continue),
-                State::AwaitingInput | State::Spent => return Step::Idle,
-                State::Done(_) => {
-                    let State::Done(result) = std::mem::replace(&mut self.state, State::Spent)
-                    else {
-                        unreachable!("the arm's pattern")
-                    };
-                    return Step::Done(result);
-                }
+                State::AwaitingInput => return Step::Idle,
+                State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),
             }
         }
     }

@@ -71,6 +71,7 @@ pub use policy::RetryPolicy;
 pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
 pub use upload::{Upload, UploadProgress};
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -138,14 +139,27 @@ pub struct Transmit {
 }
 
 impl<E, O> Step<E, O> {
-    /// The same step, with the event and the output put differently.
-    fn map<F, P>(self, event: impl FnOnce(E) -> F, output: impl FnOnce(O) -> P) -> Step<F, P> {
+    /// The output, or what is to be done before there is one.
+    fn split(self) -> Result<O, Step<E, Infallible>> {
+        Err(match self {
+            Self::Send(transmit) => Step::Send(transmit),
+            Self::Wait(until) => Step::Wait(until),
+            Self::Event(event) => Step::Event(event),
+            Self::Idle => Step::Idle,
+            Self::Done(output) => return Ok(output),
+        })
+    }
+}
+
+impl<E> Step<E, Infallible> {
+    /// The same step of a larger machine, whose events hold those of this one.
+    fn within<F, O>(self, event: impl FnOnce(E) -> F) -> Step<F, O> {
         match self {
             Self::Send(transmit) => Step::Send(transmit),
             Self::Wait(until) => Step::Wait(until),
-            Self::Event(e) => Step::Event(event(e)),
+            Self::Event(inner) => Step::Event(event(inner)),
             Self::Idle => Step::Idle,
-            Self::Done(o) => Step::Done(output(o)),
+            Self::Done(never) => match never {},
         }
     }
 }

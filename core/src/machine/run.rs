@@ -398,16 +398,16 @@ impl Machine for Run {
                 return Step::Event(event);
             }
             match &mut self.phase {
-                Phase::Creating(call) => match call.poll(now) {
-                    Step::Done(Ok(answer)) => self.created(answer.value),
-                    Step::Done(Err(error))
+                Phase::Creating(call) => match call.poll(now).split() {
+                    Ok(Ok(answer)) => self.created(answer.value),
+                    Ok(Err(error))
                         if self.temporary && !self.asked_again && is_unusable(&error) =>
                     {
                         self.asked_again = true;
                         let create = call.operation().clone();
                         *call = Call::new(create, self.signer.clone(), self.policy);
                     }
-                    Step::Done(Err(error)) => {
+                    Ok(Err(error)) => {
                         // Whatever the last try brought, an earlier one may have made it; and an
                         // answer that is not understood may be that of a new kernel.
                         let unknown = self.temporary
@@ -419,30 +419,30 @@ impl Machine for Run {
                             self.phase = Phase::Over(Some(Cleanup::Unknown));
                         }
                     }
-                    step => return step.map(|never| match never {}, |_| unreachable!()),
+                    Err(step) => return step.within(|never| match never {}),
                 },
-                Phase::Uploading(upload) => match upload.poll(now) {
-                    Step::Done(Ok(progress)) => {
+                Phase::Uploading(upload) => match upload.poll(now).split() {
+                    Ok(Ok(progress)) => {
                         self.events.push_back(RunEvent::Uploaded(progress));
                         self.execute_next();
                     }
-                    Step::Done(Err(error)) => self.failed(error),
-                    step => return step.map(RunEvent::Uploading, |_| unreachable!()),
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(RunEvent::Uploading),
                 },
-                Phase::Executing(execution) => match execution.poll(now) {
-                    Step::Done(Ok(result)) => self.executed(result),
-                    Step::Done(Err(error)) => self.failed(error),
-                    step => return step.map(RunEvent::Execution, |_| unreachable!()),
+                Phase::Executing(execution) => match execution.poll(now).split() {
+                    Ok(Ok(result)) => self.executed(result),
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(RunEvent::Execution),
                 },
-                Phase::Destroying(call) => match call.poll(now) {
-                    Step::Done(result) => {
+                Phase::Destroying(call) => match call.poll(now).split() {
+                    Ok(result) => {
                         let cleanup = match result {
                             Err(error) if !error.is_not_found() => Cleanup::Failed(error),
                             _ => Cleanup::Destroyed,
                         };
                         self.phase = Phase::Over(Some(cleanup));
                     }
-                    step => return step.map(|never| match never {}, |_| unreachable!()),
+                    Err(step) => return step.within(|never| match never {}),
                 },
                 Phase::Over(cleanup) => {
                     let Some(cleanup) = cleanup.take() else {

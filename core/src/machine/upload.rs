@@ -290,9 +290,9 @@ impl Machine for Upload {
                 let end = self.end();
                 return Step::Done(end);
             };
-            match call.poll(now) {
-                Step::Done(result) => self.batch_ended(result),
-                step => return step.map(|never| match never {}, |_| unreachable!()),
+            match call.poll(now).split() {
+                Ok(result) => self.batch_ended(result),
+                Err(step) => return step.within(|never| match never {}),
             }
         }
     }

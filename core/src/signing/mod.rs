@@ -66,7 +66,7 @@ pub use stages::{Signature, SigningKey, StringToSign, body_hash};
 use std::fmt;
 use std::io::Write;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -79,6 +79,7 @@ use crate::body::Body;
 use crate::config::Config;
 use crate::dialect::{Dialect, Resource};
 use crate::error::BuildError;
+use crate::lock::lock;
 
 /// Signs the requests of one user to one gateway.
 ///
@@ -299,12 +300,7 @@ impl Signer {
 
     fn dated(&self, now: SystemTime) -> Result<Arc<Dated>, BuildError> {
         let second = date::unix_seconds(now)?;
-        // A poisoned lock only means that another thread panicked between two whole values.
-        let mut cache = self
-            .inner
-            .cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut cache = lock(&self.inner.cache);
         if let Some(dated) = cache.as_ref().filter(|dated| dated.second == second) {
             return Ok(Arc::clone(dated));
         }
