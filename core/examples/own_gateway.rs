@@ -24,7 +24,7 @@ use sorna_core::server::{
 };
 use sorna_core::{
     AccessKey, ApiVersion, Body, Config, Console, CreateKernel, Credentials, ExecuteMode,
-    ExecutionStatus, KernelId, Moment, SecretKey, SessionToken, Signer, TransportError,
+    ExecutionStatus, Instant, KernelId, Moment, SecretKey, SessionToken, Signer, TransportError,
 };
 
 /// Its kernels know one language, `echo`: they put out the code that they are sent, up to two
@@ -143,7 +143,7 @@ fn drive(
 ) -> (RunReport, String) {
     let mut now = Moment::new(
         UNIX_EPOCH + Duration::from_secs(1_511_481_600),
-        Duration::ZERO,
+        Instant::default(),
         42,
     );
     let mut output = String::new();
@@ -153,7 +153,7 @@ fn drive(
                 Ok(response) => run.handle_response(now, response.map(Bytes::from)),
                 Err(failure) => run.handle_failure(now, failure),
             },
-            Step::Wait(until) => now = now.after(until - now.elapsed),
+            Step::Wait(until) => now = now.after(until.saturating_duration_since(now.instant)),
             Step::Event(RunEvent::Execution(ExecutionEvent::Console(console))) => {
                 output += &console.stdout();
             }

@@ -97,6 +97,7 @@ mod console;
 mod dialect;
 mod error;
 mod ident;
+mod instant;
 mod lock;
 pub mod machine;
 mod moment;
@@ -116,6 +117,7 @@ pub use error::{
     Sent, TransportError, TransportErrorKind,
 };
 pub use ident::{KernelId, SessionToken};
+pub use instant::Instant;
 pub use moment::Moment;
 pub use ops::*;
 pub use rate_limit::RateLimit;

@@ -2,42 +2,44 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::instant::Instant;
+
 /// A reading of everything the core refuses to read by itself.
 ///
 /// Drivers make one each time they poll or feed a machine; tests make them up.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use sorna_core::Moment;
+/// use sorna_core::{Instant, Moment};
 ///
-/// let start = Moment::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 7);
+/// let start = Moment::new(SystemTime::UNIX_EPOCH, Instant::default(), 7);
 /// let later = start.after(Duration::from_secs(2));
-/// assert_eq!(later.elapsed, Duration::from_secs(2));
+/// assert_eq!(later.instant, start.instant + Duration::from_secs(2));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Moment {
     /// The wall clock, used only for the `Date` header of signed requests.
     pub wall: SystemTime,
-    /// Monotonic time since an origin of the driver's choice. All readings given to one machine
-    /// must share that origin and never go back.
-    pub elapsed: Duration,
+    /// The monotonic clock. All readings given to one machine must have the same origin and never go
+    /// back.
+    pub instant: Instant,
     /// A random number, fresh in each reading; it spreads retries out (full jitter).
     pub random: u64,
-    /// When the gateway's rate-limit window ends, on the clock of `elapsed`, as far as its answers
+    /// When the gateway's rate-limit window ends, on the clock of `instant`, as far as its answers
     /// told ([`RateLimit::reset`](crate::RateLimit::reset)). A refusal for the rate limit does not
     /// say it.
-    pub window_end: Option<Duration>,
+    pub window_end: Option<Instant>,
 }
 
 impl Moment {
-    /// Bundles the three readings: the wall clock, the time since the driver's origin, and a random number
-    /// of all 64 bits.
+    /// Bundles the three readings: the wall clock, the monotonic clock, and a random number of all 64
+    /// bits.
     #[must_use]
-    pub fn new(wall: SystemTime, elapsed: Duration, random: u64) -> Self {
+    pub fn new(wall: SystemTime, instant: Instant, random: u64) -> Self {
         Self {
             wall,
-            elapsed,
+            instant,
             random,
             window_end: None,
         }
@@ -45,7 +47,7 @@ impl Moment {
 
     /// With the end of the rate limit's window.
     #[must_use]
-    pub fn with_window_end(mut self, end: Option<Duration>) -> Self {
+    pub fn with_window_end(mut self, end: Option<Instant>) -> Self {
         self.window_end = end;
         self
     }
@@ -59,7 +61,7 @@ impl Moment {
     pub fn after(self, duration: Duration) -> Self {
         Self {
             wall: self.wall + duration,
-            elapsed: self.elapsed + duration,
+            instant: self.instant + duration,
             random: self.random.wrapping_mul(6_364_136_223_846_793_005) ^ 0x5bd1_e995,
             window_end: self.window_end,
         }

@@ -175,7 +175,7 @@ fn an_execution_is_driven_through_recorded_answers() {
         Signer::new(config),
         RetryPolicy::default(),
     );
-    let now = Moment::new(std::time::UNIX_EPOCH, std::time::Duration::ZERO, 0);
+    let now = Moment::new(std::time::UNIX_EPOCH, Instant::default(), 0);
     let mut now = now.after(std::time::Duration::from_secs(1_500_000_000));
     let mut seen = String::new();
     for bytes in [
@@ -192,7 +192,7 @@ fn an_execution_is_driven_through_recorded_answers() {
                     execution.answer("me").expect("it waits");
                 }
                 Step::Event(_) => {}
-                Step::Wait(until) => now = now.after(until - now.elapsed),
+                Step::Wait(until) => now = now.after(until.saturating_duration_since(now.instant)),
                 step => panic!("{step:?}"),
             }
         }

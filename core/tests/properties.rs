@@ -549,7 +549,7 @@ proptest! {
         cuts in vec(any::<Index>(), 0..6),
         binary in any::<bool>(),
     ) {
-        let mut now = Moment::new(UNIX_EPOCH, Duration::ZERO, 0);
+        let mut now = Moment::new(UNIX_EPOCH, Instant::default(), 0);
         let mut terminal = Terminal::new(TerminalOptions::default(), now);
         for piece in cut(output.as_bytes(), &cuts) {
             let text = Message::Out(Bytes::copy_from_slice(piece)).encode();

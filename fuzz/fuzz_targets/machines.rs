@@ -31,16 +31,16 @@ use sorna_core::machine::{
 use sorna_core::server::{ExecuteRequest, ProblemKind, Route, SignedRequest, reply};
 use sorna_core::{
     Answer, Authorize, Batch, Body, Boundary, BuildError, Complete, Console, CreateKernel, Destroy,
-    Error, Execute, ExecuteMode, ExecutionStatus, Info, KernelId, KernelInfo, ListLanguages,
-    Moment, Operation, Repeat, Restart, Sent, SessionToken, TransportError, TransportErrorKind,
-    UploadFile, UploadFiles, Version,
+    Error, Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo,
+    ListLanguages, Moment, Operation, Repeat, Restart, Sent, SessionToken, TransportError,
+    TransportErrorKind, UploadFile, UploadFiles, Version,
 };
 use sorna_fuzz::{check_error, secret, signer};
 
 /// More steps than any machine needs to end once its gateway answers.
 const ENOUGH: usize = 2_000;
 /// Waiting for longer than this is not tried out: dates have an end.
-const TOO_LONG: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const TOO_LONG: Instant = Instant::from_origin(Duration::from_secs(100 * 365 * 24 * 3600));
 
 fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|byte| *byte == b'\n');
@@ -288,17 +288,17 @@ impl Outcome {
 
     /// When the gateway wants to be asked again: as it says, or as earlier answers said where a
     /// refusal for the rate limit says nothing.
-    fn not_before(&self, now: Moment) -> Duration {
+    fn not_before(&self, now: Moment) -> Instant {
         let Self::Answer(answer) = self else {
-            return Duration::ZERO;
+            return Instant::default();
         };
         let number = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse().ok();
         let seconds = number("retry-after").map(Duration::from_secs);
         let wait = seconds.or_else(|| number("x-ratelimit-reset").map(Duration::from_millis));
         match (answer.status().as_u16(), wait) {
-            (429, Some(wait)) => now.elapsed.saturating_add(wait),
+            (429, Some(wait)) => now.instant.saturating_add(wait),
             (429, None) => now.window_end.unwrap_or_default(),
-            _ => Duration::ZERO,
+            _ => Instant::default(),
         }
     }
 
@@ -360,12 +360,12 @@ struct Exchange {
 struct Wire {
     exchanges: usize,
     /// When the first try of the request was sent, and the number of the last try.
-    tries: Option<(Duration, u32)>,
-    last_sent: Duration,
+    tries: Option<(Instant, u32)>,
+    last_sent: Instant,
     /// How much more time its body has.
     allowance: Duration,
     /// When the gateway wants to be asked again.
-    not_before: Duration,
+    not_before: Instant,
     /// Code and input that may have arrived.
     used: HashSet<String>,
     /// An execute or restart request came to an end that allows no other one.
@@ -390,7 +390,7 @@ impl Wire {
         signed.verify(&secret(), &body).expect("the signature");
 
         let started = match self.tries {
-            _ if transmit.attempt == 1 => now.elapsed,
+            _ if transmit.attempt == 1 => now.instant,
             Some((started, tries)) => {
                 assert_eq!(transmit.attempt, tries + 1, "tries are counted");
                 started
@@ -403,7 +403,9 @@ impl Wire {
         let seconds = transmit.request.body().len() / policy.upload_rate;
         self.allowance = Duration::from_secs(seconds + 1);
         let most = policy.attempt_limit.saturating_add(self.allowance);
-        let left = policy.budget.saturating_sub(now.elapsed - started);
+        let left = policy
+            .budget
+            .saturating_sub(now.instant.saturating_duration_since(started));
         let left = left.saturating_add(self.allowance);
         assert!(
             transmit.time_limit <= most.min(left),
@@ -411,11 +413,11 @@ impl Wire {
         );
         if transmit.attempt > 1 {
             assert!(
-                now.elapsed >= self.not_before,
+                now.instant >= self.not_before,
                 "sooner than the gateway asked"
             );
         }
-        self.last_sent = now.elapsed;
+        self.last_sent = now.instant;
         assert!(
             self.destroys == 0 || matches!(asked, Route::Destroy(_)),
             "{asked:?} at the end"
@@ -554,7 +556,7 @@ struct Harness<'a, S> {
     now: Moment,
     wire: Wire,
     in_flight: Option<Exchange>,
-    wait: Option<Duration>,
+    wait: Option<Instant>,
     inputs: usize,
     is_done: bool,
 }
@@ -565,7 +567,7 @@ impl<'a, S: Subject> Harness<'a, S> {
         Self {
             subject,
             scene,
-            now: Moment::new(start, Duration::ZERO, u64::MAX / 3),
+            now: Moment::new(start, Instant::default(), u64::MAX / 3),
             wire: Wire::default(),
             in_flight: None,
             wait: None,
@@ -607,12 +609,16 @@ impl<'a, S: Subject> Harness<'a, S> {
             // As long as the machine wants to wait, but never absurdly long.
             b'_' => {
                 let until = self.wait.filter(|until| *until <= TOO_LONG);
-                self.passes(until.unwrap_or_default().saturating_sub(self.now.elapsed));
+                self.passes(
+                    until
+                        .unwrap_or_default()
+                        .saturating_duration_since(self.now.instant),
+                );
             }
             // An answer to another request tells when the window of the rate limit ends.
             b'@' | b'W' => {
                 let left = Duration::from_secs(if letter == b'@' { 5 } else { 800 });
-                self.now = self.now.with_window_end(Some(self.now.elapsed + left));
+                self.now = self.now.with_window_end(Some(self.now.instant + left));
             }
             b'k' => self.subject.cancel(),
             b'?' => {
@@ -626,7 +632,7 @@ impl<'a, S: Subject> Harness<'a, S> {
     }
 
     fn passes(&mut self, time: Duration) {
-        if self.now.elapsed.saturating_add(time) <= TOO_LONG {
+        if self.now.instant.saturating_add(time) <= TOO_LONG {
             self.now = self.now.after(time);
         }
     }
@@ -674,7 +680,7 @@ impl<'a, S: Subject> Harness<'a, S> {
                 }
                 Step::Wait(until) => {
                     assert!(self.in_flight.is_none(), "it must wait for the answer only");
-                    assert!(until > self.now.elapsed, "it waits for a time that is over");
+                    assert!(until > self.now.instant, "it waits for a time that is over");
                     let (started, _) = self.wire.tries.expect("nothing was sent to wait after");
                     let deadline = started
                         .saturating_add(self.scene.policy.budget)

@@ -19,16 +19,18 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use sorna_core::Moment;
 use sorna_core::terminal::{
     Command, Frame, Message, Outgoing, Terminal, TerminalEvent, TerminalOptions,
 };
+use sorna_core::{Instant, Moment};
 use sorna_fuzz::at;
 
 /// The most bytes of typing in a message.
 const CHUNK: usize = 16 * 1024;
 /// The longest time for which typing is held back.
 const SETTLING: Duration = Duration::from_millis(200);
+/// When the terminal is opened.
+const START: Instant = Instant::from_origin(Duration::from_secs(5));
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
@@ -78,7 +80,7 @@ struct Session {
     size: Option<(u16, u16)>,
     pings: usize,
     reported: VecDeque<TerminalEvent>,
-    last_sent: Duration,
+    last_sent: Instant,
     listens: bool,
     /// Whether it was closed, by whichever side.
     closed: bool,
@@ -89,7 +91,7 @@ impl Session {
         let mut options = TerminalOptions::default();
         options.size = (25, 81);
         options.ping_interval = Duration::from_secs(3);
-        let now = Moment::new(at(1_498_699_425), Duration::from_secs(5), 7);
+        let now = Moment::new(at(1_498_699_425), START, 7);
         Self {
             terminal: Terminal::new(options, now),
             interval: options.ping_interval,
@@ -99,7 +101,7 @@ impl Session {
             size: Some(options.size),
             pings: 0,
             reported: VecDeque::new(),
-            last_sent: now.elapsed,
+            last_sent: now.instant,
             listens: false,
             closed: false,
         }
@@ -226,17 +228,17 @@ impl Session {
 
     /// Polls until there is nothing to send.
     fn sends_everything(&mut self) {
-        self.listens |= self.now.elapsed >= Duration::from_secs(5) + SETTLING;
+        self.listens |= self.now.instant >= START + SETTLING;
         loop {
             match self.terminal.poll_outgoing(self.now) {
                 Outgoing::Send(Frame::Text(text)) => {
                     assert!(!self.closed, "{text:?} after the close");
                     let command = Command::decode(&text).expect("our own words");
                     self.sent(command);
-                    self.last_sent = self.now.elapsed;
+                    self.last_sent = self.now.instant;
                 }
                 Outgoing::Wait(until) => {
-                    assert!(!self.closed && until > self.now.elapsed);
+                    assert!(!self.closed && until > self.now.instant);
                     assert!(until <= self.last_sent + self.interval, "it falls silent");
                     assert!(self.size.is_none() && self.pings == 0);
                     assert!(
@@ -244,7 +246,7 @@ impl Session {
                         "typing is held back"
                     );
                     if !self.typed.is_empty() {
-                        assert!(until <= Duration::from_secs(5) + SETTLING);
+                        assert!(until <= START + SETTLING);
                     }
                     return;
                 }
@@ -263,7 +265,7 @@ impl Session {
                 assert_eq!(self.size.take(), Some((rows, cols)));
             }
             Command::Ping => {
-                let is_due = self.now.elapsed >= self.last_sent + self.interval;
+                let is_due = self.now.instant >= self.last_sent + self.interval;
                 assert!(self.pings > 0 || is_due, "a ping that nobody needs");
                 self.pings = self.pings.saturating_sub(1);
             }

@@ -7,12 +7,12 @@ use std::fmt::{Debug, Display};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use sorna::core::machine::{Call, Machine, RetryPolicy, Run, RunPlan, Step};
 use sorna::core::{
-    AccessKey, Authorize, Config, CreateKernel, Credentials, ExecuteMode, KernelId, Moment,
-    SecretKey, SessionToken, Signer, UploadFile,
+    AccessKey, Authorize, Config, CreateKernel, Credentials, ExecuteMode, Instant, KernelId,
+    Moment, SecretKey, SessionToken, Signer, UploadFile,
 };
 use sorna::net::ProxyOptions;
 use sorna::{ClientOptions, Observer};
@@ -159,7 +159,7 @@ fn machines_and_their_requests() {
     shown.value(&SecretKey::new(SECRET).unwrap());
     shown.value(signer.config());
     shown.value(&signer);
-    let now = Moment::new(SystemTime::now(), Duration::ZERO, 1);
+    let now = Moment::new(SystemTime::now(), Instant::default(), 1);
     let mut call = Call::new(Authorize::new("x"), signer.clone(), RetryPolicy::default());
     let Step::Send(transmit) = call.poll(now) else {
         panic!("it asks");

@@ -8,6 +8,7 @@ use http::Response;
 
 use super::{Machine, RetryPolicy, Step, Transmit};
 use crate::error::{Error, GatewayError, Sent, TransportError, TransportErrorKind};
+use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Answer, Operation, Repeat};
 use crate::signing::Signer;
@@ -34,13 +35,13 @@ use crate::signing::Signer;
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
-/// use sorna_core::{Authorize, Moment};
+/// use sorna_core::{Authorize, Instant, Moment};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
 ///
 /// let mut call = Call::new(Authorize::new("hi"), signer, RetryPolicy::default());
-/// let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, u64::MAX / 2);
+/// let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), u64::MAX / 2);
 ///
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.uri().path(), "/v2/authorize");
@@ -52,8 +53,9 @@ use crate::signing::Signer;
 /// let starting = r#"{"type": "https://api.sorna.io/probs/service-unavailable"}"#;
 /// call.handle_response(now, http::Response::builder().status(503).body(starting.into())?);
 /// let Step::Wait(until) = call.poll(now) else { panic!() };
-/// assert_eq!(until.as_millis(), 99); // 200 ms and a random number of half its range
-/// let now = now.after(until);
+/// let wait = until.saturating_duration_since(now.instant);
+/// assert_eq!(wait.as_millis(), 99); // 200 ms and a random number of half its range
+/// let now = now.after(wait);
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
 /// assert_eq!(transmit.attempt, 2);
 ///
@@ -73,7 +75,7 @@ pub struct Call<O: Operation> {
     tries: u32,
     /// Whether an earlier try may have reached the gateway.
     maybe_done: bool,
-    started: Option<Duration>,
+    started: Option<Instant>,
     /// More time for a large body.
     allowance: Duration,
 }
@@ -82,7 +84,7 @@ pub struct Call<O: Operation> {
 enum State<T> {
     Ready,
     InFlight,
-    Waiting(Duration),
+    Waiting(Instant),
     Done(Result<Answer<T>, Error>),
     Spent,
 }
@@ -129,27 +131,27 @@ impl<O: Operation> Call<O> {
     fn transmit(&mut self, now: Moment) -> Result<Transmit, Error> {
         let request = self.operation.request(&self.signer, now.wall)?;
         self.allowance = self.policy.allowance(request.body().len());
-        self.started.get_or_insert(now.elapsed);
+        self.started.get_or_insert(now.instant);
         self.tries += 1;
         let limit = self.policy.attempt_limit.saturating_add(self.allowance);
         Ok(Transmit {
             request,
-            time_limit: limit.min(self.deadline(now).saturating_sub(now.elapsed)),
+            time_limit: limit.min(self.deadline(now).saturating_duration_since(now.instant)),
             attempt: self.tries,
         })
     }
 
     /// When its time is over.
-    fn deadline(&self, now: Moment) -> Duration {
+    fn deadline(&self, now: Moment) -> Instant {
         self.started
-            .unwrap_or(now.elapsed)
+            .unwrap_or(now.instant)
             .saturating_add(self.policy.budget)
             .saturating_add(self.allowance)
     }
 
     /// Waits and tries again, or ends with this error if there is no try or no time left.
     fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
-        let until = now.elapsed.saturating_add(wait);
+        let until = now.instant.saturating_add(wait);
         self.state = if self.tries >= self.policy.attempts || until >= self.deadline(now) {
             State::Done(Err(error))
         } else {
@@ -197,7 +199,7 @@ impl<O: Operation> Machine for Call<O> {
                 }
                 Err(error) => Step::Done(Err(error)),
             },
-            State::Waiting(until) if now.elapsed < until => {
+            State::Waiting(until) if now.instant < until => {
                 self.state = State::Waiting(until);
                 Step::Wait(until)
             }
@@ -220,7 +222,10 @@ impl<O: Operation> Machine for Call<O> {
         }
         match self.operation.response(response) {
             Err(Error::Gateway(refusal)) if refusal.is_rate_limited() => {
-                let left = now.window_end.and_then(|end| end.checked_sub(now.elapsed));
+                let left = now
+                    .window_end
+                    .map(|end| end.saturating_duration_since(now.instant))
+                    .filter(|left| !left.is_zero());
                 self.refused(now, Box::new(refusal.with_known_wait(left)));
             }
             Err(Error::Gateway(refusal)) => self.refused(now, refusal),

@@ -10,6 +10,7 @@ use super::{Call, Machine, RetryPolicy, Step};
 use crate::console::Console;
 use crate::error::{BuildError, Error, TransportError};
 use crate::ident::KernelId;
+use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};
 use crate::signing::Signer;
@@ -43,11 +44,11 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::machine::{Execution, ExecutionEvent, Machine, RetryPolicy, Step};
-/// use sorna_core::{ExecuteMode, KernelId, Moment};
+/// use sorna_core::{ExecuteMode, Instant, KernelId, Moment};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
-/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
 ///
 /// let code = ExecuteMode::query("name = input('name? '); print('hi', name)");
 /// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
@@ -92,7 +93,7 @@ pub struct Execution {
     state: State,
     events: VecDeque<ExecutionEvent>,
     /// When the last request went out, for the pace of the next.
-    sent: Duration,
+    sent: Instant,
 }
 
 /// What happens while code runs.
@@ -126,7 +127,7 @@ pub enum ExecutionEvent {
 enum State {
     Calling(Call<Execute>),
     AwaitingInput,
-    Pausing(Duration),
+    Pausing(Instant),
     /// How it ended, until that was polled.
     Over(Option<Result<ExecutionResult, Error>>),
 }
@@ -144,7 +145,7 @@ impl Execution {
             signer,
             policy,
             events: VecDeque::new(),
-            sent: Duration::ZERO,
+            sent: Instant::default(),
         }
     }
 
@@ -207,7 +208,7 @@ impl Execution {
             _ => {}
         }
         let next = self.sent.saturating_add(LEAST_INTERVAL);
-        if silent && now.elapsed < next {
+        if silent && now.instant < next {
             self.state = State::Pausing(next);
         } else {
             self.proceed(Continuation::Continue);
@@ -230,12 +231,12 @@ impl Machine for Execution {
                     Ok(Err(error)) => self.state = State::Over(Some(Err(error))),
                     Err(step) => {
                         if matches!(step, Step::Send(_)) {
-                            self.sent = now.elapsed;
+                            self.sent = now.instant;
                         }
                         return step.within(|never| match never {});
                     }
                 },
-                State::Pausing(until) if now.elapsed < *until => return Step::Wait(*until),
+                State::Pausing(until) if now.instant < *until => return Step::Wait(*until),
                 State::Pausing(_) => self.proceed(Continuation::Continue),
                 State::AwaitingInput => return Step::Idle,
                 State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),

@@ -22,10 +22,10 @@
 //! So a driver is a loop. This one sends nothing, as its gateway is a function:
 //!
 //! ```
-//! use std::time::{Duration, UNIX_EPOCH};
+//! use std::time::UNIX_EPOCH;
 //! use http::{Request, Response};
 //! use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
-//! use sorna_core::{Body, Moment, Version};
+//! use sorna_core::{Body, Instant, Moment, Version};
 //! # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 //! # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 //! # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
@@ -34,11 +34,11 @@
 //!     mut machine: M,
 //!     send: impl Fn(Request<Body>) -> Response<bytes::Bytes>,
 //! ) -> M::Output {
-//!     let mut now = Moment::new(UNIX_EPOCH, Duration::ZERO, 7);
+//!     let mut now = Moment::new(UNIX_EPOCH, Instant::default(), 7);
 //!     loop {
 //!         match machine.poll(now) {
 //!             Step::Send(transmit) => machine.handle_response(now, send(transmit.request)),
-//!             Step::Wait(until) => now = now.after(until - now.elapsed),
+//!             Step::Wait(until) => now = now.after(until.saturating_duration_since(now.instant)),
 //!             Step::Done(output) => return output,
 //!             _ => panic!("a call has no events, and idles only while its request is on its way"),
 //!         }
@@ -79,6 +79,7 @@ use http::{Request, Response};
 
 use crate::body::Body;
 use crate::error::TransportError;
+use crate::instant::Instant;
 use crate::moment::Moment;
 
 /// Something that is driven by requests, responses and time.
@@ -115,9 +116,8 @@ pub trait Machine {
 pub enum Step<E, O> {
     /// Send this.
     Send(Transmit),
-    /// Sleep until [`Moment::elapsed`] reaches this time, which is on the machine's clock and not a
-    /// length. Polling earlier does no harm.
-    Wait(Duration),
+    /// Sleep until this time ([`Moment::instant`]). Polling earlier does no harm.
+    Wait(Instant),
     /// This happened.
     Event(E),
     /// Nothing, until a response, a failure, or the caller's answer comes in.

@@ -85,11 +85,11 @@ impl RunPlan {
 /// use sorna_core::machine::{
 ///     Cleanup, Ending, ExecutionEvent, Machine, RetryPolicy, Run, RunEvent, RunPlan, Step,
 /// };
-/// use sorna_core::{CreateKernel, ExecuteMode, Moment, SessionToken};
+/// use sorna_core::{CreateKernel, ExecuteMode, Instant, Moment, SessionToken};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
-/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
 ///
 /// // Polls, compares the request with what is expected, and answers it.
 /// fn exchange(run: &mut Run, now: Moment, line: &str, sent: &str, status: u16, answer: &'static str) {

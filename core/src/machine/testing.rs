@@ -8,6 +8,7 @@ use http::Response;
 
 use super::{Machine, Step, Transmit};
 use crate::error::TransportError;
+use crate::instant::Instant;
 use crate::moment::Moment;
 pub(super) use crate::ops::testing::response as reply;
 
@@ -21,7 +22,7 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         let start = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
         Self {
             machine,
-            now: Moment::new(start, Duration::ZERO, u64::MAX / 3),
+            now: Moment::new(start, Instant::default(), u64::MAX / 3),
         }
     }
 
@@ -31,7 +32,7 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
 
     /// An earlier answer told when the rate limit's window ends.
     pub(super) fn window_ends_after(&mut self, time: Duration) {
-        self.now = self.now.with_window_end(Some(self.now.elapsed + time));
+        self.now = self.now.with_window_end(Some(self.now.instant + time));
     }
 
     pub(super) fn passes(&mut self, time: Duration) {
@@ -74,7 +75,7 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
     pub(super) fn waits(&mut self) -> Duration {
         match self.poll() {
             Step::Wait(until) => {
-                let time = until - self.now.elapsed;
+                let time = until.saturating_duration_since(self.now.instant);
                 self.passes(time);
                 time
             }

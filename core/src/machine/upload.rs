@@ -46,11 +46,11 @@ use crate::signing::Signer;
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::machine::{Machine, RetryPolicy, Step, Upload};
-/// use sorna_core::{Boundary, KernelId, Moment, Segment, UploadFile};
+/// use sorna_core::{Boundary, Instant, KernelId, Moment, Segment, UploadFile};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
-/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Duration::ZERO, 42);
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
 ///
 /// let files = vec![
 ///     UploadFile::from_bytes("main.c", "int main(void) {}\n")?,

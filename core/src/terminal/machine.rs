@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::message::{Command, Frame, Message};
+use crate::instant::Instant;
 use crate::moment::Moment;
 
 /// The most bytes that one message carries: large input is cut into several.
@@ -73,7 +74,7 @@ impl Default for TerminalOptions {
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use sorna_core::Moment;
+/// use sorna_core::{Instant, Moment};
 /// use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
 ///
 /// fn text(text: &str) -> Frame {
@@ -84,11 +85,11 @@ impl Default for TerminalOptions {
 /// }
 ///
 /// // Settling: the size goes out, what is typed waits for the shell's prompt, but not for long.
-/// let now = Moment::new(UNIX_EPOCH, Duration::ZERO, 0);
+/// let now = Moment::new(UNIX_EPOCH, Instant::default(), 0);
 /// let mut terminal = Terminal::new(TerminalOptions::default(), now);
 /// terminal.stdin(b"ls\n");
 /// sends(&mut terminal, now, r#"{"type":"resize","rows":24,"cols":80}"#);
-/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(Duration::from_millis(200)));
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(now.instant + Duration::from_millis(200)));
 ///
 /// // The prompt: now it is open.
 /// terminal.handle_frame(now, text(r#"{"type":"out","data":"JCA="}"#));
@@ -110,7 +111,7 @@ impl Default for TerminalOptions {
 /// sends(&mut terminal, now, r#"{"type":"stdin","chars":""}"#);
 ///
 /// // Nothing to say for 30 s: a ping keeps the kernel alive. It is not answered.
-/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(Duration::from_secs(30)));
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(now.instant + Duration::from_secs(30)));
 /// let now = now.after(Duration::from_secs(30));
 /// sends(&mut terminal, now, r#"{"type":"ping"}"#);
 ///
@@ -132,8 +133,8 @@ impl Default for TerminalOptions {
 pub struct Terminal {
     ping_interval: Duration,
     /// Typing is held back until this time; `None` once it no longer is.
-    settles: Option<Duration>,
-    last_sent: Duration,
+    settles: Option<Instant>,
+    last_sent: Instant,
     /// Everything but typing goes first: it never waits.
     control: VecDeque<Command>,
     typed: VecDeque<Typed>,
@@ -155,8 +156,8 @@ enum Typed {
 pub enum Outgoing {
     /// Send this, then poll again.
     Send(Frame),
-    /// Nothing before [`Moment::elapsed`] reaches this time, unless something happens first.
-    Wait(Duration),
+    /// Nothing before this time ([`Moment::instant`]), unless something happens first.
+    Wait(Instant),
     /// Nothing any more: the terminal is closed.
     Closed,
 }
@@ -187,8 +188,8 @@ impl Terminal {
         let (rows, cols) = options.size;
         Self {
             ping_interval: options.ping_interval,
-            settles: Some(now.elapsed.saturating_add(SETTLING)),
-            last_sent: now.elapsed,
+            settles: Some(now.instant.saturating_add(SETTLING)),
+            last_sent: now.instant,
             control: VecDeque::from([Command::Resize { rows, cols }]),
             typed: VecDeque::new(),
             queued: 0,
@@ -258,7 +259,7 @@ impl Terminal {
         if self.closed {
             return Outgoing::Closed;
         }
-        if self.settles.is_some_and(|until| now.elapsed >= until) {
+        if self.settles.is_some_and(|until| now.instant >= until) {
             self.settles = None;
         }
         let next_ping = self.last_sent.saturating_add(self.ping_interval);
@@ -274,19 +275,18 @@ impl Terminal {
                 }
                 Typed::Restart => Command::Restart,
             }
-        } else if now.elapsed >= next_ping {
+        } else if now.instant >= next_ping {
             Command::Ping
         } else {
             return Outgoing::Wait(next_ping);
         };
-        self.last_sent = now.elapsed;
+        self.last_sent = now.instant;
         Outgoing::Send(Frame::Text(command.encode()))
     }
 
-    /// When the next ping is due, on the clock of [`Moment::elapsed`], unless something else is sent first;
-    /// `None` once it is closed.
+    /// When the next ping is due, unless something else is sent first; `None` once it is closed.
     #[must_use]
-    pub fn next_ping(&self) -> Option<Duration> {
+    pub fn next_ping(&self) -> Option<Instant> {
         (!self.closed).then(|| self.last_sent.saturating_add(self.ping_interval))
     }
 
@@ -364,7 +364,11 @@ mod tests {
     impl Scene {
         /// A terminal that has said its size.
         fn new() -> Self {
-            let now = Moment::new(UNIX_EPOCH, Duration::from_secs(100), 0);
+            let now = Moment::new(
+                UNIX_EPOCH,
+                Instant::from_origin(Duration::from_secs(100)),
+                0,
+            );
             let mut this = Self {
                 terminal: Terminal::new(TerminalOptions::default(), now),
                 now,
@@ -403,7 +407,9 @@ mod tests {
             let Outgoing::Wait(until) = self.poll() else {
                 panic!("it does not wait")
             };
-            self.now = self.now.after(until - self.now.elapsed);
+            self.now = self
+                .now
+                .after(until.saturating_duration_since(self.now.instant));
         }
     }
 
@@ -411,9 +417,9 @@ mod tests {
     fn typing_waits_for_the_first_output_or_a_moment() {
         let mut scene = Scene::new();
         scene.terminal.stdin(b"x");
-        let start = scene.now.elapsed;
+        let start = scene.now.instant;
         scene.waits();
-        assert_eq!(scene.now.elapsed - start, SETTLING);
+        assert_eq!(scene.now.instant.saturating_duration_since(start), SETTLING);
         scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
     }
 
@@ -430,9 +436,12 @@ mod tests {
     #[test]
     fn a_ping_is_sent_when_nothing_else_was() {
         let mut scene = Scene::settled();
-        let start = scene.now.elapsed;
+        let start = scene.now.instant;
         scene.waits();
-        assert_eq!(scene.now.elapsed - start, Duration::from_secs(30));
+        assert_eq!(
+            scene.now.instant.saturating_duration_since(start),
+            Duration::from_secs(30)
+        );
         scene.terminal.stdin(b"x");
         scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
         scene.waits();

@@ -122,7 +122,7 @@ impl Pump {
 
     /// Sends what there is, as far as the connection takes it. Says when there is more, if that is a
     /// matter of time.
-    fn send(&mut self) -> Result<Option<Duration>, Error> {
+    fn send(&mut self) -> Result<Option<sorna_core::Instant>, Error> {
         loop {
             if !self.flush()? {
                 return Ok(None);

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use sorna_core::terminal::{Frame, Outgoing, Terminal};
-use sorna_core::{Moment, Sent, TransportError, TransportErrorKind};
+use sorna_core::{Instant, Moment, Sent, TransportError, TransportErrorKind};
 use tungstenite::Message;
 
 use super::queue::EventQueue;
@@ -66,7 +66,7 @@ pub(super) enum Next {
     Message(Message),
     Goodbye,
     /// Nothing before this time.
-    Wait(std::time::Duration),
+    Wait(Instant),
     /// Nothing any more.
     Nothing,
 }
