@@ -109,12 +109,12 @@ pub mod signing;
 pub mod terminal;
 
 pub use body::{Body, Segment};
-pub use config::{AccessKey, Config, ConfigError, Credentials, Endpoint, SecretKey, variables};
+pub use config::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
 pub use console::{Console, Media, Record, Records};
 pub use dialect::{ApiVersion, UploadLimits};
 pub use error::{
-    AgentDetails, BuildError, Error, GatewayError, ParseError, Problem, Refusal, RejectedFile,
-    Sent, TransportError, TransportErrorKind,
+    AgentDetails, BuildError, ConfigError, Error, GatewayError, Hop, ParseError, Problem, Refusal,
+    RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;

@@ -30,7 +30,7 @@ use sorna_core::machine::{
 };
 use sorna_core::server::{ExecuteRequest, ProblemKind, Route, SignedRequest, reply};
 use sorna_core::{
-    Answer, Authorize, Batch, Body, Boundary, BuildError, Complete, Console, CreateKernel, Destroy,
+    Answer, Authorize, Batch, Body, Boundary, UsageError, Complete, Console, CreateKernel, Destroy,
     Error, Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo,
     ListLanguages, Moment, Operation, Repeat, Restart, Sent, SessionToken, TransportError,
     TransportErrorKind, UploadFile, UploadFiles, Version,
@@ -545,8 +545,8 @@ trait Subject {
         false
     }
 
-    fn answer(&mut self, _input: &str) -> Result<(), BuildError> {
-        Err(BuildError::InputNotExpected)
+    fn answer(&mut self, _input: &str) -> Result<(), UsageError> {
+        Err(UsageError::InputNotExpected)
     }
 }
 
@@ -913,7 +913,7 @@ impl Subject for Executing {
         self.execution.awaits_input()
     }
 
-    fn answer(&mut self, input: &str) -> Result<(), BuildError> {
+    fn answer(&mut self, input: &str) -> Result<(), UsageError> {
         self.execution.answer(input)?;
         self.executed.answered(input);
         Ok(())
@@ -1083,7 +1083,7 @@ impl Subject for Running {
         self.run.awaits_input()
     }
 
-    fn answer(&mut self, input: &str) -> Result<(), BuildError> {
+    fn answer(&mut self, input: &str) -> Result<(), UsageError> {
         self.run.answer(input)?;
         self.executed.answered(input);
         Ok(())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::ConfigError;
+use crate::error::ConfigError;
 
 /// An access key and its secret.
 #[derive(Clone, Debug)]

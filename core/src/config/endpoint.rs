@@ -7,7 +7,7 @@ use std::str::FromStr;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 
-use super::ConfigError;
+use crate::error::ConfigError;
 
 /// The URL of a gateway: `http` or `https`, a host, maybe a port, maybe a path prefix.
 ///

@@ -6,13 +6,10 @@ mod endpoint;
 pub use credentials::{AccessKey, Credentials, SecretKey};
 pub use endpoint::Endpoint;
 
-use std::borrow::Cow;
-use std::error::Error as StdError;
-use std::fmt;
-
 use http::HeaderValue;
 
 use crate::dialect::ApiVersion;
+use crate::error::ConfigError;
 use crate::signing::HashAlgorithm;
 
 /// The names of the environment variables that [`Config::from_lookup`] asks for.
@@ -144,53 +141,6 @@ impl Config {
         &self.user_agent
     }
 }
-
-/// A setting that cannot be used. The text says what to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A variable without which no request can be signed is not set.
-    MissingVariable {
-        /// The variable's name.
-        name: &'static str,
-    },
-    /// The endpoint is not a URL that can be used.
-    Endpoint {
-        /// What is wrong with it.
-        reason: Cow<'static, str>,
-    },
-    /// The access key is empty or has characters that no access key has.
-    AccessKey,
-    /// The secret key is empty.
-    SecretKey,
-    /// The user agent has characters that no header may carry.
-    UserAgent,
-    /// No hash function of this name is known (or compiled in).
-    Hash {
-        /// The name as given.
-        name: String,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingVariable { name } => write!(f, "{name} is not set"),
-            Self::Endpoint { reason } => write!(f, "the endpoint {reason}"),
-            Self::AccessKey => f.write_str(
-                "the access key must be printable ASCII without spaces, `:` or `,`, and not empty",
-            ),
-            Self::SecretKey => f.write_str("the secret key must not be empty"),
-            Self::UserAgent => f.write_str("the user agent must be printable ASCII"),
-            Self::Hash { name } => write!(
-                f,
-                "`{name}` is not a supported hash function; sha256 is the default"
-            ),
-        }
-    }
-}
-
-impl StdError for ConfigError {}
 
 #[cfg(test)]
 mod tests {

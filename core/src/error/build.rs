@@ -61,14 +61,6 @@ pub enum BuildError {
         /// How many there may be.
         most: usize,
     },
-    /// An answer for a program that does not wait for input.
-    InputNotExpected,
-    /// More output was asked for while the program waits for input. Answer it first.
-    InputExpected,
-    /// The result was asked for of an execution that failed before.
-    ExecutionFailed,
-    /// Something was typed into a terminal that is closed.
-    TerminalClosed,
     /// A clock before 1970 or after 9999, which no request date can express.
     Clock,
     /// A path that cannot be sent.
@@ -105,14 +97,6 @@ impl fmt::Display for BuildError {
                     "{given} files are too many for one request: at most {most}"
                 )
             }
-            Self::InputNotExpected => f.write_str("the program does not wait for input"),
-            Self::InputExpected => {
-                f.write_str("the program waits for input: answer it before asking for more output")
-            }
-            Self::ExecutionFailed => {
-                f.write_str("the execution failed before, so it has no result")
-            }
-            Self::TerminalClosed => f.write_str("the terminal is closed"),
             Self::Clock => f.write_str(
                 "this machine's clock is outside the years 1970 to 9999: set it, then try again",
             ),

@@ -1,18 +1,23 @@
 //! Errors, one type for each moment at which something can fail.
 //!
-//! [`BuildError`] before a request exists, [`TransportError`] when no answer came, [`GatewayError`]
-//! when the answer was a refusal, [`ParseError`] when it could not be understood. Machines and
-//! drivers report them together as [`Error`].
+//! [`ConfigError`] for settings, [`UsageError`] for calls in the wrong order, [`BuildError`] before a
+//! request exists, [`TransportError`] when no response came, [`GatewayError`] when the response was an
+//! error, [`ParseError`] when it could not be understood. Machines and drivers report all but the first
+//! together as [`Error`].
 
 mod build;
+mod config;
 mod gateway;
 mod parse;
 mod transport;
+mod usage;
 
 pub use build::BuildError;
+pub use config::ConfigError;
 pub use gateway::{AgentDetails, GatewayError, Problem, Refusal};
 pub use parse::ParseError;
-pub use transport::{Sent, TransportError, TransportErrorKind};
+pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
+pub use usage::UsageError;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -23,13 +28,15 @@ use std::fmt;
 pub enum Error {
     /// The request could not be made: the caller's values are wrong. Change them.
     Build(BuildError),
+    /// A method was called at the wrong time.
+    Usage(UsageError),
     /// The gateway refused. See [`GatewayError`]'s predicates for what to do.
     Gateway(Box<GatewayError>),
     /// The gateway answered something that is not the protocol. Check that the endpoint is a Sorna
     /// gateway and speaks this version.
     Parse(Box<ParseError>),
-    /// No answer came, and the request either was repeated in vain or need not be: it had no effect
-    /// that matters. Trying again later is safe.
+    /// No response came, although the request was repeated where that could help. Sending it again is
+    /// safe; whether that may succeed without a change is said by [`is_retryable`](Self::is_retryable).
     Transport(TransportError),
     /// No answer came to a request that must not be repeated: the gateway may or may not have acted
     /// on it. Ask the kernel (its files, its variables, `info`) before sending it again.
@@ -90,7 +97,7 @@ impl Error {
             Self::Gateway(error) => !error.is_telling(),
             Self::Transport(error) => error.sent() != Sent::Nothing,
             Self::Parse(_) | Self::MayHaveRun(_) => true,
-            Self::Build(_) | Self::FilesRejected(_) => false,
+            Self::Build(_) | Self::Usage(_) | Self::FilesRejected(_) => false,
         }
     }
 
@@ -99,8 +106,12 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Gateway(error) => error.is_retryable(),
-            Self::Transport(_) => true,
-            Self::Build(_) | Self::Parse(_) | Self::MayHaveRun(_) | Self::FilesRejected(_) => false,
+            Self::Transport(error) => error.kind().is_transient(),
+            Self::Build(_)
+            | Self::Usage(_)
+            | Self::Parse(_)
+            | Self::MayHaveRun(_)
+            | Self::FilesRejected(_) => false,
         }
     }
 }
@@ -109,6 +120,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(error) => error.fmt(f),
+            Self::Usage(error) => error.fmt(f),
             Self::Gateway(error) => error.fmt(f),
             Self::Parse(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
@@ -134,6 +146,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Build(error) => error.source(),
+            Self::Usage(error) => error.source(),
             Self::Gateway(error) => error.source(),
             Self::Parse(error) => error.source(),
             Self::Transport(error) => error.source(),
@@ -146,6 +159,18 @@ impl StdError for Error {
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
         Self::Build(error)
+    }
+}
+
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
     }
 }
 
@@ -207,6 +232,34 @@ mod tests {
         assert!(!Error::Transport(failure(Sent::Nothing)).may_have_acted());
         assert!(Error::Transport(failure(Sent::StaleConnection)).may_have_acted());
         assert!(Error::MayHaveRun(failure(Sent::Maybe)).may_have_acted());
+    }
+
+    #[test]
+    fn errors_cross_threads() {
+        fn check<T: Send + Sync + 'static>() {}
+        check::<Error>();
+    }
+
+    #[test]
+    fn failures_that_need_a_change_are_not_retryable() {
+        use TransportErrorKind as Kind;
+        for (kind, retryable) in [
+            (Kind::Resolve, true),
+            (Kind::Connect, true),
+            (Kind::Proxy, true),
+            (Kind::Send, true),
+            (Kind::Receive, true),
+            (Kind::Timeout, true),
+            (Kind::Other, true),
+            (Kind::Tls, false),
+            (Kind::TooLarge, false),
+            (Kind::LocalFile, false),
+            (Kind::Cancelled, false),
+        ] {
+            let error = Error::from(TransportError::new(kind, Sent::Nothing, "it broke"));
+            assert_eq!(error.is_retryable(), retryable, "{kind:?}");
+        }
+        assert!(!Error::from(UsageError::InputExpected).is_retryable());
     }
 
     #[test]

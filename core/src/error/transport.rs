@@ -13,6 +13,8 @@ use super::parse::line;
 pub struct TransportError {
     kind: TransportErrorKind,
     sent: Sent,
+    hop: Hop,
+    cause: Option<TransportCause>,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync + 'static>>,
 }
@@ -45,6 +47,52 @@ pub enum TransportErrorKind {
     Other,
 }
 
+impl TransportErrorKind {
+    /// Whether the same request may succeed later without any change. Failures of TLS, of a local file
+    /// and of the size of a response come again until something is changed, and a caller who cancelled
+    /// does not want to retry.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        !matches!(
+            self,
+            Self::Tls | Self::TooLarge | Self::LocalFile | Self::Cancelled
+        )
+    }
+}
+
+/// What exactly went wrong, where a driver found it out.
+///
+/// For programs that give advice: this is a fact, while the text of an error may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportCause {
+    /// What came is not HTTP. Check the port, and whether the endpoint should be `https`.
+    NotHttp,
+    /// The connection was closed without a response.
+    NoResponse,
+    /// What came in reply to the TLS handshake is not TLS. Check whether the endpoint should be `http`.
+    NotTls,
+    /// No trusted authority issued the certificate. Trust its authority in the client's options.
+    UntrustedCertificate,
+    /// The certificate of an authority (a CA) is used as that of a server. Issue a server certificate.
+    CaCertificate,
+    /// The certificate is for other names. Use one of its names in the endpoint.
+    CertificateName,
+    /// The certificate has expired, or is not valid yet. Renew it, or set the clock.
+    CertificateExpired,
+}
+
+/// The peer that an exchange failed at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hop {
+    /// The gateway, or what stands in its place at the endpoint.
+    #[default]
+    Gateway,
+    /// The proxy on the way to it.
+    Proxy,
+}
+
 /// How much of the request may have reached the gateway when the exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -65,6 +113,8 @@ impl TransportError {
         Self {
             kind,
             sent,
+            hop: Hop::Gateway,
+            cause: None,
             message: message.into(),
             source: None,
         }
@@ -80,6 +130,20 @@ impl TransportError {
         self
     }
 
+    /// Adds what exactly went wrong.
+    #[must_use]
+    pub fn with_cause(mut self, cause: TransportCause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// Names the peer at which it failed; without this it is the gateway.
+    #[must_use]
+    pub fn with_hop(mut self, hop: Hop) -> Self {
+        self.hop = hop;
+        self
+    }
+
     /// At what the exchange failed.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
@@ -90,6 +154,18 @@ impl TransportError {
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.sent
+    }
+
+    /// What exactly went wrong, if the driver found it out.
+    #[must_use]
+    pub fn cause(&self) -> Option<TransportCause> {
+        self.cause
+    }
+
+    /// The peer at which it failed.
+    #[must_use]
+    pub fn hop(&self) -> Hop {
+        self.hop
     }
 
     /// Whether a time limit passed.
@@ -119,5 +195,22 @@ impl StdError for TransportError {
         self.source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_stay_beside_the_text() {
+        let error = TransportError::new(TransportErrorKind::Tls, Sent::Nothing, "no TLS");
+        assert_eq!((error.hop(), error.cause()), (Hop::Gateway, None));
+        let error = error
+            .with_hop(Hop::Proxy)
+            .with_cause(TransportCause::NotTls);
+        assert_eq!(error.hop(), Hop::Proxy);
+        assert_eq!(error.cause(), Some(TransportCause::NotTls));
+        assert_eq!(error.to_string(), "no TLS");
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{Machine, RetryPolicy, Step, Transmit};
-use crate::error::{Error, GatewayError, Sent, TransportError, TransportErrorKind};
+use crate::error::{Error, GatewayError, Sent, TransportError};
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Answer, Operation, Repeat};
@@ -243,16 +243,8 @@ impl<O: Operation> Machine for Call<O> {
             self.state = State::Done(Err(Error::MayHaveRun(failure)));
             return;
         }
-        // What will fail in the same way again: the caller must change something first.
-        let hopeless = matches!(
-            failure.kind(),
-            TransportErrorKind::Tls
-                | TransportErrorKind::LocalFile
-                | TransportErrorKind::TooLarge
-                | TransportErrorKind::Cancelled
-        );
-        if hopeless {
-            self.state = State::Done(Err(Error::Transport(failure)));
+        if !failure.kind().is_transient() {
+            self.state = State::Done(Err(failure.into()));
             return;
         }
         let wait = if failure.sent() == Sent::StaleConnection {
@@ -260,7 +252,7 @@ impl<O: Operation> Machine for Call<O> {
         } else {
             self.policy.backoff(self.tries, now.random)
         };
-        self.retry(now, wait, Error::Transport(failure));
+        self.retry(now, wait, failure.into());
     }
 }
 
@@ -268,7 +260,7 @@ impl<O: Operation> Machine for Call<O> {
 mod tests {
     use super::super::testing::{Driver, problem, reply};
     use super::*;
-    use crate::error::BuildError;
+    use crate::error::{BuildError, TransportErrorKind};
     use crate::ops::testing::{kernel, signer};
     use crate::ops::{Destroy, Execute, ExecuteMode, Version};
 

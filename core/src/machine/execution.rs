@@ -8,7 +8,7 @@ use http::Response;
 
 use super::{Call, Machine, RetryPolicy, Step};
 use crate::console::Console;
-use crate::error::{BuildError, Error, TransportError};
+use crate::error::{Error, TransportError, UsageError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::moment::Moment;
@@ -153,10 +153,10 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if the program does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if the program does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         if !self.awaits_input() {
-            return Err(BuildError::InputNotExpected);
+            return Err(UsageError::InputNotExpected);
         }
         self.proceed(Continuation::Input(input.into()));
         Ok(())
@@ -362,7 +362,7 @@ mod tests {
             );
             assert!(matches!(run.poll(), Step::Idle));
             run.machine.answer("x").unwrap();
-            assert_eq!(run.machine.answer("y"), Err(BuildError::InputNotExpected));
+            assert_eq!(run.machine.answer("y"), Err(UsageError::InputNotExpected));
             let body = run.sends_body(EXECUTE);
             assert!(body.contains(expected), "{body}");
         }

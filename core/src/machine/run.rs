@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{Call, Execution, ExecutionEvent, Machine, RetryPolicy, Step, Upload, UploadProgress};
-use crate::error::{BuildError, Error, TransportError, TransportErrorKind};
+use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
 use crate::ident::KernelId;
 use crate::moment::Moment;
 use crate::ops::{
@@ -272,11 +272,11 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if the program does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if the program does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         match &mut self.phase {
             Phase::Executing(execution) => execution.answer(input),
-            _ => Err(BuildError::InputNotExpected),
+            _ => Err(UsageError::InputNotExpected),
         }
     }
 

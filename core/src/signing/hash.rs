@@ -7,7 +7,7 @@ use hmac::digest::Digest;
 use hmac::{Hmac, KeyInit, Mac};
 use zeroize::Zeroize;
 
-use crate::config::ConfigError;
+use crate::error::ConfigError;
 
 /// A digest or a MAC: up to 64 bytes.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! One execution, as a stream of events.
 
 use sorna_core::machine::ExecutionEvent;
-use sorna_core::{BuildError, Error, ExecutionResult};
+use sorna_core::{Error, ExecutionResult, UsageError};
 
 use super::transport::UreqTransport;
 use super::wait::wait;
@@ -38,7 +38,7 @@ impl Execution {
     /// # Errors
     ///
     /// See [`Error`]. After an error there are no more events, except after
-    /// [`BuildError::InputExpected`]: the program waits for input. Answer, and go on.
+    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and go on.
     pub fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
         wait(self.0.next_event())
     }
@@ -47,8 +47,8 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if it does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.0.answer(input)
     }
 
@@ -62,8 +62,8 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`BuildError::InputExpected`] if the program asks for input, and
-    /// [`BuildError::ExecutionFailed`] if an earlier call failed already.
+    /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
+    /// [`UsageError::ExecutionFailed`] if an earlier call failed already.
     pub fn finish(self) -> Result<ExecutionResult, Error> {
         wait(self.0.finish())
     }

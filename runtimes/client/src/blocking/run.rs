@@ -1,7 +1,7 @@
 //! A whole run, and how to stop one from another thread.
 
 use sorna_core::machine::{RunEvent, RunReport};
-use sorna_core::{BuildError, Error};
+use sorna_core::{Error, UsageError};
 
 use super::transport::UreqTransport;
 use super::wait::wait;
@@ -36,9 +36,9 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputExpected`] if the program waits for input that was not given. Failures of
+    /// [`UsageError::InputExpected`] if the program waits for input that was not given. Failures of
     /// the run itself are in the report.
-    pub fn next_event(&mut self) -> Result<Option<RunEvent>, BuildError> {
+    pub fn next_event(&mut self) -> Result<Option<RunEvent>, Error> {
         wait(self.0.next_event())
     }
 
@@ -46,8 +46,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if it does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.0.answer(input)
     }
 

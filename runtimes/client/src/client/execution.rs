@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
-use sorna_core::{BuildError, Console, Error, ExecuteMode, ExecutionResult, KernelId};
+use sorna_core::{Console, Error, ExecuteMode, ExecutionResult, KernelId, UsageError};
 
 use super::Client;
 use super::driver::{Driven, Driver};
@@ -59,7 +59,7 @@ impl<T: Transport + 'static> Execution<T> {
     /// # Errors
     ///
     /// See [`Error`]. After an error there are no more events, except after
-    /// [`BuildError::InputExpected`]: the program waits for input. Answer, and go on.
+    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and go on.
     pub async fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
         std::future::poll_fn(|context| self.poll_event(context)).await
     }
@@ -73,7 +73,7 @@ impl<T: Transport + 'static> Execution<T> {
         }
         self.driver.poll(context).map(|driven| match driven {
             Driven::Event(event) => Ok(Some(event)),
-            Driven::Idle => Err(BuildError::InputExpected.into()),
+            Driven::Idle => Err(UsageError::InputExpected.into()),
             Driven::Done(Ok(result)) => {
                 self.result = Some(result);
                 Ok(None)
@@ -89,8 +89,8 @@ impl<T: Transport + 'static> Execution<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if it does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.driver.machine.answer(input)
     }
 
@@ -104,8 +104,8 @@ impl<T: Transport + 'static> Execution<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`BuildError::InputExpected`] if the program asks for input, and
-    /// [`BuildError::ExecutionFailed`] if an earlier call failed already.
+    /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
+    /// [`UsageError::ExecutionFailed`] if an earlier call failed already.
     pub async fn finish(mut self) -> Result<ExecutionResult, Error> {
         let mut all = Console::new();
         while let Some(event) = self.next_event().await? {
@@ -113,7 +113,7 @@ impl<T: Transport + 'static> Execution<T> {
                 all.append(console);
             }
         }
-        let mut result = self.result.take().ok_or(BuildError::ExecutionFailed)?;
+        let mut result = self.result.take().ok_or(UsageError::ExecutionFailed)?;
         result.console = all;
         Ok(result)
     }

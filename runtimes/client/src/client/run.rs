@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, RetryPolicy, RunEvent, RunPlan, RunReport};
-use sorna_core::{BuildError, Destroy, Error, KernelId};
+use sorna_core::{Destroy, Error, KernelId, UsageError};
 
 use super::Client;
 use super::driver::{Driven, Driver};
@@ -84,16 +84,13 @@ impl<T: Transport + 'static> Run<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputExpected`] if the program waits for input that was not given. Failures of
+    /// [`UsageError::InputExpected`] if the program waits for input that was not given. Failures of
     /// the run itself are in the report.
-    pub async fn next_event(&mut self) -> Result<Option<RunEvent>, BuildError> {
+    pub async fn next_event(&mut self) -> Result<Option<RunEvent>, Error> {
         poll_fn(|context| self.poll_event(context)).await
     }
 
-    fn poll_event(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Option<RunEvent>, BuildError>> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RunEvent>, Error>> {
         let Some(driver) = &mut self.driver else {
             return Poll::Ready(Ok(None));
         };
@@ -112,7 +109,7 @@ impl<T: Transport + 'static> Run<T> {
                 }
                 Ok(Some(event))
             }
-            Driven::Idle => Err(BuildError::InputExpected),
+            Driven::Idle => Err(UsageError::InputExpected.into()),
             Driven::Done(report) => {
                 lock(&self.shared).kernel = None;
                 self.report = Some(report);
@@ -126,11 +123,11 @@ impl<T: Transport + 'static> Run<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InputNotExpected`] if it does not wait for input.
-    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), BuildError> {
+    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         match &mut self.driver {
             Some(driver) => driver.machine.answer(input),
-            None => Err(BuildError::InputNotExpected),
+            None => Err(UsageError::InputNotExpected),
         }
     }
 
@@ -180,7 +177,7 @@ impl<T: Transport + 'static> Drop for Run<T> {
 }
 
 impl<T: Transport + 'static> Stream for Run<T> {
-    type Item = Result<RunEvent, BuildError>;
+    type Item = Result<RunEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_event(context).map(Result::transpose)

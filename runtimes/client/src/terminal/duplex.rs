@@ -254,6 +254,6 @@ impl<R: Runtime> Duplex<R> {
     }
 
     fn closed(&self) -> Error {
-        sorna_core::BuildError::TerminalClosed.into()
+        sorna_core::UsageError::TerminalClosed.into()
     }
 }

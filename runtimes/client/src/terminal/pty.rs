@@ -266,7 +266,7 @@ impl<R: Runtime> PtyWriter<R> {
         let mut duplex = lock(&self.shared);
         ready!(duplex.poll_room(context))?;
         if duplex.terminal.is_closed() {
-            return Poll::Ready(Err(sorna_core::BuildError::TerminalClosed.into()));
+            return Poll::Ready(Err(sorna_core::UsageError::TerminalClosed.into()));
         }
         let taken = bytes.len().min(super::QUEUE);
         duplex.terminal.stdin(&bytes[..taken]);

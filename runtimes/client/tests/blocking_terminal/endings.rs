@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use sorna::core::terminal::Command;
-use sorna::core::{BuildError, Error, TransportErrorKind};
+use sorna::core::{Error, TransportErrorKind, UsageError};
 use sorna::terminal::TerminalEvent;
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
@@ -26,7 +26,7 @@ fn goodbye(reason: &'static str) -> Message {
 fn assert_closed(result: Result<(), Error>) {
     let error = result.expect_err("it is closed");
     assert!(
-        matches!(error, Error::Build(BuildError::TerminalClosed)),
+        matches!(error, Error::Usage(UsageError::TerminalClosed)),
         "{error:?}"
     );
 }

@@ -4,7 +4,7 @@ use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sorna_core::terminal::{Terminal, TerminalEvent};
-use sorna_core::{BuildError, Error, Sent, TransportError, TransportErrorKind};
+use sorna_core::{Error, Sent, TransportError, TransportErrorKind, UsageError};
 
 use super::shared::{Goodbye, Shared, State};
 use crate::terminal::QUEUE;
@@ -100,7 +100,7 @@ impl Shared {
     fn open(&self) -> Result<MutexGuard<'_, State>, Error> {
         let state = self.lock();
         if state.is_over() || state.goodbye > Goodbye::Unsaid {
-            return Err(BuildError::TerminalClosed.into());
+            return Err(UsageError::TerminalClosed.into());
         }
         Ok(state)
     }
@@ -176,7 +176,7 @@ impl State {
     fn cut(&self) -> Error {
         match self.broken() {
             Some(failure) => Error::Transport(failure),
-            None => BuildError::TerminalClosed.into(),
+            None => UsageError::TerminalClosed.into(),
         }
     }
 

@@ -199,7 +199,7 @@ impl PtyWriter {
     ///
     /// # Errors
     ///
-    /// [`BuildError::TerminalClosed`](sorna_core::BuildError::TerminalClosed) if the terminal is
+    /// [`UsageError::TerminalClosed`](sorna_core::UsageError::TerminalClosed) if the terminal is
     /// closed, or the connection broke in the meantime.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.shared.take_all(bytes)

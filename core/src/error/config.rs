@@ -1,0 +1,52 @@
+//! Settings that cannot be used.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A setting that cannot be used. The text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable without which no request can be signed is not set.
+    MissingVariable {
+        /// The variable's name.
+        name: &'static str,
+    },
+    /// The endpoint is not a URL that can be used.
+    Endpoint {
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+    /// The access key is empty or has characters that no access key has.
+    AccessKey,
+    /// The secret key is empty.
+    SecretKey,
+    /// The user agent has characters that no header may carry.
+    UserAgent,
+    /// No hash function of this name is known (or compiled in).
+    Hash {
+        /// The name as given.
+        name: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingVariable { name } => write!(f, "{name} is not set"),
+            Self::Endpoint { reason } => write!(f, "the endpoint {reason}"),
+            Self::AccessKey => f.write_str(
+                "the access key must be printable ASCII without spaces, `:` or `,`, and not empty",
+            ),
+            Self::SecretKey => f.write_str("the secret key must not be empty"),
+            Self::UserAgent => f.write_str("the user agent must be printable ASCII"),
+            Self::Hash { name } => write!(
+                f,
+                "`{name}` is not a supported hash function; sha256 is the default"
+            ),
+        }
+    }
+}
+
+impl StdError for ConfigError {}
