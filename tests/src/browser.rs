@@ -6,10 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sorna_test_tools::need_one_of;
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
-
-use crate::tools;
 
 /// Only a test that fails waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +32,7 @@ impl Browser {
     #[must_use]
     pub fn start() -> Option<Self> {
         let names = ["chromium-headless-shell", "chromium", "google-chrome"];
-        let program = tools::first_of(&names)?;
+        let program = need_one_of(&names)?;
         let profile = tempfile::tempdir().expect("a directory");
         let process = Command::new(program)
             .args(["--headless", "--disable-gpu", "--no-first-run"])

@@ -2,8 +2,8 @@
 
 pub mod browser;
 pub mod drivers;
+pub mod npm;
 pub mod proxy;
-pub mod tools;
 
 /// The examples of the README.
 #[cfg(doctest)]

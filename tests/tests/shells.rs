@@ -8,7 +8,7 @@ use sorna::blocking::{Client, Kernel, PtyWriter};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{AccessKey, Config, Credentials, SecretKey};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
-use sorna_tests::tools;
+use sorna_test_tools::need;
 
 /// Only a test that fails waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,7 +82,7 @@ impl Terminal {
 
 /// Waits for the interpreter's prompt, types a line, waits for words that are not in it, and leaves.
 fn try_out(lang: &str, tool: &str, prompt: &str, line: &str, words: &str, leave: &str) {
-    if !tools::is_there(tool) {
+    if !need(tool) {
         return;
     }
     let gateway = Gateway::spawn(GatewayConfig::default()).expect("a gateway");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use snapbox::str;
+use sorna_test_tools::need;
 
 use support::{check, here, sorna};
 
@@ -42,22 +43,18 @@ fn print(directory: &Path, arguments: &[&str]) -> String {
 /// Runs a script in a shell, if that is installed; hands over what it printed.
 fn in_shell(shell: &str, arguments: &[&str], script: &str) -> Option<String> {
     let directory = here();
-    let started = Command::new(shell)
+    if !need(shell) {
+        return None;
+    }
+    let mut child = Command::new(shell)
         .args(arguments)
         .env("HOME", directory.path())
         .current_dir(directory.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match started {
-        Ok(child) => child,
-        Err(error) => {
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{shell}");
-            eprintln!("SKIPPED: {shell} is not installed");
-            return None;
-        }
-    };
+        .spawn()
+        .expect("it starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(script.as_bytes()).expect("it reads");
     drop(stdin);

@@ -9,17 +9,14 @@ use std::time::Duration;
 use common::{Client, gateway_with, wait_until};
 use sorna_core::{ExecutionStatus, Info, KernelId, Limits};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_test_tools::need_that;
 
 /// What nobody may read.
 const SECRET: &str = "the-secret-of-somebody-else";
 
 fn is_isolated() -> bool {
     let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
-    let isolated = gateway.isolation().landlock.is_some();
-    if !isolated {
-        eprintln!("SKIPPED: this system has no Landlock");
-    }
-    isolated
+    need_that(gateway.isolation().landlock.is_some(), "Landlock")
 }
 
 fn memory_limit(client: &Client, kernel: &KernelId) -> Option<f64> {
@@ -142,10 +139,10 @@ fn the_gateway_is_neither_looked_into_nor_killed() {
         .unwrap()
         .isolation()
         .landlock;
-    if version.is_some_and(|version| version >= 6) {
+    let holds_signals_back = version.is_some_and(|version| version >= 6);
+    if need_that(holds_signals_back, "Landlock 6, which holds signals back,") {
         assert_eq!(stdout, "0\n");
     } else {
-        eprintln!("SKIPPED: signals are held back from Landlock 6 on");
         assert_eq!(stdout, "signalled\n0\n");
     }
 }
@@ -387,8 +384,7 @@ fn directories_in_directories_are_removed() {
 #[test]
 fn no_program_runs_before_it_is_under_its_limits() {
     let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
-    if !gateway.isolation().has_groups {
-        eprintln!("SKIPPED: control groups cannot be made here");
+    if !need_that(gateway.isolation().has_groups, "control groups") {
         return;
     }
     drop(gateway);

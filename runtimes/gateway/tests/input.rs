@@ -5,19 +5,11 @@
 mod common;
 
 use common::{Client, gateway};
-
-fn is_there(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
-    if !is_there {
-        eprintln!("SKIPPED: {tool} is missing, so this test checks nothing");
-    }
-    is_there
-}
+use sorna_test_tools::need;
 
 #[test]
 fn ruby_hides_passwords() {
-    if !is_there("ruby") {
+    if !need("ruby") {
         return;
     }
     let gateway = gateway();
@@ -48,7 +40,7 @@ fn ruby_hides_passwords() {
 
 #[test]
 fn node_reads_in_many_ways() {
-    if !is_there("node") {
+    if !need("node") {
         return;
     }
     let gateway = gateway();

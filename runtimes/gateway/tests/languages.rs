@@ -6,6 +6,7 @@ mod common;
 
 use common::{Client, gateway};
 use sorna_core::{Batch, CreateKernel, ExecutionStatus, SessionToken};
+use sorna_test_tools::{need, need_one_of};
 
 struct Case {
     /// The names under which kernels are made.
@@ -215,22 +216,12 @@ const CASES: &[Case] = &[
     },
 ];
 
-fn is_there(tool: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
-    })
-}
-
 fn try_out(name: &str) {
     let case = CASES.iter().find(|case| case.names[0] == name).unwrap();
-    let missing = case
-        .tools
-        .iter()
-        .find(|group| !group.iter().any(|tool| is_there(tool)));
+    let missing = case.tools.iter().find(|group| need_one_of(group).is_none());
     let gateway = gateway();
     let client = Client::new(&gateway);
     if let Some(missing) = missing {
-        eprintln!("SKIPPED: {name} needs {}", missing.join(" or "));
         if std::ptr::eq(*missing, case.tools[0]) {
             let token = SessionToken::from_random(common::random());
             let refusal = client.refusal(&CreateKernel::new(name, token));
@@ -363,8 +354,7 @@ fn packages_are_built_by_their_own_tools() {
         ("q/q.go", b"package q\nconst Four = 4\n"),
     ];
     for (name, tool, files) in [("rust", "cargo", cargo), ("go", "go", module)] {
-        if !is_there(tool) {
-            eprintln!("SKIPPED: packages of {name} need {tool}");
+        if !need(tool) {
             continue;
         }
         let kernel = client.create(name);
@@ -387,8 +377,7 @@ fn long_snippets_and_much_output_pass() {
         ("php", "php", "echo '@', \"\\n\";"),
         ("r", "R", "cat('@', '\\n', sep = '')"),
     ] {
-        if !is_there(tool) {
-            eprintln!("SKIPPED: {name} needs {tool}");
+        if !need(tool) {
             continue;
         }
         let text = "é".repeat(200_000);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use common::{Client, gateway, gateway_with};
 use sorna_core::{Console, Continuation, ExecutionStatus, KernelId, Record};
 use sorna_gateway::RunningGateway;
+use sorna_test_tools::{need_original_client, need_that};
 
 /// Runs a snippet to its end and gives its console.
 fn console(client: &Client, kernel: &KernelId, code: &str) -> Console {
@@ -395,25 +396,14 @@ fn nothing_of_it_is_loaded_before_it_is_used() {
 
 /// The environment that has matplotlib.
 fn environment() -> Option<PathBuf> {
-    let usual = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../target/python-client/bin/python"
-    );
-    let python = std::env::var_os("SORNA_TEST_PYTHON").map_or_else(|| usual.into(), PathBuf::from);
+    let python = need_original_client()?;
     let directory = python.parent().unwrap().to_owned();
     let has_it = std::process::Command::new(&python)
         .args(["-I", "-c", "import matplotlib"])
         .status()
         .is_ok_and(|status| status.success());
-    if has_it {
-        return Some(directory);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "matplotlib is missing, and CI must not skip"
-    );
-    eprintln!("SKIPPED: {} has no matplotlib", python.display());
-    None
+    let what = format!("matplotlib of {}", python.display());
+    need_that(has_it, &what).then_some(directory)
 }
 
 fn gateway_with_matplotlib() -> Option<RunningGateway> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
-use sorna_tests::tools;
+use sorna_test_tools::need;
 
 use crate::lab::{example, example_on};
 
@@ -20,7 +20,7 @@ fn gateway() -> RunningGateway {
 
 #[test]
 fn every_submission_has_the_verdict_that_it_deserves() {
-    if !tools::is_there("python3") || !tools::is_there("gcc") {
+    if !need("python3") || !need("gcc") {
         return;
     }
     let table = output(&mut example("autograder"));
@@ -64,7 +64,7 @@ fn a_gateway_of_ones_own_runs_something() {
 
 #[test]
 fn another_http_client_carries_the_requests() {
-    if !tools::is_there("python3") {
+    if !need("python3") {
         return;
     }
     let gateway = gateway();
@@ -77,7 +77,7 @@ fn another_http_client_carries_the_requests() {
 
 #[test]
 fn curl_sends_what_core_has_signed() {
-    if !tools::is_there("curl") {
+    if !need("curl") {
         return;
     }
     let gateway = gateway();

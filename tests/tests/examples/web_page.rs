@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::{Value, json};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_test_tools::need;
 use sorna_tests::browser::Browser;
-use sorna_tests::tools;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
@@ -90,7 +90,7 @@ fn expect(all: &[(String, Value)], expected: Value) {
 
 #[test]
 fn output_comes_as_events() {
-    if !tools::is_there("python3") || !tools::is_there("gcc") {
+    if !need("python3") || !need("gcc") {
         return;
     }
     let (gateway, server) = start();
@@ -226,7 +226,7 @@ fn limits_hold() {
 
 #[test]
 fn the_page_works_in_a_browser() {
-    if !tools::is_there("python3") {
+    if !need("python3") {
         return;
     }
     let Some(mut browser) = Browser::start() else {

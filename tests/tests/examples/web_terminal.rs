@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use sorna_gateway::{Gateway, GatewayConfig};
 use sorna_tests::browser::Browser;
-use sorna_tests::tools;
+use sorna_tests::npm;
 use tungstenite::client::IntoClientRequest;
 
 use crate::lab::{Server, example_on, has_kernels};
@@ -21,7 +21,7 @@ const SCREEN: &str = "(() => { const buffer = terminal.buffer.active; let text =
 
 #[test]
 fn a_shell_works_in_the_browser() {
-    let Some(modules) = tools::node_modules(PLACE, &XTERM) else {
+    let Some(modules) = npm::node_modules(PLACE, &XTERM) else {
         return;
     };
     let Some(mut browser) = Browser::start() else {

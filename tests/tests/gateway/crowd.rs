@@ -11,8 +11,9 @@ use sorna::core::{
 };
 use sorna::terminal::TerminalOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_test_tools::need;
 
-use crate::machine::{control_groups, is_there, processes_with, resident, zombies};
+use crate::machine::{control_groups, processes_with, resident, zombies};
 
 /// How many kernels are created in all, by how many clients at a time.
 const SOAK: usize = 240;
@@ -101,13 +102,7 @@ fn nothing_is_left_of_hundreds_of_kernels() {
     let mark = mark_of(&client_of(&gateway));
     let languages: Vec<_> = LANGUAGES
         .iter()
-        .filter(|(name, tool, ..)| {
-            let there = is_there(tool);
-            if !there {
-                eprintln!("SKIPPED: {name} needs {tool}");
-            }
-            there
-        })
+        .filter(|(_, tool, ..)| need(tool))
         .collect();
     thread::scope(|scope| {
         for seed in 1..=CLIENTS as u64 {

@@ -60,9 +60,3 @@ pub(crate) fn control_groups(mark: &str) -> Vec<PathBuf> {
     search("/sys/fs/cgroup".into(), 6, &name, &mut found);
     found
 }
-
-pub(crate) fn is_there(tool: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
-    })
-}

@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use sorna_gateway::{Gateway, GatewayConfig};
-use sorna_tests::tools;
+use sorna_test_tools::need_original_client;
 
 #[test]
 fn the_original_client_passes_its_script() {
-    let Some(python) = tools::original_client() else {
+    let Some(python) = need_original_client() else {
         return;
     };
     let gateway = Gateway::spawn(GatewayConfig::default()).expect("a gateway");

@@ -10,6 +10,7 @@ use sorna::core::{Body, Sent, TransportErrorKind};
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, Transport};
 use sorna::runtime::Runtime;
+use sorna_test_tools::need_that;
 
 use crate::lab::{Lab, chain, client, get, post};
 use crate::server::Server;
@@ -73,8 +74,7 @@ async fn a_name_is_resolved<R: Runtime>(runtime: R) {
 }
 
 async fn ipv6_works<R: Runtime>(runtime: R) {
-    if TcpListener::bind("[::1]:0").is_err() {
-        eprintln!("skipped: no IPv6 on this machine");
+    if !need_that(TcpListener::bind("[::1]:0").is_ok(), "IPv6") {
         return;
     }
     let server = Server::start_on("[::1]:0", |_, mut peer| {

@@ -1,0 +1,117 @@
+//! One rule for tests that need what a machine may lack: without it they are skipped, and say so past
+//! the capture of `cargo test`. With `CI` set they fail instead, since CI has everything.
+//!
+//! ```no_run
+//! # fn example() {
+//! if !sorna_test_tools::need("ruby") {
+//!     return;
+//! }
+//! # }
+//! ```
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Programs, and the Debian package of each. `.ci/run` reads the same file.
+const PACKAGES: &str = include_str!("../debian.txt");
+
+/// Whether a program is on the path of this process. If not, the test is to return.
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need(program: &str) -> bool {
+    need_one_of(&[program]).is_some()
+}
+
+/// The first of these programs that is on the path of this process. Without one the test is to return.
+///
+/// # Panics
+///
+/// If all are missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_one_of<'p>(programs: &[&'p str]) -> Option<&'p str> {
+    let found = programs.iter().find(|program| has(program)).copied();
+    if found.is_none() {
+        let all: Vec<_> = programs.iter().map(|program| describe(program)).collect();
+        skip(&all.join(" or "));
+    }
+    found
+}
+
+/// For what no package brings, such as control groups: skips the test unless `is_there`, and names what
+/// is missing. Returns `is_there`.
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_that(is_there: bool, what: &str) -> bool {
+    if !is_there {
+        skip(what);
+    }
+    is_there
+}
+
+/// Whether a program is on the path of this process, for a test that checks something else without it.
+#[must_use]
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// The Python interpreter of a virtual environment that holds the original client, and matplotlib.
+///
+/// `SORNA_TEST_PYTHON` names it; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// python3 -m venv target/python-client
+/// target/python-client/bin/pip install sorna-client==0.9.8 'async-timeout<4' 'matplotlib<4'
+/// ```
+///
+/// # Panics
+///
+/// If it is missing and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_original_client() -> Option<PathBuf> {
+    let usual = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/python-client/bin/python"
+    );
+    let python = std::env::var_os("SORNA_TEST_PYTHON").map_or_else(|| usual.into(), PathBuf::from);
+    let what = format!(
+        "{}, a Python with the original client (sorna-client 0.9.8), which .ci/run installs,",
+        python.display()
+    );
+    need_that(python.exists(), &what).then_some(python)
+}
+
+/// A program and its package.
+fn describe(program: &str) -> String {
+    let mut lines = PACKAGES.lines().filter_map(|line| line.split_once(' '));
+    match lines.find(|(name, _)| *name == program) {
+        Some((_, package)) => format!("{program} (Debian package {package})"),
+        None => program.to_owned(),
+    }
+}
+
+#[track_caller]
+fn skip(what: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{what} is missing; tests are not skipped where CI is set"
+    );
+    // `eprintln!` would be captured, and shown for no test that passes. Without a standard error there
+    // is nobody to tell.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {what} is missing, so {test} checks nothing"
+    );
+}
