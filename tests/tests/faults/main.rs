@@ -2,10 +2,12 @@
 //!
 //! `tests/README.md` explains, and keeps the table that this test prints and compares.
 
+mod answers;
 mod any_byte;
 mod cell;
 mod faults;
 mod operations;
+mod rows;
 mod table;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +16,9 @@ use std::sync::{Arc, Mutex};
 use sorna_tests::proxy::Times;
 
 use cell::{Cell, DRIVERS, Ground, Report};
-use faults::{ROWS, Verdict};
+use faults::Verdict;
 use operations::Operation;
+use rows::ROWS;
 
 /// How many cells are tried at the same time: those that use the processor, and those that wait.
 const BUSY: usize = 8;

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use sorna_tests::proxy::Times;
 
 use crate::cell::{Cell, DRIVERS, Report};
-use crate::faults::{ROWS, Row};
+use crate::faults::Row;
 use crate::operations::{Class, possible};
+use crate::rows::ROWS;
 
 const SECTIONS: [(Class, &str); 4] = [
     (Class::Repeatable, "Operations that may be repeated"),

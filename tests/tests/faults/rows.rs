@@ -1,0 +1,102 @@
+//! The rows of the table, in its order: a fault, what one try comes to, and what it can happen to.
+
+use std::time::Duration;
+
+use sorna_tests::proxy::End::{Close, Drip, Next, Reset, Silence};
+use sorna_tests::proxy::Place::{After, HeadEnd, Last, MidHead};
+use sorna_tests::proxy::{Accept, Fault, Pace, Stream};
+
+use crate::answers::*;
+use crate::faults::Scope::*;
+use crate::faults::Verdict::*;
+use crate::faults::*;
+
+const LATE: Duration = Duration::from_millis(50);
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+const CONTINUE_VIA: &str = "HTTP/1.1 100 Continue\r\nVia: x\r\n\r\n";
+const PROCESSING_HINTS: &str =
+    "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Row] = &[
+    // The connection.
+    row("nobody listens",                        Fault::Accept(Accept::Refuse),                                   Unsent,        NewConnections),
+    row("reset before the request",              Fault::Accept(Accept::Reset),                                    Dropped,       NewConnections),
+    row("closed before the request",             Fault::Accept(Accept::Close),                                    Dropped,       NewConnections),
+    row("accepted, and never read",              Fault::Accept(Accept::Ignore),                                   Timeout,       NewConnections),
+    row("idle connection found closed",          instead(nothing, Close),                                         Broken,        UsedConnections),
+    row("idle connection found reset",           instead(nothing, Reset),                                         Broken,        UsedConnections),
+    row("idle connection half open",             instead(nothing, Silence),                                       Timeout,       UsedConnections),
+    row("gateway gone",                          Fault::Gone,                                                     Broken,        Everything),
+    // The request.
+    row("request cut after 1 byte",              cut_request(After(1), Close),                                    Broken,        Everything),
+    row("request cut in its head",               cut_request(MidHead, Reset),                                     Broken,        Everything),
+    row("request cut after its head",            cut_request(HeadEnd, Close),                                     Broken,        RequestBodies),
+    row("request cut before its last byte",      cut_request(Last, Reset),                                        Broken,        Everything),
+    row("request stalls before its last byte",   cut_request(Last, Silence),                                      Timeout,       Everything),
+    row("request byte by byte",                  Fault::PaceRequest(Pace::Bytewise),                              Fine,          Everything),
+    row("request 50 ms late",                    Fault::PaceRequest(Pace::After(LATE)),                           Fine,          Everything),
+    // The answer: lost, cut, slow.
+    row("answer lost, closed",                   cut_answer(After(0), Close),                                     Broken,        Everything),
+    row("answer lost, reset",                    cut_answer(After(0), Reset),                                     Broken,        Everything),
+    row("answer lost, silence",                  cut_answer(After(0), Silence),                                   Timeout,       Everything),
+    row("answer cut after 1 byte",               cut_answer(After(1), Close),                                     Broken,        Everything),
+    row("answer cut in its head",                cut_answer(MidHead, Reset),                                      Broken,        Everything),
+    row("answer cut after its head",             cut_answer(HeadEnd, Close),                                      Broken,        AnswerBodies),
+    row("answer cut before its last byte",       cut_answer(Last, Close),                                         Broken,        Everything),
+    row("answer stalls before its last byte",    cut_answer(Last, Silence),                                       Timeout,       Everything),
+    row("answer byte by byte",                   paced(Pace::Bytewise),                                           Fine,          Everything),
+    row("answer 50 ms late",                     paced(Pace::After(LATE)),                                        Fine,          Everything),
+    row("headers that drip without end",         answer(unfinished_header, Drip),                                 Timeout,       Everything),
+    row("body that drips without end",           body(|it| of_length(it, "1000000"), Drip),                       Timeout,       AnswerBodies),
+    // The answer: not HTTP.
+    row("garbage",                               answer(|_| garbage(), Close),                                    Broken,        Everything),
+    row("garbage, then silence",                 answer(|_| garbage(), Silence),                                  Broken,        Everything),
+    row("101 that nobody asked for",             instead(|| b"HTTP/1.1 101 X\r\n\r\n".to_vec(), Silence),         Broken,        Everything),
+    row("malformed header",                      answer(|it| it.with("no colon").bytes(), Next),                  Broken,        Everything),
+    row("head of 100 KiB",                       answer(long_head, Next),                                         TooLarge,      Everything),
+    row("500 headers",                           answer(many_headers, Next),                                      TooLarge,      Everything),
+    row("duplicate headers",                     answer(duplicate_headers, Next),                                 Fine,          Everything),
+    row("headers missing",                       answer(fewest_headers, Next),                                    Fine,          Everything),
+    row("lines that end with LF",                answer(|it| head_with(&it, "\r\n", "\n"), Next),                 Fine,          Everything),
+    row("HTTP/1.0",                              body(|it| head_with(&it, "HTTP/1.1", "HTTP/1.0"), Close),        Fine,          AnswerBodies),
+    // The answer: its length.
+    row("no Content-Length, closed",             body(|it| it.without("Content-Length").bytes(), Close),          Fine,          AnswerBodies),
+    row("no Content-Length, left open",          body(|it| it.without("Content-Length").bytes(), Silence),        Timeout,       AnswerBodies),
+    row("Content-Length too large, closed",      body(|it| length_off_by(it, 10), Close),                         Broken,        AnswerBodies),
+    row("Content-Length too large, left open",   body(|it| length_off_by(it, 10), Silence),                       Timeout,       AnswerBodies),
+    row("Content-Length too small",              body(|it| length_off_by(it, -3), Next),                          Malformed,     AnswerBodies),
+    row("Content-Length of a terabyte",          body(|it| of_length(it, "1099511627776"), Silence),              TooLarge,      AnswerBodies),
+    row("Content-Length that is no number",      body(|it| of_length(it, "some"), Next),                          Broken,        AnswerBodies),
+    row("two Content-Lengths",                   body(|it| second_length_off_by(it, 10), Next),                   Broken,        AnswerBodies),
+    row("the same Content-Length twice",         body(|it| second_length_off_by(it, 0), Next),                    Fine,          AnswerBodies),
+    row("chunks",                                body(|it| chunked(it, 7).bytes(), Next),                         Fine,          AnswerBodies),
+    row("chunks cut",                            body(|it| cut(&chunked(it, 7), Last), Close),                    Broken,        AnswerBodies),
+    row("malformed chunks",                      body(malformed_chunks, Next),                                    Broken,        AnswerBodies),
+    row("two answers to one request",            body(|it| [it.bytes(), html("200 OK")].concat(), Next),          Fine,          AnswerBodies),
+    // The answer: not the gateway's.
+    row("100 Continue first",                    answer(|it| after(CONTINUE, &it), Next),                         Fine,          Everything),
+    row("100 Continue with headers first",       answer(|it| after(CONTINUE_VIA, &it), Next),                     Fine,          Everything),
+    row("102 and 103 first",                     answer(|it| after(PROCESSING_HINTS, &it), Next),                 Fine,          Everything),
+    row("100 Continue without end",              answer(|_| CONTINUE.repeat(10_000).into_bytes(), Silence),       TooLarge,      Everything),
+    row("truncated JSON",                        body(half_body, Next),                                           Malformed,     AnswerBodies),
+    row("other JSON",                            body(|_| json("[]"), Next),                                      Malformed,     AnswerBodies),
+    row("gzip",                                  body(|it| gzip(it).bytes(), Next),                               Malformed,     AnswerBodies),
+    row("HTML with 200",                         instead(|| html("200 OK"), Next),                                Malformed,     Everything),
+    row("HTML with 302",                         instead(|| html("302 Found"), Next),                             Status(302),   Everything),
+    row("HTML with 502",                         instead(|| html("502 Bad Gateway"), Next),                       Status(502),   Everything),
+    row("HTML with 504 after the gateway acted", answer(|_| html("504 Gateway Timeout"), Next),                   Status(504),   Everything),
+    row("503 of the gateway itself",             instead(unavailable, Next),                                      NotActed(503), Everything),
+    // Open terminals.
+    row("terminal byte by byte",                 Fault::Stream(Stream::Paced(Pace::Bytewise)),                    Fine,          Terminals),
+    row("terminal closed at once",               Fault::Stream(Stream::Cut(0, Close)),                            Broken,        Terminals),
+    row("terminal reset in a frame",             Fault::Stream(Stream::Cut(5, Reset)),                            Broken,        Terminals),
+    row("terminal: garbage",                     says(garbage, Silence),                                          Broken,        Terminals),
+    row("terminal: frame of a terabyte",         says(frame_of_a_terabyte, Silence),                              TooLarge,      Terminals),
+    row("terminal: other JSON",                  says(|| frame(1, br#"{"type":"new","x":[]}"#), Next),            Fine,          Terminals),
+    row("terminal: text that is no JSON",        says(|| frame(1, b"Sorna"), Next),                               Fine,          Terminals),
+    row("terminal: text that is no UTF-8",       says(|| frame(1, b"\xff\xff"), Next),                            Broken,        Terminals),
+    row("terminal: a ping",                      says(|| frame(9, b"x"), Next),                                   Fine,          Terminals),
+    row("terminal: closed with 1011",            says(|| frame(8, b"\x03\xf3why"), Close),                        Closed,        Terminals),
+    row("terminal: HTTP behind the close frame", says(|| [frame(8, b"\x03\xe8"), html("500 X")].concat(), Close), Closed,        Terminals),
+];
