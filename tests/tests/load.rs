@@ -11,6 +11,7 @@ use sorna::core::Config;
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::tokio::{Client, Kernel, Pty};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
+use sorna_test_tools::need_that;
 use sorna_tests::proxy::Proxy;
 
 /// Kernels that execute something at the same time.
@@ -30,9 +31,9 @@ const AT_A_TIME: usize = 16;
 fn scaled(number: usize) -> usize {
     let asked = std::env::var("LOAD").map_or(100, |load| load.parse().expect("a percentage"));
     let possible = open_files() * 100 / OPEN_FILES;
-    if possible < asked {
-        eprintln!("SKIPPED: only {possible} % of the load, for want of open files (ulimit -n)");
-    }
+    let what =
+        format!("a limit of {OPEN_FILES} open files (ulimit -n), for more than {possible} %,");
+    let _ = need_that(possible >= asked, &what);
     (number * asked.min(possible) / 100).max(1)
 }
 

@@ -108,10 +108,6 @@ fn skip(what: &str) {
         std::env::var_os("CI").is_none(),
         "{what} is missing; tests are not skipped where CI is set"
     );
-    // `eprintln!` would be captured, and shown for no test that passes. Without a standard error there
-    // is nobody to tell.
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED: {what} is missing, so {test} checks nothing"
-    );
+    // Tests that pass show nothing that `eprintln!` writes. Without a standard error it is lost.
+    let _ = writeln!(std::io::stderr(), "SKIPPED in {test}: {what} is missing");
 }
