@@ -84,7 +84,9 @@ macro_rules! tests {
 
                     drop(client.temporary(bash()).await.unwrap());
                     // The background has its turn while this waits.
+                    let start = Instant::now();
                     while kernels(&gateway) > 0 {
+                        assert!(start.elapsed() < PATIENCE, "it stays");
                         $sleep(Duration::from_millis(5)).await;
                     }
                 });

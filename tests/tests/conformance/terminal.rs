@@ -3,7 +3,7 @@
 use sorna::core::KernelId;
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 
-use crate::lab::{Check, Lab};
+use crate::lab::{Check, Lab, PATIENCE};
 use sorna_tests::drivers::{Driver, PtyDriver, read_until};
 
 fn contains(all: &[u8], text: &str) -> bool {
@@ -158,10 +158,7 @@ pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let mut last = 0;
         let start = std::time::Instant::now();
         while stalled < 5 {
-            assert!(
-                start.elapsed() < crate::lab::PATIENCE,
-                "it never waits, at {last}"
-            );
+            assert!(start.elapsed() < PATIENCE, "it never waits, at {last}");
             D::sleep(std::time::Duration::from_millis(100)).await;
             let now = progress().await;
             stalled = if now > 0 && now == last {
@@ -207,11 +204,21 @@ pub(crate) fn output_before_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
         let mut pty = open(lab, &kernel).await;
-        let code =
-            "stty raw -echo; (trap '' HUP; seq 1000000 2999999; printf '%s%s' EN D) & exit\n";
+        let code = "echo $$ > shell; stty raw -echo; \
+            (trap '' HUP; seq 1000000 2999999; printf '%s%s' EN D) & exit\n";
         types(&mut pty, code).await;
-        // The shell has ended long before all is read: more than fits into the buffers on the way.
-        D::sleep(std::time::Duration::from_secs(1)).await;
+        // Nothing is read until the shell has ended; its output is more than all buffers hold.
+        let state = "[ -s shell ] && sed 's/.*) //; s/ .*//' /proc/$(< shell)/stat 2> /dev/null \
+            || { [ -s shell ] && echo ended; }";
+        let start = std::time::Instant::now();
+        loop {
+            let result = lab.run(&kernel, state).await;
+            match result.console.stdout().trim() {
+                "ended" | "Z" => break,
+                state => assert!(start.elapsed() < PATIENCE, "the shell stays: {state:?}"),
+            }
+            D::sleep(std::time::Duration::from_millis(20)).await;
+        }
         let mut all = Vec::new();
         while let Some(event) = pty.event().await.expect("an event") {
             match event {
