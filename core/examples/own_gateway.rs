@@ -17,13 +17,13 @@ use http::request::Parts;
 use http::{Request, Response};
 use serde_json::{Value, json};
 use sorna_core::machine::{
-    Ending, ExecutionEvent, Machine, RetryPolicy, Run, RunEvent, RunPlan, RunReport, Step,
+    Ending, ExecutionEvent, Machine, Run, RunEvent, RunPlan, RunReport, Step,
 };
 use sorna_core::server::{
     CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route, SignedRequest, reply,
 };
 use sorna_core::{
-    AccessKey, ApiVersion, Body, Config, Console, CreateKernel, Credentials, ExecuteMode,
+    AccessKey, ApiVersion, Body, Caller, Config, Console, CreateKernel, Credentials, ExecuteMode,
     ExecutionStatus, Instant, KernelId, Moment, SecretKey, SessionToken, Signer, TransportError,
 };
 
@@ -184,8 +184,7 @@ fn run(codes: &[String], keys: Credentials) -> Result<Run, Box<dyn std::error::E
     let codes = codes.iter().map(ExecuteMode::query).collect();
     Ok(Run::new(
         RunPlan::temporary(create, codes),
-        signer,
-        RetryPolicy::default(),
+        Caller::new(signer),
     ))
 }
 

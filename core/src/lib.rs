@@ -92,6 +92,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod body;
+mod caller;
 mod config;
 mod console;
 mod dialect;
@@ -103,12 +104,14 @@ pub mod machine;
 mod moment;
 mod ops;
 mod rate_limit;
+mod retry;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod signing;
 pub mod terminal;
 
 pub use body::{Body, Segment};
+pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
 pub use console::{Console, Media, Record, Records};
 pub use dialect::{ApiVersion, UploadLimits};
@@ -121,4 +124,5 @@ pub use instant::Instant;
 pub use moment::Moment;
 pub use ops::*;
 pub use rate_limit::RateLimit;
+pub use retry::RetryPolicy;
 pub use signing::{HashAlgorithm, Signer, http_date};

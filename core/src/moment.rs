@@ -26,10 +26,6 @@ pub struct Moment {
     pub instant: Instant,
     /// A random number, fresh in each reading; it spreads retries out (full jitter).
     pub random: u64,
-    /// When the gateway's rate-limit window ends, on the clock of `instant`, as far as its answers
-    /// told ([`RateLimit::reset`](crate::RateLimit::reset)). A refusal for the rate limit does not
-    /// say it.
-    pub window_end: Option<Instant>,
 }
 
 impl Moment {
@@ -41,15 +37,7 @@ impl Moment {
             wall,
             instant,
             random,
-            window_end: None,
         }
-    }
-
-    /// With the end of the rate limit's window.
-    #[must_use]
-    pub fn with_window_end(mut self, end: Option<Instant>) -> Self {
-        self.window_end = end;
-        self
     }
 
     /// The same reading, `duration` later on both clocks. Meant for tests in virtual time.
@@ -63,7 +51,6 @@ impl Moment {
             wall: self.wall + duration,
             instant: self.instant + duration,
             random: self.random.wrapping_mul(6_364_136_223_846_793_005) ^ 0x5bd1_e995,
-            window_end: self.window_end,
         }
     }
 }

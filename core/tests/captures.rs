@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use sorna_core::machine::{Execution, ExecutionEvent, Machine, RetryPolicy, Step};
+use sorna_core::machine::{Execution, ExecutionEvent, Machine, Step};
 use sorna_core::*;
 
 /// Splits a recorded message into its first line, headers and body.
@@ -172,8 +172,7 @@ fn an_execution_is_driven_through_recorded_answers() {
     let mut execution = Execution::new(
         kernel(),
         ExecuteMode::query("…"),
-        Signer::new(config),
-        RetryPolicy::default(),
+        Caller::new(Signer::new(config)),
     );
     let now = Moment::new(std::time::UNIX_EPOCH, Instant::default(), 0);
     let mut now = now.after(std::time::Duration::from_secs(1_500_000_000));

@@ -25,15 +25,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use libfuzzer_sys::fuzz_target;
 use sorna_core::machine::{
-    Call, Cleanup, Ending, Execution, ExecutionEvent, Machine, RetryPolicy, Run, RunEvent, RunPlan,
-    RunReport, Step, Transmit, Upload, UploadProgress,
+    Call, Cleanup, Ending, Execution, ExecutionEvent, Machine, Run, RunEvent, RunPlan, RunReport,
+    Step, Transmit, Upload, UploadProgress,
 };
 use sorna_core::server::{ExecuteRequest, ProblemKind, Route, SignedRequest, reply};
 use sorna_core::{
-    Answer, Authorize, Batch, Body, Boundary, UsageError, Complete, Console, CreateKernel, Destroy,
+    Answer, Authorize, Batch, Body, Boundary, Caller, Complete, Console, CreateKernel, Destroy,
     Error, Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo,
-    ListLanguages, Moment, Operation, Repeat, Restart, Sent, SessionToken, TransportError,
-    TransportErrorKind, UploadFile, UploadFiles, Version,
+    ListLanguages, Moment, Operation, Repeat, Restart, RetryPolicy, Sent, SessionToken,
+    TransportError, TransportErrorKind, UploadFile, UploadFiles, UsageError, Version,
 };
 use sorna_fuzz::{check_error, secret, signer};
 
@@ -46,17 +46,17 @@ fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|byte| *byte == b'\n');
     let (scene, events) = data.split_at(end.unwrap_or(data.len()));
     let scene = Scene::read(scene);
-    let policy = scene.policy;
+    let caller = Caller::new(signer()).with_retry(scene.policy);
     let id = kernel();
     match scene.machine {
         b'R' => {
-            let run = Run::new(scene.plan(), signer(), policy);
-            Harness::new(Running::new(run, &scene), &scene).play(events);
+            let run = Run::new(scene.plan(), caller.clone());
+            Harness::new(Running::new(run, &scene), &scene, caller).play(events);
         }
         b'U' => {
             let files = scene.files();
-            let upload = Upload::new(id, files, boundary(), signer(), policy);
-            Harness::new(Uploading::new(upload, &scene), &scene).play(events);
+            let upload = Upload::new(id, files, boundary(), caller.clone());
+            Harness::new(Uploading::new(upload, &scene), &scene, caller).play(events);
         }
         b'1' => play_call(Authorize::new("hi"), &scene, events),
         b'2' => play_call(scene.create(), &scene, events),
@@ -73,16 +73,17 @@ fuzz_target!(|data: &[u8]| {
         b'9' => play_call(ListLanguages::new(), &scene, events),
         b'0' => play_call(Version::new(), &scene, events),
         _ => {
-            let execution = Execution::new(id, scene.mode(), signer(), policy);
-            Harness::new(Executing::new(execution, &scene), &scene).play(events);
+            let execution = Execution::new(id, scene.mode(), caller.clone());
+            Harness::new(Executing::new(execution, &scene), &scene, caller).play(events);
         }
     }
 });
 
 fn play_call<O: Operation<Output: Debug>>(operation: O, scene: &Scene, events: &[u8]) {
     let repeat = operation.repeat();
-    let call = Call::new(operation, signer(), scene.policy);
-    Harness::new(Calling { call, repeat }, scene).play(events);
+    let caller = Caller::new(signer()).with_retry(scene.policy);
+    let call = Call::new(operation, caller.clone());
+    Harness::new(Calling { call, repeat }, scene, caller).play(events);
 }
 
 fn kernel() -> KernelId {
@@ -286,9 +287,18 @@ impl Outcome {
         }
     }
 
+    /// How long the window of the rate limit still lasts, if the answer tells.
+    fn window_left(&self) -> Option<Duration> {
+        let Self::Answer(answer) = self else {
+            return None;
+        };
+        let reset = answer.headers().get("x-ratelimit-reset")?;
+        Some(Duration::from_millis(reset.to_str().ok()?.parse().ok()?))
+    }
+
     /// When the gateway wants to be asked again: as it says, or as earlier answers said where a
     /// refusal for the rate limit says nothing.
-    fn not_before(&self, now: Moment) -> Instant {
+    fn not_before(&self, now: Moment, window_end: Option<Instant>) -> Instant {
         let Self::Answer(answer) = self else {
             return Instant::default();
         };
@@ -297,7 +307,7 @@ impl Outcome {
         let wait = seconds.or_else(|| number("x-ratelimit-reset").map(Duration::from_millis));
         match (answer.status().as_u16(), wait) {
             (429, Some(wait)) => now.instant.saturating_add(wait),
-            (429, None) => now.window_end.unwrap_or_default(),
+            (429, None) => window_end.unwrap_or_default(),
             _ => Instant::default(),
         }
     }
@@ -451,9 +461,15 @@ impl Wire {
         }
     }
 
-    fn ended(&mut self, exchange: &Exchange, outcome: &Outcome, now: Moment) {
+    fn ended(
+        &mut self,
+        exchange: &Exchange,
+        outcome: &Outcome,
+        now: Moment,
+        window_end: Option<Instant>,
+    ) {
         self.exchanges += 1;
-        self.not_before = outcome.not_before(now);
+        self.not_before = outcome.not_before(now, window_end);
         let is_good = outcome.is_success() && is_understood(exchange, outcome);
         self.last_was_good = is_good;
         self.unclear += usize::from(outcome.may_hide_a_kernel() && !is_good);
@@ -553,7 +569,10 @@ trait Subject {
 struct Harness<'a, S> {
     subject: S,
     scene: &'a Scene,
+    caller: Caller,
     now: Moment,
+    /// When the rate limit's window ends, as far as responses told.
+    window_end: Option<Instant>,
     wire: Wire,
     in_flight: Option<Exchange>,
     wait: Option<Instant>,
@@ -562,12 +581,14 @@ struct Harness<'a, S> {
 }
 
 impl<'a, S: Subject> Harness<'a, S> {
-    fn new(subject: S, scene: &'a Scene) -> Self {
+    fn new(subject: S, scene: &'a Scene, caller: Caller) -> Self {
         let start = sorna_fuzz::at(1_498_699_425);
         Self {
             subject,
             scene,
+            caller,
             now: Moment::new(start, Instant::default(), u64::MAX / 3),
+            window_end: None,
             wire: Wire::default(),
             in_flight: None,
             wait: None,
@@ -618,7 +639,7 @@ impl<'a, S: Subject> Harness<'a, S> {
             // An answer to another request tells when the window of the rate limit ends.
             b'@' | b'W' => {
                 let left = Duration::from_secs(if letter == b'@' { 5 } else { 800 });
-                self.now = self.now.with_window_end(Some(self.now.instant + left));
+                self.hears_elsewhere(left);
             }
             b'k' => self.subject.cancel(),
             b'?' => {
@@ -629,6 +650,19 @@ impl<'a, S: Subject> Harness<'a, S> {
             }
             _ => self.exchange_ends(letter),
         }
+    }
+
+    /// Another request of the same caller is answered.
+    fn hears_elsewhere(&mut self, left: Duration) {
+        let mut other = Call::new(Version::new(), self.caller.clone());
+        assert!(matches!(other.poll(self.now), Step::Send(_)));
+        let milliseconds = u64::try_from(left.as_millis()).expect("it is short");
+        let mut answer = success(&Route::Version).map(Bytes::from);
+        answer
+            .headers_mut()
+            .insert("x-ratelimit-reset", milliseconds.into());
+        other.handle_response(self.now, answer);
+        self.window_end = Some(self.now.instant + left);
     }
 
     fn passes(&mut self, time: Duration) {
@@ -649,7 +683,11 @@ impl<'a, S: Subject> Harness<'a, S> {
             return;
         };
         if let Some(exchange) = &exchange {
-            self.wire.ended(exchange, &outcome, self.now);
+            if let Some(left) = outcome.window_left() {
+                self.window_end = self.now.instant.checked_add(left);
+            }
+            self.wire
+                .ended(exchange, &outcome, self.now, self.window_end);
         }
         let now = self.now;
         let machine = self.subject.machine();

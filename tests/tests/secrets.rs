@@ -9,10 +9,10 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use sorna::core::machine::{Call, Machine, RetryPolicy, Run, RunPlan, Step};
+use sorna::core::machine::{Call, Machine, Run, RunPlan, Step};
 use sorna::core::{
-    AccessKey, Authorize, Config, CreateKernel, Credentials, ExecuteMode, Instant, KernelId,
-    Moment, SecretKey, SessionToken, Signer, UploadFile,
+    AccessKey, Authorize, Caller, Config, CreateKernel, Credentials, ExecuteMode, Instant,
+    KernelId, Moment, RetryPolicy, SecretKey, SessionToken, Signer, UploadFile,
 };
 use sorna::net::ProxyOptions;
 use sorna::{ClientOptions, Observer};
@@ -159,8 +159,10 @@ fn machines_and_their_requests() {
     shown.value(&SecretKey::new(SECRET).unwrap());
     shown.value(signer.config());
     shown.value(&signer);
+    let caller = Caller::new(signer);
+    shown.value(&caller);
     let now = Moment::new(SystemTime::now(), Instant::default(), 1);
-    let mut call = Call::new(Authorize::new("x"), signer.clone(), RetryPolicy::default());
+    let mut call = Call::new(Authorize::new("x"), caller.clone());
     let Step::Send(transmit) = call.poll(now) else {
         panic!("it asks");
     };
@@ -170,7 +172,7 @@ fn machines_and_their_requests() {
     assert_eq!(authorization.rsplit(':').next().unwrap().len(), 64);
     shown.value(&transmit);
     shown.value(&call);
-    let mut run = Run::new(plan(), signer, RetryPolicy::default());
+    let mut run = Run::new(plan(), caller);
     let _ = run.poll(now);
     shown.value(&run);
     let unusable = SecretKey::new(format!("{SECRET}\n"));

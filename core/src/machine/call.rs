@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Machine, RetryPolicy, Step, Transmit};
+use super::{Machine, Step, Transmit};
+use crate::caller::Caller;
 use crate::error::{Error, GatewayError, Sent, TransportError};
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Answer, Operation, Repeat};
-use crate::signing::Signer;
+use crate::rate_limit::RateLimit;
 
 /// Drives one operation to its answer.
 ///
@@ -34,13 +35,13 @@ use crate::signing::Signer;
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
-/// use sorna_core::{Authorize, Instant, Moment};
+/// use sorna_core::machine::{Call, Machine, Step};
+/// use sorna_core::{Authorize, Caller, Instant, Moment};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
 ///
-/// let mut call = Call::new(Authorize::new("hi"), signer, RetryPolicy::default());
+/// let mut call = Call::new(Authorize::new("hi"), Caller::new(signer));
 /// let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), u64::MAX / 2);
 ///
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
@@ -69,8 +70,7 @@ use crate::signing::Signer;
 #[derive(Debug)]
 pub struct Call<O: Operation> {
     operation: O,
-    signer: Signer,
-    policy: RetryPolicy,
+    caller: Caller,
     state: State<O::Output>,
     tries: u32,
     /// Whether an earlier try may have reached the gateway.
@@ -92,11 +92,10 @@ enum State<T> {
 impl<O: Operation> Call<O> {
     /// A call, not yet begun.
     #[must_use]
-    pub fn new(operation: O, signer: Signer, policy: RetryPolicy) -> Self {
+    pub fn new(operation: O, caller: Caller) -> Self {
         Self {
             operation,
-            signer,
-            policy,
+            caller,
             state: State::Ready,
             tries: 0,
             maybe_done: false,
@@ -129,11 +128,15 @@ impl<O: Operation> Call<O> {
     }
 
     fn transmit(&mut self, now: Moment) -> Result<Transmit, Error> {
-        let request = self.operation.request(&self.signer, now.wall)?;
-        self.allowance = self.policy.allowance(request.body().len());
+        let request = self.operation.request(self.caller.signer(), now.wall)?;
+        self.allowance = self.caller.retry().allowance(request.body().len());
         self.started.get_or_insert(now.instant);
         self.tries += 1;
-        let limit = self.policy.attempt_limit.saturating_add(self.allowance);
+        let limit = self
+            .caller
+            .retry()
+            .attempt_limit
+            .saturating_add(self.allowance);
         Ok(Transmit {
             request,
             time_limit: limit.min(self.deadline(now).saturating_duration_since(now.instant)),
@@ -145,14 +148,14 @@ impl<O: Operation> Call<O> {
     fn deadline(&self, now: Moment) -> Instant {
         self.started
             .unwrap_or(now.instant)
-            .saturating_add(self.policy.budget)
+            .saturating_add(self.caller.retry().budget)
             .saturating_add(self.allowance)
     }
 
     /// Waits and tries again, or ends with this error if there is no try or no time left.
     fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
         let until = now.instant.saturating_add(wait);
-        self.state = if self.tries >= self.policy.attempts || until >= self.deadline(now) {
+        self.state = if self.tries >= self.caller.retry().attempts || until >= self.deadline(now) {
             State::Done(Err(error))
         } else {
             State::Waiting(until)
@@ -176,11 +179,11 @@ impl<O: Operation> Call<O> {
             self.state = State::Done(Err(Error::Gateway(refusal)));
             return;
         }
-        let backoff = self.policy.backoff(self.tries, now.random);
+        let backoff = self.caller.retry().backoff(self.tries, now.random);
         // When told how long to wait, wait that long and, so that not all clients come back in the
         // same instant, a little longer.
         let wait = refusal.retry_after().map_or(backoff, |asked| {
-            asked.saturating_add(backoff.min(self.policy.first_backoff))
+            asked.saturating_add(backoff.min(self.caller.retry().first_backoff))
         });
         self.retry(now, wait, Error::Gateway(refusal));
     }
@@ -220,12 +223,11 @@ impl<O: Operation> Machine for Call<O> {
         if !matches!(self.state, State::InFlight) {
             return;
         }
+        let limit = RateLimit::from_headers(response.headers());
+        self.caller.observe(now, limit.as_ref());
         match self.operation.response(response) {
             Err(Error::Gateway(refusal)) if refusal.is_rate_limited() => {
-                let left = now
-                    .window_end
-                    .map(|end| end.saturating_duration_since(now.instant))
-                    .filter(|left| !left.is_zero());
+                let left = self.caller.window_left(now);
                 self.refused(now, Box::new(refusal.with_known_wait(left)));
             }
             Err(Error::Gateway(refusal)) => self.refused(now, refusal),
@@ -250,7 +252,7 @@ impl<O: Operation> Machine for Call<O> {
         let wait = if failure.sent() == Sent::StaleConnection {
             Duration::ZERO
         } else {
-            self.policy.backoff(self.tries, now.random)
+            self.caller.retry().backoff(self.tries, now.random)
         };
         self.retry(now, wait, failure.into());
     }
@@ -258,14 +260,15 @@ impl<O: Operation> Machine for Call<O> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Driver, problem, reply};
+    use super::super::testing::{Driver, caller, problem, reply};
     use super::*;
     use crate::error::{BuildError, TransportErrorKind};
-    use crate::ops::testing::{kernel, signer};
+    use crate::ops::testing::kernel;
     use crate::ops::{Destroy, Execute, ExecuteMode, Version};
+    use crate::retry::RetryPolicy;
 
     fn call<O: Operation<Output: std::fmt::Debug>>(operation: O) -> Driver<Call<O>> {
-        Driver::new(Call::new(operation, signer(), RetryPolicy::default()))
+        Driver::new(Call::new(operation, caller()))
     }
 
     fn execute() -> Execute {
@@ -317,17 +320,30 @@ mod tests {
         assert!(error.gateway().unwrap().is_rate_limited());
     }
 
+    /// A response to another request of the same caller tells when the rate limit's window ends.
+    fn window_ends_after(call: &Driver<Call<Execute>>, time: Duration) {
+        let mut other = call.beside(Call::new(Version::new(), call.machine.caller.clone()));
+        other.sends("GET /v2");
+        let mut version = reply(200, r#"{"version": "v2.20170315"}"#);
+        let left = u64::try_from(time.as_millis()).unwrap();
+        version
+            .headers_mut()
+            .insert("x-ratelimit-reset", left.into());
+        other.answers(version);
+        assert!(other.done().is_ok());
+    }
+
     #[test]
-    fn a_rate_limit_without_words_is_waited_out_as_long_as_the_window_lasts() {
+    fn a_rate_limit_without_headers_is_waited_out_until_the_window_ends() {
         let mut call = call(execute());
         call.sends("POST /v2/kernel/k1");
-        call.window_ends_after(Duration::from_secs(7));
+        window_ends_after(&call, Duration::from_secs(7));
         call.answers(problem(429, "rate-limit-exceeded"));
         let waited = call.waits();
         assert!((7_000..7_200).contains(&waited.as_millis()), "{waited:?}");
         call.sends("POST /v2/kernel/k1");
-        // Too long to wait; how long it is, is told.
-        call.window_ends_after(Duration::from_secs(800));
+        // Too long to wait; the error says how long it would be.
+        window_ends_after(&call, Duration::from_secs(800));
         call.answers(problem(429, "rate-limit-exceeded"));
         let error = call.done().unwrap_err();
         let wait = error.gateway().unwrap().retry_after();
@@ -335,13 +351,27 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_is_over_is_no_reason_to_wait() {
+    fn a_window_that_is_over_is_not_waited_for() {
         let mut call = call(execute());
         call.sends("POST /v2/kernel/k1");
-        call.window_ends_after(Duration::from_secs(1));
+        window_ends_after(&call, Duration::from_secs(1));
         call.passes(Duration::from_secs(2));
         call.answers(problem(429, "rate-limit-exceeded"));
         assert!(call.waits() < Duration::from_millis(200));
+    }
+
+    #[test]
+    fn error_responses_tell_when_the_window_ends_too() {
+        let mut first = call(Version::new());
+        first.sends("GET /v2");
+        let mut gone = problem(404, "generic-not-found");
+        gone.headers_mut().insert("x-ratelimit-reset", 3_000.into());
+        first.answers(gone);
+        let mut second = first.beside(Call::new(execute(), first.machine.caller.clone()));
+        second.sends("POST /v2/kernel/k1");
+        second.answers(problem(429, "rate-limit-exceeded"));
+        let waited = second.waits();
+        assert!((3_000..3_200).contains(&waited.as_millis()), "{waited:?}");
     }
 
     #[test]
@@ -440,7 +470,7 @@ mod tests {
         let policy = RetryPolicy::default()
             .with_backoff(Duration::from_secs(30), Duration::from_secs(30))
             .with_budget(Duration::from_secs(70));
-        let mut call = Driver::new(Call::new(Version::new(), signer(), policy));
+        let mut call = Driver::new(Call::new(Version::new(), caller().with_retry(policy)));
         let first = call.sends("GET /v2");
         assert_eq!(first.time_limit, Duration::from_secs(60));
         call.passes(Duration::from_secs(40));

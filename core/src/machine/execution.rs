@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Call, Machine, RetryPolicy, Step};
+use super::{Call, Machine, Step};
+use crate::caller::Caller;
 use crate::console::Console;
 use crate::error::{Error, TransportError, UsageError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};
-use crate::signing::Signer;
 
 /// The least time between two requests for output that brought none. A gateway holds such a request
 /// for about 2 s by itself; this keeps one that does not from being flooded.
@@ -43,8 +43,8 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use sorna_core::machine::{Execution, ExecutionEvent, Machine, RetryPolicy, Step};
-/// use sorna_core::{ExecuteMode, Instant, KernelId, Moment};
+/// use sorna_core::machine::{Execution, ExecutionEvent, Machine, Step};
+/// use sorna_core::{Caller, ExecuteMode, Instant, KernelId, Moment};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
@@ -52,7 +52,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// let code = ExecuteMode::query("name = input('name? '); print('hi', name)");
 /// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
-/// let mut execution = Execution::new(kernel, code, signer, RetryPolicy::default());
+/// let mut execution = Execution::new(kernel, code, Caller::new(signer));
 ///
 /// let Step::Send(transmit) = execution.poll(now) else { panic!() };
 /// assert_eq!(
@@ -88,8 +88,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Execution {
     execute: Execute,
-    signer: Signer,
-    policy: RetryPolicy,
+    caller: Caller,
     state: State,
     events: VecDeque<ExecutionEvent>,
     /// When the last request went out, for the pace of the next.
@@ -133,17 +132,16 @@ enum State {
 }
 
 impl Execution {
-    /// An execution, not yet begun. `policy` is for each of its requests.
+    /// An execution, not yet begun. The caller's policy is for each of its requests.
     #[must_use]
-    pub fn new(kernel: KernelId, mode: ExecuteMode, signer: Signer, policy: RetryPolicy) -> Self {
+    pub fn new(kernel: KernelId, mode: ExecuteMode, caller: Caller) -> Self {
         let execute = Execute::start(kernel, mode);
         // Later requests need the mode, but not the code.
         let rest = execute.proceed(Continuation::Continue);
         Self {
-            state: State::Calling(Call::new(execute, signer.clone(), policy)),
+            state: State::Calling(Call::new(execute, caller.clone())),
             execute: rest,
-            signer,
-            policy,
+            caller,
             events: VecDeque::new(),
             sent: Instant::default(),
         }
@@ -175,7 +173,7 @@ impl Execution {
 
     fn proceed(&mut self, continuation: Continuation) {
         let next = self.execute.proceed(continuation);
-        self.state = State::Calling(Call::new(next, self.signer.clone(), self.policy));
+        self.state = State::Calling(Call::new(next, self.caller.clone()));
     }
 
     fn answered(&mut self, now: Moment, mut result: ExecutionResult) {
@@ -259,16 +257,16 @@ impl Machine for Execution {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Driver, problem, reply};
+    use super::super::testing::{Driver, caller, problem, reply};
     use super::*;
     use crate::error::{Sent, TransportErrorKind};
     use crate::ops::Batch;
-    use crate::ops::testing::{kernel, signer};
+    use crate::ops::testing::kernel;
 
     const EXECUTE: &str = "POST /v2/kernel/k1";
 
     fn execution(mode: ExecuteMode) -> Driver<Execution> {
-        let machine = Execution::new(kernel(), mode, signer(), RetryPolicy::default());
+        let machine = Execution::new(kernel(), mode, caller());
         Driver::new(machine)
     }
 

@@ -24,8 +24,8 @@
 //! ```
 //! use std::time::UNIX_EPOCH;
 //! use http::{Request, Response};
-//! use sorna_core::machine::{Call, Machine, RetryPolicy, Step};
-//! use sorna_core::{Body, Instant, Moment, Version};
+//! use sorna_core::machine::{Call, Machine, Step};
+//! use sorna_core::{Body, Caller, Instant, Moment, Version};
 //! # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 //! # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 //! # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
@@ -45,7 +45,7 @@
 //!     }
 //! }
 //!
-//! let call = Call::new(Version::new(), signer, RetryPolicy::default());
+//! let call = Call::new(Version::new(), Caller::new(signer));
 //! let answer = drive(call, |request| {
 //!     assert_eq!(request.uri().path(), "/v2");
 //!     Response::new(r#"{"version": "v2.20170315"}"#.into())
@@ -59,7 +59,6 @@
 
 mod call;
 mod execution;
-mod policy;
 mod run;
 #[cfg(test)]
 mod testing;
@@ -67,7 +66,6 @@ mod upload;
 
 pub use call::Call;
 pub use execution::{Execution, ExecutionEvent};
-pub use policy::RetryPolicy;
 pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
 pub use upload::{Upload, UploadProgress};
 

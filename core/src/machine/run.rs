@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Call, Execution, ExecutionEvent, Machine, RetryPolicy, Step, Upload, UploadProgress};
+use super::{Call, Execution, ExecutionEvent, Machine, Step, Upload, UploadProgress};
+use crate::caller::Caller;
 use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
 use crate::ident::KernelId;
 use crate::moment::Moment;
 use crate::ops::{
     Boundary, CreateKernel, Destroy, ExecuteMode, ExecutionResult, UploadFile, check_files,
 };
-use crate::signing::Signer;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -83,9 +83,9 @@ impl RunPlan {
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
 /// use sorna_core::machine::{
-///     Cleanup, Ending, ExecutionEvent, Machine, RetryPolicy, Run, RunEvent, RunPlan, Step,
+///     Cleanup, Ending, ExecutionEvent, Machine, Run, RunEvent, RunPlan, Step,
 /// };
-/// use sorna_core::{CreateKernel, ExecuteMode, Instant, Moment, SessionToken};
+/// use sorna_core::{Caller, CreateKernel, ExecuteMode, Instant, Moment, SessionToken};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
@@ -103,7 +103,7 @@ impl RunPlan {
 ///
 /// let create = CreateKernel::new("python3", SessionToken::new("my-session")?);
 /// let plan = RunPlan::temporary(create, vec![ExecuteMode::query("print(1)")]);
-/// let mut run = Run::new(plan, signer, RetryPolicy::default());
+/// let mut run = Run::new(plan, Caller::new(signer));
 ///
 /// exchange(
 ///     &mut run,
@@ -139,8 +139,7 @@ impl RunPlan {
 /// ```
 #[derive(Debug)]
 pub struct Run {
-    signer: Signer,
-    policy: RetryPolicy,
+    caller: Caller,
     temporary: bool,
     files: Vec<UploadFile>,
     boundary: Boundary,
@@ -232,21 +231,20 @@ enum Phase {
 }
 
 impl Run {
-    /// A run, not yet begun. `policy` is for each of its requests.
+    /// A run, not yet begun. The caller's policy is for each of its requests.
     #[must_use]
-    pub fn new(plan: RunPlan, signer: Signer, policy: RetryPolicy) -> Self {
+    pub fn new(plan: RunPlan, caller: Caller) -> Self {
         // What cannot be uploaded is told before a kernel exists.
-        let ending = check_files(&plan.files, signer.config().version())
+        let ending = check_files(&plan.files, caller.version())
             .err()
             .map(|error| Ending::Failed(Error::Build(error)));
         let phase = if ending.is_some() {
             Phase::Over(Some(Cleanup::NoKernel))
         } else {
-            Phase::Creating(Call::new(plan.create, signer.clone(), policy))
+            Phase::Creating(Call::new(plan.create, caller.clone()))
         };
         Self {
-            signer,
-            policy,
+            caller,
             temporary: plan.temporary,
             files: plan.files,
             boundary: plan.boundary,
@@ -300,7 +298,7 @@ impl Run {
             (Some(kernel), true) => {
                 self.events.push_back(RunEvent::CleaningUp);
                 let destroy = Destroy::new(kernel.clone());
-                Phase::Destroying(Call::new(destroy, self.signer.clone(), self.policy))
+                Phase::Destroying(Call::new(destroy, self.caller.clone()))
             }
         };
     }
@@ -331,8 +329,7 @@ impl Run {
                 kernel,
                 std::mem::take(&mut self.files),
                 self.boundary,
-                self.signer.clone(),
-                self.policy,
+                self.caller.clone(),
             ));
         }
     }
@@ -348,7 +345,7 @@ impl Run {
             index: self.started,
         });
         self.started += 1;
-        let execution = Execution::new(kernel, mode, self.signer.clone(), self.policy);
+        let execution = Execution::new(kernel, mode, self.caller.clone());
         self.phase = Phase::Executing(execution);
     }
 
@@ -405,7 +402,7 @@ impl Machine for Run {
                     {
                         self.asked_again = true;
                         let create = call.operation().clone();
-                        *call = Call::new(create, self.signer.clone(), self.policy);
+                        *call = Call::new(create, self.caller.clone());
                     }
                     Ok(Err(error)) => {
                         // Whatever the last try brought, an earlier one may have made it; and an
@@ -481,11 +478,10 @@ impl Machine for Run {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Driver, problem, reply};
+    use super::super::testing::{Driver, caller, problem, reply};
     use super::*;
     use crate::error::{Sent, TransportErrorKind};
     use crate::ident::SessionToken;
-    use crate::ops::testing::signer;
 
     const CREATE: &str = "POST /v2/kernel/create";
     const EXECUTE: &str = "POST /v2/kernel/k1";
@@ -498,7 +494,7 @@ mod tests {
     }
 
     fn run(plan: RunPlan) -> Driver<Run> {
-        Driver::new(Run::new(plan, signer(), RetryPolicy::default()))
+        Driver::new(Run::new(plan, caller()))
     }
 
     /// A run whose kernel is ready.

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{Machine, Step, Transmit};
+use crate::caller::Caller;
 use crate::error::TransportError;
 use crate::instant::Instant;
 use crate::moment::Moment;
 pub(super) use crate::ops::testing::response as reply;
+use crate::ops::testing::signer;
 
 pub(super) struct Driver<M: Machine> {
     pub(super) machine: M,
@@ -30,9 +32,10 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         self.machine.poll(self.now)
     }
 
-    /// An earlier answer told when the rate limit's window ends.
-    pub(super) fn window_ends_after(&mut self, time: Duration) {
-        self.now = self.now.with_window_end(Some(self.now.instant + time));
+    /// Another machine, at the same moment.
+    pub(super) fn beside<N: Machine>(&self, machine: N) -> Driver<N> {
+        let now = self.now;
+        Driver { machine, now }
     }
 
     pub(super) fn passes(&mut self, time: Duration) {
@@ -98,6 +101,10 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
             step => panic!("done: {step:?}"),
         }
     }
+}
+
+pub(super) fn caller() -> Caller {
+    Caller::new(signer())
 }
 
 pub(super) fn problem(status: u16, kind: &str) -> Response<Bytes> {

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::{Call, Machine, RetryPolicy, Step};
+use super::{Call, Machine, Step};
+use crate::caller::Caller;
 use crate::error::{Error, GatewayError, RejectedFile, TransportError};
 use crate::ident::KernelId;
 use crate::moment::Moment;
 use crate::ops::{Answer, Boundary, UploadFile, UploadFiles, check_files};
-use crate::signing::Signer;
 
 /// Uploads files in requests that the gateway takes.
 ///
@@ -45,8 +45,8 @@ use crate::signing::Signer;
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use sorna_core::machine::{Machine, RetryPolicy, Step, Upload};
-/// use sorna_core::{Boundary, Instant, KernelId, Moment, Segment, UploadFile};
+/// use sorna_core::machine::{Machine, Step, Upload};
+/// use sorna_core::{Boundary, Caller, Instant, KernelId, Moment, Segment, UploadFile};
 /// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
 /// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
@@ -58,7 +58,7 @@ use crate::signing::Signer;
 /// ];
 /// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
 /// let boundary = Boundary::from_random([7; 16]);
-/// let mut upload = Upload::new(kernel, files, boundary, signer, RetryPolicy::default());
+/// let mut upload = Upload::new(kernel, files, boundary, Caller::new(signer));
 ///
 /// let Step::Send(transmit) = upload.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.uri().path(), "/v2/kernel/zuF1OzMIhFknyjUl7Apbvg/upload");
@@ -101,8 +101,7 @@ use crate::signing::Signer;
 pub struct Upload {
     kernel: KernelId,
     boundary: Boundary,
-    signer: Signer,
-    policy: RetryPolicy,
+    caller: Caller,
     batches: VecDeque<Batch>,
     current: Option<(Call<UploadFiles>, Stage)>,
     progress: UploadProgress,
@@ -140,16 +139,15 @@ enum Stage {
 }
 
 impl Upload {
-    /// An upload, not yet begun. `policy` is for each of its requests.
+    /// An upload, not yet begun. The caller's policy is for each of its requests.
     #[must_use]
     pub fn new(
         kernel: KernelId,
         mut files: Vec<UploadFile>,
         boundary: Boundary,
-        signer: Signer,
-        policy: RetryPolicy,
+        caller: Caller,
     ) -> Self {
-        let version = signer.config().version();
+        let version = caller.version();
         let end = check_files(&files, version)
             .err()
             .map(|error| Err(Error::Build(error)));
@@ -175,8 +173,7 @@ impl Upload {
         Self {
             kernel,
             boundary,
-            signer,
-            policy,
+            caller,
             batches,
             current: None,
             progress,
@@ -204,7 +201,7 @@ impl Upload {
         if self.current.is_none() {
             let batch = self.batches.pop_front()?;
             let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary);
-            let call = Call::new(operation, self.signer.clone(), self.policy);
+            let call = Call::new(operation, self.caller.clone());
             self.current = Some((call, batch.stage));
         }
         self.current.as_mut().map(|(call, _)| call)
@@ -312,9 +309,9 @@ impl Machine for Upload {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Driver, problem, reply};
+    use super::super::testing::{Driver, caller, problem, reply};
     use super::*;
-    use crate::ops::testing::{kernel, signer};
+    use crate::ops::testing::kernel;
 
     const UPLOAD: &str = "POST /v2/kernel/k1/upload";
 
@@ -325,13 +322,7 @@ mod tests {
             .map(|(index, size)| UploadFile::from_file(format!("f{index}"), "x", *size).unwrap())
             .collect();
         let boundary = Boundary::from_random([1; 16]);
-        Driver::new(Upload::new(
-            kernel(),
-            files,
-            boundary,
-            signer(),
-            RetryPolicy::default(),
-        ))
+        Driver::new(Upload::new(kernel(), files, boundary, caller()))
     }
 
     /// The number of files in the request it sends.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::{Authorize, Error, RateLimit};
 use sorna::{Exchange, Observer};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use sorna::Client;
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::{Body, Config, Segment, Sent, TransportError, TransportErrorKind};
 use sorna::net::{BoxFuture, Transport};
 use sorna_gateway::{Gateway, GatewayConfig};

@@ -1,11 +1,9 @@
 //! What the machines have to be told about the world.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
-use sorna_core::{Instant, Moment, RateLimit};
+use sorna_core::{Instant, Moment};
 
 /// This machine's clocks and its chance, for core.
 #[derive(Clone, Copy, Debug)]
@@ -33,21 +31,5 @@ impl Clock {
 
     fn instant(self) -> Instant {
         Instant::from_origin(self.origin.elapsed())
-    }
-}
-
-/// When the gateway's rate-limit window ends, as its answers said: a refusal for the rate limit does
-/// not say it.
-#[derive(Debug, Default)]
-pub(crate) struct Window(Mutex<Option<Instant>>);
-
-impl Window {
-    /// This moment, for a machine that an answer with these headers is handed to.
-    pub(crate) fn hear(&self, now: Moment, headers: &HeaderMap) -> Moment {
-        let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = RateLimit::from_headers(headers).and_then(|limit| limit.reset) {
-            *end = now.instant.checked_add(left);
-        }
-        now.with_window_end(*end)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 #[cfg(any(feature = "ureq", feature = "engine"))]
 use sorna_core::Config;
 use sorna_core::ConfigError;
-use sorna_core::machine::RetryPolicy;
+use sorna_core::RetryPolicy;
 
 #[cfg(any(feature = "ureq", feature = "async"))]
 use crate::Observer;
@@ -17,7 +17,7 @@ use crate::net::{NetOptions, ProxyError, ProxyOptions};
 /// ```
 /// use std::time::Duration;
 /// use sorna::ClientOptions;
-/// use sorna::core::machine::RetryPolicy;
+/// use sorna::core::RetryPolicy;
 ///
 /// let mut options = ClientOptions::default();
 /// options.retry = RetryPolicy::default().with_attempts(3);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sorna::ClientOptions;
 use sorna::blocking::Client;
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::{
     AccessKey, Authorize, Config, CreateKernel, Credentials, Error, Execute, ExecuteMode, KernelId,
     SecretKey, TransportErrorKind, UploadFile,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::terminal::TerminalOptions;
 use sorna::core::{
     AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,

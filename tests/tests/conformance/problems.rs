@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use sorna::ClientOptions;
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::server::{ProblemKind, ProblemReply};
 use sorna::core::{Authorize, Config, Endpoint, Info, KernelId};
 

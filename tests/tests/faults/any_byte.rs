@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use sorna::ClientOptions;
-use sorna::core::machine::RetryPolicy;
+use sorna::core::RetryPolicy;
 use sorna::core::{Error, Info};
 use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
 use sorna_tests::proxy::{End, Fault, Place, Target, Times};

@@ -538,8 +538,8 @@ async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
 }
 
 /// How patient the client is. What waits in vain costs these times; nothing else does.
-pub(crate) fn patience(row: &Row, times: Times) -> sorna::core::machine::RetryPolicy {
-    let policy = sorna::core::machine::RetryPolicy::default()
+pub(crate) fn patience(row: &Row, times: Times) -> sorna::core::RetryPolicy {
+    let policy = sorna::core::RetryPolicy::default()
         .with_backoff(Duration::from_millis(5), Duration::from_millis(20));
     match (row.verdict, times) {
         (Verdict::Timeout, Times::Once) => policy

@@ -2,8 +2,8 @@
 
 use sorna_core::machine::RunPlan;
 use sorna_core::{
-    Answer, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation,
-    SessionToken, Signer, VersionInfo,
+    Answer, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation,
+    SessionToken, VersionInfo,
 };
 
 use super::transport::UreqTransport;
@@ -56,8 +56,8 @@ impl Client {
         self.0.transport().options()
     }
 
-    pub(super) fn signer(&self) -> Signer {
-        self.0.signer()
+    pub(super) fn caller(&self) -> Caller {
+        self.0.caller()
     }
 
     /// Asks for the gateway's API version. Does not prove that the secret key is right.

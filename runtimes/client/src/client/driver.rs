@@ -73,12 +73,9 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
                 Pending::Answer(answer) => {
                     let answer = ready!(Pending::poll(answer, context));
                     self.pending = Pending::Nothing;
-                    let mut now = clock.now();
+                    let now = clock.now();
                     match answer {
-                        Ok(response) => {
-                            now = self.inner.window.hear(now, response.headers());
-                            self.machine.handle_response(now, response);
-                        }
+                        Ok(response) => self.machine.handle_response(now, response),
                         Err(failure) => self.machine.handle_failure(now, failure),
                     }
                     now

@@ -45,8 +45,7 @@ pub struct Execution<T> {
 
 impl<T: Transport + 'static> Execution<T> {
     pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
-        let policy = client.inner.retry;
-        let machine = machine::Execution::new(kernel, mode, client.signer(), policy);
+        let machine = machine::Execution::new(kernel, mode, client.caller());
         Self {
             driver: client.drive(machine),
             result: None,

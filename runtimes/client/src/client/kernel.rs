@@ -91,13 +91,7 @@ impl<T: Transport + 'static> Kernel<T> {
         mut progress: impl FnMut(UploadProgress),
     ) -> Result<UploadProgress, Error> {
         let client = &self.client;
-        let upload = Upload::new(
-            self.id.clone(),
-            files,
-            random_boundary(),
-            client.signer(),
-            client.inner.retry,
-        );
+        let upload = Upload::new(self.id.clone(), files, random_boundary(), client.caller());
         let mut upload = client.drive(upload);
         loop {
             match upload.next().await {

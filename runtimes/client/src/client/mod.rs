@@ -16,13 +16,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use sorna_core::machine::{Call, Machine, RetryPolicy, RunPlan};
+use sorna_core::machine::{Call, Machine, RunPlan};
 use sorna_core::{
-    Answer, Authorize, Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo,
-    ListLanguages, Operation, SessionToken, Signer, Version, VersionInfo,
+    Answer, Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo,
+    ListLanguages, Operation, RetryPolicy, SessionToken, Signer, Version, VersionInfo,
 };
 
-use crate::clock::{Clock, Window};
+use crate::clock::Clock;
 #[cfg(feature = "engine")]
 use crate::engine::HttpTransport;
 use crate::net::Transport;
@@ -58,12 +58,10 @@ pub struct Client<T> {
 }
 
 pub(crate) struct Inner<T> {
-    signer: Signer,
+    caller: Caller,
     pub(crate) transport: T,
-    retry: RetryPolicy,
     observer: Option<Observer>,
     clock: Clock,
-    window: Window,
     background: Background,
 }
 
@@ -82,12 +80,10 @@ impl<T: Transport + 'static> Client<T> {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                signer: Signer::new(config),
+                caller: Caller::new(Signer::new(config)).with_retry(retry),
                 transport,
-                retry,
                 observer,
                 clock: Clock::start(),
-                window: Window::default(),
                 background: Background::default(),
             }),
         }
@@ -96,7 +92,7 @@ impl<T: Transport + 'static> Client<T> {
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
-        self.inner.signer.config()
+        self.inner.caller.signer().config()
     }
 
     /// The HTTP client.
@@ -207,18 +203,14 @@ impl<T: Transport + 'static> Client<T> {
     where
         O: Operation,
     {
-        self.call_with(operation, self.inner.retry).await
+        self.call_with(operation, self.caller()).await
     }
 
-    async fn call_with<O>(
-        &self,
-        operation: O,
-        policy: RetryPolicy,
-    ) -> Result<Answer<O::Output>, Error>
+    async fn call_with<O>(&self, operation: O, caller: Caller) -> Result<Answer<O::Output>, Error>
     where
         O: Operation,
     {
-        let call = Call::new(operation, self.signer(), policy);
+        let call = Call::new(operation, caller);
         match self.drive(call).next().await {
             Driven::Done(result) => result,
             Driven::Event(never) => match never {},
@@ -226,8 +218,8 @@ impl<T: Transport + 'static> Client<T> {
         }
     }
 
-    pub(crate) fn signer(&self) -> Signer {
-        self.inner.signer.clone()
+    pub(crate) fn caller(&self) -> Caller {
+        self.inner.caller.clone()
     }
 
     fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
@@ -242,7 +234,7 @@ impl<R: Runtime> Client<HttpTransport<R>> {
     }
 
     pub(crate) fn retry(&self) -> RetryPolicy {
-        self.inner.retry
+        *self.inner.caller.retry()
     }
 
     pub(crate) fn observer(&self) -> Option<&Observer> {
@@ -288,7 +280,7 @@ impl<T> Clone for Client<T> {
 impl<T> fmt::Debug for Client<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("config", self.inner.signer.config())
+            .field("config", self.inner.caller.signer().config())
             .finish_non_exhaustive()
     }
 }

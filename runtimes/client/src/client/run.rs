@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use sorna_core::machine::{self, RetryPolicy, RunEvent, RunPlan, RunReport};
-use sorna_core::{Destroy, Error, KernelId, UsageError};
+use sorna_core::machine::{self, RunEvent, RunPlan, RunReport};
+use sorna_core::{Destroy, Error, KernelId, RetryPolicy, UsageError};
 
 use super::Client;
 use super::driver::{Driven, Driver};
@@ -69,7 +69,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 impl<T: Transport + 'static> Run<T> {
     pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
         let temporary = plan.temporary;
-        let machine = machine::Run::new(plan, client.signer(), client.inner.retry);
+        let machine = machine::Run::new(plan, client.caller());
         Self {
             driver: Some(client.drive(machine)),
             temporary,
@@ -223,7 +223,10 @@ impl<T: Transport + 'static> Canceller<T> {
         let policy = RetryPolicy::default()
             .with_attempt_limit(ClientOptions::LAST_TRY)
             .with_budget(ClientOptions::LAST_TRY);
-        match self.client.call_with(Destroy::new(kernel), policy).await {
+        match {
+            let caller = self.client.caller().with_retry(policy);
+            self.client.call_with(Destroy::new(kernel), caller).await
+        } {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }

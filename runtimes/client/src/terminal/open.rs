@@ -27,7 +27,7 @@ pub(crate) async fn open<R: Runtime>(
 ) -> Result<Pty<R>, Error> {
     let open = OpenTerminal::new(kernel);
     let now = client.clock().now();
-    let request = open.request(&client.signer(), now.wall)?;
+    let request = open.request(client.caller().signer(), now.wall)?;
     let peer = client.config().endpoint().host().to_owned();
     let transport = client.transport();
     let limit = client.retry().attempt_limit;

@@ -28,7 +28,7 @@ pub(in crate::blocking) fn open(
 ) -> Result<Pty, Error> {
     let clock = Clock::start();
     let open = OpenTerminal::new(kernel);
-    let request = open.request(&client.signer(), clock.now().wall)?;
+    let request = open.request(client.caller().signer(), clock.now().wall)?;
     let peer = client.config().endpoint().host().to_owned();
     let limit = client.options().retry.attempt_limit;
     let deadline = Deadline::after(limit);

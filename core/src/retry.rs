@@ -87,12 +87,12 @@ impl RetryPolicy {
     }
 
     /// How much longer a request may take for its body.
-    pub(super) fn allowance(&self, body: u64) -> Duration {
+    pub(crate) fn allowance(&self, body: u64) -> Duration {
         Duration::from_millis(body.saturating_mul(1000) / self.upload_rate.max(1))
     }
 
     /// The waiting time after the given number of tries.
-    pub(super) fn backoff(&self, tries: u32, random: u64) -> Duration {
+    pub(crate) fn backoff(&self, tries: u32, random: u64) -> Duration {
         let doublings = tries.saturating_sub(1).min(31);
         let bound = self
             .first_backoff
