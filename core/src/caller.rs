@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::dialect::ApiVersion;
 use crate::instant::Instant;
 use crate::lock::lock;
 use crate::moment::Moment;
 use crate::rate_limit::RateLimit;
 use crate::retry::RetryPolicy;
 use crate::signing::Signer;
+use crate::version::ApiVersion;
 
 /// What every machine needs for its requests: the [`Signer`], the [`RetryPolicy`], and what earlier
 /// responses said of the rate limit.

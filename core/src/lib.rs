@@ -109,12 +109,12 @@ mod retry;
 pub mod server;
 pub mod signing;
 pub mod terminal;
+mod version;
 
 pub use body::{Body, Segment};
 pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
 pub use console::{Console, Media, Record, Records};
-pub use dialect::{ApiVersion, UploadLimits};
 pub use error::{
     AgentDetails, BuildError, ConfigError, Error, GatewayError, Hop, ParseError, Problem, Refusal,
     RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, UsageError,
@@ -126,3 +126,4 @@ pub use ops::*;
 pub use rate_limit::RateLimit;
 pub use retry::RetryPolicy;
 pub use signing::{HashAlgorithm, Signer, http_date};
+pub use version::{ApiVersion, Dialect, UploadLimits};

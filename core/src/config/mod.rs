@@ -8,9 +8,9 @@ pub use endpoint::Endpoint;
 
 use http::HeaderValue;
 
-use crate::dialect::ApiVersion;
 use crate::error::ConfigError;
 use crate::signing::HashAlgorithm;
+use crate::version::ApiVersion;
 
 /// The names of the environment variables that [`Config::from_lookup`] asks for.
 pub mod variables {

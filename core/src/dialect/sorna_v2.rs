@@ -3,9 +3,10 @@
 use http::Method;
 use serde::Serialize;
 
-use super::{Dialect, Resource};
+use super::Resource;
 use crate::ops::{Complete, Continuation, CreateKernel, Execute, ExecuteMode};
 use crate::signing::Unsigned;
+use crate::version::Dialect;
 
 const DIALECT: Dialect = Dialect::SornaV2;
 

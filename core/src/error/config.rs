@@ -24,6 +24,11 @@ pub enum ConfigError {
     SecretKey,
     /// The user agent has characters that no header may carry.
     UserAgent,
+    /// No API version of this name is spoken by this crate.
+    Version {
+        /// The name as given.
+        name: String,
+    },
     /// No hash function of this name is known (or compiled in).
     Hash {
         /// The name as given.
@@ -41,6 +46,10 @@ impl fmt::Display for ConfigError {
             ),
             Self::SecretKey => f.write_str("the secret key must not be empty"),
             Self::UserAgent => f.write_str("the user agent must be printable ASCII"),
+            Self::Version { name } => write!(
+                f,
+                "`{name}` is not a supported API version; v2.20170315 is the default"
+            ),
             Self::Hash { name } => write!(
                 f,
                 "`{name}` is not a supported hash function; sha256 is the default"

@@ -164,7 +164,7 @@ impl Upload {
         let mut batches = VecDeque::new();
         let mut files = files.into_iter().peekable();
         while files.peek().is_some() {
-            let most = version.upload_limits().files;
+            let most = version.upload_limits().max_files;
             batches.push_back(Batch {
                 files: files.by_ref().take(most).collect(),
                 stage: Stage::First,

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::Resource;
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `GET /v2/authorize`: checks the keys, with a text that the gateway sends back.
 ///

@@ -6,10 +6,10 @@
 use serde::Deserialize;
 
 use super::{Operation, Success};
-use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `POST /v2/kernel/{id}` in mode `complete`: asks how the code could go on. Brings the candidates, in the
 /// gateway's order.

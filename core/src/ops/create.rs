@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Operation, Success};
-use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::{KernelId, SessionToken};
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// How many folders a kernel may mount.
 const MOST_MOUNTS: usize = 5;

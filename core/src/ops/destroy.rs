@@ -2,10 +2,11 @@
 //! management".)
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::Resource;
 use crate::error::{BuildError, GatewayError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `DELETE /v2/kernel/{id}`: ends a kernel and discards its files.
 ///

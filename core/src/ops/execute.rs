@@ -5,10 +5,10 @@
 
 use super::result::ExecutionResult;
 use super::{Operation, Repeat, Success};
-use crate::dialect::ApiVersion;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `POST /v2/kernel/{id}`: starts an execution, or goes on with one.
 ///

@@ -35,10 +35,10 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
-use crate::dialect::ApiVersion;
 use crate::error::{BuildError, Error, GatewayError, ParseError};
 use crate::rate_limit::RateLimit;
 use crate::signing::{Signer, Unsigned};
+use crate::version::ApiVersion;
 
 /// One request and its response, as values.
 ///

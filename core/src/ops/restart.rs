@@ -2,10 +2,11 @@
 //! management".)
 
 use super::{Operation, Repeat, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::Resource;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `PATCH /v2/kernel/{id}`: restarts a kernel: drops the interpreter's state, and keeps the files.
 ///

@@ -15,10 +15,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Operation, Success};
 use crate::body::{Body, Segment};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::Resource;
 use crate::error::{BuildError, ParseError};
 use crate::ident::KernelId;
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `POST /v2/kernel/{id}/upload`: uploads files, in one request.
 ///
@@ -201,7 +202,7 @@ impl fmt::Display for Boundary {
 
 /// Checks a set of files against the gateway's limits.
 pub(crate) fn check_files(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
-    let limit = version.upload_limits().file_size;
+    let limit = version.upload_limits().max_file_size;
     let mut names = HashSet::with_capacity(files.len());
     for file in files {
         if file.size() > limit {
@@ -225,7 +226,7 @@ impl Operation for UploadFiles {
 
     fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
         check_files(&self.files, version)?;
-        let most = version.upload_limits().files;
+        let most = version.upload_limits().max_files;
         if self.files.len() > most {
             return Err(BuildError::TooManyFiles {
                 given: self.files.len(),

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Operation, Success};
-use crate::dialect::{ApiVersion, Resource};
+use crate::dialect::Resource;
 use crate::error::{BuildError, ParseError};
 use crate::signing::Unsigned;
+use crate::version::ApiVersion;
 
 /// `GET /v2`: asks for the API version.
 ///

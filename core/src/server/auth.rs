@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName};
 use super::date::{self, RequestDate};
 use super::problem::{ProblemKind, ProblemReply};
 use crate::config::SecretKey;
-use crate::dialect::ApiVersion;
 use crate::signing::{HashAlgorithm, SigningKey, StringToSign, body_hash};
+use crate::version::ApiVersion;
 
 /// How far a request's date may be from the gateway's clock, in either direction. Within it a
 /// captured request can be replayed.

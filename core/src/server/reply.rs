@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::dialect::ApiVersion;
 use crate::ident::KernelId;
 use crate::ops::{ExecutionStatus, KernelInfo, LanguageInfo};
+use crate::version::ApiVersion;
 
 /// 200: the API version.
 #[must_use]

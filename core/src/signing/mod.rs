@@ -77,9 +77,10 @@ use serde::Serialize;
 
 use crate::body::Body;
 use crate::config::Config;
-use crate::dialect::{Dialect, Resource};
+use crate::dialect::Resource;
 use crate::error::BuildError;
 use crate::lock::lock;
+use crate::version::Dialect;
 
 /// Signs the requests of one user to one gateway.
 ///
@@ -195,13 +196,12 @@ impl Signer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let dialect = config.version().dialect();
-        let (version_name, version_value) = dialect.version_header(config.version());
         Self {
             inner: Arc::new(Inner {
                 dialect,
                 host: config.endpoint().host_header(),
-                version_name,
-                version_value,
+                version_name: dialect.version_header(),
+                version_value: HeaderValue::from_static(config.version().as_str()),
                 authorization: format!(
                     "{} signMethod={}, credential={}:",
                     dialect.auth_scheme(),

@@ -1,0 +1,190 @@
+//! Versions of the API, and what the versions of one dialect have in common.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use crate::error::ConfigError;
+
+/// One row for each version: its variant, its dialect, and its name on the wire. Within a dialect the
+/// oldest comes first.
+macro_rules! versions {
+    ($($(#[$meta:meta])* $variant:ident = $dialect:ident, $name:literal;)*) => {
+        /// A version of the API, as sent in the version header of every request.
+        ///
+        /// Versions of one dialect are ordered by age; those of different dialects cannot be compared.
+        ///
+        /// ```
+        /// use sorna_core::{ApiVersion, Dialect};
+        ///
+        /// let version: ApiVersion = "v2.20170315".parse()?;
+        /// assert_eq!(version, ApiVersion::default());
+        /// assert_eq!(version.dialect(), Dialect::SornaV2);
+        /// assert!(version >= ApiVersion::V2_20170315);
+        /// # Ok::<(), sorna_core::ConfigError>(())
+        /// ```
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ApiVersion {
+            $($(#[$meta])* $variant,)*
+        }
+
+        impl ApiVersion {
+            /// Every version that this crate speaks.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The version's name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The dialect it belongs to.
+            #[must_use]
+            pub const fn dialect(self) -> Dialect {
+                match self { $(Self::$variant => Dialect::$dialect,)* }
+            }
+        }
+    };
+}
+
+versions! {
+    /// Sorna v2 of 15 March 2017.
+    #[default]
+    V2_20170315 = SornaV2, "v2.20170315";
+}
+
+impl ApiVersion {
+    /// How much one upload request may carry, as observed on gateways of this version.
+    ///
+    /// ```
+    /// let limits = sorna_core::ApiVersion::V2_20170315.upload_limits();
+    /// assert_eq!((limits.max_files, limits.max_file_size), (19, 1024 * 1024));
+    /// ```
+    #[must_use]
+    pub const fn upload_limits(self) -> UploadLimits {
+        self.dialect().upload_limits()
+    }
+}
+
+impl PartialOrd for ApiVersion {
+    /// By age within a dialect; `None` for versions of different dialects.
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self.dialect() == other.dialect()).then(|| (*self as u8).cmp(&(*other as u8)))
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = ConfigError;
+
+    /// Reads a version's name on the wire.
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|version| version.as_str() == name)
+            .ok_or_else(|| ConfigError::Version {
+                name: name.to_owned(),
+            })
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A family of API versions that share header names, paths and the form of bodies.
+///
+/// Here are facts only. How an operation is written and read in a dialect stands with the operation, and
+/// how the headers of the rate limit are read with [`RateLimit`](crate::RateLimit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Sorna's API v2 of 2017: kernels under `/v2`, signed as `Sorna`.
+    SornaV2,
+}
+
+impl Dialect {
+    /// The word before the parameters of `Authorization`.
+    #[must_use]
+    pub const fn auth_scheme(self) -> &'static str {
+        match self {
+            Self::SornaV2 => "Sorna",
+        }
+    }
+
+    /// The name of the header that carries the version.
+    #[must_use]
+    pub const fn version_header(self) -> HeaderName {
+        match self {
+            Self::SornaV2 => HeaderName::from_static("x-sorna-version"),
+        }
+    }
+
+    /// Whether a body of this media type is part of the signature; otherwise the hash of nothing
+    /// is signed.
+    #[must_use]
+    pub fn hashes_body(self, media_type: &str) -> bool {
+        match self {
+            Self::SornaV2 => media_type != "multipart/form-data",
+        }
+    }
+
+    /// The first size of an execute request's body, in bytes, that is rejected.
+    #[must_use]
+    pub const fn execute_body_limit(self) -> usize {
+        match self {
+            Self::SornaV2 => 1024 * 1024,
+        }
+    }
+
+    /// How much one upload request may carry.
+    #[must_use]
+    pub const fn upload_limits(self) -> UploadLimits {
+        match self {
+            // The manual says 20, but the original gateway rejects the request that holds 20.
+            Self::SornaV2 => UploadLimits {
+                max_files: 19,
+                max_file_size: 1024 * 1024,
+            },
+        }
+    }
+}
+
+/// How much one upload request may carry: see [`ApiVersion::upload_limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadLimits {
+    /// The most files in one request.
+    pub max_files: usize,
+    /// The largest size of one file, in bytes.
+    pub max_file_size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back() {
+        for version in ApiVersion::ALL {
+            assert_eq!(version.to_string().parse(), Ok(*version));
+        }
+        let error = "v1.19700101".parse::<ApiVersion>().unwrap_err();
+        assert!(error.to_string().contains("v1.19700101"), "{error}");
+    }
+
+    #[test]
+    fn versions_of_a_dialect_are_ordered_as_listed() {
+        for pair in ApiVersion::ALL.windows(2) {
+            let same = pair[0].dialect() == pair[1].dialect();
+            assert_eq!(pair[0] < pair[1], same, "{pair:?}");
+        }
+        let version = ApiVersion::V2_20170315;
+        assert_eq!(version.partial_cmp(&version), Some(Ordering::Equal));
+    }
+}
