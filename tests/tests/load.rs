@@ -58,9 +58,9 @@ fn resident() -> usize {
 }
 
 fn gateway() -> RunningGateway {
-    let mut config = GatewayConfig::default();
-    config.kernels_per_key = KERNELS;
-    config.exec_timeout = Duration::from_secs(300);
+    let config = GatewayConfig::new()
+        .with_max_kernels_per_key(KERNELS)
+        .with_exec_timeout(Duration::from_secs(300));
     Gateway::spawn(config).expect("a gateway")
 }
 

@@ -125,8 +125,7 @@ fn options(shown: &Shown) -> ClientOptions {
 }
 
 fn gateway() -> RunningGateway {
-    let mut config = GatewayConfig::default();
-    config.credentials = vec![credentials(SECRET)];
+    let config = GatewayConfig::new().with_credentials([credentials(SECRET)]);
     Gateway::spawn(config).unwrap()
 }
 

@@ -85,12 +85,13 @@ impl Target {
     }
 
     fn local(globals: &Globals) -> Result<Self, Failure> {
-        let mut config = GatewayConfig::default();
-        // Whoever runs a program on their own machine stops it themselves.
-        config.exec_timeout = Duration::from_secs(365 * 24 * 60 * 60);
-        config.idle_timeout = config.exec_timeout;
-        config.max_memory = None;
-        config.max_file_size = u64::MAX;
+        // Users who run a program on their own machine stop it themselves.
+        let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
+        let config = GatewayConfig::new()
+            .with_exec_timeout(unlimited)
+            .with_idle_timeout(unlimited)
+            .with_unlimited_memory()
+            .with_max_file_size(u64::MAX);
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let mut options = ClientOptions::default();
         options.observer = globals.observer();

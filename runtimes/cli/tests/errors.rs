@@ -281,8 +281,7 @@ fn a_wrong_clock() {
 
 #[test]
 fn too_many_kernels() {
-    let mut config = GatewayConfig::default();
-    config.kernels_per_key = 0;
+    let config = GatewayConfig::new().with_max_kernels_per_key(0);
     let gateway = gateway_with(config);
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);
@@ -297,8 +296,7 @@ fn too_many_kernels() {
 
 #[test]
 fn too_many_requests() {
-    let mut config = GatewayConfig::default();
-    config.requests_per_window = 0;
+    let config = GatewayConfig::new().with_max_requests_per_window(0);
     let gateway = gateway_with(config);
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);

@@ -231,8 +231,7 @@ fn what_became_of_the_kernel() {
 
 #[test]
 fn a_timeout() {
-    let mut config = GatewayConfig::default();
-    config.exec_timeout = Duration::from_millis(300);
+    let config = GatewayConfig::new().with_exec_timeout(Duration::from_millis(300));
     let gateway = gateway_with(config);
     let directory = here();
     let arguments = ["-t", "my-session", "python3", "-c", "while True: pass"];

@@ -110,8 +110,7 @@ fn what_cannot_be_saved_is_told_and_the_program_goes_on() {
          runner.record('html', '<b>')\n\
          print('after', end='')"
     );
-    let mut config = GatewayConfig::default();
-    config.isolate_files = false;
+    let config = GatewayConfig::new().with_isolate_files(false);
     let gateway = Gateway::spawn(config).expect("a gateway");
     let run = |options: &[&str]| {
         let mut command = sorna_at(directory.path(), &gateway);

@@ -222,8 +222,7 @@ fn the_exit_code_is_the_program_s() {
 
 #[test]
 fn a_program_that_runs_for_too_long_is_killed() {
-    let mut config = GatewayConfig::default();
-    config.exec_timeout = Duration::from_millis(300);
+    let config = GatewayConfig::new().with_exec_timeout(Duration::from_millis(300));
     let gateway = gateway_with(config);
     let directory = here();
     run(

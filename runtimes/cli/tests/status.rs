@@ -147,8 +147,7 @@ fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
 
 #[test]
 fn no_requests_left() {
-    let mut config = GatewayConfig::default();
-    config.requests_per_window = 1;
+    let config = GatewayConfig::new().with_max_requests_per_window(1);
     let gateway = gateway_with(config);
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);

@@ -1,107 +1,59 @@
 //! How a gateway is set up.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sorna_core::Credentials;
 
 use crate::kernel::LanguageTable;
 
-/// What a gateway listens on, whom it knows, and what it allows.
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// What a gateway listens on, which keys it accepts, and what it allows.
 ///
 /// ```
 /// use std::time::Duration;
 /// use sorna_gateway::GatewayConfig;
 ///
-/// let mut config = GatewayConfig::default();
-/// config.exec_timeout = Duration::from_secs(5);
-/// assert!(config.listen.ip().is_loopback());
+/// let config = GatewayConfig::new()
+///     .with_exec_timeout(Duration::from_secs(5))
+///     .with_max_memory(512 * 1024 * 1024);
+/// assert!(config.listen().ip().is_loopback());
 /// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct GatewayConfig {
-    /// Where to listen: by default on a free port of 127.0.0.1. Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Whether it may listen on addresses that others than this machine reach; no by default,
-    /// because whoever holds a key runs programs as this user. Then the keys must be given as well.
-    pub allow_remote: bool,
-    /// Serves HTTPS with this identity; plain HTTP by default.
+    listen: SocketAddr,
+    allow_remote: bool,
     #[cfg(feature = "tls")]
-    pub tls: Option<crate::TlsIdentity>,
-    /// The key pairs it knows. If there are none, the default, a random pair is made.
-    pub credentials: Vec<Credentials>,
-    /// Where the directory with the kernels' files is made. By default the system's place for
-    /// temporary files.
-    pub directory: Option<PathBuf>,
-    /// The languages it runs, if their tools are on the machine: by default those that it knows by
-    /// itself.
-    pub languages: LanguageTable,
-    /// Where the languages' tools are looked for, and the `PATH` of the kernels: directories joined
-    /// by colons. By default the gateway's own `PATH`. A virtual environment of Python comes first
-    /// in it like this:
-    ///
-    /// ```
-    /// let mut config = sorna_gateway::GatewayConfig::default();
-    /// config.path = Some("/srv/venv/bin:/usr/local/bin:/usr/bin:/bin".into());
-    /// ```
-    pub path: Option<OsString>,
-    /// Whether kernels are kept from reading and writing files that are neither theirs nor the
-    /// system's, where the system can do that: yes by default. See
-    /// [`Gateway::isolation`](crate::Gateway::isolation).
-    pub isolate_files: bool,
-    /// Files and directories that kernels may read besides, none by default: such as data, or
-    /// libraries in somebody's home.
-    pub readable: Vec<PathBuf>,
-    /// Files and directories that kernels may write to as well, none by default: such as results, or
-    /// `/dev/pts` for programs that make terminals of their own.
-    pub writable: Vec<PathBuf>,
-    /// Where to make a control group for each kernel: a directory of a `cgroup2` file system that
-    /// this user may write to and that holds no processes itself. By default the group that the
-    /// gateway is in, if it may.
-    pub cgroup: Option<PathBuf>,
-    /// The most memory of a kernel, in KiB; a client may ask for less. 1 GiB by default; none is
-    /// as much as there is.
-    pub max_memory: Option<u64>,
-    /// The most processes and threads of a kernel: 1024 by default.
-    pub max_processes: u64,
-    /// The largest file that a program may write, in bytes: 1 GiB by default.
-    pub max_file_size: u64,
-    /// About how much text one answer holds at most, in bytes, which bounds a console record as
-    /// well: 1 MiB by default. A program that says more waits until it is fetched.
-    pub console_limit: usize,
-    /// How many kernels one access key may have at a time; more are refused with
-    /// `quota-exceeded`. 256 by default.
-    pub kernels_per_key: usize,
-    /// How long an execution may run if its kernel was created without a limit: 30 s by default.
-    /// The time a program waits for its client does not count.
-    pub exec_timeout: Duration,
-    /// How long a kernel may go without a request before it is destroyed: an hour by default.
-    pub idle_timeout: Duration,
-    /// How long an execute request waits at most before it is answered with `continued`: 2 s by
-    /// default, as on the original gateway.
-    pub continuation_interval: Duration,
-    /// How many requests one access key may make in 15 minutes: a million by default, which is
-    /// hardly a limit. The original allows 1000.
-    pub requests_per_window: u64,
-    /// How many files one upload may bring: 20 by default.
-    pub upload_files: usize,
-    /// How large each of them may be, in bytes: 1 MiB by default.
-    pub upload_file_size: u64,
-    /// Request bodies of this many bytes and more are refused, uploads excepted: 1 MiB by default.
-    pub body_limit: usize,
-    /// How long a client may take for the head of a request, which is also how long a connection
-    /// may be idle: 75 s by default.
-    pub head_timeout: Duration,
-    /// How long a client may take for the body of a request: 60 s by default.
-    pub body_timeout: Duration,
-    /// How long a client may take nothing of what it is sent, an answer or a terminal's output,
-    /// before its connection is cut: 60 s by default.
-    pub write_timeout: Duration,
-    /// How many connections may be open at a time, terminals included: 4096 by default. More are
-    /// answered with `service-unavailable` and closed.
-    pub max_connections: usize,
+    tls: Option<crate::TlsIdentity>,
+    credentials: Vec<Credentials>,
+    directory: Option<PathBuf>,
+    languages: LanguageTable,
+    path: Option<OsString>,
+    isolate_files: bool,
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+    cgroup: Option<PathBuf>,
+    max_memory: Option<u64>,
+    max_processes: u64,
+    max_file_size: u64,
+    max_console_size: usize,
+    max_kernels_per_key: usize,
+    exec_timeout: Duration,
+    idle_timeout: Duration,
+    continuation_interval: Duration,
+    max_requests_per_window: u64,
+    max_upload_files: usize,
+    max_upload_file_size: u64,
+    max_body_size: usize,
+    head_timeout: Duration,
+    body_timeout: Duration,
+    write_timeout: Duration,
+    max_connections: usize,
 }
 
 impl Default for GatewayConfig {
@@ -119,22 +71,427 @@ impl Default for GatewayConfig {
             readable: Vec::new(),
             writable: Vec::new(),
             cgroup: None,
-            max_memory: Some(1024 * 1024),
+            max_memory: Some(GIB),
             max_processes: 1024,
-            max_file_size: 1024 * 1024 * 1024,
-            console_limit: 1024 * 1024,
-            kernels_per_key: 256,
+            max_file_size: GIB,
+            max_console_size: 1024 * 1024,
+            max_kernels_per_key: 256,
             exec_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60 * 60),
             continuation_interval: Duration::from_secs(2),
-            requests_per_window: 1_000_000,
-            upload_files: 20,
-            upload_file_size: 1024 * 1024,
-            body_limit: 1024 * 1024,
+            max_requests_per_window: 1_000_000,
+            max_upload_files: 20,
+            max_upload_file_size: MIB,
+            max_body_size: 1024 * 1024,
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             max_connections: 4096,
         }
+    }
+}
+
+/// Where it listens, and who may use it.
+impl GatewayConfig {
+    /// A gateway on a free port of 127.0.0.1 with a random key pair, and the default limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets where to listen: on a free port of 127.0.0.1 by default. Port 0 takes a free one.
+    #[must_use]
+    pub fn with_listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where to listen.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Sets whether to listen on addresses that other machines can reach: no by default, because
+    /// anyone who has a key pair runs programs as this user. The keys must then be
+    /// [given](Self::with_credentials) as well.
+    #[must_use]
+    pub fn with_allow_remote(mut self, allow: bool) -> Self {
+        self.allow_remote = allow;
+        self
+    }
+
+    /// Whether to listen on addresses that other machines can reach.
+    #[must_use]
+    pub fn allow_remote(&self) -> bool {
+        self.allow_remote
+    }
+
+    /// Serves HTTPS with this identity; plain HTTP by default.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, identity: crate::TlsIdentity) -> Self {
+        self.tls = Some(identity);
+        self
+    }
+
+    /// The identity for HTTPS; `None` means plain HTTP.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&crate::TlsIdentity> {
+        self.tls.as_ref()
+    }
+
+    /// Adds key pairs that the gateway accepts. Without any, the default, it makes a random pair.
+    #[must_use]
+    pub fn with_credentials(mut self, pairs: impl IntoIterator<Item = Credentials>) -> Self {
+        self.credentials.extend(pairs);
+        self
+    }
+
+    /// The key pairs that the gateway accepts; empty for a random one.
+    #[must_use]
+    pub fn credentials(&self) -> &[Credentials] {
+        &self.credentials
+    }
+
+    /// Sets how many kernels one access key may have at a time; more are rejected with
+    /// `quota-exceeded`. 256 by default.
+    #[must_use]
+    pub fn with_max_kernels_per_key(mut self, kernels: usize) -> Self {
+        self.max_kernels_per_key = kernels;
+        self
+    }
+
+    /// How many kernels one access key may have at a time.
+    #[must_use]
+    pub fn max_kernels_per_key(&self) -> usize {
+        self.max_kernels_per_key
+    }
+
+    /// Sets how many requests one access key may make in 15 minutes: a million by default, which is
+    /// hardly a limit. The original gateway allows 1000.
+    #[must_use]
+    pub fn with_max_requests_per_window(mut self, requests: u64) -> Self {
+        self.max_requests_per_window = requests;
+        self
+    }
+
+    /// How many requests one access key may make in 15 minutes.
+    #[must_use]
+    pub fn max_requests_per_window(&self) -> u64 {
+        self.max_requests_per_window
+    }
+}
+
+/// What kernels run, and what they see of this machine.
+impl GatewayConfig {
+    /// Sets where to make the directory with the kernels' files: in the system's place for temporary
+    /// files by default.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Where to make the directory with the kernels' files; `None` for the system's place.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Sets the languages it runs, if their tools are installed: [the built-in
+    /// ones](LanguageTable::built_in) by default.
+    #[must_use]
+    pub fn with_languages(mut self, languages: LanguageTable) -> Self {
+        self.languages = languages;
+        self
+    }
+
+    /// The languages it runs.
+    #[must_use]
+    pub fn languages(&self) -> &LanguageTable {
+        &self.languages
+    }
+
+    /// Sets where to look for the languages' tools, which is also the `PATH` of the kernels:
+    /// directories joined by colons. By default it is the gateway's own `PATH`. To put a virtual
+    /// environment of Python first:
+    ///
+    /// ```
+    /// # use sorna_gateway::GatewayConfig;
+    /// let config = GatewayConfig::new().with_path("/srv/venv/bin:/usr/local/bin:/usr/bin:/bin");
+    /// ```
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<OsString>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Where to look for the languages' tools; `None` for the gateway's own `PATH`.
+    #[must_use]
+    pub fn path(&self) -> Option<&OsStr> {
+        self.path.as_deref()
+    }
+
+    /// Sets whether to keep kernels, where the system can, from reading and writing files that are
+    /// neither their own nor the system's: yes by default. See
+    /// [`Gateway::isolation`](crate::Gateway::isolation).
+    #[must_use]
+    pub fn with_isolate_files(mut self, isolate: bool) -> Self {
+        self.isolate_files = isolate;
+        self
+    }
+
+    /// Whether to limit which files kernels may open.
+    #[must_use]
+    pub fn isolate_files(&self) -> bool {
+        self.isolate_files
+    }
+
+    /// Adds files and directories that kernels may read, such as data, or libraries in a home
+    /// directory. None by default.
+    #[must_use]
+    pub fn with_readable<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.readable.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// What kernels may read in addition to the system's files and their own.
+    #[must_use]
+    pub fn readable(&self) -> &[PathBuf] {
+        &self.readable
+    }
+
+    /// Adds files and directories that kernels may also write to, such as one for results, or
+    /// `/dev/pts` for programs that make their own terminals. None by default.
+    #[must_use]
+    pub fn with_writable<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
+        self.writable.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// What kernels may write to in addition to their own files.
+    #[must_use]
+    pub fn writable(&self) -> &[PathBuf] {
+        &self.writable
+    }
+
+    /// Sets where to make a control group for each kernel: a directory of a `cgroup2` file system
+    /// that this user may write to and that holds no processes itself. By default it is the group
+    /// that the gateway is in, if it may make others there.
+    #[must_use]
+    pub fn with_cgroup(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cgroup = Some(directory.into());
+        self
+    }
+
+    /// Where to make control groups; `None` for the group that the gateway is in.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
+}
+
+/// How much a kernel and its programs may take.
+impl GatewayConfig {
+    /// Sets the most memory of a kernel, in bytes; a client may ask for less. 1 GiB by default.
+    #[must_use]
+    pub fn with_max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes);
+        self
+    }
+
+    /// Lets a kernel take as much memory as there is, unless its client asks for a limit.
+    #[must_use]
+    pub fn with_unlimited_memory(mut self) -> Self {
+        self.max_memory = None;
+        self
+    }
+
+    /// The most memory of a kernel, in bytes; `None` if there is no limit.
+    #[must_use]
+    pub fn max_memory(&self) -> Option<u64> {
+        self.max_memory
+    }
+
+    /// Sets the most processes and threads of a kernel: 1024 by default.
+    #[must_use]
+    pub fn with_max_processes(mut self, processes: u64) -> Self {
+        self.max_processes = processes;
+        self
+    }
+
+    /// The most processes and threads of a kernel.
+    #[must_use]
+    pub fn max_processes(&self) -> u64 {
+        self.max_processes
+    }
+
+    /// Sets the size of the largest file that a program may write, in bytes: 1 GiB by default.
+    #[must_use]
+    pub fn with_max_file_size(mut self, bytes: u64) -> Self {
+        self.max_file_size = bytes;
+        self
+    }
+
+    /// The size of the largest file that a program may write, in bytes.
+    #[must_use]
+    pub fn max_file_size(&self) -> u64 {
+        self.max_file_size
+    }
+
+    /// Sets about how much console text one response holds at most, in bytes, which bounds a single
+    /// console record as well: 1 MiB by default. A program that prints more waits until its output
+    /// has been fetched.
+    #[must_use]
+    pub fn with_max_console_size(mut self, bytes: usize) -> Self {
+        self.max_console_size = bytes;
+        self
+    }
+
+    /// About how much console text one response holds at most, in bytes.
+    #[must_use]
+    pub fn max_console_size(&self) -> usize {
+        self.max_console_size
+    }
+
+    /// Sets how long an execution may run if its kernel was created without a limit: 30 s by
+    /// default. The time that a program waits for its client does not count.
+    #[must_use]
+    pub fn with_exec_timeout(mut self, time: Duration) -> Self {
+        self.exec_timeout = time;
+        self
+    }
+
+    /// How long an execution may run if its kernel was created without a limit.
+    #[must_use]
+    pub fn exec_timeout(&self) -> Duration {
+        self.exec_timeout
+    }
+
+    /// Sets how long a kernel may go without a request before it is destroyed: an hour by default.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, time: Duration) -> Self {
+        self.idle_timeout = time;
+        self
+    }
+
+    /// How long a kernel may go without a request before it is destroyed.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// Sets how long an execute request waits at most before the response is `continued`: 2 s by
+    /// default, as on the original gateway.
+    #[must_use]
+    pub fn with_continuation_interval(mut self, time: Duration) -> Self {
+        self.continuation_interval = time;
+        self
+    }
+
+    /// How long an execute request waits at most before the response is `continued`.
+    #[must_use]
+    pub fn continuation_interval(&self) -> Duration {
+        self.continuation_interval
+    }
+}
+
+/// How much a client may take, and for how long.
+impl GatewayConfig {
+    /// Sets how many files one upload may bring: 20 by default.
+    #[must_use]
+    pub fn with_max_upload_files(mut self, files: usize) -> Self {
+        self.max_upload_files = files;
+        self
+    }
+
+    /// How many files one upload may bring.
+    #[must_use]
+    pub fn max_upload_files(&self) -> usize {
+        self.max_upload_files
+    }
+
+    /// Sets how large each uploaded file may be, in bytes: 1 MiB by default.
+    #[must_use]
+    pub fn with_max_upload_file_size(mut self, bytes: u64) -> Self {
+        self.max_upload_file_size = bytes;
+        self
+    }
+
+    /// How large each uploaded file may be, in bytes.
+    #[must_use]
+    pub fn max_upload_file_size(&self) -> u64 {
+        self.max_upload_file_size
+    }
+
+    /// Sets the size, in bytes, from which request bodies are rejected, uploads excepted: 1 MiB by
+    /// default.
+    #[must_use]
+    pub fn with_max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// The size, in bytes, from which request bodies are rejected, uploads excepted.
+    #[must_use]
+    pub fn max_body_size(&self) -> usize {
+        self.max_body_size
+    }
+
+    /// Sets how long a client may take for the head of a request, which is also how long a
+    /// connection may be idle: 75 s by default.
+    #[must_use]
+    pub fn with_head_timeout(mut self, time: Duration) -> Self {
+        self.head_timeout = time;
+        self
+    }
+
+    /// How long a client may take for the head of a request.
+    #[must_use]
+    pub fn head_timeout(&self) -> Duration {
+        self.head_timeout
+    }
+
+    /// Sets how long a client may take for the body of a request: 60 s by default.
+    #[must_use]
+    pub fn with_body_timeout(mut self, time: Duration) -> Self {
+        self.body_timeout = time;
+        self
+    }
+
+    /// How long a client may take for the body of a request.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    /// Sets how long a client may read nothing of what it is sent, a response or a terminal's
+    /// output, before its connection is closed: 60 s by default.
+    #[must_use]
+    pub fn with_write_timeout(mut self, time: Duration) -> Self {
+        self.write_timeout = time;
+        self
+    }
+
+    /// How long a client may read nothing of what it is sent.
+    #[must_use]
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
+    /// Sets how many connections may be open at a time, terminals included: 4096 by default. More
+    /// are closed with the error response `service-unavailable`.
+    #[must_use]
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How many connections may be open at a time, terminals included.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
     }
 }

@@ -40,35 +40,35 @@ impl Gateway {
     ///
     /// [`StartError`] if the address may not be listened on or cannot be had, or a directory cannot
     /// be made.
-    pub fn bind(mut config: GatewayConfig) -> Result<Self, StartError> {
-        let is_remote = !config.listen.ip().is_loopback();
-        if is_remote && !config.allow_remote {
-            return Err(StartError::NotLoopback(config.listen));
+    pub fn bind(config: GatewayConfig) -> Result<Self, StartError> {
+        let is_remote = !config.listen().ip().is_loopback();
+        if is_remote && !config.allow_remote() {
+            return Err(StartError::NotLoopback(config.listen()));
         }
-        if is_remote && config.credentials.is_empty() {
-            return Err(StartError::NoCredentials(config.listen));
+        if is_remote && config.credentials().is_empty() {
+            return Err(StartError::NoCredentials(config.listen()));
         }
         if is_remote && !is_encrypted(&config) {
             tracing::warn!("what clients send and get can be read on the way: there is no TLS");
         }
         let listen = |source| StartError::Listen {
-            address: config.listen,
+            address: config.listen(),
             source,
         };
-        let listener = TcpListener::bind(config.listen).map_err(listen)?;
+        let listener = TcpListener::bind(config.listen()).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let mut credentials = std::mem::take(&mut config.credentials);
+        let mut credentials = config.credentials().to_vec();
         if credentials.is_empty() {
             credentials.push(random::credentials().map_err(StartError::System)?);
         }
-        let mut base = Base::create(config.directory.as_deref()).map_err(StartError::Directory)?;
+        let mut base = Base::create(config.directory()).map_err(StartError::Directory)?;
         let rules = Rules {
-            cgroup: config.cgroup.clone(),
-            isolate_files: config.isolate_files,
-            path: config.path.clone(),
-            readable: config.readable.clone(),
-            writable: config.writable.clone(),
+            cgroup: config.cgroup(),
+            isolate_files: config.isolate_files(),
+            path: config.path(),
+            readable: config.readable(),
+            writable: config.writable(),
         };
         let confinement = Confinement::new(base.mark(), rules);
         base.watch(confinement.group_directory());
@@ -167,7 +167,7 @@ fn is_encrypted(config: &GatewayConfig) -> bool {
 
 #[cfg(feature = "tls")]
 fn acceptor(config: &GatewayConfig) -> Acceptor {
-    config.tls.as_ref().map_or(Acceptor::Plain, |identity| {
+    config.tls().map_or(Acceptor::Plain, |identity| {
         Acceptor::Tls(identity.acceptor())
     })
 }

@@ -103,7 +103,7 @@ fn keys_are_checked() {
 
 #[test]
 fn successes_tell_the_rate_limit_and_too_many_are_refused() {
-    let gateway = gateway_with(|config| config.requests_per_window = 3);
+    let gateway = gateway_with(|config| config.with_max_requests_per_window(3));
     let client = Client::new(&gateway);
     for remaining in ["2", "1", "0"] {
         let response = client.raw("GET", "/v2", "application/octet-stream", b"");
@@ -223,7 +223,7 @@ fn odd_requests_are_refused_and_do_no_harm() {
 
 #[test]
 fn a_request_in_pieces_is_understood_and_a_slow_head_is_not_waited_for() {
-    let gateway = gateway_with(|config| config.head_timeout = Duration::from_millis(300));
+    let gateway = gateway_with(|config| config.with_head_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let mut stream = client.connect();
     for byte in client.bytes_of(&Authorize::new("x"), SystemTime::now()) {
@@ -264,7 +264,7 @@ fn enter(client: &Client) -> TcpStream {
 
 #[test]
 fn connections_are_limited_and_terminals_count() {
-    let gateway = gateway_with(|config| config.max_connections = 2);
+    let gateway = gateway_with(|config| config.with_max_connections(2));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let (mut first, mut second) = (enter(&client), enter(&client));
@@ -288,8 +288,9 @@ fn connections_are_limited_and_terminals_count() {
 #[test]
 fn a_client_that_does_not_read_its_answers_is_cut_off() {
     let gateway = gateway_with(|config| {
-        config.max_connections = 1;
-        config.write_timeout = Duration::from_millis(300);
+        config
+            .with_max_connections(1)
+            .with_write_timeout(Duration::from_millis(300))
     });
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -308,7 +309,7 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
 
 #[test]
 fn a_slow_body_is_not_waited_for() {
-    let gateway = gateway_with(|config| config.body_timeout = Duration::from_millis(300));
+    let gateway = gateway_with(|config| config.with_body_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let request = client.bytes_of(&Authorize::new("x"), SystemTime::now());
     let mut stream = client.connect();
@@ -350,7 +351,7 @@ fn a_head_has_an_end() {
 #[test]
 fn the_token_decides_which_kernel() {
     let gateway = gateway_with(|config| {
-        config.credentials = vec![pair("KEYONE", "one"), pair("KEYTWO", "two")];
+        config.with_credentials([pair("KEYONE", "one"), pair("KEYTWO", "two")])
     });
     let (one, two) = (Client::with_key(&gateway, 0), Client::with_key(&gateway, 1));
     let token = token();
@@ -403,7 +404,7 @@ fn requests_at_once_for_one_token_make_one_kernel() {
 
 #[test]
 fn kernels_that_cannot_be_had_are_explained() {
-    let gateway = gateway_with(|config| config.kernels_per_key = 2);
+    let gateway = gateway_with(|config| config.with_max_kernels_per_key(2));
     let client = Client::new(&gateway);
     let error = client
         .call(&CreateKernel::new("klingon", token()))
@@ -432,26 +433,24 @@ fn kernels_that_cannot_be_had_are_explained() {
 
 #[test]
 fn only_loopback_is_listened_on() {
-    let mut config = GatewayConfig::default();
-    config.listen = "0.0.0.0:0".parse().unwrap();
+    let config = GatewayConfig::new().with_listen("0.0.0.0:0".parse().unwrap());
     let error = Gateway::spawn(config).unwrap_err();
     assert!(matches!(error, StartError::NotLoopback(_)));
     assert!(error.to_string().contains("loopback"));
 
     // More takes two words: that it is meant, and the keys.
-    let mut config = GatewayConfig::default();
-    config.listen = "0.0.0.0:0".parse().unwrap();
-    config.allow_remote = true;
+    let config = GatewayConfig::new()
+        .with_listen("0.0.0.0:0".parse().unwrap())
+        .with_allow_remote(true);
     let error = Gateway::spawn(config.clone()).unwrap_err();
     assert!(matches!(error, StartError::NoCredentials(_)));
-    config.credentials = gateway().credentials().to_vec();
+    let config = config.with_credentials(gateway().credentials().to_vec());
     let open = Gateway::spawn(config).unwrap();
     assert!(open.endpoint().starts_with("http://127.0.0.1:"));
     Client::new(&open).call(&Version::new()).unwrap();
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut config = GatewayConfig::default();
-    config.listen = taken.local_addr().unwrap();
+    let config = GatewayConfig::new().with_listen(taken.local_addr().unwrap());
     let error = Gateway::spawn(config).unwrap_err();
     assert!(matches!(error, StartError::Listen { .. }), "{error:?}");
 }

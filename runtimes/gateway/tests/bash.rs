@@ -143,7 +143,7 @@ fn the_environment_is_scrubbed() {
 fn tools_come_from_the_path_that_the_gateway_was_given() {
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/bash", directory.path().join("bash")).unwrap();
-    let gateway = gateway_with(|config| config.path = Some(directory.path().into()));
+    let gateway = gateway_with(|config| config.with_path(directory.path()));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let (stdout, stderr) = client.run(&kernel, "echo \"$PATH\"; type -P ls").finished();

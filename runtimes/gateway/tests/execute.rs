@@ -126,7 +126,7 @@ fn running_for_too_long_is_stopped_and_survived() {
 
 #[test]
 fn a_client_that_hangs_up_loses_nothing() {
-    let gateway = gateway_with(|config| config.continuation_interval = Duration::from_secs(50));
+    let gateway = gateway_with(|config| config.with_continuation_interval(Duration::from_secs(50)));
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
     let code = "import time, os\nprint('one')\nwhile not os.path.exists('go'): time.sleep(.01)\nprint('two')";
@@ -213,7 +213,7 @@ fn restart_keeps_files_and_drops_state() {
 
 #[test]
 fn destroying_a_kernel_ends_the_request_that_waits_for_it() {
-    let gateway = gateway_with(|config| config.continuation_interval = Duration::from_secs(50));
+    let gateway = gateway_with(|config| config.with_continuation_interval(Duration::from_secs(50)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     std::thread::scope(|scope| {

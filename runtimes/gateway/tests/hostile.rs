@@ -170,16 +170,20 @@ fn there_are_no_privileges_to_gain() {
 /// Where there are control groups, and where somebody has to look.
 const GROUPS: [Option<&str>; 2] = [None, Some("/no/control/groups/here")];
 
+fn in_groups(config: GatewayConfig, groups: Option<&str>) -> GatewayConfig {
+    match groups {
+        Some(groups) => config.with_cgroup(groups),
+        None => config,
+    }
+}
+
 #[test]
 fn a_fork_bomb_is_capped_and_the_kernel_goes_on() {
     GROUPS.into_iter().for_each(bomb);
 }
 
 fn bomb(groups: Option<&str>) {
-    let gateway = gateway_with(|config| {
-        config.max_processes = 60;
-        config.cgroup = groups.map(Into::into);
-    });
+    let gateway = gateway_with(|config| in_groups(config.with_max_processes(60), groups));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let mark = mark_of(&client, &kernel);
@@ -211,14 +215,14 @@ fn memory_is_limited_for_one_process_and_for_all_together() {
 }
 
 fn hog(groups: Option<&str>) {
-    let gateway = gateway_with(|config| config.cgroup = groups.map(Into::into));
+    let gateway = gateway_with(|config| in_groups(config, groups));
     let client = Client::new(&gateway);
     let limits = Limits::default().with_max_mem(200 * 1024);
     let kernel = client.create_with("python3", limits);
     let one = client.run(&kernel, "x = bytearray(1 << 30)\nprint(len(x))");
     assert!(one.stdout.is_empty(), "{one:?}");
     assert!(
-        one.stderr.contains("MemoryError") || one.stderr.contains("204800 KiB"),
+        one.stderr.contains("MemoryError") || one.stderr.contains("200 MiB"),
         "{one:?}"
     );
     assert_eq!(
@@ -236,7 +240,7 @@ fn hog(groups: Option<&str>) {
              os._exit(0)\n\
          time.sleep(30)",
     );
-    assert!(many.stderr.contains("204800 KiB"), "{many:?}");
+    assert!(many.stderr.contains("200 MiB"), "{many:?}");
     assert_eq!(many.exit_code(), Some(137), "{many:?}");
     assert_eq!(
         client.run(&kernel, "print('alive')").finished().0,
@@ -247,7 +251,7 @@ fn hog(groups: Option<&str>) {
 
 #[test]
 fn a_client_may_ask_for_less_memory_and_not_for_more() {
-    let gateway = gateway_with(|config| config.max_memory = Some(300 * 1024));
+    let gateway = gateway_with(|config| config.with_max_memory(300 << 20));
     let client = Client::new(&gateway);
     let limit = |wanted: Option<u64>| {
         let limits = wanted.map_or_else(Limits::default, |it| Limits::default().with_max_mem(it));
@@ -260,7 +264,7 @@ fn a_client_may_ask_for_less_memory_and_not_for_more() {
 
 #[test]
 fn files_have_a_size_and_crashes_leave_no_core() {
-    let gateway = gateway_with(|config| config.max_file_size = 100_000);
+    let gateway = gateway_with(|config| config.with_max_file_size(100_000));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let (stdout, _) = client
@@ -274,7 +278,7 @@ fn files_have_a_size_and_crashes_leave_no_core() {
 
 #[test]
 fn one_answer_is_bounded() {
-    let gateway = gateway_with(|config| config.console_limit = 50_000);
+    let gateway = gateway_with(|config| config.with_max_console_size(50_000));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let outcome = client.run(&kernel, "head -c 1000000 /dev/zero | tr '\\0' x");
@@ -297,16 +301,16 @@ fn places_may_be_opened() {
         client.run(&kernel, &code).finished().0
     };
     assert_eq!(read(&common::gateway()), "");
-    let readable = |config: &mut GatewayConfig| config.readable.push(data.path().to_owned());
+    let readable = |config: GatewayConfig| config.with_readable([data.path()]);
     assert_eq!(read(&gateway_with(readable)), "42\n");
     assert_eq!(content(data.path()), "42\n", "reading is not writing");
     assert_eq!(
-        read(&gateway_with(|config| config.isolate_files = false)),
+        read(&gateway_with(|config| config.with_isolate_files(false))),
         "42\n"
     );
     assert_eq!(content(data.path()), "x\n");
     std::fs::write(data.path().join("numbers"), "42\n").unwrap();
-    let writable = |config: &mut GatewayConfig| config.writable.push(data.path().to_owned());
+    let writable = |config: GatewayConfig| config.with_writable([data.path()]);
     assert_eq!(read(&gateway_with(writable)), "42\n");
     assert_eq!(content(data.path()), "x\n");
 }
@@ -326,7 +330,7 @@ fn the_terminals_of_others_are_not_opened() {
     };
     let refusal = try_it(&common::gateway());
     assert!(refusal.contains("Permission denied"), "{refusal}");
-    let open = gateway_with(|config| config.writable.push("/dev/pts".into()));
+    let open = gateway_with(|config| config.with_writable(["/dev/pts"]));
     assert_eq!(try_it(&open), "");
 }
 
@@ -342,7 +346,7 @@ fn batches_are_confined_as_well() {
     let outside = tempfile::tempdir().unwrap();
     let secret = outside.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
-    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_secs(20));
+    let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_secs(20)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let exec = format!("cat {}; echo end", secret.display());
@@ -358,7 +362,7 @@ fn batches_are_confined_as_well() {
 #[test]
 fn directories_in_directories_are_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = gateway_with(|config| config.directory = Some(directory.path().to_owned()));
+    let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
     let nest = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')";
@@ -440,10 +444,7 @@ fn a_batch_that_is_killed_before_its_build_was_told_ends() {
 }
 
 fn kill_a_batch(build: &str) {
-    let gateway = gateway_with(|config| {
-        config.max_processes = 20;
-        config.console_limit = 1000;
-    });
+    let gateway = gateway_with(|config| config.with_max_processes(20).with_max_console_size(1000));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let mark = mark_of(&client, &kernel);
@@ -478,7 +479,7 @@ fn what_hides_goes_with_its_kernel() {
 }
 
 fn hide(groups: Option<&str>) {
-    let gateway = gateway_with(|config| config.cgroup = groups.map(Into::into));
+    let gateway = gateway_with(|config| in_groups(config, groups));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let word = format!("hidden-{}-{}", std::process::id(), groups.is_some());
@@ -497,10 +498,7 @@ fn hide(groups: Option<&str>) {
 
 #[test]
 fn one_kernel_cannot_have_another_killed() {
-    let gateway = gateway_with(|config| {
-        config.cgroup = GROUPS[1].map(Into::into);
-        config.max_processes = 30;
-    });
+    let gateway = gateway_with(|config| in_groups(config.with_max_processes(30), GROUPS[1]));
     let client = Client::new(&gateway);
     let victim = client.create("bash");
     let mark = mark_of(&client, &victim);

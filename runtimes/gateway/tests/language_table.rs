@@ -10,8 +10,8 @@ use sorna_core::{Batch, CreateKernel, ListLanguages, SessionToken};
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway};
 
 fn spawn(languages: &str) -> RunningGateway {
-    let mut config = GatewayConfig::default();
-    config.languages = LanguageTable::built_in().with_toml(languages).unwrap();
+    let config = GatewayConfig::new()
+        .with_languages(LanguageTable::built_in().with_toml(languages).unwrap());
     Gateway::spawn(config).unwrap()
 }
 

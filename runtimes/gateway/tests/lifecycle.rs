@@ -47,7 +47,7 @@ fn leave_processes(client: &Client, kernel: &KernelId) -> Vec<String> {
 #[test]
 fn destroying_takes_every_process_and_file_with_it() {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let processes = leave_processes(&client, &kernel);
@@ -67,7 +67,7 @@ fn destroying_takes_every_process_and_file_with_it() {
 #[test]
 fn stopping_takes_everything_with_it_also_in_the_middle() {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let processes = leave_processes(&client, &kernel);
@@ -93,7 +93,7 @@ fn stopping_takes_everything_with_it_also_in_the_middle() {
 #[test]
 fn a_gateway_that_stops_while_kernels_are_being_made_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = gateway_with(|config| config.directory = Some(directory.path().into()));
+    let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
     for _ in 0..5 {
         let token = SessionToken::from_random(common::random());
@@ -109,7 +109,7 @@ fn a_gateway_that_stops_while_kernels_are_being_made_leaves_nothing() {
 
 #[test]
 fn idle_kernels_are_destroyed() {
-    let gateway = gateway_with(|config| config.idle_timeout = Duration::from_millis(300));
+    let gateway = gateway_with(|config| config.with_idle_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     wait_until("the kernel is destroyed", || gateway.stats().kernels == 0);
@@ -118,7 +118,7 @@ fn idle_kernels_are_destroyed() {
 
 #[test]
 fn a_timeout_takes_what_left_the_group() {
-    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_millis(500));
+    let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(500)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let code = "setsid sleep 1000 >/dev/null 2>&1 & echo $!; sleep 1000";
@@ -137,7 +137,7 @@ fn a_timeout_takes_what_hides_and_leaves_what_was_there() {
     if !need_that(has_groups, "control groups") {
         return;
     }
-    let gateway = gateway_with(|config| config.exec_timeout = Duration::from_millis(800));
+    let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(800)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let code = "sleep 1000 >/dev/null 2>&1 & echo $!";

@@ -409,7 +409,7 @@ fn environment() -> Option<PathBuf> {
 fn gateway_with_matplotlib() -> Option<RunningGateway> {
     let mut path = environment()?.into_os_string();
     path.push(":/usr/local/bin:/usr/bin:/bin");
-    Some(gateway_with(|config| config.path = Some(path)))
+    Some(gateway_with(|config| config.with_path(path)))
 }
 
 /// Media types and the first bytes; text as it is.

@@ -51,9 +51,9 @@ fn main() {
 fn serve_gateway() {
     let config: Config = config(SocketAddr::from(([127, 0, 0, 1], 1)));
     let keys: &Credentials = config.credentials();
-    let mut config = GatewayConfig::default();
-    config.credentials = vec![keys.clone()];
-    config.requests_per_window = u64::MAX;
+    let config = GatewayConfig::new()
+        .with_credentials([keys.clone()])
+        .with_max_requests_per_window(u64::MAX);
     let gateway = Gateway::spawn(config).expect("a gateway");
     println!("{}", gateway.endpoint().trim_start_matches("http://"));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());

@@ -111,9 +111,8 @@ fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
-    let mut config = GatewayConfig::default();
-    // Gateways tell what came out every 2 s; on a page that looks slow.
-    config.continuation_interval = Duration::from_millis(200);
+    // Gateways report output every 2 s, which looks slow on a page.
+    let config = GatewayConfig::new().with_continuation_interval(Duration::from_millis(200));
     let gateway = Gateway::spawn(config)?;
     Ok((Client::new(gateway.config()), Some(gateway)))
 }

@@ -77,9 +77,9 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new() -> Self {
         let marks = tempfile::tempdir().expect("a directory");
-        let mut config = GatewayConfig::default();
-        config.writable = vec![marks.path().to_owned()];
-        config.continuation_interval = Duration::from_millis(50);
+        let config = GatewayConfig::new()
+            .with_writable([marks.path()])
+            .with_continuation_interval(Duration::from_millis(50));
         let gateway = Gateway::spawn(config).expect("a gateway");
         let address = gateway.endpoint().strip_prefix("http://").expect("HTTP");
         let proxy = Proxy::start(address.parse().expect("an address"));

@@ -169,10 +169,8 @@ impl<D: Driver> Lab<D> {
 }
 
 fn gateway_config() -> GatewayConfig {
-    let mut config = GatewayConfig::default();
-    config.exec_timeout = Duration::from_secs(120);
-    // Another pair, for the check of isolation.
-    config.credentials = [
+    // The second pair is for the check of isolation.
+    let pairs = [
         ("AKIAFIRST", "first-secret"),
         ("AKIASECOND", "second-secret"),
     ]
@@ -181,7 +179,8 @@ fn gateway_config() -> GatewayConfig {
             AccessKey::new(access_key).expect("an access key"),
             SecretKey::new(secret_key).expect("a secret key"),
         )
-    })
-    .into();
-    config
+    });
+    GatewayConfig::new()
+        .with_exec_timeout(Duration::from_secs(120))
+        .with_credentials(pairs)
 }

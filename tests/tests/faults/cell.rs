@@ -38,13 +38,13 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Self {
         let marks = tempfile::tempdir().expect("a directory");
-        let mut config = GatewayConfig::default();
-        config.writable = vec![marks.path().to_owned()];
-        config.kernels_per_key = 100_000;
-        config.credentials = vec![Credentials::new(
-            AccessKey::new("AKIAFAULTS").expect("an access key"),
-            SecretKey::new("secret").expect("a secret key"),
-        )];
+        let config = GatewayConfig::new()
+            .with_writable([marks.path()])
+            .with_max_kernels_per_key(100_000)
+            .with_credentials([Credentials::new(
+                AccessKey::new("AKIAFAULTS").expect("an access key"),
+                SecretKey::new("secret").expect("a secret key"),
+            )]);
         let gateway = Gateway::spawn(config).expect("a gateway");
         let endpoint = gateway.endpoint();
         let address = endpoint.strip_prefix("http://").expect("plain HTTP");

@@ -95,9 +95,9 @@ const LANGUAGES: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn nothing_is_left_of_hundreds_of_kernels() {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = GatewayConfig::default();
-    config.directory = Some(directory.path().to_owned());
-    config.continuation_interval = Duration::from_millis(50);
+    let config = GatewayConfig::new()
+        .with_directory(directory.path())
+        .with_continuation_interval(Duration::from_millis(50));
     let gateway = Gateway::spawn(config).unwrap();
     let mark = mark_of(&client_of(&gateway));
     let languages: Vec<_> = LANGUAGES
@@ -206,8 +206,7 @@ fn begin(client: &Client, kernel: &Kernel, code: &str) {
 #[test]
 fn many_kernels_rest_at_the_same_time() {
     sorna_gateway::raise_open_files();
-    let mut config = GatewayConfig::default();
-    config.kernels_per_key = IDLE + 1;
+    let config = GatewayConfig::new().with_max_kernels_per_key(IDLE + 1);
     let gateway = Gateway::spawn(config).unwrap();
     let client = client_of(&gateway);
     let mark = mark_of(&client);

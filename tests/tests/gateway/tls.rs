@@ -12,8 +12,8 @@ use sorna_gateway::{Gateway, GatewayConfig, TlsIdentity};
 fn clients_speak_https_when_they_trust_the_certificate() {
     let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
-    let mut config = GatewayConfig::default();
-    config.tls = Some(TlsIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
+    let config = GatewayConfig::new()
+        .with_tls(TlsIdentity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
     let gateway = Gateway::spawn(config).unwrap();
     assert!(gateway.endpoint().starts_with("https://127.0.0.1:"));
     let credentials = gateway.credentials()[0].clone();

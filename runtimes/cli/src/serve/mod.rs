@@ -50,19 +50,35 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             .with_file(file)
             .map_err(|error| Failure::usage(chain(&error)))?;
     }
-    let mut config = GatewayConfig::default();
-    config.listen = arguments.listen;
-    config.allow_remote = arguments.allow_remote;
-    config.credentials = keys::find(arguments.keys.as_deref())?;
+    let kib = |size: u64| size.saturating_mul(1024);
+    let mut config = GatewayConfig::new()
+        .with_listen(arguments.listen)
+        .with_allow_remote(arguments.allow_remote)
+        .with_credentials(keys::find(arguments.keys.as_deref())?)
+        .with_languages(languages)
+        .with_max_connections(limits.max_connections)
+        .with_exec_timeout(limits.exec_timeout)
+        .with_idle_timeout(limits.idle_timeout)
+        .with_max_memory(kib(limits.max_mem.0))
+        .with_max_processes(limits.max_processes)
+        .with_max_file_size(kib(limits.max_file_size.0))
+        .with_max_kernels_per_key(limits.max_kernels)
+        .with_max_requests_per_window(limits.max_requests)
+        .with_max_upload_files(limits.max_upload_files)
+        .with_max_upload_file_size(kib(limits.max_upload_size.0))
+        .with_max_console_size(usize::try_from(kib(limits.max_output.0)).unwrap_or(usize::MAX))
+        .with_readable(&isolation.allow_read)
+        .with_writable(&isolation.allow_write)
+        .with_isolate_files(!isolation.no_file_isolation);
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
-        config.tls = Some(identity.map_err(|error| {
+        config = config.with_tls(identity.map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
             Failure::usage(format!("{certificate} and {key}: {}", chain(&error)))
         })?);
     }
     let listens_elsewhere = !arguments.listen.ip().is_loopback();
-    if listens_elsewhere && (!arguments.allow_remote || config.credentials.is_empty()) {
+    if listens_elsewhere && (!arguments.allow_remote || config.credentials().is_empty()) {
         return Err(Failure::usage(format!(
             "{} is reached from other machines, and whoever has a key runs programs here",
             arguments.listen
@@ -71,24 +87,12 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             "If that is meant, say --allow-remote, and give the keys by --keys or in the environment.",
         ));
     }
-    config.languages = languages;
-    config.max_connections = limits.max_connections;
-    config.exec_timeout = limits.exec_timeout;
-    config.idle_timeout = limits.idle_timeout;
-    config.max_memory = Some(limits.max_mem.0);
-    config.max_processes = limits.max_processes;
-    config.max_file_size = limits.max_file_size.0.saturating_mul(1024);
-    config.kernels_per_key = limits.max_kernels;
-    config.requests_per_window = limits.max_requests;
-    config.upload_files = limits.max_upload_files;
-    config.upload_file_size = limits.max_upload_size.0.saturating_mul(1024);
-    config.console_limit =
-        usize::try_from(limits.max_output.0.saturating_mul(1024)).unwrap_or(usize::MAX);
-    config.readable.clone_from(&isolation.allow_read);
-    config.writable.clone_from(&isolation.allow_write);
-    config.isolate_files = !isolation.no_file_isolation;
-    config.cgroup.clone_from(&isolation.cgroup);
-    config.directory.clone_from(&isolation.directory);
+    if let Some(cgroup) = &isolation.cgroup {
+        config = config.with_cgroup(cgroup);
+    }
+    if let Some(directory) = &isolation.directory {
+        config = config.with_directory(directory);
+    }
     Ok(config)
 }
 

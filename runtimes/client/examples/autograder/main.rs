@@ -148,8 +148,7 @@ fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
-    let mut config = GatewayConfig::default();
-    config.max_processes = PROCESSES;
+    let config = GatewayConfig::new().with_max_processes(PROCESSES);
     let gateway = Gateway::spawn(config)?;
     Ok((Client::new(gateway.config()), Some(gateway)))
 }

@@ -41,9 +41,9 @@ pub(crate) struct ConnectionLimits {
 impl ConnectionLimits {
     pub(crate) fn new(config: &GatewayConfig) -> Self {
         Self {
-            head_timeout: config.head_timeout,
-            write_timeout: config.write_timeout,
-            connections: config.max_connections.min(Semaphore::MAX_PERMITS),
+            head_timeout: config.head_timeout(),
+            write_timeout: config.write_timeout(),
+            connections: config.max_connections().min(Semaphore::MAX_PERMITS),
         }
     }
 }

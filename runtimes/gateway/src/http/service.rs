@@ -48,13 +48,13 @@ impl Service {
         Self {
             kernels,
             keys: keys.collect(),
-            rate_limiter: RateLimiter::new(config.requests_per_window),
-            continuation_interval: config.continuation_interval,
-            body_limit: config.body_limit,
-            body_timeout: config.body_timeout,
+            rate_limiter: RateLimiter::new(config.max_requests_per_window()),
+            continuation_interval: config.continuation_interval(),
+            body_limit: config.max_body_size(),
+            body_timeout: config.body_timeout(),
             upload_limits: UploadLimits {
-                files: config.upload_files,
-                file_size: config.upload_file_size,
+                files: config.max_upload_files(),
+                file_size: config.max_upload_file_size(),
             },
         }
     }

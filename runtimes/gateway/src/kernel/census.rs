@@ -11,7 +11,7 @@ use super::sweep::MARK;
 pub(crate) struct Tally {
     /// Processes and threads.
     pub(crate) tasks: u64,
-    /// Resident memory, in KiB. What processes share counts for each.
+    /// Resident memory, in bytes. What processes share counts for each.
     pub(crate) memory: u64,
 }
 

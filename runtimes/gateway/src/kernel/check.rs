@@ -24,15 +24,16 @@ impl Kernel {
             .fold(procfs::Usage::default(), procfs::Usage::plus);
         let ms = |duration: Duration| Some(duration.as_secs_f64() * 1000.0);
         let number = |number: u64| Some(number as f64);
+        let kib = |bytes: u64| number(bytes / 1024);
         let mut info = KernelInfo::default();
         info.lang = Some(lang.to_owned());
         info.age = ms(self.born.elapsed());
         info.query_timeout = ms(self.setup.exec_timeout);
         info.idle_timeout = ms(idle_timeout);
-        info.memory_limit = self.setup.confined.bounds().memory.and_then(number);
+        info.memory_limit = self.setup.confined.bounds().memory.and_then(kib);
         info.num_queries_executed = number(runs);
         info.idle = ms(idle);
-        info.memory_used = number(usage.memory);
+        info.memory_used = kib(usage.memory);
         info.cpu_credit_used = number(spent + usage.cpu);
         info
     }
@@ -61,24 +62,23 @@ impl Kernel {
     /// since is not to blame on what is there now. Blocks.
     pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
-        let tally = Tally::of(processes);
-        let words = match bounds.memory {
-            _ if tally.tasks > bounds.processes => format!(
-                "killed: more than the {} processes and threads that this kernel may have",
-                bounds.processes
-            ),
-            // The sum counts what they share for each.
-            Some(limit)
-                if tally.memory > limit && procfs::proportional_memory(processes) > limit =>
-            {
-                format!("killed: more than the {limit} KiB of memory that this kernel may use")
-            }
-            _ => return,
+        let usage = Tally::of(processes);
+        let exceeds = |limit: u64| {
+            // The sum counts shared memory for each process, so the slow exact count decides.
+            usage.memory > limit && procfs::proportional_memory(processes) > limit
+        };
+        let exceeded = if usage.tasks > bounds.processes {
+            format!("limit of {} processes and threads", bounds.processes)
+        } else if bounds.memory.is_some_and(exceeds) {
+            bounds.memory_text().unwrap_or_default()
+        } else {
+            return;
         };
         let mut state = self.shared.lock();
-        // Once is enough.
+        // The driver acts on the first such command, and the check repeats until it has.
         if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
-            let _ = self.commands.send(Command::Exceeded(words));
+            let reason = format!("killed: the kernel exceeded its {exceeded}");
+            let _ = self.commands.send(Command::Exceeded(reason));
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) type Arguments = Vec<OsString>;
 
 impl Launcher {
     /// Looks for the tools that help. The default for `path` is that of the gateway itself.
-    pub(crate) fn new(path: Option<OsString>) -> Self {
+    pub(crate) fn new(path: Option<&OsStr>) -> Self {
         let mut this = Self {
             path: search_path(path),
             setsid: None,
@@ -63,8 +63,9 @@ impl Launcher {
 }
 
 /// Where programs are looked for: by default where the gateway's own are.
-pub(crate) fn search_path(path: Option<OsString>) -> OsString {
-    path.or_else(|| std::env::var_os("PATH"))
+pub(crate) fn search_path(path: Option<&OsStr>) -> OsString {
+    path.map(OsStr::to_owned)
+        .or_else(|| std::env::var_os("PATH"))
         .filter(|path| !path.is_empty())
         .unwrap_or_else(|| DEFAULT_PATH.into())
 }

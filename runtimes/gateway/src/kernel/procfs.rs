@@ -37,7 +37,7 @@ impl FileIdentity {
 /// What some processes have used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Resident memory, in KiB.
+    /// Resident memory, in bytes.
     pub(crate) memory: u64,
     /// Processor time in ms, of children that ended as well.
     pub(crate) cpu: u64,
@@ -111,13 +111,14 @@ pub(crate) fn stat(process: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
-/// The memory of these processes in KiB, where what several share is divided among them. Takes far
+/// The memory of these processes in bytes, where what several share is divided among them. Takes far
 /// longer than [`usage`].
 pub(crate) fn proportional_memory(processes: &[u32]) -> u64 {
     let share = |process: &u32| {
         let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
         let line = sums.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
+        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kib * 1024)
     };
     processes.iter().filter_map(share).sum()
 }
@@ -165,7 +166,7 @@ fn parse_stat(stat: &str) -> Option<Stat> {
         threads: number(20)?,
         started: number(22)?,
         usage: Usage {
-            memory: number(24)? * rustix::param::page_size() as u64 / 1024,
+            memory: number(24)? * rustix::param::page_size() as u64,
             cpu: ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
         },
     })
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!((stat.parent, stat.session, stat.threads), (1, 7, 1));
         assert_eq!(stat.started, 9);
         let usage = stat.usage;
-        assert_eq!(usage.memory, 3 * rustix::param::page_size() as u64 / 1024);
+        assert_eq!(usage.memory, 3 * rustix::param::page_size() as u64);
         assert_eq!(usage.cpu, 200_000 / rustix::param::clock_ticks_per_second());
         assert_eq!(parse_stat("7 (x) S 1"), None);
     }

@@ -145,7 +145,10 @@ impl Kernels {
         let home = home.map_err(failed)?;
         let limits = &request.limits;
         let bounds = Bounds {
-            memory: match (limits.max_mem, self.bounds.memory) {
+            memory: match (
+                limits.max_mem.map(|kib| kib.saturating_mul(1024)),
+                self.bounds.memory,
+            ) {
                 (Some(wanted), Some(most)) => Some(wanted.min(most)),
                 (wanted, most) => wanted.or(most),
             },

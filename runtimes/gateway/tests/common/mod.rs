@@ -21,14 +21,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway that answers long executions soon.
 pub(crate) fn gateway() -> RunningGateway {
-    gateway_with(|_| {})
+    gateway_with(|config| config)
 }
 
-pub(crate) fn gateway_with(change: impl FnOnce(&mut GatewayConfig)) -> RunningGateway {
-    let mut config = GatewayConfig::default();
-    config.continuation_interval = Duration::from_millis(200);
-    change(&mut config);
-    Gateway::spawn(config).unwrap()
+pub(crate) fn gateway_with(change: impl FnOnce(GatewayConfig) -> GatewayConfig) -> RunningGateway {
+    let config = GatewayConfig::new().with_continuation_interval(Duration::from_millis(200));
+    Gateway::spawn(change(config)).unwrap()
 }
 
 /// Waits for a condition.

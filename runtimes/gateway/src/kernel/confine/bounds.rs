@@ -3,10 +3,46 @@
 /// How much a kernel may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// Memory, in KiB; none means as much as there is.
+    /// Memory, in bytes; `None` means as much as there is.
     pub(crate) memory: Option<u64>,
     /// Processes and threads.
     pub(crate) processes: u64,
     /// The size of one file, in bytes.
     pub(crate) file_size: u64,
+}
+
+impl Bounds {
+    /// The limit on memory for people, such as `memory limit of 300 MiB`.
+    pub(crate) fn memory_text(&self) -> Option<String> {
+        const KIB: u64 = 1024;
+        const MIB: u64 = 1024 * KIB;
+        let bytes = self.memory?;
+        let (size, unit) = match bytes {
+            _ if bytes % MIB == 0 => (bytes / MIB, "MiB"),
+            _ if bytes % KIB == 0 => (bytes / KIB, "KiB"),
+            _ => (bytes, "bytes"),
+        };
+        Some(format!("memory limit of {size} {unit}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_limits_are_shown_in_the_largest_exact_unit() {
+        for (bytes, text) in [
+            (300 << 20, "memory limit of 300 MiB"),
+            ((300 << 20) + 1024, "memory limit of 307201 KiB"),
+            (1000, "memory limit of 1000 bytes"),
+        ] {
+            let bounds = Bounds {
+                memory: Some(bytes),
+                processes: 1,
+                file_size: 1,
+            };
+            assert_eq!(bounds.memory_text().as_deref(), Some(text));
+        }
+    }
 }

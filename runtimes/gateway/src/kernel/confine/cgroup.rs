@@ -89,7 +89,7 @@ impl GroupRoot {
         if self.memory
             && let Some(memory) = bounds.memory
         {
-            group.set("memory.max", &memory.saturating_mul(1024).to_string())?;
+            group.set("memory.max", &memory.to_string())?;
             // All or nothing: what a half dead program does is nobody's wish.
             group.set("memory.oom.group", "1")?;
             // Without swap there is none to limit.
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds {
-        memory: Some(4),
+        memory: Some(4096),
         processes: 7,
         file_size: 1,
     };

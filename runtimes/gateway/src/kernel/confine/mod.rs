@@ -59,8 +59,8 @@ pub(crate) struct Confined {
 
 impl Confinement {
     /// Finds out what this system has.
-    pub(crate) fn new(mark: &str, rules: Rules) -> Self {
-        let cgroup = rules.cgroup.as_deref();
+    pub(crate) fn new(mark: &str, rules: Rules<'_>) -> Self {
+        let cgroup = rules.cgroup;
         let groups = GroupRoot::create(cgroup, mark);
         if let (Some(directory), Err(error)) = (cgroup, &groups) {
             tracing::warn!(directory = %directory.display(), %error, "no control groups there");
@@ -73,7 +73,7 @@ impl Confinement {
             limits_processes: groups.as_ref().is_some_and(GroupRoot::limits_processes),
         };
         let path = search_path(rules.path);
-        let places = SystemPlaces::find(&path, &rules.readable, &rules.writable);
+        let places = SystemPlaces::find(&path, rules.readable, rules.writable);
         Self {
             isolation,
             places,

@@ -37,10 +37,7 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
     if let Some(memory) = bounds.memory.filter(|_| !memory_is_watched) {
         // Of what a process writes to. The address space would be the wrong measure: some
         // interpreters reserve far more than they use.
-        most(
-            Resource::Data,
-            memory.saturating_mul(1024).saturating_add(STACKS),
-        );
+        most(Resource::Data, memory.saturating_add(STACKS));
     }
     if let Some(tasks) = tasks() {
         most(Resource::Nproc, tasks + TASKS);
@@ -71,7 +68,7 @@ mod tests {
             .spawn()
             .unwrap();
         let bounds = Bounds {
-            memory: Some(4096),
+            memory: Some(4096 * 1024),
             processes: 10,
             file_size: 12345,
         };

@@ -307,9 +307,8 @@ impl Driver {
     fn why_killed(&mut self, exit: ExitKind) -> Option<String> {
         let kills = self.setup.confined.out_of_memory_kills();
         let more = kills > std::mem::replace(&mut self.out_of_memory_kills, kills);
-        let limit = self.setup.confined.bounds().memory?;
-        (more && exit.is_kill())
-            .then(|| format!("{exit}: more than the {limit} KiB of memory that it may use"))
+        let exceeded = self.setup.confined.bounds().memory_text()?;
+        (more && exit.is_kill()).then(|| format!("{exit}: the kernel exceeded its {exceeded}"))
     }
 
     pub(super) fn pause_clock(&mut self) {
