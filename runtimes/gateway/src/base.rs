@@ -15,7 +15,7 @@ use crate::kernel::{Runner, remove_tree, sweep};
 use crate::random;
 
 /// How long the watchdog may take to leave.
-const PATIENCE: Duration = Duration::from_secs(5);
+const EXIT_TIME: Duration = Duration::from_secs(5);
 /// How often to look whether it has.
 const PAUSE: Duration = Duration::from_micros(200);
 
@@ -32,7 +32,7 @@ pub(crate) struct Base {
 #[derive(Debug)]
 struct Watchdog {
     child: Child,
-    leash: PipeWriter,
+    lifeline: PipeWriter,
 }
 
 impl Base {
@@ -98,7 +98,7 @@ impl Drop for Base {
 
 impl Watchdog {
     fn start(mark: &str, directory: &Path, group: Option<&Path>) -> io::Result<Self> {
-        let (reader, leash) = io::pipe()?;
+        let (reader, lifeline) = io::pipe()?;
         let mut command = Command::new("sh");
         command
             .args([
@@ -119,14 +119,14 @@ impl Watchdog {
             .process_group(0);
         Ok(Self {
             child: command.spawn()?,
-            leash,
+            lifeline,
         })
     }
 
     fn dismiss(mut self) {
-        let _ = self.leash.write_all(b"done\n");
-        drop(self.leash);
-        let until = Instant::now() + PATIENCE;
+        let _ = self.lifeline.write_all(b"done\n");
+        drop(self.lifeline);
+        let until = Instant::now() + EXIT_TIME;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > until {
                 let _ = self.child.kill();
@@ -177,8 +177,11 @@ mod tests {
             .current_dir(target.join("work"))
             .spawn()
             .unwrap();
-        let Watchdog { mut child, leash } = Watchdog::start(&mark, &target, None).unwrap();
-        drop(leash);
+        let Watchdog {
+            mut child,
+            lifeline,
+        } = Watchdog::start(&mark, &target, None).unwrap();
+        drop(lifeline);
         wait_until("the directory stays", || !target.exists());
         assert!(!process.wait().unwrap().success());
         assert!(!hidden.wait().unwrap().success());

@@ -21,11 +21,11 @@ use super::service::Service;
 use crate::config::GatewayConfig;
 
 /// The pause after a failure to accept, such as too many open files.
-const BREATHER: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most bytes of a request's head.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// How many connections are told at a time that there are too many; others are just closed.
-const TURNED_AWAY: usize = 64;
+const MAX_REJECTIONS: usize = 64;
 /// How long and how many bytes to listen to one of them: what was not read would take the answer
 /// along.
 const LAST_WORDS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     limits: ConnectionLimits,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));
-    let doorstep = Arc::new(Semaphore::new(TURNED_AWAY));
+    let rejections = Arc::new(Semaphore::new(MAX_REJECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -83,22 +83,22 @@ pub(crate) async fn serve(
                 } else {
                     tracing::warn!(limit = limits.connections, "too many connections");
                     if let (Acceptor::Plain, Ok(permit)) =
-                        (&acceptor, Arc::clone(&doorstep).try_acquire_owned())
+                        (&acceptor, Arc::clone(&rejections).try_acquire_owned())
                     {
-                        connections.spawn(turn_away(stream, permit));
+                        connections.spawn(reject(stream, permit));
                     }
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(BREATHER).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
 /// Says that there are too many connections.
-async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+async fn reject(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let problem = ProblemKind::ServiceUnavailable.reply_with("too many connections");
     let (parts, body) = problem.into_response().into_parts();
     let mut answer = format!("HTTP/1.1 {}\r\nconnection: close\r\n", parts.status).into_bytes();

@@ -66,7 +66,7 @@ impl RateLimiter {
 
 impl Allowance {
     /// Adds the headers that tell it, in requests and ms.
-    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+    pub(crate) fn add_headers(self, headers: &mut HeaderMap) {
         let reset = u64::try_from(self.reset.as_millis()).unwrap_or(u64::MAX);
         for (name, number) in [
             ("x-ratelimit-limit", self.limit),

@@ -20,7 +20,7 @@ use super::rate_limit::{Allowance, RateLimiter};
 use super::terminal::{self, Upgrade};
 use super::upload::{self, UploadLimits};
 use crate::config::GatewayConfig;
-use crate::kernel::{ExecuteError, StartError};
+use crate::kernel::{ExecuteError, KernelStartError};
 use crate::kernels::Kernels;
 
 /// Answers requests.
@@ -76,7 +76,7 @@ impl Service {
             Ok((mut response, allowance)) => {
                 // As on the original, not with a terminal.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    allowance.tell(response.headers_mut());
+                    allowance.add_headers(response.headers_mut());
                 }
                 response
             }
@@ -158,9 +158,13 @@ impl Service {
             Route::Restart(id) => {
                 let entry = self.kernels.find(key, &id)?;
                 entry.kernel.touch();
-                entry.kernel.restart().await.map_err(|StartError(words)| {
-                    agent_failed(ProblemKind::KernelRestartFailed, &words)
-                })?;
+                entry
+                    .kernel
+                    .restart()
+                    .await
+                    .map_err(|KernelStartError(words)| {
+                        agent_failed(ProblemKind::KernelRestartFailed, &words)
+                    })?;
                 Ok(reply::done())
             }
             Route::Destroy(id) => {
@@ -217,10 +221,10 @@ impl Service {
         upgrade: Option<Upgrade>,
     ) -> Result<Response<Vec<u8>>, ProblemReply> {
         let entry = self.kernels.find(key, id)?;
-        let agreed = terminal::agree(parts)?;
-        let upgrade = upgrade.ok_or_else(terminal::not_a_websocket)?;
+        let agreed = terminal::accept(parts)?;
+        let upgrade = upgrade.ok_or_else(terminal::no_handshake)?;
         entry.kernel.touch();
-        let attached = entry.kernel.attach().map_err(|StartError(words)| {
+        let attached = entry.kernel.attach().map_err(|KernelStartError(words)| {
             agent_failed(ProblemKind::KernelExecutionFailed, &words)
         })?;
         tokio::spawn(terminal::serve(upgrade, entry, attached));

@@ -28,7 +28,7 @@ use crate::kernels::Entry;
 /// The largest message that is taken from a client, in bytes.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
 /// How long to wait for the client's goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -54,7 +54,7 @@ impl Upgrade {
 /// # Errors
 ///
 /// 400 `generic-bad-request` if it does not.
-pub(crate) fn agree(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
+pub(crate) fn accept(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
     let has = |name, word: &str| {
         parts.headers.get_all(name).iter().any(|value| {
             let words = value.to_str().unwrap_or_default().split(',');
@@ -67,19 +67,19 @@ pub(crate) fn agree(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
     let asks = has(&UPGRADE, "websocket")
         && has(&CONNECTION, "upgrade")
         && has(&SEC_WEBSOCKET_VERSION, "13");
-    let key = key.filter(|_| asks).ok_or_else(not_a_websocket)?;
+    let key = key.filter(|_| asks).ok_or_else(no_handshake)?;
     let accept = derive_accept_key(key.as_bytes());
     let mut response = Response::new(Vec::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    let accept = HeaderValue::try_from(accept).map_err(|_| not_a_websocket())?;
+    let accept = HeaderValue::try_from(accept).map_err(|_| no_handshake())?;
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)
 }
 
-pub(crate) fn not_a_websocket() -> ProblemReply {
+pub(crate) fn no_handshake() -> ProblemReply {
     ProblemKind::GenericBadRequest.reply_with("a terminal needs a WebSocket handshake")
 }
 
@@ -100,16 +100,16 @@ pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Att
         return;
     };
     let (sink, stream) = socket.split();
-    let (complain, complaints) = mpsc::channel(4);
+    let (errors, reported) = mpsc::channel(4);
     // Each way by itself: a client may send while it does not read, and the other way round.
-    let mut listening = pin!(listen(stream, &entry, &mut attached, complain));
+    let mut listening = pin!(listen(stream, &entry, &mut attached, errors));
     let is_over = tokio::select! {
-        is_over = show(sink, output, complaints) => is_over,
+        is_over = show(sink, output, reported) => is_over,
         () = &mut listening => false,
     };
     if is_over {
         // A connection closed before the client's goodbye could lose ours.
-        let _ = tokio::time::timeout(GOODBYE, listening).await;
+        let _ = tokio::time::timeout(CLOSE_TIME, listening).await;
     }
 }
 
@@ -117,12 +117,12 @@ pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Att
 async fn show(
     mut sink: futures_util::stream::SplitSink<Socket, Frame>,
     mut output: mpsc::Receiver<FromTerminal>,
-    mut complaints: mpsc::Receiver<String>,
+    mut reported: mpsc::Receiver<String>,
 ) -> bool {
     loop {
         let frame = tokio::select! {
             biased;
-            Some(words) = complaints.recv() => Message::Error(words).encode(),
+            Some(words) = reported.recv() => Message::Error(words).encode(),
             told = output.recv() => match told {
                 Some(FromTerminal::Output(bytes)) => Message::Out(bytes).encode(),
                 Some(FromTerminal::Closed) | None => break,
@@ -144,7 +144,7 @@ async fn listen(
     mut stream: futures_util::stream::SplitStream<Socket>,
     entry: &Entry,
     attached: &mut Attached,
-    complain: mpsc::Sender<String>,
+    errors: mpsc::Sender<String>,
 ) {
     while let Some(Ok(frame)) = stream.next().await {
         let text = match &frame {
@@ -160,7 +160,7 @@ async fn listen(
             Some(Command::Restart) => {
                 let shell = attached.shells();
                 if let Err(error) = entry.kernel.restart().await {
-                    let _ = complain.try_send(error.0);
+                    let _ = errors.try_send(error.0);
                 }
                 // What is typed next is for the new shell.
                 attached.next_shell(shell).await;
@@ -169,7 +169,7 @@ async fn listen(
             Some(_) => continue,
             None => {
                 let words = "not a message: stdin, resize, ping or restart, as JSON".to_owned();
-                let _ = complain.try_send(words);
+                let _ = errors.try_send(words);
                 continue;
             }
         };

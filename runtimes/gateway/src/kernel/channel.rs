@@ -9,8 +9,8 @@ use std::process::Stdio;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::frame::{Frame, Garbled, next_frame};
-use super::fresh;
+use super::frame::{Frame, MalformedFrame, next_frame};
+use super::nonblocking;
 
 /// How much is read at once.
 const READ_SIZE: usize = 32 * 1024;
@@ -76,7 +76,7 @@ impl Channel {
         }
         let mut bytes = [MaybeUninit::uninit(); READ_SIZE];
         let try_io = |read: &mut dyn FnMut() -> _| self.stream.try_io(Interest::READABLE, read);
-        match fresh::read(&self.stream, &mut bytes, try_io) {
+        match nonblocking::read(&self.stream, &mut bytes, try_io) {
             Ok([]) => self.ended = true,
             Ok(read) => {
                 self.incoming.extend_from_slice(read);
@@ -88,7 +88,7 @@ impl Channel {
     }
 
     /// The next frame of what was read.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Garbled> {
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, MalformedFrame> {
         next_frame(&mut self.incoming)
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sorna_core::KernelInfo;
 
-use super::census::Tally;
 use super::driver::Command;
 use super::handle::Kernel;
+use super::process_table::ResourceUse;
 use super::procfs;
 use super::state::Phase;
 
@@ -62,7 +62,7 @@ impl Kernel {
     /// since is not to blame on what is there now. Blocks.
     pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
-        let usage = Tally::of(processes);
+        let usage = ResourceUse::of(processes);
         let exceeds = |limit: u64| {
             // The sum counts shared memory for each process, so the slow exact count decides.
             usage.memory > limit && procfs::proportional_memory(processes) > limit
@@ -83,8 +83,8 @@ impl Kernel {
     }
 
     /// Whether somebody has to look how much it takes.
-    pub(crate) fn needs_a_look(&self) -> bool {
-        self.setup.confined.needs_a_look()
+    pub(crate) fn needs_checks(&self) -> bool {
+        self.setup.confined.needs_checks()
     }
 
     /// Whether it was destroyed.

@@ -34,7 +34,7 @@ pub(crate) enum Frame {
 
 /// The runner does not speak the protocol: the program has been at its channel.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Garbled;
+pub(crate) struct MalformedFrame;
 
 #[derive(Deserialize)]
 struct Question {
@@ -50,23 +50,23 @@ struct Found {
 }
 
 /// Takes the first frame out of `buffer`, if it is there as a whole.
-pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Garbled> {
+pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, MalformedFrame> {
     let Some(end) = buffer
         .iter()
         .take(MAX_HEADER)
         .position(|byte| *byte == b'\n')
     else {
         return if buffer.len() >= MAX_HEADER {
-            Err(Garbled)
+            Err(MalformedFrame)
         } else {
             Ok(None)
         };
     };
-    let header = std::str::from_utf8(&buffer[..end]).map_err(|_| Garbled)?;
-    let (letter, length) = header.split_once(' ').ok_or(Garbled)?;
-    let length: usize = length.parse().map_err(|_| Garbled)?;
+    let header = std::str::from_utf8(&buffer[..end]).map_err(|_| MalformedFrame)?;
+    let (letter, length) = header.split_once(' ').ok_or(MalformedFrame)?;
+    let length: usize = length.parse().map_err(|_| MalformedFrame)?;
     if length > MAX_FRAME {
-        return Err(Garbled);
+        return Err(MalformedFrame);
     }
     let (start, end) = (end + 1, end + 1 + length);
     if buffer.len() < end {
@@ -77,9 +77,9 @@ pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Garbled>
     Ok(Some(frame))
 }
 
-fn parse(letter: &str, content: &[u8]) -> Result<Frame, Garbled> {
-    fn json<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Result<T, Garbled> {
-        serde_json::from_slice(content).map_err(|_| Garbled)
+fn parse(letter: &str, content: &[u8]) -> Result<Frame, MalformedFrame> {
+    fn json<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Result<T, MalformedFrame> {
+        serde_json::from_slice(content).map_err(|_| MalformedFrame)
     }
     Ok(match letter {
         "+" => Frame::Ready,
@@ -100,13 +100,13 @@ fn parse(letter: &str, content: &[u8]) -> Result<Frame, Garbled> {
             let Found { id, found } = json(content)?;
             Frame::Completions { id, found }
         }
-        _ => return Err(Garbled),
+        _ => return Err(MalformedFrame),
     })
 }
 
 /// How a runner wants to be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub(crate) enum Protocol {
     /// All that can be said.
     Full,
     /// The bare snippet behind its length in characters and in bytes, eight hexadecimal digits each;
@@ -116,7 +116,7 @@ pub(crate) enum Speech {
     Sized,
 }
 
-impl Speech {
+impl Protocol {
     /// Run this.
     pub(crate) fn run(self, code: &str) -> Vec<u8> {
         match self {
@@ -206,24 +206,30 @@ mod tests {
             b"a line without an end, longer than any header",
             b"\xff 1\nx",
         ] {
-            assert_eq!(next_frame(&mut bytes.to_vec()), Err(Garbled));
+            assert_eq!(next_frame(&mut bytes.to_vec()), Err(MalformedFrame));
         }
     }
 
     #[test]
     fn answers_begin_with_the_number_of_their_question() {
-        assert_eq!(Speech::Full.input(7, "é\n"), b"i 5\n7\n\xc3\xa9\n");
-        assert_eq!(Speech::Full.settled(12), b"a 3\n12\n");
+        assert_eq!(Protocol::Full.input(7, "é\n"), b"i 5\n7\n\xc3\xa9\n");
+        assert_eq!(Protocol::Full.settled(12), b"a 3\n12\n");
     }
 
     #[test]
     fn lengths_count_bytes_and_for_a_shell_characters() {
-        assert_eq!(Speech::Counted.run("é\0b"), "0000000200000003éb".as_bytes());
         assert_eq!(
-            Speech::Counted.complete(1, &CompleteRequest::default()),
+            Protocol::Counted.run("é\0b"),
+            "0000000200000003éb".as_bytes()
+        );
+        assert_eq!(
+            Protocol::Counted.complete(1, &CompleteRequest::default()),
             None
         );
-        assert_eq!(Speech::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
-        assert_eq!(Speech::Sized.complete(1, &CompleteRequest::default()), None);
+        assert_eq!(Protocol::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
+        assert_eq!(
+            Protocol::Sized.complete(1, &CompleteRequest::default()),
+            None
+        );
     }
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::driver::{Command, Driver, StartError};
+use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
 use super::run::Plan;
 use super::setup::Setup;
-use super::state::{Answer, ExecuteError, Intent, Phase, Shared};
+use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared};
 use super::terminal::{Attached, Hub, Restarts};
 use crate::lock::lock;
 
@@ -42,7 +42,7 @@ impl Kernel {
     /// # Errors
     ///
     /// The interpreter's words if it does not come up. Nothing is left behind then.
-    pub(crate) async fn start(setup: Setup) -> Result<Self, StartError> {
+    pub(crate) async fn start(setup: Setup) -> Result<Self, KernelStartError> {
         let (commands, received) = mpsc::unbounded_channel();
         let (starting, started) = oneshot::channel();
         let shared = Arc::new(Shared::new());
@@ -52,7 +52,7 @@ impl Kernel {
             Ok(driver) => driver,
             Err(error) => {
                 let _ = setup.home.remove();
-                return Err(StartError(error.to_string()));
+                return Err(KernelStartError(error.to_string()));
             }
         };
         tokio::spawn(driver.drive());
@@ -75,12 +75,12 @@ impl Kernel {
 
     async fn wait_for_start(
         &self,
-        started: oneshot::Receiver<Result<(), StartError>>,
-    ) -> Result<(), StartError> {
+        started: oneshot::Receiver<Result<(), KernelStartError>>,
+    ) -> Result<(), KernelStartError> {
         match tokio::time::timeout(START_TIME, started).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(StartError("the kernel was destroyed".to_owned())),
-            Err(_) => Err(StartError(
+            Ok(Err(_)) => Err(KernelStartError("the kernel was destroyed".to_owned())),
+            Err(_) => Err(KernelStartError(
                 "the interpreter does not come up in time".to_owned(),
             )),
         }
@@ -119,7 +119,7 @@ impl Kernel {
         request: &ExecuteRequest,
         interval: Duration,
         on_start: impl FnOnce(),
-    ) -> Result<Answer, ExecuteError> {
+    ) -> Result<ExecuteResponse, ExecuteError> {
         let _turn = self.turn.lock().await;
         let _listening = self.shared.listen();
         if self.begin(request)? {
@@ -129,27 +129,27 @@ impl Kernel {
             self.shared.to_driver.notify_one();
         }
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
-        let mut hurry = false;
+        let mut is_due = false;
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
-            if let Some(answer) = self.answer(hurry) {
+            if let Some(answer) = self.take_response(is_due) {
                 return answer;
             }
             tokio::select! {
                 () = changed => {}
-                () = &mut deadline, if !hurry => hurry = true,
+                () = &mut deadline, if !is_due => is_due = true,
             }
         }
     }
 
     /// What to tell the client now, if there is something. The driver hears of it if it may wait for
     /// that.
-    fn answer(&self, hurry: bool) -> Option<Result<Answer, ExecuteError>> {
+    fn take_response(&self, is_due: bool) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let limit = self.setup.console_limit;
         let mut state = self.shared.lock();
         let was_full = state.console.text_len() >= limit;
-        let answer = state.answer(limit, hurry)?;
+        let answer = state.take_response(limit, is_due)?;
         if was_full || state.phase != Phase::Idle {
             self.shared.to_driver.notify_one();
         }
@@ -207,7 +207,7 @@ impl Kernel {
     }
 
     /// Kills what runs and starts anew; the work directory stays.
-    pub(crate) async fn restart(&self) -> Result<(), StartError> {
+    pub(crate) async fn restart(&self) -> Result<(), KernelStartError> {
         // A terminal's shell is killed as well; it is started again when all is quiet.
         let _restarting = self.restarts.begin().await;
         let (reply, started) = oneshot::channel();
@@ -234,10 +234,10 @@ impl Kernel {
     /// # Errors
     ///
     /// The system's words if there is no terminal to be had.
-    pub(crate) fn attach(&self) -> Result<Attached, StartError> {
+    pub(crate) fn attach(&self) -> Result<Attached, KernelStartError> {
         let mut terminal = self.terminal();
         if self.is_ending.load(Ordering::SeqCst) {
-            return Err(StartError("the kernel is being destroyed".to_owned()));
+            return Err(KernelStartError("the kernel is being destroyed".to_owned()));
         }
         let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
             Some(hub) => hub,
@@ -246,7 +246,7 @@ impl Kernel {
                 Arc::clone(&self.shared),
                 Arc::clone(&self.restarts),
             )
-            .map_err(|error| StartError(error.to_string()))?,
+            .map_err(|error| KernelStartError(error.to_string()))?,
         };
         let attached = hub.attach();
         *terminal = Some(hub);

@@ -8,7 +8,7 @@ use tokio::process::Child;
 
 use super::channel::Channel;
 use super::exit::ExitKind;
-use super::frame::{Frame, Speech};
+use super::frame::{Frame, Protocol};
 use super::input::InputFifo;
 use super::language::Query;
 use super::output::OutputPipes;
@@ -18,20 +18,20 @@ use super::wait::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files, and clean up
 /// more, before they end with the exit code they were asked for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const EXIT_TIME: Duration = Duration::from_secs(2);
 
 /// A process that takes snippets from its control channel.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
     child: Child,
     channel: Channel,
-    speech: Speech,
+    protocol: Protocol,
     mark: String,
     up: bool,
     /// When to kill it, as it has closed its channel.
-    overdue: Option<Instant>,
+    kill_at: Option<Instant>,
     /// Whether the console has told why it is killed.
-    pub(crate) is_told_of: bool,
+    pub(crate) kill_is_reported: bool,
     /// How it ended, once it has.
     pub(crate) exit: Option<ExitKind>,
 }
@@ -64,11 +64,11 @@ impl Interpreter {
         Ok(Some(Self {
             child,
             channel,
-            speech: runner.speech(),
+            protocol: runner.protocol(),
             mark,
             up: false,
-            overdue: None,
-            is_told_of: false,
+            kill_at: None,
+            kill_is_reported: false,
             exit: None,
         }))
     }
@@ -110,12 +110,12 @@ impl Interpreter {
             return std::future::pending().await;
         };
         let has_ended = this.exit.is_some();
-        let overdue = this.overdue.filter(|_| !has_ended);
+        let kill_at = this.kill_at.filter(|_| !has_ended);
         tokio::select! {
             () = this.channel.ready(reading) => None,
             status = this.child.wait(), if !has_ended => Some(status.into()),
-            () = sleep_until(overdue) => {
-                this.overdue = None;
+            () = sleep_until(kill_at) => {
+                this.kill_at = None;
                 this.kill();
                 None
             }
@@ -132,8 +132,8 @@ impl Interpreter {
         let received = self.channel.receive();
         if self.channel.ended() && self.exit.is_none() {
             // The process is about to end, or of no use any more.
-            self.overdue
-                .get_or_insert_with(|| Instant::now() + LAST_WORDS);
+            self.kill_at
+                .get_or_insert_with(|| Instant::now() + EXIT_TIME);
         }
         received
     }
@@ -142,7 +142,7 @@ impl Interpreter {
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         match self.channel.next() {
             Ok(frame) => frame,
-            Err(_garbled) => {
+            Err(_malformed) => {
                 self.kill();
                 None
             }
@@ -150,20 +150,20 @@ impl Interpreter {
     }
 
     pub(crate) fn run(&mut self, code: &str) {
-        self.channel.send(&self.speech.run(code));
+        self.channel.send(&self.protocol.run(code));
     }
 
     pub(crate) fn answer(&mut self, id: u64, text: &str) {
-        self.channel.send(&self.speech.input(id, text));
+        self.channel.send(&self.protocol.input(id, text));
     }
 
     pub(crate) fn settled(&mut self, id: u64) {
-        self.channel.send(&self.speech.settled(id));
+        self.channel.send(&self.protocol.settled(id));
     }
 
     /// Asks for completions; `false` if this runner has none.
     pub(crate) fn complete(&mut self, id: u64, request: &CompleteRequest) -> bool {
-        match self.speech.complete(id, request) {
+        match self.protocol.complete(id, request) {
             Some(message) => {
                 self.channel.send(&message);
                 true

@@ -1,6 +1,5 @@
 //! One kernel: a language's processes in a directory of their own.
 
-mod census;
 mod channel;
 mod check;
 mod confine;
@@ -9,14 +8,15 @@ mod decode;
 mod driver;
 mod exit;
 mod frame;
-mod fresh;
 mod handle;
 mod home;
 mod input;
 mod interpreter;
 mod language;
 mod launch;
+mod nonblocking;
 mod output;
+mod process_table;
 mod procfs;
 mod run;
 mod setup;
@@ -26,15 +26,15 @@ mod sweep;
 mod terminal;
 mod wait;
 
-pub(crate) use census::Census;
 pub use confine::Isolation;
 pub(crate) use confine::{Bounds, Confinement, Rules};
-pub(crate) use driver::StartError;
+pub(crate) use driver::KernelStartError;
 pub(crate) use handle::Kernel;
 pub(crate) use home::{Home, remove_tree};
 pub use language::{LanguageError, LanguageTable};
 pub(crate) use language::{Languages, Runner, Unavailable};
 pub(crate) use launch::Launcher;
+pub(crate) use process_table::ProcessTable;
 pub(crate) use setup::Setup;
 pub(crate) use state::ExecuteError;
 #[cfg(test)]

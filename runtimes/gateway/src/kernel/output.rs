@@ -10,7 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::console::{Stream, push_text};
 use super::decode::Utf8Decoder;
-use super::fresh;
+use super::nonblocking;
 
 /// How much is read at once.
 const PIECE: usize = 16 * 1024;
@@ -95,7 +95,7 @@ impl OutputPipe {
     /// else can go wrong.
     fn read<'a>(&self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
         let try_io = |read: &mut dyn FnMut() -> _| self.receiver.try_io(read);
-        fresh::read(&self.receiver, bytes, try_io).unwrap_or_default()
+        nonblocking::read(&self.receiver, bytes, try_io).unwrap_or_default()
     }
 
     fn drain(&mut self, console: &mut Console, limit: usize) -> bool {

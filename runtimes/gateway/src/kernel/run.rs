@@ -133,7 +133,7 @@ impl Plan {
     }
 
     /// Whether this is the batch whose client was told to ask again.
-    pub(crate) fn goes_on_with(&self, awaited: Option<&BatchSteps>) -> bool {
+    pub(crate) fn continues(&self, awaited: Option<&BatchSteps>) -> bool {
         awaited.is_some() && awaited == self.batch_steps()
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::census::Census;
 use super::confine::Confined;
 use super::home::Home;
 use super::language::Installed;
 use super::launch::Launcher;
+use super::process_table::ProcessTable;
 use super::sweep::{self, sweep};
 use crate::lock::lock;
 
@@ -25,7 +25,7 @@ pub(crate) struct Setup {
     pub(crate) installed: Installed,
     pub(crate) launcher: Arc<Launcher>,
     /// Which processes were seen to be whose.
-    pub(crate) census: Arc<Mutex<Census>>,
+    pub(crate) process_table: Arc<Mutex<ProcessTable>>,
     /// Where the runners' files lie.
     pub(crate) runners: PathBuf,
     pub(crate) exec_timeout: Duration,
@@ -44,7 +44,9 @@ impl Setup {
         // And what hides from that, but was seen before.
         let until = Instant::now() + SWEEP_TIME;
         loop {
-            let members = lock(&self.census).take(&[&self.mark]).remove(&self.mark);
+            let members = lock(&self.process_table)
+                .scan(&[&self.mark])
+                .remove(&self.mark);
             let living = sweep::kill(&members.unwrap_or_default());
             if living == 0 || Instant::now() > until {
                 return;

@@ -34,7 +34,7 @@ pub(crate) enum Phase {
         /// Whether what is typed must not be shown.
         password: bool,
         /// Whether the client knows. Until then, what it sends is no answer.
-        told: bool,
+        reported: bool,
     },
     /// The build is done, and the program waits until the client has been told.
     BuildFinished { exit_code: i32 },
@@ -61,7 +61,7 @@ pub(crate) enum Ending {
 
 /// What a client is told.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ExecuteResponse {
     pub(crate) status: ExecutionStatus,
     pub(crate) console: Console,
     pub(crate) options: Value,
@@ -188,7 +188,7 @@ impl State {
     pub(crate) fn begin(&mut self, input: &str, plan: Option<Plan>) -> Intent {
         match (&self.phase, plan) {
             // An answer, even an empty one: just return was pressed.
-            (Phase::WaitingInput { told: true, .. }, _) => {
+            (Phase::WaitingInput { reported: true, .. }, _) => {
                 self.phase = Phase::Running;
                 Intent::Input(input.to_owned())
             }
@@ -196,7 +196,7 @@ impl State {
             // input, and must never be taken for code.
             (Phase::Ended(_), _) if self.asked => Intent::Continue,
             // Clients send a batch's steps along each time they ask how it goes on.
-            (Phase::Ended(_), Some(plan)) if plan.goes_on_with(self.awaited.as_ref()) => {
+            (Phase::Ended(_), Some(plan)) if plan.continues(self.awaited.as_ref()) => {
                 Intent::Continue
             }
             // What was said at the end of a run that nobody came back for is kept.
@@ -212,22 +212,22 @@ impl State {
         }
     }
 
-    /// What to tell the client now; `None` if it is better to wait. With `hurry` there is always
+    /// What to tell the client now; `None` if it is better to wait. With `is_due` there is always
     /// something. What is told counts as told: there is no going back after this.
-    pub(crate) fn answer(
+    pub(crate) fn take_response(
         &mut self,
         limit: usize,
-        hurry: bool,
-    ) -> Option<Result<Answer, ExecuteError>> {
+        is_due: bool,
+    ) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let (status, options) = match &mut self.phase {
             Phase::Gone => return Some(Err(ExecuteError::Gone)),
             Phase::Idle => (ExecutionStatus::Finished, json!({})),
-            Phase::Running if hurry || self.console.text_len() >= limit => {
+            Phase::Running if is_due || self.console.text_len() >= limit => {
                 (ExecutionStatus::Continued, Value::Null)
             }
             Phase::Running => return None,
-            Phase::WaitingInput { password, told } => {
-                *told = true;
+            Phase::WaitingInput { password, reported } => {
+                *reported = true;
                 (
                     ExecutionStatus::WaitingInput,
                     json!({"is_password": *password}),
@@ -239,10 +239,10 @@ impl State {
                 (ExecutionStatus::BuildFinished, options)
             }
             Phase::Ended(ending) => {
-                let told = ending.tell();
+                let report = ending.report();
                 self.phase = Phase::Idle;
-                match told {
-                    Ok(told) => told,
+                match report {
+                    Ok(report) => report,
                     Err(reason) => return Some(Err(ExecuteError::Failed(reason))),
                 }
             }
@@ -253,7 +253,7 @@ impl State {
         } else {
             self.batch.clone()
         };
-        Some(Ok(Answer {
+        Some(Ok(ExecuteResponse {
             status,
             console: std::mem::take(&mut self.console),
             options,
@@ -262,7 +262,7 @@ impl State {
 }
 
 impl Ending {
-    fn tell(&self) -> Result<(ExecutionStatus, Value), String> {
+    fn report(&self) -> Result<(ExecutionStatus, Value), String> {
         match self {
             Self::Finished {
                 exit_code,
@@ -319,8 +319,8 @@ mod tests {
     }
 
     /// The status that a client is told now.
-    fn told(shared: &Shared, hurry: bool) -> Option<String> {
-        let answer = shared.lock().answer(100, hurry)?;
+    fn status(shared: &Shared, is_due: bool) -> Option<String> {
+        let answer = shared.lock().take_response(100, is_due)?;
         Some(answer.unwrap().status.as_str().to_owned())
     }
 
@@ -328,20 +328,20 @@ mod tests {
     fn a_run_is_told_once_and_ends_idle() {
         let shared = Shared::new();
         assert!(matches!(shared.lock().begin("", None), Intent::Continue));
-        assert_eq!(told(&shared, false).as_deref(), Some("finished"));
+        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin("code", snippet()),
             Intent::Start(_)
         ));
-        assert_eq!(told(&shared, false), None);
-        assert_eq!(told(&shared, true).as_deref(), Some("continued"));
+        assert_eq!(status(&shared, false), None);
+        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         // Code is ignored while something runs.
         assert!(matches!(
             shared.lock().begin("code", snippet()),
             Intent::Continue
         ));
         shared.enter(finished());
-        let answer = shared.lock().answer(100, false).unwrap().unwrap();
+        let answer = shared.lock().take_response(100, false).unwrap().unwrap();
         assert_eq!(answer.options, json!({"exitCode": 3}));
         assert_eq!(shared.lock().phase, Phase::Idle);
         assert_eq!(shared.lock().runs, 1);
@@ -352,7 +352,7 @@ mod tests {
         let shared = Shared::new();
         let _ = shared.lock().begin("code", snippet());
         shared.lock().console.push_stdout(&"x".repeat(100));
-        assert_eq!(told(&shared, false).as_deref(), Some("continued"));
+        assert_eq!(status(&shared, false).as_deref(), Some("continued"));
         assert!(shared.lock().console.is_empty());
     }
 
@@ -362,13 +362,13 @@ mod tests {
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
             password: true,
-            told: false,
+            reported: false,
         });
         assert!(matches!(
             shared.lock().begin("x", snippet()),
             Intent::Continue
         ));
-        let answer = shared.lock().answer(100, false).unwrap().unwrap();
+        let answer = shared.lock().take_response(100, false).unwrap().unwrap();
         assert_eq!(answer.options, json!({"is_password": true}));
         let intent = shared.lock().begin("", None);
         assert!(matches!(intent, Intent::Input(line) if line.is_empty()));
@@ -380,15 +380,15 @@ mod tests {
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
             password: false,
-            told: false,
+            reported: false,
         });
-        assert_eq!(told(&shared, false).as_deref(), Some("waiting-input"));
+        assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin("rm -r", snippet()),
             Intent::Continue
         ));
-        assert_eq!(told(&shared, false).as_deref(), Some("finished"));
+        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin("code", snippet()),
             Intent::Start(_)
@@ -402,19 +402,19 @@ mod tests {
             shared.lock().begin("", batch("a")),
             Intent::Start(_)
         ));
-        assert_eq!(told(&shared, true).as_deref(), Some("continued"));
+        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin("", batch("a")),
             Intent::Continue
         ));
-        assert_eq!(told(&shared, false).as_deref(), Some("finished"));
+        assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin("", batch("a")),
             Intent::Start(_)
         ));
         // Another batch is another run, even if the end of this one was not told.
-        assert_eq!(told(&shared, true).as_deref(), Some("continued"));
+        assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin("", batch("b")),
@@ -427,7 +427,7 @@ mod tests {
         let shared = Shared::new();
         shared.enter(Phase::Gone);
         shared.enter(Phase::Running);
-        let answer = shared.lock().answer(100, true).unwrap();
+        let answer = shared.lock().take_response(100, true).unwrap();
         assert_eq!(answer.unwrap_err(), ExecuteError::Gone);
     }
 }

@@ -16,13 +16,13 @@ use super::procfs;
 pub(crate) const MARK: &str = "SORNA_KERNEL_MARK";
 
 /// How long to go on killing what a program starts as fast as it is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
+const KILL_TIME: Duration = Duration::from_secs(5);
 
 /// Kills every process whose mark begins with `mark`, or whose working directory is `directory`
 /// or below, until there are none. Blocks.
 pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
     let variable = format!("{MARK}={mark}");
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + KILL_TIME;
     loop {
         let found: Vec<Pid> = procfs::processes()
             .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))

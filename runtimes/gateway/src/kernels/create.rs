@@ -8,7 +8,7 @@ use sorna_core::KernelId;
 use sorna_core::server::{CreateRequest, ProblemKind, ProblemReply};
 
 use super::table::{Entry, Kernels, Session, Slot};
-use crate::kernel::{Bounds, Home, Kernel, Setup, StartError, Unavailable};
+use crate::kernel::{Bounds, Home, Kernel, KernelStartError, Setup, Unavailable};
 use crate::random;
 
 impl Kernels {
@@ -117,7 +117,7 @@ impl Kernels {
         let setup = prepared.map_err(|error| failed(error.into()))??;
         let kernel = Kernel::start(setup)
             .await
-            .map_err(|StartError(words)| creation_failed("agent-failure", &words))?;
+            .map_err(|KernelStartError(words)| creation_failed("agent-failure", &words))?;
         tracing::info!(kernel = %id, lang = %request.lang, "kernel created");
         Ok((id, kernel))
     }
@@ -169,7 +169,7 @@ impl Kernels {
             home,
             installed,
             launcher: Arc::clone(&self.launcher),
-            census: Arc::clone(&self.census),
+            process_table: Arc::clone(&self.process_table),
             runners,
             exec_timeout: limits.exec_timeout.unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::base::Base;
 use crate::config::GatewayConfig;
-use crate::kernel::{Bounds, Census, Confinement, Isolation, Kernel, Languages, Launcher};
+use crate::kernel::{Bounds, Confinement, Isolation, Kernel, Languages, Launcher, ProcessTable};
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
 
@@ -25,7 +25,7 @@ pub(crate) struct Kernels {
     pub(super) confinement: Confinement,
     pub(super) base: Base,
     pub(super) launcher: Arc<Launcher>,
-    pub(super) census: Arc<Mutex<Census>>,
+    pub(super) process_table: Arc<Mutex<ProcessTable>>,
     pub(super) languages: Languages,
     pub(super) kernels_per_key: usize,
     pub(super) bounds: Bounds,
@@ -72,7 +72,7 @@ impl Kernels {
             base,
             launcher: Arc::new(Launcher::new(config.path())),
             confinement,
-            census: Arc::default(),
+            process_table: Arc::default(),
             languages: Languages::new(config.languages()),
             kernels_per_key: config.max_kernels_per_key(),
             bounds: Bounds {

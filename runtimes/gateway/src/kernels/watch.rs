@@ -43,7 +43,7 @@ impl Kernels {
                 .table()
                 .kernels
                 .values()
-                .filter(|entry| entry.kernel.needs_a_look() && (all || entry.kernel.is_busy()))
+                .filter(|entry| entry.kernel.needs_checks() && (all || entry.kernel.is_busy()))
                 .map(|entry| (Arc::clone(entry), entry.kernel.kills()))
                 .collect();
             if entries.is_empty() {
@@ -72,7 +72,7 @@ impl Kernels {
                             self.table().kernels.values().cloned().collect();
                         let marks: Vec<&str> =
                             kernels.iter().map(|entry| entry.kernel.mark()).collect();
-                        lock(&self.census).take(&marks)
+                        lock(&self.process_table).scan(&marks)
                     });
                     if let Some(members) = counted.get(kernel.mark()) {
                         kernel.check(members, *kills);

@@ -15,7 +15,7 @@ use super::bounds::Bounds;
 use crate::kernel::procfs;
 
 /// How long to wait until the killed have left a group.
-const PATIENCE: Duration = Duration::from_secs(5);
+const KILL_TIME: Duration = Duration::from_secs(5);
 
 /// The group of a gateway, in which every kernel has one. Removed when dropped.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Group {
 
     /// Kills all at once, so that none can escape by forking, and waits until they are gone. Blocks.
     pub(super) fn kill_all(&self) -> bool {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + KILL_TIME;
         while self.set("cgroup.kill", "1").is_ok() {
             if self.members().is_empty() {
                 return true;
@@ -138,7 +138,7 @@ impl Group {
 
     /// Kills the members that are none of these, nor in this session. Blocks.
     pub(super) fn kill_new(&self, bystanders: &[u32], session: Option<u32>) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + KILL_TIME;
         let is_new = |id: &u32| {
             let of_session = || procfs::stat(*id).is_some_and(|stat| Some(stat.session) == session);
             !bystanders.contains(id) && !of_session()
@@ -202,7 +202,7 @@ impl Drop for GroupRoot {
 
 /// Removes a group; while the dead are being taken away that fails.
 fn remove(directory: &Path) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + KILL_TIME;
     while let Err(error) = fs::remove_dir(directory) {
         if error.kind() == io::ErrorKind::NotFound {
             return;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// How long a shell may take to come to the gate.
-const PATIENCE: Duration = Duration::from_secs(10);
+const GATE_TIME: Duration = Duration::from_secs(10);
 /// How often to look whether it has. It takes a millisecond or two, and there is no waiting for a
 /// process to stop that would ever give up.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -48,7 +48,7 @@ pub(super) fn admit(process: u32, limit: impl FnOnce()) -> io::Result<()> {
         | WaitIdOptions::EXITED
         | WaitIdOptions::NOWAIT
         | WaitIdOptions::NOHANG;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + GATE_TIME;
     loop {
         match rustix::process::waitid(WaitId::Pid(id), options) {
             Ok(Some(_)) => break,

@@ -135,7 +135,7 @@ impl Confined {
     }
 
     /// Whether somebody has to look how much the kernel takes.
-    pub(crate) fn needs_a_look(&self) -> bool {
+    pub(crate) fn needs_checks(&self) -> bool {
         !self.processes_are_watched || (self.bounds.memory.is_some() && !self.memory_is_watched)
     }
 

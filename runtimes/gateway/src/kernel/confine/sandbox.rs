@@ -18,7 +18,7 @@ use crate::kernel::home::Home;
 use crate::kernel::language::Installed;
 
 /// For how long the places of the system are used before they are opened again.
-const FRESH: Duration = Duration::from_secs(5);
+const MAX_AGE: Duration = Duration::from_secs(5);
 /// The newest version whose rights are asked for; older systems have fewer.
 const VERSION: ABI = ABI::V9;
 
@@ -67,7 +67,7 @@ impl OpenPlaces {
     }
 
     pub(super) fn is_fresh(&self) -> bool {
-        self.opened.elapsed() < FRESH
+        self.opened.elapsed() < MAX_AGE
     }
 }
 

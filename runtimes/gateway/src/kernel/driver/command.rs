@@ -16,10 +16,10 @@ pub(crate) enum Command {
     },
     /// It takes more than it may: kill it, for these reasons.
     Exceeded(String),
-    Restart(oneshot::Sender<Result<(), StartError>>),
+    Restart(oneshot::Sender<Result<(), KernelStartError>>),
     Destroy(oneshot::Sender<()>),
 }
 
 /// Why an interpreter did not come up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StartError(pub(crate) String);
+pub(crate) struct KernelStartError(pub(crate) String);

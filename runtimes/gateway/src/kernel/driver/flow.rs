@@ -3,7 +3,7 @@
 use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
-use super::parts::{Asker, Driver};
+use super::parts::{Driver, InputRequest};
 use crate::kernel::console::{push_record, push_text};
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
@@ -80,7 +80,7 @@ impl Driver {
                 if self.asked.is_some() {
                     self.questions.push((id, password));
                 } else {
-                    self.ask(Asker::Runner(id), password);
+                    self.ask(InputRequest::Runner(id), password);
                 }
             }
             Frame::Settle { id } => {
@@ -89,9 +89,9 @@ impl Driver {
                 }
             }
             Frame::Done { exit_code } => {
-                let cut = self.run.as_ref().is_some_and(|run| run.cut.is_some());
-                // Killed at the last moment: then its end is what counts.
-                if self.run.is_some() && !cut {
+                // A run that was killed at the last moment ends when its process has.
+                let run = self.run.as_ref();
+                if run.is_some_and(|run| run.kill_reason.is_none()) {
                     self.end(Ending::Finished {
                         exit_code,
                         step: None,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use sorna_core::Console;
 
-pub(crate) use self::command::{Command, StartError};
+pub(crate) use self::command::{Command, KernelStartError};
 pub(crate) use self::parts::Driver;
 use self::parts::RunningStep;
 use super::exit::ExitKind;
@@ -48,7 +48,7 @@ impl Driver {
                     return;
                 }
                 Event::Command(None) => return self.destroy().await,
-                Event::Command(Some(command)) => self.obey(command).await,
+                Event::Command(Some(command)) => self.handle_command(command).await,
                 Event::StepExit(exit) => {
                     if let Some(step) = &mut self.step {
                         step.exit = Some(exit);
@@ -80,7 +80,7 @@ impl Driver {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Start(plan) => self.start_run(plan),
             Command::Input(text) => self.answer(&text),
@@ -111,7 +111,7 @@ impl Driver {
                 None
             }
             Ok(None) => Some(Ok(())),
-            Err(error) => Some(Err(StartError(error.to_string()))),
+            Err(error) => Some(Err(KernelStartError(error.to_string()))),
         };
         if let (Some(report), Some(waiting)) =
             (&report, self.starting.take_if(|_| report.is_some()))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 
-use super::command::{Command, StartError};
+use super::command::{Command, KernelStartError};
 use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::InputFifo;
@@ -17,9 +17,9 @@ use crate::kernel::setup::Setup;
 use crate::kernel::state::Shared;
 
 /// How soon after its start a program is first looked at, whether it waits for input.
-const FIRST_PROBE: Duration = Duration::from_millis(5);
+const FIRST_POLL: Duration = Duration::from_millis(5);
 /// How often in the long run.
-const LAST_PROBE: Duration = Duration::from_millis(50);
+const LAST_POLL: Duration = Duration::from_millis(50);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -36,17 +36,17 @@ pub(crate) struct Driver {
     /// The run under way.
     pub(super) run: Option<Run>,
     /// Who waits for the interpreter to come up.
-    pub(super) starting: Option<oneshot::Sender<Result<(), StartError>>>,
+    pub(super) starting: Option<oneshot::Sender<Result<(), KernelStartError>>>,
     /// Questions of the runner that have not been passed on: its number, and whether to hide.
     pub(super) questions: Vec<(u64, bool)>,
     /// What the client was asked last.
-    pub(super) asked: Option<Asker>,
+    pub(super) asked: Option<InputRequest>,
     pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     pub(super) next_completion: u64,
     pub(super) next_process: u64,
     /// How many processes the system had killed for memory when we last asked.
     pub(super) out_of_memory_kills: u64,
-    pub(super) probe: Probe,
+    pub(super) input_poll: InputPoll,
 }
 
 /// A process of a [`Steps`] run.
@@ -70,22 +70,22 @@ pub(super) struct Run {
     /// Since when the clock runs.
     pub(super) since: Option<Instant>,
     /// Why its processes were killed, if they were.
-    pub(super) cut: Option<Cut>,
+    pub(super) kill_reason: Option<KillReason>,
     /// The processes that were there before it, as far as a control group tells.
     pub(super) bystanders: Vec<u32>,
 }
 
 /// Why a run's processes were killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum KillReason {
     TimedOut,
     /// The kernel took more than it may; the console tells of what.
-    Exceeded,
+    LimitExceeded,
 }
 
 /// Who waits for input.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Asker {
+pub(super) enum InputRequest {
     /// The runner, under this number.
     Runner(u64),
     /// A process that reads the FIFO.
@@ -94,7 +94,7 @@ pub(super) enum Asker {
 
 /// When to look whether the program waits for input.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(super) struct InputPoll {
     pub(super) next: Instant,
     pub(super) interval: Duration,
 }
@@ -105,7 +105,7 @@ impl Driver {
         setup: Arc<Setup>,
         shared: Arc<Shared>,
         commands: mpsc::UnboundedReceiver<Command>,
-        starting: oneshot::Sender<Result<(), StartError>>,
+        starting: oneshot::Sender<Result<(), KernelStartError>>,
     ) -> std::io::Result<Self> {
         let input = InputFifo::new(setup.home.stdin())?;
         Ok(Self {
@@ -125,7 +125,7 @@ impl Driver {
             next_completion: 0,
             next_process: 0,
             out_of_memory_kills: 0,
-            probe: Probe::new(),
+            input_poll: InputPoll::new(),
         })
     }
 }
@@ -135,7 +135,7 @@ impl Run {
     pub(super) fn deadline(&self) -> Option<Instant> {
         // A limit beyond the end of time is no limit.
         self.since
-            .filter(|_| self.cut.is_none())
+            .filter(|_| self.kill_reason.is_none())
             .and_then(|since| since.checked_add(self.left))
     }
 }
@@ -150,16 +150,16 @@ impl RunningStep {
     }
 }
 
-impl Probe {
+impl InputPoll {
     pub(super) fn new() -> Self {
         Self {
-            next: Instant::now() + FIRST_PROBE,
-            interval: FIRST_PROBE,
+            next: Instant::now() + FIRST_POLL,
+            interval: FIRST_POLL,
         }
     }
 
-    pub(super) fn later(&mut self, now: Instant) {
-        self.interval = (self.interval * 2).min(LAST_PROBE);
+    pub(super) fn back_off(&mut self, now: Instant) {
+        self.interval = (self.interval * 2).min(LAST_POLL);
         self.next = now + self.interval;
     }
 }

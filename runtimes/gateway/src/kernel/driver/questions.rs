@@ -1,6 +1,6 @@
 //! Questions: finding out that a program waits for input, asking the client, passing on the answer.
 
-use super::parts::{Asker, Driver, Probe};
+use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::input::HIDDEN_INPUT;
 use crate::kernel::procfs;
@@ -8,15 +8,19 @@ use crate::kernel::state::Phase;
 
 impl Driver {
     /// Whether to look for processes that wait for input: only while somebody could be told.
-    pub(super) fn may_probe(&self) -> bool {
-        if self.run.as_ref().is_none_or(|run| run.cut.is_some()) {
+    pub(super) fn may_poll_input(&self) -> bool {
+        if self
+            .run
+            .as_ref()
+            .is_none_or(|run| run.kill_reason.is_some())
+        {
             return false;
         }
         let state = self.shared.lock();
         state.listeners > 0 && state.phase == Phase::Running
     }
 
-    pub(super) fn look_for_readers(&mut self) {
+    pub(super) fn poll_input(&mut self) {
         let root = match (&mut self.step, &self.interpreter) {
             (Some(step), _) => {
                 let root = step.child.id();
@@ -34,20 +38,20 @@ impl Driver {
         // What it said before it began to wait belongs before the question.
         if self.pump() {
             let password = descriptor == HIDDEN_INPUT;
-            self.ask(Asker::Fifo, password);
+            self.ask(InputRequest::Fifo, password);
         }
     }
 
     /// Asks the client for input, if it is not being asked already.
-    pub(super) fn ask(&mut self, asker: Asker, password: bool) {
+    pub(super) fn ask(&mut self, request: InputRequest, password: bool) {
         if self.asked.is_some() || self.run.is_none() {
             return;
         }
-        self.asked = Some(asker);
+        self.asked = Some(request);
         self.pause_clock();
         self.shared.enter(Phase::WaitingInput {
             password,
-            told: false,
+            reported: false,
         });
     }
 
@@ -62,13 +66,13 @@ impl Driver {
             text => format!("{text}\n"),
         };
         match self.asked.take() {
-            Some(Asker::Runner(id)) => {
+            Some(InputRequest::Runner(id)) => {
                 if let Some(interpreter) = &mut self.interpreter {
                     interpreter.answer(id, &line);
                 }
             }
-            Some(Asker::Fifo) if ends => self.input.end(),
-            Some(Asker::Fifo) => {
+            Some(InputRequest::Fifo) if ends => self.input.end(),
+            Some(InputRequest::Fifo) => {
                 if let Err(error) = self.input.write(&line) {
                     let words = format!("input was not delivered: {error}\n");
                     push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
@@ -76,10 +80,10 @@ impl Driver {
             }
             None => {}
         }
-        self.probe = Probe::new();
+        self.input_poll = InputPoll::new();
         if !self.questions.is_empty() {
             let (id, password) = self.questions.remove(0);
-            self.ask(Asker::Runner(id), password);
+            self.ask(InputRequest::Runner(id), password);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::command::StartError;
-use super::parts::{Cut, Driver, Probe, Run, RunningStep};
+use super::command::KernelStartError;
+use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
@@ -22,12 +22,12 @@ impl Driver {
         self.input.clear();
         self.questions.clear();
         self.asked = None;
-        self.probe = Probe::new();
+        self.input_poll = InputPoll::new();
         let mut run = Run {
             steps: None,
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
-            cut: None,
+            kill_reason: None,
             bystanders: self.setup.confined.members().unwrap_or_default(),
         };
         match plan {
@@ -126,18 +126,18 @@ impl Driver {
             .as_ref()
             .is_some_and(|steps| steps.batch.is_some());
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
-        let cut = run.cut;
-        if cut == Some(Cut::TimedOut) {
+        let kill_reason = run.kill_reason;
+        if kill_reason == Some(KillReason::TimedOut) {
             return self.end(Ending::TimedOut);
         }
-        if let Some(words) = exit.words().filter(|_| cut.is_none()) {
+        if let Some(words) = exit.words().filter(|_| kill_reason.is_none()) {
             let words = self.why_killed(exit).unwrap_or(words);
             let mut state = self.shared.lock();
             push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
         }
         // Killed at the last moment: that its first process was over by then helps no next step.
         let exit_code = match exit.code() {
-            0 if cut == Some(Cut::Exceeded) => ExitKind::Signal(9).code(),
+            0 if kill_reason == Some(KillReason::LimitExceeded) => ExitKind::Signal(9).code(),
             code => code,
         };
         let is_last = step.kind == StepKind::Exec || exit_code != 0;
@@ -163,10 +163,10 @@ impl Driver {
             return self.startup_failed(exit);
         }
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
-        let cut = snippet.and_then(|run| run.cut);
-        let timed_out = cut == Some(Cut::TimedOut);
+        let kill_reason = snippet.and_then(|run| run.kill_reason);
+        let timed_out = kill_reason == Some(KillReason::TimedOut);
         let in_run = snippet.is_some();
-        if cut.is_none() && !interpreter.is_told_of && exit.words().is_some() {
+        if kill_reason.is_none() && !interpreter.kill_is_reported && exit.words().is_some() {
             let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
             let words = format!("kernel process died with {why}; restarted\n");
             push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
@@ -191,7 +191,7 @@ impl Driver {
             words = format!("{words}: {}", said.trim());
         }
         match self.starting.take() {
-            Some(waiting) => drop(waiting.send(Err(StartError(words)))),
+            Some(waiting) => drop(waiting.send(Err(KernelStartError(words)))),
             None if self.run.is_some() => self.end(Ending::Failed(words)),
             None => tracing::warn!(reason = %words, "an interpreter could not be replaced"),
         }
@@ -225,8 +225,8 @@ impl Driver {
 
     pub(super) fn timer(&self) -> Option<Instant> {
         let deadline = self.run.as_ref().and_then(Run::deadline);
-        let probe = self.may_probe().then_some(self.probe.next);
-        deadline.into_iter().chain(probe).min()
+        let input_poll = self.may_poll_input().then_some(self.input_poll.next);
+        deadline.into_iter().chain(input_poll).min()
     }
 
     pub(super) async fn tick(&mut self) {
@@ -235,16 +235,16 @@ impl Driver {
         if deadline.is_some_and(|deadline| now >= deadline) {
             self.time_out().await;
         }
-        if self.may_probe() && now >= self.probe.next {
-            self.probe.later(now);
-            self.look_for_readers();
+        if self.may_poll_input() && now >= self.input_poll.next {
+            self.input_poll.back_off(now);
+            self.poll_input();
         }
     }
 
     /// Kills what runs. The run ends when the process has, and its output is in.
     pub(super) async fn time_out(&mut self) {
         let Some(run) = &mut self.run else { return };
-        run.cut = Some(Cut::TimedOut);
+        run.kill_reason = Some(KillReason::TimedOut);
         let mark = match (&mut self.step, &mut self.interpreter) {
             (Some(step), _) => {
                 kill_group(&mut step.child);
@@ -276,12 +276,12 @@ impl Driver {
         }
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.kill();
-            interpreter.is_told_of = true;
+            interpreter.kill_is_reported = true;
         }
         let has_process = self.step.is_some();
         if let Some(run) = &mut self.run {
             if has_process || run.steps.is_none() {
-                run.cut.get_or_insert(Cut::Exceeded);
+                run.kill_reason.get_or_insert(KillReason::LimitExceeded);
             } else {
                 // Between build and exec: what comes next would run in what is left.
                 let step = run

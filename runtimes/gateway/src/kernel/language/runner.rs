@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::kernel::confine::gate::Gate;
-use crate::kernel::frame::Speech;
+use crate::kernel::frame::Protocol;
 use crate::kernel::launch::Arguments;
 
 /// Starts an interpreter with the FIFO, its last argument, as standard input, and the channel as
@@ -127,11 +127,11 @@ impl Runner {
         }
     }
 
-    pub(crate) fn speech(&self) -> Speech {
+    pub(crate) fn protocol(&self) -> Protocol {
         match self {
-            Self::Python => Speech::Full,
-            Self::Bash => Speech::Counted,
-            _ => Speech::Sized,
+            Self::Python => Protocol::Full,
+            Self::Bash => Protocol::Counted,
+            _ => Protocol::Sized,
         }
     }
 }

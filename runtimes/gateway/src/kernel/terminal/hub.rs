@@ -29,7 +29,7 @@ const SCROLLBACK: usize = 16 * 1024;
 /// How long one client may hold up the others.
 const STALL_TIME: Duration = Duration::from_secs(10);
 /// How long to wait for the rest of the output when the shell has ended.
-const REST_TIME: Duration = Duration::from_millis(200);
+const DRAIN_TIME: Duration = Duration::from_millis(200);
 
 /// What a client says.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Hub {
             ended: watch::Sender::new(false),
             closing: watch::Sender::new(false),
         });
-        tokio::spawn(Arc::clone(&hub).attend(setup, shared, restarts, shell, from_clients));
+        tokio::spawn(Arc::clone(&hub).run(setup, shared, restarts, shell, from_clients));
         Ok(hub)
     }
 
@@ -133,7 +133,7 @@ impl Hub {
     }
 
     /// Serves one shell after another: a restart of the kernel kills one and brings the next.
-    async fn attend(
+    async fn run(
         self: Arc<Self>,
         setup: Arc<Setup>,
         shared: Arc<Shared>,
@@ -143,7 +143,7 @@ impl Hub {
     ) {
         let mut count = restarts.count();
         loop {
-            self.attend_one(shell, &mut from_clients).await;
+            self.serve_shell(shell, &mut from_clients).await;
             restarts.settled().await;
             if restarts.count() == count {
                 break;
@@ -175,7 +175,7 @@ impl Hub {
     }
 
     /// Serves one shell to its end.
-    async fn attend_one(&self, shell: Shell, from_clients: &mut mpsc::Receiver<ToTerminal>) {
+    async fn serve_shell(&self, shell: Shell, from_clients: &mut mpsc::Receiver<ToTerminal>) {
         let Shell {
             mut child,
             mut output,
@@ -205,7 +205,7 @@ impl Hub {
                     has_ended = true;
                     continue;
                 }
-                () = tokio::time::sleep(REST_TIME), if has_ended => return,
+                () = tokio::time::sleep(DRAIN_TIME), if has_ended => return,
             };
             // Linux ends the master's side by an error (EIO), not by an end of file.
             match read {

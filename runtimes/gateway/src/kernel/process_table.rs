@@ -8,14 +8,14 @@ use super::sweep::MARK;
 
 /// What a kernel takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct ResourceUse {
     /// Processes and threads.
     pub(crate) tasks: u64,
     /// Resident memory, in bytes. What processes share counts for each.
     pub(crate) memory: u64,
 }
 
-impl Tally {
+impl ResourceUse {
     /// Of these processes.
     pub(crate) fn of(processes: &[u32]) -> Self {
         let stats = processes.iter().filter_map(|id| procfs::stat(*id));
@@ -29,15 +29,15 @@ impl Tally {
 /// Remembers which process belongs to which kernel, so that a process is found again after its
 /// parent has ended and it has thrown its mark away.
 #[derive(Debug, Default)]
-pub(crate) struct Census {
+pub(crate) struct ProcessTable {
     /// By process and the time it started, as numbers are used again: its kernel, by its mark.
     known: HashMap<(u32, u64), Option<String>>,
 }
 
-impl Census {
+impl ProcessTable {
     /// The processes of every kernel with one of these marks. Looks at all processes of the machine,
     /// and blocks.
-    pub(crate) fn take(&mut self, marks: &[&str]) -> HashMap<String, Vec<u32>> {
+    pub(crate) fn scan(&mut self, marks: &[&str]) -> HashMap<String, Vec<u32>> {
         let all: HashMap<u32, Stat> = procfs::processes()
             .filter_map(|id| Some((id, procfs::stat(id)?)))
             .collect();
@@ -113,9 +113,14 @@ mod tests {
 
     #[test]
     fn processes_are_counted_with_those_that_hide() {
-        let mark = format!("census{}.7.secret.", std::process::id());
-        let mut census = Census::default();
-        let mut members = || census.take(&[&mark]).remove(&mark).unwrap_or_default();
+        let mark = format!("process_table{}.7.secret.", std::process::id());
+        let mut process_table = ProcessTable::default();
+        let mut members = || {
+            process_table
+                .scan(&[&mark])
+                .remove(&mark)
+                .unwrap_or_default()
+        };
         assert!(members().is_empty());
         // A shell, and a child without the mark, which outlives it.
         let mut shell = Command::new("sh")
@@ -126,12 +131,12 @@ mod tests {
             .unwrap();
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            let tally = Tally::of(&members());
-            if tally.tasks == 2 {
-                assert!(tally.memory > 0);
+            let usage = ResourceUse::of(&members());
+            if usage.tasks == 2 {
+                assert!(usage.memory > 0);
                 break;
             }
-            assert!(Instant::now() < until, "{tally:?}");
+            assert!(Instant::now() < until, "{usage:?}");
         }
         drop(shell.stdin.take());
         shell.wait().unwrap();
