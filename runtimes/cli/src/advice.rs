@@ -11,6 +11,19 @@ use crate::settings::Source;
 use crate::target::Target;
 use crate::values::is_id;
 
+/// For a creation that failed, or got no response that can be read.
+pub(crate) const MAY_LEAVE_A_KERNEL: &str = "The gateway may have created a kernel anyway; it ends when the gateway's idle timeout has passed.";
+
+/// Reports a temporary kernel that could not be destroyed.
+pub(crate) fn show_left(reporter: &mut Reporter, kernel: &str, error: &Error) {
+    reporter.note_error(error);
+    reporter.fail(format_args!(
+        "The kernel {kernel} could not be destroyed: {}",
+        message(error)
+    ));
+    reporter.advice("It ends when the gateway's idle timeout has passed.");
+}
+
 /// Tells what failed, what the gateway said, and what to do next.
 pub(crate) fn show_error(reporter: &mut Reporter, error: &Error, target: &Target) {
     reporter.fail(message(error));

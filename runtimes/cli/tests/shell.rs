@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pty_process::Size;
@@ -221,6 +222,37 @@ fn a_refused_kernel_is_told() {
 
 "#]]);
     gateway.stop();
+}
+
+#[test]
+fn a_temporary_kernel_whose_creation_got_a_garbled_response_is_found_and_destroyed() {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&requests);
+    let address = stub::stub(move |request| {
+        let mut log = log.lock().expect("no panic");
+        log.push(format!("{} {}", request.method, request.path));
+        match (request.method.as_str(), log.len()) {
+            ("DELETE", _) => Some((204, String::new())),
+            ("POST", 1) => Some((201, "garbled".to_owned())),
+            ("POST", _) => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
+            _ => None,
+        }
+    });
+    let directory = here();
+    let endpoint = format!("http://{address}");
+    let environment = stub::environment(&endpoint);
+    let mut terminal = Terminal::open(directory.path(), None, 90, &environment, &["shell", "bash"]);
+    terminal.shows("Kernel (ID: k1) is ready.");
+    terminal.shows("Leave with");
+    terminal.signal(Signal::TERM);
+    terminal.shows("Cleaned up the kernel.");
+    assert_eq!(terminal.ends(), Some(143));
+    let requests = requests.lock().expect("no panic");
+    assert_eq!(
+        requests.last().map(String::as_str),
+        Some("DELETE /v2/kernel/k1"),
+        "{requests:?}"
+    );
 }
 
 /// A gateway that opens a terminal and then takes nothing.

@@ -5,8 +5,7 @@ use std::io;
 use sorna::core::machine::{Cleanup, Ending, RunReport};
 use sorna::core::{ExecutionResult, ExecutionStatus};
 
-use crate::advice::show_error;
-use crate::chain::message;
+use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_left};
 use crate::exit::Exit;
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
@@ -104,21 +103,14 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit
             "destroyed"
         }
         Cleanup::Failed(error) => {
-            reporter.note_error(error);
-            reporter.fail(format_args!(
-                "The kernel {kernel} could not be destroyed: {}",
-                message(error)
-            ));
-            reporter.advice("It ends by itself when the gateway's idle timeout has passed.");
+            show_left(reporter, kernel, error);
             if exit == Exit::SUCCESS {
                 exit = Exit::FAILURE;
             }
             "failed"
         }
         Cleanup::Unknown => {
-            reporter.advice(
-                "The gateway may have created a kernel all the same; it ends by itself when the idle timeout has passed.",
-            );
+            reporter.advice(MAY_LEAVE_A_KERNEL);
             "unknown"
         }
         Cleanup::Kept => {

@@ -10,12 +10,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use sorna::blocking::{Kernel, PtyReader, PtyWriter};
+use sorna::blocking::{Kernel, PtyReader, PtyWriter, TemporaryKernel};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, SessionToken};
+use sorna::core::{CreateKernel, Error, SessionToken};
 use sorna::random_token;
 
-use crate::advice::show_error;
+use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_left};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -46,18 +46,23 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let (happen, happened) = mpsc::channel();
     let window = watch::watch(caught, happen.clone(), target.gateway())?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
-    let kernel = match target.client.create(create) {
-        Ok(kernel) => kernel,
+    let is_temporary = arguments.token.is_none();
+    let lease = match Lease::new(&target, create, is_temporary) {
+        Ok(lease) => lease,
         Err(error) => {
             show_error(&mut reporter, &error, &target);
+            if is_temporary && error.may_have_acted() {
+                reporter.advice(MAY_LEAVE_A_KERNEL);
+            }
             return Ok(Exit::FAILURE);
         }
     };
-    reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
+    let id = lease.kernel().id().clone();
+    reporter.done(format_args!("Kernel (ID: {id}) is ready."));
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
-        match kernel.stream_pty(options()) {
+        match lease.kernel().stream_pty(options()) {
             Ok(pty) => {
                 reporter.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
@@ -76,11 +81,33 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             }
         }
     };
-    Ok(if arguments.token.is_none() {
-        clean_up(&mut reporter, &kernel, exit)
-    } else {
-        exit
+    Ok(match lease {
+        Lease::Kept(_) => exit,
+        Lease::Temporary(kernel) => clean_up(&mut reporter, kernel, exit),
     })
+}
+
+/// The kernel, and whether it stays.
+enum Lease {
+    Kept(Kernel),
+    Temporary(TemporaryKernel),
+}
+
+impl Lease {
+    fn new(target: &Target, create: CreateKernel, is_temporary: bool) -> Result<Self, Error> {
+        if is_temporary {
+            target.client.temporary(create).map(Self::Temporary)
+        } else {
+            target.client.create(create).map(Self::Kept)
+        }
+    }
+
+    fn kernel(&self) -> &Kernel {
+        match self {
+            Self::Kept(kernel) => kernel,
+            Self::Temporary(kernel) => kernel,
+        }
+    }
 }
 
 fn options() -> TerminalOptions {
@@ -190,20 +217,17 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     }
 }
 
-fn clean_up(reporter: &mut Reporter, kernel: &Kernel, exit: Exit) -> Exit {
+fn clean_up(reporter: &mut Reporter, kernel: TemporaryKernel, exit: Exit) -> Exit {
     reporter.wait("Cleaning up the temporary kernel...");
-    match kernel.destroy() {
-        Err(error) if !error.is_not_found() => {
-            reporter.fail(format_args!(
-                "The kernel {} could not be destroyed: {}",
-                kernel.id(),
-                chain(&error)
-            ));
-            Exit::FAILURE
-        }
-        _ => {
+    let id = kernel.id().clone();
+    match kernel.close() {
+        Ok(()) => {
             reporter.done("Cleaned up the kernel.");
             exit
+        }
+        Err(error) => {
+            show_left(reporter, id.as_str(), &error);
+            Exit::FAILURE
         }
     }
 }
