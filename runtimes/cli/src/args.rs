@@ -1,6 +1,9 @@
 //! The command line.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
@@ -34,7 +37,7 @@ pub(crate) struct Cli {
 const WITHOUT_GATEWAY: &[&str] = &["serve", "completions", "man"];
 
 impl Cli {
-    /// The command line, for whoever parses or describes it.
+    /// The description of the command line.
     pub(crate) fn whole() -> clap::Command {
         let mut sorna = Self::command();
         let settings = sorna.get_arguments();
@@ -44,6 +47,23 @@ impl Cli {
             sorna = sorna.mut_subcommand(name, |command| command.args(hidden.clone()));
         }
         sorna
+    }
+
+    /// Reads a command line, the program's name first. Afterwards `sorna` is complete, for those who
+    /// describe what is wrong with it.
+    pub(crate) fn read(
+        sorna: &mut clap::Command,
+        arguments: &[OsString],
+    ) -> Result<Self, clap::Error> {
+        sorna.build();
+        let matches = sorna.try_get_matches_from_mut(arguments)?;
+        let cli = Self::from_arg_matches(&matches).map_err(|error| error.format(sorna))?;
+        if let Command::Run(run) = &cli.command
+            && let (Err(conflict), Some(command)) = (run.check(), sorna.find_subcommand_mut("run"))
+        {
+            return Err(command.error(ErrorKind::ArgumentConflict, conflict));
+        }
+        Ok(cli)
     }
 }
 

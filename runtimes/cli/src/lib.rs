@@ -42,11 +42,10 @@ mod tips;
 mod tty;
 mod units;
 mod upload;
+mod usage;
 mod values;
 
 use std::process::ExitCode;
-
-use clap::FromArgMatches;
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -55,10 +54,15 @@ use failure::Failure;
 /// The program `sorna`.
 #[must_use]
 pub fn sorna() -> ExitCode {
-    let parsed = Cli::whole()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let Cli { globals, command } = parsed.unwrap_or_else(|error| tips::add(error).exit());
+    let mut sorna = Cli::whole();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let Cli { globals, command } = match Cli::read(&mut sorna, &arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let with_json = usage::asks_for_json_of_run(&sorna, &arguments);
+            return usage::end(&tips::add(error), with_json).into();
+        }
+    };
     globals.color.write_global();
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),

@@ -1,12 +1,16 @@
 //! `lcc` and `lpython`: `sorna run` with the language said by the program's name.
 
-use clap::{Arg, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::run;
 use crate::run::args::RunArgs;
+use crate::usage;
 
 /// A program and its language.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ struct Arguments {
 
 impl Shortcut {
     /// The command as the user sees it: that of `run`, where the language is not asked for.
-    pub(crate) fn command(&self) -> clap::Command {
+    pub(crate) fn command(&self) -> Command {
         Arguments::command()
             .name(self.name)
             .about(self.about)
@@ -68,11 +72,29 @@ impl Shortcut {
 /// Carries the program out.
 pub(crate) fn run(shortcut: &Shortcut) -> Result<Exit, Failure> {
     let mut command = shortcut.command();
-    let matches = command.get_matches_mut();
-    let Arguments { globals, run } = Arguments::from_arg_matches(&matches)
-        .unwrap_or_else(|error| error.format(&mut command).exit());
-    globals.color.write_global();
-    run::run(run, &globals)
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match Arguments::read(&mut command, &arguments) {
+        Ok(Arguments { globals, run }) => {
+            globals.color.write_global();
+            run::run(run, &globals)
+        }
+        Err(error) => {
+            let with_json = usage::asks_for_json(&command, &arguments);
+            Ok(usage::end(&error, with_json))
+        }
+    }
+}
+
+impl Arguments {
+    fn read(command: &mut Command, arguments: &[OsString]) -> Result<Self, clap::Error> {
+        command.build();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let read = Self::from_arg_matches(&matches).map_err(|error| error.format(command))?;
+        read.run
+            .check()
+            .map_err(|conflict| command.error(ErrorKind::ArgumentConflict, conflict))?;
+        Ok(read)
+    }
 }
 
 #[cfg(test)]

@@ -93,13 +93,19 @@ fn code_that_cannot_be_read_costs_no_kernel() {
     run_with_input(b"", &["--local", "python3", "-", "a.py"])
         .code(2)
         .stderr_eq(str![[r#"
-error: `-`, the code from the standard input, does not go with files
-...
+error: `-`, code from standard input, cannot be used with files
+
+Usage: sorna run [OPTIONS] <LANG> <FILES>...
+       sorna run [OPTIONS] <LANG> --code <CODE>...
+       sorna run [OPTIONS] <LANG> - < FILE
+
+For more information, try '--help'.
+
 "#]]);
     run_with_input(b"", &["--local", "c", "-", "-b", "make"])
         .code(2)
         .stderr_eq(str![[r#"
-error: --build and --exec are for files, not for the code from the standard input
+error: --build and --exec are for files and cannot be used with `-`, code from standard input
 ...
 "#]]);
 }

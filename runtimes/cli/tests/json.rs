@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use snapbox::cmd::cargo_bin;
 use sorna_gateway::GatewayConfig;
 
-use support::{check, gateway, gateway_with, here, sorna, sorna_at, stub, wait, write};
+use support::{check, gateway, gateway_with, here, program, sorna, sorna_at, stub, wait, write};
 
 fn schema() -> Value {
     serde_json::from_str(include_str!("../schema/run-v1.json")).expect("JSON")
@@ -197,6 +198,87 @@ fn failures_have_the_gateway_s_words_and_their_type() {
     assert_eq!(events(&lines), ["failed", "advice", "finished"]);
     let (lines, code) = run(sorna(directory.path()), &["--local", "c", "missing.c"]);
     assert_eq!((events(&lines), code), (vec!["failed", "finished"], 2));
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_finished_too() {
+    let directory = here();
+    let usage = "Usage: sorna run [OPTIONS] <LANG> <FILES>...";
+    for (arguments, message, usage) in [
+        (
+            &["--local", "python3", "-", "a.py"][..],
+            "`-`, code from standard input, cannot be used with files",
+            usage,
+        ),
+        (
+            &["--local", "python3", "-", "-e", "x"],
+            "--build and --exec are for files and cannot be used with `-`, code from standard input",
+            usage,
+        ),
+        (
+            &["python3"],
+            "the following required arguments were not provided: <FILES>...",
+            usage,
+        ),
+        (
+            &["python3", "a.py", "-c", "1"],
+            "the argument '[FILES]...' cannot be used with '--code <CODE>'",
+            usage,
+        ),
+        (
+            &["--exec-timeout", "30", "python3", "-c", "1"],
+            "invalid value '30' for '--exec-timeout <TIME>': say a number and a unit, such as 500ms, 30s or 2m",
+            "try '--help'",
+        ),
+        (
+            &["--locla", "python3", "-c", "1"],
+            "unexpected argument '--locla' found",
+            usage,
+        ),
+    ] {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--json"]).args(arguments);
+        let output = command.output().expect("sorna runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let lines = lines(&output.stdout);
+        assert_eq!(lines[0]["event"], "failed", "{lines:?}");
+        assert_eq!(lines[0]["message"], message);
+        let last = lines.last().expect("a line");
+        assert_eq!(last["event"], "finished", "{lines:?}");
+        assert_eq!(last["exitCode"], 2);
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert!(stderr.starts_with("error: "), "{stderr}");
+        assert!(stderr.contains(usage), "{stderr}");
+        // Where the mistake comes first as well.
+        let mut command = sorna(directory.path());
+        command.arg("run").args(arguments).arg("--json");
+        let output = command.output().expect("sorna runs");
+        assert_eq!(self::lines(&output.stdout), lines, "{arguments:?}");
+    }
+    // Without the option nothing is printed.
+    let mut command = sorna(directory.path());
+    command.args(["run", "python3", "-c", "--json", "--locla"]);
+    check(command).code(2).stdout_eq("");
+}
+
+#[test]
+fn shortcuts_keep_the_promise_with_their_own_usage() {
+    let directory = here();
+    for (arguments, usage) in [
+        (&["-", "a.py"][..], "Usage: lpython [OPTIONS] [FILES]..."),
+        (&["--locla"], "Usage: lpython --json --local [FILES]..."),
+        (&[], "Usage: lpython"),
+    ] {
+        let mut command = program(cargo_bin!("lpython"), directory.path());
+        command.arg("--json").args(arguments);
+        let output = command.output().expect("lpython runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let lines = lines(&output.stdout);
+        let last = lines.last().expect("a line");
+        assert_eq!(last["event"], "finished", "{lines:?}");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert!(stderr.contains(usage), "{stderr}");
+    }
 }
 
 #[test]

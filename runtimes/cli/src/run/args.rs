@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 
 use crate::values;
 
+/// The file name that stands for standard input.
+const STDIN: &str = "-";
+
 /// Run code snippets, or a program made of files.
 ///
 /// The program's output goes to the standard output and error as it is. What happens around it is
@@ -78,6 +81,32 @@ pub(crate) struct RunArgs {
     /// Run on this machine, on a gateway that is started for this command alone.
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
+}
+
+impl RunArgs {
+    /// Whether the code comes from the standard input.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.files.iter().any(|file| file.as_os_str() == STDIN)
+    }
+
+    /// What clap does not check.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the arguments.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if !self.reads_stdin() {
+            Ok(())
+        } else if self.files.len() > 1 {
+            Err("`-`, code from standard input, cannot be used with files")
+        } else if self.build.is_some() || self.exec.is_some() {
+            Err(
+                "--build and --exec are for files and cannot be used with `-`, code from standard input",
+            )
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Which files of a directory are uploaded.

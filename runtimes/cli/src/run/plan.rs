@@ -3,8 +3,6 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use sorna::core::machine::RunPlan;
 use sorna::core::{Batch, BuildError, CreateKernel, ExecuteMode, Limits, SessionToken, UploadFile};
 use sorna::files::{self, Skip};
@@ -12,15 +10,12 @@ use sorna::{random_boundary, random_token};
 
 use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
-use crate::args::Cli;
 use crate::failure::Failure;
 
 /// How many folders a kernel may mount.
 const MOST_MOUNTS: usize = 5;
 /// What the kernel does by default in a step.
 const DEFAULT: &str = "*";
-/// The file name that stands for the standard input.
-const STDIN: &str = "-";
 
 /// The plan, and what to say if its program fails.
 pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Failure> {
@@ -29,10 +24,9 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
         None => random_token(),
     };
     let create = create(&arguments.lang, token, &arguments.limits)?;
-    let reads_code = arguments.files.iter().any(|file| file.as_os_str() == STDIN);
     let mut advice = None;
-    let plan = if reads_code {
-        let code = code_from_stdin(arguments)?;
+    let plan = if arguments.reads_stdin() {
+        let code = code_from_stdin()?;
         RunPlan::temporary(create, vec![ExecuteMode::query(code)])
     } else if !arguments.code.is_empty() {
         let snippets = arguments.code.iter();
@@ -83,18 +77,7 @@ fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateK
 }
 
 /// The whole standard input.
-fn code_from_stdin(arguments: &RunArgs) -> Result<String, Failure> {
-    let usage = |words: &str| -> ! {
-        Cli::command()
-            .error(ErrorKind::ArgumentConflict, words)
-            .exit()
-    };
-    if arguments.files.len() > 1 {
-        usage("`-`, the code from the standard input, does not go with files");
-    }
-    if arguments.build.is_some() || arguments.exec.is_some() {
-        usage("--build and --exec are for files, not for the code from the standard input");
-    }
+fn code_from_stdin() -> Result<String, Failure> {
     let mut code = String::new();
     io::stdin()
         .read_to_string(&mut code)
