@@ -19,10 +19,9 @@ use crate::upload::args::UploadArgs;
 
 /// Run code in remote Sorna kernels, or on this machine.
 ///
-/// Where the kernels are is said by three environment variables: SORNA_ENDPOINT (the gateway's URL;
-/// if unset, https://api.sorna.io, the public service of 2017), SORNA_ACCESS_KEY and
-/// SORNA_SECRET_KEY; or by a profile of the settings file (see `sorna config --help`). With --local
-/// none of them is needed: a gateway is started on this machine for as long as the command runs.
+/// Three environment variables select the gateway: SORNA_ENDPOINT (its URL), SORNA_ACCESS_KEY and
+/// SORNA_SECRET_KEY; or a profile of the settings file does (see `sorna config --help`). --local needs
+/// none of them: it runs a temporary gateway on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {

@@ -57,7 +57,7 @@ pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, 
     print(columns(&lines(&settings)).as_bytes())?;
     match settings.client_config() {
         // Nothing is wrong yet; the other commands will say what is missing.
-        Ok(_) | Err(SettingsError::NoKeys { .. }) => Ok(Exit::SUCCESS),
+        Ok(_) | Err(SettingsError::NoEndpoint(_) | SettingsError::NoKeys(_)) => Ok(Exit::SUCCESS),
         Err(error) => Err(Failure::Settings(error)),
     }
 }
@@ -77,7 +77,7 @@ fn lines(settings: &Settings) -> [[String; 3]; 6] {
     [
         file,
         line("profile", settings.profile.as_ref(), String::clone),
-        line("endpoint", Some(&settings.endpoint), endpoint),
+        line("endpoint", settings.endpoint.as_ref(), endpoint),
         line("access_key", settings.access_key.as_ref(), String::clone),
         line("secret_key", settings.secret_key.as_ref(), |_| {
             "(set)".to_owned()

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use sorna::ClientOptions;
 use sorna::blocking::Client;
-use sorna::core::variables;
 use sorna::net::TlsOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
@@ -56,14 +55,6 @@ impl Target {
             Reporter::new(false).advice(warning);
         }
         let config = settings.client_config().map_err(Failure::Settings)?;
-        if settings.endpoint.source == Source::Default {
-            // The original client's, whose owner may be another one by now.
-            Reporter::new(false).advice(format_args!(
-                "No endpoint is set; using the original's default {}. --endpoint, {} or a profile sets it.",
-                config.endpoint(),
-                variables::ENDPOINT
-            ));
-        }
         let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
         if let Some(file) = &settings.ca_file {
             // Also where no connection will ask for it, or the mistake would show only later.
@@ -109,15 +100,9 @@ impl Target {
     /// The endpoint, and where it comes from, for messages.
     pub(crate) fn endpoint(&self) -> String {
         let endpoint = self.client.config().endpoint();
-        match &self.settings {
+        match self.settings.as_ref().and_then(|all| all.endpoint.as_ref()) {
+            Some(setting) => format!("{endpoint} (from {})", setting.source),
             None => format!("{endpoint} (started for --local)"),
-            Some(settings) => match &settings.endpoint.source {
-                Source::Default => format!(
-                    "{endpoint} (the default, since {} is not set)",
-                    variables::ENDPOINT
-                ),
-                source => format!("{endpoint} (from {source})"),
-            },
         }
     }
 

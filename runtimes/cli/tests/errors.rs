@@ -19,13 +19,23 @@ fn run_in(directory: &std::path::Path, arguments: &[&str]) -> OutputAssert {
 }
 
 #[test]
-fn missing_keys() {
+fn nothing_is_set() {
     let directory = here();
     run_in(directory.path(), &["python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there are no keys
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or write a profile into [DIR]/.config/sorna/config.toml; or use --local to run on this machine.
+✘ no endpoint is set
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this.
+
+"#]]);
+    run_in(
+        directory.path(),
+        &["--endpoint", "https://host", "python3", "-c", "1"],
+    )
+    .code(2)
+    .stderr_eq(str![[r#"
+✘ no access key and secret key are set
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or write a profile into [DIR]/.config/sorna/config.toml (see `sorna config --help`). `sorna run --local` needs none of this.
 
 "#]]);
 }

@@ -60,7 +60,7 @@ fn nothing_is_set() {
         .stdout_eq(str![[r#"
 file        [DIR]/.config/sorna/config.toml  the default; it does not exist
 profile     (not set)
-endpoint    https://api.sorna.io[..]  the default
+endpoint    (not set)
 access_key  (not set)
 secret_key  (not set)
 ca_file     (not set)
@@ -223,17 +223,61 @@ fn what_is_not_encrypted_beyond_this_machine_draws_a_warning() {
 }
 
 #[test]
-fn an_endpoint_that_nobody_has_set_is_told() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn there_is_no_default_endpoint() {
+    let directory =
+        with("[profiles.keys]\naccess_key = \"AKIAKEYS\"\nsecret_key = \"keys-secret\"\n");
     let mut command = sorna(directory.path());
     command
         .env("SORNA_ACCESS_KEY", "AK")
         .env("SORNA_SECRET_KEY", "SK")
-        // Nobody listens there, so that nothing leaves this machine.
-        .env("HTTPS_PROXY", "http://127.0.0.1:1")
         .arg("status");
-    check(command).code(1).stderr_eq(str![[r#"
-∙ No endpoint is set; using the original's default https://api.sorna.io. --endpoint, SORNA_ENDPOINT or a profile sets it.
+    check(command).code(2).stdout_eq("").stderr_eq(str![[r#"
+✘ no endpoint is set
+∙ Set SORNA_ENDPOINT or use --endpoint URL. `sorna run --local` needs none of this.
+
+"#]]);
+    run(&directory, &["status", "--profile", "keys"])
+        .code(2)
+        .stdout_eq("")
+        .stderr_eq(str![[r#"
+✘ no endpoint is set
+∙ Set SORNA_ENDPOINT or use --endpoint URL, or add `endpoint` to the profile `keys` in [DIR]/.config/sorna/config.toml. `sorna run --local` needs none of this.
+
+"#]]);
+}
+
+#[test]
+fn white_space_around_settings_is_not_part_of_them() {
+    let gateway = gateway();
+    let directory = with(&format!(
+        "[profiles.test]\nendpoint = \"{}\\n\"\naccess_key = \"\"\"\n{}\n\"\"\"\nsecret_key = \"{}\\r\\n\"\n",
+        gateway.endpoint(),
+        gateway.access_key(),
+        gateway.secret_key()
+    ));
+    run(&directory, &["status", "--profile", "test"]).success();
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ENDPOINT", format!("{}\n", gateway.endpoint()))
+        .env("SORNA_ACCESS_KEY", format!(" {}\n", gateway.access_key()))
+        .env("SORNA_SECRET_KEY", format!("{}\r\n", gateway.secret_key()))
+        .arg("status");
+    check(command).success();
+    gateway.stop();
+}
+
+#[test]
+fn a_line_end_within_the_secret_key_is_reported_without_the_key() {
+    let directory = with(PROFILES);
+    let mut command = sorna(directory.path());
+    command
+        .env("SORNA_ENDPOINT", "https://host")
+        .env("SORNA_ACCESS_KEY", "AKIAVARIABLE")
+        .env("SORNA_SECRET_KEY", "variable-\nsecret")
+        .arg("status");
+    check(command).code(2).stderr_eq(str![[r#"
+✘ the secret key contains a line end or another control character
+∙ Check SORNA_SECRET_KEY.
 
 "#]]);
 }
@@ -297,7 +341,9 @@ fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
 ∙ The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings.
 
 "#]]);
-    let directory = with("default_profile = \"half\"\n[profiles.half]\nsecret_key = \"secret\"\n");
+    let directory = with(
+        "default_profile = \"half\"\n[profiles.half]\nsecret_key = \"secret\"\nendpoint = \"http://127.0.0.1:1\"\n",
+    );
     run(&directory, &["run", "python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
@@ -308,13 +354,13 @@ fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
 }
 
 #[test]
-fn no_keys_but_profiles() {
+fn nothing_is_set_but_there_are_profiles() {
     let directory = with(PROFILES.trim_start_matches("default_profile = \"work\"\n"));
     run(&directory, &["run", "python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there are no keys
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work); or use --local to run on this machine.
+✘ no endpoint is set
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work). `sorna run --local` needs none of this.
 
 "#]]);
 }

@@ -171,5 +171,5 @@ fn settings_are_checked_first() {
     check(command)
         .code(2)
         .stdout_eq("")
-        .stderr_eq("✘ there are no keys\n...\n");
+        .stderr_eq("✘ no endpoint is set\n...\n");
 }

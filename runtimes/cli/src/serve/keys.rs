@@ -8,7 +8,7 @@ use sorna::core::{AccessKey, Credentials, SecretKey, variables};
 
 use crate::failure::Failure;
 use crate::reporter::Reporter;
-use crate::settings::quoted;
+use crate::settings::{has_control_characters, quoted};
 
 /// The pairs: of the file, else of the environment; none if neither has any.
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
@@ -20,7 +20,7 @@ pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
             })?;
             parse(&text).map_err(|words| Failure::usage(format!("{}, {words}", file.display())))
         }
-        None => of_environment(|name| std::env::var(name).ok().filter(|value| !value.is_empty())),
+        None => of_environment(|name| std::env::var(name).ok()),
     }
 }
 
@@ -37,7 +37,11 @@ fn warn_if_open(file: &Path) {
 
 fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<Credentials>, Failure> {
     let [access, secret] = [variables::ACCESS_KEY, variables::SECRET_KEY];
-    match (lookup(access), lookup(secret)) {
+    let value = |name| {
+        let value = lookup(name)?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    match (value(access), value(secret)) {
         (None, None) => Ok(Vec::new()),
         (Some(access), Some(secret)) => pair(&access, &secret)
             .map(|pair| vec![pair])
@@ -80,6 +84,9 @@ fn parse(text: &str) -> Result<Vec<Credentials>, String> {
 
 fn pair(access: &str, secret: &str) -> Result<Credentials, String> {
     let access = AccessKey::new(access).map_err(|error| error.to_string())?;
+    if has_control_characters(secret) {
+        return Err("the secret key contains a line end or another control character".to_owned());
+    }
     let secret = SecretKey::new(secret).map_err(|error| error.to_string())?;
     Ok(Credentials::new(access, secret))
 }
@@ -103,6 +110,24 @@ mod tests {
         assert!(refusal("AKIAONE hidden\nAKIAONE other").contains("already"));
         assert!(refusal("# none").contains("no keys"));
         assert!(!refusal("AKIAONE hidden three").contains("hidden"));
+    }
+
+    #[test]
+    fn white_space_around_keys_of_the_environment_is_not_part_of_them() {
+        let lookup = |name: &str| {
+            let key = if name == variables::ACCESS_KEY {
+                "AKIAONE"
+            } else {
+                "secret-one"
+            };
+            Some(format!(" {key}\r\n"))
+        };
+        let pairs = of_environment(lookup).expect("a pair");
+        assert_eq!(pairs[0].access_key().as_str(), "AKIAONE");
+        assert_eq!(pairs[0].secret_key().expose(), "secret-one");
+        let error = pair("AKIAONE", "secret\none").err().unwrap_or_default();
+        assert!(error.contains("line end"), "{error}");
+        assert!(!error.contains("none"), "{error}");
     }
 
     #[test]

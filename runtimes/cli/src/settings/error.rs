@@ -50,11 +50,12 @@ pub(crate) enum SettingsError {
     },
     /// A variable that is not text.
     NotText { variable: &'static str },
+    /// There is no endpoint.
+    NoEndpoint(Missing),
     /// There are no keys.
-    NoKeys {
-        path: Option<PathBuf>,
-        profiles: Vec<String>,
-    },
+    NoKeys(Missing),
+    /// A secret key that no gateway can have given out.
+    Secret { source: Source },
     /// One place has one key of the pair only.
     HalfAPair {
         missing: &'static str,
@@ -68,6 +69,54 @@ pub(crate) enum SettingsError {
         /// What was probably meant.
         meant: Option<String>,
     },
+}
+
+/// Where something that is not set could be set.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// The settings file.
+    pub(super) path: Option<PathBuf>,
+    /// The profile in use.
+    pub(super) profile: Option<String>,
+    /// All profiles.
+    pub(super) profiles: Vec<String>,
+    /// Whether the keys are set.
+    pub(super) has_keys: bool,
+}
+
+impl Missing {
+    /// How to set it.
+    fn advice(&self) -> String {
+        const LOCAL: &str = "`sorna run --local` needs none of this.";
+
+        let path = self.path.as_ref().map(|path| path.display());
+        if self.has_keys {
+            let file = match (&self.profile, path) {
+                (Some(profile), Some(path)) => {
+                    format!(", or add `endpoint` to the profile `{profile}` in {path}")
+                }
+                _ => String::new(),
+            };
+            return format!(
+                "Set {} or use --endpoint URL{file}. {LOCAL}",
+                variables::ENDPOINT
+            );
+        }
+        let file = match path {
+            Some(path) if !self.profiles.is_empty() => format!(
+                ", or choose a profile of {path} with --profile ({})",
+                self.profiles.join(", ")
+            ),
+            Some(path) => format!(", or write a profile into {path} (see `sorna config --help`)"),
+            None => String::new(),
+        };
+        format!(
+            "Set {}, {} and {}{file}. {LOCAL}",
+            variables::ENDPOINT,
+            variables::ACCESS_KEY,
+            variables::SECRET_KEY
+        )
+    }
 }
 
 impl SettingsError {
@@ -99,7 +148,8 @@ impl SettingsError {
             Self::NoFile { source, .. } => {
                 Some(format!("Check {source}, or write the file: see `sorna config --help`."))
             }
-            Self::NoKeys { path, profiles } => Some(no_keys(path.as_ref(), profiles)),
+            Self::NoEndpoint(missing) | Self::NoKeys(missing) => Some(missing.advice()),
+            Self::Secret { source } => Some(format!("Check {source}.")),
             Self::HalfAPair { .. } => Some(
                 "The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings."
                     .to_owned(),
@@ -116,25 +166,6 @@ impl SettingsError {
             | Self::NotText { .. } => None,
         }
     }
-}
-
-fn no_keys(path: Option<&PathBuf>, profiles: &[String]) -> String {
-    let variables = format!(
-        "Set {}, {} and {}",
-        variables::ENDPOINT,
-        variables::ACCESS_KEY,
-        variables::SECRET_KEY
-    );
-    let file = match path {
-        Some(path) if !profiles.is_empty() => format!(
-            ", or choose a profile of {} with --profile ({})",
-            path.display(),
-            profiles.join(", ")
-        ),
-        Some(path) => format!(", or write a profile into {}", path.display()),
-        None => String::new(),
-    };
-    format!("{variables}{file}; or use --local to run on this machine.")
 }
 
 impl fmt::Display for SettingsError {
@@ -177,7 +208,11 @@ impl fmt::Display for SettingsError {
                 }
             }
             Self::NotText { variable } => write!(f, "{variable} is not UTF-8 text"),
-            Self::NoKeys { .. } => f.write_str("there are no keys"),
+            Self::NoEndpoint(_) => f.write_str("no endpoint is set"),
+            Self::NoKeys(_) => f.write_str("no access key and secret key are set"),
+            Self::Secret { .. } => {
+                f.write_str("the secret key contains a line end or another control character")
+            }
             Self::HalfAPair { missing, present } => match present {
                 Source::Variable(name) => write!(f, "{name} is set, but {missing} is not"),
                 present => {

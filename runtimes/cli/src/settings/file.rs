@@ -140,15 +140,15 @@ impl Parser<'_> {
         Ok(profile)
     }
 
-    /// A text that is not empty.
+    /// A text that is not empty, without white space around it.
     fn text(
         &self,
         key: &Spanned<impl AsRef<str>>,
         value: &Spanned<DeValue<'_>>,
     ) -> Result<Located<String>, SettingsError> {
         match value.get_ref() {
-            DeValue::String(text) if !text.is_empty() => Ok(Located {
-                value: text.to_string(),
+            DeValue::String(text) if !text.trim().is_empty() => Ok(Located {
+                value: text.trim().to_owned(),
                 line: self.line(value.span()),
             }),
             DeValue::String(_) => Err(self.wrong(key, "is empty: give it a value, or take it out")),

@@ -7,7 +7,8 @@
 //! 2. the environment (`SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, `SORNA_CA_FILE`);
 //! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
 //!    own `default_profile` names;
-//! 4. the defaults.
+//!
+//! The endpoint has no default: the domain of the original service may belong to anyone by now.
 //!
 //! The two keys are one setting: the first place that says one of them must say both. A key of one
 //! place with the secret of another would be a riddle at best ("401"), and at worst a signature for
@@ -17,6 +18,7 @@ mod error;
 mod file;
 mod source;
 
+use error::Missing;
 pub(crate) use error::SettingsError;
 pub(crate) use source::{Setting, Source};
 
@@ -35,7 +37,7 @@ const CONFIG: &str = "SORNA_CONFIG";
 /// All settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) endpoint: Setting<String>,
+    pub(crate) endpoint: Option<Setting<String>>,
     /// Both keys of one place, or what that place has of them.
     pub(crate) access_key: Option<Setting<String>>,
     pub(crate) secret_key: Option<Setting<SecretKey>>,
@@ -123,10 +125,9 @@ impl Settings {
                 if overruled.len() == 1 { "is" } else { "are" }
             ));
         }
-        let endpoint = endpoint
-            .or_else(|| in_file.setting(&in_file.profile.endpoint))
-            .unwrap_or_else(|| Setting::new(Endpoint::DEFAULT.to_owned(), Source::Default));
-        if let Ok(url) = endpoint.value.parse::<Endpoint>()
+        let endpoint = endpoint.or_else(|| in_file.setting(&in_file.profile.endpoint));
+        if let Some(Setting { value, .. }) = &endpoint
+            && let Ok(url) = value.parse::<Endpoint>()
             && !url.is_https()
             && !url.is_loopback()
         {
@@ -153,7 +154,10 @@ impl Settings {
 
     /// The endpoint, checked.
     pub(crate) fn endpoint(&self) -> Result<Endpoint, SettingsError> {
-        let Setting { value, source } = &self.endpoint;
+        let Some(Setting { value, source }) = &self.endpoint else {
+            let has_keys = self.access_key.is_some() && self.secret_key.is_some();
+            return Err(SettingsError::NoEndpoint(self.missing(has_keys)));
+        };
         value.parse().map_err(|error| SettingsError::Value {
             error,
             source: source.clone(),
@@ -172,6 +176,10 @@ impl Settings {
                         source: source.clone(),
                         meant: None,
                     })?;
+                if has_control_characters(secret_key.value.expose()) {
+                    let source = secret_key.source.clone();
+                    return Err(SettingsError::Secret { source });
+                }
                 Ok(Credentials::new(access_key, secret_key.value.clone()))
             }
             (Some(access_key), None) => Err(SettingsError::HalfAPair {
@@ -188,10 +196,17 @@ impl Settings {
                 },
                 present: secret_key.source.clone(),
             }),
-            (None, None) => Err(SettingsError::NoKeys {
-                path: self.path.as_ref().map(|path| path.value.clone()),
-                profiles: self.profiles.clone(),
-            }),
+            (None, None) => Err(SettingsError::NoKeys(self.missing(false))),
+        }
+    }
+
+    /// Where what is missing could be set.
+    fn missing(&self, has_keys: bool) -> Missing {
+        Missing {
+            path: self.path.as_ref().map(|path| path.value.clone()),
+            profile: self.profile.as_ref().map(|profile| profile.value.clone()),
+            profiles: self.profiles.clone(),
+            has_keys,
         }
     }
 
@@ -293,15 +308,23 @@ fn choose<'f>(
     })
 }
 
-/// A variable; an empty one counts as unset.
+/// A variable, without white space around it (a line end, mostly, of the file that it was read from). An
+/// empty one counts as unset.
 fn variable(name: &'static str) -> Result<Option<Setting<String>>, SettingsError> {
-    match std::env::var_os(name) {
-        Some(value) if !value.is_empty() => match value.into_string() {
-            Ok(value) => Ok(Some(Setting::new(value, Source::Variable(name)))),
-            Err(_) => Err(SettingsError::NotText { variable: name }),
-        },
-        _ => Ok(None),
-    }
+    let Some(value) = std::env::var_os(name) else {
+        return Ok(None);
+    };
+    let Ok(value) = value.into_string() else {
+        return Err(SettingsError::NotText { variable: name });
+    };
+    let value = value.trim();
+    Ok((!value.is_empty()).then(|| Setting::new(value.to_owned(), Source::Variable(name))))
+}
+
+/// Whether a secret key cannot be one that a gateway gave out: signed with it, a request would only be
+/// answered by 401.
+pub(crate) fn has_control_characters(secret: &str) -> bool {
+    secret.chars().any(char::is_control)
 }
 
 /// As a shell takes it for one word.
