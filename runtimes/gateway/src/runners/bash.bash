@@ -1,21 +1,22 @@
-# The inside of a bash kernel, sourced by the one-line loop that runs one snippet after another
-# (one line, so that the snippets' lines are numbered from 1).
+# The runner of a bash kernel. It is sourced by the loop that runs one snippet after another, which
+# is a single line so that the snippets' lines are numbered from 1.
 #
 # Sourced with the control channel as standard input and the path of the input FIFO as $1. The
-# gateway sends the snippet behind its length; back goes a line `<letter> <length>` and that many
-# bytes: `d` with the exit status, and `+` once at the start. Output goes through the pipes.
+# gateway sends the length of the snippet and the snippet. The runner sends `<letter> <length>`, a
+# line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
+# snippet. Output goes through the pipes.
 #
-# Up to a delimiter, a shell reads byte by byte; so there is none. It counts what it reads as its
-# locale has it, in characters or bytes, so the length is there in both, as eight hexadecimal digits
-# each.
+# A shell reads byte by byte when it looks for a delimiter, so a length comes first. Depending on
+# the locale the shell counts characters or bytes, so both lengths are sent, as eight hexadecimal
+# digits each.
 #
-# Descriptor 61 is the FIFO once more: whoever waits for input there wants it hidden.
+# Descriptor 61 is a second one for the FIFO: a program that waits there wants its input hidden.
 
 exec 62<&0 0<"$1" 61<&0
 set --
 
-# `read -s` hides what is typed; the gateway sees that by the descriptor. A prompt is shown
-# although no terminal is there.
+# `read -s` hides what is typed, which the gateway recognizes by the descriptor. The prompt is shown
+# even though there is no terminal.
 read() {
     local __sorna_argument __sorna_flags __sorna_rest __sorna_letter __sorna_value
     local __sorna_hidden= __sorna_prompt= __sorna_next= __sorna_other=
@@ -49,7 +50,7 @@ read() {
     builtin read "$@"
 }
 
-# Its own length tells how this shell counts, whatever the program does to the locale.
+# Its length shows whether the shell counts characters or bytes, whatever locale the program sets.
 __sorna_two=é
 
 builtin printf '+ 0\n' >&62

@@ -1,10 +1,10 @@
--- The inside of a lua kernel: one interpreter that runs one snippet after another, all with the
--- same globals. Locals are each snippet's own, as in Lua's own prompt.
+-- The runner of a lua kernel: one interpreter runs one snippet after another, all with the same
+-- globals. Each snippet has its own locals, as at Lua's prompt.
 --
 -- Started with the input FIFO as standard input, and with pipes from and to the control channel as
--- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; back goes a
--- line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the
--- start. Output goes through the pipes.
+-- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+-- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
+-- status after each snippet. Output goes through the pipes.
 
 local io, os, tostring, xpcall, getmetatable = io, os, tostring, xpcall, getmetatable
 local traceback = debug.traceback
@@ -13,7 +13,7 @@ local from = assert(io.open("/dev/fd/3", "rb"))
 local to = assert(io.open("/dev/fd/4", "wb"))
 local stdin, stdout, stderr = io.stdin, io.stdout, io.stderr
 
--- Whole lines are seen at once. The C library shows a prompt before it reads without a buffer.
+-- Whole lines are written at once. With unbuffered input, the C library writes a prompt before it reads.
 stdout:setvbuf("line")
 stdin:setvbuf("no")
 
@@ -22,7 +22,7 @@ local function put(letter, content)
     to:flush()
 end
 
--- The traceback without the lines that are ours: the runner's own, and those below it.
+-- The traceback without the runner's own lines and those below them.
 local function explain(problem)
     if type(problem) ~= "string" then
         local meta = getmetatable(problem)

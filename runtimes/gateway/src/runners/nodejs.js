@@ -1,13 +1,13 @@
-// The inside of a nodejs kernel: one interpreter that runs one snippet after another.
+// The runner of a nodejs kernel: one interpreter runs one snippet after another.
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
-// gateway sends `x <length>`, a line end, and the snippet; back goes a line `<letter> <length>` and
-// that many bytes: `d` with the exit status, and `+` once at the start. Output goes through the
-// pipes.
+// gateway sends `x <length>`, a line end, and the snippet. The runner sends `<letter> <length>`, a
+// line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
+// snippet. Output goes through the pipes.
 //
-// A snippet ends when it has nothing left to wait for, as a program of its own would: timers and
-// promises are done by then. It is evaluated as the developer console does it, so `let`, `const`
-// and `class` may be declared again, and `await` works outside of functions.
+// Like a program, a snippet ends when nothing is left to wait for: timers and promises are done by
+// then. It is evaluated as in the developer console, so `let`, `const` and `class` may be declared
+// again, and `await` works outside of functions.
 
 'use strict';
 
@@ -53,15 +53,15 @@ function take() {
     return get(Number(header.slice(2)));
 }
 
-function say(words) {
+function report(text) {
     status = 1;
-    // Written at once, behind what the snippet wrote.
-    process.stderr.write(`${words}\n`);
+    // Written through the same stream, and so after the snippet's own output.
+    process.stderr.write(`${text}\n`);
 }
 
-// The standard input. Node's own waits for many things at once, in which the gateway cannot see that
-// the program waits for input; and what it reads ahead cannot be called back. This one reads when it
-// is listened to, in a thread that does nothing else.
+// The standard input. Node's own stream waits for many things in one system call, so the gateway
+// cannot see that the program waits for input, and it reads ahead input that belongs to the next
+// snippet. This one reads only while the program listens, in a thread that does nothing else.
 class Input extends Readable {
     fd = 0;
     #wanted = false;
@@ -77,7 +77,7 @@ class Input extends Readable {
         this.#look();
     }
 
-    // Whoever has got enough by the last data says so before the immediates' turn.
+    // A listener that has received enough pauses the stream before immediates run.
     #look() {
         setImmediate(() => {
             const listening = this.readableFlowing || this.listenerCount('readable') > 0;
@@ -114,33 +114,33 @@ function currentInput() {
     return input;
 }
 
-// A stack without the lines that are ours.
+// A stack without the runner's own lines.
 function clean(stack) {
-    const [words] = stack.split('\n    at Session.post (node:inspector');
-    return words;
+    const [text] = stack.split('\n    at Session.post (node:inspector');
+    return text;
 }
 
 function show(error) {
-    const words = error instanceof Error && error.stack ? clean(error.stack) : util.inspect(error);
-    say(error instanceof Error ? words : `Uncaught ${words}`);
+    const text = error instanceof Error && error.stack ? clean(error.stack) : util.inspect(error);
+    report(error instanceof Error ? text : `Uncaught ${text}`);
 }
 
 function evaluate(code) {
     session.post(
         'Runtime.evaluate',
         { expression: code, replMode: true, awaitPromise: true, objectGroup: 'snippet' },
-        (failure, answer) => {
-            // Results are held for the console; nobody will ask for them.
+        (failure, response) => {
+            // The inspector keeps results for a console, which is not there.
             session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
-            const details = answer && answer.exceptionDetails;
+            const details = response && response.exceptionDetails;
             if (failure) {
-                say(failure.message);
+                report(failure.message);
             } else if (details) {
                 const { exception = {}, text, lineNumber = 0 } = details;
-                const words = clean(exception.description || '')
+                const message = clean(exception.description || '')
                     || (exception.type === 'string' ? `Uncaught '${exception.value}'` : `${text} ${exception.value}`);
-                const isSyntax = words.startsWith('SyntaxError') && !words.includes('\n');
-                say(isSyntax ? `${words}\n    at line ${lineNumber + 1}` : words);
+                const isSyntax = message.startsWith('SyntaxError') && !message.includes('\n');
+                report(isSyntax ? `${message}\n    at line ${lineNumber + 1}` : message);
             }
         },
     );
@@ -149,7 +149,7 @@ function evaluate(code) {
 function next() {
     status = 0;
     const code = take();
-    // What an earlier snippet left unread, or paused, is forgotten.
+    // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
     running = true;
     evaluate(code);
@@ -162,7 +162,7 @@ process.on('beforeExit', () => {
         running = false;
         put('d', String(status));
     }
-    // Keeps the process alive, and is called after all other listeners.
+    // Keeps the process alive, and runs after all other listeners.
     setImmediate(next);
 });
 

@@ -1,12 +1,12 @@
-# The inside of a perl kernel: one interpreter that runs one snippet after another.
+# The runner of a perl kernel: one interpreter runs one snippet after another.
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
-# is the only argument. The gateway sends `x <length>`, a line end, and the snippet; back goes a
-# line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the start.
-# Output goes through the pipes.
+# is the only argument. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
+# status after each snippet. Output goes through the pipes.
 #
-# `my` variables and pragmas end with the text that holds them. So that they stay, every snippet
-# carries the loop that evaluates the next one, which thus sees all that was declared before.
+# `my` variables and pragmas end with the source text they are declared in. To keep them, the loop
+# that evaluates the next snippet is appended to each snippet, and so runs in its scope.
 
 {
     package Sorna;
@@ -36,14 +36,14 @@
         return $bytes;
     }
 
-    # Tells how the snippet ended, if one is running.
+    # Reports how the snippet ended, if one is running.
     sub finish {
         return unless $busy;
         my $status = 0;
         if ($_[0]) {
             # An error may be an object.
-            my $words = ref $_[0] ? eval { "$_[0]" } // ref $_[0] : $_[0];
-            print STDERR $words;
+            my $text = ref $_[0] ? eval { "$_[0]" } // ref $_[0] : $_[0];
+            print STDERR $text;
             $status = 255;
         }
         $busy = 0;
@@ -52,15 +52,14 @@
         put('d', $status);
     }
 
-    # Waits for a snippet and gives what is to be evaluated.
+    # Waits for a snippet and returns the text to evaluate.
     sub snippet {
         finish('');
         local ($!, $/) = (0, "\n");
         my ($head, $byte) = ('', '');
         $head .= $byte while ($byte = get(1)) ne "\n";
         $code = get($head =~ /(\d+)/);
-        # What an earlier snippet left unread is forgotten.
-        # Without the `close` it would be kept.
+        # Discard input that an earlier snippet left unread. `open` alone would keep it.
         close STDIN;
         open STDIN, '<', $fifo;
         $busy = 1;

@@ -1,11 +1,11 @@
 <?php
-// The inside of a php kernel: one interpreter that runs one snippet after another, all with the
-// same global variables. A snippet may begin with `<?php` or not.
+// The runner of a php kernel: one interpreter runs one snippet after another, all with the same
+// global variables. A snippet may begin with `<?php` or not.
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
-// gateway sends `x <length>`, a line end, and the snippet; back goes a line `<letter> <length>` and
-// that many bytes: `d` with the exit status, and `+` once at the start. Output goes through the
-// pipes.
+// gateway sends `x <length>`, a line end, and the snippet. The runner sends `<letter> <length>`, a
+// line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
+// snippet. Output goes through the pipes.
 
 final class SornaRunner
 {
@@ -38,7 +38,7 @@ final class SornaRunner
         return $bytes;
     }
 
-    /** The next snippet, as `eval` wants it. */
+    /** The next snippet, in the form that `eval` expects. */
     public static function take(): string
     {
         $header = '';
@@ -47,11 +47,11 @@ final class SornaRunner
         }
         $code = self::get((int) substr($header, 2));
         if (is_resource(STDIN)) {
-            // What an earlier snippet left unread is forgotten.
+            // Discard input that an earlier snippet left unread.
             while (($unread = stream_get_meta_data(STDIN)['unread_bytes']) > 0) {
                 fread(STDIN, $unread);
             }
-            // So is the end of input, by a step of no length.
+            // A seek by nothing clears the end-of-file state.
             fseek(STDIN, 0, SEEK_CUR);
         }
         return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
@@ -68,10 +68,10 @@ final class SornaRunner
     public static function show(Throwable $error): void
     {
         $name = '~' . preg_quote(__FILE__, '~') . '\(\d+\) : eval\(\)\'d code~';
-        $words = preg_replace($name, 'snippet', (string) $error);
-        // Our own frame is the last but one.
+        $text = preg_replace($name, 'snippet', (string) $error);
+        // The runner's own frame is the last but one.
         $own = '~\n#\d+ ' . preg_quote(__FILE__, '~') . '\(\d+\): eval\(\)~';
-        fwrite(STDERR, 'PHP Fatal error:  Uncaught ' . preg_replace($own, '', $words) . "\n");
+        fwrite(STDERR, 'PHP Fatal error:  Uncaught ' . preg_replace($own, '', $text) . "\n");
     }
 }
 

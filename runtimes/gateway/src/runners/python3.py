@@ -1,21 +1,23 @@
-"""The inside of a python3 kernel: one interpreter that runs one snippet after another.
+"""The runner of a python3 kernel: one interpreter runs one snippet after another.
 
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
-argument. In both directions go a line `<letter> <length>` and that many bytes. From the gateway:
-`x` a snippet to run, `c` complete, as JSON, and, as answers, the question's number on a line and
-then `i` the input or `a` nothing. To it: `o` and `e` output, `r` a console record as JSON, `i` input
-wanted, `s` tell me when you have come this far, `c` completions, `d` done, and `+` once at the start.
+argument. Messages in both directions are a line `<letter> <length>` and that many bytes. The
+gateway sends `x` with a snippet to run, `c` with a completion request as JSON, and two replies that
+begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
+sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
+input, `s` to request a reply once the gateway has seen all output so far, `c` with completions, and
+`d` when a snippet is done.
 
-What is not needed at once lies in modules beside this file, and modules of Python are imported when
-they are needed, so that a kernel starts fast.
+To start fast, the runner keeps what is not needed at once in modules beside this file, and imports
+modules of Python only when they are needed.
 
 Text written through `sys.stdout` and `sys.stderr` travels on the control channel, so that it
-keeps its order among the streams and the records. Descriptors 1 and 2 are pipes of their own,
-for everything that bypasses Python; `s` keeps these in order where programs are started.
+keeps its order among the streams and the records. Descriptors 1 and 2 are separate pipes for
+everything that bypasses Python; `s` keeps these in order where programs are started.
 
-The program runs in the main thread, as it must to have signals. There its signal handlers may
-raise at any moment, so what must not be interrupted is done by two other threads: the listener
-reads the channel, and the keeper tells the end of a run.
+The program runs in the main thread, the only one that receives signals. Its signal handlers may
+raise there at any moment, so what must not be interrupted is done by two other threads: the
+listener reads the channel, and the keeper reports the end of a run.
 """
 
 import _frozen_importlib_external
@@ -29,7 +31,7 @@ import types
 from _queue import SimpleQueue
 
 _PIECE = 8192
-# What the gateway takes in one frame.
+# The most bytes that the gateway accepts in one frame.
 _MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
 # The modules that are loaded when they are first needed.
@@ -50,7 +52,7 @@ _STARTS = frozenset(
 
 
 class Link:
-    """The control channel: whole frames out, and answers in, for any thread."""
+    """The control channel: sends whole frames and waits for replies, in any thread."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -66,7 +68,7 @@ class Link:
         _write_all(self.fd, b"%b %d\n%b" % (kind, len(payload), payload))
 
     def put(self, kind, data):
-        """Console text. Whole lines leave at once: not even a crash right after loses them."""
+        """Sends console text. Whole lines are sent at once, so not even a crash right after loses them."""
         with self.lock:
             if self.forked:
                 _write_all(1 if kind == b"o" else 2, data)
@@ -89,7 +91,7 @@ class Link:
                 self.held = data
 
     def flush(self):
-        """Lets go of a line that has no end yet."""
+        """Sends a line that has no end yet."""
         if self.held:
             with self.lock:
                 held, self.held = self.held, b""
@@ -97,14 +99,14 @@ class Link:
                     self.frame(self.kind, held)
 
     def send(self, kind, payload):
-        """Anything but console text."""
+        """Sends anything but console text."""
         with self.lock:
             if not self.forked:
                 self.flush()
                 self.frame(kind, payload)
 
     def record(self, payload):
-        """A console record that is not text."""
+        """Sends a console record that is not text."""
         if self.forked:
             raise RuntimeError("only the kernel itself can send records, not a process it forked")
         if len(payload) > _MAX_FRAME:
@@ -115,7 +117,7 @@ class Link:
         if len(payload) < _PIECE or _thread.get_ident() != _MAIN:
             self.send(b"r", payload)
             return
-        # Written by another thread: here, a signal handler might raise or print in the middle.
+        # In another thread: in this one a signal handler could raise or print in the middle.
         sent = _thread.allocate_lock()
         sent.acquire()
 
@@ -126,29 +128,29 @@ class Link:
                 sent.release()
 
         _thread.start_new_thread(write, ())
-        # In a handler that interrupted a print, the record leaves when that is over.
+        # A handler that interrupted a print cannot wait: the record is sent when the print is over.
         if not self.lock._is_owned():
             sent.acquire()
 
     def ask(self, kind, password=False):
-        """Sends a question and waits for its answer."""
+        """Sends a request and waits for its reply."""
         arrived = _thread.allocate_lock()
         arrived.acquire()
         with self.lock:
             self.number += 1
             number = self.number
-        answers = self.waiting
-        answers[number] = [arrived, None]
+        waiting = self.waiting
+        waiting[number] = [arrived, None]
         try:
             hidden = b"true" if password else b"false"
             self.send(kind, b'{"id": %d, "password": %b}' % (number, hidden))
             arrived.acquire()
-            return answers[number][1]
+            return waiting[number][1]
         finally:
-            del answers[number]
+            del waiting[number]
 
     def input(self, password=False):
-        """One answer of the user as bytes, with its line end; empty at the end of input."""
+        """Reads one line from the user, as bytes with the line end; empty at the end of input."""
         self.flush()
         if self.forked:
             return os.read(0, 65536)
@@ -160,7 +162,7 @@ class Link:
             self.ask(b"s")
 
     def listen(self, jobs):
-        """Hands out what the gateway sends; the listener thread's work."""
+        """Passes on what the gateway sends. This is the listener thread."""
         received = bytearray()
         while True:
             data = os.read(self.fd, 65536)
@@ -181,11 +183,11 @@ class Link:
                 if kind in (b"x", b"c"):
                     jobs.put(Job(bytes(kind), message.decode()))
                 else:
-                    number, _, answer = message.partition(b"\n")
-                    # Whoever was interrupted in waiting does not wait any more.
+                    number, _, reply = message.partition(b"\n")
+                    # There is no slot if a signal handler ended the wait.
                     slot = self.waiting.get(int(number))
                     if slot is not None:
-                        slot[1] = answer
+                        slot[1] = reply
                         slot[0].release()
 
     def after_fork(self):
@@ -202,7 +204,7 @@ class Link:
 
 
 class Output(io.BufferedIOBase):
-    """What `sys.stdout.buffer` and `sys.stderr.buffer` are."""
+    """The type of `sys.stdout.buffer` and `sys.stderr.buffer`."""
 
     def __init__(self, link, kind, fd):
         self._link = link
@@ -262,7 +264,7 @@ class Job:
         self.end.acquire()
 
     def keep(self, link):
-        """Lets unfinished lines go after a while, and tells the end; the keeper's work."""
+        """Sends unfinished lines after a pause, and reports the end. This is the keeper thread."""
         while not self.end.acquire(True, _PAUSE):
             link.flush()
         if self.kind == b"x":
@@ -270,8 +272,8 @@ class Job:
 
 
 class Jobs:
-    """What the listener has for the main thread. Taking a job and losing it to a signal handler
-    that raises must not happen, so a job stays in the list until it is done."""
+    """The jobs for the main thread. A job stays in the list until it is done, so that it is not
+    lost when a signal handler raises right after it was taken."""
 
     def __init__(self):
         self.kept = SimpleQueue()
@@ -291,7 +293,7 @@ class Jobs:
         return self.pending[0]
 
     def done(self):
-        """The current job, if it was begun, is over. May be called again if interrupted."""
+        """Ends the current job if it was begun. May be called again if interrupted."""
         if self.pending and self.pending[0].begun:
             if self.pending[0].end.locked():
                 self.pending[0].end.release()
@@ -303,7 +305,7 @@ class Jobs:
 
 
 class Kernel:
-    """The namespace of the user's code, and what is done with it."""
+    """The namespace of the user's code, and running snippets in it."""
 
     def __init__(self, link):
         self.link = link
@@ -313,11 +315,11 @@ class Kernel:
         self.main.__dict__["__builtins__"] = builtins
         del self.main.__dict__["__loader__"], self.main.__dict__["__package__"]
         self.process = os.getpid()
-        # Of snippets, as long as nobody has asked for any.
+        # Sources of snippets that `linecache` does not know yet.
         self.sources = {}
 
     def open_streams(self):
-        """Gives the program its standard streams, again if it closed them."""
+        """Opens the program's standard streams, also those that it closed."""
         for name, kind, fd in (("stdout", b"o", 1), ("stderr", b"e", 2)):
             if _closed(getattr(sys, name)):
                 stream = io.TextIOWrapper(
@@ -334,7 +336,7 @@ class Kernel:
             )
 
     def run(self, code):
-        """Runs a snippet to its end, whatever it does, and gives its exit code."""
+        """Runs a snippet to its end, whatever it does, and returns its exit code."""
         self.count += 1
         name = "<input-%d>" % self.count
         self.open_streams()
@@ -351,7 +353,7 @@ class Kernel:
             self.remember(name, code)
             self.report(error)
         if os.getpid() != self.process:
-            # A forked child that ran to the end of the snippet: it is not the kernel.
+            # A forked child that reached the end of the snippet must not act as the kernel.
             _quietly(sys.stdout.flush)
             _quietly(sys.stderr.flush)
             os._exit(status)
@@ -373,7 +375,7 @@ class Kernel:
             self.sources.pop(name, None)
 
     def report(self, error):
-        """The traceback, without the frames that are ours."""
+        """Shows the traceback without the runner's own frames."""
         import traceback
 
         trace = error.__traceback__
@@ -390,7 +392,7 @@ class Kernel:
             self.link.put(b"e", text.encode("utf-8", "backslashreplace"))
 
     def work(self, jobs):
-        """Does what comes, for ever; the main thread's work."""
+        """Does one job after another, forever. This is the main thread."""
         while True:
             try:
                 job = jobs.current()
@@ -404,8 +406,8 @@ class Kernel:
 
                     message = json.loads(job.message)
                     found = sorna_complete.answer(self.main.__dict__, message)
-                    answer = {"id": message["id"], "found": found}
-                    self.link.send(b"c", json.dumps(answer).encode())
+                    reply = {"id": message["id"], "found": found}
+                    self.link.send(b"c", json.dumps(reply).encode())
             except BaseException as error:
                 # A signal handler of the program, outside of any snippet.
                 _quietly(lambda: self.report(error))
@@ -414,8 +416,8 @@ class Kernel:
 
 
 class Finder:
-    """Finds the modules that lie beside this file, and gives others to somebody when they are
-    imported."""
+    """Finds the modules beside this file, and calls functions that adapt other modules when they
+    are imported."""
 
     def __init__(self, followed):
         self.directory = os.path.dirname(__file__)
@@ -432,7 +434,7 @@ class Finder:
         return adopt and self.follow(name, path, target, adopt)
 
     def follow(self, name, path, target, adopt):
-        """How a module is loaded, by whoever loads it, and then adopted."""
+        """Finds a module by the other finders, and has it adapted after it is loaded."""
         for other in sys.meta_path:
             find = None if other is self else getattr(other, "find_spec", None)
             spec = find(name, path, target) if find else None
@@ -447,7 +449,7 @@ class Finder:
             load(module)
             adopt(module)
 
-        # A loader that cannot be changed, or is not for this module alone: all else works.
+        # A loader that cannot be changed, or serves other modules too, is left alone.
         if not isinstance(loader, type):
             try:
                 loader.exec_module = load_and_adopt
@@ -457,14 +459,14 @@ class Finder:
 
 
 def record(kind, *values):
-    """Puts a record that is not text into the console: `record("html", "<b>…")`."""
+    """Sends a record that is not text to the console: `record("html", "<b>…")`."""
     import json
 
     text = json.dumps([kind, *values], ensure_ascii=False)
     if not text.isascii():
         import re
 
-        # Half a character is no text for the gateway.
+        # The gateway does not accept lone surrogates as text.
         text = re.sub("[\ud800-\udfff]", lambda half: "\\\\u%04x" % ord(half[0]), text)
     _LINK.record(text.encode())
 
@@ -530,10 +532,10 @@ def _hide_password(link, getpass):
         stream = stream or sys.stderr
         stream.write(prompt)
         stream.flush()
-        answer = link.input(password=True)
-        if not answer:
+        line = link.input(password=True)
+        if not line:
             raise EOFError
-        text = answer.decode("utf-8", "surrogateescape")
+        text = line.decode("utf-8", "surrogateescape")
         return text[:-1] if text.endswith("\n") else text
 
     ask.__name__ = ask.__qualname__ = "getpass"
@@ -542,7 +544,7 @@ def _hide_password(link, getpass):
 
 
 def serve():
-    """Takes the channel, gives the program its descriptors, and runs what is sent."""
+    """Takes over the channel, sets up the program's descriptors, and runs what is sent."""
     global _LINK
     link = _LINK = Link(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 100))
     fifo = os.open(sys.argv[1], os.O_RDONLY)
@@ -561,7 +563,7 @@ def serve():
     }
     sys.meta_path.insert(0, Finder(followed))
     builtins.display = display
-    # Kept, or its names would be cleared away under our feet.
+    # Keeps the runner's module alive: without a reference its names would be cleared.
     sys.modules["_sorna_runner"] = sys.modules["__main__"]
     sys.modules["__main__"] = kernel.main
     sys.addaudithook(lambda event, _: link.settle() if event in _STARTS else None)

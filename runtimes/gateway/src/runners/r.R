@@ -1,17 +1,17 @@
-# The inside of an r kernel: one interpreter that runs one snippet after another, all in the global
-# environment. What is visible is printed, as R does it.
+# The runner of an r kernel: one interpreter runs one snippet after another, all in the global
+# environment. Visible values are printed, as at R's prompt.
 #
 # Started with the input FIFO as standard input, and with pipes from and to the control channel as
-# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; back goes a
-# line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the
-# start. Output goes through the pipes.
+# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
+# status after each snippet. Output goes through the pipes.
 
 local({
     from <- file("/dev/fd/3", "rb", raw = TRUE)
     to <- file("/dev/fd/4", "wb", raw = TRUE)
     args <- commandArgs(TRUE)
     fifo <- args[length(args)]
-    # Open from a snippet's first `readline` to its end: what it leaves unread is forgotten.
+    # Open from a snippet's first `readline` to the snippet's end; unread input is discarded.
     input <- NULL
 
     put <- function(letter, content) {
@@ -54,7 +54,7 @@ local({
         where <- if (ours) "Error: " else paste0("Error in ", deparse(call, nlines = 1L)[1L], " : ")
         cat(where, conditionMessage(problem), "\n", sep = "", file = stderr())
     }
-    # R itself answers `readline` with nothing where nobody sits at a terminal.
+    # Without a terminal, R's own `readline` returns an empty string at once.
     attach(list(readline = function(prompt = "") {
         cat(prompt)
         flush(stdout())

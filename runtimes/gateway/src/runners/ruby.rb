@@ -1,12 +1,12 @@
-# The inside of a ruby kernel: one interpreter that runs one snippet after another, all in the same
+# The runner of a ruby kernel: one interpreter runs one snippet after another, all in the same
 # top-level binding.
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
-# is the only argument. The gateway sends `x <length>`, a line end, and the snippet; back goes a
-# line `<letter> <length>` and that many bytes: `d` with the exit status, and `+` once at the start.
-# Output goes through the pipes.
+# is the only argument. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
+# status after each snippet. Output goes through the pipes.
 #
-# Descriptor 61 is the FIFO once more: whoever waits for input there wants it hidden.
+# Descriptor 61 is a second one for the FIFO: a program that waits there wants its input hidden.
 
 module SornaRunner
   LINK = IO.for_fd(3, 'r+b')
@@ -14,7 +14,7 @@ module SornaRunner
   LINK.close_on_exec = true
   INPUT = ARGV.shift
 
-  # What io/console has for terminals, on the standard input.
+  # The methods of io/console for terminals, on standard input.
   module Hidden
     def noecho
       fd = fcntl(0, 61) # F_DUPFD
@@ -40,12 +40,12 @@ module SornaRunner
     # The gateway is gone.
     Process.kill(:KILL, Process.pid) unless header
     code = LINK.read(header[/\d+/].to_i).force_encoding(Encoding::UTF_8)
-    # What an earlier snippet left unread is forgotten.
+    # Discard input that an earlier snippet left unread.
     STDIN.reopen(INPUT, 'r')
     code
   end
 
-  # Shows an exception without the lines that are ours.
+  # Shows an exception without the runner's own lines.
   def self.show(error)
     trace = error.backtrace
     if trace

@@ -1,8 +1,9 @@
 """Completion in a python3 kernel.
 
-Each candidate begins with what it completes: the name, with its dots, before the cursor. Of the
-user's code only attribute lookups run, those of `a` and `b` in `a.b.c`; and `__dir__` of the last.
-Nothing is called, subscripted or imported. They run in a thread that is given up after a while.
+Each candidate begins with what it completes: the name before the cursor, with its dots. The only
+code of the user that runs are attribute lookups, those of `a` and `b` in `a.b.c`, and `__dir__` of
+the last. Nothing is called, subscripted or imported. The lookups run in a thread, which is abandoned
+after a time limit.
 """
 
 import _thread
@@ -27,7 +28,7 @@ class _TooLate(BaseException):
 
 
 def answer(namespace, message):
-    """The completions where the cursor is; none if that takes too long."""
+    """Returns the candidates at the cursor; none if that takes too long."""
     found = []
     done = _thread.allocate_lock()
     done.acquire()
@@ -39,12 +40,12 @@ def answer(namespace, message):
         return watch
 
     def work():
-        # Ends loops in the user's code; what sleeps there goes on sleeping, and harms nobody.
+        # Ends loops in the user's code. What sleeps there keeps sleeping, without harm.
         sys.settrace(watch)
         try:
             found.extend(_complete(namespace, message))
         except BaseException:
-            # Something that does not want to be looked at.
+            # An object whose lookups fail has no candidates.
             pass
         finally:
             sys.settrace(None)
@@ -73,28 +74,28 @@ def _complete(namespace, message):
     open_call = "" if message["post"].startswith("(") else "("
     owner, dot, name = text.rpartition(".")
     if dot:
-        # Nothing for `f().a` and `x[0].a`: that would take more than lookups.
+        # No candidates for `f().a` and `x[0].a`, which need more than lookups.
         return _attributes(_resolve(namespace, owner), owner, name, open_call)
     return _names(namespace, text, open_call) if text else []
 
 
 def _before_cursor(code, row, col, line, post):
-    """The code up to the cursor. Clients tell it in more than one way."""
+    """The code up to the cursor. Clients send it in more than one way."""
     lines = code.split("\n")
     if not line and not row and not col:
         return code[: len(code) - len(post)] if post and code.endswith(post) else code
     if not line:
         line = lines[row] if row < len(lines) else ""
-    # Some send the whole line.
+    # Some clients send the whole line.
     if 0 < col < len(line):
         line = line[:col]
     return "\n".join([*lines[:row], line])
 
 
 def _code_at_end(code):
-    """The code that the end belongs to, and the quote if a string is open there.
+    """The code in which the end stands, and the quote if a string is open there.
 
-    Within a comment there is none; in the braces of an f-string it is what stands in them.
+    In a comment there is no code; in the braces of an f-string it is what the braces hold.
     """
     at = 0
     while True:
@@ -126,14 +127,14 @@ def _keys(namespace, line, quote):
     if not isinstance(owner, dict) or len(quote) != 1:
         return []
     start = at[0][: len(at[0]) - len(at[2])]
-    # As a dict, whatever its class has made of it.
+    # By the methods of dict, whatever a subclass does.
     keys = [key for key in dict.keys(owner) if type(key) is str and key.startswith(at[2])]
     plain = [key for key in keys if key.isprintable() and not re.search(r"['\"\\]", key)]
     return [start + key + quote + "]" for key in plain]
 
 
 def _names(namespace, text, open_call):
-    """Names of the user, the language, and the builtins."""
+    """The user's names, keywords, and builtins."""
     words = [word for word in keyword.kwlist if word not in ("True", "False", "None")]
     known = {**vars(builtins), **dict.fromkeys(words), **namespace}
     names = sorted(namespace, key=str) + words + list(vars(builtins))
@@ -151,7 +152,7 @@ def _attributes(value, owner, text, open_call):
 
 
 def _matching(names, text):
-    """Names that begin with the text; private ones only if it begins so, too."""
+    """Names that begin with the text; private ones only if the text begins with `_`, too."""
     last = text.rpartition(".")[2]
     hidden = () if last.startswith("__") else "__" if last.startswith("_") else "_"
     return [
@@ -164,7 +165,7 @@ def _matching(names, text):
 
 
 def _resolve(namespace, dotted):
-    """The object of a dotted name, by lookups."""
+    """The object that a dotted name refers to, by lookups."""
     first, *rest = dotted.split(".")
     value = namespace[first] if first in namespace else vars(builtins)[first]
     for name in rest:
@@ -173,7 +174,7 @@ def _resolve(namespace, dotted):
 
 
 def _stored(value, name):
-    """An attribute as it is stored, which runs no property; None if it is not."""
+    """An attribute as it is stored, without running a property; None if it is not stored."""
     places = [] if isinstance(value, type) else [getattr(value, "__dict__", {})]
     for kind in (value, type(value)):
         if isinstance(kind, type):
@@ -195,7 +196,7 @@ def _modules(package):
         return sorted(name for name in names - _HIDDEN if name.isidentifier())
     start = package + "."
     names = {start + module.name for module in pkgutil.iter_modules(_path(package)[0])}
-    # Modules may be made by others, such as os.path.
+    # Some modules are made by their package, such as os.path.
     for name in list(sys.modules):
         if name.startswith(start):
             names.add(start + name[len(start) :].partition(".")[0])
@@ -203,7 +204,7 @@ def _modules(package):
 
 
 def _members(module):
-    """What can be imported from a module. One that is not loaded is only read."""
+    """The names that can be imported from a module. If it is not loaded, only its source is read."""
     names = {name.rpartition(".")[2] for name in _modules(module)}
     loaded = sys.modules.get(module)
     if loaded is not None:

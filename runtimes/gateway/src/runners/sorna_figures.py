@@ -1,4 +1,4 @@
-"""The backend of matplotlib in a kernel: figures are drawn in memory and shown by sending them."""
+"""The backend of matplotlib in a kernel: it draws figures in memory, and shows them by sending them."""
 
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.backend_bases import FigureManagerBase
@@ -9,7 +9,7 @@ import sorna_kernel
 
 class FigureManager(FigureManagerBase):
     def show(self):
-        """`figure.show()`: the figure stays open."""
+        """`figure.show()`: sends the figure, which stays open."""
         sorna_kernel._send_figure(self.canvas.figure)
 
 

@@ -1,4 +1,4 @@
-"""What a program in a kernel can show besides text.
+"""Output other than text, for programs in a kernel.
 
     import sorna_kernel
 
@@ -8,9 +8,9 @@
     sorna_kernel.capture_logs(level="INFO")
     sorna_kernel.figure_format("svg")            # of matplotlib's plt.show()
 
-What is sent keeps its place among the output. A record may hold 16 MiB; more is a ValueError. All
-of it works in threads. A forked process can send text only: there, `display` and logs fall back to
-it, and the rest is a RuntimeError.
+Records keep their place among the output. A record may hold 16 MiB; a larger one raises a
+ValueError. All functions work in threads. A forked process can send text only: there, `display` and
+logs fall back to text, and the other functions raise a RuntimeError.
 """
 
 import base64
@@ -22,7 +22,7 @@ import _sorna_runner as _runner
 
 __all__ = ["capture_logs", "display", "figure_format", "html", "media"]
 
-# From the richest on: a media type, and the method that gives it.
+# From the richest on: a media type, and the method that returns it.
 _FORMS = {
     "image/svg+xml": "_repr_svg_",
     "image/png": "_repr_png_",
@@ -39,10 +39,10 @@ def display(*objects):
     """Shows each object in the richest form it has: one record each.
 
     The forms are, from the richest on, `_repr_svg_`, `_repr_png_`, `_repr_jpeg_`, `_repr_html_`,
-    `_repr_markdown_` and `_repr_latex_`. What `_repr_mimebundle_` gives counts before the method
-    for the same type; its other types come last. A figure of matplotlib is a picture. What has no
-    such form is printed as its `repr`. An exception in one of these methods is shown on the
-    standard error, and the next form is taken.
+    `_repr_markdown_` and `_repr_latex_`. What `_repr_mimebundle_` returns takes precedence over the
+    method for the same type; its other types come last. A figure of matplotlib is sent as a
+    picture. An object without such a form is printed as its `repr`. An exception in one of these
+    methods is shown on stderr, and the next form is used.
     """
     for value in objects:
         form = None if _runner.forked() else _form(value)
@@ -60,13 +60,13 @@ def html(fragment):
 
 
 def media(media_type, data):
-    """Sends a picture or the like: `media("image/png", data)`.
+    """Sends a picture or other media: `media("image/png", data)`.
 
-    `data` is bytes, or for text a str. Texts and XML (SVG) travel as text, the rest as a data URI;
-    a str that is a data URI of such a type is sent as it is.
+    `data` is bytes, or a str for text. Text and XML (SVG) are sent as text, the rest as a data URI;
+    a str that already is a data URI of such a type is sent unchanged.
     """
     if not media_type.partition("/")[2]:
-        raise ValueError("%r is no media type such as 'image/png'" % (media_type,))
+        raise ValueError("%r is not a media type such as 'image/png'" % (media_type,))
     is_text = _is_text(media_type)
     if not isinstance(data, str):
         data = bytes(memoryview(data))
@@ -75,7 +75,7 @@ def media(media_type, data):
                 data = data.decode()
             except UnicodeDecodeError:
                 pass
-    # A text that only looks like a data URI is sent as one, not to be taken for what it is not.
+    # Text that looks like a data URI is encoded as one, or clients would decode it.
     if isinstance(data, str) and is_text == data.startswith("data:"):
         data = data.encode("utf-8", "backslashreplace")
     if isinstance(data, bytes):
@@ -84,7 +84,7 @@ def media(media_type, data):
 
 
 def figure_format(name):
-    """Chooses what matplotlib's figures are sent as: "png", the default, or "svg"."""
+    """Sets the format in which matplotlib's figures are sent: "png", the default, or "svg"."""
     global _figure_format
     if name not in ("png", "svg"):
         raise ValueError("a figure can be sent as 'png' or 'svg', not as %r" % (name,))
@@ -92,10 +92,10 @@ def figure_format(name):
 
 
 def capture_logs(level="INFO", logger=None):
-    """Sends what the logging module logs as records of the console, from a level on.
+    """Sends messages of the logging module, from a level on, as console records.
 
-    `logger`, or its name, narrows it to one part of the program. Called again, it changes what was
-    chosen. Returns the handler, which `logging.getLogger().removeHandler` takes away again.
+    `logger`, or its name, narrows it to one part of the program. Another call replaces the first.
+    Returns the handler, which `logging.getLogger().removeHandler` removes.
     """
     global _log_handler
     import logging
@@ -131,7 +131,7 @@ def _log(entry, message):
 
 
 def _form(value):
-    """What sends the richest form of a value; None if it has only its `repr`."""
+    """Returns a function that sends the richest form of a value; None if it has only its `repr`."""
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
         return lambda: _send_figure(value)
@@ -151,7 +151,7 @@ def _form(value):
 
 
 def _as_record(media_type, data):
-    """What sends data as the methods give it: a str is text, or else base64."""
+    """Returns a function that sends data as methods return it: a str is text, or else base64."""
     if media_type == "text/html":
         data = str(data)
         return lambda: html(data)
@@ -171,7 +171,7 @@ def _is_text(media_type):
 
 
 def _has_odd_attributes(value):
-    """A class has the methods of its instances, and some objects seem to have any."""
+    """Whether looking up methods misleads: on a class, or on an object that seems to have any."""
     try:
         return isinstance(value, type) or hasattr(value, "_sorna_no_such_method_")
     except Exception:
@@ -179,7 +179,7 @@ def _has_odd_attributes(value):
 
 
 def _call(value, name, **arguments):
-    """What a method of the value gives; without the metadata that may come with it."""
+    """Calls a method of the value; drops the metadata that may come with the result."""
     method = _guarded(getattr, value, name, None)
     if method is None:
         return None
@@ -188,11 +188,11 @@ def _call(value, name, **arguments):
 
 
 def _guarded(function, *arguments, **named):
-    """What a function gives; None, and the traceback on the standard error, if it fails."""
+    """Calls a function; None, and the traceback on stderr, if it fails."""
     try:
         return function(*arguments, **named)
     except NotImplementedError:
-        # The way to say that an object has no such form.
+        # This is how an object says that it has no such form.
         return None
     except Exception as error:
         import traceback
@@ -210,9 +210,9 @@ def _send_figure(figure):
 
 
 def _adopt(matplotlib):
-    """Makes ours the backend unless somebody chose one: by MPLBACKEND, a file, or `use`."""
+    """Sets the kernel's backend unless the user chose one by MPLBACKEND, a file, or `use`."""
     parameters = getattr(matplotlib, "rcParams", {})
-    # Asked like this, and only like this, it does not look for a backend.
+    # Only a lookup by `dict.get` does not make matplotlib choose a backend.
     if not isinstance(dict.get(parameters, "backend", ""), str):
         parameters["backend"] = "module://sorna_figures"
 

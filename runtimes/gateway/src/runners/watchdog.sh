@@ -1,6 +1,6 @@
-# Cleans up behind a gateway that was killed. Standard input ends when the gateway is gone; a
-# gateway that stops by itself says so first. $1: the mark of its processes, $2: its directory,
-# $3: its control group, if it has one.
+# Cleans up after a gateway that was killed. Standard input ends when the gateway is gone; a gateway
+# that stops normally writes `done` first. $1: the mark of its processes, $2: its directory, $3: its
+# control group, if it has one.
 trap '' HUP INT QUIT TERM
 read -r word && [ "$word" = done ] && exit 0
 [ "$3" ] && echo 1 >"$3/cgroup.kill"
