@@ -1,4 +1,4 @@
-//! The gateway's own directory and processes, and their end.
+//! The gateway's directory and processes, and removing them.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, PipeWriter, Write};
@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use crate::kernel::{Runner, remove_tree, sweep};
 use crate::random;
 
-/// How long the watchdog may take to leave.
+/// How long the watchdog may take to exit.
 const EXIT_TIME: Duration = Duration::from_secs(5);
-/// How often to look whether it has.
+/// How often to check whether it has.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// A directory for the kernels, and a mark for their processes. When this is dropped, directory
-/// and processes go; when the gateway is killed, a watchdog sees to that.
+/// A directory for the kernels, and a mark for their processes. Dropping this removes the directory
+/// and the processes; if the gateway is killed, a watchdog does.
 #[derive(Debug)]
 pub(crate) struct Base {
     directory: TempDir,
@@ -28,7 +28,7 @@ pub(crate) struct Base {
     watchdog: Option<Watchdog>,
 }
 
-/// A shell that waits for our end. A pipe tells it.
+/// A shell that waits until the gateway ends, which closes a pipe, and then cleans up.
 #[derive(Debug)]
 struct Watchdog {
     child: Child,
@@ -38,7 +38,7 @@ struct Watchdog {
 impl Base {
     /// Makes the directory in `parent`, or the system's place for temporary files.
     pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
-        // As processes see it, so that they are recognized by it.
+        // Canonical, as in the working directory of processes, by which they are recognized.
         let parent = parent
             .map_or_else(std::env::temp_dir, Path::to_owned)
             .canonicalize()?;
@@ -58,11 +58,12 @@ impl Base {
         Ok(this)
     }
 
-    /// Has somebody clean up if the gateway is killed. `group` is the control group of all kernels.
+    /// Starts a watchdog, which cleans up if the gateway is killed. `group` is the control group of
+    /// all kernels.
     pub(crate) fn watch(&mut self, group: Option<&Path>) {
         self.watchdog = Watchdog::start(&self.mark, self.directory.path(), group)
             .inspect_err(|error| {
-                tracing::warn!(%error, "no watchdog: if the gateway is killed, kernels stay");
+                tracing::warn!(%error, "no watchdog: kernels will remain if the gateway is killed");
             })
             .ok();
     }
@@ -88,7 +89,7 @@ impl Drop for Base {
         let directory = self.directory.path();
         sweep(&self.mark, Some(directory));
         if let Err(error) = remove_tree(directory) {
-            tracing::warn!(%error, "the gateway's directory cannot be removed");
+            tracing::warn!(%error, "the gateway's directory could not be removed");
         }
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.dismiss();
@@ -115,7 +116,7 @@ impl Watchdog {
             .stdin(reader)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // What ends the gateway from a terminal must not end its watchdog.
+            // A signal from the terminal that ends the gateway must not end its watchdog.
             .process_group(0);
         Ok(Self {
             child: command.spawn()?,
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watchdog_cleans_up_behind_a_gateway_that_was_killed() {
+    fn the_watchdog_cleans_up_after_a_gateway_was_killed() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("base");
         fs::create_dir(&target).unwrap();
@@ -166,7 +167,7 @@ mod tests {
             .env(MARK, format!("{mark}.1.1."))
             .spawn()
             .unwrap();
-        // What a program has closed, and what only stands in the directory.
+        // A directory without permissions, and a process that is recognized by its directory only.
         let closed = target.join("closed/inner");
         fs::create_dir_all(&closed).unwrap();
         fs::set_permissions(target.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
@@ -182,14 +183,14 @@ mod tests {
             lifeline,
         } = Watchdog::start(&mark, &target, None).unwrap();
         drop(lifeline);
-        wait_until("the directory stays", || !target.exists());
+        wait_until("the directory is removed", || !target.exists());
         assert!(!process.wait().unwrap().success());
         assert!(!hidden.wait().unwrap().success());
         child.wait().unwrap();
     }
 
     #[test]
-    fn nothing_stays_when_it_is_dropped() {
+    fn dropping_it_removes_everything() {
         let parent = tempfile::tempdir().unwrap();
         let mut base = Base::create(Some(parent.path())).unwrap();
         base.watch(None);

@@ -9,23 +9,23 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address is not a loopback address. Listen on `127.0.0.1` or `[::1]`, or set
-    /// [`allow_remote`](crate::GatewayConfig::allow_remote).
+    /// The address is not a loopback address. Listen on `127.0.0.1` or `[::1]`, or allow remote
+    /// clients by [`with_allow_remote`](crate::GatewayConfig::with_allow_remote).
     NotLoopback(SocketAddr),
-    /// The address is not a loopback address, and no keys are given. Random ones will not do, as
-    /// the clients elsewhere could not know them.
+    /// The address is not a loopback address, and no key pairs are given. A random pair would be
+    /// of no use, since remote clients could not know it.
     NoCredentials(SocketAddr),
-    /// The address cannot be listened on; perhaps another program does. Choose another port.
+    /// Listening on the address failed; another program may be using it. Choose another port.
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The directory for the kernels' files cannot be made. Check the directory of the
-    /// configuration, or `TMPDIR`.
+    /// The directory for the kernels' files could not be made. Check the
+    /// [directory](crate::GatewayConfig::with_directory) of the configuration, or `TMPDIR`.
     Directory(io::Error),
-    /// Threads or other things of the system cannot be had.
+    /// The system refused a thread, a socket or random bytes.
     System(io::Error),
 }
 
@@ -35,18 +35,18 @@ impl fmt::Display for StartError {
             Self::NotLoopback(address) => {
                 write!(
                     f,
-                    "{address} is not a loopback address, and others must be allowed"
+                    "{address} is not a loopback address; set allow_remote to listen on it"
                 )
             }
             Self::NoCredentials(address) => {
                 write!(
                     f,
-                    "{address} is not a loopback address, and no keys are given"
+                    "{address} is not a loopback address; remote access requires key pairs"
                 )
             }
             Self::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Self::Directory(_) => f.write_str("cannot make the directory for kernels"),
-            Self::System(_) => f.write_str("cannot get what the gateway needs from the system"),
+            Self::System(_) => f.write_str("cannot start threads or sockets"),
         }
     }
 }

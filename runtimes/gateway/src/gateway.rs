@@ -20,7 +20,7 @@ use crate::stats::GatewayStats;
 
 /// A gateway that listens, and serves while [`serve`](Self::serve) runs.
 ///
-/// For a program that is not asynchronous there is [`spawn`](Self::spawn).
+/// Programs that are not asynchronous use [`spawn`](Self::spawn).
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Gateway {
     kernels: Arc<Kernels>,
 }
 
-/// Asks a gateway, from anywhere, what it has done so far.
+/// Reads the statistics of a gateway, from any thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer(Arc<Kernels>);
 
@@ -38,8 +38,8 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the address may not be listened on or cannot be had, or a directory cannot
-    /// be made.
+    /// [`StartError`] if listening on the address is not allowed or fails, or a directory cannot be
+    /// made.
     pub fn bind(config: GatewayConfig) -> Result<Self, StartError> {
         let is_remote = !config.listen().ip().is_loopback();
         if is_remote && !config.allow_remote() {
@@ -49,7 +49,9 @@ impl Gateway {
             return Err(StartError::NoCredentials(config.listen()));
         }
         if is_remote && !is_encrypted(&config) {
-            tracing::warn!("what clients send and get can be read on the way: there is no TLS");
+            tracing::warn!(
+                "no TLS: the traffic of remote clients can be read and changed on the network"
+            );
         }
         let listen = |source| StartError::Listen {
             address: config.listen(),
@@ -82,8 +84,8 @@ impl Gateway {
         })
     }
 
-    /// The URL for clients, such as `http://127.0.0.1:40123`. For a gateway that listens on all
-    /// addresses it is that for clients on this machine.
+    /// The URL for clients, such as `http://127.0.0.1:40123`. If the gateway listens on all
+    /// addresses, it is the URL for clients on this machine.
     #[must_use]
     pub fn endpoint(&self) -> String {
         let mut address = self.address;
@@ -100,27 +102,27 @@ impl Gateway {
         format!("{scheme}://{address}")
     }
 
-    /// The key pairs it knows, in the order of the configuration.
+    /// The key pairs it accepts, in the order of the configuration.
     #[must_use]
     pub fn credentials(&self) -> &[Credentials] {
         &self.credentials
     }
 
-    /// How the kernels are kept apart from each other and the machine, as far as the system can.
+    /// How kernels are isolated from each other and from the machine, as far as the system allows.
     #[must_use]
     pub fn isolation(&self) -> Isolation {
         self.kernels.isolation()
     }
 
-    /// Serves until `shutdown` is ready. Then connections are cut, and every kernel's processes
-    /// and files are removed before this returns.
+    /// Serves until `shutdown` is ready. Then it closes all connections and removes every kernel's
+    /// processes and files before it returns.
     ///
-    /// Needs a tokio runtime with I/O and time. If the future is dropped before, processes and
-    /// files are removed all the same, but blocking.
+    /// Needs a tokio runtime with I/O and time. If the future is dropped earlier, the drop removes
+    /// processes and files, and blocks meanwhile.
     ///
     /// # Errors
     ///
-    /// [`StartError::System`] if the runtime does not take the socket.
+    /// [`StartError::System`] if the socket cannot be registered with the runtime.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let listener =
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::System)?;
@@ -150,14 +152,14 @@ impl Gateway {
     }
 }
 
-/// Lets this process open as many files as the system allows it. A gateway needs about eight for
-/// each kernel, and a limit of 1024, the usual one, is reached with some 120 kernels. Kernels
+/// Raises this process's limit on open files to the most that the system allows. A gateway needs
+/// about eight for each kernel, so the usual limit of 1024 is reached with some 120 kernels. Kernels
 /// themselves keep the usual limit.
 pub fn raise_open_files() {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit on open files stays");
+        tracing::warn!(%error, "the limit on open files could not be raised");
     }
 }
 

@@ -15,7 +15,7 @@ fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Sizes of alphabets divide 256, so every letter is as likely as the others.
+/// The sizes of the alphabets divide 256, so every letter is equally likely.
 fn letters<const N: usize>(alphabet: &[u8]) -> io::Result<String> {
     let letter = |byte: u8| char::from(alphabet[usize::from(byte) % alphabet.len()]);
     Ok(bytes::<N>()?.into_iter().map(letter).collect())
@@ -35,7 +35,7 @@ pub(crate) fn credentials() -> io::Result<Credentials> {
     Ok(Credentials::new(access_key, secret_key))
 }
 
-/// A mark that no other gateway has, for its processes.
+/// A mark for the processes of this gateway that no other gateway has.
 pub(crate) fn mark() -> io::Result<String> {
     letters::<16>(BASE32)
 }

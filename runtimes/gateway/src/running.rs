@@ -1,4 +1,4 @@
-//! A gateway on a thread of its own.
+//! A gateway that runs in the background.
 
 use std::fmt;
 use std::thread::JoinHandle;
@@ -29,11 +29,11 @@ pub struct RunningGateway {
 }
 
 impl Gateway {
-    /// Listens, and serves on a thread of its own until the handle is stopped or dropped.
+    /// Listens, and serves on a separate thread until the handle is stopped or dropped.
     ///
     /// # Errors
     ///
-    /// As for [`bind`](Self::bind), or if no thread can be had.
+    /// As for [`bind`](Self::bind), or if no thread can be started.
     pub fn spawn(config: GatewayConfig) -> Result<RunningGateway, StartError> {
         RunningGateway::start(Self::bind(config)?)
     }
@@ -77,7 +77,7 @@ impl RunningGateway {
         &self.endpoint
     }
 
-    /// What a client needs: the endpoint, and the first key pair.
+    /// The configuration for a client: the endpoint, and the first key pair.
     ///
     /// ```
     /// use sorna_core::Signer;
@@ -94,7 +94,7 @@ impl RunningGateway {
         Config::new(endpoint, self.first().clone())
     }
 
-    /// The key pairs it knows, in the order of the configuration.
+    /// The key pairs it accepts, in the order of the configuration.
     #[must_use]
     pub fn credentials(&self) -> &[Credentials] {
         &self.credentials
@@ -106,7 +106,7 @@ impl RunningGateway {
         self.first().access_key().as_str()
     }
 
-    /// The secret key of the first pair. Whoever calls this keeps it out of logs.
+    /// The secret key of the first pair. Keep it out of logs.
     #[must_use]
     pub fn secret_key(&self) -> &str {
         self.first().secret_key().expose()
@@ -115,7 +115,7 @@ impl RunningGateway {
     fn first(&self) -> &Credentials {
         self.credentials
             .first()
-            .expect("a gateway makes a pair if it is given none")
+            .expect("a gateway without key pairs makes one")
     }
 
     /// What it has done so far.
@@ -127,13 +127,13 @@ impl RunningGateway {
             .unwrap_or_default()
     }
 
-    /// Stops it and waits until every connection, process and file of it is gone.
+    /// Stops it, and waits until all its connections, processes and files are gone.
     pub fn stop(mut self) {
         self.shut_down();
     }
 
     fn shut_down(&mut self) {
-        // The directory goes with the last one that holds the kernels.
+        // The directory is removed when the last reference to the kernels is dropped.
         self.observer = None;
         if let Some(shutdown) = self.shutdown.take() {
             let _ = shutdown.send(());

@@ -10,11 +10,11 @@ pub struct GatewayStats {
     pub kernels: u64,
     /// Kernels created. A create request that found a living kernel does not count.
     pub kernels_created: u64,
-    /// Executions started. Continuations and answers to input requests do not count.
+    /// Executions started. Continuations, and input for a running program, do not count.
     pub executions: u64,
     /// Connections accepted.
     pub connections: u64,
-    /// Requests answered, with whatever status.
+    /// Requests that got a response, whatever its status.
     pub requests: u64,
 }
 

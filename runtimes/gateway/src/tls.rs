@@ -10,21 +10,21 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// A certificate and its private key, by which a gateway proves to clients who it is.
+/// A certificate and its private key, by which a gateway identifies itself to clients.
 #[derive(Clone)]
 pub struct TlsIdentity {
     config: Arc<ServerConfig>,
 }
 
-/// A certificate and key cannot be used.
+/// Why a certificate and key cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {
     /// There is no certificate in the PEM text.
     NoCertificate,
-    /// There is no private key in the PEM text, or one of a kind that is not known.
+    /// There is no private key in the PEM text, or one of an unknown kind.
     NoKey,
-    /// The key is not that of the certificate, or one of the two is not supported.
+    /// The key does not belong to the certificate, or one of the two is not supported.
     Rejected(rustls::Error),
 }
 
@@ -33,7 +33,7 @@ impl TlsIdentity {
     ///
     /// # Errors
     ///
-    /// [`TlsError`] if there is none in it, or the two do not belong together.
+    /// [`TlsError`] if a certificate or key is missing, or the two do not belong together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<_, _>>()
@@ -67,9 +67,9 @@ impl fmt::Debug for TlsIdentity {
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoCertificate => "there is no certificate in the PEM text",
-            Self::NoKey => "there is no private key in the PEM text",
-            Self::Rejected(_) => "the certificate and its key cannot be used",
+            Self::NoCertificate => "no certificate in the PEM text",
+            Self::NoKey => "no private key of a supported kind in the PEM text",
+            Self::Rejected(_) => "the certificate and the key cannot be used together",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Reading request bodies, within limits; and the body of answers.
+//! Reading request bodies, within limits; and the body of responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,9 +10,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use sorna_core::server::{ProblemKind, ProblemReply};
 
-/// How much of a body that nobody wants is read, so that the client gets to see why.
+/// How much of a rejected body is read, so that the client receives the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
-/// For how long.
+/// For how long it is read.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// Reads a body of less than `limit` bytes.
@@ -39,7 +39,7 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads on and throws away: a connection closed with unread data loses the answer, too.
+/// Reads the rest and discards it: a connection that is closed with unread data loses the response.
 pub(crate) async fn drain(body: Incoming) {
     if body.is_end_stream() {
         return;
@@ -49,10 +49,10 @@ pub(crate) async fn drain(body: Incoming) {
     let _ = tokio::time::timeout(DRAIN_TIME, all).await;
 }
 
-/// The body of an answer, all of it at once.
+/// The body of a response, in one piece.
 ///
-/// An empty one does not say so beforehand, or hyper would leave `Content-Length: 0` out of a 204.
-/// The original client fails without it.
+/// It does not report its end before it is polled: hyper would then leave `Content-Length: 0` out
+/// of a 204, and the original client of 2017 fails without it.
 #[derive(Debug)]
 pub(crate) struct ReplyBody(Option<Bytes>);
 

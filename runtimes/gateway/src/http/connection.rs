@@ -24,13 +24,13 @@ use crate::config::GatewayConfig;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most bytes of a request's head.
 const HEAD_LIMIT: usize = 64 * 1024;
-/// How many connections are told at a time that there are too many; others are just closed.
+/// How many connections beyond the limit get an error response at a time; others are just closed.
 const MAX_REJECTIONS: usize = 64;
-/// How long and how many bytes to listen to one of them: what was not read would take the answer
-/// along.
-const LAST_WORDS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
+/// How long and how many bytes to read from such a connection: if data is unread when it is closed,
+/// the response is lost.
+const REJECTION_LIMITS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 
-/// What clients may take up, and for how long.
+/// How many connections there may be, and how long clients may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
     head_timeout: Duration,
@@ -48,7 +48,7 @@ impl ConnectionLimits {
     }
 }
 
-/// What turns connections into streams of bytes.
+/// Turns TCP connections into streams of bytes.
 #[derive(Clone)]
 pub(crate) enum Acceptor {
     Plain,
@@ -56,7 +56,7 @@ pub(crate) enum Acceptor {
     Tls(tokio_rustls::TlsAcceptor),
 }
 
-/// Serves connections for ever. Dropping the future cuts them off.
+/// Serves connections forever. Dropping the future closes them.
 pub(crate) async fn serve(
     listener: TcpListener,
     acceptor: Acceptor,
@@ -74,7 +74,7 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 service.note_connection();
-                // Answers are short and waited for.
+                // Responses are short, and clients wait for them.
                 let _ = stream.set_nodelay(true);
                 if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
                     let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
@@ -97,24 +97,24 @@ pub(crate) async fn serve(
     }
 }
 
-/// Says that there are too many connections.
+/// Sends the error response for too many connections.
 async fn reject(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let problem = ProblemKind::ServiceUnavailable.reply_with("too many connections");
     let (parts, body) = problem.into_response().into_parts();
-    let mut answer = format!("HTTP/1.1 {}\r\nconnection: close\r\n", parts.status).into_bytes();
+    let mut response = format!("HTTP/1.1 {}\r\nconnection: close\r\n", parts.status).into_bytes();
     for (name, value) in &parts.headers {
-        answer.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        response.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    answer.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
-    answer.extend(body);
-    let (time, bytes) = LAST_WORDS;
-    let tell = async {
-        stream.write_all(&answer).await?;
+    response.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
+    response.extend(body);
+    let (time, bytes) = REJECTION_LIMITS;
+    let send = async {
+        stream.write_all(&response).await?;
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(bytes), &mut tokio::io::sink()).await
     };
-    // It may not listen.
-    let _ = tokio::time::timeout(time, tell).await;
+    // Best effort: the client may be gone.
+    let _ = tokio::time::timeout(time, send).await;
 }
 
 impl Acceptor {
@@ -132,8 +132,8 @@ impl Acceptor {
                 let accepted = acceptor.accept(stream);
                 match tokio::time::timeout(limits.head_timeout, accepted).await {
                     Ok(Ok(stream)) => serve_stream(stream, service, limits, permit).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "no agreement on TLS"),
-                    Err(_) => tracing::debug!("a client is too slow for TLS"),
+                    Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
+                    Err(_) => tracing::debug!("the TLS handshake timed out"),
                 }
             }
         }
@@ -151,8 +151,8 @@ where
     });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write_timeout));
-    // A client that closes its end in the middle of a request drops the handler's future. The
-    // upgrades are for terminals.
+    // If a client closes its end in the middle of a request, the handler's future is dropped.
+    // Upgrades are for terminals.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -160,6 +160,6 @@ where
         .serve_connection(TokioIo::new(Box::pin(stream)), handle)
         .with_upgrades();
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection ended badly");
+        tracing::debug!(%error, "a connection failed");
     }
 }

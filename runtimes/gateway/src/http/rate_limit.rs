@@ -24,12 +24,12 @@ struct Window {
     requests: u64,
 }
 
-/// What a key has left.
+/// How many requests a key has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
     limit: u64,
     remaining: u64,
-    /// Until the window ends.
+    /// The time until the window ends.
     reset: Duration,
 }
 
@@ -41,16 +41,16 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request of a known key; `None` if it is one too many.
+    /// Counts a request of a known key; `None` if the limit is exceeded.
     pub(crate) fn count(&self, key: &str, now: Instant) -> Option<Allowance> {
         let mut windows = lock(&self.windows);
-        let fresh = Window {
+        let new_window = Window {
             since: now,
             requests: 0,
         };
-        let window = windows.entry(key.to_owned()).or_insert(fresh);
+        let window = windows.entry(key.to_owned()).or_insert(new_window);
         if now.duration_since(window.since) >= WINDOW {
-            *window = fresh;
+            *window = new_window;
         }
         if window.requests >= self.limit {
             return None;
@@ -65,7 +65,7 @@ impl RateLimiter {
 }
 
 impl Allowance {
-    /// Adds the headers that tell it, in requests and ms.
+    /// Adds the rate limit headers, in requests and ms.
     pub(crate) fn add_headers(self, headers: &mut HeaderMap) {
         let reset = u64::try_from(self.reset.as_millis()).unwrap_or(u64::MAX);
         for (name, number) in [

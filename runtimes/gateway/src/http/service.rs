@@ -1,4 +1,4 @@
-//! From one request to its answer.
+//! From a request to its response.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::config::GatewayConfig;
 use crate::kernel::{ExecuteError, KernelStartError};
 use crate::kernels::Kernels;
 
-/// Answers requests.
+/// Turns requests into responses.
 #[derive(Debug)]
 pub(crate) struct Service {
     kernels: Arc<Kernels>,
@@ -63,25 +63,25 @@ impl Service {
         self.kernels.counters.connections.up();
     }
 
-    /// Answers a request.
+    /// Responds to a request.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ReplyBody> {
         let started = Instant::now();
         let (mut parts, mut body) = request.into_parts();
         let upgrade = Upgrade::of(&mut parts.extensions);
-        let result = self.answer(&parts, &mut body, upgrade).await;
-        // Nothing of the request may stay unread, or the connection could not be used again.
+        let result = self.respond(&parts, &mut body, upgrade).await;
+        // The connection can be reused only if the whole request has been read.
         body::drain(body).await;
         self.kernels.counters.requests.up();
         let response = match result {
             Ok((mut response, allowance)) => {
-                // As on the original, not with a terminal.
+                // As on the original gateway, not on responses that open a terminal.
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     allowance.add_headers(response.headers_mut());
                 }
                 response
             }
             Err(problem) => {
-                tracing::debug!(%problem, "refused");
+                tracing::debug!(%problem, "error response");
                 problem.into_response()
             }
         };
@@ -94,9 +94,9 @@ impl Service {
         with_length(response).map(ReplyBody::new)
     }
 
-    /// Checks who asks and does what is asked. The headers and the key come before the body, so
-    /// that strangers cannot make us read.
-    async fn answer(
+    /// Authenticates a request and carries it out. Headers and access key are checked before the
+    /// body is read, so that untrusted peers cannot send us one.
+    async fn respond(
         &self,
         parts: &Parts,
         body: &mut Incoming,
@@ -109,9 +109,9 @@ impl Service {
             .keys
             .get(key)
             .ok_or_else(|| ProblemKind::AuthFailed.reply())?;
-        // As on the original, any signature will do for the version.
+        // As on the original gateway, any signature is accepted for the version.
         let is_checked = route != Route::Version;
-        // A form is not signed and not held in memory.
+        // The signature leaves out forms, which are not held in memory.
         let is_form = matches!(route, Route::Upload(_)) && !signed.hashes_body();
         let bytes = if is_form {
             Bytes::new()
@@ -162,8 +162,8 @@ impl Service {
                     .kernel
                     .restart()
                     .await
-                    .map_err(|KernelStartError(words)| {
-                        agent_failed(ProblemKind::KernelRestartFailed, &words)
+                    .map_err(|KernelStartError(reason)| {
+                        agent_failed(ProblemKind::KernelRestartFailed, &reason)
                     })?;
                 Ok(reply::done())
             }
@@ -200,19 +200,19 @@ impl Service {
             })
             .await;
         match executed {
-            Ok(answer) => Ok(reply::execution(
-                &answer.status,
-                &answer.console,
-                &answer.options,
+            Ok(response) => Ok(reply::execution(
+                &response.status,
+                &response.console,
+                &response.options,
             )),
             Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),
-            Err(ExecuteError::Failed(words)) => {
-                Err(agent_failed(ProblemKind::KernelExecutionFailed, &words))
+            Err(ExecuteError::Failed(reason)) => {
+                Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))
             }
         }
     }
 
-    /// Agrees to speak WebSocket, and goes on with it in the background.
+    /// Accepts the WebSocket handshake, and serves the terminal in the background.
     fn terminal(
         &self,
         key: &str,
@@ -221,14 +221,14 @@ impl Service {
         upgrade: Option<Upgrade>,
     ) -> Result<Response<Vec<u8>>, ProblemReply> {
         let entry = self.kernels.find(key, id)?;
-        let agreed = terminal::accept(parts)?;
+        let response = terminal::accept(parts)?;
         let upgrade = upgrade.ok_or_else(terminal::no_handshake)?;
         entry.kernel.touch();
-        let attached = entry.kernel.attach().map_err(|KernelStartError(words)| {
-            agent_failed(ProblemKind::KernelExecutionFailed, &words)
+        let attached = entry.kernel.attach().map_err(|KernelStartError(reason)| {
+            agent_failed(ProblemKind::KernelExecutionFailed, &reason)
         })?;
         tokio::spawn(terminal::serve(upgrade, entry, attached));
-        Ok(agreed)
+        Ok(response)
     }
 
     async fn upload(
@@ -253,7 +253,7 @@ impl Service {
     }
 }
 
-/// Says how long the body is, also where there is none, as the original does.
+/// Adds the length of the body, also to responses without one, as the original gateway does.
 fn with_length(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
@@ -267,6 +267,6 @@ fn with_length(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
     response
 }
 
-fn agent_failed(kind: ProblemKind, words: &str) -> ProblemReply {
-    kind.reply().with_agent("agent-failure", words, None)
+fn agent_failed(kind: ProblemKind, reason: &str) -> ProblemReply {
+    kind.reply().with_agent("agent-failure", reason, None)
 }

@@ -27,7 +27,7 @@ use crate::kernels::Entry;
 
 /// The largest message that is taken from a client, in bytes.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
-/// How long to wait for the client's goodbye.
+/// How long to wait for the client's close frame.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -36,7 +36,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 #[derive(Debug)]
 pub(super) struct Upgrade {
     connection: OnUpgrade,
-    /// It counts as long as the terminal is open.
+    /// Held so that the connection counts as long as the terminal is open.
     _permit: Option<Permit>,
 }
 
@@ -49,7 +49,7 @@ impl Upgrade {
     }
 }
 
-/// 101, if the request asks for a WebSocket as RFC 6455 says.
+/// The 101 response, if the request is a WebSocket handshake of RFC 6455.
 ///
 /// # Errors
 ///
@@ -57,9 +57,8 @@ impl Upgrade {
 pub(crate) fn accept(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
     let has = |name, word: &str| {
         parts.headers.get_all(name).iter().any(|value| {
-            let words = value.to_str().unwrap_or_default().split(',');
-            words
-                .map(str::trim)
+            let list = value.to_str().unwrap_or_default().split(',');
+            list.map(str::trim)
                 .any(|each| each.eq_ignore_ascii_case(word))
         })
     };
@@ -87,10 +86,12 @@ pub(crate) fn no_handshake() -> ProblemReply {
 pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Attached) {
     let upgraded = match upgrade.connection.await {
         Ok(upgraded) => upgraded,
-        Err(error) => return tracing::debug!(%error, "a terminal was not opened after all"),
+        Err(error) => {
+            return tracing::debug!(%error, "the connection of a terminal could not be upgraded");
+        }
     };
     let config = WebSocketConfig::default()
-        // Each terminal keeps it, and 128 KiB would be the default.
+        // Allocated for each terminal; the default is 128 KiB.
         .read_buffer_size(8 * 1024)
         .max_message_size(Some(MESSAGE_LIMIT))
         .max_frame_size(Some(MESSAGE_LIMIT))
@@ -101,19 +102,19 @@ pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Att
     };
     let (sink, stream) = socket.split();
     let (errors, reported) = mpsc::channel(4);
-    // Each way by itself: a client may send while it does not read, and the other way round.
+    // Each direction by itself: a client may send while it does not read, and vice versa.
     let mut listening = pin!(listen(stream, &entry, &mut attached, errors));
     let is_over = tokio::select! {
         is_over = show(sink, output, reported) => is_over,
         () = &mut listening => false,
     };
     if is_over {
-        // A connection closed before the client's goodbye could lose ours.
+        // If the connection is closed before the client's close frame arrives, ours may be lost.
         let _ = tokio::time::timeout(CLOSE_TIME, listening).await;
     }
 }
 
-/// Sends the output until the terminal ends, and says goodbye; false if the client is gone.
+/// Sends the output until the terminal ends, then a close frame; false if the client is gone.
 async fn show(
     mut sink: futures_util::stream::SplitSink<Socket, Frame>,
     mut output: mpsc::Receiver<FromTerminal>,
@@ -122,8 +123,8 @@ async fn show(
     loop {
         let frame = tokio::select! {
             biased;
-            Some(words) = reported.recv() => Message::Error(words).encode(),
-            told = output.recv() => match told {
+            Some(error) = reported.recv() => Message::Error(error).encode(),
+            output = output.recv() => match output {
                 Some(FromTerminal::Output(bytes)) => Message::Out(bytes).encode(),
                 Some(FromTerminal::Closed) | None => break,
             },
@@ -132,14 +133,14 @@ async fn show(
             return false;
         }
     }
-    let goodbye = CloseFrame {
+    let close = CloseFrame {
         code: CloseCode::Normal,
         reason: "".into(),
     };
-    sink.send(Frame::Close(Some(goodbye))).await.is_ok()
+    sink.send(Frame::Close(Some(close))).await.is_ok()
 }
 
-/// Passes on what the client says until it leaves.
+/// Passes on what the client sends until it disconnects.
 async fn listen(
     mut stream: futures_util::stream::SplitStream<Socket>,
     entry: &Entry,
@@ -150,7 +151,7 @@ async fn listen(
         let text = match &frame {
             Frame::Text(text) => text.as_str(),
             Frame::Binary(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
-            // Going on answers a goodbye, and then ends.
+            // Reading once more lets tungstenite send the reply to a close frame, and then ends.
             _ => continue,
         };
         entry.kernel.touch();
@@ -162,18 +163,18 @@ async fn listen(
                 if let Err(error) = entry.kernel.restart().await {
                     let _ = errors.try_send(error.0);
                 }
-                // What is typed next is for the new shell.
+                // Input that follows is for the new shell.
                 attached.next_shell(shell).await;
                 continue;
             }
             Some(_) => continue,
             None => {
-                let words = "not a message: stdin, resize, ping or restart, as JSON".to_owned();
-                let _ = errors.try_send(words);
+                let error = "invalid message: expected stdin, resize, ping or restart as JSON";
+                let _ = errors.try_send(error.to_owned());
                 continue;
             }
         };
-        // If the terminal has ended, that is on its way to the client.
+        // This fails if the terminal has ended, which `show` reports to the client.
         let _ = attached.to_shell.send(message).await;
     }
 }

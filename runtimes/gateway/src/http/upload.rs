@@ -1,8 +1,8 @@
 //! Uploads: from the parts of a form to files in a kernel's work directory.
 //!
-//! Files are first written elsewhere and moved into place when all have arrived and have one, so
-//! a refused upload stores no file. On the way through the work directory no symbolic link is followed:
-//! the program could have made it point anywhere.
+//! Files are first written to a staging directory. They are moved into place when all have arrived
+//! and all can be stored, so a rejected upload stores no file. No symbolic link in the work directory
+//! is followed: the program could have made it point anywhere.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub(crate) struct UploadLimits {
     pub(crate) file_size: u64,
 }
 
-/// The room for the heads of parts, in bytes each.
+/// The most bytes of the head of a part.
 const PART_HEAD: u64 = 16 * 1024;
 
 /// A file that has arrived: where it is, and where it goes.
@@ -44,7 +44,7 @@ struct Arrived {
 /// # Errors
 ///
 /// 400 `generic-bad-request` for a malformed form, too many or too large files;
-/// `invalid-api-params` for a name that leaves the directory or leads through what is none.
+/// `invalid-api-params` for a name outside the directory, or one below a file.
 pub(crate) async fn store(
     body: &mut Incoming,
     content_type: &str,
@@ -63,7 +63,7 @@ pub(crate) async fn store(
     let mut arrived = Vec::new();
     while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {
         if arrived.len() == limits.files {
-            return Err(bad(&format!("Too many files: at most {}", limits.files)));
+            return Err(bad(&format!("Too many files (limit {})", limits.files)));
         }
         let name = field
             .headers()
@@ -71,7 +71,7 @@ pub(crate) async fn store(
             .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
             .and_then(upload_file_name)
             .ok_or_else(|| bad("a part has no file name"))?;
-        let target = relative_path(&name).ok_or_else(|| leaves(&name))?;
+        let target = relative_path(&name).ok_or_else(|| outside(&name))?;
         let staged = staging.path().join(arrived.len().to_string());
         write_part(field, &staged, &name, limits.file_size).await?;
         arrived.push(Arrived {
@@ -83,7 +83,7 @@ pub(crate) async fn store(
 
     let work = home.work();
     let moved = tokio::task::spawn_blocking(move || {
-        // Kept until the files are out of it.
+        // The directory must exist until the files have been moved out of it.
         let _staging = staging;
         let places = arrived
             .iter()
@@ -108,7 +108,7 @@ async fn write_part(
         size += bytes.len() as u64;
         if size > limit {
             return Err(bad(&format!(
-                "Too large file: {name:?} has more than {limit} bytes"
+                "Too large file: {name:?} (limit {limit} bytes)"
             )));
         }
         file.write_all(&bytes)
@@ -118,8 +118,8 @@ async fn write_part(
     file.flush().await.map_err(|error| internal(&error))
 }
 
-/// The path below the work directory that a name means: leading slashes do not count, as on the
-/// original. `None` if it leaves the directory or names nothing.
+/// The path in the work directory that a name refers to. Leading slashes are ignored, as on the
+/// original gateway. `None` if it leaves the directory or names no file.
 fn relative_path(name: &str) -> Option<PathBuf> {
     if name.contains('\0') || name.ends_with('/') {
         return None;
@@ -142,7 +142,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Makes the directories on the way, and sees whether the file could be put there.
+    /// Makes missing directories, and checks whether the file can be put there.
     fn prepare(work: &Path, file: &'a Arrived) -> Result<Self, ProblemReply> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let failed = |errno| cannot_store(file, errno);
@@ -156,7 +156,7 @@ impl<'a> Place<'a> {
             directory =
                 rustix::fs::openat(&directory, part, flags, Mode::empty()).map_err(failed)?;
         }
-        let name = file.target.file_name().ok_or_else(|| leaves(&file.name))?;
+        let name = file.target.file_name().ok_or_else(|| outside(&file.name))?;
         match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
                 Err(failed(Errno::ISDIR))
@@ -183,18 +183,19 @@ fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
     }
 }
 
-fn bad(words: &str) -> ProblemReply {
-    ProblemKind::GenericBadRequest.reply_with(words)
+fn bad(detail: &str) -> ProblemReply {
+    ProblemKind::GenericBadRequest.reply_with(detail)
 }
 
-fn leaves(name: &str) -> ProblemReply {
-    ProblemKind::InvalidApiParams
-        .reply_with(&format!("{name:?} is no file below the work directory"))
+fn outside(name: &str) -> ProblemReply {
+    ProblemKind::InvalidApiParams.reply_with(&format!(
+        "{name:?} is not a file name inside the work directory"
+    ))
 }
 
 fn malformed(error: &multer::Error) -> ProblemReply {
     match error {
-        multer::Error::StreamSizeExceeded { .. } => bad("the upload is too large as a whole"),
+        multer::Error::StreamSizeExceeded { .. } => bad("the upload is too large in total"),
         _ => bad("the form is malformed or incomplete"),
     }
 }

@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use super::frame::{Frame, MalformedFrame, next_frame};
 use super::nonblocking;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const READ_SIZE: usize = 32 * 1024;
 
-/// A socket to the runner that never makes us wait: what it does not take yet is kept.
+/// A socket to the runner that never blocks: what cannot be sent yet is kept.
 #[derive(Debug)]
 pub(crate) struct Channel {
     stream: UnixStream,
@@ -39,7 +39,7 @@ impl Channel {
         Ok((channel, Stdio::from(OwnedFd::from(theirs))))
     }
 
-    /// Waits until there may be something to read or, if need be, room to write.
+    /// Waits until there may be something to read or, if something waits to be written, room for it.
     pub(crate) async fn ready(&self, reading: bool) {
         let reading = reading && !self.ended;
         let interest = match (reading, self.outgoing.is_empty()) {
@@ -51,7 +51,7 @@ impl Channel {
         let _ = self.stream.ready(interest).await;
     }
 
-    /// Sends a message, now or as soon as the runner takes it.
+    /// Sends a message, now or as soon as there is room.
     pub(crate) fn send(&mut self, message: &[u8]) {
         self.outgoing.extend_from_slice(message);
         self.flush();
@@ -63,7 +63,7 @@ impl Channel {
             match self.stream.try_write(&self.outgoing) {
                 Ok(written) => drop(self.outgoing.drain(..written)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The runner is gone; its exit tells more.
+                // The runner is gone; its exit status is reported elsewhere.
                 Err(_) => self.outgoing.clear(),
             }
         }

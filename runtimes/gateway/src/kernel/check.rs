@@ -1,4 +1,4 @@
-//! How much a kernel takes, and killing one that takes too much.
+//! The resource use of a kernel, and killing one that exceeds its limits.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::procfs;
 use super::state::Phase;
 
 impl Kernel {
-    /// What is known of it. `lang` is the name under which it was created.
+    /// Information about it. `lang` is the name under which it was created.
     pub(crate) fn info(&self, lang: &str, idle_timeout: Duration) -> KernelInfo {
         let idle = self.idle();
         let (processes, runs, spent) = {
@@ -38,7 +38,7 @@ impl Kernel {
         info
     }
 
-    /// Whether something may be going on that takes more than it should: a run, or a terminal.
+    /// Whether something runs that may exceed limits: a run, or a terminal.
     pub(crate) fn is_busy(&self) -> bool {
         let runs = {
             let state = self.shared.lock();
@@ -47,19 +47,19 @@ impl Kernel {
         runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
     }
 
-    /// Its processes, by its control group; `None` if it has none.
+    /// Its processes, by its control group; `None` if it has no group.
     pub(crate) fn members(&self) -> Option<Vec<u32>> {
         self.setup.confined.members()
     }
 
-    /// How often everything of it was killed so far.
+    /// How often all of its processes were killed so far.
     pub(crate) fn kills(&self) -> u64 {
         self.shared.lock().kills
     }
 
-    /// Kills everything if these, its processes, take more than they may. Its work directory stays,
-    /// and it goes on. `kills` is what there was before they were counted: what has been killed
-    /// since is not to blame on what is there now. Blocks.
+    /// Kills everything if `processes`, which are its own, exceed its limits. Its work directory is
+    /// kept, and it keeps running. `kills` is the value from before the processes were listed: if
+    /// they have been killed since, the new ones are not to blame. Blocks.
     pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
         let usage = ResourceUse::of(processes);
@@ -82,7 +82,7 @@ impl Kernel {
         }
     }
 
-    /// Whether somebody has to look how much it takes.
+    /// Whether the gateway has to check its resource use.
     pub(crate) fn needs_checks(&self) -> bool {
         self.setup.confined.needs_checks()
     }

@@ -1,4 +1,4 @@
-//! Putting what a program says into the console, in the program's order.
+//! Adding output to the console, in the program's order.
 
 use sorna_core::Console;
 

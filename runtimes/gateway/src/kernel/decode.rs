@@ -1,6 +1,6 @@
 //! Bytes to text, a piece at a time.
 
-/// Decodes UTF-8 whose sequences may be split over reads; what is not UTF-8 becomes U+FFFD.
+/// Decodes UTF-8 whose sequences may be split over reads; invalid bytes become U+FFFD.
 #[derive(Debug, Default)]
 pub(crate) struct Utf8Decoder {
     /// The beginning of a sequence, at most three bytes.
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_replaced() {
+    fn invalid_utf8_is_replaced() {
         let mut decoder = Utf8Decoder::default();
         assert_eq!(decoder.decode(b"a\xffb\xc3"), "a\u{fffd}b");
         assert_eq!(decoder.decode(b"("), "\u{fffd}(");

@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 pub(crate) enum ExitKind {
     Code(i32),
     Signal(i32),
-    /// The system would not say.
+    /// The system did not report it.
     Unknown,
 }
 
@@ -28,7 +28,7 @@ impl From<io::Result<ExitStatus>> for ExitKind {
 }
 
 impl ExitKind {
-    /// The exit code, as a shell reports it: 128 and the signal's number.
+    /// The exit code as a shell reports it: for a signal, 128 plus its number.
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Code(code) => code,
@@ -37,13 +37,13 @@ impl ExitKind {
         }
     }
 
-    /// Whether it was killed, beyond all remedy.
+    /// Whether it was killed by `SIGKILL`.
     pub(crate) fn is_kill(self) -> bool {
         self == Self::Signal(9)
     }
 
-    /// What a shell says of it; nothing if the process ended by itself.
-    pub(crate) fn words(self) -> Option<String> {
+    /// The message of a shell for the signal; `None` if the process exited.
+    pub(crate) fn signal_text(self) -> Option<String> {
         let Self::Signal(signal) = self else {
             return None;
         };
@@ -55,7 +55,7 @@ impl ExitKind {
             9 => "Killed".to_owned(),
             11 => "Segmentation fault".to_owned(),
             15 => "Terminated".to_owned(),
-            _ => format!("Ended by signal {signal}"),
+            _ => format!("Terminated by signal {signal}"),
         })
     }
 }

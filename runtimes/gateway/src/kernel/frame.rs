@@ -1,6 +1,7 @@
-//! What travels on the control channel between the gateway and a runner.
+//! The messages on the control channel between the gateway and a runner.
 //!
-//! A line `<letter> <length>` and that many bytes, in both directions, but for what a shell is told.
+//! A message is a line `<letter> <length>` and that many bytes. Messages to a shell differ: see
+//! [`Protocol`].
 
 use serde::Deserialize;
 use serde_json::json;
@@ -8,15 +9,15 @@ use sorna_core::server::CompleteRequest;
 
 use super::console::Stream;
 
-/// The largest frame a runner may send, in bytes. Text comes in pieces; this bounds a picture.
+/// The largest frame a runner may send, in bytes. Text is split into pieces; this limits a picture.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
 /// The longest header line.
 const MAX_HEADER: usize = 32;
 
-/// What a runner says.
+/// A message of a runner.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Frame {
-    /// The interpreter is up.
+    /// The interpreter has started.
     Ready,
     /// Console text, as bytes.
     Text(Stream, Vec<u8>),
@@ -24,7 +25,7 @@ pub(crate) enum Frame {
     Record(Vec<u8>),
     /// The program waits for input.
     Input { id: u64, password: bool },
-    /// The runner wants to hear when everything so far has been seen.
+    /// The runner wants a reply when all output so far has been read.
     Settle { id: u64 },
     /// The snippet has ended.
     Done { exit_code: i32 },
@@ -32,12 +33,12 @@ pub(crate) enum Frame {
     Completions { id: u64, found: Vec<String> },
 }
 
-/// The runner does not speak the protocol: the program has been at its channel.
+/// The runner sent something that is not a frame: the program has written to its channel.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MalformedFrame;
 
 #[derive(Deserialize)]
-struct Question {
+struct InputRequest {
     id: u64,
     #[serde(default)]
     password: bool,
@@ -87,11 +88,11 @@ fn parse(letter: &str, content: &[u8]) -> Result<Frame, MalformedFrame> {
         "e" => Frame::Text(Stream::Stderr, content.to_vec()),
         "r" => Frame::Record(content.to_vec()),
         "i" => {
-            let Question { id, password } = json(content)?;
+            let InputRequest { id, password } = json(content)?;
             Frame::Input { id, password }
         }
         "s" => Frame::Settle {
-            id: json::<Question>(content)?.id,
+            id: json::<InputRequest>(content)?.id,
         },
         "d" => Frame::Done {
             exit_code: json(content)?,
@@ -104,20 +105,20 @@ fn parse(letter: &str, content: &[u8]) -> Result<Frame, MalformedFrame> {
     })
 }
 
-/// How a runner wants to be spoken to.
+/// The form of messages that a runner understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// All that can be said.
+    /// All messages.
     Full,
-    /// The bare snippet behind its length in characters and in bytes, eight hexadecimal digits each;
-    /// nothing else is understood.
+    /// Only snippets, each after its length in characters and in bytes as eight hexadecimal digits
+    /// each.
     Counted,
-    /// The bare snippet behind its length; nothing else is understood.
+    /// Only snippets, in a frame.
     Sized,
 }
 
 impl Protocol {
-    /// Run this.
+    /// The message to run a snippet.
     pub(crate) fn run(self, code: &str) -> Vec<u8> {
         match self {
             Self::Counted => {
@@ -129,17 +130,17 @@ impl Protocol {
         }
     }
 
-    /// The answer to [`Frame::Input`].
+    /// The reply to [`Frame::Input`].
     pub(crate) fn input(self, id: u64, text: &str) -> Vec<u8> {
         message('i', &format!("{id}\n{text}"))
     }
 
-    /// The answer to [`Frame::Settle`].
+    /// The reply to [`Frame::Settle`].
     pub(crate) fn settled(self, id: u64) -> Vec<u8> {
         message('a', &format!("{id}\n"))
     }
 
-    /// Complete this; `None` if the runner cannot.
+    /// The message to request completions; `None` if the runner has none.
     pub(crate) fn complete(self, id: u64, request: &CompleteRequest) -> Option<Vec<u8>> {
         (self == Self::Full).then(|| {
             let question = json!({
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_out_whole_however_they_arrive() {
+    fn frames_are_read_whole_from_any_pieces() {
         let bytes = b"+ 0\no 3\na\nbi 27\n{\"id\": 7, \"password\": true}d 1\n3";
         let bytes = [&bytes[..], b"c 27\n{\"id\": 1, \"found\": [\"a.b\"]}"].concat();
         let expected = [
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_noticed() {
+    fn malformed_frames_are_detected() {
         for bytes in [
             &b"hello\n"[..],
             b"o x\n",
@@ -211,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn answers_begin_with_the_number_of_their_question() {
+    fn replies_begin_with_the_number_of_their_request() {
         assert_eq!(Protocol::Full.input(7, "é\n"), b"i 5\n7\n\xc3\xa9\n");
         assert_eq!(Protocol::Full.settled(12), b"a 3\n12\n");
     }
 
     #[test]
-    fn lengths_count_bytes_and_for_a_shell_characters() {
+    fn a_shell_gets_the_length_in_characters_and_bytes() {
         assert_eq!(
             Protocol::Counted.run("é\0b"),
             "0000000200000003éb".as_bytes()

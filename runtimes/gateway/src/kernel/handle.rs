@@ -17,22 +17,22 @@ use crate::lock::lock;
 
 /// How long a completion may take.
 const COMPLETION_TIME: Duration = Duration::from_secs(5);
-/// How long an interpreter may take to come up.
+/// How long an interpreter may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
 
-/// A kernel that lives.
+/// A living kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(super) setup: Arc<Setup>,
     pub(super) shared: Arc<Shared>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
-    /// Held by the request that is being answered: one after another.
+    /// Held by the execute request that is being served: one after another.
     turn: Mutex<()>,
     pub(super) born: Instant,
     restarts: Arc<Restarts>,
-    /// Whether it is being destroyed: no terminal is opened any more.
+    /// Whether it is being destroyed, so that no more terminals are opened.
     is_ending: AtomicBool,
-    /// The terminal, once somebody has opened it.
+    /// The terminal, once a client has opened it.
     terminal: std::sync::Mutex<Option<Arc<Hub>>>,
 }
 
@@ -41,7 +41,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// The interpreter's words if it does not come up. Nothing is left behind then.
+    /// What the interpreter printed, if it does not start. Nothing is left behind then.
     pub(crate) async fn start(setup: Setup) -> Result<Self, KernelStartError> {
         let (commands, received) = mpsc::unbounded_channel();
         let (starting, started) = oneshot::channel();
@@ -81,7 +81,7 @@ impl Kernel {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(KernelStartError("the kernel was destroyed".to_owned())),
             Err(_) => Err(KernelStartError(
-                "the interpreter does not come up in time".to_owned(),
+                "the interpreter did not start in time".to_owned(),
             )),
         }
     }
@@ -95,7 +95,7 @@ impl Kernel {
         &self.setup.home
     }
 
-    /// For how long no request has been here; zero while one waits.
+    /// How long ago the last request was; zero while one waits.
     pub(crate) fn idle(&self) -> Duration {
         let state = self.shared.lock();
         if state.listeners > 0 {
@@ -105,15 +105,15 @@ impl Kernel {
         }
     }
 
-    /// Notes that the client is there.
+    /// Notes that the client is active.
     pub(crate) fn touch(&self) {
         self.shared.lock().used = Instant::now();
     }
 
-    /// Executes, goes on, or answers the program's question, and waits until there is something
-    /// to tell, or for `interval`. `on_start` is called if this starts a run.
+    /// Starts a run, continues it, or gives the program its input; then waits until there is
+    /// something to report, or for `interval`. `on_start` is called if this starts a run.
     ///
-    /// Dropping the future loses nothing: the answer stays for the next request.
+    /// Dropping the future loses nothing: the response is kept for the next request.
     pub(crate) async fn execute(
         &self,
         request: &ExecuteRequest,
@@ -125,7 +125,7 @@ impl Kernel {
         if self.begin(request)? {
             on_start();
         } else {
-            // Somebody listens again.
+            // The driver looks for input requests only while a request waits.
             self.shared.to_driver.notify_one();
         }
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
@@ -133,8 +133,8 @@ impl Kernel {
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
-            if let Some(answer) = self.take_response(is_due) {
-                return answer;
+            if let Some(response) = self.take_response(is_due) {
+                return response;
             }
             tokio::select! {
                 () = changed => {}
@@ -143,20 +143,20 @@ impl Kernel {
         }
     }
 
-    /// What to tell the client now, if there is something. The driver hears of it if it may wait for
-    /// that.
+    /// The response for the client, if there is something to report. Wakes the driver if it may be
+    /// waiting for room in the console or for this report.
     fn take_response(&self, is_due: bool) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let limit = self.setup.console_limit;
         let mut state = self.shared.lock();
         let was_full = state.console.text_len() >= limit;
-        let answer = state.take_response(limit, is_due)?;
+        let response = state.take_response(limit, is_due)?;
         if was_full || state.phase != Phase::Idle {
             self.shared.to_driver.notify_one();
         }
-        Some(answer)
+        Some(response)
     }
 
-    /// Sees what the request means now. Returns whether it starts a run.
+    /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
         let Setup {
             installed,
@@ -175,8 +175,8 @@ impl Kernel {
             }
             _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
         };
-        // The lock is held while sending, so that the driver gets commands in the order of the
-        // phases they came with.
+        // Holding the lock while sending keeps the commands in the order of the phases that they
+        // belong to.
         let mut state = self.shared.lock();
         let (command, started) = match state.begin(input, plan) {
             Intent::Continue => return Ok(false),
@@ -189,7 +189,7 @@ impl Kernel {
         Ok(started)
     }
 
-    /// The completions at a position; none if the language has no completion or takes too long.
+    /// The candidates at a position; none if the language has no completion or takes too long.
     pub(crate) async fn complete(&self, request: &CompleteRequest) -> Vec<String> {
         let _turn = self.turn.lock().await;
         let (reply, found) = oneshot::channel();
@@ -206,12 +206,12 @@ impl Kernel {
         }
     }
 
-    /// Kills what runs and starts anew; the work directory stays.
+    /// Kills what runs and starts a new interpreter; the work directory is kept.
     pub(crate) async fn restart(&self) -> Result<(), KernelStartError> {
-        // A terminal's shell is killed as well; it is started again when all is quiet.
+        // A terminal's shell is killed as well, and started again when the restart is over.
         let _restarting = self.restarts.begin().await;
         let (reply, started) = oneshot::channel();
-        // If the driver is gone, the reply is dropped, which tells the same.
+        // If the driver is gone, `reply` is dropped, and waiting for it reports that.
         let _ = self.commands.send(Command::Restart(reply));
         self.wait_for_start(started).await
     }
@@ -229,11 +229,11 @@ impl Kernel {
         }
     }
 
-    /// Takes part in the kernel's terminal, which is started if it does not run.
+    /// Joins the kernel's terminal, which is started if it does not run.
     ///
     /// # Errors
     ///
-    /// The system's words if there is no terminal to be had.
+    /// The system's error if no terminal can be opened.
     pub(crate) fn attach(&self) -> Result<Attached, KernelStartError> {
         let mut terminal = self.terminal();
         if self.is_ending.load(Ordering::SeqCst) {

@@ -25,7 +25,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes the directories, which takes longer than one would think, and the FIFO.
+    /// Makes the directories and the FIFO. Blocks.
     pub(crate) fn create(root: PathBuf, compiles_snippets: bool) -> io::Result<Self> {
         let home = Self { root };
         let mut builder = DirBuilder::new();
@@ -59,18 +59,18 @@ impl Home {
         self.root.join("stdin")
     }
 
-    /// Removes everything, also where the program took the permissions away.
+    /// Removes everything, also where the program removed permissions.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_tree(&self.root)
     }
 }
 
-/// How often something may be written to a directory while it is being removed.
+/// How often a removal is repeated because something is written meanwhile.
 const PASSES: usize = 100;
 
-/// Removes a directory and all below it, also where permissions were taken away; that it is not
-/// there is no failure. However deep it is, this needs no more stack or files: what is inside of a
-/// directory is moved up before the directory is removed. No symbolic link is followed.
+/// Removes a directory and everything below it, also where permissions were removed; it need not
+/// exist. The depth does not matter for stack or open files, because the content of a directory is
+/// moved up before the directory is removed. Symbolic links are not followed.
 pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
     let mut stuck = 0;
     loop {
@@ -83,7 +83,7 @@ pub(crate) fn remove_tree(root: &Path) -> io::Result<()> {
         };
         match removed {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // Somebody is still writing.
+            // A process is still writing.
             Err(Errno::NOTEMPTY | Errno::EXIST) if stuck < PASSES => stuck += 1,
             Err(error) => return Err(error.into()),
         }
@@ -109,7 +109,7 @@ fn empty(directory: &OwnedFd) -> io::Result<()> {
                 if unlink(&inner, &below)? {
                     continue;
                 }
-                // It can be moved only if it may be written to.
+                // A directory can be moved only if it is writable.
                 drop(gone_is_fine(open_up(&inner, &below))?);
                 loop {
                     moved += 1;
@@ -124,13 +124,13 @@ fn empty(directory: &OwnedFd) -> io::Result<()> {
                     }
                 }
             }
-            // If somebody is still writing there is another pass.
+            // If a process is still writing, there is another pass.
             let _ = rustix::fs::unlinkat(directory, &name, AtFlags::REMOVEDIR);
         }
     }
 }
 
-/// Removes what is no directory; `false` if it is one.
+/// Removes a file; `false` if it is a directory.
 fn unlink(directory: &OwnedFd, name: &CStr) -> io::Result<bool> {
     match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
@@ -158,11 +158,11 @@ fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     Ok(names)
 }
 
-/// Opens a directory, which we may read and write from then on.
+/// Opens a directory, and makes it readable and writable for us.
 fn open_up<P: rustix::path::Arg + Copy>(parent: impl AsFd, name: P) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::openat(&parent, name, flags | OFlags::PATH, Mode::empty())?;
-    // What was opened is meant, whatever has taken its place meanwhile.
+    // Changes what was opened, even if something else has taken its place.
     let itself = format!("/proc/self/fd/{}", place.as_raw_fd());
     let _ = rustix::fs::chmodat(CWD, &*itself, Mode::RWXU, AtFlags::empty());
     rustix::fs::openat(&place, ".", flags | OFlags::RDONLY, Mode::empty())
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_depth_is_too_much() {
+    fn deep_directories_are_removed() {
         let base = tempfile::tempdir().unwrap();
         let root = base.path().join("deep");
         fs::create_dir(&root).unwrap();
@@ -188,7 +188,7 @@ mod tests {
             here = rustix::fs::openat(&here, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
         drop(here);
-        // On as little stack as a thread may have.
+        // On a small stack, which a recursive removal would overflow.
         let remove = move || remove_tree(&root);
         let thread = std::thread::Builder::new().stack_size(256 * 1024);
         thread.spawn(remove).unwrap().join().unwrap().unwrap();

@@ -10,18 +10,18 @@ use rustix::fs::OFlags;
 
 use super::procfs::{self, FileIdentity};
 
-/// Room for the longest answer, whose request is below 1 MiB.
+/// Room for the longest input, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
 /// The descriptor on which a program waits for input that must not be shown.
 pub(crate) const HIDDEN_INPUT: u32 = 61;
-/// For how long readers find the input ended after [`InputFifo::end`].
+/// For how long the input stays ended after [`InputFifo::end`].
 const END: Duration = Duration::from_millis(100);
 
-/// A FIFO that the programs read and that we fill when they wait for it.
+/// A FIFO that the programs read and that we write to when they wait for input.
 ///
-/// We hold it open in both directions, so that it never ends by itself. Where the system does not
-/// show that a program waits, nobody could ever answer: there its place is taken by `/dev/null`,
-/// and programs find their input ended.
+/// We hold it open in both directions, so that it does not end by itself. Where the system does not
+/// show that a program waits, the program would wait forever: there `/dev/null` takes its place, and
+/// programs see the end of their input.
 #[derive(Debug)]
 pub(crate) struct InputFifo {
     path: PathBuf,
@@ -52,7 +52,7 @@ impl InputFifo {
         Ok(this)
     }
 
-    /// What programs open.
+    /// The path that programs open.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -63,7 +63,7 @@ impl InputFifo {
         File::open(&self.path)
     }
 
-    /// The descriptor on which a process at or below `root` waits for input that is not there.
+    /// The descriptor on which `root` or a descendant waits for input that is not there.
     pub(crate) fn waiting_descriptor(&mut self, root: u32) -> Option<u32> {
         if let State::Ended(since) = self.state
             && since.elapsed() >= END
@@ -76,12 +76,12 @@ impl InputFifo {
         let descriptor = procfs::tree(root)
             .into_iter()
             .find_map(|process| procfs::waits_for(process, *identity))?;
-        // Asked in this order, because only we write: who waited then still waits.
+        // Checked after the process, because only we write: if it waited then, it still waits.
         let unread = rustix::io::ioctl_fionread(file).ok()?;
         (unread == 0).then_some(descriptor)
     }
 
-    /// Gives a line to whoever reads first.
+    /// Writes a line, for the first process that reads.
     pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
         self.reopen()?;
         if let State::Open(file, _) = &mut self.state {
@@ -90,15 +90,15 @@ impl InputFifo {
         Ok(())
     }
 
-    /// Ends the input for those who wait for it now; later readers wait again.
+    /// Ends the input for programs that wait for it now; later readers wait again.
     pub(crate) fn end(&mut self) {
         if matches!(self.state, State::Open(..)) {
-            // The only writer leaves, and comes back when the readers have noticed.
+            // Readers see the end when the only writer closes the FIFO. It is reopened after `END`.
             self.state = State::Ended(Instant::now());
         }
     }
 
-    /// Throws away what a program left unread.
+    /// Discards what a program left unread.
     pub(crate) fn clear(&mut self) {
         if self.reopen().is_err() {
             return;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_are_seen_waiting_then_served_then_ended() {
+    fn a_waiting_reader_is_noticed_and_gets_a_line_and_then_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let mut fifo = create(directory.path());
         if matches!(fifo.state, State::Null) {
@@ -161,7 +161,7 @@ mod tests {
         let mut wait = || {
             let until = Instant::now() + Duration::from_secs(20);
             while fifo.waiting_descriptor(cat.id()).is_none() {
-                assert!(Instant::now() < until, "nobody waits");
+                assert!(Instant::now() < until, "no process waits");
                 std::thread::sleep(Duration::from_millis(2));
             }
         };
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_do_not_reach_the_next_program() {
+    fn unread_input_does_not_reach_the_next_program() {
         let directory = tempfile::tempdir().unwrap();
         let mut fifo = create(directory.path());
         fifo.write("left over\n").unwrap();

@@ -16,11 +16,11 @@ use super::setup::Setup;
 use super::spawn::{Streams, kill_group, spawn, wait};
 use super::wait::sleep_until;
 
-/// How long a process may live without its channel. Some interpreters close all files, and clean up
-/// more, before they end with the exit code they were asked for.
+/// How long a process may live without its channel. Some interpreters close all files and then clean
+/// up more before they exit, and must not lose their exit code by being killed.
 const EXIT_TIME: Duration = Duration::from_secs(2);
 
-/// A process that takes snippets from its control channel.
+/// A process that receives snippets on its control channel.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
     child: Child,
@@ -28,9 +28,9 @@ pub(crate) struct Interpreter {
     protocol: Protocol,
     mark: String,
     up: bool,
-    /// When to kill it, as it has closed its channel.
+    /// When to kill it, since it has closed its channel.
     kill_at: Option<Instant>,
-    /// Whether the console has told why it is killed.
+    /// Whether the console already shows why it was killed.
     pub(crate) kill_is_reported: bool,
     /// How it ended, once it has.
     pub(crate) exit: Option<ExitKind>,
@@ -81,7 +81,7 @@ impl Interpreter {
         &self.mark
     }
 
-    /// Whether the runner has said that it is up.
+    /// Whether the runner has reported that it has started.
     pub(crate) fn is_up(&self) -> bool {
         self.up
     }
@@ -103,8 +103,8 @@ impl Interpreter {
         wait(&mut self.child).await;
     }
 
-    /// Waits until there is something to do on the channel, or the process ends, which gives how;
-    /// for ever if there is no interpreter.
+    /// Waits until there is something to do on the channel, or until the process ends, and then
+    /// returns how. Waits forever if there is no interpreter.
     pub(crate) async fn event(this: &mut Option<Self>, reading: bool) -> Option<ExitKind> {
         let Some(this) = this else {
             return std::future::pending().await;
@@ -122,23 +122,23 @@ impl Interpreter {
         }
     }
 
-    /// Writes what the runner has not taken yet.
+    /// Writes what is still waiting to be written.
     pub(crate) fn flush(&mut self) {
         self.channel.flush();
     }
 
-    /// Reads what the runner said. Returns whether there may be more.
+    /// Reads what the runner sent. Returns whether there may be more.
     pub(crate) fn receive(&mut self) -> bool {
         let received = self.channel.receive();
         if self.channel.ended() && self.exit.is_none() {
-            // The process is about to end, or of no use any more.
+            // The process is about to end, or useless.
             self.kill_at
                 .get_or_insert_with(|| Instant::now() + EXIT_TIME);
         }
         received
     }
 
-    /// The next thing the runner said.
+    /// The next frame of the runner.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         match self.channel.next() {
             Ok(frame) => frame,
@@ -153,7 +153,7 @@ impl Interpreter {
         self.channel.send(&self.protocol.run(code));
     }
 
-    pub(crate) fn answer(&mut self, id: u64, text: &str) {
+    pub(crate) fn give_input(&mut self, id: u64, text: &str) {
         self.channel.send(&self.protocol.input(id, text));
     }
 
@@ -161,7 +161,7 @@ impl Interpreter {
         self.channel.send(&self.protocol.settled(id));
     }
 
-    /// Asks for completions; `false` if this runner has none.
+    /// Requests completions; `false` if this runner has none.
     pub(crate) fn complete(&mut self, id: u64, request: &CompleteRequest) -> bool {
         match self.protocol.complete(id, request) {
             Some(message) => {

@@ -1,4 +1,4 @@
-//! The programs that kernels are started with: where they are, and those that help.
+//! Finding programs for kernels, and helper programs that others are started with.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +51,7 @@ impl Launcher {
             .find(|path| is_executable(path))
     }
 
-    /// Prefixes a program so that what it prints is seen as it comes.
+    /// Prefixes a program so that its output is written line by line.
     pub(crate) fn line_buffered(&self, arguments: Arguments) -> Arguments {
         let Some(stdbuf) = &self.stdbuf else {
             return arguments;

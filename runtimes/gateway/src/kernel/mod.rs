@@ -1,4 +1,4 @@
-//! One kernel: a language's processes in a directory of their own.
+//! One kernel: the processes of a language, in a directory.
 
 mod channel;
 mod check;

@@ -1,15 +1,15 @@
-//! Reading what is there now.
+//! Reading what is available now.
 //!
-//! Tokio alone would say that nothing is there until its reactor has heard of it, which may be later
-//! than it heard of what came after.
+//! Tokio reports that nothing is there until its reactor has seen an event. For two streams the events
+//! may arrive in another order than the data, so this reads without waiting for them.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-/// Reads from a pipe or socket that does not block, whether tokio has heard of anything or not.
-/// `try_io` is that of the stream, for reading; after a read that emptied the stream it is told that
-/// nothing is there, so that nobody looks in vain.
+/// Reads from a nonblocking pipe or socket, whether or not tokio's reactor has seen an event.
+/// `try_io` is the stream's method of that name, for reading. After a read that emptied the stream, it
+/// gets `WouldBlock`, so that tokio waits for the next event.
 pub(super) fn read(
     stream: impl AsFd,
     bytes: &mut [MaybeUninit<u8>],
@@ -22,13 +22,13 @@ pub(super) fn read(
         let (read, _) = rustix::io::read(&stream, bytes)?;
         Ok::<&[u8], io::Error>(read)
     };
-    let mut heard = None;
+    let mut seen = None;
     let _ = try_io(&mut || {
-        let result = heard.insert(read());
+        let result = seen.insert(read());
         match result {
             Ok(read) if read.len() == room => Ok(()),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     });
-    heard.unwrap_or_else(read)
+    seen.unwrap_or_else(read)
 }

@@ -12,11 +12,11 @@ use super::console::{Stream, push_text};
 use super::decode::Utf8Decoder;
 use super::nonblocking;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Two pipes that live as long as the kernel. What a program writes stays in them until there is
-/// room in the console, so a program that nobody listens to waits, as it would on a terminal.
+/// Two pipes that live as long as the kernel. Output stays in them until there is room in the
+/// console, so a program whose output is not fetched has to wait, as on a terminal.
 #[derive(Debug)]
 pub(crate) struct OutputPipes {
     stdout: OutputPipe,
@@ -27,7 +27,7 @@ pub(crate) struct OutputPipes {
 struct OutputPipe {
     stream: Stream,
     receiver: Receiver,
-    /// Held, so that the pipe does not end with the process that happens to use it.
+    /// Held so that the pipe does not end with the process that uses it.
     sender: PipeWriter,
     decoder: Utf8Decoder,
 }
@@ -63,7 +63,7 @@ impl OutputPipes {
         self.stdout.drain(console, limit) && self.stderr.drain(console, limit)
     }
 
-    /// Throws away what is there.
+    /// Discards what is in the pipes.
     pub(crate) fn clear(&mut self) {
         for pipe in [&mut self.stdout, &mut self.stderr] {
             let mut rest = [MaybeUninit::uninit(); PIECE];
@@ -72,7 +72,7 @@ impl OutputPipes {
         }
     }
 
-    /// Shows an incomplete character at the end of a run as what it is.
+    /// Replaces an incomplete character at the end of a run by U+FFFD.
     pub(crate) fn finish(&mut self, console: &mut Console) {
         for pipe in [&mut self.stdout, &mut self.stderr] {
             push_text(console, pipe.stream, pipe.decoder.finish());
@@ -91,8 +91,8 @@ impl OutputPipe {
         })
     }
 
-    /// Reads what is there now, up to a limit. It cannot end, as we hold a writing end; and nothing
-    /// else can go wrong.
+    /// Reads what is there now, up to a limit. The pipe cannot end, because we hold a writing end,
+    /// and no other error is possible.
     fn read<'a>(&self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
         let try_io = |read: &mut dyn FnMut() -> _| self.receiver.try_io(read);
         nonblocking::read(&self.receiver, bytes, try_io).unwrap_or_default()

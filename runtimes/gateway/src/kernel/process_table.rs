@@ -1,4 +1,4 @@
-//! Which processes a kernel has, and how much they take, where no control group counts.
+//! Which processes a kernel has, and their resource use, for systems without control groups.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,17 +6,17 @@ use std::fs;
 use super::procfs::{self, Stat};
 use super::sweep::MARK;
 
-/// What a kernel takes.
+/// A sample of the resource use of some processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResourceUse {
     /// Processes and threads.
     pub(crate) tasks: u64,
-    /// Resident memory, in bytes. What processes share counts for each.
+    /// Resident memory, in bytes. Shared memory counts for each process.
     pub(crate) memory: u64,
 }
 
 impl ResourceUse {
-    /// Of these processes.
+    /// Measures these processes. Those that have ended count as nothing.
     pub(crate) fn of(processes: &[u32]) -> Self {
         let stats = processes.iter().filter_map(|id| procfs::stat(*id));
         stats.fold(Self::default(), |sum, stat| Self {
@@ -26,17 +26,17 @@ impl ResourceUse {
     }
 }
 
-/// Remembers which process belongs to which kernel, so that a process is found again after its
-/// parent has ended and it has thrown its mark away.
+/// Remembers which process belongs to which kernel, so that a process is recognized after its parent
+/// has ended and it has removed its mark.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessTable {
-    /// By process and the time it started, as numbers are used again: its kernel, by its mark.
+    /// The mark of each process's kernel. Keys include the time it started, since IDs are reused.
     known: HashMap<(u32, u64), Option<String>>,
 }
 
 impl ProcessTable {
-    /// The processes of every kernel with one of these marks. Looks at all processes of the machine,
-    /// and blocks.
+    /// Finds the processes of every kernel with one of these marks. Reads all processes of the
+    /// machine, and blocks.
     pub(crate) fn scan(&mut self, marks: &[&str]) -> HashMap<String, Vec<u32>> {
         let all: HashMap<u32, Stat> = procfs::processes()
             .filter_map(|id| Some((id, procfs::stat(id)?)))
@@ -47,15 +47,15 @@ impl ProcessTable {
         for (id, stat) in &all {
             match self.known.get(&(*id, stat.started)) {
                 Some(Some(owner)) => drop(owners.insert(*id, owner.clone())),
-                // What we start is like us until it has become another program.
+                // A child of ours has our environment until it executes a program.
                 Some(None) if stat.parent != own => {}
                 _ => new.push(*id),
             }
         }
-        // What a process says of itself counts least.
+        // Relations come first, since a process can change its own environment.
         inherit(&mut owners, &mut new, &all);
-        let says = |id: &u32| Some((*id, marked(*id, marks)?));
-        owners.extend(new.iter().filter_map(says).collect::<Vec<_>>());
+        let by_mark = |id: &u32| Some((*id, marked(*id, marks)?));
+        owners.extend(new.iter().filter_map(by_mark).collect::<Vec<_>>());
         new.retain(|id| !owners.contains_key(id));
         inherit(&mut owners, &mut new, &all);
         let known = |(id, stat): (&u32, &Stat)| ((*id, stat.started), owners.get(id).cloned());
@@ -68,7 +68,7 @@ impl ProcessTable {
     }
 }
 
-/// Gives processes to the kernel of their parent, or of the leader of their session.
+/// Assigns processes to the kernel of their parent, or of the leader of their session.
 fn inherit(owners: &mut HashMap<u32, String>, new: &mut Vec<u32>, all: &HashMap<u32, Stat>) {
     loop {
         let before = new.len();
@@ -92,7 +92,7 @@ fn inherit(owners: &mut HashMap<u32, String>, new: &mut Vec<u32>, all: &HashMap<
     }
 }
 
-/// The kernel whose mark a process carries. Marks cannot be guessed.
+/// The kernel whose mark a process has in its environment. Marks cannot be guessed.
 fn marked(process: u32, marks: &[&str]) -> Option<String> {
     let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
     let own = environment
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processes_are_counted_with_those_that_hide() {
+    fn an_orphan_without_a_mark_is_still_counted() {
         let mark = format!("process_table{}.7.secret.", std::process::id());
         let mut process_table = ProcessTable::default();
         let mut members = || {

@@ -1,4 +1,4 @@
-//! What `/proc` tells about the processes of a kernel.
+//! Information about the processes of a kernel from `/proc`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -34,12 +34,12 @@ impl FileIdentity {
     }
 }
 
-/// What some processes have used.
+/// The resource use of some processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Resident memory, in bytes.
     pub(crate) memory: u64,
-    /// Processor time in ms, of children that ended as well.
+    /// Processor time in ms, including that of children that have ended.
     pub(crate) cpu: u64,
 }
 
@@ -52,7 +52,7 @@ impl Usage {
     }
 }
 
-/// What the system tells of a process.
+/// Information about a process from `/proc/<id>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(crate) parent: u32,
@@ -106,13 +106,13 @@ pub(crate) fn usage(root: u32) -> Usage {
         .fold(Usage::default(), |sum, stat| sum.plus(stat.usage))
 }
 
-/// What there is to know of a process, if it is there.
+/// Information about a process, if it exists.
 pub(crate) fn stat(process: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
-/// The memory of these processes in bytes, where what several share is divided among them. Takes far
-/// longer than [`usage`].
+/// The memory of these processes in bytes, counting shared memory in proportion. Takes far longer
+/// than [`usage`].
 pub(crate) fn proportional_memory(processes: &[u32]) -> u64 {
     let share = |process: &u32| {
         let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn stat_is_read_behind_any_name() {
+    fn stat_is_read_whatever_the_name() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 100 50 20 30 20 0 1 0 9 10 3 1";
         let stat = parse_stat(stat).unwrap();
         assert_eq!((stat.parent, stat.session, stat.threads), (1, 7, 1));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_reads_are_taken_for_reads() {
+    fn only_read_calls_count_as_reads() {
         assert_eq!(read_descriptor("running"), None);
         assert_eq!(read_descriptor("-1 0x7ffd 0x1"), None);
         let read = format!("{} 0x3d 0x7ffd", READS[0]);

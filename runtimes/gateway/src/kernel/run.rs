@@ -24,7 +24,7 @@ pub(crate) struct Steps {
     /// A source file to write first.
     pub(crate) source: Option<(PathBuf, String)>,
     pub(crate) steps: VecDeque<Step>,
-    /// The batch, of whose steps the client hears; a compiled snippet is one thing to it.
+    /// The batch, whose steps are reported to the client; `None` for a compiled snippet.
     pub(crate) batch: Option<BatchSteps>,
 }
 
@@ -99,7 +99,7 @@ impl Plan {
                 Wanted::Default => installed.default_command(default),
                 _ => None,
             }?;
-            // The log of a build is what its shell does, told on the standard error.
+            // The log of a build is the trace of its shell on stderr.
             let log = kind == StepKind::Build && log_build;
             let flag = if log { "-xc" } else { "-c" };
             let shell = vec!["bash".into(), flag.into(), command.into()];
@@ -132,7 +132,7 @@ impl Plan {
         }
     }
 
-    /// Whether this is the batch whose client was told to ask again.
+    /// Whether this is the batch that the client was told to continue.
     pub(crate) fn continues(&self, awaited: Option<&BatchSteps>) -> bool {
         awaited.is_some() && awaited == self.batch_steps()
     }

@@ -24,12 +24,12 @@ pub(crate) struct Setup {
     pub(crate) home: Home,
     pub(crate) installed: Installed,
     pub(crate) launcher: Arc<Launcher>,
-    /// Which processes were seen to be whose.
+    /// Which process belongs to which kernel, without control groups.
     pub(crate) process_table: Arc<Mutex<ProcessTable>>,
-    /// Where the runners' files lie.
+    /// The directory with the runners' files.
     pub(crate) runners: PathBuf,
     pub(crate) exec_timeout: Duration,
-    /// The most text in one answer, in bytes.
+    /// The most console text in one response, in bytes.
     pub(crate) console_limit: usize,
     pub(crate) confined: Confined,
 }
@@ -41,7 +41,7 @@ impl Setup {
             return;
         }
         sweep(&self.mark, Some(self.home.root()));
-        // And what hides from that, but was seen before.
+        // And processes that removed their mark, but were seen before.
         let until = Instant::now() + SWEEP_TIME;
         loop {
             let members = lock(&self.process_table)

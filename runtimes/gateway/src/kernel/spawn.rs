@@ -56,7 +56,7 @@ pub(crate) fn spawn(
         .env_clear()
         .envs(environment(setup, mark))
         .env("TERM", "dumb")
-        // Python programs in batches show their output as it comes.
+        // Python programs in batches show their output at once.
         .env("PYTHONUNBUFFERED", "1")
         // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
         .env("ASAN_OPTIONS", "verify_asan_link_order=0");

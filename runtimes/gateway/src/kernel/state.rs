@@ -1,13 +1,13 @@
-//! What the requests for a kernel and its driver share: how far the run is, and the console.
+//! The state that requests for a kernel share with its driver: the phase of the run, and the console.
 //!
 //! ```text
-//!            start               ask                  answer
+//!            start           needs input              input
 //!   Idle ───────────► Running ─────────► WaitingInput ───────► Running
 //!    ▲                  │  ▲
-//!    │          step ends  │ told
+//!    │          step ends  │ reported
 //!    │                  ▼  │
 //!    │              BuildFinished
-//!    │ told             │
+//!    │ reported         │
 //!    └──── Ended ◄──────┘ run ends (from any state)
 //! ```
 
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use super::run::Plan;
 use crate::lock::lock;
 
-/// How far the current run is.
+/// The phase of the current run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Nothing runs.
@@ -33,14 +33,14 @@ pub(crate) enum Phase {
     WaitingInput {
         /// Whether what is typed must not be shown.
         password: bool,
-        /// Whether the client knows. Until then, what it sends is no answer.
+        /// Whether this was reported to the client. Until then, what it sends is not the input.
         reported: bool,
     },
-    /// The build is done, and the program waits until the client has been told.
+    /// The build is done, and the program is started when that has been reported to the client.
     BuildFinished { exit_code: i32 },
-    /// The run is over, and the client does not know it.
+    /// The run is over, and that has not been reported yet.
     Ended(Ending),
-    /// The kernel is no more.
+    /// The kernel was destroyed.
     Gone,
 }
 
@@ -51,15 +51,15 @@ pub(crate) enum Ending {
         exit_code: i32,
         /// `build` or `exec`, in a batch.
         step: Option<&'static str>,
-        /// Whether the interpreter ended with the run, and what it knew is lost.
+        /// Whether the interpreter ended with the run, and its state is lost.
         restarted: bool,
     },
     TimedOut,
-    /// The run was cut off, for the reason given.
+    /// The run was stopped, for the reason given.
     Failed(String),
 }
 
-/// What a client is told.
+/// The response to an execute request.
 #[derive(Debug)]
 pub(crate) struct ExecuteResponse {
     pub(crate) status: ExecutionStatus,
@@ -67,19 +67,19 @@ pub(crate) struct ExecuteResponse {
     pub(crate) options: Value,
 }
 
-/// Why a client is told nothing.
+/// Why an execute request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExecuteError {
     /// The kernel was destroyed.
     Gone,
-    /// The run could not be started or was cut off.
+    /// The run could not be started or was stopped.
     Failed(String),
 }
 
 /// What a request means for the driver.
 #[derive(Debug)]
 pub(crate) enum Intent {
-    /// Nothing: go on.
+    /// Nothing: it continues the run.
     Continue,
     Start(Plan),
     Input(String),
@@ -90,21 +90,21 @@ pub(crate) enum Intent {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) console: Console,
-    /// Requests that wait for an answer.
+    /// The number of requests that wait for a response.
     pub(crate) listeners: usize,
     /// Runs started.
     pub(crate) runs: u64,
     /// The batch of the current run, if it is one.
     pub(crate) batch: Option<BatchSteps>,
-    /// The same, once its client has been told to ask again.
+    /// The same, once its client has been told to continue.
     pub(crate) awaited: Option<BatchSteps>,
-    /// Whether the last answer asked for input, so that the next request answers it.
+    /// Whether the last response asked for input, so that the next request brings it.
     pub(crate) asked: bool,
-    /// Whether it takes more than it may, and is about to be killed for that.
+    /// Whether it exceeds a limit, and is about to be killed.
     pub(crate) exceeding: bool,
-    /// How often everything of it was killed.
+    /// How often all of its processes were killed.
     pub(crate) kills: u64,
-    /// The shell of the terminal, which leads a session of its own.
+    /// The shell of the terminal, which leads its own session.
     pub(crate) terminal: Option<u32>,
     /// When a request was last seen.
     pub(crate) used: Instant,
@@ -114,14 +114,14 @@ pub(crate) struct State {
     pub(crate) cpu_spent: u64,
 }
 
-/// [`State`] behind a lock, and the bells.
+/// [`State`] behind a lock, and notifications.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Rung by the driver when there is something to tell.
+    /// Notified by the driver when there is something to report.
     pub(crate) to_client: Notify,
-    /// Rung by requests when there is room in the console again, a step may follow, or a listener
-    /// came to a run.
+    /// Notified by requests when there is room in the console again, a step may follow, or a request
+    /// waits for a run.
     pub(crate) to_driver: Notify,
 }
 
@@ -153,7 +153,7 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Changes the phase, and lets waiting requests look.
+    /// Changes the phase, and wakes waiting requests.
     pub(crate) fn enter(&self, phase: Phase) {
         let mut state = self.lock();
         if state.phase != Phase::Gone {
@@ -170,7 +170,7 @@ impl Shared {
     }
 }
 
-/// A request waits for an answer.
+/// A request that waits for a response.
 #[derive(Debug)]
 pub(crate) struct Listening<'a>(&'a Shared);
 
@@ -187,19 +187,19 @@ impl State {
     /// what to start if nothing runs; it is `None` for a mere continuation.
     pub(crate) fn begin(&mut self, input: &str, plan: Option<Plan>) -> Intent {
         match (&self.phase, plan) {
-            // An answer, even an empty one: just return was pressed.
+            // Empty input counts, too: the user just pressed return.
             (Phase::WaitingInput { reported: true, .. }, _) => {
                 self.phase = Phase::Running;
                 Intent::Input(input.to_owned())
             }
-            // The run ended without the input that it had asked for. What comes now is that
-            // input, and must never be taken for code.
+            // The run ended without the input that it had asked for. This request brings that
+            // input, which must never be run as code.
             (Phase::Ended(_), _) if self.asked => Intent::Continue,
-            // Clients send a batch's steps along each time they ask how it goes on.
+            // Clients repeat a batch's steps in each continuation.
             (Phase::Ended(_), Some(plan)) if plan.continues(self.awaited.as_ref()) => {
                 Intent::Continue
             }
-            // What was said at the end of a run that nobody came back for is kept.
+            // Output of a run whose end was never fetched is kept.
             (Phase::Idle | Phase::Ended(_), Some(plan)) => {
                 self.phase = Phase::Running;
                 self.runs += 1;
@@ -207,13 +207,13 @@ impl State {
                 self.awaited = None;
                 Intent::Start(plan)
             }
-            // Code that comes along with a continuation is ignored, as on the original.
+            // Code in a continuation is ignored, as on the original gateway.
             _ => Intent::Continue,
         }
     }
 
-    /// What to tell the client now; `None` if it is better to wait. With `is_due` there is always
-    /// something. What is told counts as told: there is no going back after this.
+    /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
+    /// It counts as delivered: the state moves on, and it is not returned again.
     pub(crate) fn take_response(
         &mut self,
         limit: usize,
@@ -318,14 +318,14 @@ mod tests {
         })
     }
 
-    /// The status that a client is told now.
+    /// The status that is reported now.
     fn status(shared: &Shared, is_due: bool) -> Option<String> {
-        let answer = shared.lock().take_response(100, is_due)?;
-        Some(answer.unwrap().status.as_str().to_owned())
+        let response = shared.lock().take_response(100, is_due)?;
+        Some(response.unwrap().status.as_str().to_owned())
     }
 
     #[test]
-    fn a_run_is_told_once_and_ends_idle() {
+    fn the_end_of_a_run_is_reported_once() {
         let shared = Shared::new();
         assert!(matches!(shared.lock().begin("", None), Intent::Continue));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
@@ -341,14 +341,14 @@ mod tests {
             Intent::Continue
         ));
         shared.enter(finished());
-        let answer = shared.lock().take_response(100, false).unwrap().unwrap();
-        assert_eq!(answer.options, json!({"exitCode": 3}));
+        let response = shared.lock().take_response(100, false).unwrap().unwrap();
+        assert_eq!(response.options, json!({"exitCode": 3}));
         assert_eq!(shared.lock().phase, Phase::Idle);
         assert_eq!(shared.lock().runs, 1);
     }
 
     #[test]
-    fn a_full_console_is_told_at_once() {
+    fn a_full_console_is_reported_at_once() {
         let shared = Shared::new();
         let _ = shared.lock().begin("code", snippet());
         shared.lock().console.push_stdout(&"x".repeat(100));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_was_asked_can_answer() {
+    fn input_is_accepted_only_after_it_was_asked_for() {
         let shared = Shared::new();
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
@@ -368,14 +368,14 @@ mod tests {
             shared.lock().begin("x", snippet()),
             Intent::Continue
         ));
-        let answer = shared.lock().take_response(100, false).unwrap().unwrap();
-        assert_eq!(answer.options, json!({"is_password": true}));
+        let response = shared.lock().take_response(100, false).unwrap().unwrap();
+        assert_eq!(response.options, json!({"is_password": true}));
         let intent = shared.lock().begin("", None);
         assert!(matches!(intent, Intent::Input(line) if line.is_empty()));
     }
 
     #[test]
-    fn an_answer_that_comes_after_the_end_is_not_code() {
+    fn input_that_arrives_after_the_end_is_not_run_as_code() {
         let shared = Shared::new();
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_goes_on_with_its_own_steps_and_is_not_begun_again() {
+    fn a_batch_continues_with_the_same_steps_and_is_not_started_again() {
         let shared = Shared::new();
         assert!(matches!(
             shared.lock().begin("", batch("a")),
@@ -413,7 +413,7 @@ mod tests {
             shared.lock().begin("", batch("a")),
             Intent::Start(_)
         ));
-        // Another batch is another run, even if the end of this one was not told.
+        // Another batch is another run, even if the end of this one was not reported.
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
@@ -423,11 +423,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_stays_gone() {
+    fn a_destroyed_kernel_stays_gone() {
         let shared = Shared::new();
         shared.enter(Phase::Gone);
         shared.enter(Phase::Running);
-        let answer = shared.lock().take_response(100, true).unwrap();
-        assert_eq!(answer.unwrap_err(), ExecuteError::Gone);
+        let response = shared.lock().take_response(100, true).unwrap();
+        assert_eq!(response.unwrap_err(), ExecuteError::Gone);
     }
 }

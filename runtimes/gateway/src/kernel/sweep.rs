@@ -1,8 +1,8 @@
-//! Finding what a kernel started and then let go.
+//! Finding and killing the processes that a kernel left behind.
 //!
-//! A process that made a session of its own is in no process group that we know, and one whose
-//! parent ended is nobody's child. Both still carry the mark in their environment, or stand in
-//! the kernel's directory. What hides from both stays unseen; that needs control groups.
+//! A process that made its own session is in no process group that we know, and one whose parent has
+//! ended is not found as a child. Both still have the mark in their environment, or a working
+//! directory in the kernel's. A process that changes both is not found; that needs control groups.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::procfs;
 /// The environment variable that marks every process of a kernel.
 pub(crate) const MARK: &str = "SORNA_KERNEL_MARK";
 
-/// How long to go on killing what a program starts as fast as it is killed.
+/// How long to keep killing what a program starts as fast as it is killed.
 const KILL_TIME: Duration = Duration::from_secs(5);
 
 /// Kills every process whose mark begins with `mark`, or whose working directory is `directory`
@@ -28,7 +28,7 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
             .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))
             .filter(|process| {
                 carries(*process, variable.as_bytes())
-                    || directory.is_some_and(|directory| stands_in(*process, directory))
+                    || directory.is_some_and(|directory| works_in(*process, directory))
             })
             .collect();
         if found.is_empty() {
@@ -38,16 +38,19 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
             let _ = rustix::process::kill_process(*process, Signal::KILL);
         }
         if Instant::now() > until {
-            tracing::warn!(processes = found.len(), "processes of a kernel do not die");
+            tracing::warn!(
+                processes = found.len(),
+                "killed processes of a kernel do not end"
+            );
             return;
         }
-        // A killed process is seen until the system has taken it apart.
+        // A killed process is visible until the system has removed it.
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Kills these, and says how many of them live. One that is dead is seen for a while, and has no
-/// memory any more.
+/// Kills these processes, and returns how many of them were alive. A dead process that is still
+/// visible has no memory.
 pub(super) fn kill(processes: &[u32]) -> usize {
     let is_living = |id: &&u32| procfs::stat(**id).is_some_and(|stat| stat.usage.memory > 0);
     let living: Vec<&u32> = processes.iter().filter(is_living).collect();
@@ -59,7 +62,7 @@ pub(super) fn kill(processes: &[u32]) -> usize {
     living.len()
 }
 
-/// Whether the environment holds a variable that begins so. That of a dead process is empty.
+/// Whether an environment variable begins with `variable`. A dead process has no environment.
 fn carries(process: Pid, variable: &[u8]) -> bool {
     fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| {
         environment
@@ -68,7 +71,7 @@ fn carries(process: Pid, variable: &[u8]) -> bool {
     })
 }
 
-fn stands_in(process: Pid, directory: &Path) -> bool {
+fn works_in(process: Pid, directory: &Path) -> bool {
     fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
 }
 
@@ -81,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// A process that does not outlive a failing test.
+    /// A process that is killed when the test fails.
     struct Sleeper(std::process::Child);
 
     impl Sleeper {
@@ -91,7 +94,7 @@ mod tests {
             Self(command.stdin(Stdio::null()).spawn().unwrap())
         }
 
-        /// Once it has ended; a process that is being killed takes a moment.
+        /// Waits for its end: killing a process takes a moment.
         fn is_killed(&mut self) -> bool {
             self.0.wait().unwrap().signal() == Some(9)
         }

@@ -16,8 +16,8 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// 412 `quota-exceeded`; 500 `kernel-creation-failed` for a language that is unknown, misses
-    /// its tool or does not start.
+    /// 412 `quota-exceeded`; 500 `kernel-creation-failed` for a language that is unknown, whose
+    /// tool is not installed, or that does not start.
     pub(crate) async fn get_or_create(
         self: &Arc<Self>,
         owner: &str,
@@ -28,7 +28,7 @@ impl Kernels {
             token: request.token.as_str().to_owned(),
             lang: request.lang.clone(),
         };
-        // A task of its own: a client that hangs up must not leave half a kernel.
+        // In a separate task, so that a client that hangs up does not leave half a kernel.
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.fill_slot(session, request).await });
         task.await
@@ -43,7 +43,7 @@ impl Kernels {
         loop {
             let slot = Arc::clone(self.table().sessions.entry(session.clone()).or_default());
             let mut place = slot.lock().await;
-            // While we waited it may have been filled, or given up.
+            // While we waited, another request may have failed and removed the slot.
             if !self.is_current(&session, &slot) {
                 continue;
             }
@@ -117,7 +117,7 @@ impl Kernels {
         let setup = prepared.map_err(|error| failed(error.into()))??;
         let kernel = Kernel::start(setup)
             .await
-            .map_err(|KernelStartError(words)| creation_failed("agent-failure", &words))?;
+            .map_err(|KernelStartError(reason)| creation_failed("agent-failure", &reason))?;
         tracing::info!(kernel = %id, lang = %request.lang, "kernel created");
         Ok((id, kernel))
     }
@@ -126,7 +126,7 @@ impl Kernels {
     fn prepare(&self, request: &CreateRequest) -> Result<Setup, ProblemReply> {
         let lang = &request.lang;
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
-            let words = match error {
+            let reason = match error {
                 Unavailable::Unknown => {
                     let lang: String = lang.chars().take(40).collect();
                     let known = self.languages.names();
@@ -134,10 +134,10 @@ impl Kernels {
                 }
                 Unavailable::ToolMissing(tools) => {
                     let tools = tools.join(" or ");
-                    format!("{lang} needs {tools}, which is not on this machine")
+                    format!("{lang} needs {tools}, which is not installed")
                 }
             };
-            creation_failed("agent-invalid-input", &words)
+            creation_failed("agent-invalid-input", &reason)
         })?;
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +162,7 @@ impl Kernels {
                 let _ = home.remove();
                 failed(error)
             })?;
-        // So that no program of another kernel can pass for one of this.
+        // Keeps programs of other kernels from passing as this kernel's.
         let secret = random::mark().map_err(failed)?;
         Ok(Setup {
             mark: format!("{}.{number}.{secret}.", self.base.mark()),
@@ -178,8 +178,8 @@ impl Kernels {
     }
 }
 
-fn creation_failed(kind: &str, words: &str) -> ProblemReply {
+fn creation_failed(kind: &str, reason: &str) -> ProblemReply {
     ProblemKind::KernelCreationFailed
         .reply()
-        .with_agent(kind, words, None)
+        .with_agent(kind, reason, None)
 }

@@ -1,4 +1,4 @@
-//! The kernels of a gateway: who has which, making them, and watching them.
+//! The kernels of a gateway: creating, finding and watching them.
 
 mod create;
 mod table;

@@ -15,13 +15,13 @@ use crate::kernel::{Bounds, Confinement, Isolation, Kernel, Languages, Launcher,
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
 
-/// How long a closing gateway waits for kernels that are being made.
+/// How long a closing gateway waits for kernels that are being created.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
 /// All kernels.
 #[derive(Debug)]
 pub(crate) struct Kernels {
-    /// Goes before the files: what is in control groups may still write some.
+    /// Dropped before the files, which processes in control groups may still be writing.
     pub(super) confinement: Confinement,
     pub(super) base: Base,
     pub(super) launcher: Arc<Launcher>,
@@ -42,11 +42,11 @@ pub(crate) struct Kernels {
 pub(super) struct Table {
     pub(super) kernels: HashMap<String, Arc<Entry>>,
     pub(super) sessions: HashMap<Session, Arc<Slot>>,
-    /// How many kernels each key has, those included that are being made or unmade.
+    /// How many kernels each key has, including those being created or destroyed.
     pub(super) owned: HashMap<String, usize>,
 }
 
-/// What decides whether a kernel is reused.
+/// Identifies a session: a create request with the same values reuses its kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Session {
     pub(super) owner: String,
@@ -54,8 +54,8 @@ pub(super) struct Session {
     pub(super) lang: String,
 }
 
-/// The place of a session's kernel. The lock is held while the kernel is being made, so that two
-/// requests at once make one.
+/// The place of a session's kernel. The lock is held while the kernel is being created, so that two
+/// simultaneous requests create one.
 pub(super) type Slot = tokio::sync::Mutex<Option<Arc<Entry>>>;
 
 /// A kernel in the table.
@@ -90,14 +90,14 @@ impl Kernels {
         }
     }
 
-    /// The languages, and whether their tools are there.
+    /// The languages, and whether their tools are installed.
     pub(crate) async fn languages(self: &Arc<Self>) -> Vec<LanguageInfo> {
         let this = Arc::clone(self);
         let list = tokio::task::spawn_blocking(move || this.languages.list(&this.launcher)).await;
         list.unwrap_or_default()
     }
 
-    /// The kernel, if it exists and belongs to this key: others do not see it.
+    /// The kernel, if it exists and belongs to this key: other keys do not see it.
     ///
     /// # Errors
     ///
@@ -111,15 +111,15 @@ impl Kernels {
             .ok_or_else(|| ProblemKind::KernelNotFound.reply())
     }
 
-    /// What is known of a kernel.
+    /// Information about a kernel.
     pub(crate) fn info(&self, entry: &Entry) -> KernelInfo {
         entry.kernel.info(&entry.session.lang, self.idle_timeout)
     }
 
-    /// Destroys a kernel; its session is free at once, its place in the quota when it is gone.
+    /// Destroys a kernel. Its session is free at once, its place in the quota when it is gone.
     pub(crate) async fn destroy(self: &Arc<Self>, entry: Arc<Entry>) {
         if !self.forget(&entry) {
-            // Somebody else is at it; wait with them.
+            // Another request is destroying it; wait for the same end.
             return entry.kernel.destroy().await;
         }
         let this = Arc::clone(self);
@@ -131,7 +131,7 @@ impl Kernels {
         let _ = task.await;
     }
 
-    /// Takes a kernel out of the table; `false` if it is not there any more.
+    /// Removes a kernel from the table; `false` if it is not there any more.
     pub(super) fn forget(&self, entry: &Entry) -> bool {
         let mut table = self.table();
         let was_there = table.kernels.remove(entry.id.as_str()).is_some();
@@ -141,12 +141,12 @@ impl Kernels {
         was_there
     }
 
-    /// Makes no more kernels, and destroys those there are and those being made.
+    /// Stops creating kernels, and destroys all, including those being created.
     pub(crate) async fn close(self: &Arc<Self>) {
         self.closing.store(true, Ordering::SeqCst);
         let until = Instant::now() + CLOSE_TIME;
         loop {
-            // One that hangs must not hold up the end.
+            // One that hangs must not keep the gateway from ending.
             let _ = tokio::time::timeout_at(until.into(), self.destroy_all()).await;
             if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
                 return;
@@ -165,7 +165,7 @@ impl Kernels {
         tasks.join_all().await;
     }
 
-    /// How kernels are kept apart.
+    /// How kernels are isolated.
     pub(crate) fn isolation(&self) -> Isolation {
         self.confinement.isolation()
     }

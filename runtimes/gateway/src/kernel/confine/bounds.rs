@@ -1,6 +1,6 @@
-//! How much a kernel may take.
+//! The limits of a kernel.
 
-/// How much a kernel may take.
+/// The limits of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Memory, in bytes; `None` means as much as there is.

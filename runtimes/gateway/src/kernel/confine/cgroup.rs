@@ -1,7 +1,7 @@
 //! Control groups, version 2: one for each kernel.
 //!
-//! Whoever may make groups can kill a group whole, whatever its processes do. Limits need the
-//! `memory` and `pids` controllers, which the system must have delegated.
+//! A group can be killed as a whole, whatever its processes do. Limits need the `memory` and `pids`
+//! controllers, which the system must have delegated to this user.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal};
 use super::bounds::Bounds;
 use crate::kernel::procfs;
 
-/// How long to wait until the killed have left a group.
+/// How long to wait until killed processes have left a group.
 const KILL_TIME: Duration = Duration::from_secs(5);
 
-/// The group of a gateway, in which every kernel has one. Removed when dropped.
+/// The group of a gateway, which contains the groups of kernels. Removed when dropped.
 #[derive(Debug)]
 pub(crate) struct GroupRoot {
     directory: PathBuf,
@@ -25,11 +25,11 @@ pub(crate) struct GroupRoot {
     processes: bool,
 }
 
-/// The group of a kernel. Removed when dropped, with all that is in it.
+/// The group of a kernel. Dropping it kills its processes and removes it.
 #[derive(Debug)]
 pub(crate) struct Group {
     directory: PathBuf,
-    /// Its list of members, which is asked for often.
+    /// The file with its members, kept open because it is read often.
     procs: Option<File>,
 }
 
@@ -90,9 +90,9 @@ impl GroupRoot {
             && let Some(memory) = bounds.memory
         {
             group.set("memory.max", &memory.to_string())?;
-            // All or nothing: what a half dead program does is nobody's wish.
+            // Kill all processes of the kernel together: the rest could not work correctly.
             group.set("memory.oom.group", "1")?;
-            // Without swap there is none to limit.
+            // The file is missing on systems without swap.
             let _ = group.set("memory.swap.max", "0");
         }
         if self.processes {
@@ -103,7 +103,7 @@ impl GroupRoot {
 }
 
 impl Group {
-    /// Takes a process in. Best effort: it may have ended already.
+    /// Adds a process. Best effort: it may have ended already.
     pub(super) fn admit(&self, process: u32) {
         let _ = self.set("cgroup.procs", &process.to_string());
     }
@@ -128,7 +128,7 @@ impl Group {
                 return true;
             }
             if Instant::now() > until {
-                tracing::warn!("processes of a kernel do not die");
+                tracing::warn!("killed processes of a kernel do not end");
                 return true;
             }
             std::thread::sleep(Duration::from_micros(200));
@@ -136,14 +136,14 @@ impl Group {
         false
     }
 
-    /// Kills the members that are none of these, nor in this session. Blocks.
+    /// Kills the members except these and those of this session. Blocks.
     pub(super) fn kill_new(&self, bystanders: &[u32], session: Option<u32>) {
         let until = Instant::now() + KILL_TIME;
         let is_new = |id: &u32| {
             let of_session = || procfs::stat(*id).is_some_and(|stat| Some(stat.session) == session);
             !bystanders.contains(id) && !of_session()
         };
-        // Until they start no others.
+        // Repeats, since they may start others meanwhile.
         while Instant::now() < until {
             let new: Vec<u32> = self.members().into_iter().filter(is_new).collect();
             if new.is_empty() {
@@ -200,7 +200,7 @@ impl Drop for GroupRoot {
     }
 }
 
-/// Removes a group; while the dead are being taken away that fails.
+/// Removes a group. This fails while the system still removes dead processes.
 fn remove(directory: &Path) {
     let until = Instant::now() + KILL_TIME;
     while let Err(error) = fs::remove_dir(directory) {
@@ -208,7 +208,7 @@ fn remove(directory: &Path) {
             return;
         }
         if Instant::now() > until {
-            tracing::warn!(directory = %directory.display(), %error, "a control group stays");
+            tracing::warn!(directory = %directory.display(), %error, "a control group could not be removed");
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -248,7 +248,7 @@ mod tests {
     };
 
     #[test]
-    fn mounts_are_told_apart() {
+    fn only_cgroup2_mounts_are_recognized() {
         let line = "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw";
         assert_eq!(mount_point(line), Some("/sys/fs/cgroup".into()));
         let line = "30 31 0:27 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu";
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_killed_whole_and_goes() {
+    fn a_group_is_killed_and_removed() {
         let root = match GroupRoot::create(None, &format!("test-{}", std::process::id())) {
             Ok(root) => root,
             Err(error) => {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused() {
+    fn a_plain_directory_is_not_a_group() {
         let directory = tempfile::tempdir().unwrap();
         assert!(GroupRoot::create(Some(directory.path()), "x").is_err());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

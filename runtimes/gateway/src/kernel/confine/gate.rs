@@ -1,8 +1,8 @@
-//! Where a new process waits until it is under its limits.
+//! Holding a new process until it is under its limits.
 //!
-//! A process can be put under limits only when it is there, and by then the program could have
-//! started others. So a shell comes first, which stops itself, and becomes the program when it is
-//! told to go on. An interpreter whose runner waits for its first snippet needs no other gate.
+//! Limits can be set only on a process that exists, and by then its program could have started
+//! others. So a shell is started first. It stops itself, and becomes the program when it is continued.
+//! An interpreter whose runner waits for its first snippet needs no other gate.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-/// How long a shell may take to come to the gate.
+/// How long a shell may take to stop itself.
 const GATE_TIME: Duration = Duration::from_secs(10);
-/// How often to look whether it has. It takes a millisecond or two, and there is no waiting for a
-/// process to stop that would ever give up.
+/// How often to check whether it has, which takes a millisecond or two. The system's call that waits
+/// for it has no timeout.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// What keeps a program until it is under its limits.
+/// What holds a program until it is under its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// A shell before it: see [`before`].
+    /// A shell that is started first: see [`before`].
     Shell,
-    /// The program itself: nothing of the kernel's runs in it, nor does it start anything, before
-    /// it gets a message, which is sent only when it has been put under its limits.
+    /// The program itself: it runs no code of the user and starts nothing before it gets a message,
+    /// which is sent only when it is under its limits.
     Channel,
 }
 
@@ -36,14 +36,14 @@ pub(crate) fn before(command: Vec<OsString>) -> Vec<OsString> {
         .collect()
 }
 
-/// Waits until a process is at the gate, does what is to be done with it, and lets it go. One that
-/// has ended before is let go as well. Blocks.
+/// Waits until the shell of a gate has stopped itself, calls `limit`, and continues it. If it has
+/// ended already, that is not an error. Blocks.
 pub(super) fn admit(process: u32, limit: impl FnOnce()) -> io::Result<()> {
     let id = i32::try_from(process)
         .ok()
         .and_then(Pid::from_raw)
         .ok_or(Errno::SRCH)?;
-    // Its end is for somebody else to hear.
+    // `NOWAIT` leaves the exit status for tokio, which waits for this process.
     let options = WaitIdOptions::STOPPED
         | WaitIdOptions::EXITED
         | WaitIdOptions::NOWAIT
@@ -56,9 +56,9 @@ pub(super) fn admit(process: u32, limit: impl FnOnce()) -> io::Result<()> {
                 std::thread::sleep(PAUSE);
             }
             Ok(None) | Err(Errno::INTR) => {
-                return Err(io::Error::other("a process does not come to its start"));
+                return Err(io::Error::other("a process did not start in time"));
             }
-            // It has ended, and somebody has heard of it.
+            // It has ended, and tokio has already collected its exit status.
             Err(Errno::CHILD) => return Ok(()),
             Err(error) => return Err(error.into()),
         }

@@ -1,23 +1,23 @@
-//! What a gateway can do to keep kernels apart.
+//! How well a gateway can isolate kernels.
 
 use std::fmt;
 
-/// How kernels are kept apart from the rest of the machine, by what the system offers. Its
-/// `Display` is for people.
+/// How kernels are isolated from the rest of the machine, which depends on the system. `Display`
+/// gives a summary for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Isolation {
-    /// The version of Landlock that limits which files kernels see; none if the system has none, and
-    /// kernels see what the gateway's user sees.
+    /// The version of Landlock that limits which files kernels can open. `None` if it is not
+    /// available or switched off: then kernels can open every file that the gateway's user can.
     pub landlock: Option<i32>,
-    /// Whether every kernel is in a control group from the start, so that none of its processes is
-    /// lost.
+    /// Whether every kernel is in a control group from the start, so that none of its processes can
+    /// escape being killed.
     pub has_groups: bool,
     /// Whether a control group limits the memory of a kernel. Otherwise each process has a limit,
-    /// and the gateway looks at the sum from time to time.
+    /// and the gateway checks the sum periodically.
     pub limits_memory: bool,
-    /// Whether a control group limits the processes of a kernel. Otherwise the gateway looks at
-    /// their number from time to time.
+    /// Whether a control group limits the number of processes of a kernel. Otherwise the gateway
+    /// checks it periodically.
     pub limits_processes: bool,
 }
 
@@ -29,12 +29,14 @@ impl fmt::Display for Isolation {
         }
         f.write_str(match self.limits_memory {
             true => "; memory: control group",
-            false => "; memory: per process, and by looking",
+            false => "; memory: per process, sum checked periodically",
         })?;
         f.write_str(match self.limits_processes {
             true => "; processes: control group",
-            false if self.has_groups => "; processes: by looking, killed by control group",
-            false => "; processes: by looking",
+            false if self.has_groups => {
+                "; processes: checked periodically, killed by control group"
+            }
+            false => "; processes: checked periodically",
         })?;
         f.write_str("; network: NOT isolated")
     }

@@ -1,12 +1,13 @@
-//! Keeping a kernel's processes to themselves: what they may touch, and how much they may take.
+//! Isolating a kernel's processes: what they can access, and their limits.
 //!
-//! Everything is best effort, by what the system has; [`Isolation`] tells what that is.
+//! Everything is best effort and depends on the system; [`Isolation`] reports what is in force.
 //!
-//! - [`sandbox`]: which files they see, by Landlock; no new privileges.
-//! - [`cgroup`]: memory and number of processes of a kernel as a whole, by control groups.
-//! - [`rlimits`]: what each process may take.
+//! - [`sandbox`]: which files they can open, by Landlock; no new privileges.
+//! - [`cgroup`]: the memory and number of processes of a kernel, by control groups.
+//! - [`rlimits`]: the limits of each process.
 //! - [`gate`]: no program runs before it is under its limits.
-//! - [`census`](super::census): where there are no control groups, somebody has to look.
+//! - [`process_table`](super::process_table): without control groups, the gateway finds a kernel's
+//!   processes and checks their resource use itself.
 
 mod bounds;
 mod cgroup;
@@ -52,9 +53,10 @@ pub(crate) struct Confined {
     sandbox: Option<Sandbox>,
     group: Option<Group>,
     bounds: Bounds,
-    /// Whether the system sees to a limit, so that nobody has to look.
-    memory_is_watched: bool,
-    processes_are_watched: bool,
+    /// Whether the system enforces the limit on memory, so that the gateway need not check it.
+    memory_is_limited: bool,
+    /// The same for the number of processes.
+    processes_are_limited: bool,
 }
 
 impl Confinement {
@@ -63,7 +65,7 @@ impl Confinement {
         let cgroup = rules.cgroup;
         let groups = GroupRoot::create(cgroup, mark);
         if let (Some(directory), Err(error)) = (cgroup, &groups) {
-            tracing::warn!(directory = %directory.display(), %error, "no control groups there");
+            tracing::warn!(directory = %directory.display(), %error, "control groups cannot be made there");
         }
         let groups = groups.ok();
         let isolation = Isolation {
@@ -86,12 +88,12 @@ impl Confinement {
         self.isolation
     }
 
-    /// The control group of everything, for whoever cleans up behind us.
+    /// The control group of the gateway, for the watchdog.
     pub(crate) fn group_directory(&self) -> Option<&Path> {
         self.groups.as_ref().map(GroupRoot::directory)
     }
 
-    /// The places of the system, opened lately.
+    /// The places of the system, opened recently.
     fn open_places(&self) -> Arc<OpenPlaces> {
         let mut open = lock(&self.open_places);
         let fresh = open.take().filter(|places| places.is_fresh());
@@ -123,8 +125,8 @@ impl Confinement {
             sandbox,
             group,
             bounds,
-            memory_is_watched: self.isolation.limits_memory,
-            processes_are_watched: self.isolation.limits_processes,
+            memory_is_limited: self.isolation.limits_memory,
+            processes_are_limited: self.isolation.limits_processes,
         })
     }
 }
@@ -134,14 +136,13 @@ impl Confined {
         self.bounds
     }
 
-    /// Whether somebody has to look how much the kernel takes.
+    /// Whether the gateway has to check the kernel's resource use.
     pub(crate) fn needs_checks(&self) -> bool {
-        !self.processes_are_watched || (self.bounds.memory.is_some() && !self.memory_is_watched)
+        !self.processes_are_limited || (self.bounds.memory.is_some() && !self.memory_is_limited)
     }
 
-    /// Starts a process that waits at the [`gate`]. What `start` starts is confined; `start` itself
-    /// runs on a thread of its own, within the tokio runtime of the caller, and must return what it
-    /// made. The process passes the gate when it is under all limits.
+    /// Starts a process that waits at the [`gate`] until it is under all limits. `start` runs on a
+    /// separate thread within the caller's tokio runtime, and the process that it starts is confined.
     pub(crate) fn spawn<T: Send>(
         &self,
         gate: Gate,
@@ -151,7 +152,7 @@ impl Confined {
         let runtime = Handle::current();
         let within = runtime.clone();
         let spawn = || {
-            // Restrictions are a thread's, go down to its children, and never come off.
+            // Restrictions apply to a thread and its children, and cannot be lifted again.
             let started = thread::scope(|scope| {
                 let confined = move || {
                     sandbox::forbid_new_privileges()?;
@@ -173,7 +174,7 @@ impl Confined {
                     if let Some(group) = &self.group {
                         group.admit(id);
                     }
-                    rlimits::set(id, self.bounds, self.memory_is_watched);
+                    rlimits::set(id, self.bounds, self.memory_is_limited);
                 };
                 match gate {
                     Gate::Shell => gate::admit(id, limit)?,
@@ -182,7 +183,7 @@ impl Confined {
             }
             Ok(started)
         };
-        // It takes a while; other tasks need not wait.
+        // Blocks for some milliseconds; other tasks need not wait.
         match runtime.runtime_flavor() {
             RuntimeFlavor::MultiThread => tokio::task::block_in_place(spawn),
             _ => spawn(),
@@ -200,15 +201,15 @@ impl Confined {
         self.group.as_ref().is_some_and(Group::kill_all)
     }
 
-    /// Kills what is new in the kernel's control group, if there is one, but for what belongs to the
-    /// session of a terminal. Blocks.
+    /// Kills what is new in the kernel's control group, if there is one, except for the session of a
+    /// terminal. Blocks.
     pub(crate) fn kill_new(&self, bystanders: &[u32], terminal: Option<u32>) {
         if let Some(group) = &self.group {
             group.kill_new(bystanders, terminal);
         }
     }
 
-    /// Removes what there was of the system for it. Blocks.
+    /// Removes its control group. Blocks.
     pub(crate) fn close(&self) {
         if let Some(group) = &self.group {
             group.remove();

@@ -1,4 +1,4 @@
-//! What programs need to see of the system.
+//! The files of the system that programs need.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,8 +20,8 @@ const PROGRAMS: &[&str] = &[
     "/gnu/store",
     "/snap",
 ];
-/// What is read of `/etc`: names, or the beginnings of names where a `*` follows. All of it would be
-/// too much, above all for a gateway that runs as root.
+/// What may be read in `/etc`: names, or prefixes of names where a `*` follows. The rest may hold
+/// secrets, above all for a gateway that runs as root.
 const ETC: &[&str] = &[
     "alternatives",
     "bash.bashrc",
@@ -61,9 +61,9 @@ const ETC: &[&str] = &[
     "terminfo",
     "timezone",
 ];
-/// What else is read.
+/// What else may be read.
 const OTHERS: &[&str] = &[
-    // Landlock itself keeps kernels from looking into the processes of others there.
+    // Landlock itself hides the details of processes of other kernels.
     "/proc",
     "/sys/devices/system",
     "/sys/fs/cgroup",
@@ -71,7 +71,7 @@ const OTHERS: &[&str] = &[
     "/var/cache/fontconfig",
     "/var/lib/gems",
 ];
-/// Not `/dev/pts`: it holds the terminals of this user and of other kernels.
+/// Without `/dev/pts`, which holds the terminals of this user and of other kernels.
 const DEVICES: &[&str] = &[
     "/dev/full",
     "/dev/null",
@@ -81,11 +81,10 @@ const DEVICES: &[&str] = &[
     "/dev/urandom",
     "/dev/zero",
 ];
-/// POSIX shared memory and semaphores, which many libraries cannot do without. Kernels of one
-/// gateway can meet there.
+/// POSIX shared memory and semaphores, which many libraries need. Kernels share it.
 const SHARED: &[&str] = &["/dev/shm"];
 
-/// The places that all kernels of a gateway may see.
+/// The places that all kernels of a gateway may access.
 #[derive(Debug)]
 pub(super) struct SystemPlaces {
     pub(super) readable: Vec<PathBuf>,
@@ -101,7 +100,7 @@ impl SystemPlaces {
         let mut all = paths(PROGRAMS);
         all.extend(paths(OTHERS));
         all.extend(ETC.iter().flat_map(|name| etc(Path::new("/etc"), name)));
-        // Links into other places, such as `/run`.
+        // Files that are links to elsewhere, such as `/run`.
         let links = ["/etc/resolv.conf", "/etc/localtime"].map(Path::new);
         all.extend(
             links
@@ -109,7 +108,7 @@ impl SystemPlaces {
                 .filter_map(|link| link.canonicalize().ok()),
         );
         for directory in std::env::split_paths(path).filter(|it| it.is_absolute()) {
-            // Programs there only start others, which are found by what is beside them.
+            // Shims start other programs, which they find by files beside their directory.
             let shims = directory.parent().filter(|_| directory.ends_with("shims"));
             all.extend(shims.filter(|it| !is_personal(it)).map(Path::to_owned));
             if !is_personal(&directory) {
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_in_etc_may_be_beginnings() {
+    fn names_in_etc_may_be_prefixes() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["java-17", "java.conf", "shadow"] {
             fs::write(directory.path().join(name), "").unwrap();

@@ -1,4 +1,4 @@
-//! What each process may take.
+//! The limits of each process.
 
 use std::fs;
 
@@ -6,22 +6,22 @@ use rustix::process::{Pid, Resource, Rlimit};
 
 use super::bounds::Bounds;
 
-/// How many more tasks than there are now may be on the machine before a kernel cannot make more.
-/// The limit is the whole user's, so it is a backstop only: it keeps a fork bomb from growing faster
-/// than it can be killed.
+/// How many tasks may be added to those on the machine before a kernel cannot start more. The limit
+/// applies to all processes of the user, so it is only a backstop: it keeps a fork bomb from growing
+/// faster than it can be killed.
 const TASKS: u64 = 4096;
-/// Room in the data of a process for the stacks of its threads, of which each counts in full, mostly
-/// with 8 MiB. What is really used, somebody looks at.
+/// Extra data size of a process for the stacks of its threads. Each counts in full, mostly 8 MiB,
+/// however little is used; the memory that is used is checked separately.
 const STACKS: u64 = 2 * 1024 * 1024 * 1024;
 /// How many files a process may open, whatever the gateway may itself.
 const OPEN_FILES: u64 = 1024;
 
 /// Puts limits on a process. Best effort: it may have ended already.
-pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
+pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool) {
     let Some(id) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
         return;
     };
-    // The gateway's own limits, if they are lower, stay the program's.
+    // Limits of the gateway itself that are lower stay in force.
     let limit = |resource, soft: u64, hard: u64| {
         let own = rustix::process::getrlimit(resource);
         let lower = |own: Option<u64>, most: u64| Some(own.map_or(most, |own| own.min(most)));
@@ -34,9 +34,8 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_watched: bool) {
     let most = |resource, most: u64| limit(resource, most, most);
     most(Resource::Core, 0);
     most(Resource::Fsize, bounds.file_size);
-    if let Some(memory) = bounds.memory.filter(|_| !memory_is_watched) {
-        // Of what a process writes to. The address space would be the wrong measure: some
-        // interpreters reserve far more than they use.
+    if let Some(memory) = bounds.memory.filter(|_| !memory_is_limited) {
+        // Limits writable memory, not address space: some interpreters reserve far more than they use.
         most(Resource::Data, memory.saturating_add(STACKS));
     }
     if let Some(tasks) = tasks() {

@@ -1,4 +1,4 @@
-//! Which files a kernel's processes may open, by Landlock.
+//! Which files a kernel's processes can open, by Landlock.
 
 use std::io;
 use std::path::Path;
@@ -17,15 +17,15 @@ use super::places::SystemPlaces;
 use crate::kernel::home::Home;
 use crate::kernel::language::Installed;
 
-/// For how long the places of the system are used before they are opened again.
+/// How long the places of the system are used before they are opened again.
 const MAX_AGE: Duration = Duration::from_secs(5);
-/// The newest version whose rights are asked for; older systems have fewer.
+/// The newest version whose rights are requested; older systems have fewer.
 const VERSION: ABI = ABI::V9;
 
 /// The places of the system, opened, and what may be done there.
 ///
-/// Rules are for files, whatever their names. Some files, such as `/etc/resolv.conf`, are replaced
-/// now and then, so these places should not serve for longer than [`is_fresh`](Self::is_fresh).
+/// Rules apply to opened files, not to names. Some files, such as `/etc/resolv.conf`, are replaced now
+/// and then, so these places are not used for longer than [`is_fresh`](Self::is_fresh).
 #[derive(Debug)]
 pub(super) struct OpenPlaces {
     opened: Instant,
@@ -50,7 +50,7 @@ impl OpenPlaces {
         for (paths, rights) in kinds {
             let mut paths: Vec<_> = paths.iter().flat_map(|it| it.canonicalize()).collect();
             paths.sort();
-            // What is below another is allowed with it.
+            // A path below another is covered by it.
             paths.dedup_by(|path, above| path.starts_with(above));
             for path in paths {
                 let rights = match path.is_dir() {
@@ -78,9 +78,9 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// The version of Landlock on this system, if there is one and it works.
+    /// The version of Landlock on this system, if it is available and works.
     pub(super) fn probe() -> Option<i32> {
-        // On a thread of its own, as there is no way back.
+        // On a separate thread, because restrictions cannot be lifted again.
         let probe = || {
             let ruleset = empty().ok()?;
             let status = ruleset.restrict_self().ok()?;
@@ -99,8 +99,8 @@ impl Sandbox {
         std::thread::spawn(probe).join().ok().flatten()
     }
 
-    /// The rules for a kernel: everything in its own directories, and reading what belongs to the
-    /// system and its language.
+    /// The rules for a kernel: full access to its own directories, and read access to the files of
+    /// the system and its language.
     pub(super) fn new(
         system: &OpenPlaces,
         home: &Home,
@@ -126,7 +126,7 @@ impl Sandbox {
         Ok(Self { rules })
     }
 
-    /// Restricts this thread and all that it will start.
+    /// Restricts this thread and the processes that it starts.
     pub(super) fn enter(&self) -> io::Result<()> {
         let rules = self.rules.try_clone()?;
         rules.restrict_self().map_err(io::Error::other)?;
@@ -134,7 +134,7 @@ impl Sandbox {
     }
 }
 
-/// Rules that allow nothing.
+/// Rules that allow nothing yet.
 fn empty() -> Result<RulesetCreated, RulesetError> {
     Ruleset::default()
         .handle_access(AccessFs::from_all(VERSION))?
@@ -142,18 +142,18 @@ fn empty() -> Result<RulesetCreated, RulesetError> {
         .create()
 }
 
-/// Keeps this thread and all that it will start from becoming more than it is, and leaves what it
-/// starts without privileges, whoever this user is.
+/// Keeps this thread and the processes that it starts from gaining privileges. Those processes have
+/// no capabilities, also if this user is root.
 pub(super) fn forbid_new_privileges() -> io::Result<()> {
     set_no_new_privs(true)?;
-    // What a root starts has the capabilities of the bounding set, and what anybody starts those of
-    // the ambient and the inheritable ones. An old system has none of some of them.
+    // A process started by root gets the capabilities of the bounding set; one started by any user
+    // gets the ambient and inheritable ones. Old systems lack some of these sets.
     let _ = clear_ambient_capability_set();
     let mut own = capabilities(None)?;
     own.inheritable = CapabilitySet::empty();
     set_capabilities(None, own)?;
     for capability in CapabilitySet::all().iter() {
-        // Fails for whoever is not root, and has none to lose.
+        // Fails for users other than root, which do not have them anyway.
         let _ = remove_capability_from_bounding_set(capability);
     }
     Ok(())

@@ -14,12 +14,12 @@ pub(crate) enum Command {
         request: CompleteRequest,
         reply: oneshot::Sender<Vec<String>>,
     },
-    /// It takes more than it may: kill it, for these reasons.
+    /// The kernel exceeded a limit: kill it, and show this message.
     Exceeded(String),
     Restart(oneshot::Sender<Result<(), KernelStartError>>),
     Destroy(oneshot::Sender<()>),
 }
 
-/// Why an interpreter did not come up.
+/// Why a kernel or interpreter did not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KernelStartError(pub(crate) String);

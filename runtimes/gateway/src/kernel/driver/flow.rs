@@ -1,4 +1,4 @@
-//! The flow from processes to the console, and what runners say besides.
+//! The flow from processes to the console, and other messages of runners.
 
 use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
@@ -14,8 +14,8 @@ impl Driver {
         self.shared.lock().console.text_len() < self.setup.console_limit
     }
 
-    /// Moves what the processes said to the console, in their order, while there is room.
-    /// Returns whether there is nothing left.
+    /// Moves the output of processes to the console, in its order, while there is room. Returns
+    /// whether there is nothing left.
     pub(super) fn pump(&mut self) -> bool {
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.flush();
@@ -23,8 +23,8 @@ impl Driver {
         loop {
             let room = self.has_room();
             let more = room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
-            // What bypassed the runner came before what it says now: it waits in its `settle`
-            // before it starts a program, and a program ends before it goes on.
+            // Output that bypassed the runner precedes the runner's frames: the runner waits for
+            // `settled` before it starts a program, and for the program before it continues.
             let mut state = self.shared.lock();
             let empty = self
                 .output
@@ -44,7 +44,7 @@ impl Driver {
         }
     }
 
-    /// Handles the frames that are complete, and says whether room ran out before they did.
+    /// Handles complete frames. Returns whether the console was full before they were all handled.
     pub(super) fn handle_frames(&mut self) -> bool {
         while self.has_room() {
             let interpreter = self.interpreter.as_mut();
@@ -73,12 +73,12 @@ impl Driver {
             }
             Frame::Record(record) => {
                 if let Err(error) = push_record(&mut self.shared.lock().console, &record) {
-                    tracing::debug!(%error, "a console record is malformed");
+                    tracing::debug!(%error, "malformed console record");
                 }
             }
             Frame::Input { id, password } => {
                 if self.asked.is_some() {
-                    self.questions.push((id, password));
+                    self.requests.push((id, password));
                 } else {
                     self.ask(InputRequest::Runner(id), password);
                 }
@@ -114,7 +114,7 @@ impl Driver {
     ) {
         self.next_completion += 1;
         let id = self.next_completion;
-        // While a snippet runs the interpreter does not listen.
+        // While a snippet runs, the interpreter does not take requests.
         let asked = self.run.is_none()
             && self
                 .interpreter

@@ -1,4 +1,4 @@
-//! Questions: finding out that a program waits for input, asking the client, passing on the answer.
+//! Input: noticing that a program waits for it, asking the client, and passing it on.
 
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::{Stream, push_text};
@@ -7,7 +7,7 @@ use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 
 impl Driver {
-    /// Whether to look for processes that wait for input: only while somebody could be told.
+    /// Whether to check for processes that wait for input: only while a request waits.
     pub(super) fn may_poll_input(&self) -> bool {
         if self
             .run
@@ -35,7 +35,7 @@ impl Driver {
         let Some(descriptor) = root.and_then(|root| self.input.waiting_descriptor(root)) else {
             return;
         };
-        // What it said before it began to wait belongs before the question.
+        // Output from before it began to wait belongs before the input request.
         if self.pump() {
             let password = descriptor == HIDDEN_INPUT;
             self.ask(InputRequest::Fifo, password);
@@ -55,10 +55,10 @@ impl Driver {
         });
     }
 
-    /// Passes the client's answer on.
-    pub(super) fn answer(&mut self, text: &str) {
+    /// Passes the client's input on.
+    pub(super) fn give_input(&mut self, text: &str) {
         self.resume_clock();
-        // Clients send the line, mostly without its end; "^D" alone stands for the end of input.
+        // Most clients send the line without its end. A single Ctrl-D stands for the end of input.
         let ends = text == "\u{4}";
         let line = match text {
             _ if ends => String::new(),
@@ -68,21 +68,21 @@ impl Driver {
         match self.asked.take() {
             Some(InputRequest::Runner(id)) => {
                 if let Some(interpreter) = &mut self.interpreter {
-                    interpreter.answer(id, &line);
+                    interpreter.give_input(id, &line);
                 }
             }
             Some(InputRequest::Fifo) if ends => self.input.end(),
             Some(InputRequest::Fifo) => {
                 if let Err(error) = self.input.write(&line) {
-                    let words = format!("input was not delivered: {error}\n");
-                    push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
+                    let message = format!("input could not be delivered: {error}\n");
+                    push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
                 }
             }
             None => {}
         }
         self.input_poll = InputPoll::new();
-        if !self.questions.is_empty() {
-            let (id, password) = self.questions.remove(0);
+        if !self.requests.is_empty() {
+            let (id, password) = self.requests.remove(0);
             self.ask(InputRequest::Runner(id), password);
         }
     }

@@ -1,13 +1,13 @@
-//! The task that looks after one kernel's processes.
+//! The task that manages one kernel's processes.
 //!
-//! It owns every pipe and process of the kernel. Requests send it [`Command`]s and meet it in
-//! [`Shared`](super::state::Shared); whatever a request does, output keeps flowing into the console until that is full,
-//! and a request that goes away takes nothing with it.
+//! It owns every pipe and process of the kernel. Requests send it [`Command`]s, and share its state
+//! by [`Shared`](super::state::Shared). Whatever a request does, output keeps flowing into the console
+//! until that is full, and a request that is dropped loses nothing.
 
 mod command;
 mod flow;
+mod input;
 mod parts;
-mod questions;
 mod runs;
 
 use std::sync::Arc;
@@ -83,8 +83,8 @@ impl Driver {
     async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Start(plan) => self.start_run(plan),
-            Command::Input(text) => self.answer(&text),
-            Command::Exceeded(words) => self.exceed(&words).await,
+            Command::Input(text) => self.give_input(&text),
+            Command::Exceeded(message) => self.kill_for_limit(&message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),
             Command::Restart(reply) => {
                 self.kill_everything().await;
@@ -95,17 +95,17 @@ impl Driver {
                 self.starting = Some(reply);
                 self.start_interpreter();
             }
-            // The loop sees to it.
+            // Handled in `drive`, which must return.
             Command::Destroy(_) => {}
         }
     }
 
-    /// Starts the interpreter, if this language has one, and reports what is known by now.
+    /// Starts the interpreter, if this language has one, and reports if that fails.
     fn start_interpreter(&mut self) {
         let mark = self.mark();
         let started = Interpreter::start(&self.setup, &self.output, &self.input, mark);
         let report = match started {
-            // The runner says when it is up.
+            // The runner reports when it has started.
             Ok(Some(interpreter)) => {
                 self.interpreter = Some(interpreter);
                 None
@@ -141,7 +141,7 @@ impl Driver {
             kill_group(&mut step.child);
         }
         let setup = Arc::clone(&self.setup);
-        // Fails only if the runtime is being shut down; the gateway sweeps once more then.
+        // Fails only if the runtime is shutting down; the gateway kills all processes once more then.
         let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
         self.shared.lock().kills += 1;
         if let Some(mut interpreter) = self.interpreter.take() {
@@ -163,7 +163,7 @@ impl Driver {
         };
         let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(error)) = removed {
-            tracing::warn!(%error, "the directory of a kernel cannot be removed");
+            tracing::warn!(%error, "the directory of a kernel could not be removed");
         }
     }
 }

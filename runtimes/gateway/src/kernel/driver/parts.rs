@@ -1,4 +1,4 @@
-//! What the driver is made of.
+//! The state of the driver.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::kernel::run::{StepKind, Steps};
 use crate::kernel::setup::Setup;
 use crate::kernel::state::Shared;
 
-/// How soon after its start a program is first looked at, whether it waits for input.
+/// How soon after its start a program is first checked for waiting for input.
 const FIRST_POLL: Duration = Duration::from_millis(5);
-/// How often in the long run.
+/// How often it is checked in the long run.
 const LAST_POLL: Duration = Duration::from_millis(50);
 
-/// See the module's documentation.
+/// See the documentation of [`driver`](super).
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(super) setup: Arc<Setup>,
@@ -29,22 +29,22 @@ pub(crate) struct Driver {
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) output: OutputPipes,
     pub(super) input: InputFifo,
-    /// Decoders for the text that comes through the channel: standard output and error.
+    /// Decoders for text from the channel: standard output and standard error.
     pub(super) decoders: [Utf8Decoder; 2],
     pub(super) interpreter: Option<Interpreter>,
     pub(super) step: Option<RunningStep>,
-    /// The run under way.
+    /// The current run.
     pub(super) run: Option<Run>,
-    /// Who waits for the interpreter to come up.
+    /// Notified when the interpreter has started.
     pub(super) starting: Option<oneshot::Sender<Result<(), KernelStartError>>>,
-    /// Questions of the runner that have not been passed on: its number, and whether to hide.
-    pub(super) questions: Vec<(u64, bool)>,
-    /// What the client was asked last.
+    /// Input requests of the runner that wait for their turn: the number, and whether to hide input.
+    pub(super) requests: Vec<(u64, bool)>,
+    /// The input request that the client is being asked.
     pub(super) asked: Option<InputRequest>,
     pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     pub(super) next_completion: u64,
     pub(super) next_process: u64,
-    /// How many processes the system had killed for memory when we last asked.
+    /// How many processes the system had killed for memory at the last check.
     pub(super) out_of_memory_kills: u64,
     pub(super) input_poll: InputPoll,
 }
@@ -60,18 +60,18 @@ pub(super) struct RunningStep {
     pub(super) cpu: u64,
 }
 
-/// The run under way.
+/// The current run.
 #[derive(Debug)]
 pub(super) struct Run {
     /// The rest of the steps; `None` if the interpreter runs a snippet.
     pub(super) steps: Option<Steps>,
-    /// How long it may still run; the time it waits for the client does not count.
+    /// How much longer it may run, not counting the time it waits for the client.
     pub(super) left: Duration,
-    /// Since when the clock runs.
+    /// When its clock was started; `None` while it is paused.
     pub(super) since: Option<Instant>,
     /// Why its processes were killed, if they were.
     pub(super) kill_reason: Option<KillReason>,
-    /// The processes that were there before it, as far as a control group tells.
+    /// The processes that were in the kernel's control group before the run, if there is a group.
     pub(super) bystanders: Vec<u32>,
 }
 
@@ -79,20 +79,20 @@ pub(super) struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KillReason {
     TimedOut,
-    /// The kernel took more than it may; the console tells of what.
+    /// The kernel exceeded a limit, which the console names.
     LimitExceeded,
 }
 
-/// Who waits for input.
+/// What waits for input.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InputRequest {
-    /// The runner, under this number.
+    /// The runner, which sent a request with this number.
     Runner(u64),
     /// A process that reads the FIFO.
     Fifo,
 }
 
-/// When to look whether the program waits for input.
+/// When to check whether the program waits for input.
 #[derive(Debug)]
 pub(super) struct InputPoll {
     pub(super) next: Instant,
@@ -100,7 +100,7 @@ pub(super) struct InputPoll {
 }
 
 impl Driver {
-    /// A driver for a new kernel. `starting` hears when it is ready, or why it is not.
+    /// A driver for a new kernel. It sends to `starting` when it is ready, or why it is not.
     pub(crate) fn new(
         setup: Arc<Setup>,
         shared: Arc<Shared>,
@@ -119,7 +119,7 @@ impl Driver {
             step: None,
             run: None,
             starting: Some(starting),
-            questions: Vec::new(),
+            requests: Vec::new(),
             asked: None,
             completions: Vec::new(),
             next_completion: 0,
@@ -131,9 +131,9 @@ impl Driver {
 }
 
 impl Run {
-    /// When it must be stopped; `None` while the clock stands still.
+    /// When it must be stopped; `None` while the clock is paused.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        // A limit beyond the end of time is no limit.
+        // A deadline that overflows is no limit.
         self.since
             .filter(|_| self.kill_reason.is_none())
             .and_then(|since| since.checked_add(self.left))
@@ -141,7 +141,7 @@ impl Run {
 }
 
 impl RunningStep {
-    /// Waits for the process to end; for ever if there is none.
+    /// Waits for the process to end, forever if there is none.
     pub(super) async fn exit(step: &mut Option<Self>) -> ExitKind {
         match step {
             Some(step) if step.exit.is_none() => ExitKind::from(step.child.wait().await),

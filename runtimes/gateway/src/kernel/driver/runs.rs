@@ -20,7 +20,7 @@ use crate::kernel::sweep::sweep;
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
         self.input.clear();
-        self.questions.clear();
+        self.requests.clear();
         self.asked = None;
         self.input_poll = InputPoll::new();
         let mut run = Run {
@@ -38,7 +38,7 @@ impl Driver {
                 }
                 match &mut self.interpreter {
                     Some(interpreter) => interpreter.run(&code),
-                    None => self.end(Ending::Failed("the interpreter does not start".to_owned())),
+                    None => self.end(Ending::Failed("the interpreter did not start".to_owned())),
                 }
             }
             Plan::Steps(mut steps) => {
@@ -59,7 +59,7 @@ impl Driver {
     pub(super) fn next_step(&mut self) {
         let Some(run) = &mut self.run else { return };
         let Some(step) = run.steps.as_mut().and_then(|steps| steps.steps.pop_front()) else {
-            // There was a build and nothing else; had it failed, we would not be here.
+            // There was only a build, and it succeeded: a failed build ends the run.
             return self.end(Ending::Finished {
                 exit_code: 0,
                 step: Some(StepKind::Build.name()),
@@ -99,7 +99,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Goes on where a process has ended and all it said is in the console.
+    /// Continues after a process that has ended and whose output is all in the console.
     pub(super) fn conclude(&mut self) {
         if let Some(step) = self.step.take_if(|step| step.exit.is_some()) {
             self.shared.lock().cpu_spent += step.cpu;
@@ -110,10 +110,11 @@ impl Driver {
             self.note_processes();
             self.conclude_interpreter(interpreter);
         }
-        let told = self.shared.lock().phase == Phase::Running;
+        // The phase is `Running` again once the client knows that the build has finished.
+        let is_running = self.shared.lock().phase == Phase::Running;
         let between_steps =
             self.step.is_none() && self.run.as_ref().is_some_and(|run| run.steps.is_some());
-        if told && between_steps {
+        if is_running && between_steps {
             self.resume_clock();
             self.next_step();
         }
@@ -130,12 +131,12 @@ impl Driver {
         if kill_reason == Some(KillReason::TimedOut) {
             return self.end(Ending::TimedOut);
         }
-        if let Some(words) = exit.words().filter(|_| kill_reason.is_none()) {
-            let words = self.why_killed(exit).unwrap_or(words);
+        if let Some(signal) = exit.signal_text().filter(|_| kill_reason.is_none()) {
+            let message = self.why_killed(exit).unwrap_or(signal);
             let mut state = self.shared.lock();
-            push_text(&mut state.console, Stream::Stderr, &format!("{words}\n"));
+            push_text(&mut state.console, Stream::Stderr, &format!("{message}\n"));
         }
-        // Killed at the last moment: that its first process was over by then helps no next step.
+        // If the kernel was killed just after this process ended, there must be no next step.
         let exit_code = match exit.code() {
             0 if kill_reason == Some(KillReason::LimitExceeded) => ExitKind::Signal(9).code(),
             code => code,
@@ -155,7 +156,7 @@ impl Driver {
 
     pub(super) fn conclude_interpreter(&mut self, interpreter: Interpreter) {
         let exit = interpreter.exit.unwrap_or(ExitKind::Unknown);
-        // What it leaves behind would outlive the variables that name it.
+        // Kill what it started: the variables that referred to those processes are gone.
         let mark = interpreter.mark().to_owned();
         tokio::task::spawn_blocking(move || sweep(&mark, None));
         self.fail_completions();
@@ -166,10 +167,10 @@ impl Driver {
         let kill_reason = snippet.and_then(|run| run.kill_reason);
         let timed_out = kill_reason == Some(KillReason::TimedOut);
         let in_run = snippet.is_some();
-        if kill_reason.is_none() && !interpreter.kill_is_reported && exit.words().is_some() {
+        if kill_reason.is_none() && !interpreter.kill_is_reported && exit.signal_text().is_some() {
             let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
-            let words = format!("kernel process died with {why}; restarted\n");
-            push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
+            let message = format!("kernel process died with {why}; restarted\n");
+            push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         }
         if timed_out {
             self.end(Ending::TimedOut);
@@ -184,23 +185,23 @@ impl Driver {
     }
 
     pub(super) fn startup_failed(&mut self, exit: ExitKind) {
-        let said = std::mem::take(&mut self.shared.lock().console);
-        let said = said.stderr();
-        let mut words = format!("the interpreter ended at its start with {exit}");
-        if !said.trim().is_empty() {
-            words = format!("{words}: {}", said.trim());
+        let console = std::mem::take(&mut self.shared.lock().console);
+        let stderr = console.stderr();
+        let mut reason = format!("the interpreter ended at its start with {exit}");
+        if !stderr.trim().is_empty() {
+            reason = format!("{reason}: {}", stderr.trim());
         }
         match self.starting.take() {
-            Some(waiting) => drop(waiting.send(Err(KernelStartError(words)))),
-            None if self.run.is_some() => self.end(Ending::Failed(words)),
-            None => tracing::warn!(reason = %words, "an interpreter could not be replaced"),
+            Some(waiting) => drop(waiting.send(Err(KernelStartError(reason)))),
+            None if self.run.is_some() => self.end(Ending::Failed(reason)),
+            None => tracing::warn!(%reason, "an interpreter could not be replaced"),
         }
     }
 
     /// Ends the run.
     pub(super) fn end(&mut self, ending: Ending) {
         self.run = None;
-        self.questions.clear();
+        self.requests.clear();
         self.asked = None;
         self.input.clear();
         let mut state = self.shared.lock();
@@ -215,7 +216,7 @@ impl Driver {
         self.shared.enter(Phase::Ended(ending));
     }
 
-    /// Cuts the run off, if there is one.
+    /// Ends the run, if there is one, as failed.
     pub(super) fn forget_run(&mut self, reason: &str) {
         self.fail_completions();
         if self.run.is_some() {
@@ -241,7 +242,7 @@ impl Driver {
         }
     }
 
-    /// Kills what runs. The run ends when the process has, and its output is in.
+    /// Kills what runs. The run ends when the process has ended and its output has been read.
     pub(super) async fn time_out(&mut self) {
         let Some(run) = &mut self.run else { return };
         run.kill_reason = Some(KillReason::TimedOut);
@@ -256,21 +257,21 @@ impl Driver {
             }
             _ => return self.end(Ending::TimedOut),
         };
-        // Also what left the process group, and what hides.
+        // Kills also what left the process group, and what removed its mark.
         let bystanders = std::mem::take(&mut run.bystanders);
         let (setup, terminal) = (Arc::clone(&self.setup), self.shared.lock().terminal);
         let kill = move || {
             sweep(&mark, None);
             setup.confined.kill_new(&bystanders, terminal);
         };
-        // To the end, so that it does not take the next interpreter along.
+        // Awaited, so that it does not kill the next interpreter.
         let _ = tokio::task::spawn_blocking(kill).await;
     }
 
-    /// Kills everything, as the kernel takes more than it may. A run ends when its process has.
-    pub(super) async fn exceed(&mut self, words: &str) {
-        let words = format!("{words}\n");
-        push_text(&mut self.shared.lock().console, Stream::Stderr, &words);
+    /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
+    pub(super) async fn kill_for_limit(&mut self, message: &str) {
+        let message = format!("{message}\n");
+        push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         if let Some(step) = &mut self.step {
             kill_group(&mut step.child);
         }
@@ -283,7 +284,7 @@ impl Driver {
             if has_process || run.steps.is_none() {
                 run.kill_reason.get_or_insert(KillReason::LimitExceeded);
             } else {
-                // Between build and exec: what comes next would run in what is left.
+                // Between build and exec: the exec step must not run with processes missing.
                 let step = run
                     .steps
                     .as_ref()
@@ -295,7 +296,7 @@ impl Driver {
                 });
             }
         }
-        // To the end, so that it does not take the next interpreter along.
+        // Awaited, so that it does not kill the next interpreter.
         let setup = Arc::clone(&self.setup);
         let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
         let mut state = self.shared.lock();
@@ -303,7 +304,7 @@ impl Driver {
         state.kills += 1;
     }
 
-    /// Why the system killed a process, if it was the system and for memory.
+    /// Why a process was killed, if the system killed it for memory.
     fn why_killed(&mut self, exit: ExitKind) -> Option<String> {
         let kills = self.setup.confined.out_of_memory_kills();
         let more = kills > std::mem::replace(&mut self.out_of_memory_kills, kills);

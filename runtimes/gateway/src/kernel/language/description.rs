@@ -13,25 +13,25 @@ pub(crate) struct Language {
     pub(crate) name: String,
     /// Other names. A kernel reports the name it was created under.
     pub(crate) aliases: Vec<String>,
-    /// The programs of which it needs the first that is there.
+    /// Programs, of which the first that is installed is used.
     pub(crate) tools: Vec<String>,
-    /// How it answers queries.
+    /// How it runs queries.
     pub(crate) query: Query,
     /// The default build, `"*"`, a shell command; see [`Installed`](super::Installed) for
     /// what it may hold. Empty: none.
     pub(crate) build: String,
-    /// The default program, `"*"`.
+    /// The default exec, `"*"`.
     pub(crate) exec: String,
-    /// What runs in the terminal; `{tool}` stands for the tool.
+    /// The command of the terminal; `{tool}` stands for the tool.
     pub(crate) shell: Vec<String>,
 }
 
-/// How a language answers queries.
+/// How a language runs queries.
 #[derive(Debug)]
 pub(crate) enum Query {
     /// One interpreter runs all snippets; what they define stays.
     Interpreter(Runner),
-    /// Every snippet is a program of its own.
+    /// Every snippet is a separate program.
     Program(Program),
 }
 
@@ -43,7 +43,7 @@ impl Language {
             .map(String::as_str)
     }
 
-    /// The first of its tools that is on the machine.
+    /// The first of its tools that is installed.
     pub(super) fn tool(&self, launcher: &Launcher) -> Option<(&str, PathBuf)> {
         let mut tools = self.tools.iter();
         tools.find_map(|tool| Some((tool.as_str(), launcher.find(tool)?)))

@@ -22,7 +22,7 @@ pub(crate) struct Installed {
     pub(crate) tool: String,
     /// Where the tool is.
     pub(crate) program: PathBuf,
-    /// Whether the `PATH` leads to another program first, which only starts this one.
+    /// Whether the first one on the `PATH` is a launcher that starts this one.
     is_found_elsewhere: bool,
 }
 
@@ -35,17 +35,17 @@ impl Installed {
         let (tool, program) = language
             .tool(launcher)
             .ok_or_else(|| Unavailable::ToolMissing(language.tools.clone()))?;
-        // What a tool is in truth is known by itself only.
-        let itself = match &language.query {
-            Query::Interpreter(Runner::Python) => python_itself(&program),
-            _ if tool == "rustc" => rustc_itself(&program),
+        // The tool may be a launcher, which knows the program behind it.
+        let behind = match &language.query {
+            Query::Interpreter(Runner::Python) => python_behind(&program),
+            _ if tool == "rustc" => rustc_behind(&program),
             _ => None,
         };
         Ok(Self {
             language: Arc::clone(language),
             tool: tool.to_owned(),
-            is_found_elsewhere: itself.as_ref().is_some_and(|itself| *itself != program),
-            program: itself.unwrap_or(program),
+            is_found_elsewhere: behind.as_ref().is_some_and(|behind| *behind != program),
+            program: behind.unwrap_or(program),
         })
     }
 
@@ -66,9 +66,9 @@ impl Installed {
         self.command(&self.language.shell, home)
     }
 
-    /// A command of the table. In each word one of these is filled in: `{tool}`, the tool's name;
-    /// `{program}`, its path; `{bin}`, the directory it is in; `{work}` and `{snippet}`, those of
-    /// the kernel.
+    /// A command of the table. In each word, one of these placeholders is replaced: `{tool}` by the
+    /// tool's name, `{program}` by its path, `{bin}` by its directory, `{work}` and `{snippet}` by
+    /// those of the kernel.
     pub(crate) fn command(&self, words: &[String], home: &Home) -> Arguments {
         let places = [
             ("{tool}", PathBuf::from(&self.tool)),
@@ -92,7 +92,7 @@ impl Installed {
         words.iter().map(fill).collect()
     }
 
-    /// The `PATH` of the kernel: such that its commands find the tool that its queries use.
+    /// The `PATH` of the kernel, on which its commands find the tool that its queries use.
     pub(crate) fn path_before(&self, path: &OsStr) -> OsString {
         if !self.is_found_elsewhere {
             return path.to_owned();
@@ -103,7 +103,7 @@ impl Installed {
         found_first
     }
 
-    /// Where everything is that belongs to the tool, and to an interpreter of somebody else.
+    /// The directories and files of the tool, and of a custom interpreter.
     pub(crate) fn places(&self) -> Vec<PathBuf> {
         let mut places = around(&self.program);
         if let Query::Interpreter(Runner::Custom(words)) = &self.language.query {
@@ -117,7 +117,7 @@ impl Installed {
         places
     }
 
-    /// Whether each query is a program that is written to a file.
+    /// Whether each query is written to a file and run as a program.
     pub(crate) fn compiles_snippets(&self) -> bool {
         matches!(self.language.query, Query::Program(_))
     }
@@ -128,18 +128,19 @@ impl Installed {
     }
 }
 
-/// The interpreter behind a launcher such as a pyenv shim, which would cost time at every start.
-fn python_itself(program: &Path) -> Option<PathBuf> {
+/// The interpreter behind a launcher such as a pyenv shim, which would slow down every start.
+fn python_behind(program: &Path) -> Option<PathBuf> {
     if is_python(program) {
         return Some(program.to_owned());
     }
     let code = "import sys; sys.stdout.write(sys.executable)";
-    let path = PathBuf::from(ask(program, &["-I", "-c", code])?);
+    let path = PathBuf::from(output_of(program, &["-I", "-c", code])?);
     path.is_file().then_some(path)
 }
 
-/// Whether this is an interpreter by its looks, since to ask it takes as long as to start a kernel:
-/// it is no script, and has its own name. Launchers that are no scripts are links to one program.
+/// Whether this file is an interpreter and not a launcher. Running it to find out takes as long as
+/// starting a kernel, so this only checks that it is not a script and that it has its own name:
+/// launchers that are not scripts are links to one program.
 fn is_python(program: &Path) -> bool {
     let Ok(program) = program.canonicalize() else {
         return false;
@@ -150,15 +151,15 @@ fn is_python(program: &Path) -> bool {
     read.is_ok() && magic == *b"\x7fELF" && name.is_some_and(|name| name.starts_with("python"))
 }
 
-/// The compiler behind a rustup proxy, which finds none where `HOME` is another.
-fn rustc_itself(program: &Path) -> Option<PathBuf> {
-    let root = ask(program, &["--print", "sysroot"])?;
+/// The compiler behind a rustup proxy, which would not find it with another `HOME`.
+fn rustc_behind(program: &Path) -> Option<PathBuf> {
+    let root = output_of(program, &["--print", "sysroot"])?;
     let path = Path::new(root.trim_end()).join("bin/rustc");
     path.is_file().then_some(path)
 }
 
-/// What a program says.
-fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
+/// Runs a program and returns its output.
+fn output_of(program: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn launchers_are_told_from_pythons() {
+    fn launchers_are_distinguished_from_python() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, content: &[u8]| {
             let path = directory.path().join(name);
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_filled_in() {
+    fn placeholders_in_commands_are_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::create(directory.path().join("home"), true).unwrap();
         let installed = Installed {

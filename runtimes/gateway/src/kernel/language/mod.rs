@@ -1,4 +1,4 @@
-//! What the gateway can run, as a table.
+//! The languages that the gateway runs.
 
 mod description;
 mod installed;
@@ -20,8 +20,8 @@ pub(crate) use self::tree::is_personal;
 pub(crate) use self::unavailable::Unavailable;
 use super::launch::Launcher;
 
-/// The languages of this machine. Tools are looked for when first asked about, and again as long as
-/// they are not there.
+/// The languages of this machine. A tool is searched for when its language is first needed, and again
+/// until it is found.
 #[derive(Debug)]
 pub(crate) struct Languages {
     known: Vec<(Arc<Language>, OnceLock<Installed>)>,
@@ -51,7 +51,7 @@ impl Languages {
         Ok(found.get_or_init(|| installed).clone())
     }
 
-    /// All of them, and whether their tools are there.
+    /// All of them, and whether their tools are installed.
     pub(crate) fn list(&self, launcher: &Launcher) -> Vec<LanguageInfo> {
         let describe = |(language, _): &(Arc<Language>, _)| {
             let mut info = LanguageInfo::new(language.name.clone());
@@ -81,17 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_languages_are_told_from_missing_tools() {
+    fn unknown_languages_and_missing_tools_are_different_errors() {
         let launcher = Launcher::new(None);
         let text = "[[language]]\nname = \"x\"\naliases = [\"y\"]\nrunner = \"bash\"\n\
             tools = [\"no-such-tool-anywhere\"]";
         let table = LanguageTable::built_in().with_toml(text).unwrap();
         let languages = Languages::new(&table);
-        let refusal = languages.find("klingon", &launcher).map(|found| found.tool);
-        assert_eq!(refusal, Err(Unavailable::Unknown));
-        let refusal = languages.find("y", &launcher).map(|found| found.tool);
+        let found = languages.find("klingon", &launcher).map(|found| found.tool);
+        assert_eq!(found, Err(Unavailable::Unknown));
+        let found = languages.find("y", &launcher).map(|found| found.tool);
         let tools = vec!["no-such-tool-anywhere".to_owned()];
-        assert_eq!(refusal, Err(Unavailable::ToolMissing(tools)));
+        assert_eq!(found, Err(Unavailable::ToolMissing(tools)));
         let list = languages.list(&launcher);
         let last = list.last().unwrap();
         assert_eq!((last.name.as_str(), last.available), ("x", false));

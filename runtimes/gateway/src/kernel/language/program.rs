@@ -1,17 +1,17 @@
-//! Languages in which every query is a program of its own.
+//! Languages in which every query is a separate program.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// How a query becomes a program. Nothing stays between queries but files. The commands may hold
+/// How a query becomes a program. Only files persist between queries. The commands may hold
 /// placeholders such as `{program}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Program {
     /// The name of the source file.
     pub(crate) source: String,
-    /// Makes a whole program of a part.
+    /// Completes a query that is only a part of a program.
     pub(crate) wrap: Option<Wrap>,
     /// Compiles it, beside the source. Empty: nothing to do.
     #[serde(default)]
@@ -20,11 +20,11 @@ pub(crate) struct Program {
     pub(crate) run: Vec<String>,
 }
 
-/// What is put around a query that is not a whole program.
+/// The text around a query that is not a whole program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wrap {
-    /// Words that only a whole program has.
+    /// Words that mark a whole program.
     unless: String,
     before: String,
     after: String,
@@ -42,7 +42,7 @@ impl Program {
     }
 }
 
-/// Whether these words follow one another somewhere, with any white space between them.
+/// Whether these words occur in sequence, separated by any white space.
 fn has_words(code: &str, words: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     let mut words = words.split_whitespace();

@@ -1,4 +1,4 @@
-//! Programs inside interpreters, which take snippets from the control channel.
+//! Runners: programs inside interpreters that receive snippets on the control channel.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,7 +16,7 @@ const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
 /// 3 and 4.
 const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(exec cat <&5 5<&-) 4> >(exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
 
-/// A program inside an interpreter, which takes snippets from the control channel.
+/// A program inside an interpreter that receives snippets on the control channel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum Runner {
     #[serde(rename = "python3")]
@@ -75,7 +75,7 @@ impl Runner {
         fill_in: impl FnOnce(&[String]) -> Arguments,
     ) -> Arguments {
         let (prefix, options, file): (&[&str], &[&str], &str) = match self {
-            // Neither the environment nor the user's site directory has a say.
+            // Ignores the environment and the user's site directory.
             Self::Python => (&[], &["-I"], "python3.py"),
             Self::Bash => (
                 &[],
@@ -118,8 +118,8 @@ impl Runner {
         command
     }
 
-    /// What keeps the interpreter until it is under its limits. Only of these is it known that they
-    /// look at no file of the kernel's at their start, and start no other process.
+    /// What holds the interpreter until it is under its limits. Only these two are known to read no
+    /// file of the kernel and start no process before their first snippet.
     pub(crate) fn gate(&self) -> Gate {
         match self {
             Self::Python | Self::Bash => Gate::Channel,

@@ -1,4 +1,4 @@
-//! The table of languages: those the gateway knows by itself, and those of a file.
+//! The table of languages: the built-in ones, and those of a file.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -12,39 +12,39 @@ use super::description::{Language, Query};
 use super::program::Program;
 use super::runner::Runner;
 
-/// What the gateway knows by itself.
+/// The built-in languages.
 const BUILT_IN: &str = include_str!("languages.toml");
 
-/// The languages that a gateway knows, whether or not their tools are on the machine.
+/// The languages that a gateway knows, whether or not their tools are installed.
 ///
-/// More come from TOML files. Each `[[language]]` says:
+/// Others are read from TOML files. Each `[[language]]` has these keys:
 ///
 /// | key | | |
 /// |---|---|---|
 /// | `name` | required | the name in `lang` of a create request |
 /// | `aliases` | | other names for the same |
-/// | `tools` | required | programs, of which the first that is on the `PATH` is used |
-/// | `runner`, `interpreter` or `program` | one of them | how queries are answered, see below |
+/// | `tools` | required | programs, of which the first on the `PATH` is used |
+/// | `runner`, `interpreter` or `program` | one of them | how queries are run, see below |
 /// | `build`, `exec` | | the default commands of a batch, run by bash in the work directory |
 /// | `shell` | bash | the program of the terminal, and its arguments |
 ///
-/// Queries are answered in one of three ways:
+/// Queries are run in one of three ways:
 ///
-/// - `runner = "python3"`: as the gateway's own language of that name does it, with another tool:
-///   one of `python3`, `bash`, `perl`, `ruby`, `nodejs`, `lua`, `php` and `r`.
-/// - `[language.program]`: every query is a program of its own. `source` names the file it is
-///   written to; `build`, if any, compiles it, beside the file; `run` runs it, in the work
-///   directory. `wrap = { unless, before, after }` makes a program of a part: unless the words of
-///   `unless` occur in a query, it is put between the other two.
-/// - `interpreter = ["{program}", "/path/runner.jl"]`: a program that takes one query after another
-///   and keeps what they define. Its descriptor 3 is a socket on which it says `+ 0\n` when it is
-///   up, and then receives queries as `x <bytes>\n` and the text. While it runs one it may send
-///   `o <bytes>\n`, `e <bytes>\n` or `r <bytes>\n` with text for the standard output, the standard
+/// - `runner = "python3"`: like the built-in language of that name, with another tool: one of
+///   `python3`, `bash`, `perl`, `ruby`, `nodejs`, `lua`, `php` and `r`.
+/// - `[language.program]`: every query is a separate program. `source` names the file that it is
+///   written to; `build`, if given, compiles it in the file's directory; `run` runs it in the work
+///   directory. `wrap = { unless, before, after }` completes a partial program: unless the words of
+///   `unless` occur in a query, it is put between `before` and `after`.
+/// - `interpreter = ["{program}", "/path/runner.jl"]`: a program that runs one query after another
+///   and keeps what they define. Its descriptor 3 is a socket. It sends `+ 0\n` when it has started,
+///   and then receives each query as `x <bytes>\n` and the text. While it runs a query it may send
+///   `o <bytes>\n`, `e <bytes>\n` or `r <bytes>\n` with text for standard output, for standard
 ///   error, or a console record as JSON; what it writes to descriptors 1 and 2 is passed on as well.
-///   It ends each with `d <bytes>\n` and the exit status in decimal digits. Its standard input is
-///   the program's, and its last argument the path of the same.
+///   It ends each query with `d <bytes>\n` and the exit status in decimal digits. Its standard input
+///   is that of the user's code, and its last argument is the path of the same.
 ///
-/// In commands `{tool}` stands for the tool's name, `{program}` for its full path, and `{bin}` for
+/// In commands, `{tool}` stands for the tool's name, `{program}` for its full path, and `{bin}` for
 /// the directory it is in; in those of a program also `{work}` and `{snippet}` for the work directory
 /// and the one with the source.
 ///
@@ -67,7 +67,7 @@ pub struct LanguageTable {
     languages: Vec<Arc<Language>>,
 }
 
-/// A file of languages cannot be used.
+/// Why a file of languages cannot be used.
 #[derive(Debug)]
 pub struct LanguageError {
     path: Option<PathBuf>,
@@ -79,7 +79,7 @@ enum ErrorKind {
     Read(std::io::Error),
     /// Not TOML, or not of the form described.
     Form(toml::de::Error),
-    /// Something that the form does not tell.
+    /// Of the right form, but contradictory or incomplete.
     Meaning(String),
 }
 
@@ -110,13 +110,13 @@ struct Entry {
     shell: Vec<String>,
 }
 
-/// The terminal of languages that have no interpreter of their own.
+/// The default command of terminals.
 fn bash() -> Vec<String> {
     ["bash", "--noprofile", "--norc"].map(str::to_owned).into()
 }
 
 impl LanguageTable {
-    /// The languages that the gateway knows by itself.
+    /// The built-in languages.
     ///
     /// # Panics
     ///
@@ -130,19 +130,19 @@ impl LanguageTable {
             .expect("the built-in table is well formed")
     }
 
-    /// Adds the languages of a TOML text. One with the name of another takes its place.
+    /// Adds the languages of a TOML text. One with the name of another replaces it.
     ///
     /// # Errors
     ///
-    /// [`LanguageError`] if the text is not of the form described above, or a name means two
-    /// languages.
+    /// [`LanguageError`] if the text is not of the form described above, or two languages have the
+    /// same name.
     pub fn with_toml(mut self, text: &str) -> Result<Self, LanguageError> {
         let wrong = |kind| LanguageError { path: None, kind };
         let file: File = toml::from_str(text).map_err(|error| wrong(ErrorKind::Form(error)))?;
         for entry in file.language {
             let language = entry
                 .check()
-                .map_err(|words| wrong(ErrorKind::Meaning(words)))?;
+                .map_err(|reason| wrong(ErrorKind::Meaning(reason)))?;
             let place = self
                 .languages
                 .iter()
@@ -153,7 +153,7 @@ impl LanguageTable {
             }
         }
         self.check_names()
-            .map_err(|words| wrong(ErrorKind::Meaning(words)))?;
+            .map_err(|reason| wrong(ErrorKind::Meaning(reason)))?;
         Ok(self)
     }
 
@@ -177,7 +177,7 @@ impl LanguageTable {
         })
     }
 
-    /// The names, in the order of the table; aliases are left out.
+    /// The names, in the order of the table, without aliases.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.languages.iter().map(|language| language.name.as_str())
     }
@@ -215,10 +215,10 @@ impl Entry {
             return Err("a language has an empty name".to_owned());
         }
         if self.tools.is_empty() {
-            return Err(format!("{name}: `tools` names no program"));
+            return Err(format!("{name}: `tools` is empty"));
         }
         if self.shell.is_empty() {
-            return Err(format!("{name}: `shell` names no program"));
+            return Err(format!("{name}: `shell` is empty"));
         }
         let query = match (self.runner, self.interpreter, self.program) {
             (Some(runner), None, None) => Query::Interpreter(runner),
@@ -227,10 +227,10 @@ impl Entry {
             }
             (None, None, Some(program)) if !program.run.is_empty() => Query::Program(program),
             (None, Some(_), None) => return Err(format!("{name}: `interpreter` is empty")),
-            (None, None, Some(_)) => return Err(format!("{name}: `run` of the program is empty")),
+            (None, None, Some(_)) => return Err(format!("{name}: `program.run` is empty")),
             _ => {
                 return Err(format!(
-                    "{name}: wants exactly one of `runner`, `interpreter` and `program`"
+                    "{name}: exactly one of `runner`, `interpreter` and `program` is required"
                 ));
             }
         };
@@ -239,7 +239,7 @@ impl Entry {
             let plain = matches!(parts.next(), Some(std::path::Component::Normal(_)));
             if !plain || parts.next().is_some() {
                 return Err(format!(
-                    "{name}: `source` is not the plain name of a file: {:?}",
+                    "{name}: `source` must be a file name without directories, not {:?}",
                     program.source
                 ));
             }
@@ -260,13 +260,13 @@ impl fmt::Display for LanguageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, &self.kind) {
             (Some(path), ErrorKind::Read(_)) => {
-                write!(f, "cannot read the languages of {}", path.display())?;
+                write!(f, "cannot read languages from {}", path.display())?;
             }
-            (Some(path), _) => write!(f, "the languages of {} are malformed", path.display())?,
-            (None, _) => f.write_str("the languages are malformed")?,
+            (Some(path), _) => write!(f, "invalid languages in {}", path.display())?,
+            (None, _) => f.write_str("invalid languages")?,
         }
         match &self.kind {
-            ErrorKind::Meaning(words) => write!(f, ": {words}"),
+            ErrorKind::Meaning(reason) => write!(f, ": {reason}"),
             _ => Ok(()),
         }
     }
@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    fn refusal(text: &str) -> String {
+    fn error_of(text: &str) -> String {
         let error = LanguageTable::built_in().with_toml(text).unwrap_err();
         match error.source() {
             Some(source) => format!("{error}: {source}"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_of_the_same_name_takes_the_place() {
+    fn a_language_of_the_same_name_replaces_the_first() {
         let text = "[[language]]\nname = \"python3\"\ntools = [\"pypy3\"]\nrunner = \"python3\"";
         let built_in = LanguageTable::built_in();
         let table = built_in.clone().with_toml(text).unwrap();
@@ -308,11 +308,11 @@ mod tests {
     #[test]
     fn malformed_tables_are_explained() {
         let language = "[[language]]\nname = \"x\"\n";
-        for (text, words) in [
+        for (text, part) in [
             ("x = [", "line 1"),
             ("[[language]]\nnam = \"x\"", "unknown field `nam`"),
             (language, "missing field `tools`"),
-            (&format!("{language}tools = []"), "`tools` names no program"),
+            (&format!("{language}tools = []"), "`tools` is empty"),
             (
                 &format!("{language}tools = [\"x\"]"),
                 "exactly one of `runner`, `interpreter` and `program`",
@@ -329,11 +329,11 @@ mod tests {
                 &format!(
                     "{language}tools = [\"x\"]\nprogram = {{ source = \"../x\", run = [\"x\"] }}"
                 ),
-                "not the plain name of a file: \"../x\"",
+                "a file name without directories, not \"../x\"",
             ),
         ] {
-            let refusal = refusal(text);
-            assert!(refusal.contains(words), "{text}: {refusal}");
+            let error = error_of(text);
+            assert!(error.contains(part), "{text}: {error}");
         }
         let error = LanguageTable::built_in().with_file("/no/such/file.toml");
         let error = error.unwrap_err().to_string();

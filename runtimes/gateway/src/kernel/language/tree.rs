@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// What belongs to a program: the tree it is installed in, with its libraries. Where that would be
-/// a user's home, only the program's own directory.
+/// The tree that a program is installed in, with its libraries; only the program's own directory
+/// where the tree would be a user's home.
 pub(super) fn around(program: &Path) -> Vec<PathBuf> {
     let links_to = program.canonicalize().ok();
     let mut places: Vec<PathBuf> = [Some(program), links_to.as_deref()]
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_seen_with_its_tree_and_never_with_a_home() {
+    fn the_tree_of_a_program_never_includes_a_home() {
         assert_eq!(
             around(Path::new("/opt/tool/bin/x")),
             [Path::new("/opt/tool")]

@@ -1,10 +1,10 @@
-//! Why a language cannot be had.
+//! Why a language is not available.
 
-/// Why a language cannot be had.
+/// Why a language is not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unavailable {
     /// There is no language of that name.
     Unknown,
-    /// None of its tools is on this machine.
+    /// None of its tools is installed.
     ToolMissing(Vec<String>),
 }

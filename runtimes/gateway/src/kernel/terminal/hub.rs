@@ -1,4 +1,4 @@
-//! What stands between the shell and its clients.
+//! Connecting the shell with its clients.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -18,27 +18,27 @@ use crate::kernel::spawn;
 use crate::kernel::state::Shared;
 use crate::lock::lock;
 
-/// How much output is taken from the shell at a time, in bytes.
+/// How much output is read from the shell at a time, in bytes.
 const CHUNK: usize = 8 * 1024;
-/// How many chunks wait for a client before the shell is made to wait.
+/// How many chunks are queued for a client before the shell has to wait.
 const CLIENT_QUEUE: usize = 16;
-/// How many messages wait for the shell before a client is made to wait.
+/// How many messages are queued for the shell before a client has to wait.
 const SHELL_QUEUE: usize = 16;
 /// How much of the last output a new client is shown, in bytes.
 const SCROLLBACK: usize = 16 * 1024;
-/// How long one client may hold up the others.
+/// How long one client may delay the others.
 const STALL_TIME: Duration = Duration::from_secs(10);
 /// How long to wait for the rest of the output when the shell has ended.
 const DRAIN_TIME: Duration = Duration::from_millis(200);
 
-/// What a client says.
+/// A message of a client.
 #[derive(Debug)]
 pub(crate) enum ToTerminal {
     Typed(Bytes),
     Resized(u16, u16),
 }
 
-/// What a client is told.
+/// A message for a client.
 #[derive(Debug)]
 pub(crate) enum FromTerminal {
     Output(Bytes),
@@ -54,7 +54,7 @@ pub(crate) struct Hub {
     /// How many shells were started; closed when the last one has ended.
     shells: watch::Sender<u64>,
     ended: watch::Sender<bool>,
-    /// Whether the kernel goes, so that no client is waited for any more.
+    /// Whether the kernel is being destroyed, so that no client is waited for any more.
     closing: watch::Sender<bool>,
 }
 
@@ -66,7 +66,7 @@ struct Screen {
     size: Option<(u16, u16)>,
 }
 
-/// A client's part in a terminal. Dropping it leaves.
+/// A client's connection to a terminal. Dropping it leaves the terminal.
 #[derive(Debug)]
 pub(crate) struct Attached {
     hub: Weak<Hub>,
@@ -97,7 +97,7 @@ impl Hub {
         Ok(hub)
     }
 
-    /// A new client, which gets the last output first.
+    /// Adds a client, which first gets the last output.
     pub(crate) fn attach(self: &Arc<Self>) -> Attached {
         let (to_client, output) = mpsc::channel(CLIENT_QUEUE);
         let mut screen = self.screen();
@@ -126,13 +126,13 @@ impl Hub {
         *self.ended.borrow()
     }
 
-    /// Waits until the last shell is gone, but for no client.
+    /// Waits until the last shell is gone, without waiting for clients.
     pub(crate) async fn end(&self) {
         self.closing.send_replace(true);
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Serves one shell after another: a restart of the kernel kills one and brings the next.
+    /// Serves one shell after another: a restart of the kernel kills one, and starts the next.
     async fn run(
         self: Arc<Self>,
         setup: Arc<Setup>,
@@ -169,7 +169,7 @@ impl Hub {
             screen.clients.drain().map(|(_, client)| client).collect()
         };
         for client in clients {
-            // One whose queue is full is told by the end of its queue.
+            // A client whose queue is full sees the end of the queue instead.
             let _ = client.try_send(FromTerminal::Closed);
         }
     }
@@ -185,7 +185,7 @@ impl Hub {
         tokio::select! {
             () = self.show_all(&mut output, &mut child) => {}
             () = self.type_all(&mut input, from_clients) => {}
-            // It may have been started when everything else of the kernel was killed already.
+            // The shell may have been started after the kernel's other processes were killed.
             _ = closing.wait_for(|closing| *closing) => {}
         }
         spawn::kill_group(&mut child);
@@ -193,7 +193,7 @@ impl Hub {
     }
 
     /// Shows the shell's output to all clients until it ends, or until the shell has ended and a
-    /// background process holds the terminal open without a word.
+    /// background process keeps the terminal open without writing to it.
     async fn show_all(&self, output: &mut OwnedReadPty, child: &mut Child) {
         let mut buffer = vec![0; CHUNK];
         let mut has_ended = false;
@@ -207,7 +207,7 @@ impl Hub {
                 }
                 () = tokio::time::sleep(DRAIN_TIME), if has_ended => return,
             };
-            // Linux ends the master's side by an error (EIO), not by an end of file.
+            // On Linux, the master side ends with an error (EIO), not with the end of file.
             match read {
                 Ok(count @ 1..) => self.show(Bytes::copy_from_slice(&buffer[..count])).await,
                 _ => return,
@@ -232,8 +232,8 @@ impl Hub {
         }
     }
 
-    /// Waits until a client has room: the only one as long as it takes, one that holds others up
-    /// for a while. `None` if it is given up.
+    /// Waits until a client has room: as long as it takes if it is the only one, or up to
+    /// `STALL_TIME` if it delays others. `None` if it is given up.
     async fn room<'c>(
         &self,
         client: &'c mpsc::Sender<FromTerminal>,
@@ -253,7 +253,7 @@ impl Hub {
         }
     }
 
-    /// Gives the shell what clients type, until nobody can type any more.
+    /// Passes on to the shell what clients type.
     async fn type_all(
         &self,
         input: &mut OwnedWritePty,
@@ -272,7 +272,7 @@ impl Hub {
                 }
             }
         }
-        // The shell has ended, and its output will say so.
+        // The shell has ended, and `show_all` returns when its output does.
         std::future::pending::<()>().await;
     }
 
@@ -296,7 +296,7 @@ impl Attached {
         *self.shells.borrow()
     }
 
-    /// Waits until another shell than the one of this number is there, or the terminal has ended.
+    /// Waits until there is a later shell than the one of this number, or the terminal has ended.
     pub(crate) async fn next_shell(&mut self, number: u64) {
         let mut shells = self.shells.clone();
         tokio::select! {
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_output_is_remembered_and_no_more() {
+    fn only_the_last_output_is_remembered() {
         let mut screen = Screen::default();
         screen.remember(b"old");
         screen.remember(&vec![b'x'; SCROLLBACK - 1]);

@@ -1,7 +1,7 @@
 //! The terminal of a kernel: one shell on a pseudo-terminal, which all its clients share.
 //!
-//! It starts when the first client comes, and goes on when clients leave, until the shell ends or
-//! the kernel goes. Whoever comes later is first shown what was last put out.
+//! It starts with the first client and keeps running when clients disconnect, until the shell ends
+//! or the kernel is destroyed. A client that joins later is first shown the last output.
 
 mod hub;
 mod restarts;

@@ -1,10 +1,10 @@
-//! How a terminal tells a restart of its kernel from its end.
+//! How a terminal distinguishes a restart of its kernel from its end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
-/// Counts the restarts of a kernel, and lets others wait until one is over.
+/// Counts the restarts of a kernel, and waits until one is over.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
     count: AtomicU64,
@@ -12,19 +12,19 @@ pub(crate) struct Restarts {
 }
 
 impl Restarts {
-    /// A restart begins; it is over when the guard is dropped.
+    /// Begins a restart, which is over when the guard is dropped.
     pub(crate) async fn begin(&self) -> RwLockWriteGuard<'_, ()> {
         let guard = self.under_way.write().await;
         self.count.fetch_add(1, Ordering::SeqCst);
         guard
     }
 
-    /// How many there were.
+    /// The number of restarts so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Waits until none is under way.
+    /// Waits until no restart is running.
     pub(super) async fn settled(&self) {
         drop(self.under_way.read().await);
     }

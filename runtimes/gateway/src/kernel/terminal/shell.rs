@@ -9,7 +9,7 @@ use crate::kernel::confine::gate::{self, Gate};
 use crate::kernel::setup::Setup;
 use crate::kernel::spawn::environment;
 
-/// The window before a client has told its size, in lines and columns.
+/// The size of the window before a client has sent its own, in rows and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
 
 /// The process and both directions of its terminal.
@@ -20,13 +20,13 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Starts the kernel's shell in its work directory, with a session and a controlling terminal
-    /// of its own. Must be called within a tokio runtime.
+    /// Starts the kernel's shell in its work directory, with its own session and controlling
+    /// terminal. Must be called within a tokio runtime.
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
         resize(&pty, size)?;
-        let words = gate::before(setup.installed.shell(&setup.home));
-        let (program, arguments) = words
+        let command_line = gate::before(setup.installed.shell(&setup.home));
+        let (program, arguments) = command_line
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
         let mark = format!("{}terminal", setup.mark);
@@ -38,7 +38,7 @@ impl Shell {
             .envs(environment(setup, &mark))
             .env("TERM", "xterm-256color")
             .env("PS1", r"\w \$ ")
-            // What is typed stays out of the work directory.
+            // Keeps history files out of the work directory.
             .env("HISTFILE", "")
             .env("PYTHON_HISTORY", "/dev/null");
         let start = || command.spawn(pts).map_err(io::Error::other);
