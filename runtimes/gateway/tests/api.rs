@@ -1,4 +1,4 @@
-//! Who may do what, and how a refusal looks.
+//! Authentication, limits, and error responses.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -50,18 +50,18 @@ fn keys_are_checked() {
     let wrong = pair(gateway.access_key(), "not the secret");
     let wrong = Client::with_credentials(&gateway, wrong);
     assert_eq!(
-        wrong.refusal(&Authorize::new("x")),
+        wrong.error_of(&Authorize::new("x")),
         (401, "auth-failed".to_owned())
     );
-    // Any signature will do for the version, but not any key.
+    // The version needs no valid signature, but a known key.
     wrong.call(&Version::new()).unwrap();
     let unknown = Client::with_credentials(&gateway, pair("AKIAUNKNOWNUNKNOWN00", "x"));
     assert_eq!(
-        unknown.refusal(&Authorize::new("x")),
+        unknown.error_of(&Authorize::new("x")),
         (401, "auth-failed".to_owned())
     );
     assert_eq!(
-        unknown.refusal(&Version::new()),
+        unknown.error_of(&Version::new()),
         (401, "auth-failed".to_owned())
     );
 
@@ -70,12 +70,12 @@ fn keys_are_checked() {
         let now = SystemTime::now();
         let now = if minutes < 0 { now - skew } else { now + skew };
         let error = client.call_at(&Authorize::new("x"), now).unwrap_err();
-        let refusal = error.gateway().unwrap();
-        assert_eq!(refusal.status().as_u16(), 400);
-        assert_eq!(refusal.kind(), Some("invalid-auth-params"));
+        let response = error.gateway().unwrap();
+        assert_eq!(response.status().as_u16(), 400);
+        assert_eq!(response.kind(), Some("invalid-auth-params"));
     }
 
-    // A body that was changed on the way.
+    // A body that was changed in transit.
     let mut bytes = client.bytes_of(&Authorize::new("abc"), SystemTime::now());
     let at = bytes.windows(3).position(|three| three == b"abc").unwrap();
     bytes[at] = b'x';
@@ -93,7 +93,7 @@ fn keys_are_checked() {
         problem(&read_response(&mut stream)),
         (400, "invalid-auth-params".to_owned())
     );
-    // The connection is still good.
+    // The connection is still usable.
     stream
         .write_all(&client.bytes_of(&Version::new(), SystemTime::now()))
         .unwrap();
@@ -102,7 +102,7 @@ fn keys_are_checked() {
 }
 
 #[test]
-fn successes_tell_the_rate_limit_and_too_many_are_refused() {
+fn the_rate_limit_is_reported_and_enforced() {
     let gateway = gateway_with(|config| config.with_max_requests_per_window(3));
     let client = Client::new(&gateway);
     for remaining in ["2", "1", "0"] {
@@ -119,13 +119,13 @@ fn successes_tell_the_rate_limit_and_too_many_are_refused() {
         assert_eq!(body, json!({"version": "v2.20170315"}));
     }
     assert_eq!(
-        client.refusal(&Version::new()),
+        client.error_of(&Version::new()),
         (429, "rate-limit-exceeded".to_owned())
     );
 }
 
 #[test]
-fn answers_without_a_body_say_so() {
+fn responses_without_a_body_have_a_length() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -143,7 +143,7 @@ fn answers_without_a_body_say_so() {
 }
 
 #[test]
-fn odd_requests_are_refused_and_do_no_harm() {
+fn malformed_requests_are_rejected_without_harm() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -222,7 +222,7 @@ fn odd_requests_are_refused_and_do_no_harm() {
 }
 
 #[test]
-fn a_request_in_pieces_is_understood_and_a_slow_head_is_not_waited_for() {
+fn a_request_in_pieces_is_accepted_and_a_slow_head_times_out() {
     let gateway = gateway_with(|config| config.with_head_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let mut stream = client.connect();
@@ -237,10 +237,10 @@ fn a_request_in_pieces_is_understood_and_a_slow_head_is_not_waited_for() {
     stream.read_to_end(&mut rest).unwrap();
 }
 
-/// Asks for something on this connection, and how it went.
-fn ask(client: &Client, stream: &mut TcpStream) -> (u16, String) {
+/// Sends a request on this connection, and returns the status and problem kind.
+fn request_on(client: &Client, stream: &mut TcpStream) -> (u16, String) {
     let request = client.bytes_of(&Authorize::new("x"), SystemTime::now());
-    // Turned away, it is not listened to.
+    // A rejected connection may be closed before the request is written.
     let _ = stream.write_all(&request);
     let response = read_response(stream);
     match response.status().as_u16() {
@@ -249,11 +249,11 @@ fn ask(client: &Client, stream: &mut TcpStream) -> (u16, String) {
     }
 }
 
-/// A connection, once there is room for it.
-fn enter(client: &Client) -> TcpStream {
+/// A connection, as soon as there is room for one.
+fn connect(client: &Client) -> TcpStream {
     let mut stream = client.connect();
     wait_until("room", || {
-        let is_served = ask(client, &mut stream).0 == 200;
+        let is_served = request_on(client, &mut stream).0 == 200;
         if !is_served {
             stream = client.connect();
         }
@@ -267,26 +267,26 @@ fn connections_are_limited_and_terminals_count() {
     let gateway = gateway_with(|config| config.with_max_connections(2));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let (mut first, mut second) = (enter(&client), enter(&client));
+    let (mut first, mut second) = (connect(&client), connect(&client));
     let full = (503, "service-unavailable".to_owned());
-    assert_eq!(ask(&client, &mut client.connect()), full);
-    // Those that are there are served, also if one becomes a terminal.
-    assert_eq!(ask(&client, &mut second).0, 200);
+    assert_eq!(request_on(&client, &mut client.connect()), full);
+    // Existing connections are served, also if one becomes a terminal.
+    assert_eq!(request_on(&client, &mut second).0, 200);
     first.write_all(&client.terminal_bytes(&kernel)).unwrap();
     let mut start = [0; 12];
     first.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"HTTP/1.1 101");
-    assert_eq!(ask(&client, &mut client.connect()), full);
+    assert_eq!(request_on(&client, &mut client.connect()), full);
     drop(second);
-    let third = enter(&client);
-    assert_eq!(ask(&client, &mut client.connect()), full);
+    let third = connect(&client);
+    assert_eq!(request_on(&client, &mut client.connect()), full);
     drop(first);
-    enter(&client);
+    connect(&client);
     drop(third);
 }
 
 #[test]
-fn a_client_that_does_not_read_its_answers_is_cut_off() {
+fn a_client_that_does_not_read_responses_is_disconnected() {
     let gateway = gateway_with(|config| {
         config
             .with_max_connections(1)
@@ -294,33 +294,33 @@ fn a_client_that_does_not_read_its_answers_is_cut_off() {
     });
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let mut stream = enter(&client);
+    let mut stream = connect(&client);
     let much = ExecuteMode::query("head -c 1000000 /dev/zero | tr '\\0' x");
     let request = client.bytes_of(&Execute::start(kernel, much), SystemTime::now());
-    // More than the system keeps for a connection.
+    // The responses exceed what the system buffers for a connection.
     for _ in 0..32 {
         stream.write_all(&request).unwrap();
     }
-    enter(&client);
-    let mut answers = Vec::new();
-    let _ = stream.read_to_end(&mut answers);
-    assert!(answers.len() < 32_000_000, "{}", answers.len());
+    connect(&client);
+    let mut responses = Vec::new();
+    let _ = stream.read_to_end(&mut responses);
+    assert!(responses.len() < 32_000_000, "{}", responses.len());
 }
 
 #[test]
-fn a_slow_body_is_not_waited_for() {
+fn a_slow_body_times_out() {
     let gateway = gateway_with(|config| config.with_body_timeout(Duration::from_millis(300)));
     let client = Client::new(&gateway);
     let request = client.bytes_of(&Authorize::new("x"), SystemTime::now());
     let mut stream = client.connect();
     // All but its last byte.
     stream.write_all(&request[..request.len() - 1]).unwrap();
-    let refusal = problem(&read_response(&mut stream));
-    assert_eq!(refusal, (400, "generic-bad-request".to_owned()));
+    let error = problem(&read_response(&mut stream));
+    assert_eq!(error, (400, "generic-bad-request".to_owned()));
 }
 
 #[test]
-fn a_stranger_is_refused_before_the_body_is_there() {
+fn an_unknown_key_is_rejected_before_the_body_is_read() {
     let gateway = gateway();
     let unknown = Client::with_credentials(&gateway, pair("AKIAUNKNOWNUNKNOWN00", "x"));
     let request = unknown.bytes_of(&Authorize::new("x"), SystemTime::now());
@@ -331,25 +331,25 @@ fn a_stranger_is_refused_before_the_body_is_there() {
         .unwrap()
         + 4;
     stream.write_all(&request[..head]).unwrap();
-    let refusal = problem(&read_response(&mut stream));
-    assert_eq!(refusal, (401, "auth-failed".to_owned()));
+    let error = problem(&read_response(&mut stream));
+    assert_eq!(error, (401, "auth-failed".to_owned()));
 }
 
 #[test]
-fn a_head_has_an_end() {
+fn the_size_of_a_head_is_limited() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let mut stream = client.connect();
     let _ = stream.write_all(b"GET /v2 HTTP/1.1\r\nHost: x\r\nX: ");
     let _ = stream.write_all(&vec![b'x'; 256 * 1024]);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    assert!(!answer.starts_with(b"HTTP/1.1 200"));
-    assert_eq!(ask(&client, &mut client.connect()).0, 200);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    assert!(!response.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(request_on(&client, &mut client.connect()).0, 200);
 }
 
 #[test]
-fn the_token_decides_which_kernel() {
+fn kernels_belong_to_a_key_a_token_and_a_language_name() {
     let gateway = gateway_with(|config| {
         config.with_credentials([pair("KEYONE", "one"), pair("KEYTWO", "two")])
     });
@@ -364,28 +364,28 @@ fn the_token_decides_which_kernel() {
     assert!(!others.contains(&kernel));
     assert_eq!(kernel.as_str().len(), 22);
 
-    // No key sees another's kernel.
+    // A key cannot use the kernel of another.
     let not_found = (404, "kernel-not-found".to_owned());
-    assert_eq!(two.refusal(&Info::new(kernel.clone())), not_found);
-    assert_eq!(two.refusal(&Restart::new(kernel.clone())), not_found);
-    assert_eq!(two.refusal(&Destroy::new(kernel.clone())), not_found);
+    assert_eq!(two.error_of(&Info::new(kernel.clone())), not_found);
+    assert_eq!(two.error_of(&Restart::new(kernel.clone())), not_found);
+    assert_eq!(two.error_of(&Destroy::new(kernel.clone())), not_found);
     let execute = sorna_core::Execute::start(kernel.clone(), ExecuteMode::query("1"));
-    assert_eq!(two.refusal(&execute), not_found);
+    assert_eq!(two.error_of(&execute), not_found);
     assert_eq!(
-        two.refusal(&two.upload_of(&kernel, &[("a", b"")])),
+        two.error_of(&two.upload_of(&kernel, &[("a", b"")])),
         not_found
     );
 
     one.destroy(&kernel);
-    assert_eq!(one.refusal(&Info::new(kernel.clone())), not_found);
-    assert_eq!(one.refusal(&Destroy::new(kernel.clone())), not_found);
+    assert_eq!(one.error_of(&Info::new(kernel.clone())), not_found);
+    assert_eq!(one.error_of(&Destroy::new(kernel.clone())), not_found);
     assert_ne!(one.create_as("python3", token), kernel);
     assert_eq!(gateway.stats().kernels, 3);
     assert_eq!(gateway.stats().kernels_created, 4);
 }
 
 #[test]
-fn requests_at_once_for_one_token_make_one_kernel() {
+fn simultaneous_requests_for_one_token_create_one_kernel() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let token = token();
@@ -403,42 +403,42 @@ fn requests_at_once_for_one_token_make_one_kernel() {
 }
 
 #[test]
-fn kernels_that_cannot_be_had_are_explained() {
+fn kernels_that_cannot_be_created_are_explained() {
     let gateway = gateway_with(|config| config.with_max_kernels_per_key(2));
     let client = Client::new(&gateway);
     let error = client
         .call(&CreateKernel::new("klingon", token()))
         .unwrap_err();
-    let refusal = error.gateway().unwrap();
-    assert_eq!(refusal.kind(), Some("kernel-creation-failed"));
-    let details = refusal.problem().unwrap().agent_details.clone().unwrap();
+    let response = error.gateway().unwrap();
+    assert_eq!(response.kind(), Some("kernel-creation-failed"));
+    let details = response.problem().unwrap().agent_details.clone().unwrap();
     let title = details.title.unwrap();
     assert!(
         title.contains("klingon") && title.contains("python3, bash, c"),
         "{title}"
     );
     let mounts = CreateKernel::new("bash", token()).with_mounts(vec!["data".to_owned()]);
-    assert_eq!(client.refusal(&mounts).1, "kernel-creation-failed");
+    assert_eq!(client.error_of(&mounts).1, "kernel-creation-failed");
 
-    // At the limit a living token still gets its kernel.
+    // At the limit, the token of a living kernel still returns that kernel.
     let first = token();
     let kernel = client.create_as("bash", first.clone());
     let second = client.create("bash");
     let full = CreateKernel::new("bash", token());
-    assert_eq!(client.refusal(&full), (412, "quota-exceeded".to_owned()));
+    assert_eq!(client.error_of(&full), (412, "quota-exceeded".to_owned()));
     assert_eq!(client.create_as("bash", first), kernel);
     client.destroy(&second);
     client.call(&full).unwrap();
 }
 
 #[test]
-fn only_loopback_is_listened_on() {
+fn other_than_loopback_addresses_need_permission_and_keys() {
     let config = GatewayConfig::new().with_listen("0.0.0.0:0".parse().unwrap());
     let error = Gateway::spawn(config).unwrap_err();
     assert!(matches!(error, StartError::NotLoopback(_)));
     assert!(error.to_string().contains("loopback"));
 
-    // More takes two words: that it is meant, and the keys.
+    // Other addresses need both permission and keys.
     let config = GatewayConfig::new()
         .with_listen("0.0.0.0:0".parse().unwrap())
         .with_allow_remote(true);
@@ -456,7 +456,7 @@ fn only_loopback_is_listened_on() {
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn secrets_are_hidden_from_logs_and_kernels() {
     let gateway = gateway();
     let shown = format!("{gateway:?} {:?}", gateway.credentials());
     assert!(!shown.contains(gateway.secret_key()));

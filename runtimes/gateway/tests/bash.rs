@@ -8,7 +8,7 @@ use common::{Client, gateway, gateway_with};
 use sorna_core::{CreateKernel, SessionToken};
 
 #[test]
-fn variables_functions_and_directory_survive() {
+fn variables_functions_and_directory_are_kept() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -59,7 +59,7 @@ fn exit_ends_the_shell_and_not_the_kernel() {
 }
 
 #[test]
-fn whoever_reads_is_answered() {
+fn every_program_that_reads_gets_input() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -75,7 +75,7 @@ fn whoever_reads_is_answered() {
         (Some(true), "password: ")
     );
     assert_eq!(client.input(&kernel, "secret").finished().0, "6\n");
-    // Other programs, pipes, and files of the program's own.
+    // Other programs, pipes, and here-documents.
     client.run(&kernel, "head -n 1 | tr a-z A-Z");
     assert_eq!(client.input(&kernel, "loud").finished().0, "LOUD\n");
     let (stdout, _) = client
@@ -86,7 +86,7 @@ fn whoever_reads_is_answered() {
     client.run(&kernel, "cat; echo after");
     assert_eq!(client.input(&kernel, "line").stdout, "line\n");
     assert_eq!(client.input(&kernel, "\u{4}").finished().0, "after\n");
-    // What was not read does not reach the next program.
+    // Unread input does not reach the next program.
     client.run(&kernel, "read x; echo $x");
     assert_eq!(
         client.input(&kernel, "first\nsecond").finished().0,
@@ -98,7 +98,7 @@ fn whoever_reads_is_answered() {
 }
 
 #[test]
-fn the_environment_is_scrubbed() {
+fn the_environment_holds_only_known_variables() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -140,7 +140,7 @@ fn the_environment_is_scrubbed() {
 }
 
 #[test]
-fn tools_come_from_the_path_that_the_gateway_was_given() {
+fn tools_are_searched_on_the_configured_path() {
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/bash", directory.path().join("bash")).unwrap();
     let gateway = gateway_with(|config| config.with_path(directory.path()));
@@ -150,12 +150,12 @@ fn tools_come_from_the_path_that_the_gateway_was_given() {
     let expected = format!("{}\n", directory.path().display());
     assert_eq!((stdout, stderr), (expected, String::new()));
     let token = SessionToken::from_random(common::random());
-    let refused = client.refusal(&CreateKernel::new("python3", token));
-    assert_eq!(refused, (500, "kernel-creation-failed".to_owned()));
+    let error = client.error_of(&CreateKernel::new("python3", token));
+    assert_eq!(error, (500, "kernel-creation-failed".to_owned()));
 }
 
 #[test]
-fn snippets_arrive_whole_whatever_the_shell_counts_by() {
+fn snippets_arrive_whole_in_every_locale() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");

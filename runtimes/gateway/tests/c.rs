@@ -36,7 +36,7 @@ fn a_snippet_is_compiled_and_run() {
 }
 
 #[test]
-fn scanf_is_answered_after_its_prompt() {
+fn scanf_gets_input_after_its_prompt() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("c");
@@ -94,7 +94,7 @@ fn a_failed_build_ends_the_batch() {
 }
 
 #[test]
-fn steps_are_commands_of_any_language() {
+fn steps_may_be_any_command() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -144,14 +144,14 @@ fn steps_are_commands_of_any_language() {
     assert_eq!(statuses, [ExecutionStatus::Finished]);
     assert_eq!(outcome.exit_code(), None);
 
-    // The default of python3 has no build; its program may ask.
+    // The default batch of python3 has no build; its program may ask for input.
     let (statuses, outcome) = client.batch(&kernel, Batch::new());
     assert_eq!(statuses, [ExecutionStatus::WaitingInput]);
     assert_eq!(outcome.stdout, "? ");
     let outcome = client.input(&kernel, "yes");
     assert_eq!(outcome.exit_code(), Some(4));
     assert_eq!(outcome.finished().0, "yes\n");
-    // The interpreter was not touched by all that.
+    // None of this affects the interpreter.
     assert_eq!(
         client.run(&kernel, "print('still here')").finished().0,
         "still here\n"

@@ -29,19 +29,19 @@ impl Lab {
         }
     }
 
-    /// The completions at the end of some code.
+    /// The candidates at the end of some code.
     fn at_end(&self, code: &str) -> Vec<String> {
-        let question = Complete::at_end(self.kernel.clone(), code);
-        self.client.call(&question).unwrap()
+        let request = Complete::at_end(self.kernel.clone(), code);
+        self.client.call(&request).unwrap()
     }
 
-    /// The completions at `|`, asked for with everything a client can tell.
+    /// The candidates at `|`, in a request with all fields.
     fn at_cursor(&self, code: &str) -> Vec<String> {
         let (before, after) = code.split_once('|').unwrap();
-        let mut question = Complete::at_end(self.kernel.clone(), before);
-        question.code = format!("{before}{after}");
-        question.post = after.to_owned();
-        self.client.call(&question).unwrap()
+        let mut request = Complete::at_end(self.kernel.clone(), before);
+        request.code = format!("{before}{after}");
+        request.post = after.to_owned();
+        self.client.call(&request).unwrap()
     }
 
     #[track_caller]
@@ -91,7 +91,7 @@ fn attributes() {
     lab.finds("os.path.joi", &["os.path.join("]);
     lab.finds("f(a.si", &["a.size"]);
     lab.finds("a.nothing.x", &[]);
-    // That would take more than looking.
+    // These would need more than lookups.
     lab.finds("A().me", &[]);
     lab.finds("x[0].me", &[]);
     lab.finds("1.re", &[]);
@@ -124,7 +124,7 @@ fn imports() {
     lab.finds("import sorna_k", &["sorna_kernel"]);
     lab.finds("from os imp", &["import"]);
     lab.finds("fromage", &[]);
-    // The user's own; nothing of them runs.
+    // Modules of the user: none of their code runs.
     lab.finds("import module_of_m", &["module_of_mine"]);
     lab.finds("from module_of_mine import ", &["VALUE", "work"]);
     lab.finds("import pack.", &["pack.inner"]);
@@ -157,7 +157,7 @@ fn keys_and_strings() {
 }
 
 #[test]
-fn the_cursor_may_be_anywhere() {
+fn the_cursor_may_be_in_the_middle() {
     let lab = Lab::new("import os\noptions = 1");
     assert_eq!(lab.at_cursor("opt| + 1\nos.x"), ["options"]);
     assert_eq!(
@@ -167,7 +167,7 @@ fn the_cursor_may_be_anywhere() {
     assert_eq!(lab.at_cursor("os.path.jo|(x)"), ["os.path.join"]);
     assert_eq!(lab.at_cursor("'é 😀'; opt|ions"), ["options"]);
 
-    // Clients that tell less, or the whole line.
+    // Clients that send fewer fields, or the whole line.
     let mut bare = Complete::at_end(lab.kernel.clone(), "x = 1\nopt");
     (bare.row, bare.col, bare.line) = (0, 0, String::new());
     assert_eq!(lab.client.call(&bare).unwrap(), ["options"]);
@@ -185,7 +185,7 @@ fn the_cursor_may_be_anywhere() {
 }
 
 #[test]
-fn what_resists_is_given_up_and_the_kernel_goes_on() {
+fn objects_that_fail_or_hang_have_no_candidates_and_the_kernel_survives() {
     let lab = Lab::new(
         "import time, signal, builtins\n\
          class Odd:\n\
@@ -224,7 +224,7 @@ fn what_resists_is_given_up_and_the_kernel_goes_on() {
 }
 
 #[test]
-fn other_kernels_find_nothing() {
+fn other_languages_have_no_candidates() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let bash = client.create("bash");

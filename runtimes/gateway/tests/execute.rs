@@ -1,4 +1,4 @@
-//! How executions flow: continuation, much output, time limits, clients that vanish.
+//! Executions: continuation, large output, time limits, and clients that disappear.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -26,7 +26,7 @@ fn a_sleeping_program_is_continued() {
         (again.status, again.console.is_empty()),
         (ExecutionStatus::Continued, true)
     );
-    // Code that comes along while something runs is ignored.
+    // Code that is sent while something runs is ignored.
     let (_, ignored) = client.query(&kernel, "print('ignored')");
     assert_eq!(
         (ignored.status, ignored.console.is_empty()),
@@ -34,8 +34,8 @@ fn a_sleeping_program_is_continued() {
     );
     client.upload(&kernel, &[("go", b"")]).unwrap();
     let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
-    assert_eq!(client.go_on(&start, next).finished().0, "end\n");
-    // Going on with nothing is done at once.
+    assert_eq!(client.finish(&start, next).finished().0, "end\n");
+    // A continuation finishes at once if nothing runs.
     let idle = client.call(&start.proceed(Continuation::Continue)).unwrap();
     assert_eq!(
         (idle.status, idle.console.is_empty()),
@@ -45,7 +45,7 @@ fn a_sleeping_program_is_continued() {
 }
 
 #[test]
-fn much_output_comes_whole_and_in_portions() {
+fn large_output_arrives_whole_and_in_portions() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let python = client.create("python3");
@@ -53,16 +53,16 @@ fn much_output_comes_whole_and_in_portions() {
     assert_eq!(outcome.finished().0, "é".repeat(512 * 1024));
     let outcome = client.run(&python, "for i in range(400000): print(i)");
     assert!(
-        outcome.answers >= 2 && outcome.records <= outcome.answers,
+        outcome.responses >= 2 && outcome.records <= outcome.responses,
         "{}",
-        outcome.answers
+        outcome.responses
     );
     let expected: String = (0..400_000).map(|i| format!("{i}\n")).collect();
     assert!(outcome.finished().0 == expected);
 
     let bash = client.create("bash");
     let outcome = client.run(&bash, "seq 1 500000; echo end >&2");
-    assert!(outcome.answers >= 3, "{}", outcome.answers);
+    assert!(outcome.responses >= 3, "{}", outcome.responses);
     let (stdout, stderr) = outcome.finished();
     let expected: String = (1..=500_000).map(|i| format!("{i}\n")).collect();
     assert!(stdout == expected);
@@ -70,7 +70,7 @@ fn much_output_comes_whole_and_in_portions() {
 }
 
 #[test]
-fn characters_split_over_writes_survive() {
+fn characters_split_over_writes_are_joined() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -85,13 +85,13 @@ fn characters_split_over_writes_survive() {
 }
 
 #[test]
-fn running_for_too_long_is_stopped_and_survived() {
+fn a_run_that_takes_too_long_is_stopped_and_the_kernel_survives() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let limits = Limits::new().with_exec_timeout(Duration::from_secs(2));
     for lang in ["python3", "bash", "c"] {
         let kernel = client.create_with(lang, limits);
-        let (endless, after, words) = match lang {
+        let (endless, after, expected) = match lang {
             "python3" => (
                 "import os\nprint('begun', flush=True)\nos.system('sleep 1000')",
                 "print(1)",
@@ -115,9 +115,9 @@ fn running_for_too_long_is_stopped_and_survived() {
             "{lang}: {outcome:?}"
         );
         assert_eq!(outcome.stdout, "begun\n");
-        assert_eq!(client.run(&kernel, after).finished().0, words);
+        assert_eq!(client.run(&kernel, after).finished().0, expected);
     }
-    // The time a program waits for its user does not count.
+    // The time that a program waits for its user does not count.
     let kernel = client.create_with("python3", limits);
     assert_eq!(client.run(&kernel, "print(input())").asks(), Some(false));
     std::thread::sleep(Duration::from_secs(1));
@@ -142,7 +142,7 @@ fn a_client_that_hangs_up_loses_nothing() {
     assert_eq!(next.status, ExecutionStatus::Finished);
     assert_eq!(next.console.stdout(), "one\ntwo\n");
 
-    // Also when a new execution comes instead of a continuation.
+    // Nor if a new execution follows instead of a continuation.
     let code = "print('three')";
     let start = Execute::start(kernel.clone(), ExecuteMode::query(code));
     let mut stream = client.connect();
@@ -151,13 +151,16 @@ fn a_client_that_hangs_up_loses_nothing() {
         .unwrap();
     wait_until("the run starts", || gateway.stats().executions == 2);
     drop(stream);
-    // While it still runs, what is sent is taken for a continuation.
-    let mut said = String::new();
-    while !said.contains("four") {
-        said += &client.run(&kernel, "print('four')").finished().0;
+    // While the first still runs, the second request acts as a continuation.
+    let mut output = String::new();
+    while !output.contains("four") {
+        output += &client.run(&kernel, "print('four')").finished().0;
     }
-    // Whether the client got its answer before it hung up is its own affair.
-    assert!(["three\nfour\n", "four\n"].contains(&&*said), "{said:?}");
+    // The first response may have been delivered before the client hung up.
+    assert!(
+        ["three\nfour\n", "four\n"].contains(&&*output),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -173,7 +176,7 @@ fn two_clients_of_one_kernel_take_turns() {
             let (client, start) = (&client, &start);
             scope.spawn(move || {
                 let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
-                client.go_on(start, next).stdout
+                client.finish(start, next).stdout
             })
         };
         let threads = [poll(), poll(), poll()];
@@ -202,12 +205,12 @@ fn restart_keeps_files_and_drops_state() {
         .finished();
     assert_eq!(stdout, "file\n");
     assert!(stderr.contains("NameError"), "{stderr}");
-    // In the middle of a run: the run is cut off, and its client told.
+    // A restart during a run stops the run, and reports that to its client.
     let (start, first) = client.query(&kernel, "import time\ntime.sleep(1000)");
     assert_eq!(first.status, ExecutionStatus::Continued);
     client.call(&Restart::new(kernel.clone())).unwrap();
-    let refusal = client.refusal(&start.proceed(Continuation::Continue));
-    assert_eq!(refusal, (500, "kernel-execution-failed".to_owned()));
+    let error = client.error_of(&start.proceed(Continuation::Continue));
+    assert_eq!(error, (500, "kernel-execution-failed".to_owned()));
     assert_eq!(client.run(&kernel, "print(2)").finished().0, "2\n");
 }
 
@@ -219,7 +222,7 @@ fn destroying_a_kernel_ends_the_request_that_waits_for_it() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             let start = Execute::start(kernel.clone(), ExecuteMode::query("sleep 1000"));
-            client.refusal(&start)
+            client.error_of(&start)
         });
         wait_until("the run starts", || gateway.stats().executions == 1);
         client.call(&Destroy::new(kernel.clone())).unwrap();
@@ -228,11 +231,11 @@ fn destroying_a_kernel_ends_the_request_that_waits_for_it() {
             (404, "kernel-not-found".to_owned())
         );
     });
-    assert_eq!(client.refusal(&Info::new(kernel)).0, 404);
+    assert_eq!(client.error_of(&Info::new(kernel)).0, 404);
 }
 
 #[test]
-fn info_tells_what_is_known() {
+fn info_reports_the_state_of_a_kernel() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python");

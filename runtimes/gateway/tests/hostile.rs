@@ -1,4 +1,4 @@
-//! Programs that mean harm, and those that take too much.
+//! Hostile programs, and programs that exceed their limits.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -11,8 +11,8 @@ use sorna_core::{ExecutionStatus, Info, KernelId, Limits};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_test_tools::need_that;
 
-/// What nobody may read.
-const SECRET: &str = "the-secret-of-somebody-else";
+/// The content of files that no kernel may read.
+const SECRET: &str = "a-secret-of-another-user";
 
 fn is_isolated() -> bool {
     let gateway = Gateway::bind(GatewayConfig::default()).unwrap();
@@ -26,7 +26,7 @@ fn memory_limit(client: &Client, kernel: &KernelId) -> Option<f64> {
         .memory_limit
 }
 
-/// The processes whose environment holds the word.
+/// The number of processes whose environment contains the word.
 fn processes_with(word: &str) -> usize {
     let holds = |entry: std::fs::DirEntry| {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
@@ -49,7 +49,7 @@ fn mark_of(client: &Client, kernel: &KernelId) -> String {
 }
 
 #[test]
-fn files_of_others_are_neither_read_nor_written() {
+fn a_kernel_cannot_read_or_write_files_of_others() {
     if !is_isolated() {
         return;
     }
@@ -104,7 +104,7 @@ attempt("mine", lambda: open("fine", "w").write("x"))
         .map(|name| format!("{name} denied\n"))
         .collect();
     assert_eq!(stdout, format!("{expected}mine -> 1\n"));
-    // The other ways in: a batch, and a child.
+    // Nor by a child process.
     let (stdout, _) = client
         .run(
             &kernel,
@@ -120,7 +120,7 @@ attempt("mine", lambda: open("fine", "w").write("x"))
 }
 
 #[test]
-fn the_gateway_is_neither_looked_into_nor_killed() {
+fn a_kernel_cannot_inspect_or_signal_the_gateway() {
     if !is_isolated() {
         return;
     }
@@ -148,7 +148,7 @@ fn the_gateway_is_neither_looked_into_nor_killed() {
 }
 
 #[test]
-fn there_are_no_privileges_to_gain() {
+fn kernels_have_no_privileges() {
     let gateway = common::gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -167,7 +167,7 @@ fn there_are_no_privileges_to_gain() {
     }
 }
 
-/// Where there are control groups, and where somebody has to look.
+/// With control groups, if the system has them; and without, where the gateway checks resource use.
 const GROUPS: [Option<&str>; 2] = [None, Some("/no/control/groups/here")];
 
 fn in_groups(config: GatewayConfig, groups: Option<&str>) -> GatewayConfig {
@@ -178,7 +178,7 @@ fn in_groups(config: GatewayConfig, groups: Option<&str>) -> GatewayConfig {
 }
 
 #[test]
-fn a_fork_bomb_is_capped_and_the_kernel_goes_on() {
+fn a_fork_bomb_is_stopped_and_the_kernel_survives() {
     GROUPS.into_iter().for_each(bomb);
 }
 
@@ -187,7 +187,7 @@ fn bomb(groups: Option<&str>) {
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let mark = mark_of(&client, &kernel);
-    // Bounded, so that a gateway that fails does not take the machine along.
+    // Bounded, so that a faulty gateway does not bring down the machine.
     let bomb =
         "bomb() { [ $1 -lt 9 ] && { bomb $(($1 + 1)) & bomb $(($1 + 1)) & }; sleep 30; }; bomb 0";
     let outcome = client.run(&kernel, bomb);
@@ -205,7 +205,7 @@ fn bomb(groups: Option<&str>) {
         "{}",
         outcome.stderr
     );
-    wait_until("the bomb goes", || processes_with(&mark) <= 2);
+    wait_until("the bomb ends", || processes_with(&mark) <= 2);
     assert_eq!(client.run(&kernel, "echo alive").finished().0, "alive\n");
 }
 
@@ -229,7 +229,7 @@ fn hog(groups: Option<&str>) {
         client.run(&kernel, "print('alive')").finished().0,
         "alive\n"
     );
-    // Each is below the limit; together they are not.
+    // Each process is below the limit; together they exceed it.
     let many = client.run(
         &kernel,
         "import os, time\n\
@@ -250,7 +250,7 @@ fn hog(groups: Option<&str>) {
 }
 
 #[test]
-fn a_client_may_ask_for_less_memory_and_not_for_more() {
+fn a_client_can_lower_the_memory_limit_and_not_raise_it() {
     let gateway = gateway_with(|config| config.with_max_memory(300 << 20));
     let client = Client::new(&gateway);
     let limit = |wanted: Option<u64>| {
@@ -263,7 +263,7 @@ fn a_client_may_ask_for_less_memory_and_not_for_more() {
 }
 
 #[test]
-fn files_have_a_size_and_crashes_leave_no_core() {
+fn file_size_is_limited_and_crashes_leave_no_core() {
     let gateway = gateway_with(|config| config.with_max_file_size(100_000));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -277,7 +277,7 @@ fn files_have_a_size_and_crashes_leave_no_core() {
 }
 
 #[test]
-fn one_answer_is_bounded() {
+fn one_response_holds_limited_output() {
     let gateway = gateway_with(|config| config.with_max_console_size(50_000));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -287,7 +287,7 @@ fn one_answer_is_bounded() {
 }
 
 #[test]
-fn places_may_be_opened() {
+fn the_configuration_can_open_files_to_kernels() {
     if !is_isolated() {
         return;
     }
@@ -316,7 +316,7 @@ fn places_may_be_opened() {
 }
 
 #[test]
-fn the_terminals_of_others_are_not_opened() {
+fn a_kernel_cannot_open_terminals_of_others() {
     if !is_isolated() {
         return;
     }
@@ -328,8 +328,8 @@ fn the_terminals_of_others_are_not_opened() {
         let kernel = client.create("bash");
         client.run(&kernel, &code).finished().1
     };
-    let refusal = try_it(&common::gateway());
-    assert!(refusal.contains("Permission denied"), "{refusal}");
+    let error = try_it(&common::gateway());
+    assert!(error.contains("Permission denied"), "{error}");
     let open = gateway_with(|config| config.with_writable(["/dev/pts"]));
     assert_eq!(try_it(&open), "");
 }
@@ -339,7 +339,7 @@ fn content(directory: &Path) -> String {
 }
 
 #[test]
-fn batches_are_confined_as_well() {
+fn batches_are_isolated_too() {
     if !is_isolated() {
         return;
     }
@@ -360,7 +360,7 @@ fn batches_are_confined_as_well() {
 }
 
 #[test]
-fn directories_in_directories_are_removed() {
+fn deeply_nested_directories_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
@@ -438,8 +438,8 @@ fn a_batch_that_is_killed_between_its_steps_ends() {
 }
 
 #[test]
-fn a_batch_that_is_killed_before_its_build_was_told_ends() {
-    // Its process is over, and nobody has read what it wrote.
+fn a_batch_that_is_killed_before_its_build_was_reported_ends() {
+    // The build has ended, and its output has not been read yet.
     kill_a_batch("sleep 0.4; printf %030000d 0");
 }
 
@@ -453,13 +453,13 @@ fn kill_a_batch(build: &str) {
     let batch = sorna_core::Batch::new()
         .with_build(Some(format!("{many} & {build}")))
         .with_exec(Some("echo exec; cat".to_owned()));
-    // The build is not over when this returns, and nobody asks until all is killed.
+    // The build is still running when this returns. No request follows until all is killed.
     let (start, first) = client.start(&kernel, sorna_core::ExecuteMode::Batch(batch));
     assert_eq!(first.status, ExecutionStatus::Continued);
     let made = Path::new(&work).join("made");
     wait_until("the processes", || made.exists());
     wait_until("their end", || processes_with(&mark) <= 1);
-    let mut outcome = client.go_on(&start, first);
+    let mut outcome = client.finish(&start, first);
     assert!(!outcome.stdout.contains("exec"));
     outcome.stdout.clear();
     assert_eq!(
@@ -474,7 +474,7 @@ fn kill_a_batch(build: &str) {
 }
 
 #[test]
-fn what_hides_goes_with_its_kernel() {
+fn a_process_that_hides_is_killed_with_its_kernel() {
     GROUPS.into_iter().for_each(hide);
 }
 
@@ -483,8 +483,8 @@ fn hide(groups: Option<&str>) {
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let word = format!("hidden-{}-{}", std::process::id(), groups.is_some());
-    // It leaves the session and forgets its mark and its directory. Where nobody keeps count it must
-    // have been seen as somebody's child.
+    // The process leaves its session, its mark and its directory. Without control groups, it must have
+    // been seen as a child of the kernel.
     let hidden = format!("setsid env -i word={word} sh -c 'cd /; exec sleep 1000' &");
     let code = match groups {
         None => format!("({hidden}) ; sleep 1"),
@@ -514,7 +514,7 @@ fn one_kernel_cannot_have_another_killed() {
 }
 
 #[test]
-fn shared_memory_counts_once_and_threads_have_their_stacks() {
+fn shared_memory_counts_once_and_unused_stacks_do_not_count() {
     let gateway = common::gateway();
     let client = Client::new(&gateway);
     let kernel = client.create_with("python3", Limits::default().with_max_mem(400 * 1024));

@@ -1,4 +1,4 @@
-//! Ways to ask for input that are a language's own, over a real socket.
+//! Ways to read input that are particular to a language, over a real socket.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -32,7 +32,7 @@ fn ruby_hides_passwords() {
     let asked = client.run(&kernel, "p STDIN.getpass");
     assert_eq!(asked.asks(), Some(true));
     assert_eq!(client.input(&kernel, "\u{4}").finished().0, "nil\n");
-    // What is not hidden is not.
+    // Other input is not hidden.
     let asked = client.run(&kernel, "p gets");
     assert_eq!(asked.asks(), Some(false));
     assert_eq!(client.input(&kernel, "seen").finished().0, "\"seen\\n\"\n");
@@ -55,7 +55,7 @@ fn node_reads_in_many_ways() {
         rl.question('name? ', n => { console.log(`<${n}>`); rl.close(); }); }";
     let promised = "{ const rl = require('readline/promises').createInterface({ input: process.stdin, output: process.stdout });\
         console.log(`<${await rl.question('name? ')}>`); rl.close(); }";
-    // Again and again: a closed interface must not take the input with it.
+    // Twice: closing an interface must not close the input.
     for _ in 0..2 {
         for code in [question, promised] {
             assert_eq!(asks(code), "name? ");
@@ -90,14 +90,14 @@ fn node_reads_in_many_ways() {
         if (piece !== null) { console.log(String(piece).trim()); process.stdin.off('readable', read); } })";
     asks(readable);
     assert_eq!(client.input(&kernel, "readable").finished().0, "readable\n");
-    // An open interface asks while other things go on.
+    // An open interface asks for input while other things run.
     let both = "{ const rl = require('readline').createInterface({ input: process.stdin });\
         rl.on('line', line => { console.log(line); rl.close(); }); setTimeout(() => console.log('tick'), 1); }";
     let asked = client.run(&kernel, both);
     assert_eq!(asked.asks(), Some(false), "{asked:?}");
     let (stdout, _) = client.input(&kernel, "line").finished();
     assert!((asked.stdout + &stdout).contains("line\n"));
-    // And what does not listen is not asked for.
+    // Without a listener, no input is requested.
     let waits = "process.stdin.setEncoding('utf8'); setTimeout(() => console.log(1), 100)";
     assert_eq!(client.run(&kernel, waits).finished().0, "1\n");
 }

@@ -1,4 +1,4 @@
-//! Languages of one's own, from TOML.
+//! Custom languages from TOML.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,7 +16,7 @@ fn spawn(languages: &str) -> RunningGateway {
 }
 
 #[test]
-fn every_query_may_be_a_program() {
+fn a_language_whose_queries_are_programs() {
     let gateway = spawn(
         r#"
         [[language]]
@@ -35,18 +35,18 @@ fn every_query_may_be_a_program() {
     );
     let client = Client::new(&gateway);
     let kernel = client.create("loud");
-    let said = |text: &str| (text.to_owned(), String::new());
-    assert_eq!(client.run(&kernel, "hi").finished(), said("<HI>\n"));
+    let output = |text: &str| (text.to_owned(), String::new());
+    assert_eq!(client.run(&kernel, "hi").finished(), output("<HI>\n"));
     assert_eq!(
         client.run(&kernel, "x THE END").finished(),
-        said("X THE END")
+        output("X THE END")
     );
     client.upload(&kernel, &[("words", b"file\n")]).unwrap();
     let (_, outcome) = client.batch(&kernel, Batch::new());
-    assert_eq!(outcome.finished(), said("FILE\nby tr\n"));
+    assert_eq!(outcome.finished(), output("FILE\nby tr\n"));
 }
 
-/// A whole interpreter, in bash: it adds up.
+/// A whole interpreter, in bash: it adds numbers.
 const ADDER: &str = r#"
 total=0
 printf '+ 0\n' >&3
@@ -59,7 +59,7 @@ done
 "#;
 
 #[test]
-fn interpreters_of_ones_own_keep_state_and_ask() {
+fn custom_interpreters_keep_state_and_ask_for_input() {
     let directory = tempfile::tempdir().unwrap();
     let runner = directory.path().join("adder.bash");
     std::fs::write(&runner, ADDER).unwrap();
@@ -80,7 +80,7 @@ fn interpreters_of_ones_own_keep_state_and_ask() {
 }
 
 #[test]
-fn the_list_tells_what_is_missing_and_so_does_a_refusal() {
+fn the_list_and_the_error_name_missing_tools() {
     let gateway = spawn(
         "[[language]]\nname = \"x\"\ntools = [\"no-such-a\", \"no-such-b\"]\nrunner = \"bash\"",
     );
@@ -93,10 +93,13 @@ fn the_list_tells_what_is_missing_and_so_does_a_refusal() {
     assert_eq!(find("x").missing.as_deref(), Some("no-such-a or no-such-b"));
     let token = SessionToken::from_random(common::random());
     let error = client.call(&CreateKernel::new("x", token)).unwrap_err();
-    let refusal = error.gateway().unwrap();
-    assert_eq!(refusal.status(), ProblemKind::KernelCreationFailed.status());
+    let response = error.gateway().unwrap();
+    assert_eq!(
+        response.status(),
+        ProblemKind::KernelCreationFailed.status()
+    );
     assert!(
-        refusal.to_string().contains("no-such-a or no-such-b"),
-        "{refusal}"
+        response.to_string().contains("no-such-a or no-such-b"),
+        "{response}"
     );
 }

@@ -1,4 +1,4 @@
-//! What all languages have in common, over a real socket, as one table.
+//! What all languages have in common, as one table, over a real socket.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,25 +9,25 @@ use sorna_core::{Batch, CreateKernel, ExecutionStatus, SessionToken};
 use sorna_test_tools::{need, need_one_of};
 
 struct Case {
-    /// The names under which kernels are made.
+    /// The names under which kernels are created.
     names: &'static [&'static str],
-    /// A program that has to be on the machine, one of each group.
+    /// Required programs: one of each group.
     tools: &'static [&'static [&'static str]],
-    /// Says `hé😀` and a line end on stdout, and `err` with one on stderr.
+    /// Prints `hé😀` and a line end on stdout, and `err` and a line end on stderr.
     hello: &'static str,
-    /// Two snippets; the second says `42` for what the first has set. Empty: nothing stays.
+    /// Two snippets; the second prints `42` by using what the first has set. Empty: no state is kept.
     state: &'static [&'static str; 2],
-    /// Fails with these words on stderr and this exit code.
+    /// Fails with this text on stderr and this exit code.
     failure: (&'static str, &'static str, i64),
-    /// What cannot be compiled, and words about it on stderr.
+    /// Code that cannot be compiled, and a text about it on stderr.
     nonsense: (&'static str, &'static str),
-    /// Prints `name? `, reads a line and says `<…>` with it.
+    /// Prints `name? `, reads a line and prints it in `<…>`.
     asks: &'static str,
     /// Ends with exit code 3.
     exit: &'static str,
-    /// Files, of which the default batch says `batch` and ends with exit code 4.
+    /// Files, with which the default batch prints `batch` and ends with exit code 4.
     batch: &'static [(&'static str, &'static str)],
-    /// Whether that has a build.
+    /// Whether that batch has a build.
     builds: bool,
 }
 
@@ -216,7 +216,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-fn try_out(name: &str) {
+fn check(name: &str) {
     let case = CASES.iter().find(|case| case.names[0] == name).unwrap();
     let missing = case.tools.iter().find(|group| need_one_of(group).is_none());
     let gateway = gateway();
@@ -224,8 +224,8 @@ fn try_out(name: &str) {
     if let Some(missing) = missing {
         if std::ptr::eq(*missing, case.tools[0]) {
             let token = SessionToken::from_random(common::random());
-            let refusal = client.refusal(&CreateKernel::new(name, token));
-            assert_eq!(refusal, (500, "kernel-creation-failed".to_owned()));
+            let error = client.error_of(&CreateKernel::new(name, token));
+            assert_eq!(error, (500, "kernel-creation-failed".to_owned()));
         }
         return;
     }
@@ -245,13 +245,13 @@ fn try_out(name: &str) {
         let (_, stderr) = client.run(&kernel, case.state[0]).finished();
         assert_eq!(stderr, "");
     }
-    let (failing, words, code) = case.failure;
-    for (snippet, words, code) in [
-        (failing, words, Some(code)),
+    let (failing, text, code) = case.failure;
+    for (snippet, text, code) in [
+        (failing, text, Some(code)),
         (case.nonsense.0, case.nonsense.1, None),
     ] {
         let outcome = client.run(&kernel, snippet);
-        assert!(outcome.stderr.contains(words), "{outcome:?}");
+        assert!(outcome.stderr.contains(text), "{outcome:?}");
         for ours in ["Sorna", "runners", "xpcall", "session"] {
             assert!(!outcome.stderr.contains(ours), "{outcome:?}");
         }
@@ -261,27 +261,31 @@ fn try_out(name: &str) {
         }
         outcome.finished();
     }
-    // Twice, as what was defined may be defined again.
+    // Twice, since definitions may be repeated.
     for _ in 0..if has_state { 2 } else { 0 } {
         let outcome = client.run(&kernel, case.state[1]);
         assert_eq!(outcome.exit_code(), Some(0), "{outcome:?}");
         assert_eq!(outcome.finished(), ("42\n".to_owned(), String::new()));
     }
 
-    for answer in ["Bob", "Éva\nleft over"] {
+    for input in ["Bob", "Éva\nleft over"] {
         let asked = client.run(&kernel, case.asks);
         assert_eq!(asked.asks(), Some(false), "{asked:?}");
         assert_eq!(asked.stdout, "name? ");
-        let expected = format!("<{}>\n", answer.lines().next().unwrap());
-        let (stdout, stderr) = client.input(&kernel, answer).finished();
-        // Node has no reading by lines without waiting for more.
-        if name != "nodejs" || answer == "Bob" {
+        let expected = format!("<{}>\n", input.lines().next().unwrap());
+        let (stdout, stderr) = client.input(&kernel, input).finished();
+        // This snippet of Node reads all that is there, not just a line.
+        if name != "nodejs" || input == "Bob" {
             assert_eq!((stdout, stderr), (expected, String::new()));
         }
     }
     let asked = client.run(&kernel, case.asks);
-    assert_eq!(asked.asks(), Some(false), "left over: {asked:?}");
-    // The end of input is survived as well, whatever the snippet makes of it.
+    assert_eq!(
+        asked.asks(),
+        Some(false),
+        "unread input must not be kept: {asked:?}"
+    );
+    // The kernel survives the end of input, whatever the snippet does then.
     client.input(&kernel, "\u{4}").finished();
     let asked = client.run(&kernel, case.asks);
     assert_eq!(asked.asks(), Some(false), "after the end: {asked:?}");
@@ -310,7 +314,7 @@ fn try_out(name: &str) {
         assert_eq!(outcome.exit_code(), Some(4), "{outcome:?}");
         assert_eq!(outcome.finished(), ("batch\n".to_owned(), String::new()));
     }
-    // A batch leaves queries alone.
+    // A batch does not affect queries.
     assert_eq!(client.run(&kernel, case.hello).finished(), hello);
     client.destroy(&kernel);
 }
@@ -320,12 +324,12 @@ macro_rules! languages {
         $(
             #[test]
             fn $name() {
-                try_out(stringify!($name));
+                check(stringify!($name));
             }
         )*
 
         #[test]
-        fn every_case_is_tried() {
+        fn every_case_is_checked() {
             let names: Vec<&str> = CASES.iter().map(|case| case.names[0]).collect();
             assert_eq!(names, [$(stringify!($name)),*]);
         }
@@ -366,7 +370,7 @@ fn packages_are_built_by_their_own_tools() {
 }
 
 #[test]
-fn long_snippets_and_much_output_pass() {
+fn long_snippets_and_output_arrive_whole() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     for (name, tool, print) in [

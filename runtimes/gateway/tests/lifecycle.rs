@@ -1,4 +1,4 @@
-//! Nothing is left behind: no process, no zombie, no file.
+//! Ends of kernels and gateways leave no process, no zombie and no file behind.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,7 +13,7 @@ use sorna_core::{CreateKernel, ExecuteMode, ExecutionStatus, Info, KernelId, Ses
 use sorna_gateway::{Gateway, GatewayConfig};
 use sorna_test_tools::need_that;
 
-/// Whether a process is there, a zombie not counting.
+/// Whether a process runs; a zombie does not.
 fn is_alive(process: &str) -> bool {
     fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
         !stat
@@ -26,7 +26,7 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
-/// Starts processes that try to outlive their kernel, and gives their numbers.
+/// Starts processes that try to outlive their kernel, and returns their IDs.
 fn leave_processes(client: &Client, kernel: &KernelId) -> Vec<String> {
     let code = "sleep 1000 & echo $!\n\
         setsid sleep 1000 >/dev/null 2>&1 & sleep 0.1; pgrep -s 0 >/dev/null; echo $!\n\
@@ -45,7 +45,7 @@ fn leave_processes(client: &Client, kernel: &KernelId) -> Vec<String> {
 }
 
 #[test]
-fn destroying_takes_every_process_and_file_with_it() {
+fn destroying_a_kernel_removes_all_its_processes_and_files() {
     let directory = tempfile::tempdir().unwrap();
     let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
@@ -65,7 +65,7 @@ fn destroying_takes_every_process_and_file_with_it() {
 }
 
 #[test]
-fn stopping_takes_everything_with_it_also_in_the_middle() {
+fn stopping_a_gateway_removes_everything_even_during_runs() {
     let directory = tempfile::tempdir().unwrap();
     let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
@@ -91,7 +91,7 @@ fn stopping_takes_everything_with_it_also_in_the_middle() {
 }
 
 #[test]
-fn a_gateway_that_stops_while_kernels_are_being_made_leaves_nothing() {
+fn stopping_a_gateway_while_kernels_start_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let gateway = gateway_with(|config| config.with_directory(directory.path()));
     let client = Client::new(&gateway);
@@ -113,11 +113,11 @@ fn idle_kernels_are_destroyed() {
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     wait_until("the kernel is destroyed", || gateway.stats().kernels == 0);
-    assert_eq!(client.refusal(&Info::new(kernel)).0, 404);
+    assert_eq!(client.error_of(&Info::new(kernel)).0, 404);
 }
 
 #[test]
-fn a_timeout_takes_what_left_the_group() {
+fn a_timeout_kills_what_left_the_process_group() {
     let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(500)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -129,7 +129,7 @@ fn a_timeout_takes_what_left_the_group() {
 }
 
 #[test]
-fn a_timeout_takes_what_hides_and_leaves_what_was_there() {
+fn a_timeout_kills_what_hides_and_spares_earlier_processes() {
     let has_groups = Gateway::bind(GatewayConfig::default())
         .unwrap()
         .isolation()

@@ -8,7 +8,7 @@ use common::{Client, gateway};
 use sorna_core::{ExecutionStatus, Record};
 
 #[test]
-fn state_survives_between_queries() {
+fn state_is_kept_between_queries() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -22,7 +22,7 @@ fn state_survives_between_queries() {
 }
 
 #[test]
-fn the_namespace_is_the_users() {
+fn the_namespace_holds_only_names_of_the_user() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python");
@@ -118,7 +118,7 @@ fn every_way_to_read_standard_input_asks() {
 }
 
 #[test]
-fn exceptions_are_shown_and_survived() {
+fn exceptions_are_shown_and_the_kernel_survives() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -182,7 +182,7 @@ fn the_streams_keep_the_programs_order() {
 }
 
 #[test]
-fn forks_threads_and_odd_text_lose_nothing() {
+fn output_of_forks_and_threads_and_odd_text_is_kept() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -206,7 +206,7 @@ fn forks_threads_and_odd_text_lose_nothing() {
         .run(&kernel, "print('\\ud800', 'a\\0b', '😀')")
         .finished();
     assert_eq!(stdout, "\\ud800 a\0b 😀\n");
-    // What a thread says after the end belongs to the next query.
+    // What a thread prints after the end belongs to the next query.
     let code = "import threading, time\n\
         def late():\n    while not os.path.exists('go'): time.sleep(.01)\n    print('late', end='')\n\
         t = threading.Thread(target=late); t.start()\n\
@@ -261,23 +261,23 @@ fn signal_handlers_may_raise_at_any_time() {
     client.upload(&kernel, &[("go", b"")]).unwrap();
     let rang = std::path::Path::new(&asked.stdout).join("rang");
     common::wait_until("the signal arrives", || rang.exists());
-    // The answer is of no use any more, and does not reach the next question.
+    // The first request for input is over, so this input is dropped; it does not answer the second.
     let asked = client.input(&kernel, "too late");
     assert_eq!(asked.stdout, "gave up: ring\nagain? ");
     assert_eq!(client.input(&kernel, "in time").finished().0, "in time\n");
 
-    // Between queries: the handler's exception belongs to no snippet.
+    // Between queries, the exception of a handler belongs to no snippet.
     let code = "signal.setitimer(signal.ITIMER_REAL, .001)\nprint('set')";
     client.run(&kernel, code).finished();
     for _ in 0..50 {
-        // Some of them hit the arrival of the next.
+        // Some of the signals arrive together with the next snippet.
         let code = "signal.setitimer(signal.ITIMER_REAL, .001)";
         client.run(&kernel, code).finished();
     }
-    // The last may still hit a snippet, as it would in any program.
+    // The last signal may still interrupt a snippet, as it could in any program.
     let calm = "signal.signal(signal.SIGALRM, signal.SIG_IGN)";
     while client.run(&kernel, calm).exit_code() != Some(0) {}
-    // Hundreds of them, anywhere.
+    // Hundreds of signals, at any point.
     let code = "rings = 0\n\
         def count(*_):\n    global rings\n    rings += 1\n    print('ring')\n    raise TimeoutError\n\
         signal.signal(signal.SIGALRM, count)\n\
@@ -291,7 +291,7 @@ fn signal_handlers_may_raise_at_any_time() {
 }
 
 #[test]
-fn an_answer_to_a_question_that_is_no_more_is_never_run() {
+fn input_for_a_program_that_has_ended_is_never_run() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -306,14 +306,14 @@ fn an_answer_to_a_question_that_is_no_more_is_never_run() {
     common::wait_until("the process ends", || {
         !std::path::Path::new(&process).exists()
     });
-    // The line would print something if it were taken for code.
+    // The line would print something if it were run as code.
     let outcome = client.input(&kernel, "print('run')");
     assert_eq!(outcome.exit_code(), Some(3));
     assert_eq!(outcome.finished(), (String::new(), String::new()));
 }
 
 #[test]
-fn other_ways_to_start_processes_work() {
+fn processes_can_be_started_in_other_ways() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -336,7 +336,7 @@ fn other_ways_to_start_processes_work() {
 }
 
 #[test]
-fn records_are_passed_on_in_their_place() {
+fn records_keep_their_place_among_the_output() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -366,7 +366,7 @@ fn long_lines_of_input_arrive_whole() {
 }
 
 #[test]
-fn modules_that_are_imported_late_know_the_kernel() {
+fn modules_that_are_imported_later_know_the_sources_of_snippets() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -378,7 +378,7 @@ fn modules_that_are_imported_late_know_the_kernel() {
     assert_eq!(
         run(early),
         client.run(&bash, plain).finished().0,
-        "a kernel imports no more than it must"
+        "a kernel imports only what it needs"
     );
     run("def early():\n    return 1");
     let code = "def now():\n    return 2\nimport inspect\nprint(inspect.getsource(now), end='')\n\

@@ -1,4 +1,4 @@
-//! What python3 kernels show besides text: media, HTML, logs, and figures of matplotlib.
+//! Output of python3 kernels other than text: media, HTML, logs, and figures of matplotlib.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,7 +11,7 @@ use sorna_core::{Console, Continuation, ExecutionStatus, KernelId, Record};
 use sorna_gateway::RunningGateway;
 use sorna_test_tools::{need_original_client, need_that};
 
-/// Runs a snippet to its end and gives its console.
+/// Runs a snippet to its end and returns its console.
 fn console(client: &Client, kernel: &KernelId, code: &str) -> Console {
     let (start, mut result) = client.query(kernel, code);
     let mut all = Console::new();
@@ -47,7 +47,7 @@ fn shown(console: &Console) -> Vec<String> {
     console.iter().map(show).collect()
 }
 
-/// Runs a snippet in a kernel of its own.
+/// Runs a snippet in a new kernel.
 fn run(code: &str) -> Vec<String> {
     let gateway = gateway();
     let client = Client::new(&gateway);
@@ -56,7 +56,7 @@ fn run(code: &str) -> Vec<String> {
 }
 
 #[test]
-fn display_takes_the_richest_form() {
+fn display_sends_the_richest_form() {
     let records = run("class Form:\n\
         \u{20}   def __init__(self, **forms):\n\
         \u{20}       for name, data in forms.items(): setattr(self, f'_repr_{name}_', lambda data=data: data)\n\
@@ -86,7 +86,7 @@ fn display_takes_the_richest_form() {
 }
 
 #[test]
-fn display_knows_bundles() {
+fn display_supports_mime_bundles() {
     let records = run("class Bundle:\n\
         \u{20}   def __init__(self, bundle, **more): self.bundle = bundle; self.__dict__.update(more)\n\
         \u{20}   def _repr_mimebundle_(self, include=None, exclude=None): return self.bundle\n\
@@ -111,7 +111,7 @@ fn display_knows_bundles() {
 }
 
 #[test]
-fn a_form_that_fails_is_shown_and_the_next_is_taken() {
+fn a_failing_form_is_reported_and_the_next_is_used() {
     let records = run("class Bad:\n\
         \u{20}   def _repr_svg_(self): raise ValueError('no svg')\n\
         \u{20}   def _repr_png_(self): return 'not base64!'\n\
@@ -143,7 +143,7 @@ fn a_form_that_fails_is_shown_and_the_next_is_taken() {
 }
 
 #[test]
-fn display_is_a_name_that_the_user_may_take() {
+fn the_user_may_redefine_display() {
     let records = run("import builtins\n\
         def display(*x): print('mine', *x)\n\
         display(1)\n\
@@ -198,7 +198,7 @@ fn html_and_media_keep_their_place_and_content() {
     );
     let (_, stderr) = client.run(&kernel, "k.media('png', b'')").finished();
     assert!(
-        stderr.ends_with("ValueError: 'png' is no media type such as 'image/png'\n"),
+        stderr.ends_with("ValueError: 'png' is not a media type such as 'image/png'\n"),
         "{stderr}"
     );
     let (_, stderr) = client.run(&kernel, "k.media('image/png', None)").finished();
@@ -206,7 +206,7 @@ fn html_and_media_keep_their_place_and_content() {
 }
 
 #[test]
-fn what_is_too_large_is_an_exception_and_no_end() {
+fn a_record_that_is_too_large_is_an_exception() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -219,7 +219,7 @@ fn what_is_too_large_is_an_exception_and_no_end() {
     let expected = "ValueError: a record of 16777228 bytes is too large, at most 16777216 can be sent; \
         write it to a file instead\n";
     assert!(stderr.ends_with(expected), "{stderr}");
-    // What just fits passes.
+    // The largest record that fits is sent.
     let code = "k.media('image/png', bytes(11 * 1024 * 1024))\nprint(kept)";
     let console = console(&client, &kernel, code);
     let records: Vec<Record<'_>> = console.iter().collect();
@@ -272,7 +272,7 @@ fn large_records_stay_whole_among_signals_and_threads() {
 }
 
 #[test]
-fn a_forked_process_says_why_it_cannot_or_falls_back_to_text() {
+fn a_forked_process_falls_back_to_text_or_raises() {
     let records = run("import os, sys, logging, sorna_kernel as k\n\
         k.capture_logs('INFO')\n\
         class Rich:\n\
@@ -292,12 +292,12 @@ fn a_forked_process_says_why_it_cannot_or_falls_back_to_text() {
         child(lambda: logging.info('in the child'))\n\
         display(Rich())\n\
         logging.info('in the kernel')");
-    let refusal = "only the kernel itself can send records, not a process it forked\n";
+    let error = "only the kernel itself can send records, not a process it forked\n";
     assert_eq!(
         records,
         [
             "html <b>".to_owned(),
-            format!("out text\n{refusal}{refusal}"),
+            format!("out text\n{error}{error}"),
             "err INFO:root:in the child\n".to_owned(),
             "html <b>".to_owned(),
             "log INFO root in the kernel".to_owned(),
@@ -306,7 +306,7 @@ fn a_forked_process_says_why_it_cannot_or_falls_back_to_text() {
 }
 
 #[test]
-fn other_processes_do_not_have_the_module() {
+fn other_processes_cannot_import_the_module() {
     let records = run("import subprocess, sys, sorna_kernel\n\
         done = subprocess.run([sys.executable, '-c', 'import sorna_kernel'], capture_output=True, text=True)\n\
         print(done.returncode, done.stderr.splitlines()[-1])");
@@ -317,7 +317,7 @@ fn other_processes_do_not_have_the_module() {
 }
 
 #[test]
-fn logs_are_records_on_request() {
+fn captured_logs_are_records() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
@@ -335,8 +335,8 @@ fn logs_are_records_on_request() {
         logging.error('root')\n\
         try: 1 / 0\n\
         except ZeroDivisionError: log.exception('failed')\n";
-    let said = console(&client, &kernel, code);
-    let records = shown(&said);
+    let log = console(&client, &kernel, code);
+    let records = shown(&log);
     assert_eq!(
         records[..6],
         [
@@ -353,7 +353,7 @@ fn logs_are_records_on_request() {
             && records[6].ends_with("ZeroDivisionError: division by zero"),
         "{records:?}"
     );
-    let times: Vec<String> = said
+    let times: Vec<String> = log
         .iter()
         .filter_map(|record| match record {
             Record::Log { time, .. } => Some(time.into_owned()),
@@ -370,7 +370,7 @@ fn logs_are_records_on_request() {
         );
     }
 
-    // Another level, another logger; and without.
+    // Another level and logger; and after removing the handler.
     let code = "handler = sorna_kernel.capture_logs('DEBUG', 'app')\n\
         log.debug('now'); logging.warning('elsewhere')\n\
         logging.getLogger('app').removeHandler(handler)\n\
@@ -388,7 +388,7 @@ fn logs_are_records_on_request() {
 }
 
 #[test]
-fn nothing_of_it_is_loaded_before_it_is_used() {
+fn the_module_is_loaded_only_when_it_is_used() {
     let records = run("import sys\n\
         print([name for name in ('sorna_kernel', 'sorna_figures', 'sorna_complete') if name in sys.modules])");
     assert_eq!(records, ["out []\n"]);
@@ -473,7 +473,7 @@ fn figures_of_matplotlib_are_sent_when_shown() {
         plt.show()\n\
         print('b', plt.get_fignums())");
     assert_eq!(first, ["a", "image/png a PNG", "image/png a PNG", "b []\n"]);
-    // Nothing is open any more; a figure that is shown by itself stays.
+    // No figure is open any more. A figure that is shown by itself stays open.
     assert_eq!(run("plt.show()"), [""; 0]);
     let code = "figure, axes = plt.subplots()\n\
         axes.plot([1, 2])\n\
@@ -505,7 +505,7 @@ fn figures_of_matplotlib_are_sent_when_shown() {
         \u{20}   plt.plot([1]); plt.show()\n\
         t = threading.Thread(target=work); t.start(); t.join()";
     assert_eq!(run(code), [picture]);
-    // A figure that cannot be drawn is an exception, and not in the way afterwards.
+    // A figure that cannot be drawn raises an exception, and does not affect later ones.
     let code = "plt.title('$\\\\frac$')\n\
         try: plt.show()\n\
         except ValueError as error: print(type(error).__name__)\n\
@@ -514,7 +514,7 @@ fn figures_of_matplotlib_are_sent_when_shown() {
 }
 
 #[test]
-fn whoever_chooses_a_backend_keeps_it() {
+fn a_backend_that_the_user_chose_is_kept() {
     let Some(gateway) = gateway_with_matplotlib() else {
         return;
     };
@@ -540,7 +540,7 @@ fn whoever_chooses_a_backend_keeps_it() {
         let (stdout, _) = client.run(&kernel, &format!("{choice}{ask}")).finished();
         assert_eq!(stdout, backend, "{choice}");
     }
-    // What the program starts has its own.
+    // Processes that the program starts have their own backend.
     let kernel = client.create("python3");
     let code = format!(
         "import matplotlib.pyplot, subprocess, sys, os\n\

@@ -1,4 +1,4 @@
-//! Uploads: what is stored where, and what is refused.
+//! Uploads: what is stored where, and what is rejected.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,7 +14,7 @@ use sorna_core::KernelId;
 
 const MIB: usize = 1024 * 1024;
 
-/// Sends a form with these names and contents, whatever they are.
+/// Sends a form with these names and contents, without checks.
 fn send(
     client: &Client,
     kernel: &KernelId,
@@ -36,7 +36,7 @@ fn send(
 }
 
 #[test]
-fn files_land_in_their_directories_and_replace_others() {
+fn files_are_stored_in_their_directories_and_replace_others() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -61,7 +61,7 @@ fn files_land_in_their_directories_and_replace_others() {
 }
 
 #[test]
-fn names_that_leave_the_directory_are_refused() {
+fn names_outside_the_work_directory_are_rejected() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -75,7 +75,7 @@ fn names_that_leave_the_directory_are_refused() {
         let response = send(&client, &kernel, &[("good", b"1"), (name, b"2")]);
         assert_eq!(response.status(), 400, "{name}");
     }
-    // What looks absolute is taken as relative, as on the original.
+    // An absolute name is taken as relative, as on the original gateway.
     let response = send(
         &client,
         &kernel,
@@ -95,7 +95,7 @@ fn names_that_leave_the_directory_are_refused() {
 }
 
 #[test]
-fn twenty_files_pass_and_one_more_does_not() {
+fn twenty_files_are_accepted_and_one_more_is_not() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -106,14 +106,14 @@ fn twenty_files_pass_and_one_more_does_not() {
         .collect();
     assert_eq!(send(&client, &kernel, &files).status(), 400);
     let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
-    assert_eq!(stdout, "0\n", "a refused upload stores nothing");
+    assert_eq!(stdout, "0\n", "a rejected upload stores nothing");
     assert_eq!(send(&client, &kernel, &files[..20]).status(), 204);
     let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
     assert_eq!(stdout, "20\n");
 }
 
 #[test]
-fn a_mebibyte_passes_however_it_arrives_and_one_byte_more_does_not() {
+fn a_file_of_one_mebibyte_is_accepted_and_one_byte_more_is_not() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
@@ -143,7 +143,7 @@ fn a_mebibyte_passes_however_it_arrives_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn malformed_forms_are_refused() {
+fn malformed_forms_are_rejected() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("bash");

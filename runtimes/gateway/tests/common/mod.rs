@@ -19,7 +19,7 @@ use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 /// The most a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A gateway that answers long executions soon.
+/// A gateway that soon responds `continued` to long executions.
 pub(crate) fn gateway() -> RunningGateway {
     gateway_with(|config| config)
 }
@@ -34,7 +34,7 @@ pub(crate) fn gateway_with(change: impl FnOnce(GatewayConfig) -> GatewayConfig) 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < until, "waited in vain: {what}");
+        assert!(Instant::now() < until, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -79,17 +79,17 @@ impl Client {
             .map(|answer| answer.value)
     }
 
-    /// The problem's kind with which an operation is refused.
+    /// The status and problem kind of the error response to an operation.
     #[track_caller]
-    pub(crate) fn refusal<O: Operation>(&self, operation: &O) -> (u16, String)
+    pub(crate) fn error_of<O: Operation>(&self, operation: &O) -> (u16, String)
     where
         O::Output: std::fmt::Debug,
     {
         let error = self.call(operation).unwrap_err();
-        let refusal = error.gateway().expect("a refusal");
+        let response = error.gateway().expect("an error response");
         (
-            refusal.status().as_u16(),
-            refusal.kind().unwrap_or("none").to_owned(),
+            response.status().as_u16(),
+            response.kind().unwrap_or("none").to_owned(),
         )
     }
 
@@ -100,7 +100,7 @@ impl Client {
         stream
     }
 
-    /// The request as it travels.
+    /// The request as it is sent.
     pub(crate) fn bytes_of<O: Operation>(&self, operation: &O, now: SystemTime) -> Vec<u8> {
         let (parts, body) = operation.request(&self.signer, now).unwrap().into_parts();
         let target = parts.uri.path_and_query().unwrap();
@@ -124,7 +124,7 @@ impl Client {
         bytes
     }
 
-    /// A request for a terminal as it travels.
+    /// A request for a terminal as it is sent.
     pub(crate) fn terminal_bytes(&self, kernel: &KernelId) -> Vec<u8> {
         let open = sorna_core::terminal::OpenTerminal::new(kernel.clone());
         let request = open.request(&self.signer, SystemTime::now()).unwrap();
@@ -225,7 +225,7 @@ impl Client {
         UploadFiles::new(kernel.clone(), files, Boundary::from_random(random()))
     }
 
-    /// Starts an execution and gives the first answer.
+    /// Starts an execution and returns the first result.
     pub(crate) fn start(&self, kernel: &KernelId, mode: ExecuteMode) -> (Execute, ExecutionResult) {
         let start = Execute::start(kernel.clone(), mode);
         let result = self.call(&start).unwrap();
@@ -236,8 +236,8 @@ impl Client {
         self.start(kernel, ExecuteMode::query(code))
     }
 
-    /// Goes on until the status is none of `continued`, and gives all that was said meanwhile.
-    pub(crate) fn go_on(&self, start: &Execute, first: ExecutionResult) -> Outcome {
+    /// Continues until the status is not `continued`, and collects the output.
+    pub(crate) fn finish(&self, start: &Execute, first: ExecutionResult) -> Outcome {
         let mut outcome = Outcome::default();
         let mut result = first;
         let until = Instant::now() + PATIENCE;
@@ -245,7 +245,7 @@ impl Client {
             outcome.stdout += &result.console.stdout();
             outcome.stderr += &result.console.stderr();
             outcome.records += result.console.iter().count();
-            outcome.answers += 1;
+            outcome.responses += 1;
             outcome.longest = outcome.longest.max(result.console.text_len());
             if result.status != ExecutionStatus::Continued {
                 outcome.status = Some(result.status.clone());
@@ -257,21 +257,21 @@ impl Client {
         }
     }
 
-    /// Runs a snippet to its end, or to its first question.
+    /// Runs a snippet to its end, or until it asks for input.
     pub(crate) fn run(&self, kernel: &KernelId, code: &str) -> Outcome {
         let (start, first) = self.query(kernel, code);
-        self.go_on(&start, first)
+        self.finish(&start, first)
     }
 
-    /// Answers a question and goes on.
+    /// Sends input and continues.
     pub(crate) fn input(&self, kernel: &KernelId, line: &str) -> Outcome {
         let start = Execute::start(kernel.clone(), ExecuteMode::query(""));
         let next = start.proceed(Continuation::Input(line.to_owned()));
         let first = self.call(&next).unwrap();
-        self.go_on(&start, first)
+        self.finish(&start, first)
     }
 
-    /// Runs a batch to its end; the statuses on the way come along.
+    /// Runs a batch to its end, and collects the statuses on the way.
     pub(crate) fn batch(
         &self,
         kernel: &KernelId,
@@ -281,7 +281,7 @@ impl Client {
         let mut statuses = Vec::new();
         let mut all = Outcome::default();
         loop {
-            let outcome = self.go_on(&start, result);
+            let outcome = self.finish(&start, result);
             all.stdout += &outcome.stdout;
             all.stderr += &outcome.stderr;
             let status = outcome.status.clone().unwrap();
@@ -296,14 +296,14 @@ impl Client {
     }
 }
 
-/// What an execution said until its last answer.
+/// The output of an execution until its last response.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) records: usize,
-    pub(crate) answers: usize,
-    /// The most text in one answer, in bytes.
+    pub(crate) responses: usize,
+    /// The most text in one response, in bytes.
     pub(crate) longest: usize,
     pub(crate) status: Option<ExecutionStatus>,
     pub(crate) last: Option<ExecutionResult>,
@@ -320,7 +320,7 @@ impl Outcome {
         self.last.as_ref()?.exit_code()
     }
 
-    /// Whether it ended with a question, and whether that is for a password.
+    /// If it asks for input, whether that is a password.
     pub(crate) fn asks(&self) -> Option<bool> {
         let last = self.last.as_ref()?;
         (last.status == ExecutionStatus::WaitingInput).then(|| last.is_password())
@@ -335,12 +335,12 @@ pub(crate) fn random() -> [u8; 16] {
 
 /// `Thu, 29 Jun 2017 …` to `20170629`.
 fn iso_day(date: &str) -> Vec<u8> {
-    let words: Vec<&str> = date.split(' ').collect();
+    let parts: Vec<&str> = date.split(' ').collect();
     let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let month = months.iter().position(|month| *month == words[2]).unwrap() + 1;
-    format!("{}{month:02}{}", words[3], words[1]).into_bytes()
+    let month = months.iter().position(|month| *month == parts[2]).unwrap() + 1;
+    format!("{}{month:02}{}", parts[3], parts[1]).into_bytes()
 }
 
 /// Reads one response with a Content-Length.
@@ -368,7 +368,7 @@ pub(crate) fn read_response(stream: &mut TcpStream) -> http::Response<Bytes> {
             }
         }
         let read = match stream.read(&mut chunk) {
-            // A socket with a time limit is not read again by itself after a signal.
+            // A read with a timeout is not restarted by the system after a signal.
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             read => read.unwrap(),
         };
