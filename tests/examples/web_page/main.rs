@@ -13,12 +13,12 @@
 //! output and the number of runs are limited. Other web sites are kept out, but whoever can reach the
 //! port may run code: put a login in front before others can.
 
+mod app;
 mod session;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -32,30 +32,12 @@ use futures_util::{Stream, stream};
 use sorna::tokio::Client;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
 
+use app::App;
 use session::{Job, Session};
 
-/// How many programs may run at the same time.
-const RUNS: usize = 8;
 /// How long a request, which is mostly the code, may be.
 const REQUEST: usize = 64 * 1024;
-
-struct App {
-    client: Client,
-    /// Where the page is from, as browsers say it.
-    origin: String,
-    places: Arc<Semaphore>,
-    /// Where the answers go that running programs wait for.
-    inputs: Mutex<HashMap<String, mpsc::Sender<String>>>,
-    stopping: watch::Sender<bool>,
-}
-
-impl App {
-    fn inputs(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<String>>> {
-        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Starts a run; its events are the answer's body.
 async fn run(
@@ -122,13 +104,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8080")).await?;
     let (client, _gateway) = connect()?;
-    let app = Arc::new(App {
-        client,
-        origin: format!("http://{}", listener.local_addr()?),
-        places: Arc::new(Semaphore::new(RUNS)),
-        inputs: Mutex::default(),
-        stopping: watch::Sender::new(false),
-    });
+    let origin = format!("http://{}", listener.local_addr()?);
+    let app = Arc::new(App::new(client, origin));
     println!("{}", app.origin);
     let stop = Arc::clone(&app);
     axum::serve(listener, routes(app))

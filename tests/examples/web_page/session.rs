@@ -16,7 +16,7 @@ use sorna::{random_boundary, random_token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::App;
+use crate::app::App;
 
 /// How long a program may run; and how long with all waiting, for input and for the gateway.
 const TIME: Duration = Duration::from_secs(10);

@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::message::Reader;
-use super::{Accept, End, Fault, Message, Pace, Shared, Stream};
+use super::shared::Shared;
+use super::{Accept, End, Fault, Message, Pace, Stream};
 
 /// How often a byte comes that drips.
 const DRIP: Duration = Duration::from_millis(20);

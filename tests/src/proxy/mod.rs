@@ -5,9 +5,10 @@
 mod exchange;
 mod fault;
 mod message;
+mod shared;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -16,6 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use fault::{Accept, End, Fault, Pace, Place, Stream, Target, Times};
 pub use message::Message;
+pub use shared::Seen;
+
+use shared::{Plan, Shared, lock};
 
 /// All proxies of a process share it. It ends with the process; their tasks end with each.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -35,40 +39,6 @@ pub struct Proxy {
     /// Bound, but nobody listens yet.
     closed: Mutex<Option<TcpSocket>>,
     task: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    gateway: SocketAddr,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    plan: Option<Plan>,
-    latency: Duration,
-    seen: Seen,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    fault: Fault,
-    target: Target,
-    times: Times,
-    hits: usize,
-}
-
-/// What a proxy has seen.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// Connections from clients.
-    pub connections: usize,
-    /// Requests, each as method and target.
-    pub requests: Vec<String>,
-    /// How often a fault struck.
-    pub hits: usize,
-    /// The kernels that the gateway said it created.
-    pub kernels: Vec<String>,
 }
 
 impl Proxy {
@@ -95,10 +65,9 @@ impl Proxy {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         socket.bind(any).expect("a port");
         let address = socket.local_addr().expect("it is bound");
-        let state = Mutex::default();
         Self {
             address,
-            shared: Arc::new(Shared { gateway, state }),
+            shared: Arc::new(Shared::new(gateway)),
             closed: Mutex::new(Some(socket)),
             task: Mutex::default(),
         }
@@ -127,12 +96,7 @@ impl Proxy {
 
     /// From now on it fails like this.
     pub fn arm(&self, fault: Fault, target: Target, times: Times) {
-        self.shared.state().plan = Some(Plan {
-            fault,
-            target,
-            times,
-            hits: 0,
-        });
+        self.shared.state().plan = Some(Plan::new(fault, target, times));
     }
 
     /// From now on it fails no more. Connections that a fault holds stay as they are.
@@ -158,53 +122,6 @@ impl Drop for Proxy {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    /// The fault that strikes a new connection.
-    fn accept_fault(&self) -> Option<Accept> {
-        let mut state = self.state();
-        state.seen.connections += 1;
-        let plan = state.plan.as_mut()?;
-        let accept = match plan.fault {
-            Fault::Accept(accept) if plan.times == Times::Always || plan.hits == 0 => accept,
-            Fault::Gone if plan.times == Times::Always && plan.hits > 0 => Accept::Reset,
-            _ => return None,
-        };
-        plan.hits += 1;
-        state.seen.hits += 1;
-        Some(accept)
-    }
-
-    /// The fault that strikes a request.
-    fn request_fault(&self, request: &Message) -> Option<Fault> {
-        let mut state = self.state();
-        let line = format!("{} {}", request.method(), request.target());
-        state.seen.requests.push(line);
-        let plan = state.plan.as_mut()?;
-        if matches!(plan.fault, Fault::Accept(_)) {
-            return None;
-        }
-        let strikes = match plan.times {
-            Times::Once => plan.hits == 0 && plan.target.matches(request),
-            Times::Always => plan.hits > 0 || plan.target.matches(request),
-        };
-        if !strikes {
-            return None;
-        }
-        plan.hits += 1;
-        let fault = plan.fault;
-        state.seen.hits += 1;
-        Some(fault)
     }
 }
 
