@@ -26,7 +26,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     fn sleep(time: std::time::Duration) -> impl Future<Output = ()> + Send;
 
     /// Whether its futures can be pending.
-    const IS_ASYNC: bool = true;
+    const IS_ASYNC: bool;
 
     /// One operation.
     fn call<O>(
@@ -160,133 +160,44 @@ fn output(event: &sorna::core::machine::RunEvent) -> Option<String> {
     }
 }
 
-/// `sorna::blocking`.
-pub struct Blocking(sorna::blocking::Client);
+/// Waits for what a driver's method returns, if that is a future.
+macro_rules! wait {
+    (async, $call:expr) => {
+        $call.await
+    };
+    (blocking, $call:expr) => {
+        $call
+    };
+}
 
-impl Driver for Blocking {
-    type Pty = sorna::blocking::Pty;
+macro_rules! is_async {
+    (async) => {
+        true
+    };
+    (blocking) => {
+        false
+    };
+}
 
-    fn connect(config: Config, options: ClientOptions) -> Self {
-        Self(sorna::blocking::Client::with_options(config, options))
-    }
-
-    const IS_ASYNC: bool = false;
-
-    /// Nothing is ever pending.
-    fn block_on<F: Future>(future: F) -> F::Output {
-        smol::future::block_on(future)
-    }
-
-    async fn sleep(time: std::time::Duration) {
-        std::thread::sleep(time);
-    }
-
-    async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
-    where
-        O: Operation + Send + Sync + Unpin + 'static,
-        O::Output: Send + Unpin,
-    {
-        self.0.call(operation)
-    }
-
-    async fn upload(
-        &self,
-        kernel: KernelId,
-        files: Vec<UploadFile>,
-    ) -> Result<(UploadProgress, usize), Error> {
-        let mut reports = 0;
-        let kernel = self.0.kernel(kernel);
-        let progress = kernel.upload_with(files, |_| reports += 1)?;
-        Ok((progress, reports))
-    }
-
-    async fn execute(
-        &self,
-        kernel: KernelId,
-        mode: ExecuteMode,
-        answers: &[&str],
-    ) -> Result<Executed, Error> {
-        let mut execution = self.0.kernel(kernel).execute(mode);
-        let mut answers = answers.iter();
-        let mut gathered = Gathered::default();
-        while let Some(event) = execution.next_event()? {
-            if gathered.take(event) {
-                execution.answer(*answers.next().expect("an answer"))?;
-            }
-        }
-        Ok(gathered.end(execution.result()))
-    }
-
-    async fn run(&self, plan: RunPlan, stop: Stop) -> Option<(RunReport, String)> {
-        let mut run = self.0.run(plan);
-        let mut text = String::new();
-        while let Some(event) = run.next_event().expect("no input is asked for") {
-            if let Some(output) = output(&event) {
-                text += &output;
-                match stop {
-                    Stop::Not => {}
-                    Stop::Cancel => run.canceller().cancel().expect("it is cancelled"),
-                    Stop::Drop => return None,
-                }
-            }
-        }
-        Some((run.into_report().expect("a report"), text))
-    }
-
-    async fn execute_all(
-        &self,
-        kernels: Vec<KernelId>,
-        code: &'static str,
-    ) -> Vec<Result<Executed, Error>> {
+/// Waits for futures at the same time. Those of the blocking driver are never pending: a thread each.
+macro_rules! wait_for_all {
+    (async, $futures:expr) => {
+        futures_util::future::join_all($futures).await
+    };
+    (blocking, $futures:expr) => {
         std::thread::scope(|scope| {
-            let threads: Vec<_> = kernels
-                .into_iter()
-                .map(|kernel| {
-                    scope.spawn(move || {
-                        smol::future::block_on(self.execute(kernel, code.into(), &[]))
-                    })
-                })
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| thread.join().expect("ends");
-            threads.into_iter().map(join).collect()
+            let start = |future| scope.spawn(|| smol::future::block_on(future));
+            let threads: Vec<_> = $futures.map(start).collect();
+            let results = threads.into_iter().map(|thread| thread.join());
+            results.map(|result| result.expect("it ends")).collect()
         })
-    }
-
-    async fn stream_pty(
-        &self,
-        kernel: KernelId,
-        options: TerminalOptions,
-    ) -> Result<Self::Pty, Error> {
-        self.0.kernel(kernel).stream_pty(options)
-    }
+    };
 }
 
-impl PtyDriver for sorna::blocking::Pty {
-    async fn event(&mut self) -> Result<Option<TerminalEvent>, Error> {
-        self.next_event()
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        sorna::blocking::Pty::write(self, bytes)
-    }
-
-    async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), Error> {
-        sorna::blocking::Pty::resize(self, rows, cols)
-    }
-
-    async fn restart(&mut self) -> Result<(), Error> {
-        sorna::blocking::Pty::restart(self)
-    }
-
-    async fn close(self) -> Result<(), Error> {
-        sorna::blocking::Pty::close(self)
-    }
-}
-
-/// An async driver: the same code for every runtime, which the macro names.
-macro_rules! async_driver {
-    ($driver:ident, $module:ident, $block_on:expr, $sleep:expr) => {
-        /// The driver of this runtime.
+/// A driver: the same code for each, in which only the waiting differs.
+macro_rules! driver {
+    ($kind:tt $driver:ident, $module:ident, $block_on:expr, $sleep:expr) => {
+        #[doc = concat!("`sorna::", stringify!($module), "`.")]
         pub struct $driver(sorna::$module::Client);
 
         impl Driver for $driver {
@@ -295,6 +206,8 @@ macro_rules! async_driver {
             fn connect(config: Config, options: ClientOptions) -> Self {
                 Self(sorna::$module::Client::with_options(config, options))
             }
+
+            const IS_ASYNC: bool = is_async!($kind);
 
             fn block_on<F: Future>(future: F) -> F::Output {
                 $block_on(future)
@@ -309,7 +222,7 @@ macro_rules! async_driver {
                 O: Operation + Send + Sync + Unpin + 'static,
                 O::Output: Send + Unpin,
             {
-                self.0.call(operation).await
+                wait!($kind, self.0.call(operation))
             }
 
             async fn upload(
@@ -319,7 +232,7 @@ macro_rules! async_driver {
             ) -> Result<(UploadProgress, usize), Error> {
                 let mut reports = 0;
                 let kernel = self.0.kernel(kernel);
-                let progress = kernel.upload_with(files, |_| reports += 1).await?;
+                let progress = wait!($kind, kernel.upload_with(files, |_| reports += 1))?;
                 Ok((progress, reports))
             }
 
@@ -332,7 +245,7 @@ macro_rules! async_driver {
                 let mut execution = self.0.kernel(kernel).execute(mode);
                 let mut answers = answers.iter();
                 let mut gathered = Gathered::default();
-                while let Some(event) = execution.next_event().await? {
+                while let Some(event) = wait!($kind, execution.next_event())? {
                     if gathered.take(event) {
                         execution.answer(*answers.next().expect("an answer"))?;
                     }
@@ -343,23 +256,26 @@ macro_rules! async_driver {
             async fn run(&self, plan: RunPlan, stop: Stop) -> Option<(RunReport, String)> {
                 let mut run = self.0.run(plan);
                 let mut text = String::new();
-                while let Some(event) = run.next_event().await.expect("no input is asked for") {
+                loop {
+                    let event = wait!($kind, run.next_event());
+                    let Some(event) = event.expect("no input is asked for") else {
+                        break;
+                    };
                     if let Some(output) = output(&event) {
                         text += &output;
                         match stop {
                             Stop::Not => {}
                             Stop::Cancel => {
-                                run.canceller().cancel().await.expect("it is cancelled");
+                                let cancelled = wait!($kind, run.canceller().cancel());
+                                cancelled.expect("it is cancelled");
                             }
                             Stop::Drop => {
                                 drop(run);
-                                // The background needs a runtime that still runs.
-                                self.0.version().await.expect("a version");
-                                sorna::net::Transport::sleep(
-                                    self.0.transport(),
-                                    std::time::Duration::from_millis(500),
-                                )
-                                .await;
+                                if Self::IS_ASYNC {
+                                    // The background needs a runtime that still runs.
+                                    wait!($kind, self.0.version()).expect("a version");
+                                    Self::sleep(std::time::Duration::from_millis(500)).await;
+                                }
                                 return None;
                             }
                         }
@@ -376,7 +292,7 @@ macro_rules! async_driver {
                 let all = kernels
                     .into_iter()
                     .map(|kernel| self.execute(kernel, code.into(), &[]));
-                futures_util::future::join_all(all).await
+                wait_for_all!($kind, all)
             }
 
             async fn stream_pty(
@@ -384,36 +300,45 @@ macro_rules! async_driver {
                 kernel: KernelId,
                 options: TerminalOptions,
             ) -> Result<Self::Pty, Error> {
-                self.0.kernel(kernel).stream_pty(options).await
+                wait!($kind, self.0.kernel(kernel).stream_pty(options))
             }
         }
 
         impl PtyDriver for sorna::$module::Pty {
             async fn event(&mut self) -> Result<Option<TerminalEvent>, Error> {
-                self.next_event().await
+                wait!($kind, self.next_event())
             }
 
             async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-                sorna::$module::Pty::write(self, bytes).await
+                wait!($kind, sorna::$module::Pty::write(self, bytes))
             }
 
             async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), Error> {
-                sorna::$module::Pty::resize(self, rows, cols).await
+                wait!($kind, sorna::$module::Pty::resize(self, rows, cols))
             }
 
             async fn restart(&mut self) -> Result<(), Error> {
-                sorna::$module::Pty::restart(self).await
+                wait!($kind, sorna::$module::Pty::restart(self))
             }
 
             async fn close(self) -> Result<(), Error> {
-                sorna::$module::Pty::close(self).await
+                wait!($kind, sorna::$module::Pty::close(self))
             }
         }
     };
 }
 
-async_driver!(
-    Tokio,
+driver!(
+    blocking Blocking,
+    blocking,
+    smol::future::block_on,
+    |time| {
+        std::thread::sleep(time);
+        std::future::ready(())
+    }
+);
+driver!(
+    async Tokio,
     tokio,
     |future| tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -423,9 +348,9 @@ async_driver!(
         .block_on(future),
     tokio::time::sleep
 );
-async_driver!(Smol, smol, smol::block_on, smol::Timer::after);
-async_driver!(
-    AsyncStd,
+driver!(async Smol, smol, smol::block_on, smol::Timer::after);
+driver!(
+    async AsyncStd,
     async_std,
     async_std::task::block_on,
     async_std::task::sleep
