@@ -4,19 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::error::BuildError;
-
-/// What stays as it is in a path segment: the unreserved characters of RFC 3986, and `+`, which the
-/// original gateway restores before it checks the signature (so escaping it would break that).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'+');
+use crate::path;
 
 /// The gateway's name for a kernel: 22 URL-safe characters in the original service, but any text
 /// that fits one path segment is taken, escaped where needed.
@@ -59,7 +50,7 @@ impl KernelId {
     /// The identifier escaped as one segment of a path.
     #[must_use]
     pub fn path_segment(&self) -> Cow<'_, str> {
-        utf8_percent_encode(&self.0, ESCAPED).into()
+        path::segment(&self.0).into()
     }
 }
 

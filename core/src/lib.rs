@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use sorna_core::{Config, CreateKernel, Operation, SessionToken, Signer};
+//! use sorna_core::{ApiVersion, Config, CreateKernel, Operation, SessionToken, Signer};
 //!
 //! let config = Config::from_lookup(|name| match name {
 //!     "SORNA_ENDPOINT" => Some("http://127.0.0.1:8081".into()),
@@ -34,8 +34,8 @@
 //! let response = http::Response::builder()
 //!     .status(201)
 //!     .body(r#"{"kernelId": "6N0hHjQKeTAvdmU5q2Kgow"}"#.into())?;
-//! let kernel = create.response(response)?.value;
-//! assert_eq!(kernel.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
+//! let kernel = create.read_response(ApiVersion::default(), response)?.value;
+//! assert_eq!(kernel.id.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -46,7 +46,7 @@
 //! | [`Version`] | `GET /v2` | [`VersionInfo`] |
 //! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
 //! | [`ListLanguages`] | `GET /v2/languages`, an extension | [`LanguageInfo`]s |
-//! | [`CreateKernel`] | `POST /v2/kernel/create` | [`KernelId`] |
+//! | [`CreateKernel`] | `POST /v2/kernel/create` | [`CreatedKernel`] |
 //! | [`Info`] | `GET /v2/kernel/{id}` | [`KernelInfo`] |
 //! | [`Restart`] | `PATCH /v2/kernel/{id}` | nothing |
 //! | [`Destroy`] | `DELETE /v2/kernel/{id}` | nothing |
@@ -95,7 +95,6 @@ mod body;
 mod caller;
 mod config;
 mod console;
-mod dialect;
 mod error;
 mod ident;
 mod instant;
@@ -103,12 +102,14 @@ mod lock;
 pub mod machine;
 mod moment;
 mod ops;
+mod path;
 mod rate_limit;
 mod retry;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod signing;
 pub mod terminal;
+mod unsigned;
 mod version;
 
 pub use body::{Body, Segment};
@@ -126,4 +127,5 @@ pub use ops::*;
 pub use rate_limit::RateLimit;
 pub use retry::RetryPolicy;
 pub use signing::{HashAlgorithm, Signer, http_date};
+pub use unsigned::{Auth, UnsignedRequest};
 pub use version::{ApiVersion, Dialect, UploadLimits};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::version::Dialect;
+
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
@@ -25,15 +27,17 @@ pub struct RateLimit {
 impl RateLimit {
     /// Reads the headers of an answer; `None` if it has none of these.
     #[must_use]
-    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    pub fn from_headers(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
         let number =
             |name| -> Option<u64> { headers.get(&name)?.to_str().ok()?.trim().parse().ok() };
         let this = Self {
             limit: number(LIMIT),
             remaining: number(REMAINING),
-            reset: number(RESET)
-                .or_else(|| number(RETRY_AFTER))
-                .map(Duration::from_millis),
+            reset: match dialect {
+                Dialect::SornaV2 => number(RESET)
+                    .or_else(|| number(RETRY_AFTER))
+                    .map(Duration::from_millis),
+            },
         };
         (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)
     }
@@ -48,11 +52,11 @@ mod tests {
     #[test]
     fn headers_are_read_and_nonsense_is_ignored() {
         let mut headers = HeaderMap::new();
-        assert_eq!(RateLimit::from_headers(&headers), None);
+        assert_eq!(RateLimit::from_headers(Dialect::SornaV2, &headers), None);
         headers.insert("x-ratelimit-limit", HeaderValue::from_static("1000"));
         headers.insert("x-ratelimit-remaining", HeaderValue::from_static("-1"));
         headers.insert("x-retry-after", HeaderValue::from_static("775039"));
-        let limit = RateLimit::from_headers(&headers).unwrap();
+        let limit = RateLimit::from_headers(Dialect::SornaV2, &headers).unwrap();
         assert_eq!(limit.limit, Some(1000));
         assert_eq!(limit.remaining, None);
         assert_eq!(limit.reset, Some(Duration::from_millis(775_039)));

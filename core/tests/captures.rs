@@ -61,7 +61,7 @@ fn kernel() -> KernelId {
 
 fn executed(bytes: &[u8]) -> ExecutionResult {
     Execute::start(kernel(), ExecuteMode::query("1"))
-        .response(response(bytes))
+        .read_response(ApiVersion::default(), response(bytes))
         .expect("a result")
         .value
 }
@@ -69,7 +69,10 @@ fn executed(bytes: &[u8]) -> ExecutionResult {
 #[test]
 fn version() {
     let answer = Version::new()
-        .response(response(capture!("01-version.response")))
+        .read_response(
+            ApiVersion::default(),
+            response(capture!("01-version.response")),
+        )
         .expect("a version");
     assert_eq!(answer.value.version, "v2.20170315");
     let limit = answer.rate_limit.expect("rate limit headers");
@@ -81,10 +84,16 @@ fn version() {
 fn create_and_destroy() {
     let token = SessionToken::new("capture-1060a1e8e2349c90").expect("a token");
     let created = CreateKernel::new("python3", token)
-        .response(response(capture!("03-create.response")))
+        .read_response(
+            ApiVersion::default(),
+            response(capture!("03-create.response")),
+        )
         .expect("a kernel");
-    assert_eq!(created.value, kernel());
-    let destroyed = Destroy::new(kernel()).response(response(capture!("12-destroy.response")));
+    assert_eq!(created.value.id, kernel());
+    let destroyed = Destroy::new(kernel()).read_response(
+        ApiVersion::default(),
+        response(capture!("12-destroy.response")),
+    );
     assert_eq!(
         destroyed
             .expect("success")
@@ -98,7 +107,10 @@ fn create_and_destroy() {
 #[test]
 fn info() {
     let info = Info::new(kernel())
-        .response(response(capture!("10-get-info.response")))
+        .read_response(
+            ApiVersion::default(),
+            response(capture!("10-get-info.response")),
+        )
         .expect("info")
         .value;
     assert_eq!(info.lang.as_deref(), Some("python3"));
@@ -141,7 +153,7 @@ fn statuses_on_the_way() {
 #[test]
 fn refusals() {
     let refused = |bytes: &[u8]| {
-        let error = Info::new(kernel()).response(response(bytes));
+        let error = Info::new(kernel()).read_response(ApiVersion::default(), response(bytes));
         error.expect_err("a refusal")
     };
     let error = refused(capture!("13-unknown-kernel.response"));

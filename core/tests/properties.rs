@@ -232,7 +232,7 @@ fn answer<O: Operation>(
     operation: &O,
     reply: Response<Vec<u8>>,
 ) -> Result<O::Output, TestCaseError> {
-    let answer = operation.response(reply.map(Bytes::from));
+    let answer = operation.read_response(ApiVersion::default(), reply.map(Bytes::from));
     let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
     Ok(answer.value)
 }
@@ -355,9 +355,12 @@ proptest! {
         let mut limits = Limits::new();
         limits.max_mem = memory;
         limits.exec_timeout = milliseconds.map(Duration::from_millis);
-        let create = CreateKernel::new(lang.as_str(), token.clone())
-            .with_limits(limits)
-            .with_mounts(mounts.clone());
+        let create = CreateKernel::new(
+            KernelSpec::new(lang.as_str())
+                .with_limits(limits)
+                .with_mounts(mounts.clone()),
+            token.clone(),
+        );
         let request = create.request(&some_signer().0, some_time()).expect("a request");
         arrives(&request, &some_signer(), some_time(), &Route::Create)?;
         let read = CreateRequest::parse(&body(&request)).expect("a body");
@@ -366,7 +369,7 @@ proptest! {
         prop_assert_eq!(read.limits.max_mem, memory.filter(|kib| *kib != 0));
         let timeout = milliseconds.map(|ms| Duration::from_millis(ms.max(1)));
         prop_assert_eq!(read.limits.exec_timeout, timeout);
-        prop_assert_eq!(answer(&create, reply::created(&id))?, id);
+        prop_assert_eq!(answer(&create, reply::created(&id))?.id, id);
     }
 
     #[test]
@@ -485,7 +488,10 @@ proptest! {
         }
         let title = refusal.title().to_owned();
         let error = Info::new(some_kernel())
-            .response(refusal.into_response().map(Bytes::from))
+            .read_response(
+                ApiVersion::default(),
+                refusal.into_response().map(Bytes::from),
+            )
             .expect_err("a refusal");
         let refusal = error.gateway().expect("a refusal");
         prop_assert_eq!(refusal.status(), kind.status());

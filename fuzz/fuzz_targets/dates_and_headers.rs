@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use libfuzzer_sys::fuzz_target;
 use sorna_core::server::{ProblemKind, SignedRequest};
 use sorna_core::signing::{SigningKey, StringToSign, body_hash};
-use sorna_core::{HashAlgorithm, Operation, RateLimit, Version, http_date};
+use sorna_core::{ApiVersion, HashAlgorithm, Operation, RateLimit, Version, http_date};
 use sorna_fuzz::{ACCESS_KEY, Message, SECRET_KEY, at, check_error, civil, secret};
 
 /// How far a date may be from the gateway's clock.
@@ -262,7 +262,7 @@ fn check_response(headers: &HeaderMap) {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status.try_into().expect("a status");
         *response.headers_mut() = headers.clone();
-        Version::new().response(response)
+        Version::new().read_response(ApiVersion::default(), response)
     };
     let number = |name: &str| {
         let text = headers.get(name)?.to_str().ok()?.trim();

@@ -30,10 +30,10 @@ use sorna_core::machine::{
 };
 use sorna_core::server::{ExecuteRequest, ProblemKind, Route, SignedRequest, reply};
 use sorna_core::{
-    Answer, Authorize, Batch, Body, Boundary, Caller, Complete, Console, CreateKernel, Destroy,
-    Error, Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo,
-    ListLanguages, Moment, Operation, Repeat, Restart, RetryPolicy, Sent, SessionToken,
-    TransportError, TransportErrorKind, UploadFile, UploadFiles, UsageError, Version,
+    Authorize, Batch, Body, Boundary, Caller, Complete, Console, CreateKernel, Destroy, Error,
+    Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo, ListLanguages,
+    Moment, Operation, Repeat, Reply, Restart, RetryPolicy, Sent, SessionToken, TransportError,
+    TransportErrorKind, UploadFile, UploadFiles, UsageError, Version,
 };
 use sorna_fuzz::{check_error, secret, signer};
 
@@ -761,7 +761,7 @@ impl<O: Operation<Output: Debug>> Subject for Calling<O> {
         match event {}
     }
 
-    fn done(&mut self, output: Result<Answer<O::Output>, Error>, wire: &Wire) {
+    fn done(&mut self, output: Result<Reply<O::Output>, Error>, wire: &Wire) {
         match output {
             Ok(_) => assert!(
                 wire.last_was_good || (wire.destroyed == Some(Some(404)) && wire.unclear > 0),

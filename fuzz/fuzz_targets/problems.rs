@@ -20,7 +20,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use sorna_core::server::{ProblemKind, ProblemReply};
 use sorna_core::terminal::OpenTerminal;
-use sorna_core::{Error, GatewayError, Info, Operation, Problem, Refusal};
+use sorna_core::{ApiVersion, Error, GatewayError, Info, Operation, Problem, Refusal};
 use sorna_fuzz::{Message, check_error, kernel, same_json};
 
 fuzz_target!(|data: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
         *response.status_mut() = StatusCode::from_u16(status).expect("it is in range");
     }
     let error = Info::new(kernel())
-        .response(response.clone())
+        .read_response(ApiVersion::default(), response.clone())
         .expect_err("a refusal");
     let refusal = error.gateway().expect("a refusal");
     check_refusal(refusal, &response);
@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     check_error(&error);
 
     // The terminal reads it in the same way.
-    let other = OpenTerminal::new(kernel()).refusal(response);
+    let other = OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response);
     assert_eq!(other.to_string(), error.to_string());
 });
 
@@ -105,7 +105,7 @@ fn check_problem(problem: &Problem, json: &Value) {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let seconds = number("retry-after").map(Duration::from_secs);
-    let milliseconds = || number("x-retry-after").or_else(|| number("x-ratelimit-reset"));
+    let milliseconds = || number("x-ratelimit-reset").or_else(|| number("x-retry-after"));
     seconds.or_else(|| milliseconds().map(Duration::from_millis))
 }
 
@@ -183,7 +183,10 @@ fn check_reply(choice: usize, words: &str) {
 
 fn received(reply: ProblemReply) -> Error {
     let error = Info::new(kernel())
-        .response(reply.into_response().map(Bytes::from))
+        .read_response(
+            ApiVersion::default(),
+            reply.into_response().map(Bytes::from),
+        )
         .expect_err("a refusal");
     check_error(&error);
     error

@@ -17,9 +17,9 @@ use serde_json::Value;
 use sorna_core::server::{Route, reply};
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
-    Answer, ApiVersion, Authorize, Complete, Console, CreateKernel, Destroy, Error, Execute,
-    ExecuteMode, ExecutionResult, Info, KernelId, KernelInfo, ListLanguages, Operation, Record,
-    Restart, SessionToken, UploadFiles, Version,
+    ApiVersion, Authorize, Complete, Console, CreateKernel, Destroy, Error, Execute, ExecuteMode,
+    ExecutionResult, Info, KernelId, KernelInfo, ListLanguages, Operation, Record, Reply, Restart,
+    SessionToken, UploadFiles, Version,
 };
 use sorna_fuzz::{Message, check_error, kernel, same_json, same_number, same_object, signer};
 
@@ -62,10 +62,10 @@ fuzz_target!(|data: &[u8]| {
         );
         assert_eq!(again, candidates);
     }
-    if let Some(id) = read(&CreateKernel::new("c", token.clone()), &response) {
-        check_id(&id);
-        let again = again(&CreateKernel::new("c", token), reply::created(&id));
-        assert_eq!(again, id);
+    if let Some(created) = read(&CreateKernel::new("c", token.clone()), &response) {
+        check_id(&created.id);
+        let again = again(&CreateKernel::new("c", token), reply::created(&created.id));
+        assert_eq!(again.id, created.id);
     }
     if let Some(info) = read(&Info::new(kernel()), &response) {
         let again = again(&Info::new(kernel()), reply::info(&info));
@@ -85,7 +85,7 @@ fuzz_target!(|data: &[u8]| {
         check_kept(&result, response.body());
     }
     check_refusal(
-        &OpenTerminal::new(kernel()).refusal(response.clone()),
+        &OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response.clone()),
         &response,
     );
 });
@@ -97,8 +97,8 @@ fn is_object(body: &[u8]) -> bool {
 /// Reads the response as one of this operation; `None` if it is an error, as it then must be.
 fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Output> {
     let is_success = response.status().is_success();
-    match operation.response(response.clone()) {
-        Ok(Answer {
+    match operation.read_response(ApiVersion::default(), response.clone()) {
+        Ok(Reply {
             value, rate_limit, ..
         }) => {
             assert!(is_success);
@@ -137,7 +137,7 @@ fn check_refusal(error: &Error, response: &Response<Bytes>) {
 
 /// What the gateway's side wrote, read as the answer to this operation.
 fn again<O: Operation>(operation: &O, written: Response<Vec<u8>>) -> O::Output {
-    match operation.response(written.map(Bytes::from)) {
+    match operation.read_response(ApiVersion::default(), written.map(Bytes::from)) {
         Ok(answer) => answer.value,
         Err(error) => panic!("our own words are not understood: {error}"),
     }

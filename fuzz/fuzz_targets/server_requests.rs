@@ -19,8 +19,9 @@ use sorna_core::server::{
 };
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
-    Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute, ExecuteMode, Info,
-    KernelId, Limits, ListLanguages, Operation, Restart, Segment, UploadFile, UploadFiles, Version,
+    ApiVersion, Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute,
+    ExecuteMode, Info, KernelId, Limits, ListLanguages, Operation, Restart, Segment, UploadFile,
+    UploadFiles, Version,
 };
 use sorna_fuzz::{Message, RECORDED, at, kernel, same_json, secret, signer};
 
@@ -67,7 +68,7 @@ fn check_refusal(refusal: ProblemReply) {
     let response = refusal.into_response();
     assert!(response.status().is_client_error());
     let error = Info::new(kernel())
-        .response(response.map(Bytes::from))
+        .read_response(ApiVersion::default(), response.map(Bytes::from))
         .expect_err("a refusal");
     let problem = error.gateway().and_then(|refusal| refusal.problem());
     let problem = problem.expect("a problem document");
@@ -157,7 +158,9 @@ fn check_create(request: &CreateRequest) {
     let mut limits = Limits::new();
     limits.max_mem = request.limits.max_mem;
     limits.exec_timeout = request.limits.exec_timeout;
-    let create = create(&request.lang, request.token.as_str())
+    let mut create = create(&request.lang, request.token.as_str());
+    create.spec = create
+        .spec
         .with_limits(limits)
         .with_mounts(request.mounts.clone());
     let again = CreateRequest::parse(body(&sent(&create))).expect("our own words");

@@ -7,8 +7,8 @@ use sorna::ClientOptions;
 use sorna::core::machine::{ExecutionEvent, RunPlan, RunReport, UploadProgress};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{
-    Answer, Config, Console, Error, ExecuteMode, ExecutionResult, ExecutionStatus, KernelId,
-    Operation, UploadFile,
+    Config, Console, Error, ExecuteMode, ExecutionResult, ExecutionStatus, KernelId, Operation,
+    Reply, UploadFile,
 };
 
 /// What a check asks of a driver.
@@ -29,10 +29,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     const IS_ASYNC: bool;
 
     /// One operation.
-    fn call<O>(
-        &self,
-        operation: O,
-    ) -> impl Future<Output = Result<Answer<O::Output>, Error>> + Send
+    fn call<O>(&self, operation: O) -> impl Future<Output = Result<Reply<O::Output>, Error>> + Send
     where
         O: Operation + Send + Sync + Unpin + 'static,
         O::Output: Send + Unpin;
@@ -217,7 +214,7 @@ macro_rules! driver {
                 $sleep(time).await;
             }
 
-            async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
+            async fn call<O>(&self, operation: O) -> Result<Reply<O::Output>, Error>
             where
                 O: Operation + Send + Sync + Unpin + 'static,
                 O::Output: Send + Unpin,

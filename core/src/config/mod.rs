@@ -9,7 +9,7 @@ pub use endpoint::Endpoint;
 use http::HeaderValue;
 
 use crate::error::ConfigError;
-use crate::signing::HashAlgorithm;
+use crate::signing::hash::HashAlgorithm;
 use crate::version::ApiVersion;
 
 /// The names of the environment variables that [`Config::from_lookup`] asks for.

@@ -63,6 +63,11 @@ pub enum BuildError {
     },
     /// A clock before 1970 or after 9999, which no request date can express.
     Clock,
+    /// A value that cannot be written as the body of a request.
+    Body {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A path that cannot be sent.
     Target,
 }
@@ -100,6 +105,9 @@ impl fmt::Display for BuildError {
             Self::Clock => f.write_str(
                 "this machine's clock is outside the years 1970 to 9999: set it, then try again",
             ),
+            Self::Body { reason } => {
+                write!(f, "the body cannot be written as JSON: {reason}")
+            }
             Self::Target => f.write_str("the path of the request is not valid"),
         }
     }

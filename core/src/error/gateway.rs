@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::parse::excerpt;
+use crate::rate_limit::RateLimit;
+use crate::version::Dialect;
 
 /// An answer with a status other than success, kept whole.
 ///
@@ -106,7 +108,12 @@ pub struct AgentDetails {
 
 impl GatewayError {
     /// Keeps an answer as a refusal.
-    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Self {
+    pub(crate) fn new(
+        dialect: Dialect,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Self {
         let refusal = match serde_json::from_slice::<Value>(body) {
             Ok(value) => match Problem::deserialize(&value) {
                 Ok(problem) => Refusal::Problem(problem),
@@ -114,15 +121,15 @@ impl GatewayError {
             },
             Err(_) => Refusal::Raw,
         };
-        let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let seconds = headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let window = RateLimit::from_headers(dialect, headers).and_then(|limit| limit.reset);
         Self {
             status,
             refusal,
             body: body.clone(),
-            retry_after: seconds(RETRY_AFTER.as_str())
-                .map(Duration::from_secs)
-                .or_else(|| Some(Duration::from_millis(seconds("x-retry-after")?)))
-                .or_else(|| Some(Duration::from_millis(seconds("x-ratelimit-reset")?))),
+            retry_after: seconds.map(Duration::from_secs).or(window),
             date: headers
                 .get(DATE)
                 .and_then(|date| date.to_str().ok())
@@ -305,7 +312,7 @@ mod tests {
     fn refuse(status: u16, body: &str) -> GatewayError {
         let status = StatusCode::from_u16(status).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
-        GatewayError::new(status, &HeaderMap::new(), &body)
+        GatewayError::new(Dialect::SornaV2, status, &HeaderMap::new(), &body)
     }
 
     #[test]
@@ -371,7 +378,8 @@ mod tests {
         let wait = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            GatewayError::new(StatusCode::TOO_MANY_REQUESTS, &headers, &Bytes::new()).retry_after()
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            GatewayError::new(Dialect::SornaV2, status, &headers, &Bytes::new()).retry_after()
         };
         assert_eq!(wait("retry-after", "3"), Some(Duration::from_secs(3)));
         assert_eq!(

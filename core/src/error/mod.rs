@@ -196,6 +196,7 @@ mod tests {
     fn refusal(status: u16, body: &'static str) -> GatewayError {
         let status = StatusCode::from_u16(status).unwrap();
         GatewayError::new(
+            crate::version::Dialect::SornaV2,
             status,
             &HeaderMap::new(),
             &Bytes::from_static(body.as_bytes()),

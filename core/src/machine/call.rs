@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::error::{Error, GatewayError, Sent, TransportError};
 use crate::instant::Instant;
 use crate::moment::Moment;
-use crate::ops::{Answer, Operation, Repeat};
+use crate::ops::{Operation, Repeat, Reply};
 use crate::rate_limit::RateLimit;
 
 /// Drives one operation to its answer.
@@ -85,7 +85,7 @@ enum State<T> {
     Ready,
     InFlight,
     Waiting(Instant),
-    Done(Result<Answer<T>, Error>),
+    Done(Result<Reply<T>, Error>),
     Spent,
 }
 
@@ -164,9 +164,9 @@ impl<O: Operation> Call<O> {
 
     fn refused(&mut self, now: Moment, refusal: Box<GatewayError>) {
         if self.maybe_done
-            && let Some(value) = self.operation.done_after_retry(&refusal)
+            && let Some(value) = self.operation.success_on_retry(&refusal)
         {
-            self.state = State::Done(Ok(Answer::without_headers(value)));
+            self.state = State::Done(Ok(Reply::without_headers(value)));
             return;
         }
         let repeatable = match self.operation.repeat() {
@@ -191,7 +191,7 @@ impl<O: Operation> Call<O> {
 
 impl<O: Operation> Machine for Call<O> {
     type Event = Infallible;
-    type Output = Result<Answer<O::Output>, Error>;
+    type Output = Result<Reply<O::Output>, Error>;
 
     fn poll(&mut self, now: Moment) -> Step<Infallible, Self::Output> {
         match std::mem::replace(&mut self.state, State::Spent) {
@@ -223,9 +223,10 @@ impl<O: Operation> Machine for Call<O> {
         if !matches!(self.state, State::InFlight) {
             return;
         }
-        let limit = RateLimit::from_headers(response.headers());
+        let version = self.caller.version();
+        let limit = RateLimit::from_headers(version.dialect(), response.headers());
         self.caller.observe(now, limit.as_ref());
-        match self.operation.response(response) {
+        match self.operation.read_response(version, response) {
             Err(Error::Gateway(refusal)) if refusal.is_rate_limited() => {
                 let left = self.caller.window_left(now);
                 self.refused(now, Box::new(refusal.with_known_wait(left)));

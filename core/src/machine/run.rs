@@ -396,7 +396,7 @@ impl Machine for Run {
             }
             match &mut self.phase {
                 Phase::Creating(call) => match call.poll(now).split() {
-                    Ok(Ok(answer)) => self.created(answer.value),
+                    Ok(Ok(reply)) => self.created(reply.value.id),
                     Ok(Err(error))
                         if self.temporary && !self.asked_again && is_unusable(&error) =>
                     {

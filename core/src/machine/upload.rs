@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::error::{Error, GatewayError, RejectedFile, TransportError};
 use crate::ident::KernelId;
 use crate::moment::Moment;
-use crate::ops::{Answer, Boundary, UploadFile, UploadFiles, check_files};
+use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files};
 
 /// Uploads files in requests that the gateway takes.
 ///
@@ -207,7 +207,7 @@ impl Upload {
         self.current.as_mut().map(|(call, _)| call)
     }
 
-    fn batch_ended(&mut self, result: Result<Answer<()>, Error>) {
+    fn batch_ended(&mut self, result: Result<Reply<()>, Error>) {
         let Some((call, stage)) = self.current.take() else {
             return;
         };

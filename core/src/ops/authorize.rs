@@ -1,12 +1,12 @@
 //! `GET /v2/authorize`: whether the keys are good. (API manual of 2017, "Authentication".)
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, ParseError};
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `GET /v2/authorize`: checks the keys, with a text that the gateway sends back.
 ///
@@ -41,16 +41,13 @@ pub struct Authorized {
 impl Operation for Authorize {
     type Output = Authorized;
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::json(
-            version.dialect(),
-            Resource::Authorize,
-            self,
-            self.echo.len(),
-        ))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        match version.dialect() {
+            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/authorize").json(self),
+        }
     }
 
-    fn read(&self, success: &Success) -> Result<Authorized, ParseError> {
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<Authorized, Error> {
         #[derive(Deserialize)]
         struct Body {
             authorized: String,
@@ -60,7 +57,7 @@ impl Operation for Authorize {
         const EXPECTED: &str = r#"{"authorized": "yes", …}"#;
         let body: Body = success.json(EXPECTED)?;
         if body.authorized != "yes" {
-            return Err(success.unexpected(EXPECTED));
+            return Err(success.unexpected(EXPECTED).into());
         }
         Ok(body.rest)
     }
@@ -80,11 +77,17 @@ mod tests {
             ("GET", "/v2/authorize")
         );
         assert_eq!(request.body().as_bytes(), Some(&br#"{"echo":"hi"}"#[..]));
-        let answer = operation.response(response(200, r#"{"authorized": "yes", "echo": "hi"}"#));
+        let answer = operation.read_response(
+            ApiVersion::default(),
+            response(200, r#"{"authorized": "yes", "echo": "hi"}"#),
+        );
         assert_eq!(answer.unwrap().value.echo.as_deref(), Some("hi"));
         assert!(
             operation
-                .response(response(200, r#"{"authorized": "no"}"#))
+                .read_response(
+                    ApiVersion::default(),
+                    response(200, r#"{"authorized": "no"}"#)
+                )
                 .is_err()
         );
     }

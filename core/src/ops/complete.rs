@@ -3,13 +3,14 @@
 //!
 //! Gateway 0.9.11 does not have it: it answers 500 `internal-server-error`.
 
-use serde::Deserialize;
+use http::Method;
+use serde::{Deserialize, Serialize};
 
-use super::{Operation, Success};
-use crate::error::{BuildError, ParseError};
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `POST /v2/kernel/{id}` in mode `complete`: asks how the code could go on. Brings the candidates, in the
 /// gateway's order.
@@ -50,14 +51,45 @@ impl Complete {
     }
 }
 
+#[derive(Serialize)]
+struct SornaBody<'a> {
+    mode: &'static str,
+    code: &'a str,
+    options: SornaOptions<'a>,
+}
+
+#[derive(Serialize)]
+struct SornaOptions<'a> {
+    row: u64,
+    col: u64,
+    line: &'a str,
+    post: &'a str,
+}
+
 impl Operation for Complete {
     type Output = Vec<String>;
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(version.dialect().complete(self))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        match version.dialect() {
+            Dialect::SornaV2 => {
+                let about = self.code.len() + self.line.len() + self.post.len();
+                UnsignedRequest::with_room(Method::POST, "/v2/kernel", about)
+                    .segment(self.kernel.as_str())
+                    .json(&SornaBody {
+                        mode: "complete",
+                        code: &self.code,
+                        options: SornaOptions {
+                            row: self.row,
+                            col: self.col,
+                            line: &self.line,
+                            post: &self.post,
+                        },
+                    })
+            }
+        }
     }
 
-    fn read(&self, success: &Success) -> Result<Vec<String>, ParseError> {
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct Body {
             result: Vec<String>,
@@ -80,7 +112,10 @@ mod tests {
             std::str::from_utf8(request.body().as_bytes().unwrap()).unwrap(),
             r#"{"mode":"complete","code":"import os\né.pa","options":{"row":1,"col":4,"line":"é.pa","post":""}}"#
         );
-        let answer = operation.response(response(200, r#"{"result": ["path", "pardir"]}"#));
+        let answer = operation.read_response(
+            ApiVersion::default(),
+            response(200, r#"{"result": ["path", "pardir"]}"#),
+        );
         assert_eq!(answer.unwrap().value, ["path", "pardir"]);
     }
 }

@@ -1,12 +1,13 @@
 //! `DELETE /v2/kernel/{id}`: ends a kernel and discards its files. (API manual of 2017, "Kernel
 //! management".)
 
-use super::{Operation, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, GatewayError, ParseError};
+use http::Method;
+
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `DELETE /v2/kernel/{id}`: ends a kernel and discards its files.
 ///
@@ -33,20 +34,21 @@ impl Destroy {
 impl Operation for Destroy {
     type Output = ();
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::bodyless(
-            version.dialect(),
-            Resource::Destroy(&self.kernel),
-        ))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => {
+                UnsignedRequest::new(Method::DELETE, "/v2/kernel").segment(self.kernel.as_str())
+            }
+        })
     }
 
-    fn read(&self, success: &Success) -> Result<(), ParseError> {
-        success.nothing()
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<(), Error> {
+        Ok(success.empty()?)
     }
 
     /// The first try did it.
-    fn done_after_retry(&self, refusal: &GatewayError) -> Option<()> {
-        refusal.is_not_found().then_some(())
+    fn success_on_retry(&self, error: &GatewayError) -> Option<()> {
+        error.is_not_found().then_some(())
     }
 }
 

@@ -1,15 +1,15 @@
 //! `GET /v2/kernel/{id}`: what the gateway knows of a kernel. (API manual of 2017, "Kernel
 //! management".)
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Operation, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, ParseError};
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `GET /v2/kernel/{id}`: asks what the gateway knows of a kernel.
 ///
@@ -75,15 +75,16 @@ pub struct KernelInfo {
 impl Operation for Info {
     type Output = KernelInfo;
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::bodyless(
-            version.dialect(),
-            Resource::Info(&self.kernel),
-        ))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => {
+                UnsignedRequest::new(Method::GET, "/v2/kernel").segment(self.kernel.as_str())
+            }
+        })
     }
 
-    fn read(&self, success: &Success) -> Result<KernelInfo, ParseError> {
-        success.json("a description of a kernel")
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<KernelInfo, Error> {
+        Ok(success.json("a description of a kernel")?)
     }
 }
 
@@ -101,16 +102,23 @@ mod tests {
             ("GET", "/v2/kernel/k1")
         );
         let info = operation
-            .response(response(
-                200,
-                r#"{"lang": "c", "age": 3526.982, "gpus": ["a"], "idle": null}"#,
-            ))
+            .read_response(
+                ApiVersion::default(),
+                response(
+                    200,
+                    r#"{"lang": "c", "age": 3526.982, "gpus": ["a"], "idle": null}"#,
+                ),
+            )
             .unwrap()
             .value;
         assert_eq!(info.age, Some(3526.982));
         assert_eq!(info.idle, None);
         assert_eq!(info.extra["gpus"][0], "a");
-        assert!(operation.response(response(200, "[]")).is_err());
+        assert!(
+            operation
+                .read_response(ApiVersion::default(), response(200, "[]"))
+                .is_err()
+        );
     }
 
     #[test]
@@ -118,7 +126,9 @@ mod tests {
         let mut zipped = response(200, "\u{1f}\u{8b}\u{8}");
         let coding = http::HeaderValue::from_static("gzip");
         zipped.headers_mut().insert("content-encoding", coding);
-        let error = Info::new(kernel()).response(zipped).unwrap_err();
+        let error = Info::new(kernel())
+            .read_response(ApiVersion::default(), zipped)
+            .unwrap_err();
         assert!(error.to_string().contains("Content-Encoding"), "{error}");
     }
 }

@@ -4,14 +4,14 @@
 //! answers 404 `generic-not-found`, which is
 //! [`GatewayError::is_not_found`](crate::GatewayError::is_not_found).
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Operation, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, ParseError};
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `GET /v2/languages`: asks for the languages that the gateway runs.
 ///
@@ -71,11 +71,13 @@ struct List {
 impl Operation for ListLanguages {
     type Output = Vec<LanguageInfo>;
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::bodyless(version.dialect(), Resource::Languages))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/languages"),
+        })
     }
 
-    fn read(&self, success: &Success) -> Result<Vec<LanguageInfo>, ParseError> {
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<Vec<LanguageInfo>, Error> {
         let list: List = success.json(r#"{"languages": [{"name": …}]}"#)?;
         Ok(list.languages)
     }
@@ -97,19 +99,28 @@ mod tests {
             {"name": "c", "aliases": ["c11"], "available": false, "missing": "gcc", "x": 1},
             {"name": "bash", "available": true, "keepsState": true}
         ]}"#;
-        let languages = ListLanguages.response(response(200, body)).unwrap().value;
+        let languages = ListLanguages
+            .read_response(ApiVersion::default(), response(200, body))
+            .unwrap()
+            .value;
         assert_eq!(languages[0].missing.as_deref(), Some("gcc"));
         assert_eq!(languages[0].extra["x"], 1);
         let mut bash = LanguageInfo::new("bash");
         bash.keeps_state = true;
         assert_eq!(languages[1], bash);
-        assert!(ListLanguages.response(response(200, "[]")).is_err());
+        assert!(
+            ListLanguages
+                .read_response(ApiVersion::default(), response(200, "[]"))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_gateway_without_the_list_says_so() {
         let problem = r#"{"type": "https://api.sorna.io/probs/generic-not-found", "title": "No."}"#;
-        let error = ListLanguages.response(response(404, problem)).unwrap_err();
+        let error = ListLanguages
+            .read_response(ApiVersion::default(), response(404, problem))
+            .unwrap_err();
         assert!(error.gateway().unwrap().is_not_found());
     }
 }

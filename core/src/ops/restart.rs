@@ -1,12 +1,13 @@
 //! `PATCH /v2/kernel/{id}`: drops the interpreter's state, keeps the files. (API manual of 2017, "Kernel
 //! management".)
 
-use super::{Operation, Repeat, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, ParseError};
+use http::Method;
+
+use super::operation::{Operation, Repeat, Success};
+use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `PATCH /v2/kernel/{id}`: restarts a kernel: drops the interpreter's state, and keeps the files.
 ///
@@ -30,15 +31,16 @@ impl Restart {
 impl Operation for Restart {
     type Output = ();
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::bodyless(
-            version.dialect(),
-            Resource::Restart(&self.kernel),
-        ))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => {
+                UnsignedRequest::new(Method::PATCH, "/v2/kernel").segment(self.kernel.as_str())
+            }
+        })
     }
 
-    fn read(&self, success: &Success) -> Result<(), ParseError> {
-        success.nothing()
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<(), Error> {
+        Ok(success.empty()?)
     }
 
     /// A second restart would drop what was computed after the first.

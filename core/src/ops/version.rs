@@ -3,14 +3,14 @@
 //! The gateway checks the access key, but not the signature: use [`Authorize`](super::Authorize) to
 //! test keys.
 
+use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Operation, Success};
-use crate::dialect::Resource;
-use crate::error::{BuildError, ParseError};
-use crate::signing::Unsigned;
-use crate::version::ApiVersion;
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// `GET /v2`: asks for the API version.
 ///
@@ -42,12 +42,14 @@ pub struct VersionInfo {
 impl Operation for Version {
     type Output = VersionInfo;
 
-    fn prepare(&self, version: ApiVersion) -> Result<Unsigned, BuildError> {
-        Ok(Unsigned::bodyless(version.dialect(), Resource::Version))
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2"),
+        })
     }
 
-    fn read(&self, success: &Success) -> Result<VersionInfo, ParseError> {
-        success.json(r#"{"version": …}"#)
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<VersionInfo, Error> {
+        Ok(success.json(r#"{"version": …}"#)?)
     }
 }
 
@@ -68,7 +70,10 @@ mod tests {
             ),
             ["application/octet-stream", "0", "v2.20170315"]
         );
-        let answer = Version.response(response(200, r#"{"version": "v2.20170315", "x": 1}"#));
+        let answer = Version.read_response(
+            ApiVersion::default(),
+            response(200, r#"{"version": "v2.20170315", "x": 1}"#),
+        );
         let info = answer.unwrap().value;
         assert_eq!(info.version, "v2.20170315");
         assert_eq!(info.extra["x"], 1);
@@ -77,7 +82,10 @@ mod tests {
     #[test]
     fn an_html_page_is_not_a_version() {
         let error = Version
-            .response(response(200, "<html>Welcome to nginx!"))
+            .read_response(
+                ApiVersion::default(),
+                response(200, "<html>Welcome to nginx!"),
+            )
             .unwrap_err();
         assert!(error.to_string().contains("Welcome to nginx!"), "{error}");
     }

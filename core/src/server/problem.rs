@@ -160,7 +160,12 @@ mod tests {
                 .reply_with("why")
                 .with_agent("agent-failure", "x", Some("E()".into()));
             let (parts, body) = reply.into_response().into_parts();
-            let error = GatewayError::new(parts.status, &parts.headers, &Bytes::from(body));
+            let error = GatewayError::new(
+                crate::version::Dialect::SornaV2,
+                parts.status,
+                &parts.headers,
+                &Bytes::from(body),
+            );
             assert_eq!(error.kind(), Some(kind.name()));
             assert_eq!(error.status(), kind.status());
             let problem = error.problem().unwrap();

@@ -20,6 +20,15 @@ pub(crate) fn http_date(now: SystemTime) -> Result<(String, Day), BuildError> {
     Ok((text, day))
 }
 
+/// The text of a date as this crate sends it, in the form of RFC 9110.
+///
+/// # Errors
+///
+/// [`BuildError::Clock`] before 1970 and after 9999.
+pub fn text(time: SystemTime) -> Result<String, BuildError> {
+    Ok(http_date(time)?.0)
+}
+
 /// Whole seconds since 1970, if the HTTP form can express them.
 pub(crate) fn unix_seconds(now: SystemTime) -> Result<u64, BuildError> {
     now.duration_since(UNIX_EPOCH)

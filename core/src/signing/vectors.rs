@@ -2,10 +2,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::Method;
+use http::header::{AUTHORIZATION, DATE};
 use serde::Deserialize;
 
 use super::*;
-use crate::config::{AccessKey, Credentials, Endpoint, SecretKey};
+use crate::config::{AccessKey, Config, Credentials, Endpoint, SecretKey};
+use crate::unsigned::{Auth, UnsignedRequest};
+use crate::version::Dialect;
 
 #[derive(Deserialize)]
 struct Vector {
@@ -140,13 +144,14 @@ fn signed_requests_carry_the_vector_s_authorization() {
             SecretKey::new(vector.secret_key.clone()).unwrap(),
         );
         let config = Config::new(vector.endpoint(), credentials).with_hash(vector.hash().unwrap());
-        let unsigned = Unsigned {
+        let unsigned = UnsignedRequest {
             method: vector.method.parse().unwrap(),
+            auth: Auth::Signed,
             media_type: vector.content_type.clone().leak(),
             content_type: None,
-            body_len: vector.body().len(),
-            texts: [&vector.body(), vector.path.as_bytes()].concat(),
-            multipart: None,
+            path_len: vector.path.len(),
+            texts: [vector.path.as_bytes(), &vector.body()].concat(),
+            streamed: None,
         };
         let request = Signer::new(config).sign(unsigned, time).unwrap();
         assert_eq!(
@@ -197,7 +202,7 @@ fn the_derived_key_follows_the_day() {
     let config = Config::new("http://h:1".parse().unwrap(), credentials);
     let shared = Signer::new(config.clone());
     let sign = |signer: &Signer, seconds: u64| {
-        let unsigned = Unsigned::bodyless(Dialect::SornaV2, Resource::Version);
+        let unsigned = UnsignedRequest::new(Method::GET, "/v2");
         let now = UNIX_EPOCH + Duration::from_secs(seconds);
         signer.sign(unsigned, now).unwrap().headers()[AUTHORIZATION].clone()
     };

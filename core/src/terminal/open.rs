@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 
 use crate::body::Body;
-use crate::dialect::Resource;
 use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
-use crate::signing::{Signer, Unsigned};
+use crate::signing::Signer;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
 
 /// Opens a terminal on a kernel.
 ///
@@ -41,6 +42,16 @@ impl OpenTerminal {
         Self { kernel }
     }
 
+    /// The request before it is signed.
+    #[must_use]
+    pub fn prepare(&self, version: ApiVersion) -> UnsignedRequest {
+        match version.dialect() {
+            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/stream/kernel")
+                .segment(self.kernel.as_str())
+                .segment("pty"),
+        }
+    }
+
     /// The signed request, as of `now`, without the headers of the WebSocket itself (`Connection`,
     /// `Upgrade`, `Sec-WebSocket-Key`, `Sec-WebSocket-Version`).
     ///
@@ -48,18 +59,14 @@ impl OpenTerminal {
     ///
     /// [`BuildError::Clock`] for a clock that no date can express.
     pub fn request(&self, signer: &Signer, now: SystemTime) -> Result<Request<Body>, BuildError> {
-        let dialect = signer.config().version().dialect();
-        signer.sign(
-            Unsigned::bodyless(dialect, Resource::Terminal(&self.kernel)),
-            now,
-        )
+        signer.sign(self.prepare(signer.config().version()), now)
     }
 
-    /// Reads an answer other than 101: what the gateway says when it opens no terminal.
+    /// Reads a response other than 101: why the gateway opens no terminal.
     #[must_use]
-    pub fn refusal(&self, response: Response<Bytes>) -> Error {
+    pub fn read_error(&self, version: ApiVersion, response: Response<Bytes>) -> Error {
         let (parts, body) = response.into_parts();
-        GatewayError::new(parts.status, &parts.headers, &body).into()
+        GatewayError::new(version.dialect(), parts.status, &parts.headers, &body).into()
     }
 }
 
@@ -70,9 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_keeps_the_gateway_s_words() {
+    fn an_error_response_keeps_the_gateway_s_text() {
         let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found", "title": "No."}"#;
-        let error = OpenTerminal::new(kernel()).refusal(response(404, gone));
+        let error =
+            OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response(404, gone));
         assert!(error.is_not_found());
         assert!(error.to_string().ends_with("No."));
     }

@@ -12,7 +12,7 @@ use common::{Client, gateway, gateway_with, read_response, wait_until};
 use serde_json::{Value, json};
 use sorna_core::{
     AccessKey, Authorize, CreateKernel, Credentials, Destroy, Execute, ExecuteMode, Info, KernelId,
-    Restart, SecretKey, SessionToken, Version,
+    KernelSpec, Restart, SecretKey, SessionToken, Version,
 };
 use sorna_gateway::{Gateway, GatewayConfig, StartError};
 
@@ -417,7 +417,7 @@ fn kernels_that_cannot_be_created_are_explained() {
         title.contains("klingon") && title.contains("python3, bash, c"),
         "{title}"
     );
-    let mounts = CreateKernel::new("bash", token()).with_mounts(vec!["data".to_owned()]);
+    let mounts = CreateKernel::new(KernelSpec::new("bash").with_mounts(["data"]), token());
     assert_eq!(client.error_of(&mounts).1, "kernel-creation-failed");
 
     // At the limit, the token of a living kernel still returns that kernel.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use dhat::{HeapStats, Profiler};
 use http::Response;
 use sorna_core::{
-    AccessKey, Config, Credentials, Execute, ExecuteMode, KernelId, Operation, SecretKey, Signer,
+    AccessKey, ApiVersion, Config, Credentials, Execute, ExecuteMode, KernelId, Operation,
+    SecretKey, Signer,
 };
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -49,7 +50,8 @@ fn main() {
     for (name, body) in results::all() {
         let body: Bytes = body;
         let _profiler = Profiler::builder().testing().build();
-        let (blocks, held) = measure(|| execute.response(Response::new(body.clone())));
+        let (blocks, held) =
+            measure(|| execute.read_response(ApiVersion::default(), Response::new(body.clone())));
         let part = held as f64 / body.len() as f64;
         println!(
             "| memory for {name}, besides the body and in parts of it ({blocks} allocations) | {part:.2} | at most 1.1 |"

@@ -7,7 +7,7 @@ use http::Response;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use sorna_benchmarks::{compare, head, row};
-use sorna_core::{Execute, ExecuteMode, KernelId, Operation};
+use sorna_core::{ApiVersion, Execute, ExecuteMode, KernelId, Operation};
 
 #[path = "../shared/results.rs"]
 mod results;
@@ -69,7 +69,9 @@ fn main() {
     for (name, body) in results::all() {
         let ours = || {
             let response = Response::new(body.clone());
-            execute.response(response).expect("a result")
+            execute
+                .read_response(ApiVersion::default(), response)
+                .expect("a result")
         };
         let lean = || serde_json::from_slice::<Lean<'_>>(&body).expect("a result");
         assert_eq!(

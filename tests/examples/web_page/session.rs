@@ -9,7 +9,8 @@ use axum::response::sse::Event;
 use serde::{Deserialize, Serialize};
 use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::{
-    Batch, Console, CreateKernel, ExecuteMode, ExecutionStatus, Limits, Record, UploadFile,
+    Batch, Console, CreateKernel, ExecuteMode, ExecutionStatus, KernelSpec, Limits, Record,
+    UploadFile,
 };
 use sorna::tokio::Run;
 use sorna::{random_boundary, random_token};
@@ -39,7 +40,10 @@ impl Job {
         let limits = Limits::new()
             .with_exec_timeout(TIME)
             .with_max_mem(MEMORY_KIB);
-        let create = CreateKernel::new(&self.language, random_token()).with_limits(limits);
+        let create = CreateKernel::new(
+            KernelSpec::new(&self.language).with_limits(limits),
+            random_token(),
+        );
         let file = match self.language.as_str() {
             "python3" | "bash" => {
                 let snippet = ExecuteMode::query(self.code);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, Limits};
+use sorna::core::{CreateKernel, KernelSpec, Limits};
 use sorna::random_token;
 use sorna::tokio::Client;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,7 +34,10 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let limits = Limits::new().with_max_mem(MEMORY_KIB);
-    let create = CreateKernel::new(LANGUAGE, random_token()).with_limits(limits);
+    let create = CreateKernel::new(
+        KernelSpec::new(LANGUAGE).with_limits(limits),
+        random_token(),
+    );
     let kernel = client.temporary(create).await?;
     let pty = kernel.stream_pty(TerminalOptions::default()).await?;
     let (mut output, mut typing) = pty.split();

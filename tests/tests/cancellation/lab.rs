@@ -109,7 +109,7 @@ impl Lab {
 
     pub(crate) fn kernel(&self) -> KernelId {
         let create = CreateKernel::new("bash", random_token());
-        self.direct.call(create).expect("a kernel").value
+        self.direct.call(create).expect("a kernel").value.id
     }
 
     pub(crate) fn kernels(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sorna::core::{Batch, CreateKernel, ExecutionStatus, Limits, Record, UploadFile};
+use sorna::core::{Batch, CreateKernel, ExecutionStatus, KernelSpec, Limits, Record, UploadFile};
 
 use crate::lab::{Check, Feature, Lab};
 use sorna_tests::drivers::Driver;
@@ -102,8 +102,11 @@ pub(crate) fn exec_timeout<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             return;
         }
         let limits = Limits::new().with_exec_timeout(Duration::from_millis(1500));
-        let create = CreateKernel::new("python3", sorna::random_token()).with_limits(limits);
-        let kernel = lab.driver.call(create).await.expect("a kernel").value;
+        let create = CreateKernel::new(
+            KernelSpec::new("python3").with_limits(limits),
+            sorna::random_token(),
+        );
+        let kernel = lab.driver.call(create).await.expect("a kernel").value.id;
         let result = lab.run(&kernel, "while True: pass").await;
         assert_eq!(result.status, ExecutionStatus::ExecTimeout);
         assert_eq!(lab.run(&kernel, "print(1)").await.console.stdout(), "1\n");

@@ -144,7 +144,7 @@ impl<D: Driver> Lab<D> {
 
     pub(crate) async fn kernel_named(&self, lang: &str, token: SessionToken) -> KernelId {
         let create = sorna::core::CreateKernel::new(lang, token);
-        let kernel = self.driver.call(create).await.expect("a kernel").value;
+        let kernel = self.driver.call(create).await.expect("a kernel").value.id;
         self.kernels
             .lock()
             .expect("no panic inside")

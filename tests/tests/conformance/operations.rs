@@ -6,7 +6,8 @@ use sorna::core::RetryPolicy;
 use sorna::core::terminal::TerminalOptions;
 use sorna::core::{
     AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
-    Info, KernelId, Limits, ListLanguages, Restart, SecretKey, SessionToken, UploadFile, Version,
+    Info, KernelId, KernelSpec, Limits, ListLanguages, Restart, SecretKey, SessionToken,
+    UploadFile, Version,
 };
 
 use sorna::{ClientOptions, Exchange, Observer};
@@ -65,8 +66,11 @@ pub(crate) fn get_or_create_by_token<D: Driver>(lab: &Lab<D>) -> Check<'_> {
 pub(crate) fn info<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let limits = Limits::new().with_max_mem(512 * 1024);
-        let create = CreateKernel::new("python3", sorna::random_token()).with_limits(limits);
-        let kernel = lab.driver.call(create).await.expect("a kernel").value;
+        let create = CreateKernel::new(
+            KernelSpec::new("python3").with_limits(limits),
+            sorna::random_token(),
+        );
+        let kernel = lab.driver.call(create).await.expect("a kernel").value.id;
         lab.run(&kernel, "1").await;
         let info = lab
             .driver
@@ -204,7 +208,7 @@ pub(crate) fn rate_limit_headers<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .call(Authorize::new(""))
             .await
             .expect("good keys");
-        let remaining = |answer: sorna::core::Answer<_>| {
+        let remaining = |answer: sorna::core::Reply<_>| {
             answer
                 .rate_limit
                 .and_then(|limit| limit.remaining)
@@ -315,7 +319,7 @@ pub(crate) fn keys_are_isolated<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let token = SessionToken::new("shared-token").expect("a token");
         let mine = lab.kernel_named("python3", token.clone()).await;
         let create = CreateKernel::new("python3", token);
-        let theirs = other.call(create).await.expect("a kernel").value;
+        let theirs = other.call(create).await.expect("a kernel").value.id;
         assert_ne!(mine, theirs);
         for error in [
             other.call(Info::new(mine.clone())).await.err(),

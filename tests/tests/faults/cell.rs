@@ -85,7 +85,7 @@ impl Ground {
     /// A kernel, made without a proxy.
     pub(crate) fn kernel(&self) -> KernelId {
         let create = CreateKernel::new("bash", random_token());
-        self.direct.call(create).expect("a kernel").value
+        self.direct.call(create).expect("a kernel").value.id
     }
 
     pub(crate) fn is_alive(&self, kernel: &KernelId) -> bool {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sorna::blocking::{Client, Kernel};
 use sorna::core::{
-    Batch, Config, CreateKernel, Execute, ExecuteMode, ExecutionStatus, Limits, SessionToken,
+    Batch, Config, CreateKernel, Execute, ExecuteMode, ExecutionStatus, KernelSpec, Limits,
+    SessionToken,
 };
 use sorna::terminal::TerminalOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
@@ -165,8 +166,9 @@ fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
             kernel.destroy().unwrap();
         }
         5 => {
-            let create = CreateKernel::new(name, SessionToken::from_random(dice_bytes(dice)))
-                .with_limits(Limits::new().with_exec_timeout(Duration::from_millis(300)));
+            let limits = Limits::new().with_exec_timeout(Duration::from_millis(300));
+            let spec = KernelSpec::new(name).with_limits(limits);
+            let create = CreateKernel::new(spec, SessionToken::from_random(dice_bytes(dice)));
             let hasty = client.create(create).unwrap();
             let _ = hasty.execute(long).finish().unwrap();
             answer_in_time(&hasty, short);

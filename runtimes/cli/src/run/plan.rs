@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use sorna::core::machine::RunPlan;
-use sorna::core::{Batch, BuildError, CreateKernel, ExecuteMode, Limits, SessionToken, UploadFile};
+use sorna::core::{Batch, CreateKernel, ExecuteMode, KernelSpec, Limits, SessionToken, UploadFile};
 use sorna::files::{self, Skip};
 use sorna::{random_boundary, random_token};
 
@@ -12,8 +12,6 @@ use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
 use crate::failure::Failure;
 
-/// How many folders a kernel may mount.
-const MOST_MOUNTS: usize = 5;
 /// What the kernel does by default in a step.
 const DEFAULT: &str = "*";
 
@@ -59,21 +57,14 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
 }
 
 fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateKernel, Failure> {
-    if lang.is_empty() {
-        return Err(Failure::Argument(BuildError::Language));
-    }
-    if limits.mounts.len() > MOST_MOUNTS {
-        return Err(Failure::Argument(BuildError::TooManyMounts {
-            given: limits.mounts.len(),
-            most: MOST_MOUNTS,
-        }));
-    }
     let mut wanted = Limits::new();
     wanted.exec_timeout = limits.exec_timeout;
     wanted.max_mem = limits.max_mem.map(|memory| memory.0);
-    Ok(CreateKernel::new(lang, token)
+    let spec = KernelSpec::new(lang)
         .with_limits(wanted)
-        .with_mounts(limits.mounts.clone()))
+        .with_mounts(limits.mounts.clone());
+    spec.check().map_err(Failure::Argument)?;
+    Ok(CreateKernel::new(spec, token))
 }
 
 /// The whole standard input.

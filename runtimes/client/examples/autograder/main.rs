@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use sorna::core::machine::{Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::{
-    Batch, CreateKernel, ExecuteMode, ExecutionResult, ExecutionStatus, Limits, UploadFile,
+    Batch, CreateKernel, ExecuteMode, ExecutionResult, ExecutionStatus, KernelSpec, Limits,
+    UploadFile,
 };
 use sorna::tokio::Client;
 use sorna::{random_boundary, random_token};
@@ -81,7 +82,10 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
     let limits = Limits::new()
         .with_exec_timeout(TIME)
         .with_max_mem(MEMORY_KIB);
-    let create = CreateKernel::new(submission.language, random_token()).with_limits(limits);
+    let create = CreateKernel::new(
+        KernelSpec::new(submission.language).with_limits(limits),
+        random_token(),
+    );
     let file = UploadFile::from_bytes(submission.file, submission.code)?;
     // Built once, and run for each case.
     let mut batch = Batch::new();

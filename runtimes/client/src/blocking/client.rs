@@ -2,7 +2,7 @@
 
 use sorna_core::machine::RunPlan;
 use sorna_core::{
-    Answer, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation,
+    Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation, Reply,
     SessionToken, VersionInfo,
 };
 
@@ -143,7 +143,7 @@ impl Client {
     /// # Errors
     ///
     /// See [`Error`].
-    pub fn call<O: Operation>(&self, operation: O) -> Result<Answer<O::Output>, Error> {
+    pub fn call<O: Operation>(&self, operation: O) -> Result<Reply<O::Output>, Error> {
         wait(self.0.call(operation))
     }
 }

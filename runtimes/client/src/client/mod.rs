@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use sorna_core::machine::{Call, Machine, RunPlan};
 use sorna_core::{
-    Answer, Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo,
-    ListLanguages, Operation, RetryPolicy, SessionToken, Signer, Version, VersionInfo,
+    Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo,
+    ListLanguages, Operation, Reply, RetryPolicy, SessionToken, Signer, Version, VersionInfo,
 };
 
 use crate::clock::Clock;
@@ -178,7 +178,7 @@ impl<T: Transport + 'static> Client<T> {
     ///
     /// As there.
     pub async fn create(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
-        let id = self.call(create).await?.value;
+        let id = self.call(create).await?.value.id;
         Ok(self.kernel(id))
     }
 
@@ -199,14 +199,14 @@ impl<T: Transport + 'static> Client<T> {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn call<O>(&self, operation: O) -> Result<Answer<O::Output>, Error>
+    pub async fn call<O>(&self, operation: O) -> Result<Reply<O::Output>, Error>
     where
         O: Operation,
     {
         self.call_with(operation, self.caller()).await
     }
 
-    async fn call_with<O>(&self, operation: O, caller: Caller) -> Result<Answer<O::Output>, Error>
+    async fn call_with<O>(&self, operation: O, caller: Caller) -> Result<Reply<O::Output>, Error>
     where
         O: Operation,
     {

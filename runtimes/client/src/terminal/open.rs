@@ -46,7 +46,9 @@ pub(crate) async fn open<R: Runtime>(
     let (connection, outcome) = connected.map_err(Error::Transport)?;
     let first = match outcome {
         Outcome::Open(first) => first,
-        Outcome::Refused(response) => return Err(open.refusal(response)),
+        Outcome::Refused(response) => {
+            return Err(open.read_error(client.caller().version(), response));
+        }
     };
     let config = Some(socket_config());
     let socket =

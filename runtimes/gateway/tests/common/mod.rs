@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use sorna_core::signing::{SigningKey, StringToSign, body_hash};
 use sorna_core::{
-    Boundary, Config, Continuation, CreateKernel, Credentials, Destroy, Error, Execute,
-    ExecuteMode, ExecutionResult, ExecutionStatus, HashAlgorithm, KernelId, Limits, Operation,
-    SessionToken, Signer, UploadFile, UploadFiles,
+    ApiVersion, Boundary, Config, Continuation, CreateKernel, Credentials, Destroy, Error, Execute,
+    ExecuteMode, ExecutionResult, ExecutionStatus, HashAlgorithm, KernelId, KernelSpec, Limits,
+    Operation, SessionToken, Signer, UploadFile, UploadFiles,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
@@ -75,7 +75,7 @@ impl Client {
         let mut stream = self.connect();
         stream.write_all(&self.bytes_of(operation, now)).unwrap();
         operation
-            .response(read_response(&mut stream))
+            .read_response(ApiVersion::default(), read_response(&mut stream))
             .map(|answer| answer.value)
     }
 
@@ -200,13 +200,17 @@ impl Client {
     }
 
     pub(crate) fn create_as(&self, lang: &str, token: SessionToken) -> KernelId {
-        self.call(&CreateKernel::new(lang, token)).unwrap()
+        self.call(&CreateKernel::new(lang, token)).unwrap().id
     }
 
     pub(crate) fn create_with(&self, lang: &str, limits: Limits) -> KernelId {
         let token = SessionToken::from_random(random());
-        self.call(&CreateKernel::new(lang, token).with_limits(limits))
-            .unwrap()
+        self.call(&CreateKernel::new(
+            KernelSpec::new(lang).with_limits(limits),
+            token,
+        ))
+        .unwrap()
+        .id
     }
 
     pub(crate) fn destroy(&self, kernel: &KernelId) {

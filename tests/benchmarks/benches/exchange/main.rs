@@ -15,7 +15,7 @@ use sorna::runtime::Runtime;
 use sorna_benchmarks::{
     Ratio, again_with_one_thread, caution, cpu, head, row, take_turns, throughput, wall,
 };
-use sorna_core::{Execute, ExecuteMode, Operation, Signer};
+use sorna_core::{ApiVersion, Execute, ExecuteMode, Operation, Signer};
 
 mod bare;
 #[path = "../../shared/execute.rs"]
@@ -327,7 +327,9 @@ fn without_network(signer: &Signer) {
     let request = execute.request(signer, SystemTime::now());
     drop(std::hint::black_box(request.expect("a request")));
     let response = Response::new(Bytes::from_static(RESULT.as_bytes()));
-    execute.response(response).expect("a result");
+    execute
+        .read_response(ApiVersion::default(), response)
+        .expect("a result");
 }
 
 /// The same with ureq as it comes, and with no time limits.
@@ -342,7 +344,9 @@ fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
         let (parts, mut body) = response.expect("an answer").into_parts();
         let body = body.read_to_vec().expect("a body");
         let response = Response::from_parts(parts, Bytes::from(body));
-        execute.response(response).expect("a result");
+        execute
+            .read_response(ApiVersion::default(), response)
+            .expect("a result");
     }
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::Response;
 use sorna_core::terminal::{Command, Message};
 use sorna_core::{
-    AccessKey, Boundary, Config, Credentials, Execute, ExecuteMode, KernelId, Operation, SecretKey,
-    Signer, UploadFile, UploadFiles,
+    AccessKey, ApiVersion, Boundary, Config, Credentials, Execute, ExecuteMode, KernelId,
+    Operation, SecretKey, Signer, UploadFile, UploadFiles,
 };
 
 #[path = "../../shared/results.rs"]
@@ -54,7 +54,8 @@ fn main() {
     let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
     let now = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
     let execute = Execute::start(kernel.clone(), ExecuteMode::query("x".repeat(270)));
-    let read = |body: &Bytes| execute.response(Response::new(body.clone()));
+    let read =
+        |body: &Bytes| execute.read_response(ApiVersion::default(), Response::new(body.clone()));
 
     match name.as_str() {
         "sign-execute" => measure(|| execute.request(&signer, now)),

@@ -52,7 +52,9 @@ pub(in crate::blocking) fn open(
     tell(watch, shaken.as_ref().map(|(_, outcome)| outcome));
     let (mut connection, first) = match shaken.map_err(Error::Transport)? {
         (connection, Outcome::Open(first)) => (connection, first),
-        (_, Outcome::Refused(response)) => return Err(open.refusal(response)),
+        (_, Outcome::Refused(response)) => {
+            return Err(open.read_error(client.caller().version(), response));
+        }
     };
     let unblocked = connection.stop_blocking().map_err(broke);
     unblocked.map_err(Error::Transport)?;

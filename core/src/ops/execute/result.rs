@@ -4,12 +4,10 @@ use std::fmt;
 
 use bytestring::ByteString;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Success;
 use crate::console::{Console, ConsoleSeed};
-use crate::error::ParseError;
 
 /// How far an execution has come, and what it put out since the last request. (API manual of 2017,
 /// "Execution result".)
@@ -126,22 +124,6 @@ impl fmt::Display for ExecutionStatus {
 }
 
 impl ExecutionResult {
-    pub(super) fn read(success: &Success) -> Result<Self, ParseError> {
-        // One look at the whole body, so that the parser need not look at each text, and text may
-        // stay there.
-        let read = match ByteString::try_from(success.body().clone()) {
-            Ok(body) => {
-                let parser = serde_json::Deserializer::from_str(&body);
-                to_end(parser, AnswerSeed { body: Some(&body) })
-            }
-            Err(_) => {
-                let parser = serde_json::Deserializer::from_slice(success.body());
-                to_end(parser, AnswerSeed { body: None })
-            }
-        };
-        read.map_err(|error| success.not_json(r#"{"result": {"status": …}}"#, error))
-    }
-
     /// The program's exit code, if the gateway told: absent means unknown, not 0.
     #[must_use]
     pub fn exit_code(&self) -> Option<i64> {
@@ -165,58 +147,16 @@ impl ExecutionResult {
     }
 }
 
-fn to_end<'de, R: serde_json::de::Read<'de>>(
-    mut parser: serde_json::Deserializer<R>,
-    seed: AnswerSeed<'_>,
-) -> serde_json::Result<ExecutionResult> {
-    let result = seed.deserialize(&mut parser)?;
-    parser.end()?;
-    Ok(result)
-}
-
-/// Reads `{"result": …}`.
-struct AnswerSeed<'b> {
-    body: Option<&'b ByteString>,
-}
-
-impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
-    type Value = ExecutionResult;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnswerSeed<'_> {
-    type Value = ExecutionResult;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with an execution result")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut result = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key != "result" {
-                map.next_value::<IgnoredAny>()?;
-            } else if result.is_some() {
-                return Err(serde::de::Error::duplicate_field("result"));
-            } else {
-                result = Some(map.next_value_seed(ResultSeed { body: self.body })?);
-            }
-        }
-        result.ok_or_else(|| serde::de::Error::missing_field("result"))
-    }
-}
-
 impl<'de> Deserialize<'de> for ExecutionResult {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ResultSeed { body: None }.deserialize(deserializer)
     }
 }
 
-struct ResultSeed<'b> {
-    body: Option<&'b ByteString>,
+/// Reads a result whose text may stay in the body that is being read.
+pub(super) struct ResultSeed<'b> {
+    /// The whole body, if it can be shared.
+    pub(super) body: Option<&'b ByteString>,
 }
 
 impl<'de> DeserializeSeed<'de> for ResultSeed<'_> {
@@ -281,91 +221,5 @@ impl<'de> Deserialize<'de> for StatusName {
             }
         }
         deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::{kernel, response};
-    use super::super::{Execute, ExecuteMode, Operation};
-    use super::*;
-    use crate::error::Error;
-
-    fn read(body: &str) -> Result<ExecutionResult, Error> {
-        let operation = Execute::start(kernel(), ExecuteMode::query(""));
-        Ok(operation.response(response(200, body))?.value)
-    }
-
-    #[test]
-    fn console_and_options_may_be_missing_or_null() {
-        for body in [
-            r#"{"result": {"status": "finished"}}"#,
-            r#"{"result": {"status": "finished", "console": null, "options": null}}"#,
-        ] {
-            let result = read(body).unwrap();
-            assert_eq!(result.status, ExecutionStatus::Finished);
-            assert!(result.console.is_empty());
-            assert_eq!((result.exit_code(), result.step()), (None, None));
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_matter_where_text_is_read() {
-        let read = |body: &'static [u8]| {
-            let operation = Execute::start(kernel(), ExecuteMode::query(""));
-            operation.response(http::Response::new(body.into()))
-        };
-        let elsewhere = b"{\"x\": \"\xff\", \"result\": {\"status\": \"finished\"}}";
-        assert!(read(elsewhere).is_ok());
-        let in_text =
-            b"{\"result\": {\"status\": \"finished\", \"console\": [[\"stdout\", \"\xff\"]]}}";
-        assert!(matches!(read(in_text), Err(Error::Parse(_))));
-    }
-
-    #[test]
-    fn unknown_statuses_and_fields_survive() {
-        let result = read(
-            r#"{"x": 0, "result": {"status": "hibernated", "options": [1],
-                "files": [{"name": "a"}], "runId": "r"}}"#,
-        )
-        .unwrap();
-        assert_eq!(result.status.as_str(), "hibernated");
-        assert!(!result.status.is_end());
-        assert_eq!(result.extra["options"][0], 1);
-        assert_eq!(result.extra["runId"], "r");
-        assert_eq!(result.extra["files"][0]["name"], "a");
-    }
-
-    #[test]
-    fn unknown_statuses_that_say_done_are_ends() {
-        for name in ["agent-terminated", "oom-killed", "cancelled", "error"] {
-            assert!(ExecutionStatus::from_name(name).is_end(), "{name}");
-        }
-        assert!(!ExecutionStatus::from_name("build-finished").is_end());
-    }
-
-    #[test]
-    fn exit_codes_are_found_in_both_places() {
-        let batch =
-            r#"{"result": {"status": "finished", "options": {"exitCode": 3, "step": "exec"}}}"#;
-        let result = read(batch).unwrap();
-        assert_eq!((result.exit_code(), result.step()), (Some(3), Some("exec")));
-        let later = r#"{"result": {"status": "finished", "exitCode": -9, "options": null}}"#;
-        assert_eq!(read(later).unwrap().exit_code(), Some(-9));
-    }
-
-    #[test]
-    fn answers_of_another_form_are_errors_that_show_them() {
-        for body in [
-            "",
-            "<html>",
-            r#"{"result": "#,
-            r#"{"result": {}}"#,
-            r#"{"result": []}"#,
-        ] {
-            let error = read(body).unwrap_err();
-            assert!(matches!(error, Error::Parse(_)), "{body}");
-        }
-        assert!(read("<html>").unwrap_err().to_string().contains("<html>"));
     }
 }

@@ -1,0 +1,15 @@
+//! What the gateway says of a new kernel.
+
+use serde_json::{Map, Value};
+
+use crate::ident::KernelId;
+
+/// A kernel that was created, or found by its token.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CreatedKernel {
+    /// The gateway's name for the kernel.
+    pub id: KernelId,
+    /// Whatever else the gateway tells.
+    pub extra: Map<String, Value>,
+}

@@ -1,0 +1,122 @@
+//! `POST /v2/kernel/create`: get or create a kernel. (API manual of 2017, "Kernel management".)
+//!
+//! With the token of a living kernel, that kernel is returned; so repeating the request is safe.
+//! The same token with another language makes another kernel.
+
+mod created;
+mod sorna_v2;
+mod spec;
+
+pub use created::CreatedKernel;
+pub use spec::{KernelSpec, Limits};
+
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
+use crate::ident::SessionToken;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
+
+/// `POST /v2/kernel/create`: gets or creates a kernel.
+///
+/// With the token of a living kernel that kernel is returned (with 201 all the same), so repeating the
+/// request is safe. The same token with another language makes another kernel; `python` and `python3`
+/// are two. (API manual of 2017, "Kernel management".)
+///
+/// Observed on gateway 0.9.11: an unknown language is 500 `kernel-creation-failed`
+/// ([`is_creation_failed`](crate::GatewayError::is_creation_failed)); at the limit of kernels even the
+/// token of a living one is refused with 412
+/// ([`is_quota_exceeded`](crate::GatewayError::is_quota_exceeded)); and for up to 22 ms after a destroy,
+/// creating with its token may return the dying kernel.
+///
+/// Making the request fails with [`BuildError::Language`] for an empty language, and with
+/// [`BuildError::TooManyMounts`] for more than five mounts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CreateKernel {
+    /// What kernel is wanted.
+    pub spec: KernelSpec,
+    /// The client's name for the kernel.
+    pub token: SessionToken,
+}
+
+impl CreateKernel {
+    /// A kernel like this with this token. The name of a language will do.
+    #[must_use]
+    pub fn new(spec: impl Into<KernelSpec>, token: SessionToken) -> Self {
+        Self {
+            spec: spec.into(),
+            token,
+        }
+    }
+}
+
+impl Operation for CreateKernel {
+    type Output = CreatedKernel;
+
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        self.spec.check()?;
+        match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::prepare(&self.spec, &self.token),
+        }
+    }
+
+    fn read(&self, version: ApiVersion, success: &Success) -> Result<CreatedKernel, Error> {
+        match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::read(success),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{response, signed};
+    use super::*;
+
+    fn operation(spec: impl Into<KernelSpec>) -> CreateKernel {
+        CreateKernel::new(spec, SessionToken::new("abcdefghi").unwrap())
+    }
+
+    #[test]
+    fn the_body_is_the_original_client_s() {
+        let request = signed(&operation("python3"));
+        assert_eq!(
+            request.body().as_bytes().unwrap(),
+            br#"{"lang":"python3","clientSessionToken":"abcdefghi","limits":{"maxMem":0,"execTimeout":0},"mounts":[]}"#
+        );
+        let limits = Limits::new()
+            .with_max_mem(131_072)
+            .with_exec_timeout(Duration::from_micros(10));
+        let request = signed(&operation(KernelSpec::new("python3").with_limits(limits)));
+        let body = String::from_utf8(request.body().as_bytes().unwrap().to_vec()).unwrap();
+        assert!(
+            body.contains(r#"{"maxMem":131072,"execTimeout":1}"#),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn impossible_kernels_are_not_asked_for() {
+        let prepare =
+            |spec: KernelSpec| operation(spec).prepare(ApiVersion::default()).unwrap_err();
+        assert_eq!(
+            prepare(KernelSpec::new("python3").with_mounts(["x"; 6])),
+            BuildError::TooManyMounts { given: 6, most: 5 }
+        );
+        assert_eq!(prepare(KernelSpec::new("")), BuildError::Language);
+    }
+
+    #[test]
+    fn an_id_that_is_no_path_segment_is_not_accepted() {
+        let read = |id: &str| {
+            let body = format!(r#"{{"kernelId": "{id}", "created": true}}"#);
+            operation("c").read_response(ApiVersion::default(), response(201, &body))
+        };
+        let created = read("6N0hHjQKeTAvdmU5q2Kgow").unwrap().value;
+        assert_eq!(created.id.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
+        assert_eq!(created.extra["created"], true);
+        assert!(read("..").is_err());
+        assert!(read("").is_err());
+    }
+}

@@ -1,0 +1,133 @@
+//! What kernel is wanted.
+
+use std::time::Duration;
+
+use crate::error::BuildError;
+
+/// What a new kernel may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Memory in KiB; `None` for the server's default.
+    pub max_mem: Option<u64>,
+    /// Time for one execution, sent in whole ms; `None` for the server's default.
+    pub exec_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// The server's defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// At most this much memory, in KiB.
+    #[must_use]
+    pub fn with_max_mem(mut self, kib: u64) -> Self {
+        self.max_mem = Some(kib);
+        self
+    }
+
+    /// At most this much time for one execution; sent in whole ms, and at least 1.
+    #[must_use]
+    pub fn with_exec_timeout(mut self, timeout: Duration) -> Self {
+        self.exec_timeout = Some(timeout);
+        self
+    }
+}
+
+/// What kernel is wanted: its language, limits and mounts. The name of a language is one, with the server's
+/// limits and no mounts.
+///
+/// ```
+/// use sorna_core::{KernelSpec, Limits};
+///
+/// let spec = KernelSpec::new("python3")
+///     .with_limits(Limits::new().with_max_mem(256 * 1024))
+///     .with_mounts(["data"]);
+/// assert_eq!(spec.mounts(), ["data"]);
+/// assert_eq!(KernelSpec::from("python3"), KernelSpec::new("python3"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelSpec {
+    language: String,
+    limits: Limits,
+    mounts: Vec<String>,
+}
+
+impl KernelSpec {
+    /// The most folders that a kernel may mount.
+    pub const MAX_MOUNTS: usize = 5;
+
+    /// A kernel of this language or runtime, such as `python3`.
+    #[must_use]
+    pub fn new(language: impl Into<String>) -> Self {
+        Self {
+            language: language.into(),
+            limits: Limits::default(),
+            mounts: Vec::new(),
+        }
+    }
+
+    /// With these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With these folders mounted, each `name` or `name:alias`: at most [`MAX_MOUNTS`](Self::MAX_MOUNTS).
+    #[must_use]
+    pub fn with_mounts<M: Into<String>>(mut self, mounts: impl IntoIterator<Item = M>) -> Self {
+        self.mounts = mounts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The language or runtime.
+    #[must_use]
+    pub fn language(&self) -> &str {
+        &self.language
+    }
+
+    /// What the kernel may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The folders to mount.
+    #[must_use]
+    pub fn mounts(&self) -> &[String] {
+        &self.mounts
+    }
+
+    /// Checks what can be checked before anything is sent. Making the request checks it as well.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Language`] for an empty language, and [`BuildError::TooManyMounts`].
+    pub fn check(&self) -> Result<(), BuildError> {
+        if self.language.is_empty() {
+            return Err(BuildError::Language);
+        }
+        if self.mounts.len() > Self::MAX_MOUNTS {
+            return Err(BuildError::TooManyMounts {
+                given: self.mounts.len(),
+                most: Self::MAX_MOUNTS,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl From<&str> for KernelSpec {
+    fn from(language: &str) -> Self {
+        Self::new(language)
+    }
+}
+
+impl From<String> for KernelSpec {
+    fn from(language: String) -> Self {
+        Self::new(language)
+    }
+}

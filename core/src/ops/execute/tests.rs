@@ -1,0 +1,131 @@
+//! What is written and read, in every dialect.
+
+use super::*;
+use crate::ops::testing::{kernel, response, signed};
+
+fn body(operation: &Execute) -> String {
+    let request = signed(operation);
+    assert_eq!(
+        (request.method().as_str(), request.uri().path()),
+        ("POST", "/v2/kernel/k1")
+    );
+    String::from_utf8(request.body().as_bytes().unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn a_query_goes_on_in_the_same_mode() {
+    let start = Execute::start(kernel(), ExecuteMode::query("print('é')"));
+    assert_eq!(body(&start), r#"{"mode":"query","code":"print('é')"}"#);
+    let next = start.proceed(Continuation::Continue);
+    assert_eq!(body(&next), r#"{"mode":"query","code":""}"#);
+    let input = start.proceed(Continuation::Input("lablup".to_owned()));
+    assert_eq!(body(&input), r#"{"mode":"query","code":"lablup"}"#);
+}
+
+#[test]
+fn skipped_steps_are_empty_and_never_null() {
+    let batch = Batch::new()
+        .with_build(None)
+        .with_exec(Some("./main".to_owned()));
+    let start = Execute::start(kernel(), ExecuteMode::Batch(batch));
+    let expected =
+        r#"{"mode":"batch","code":"","options":{"build":"","buildLog":false,"exec":"./main"}}"#;
+    assert_eq!(body(&start), expected);
+    assert_eq!(body(&start.proceed(Continuation::Continue)), expected);
+}
+
+#[test]
+fn code_that_the_gateway_would_refuse_is_not_sent() {
+    let envelope = r#"{"mode":"query","code":""}"#.len();
+    let fits = ExecuteMode::query("x".repeat(1024 * 1024 - envelope - 1));
+    assert!(
+        Execute::start(kernel(), fits)
+            .prepare(ApiVersion::default())
+            .is_ok()
+    );
+    let long = ExecuteMode::query("x".repeat(1024 * 1024 - envelope));
+    let error = Execute::start(kernel(), long)
+        .prepare(ApiVersion::default())
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("upload"), "{error}");
+}
+
+fn read(body: &str) -> Result<ExecutionResult, Error> {
+    let operation = Execute::start(kernel(), ExecuteMode::query(""));
+    Ok(operation
+        .read_response(ApiVersion::default(), response(200, body))?
+        .value)
+}
+
+#[test]
+fn console_and_options_may_be_missing_or_null() {
+    for body in [
+        r#"{"result": {"status": "finished"}}"#,
+        r#"{"result": {"status": "finished", "console": null, "options": null}}"#,
+    ] {
+        let result = read(body).unwrap();
+        assert_eq!(result.status, ExecutionStatus::Finished);
+        assert!(result.console.is_empty());
+        assert_eq!((result.exit_code(), result.step()), (None, None));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_matter_where_text_is_read() {
+    let read = |body: &'static [u8]| {
+        let operation = Execute::start(kernel(), ExecuteMode::query(""));
+        operation.read_response(ApiVersion::default(), http::Response::new(body.into()))
+    };
+    let elsewhere = b"{\"x\": \"\xff\", \"result\": {\"status\": \"finished\"}}";
+    assert!(read(elsewhere).is_ok());
+    let in_text =
+        b"{\"result\": {\"status\": \"finished\", \"console\": [[\"stdout\", \"\xff\"]]}}";
+    assert!(matches!(read(in_text), Err(Error::Parse(_))));
+}
+
+#[test]
+fn unknown_statuses_and_fields_survive() {
+    let result = read(
+        r#"{"x": 0, "result": {"status": "hibernated", "options": [1],
+            "files": [{"name": "a"}], "runId": "r"}}"#,
+    )
+    .unwrap();
+    assert_eq!(result.status.as_str(), "hibernated");
+    assert!(!result.status.is_end());
+    assert_eq!(result.extra["options"][0], 1);
+    assert_eq!(result.extra["runId"], "r");
+    assert_eq!(result.extra["files"][0]["name"], "a");
+}
+
+#[test]
+fn unknown_statuses_that_say_done_are_ends() {
+    for name in ["agent-terminated", "oom-killed", "cancelled", "error"] {
+        assert!(ExecutionStatus::Other(name.to_owned()).is_end(), "{name}");
+    }
+    assert!(!ExecutionStatus::BuildFinished.is_end());
+}
+
+#[test]
+fn exit_codes_are_found_in_both_places() {
+    let batch = r#"{"result": {"status": "finished", "options": {"exitCode": 3, "step": "exec"}}}"#;
+    let result = read(batch).unwrap();
+    assert_eq!((result.exit_code(), result.step()), (Some(3), Some("exec")));
+    let later = r#"{"result": {"status": "finished", "exitCode": -9, "options": null}}"#;
+    assert_eq!(read(later).unwrap().exit_code(), Some(-9));
+}
+
+#[test]
+fn answers_of_another_form_are_errors_that_show_them() {
+    for body in [
+        "",
+        "<html>",
+        r#"{"result": "#,
+        r#"{"result": {}}"#,
+        r#"{"result": []}"#,
+    ] {
+        let error = read(body).unwrap_err();
+        assert!(matches!(error, Error::Parse(_)), "{body}");
+    }
+    assert!(read("<html>").unwrap_err().to_string().contains("<html>"));
+}

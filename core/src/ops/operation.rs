@@ -1,0 +1,257 @@
+//! What an operation is, and what it reads.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::body::Body;
+use crate::error::{BuildError, Error, GatewayError, ParseError};
+use crate::rate_limit::RateLimit;
+use crate::signing::Signer;
+use crate::unsigned::UnsignedRequest;
+use crate::version::ApiVersion;
+
+/// One request and its response, as values.
+///
+/// The operations of the API are in the [table](crate#operations). To send one without a
+/// [`Call`](crate::machine::Call), use [`request`](Self::request) and
+/// [`read_response`](Self::read_response):
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::{
+///     AccessKey, ApiVersion, Config, Credentials, Info, KernelId, Operation, SecretKey, Signer,
+/// };
+///
+/// let keys = Credentials::new(
+///     AccessKey::new("AKIAIOSFODNN7EXAMPLE")?,
+///     SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")?,
+/// );
+/// let signer = Signer::new(Config::new("https://api.example.com".parse()?, keys));
+///
+/// let info = Info::new(KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?);
+/// let request = info.request(&signer, UNIX_EPOCH + Duration::from_secs(1_498_699_425))?;
+/// assert_eq!(request.uri(), "https://api.example.com/v2/kernel/zuF1OzMIhFknyjUl7Apbvg");
+///
+/// // … send it with any HTTP client, then hand over the response.
+/// let reply = info.read_response(
+///     ApiVersion::default(),
+///     http::Response::builder()
+///         .header("X-RateLimit-Remaining", "973")
+///         .body(br#"{"lang": "python3", "age": 3526.982}"#.as_slice().into())?,
+/// )?;
+/// assert_eq!(reply.value.lang.as_deref(), Some("python3"));
+/// assert_eq!(reply.rate_limit.unwrap().remaining, Some(973));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Your own operations
+///
+/// A gateway with another path can be asked by an operation of your own. It is called like any other, so
+/// it is signed, repeated and read in the same way:
+///
+/// ```
+/// use http::Method;
+/// use sorna_core::{ApiVersion, BuildError, Error, Operation, Success, UnsignedRequest};
+///
+/// /// How many kernels are alive.
+/// struct CountKernels {
+///     language: String,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Count {
+///     kernels: u64,
+/// }
+///
+/// impl Operation for CountKernels {
+///     type Output = u64;
+///
+///     fn prepare(&self, _: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+///         Ok(UnsignedRequest::new(Method::GET, "/v2/count").segment(&self.language))
+///     }
+///
+///     fn read(&self, _: ApiVersion, success: &Success) -> Result<u64, Error> {
+///         let count: Count = success.json(r#"{"kernels": …}"#)?;
+///         Ok(count.kernels)
+///     }
+/// }
+///
+/// let version = ApiVersion::default();
+/// let count = CountKernels { language: "c++".to_owned() };
+/// assert_eq!(count.prepare(version)?.path(), "/v2/count/c++");
+/// let response = http::Response::new(r#"{"kernels": 3}"#.into());
+/// assert_eq!(count.read_response(version, response)?.value, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Operation {
+    /// What a success brings.
+    type Output;
+
+    /// The request before it is signed.
+    ///
+    /// # Errors
+    ///
+    /// A value that the gateway could not or would not take.
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError>;
+
+    /// Reads a response whose status says success.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`] if it is not of the documented form. Operations whose errors come with a status of
+    /// success report them.
+    fn read(&self, version: ApiVersion, success: &Success) -> Result<Self::Output, Error>;
+
+    /// When a machine may send the request again: whenever it failed, unless the operation says
+    /// otherwise.
+    fn repeat(&self) -> Repeat {
+        Repeat::Always
+    }
+
+    /// Whether an error response means success if an earlier try of the same request may have reached the
+    /// gateway: `Some` if the operation is done after all.
+    fn success_on_retry(&self, error: &GatewayError) -> Option<Self::Output> {
+        let _ = error;
+        None
+    }
+
+    /// The signed request, as of `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare); [`BuildError::Clock`] for a clock that no date can express, and
+    /// [`BuildError::Target`] for a path that cannot be sent.
+    fn request(&self, signer: &Signer, now: SystemTime) -> Result<Request<Body>, BuildError> {
+        signer.sign(self.prepare(signer.config().version())?, now)
+    }
+
+    /// Reads the response: status, headers and body together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Gateway`] for any status but success; else as [`read`](Self::read).
+    fn read_response(
+        &self,
+        version: ApiVersion,
+        response: Response<Bytes>,
+    ) -> Result<Reply<Self::Output>, Error> {
+        let (parts, body) = response.into_parts();
+        let dialect = version.dialect();
+        if !parts.status.is_success() {
+            return Err(GatewayError::new(dialect, parts.status, &parts.headers, &body).into());
+        }
+        let rate_limit = RateLimit::from_headers(dialect, &parts.headers);
+        let success = Success {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        };
+        let value = self.read(version, &success)?;
+        Ok(Reply { value, rate_limit })
+    }
+}
+
+/// A response whose status says success, not yet read.
+#[derive(Debug)]
+pub struct Success {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Success {
+    /// The status, from 200 to 299.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Reads the body as JSON; `expected` says what it should be, for the error's text.
+    ///
+    /// # Errors
+    ///
+    /// The body is something else.
+    pub fn json<T: DeserializeOwned>(&self, expected: &'static str) -> Result<T, ParseError> {
+        serde_json::from_slice(&self.body).map_err(|error| self.not_json(expected, error))
+    }
+
+    /// Reads a response that only says that it is done: without a body, or with a JSON object from a later
+    /// gateway. Anything else, such as the login page of a proxy, is not from the gateway.
+    ///
+    /// # Errors
+    ///
+    /// The body is something else.
+    pub fn empty(&self) -> Result<(), ParseError> {
+        if self.body.is_empty() {
+            return Ok(());
+        }
+        self.json::<serde_json::Map<String, serde_json::Value>>("an empty body or a JSON object")
+            .map(|_| ())
+    }
+
+    /// The error for a body that should be something else: `expected`.
+    #[must_use]
+    pub fn unexpected(&self, expected: &'static str) -> ParseError {
+        ParseError::new(expected, self.status, &self.body, None)
+    }
+
+    /// The body is not the JSON that it should be.
+    pub(super) fn not_json(&self, expected: &'static str, error: serde_json::Error) -> ParseError {
+        // The client never asks for an encoding, but something in between may compress all the same.
+        let is_encoded = self
+            .headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| coding != "identity");
+        let expected = if is_encoded {
+            "readable, because it has an unrequested Content-Encoding"
+        } else {
+            expected
+        };
+        ParseError::new(expected, self.status, &self.body, Some(error))
+    }
+}
+
+/// What an operation brought, with what every response tells besides.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Reply<T> {
+    /// The operation's own result.
+    pub value: T,
+    /// How many requests are left, if the gateway said.
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn without_headers(value: T) -> Self {
+        Self {
+            value,
+            rate_limit: None,
+        }
+    }
+}
+
+/// When a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repeat {
+    /// Whenever it failed: doing it twice is the same as doing it once.
+    Always,
+    /// Only while the gateway cannot have acted on it.
+    IfUnsent,
+}

@@ -1,0 +1,198 @@
+//! `POST /v2/kernel/{id}/upload`: put files into a kernel's work directory. (API manual of 2017,
+//! "Code execution", "Upload".)
+//!
+//! One request takes few files: see [`Upload`](crate::machine::Upload), which makes as many requests
+//! as are needed.
+
+mod file;
+mod sorna_v2;
+
+pub use file::{Boundary, FileContent, UploadFile};
+
+use std::collections::HashSet;
+
+use super::operation::{Operation, Success};
+use crate::error::{BuildError, Error};
+use crate::ident::KernelId;
+use crate::unsigned::UnsignedRequest;
+use crate::version::{ApiVersion, Dialect};
+
+/// `POST /v2/kernel/{id}/upload`: uploads files, in one request.
+///
+/// That takes at most 19 files of at most 1 MiB each ([`upload_limits`](ApiVersion::upload_limits)):
+/// [`Upload`](crate::machine::Upload) makes as many requests as are needed, and knows what to do when one
+/// is refused. Files land under the kernel's work directory (`/home/work`); those that exist are replaced.
+/// (API manual of 2017, "Upload".)
+///
+/// Observed on gateway 0.9.11: 20 files are refused, although the manual allows them, and the first 20 are
+/// stored all the same; directories are not made (500 `kernel-execution-failed`).
+///
+/// Making the request fails with [`BuildError::TooManyFiles`], [`BuildError::FileTooLarge`], or
+/// [`BuildError::DuplicateFile`].
+///
+/// ```
+/// use sorna_core::{Boundary, KernelId, Operation, Segment, UploadFile, UploadFiles};
+/// # use std::time::{Duration, UNIX_EPOCH};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+/// # let now = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+///
+/// let files = vec![
+///     UploadFile::from_bytes("include/mylib.h", "int myvalue(void);\n")?,
+///     UploadFile::from_file("main.c", "src/main.c", 118)?,
+/// ];
+/// let upload = UploadFiles::new(KernelId::new("k1")?, files, Boundary::from_random([7; 16]));
+/// let request = upload.request(&signer, now)?;
+/// // Core makes the framing; the driver streams the second file from disk.
+/// assert!(matches!(&request.body().segments()[3], Segment::File { len: 118, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UploadFiles {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// The files.
+    pub files: Vec<UploadFile>,
+    /// What separates them.
+    pub boundary: Boundary,
+}
+
+impl UploadFiles {
+    /// The operation.
+    #[must_use]
+    pub fn new(kernel: KernelId, files: Vec<UploadFile>, boundary: Boundary) -> Self {
+        Self {
+            kernel,
+            files,
+            boundary,
+        }
+    }
+}
+
+/// Checks a set of files against the gateway's limits.
+pub(crate) fn check_files(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
+    let limit = version.upload_limits().max_file_size;
+    let mut names = HashSet::with_capacity(files.len());
+    for file in files {
+        if file.size() > limit {
+            return Err(BuildError::FileTooLarge {
+                name: file.name().to_owned(),
+                size: file.size(),
+                limit,
+            });
+        }
+        if !names.insert(file.name()) {
+            return Err(BuildError::DuplicateFile {
+                name: file.name().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Operation for UploadFiles {
+    type Output = ();
+
+    fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        check_files(&self.files, version)?;
+        let most = version.upload_limits().max_files;
+        if self.files.len() > most {
+            return Err(BuildError::TooManyFiles {
+                given: self.files.len(),
+                most,
+            });
+        }
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::prepare(&self.kernel, &self.files, self.boundary),
+        })
+    }
+
+    fn read(&self, version: ApiVersion, success: &Success) -> Result<(), Error> {
+        match version.dialect() {
+            Dialect::SornaV2 => Ok(success.empty()?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{headers, kernel, response, signed};
+    use super::*;
+    use crate::body::{Body, Segment};
+
+    fn upload(files: Vec<UploadFile>) -> UploadFiles {
+        UploadFiles::new(kernel(), files, Boundary::from_random([0xab; 16]))
+    }
+
+    fn text(body: &Body) -> String {
+        body.segments()
+            .iter()
+            .map(|segment| match segment {
+                Segment::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+                Segment::File { path, len } => format!("<{} {len}>", path.display()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_body_is_framed_as_the_gateway_reads_it() {
+        let operation = upload(vec![
+            UploadFile::from_file("main.c", "/home/me/main.c", 3).unwrap(),
+            UploadFile::from_bytes("lib/empty", "").unwrap(),
+        ]);
+        let request = signed(&operation);
+        let b = "sorna-abababababababababababababababab";
+        assert_eq!(
+            headers(&request, &["content-type"]),
+            [format!("multipart/form-data; boundary={b}")]
+        );
+        assert_eq!(
+            text(request.body()),
+            format!(
+                "--{b}\r\n\
+                 Content-Disposition: form-data; name=\"src\"; filename=\"main.c\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n\
+                 </home/me/main.c 3>\r\n\
+                 --{b}\r\n\
+                 Content-Disposition: form-data; name=\"src\"; filename=\"lib/empty\"\r\n\
+                 Content-Type: application/octet-stream\r\n\r\n\
+                 \r\n--{b}--\r\n"
+            )
+        );
+        let length: u64 = headers(&request, &["content-length"])[0].parse().unwrap();
+        assert_eq!(length, request.body().len());
+        assert!(
+            operation
+                .read_response(ApiVersion::default(), response(204, ""))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn what_the_gateway_would_refuse_is_refused_by_name() {
+        let file = |name: &str, size| UploadFile::from_file(name, "x", size).unwrap();
+        let prepare = |files| upload(files).prepare(ApiVersion::default()).err();
+        let mib = 1024 * 1024;
+        assert_eq!(prepare(vec![file("a", mib)]), None);
+        let error = prepare(vec![file("a", 1), file("big.bin", mib + 1)]).unwrap();
+        assert_eq!(
+            error.to_string(),
+            "big.bin has 1048577 bytes, and the gateway takes files of at most 1048576"
+        );
+        let files = |n: usize| (0..n).map(|i| file(&i.to_string(), 1)).collect();
+        assert_eq!(prepare(files(19)), None);
+        assert!(matches!(
+            prepare(files(20)),
+            Some(BuildError::TooManyFiles {
+                given: 20,
+                most: 19
+            })
+        ));
+        assert!(matches!(
+            prepare(vec![file("a", 1), file("a", 2)]),
+            Some(BuildError::DuplicateFile { .. })
+        ));
+    }
+}

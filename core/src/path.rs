@@ -1,0 +1,17 @@
+//! Escaping of path segments.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+
+/// What stays as it is in a path segment: the unreserved characters of RFC 3986, and `+`, which the
+/// original gateway restores before it checks the signature (so escaping it would break that).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'+');
+
+/// A text escaped as one segment of a path, in pieces.
+pub(crate) fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ESCAPED)
+}

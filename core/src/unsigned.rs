@@ -1,0 +1,184 @@
+//! Requests before they are signed.
+
+use std::fmt;
+
+use http::{HeaderValue, Method};
+use serde::Serialize;
+
+use crate::body::Body;
+use crate::error::BuildError;
+use crate::path;
+
+/// A request as an [`Operation`](crate::Operation) wants it, before it is signed: method, path, whether it
+/// is signed, and body. A [`Signer`](crate::Signer) makes an `http::Request` of it.
+///
+/// ```
+/// use http::Method;
+/// use sorna_core::UnsignedRequest;
+///
+/// let request = UnsignedRequest::new(Method::POST, "/v2/kernel")
+///     .segment("a/b")
+///     .segment("notes")
+///     .json(&["remember the milk"])?;
+/// assert_eq!(request.path(), "/v2/kernel/a%2Fb/notes");
+/// # Ok::<(), sorna_core::BuildError>(())
+/// ```
+pub struct UnsignedRequest {
+    pub(crate) method: Method,
+    pub(crate) auth: Auth,
+    pub(crate) media_type: &'static str,
+    /// The whole `Content-Type`, where it has parameters.
+    pub(crate) content_type: Option<HeaderValue>,
+    /// Path and query below the endpoint's prefix, already escaped, then a body that is in memory. The
+    /// signer adds what else it writes, and the parts of the request share the one buffer.
+    pub(crate) texts: Vec<u8>,
+    pub(crate) path_len: usize,
+    /// A body that is not in memory.
+    pub(crate) streamed: Option<Body>,
+}
+
+/// Whether and how a request says who sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// By a signature in `Authorization`.
+    Signed,
+    /// Not at all. The other headers are sent all the same.
+    None,
+}
+
+/// Room for a path and what the signer adds: signature and length.
+const ROOM: usize = 512;
+
+impl UnsignedRequest {
+    /// A signed request without a body. `path` starts with a slash and is escaped where needed.
+    ///
+    /// Its media type is `application/octet-stream`, which the original client sends and signs without a
+    /// body.
+    #[must_use]
+    pub fn new(method: Method, path: &str) -> Self {
+        Self::with_room(method, path, 0)
+    }
+
+    /// As [`new`](Self::new), with room for a body of about this many bytes.
+    pub(crate) fn with_room(method: Method, path: &str, about: usize) -> Self {
+        let mut texts = Vec::with_capacity(ROOM + about);
+        texts.extend_from_slice(path.as_bytes());
+        Self {
+            method,
+            auth: Auth::Signed,
+            media_type: "application/octet-stream",
+            content_type: None,
+            path_len: texts.len(),
+            texts,
+            streamed: None,
+        }
+    }
+
+    /// Adds a slash and this text, escaped, to the path.
+    #[must_use]
+    pub fn segment(mut self, text: &str) -> Self {
+        self.push_path("/");
+        for piece in path::segment(text) {
+            self.push_path(piece);
+        }
+        self
+    }
+
+    fn push_path(&mut self, text: &str) {
+        let end = self.path_len;
+        self.texts.splice(end..end, text.bytes());
+        self.path_len += text.len();
+    }
+
+    /// With this value as a body of JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Body`] if the value cannot be written as JSON.
+    pub fn json(mut self, value: &impl Serialize) -> Result<Self, BuildError> {
+        self.texts.truncate(self.path_len);
+        serde_json::to_writer(&mut self.texts, value).map_err(|error| BuildError::Body {
+            reason: error.to_string(),
+        })?;
+        self.media_type = "application/json";
+        self.content_type = None;
+        self.streamed = None;
+        Ok(self)
+    }
+
+    /// With files as its body. `content_type` names the boundary.
+    pub(crate) fn multipart(mut self, content_type: HeaderValue, body: Body) -> Self {
+        self.texts.truncate(self.path_len);
+        self.media_type = "multipart/form-data";
+        self.content_type = Some(content_type);
+        self.streamed = Some(body);
+        self
+    }
+
+    /// Sent without a signature, for what a gateway tells everybody.
+    #[must_use]
+    pub fn without_signature(mut self) -> Self {
+        self.auth = Auth::None;
+        self
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path and query, escaped, below the prefix of the endpoint.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        std::str::from_utf8(&self.texts[..self.path_len]).expect("it was made of texts")
+    }
+
+    /// Whether it is signed.
+    #[must_use]
+    pub fn auth(&self) -> Auth {
+        self.auth
+    }
+
+    /// The length of the body in bytes.
+    #[must_use]
+    pub fn body_len(&self) -> u64 {
+        match &self.streamed {
+            Some(body) => body.len(),
+            None => (self.texts.len() - self.path_len) as u64,
+        }
+    }
+}
+
+impl fmt::Debug for UnsignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnsignedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .field("auth", &self.auth)
+            .field("body_len", &self.body_len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_no_json_is_an_error() {
+        let keys = std::collections::BTreeMap::from([([1], 2)]);
+        let request = UnsignedRequest::new(Method::POST, "/x");
+        let error = request.json(&keys).unwrap_err();
+        assert!(matches!(error, BuildError::Body { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn the_last_body_counts() {
+        let request = UnsignedRequest::new(Method::POST, "/x");
+        let request = request.json(&"long enough").unwrap().json(&1).unwrap();
+        let request = request.segment("y");
+        assert_eq!((request.path(), request.body_len()), ("/x/y", 1));
+    }
+}
