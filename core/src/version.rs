@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use http::HeaderName;
 
-use crate::error::ConfigError;
+use crate::error::config::ConfigError;
 
 /// One row for each version: its variant, its dialect, and its name on the wire. Within a dialect the
 /// oldest comes first.

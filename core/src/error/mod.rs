@@ -6,7 +6,7 @@
 //! together as [`Error`].
 
 mod build;
-mod config;
+pub(crate) mod config;
 mod gateway;
 mod parse;
 mod transport;
