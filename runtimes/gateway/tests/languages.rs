@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Client, gateway};
+use common::{Client, PATIENCE, gateway, gateway_with};
 use sorna_core::{Batch, CreateKernel, ExecutionStatus, SessionToken};
 use sorna_test_tools::{need, need_one_of};
 
@@ -219,7 +219,8 @@ const CASES: &[Case] = &[
 fn check(name: &str) {
     let case = CASES.iter().find(|case| case.names[0] == name).unwrap();
     let missing = case.tools.iter().find(|group| need_one_of(group).is_none());
-    let gateway = gateway();
+    // Some compilers take long on a busy machine, which must not end their program.
+    let gateway = gateway_with(|config| config.with_exec_timeout(PATIENCE));
     let client = Client::new(&gateway);
     if let Some(missing) = missing {
         if std::ptr::eq(*missing, case.tools[0]) {

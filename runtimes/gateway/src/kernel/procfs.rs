@@ -179,11 +179,13 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use sorna_test_tools::need_that;
+
     use super::*;
 
     #[test]
     fn a_blocked_reader_is_found_below_a_shell() {
-        if !shows_system_calls() {
+        if !need_that(shows_system_calls(), "/proc/<id>/syscall") {
             return;
         }
         let (reader, writer) = std::io::pipe().unwrap();

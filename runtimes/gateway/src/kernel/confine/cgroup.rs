@@ -239,6 +239,8 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 
+    use sorna_test_tools::need_that;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds {
@@ -276,13 +278,11 @@ mod tests {
 
     #[test]
     fn a_group_is_killed_and_removed() {
-        let root = match GroupRoot::create(None, &format!("test-{}", std::process::id())) {
-            Ok(root) => root,
-            Err(error) => {
-                eprintln!("SKIPPED: control groups cannot be made here: {error}");
-                return;
-            }
-        };
+        let root = GroupRoot::create(None, &format!("test-{}", std::process::id()));
+        if !need_that(root.is_ok(), "permission to make control groups") {
+            return;
+        }
+        let root = root.unwrap();
         let group = root.group(1, BOUNDS).unwrap();
         let mut child = Command::new("sleep")
             .arg("1000")
