@@ -405,7 +405,7 @@ class Kernel:
                     import sorna_complete
 
                     message = json.loads(job.message)
-                    found = sorna_complete.answer(self.main.__dict__, message)
+                    found = sorna_complete.find(self.main.__dict__, message)
                     reply = {"id": message["id"], "found": found}
                     self.link.send(b"c", json.dumps(reply).encode())
             except BaseException as error:

@@ -27,7 +27,7 @@ class _TooLate(BaseException):
     pass
 
 
-def answer(namespace, message):
+def find(namespace, message):
     """Returns the candidates at the cursor; none if that takes too long."""
     found = []
     done = _thread.allocate_lock()
