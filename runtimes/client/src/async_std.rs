@@ -37,4 +37,4 @@ pub type Run = crate::Run<Transport>;
 /// See [`TemporaryKernel`](crate::TemporaryKernel).
 pub type TemporaryKernel = crate::TemporaryKernel<Transport>;
 /// See [`terminal::Pty`](crate::terminal::Pty).
-pub type Pty = crate::terminal::Pty<AsyncStd>;
+pub type Pty = crate::terminal::Pty<Transport>;

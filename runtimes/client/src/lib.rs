@@ -101,7 +101,7 @@ mod random;
 pub mod runtime;
 #[cfg(feature = "smol")]
 pub mod smol;
-#[cfg(any(feature = "engine", feature = "ureq"))]
+#[cfg(any(feature = "terminal", feature = "ureq"))]
 pub mod terminal;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sorna_core::{Body, TransportError};
 
@@ -72,6 +71,49 @@ impl fmt::Debug for Observer {
     }
 }
 
+/// What a request came to, as far as an observer is concerned.
+pub(crate) trait Outcome {
+    /// The response's status and headers.
+    fn head(&self) -> (StatusCode, &HeaderMap);
+}
+
+impl<B> Outcome for Response<B> {
+    fn head(&self) -> (StatusCode, &HeaderMap) {
+        (self.status(), self.headers())
+    }
+}
+
+#[cfg(feature = "terminal")]
+impl<Io> Outcome for crate::net::Upgraded<Io> {
+    fn head(&self) -> (StatusCode, &HeaderMap) {
+        match self {
+            Self::Switched { head, .. } => Outcome::head(head),
+            Self::Refused(response) => Outcome::head(response),
+        }
+    }
+}
+
+/// Sends a request, and tells the observer what it came to.
+///
+/// **Every request of every driver passes here**, whether its response is read whole, is streamed, or
+/// turns the connection into another protocol: what is to happen around every request belongs here.
+pub(crate) async fn observed<A: Outcome, F>(
+    observer: Option<&Observer>,
+    request: Request<Body>,
+    attempt: u32,
+    send: impl FnOnce(Request<Body>) -> F,
+) -> Result<A, TransportError>
+where
+    F: Future<Output = Result<A, TransportError>>,
+{
+    let watch = Watch::begin(observer, &request, attempt);
+    let result = send(request).await;
+    if let Some(watch) = watch {
+        watch.end_with(result.as_ref().map(Outcome::head));
+    }
+    result
+}
+
 /// A request on its way that an observer will be told of.
 pub(crate) struct Watch {
     observer: Observer,
@@ -96,12 +138,6 @@ impl Watch {
             attempt,
             began: Instant::now(),
         })
-    }
-
-    /// Tells the observer what an exchange came to.
-    pub(crate) fn end(self, result: &Result<Response<Bytes>, TransportError>) {
-        let outcome = result.as_ref();
-        self.end_with(outcome.map(|response| (response.status(), response.headers())));
     }
 
     /// Tells the observer.

@@ -13,7 +13,7 @@ use sorna_core::machine::{Machine, Step};
 
 use super::Inner;
 use crate::net::{BoxFuture, Transport};
-use crate::observe::Watch;
+use crate::observe::observed;
 
 /// A machine with what it is waiting for.
 ///
@@ -89,14 +89,9 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             let inner = Arc::clone(&self.inner);
             self.pending = match self.machine.poll(now) {
                 Step::Send(transmit) => Pending::Answer(Mutex::new(Box::pin(async move {
-                    let observer = inner.observer.as_ref();
-                    let watch = Watch::begin(observer, &transmit.request, transmit.attempt);
-                    let sent = inner.transport.send(transmit.request, transmit.time_limit);
-                    let result = sent.await;
-                    if let Some(watch) = watch {
-                        watch.end(&result);
-                    }
-                    result
+                    let (limit, attempt) = (transmit.time_limit, transmit.attempt);
+                    let send = |request| inner.transport.send(request, limit);
+                    observed(inner.observer.as_ref(), transmit.request, attempt, send).await
                 }))),
                 Step::Wait(until) => Pending::Time(Mutex::new(Box::pin(async move {
                     inner.transport.sleep(clock.until(until)).await;

@@ -9,13 +9,11 @@ use sorna_core::{
 
 use super::driver::Driven;
 use super::{Client, Execution};
-#[cfg(feature = "engine")]
-use crate::engine::HttpTransport;
 use crate::net::Transport;
+#[cfg(feature = "terminal")]
+use crate::net::UpgradeTransport;
 use crate::random_boundary;
-#[cfg(feature = "engine")]
-use crate::runtime::Runtime;
-#[cfg(feature = "engine")]
+#[cfg(feature = "terminal")]
 use crate::terminal::{self, Pty, TerminalOptions};
 
 /// A kernel on the gateway.
@@ -132,14 +130,14 @@ impl<T: Transport + 'static> Kernel<T> {
     }
 }
 
-#[cfg(feature = "engine")]
-impl<R: Runtime> Kernel<HttpTransport<R>> {
+#[cfg(feature = "terminal")]
+impl<T: UpgradeTransport + 'static> Kernel<T> {
     /// Opens a terminal. Several may be open on one kernel; what each shows is the gateway's choice.
     ///
     /// # Errors
     ///
     /// See [`Error`]; a refusal keeps the gateway's words like that of any operation.
-    pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<R>, Error> {
+    pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<T>, Error> {
         terminal::open(&self.client, self.id.clone(), options).await
     }
 }

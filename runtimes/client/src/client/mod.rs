@@ -16,6 +16,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 
+#[cfg(feature = "terminal")]
+use http::Request;
+#[cfg(feature = "terminal")]
+use sorna_core::Body;
 use sorna_core::machine::{Call, Machine, RunPlan};
 use sorna_core::{
     Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo,
@@ -26,6 +30,10 @@ use crate::clock::Clock;
 #[cfg(feature = "engine")]
 use crate::engine::HttpTransport;
 use crate::net::Transport;
+#[cfg(feature = "terminal")]
+use crate::net::{UpgradeTransport, Upgraded};
+#[cfg(feature = "terminal")]
+use crate::observe::observed;
 #[cfg(feature = "engine")]
 use crate::runtime::Runtime;
 #[cfg(feature = "engine")]
@@ -227,18 +235,19 @@ impl<T: Transport + 'static> Client<T> {
     }
 }
 
-#[cfg(feature = "engine")]
-impl<R: Runtime> Client<HttpTransport<R>> {
+#[cfg(feature = "terminal")]
+impl<T: UpgradeTransport + 'static> Client<T> {
     pub(crate) fn clock(&self) -> Clock {
         self.inner.clock
     }
 
-    pub(crate) fn retry(&self) -> RetryPolicy {
-        *self.inner.caller.retry()
-    }
-
-    pub(crate) fn observer(&self) -> Option<&Observer> {
-        self.inner.observer.as_ref()
+    /// Asks for another protocol, once, within the time for one attempt.
+    pub(crate) async fn upgrade(&self, request: Request<Body>) -> Result<Upgraded<T::Io>, Error> {
+        let inner = &*self.inner;
+        let limit = inner.caller.retry().attempt_limit;
+        let upgrade = |request| inner.transport.upgrade(request, limit);
+        let upgraded = observed(inner.observer.as_ref(), request, 1, upgrade).await;
+        upgraded.map_err(Error::Transport)
     }
 }
 

@@ -4,11 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use http::{Request, Response};
+use http::Request;
 use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use super::outgoing::{FileError, Outgoing};
@@ -34,33 +33,38 @@ pub(super) struct Setting<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// A complete answer.
-pub(super) struct Exchanged {
-    pub(super) response: Response<Bytes>,
-    /// Whether the connection may carry another request.
-    pub(super) keep_alive: bool,
-    /// Whether bytes came that belong to no answer.
-    pub(super) stray_bytes: bool,
+/// A request that was sent, with what came of its response.
+pub(super) struct Incoming {
+    answer: Answer,
+    buffer: Vec<u8>,
+    /// Whether the request was sent to its end, and no byte of the response came before that.
+    in_order: bool,
+    /// Why the request was not sent to its end.
+    broken: Option<io::Error>,
+    /// Whether it was, or the response said that it need not be.
+    complete: bool,
 }
 
-/// Sends the request and reads the answer, watching for an early one while the body is being sent.
+/// Sends the request, watching for an early response while the body is being sent. With `upgrade` it asks
+/// for another protocol.
 ///
 /// The stream is only good for another request if the outcome says so; after an error, or if this
 /// future is dropped, it must be closed.
-pub(super) async fn exchange<R, S>(
+pub(super) async fn send<R, S>(
     runtime: &R,
     stream: &mut S,
     request: Request<Body>,
-    setting: Setting<'_>,
-) -> Result<Exchanged, TransportError>
+    setting: &Setting<'_>,
+    upgrade: bool,
+) -> Result<Incoming, TransportError>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let progress = setting.progress;
     progress.enter(Phase::Sending);
-    let (mut outgoing, mut answer) = begin(runtime, request, &setting)?;
-    // While the request is on its way there is seldom anything to read.
+    let (mut outgoing, mut answer) = begin(runtime, request, setting, upgrade)?;
+    // While the request is in flight there is seldom anything to read.
     let mut scratch = Vec::new();
 
     let mut first = true;
@@ -75,43 +79,72 @@ where
         let pushed = push(stream, piece, &mut answer, &mut scratch, look, progress).await;
         match pushed.map_err(|error| setting.bad_answer(error, None))? {
             Pushed::All => {}
-            // The connection is at an odd place now, but the answer counts.
+            // The connection is in the middle of a request now, but the response counts.
             Pushed::Refused => break Some(None),
             Pushed::Broken(error) => break Some(Some(error)),
         }
     };
 
     progress.enter(Phase::Receiving);
-    let mut scratch = outgoing.into_buffer();
-    scratch.resize(scratch.capacity().clamp(READ_FIRST, READ_MORE), 0);
-    let complete = broken.is_none();
-    let early = answer.has_begun();
-    let mut broken = broken.flatten();
-    while !answer.is_done() {
-        let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut scratch)).await;
-        let outcome = match read {
-            Ok(0) => answer.end(),
+    let mut buffer = outgoing.into_buffer();
+    buffer.resize(buffer.capacity().clamp(READ_FIRST, READ_MORE), 0);
+    Ok(Incoming {
+        in_order: broken.is_none() && !answer.has_begun(),
+        complete: broken.is_none(),
+        broken: broken.flatten(),
+        answer,
+        buffer,
+    })
+}
+
+impl Incoming {
+    /// Reads until there is enough of the response.
+    pub(super) async fn read_until<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        setting: &Setting<'_>,
+        enough: fn(&Answer) -> bool,
+    ) -> Result<(), TransportError> {
+        while !enough(&self.answer) {
+            poll_fn(|cx| self.poll_read(cx, stream, setting)).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads once.
+    pub(super) fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        setting: &Setting<'_>,
+    ) -> Poll<Result<(), TransportError>> {
+        let outcome = match ready!(Pin::new(stream).poll_read(cx, &mut self.buffer)) {
+            Ok(0) => self.answer.end(),
             Ok(n) => {
-                progress.read();
-                let outcome = answer.feed(&scratch[..n]);
-                if n == scratch.len() {
-                    scratch.resize(READ_MORE, 0);
+                setting.progress.read();
+                let outcome = self.answer.feed(&self.buffer[..n]);
+                if n == self.buffer.len() {
+                    self.buffer.resize(READ_MORE, 0);
                 }
                 outcome
             }
-            Err(error) => return Err(setting.broke(broken.unwrap_or(error), complete)),
+            Err(error) => {
+                let error = self.broken.take().unwrap_or(error);
+                return Poll::Ready(Err(setting.broke(error, self.complete)));
+            }
         };
-        outcome.map_err(|error| setting.bad_answer(error, broken.take()))?;
+        Poll::Ready(outcome.map_err(|error| setting.bad_answer(error, self.broken.take())))
     }
 
-    let keep_alive = complete && !early && answer.keeps_alive();
-    let stray_bytes = answer.has_stray_bytes();
-    let response = answer.into_response().expect("the answer is done");
-    Ok(Exchanged {
-        response,
-        keep_alive,
-        stray_bytes,
-    })
+    /// The response, as far as it came.
+    pub(super) fn answer(&mut self) -> &mut Answer {
+        &mut self.answer
+    }
+
+    /// Whether the connection may carry another request now.
+    pub(super) fn keeps_alive(&self) -> bool {
+        self.in_order && self.answer.keeps_alive()
+    }
 }
 
 /// What is to be written and what will be read. No future holds what is made on the way there.
@@ -119,10 +152,14 @@ fn begin<'a, R: Runtime>(
     runtime: &'a R,
     request: Request<Body>,
     setting: &Setting<'a>,
-) -> Result<(Outgoing<'a, R>, Answer<'a>), TransportError> {
+    upgrade: bool,
+) -> Result<(Outgoing<'a, R>, Answer), TransportError> {
     let encoded = encode(request, setting.proxy);
     let Encoded { head, body, call } = encoded.map_err(|error| setting.bad_request(error))?;
-    let answer = Answer::new(call, setting.sizes);
+    let answer = match upgrade {
+        false => Answer::new(call, setting.sizes),
+        true => Answer::to_upgrade(call, setting.sizes),
+    };
     Ok((Outgoing::new(runtime, head, body), answer))
 }
 
@@ -138,7 +175,7 @@ enum Pushed {
 async fn push<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut bytes: &[u8],
-    answer: &mut Answer<'_>,
+    answer: &mut Answer,
     scratch: &mut Vec<u8>,
     mut look: bool,
     progress: &Progress,

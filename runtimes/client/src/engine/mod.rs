@@ -6,6 +6,7 @@
 //! stand a pool of idle connections and a dialer. No task is ever spawned: everything happens inside
 //! the future that the caller polls, so dropping that future closes the connection it was using.
 
+mod body;
 mod connection;
 mod dial;
 mod exchange;
@@ -15,5 +16,6 @@ mod progress;
 mod transport;
 mod tunnel;
 
+pub use self::body::ResponseBody;
 pub use self::connection::Connection;
 pub use self::transport::HttpTransport;

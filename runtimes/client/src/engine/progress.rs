@@ -82,6 +82,24 @@ impl Progress {
             Sent::Nothing
         }
     }
+
+    /// The connection was idle for too long.
+    pub(super) fn silent(
+        &self,
+        peer: &(dyn fmt::Display + Sync),
+        idle: Duration,
+    ) -> TransportError {
+        let doing = self.doing();
+        late(
+            self,
+            format!("not a byte to or from {peer} for {idle:?} while {doing}"),
+        )
+    }
+}
+
+/// How often to look whether a connection is idle.
+pub(super) fn step(idle: Duration) -> Duration {
+    (idle / 4).max(Duration::from_millis(1))
 }
 
 /// Does the work, unless it takes longer than `total`, or its connection is silent for `idle`.
@@ -97,7 +115,7 @@ pub(super) async fn watch<R: Runtime, T>(
     work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
 ) -> Result<T, TransportError> {
     let clock = async {
-        let step = (idle / 4).max(Duration::from_millis(1));
+        let step = step(idle);
         let (mut left, mut silent, mut seen) = (total, Duration::ZERO, 0);
         while !left.is_zero() {
             let step = step.min(left);
@@ -110,11 +128,7 @@ pub(super) async fn watch<R: Runtime, T>(
             }
             silent += step;
             if silent >= idle {
-                let doing = progress.doing();
-                return late(
-                    progress,
-                    format!("not a byte to or from {peer} for {idle:?} while {doing}"),
-                );
+                return progress.silent(peer, idle);
             }
         }
         let doing = progress.doing();

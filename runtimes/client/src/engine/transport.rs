@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,19 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use sorna_core::{Body, Sent, TransportError};
 
+use super::body::ResponseBody;
 use super::connection::Connection;
 use super::dial::{Route, dial};
-use super::exchange::{Setting, exchange};
+use super::exchange::{Incoming, Setting, send};
 use super::pool::Pool;
 use super::progress::{Progress, watch};
 use crate::net::hop::{Hop, refused};
-use crate::net::{BoxFuture, NetOptions, Origin, Transport};
+use crate::net::{
+    BoxFuture, NetOptions, Origin, Proxy, SizeLimits, StreamTransport, Transport, UpgradeTransport,
+    Upgraded,
+};
 use crate::runtime::Runtime;
+use crate::wire::Answer;
 
 /// An HTTP/1.1 client on the runtime `R`, with connection reuse, TLS and proxies.
 ///
@@ -104,21 +109,37 @@ impl<R: Runtime> HttpTransport<R> {
     }
 }
 
+impl<R: Runtime> HttpTransport<R> {
+    pub(super) fn recycle(&self, origin: &Origin, connection: Connection<R::Tcp>) {
+        self.inner.pool.put(origin, connection);
+    }
+
+    /// Does the work within the time limits.
+    async fn watch<T>(
+        &self,
+        origin: &Origin,
+        progress: &Progress,
+        time_limit: Duration,
+        work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
+    ) -> Result<T, TransportError> {
+        let times = &self.inner.options.times;
+        let total = times.call.map_or(time_limit, |call| call.min(time_limit));
+        let runtime = &self.inner.runtime;
+        watch(runtime, progress, origin, total, times.idle, work).await
+    }
+}
+
 impl<R: Runtime> Transport for HttpTransport<R> {
     async fn send(
         &self,
         request: Request<Body>,
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
-        let inner = &*self.inner;
-        let times = &inner.options.times;
-        let total = times.call.map_or(time_limit, |call| call.min(time_limit));
         let origin = Origin::of(request.uri())?;
         let progress = Progress::default();
         // Pinned here, and not handed over, since a future that holds another twice is twice as large.
-        let work = pin!(inner.send(&origin, request, &progress));
-        let watched = watch(&inner.runtime, &progress, &origin, total, times.idle, work);
-        watched.await
+        let work = pin!(self.inner.send(&origin, request, &progress));
+        self.watch(&origin, &progress, time_limit, work).await
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -128,6 +149,60 @@ impl<R: Runtime> Transport for HttpTransport<R> {
     fn detach(&self, work: BoxFuture<()>) {
         self.inner.runtime.detach(work);
     }
+}
+
+impl<R: Runtime> StreamTransport for HttpTransport<R> {
+    type Body = ResponseBody<R>;
+
+    async fn send_streaming(
+        &self,
+        request: Request<Body>,
+        head_limit: Duration,
+    ) -> Result<Response<ResponseBody<R>>, TransportError> {
+        let origin = Origin::of(request.uri())?;
+        let progress = Progress::default();
+        let sizes = SizeLimits {
+            body: u64::MAX,
+            ..self.inner.options.sizes.clone()
+        };
+        let begun = {
+            let inner = &*self.inner;
+            let work = inner.begin(&origin, request, &progress, &sizes, Answer::has_begun);
+            self.watch(&origin, &progress, head_limit, pin!(work))
+                .await?
+        };
+        let Begun {
+            connection,
+            mut incoming,
+            reused,
+        } = begun;
+        let head = incoming.answer().head().expect("the head is here").clone();
+        let body = ResponseBody::new(self.clone(), origin, connection, incoming, progress, reused);
+        Ok(head.map(|()| body))
+    }
+}
+
+impl<R: Runtime> UpgradeTransport for HttpTransport<R> {
+    type Io = Connection<R::Tcp>;
+
+    async fn upgrade(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
+        let origin = Origin::of(request.uri())?;
+        let progress = Progress::default();
+        let work = pin!(self.inner.upgrade(&origin, request, &progress));
+        self.watch(&origin, &progress, time_limit, work).await
+    }
+}
+
+/// A request that was sent, and what is here of its response.
+struct Begun<T> {
+    connection: Connection<T>,
+    incoming: Incoming,
+    /// Whether the connection had been idle.
+    reused: bool,
 }
 
 impl<R: Runtime> Inner<R> {
@@ -143,18 +218,22 @@ impl<R: Runtime> Inner<R> {
         }
     }
 
-    async fn send(
+    /// Sends a request, on an idle connection if there is one, and reads until there is enough of the
+    /// response.
+    async fn begin(
         &self,
         origin: &Origin,
         request: Request<Body>,
         progress: &Progress,
-    ) -> Result<Response<Bytes>, TransportError> {
+        sizes: &SizeLimits,
+        enough: fn(&Answer) -> bool,
+    ) -> Result<Begun<R::Tcp>, TransportError> {
         let route = self.route(origin, false);
         let idle = self.pool.take(&self.runtime, origin);
         let reused = idle.is_some();
         let mut connection = match idle {
             Some(connection) => connection,
-            // Rare, and large.
+            // Boxed, since dialing is rare and its future large.
             None => Box::pin(dial(&self.runtime, &self.options, &route, progress)).await?,
         };
         let forwarder = route.hop.proxy.filter(|_| !route.tunnel);
@@ -162,26 +241,99 @@ impl<R: Runtime> Inner<R> {
             peer: origin,
             proxy: forwarder,
             reused,
-            sizes: &self.options.sizes,
+            sizes,
             progress,
         };
-        let exchanged = exchange(&self.runtime, &mut connection, request, setting).await;
-        let exchanged = exchanged.inspect_err(|error| {
+        let received = self.exchange(&mut connection, request, &setting, enough);
+        let mut incoming = received.await.inspect_err(|error| {
             if error.sent() == Sent::StaleConnection {
                 self.pool.forget(origin);
             }
         })?;
-        if exchanged.keep_alive {
+        check_proxy(forwarder, incoming.answer())?;
+        Ok(Begun {
+            connection,
+            incoming,
+            reused,
+        })
+    }
+
+    async fn exchange(
+        &self,
+        connection: &mut Connection<R::Tcp>,
+        request: Request<Body>,
+        setting: &Setting<'_>,
+        enough: fn(&Answer) -> bool,
+    ) -> Result<Incoming, TransportError> {
+        let mut incoming = send(&self.runtime, connection, request, setting, false).await?;
+        incoming.read_until(connection, setting, enough).await?;
+        Ok(incoming)
+    }
+
+    async fn send(
+        &self,
+        origin: &Origin,
+        request: Request<Body>,
+        progress: &Progress,
+    ) -> Result<Response<Bytes>, TransportError> {
+        let sizes = &self.options.sizes;
+        let begun = self.begin(origin, request, progress, sizes, Answer::is_done);
+        let Begun {
+            connection,
+            mut incoming,
+            ..
+        } = begun.await?;
+        if incoming.keeps_alive() {
             self.pool.put(origin, connection);
         }
-        let status = exchanged.response.status();
-        match forwarder {
-            // The proxy's own word: the gateway has not seen the request.
-            Some(proxy) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(refused(proxy, status, Sent::Nothing))
+        let response = incoming.answer().take_response();
+        Ok(response.expect("the response is complete"))
+    }
+
+    /// Asks for another protocol, on a connection of its own and never through a proxy that reads it.
+    async fn upgrade(
+        &self,
+        origin: &Origin,
+        request: Request<Body>,
+        progress: &Progress,
+    ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
+        let route = self.route(origin, true);
+        let dialed = Box::pin(dial(&self.runtime, &self.options, &route, progress));
+        let mut connection = dialed.await?;
+        let setting = Setting {
+            peer: origin,
+            proxy: None,
+            reused: false,
+            sizes: &self.options.sizes,
+            progress,
+        };
+        let mut incoming = send(&self.runtime, &mut connection, request, &setting, true).await?;
+        let ended = |answer: &Answer| answer.is_done() || answer.is_upgraded();
+        let read = incoming.read_until(&mut connection, &setting, ended);
+        read.await?;
+        let answer = incoming.answer();
+        Ok(match answer.take_upgrade() {
+            Some((head, read_ahead)) => Upgraded::Switched {
+                head,
+                io: connection,
+                read_ahead: read_ahead.into(),
+            },
+            None => {
+                let response = answer.take_response();
+                Upgraded::Refused(response.expect("the response is complete"))
             }
-            _ => Ok(exchanged.response),
+        })
+    }
+}
+
+/// A response that the proxy made itself: the gateway has not seen the request.
+fn check_proxy(forwarder: Option<&Proxy>, answer: &Answer) -> Result<(), TransportError> {
+    let status = answer.head().map(Response::status);
+    match (forwarder, status) {
+        (Some(proxy), Some(status @ StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
+            Err(refused(proxy, status, Sent::Nothing))
         }
+        _ => Ok(()),
     }
 }
 

@@ -20,4 +20,8 @@ pub use self::origin::Origin;
 pub use self::proxy::{Proxy, ProxyError, ProxyOptions};
 #[cfg(feature = "tls")]
 pub use self::tls::TlsOptions;
+#[cfg(feature = "async")]
+pub use self::transport::StreamTransport;
 pub use self::transport::{BoxFuture, Transport};
+#[cfg(feature = "terminal")]
+pub use self::transport::{UpgradeTransport, Upgraded};

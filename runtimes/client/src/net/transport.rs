@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "async")]
+use futures_core::Stream;
+#[cfg(feature = "terminal")]
+use futures_io::{AsyncRead, AsyncWrite};
 use http::{Request, Response};
 use sorna_core::{Body, TransportError};
 
@@ -57,6 +61,79 @@ pub trait Transport: Send + Sync {
     }
 }
 
+/// A [`Transport`] that can hand over the body of a response while it comes: for downloads and streams of
+/// events ([`Client::stream`](crate::Client::stream)).
+///
+/// The rules of [`Transport`] hold, and these:
+///
+/// - The time limit is for the response's head. Afterwards a body may take as long as it takes, but not
+///   be silent for longer than the transport's own limit for that.
+/// - **A slow reader slows the server.** What is read ahead has a fixed bound.
+/// - **A truncated body ends with an error**, never like a complete one.
+/// - Dropping the body closes its connection; reading it to its end leaves the connection to the next
+///   request.
+/// - There is no limit on the size of the body.
+#[cfg(feature = "async")]
+pub trait StreamTransport: Transport {
+    /// The body of a response. After an error there are no more items.
+    type Body: Stream<Item = Result<Bytes, TransportError>> + Send + Unpin + 'static;
+
+    /// Sends one request and reads the head of its response, within `head_limit` for connecting, sending
+    /// and the head together.
+    ///
+    /// # Errors
+    ///
+    /// If no head came: as for [`Transport::send`].
+    fn send_streaming(
+        &self,
+        request: Request<Body>,
+        head_limit: Duration,
+    ) -> impl Future<Output = Result<Response<Self::Body>, TransportError>> + Send;
+}
+
+/// A [`Transport`] that can turn a connection into another protocol (`101 Switching Protocols`): for
+/// terminals ([`Kernel::stream_pty`](crate::Kernel::stream_pty)).
+///
+/// The rules of [`Transport`] hold, and these:
+///
+/// - The headers of the request say to what to upgrade, and are sent as they are. What the response's
+///   headers must say is checked by the caller.
+/// - The connection is used for nothing else before or after. A proxy is asked for a tunnel (`CONNECT`).
+#[cfg(feature = "terminal")]
+pub trait UpgradeTransport: Transport {
+    /// The connection once it speaks the other protocol. No limit on time applies to it any more.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Sends one request for another protocol and reads its response, within `time_limit` for
+    /// everything together.
+    ///
+    /// # Errors
+    ///
+    /// If no complete response came: as for [`Transport::send`].
+    fn upgrade(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> impl Future<Output = Result<Upgraded<Self::Io>, TransportError>> + Send;
+}
+
+/// The response to a request for another protocol.
+#[cfg(feature = "terminal")]
+#[derive(Debug)]
+pub enum Upgraded<Io> {
+    /// The connection speaks the other protocol from here on.
+    Switched {
+        /// The status, which is 101, and the headers.
+        head: Response<()>,
+        /// The connection.
+        io: Io,
+        /// Bytes of the other protocol that were read together with the head.
+        read_ahead: Bytes,
+    },
+    /// Any other response, whatever its status.
+    Refused(Response<Bytes>),
+}
+
 impl<T: Transport> Transport for Arc<T> {
     fn send(
         &self,
@@ -72,5 +149,31 @@ impl<T: Transport> Transport for Arc<T> {
 
     fn detach(&self, work: BoxFuture<()>) {
         T::detach(self, work);
+    }
+}
+
+#[cfg(feature = "async")]
+impl<T: StreamTransport> StreamTransport for Arc<T> {
+    type Body = T::Body;
+
+    fn send_streaming(
+        &self,
+        request: Request<Body>,
+        head_limit: Duration,
+    ) -> impl Future<Output = Result<Response<T::Body>, TransportError>> + Send {
+        T::send_streaming(self, request, head_limit)
+    }
+}
+
+#[cfg(feature = "terminal")]
+impl<T: UpgradeTransport> UpgradeTransport for Arc<T> {
+    type Io = T::Io;
+
+    fn upgrade(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> impl Future<Output = Result<Upgraded<T::Io>, TransportError>> + Send {
+        T::upgrade(self, request, time_limit)
     }
 }

@@ -13,18 +13,16 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{QUEUE, socket_error};
-use crate::clock::Clock;
-use crate::engine::Connection;
-use crate::net::BoxFuture;
-use crate::runtime::Runtime;
+use crate::Client;
+use crate::net::{BoxFuture, UpgradeTransport};
 
 /// The WebSocket, the machine, and the timers of both halves. Every method is a poll and never
 /// blocks, so that a plain lock around it does.
-pub(super) struct Duplex<R: Runtime> {
+pub(super) struct Duplex<T: UpgradeTransport> {
     peer: String,
-    runtime: R,
-    clock: Clock,
-    socket: WebSocketStream<Connection<R::Tcp>>,
+    /// For its clock and its timer.
+    client: Client<T>,
+    socket: WebSocketStream<T::Io>,
     pub(super) terminal: Terminal,
     /// Wakes the reader when a ping is due.
     ping: Option<BoxFuture<()>>,
@@ -38,20 +36,18 @@ pub(super) struct Duplex<R: Runtime> {
 /// How long to wait with the next ping if one could not be sent.
 const PING_AGAIN: Duration = Duration::from_secs(1);
 
-impl<R: Runtime> Duplex<R> {
+impl<T: UpgradeTransport + 'static> Duplex<T> {
     pub(super) fn new(
         peer: String,
-        runtime: R,
-        clock: Clock,
-        socket: WebSocketStream<Connection<R::Tcp>>,
+        client: Client<T>,
+        socket: WebSocketStream<T::Io>,
         options: TerminalOptions,
     ) -> Self {
         Self {
             peer,
-            runtime,
-            clock,
+            terminal: Terminal::new(options, client.clock().now()),
+            client,
             socket,
-            terminal: Terminal::new(options, clock.now()),
             ping: None,
             hold: None,
             closing: false,
@@ -59,8 +55,10 @@ impl<R: Runtime> Duplex<R> {
         }
     }
 
-    pub(super) fn runtime(&self) -> R {
-        self.runtime.clone()
+    /// The future sleeps on its own: it may outlive the terminal.
+    pub(super) fn sleep(&self, time: Duration) -> BoxFuture<()> {
+        let client = self.client.clone();
+        Box::pin(async move { client.transport().sleep(time).await })
     }
 
     /// The next event; `None` after the end.
@@ -104,7 +102,7 @@ impl<R: Runtime> Duplex<R> {
         &mut self,
         message: Option<Result<Message, tungstenite::Error>>,
     ) -> Result<(), TransportError> {
-        let now = self.clock.now();
+        let now = self.client.clock().now();
         match message {
             Some(Ok(Message::Text(text))) => {
                 self.terminal
@@ -152,12 +150,11 @@ impl<R: Runtime> Duplex<R> {
             let Some(next) = self.terminal.next_ping().filter(|_| !self.closing) else {
                 return Poll::Pending;
             };
-            let until = match self.clock.until(next) {
+            let until = match self.client.clock().until(next) {
                 Duration::ZERO => least,
                 until => until,
             };
-            let runtime = self.runtime.clone();
-            self.ping = Some(Box::pin(async move { runtime.sleep(until).await }));
+            self.ping = Some(self.sleep(until));
         }
     }
 
@@ -197,7 +194,7 @@ impl<R: Runtime> Duplex<R> {
             // Room first: a frame that was taken from the machine must go.
             let room = ready!(Pin::new(&mut self.socket).poll_ready(context));
             room.map_err(|error| self.write_failed(error))?;
-            match self.terminal.poll_outgoing(self.clock.now()) {
+            match self.terminal.poll_outgoing(self.client.clock().now()) {
                 Outgoing::Send(Frame::Text(text)) => {
                     let sent = Pin::new(&mut self.socket).start_send(Message::text(text));
                     sent.map_err(|error| self.write_failed(error))?;
@@ -209,11 +206,13 @@ impl<R: Runtime> Duplex<R> {
                     return Poll::Ready(Ok(true));
                 }
                 Outgoing::Wait(until) if self.terminal.has_unsent() => {
-                    let wait = self.clock.until(until);
-                    let runtime = self.runtime.clone();
-                    let hold = self
-                        .hold
-                        .get_or_insert_with(|| Box::pin(async move { runtime.sleep(wait).await }));
+                    let hold = match &mut self.hold {
+                        Some(hold) => hold,
+                        None => {
+                            let sleep = self.sleep(self.client.clock().until(until));
+                            self.hold.insert(sleep)
+                        }
+                    };
                     ready!(hold.as_mut().poll(context));
                     self.hold = None;
                 }

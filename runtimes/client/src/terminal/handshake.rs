@@ -1,100 +1,42 @@
-//! The WebSocket handshake, without I/O: the signed request out, the answer in.
+//! The WebSocket's part of a terminal's handshake, without I/O.
 
-use bytes::Bytes;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::WebSocketConfig;
 
-use crate::net::SizeLimits;
-use crate::observe::Watch;
-use crate::wire::{Answer, AnswerError, Encoded, encode};
-
-/// A handshake under way. Send [`head`](Self::head) in one write, then feed what comes.
-pub(crate) struct Handshake<'a> {
-    peer: String,
+/// What a gateway must answer to open a WebSocket.
+pub(crate) struct Handshake {
     accept: String,
-    answer: Answer<'a>,
 }
 
-/// Tells an observer how a handshake ended.
-pub(crate) fn tell(watch: Option<Watch>, ended: Result<&Outcome, &TransportError>) {
-    let Some(watch) = watch else { return };
-    let none = HeaderMap::new();
-    watch.end_with(match ended {
-        Ok(Outcome::Refused(response)) => Ok((response.status(), response.headers())),
-        Ok(Outcome::Open(_)) => Ok((StatusCode::SWITCHING_PROTOCOLS, &none)),
-        Err(error) => Err(error),
-    });
-}
-
-/// How a handshake ends.
-pub(crate) enum Outcome {
-    /// The connection is a WebSocket now; these bytes of it were read already.
-    Open(Vec<u8>),
-    /// The gateway answered something else.
-    Refused(Response<Bytes>),
-}
-
-impl<'a> Handshake<'a> {
-    /// Adds the WebSocket's own headers to the signed request; hands over the bytes to send.
-    pub(crate) fn new(
-        mut request: Request<Body>,
-        limits: &'a SizeLimits,
-    ) -> Result<(Vec<u8>, Self), TransportError> {
-        let peer = request
-            .uri()
-            .authority()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+impl Handshake {
+    /// Adds the WebSocket's own headers to the signed request.
+    pub(crate) fn begin(request: &mut Request<Body>) -> Self {
         let key = generate_key();
+        let value = HeaderValue::from_str(&key).expect("a key is base64");
         let headers = request.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        let value = HeaderValue::from_str(&key).expect("a key is base64");
         headers.insert(SEC_WEBSOCKET_KEY, value);
-        let Encoded { head, call, .. } = encode(request, None).map_err(|_| {
-            let message = "the handshake cannot be written as HTTP/1.1";
-            TransportError::new(TransportErrorKind::Other, Sent::Nothing, message)
-        })?;
-        let handshake = Self {
-            peer,
+        Self {
             accept: derive_accept_key(key.as_bytes()),
-            answer: Answer::to_upgrade(call, limits),
-        };
-        Ok((head, handshake))
+        }
     }
 
-    /// Takes bytes from the connection; none means that it ended. `None` while more is needed.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Option<Outcome>, TransportError> {
-        let fed = if bytes.is_empty() {
-            self.answer.end()
-        } else {
-            self.answer.feed(bytes)
-        };
-        fed.map_err(|error| self.failed(error))?;
-        if let Some((head, rest)) = self.answer.take_upgrade() {
-            let accepted = head.headers().get(SEC_WEBSOCKET_ACCEPT);
-            if accepted.is_none_or(|value| value.as_bytes() != self.accept.as_bytes()) {
-                let message = format!("{} answers as a WebSocket of somebody else", self.peer);
-                return Err(failure(TransportErrorKind::Receive, message));
-            }
-            return Ok(Some(Outcome::Open(rest)));
+    /// Checks that the response with status 101 is for this request.
+    pub(crate) fn check(&self, peer: &str, head: &Response<()>) -> Result<(), TransportError> {
+        let accepted = head.headers().get(SEC_WEBSOCKET_ACCEPT);
+        if accepted.is_some_and(|value| value.as_bytes() == self.accept.as_bytes()) {
+            return Ok(());
         }
-        Ok(self.answer.take_response().map(Outcome::Refused))
-    }
-
-    fn failed(&self, error: AnswerError) -> TransportError {
-        let made = failure(error.kind, format!("{} {}", self.peer, error.message));
-        match error.source {
-            Some(source) => made.with_source(source),
-            None => made,
-        }
+        let message = format!("{peer} sent an invalid Sec-WebSocket-Accept header");
+        Err(failure(TransportErrorKind::Receive, message))
     }
 }
 

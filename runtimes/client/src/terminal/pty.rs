@@ -16,7 +16,7 @@ use sorna_core::Error;
 use sorna_core::terminal::TerminalEvent;
 
 use super::duplex::Duplex;
-use crate::runtime::Runtime;
+use crate::net::UpgradeTransport;
 
 /// How long [`Pty::close`] waits for the gateway's goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -25,9 +25,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// tasks.
 ///
 /// ```no_run
-/// # use sorna::{Kernel, engine::HttpTransport, runtime::Runtime};
+/// # use sorna::{Kernel, net::UpgradeTransport};
 /// use sorna::terminal::{TerminalEvent, TerminalOptions};
-/// # async fn example<R: Runtime>(kernel: Kernel<HttpTransport<R>>) -> Result<(), sorna::core::Error> {
+/// # async fn example<T: UpgradeTransport + 'static>(kernel: Kernel<T>) -> Result<(), sorna::core::Error> {
 ///
 /// let mut pty = kernel.stream_pty(TerminalOptions::default()).await?;
 /// pty.write(b"echo hello; exit\n").await?;
@@ -43,31 +43,30 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Nothing happens while nobody reads: no task runs in the background. A reader that is slow slows
 /// the program in the kernel, since the gateway can send no further; a writer that is fast waits.
 /// Pings, which keep the kernel alive, are sent while somebody reads.
-#[derive(Debug)]
-pub struct Pty<R: Runtime> {
-    reader: PtyReader<R>,
-    writer: PtyWriter<R>,
+pub struct Pty<T: UpgradeTransport> {
+    reader: PtyReader<T>,
+    writer: PtyWriter<T>,
 }
 
 /// The reading half of a [`Pty`]: a [`Stream`] of events, or [`AsyncRead`] for the output alone.
-pub struct PtyReader<R: Runtime> {
-    shared: Arc<Mutex<Duplex<R>>>,
+pub struct PtyReader<T: UpgradeTransport> {
+    shared: Arc<Mutex<Duplex<T>>>,
     /// Output that was not read yet.
     rest: Bytes,
 }
 
 /// The writing half of a [`Pty`]; also [`AsyncWrite`].
-pub struct PtyWriter<R: Runtime> {
-    shared: Arc<Mutex<Duplex<R>>>,
+pub struct PtyWriter<T: UpgradeTransport> {
+    shared: Arc<Mutex<Duplex<T>>>,
 }
 
-fn lock<R: Runtime>(shared: &Mutex<Duplex<R>>) -> MutexGuard<'_, Duplex<R>> {
+fn lock<T: UpgradeTransport>(shared: &Mutex<Duplex<T>>) -> MutexGuard<'_, Duplex<T>> {
     // Polls leave whole states behind, whoever panicked.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<R: Runtime> Pty<R> {
-    pub(super) fn new(duplex: Duplex<R>) -> Self {
+impl<T: UpgradeTransport + 'static> Pty<T> {
+    pub(super) fn new(duplex: Duplex<T>) -> Self {
         let shared = Arc::new(Mutex::new(duplex));
         Self {
             reader: PtyReader {
@@ -80,7 +79,7 @@ impl<R: Runtime> Pty<R> {
 
     /// The two halves, for different tasks. The connection ends when both are dropped.
     #[must_use]
-    pub fn split(self) -> (PtyReader<R>, PtyWriter<R>) {
+    pub fn split(self) -> (PtyReader<T>, PtyWriter<T>) {
         (self.reader, self.writer)
     }
 
@@ -141,21 +140,20 @@ impl<R: Runtime> Pty<R> {
     ///
     /// The connection broke before the goodbye was sent.
     pub async fn close(mut self) -> Result<(), Error> {
-        let runtime = lock(&self.reader.shared).runtime();
+        let patience = lock(&self.reader.shared).sleep(GOODBYE);
         let goodbye = async {
             self.writer.close().await?;
             while let Ok(Some(_)) = self.reader.next_event().await {}
             Ok(())
         };
-        let patience = runtime.sleep(GOODBYE);
-        match select(std::pin::pin!(goodbye), std::pin::pin!(patience)).await {
+        match select(std::pin::pin!(goodbye), patience).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => Ok(()),
         }
     }
 }
 
-impl<R: Runtime> PtyReader<R> {
+impl<T: UpgradeTransport + 'static> PtyReader<T> {
     /// Waits for the next event; `None` after the end. May be dropped and called again without loss.
     ///
     /// # Errors
@@ -202,7 +200,7 @@ impl<R: Runtime> PtyReader<R> {
     }
 }
 
-impl<R: Runtime> PtyWriter<R> {
+impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     /// Types bytes, and waits until they are on their way.
     ///
     /// If the future is dropped, what was taken already is sent with whatever comes next.
@@ -274,7 +272,7 @@ impl<R: Runtime> PtyWriter<R> {
     }
 }
 
-impl<R: Runtime> Stream for PtyReader<R> {
+impl<T: UpgradeTransport + 'static> Stream for PtyReader<T> {
     type Item = Result<TerminalEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -282,7 +280,7 @@ impl<R: Runtime> Stream for PtyReader<R> {
     }
 }
 
-impl<R: Runtime> AsyncRead for PtyReader<R> {
+impl<T: UpgradeTransport + 'static> AsyncRead for PtyReader<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -297,7 +295,7 @@ impl<R: Runtime> AsyncRead for PtyReader<R> {
     }
 }
 
-impl<R: Runtime> AsyncWrite for PtyWriter<R> {
+impl<T: UpgradeTransport + 'static> AsyncWrite for PtyWriter<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -324,7 +322,7 @@ impl<R: Runtime> AsyncWrite for PtyWriter<R> {
 }
 
 #[cfg(feature = "tokio")]
-impl ::tokio::io::AsyncRead for PtyReader<crate::runtime::Tokio> {
+impl<T: UpgradeTransport + 'static> ::tokio::io::AsyncRead for PtyReader<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -339,7 +337,7 @@ impl ::tokio::io::AsyncRead for PtyReader<crate::runtime::Tokio> {
 }
 
 #[cfg(feature = "tokio")]
-impl ::tokio::io::AsyncWrite for PtyWriter<crate::runtime::Tokio> {
+impl<T: UpgradeTransport + 'static> ::tokio::io::AsyncWrite for PtyWriter<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -357,13 +355,19 @@ impl ::tokio::io::AsyncWrite for PtyWriter<crate::runtime::Tokio> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for PtyReader<R> {
+impl<T: UpgradeTransport> fmt::Debug for Pty<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pty").finish_non_exhaustive()
+    }
+}
+
+impl<T: UpgradeTransport> fmt::Debug for PtyReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PtyReader").finish_non_exhaustive()
     }
 }
 
-impl<R: Runtime> fmt::Debug for PtyWriter<R> {
+impl<T: UpgradeTransport> fmt::Debug for PtyWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PtyWriter").finish_non_exhaustive()
     }

@@ -21,8 +21,8 @@ const CHUNK_LINE: usize = 8 * 1024;
 /// ```
 ///
 /// Feed it with [`feed`](Self::feed) and [`end`](Self::end) until [`is_done`](Self::is_done).
-pub(crate) struct Answer<'a> {
-    limits: &'a SizeLimits,
+pub(crate) struct Answer {
+    limits: SizeLimits,
     state: State,
     /// What came and is not understood yet.
     input: Vec<u8>,
@@ -58,10 +58,10 @@ pub(crate) struct AnswerError {
     pub(crate) source: Option<Error>,
 }
 
-impl<'a> Answer<'a> {
-    pub(crate) fn new(call: Call<RecvResponse>, limits: &'a SizeLimits) -> Self {
+impl Answer {
+    pub(crate) fn new(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
         Self {
-            limits,
+            limits: limits.clone(),
             state: State::Head(Box::new(call)),
             input: Vec::new(),
             head_bytes: 0,
@@ -75,7 +75,7 @@ impl<'a> Answer<'a> {
 
     /// The answer to a request that asks for another protocol: 101 ends it, and what follows belongs
     /// to that protocol.
-    pub(crate) fn to_upgrade(call: Call<RecvResponse>, limits: &'a SizeLimits) -> Self {
+    pub(crate) fn to_upgrade(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
         Self {
             upgrade: true,
             ..Self::new(call, limits)
@@ -153,6 +153,16 @@ impl<'a> Answer<'a> {
             .is_some_and(|head| !head.status().is_success())
     }
 
+    /// The status and headers, once they are here.
+    pub(crate) fn head(&self) -> Option<&Response<()>> {
+        self.head.as_ref()
+    }
+
+    /// What is here of the body, which is forgotten.
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        Bytes::from(std::mem::take(&mut self.body))
+    }
+
     /// Whether another request may follow on the connection, as far as the answer tells.
     pub(crate) fn keeps_alive(&self) -> bool {
         let open = matches!(self.state, State::Done { close: false });
@@ -164,9 +174,14 @@ impl<'a> Answer<'a> {
         !self.input.is_empty()
     }
 
+    /// Whether another protocol is spoken from here on.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        matches!(self.state, State::Upgraded)
+    }
+
     /// The head of a 101 and the bytes behind it, once they are here.
     pub(crate) fn take_upgrade(&mut self) -> Option<(Response<()>, Vec<u8>)> {
-        if !matches!(self.state, State::Upgraded) {
+        if !self.is_upgraded() {
             return None;
         }
         Some((self.head.take()?, std::mem::take(&mut self.input)))
@@ -177,13 +192,8 @@ impl<'a> Answer<'a> {
         if !self.is_done() {
             return None;
         }
-        let body = Bytes::from(std::mem::take(&mut self.body));
+        let body = self.take_body();
         self.head.take().map(|head| head.map(|()| body))
-    }
-
-    /// The answer, once it is done.
-    pub(crate) fn into_response(mut self) -> Option<Response<Bytes>> {
-        self.take_response()
     }
 
     /// Reads a head; whether there is more to do now.
@@ -378,7 +388,7 @@ mod tests {
          3\r\nabc\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nT: x\r\n\r\n",
     ];
 
-    fn answer() -> Answer<'static> {
+    fn answer() -> Answer {
         let request = Request::get("http://gw.example/").body(Body::empty());
         let encoded = encode(request.expect("a request"), None).expect("a good request");
         Answer::new(encoded.call, &LIMITS)
@@ -390,13 +400,13 @@ mod tests {
             let mut whole = answer();
             whole.feed(text.as_bytes()).expect(text);
             assert!(whole.keeps_alive(), "{text}");
-            let whole = whole.into_response().expect(text);
+            let whole = whole.take_response().expect(text);
             for cut in 0..text.len() {
                 let mut split = answer();
                 split.feed(&text.as_bytes()[..cut]).expect(text);
                 assert!(!split.is_done(), "{text} cut at {cut}");
                 split.feed(&text.as_bytes()[cut..]).expect(text);
-                let split = split.into_response().expect(text);
+                let split = split.take_response().expect(text);
                 assert_eq!(split.status(), whole.status());
                 assert_eq!(split.headers(), whole.headers());
                 assert_eq!(split.body(), whole.body());
@@ -412,7 +422,7 @@ mod tests {
                 cut_off.feed(&text.as_bytes()[..cut]).expect(text);
                 let error = cut_off.end().expect_err(text);
                 assert_eq!(error.kind, TransportErrorKind::Receive);
-                assert!(cut_off.into_response().is_none());
+                assert!(cut_off.take_response().is_none());
             }
         }
     }
@@ -424,7 +434,7 @@ mod tests {
             body: 10,
         };
         let mut answer = answer();
-        answer.limits = &limits;
+        answer.limits = limits;
         let long = "x".repeat(5000);
         let parts = [
             format!("HTTP/1.1 103 Early Hints\r\nX: {long}"),
@@ -464,7 +474,7 @@ mod tests {
                 .feed(&bytes[..cut])
                 .and_then(|()| answer.feed(&bytes[cut..]))
                 .and_then(|()| answer.end());
-            assert_eq!(fed.is_ok(), answer.into_response().is_some());
+            assert_eq!(fed.is_ok(), answer.take_response().is_some());
         }
     }
 }

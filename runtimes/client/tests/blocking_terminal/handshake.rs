@@ -98,7 +98,7 @@ fn messages_may_come_together_with_the_answer() {
 }
 
 #[test]
-fn somebody_elses_answer_is_none() {
+fn accept_header_of_another_handshake_is_refused() {
     let gateway = Gateway::raw(|mut tcp| {
         head(&mut tcp);
         let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
@@ -106,7 +106,10 @@ fn somebody_elses_answer_is_none() {
         tcp.write_all(answer.as_bytes()).unwrap();
     });
     let error = gateway.refusal();
-    assert!(chain(&error).contains("somebody else"), "{error}");
+    assert!(
+        chain(&error).contains("invalid Sec-WebSocket-Accept"),
+        "{error}"
+    );
     gateway.join();
 }
 

@@ -34,7 +34,7 @@ pub(super) fn open(
         fed.map_err(|error| io::Error::other(format!("{proxy} {}", error.message)))?;
     }
     let stray = answer.has_stray_bytes();
-    let response = answer.into_response().expect("the answer is done");
+    let response = answer.take_response().expect("the answer is done");
     if response.status().is_success() && stray {
         // Whoever is asked speaks second, in HTTP and in TLS.
         return Err(io::Error::other("somebody speaks before being asked"));

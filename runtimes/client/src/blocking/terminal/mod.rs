@@ -7,6 +7,7 @@
 //! ```
 
 mod caller;
+mod handshake;
 mod open;
 mod pty;
 mod pump;

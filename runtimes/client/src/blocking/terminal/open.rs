@@ -7,6 +7,7 @@ use sorna_core::{Error, KernelId, Sent, TransportError, TransportErrorKind};
 use tungstenite::WebSocket;
 use tungstenite::protocol::Role;
 
+use super::handshake::{Opening, Outcome, tell};
 use super::pty::Pty;
 use super::pump::Pump;
 use crate::blocking::Client;
@@ -14,7 +15,7 @@ use crate::blocking::dial::{Connection, Deadline, dial, is_late};
 use crate::clock::Clock;
 use crate::net::Origin;
 use crate::observe::Watch;
-use crate::terminal::{Handshake, Outcome, socket_config, tell};
+use crate::terminal::socket_config;
 
 /// Control frames that may wait to be sent, bytes. A gateway that asks for answers and does not take
 /// them gets no more.
@@ -38,7 +39,7 @@ pub(in crate::blocking) fn open(
     let watch = Watch::begin(client.options().observer.as_ref(), &request, 1);
     let dialed = Origin::of(request.uri()).and_then(|origin| dial(&net, &origin));
     let shaken = dialed.and_then(|connection| {
-        Handshake::new(request, &net.sizes)
+        Opening::new(request, &net.sizes)
             .and_then(|(head, handshake)| shake_hands(connection, &head, handshake, deadline))
             .map_err(|error| match error {
                 error if error.is_timeout() => {
@@ -71,7 +72,7 @@ pub(in crate::blocking) fn open(
 fn shake_hands(
     mut connection: Connection,
     head: &[u8],
-    mut handshake: Handshake<'_>,
+    mut handshake: Opening,
     deadline: Deadline,
 ) -> Result<(Connection, Outcome), TransportError> {
     connection.set_deadline(deadline);

@@ -1,0 +1,158 @@
+//! The body of a response, while it comes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use sorna_core::TransportError;
+
+use super::connection::Connection;
+use super::exchange::{Incoming, Setting};
+use super::progress::{Progress, step};
+use super::transport::HttpTransport;
+use crate::net::{BoxFuture, Origin, Transport as _};
+use crate::runtime::Runtime;
+
+/// The body of a response, as a [`Stream`] of its bytes as they come.
+///
+/// - Nothing is read from the connection while nothing is asked for, except for one buffer of 16 KiB: a
+///   slow reader slows the server.
+/// - A body that ends early is an error, and so is a connection that is silent for longer than
+///   [`TimeLimits::idle`](crate::net::TimeLimits) while this is being polled. There are no more bytes then.
+/// - Read to its end, it leaves its connection to the next request; dropped before, it closes it.
+pub struct ResponseBody<R: Runtime> {
+    /// There until the body has ended or failed.
+    reading: Option<Box<Reading<R>>>,
+    /// The last bytes, which came together with the end.
+    rest: Bytes,
+}
+
+struct Reading<R: Runtime> {
+    transport: HttpTransport<R>,
+    origin: Origin,
+    connection: Connection<R::Tcp>,
+    incoming: Incoming,
+    progress: Progress,
+    reused: bool,
+    /// Fires when it is time to look whether the connection is silent.
+    timer: Option<BoxFuture<()>>,
+    silent: Duration,
+}
+
+impl<R: Runtime> ResponseBody<R> {
+    pub(super) fn new(
+        transport: HttpTransport<R>,
+        origin: Origin,
+        connection: Connection<R::Tcp>,
+        incoming: Incoming,
+        progress: Progress,
+        reused: bool,
+    ) -> Self {
+        let mut body = Self {
+            reading: Some(Box::new(Reading {
+                transport,
+                origin,
+                connection,
+                incoming,
+                progress,
+                reused,
+                timer: None,
+                silent: Duration::ZERO,
+            })),
+            rest: Bytes::new(),
+        };
+        body.release();
+        body
+    }
+
+    /// Leaves the connection to the next request if the whole body is here.
+    fn release(&mut self) {
+        let ended = |reading: &mut Box<Reading<R>>| reading.incoming.answer().is_done();
+        let Some(mut reading) = self.reading.take_if(ended) else {
+            return;
+        };
+        self.rest = reading.incoming.answer().take_body();
+        if reading.incoming.keeps_alive() {
+            let Reading {
+                transport,
+                origin,
+                connection,
+                ..
+            } = *reading;
+            transport.recycle(&origin, connection);
+        }
+    }
+}
+
+impl<R: Runtime> Reading<R> {
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        let options = self.transport.options();
+        let setting = Setting {
+            peer: &self.origin,
+            proxy: None,
+            reused: self.reused,
+            sizes: &options.sizes,
+            progress: &self.progress,
+        };
+        let read = self
+            .incoming
+            .poll_read(context, &mut self.connection, &setting);
+        if read.is_ready() {
+            self.silent = Duration::ZERO;
+            return read;
+        }
+        let idle = options.times.idle;
+        loop {
+            let timer = match &mut self.timer {
+                Some(timer) => timer,
+                None => {
+                    let transport = self.transport.clone();
+                    let sleep = Box::pin(async move { transport.sleep(step(idle)).await });
+                    self.timer.insert(sleep)
+                }
+            };
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
+            self.silent += step(idle);
+            if self.silent >= idle {
+                return Poll::Ready(Err(self.progress.silent(&self.origin, idle)));
+            }
+        }
+    }
+}
+
+impl<R: Runtime> Stream for ResponseBody<R> {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let body = self.get_mut();
+        loop {
+            if !body.rest.is_empty() {
+                return Poll::Ready(Some(Ok(std::mem::take(&mut body.rest))));
+            }
+            let Some(reading) = &mut body.reading else {
+                return Poll::Ready(None);
+            };
+            body.rest = reading.incoming.answer().take_body();
+            if !body.rest.is_empty() {
+                continue;
+            }
+            if let Err(error) = ready!(reading.poll_read(context)) {
+                body.reading = None;
+                return Poll::Ready(Some(Err(error)));
+            }
+            body.release();
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for ResponseBody<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("ended", &self.reading.is_none())
+            .finish_non_exhaustive()
+    }
+}
