@@ -109,7 +109,7 @@ pub mod tokio;
 mod wire;
 
 #[cfg(feature = "async")]
-pub use client::{Canceller, Client, Execution, Kernel, Run, TemporaryKernel};
+pub use client::{Canceller, Client, Execution, Kernel, Run, StreamedResponse, TemporaryKernel};
 #[cfg(any(feature = "ureq", feature = "async"))]
 pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};

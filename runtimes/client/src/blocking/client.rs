@@ -8,7 +8,7 @@ use sorna_core::{
 
 use super::transport::UreqTransport;
 use super::wait::wait;
-use super::{Kernel, Run, SendMeter, TemporaryKernel};
+use super::{Kernel, Run, SendMeter, StreamedResponse, TemporaryKernel};
 use crate::{ClientOptions, EnvError};
 
 /// A client of one gateway for one user. Clones are cheap and share their connections; all methods
@@ -145,5 +145,19 @@ impl Client {
     /// See [`Error`].
     pub fn call<O: Operation>(&self, operation: O) -> Result<Reply<O::Output>, Error> {
         wait(self.0.call(operation))
+    }
+
+    /// Sends the request of an operation and hands over its response as soon as the head is here: for
+    /// downloads and streams of events. The operation itself does not read it.
+    ///
+    /// Until the head of a successful response is here, the request is retried as with
+    /// [`call`](Self::call), and the time limits are the same. Afterwards nothing is retried, and a body
+    /// may take as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; an error response is an [`Error::Gateway`], as with `call`.
+    pub fn stream<O: Operation>(&self, operation: O) -> Result<StreamedResponse, Error> {
+        wait(self.0.stream(operation)).map(StreamedResponse::new)
     }
 }

@@ -3,7 +3,7 @@
 //! ureq runs a request on the thread that asks for it, so a thread's own cell is enough.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, Transport, time,
@@ -22,19 +22,22 @@ pub(super) struct Progress {
     pub(super) received: bool,
     /// A body follows the head that is sent next.
     body_follows: bool,
+    /// When the head of the response must be here, if ureq's own limits do not say.
+    head_by: Option<Instant>,
 }
 
 thread_local! {
     static PROGRESS: Cell<Progress> = const {
-        Cell::new(Progress { fresh: false, sent: false, received: false, body_follows: false })
+        Cell::new(Progress { fresh: false, sent: false, received: false, body_follows: false, head_by: None })
     };
 }
 
 impl Progress {
     /// Begins to watch an exchange.
-    pub(super) fn reset(body_follows: bool) {
+    pub(super) fn reset(body_follows: bool, head_by: Option<Instant>) {
         PROGRESS.set(Self {
             body_follows,
+            head_by,
             ..Self::default()
         });
     }
@@ -42,6 +45,11 @@ impl Progress {
     /// How far it has come.
     pub(super) fn get() -> Self {
         PROGRESS.get()
+    }
+
+    /// The limit on the time for a response's head does not concern what is done from here on.
+    pub(super) fn head_is_over() {
+        Self::update(|progress| progress.head_by = None);
     }
 
     fn update(change: impl FnOnce(&mut Self)) {
@@ -138,6 +146,19 @@ fn rounded(mut timeout: NextTimeout) -> NextTimeout {
     timeout
 }
 
+/// The time limit for the next read or write.
+fn limited(timeout: NextTimeout) -> NextTimeout {
+    let mut timeout = rounded(timeout);
+    if let Some(head_by) = Progress::get().head_by {
+        let left = head_by.saturating_duration_since(Instant::now());
+        if timeout.after > left.into() {
+            timeout.after = left.into();
+            timeout.reason = ureq::Timeout::Global;
+        }
+    }
+    timeout
+}
+
 impl<T: Transport> Transport for Tracked<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.connection.buffers()
@@ -156,7 +177,7 @@ impl<T: Transport> Transport for Tracked<T> {
         Progress::update(|progress| progress.sent |= self.is_whole && head + amount > 0);
         self.interims = INTERIMS;
         self.used = true;
-        let timeout = rounded(timeout);
+        let timeout = limited(timeout);
         if head == 0 {
             return self.connection.transmit_output(amount, timeout);
         }
@@ -179,7 +200,7 @@ impl<T: Transport> Transport for Tracked<T> {
         if !self.held.is_empty() {
             self.transmit_output(0, timeout)?;
         }
-        let progressed = self.connection.await_input(rounded(timeout))?;
+        let progressed = self.connection.await_input(limited(timeout))?;
         Progress::update(|progress| progress.received |= self.is_whole && progressed);
         self.skip_interims();
         Ok(progressed)
@@ -231,7 +252,7 @@ mod tests {
 
     /// A connection for one request, with a buffer of eight bytes.
     fn tracked(body_follows: bool) -> Tracked<Recorder> {
-        Progress::reset(body_follows);
+        Progress::reset(body_follows, None);
         Tracked {
             connection: Recorder {
                 buffers: LazyBuffers::new(8, 8),

@@ -1,7 +1,7 @@
 //! Carries requests to the gateway by ureq.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,10 +13,11 @@ use ureq::{Agent, SendBody, Timeout};
 use super::SendMeter;
 use super::body::BodyReader;
 use super::resolver::CachingResolver;
+use super::stream::StreamedBody;
 use super::tracker::{Progress, TrackingConnector};
 use super::wait::{Sleep, time_left, wait_at_most, yield_now};
 use crate::ClientOptions;
-use crate::net::{BoxFuture, NetOptions, Origin, Proxy, Transport};
+use crate::net::{BoxFuture, NetOptions, Origin, Proxy, StreamTransport, Transport};
 
 /// Sends by ureq. Its futures block when they are polled: they are for [`wait`](super::wait::wait) alone.
 pub(super) struct UreqTransport {
@@ -43,12 +44,15 @@ impl UreqTransport {
         &self.options
     }
 
-    /// Sends one request and reads its whole answer, whatever its status.
-    fn exchange(
+    /// Sends one request and reads its response, whatever its status: all that `read` reads, if `whole`,
+    /// within the time limit, otherwise its head.
+    fn exchange<B>(
         &self,
         request: Request<Body>,
         time_limit: Duration,
-    ) -> Result<Response<Bytes>, TransportError> {
+        whole: bool,
+        read: impl FnOnce(ureq::Body) -> Result<B, ureq::Error>,
+    ) -> Result<Response<B>, TransportError> {
         let origin = Origin::of(request.uri())?;
         let agent = self.agent(&origin)?;
         let (parts, body) = request.into_parts();
@@ -56,29 +60,31 @@ impl UreqTransport {
         let mut reader = BodyReader::new(body, self.meter.clone());
         let limits = [self.options.net.times.call, time_left()];
         let limit = limits.into_iter().flatten().fold(time_limit, Duration::min);
-        Progress::reset(body_follows);
+        let head_by = if whole {
+            None
+        } else {
+            Instant::now().checked_add(limit)
+        };
+        Progress::reset(body_follows, head_by);
         let exchange = || {
             let request = Request::from_parts(parts, SendBody::from_reader(&mut reader));
-            let request = agent
-                .configure_request(request)
-                .timeout_global(Some(limit))
-                .build();
-            let (parts, mut body) = agent.run(request)?.into_parts();
+            let request = agent.configure_request(request);
+            let request = match whole {
+                true => request.timeout_global(Some(limit)),
+                false => request.timeout_connect(Some(limit.min(self.options.net.times.connect))),
+            };
+            let (parts, body) = agent.run(request.build())?.into_parts();
             if parts.status.is_informational() {
                 // Another protocol, for which nobody asked. ureq takes it for an answer.
                 let unasked = format!("status {} was not asked for", parts.status);
                 let unasked = ureq_proto::Error::HttpParseFail(unasked);
                 return Err(ureq::Error::Protocol(unasked));
             }
-            let most = self.options.net.sizes.body;
-            // What is announced to be too large is not waited for.
-            if body.content_length().is_some_and(|length| length > most) {
-                return Err(ureq::Error::BodyExceedsLimit(most));
-            }
-            let body = body.with_config().limit(most).read_to_vec()?;
-            Ok(Response::from_parts(parts, Bytes::from(body)))
+            Ok(Response::from_parts(parts, read(body)?))
         };
-        exchange().map_err(|error| match reader.take_failure() {
+        let exchanged = exchange();
+        Progress::head_is_over();
+        exchanged.map_err(|error| match reader.take_failure() {
             Some(file) => {
                 let message = format!("cannot send {}", file.path.display());
                 TransportError::new(TransportErrorKind::LocalFile, sent(), message)
@@ -248,7 +254,14 @@ impl Transport for UreqTransport {
         request: Request<Body>,
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
-        let result = self.exchange(request, time_limit);
+        let most = self.options.net.sizes.body;
+        let result = self.exchange(request, time_limit, true, |mut body| {
+            // What is announced to be too large is not waited for.
+            if body.content_length().is_some_and(|length| length > most) {
+                return Err(ureq::Error::BodyExceedsLimit(most));
+            }
+            Ok(Bytes::from(body.with_config().limit(most).read_to_vec()?))
+        });
         // A run looks whether it was cancelled when it is polled. Without this it would not be polled
         // between one request and the next.
         yield_now().await;
@@ -262,6 +275,22 @@ impl Transport for UreqTransport {
     /// Does the work at once, for at most 5 s: there is no runtime that could do it later.
     fn detach(&self, work: BoxFuture<()>) {
         let _ = wait_at_most(ClientOptions::LAST_TRY, work);
+    }
+}
+
+impl StreamTransport for UreqTransport {
+    type Body = StreamedBody;
+
+    async fn send_streaming(
+        &self,
+        request: Request<Body>,
+        head_limit: Duration,
+    ) -> Result<Response<StreamedBody>, TransportError> {
+        let origin = Origin::of(request.uri())?;
+        let idle = self.options.net.times.idle;
+        self.exchange(request, head_limit, false, |body| {
+            Ok(StreamedBody::new(body, origin, idle))
+        })
     }
 }
 

@@ -5,11 +5,13 @@ mod driver;
 mod execution;
 mod kernel;
 mod run;
+mod stream;
 mod temporary;
 
 pub use execution::Execution;
 pub use kernel::Kernel;
 pub use run::{Canceller, Run};
+pub use stream::StreamedResponse;
 pub use temporary::TemporaryKernel;
 
 use std::fmt;

@@ -82,6 +82,8 @@ pub(crate) struct Log {
     pub(crate) connects: Vec<SocketAddr>,
     /// The bytes that each write offered to the socket.
     pub(crate) writes: Vec<Vec<u8>>,
+    /// How many bytes were read from sockets.
+    pub(crate) read: usize,
 }
 
 impl<R> Lab<R> {
@@ -141,7 +143,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for LabTcp<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        if let Poll::Ready(Ok(n)) = read {
+            self.log.lock().unwrap().read += n;
+        }
+        read
     }
 }
 

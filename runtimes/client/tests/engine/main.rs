@@ -35,4 +35,6 @@ mod proxies;
 mod requests;
 mod reuse;
 mod server;
+mod streams;
 mod tls;
+mod upgrades;
