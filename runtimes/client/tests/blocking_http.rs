@@ -14,7 +14,7 @@ use sorna::blocking::Client;
 use sorna::core::RetryPolicy;
 use sorna::core::{
     AccessKey, Authorize, Config, CreateKernel, Credentials, Error, Execute, ExecuteMode, KernelId,
-    SecretKey, TransportErrorKind, UploadFile,
+    SecretKey, TransportErrorKind, UploadFile, Version,
 };
 use sorna::net::{ProxyOptions, TlsOptions};
 
@@ -73,6 +73,10 @@ fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> Client {
 
 fn plain(address: SocketAddr) -> Client {
     client(&format!("http://{address}"), |_| ())
+}
+
+fn client_of(address: SocketAddr, change: impl FnOnce(&mut ClientOptions)) -> Client {
+    client(&format!("http://{address}"), change)
 }
 
 fn execute() -> Execute {
@@ -448,4 +452,153 @@ fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
     assert!(elapsed >= Duration::from_secs(4), "{elapsed:?}");
     assert!(elapsed < Duration::from_secs(30), "{elapsed:?}");
     server.join().expect("the server");
+}
+
+/// A client of a server that answers every connection with these bytes, after the request.
+fn streamed(wire: &'static str) -> (Client, JoinHandle<()>) {
+    let (address, server) = serve(1, move |mut stream| {
+        request(&mut stream).expect("a request");
+        stream.write_all(wire.as_bytes()).expect("the response");
+    });
+    (plain(address), server)
+}
+
+#[test]
+fn body_is_read_while_it_comes_and_leaves_its_connection() {
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let (address, server) = serve(1, move |mut stream| {
+        request(&mut stream).expect("a request");
+        let head = "HTTP/1.1 200 OK\r\nX-Y: z\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+        stream.write_all(head.as_bytes()).expect("the head");
+        wait.recv().expect("the first bytes are there");
+        stream
+            .write_all(b"6\r\ntwosix\r\n0\r\n\r\n")
+            .expect("the rest");
+        request(&mut stream).expect("the next request, on the same connection");
+        stream.write_all(VERSION.as_bytes()).expect("a response");
+    });
+    let client = plain(address);
+    let mut response = client.stream(Version::new()).expect("a head");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-y"], "z");
+    assert_eq!(response.chunk().expect("bytes").expect("bytes"), "one");
+    go_on.send(()).expect("the server waits");
+    let mut two = [0; 3];
+    response.read_exact(&mut two).expect("bytes");
+    assert_eq!(&two, b"two");
+    let mut rest = String::new();
+    response.read_to_string(&mut rest).expect("the rest");
+    assert_eq!(rest, "six");
+    assert!(response.next().is_none());
+    client.version().expect("a version");
+    server.join().expect("it ended");
+}
+
+#[test]
+fn truncated_body_ends_with_an_error() {
+    for wire in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ] {
+        let (client, server) = streamed(wire);
+        let mut response = client.stream(Version::new()).expect("a head");
+        let first = response.chunk().expect("bytes").expect("bytes");
+        assert_eq!(first, "half");
+        let error = response.chunk().expect_err("it is truncated");
+        assert_eq!(kind(&error), TransportErrorKind::Receive, "{error}");
+        assert!(response.chunk().expect("the end").is_none());
+        server.join().expect("it ended");
+    }
+}
+
+#[test]
+fn streamed_response_may_be_longer_than_whole_ones() {
+    let (client, server) = streamed("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nonetwo");
+    let response = client.stream(Version::new()).expect("a head");
+    let error = response.with_size_limit(5).chunk().expect_err("too long");
+    assert_eq!(kind(&error), TransportErrorKind::TooLarge);
+    server.join().expect("it ended");
+
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("the head");
+        stream.write_all(&vec![b'x'; 20_000_000]).expect("the body");
+    });
+    let client = client_of(address, |options| options.net.sizes.body = 10);
+    let response = client.stream(Version::new()).expect("a head");
+    let total: usize = response.map(|chunk| chunk.expect("bytes").len()).sum();
+    assert_eq!(total, 20_000_000);
+    server.join().expect("it ended");
+}
+
+#[test]
+fn time_limit_of_a_streamed_response_is_for_its_head() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("the head");
+        thread::sleep(2 * LIMIT);
+        stream.write_all(b"one").expect("the body");
+    });
+    let retry = RetryPolicy::never().with_attempt_limit(LIMIT);
+    let client = client_of(address, |options| options.retry = retry);
+    let mut response = client.stream(Version::new()).expect("a head");
+    let mut all = String::new();
+    response.read_to_string(&mut all).expect("the body");
+    assert_eq!(all, "one");
+    server.join().expect("it ended");
+
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let client = client_of(address, |options| options.retry = retry);
+    let began = Instant::now();
+    let error = client.stream(Version::new());
+    assert_eq!(
+        kind(&error.expect_err("no head")),
+        TransportErrorKind::Timeout
+    );
+    assert!(began.elapsed() >= LIMIT);
+}
+
+#[test]
+fn silent_body_times_out() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+        stream.write_all(head.as_bytes()).expect("the head");
+        let _ = stream.read(&mut [0]);
+    });
+    let idle = Duration::from_millis(200);
+    let client = client_of(address, move |options| options.net.times.idle = idle);
+    let mut response = client.stream(Version::new()).expect("a head");
+    assert_eq!(response.chunk().expect("bytes").expect("bytes"), "half");
+    let error = response.chunk().expect_err("silence");
+    assert_eq!(kind(&error), TransportErrorKind::Timeout, "{error}");
+    server.join().expect("it ended");
+}
+
+#[test]
+fn dropped_body_closes_its_connection() {
+    let (address, server) = serve(1, |mut stream| {
+        request(&mut stream).expect("a request");
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+        stream.write_all(head.as_bytes()).expect("the head");
+        assert_eq!(stream.read(&mut [0]).expect("the end"), 0);
+    });
+    let response = plain(address).stream(Version::new());
+    drop(response.expect("a head"));
+    server.join().expect("it ended");
+}
+
+#[test]
+fn error_response_to_a_stream_is_a_gateway_error() {
+    let (client, server) = streamed(
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 65\r\n\r\n\
+         {\"type\":\"https://api.sorna.io/probs/kernel-not-found\",\"title\":\"\"}",
+    );
+    let error = client.stream(Version::new());
+    assert!(error.expect_err("an error response").is_not_found());
+    server.join().expect("it ended");
 }
