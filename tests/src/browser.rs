@@ -1,4 +1,4 @@
-//! A headless Chromium, told what to do by its DevTools protocol.
+//! A headless Chromium, driven through its DevTools protocol.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use sorna_test_tools::need_one_of;
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
 
-/// Only a test that fails waits that long.
+/// Only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one page. It is closed when this is dropped.
@@ -24,7 +24,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, if the machine has it. It reaches nothing but this machine.
+    /// Starts one, if it is installed. It can reach this machine only.
     ///
     /// # Panics
     ///

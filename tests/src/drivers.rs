@@ -34,7 +34,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
         O: Operation + Send + Sync + Unpin + 'static,
         O::Output: Send + Unpin;
 
-    /// Uploads; also how often progress was told.
+    /// Uploads; also returns how often progress was reported.
     fn upload(
         &self,
         kernel: KernelId,

@@ -1,4 +1,4 @@
-//! What the pages for those who change the code say is there.
+//! Paths and links in the documentation exist.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn paths(page: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn paths_that_are_named_exist() {
+fn named_paths_exist() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (page, least) in [
         ("runtimes/client/ARCHITECTURE.md", 40),
@@ -50,7 +50,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn links_lead_to_what_is_there() {
+fn linked_files_and_headings_exist() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut followed = 0;
     for page in [

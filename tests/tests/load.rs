@@ -1,6 +1,6 @@
-//! Much at the same time: executions, and open terminals, of one client of the tokio driver.
+//! Many executions and open terminals at the same time, by one client of the tokio driver.
 //!
-//! `LOAD=10` does a tenth of it.
+//! `LOAD=10` runs 10 % of it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,18 +16,18 @@ use sorna_tests::proxy::Proxy;
 
 /// Kernels that execute something at the same time.
 const KERNELS: usize = 1000;
-/// How much longer each answer takes on its way.
+/// The delay of each response.
 const LATENCY: Duration = Duration::from_millis(500);
 /// Terminals that are open at the same time.
 const TERMINALS: usize = 2000;
 /// The shells behind them: a kernel has one, which its terminals share.
 const SHELLS: usize = 20;
-/// What all of it needs.
+/// What the whole load needs.
 const OPEN_FILES: usize = 13_000;
-/// How many requests are on their way at most while kernels are made and removed.
+/// How many requests are in flight at most while kernels are created and destroyed.
 const AT_A_TIME: usize = 16;
 
-/// As much of it as is asked for, and as the limit on open files allows.
+/// As much of it as `LOAD` says, and as the limit on open files allows.
 fn scaled(number: usize) -> usize {
     let asked = std::env::var("LOAD").map_or(100, |load| load.parse().expect("a percentage"));
     let possible = open_files() * 100 / OPEN_FILES;
@@ -143,7 +143,7 @@ async fn terminals(gateway: &RunningGateway) {
                 .expect("a terminal")
         }
     };
-    // The shells are there already, and whatever is made once.
+    // Starts the shells, and whatever is allocated once.
     for index in 0..SHELLS {
         let mut pty = open(index).await;
         pty.write(b"PS1=; echo $((5 * 5))-first\n")
@@ -180,7 +180,7 @@ async fn terminals(gateway: &RunningGateway) {
 }
 
 #[test]
-fn much_at_the_same_time() {
+fn many_executions_and_terminals_at_the_same_time() {
     sorna_gateway::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

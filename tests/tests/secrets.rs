@@ -1,5 +1,5 @@
-//! Nobody sees a secret: not in what is shown with `{}` or `{:?}`, not in errors, not in the logs of
-//! the gateway and of what it is built on, at their most talkative.
+//! No secret is shown: not by `{}` or `{:?}`, not in errors, and not in the most verbose logs of the
+//! gateway and of its dependencies.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::error::Error as StdError;
@@ -23,7 +23,7 @@ const SECRET: &str = "a-secret-that-nobody-may-see-7d1f";
 const WRONG: &str = "another-that-nobody-may-see-93ac";
 const PASSWORD: &str = "the-password-of-a-proxy-51be";
 
-/// Everything that somebody could read.
+/// Everything that is shown somewhere.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<Vec<u8>>>);
 
@@ -47,7 +47,7 @@ impl Shown {
         writeln!(self.clone(), "{words}").unwrap();
     }
 
-    /// An error with all that is behind it.
+    /// An error with all its causes.
     fn error(&self, error: &(dyn StdError + 'static)) {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -71,7 +71,7 @@ impl Shown {
             let base64 = base64_of(&format!("user:{secret}"));
             assert!(!text.contains(&base64), "{}", around(&text, &base64));
         }
-        // A signature would do for the same request for 15 minutes.
+        // A signature is valid for 15 minutes, for the same request.
         let digits = text.split(|c: char| !c.is_ascii_hexdigit());
         let signature = digits.into_iter().find(|word| word.len() == 64);
         assert!(
@@ -151,7 +151,7 @@ fn plan() -> RunPlan {
 }
 
 #[test]
-fn machines_and_their_requests() {
+fn machines_and_requests_show_no_secret() {
     let shown = Shown::default();
     let signer = Signer::new(config("http://127.0.0.1:1", SECRET));
     shown.value(&credentials(SECRET));
@@ -180,7 +180,7 @@ fn machines_and_their_requests() {
 }
 
 #[test]
-fn the_gateway_its_log_and_the_clients_of_threads() {
+fn gateway_log_and_clients_show_no_secret() {
     let shown = Shown::default();
     let writer = shown.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -272,7 +272,7 @@ async fn tasks(shown: &Shown, endpoint: &str) {
 }
 
 #[test]
-fn the_check_finds_what_it_looks_for() {
+fn the_check_finds_secrets() {
     let shows = |text: &str| {
         let shown = Shown::default();
         shown.words(&text);

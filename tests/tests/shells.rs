@@ -80,7 +80,7 @@ impl Terminal {
     }
 }
 
-/// Waits for the interpreter's prompt, types a line, waits for words that are not in it, and leaves.
+/// Waits for the interpreter's prompt, types a line, waits for its output, and leaves.
 fn try_out(lang: &str, tool: &str, prompt: &str, line: &str, words: &str, leave: &str) {
     if !need(tool) {
         return;
@@ -100,7 +100,7 @@ fn try_out(lang: &str, tool: &str, prompt: &str, line: &str, words: &str, leave:
         }
     };
     assert_eq!(code, Some(1000), "{lang}");
-    // Whoever comes next gets another.
+    // The next terminal gets a new shell.
     Terminal::open(&kernel).read_until(prompt);
     kernel.destroy().expect("destroyed");
     gateway.stop();
@@ -154,7 +154,7 @@ fn java() {
 }
 
 #[test]
-fn a_shell_for_those_that_have_none() {
+fn languages_without_a_shell_get_bash() {
     for (lang, tool) in [("perl", "perl"), ("c", "gcc")] {
         try_out(lang, tool, "~ ", "echo $((6 * 7))", "42", "exit");
     }

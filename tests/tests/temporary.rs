@@ -1,4 +1,4 @@
-//! The guard of a temporary kernel, in every driver: whichever way it goes, so does its kernel.
+//! The guard of a temporary kernel, in every driver: however it is dropped, the kernel is destroyed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::Future;
@@ -52,7 +52,7 @@ macro_rules! tests {
             use super::*;
 
             #[test]
-            fn the_ways_out() {
+            fn every_way_to_end_it() {
                 let gateway = gateway();
                 let client = Client::new(config(&gateway));
                 $block_on(async {
@@ -86,7 +86,7 @@ macro_rules! tests {
                     // The background has its turn while this waits.
                     let start = Instant::now();
                     while kernels(&gateway) > 0 {
-                        assert!(start.elapsed() < PATIENCE, "it stays");
+                        assert!(start.elapsed() < PATIENCE, "it is not destroyed");
                         $sleep(Duration::from_millis(5)).await;
                     }
                 });
@@ -94,7 +94,7 @@ macro_rules! tests {
             }
 
             #[test]
-            fn given_up_in_the_middle() {
+            fn creation_dropped_halfway() {
                 let gateway = gateway();
                 let client = Client::new(config(&gateway));
                 $block_on(async {
@@ -107,7 +107,7 @@ macro_rules! tests {
                                     drop(kernel.unwrap());
                                     break;
                                 }
-                                // What it waits for goes on all the same.
+                                // What it waits for continues meanwhile.
                                 $sleep(Duration::from_millis(2)).await;
                             }
                         }
@@ -117,7 +117,7 @@ macro_rules! tests {
                         }
                         assert_eq!(kernels(&gateway), 0, "after {polls} polls");
                     }
-                    // The connections are as good as before.
+                    // The connections still work.
                     client.authorize("").await.unwrap();
                 });
                 assert!(gateway.stats().kernels_created > 0);
@@ -148,7 +148,7 @@ mod blocking {
     use super::*;
 
     #[test]
-    fn the_ways_out() {
+    fn every_way_to_end_it() {
         let gateway = gateway();
         let client = Client::new(config(&gateway));
         let kernel = client.temporary(bash()).unwrap();

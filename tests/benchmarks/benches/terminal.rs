@@ -189,7 +189,7 @@ async fn decoding<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStrea
     }
 }
 
-/// A terminal that has said its first words.
+/// A terminal that has sent its first output.
 async fn ready<R: Runtime>(pty: Result<Pty<R>, sorna_core::Error>) -> Pty<R> {
     let mut pty = pty.expect("a terminal");
     output(&mut pty, 2).await;
@@ -246,7 +246,7 @@ fn url(address: SocketAddr) -> String {
     format!("ws://{address}/v2/stream/kernel/k/pty")
 }
 
-/// A WebSocket whose messages nobody looks into.
+/// A WebSocket whose messages are not read.
 async fn bare<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     address: SocketAddr,
@@ -301,7 +301,7 @@ fn blocking_bare_typing(socket: &mut WebSocket<TcpStream>, keys: usize) {
     }
 }
 
-/// Opens so many terminals, each with its first words read and a pending read, in one task each.
+/// Opens so many terminals, each with its first output read and a pending read, in one task each.
 fn open_ones(address: SocketAddr, terminals: usize) {
     sorna_gateway::raise_open_files();
     let on_tokio = tokio_runtime();

@@ -1,4 +1,4 @@
-//! The memory that this process has, as Linux tells.
+//! The memory of this process, as Linux reports it.
 
 #![allow(dead_code, reason = "not everybody needs all of it")]
 

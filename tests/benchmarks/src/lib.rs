@@ -53,7 +53,7 @@ pub fn compare<A, B>(mut ours: impl FnMut() -> A, mut theirs: impl FnMut() -> B)
     let our_turn = calibrate(&mut ours);
     let their_turn = calibrate(&mut theirs);
     let rounds = (0..ROUNDS).map(|round| {
-        // Whoever comes second may find the caches warm, or the processor hot.
+        // The second may find the caches warm, or the processor hot.
         if round % 2 == 0 {
             let ours = time(our_turn, &mut ours);
             ours / time(their_turn, &mut theirs)

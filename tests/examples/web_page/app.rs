@@ -11,10 +11,10 @@ const RUNS: usize = 8;
 
 pub(crate) struct App {
     pub(crate) client: Client,
-    /// Where the page is from, as browsers say it.
+    /// The origin of the page, as browsers send it.
     pub(crate) origin: String,
     pub(crate) places: Arc<Semaphore>,
-    /// Where the answers go that running programs wait for.
+    /// Where the input goes that running programs wait for.
     inputs: Mutex<HashMap<String, mpsc::Sender<String>>>,
     pub(crate) stopping: watch::Sender<bool>,
 }

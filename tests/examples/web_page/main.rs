@@ -5,12 +5,12 @@
 //! ```
 //!
 //! and open the page that it names (`-- ADDRESS:PORT` listens elsewhere than on 127.0.0.1:8080). It
-//! brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses
-//! that one. The browser learns neither.
+//! starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses
+//! that one. The browser gets neither.
 //!
-//! Each run has a temporary kernel, which lives no longer than the answer that its events travel in:
-//! if the browser goes away, the answer is dropped, and with it the `Session`. Time, memory, code,
-//! output and the number of runs are limited. Other web sites are kept out, but whoever can reach the
+//! Each run has a temporary kernel, which lives no longer than the response that carries its events:
+//! if the browser goes away, the response is dropped, and with it the `Session`. Time, memory, code,
+//! output and the number of runs are limited. Other web sites are kept out, but anyone who can reach the
 //! port may run code: put a login in front before others can.
 
 mod app;
@@ -39,7 +39,7 @@ use session::{Job, Session};
 /// How long a request, which is mostly the code, may be.
 const REQUEST: usize = 64 * 1024;
 
-/// Starts a run; its events are the answer's body.
+/// Starts a run; its events are the response's body.
 async fn run(
     State(app): State<Arc<App>>,
     Json(job): Json<Job>,
@@ -55,7 +55,7 @@ async fn run(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// Answers a program that waits for input.
+/// Gives input to a program that waits for it.
 async fn input(State(app): State<Arc<App>>, Path(id): Path<String>, line: String) -> StatusCode {
     let sender = app.inputs().get(&id).cloned();
     match sender.map(|sender| sender.try_send(line)) {
@@ -65,7 +65,7 @@ async fn input(State(app): State<Arc<App>>, Path(id): Path<String>, line: String
     }
 }
 
-/// Lets nothing through that another site's page asked for, under whatever name it knows this machine.
+/// Rejects requests from pages of other sites, whatever name they use for this machine.
 async fn own_page(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match request.headers().get(header::ORIGIN) {
         Some(origin) if origin == app.origin.as_str() => next.run(request).await,
@@ -109,7 +109,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", app.origin);
     let stop = Arc::clone(&app);
     axum::serve(listener, routes(app))
-        // Answers that are under way are waited for, and so is the end of their kernels.
+        // Responses in flight are waited for, and so is the end of their kernels.
         .with_graceful_shutdown(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 stop.stopping.send_replace(true);

@@ -23,7 +23,7 @@ use crate::app::App;
 const TIME: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(300);
 const MEMORY_KIB: u64 = 512 * 1024;
-/// How much may be put out; the answer in which it gets too much is still shown.
+/// How much output is allowed; the response that exceeds it is still shown.
 const OUTPUT: usize = 1024 * 1024;
 
 /// What the page asks for.
@@ -59,7 +59,7 @@ impl Job {
     }
 }
 
-/// A run that somebody listens to. Dropping it destroys its kernel in the background.
+/// A run with a page that shows it. Dropping it destroys its kernel in the background.
 pub(crate) struct Session {
     app: Arc<App>,
     id: String,
@@ -79,7 +79,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(app: Arc<App>, plan: RunPlan, place: OwnedSemaphorePermit) -> Self {
-        // Nobody else can guess it, and it is good for nothing but answers.
+        // It cannot be guessed, and serves for input only.
         let id = random_token().as_str().to_owned();
         let (sender, input) = mpsc::channel(1);
         app.inputs().insert(id.clone(), sender);
@@ -99,7 +99,7 @@ impl Session {
         }
     }
 
-    /// The next event for the page. None after the last, which tells how it ended: then the kernel is
+    /// The next event for the page. None after the last, which says how it ended: then the kernel is
     /// gone.
     pub(crate) async fn next_event(&mut self) -> Option<Event> {
         while self.events.is_empty() && !self.is_over {
@@ -162,7 +162,7 @@ impl Session {
         self.stopped = Some(why);
         self.awaits_input = false;
         if let Err(error) = self.run.canceller().cancel().await {
-            self.tell(&error);
+            self.log(&error);
         }
     }
 
@@ -172,7 +172,7 @@ impl Session {
             return;
         };
         if let Cleanup::Failed(error) = &report.cleanup {
-            self.tell(error);
+            self.log(error);
         }
         let words = match (&report.ending, self.stopped) {
             (_, Some(why)) => why.to_owned(),
@@ -182,7 +182,7 @@ impl Session {
                 (_, None) => "finished".to_owned(),
             },
             (Ending::Failed(error), _) => {
-                self.tell(error);
+                self.log(error);
                 "could not be run".to_owned()
             }
             _ => "finished".to_owned(),
@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Failures are for the log: what they say of the gateway is not the browser's business.
-    fn tell(&self, error: &dyn Error) {
+    fn log(&self, error: &dyn Error) {
         eprint!("run {}: {error}", self.id);
         let mut source = error.source();
         while let Some(cause) = source {

@@ -10,7 +10,7 @@
 //!
 //! It brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it
 //! uses that one. The browser learns neither. Each terminal has a temporary kernel, which is destroyed
-//! when the page is closed. Other web sites are kept out, but whoever can reach the port has a shell:
+//! when the page is closed. Other web sites are kept out, but anyone who can reach the port has a shell:
 //! put a login in front before others can.
 
 mod bridge;

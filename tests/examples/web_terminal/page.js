@@ -1,4 +1,4 @@
-// Binary messages are what is typed and shown; see bridge.rs for the words.
+// Binary messages are input and output; see bridge.rs for the text ones.
 "use strict";
 const terminal = new Terminal({ cursorBlink: true });
 const fit = new FitAddon.FitAddon();

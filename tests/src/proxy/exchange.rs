@@ -46,59 +46,59 @@ impl Connection {
                 _ => true,
             });
             let latency = self.shared.state().latency;
-            let (answer, pace, end, stream) = match fault {
+            let (response, pace, end, stream) = match fault {
                 None => {
-                    let answer = self.pass_on(&request, Pace::Whole).await?;
+                    let response = self.pass_on(&request, Pace::Whole).await?;
                     let pace = if latency.is_zero() {
                         Pace::Whole
                     } else {
                         Pace::After(latency)
                     };
                     (
-                        answer.bytes(),
+                        response.bytes(),
                         pace,
                         End::Next,
-                        is_stream(&answer).then_some(None),
+                        is_stream(&response).then_some(None),
                     )
                 }
                 Some(Fault::PaceRequest(pace)) => {
-                    let answer = self.pass_on(&request, pace).await?;
-                    let stream = is_stream(&answer).then_some(None);
-                    (answer.bytes(), Pace::Whole, End::Next, stream)
+                    let response = self.pass_on(&request, pace).await?;
+                    let stream = is_stream(&response).then_some(None);
+                    (response.bytes(), Pace::Whole, End::Next, stream)
                 }
-                Some(Fault::Answer {
+                Some(Fault::Response {
                     bodies_only,
                     change,
                     pace,
                     end,
                 }) => {
-                    let answer = self.pass_on(&request, Pace::Whole).await?;
+                    let response = self.pass_on(&request, Pace::Whole).await?;
                     let (change, end): (fn(Message) -> Vec<u8>, End) =
-                        if bodies_only && answer.body.is_empty() {
-                            (|answer| answer.bytes(), End::Next)
+                        if bodies_only && response.body.is_empty() {
+                            (|response| response.bytes(), End::Next)
                         } else {
                             (change, end)
                         };
-                    let goes_on = is_stream(&answer) && end == End::Next;
+                    let goes_on = is_stream(&response) && end == End::Next;
                     let stream = goes_on.then_some(Some(Stream::Paced(pace)));
-                    (change(answer), pace, end, stream)
+                    (change(response), pace, end, stream)
                 }
-                Some(Fault::CutAnswer { at, end }) => {
-                    let answer = self.pass_on(&request, Pace::Whole).await?;
-                    let mut bytes = answer.bytes();
-                    let place = at.of(&answer);
+                Some(Fault::CutResponse { at, end }) => {
+                    let response = self.pass_on(&request, Pace::Whole).await?;
+                    let mut bytes = response.bytes();
+                    let place = at.of(&response);
                     if place < bytes.len() {
                         bytes.truncate(place);
                         (bytes, Pace::Whole, end, None)
                     } else {
-                        let stream = is_stream(&answer).then_some(None);
+                        let stream = is_stream(&response).then_some(None);
                         (bytes, Pace::Whole, End::Next, stream)
                     }
                 }
                 Some(Fault::Stream(fault)) => {
-                    let answer = self.pass_on(&request, Pace::Whole).await?;
-                    let stream = is_stream(&answer).then_some(Some(fault));
-                    (answer.bytes(), Pace::Whole, End::Next, stream)
+                    let response = self.pass_on(&request, Pace::Whole).await?;
+                    let stream = is_stream(&response).then_some(Some(fault));
+                    (response.bytes(), Pace::Whole, End::Next, stream)
                 }
                 Some(Fault::CutRequest { at, end }) => {
                     let part = &request.bytes()[..at.of(&request)];
@@ -116,7 +116,7 @@ impl Connection {
                 Some(Fault::Instead { say, end }) => (say(), Pace::Whole, end, None),
                 Some(Fault::Gone | Fault::Accept(_)) => (Vec::new(), Pace::Whole, End::Reset, None),
             };
-            write(&mut self.client.stream, &answer, pace).await?;
+            write(&mut self.client.stream, &response, pace).await?;
             if let Some(fault) = stream {
                 return self.stream(fault).await;
             }
@@ -136,25 +136,25 @@ impl Connection {
         Ok(self.gateway.as_mut().expect("it was just connected"))
     }
 
-    /// Has the gateway answer.
+    /// Has the gateway response.
     async fn pass_on(&mut self, request: &Message, pace: Pace) -> io::Result<Message> {
         let shared = Arc::clone(&self.shared);
         let gateway = self.gateway().await?;
         write(&mut gateway.stream, &request.bytes(), pace).await?;
-        let answer = gateway.answer().await?;
-        let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let created = String::from_utf8_lossy(&answer.body);
-        if answer.status() == 201
+        let response = gateway.response().await?;
+        let response = response.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let created = String::from_utf8_lossy(&response.body);
+        if response.status() == 201
             && let Some(kernel) = created.split('"').nth(3)
         {
             shared.state().seen.kernels.push(kernel.to_owned());
         }
-        Ok(answer)
+        Ok(response)
     }
 
     /// Passes on whatever comes, both ways, until one side ends.
     async fn stream(&mut self, fault: Option<Stream>) -> io::Result<()> {
-        let mut gateway = self.gateway.take().expect("it has answered");
+        let mut gateway = self.gateway.take().expect("it has responded");
         gateway.stream.write_all(&self.client.rest).await?;
         let end = both_ways(&mut self.client.stream, gateway, fault).await?;
         self.end(end).await
@@ -180,9 +180,9 @@ impl Connection {
     }
 }
 
-/// Whether another protocol is spoken after this answer.
-fn is_stream(answer: &Message) -> bool {
-    answer.status() == 101
+/// Whether another protocol is spoken after this response.
+fn is_stream(response: &Message) -> bool {
+    response.status() == 101
 }
 
 /// Reads until the client closes.

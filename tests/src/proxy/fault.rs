@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::Message;
 
-/// What the proxy does to one connection, or to one request and its answer.
+/// What the proxy does to one connection, or to one request and its response.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// To a new connection, before anything is read.
     Accept(Accept),
-    /// Passes the request on up to a place, and ends both connections there. The gateway never sees
-    /// it whole, so it does not act. (A request that ends at that place is left as it is.)
+    /// Passes the request on up to a place, and ends both connections there. The gateway never gets
+    /// all of it, so it does not act. (A request that ends at that place is passed on unchanged.)
     CutRequest {
         /// Where.
         at: Place,
@@ -19,16 +19,16 @@ pub enum Fault {
     },
     /// Passes the request on at this pace.
     PaceRequest(Pace),
-    /// Reads the request, passes nothing on, and says this.
+    /// Reads the request, passes nothing on, and sends this.
     Instead {
         /// What to say.
         say: fn() -> Vec<u8>,
         /// What comes then.
         end: End,
     },
-    /// Passes the request on, waits for the whole answer, and sends something else.
-    Answer {
-        /// Whether answers without a body are left as they are.
+    /// Passes the request on, waits for the whole response, and sends something else.
+    Response {
+        /// Whether responses without a body are left as they are.
         bodies_only: bool,
         /// What to send.
         change: fn(Message) -> Vec<u8>,
@@ -37,8 +37,8 @@ pub enum Fault {
         /// What comes then.
         end: End,
     },
-    /// Passes the request on, and the answer up to a place. (One that ends there is left as it is.)
-    CutAnswer {
+    /// Passes the request on, and the response up to a place. (One that ends there is left as it is.)
+    CutResponse {
         /// Where.
         at: Place,
         /// How.
@@ -53,7 +53,7 @@ pub enum Fault {
 /// What happens to a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accept {
-    /// Nobody listens.
+    /// It is refused: nothing listens.
     Refuse,
     /// It is reset.
     Reset,
@@ -101,7 +101,7 @@ pub enum End {
     Reset,
     /// Nothing: it stays open, and silent.
     Silence,
-    /// One more byte, and one more, without an end.
+    /// One byte after the other, forever.
     Drip,
 }
 

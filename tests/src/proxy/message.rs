@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// A request or an answer: its head as it came, the empty line included, and its body.
+/// A request or a response: its head as it came, the empty line included, and its body.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The first line and the headers.
@@ -14,9 +14,9 @@ pub struct Message {
 }
 
 impl Message {
-    /// An answer of this status with this body, whose length it tells.
+    /// A response with this status and body, and the body's length.
     #[must_use]
-    pub fn answer(status: &str, content_type: &str, body: &[u8]) -> Self {
+    pub fn response(status: &str, content_type: &str, body: &[u8]) -> Self {
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
@@ -37,7 +37,7 @@ impl Message {
         String::from_utf8_lossy(&self.head)
     }
 
-    /// The words of the first line: of a request method, target and version.
+    /// A part of the first line, which is a request's method, target and version.
     fn word(&self, index: usize) -> String {
         let text = self.text();
         let line = text.lines().next().unwrap_or_default();
@@ -56,7 +56,7 @@ impl Message {
         self.word(1)
     }
 
-    /// An answer's status.
+    /// A response's status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.word(1).parse().unwrap_or_default()
@@ -145,8 +145,8 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         self.message(|_| true).await
     }
 
-    /// The next answer; none if the peer has closed.
-    pub(super) async fn answer(&mut self) -> io::Result<Option<Message>> {
+    /// The next response; none if the peer has closed.
+    pub(super) async fn response(&mut self) -> io::Result<Option<Message>> {
         let has_body = |message: &Message| !matches!(message.status(), 100..200 | 204 | 304);
         self.message(has_body).await
     }

@@ -1,6 +1,6 @@
-//! A proxy between a client and a gateway that fails as it is told to.
+//! A proxy between a client and a gateway that injects faults.
 //!
-//! It passes whole requests and answers on, on connections of its own, until a [`Fault`] strikes.
+//! It passes whole requests and responses on, on connections of its own, until a [`Fault`] strikes.
 
 mod exchange;
 mod fault;
@@ -36,13 +36,13 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Bound, but nobody listens yet.
+    /// Bound, but not listening yet.
     closed: Mutex<Option<TcpSocket>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Proxy {
-    /// A proxy for a gateway, which fails in nothing yet.
+    /// A proxy for a gateway, without faults yet.
     ///
     /// # Panics
     ///
@@ -54,7 +54,7 @@ impl Proxy {
         this
     }
 
-    /// A proxy on whose port nobody listens, until [`open`](Self::open).
+    /// A proxy that does not listen on its port until [`open`](Self::open) is called.
     ///
     /// # Panics
     ///
@@ -94,18 +94,18 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// From now on it fails like this.
+    /// Injects this fault from now on.
     pub fn arm(&self, fault: Fault, target: Target, times: Times) {
         self.shared.state().plan = Some(Plan::new(fault, target, times));
     }
 
-    /// From now on it fails no more. Connections that a fault holds stay as they are.
+    /// Injects no more faults. Connections that a fault holds stay as they are.
     pub fn lift(&self) {
         self.shared.state().plan = None;
         self.open();
     }
 
-    /// From now on each answer takes this time longer.
+    /// Delays each response by this time from now on.
     pub fn slow_down(&self, latency: Duration) {
         self.shared.state().latency = latency;
     }

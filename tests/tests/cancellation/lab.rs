@@ -1,4 +1,4 @@
-//! A gateway behind a proxy that answers byte by byte, and futures that are given up.
+//! A gateway behind a proxy that sends byte by byte, and futures that are dropped.
 
 use std::future::{Future, poll_fn};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use sorna::{Client, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_tests::proxy::{End, Fault, Pace, Proxy, Target, Times};
 
-/// The longest that anything is waited for.
+/// Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When a future is dropped.
@@ -31,12 +31,12 @@ impl Drop {
     pub(crate) const BOTH: [Self; 2] = [Self::AtOnce, Self::WhenWoken];
 }
 
-/// How often to poll: each number at first, then fewer and fewer.
+/// How often to poll: 0, 1, 2 and so on, later in larger steps.
 pub(crate) fn counts() -> impl Iterator<Item = usize> {
     std::iter::successors(Some(0), |count| Some(count + 1 + count / 8))
 }
 
-/// Polls a future this often, and drops it then, if it is not done.
+/// Polls a future this often, and then drops it, if it is not done.
 pub(crate) async fn polled<F: Future>(future: F, times: usize, how: Drop) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;
@@ -54,12 +54,12 @@ pub(crate) async fn polled<F: Future>(future: F, times: usize, how: Drop) -> Opt
     .await
 }
 
-/// Waits a moment, so that something may come.
+/// Waits a moment, so that bytes can arrive.
 pub(crate) async fn pause<R: Runtime>(client: &Client<HttpTransport<R>>) {
     client.transport().sleep(Duration::from_millis(1)).await;
 }
 
-/// How many lines a file has; none if there is none.
+/// How many lines a file has; 0 if it does not exist.
 pub(crate) fn lines(path: &Path) -> usize {
     let content = std::fs::read_to_string(path).unwrap_or_default();
     content.lines().count()
@@ -83,9 +83,9 @@ impl Lab {
         let gateway = Gateway::spawn(config).expect("a gateway");
         let address = gateway.endpoint().strip_prefix("http://").expect("HTTP");
         let proxy = Proxy::start(address.parse().expect("an address"));
-        let bytewise = Fault::Answer {
+        let bytewise = Fault::Response {
             bodies_only: false,
-            change: |answer| answer.bytes(),
+            change: |response| response.bytes(),
             pace: Pace::Bytewise,
             end: End::Next,
         };

@@ -1,6 +1,6 @@
-//! Futures that are dropped, at every await point, and what their clients are good for afterwards.
+//! Futures that are dropped at every await point, and whether their clients still work afterwards.
 //!
-//! Answers come byte by byte, so that there are many such points.
+//! Responses come byte by byte, so that there are many such points.
 
 mod lab;
 
@@ -47,19 +47,19 @@ cancellation! {
     creations,
     uploads,
     executions,
-    executions_asked_again,
+    executions_polled_again,
     runs,
-    runs_asked_again,
+    runs_polled_again,
     cancellations,
     terminals_being_opened,
-    terminals_asked_again,
+    terminals_polled_again,
     typing,
 }
 
-/// The next request gets its own answer.
-async fn goes_on<R: Runtime>(client: &OnRuntime<R>, count: usize) {
+/// The next request gets its own response.
+async fn still_works<R: Runtime>(client: &OnRuntime<R>, count: usize) {
     let echo = format!("echo {count}");
-    let answer = client.authorize(&echo).await.expect("it goes on");
+    let answer = client.authorize(&echo).await.expect("a response");
     assert_eq!(answer.echo, Some(echo));
 }
 
@@ -69,7 +69,7 @@ async fn calls<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts() {
             let done = polled(kernel.info(), count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             if let Some(info) = done {
                 assert_eq!(info.expect("an answer").lang.as_deref(), Some("bash"));
                 break;
@@ -79,14 +79,14 @@ async fn calls<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     kernel.destroy().await.expect("destroyed");
 }
 
-/// A kernel whose creation was given up is found by its token.
+/// A kernel whose creation was dropped is found by its token.
 async fn creations<R: Runtime>(_: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts() {
             let token = random_token();
             let creation = client.get_or_create("bash", Some(token.clone()));
             let done = polled(creation, count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             let found = client.get_or_create("bash", Some(token)).await;
             let found = found.expect("a kernel");
             found.destroy().await.expect("destroyed");
@@ -104,7 +104,7 @@ async fn uploads<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
         for count in counts() {
             let file = UploadFile::from_bytes("file", vec![b'x'; 300_000]).expect("a file");
             let done = polled(kernel.upload(vec![file]), count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             if let Some(progress) = done {
                 assert_eq!(progress.expect("uploaded").files, 1);
                 let size = kernel.execute("wc -c < file").finish().await;
@@ -116,7 +116,7 @@ async fn uploads<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     kernel.destroy().await.expect("destroyed");
 }
 
-/// An execution that was given up may have run, once.
+/// An execution that was dropped has run at most once.
 async fn executions<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts() {
@@ -124,7 +124,7 @@ async fn executions<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
             let marks = lab.new_marks();
             let code = format!("echo >> {} && echo ran", marks.display());
             let done = polled(kernel.execute(code).finish(), count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             kernel.destroy().await.expect("destroyed");
             let ran = lab::lines(&marks);
             assert!(ran <= 1, "it ran {ran} times");
@@ -137,8 +137,8 @@ async fn executions<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-/// Asking for events is given up again and again: nothing is lost.
-async fn executions_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+/// `next_event` is dropped again and again: nothing is lost.
+async fn executions_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     let kernel = client.kernel(lab.kernel());
     for how in Drop::BOTH {
         let marks = lab.new_marks();
@@ -163,7 +163,7 @@ async fn executions_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
         }
         assert_eq!(text, "one\ntwo\n");
         assert_eq!(lab::lines(&marks), 1);
-        goes_on(client, 0).await;
+        still_works(client, 0).await;
     }
     kernel.destroy().await.expect("destroyed");
 }
@@ -177,7 +177,7 @@ fn plan(code: String) -> RunPlan {
     .with_files(vec![file], random_boundary())
 }
 
-/// The kernel of a run that is dropped goes, in the background.
+/// The kernel of a dropped run is destroyed in the background.
 async fn runs<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts() {
@@ -188,7 +188,7 @@ async fn runs<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
                 run.into_report().expect("a report")
             };
             let done = polled(whole, count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             let start = Instant::now();
             while lab.kernels() > 0 {
                 assert!(start.elapsed() < lab::PATIENCE, "a kernel is left");
@@ -204,7 +204,7 @@ async fn runs<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-async fn runs_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+async fn runs_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         let marks = lab.new_marks();
         let code = format!("echo >> {}; echo one; sleep 0.2; echo two", marks.display());
@@ -229,7 +229,7 @@ async fn runs_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-/// Also a cancellation can be given up: the run ends all the same, only not as soon.
+/// A cancellation can be dropped as well: the run still ends, only later.
 async fn cancellations<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts().filter(|count| *count > 0) {
@@ -248,7 +248,7 @@ async fn cancellations<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
             assert!(matches!(report.ending, Ending::Cancelled), "{report:?}");
             assert!(matches!(report.cleanup, Cleanup::Destroyed), "{report:?}");
             assert_eq!(lab.kernels(), 0);
-            goes_on(client, count).await;
+            still_works(client, count).await;
             if whole {
                 break;
             }
@@ -274,7 +274,7 @@ async fn terminals_being_opened<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
         for count in counts() {
             let opening = kernel.stream_pty(TerminalOptions::default());
             let done = polled(opening, count, how).await;
-            goes_on(client, count).await;
+            still_works(client, count).await;
             if let Some(opened) = done {
                 let mut pty = opened.expect("a terminal");
                 pty.write(b"echo $((6 * 7))-yes\n").await.expect("typed");
@@ -286,9 +286,9 @@ async fn terminals_being_opened<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     kernel.destroy().await.expect("destroyed");
 }
 
-async fn terminals_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+async fn terminals_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
-        // Each with a shell of its own: what one terminal typed last is not the other's.
+        // Each with its own shell: they do not see each other's last input.
         let kernel = client.kernel(lab.kernel());
         let pty = kernel.stream_pty(TerminalOptions::default()).await;
         let mut pty = pty.expect("a terminal");
@@ -311,7 +311,7 @@ async fn terminals_asked_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-/// What was taken before typing was given up is sent once, in its order.
+/// What was taken before `write` was dropped is sent once, in order.
 async fn typing<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     let kernel = client.kernel(lab.kernel());
     let mut pty = kernel.stream_pty(TerminalOptions::default()).await;

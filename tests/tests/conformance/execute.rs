@@ -91,7 +91,7 @@ pub(crate) fn continued<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let executed = lab.driver.execute(kernel.clone(), code.into(), &[]).await;
         let executed = executed.expect("it runs");
         assert_eq!(executed.result.console.stdout(), "a\nb\n");
-        assert!(executed.pieces >= 2, "it comes as it is put out");
+        assert!(executed.pieces >= 2, "output comes as it is written");
         lab.destroy(kernel).await;
     })
 }

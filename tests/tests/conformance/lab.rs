@@ -14,7 +14,7 @@ use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use sorna_tests::drivers::Driver;
 
-/// The longest that a check waits for anything. Only a check that fails waits that long.
+/// Only a failing check waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What not every gateway offers.
@@ -107,7 +107,7 @@ impl<D: Driver> Lab<D> {
     fn end(self, name: &str) {
         let Some(gateway) = self.gateway else { return };
         let start = Instant::now();
-        // What a dropped run leaves to the background may take a moment.
+        // The clean-up of a dropped run, in the background, may take a moment.
         while gateway.stats().kernels > 0 {
             assert!(
                 start.elapsed() < PATIENCE,
@@ -119,7 +119,7 @@ impl<D: Driver> Lab<D> {
         gateway.stop();
     }
 
-    /// Whether the gateway offers something; if not, says what is skipped.
+    /// Whether the gateway offers a feature; if not, prints what is skipped.
     pub(crate) fn offers(&self, feature: Feature) -> bool {
         let lacks = std::env::var("SORNA_TEST_LACKS").unwrap_or_default();
         let lacking = lacks

@@ -108,7 +108,7 @@ conformance! {
         resize,
         restart_in_the_terminal,
         closed_with_the_kernel,
-        refused_with_words,
+        error_response_is_reported,
         ten_mebibytes,
         slow_reader,
         fast_writer,

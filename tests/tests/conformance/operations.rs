@@ -1,4 +1,4 @@
-//! Every operation, and what gateways refuse.
+//! Every operation, and error responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -139,7 +139,7 @@ pub(crate) fn complete<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// Every type of problem that a client can bring about.
+/// Every type of problem that a client can cause.
 pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let endpoint = lab.config.endpoint().clone();
@@ -261,7 +261,7 @@ pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let config = Config::new(endpoint, lab.config.credentials().clone());
         let driver = D::connect(config, options(2));
         let version = driver.call(Version::new()).await;
-        version.expect_err("nobody listens");
+        version.expect_err("connection refused");
 
         assert_eq!(
             *seen.lock().expect("no panic inside"),
@@ -290,7 +290,7 @@ pub(crate) fn connections_are_reused<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 .await
                 .expect("good keys");
         }
-        // A refusal keeps the connection, too.
+        // An error response keeps the connection, too.
         let missing = KernelId::new("missing").expect("an id");
         lab.driver
             .call(Info::new(missing))

@@ -1,5 +1,5 @@
-//! Every type of problem, as every driver reports it. No gateway is brought into all these states;
-//! a small server answers with each in turn.
+//! Every type of problem, as every driver reports it. A small server sends each in turn, since no
+//! gateway can easily be brought into all these states.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -75,8 +75,11 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
         let config = Config::new(endpoint, lab.config.credentials().clone());
         let driver = D::connect(config, ClientOptions::default());
         driver.call(Authorize::new("")).await.expect("authorized");
-        let error = driver.call(Authorize::new("")).await.expect_err("refused");
-        // Ten minutes are more than a call may take: it does not ask again, and says why.
+        let error = driver
+            .call(Authorize::new(""))
+            .await
+            .expect_err("an error response");
+        // Ten minutes are more than a call may take: it does not retry, and says why.
         let refusal = error.gateway().expect("a refusal");
         assert!(refusal.is_rate_limited());
         let wait = refusal.retry_after().expect("it is known").as_secs();
@@ -89,7 +92,7 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let (endpoint, server) = serve_apart(ProblemKind::ALL.iter().map(|kind| {
             let reply = kind.reply_with("for the test");
-            problem(reply.with_agent("agent-failure", "the agent's words", None))
+            problem(reply.with_agent("agent-failure", "the agent's message", None))
         }));
         let config = Config::new(endpoint, lab.config.credentials().clone());
         let mut options = ClientOptions::default();
@@ -97,17 +100,23 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let driver = D::connect(config, options);
         for kind in ProblemKind::ALL {
             let kernel = KernelId::new("k").expect("an id");
-            let error = driver.call(Info::new(kernel)).await.expect_err("refused");
+            let error = driver
+                .call(Info::new(kernel))
+                .await
+                .expect_err("an error response");
             let refusal = error.gateway().expect("a refusal");
             assert_eq!(refusal.kind(), Some(kind.name()));
             assert_eq!(refusal.status(), kind.status());
             let text = error.to_string();
-            assert!(text.contains("(for the test): the agent's words"), "{text}");
+            assert!(
+                text.contains("(for the test): the agent's message"),
+                "{text}"
+            );
         }
         server.join().expect("it served all");
         assert!(
             driver.call(Authorize::new("")).await.is_err(),
-            "nobody is there"
+            "the server is gone"
         );
     })
 }

@@ -90,7 +90,7 @@ pub(crate) fn closed_with_the_kernel<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-pub(crate) fn refused_with_words<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+pub(crate) fn error_response_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let missing = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
         let opened = lab
@@ -137,7 +137,7 @@ pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// A program that says more than anybody reads is made to wait, and goes on when it is read.
+/// A program that writes more than is read has to wait, and continues when it is read.
 pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
@@ -191,7 +191,7 @@ pub(crate) fn several_clients<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         types(&mut second, "echo from-$((1 + 1))-$x\n").await;
         read_until(&mut first, |all| contains(all, "from-2-shared\r\n")).await;
         read_until(&mut second, |all| contains(all, "from-2-shared\r\n")).await;
-        // One that leaves does not take the terminal along.
+        // Closing one does not close the terminal for the other.
         first.close().await.expect("closed");
         types(&mut second, "echo from-$((1 + 2))\n").await;
         read_until(&mut second, |all| contains(all, "from-3\r\n")).await;
@@ -199,7 +199,7 @@ pub(crate) fn several_clients<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// All output comes, also if the shell has ended before it was read.
+/// All output arrives, even if the shell has ended before it is read.
 pub(crate) fn output_before_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
@@ -236,10 +236,10 @@ pub(crate) fn output_before_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// Whoever types more than the program reads is made to wait.
+/// Writing more than the program reads has to wait.
 pub(crate) fn fast_writer<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        // A blocking write could not be given up; its driver has a test of its own.
+        // A blocking write cannot be dropped; its driver has its own test.
         if !D::IS_ASYNC {
             return;
         }
@@ -253,7 +253,7 @@ pub(crate) fn fast_writer<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let first = futures_util::future::select(write, time).await;
         assert!(
             matches!(first, futures_util::future::Either::Right(_)),
-            "it does not wait"
+            "it does not wait for the program"
         );
         lab.destroy(kernel).await;
     })

@@ -32,7 +32,7 @@ pub(crate) fn a_hundred_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await
             .expect("uploaded");
         assert_eq!((progress.files, progress.bytes), (100, 4950));
-        assert!(reports >= 6, "progress is told on the way");
+        assert!(reports >= 6, "progress is reported");
         let expected: String = (0..100)
             .map(|index| format!("'f{index:02}' {index}\n"))
             .collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sorna_gateway::RunningGateway;
 
-/// Only a test that fails waits that long.
+/// Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An example, to be run without this process's settings.

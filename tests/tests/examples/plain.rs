@@ -19,7 +19,7 @@ fn gateway() -> RunningGateway {
 }
 
 #[test]
-fn every_submission_has_the_verdict_that_it_deserves() {
+fn every_submission_gets_the_right_verdict() {
     if !need("python3") || !need("gcc") {
         return;
     }
@@ -54,7 +54,7 @@ fn every_submission_has_the_verdict_that_it_deserves() {
 }
 
 #[test]
-fn a_gateway_of_ones_own_runs_something() {
+fn a_custom_gateway_runs_a_snippet() {
     let exchange = output(&mut example("own_gateway"));
     assert!(
         exchange.ends_with("put out: \"hi <answer>!\"; kernel: Destroyed\n"),

@@ -50,7 +50,7 @@ impl Events {
                 Some(("event", words)) => name = words.to_owned(),
                 Some(("data", json)) => data = serde_json::from_str(json).unwrap(),
                 _ if !name.is_empty() => return Some((name, data)),
-                // To see whether somebody is there.
+                // A check for a living connection.
                 _ => {}
             }
         }
@@ -130,7 +130,7 @@ fn output_comes_as_events() {
 }
 
 #[test]
-fn the_page_answers_a_program_that_asks() {
+fn the_page_gives_input_to_a_program() {
     let (gateway, server) = start();
     let mut events = Events::of(
         &server,
@@ -159,7 +159,7 @@ fn the_page_answers_a_program_that_asks() {
 }
 
 #[test]
-fn nothing_runs_for_nobody() {
+fn a_run_ends_when_its_page_is_closed() {
     let (gateway, server) = start();
     // One that says nothing, and one that asks.
     for (code, sign) in [
@@ -232,7 +232,7 @@ fn the_page_works_in_a_browser() {
     let Some(mut browser) = Browser::start() else {
         return;
     };
-    // With a gateway of its own.
+    // With its own gateway.
     let server = Server::start(example("web_page").arg("127.0.0.1:0"));
     browser.open(&server.url);
     let run = |browser: &mut Browser, code: &str| {
@@ -288,7 +288,7 @@ fn the_page_works_in_a_browser() {
 }
 
 #[test]
-fn the_browser_learns_no_secret() {
+fn the_browser_gets_no_secret() {
     let (gateway, server) = start();
     for path in ["/", "/page.js"] {
         let mut page = ureq::get(format!("{}{path}", server.url)).call().unwrap();

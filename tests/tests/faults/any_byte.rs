@@ -1,4 +1,4 @@
-//! Connections that break after any byte, on the way there or on the way back.
+//! Connections that break after any byte of the request or of the response.
 
 use std::fs;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::cell::Ground;
 const FAR: usize = 100_000;
 
 /// The fault that breaks a connection after this many bytes.
-fn cut(bytes: usize, is_answer: bool) -> Fault {
+fn cut(bytes: usize, is_response: bool) -> Fault {
     let at = Place::After(bytes);
     let end = if bytes.is_multiple_of(2) {
         End::Close
     } else {
         End::Reset
     };
-    if is_answer {
-        Fault::CutAnswer { at, end }
+    if is_response {
+        Fault::CutResponse { at, end }
     } else {
         Fault::CutRequest { at, end }
     }
 }
 
-fn check<D: Driver>(name: &str, is_answer: bool) {
+fn check<D: Driver>(name: &str, is_response: bool) {
     let ground = Ground::new();
     let proxy = ground.proxy();
     let kernel = ground.kernel();
@@ -43,10 +43,10 @@ fn check<D: Driver>(name: &str, is_answer: bool) {
         marks.lines().count()
     };
     D::block_on(async {
-        // What may be repeated is.
+        // A repeatable request is repeated.
         let mut whole = false;
         for bytes in 0..FAR {
-            proxy.arm(cut(bytes, is_answer), Target::Any, Times::Once);
+            proxy.arm(cut(bytes, is_response), Target::Any, Times::Once);
             let before = proxy.seen().requests.len();
             let info = driver.call(Info::new(kernel.clone())).await;
             let info = info.unwrap_or_else(|error| panic!("after {bytes} bytes: {error:?}"));
@@ -60,9 +60,9 @@ fn check<D: Driver>(name: &str, is_answer: bool) {
             assert_eq!(requests, 2, "after {bytes} bytes");
         }
         assert!(whole, "the loop gets to the end");
-        // What must not be is not.
+        // An execution is not.
         for bytes in 0..FAR {
-            proxy.arm(cut(bytes, is_answer), Target::Any, Times::Once);
+            proxy.arm(cut(bytes, is_response), Target::Any, Times::Once);
             let before = executions();
             let executed = driver
                 .execute(kernel.clone(), code.as_str().into(), &[])
@@ -70,7 +70,7 @@ fn check<D: Driver>(name: &str, is_answer: bool) {
             let times = executions() - before;
             match executed {
                 Err(Error::MayHaveRun(_)) => {
-                    assert_eq!(times, usize::from(is_answer), "after {bytes} bytes");
+                    assert_eq!(times, usize::from(is_response), "after {bytes} bytes");
                 }
                 Ok(executed) => {
                     assert_eq!(executed.result.console.stdout(), "ran\n");
@@ -87,9 +87,9 @@ fn check<D: Driver>(name: &str, is_answer: bool) {
     assert_eq!(ground.kernels(), 0);
 }
 
-/// On the way there, for each driver, and on the way back.
+/// For each driver, in the request and in the response.
 macro_rules! any_byte {
-    ($($driver:ident: $request:ident, $answer:ident;)+) => {
+    ($($driver:ident: $request:ident, $response:ident;)+) => {
         $(
             #[test]
             fn $request() {
@@ -97,16 +97,16 @@ macro_rules! any_byte {
             }
 
             #[test]
-            fn $answer() {
-                check::<$driver>(stringify!($answer), true);
+            fn $response() {
+                check::<$driver>(stringify!($response), true);
             }
         )+
     };
 }
 
 any_byte! {
-    Blocking: blocking_request_cut_after_any_byte, blocking_answer_cut_after_any_byte;
-    Tokio: tokio_request_cut_after_any_byte, tokio_answer_cut_after_any_byte;
-    Smol: smol_request_cut_after_any_byte, smol_answer_cut_after_any_byte;
-    AsyncStd: async_std_request_cut_after_any_byte, async_std_answer_cut_after_any_byte;
+    Blocking: blocking_request_cut_after_any_byte, blocking_response_cut_after_any_byte;
+    Tokio: tokio_request_cut_after_any_byte, tokio_response_cut_after_any_byte;
+    Smol: smol_request_cut_after_any_byte, smol_response_cut_after_any_byte;
+    AsyncStd: async_std_request_cut_after_any_byte, async_std_response_cut_after_any_byte;
 }

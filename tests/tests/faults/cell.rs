@@ -18,7 +18,7 @@ use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
 use crate::faults::{Row, Scope};
 use crate::operations::{Kernel, Operation, Outcome, Setting, patience, perform, possible};
 
-/// After this time something hangs. Nothing that is right takes a third of it.
+/// After this time an operation counts as hanging. None takes a third of it otherwise.
 const HANG: Duration = Duration::from_secs(100);
 
 /// The drivers, in the table's order.
@@ -136,7 +136,7 @@ impl Cell {
         ground.marks(&self.number.to_string())
     }
 
-    /// Does it, on a thread of its own. If that hangs, it is left alone.
+    /// Runs it on its own thread, which is abandoned if it hangs.
     pub(crate) fn run(self, ground: &Arc<Ground>) -> Report {
         let (done, wait) = mpsc::channel();
         let start = Instant::now();
@@ -151,14 +151,15 @@ impl Cell {
             });
             let ended = std::panic::catch_unwind(guarded);
             drop(inside);
-            let _nobody_waits = done.send(ended);
+            // The receiver has given up if this took too long.
+            let _ = done.send(ended);
         });
         let (outcome, mut complaints) = match wait.recv_timeout(HANG) {
             Ok(Ok(ended)) => ended,
             Ok(Err(panic)) => {
-                let words = panic.downcast_ref::<String>().cloned();
-                let words = words.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()));
-                (Outcome::Panic(words.unwrap_or_default()), Vec::new())
+                let message = panic.downcast_ref::<String>().cloned();
+                let message = message.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()));
+                (Outcome::Panic(message.unwrap_or_default()), Vec::new())
             }
             Err(_) => (Outcome::Hang, Vec::new()),
         };
@@ -192,15 +193,15 @@ impl Cell {
         } = self;
         let mut complaints = Vec::new();
         let kernel = operation.needs_kernel().then(|| ground.kernel());
-        let is_refusal = matches!(row.fault, Fault::Accept(Accept::Refuse));
-        let proxy = Arc::new(if is_refusal {
+        let is_refused = matches!(row.fault, Fault::Accept(Accept::Refuse));
+        let proxy = Arc::new(if is_refused {
             Proxy::closed(ground.address)
         } else {
             ground.proxy()
         });
         let mut options = ClientOptions::default();
         options.retry = patience(row, times);
-        if is_refusal && times == Times::Once {
+        if is_refused && times == Times::Once {
             let door = Arc::clone(&proxy);
             options.observer = Some(Observer::new(move |exchange| {
                 if exchange.outcome.is_err() {
@@ -219,17 +220,17 @@ impl Cell {
             if row.scope == Scope::UsedConnections {
                 driver.call(Version::new()).await.expect("no fault yet");
             }
-            if !is_refusal {
+            if !is_refused {
                 proxy.arm(row.fault, operation.target(), times);
             }
             let outcome = perform(operation, &setting).await;
-            if !is_refusal && proxy.seen().hits == 0 {
+            if !is_refused && proxy.seen().hits == 0 {
                 complaints.push("the fault did not strike".to_owned());
             }
-            // The client is as good as before.
+            // The client works as before.
             proxy.lift();
             match driver.call(Version::new()).await {
-                Ok(answer) if answer.value.version == "v2.20170315" => {}
+                Ok(response) if response.value.version == "v2.20170315" => {}
                 after => complaints.push(format!("afterwards: {after:?}")),
             }
             outcome
@@ -262,7 +263,7 @@ impl Cell {
                 _ => true,
             };
             if !may_live && ground.is_alive(&id) {
-                complaints.push("a kernel is left that the report does not tell of".to_owned());
+                complaints.push("a kernel is left that is not in the report".to_owned());
             }
             ground.destroy(&id);
         }

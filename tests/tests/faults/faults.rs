@@ -15,7 +15,7 @@ pub(crate) struct Row {
 /// What one try of a request comes to under a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The right answer.
+    /// The right response.
     Fine,
     /// No byte of the request was sent.
     Unsent,
@@ -27,19 +27,19 @@ pub(crate) enum Verdict {
     Timeout,
     /// More came than is accepted.
     TooLarge,
-    /// An answer that is not the protocol.
+    /// A response that is not the protocol.
     Malformed,
-    /// A refusal with this status, which does not tell whether the gateway acted.
+    /// An error response with this status, from which it is not clear whether the gateway acted.
     Status(u16),
-    /// A refusal with this status, which says that the gateway did not act.
+    /// An error response with this status, which says that the gateway did not act.
     NotActed(u16),
     /// The terminal is closed.
     Closed,
 }
 
 impl Verdict {
-    /// Whether an answer comes that does not tell what was done: the creation of a temporary kernel
-    /// is asked for once more then.
+    /// Whether a response comes that leaves open what was done: the creation of a temporary kernel is
+    /// requested once more then.
     pub(crate) fn is_unusable(self) -> bool {
         matches!(self, Self::Malformed | Self::TooLarge | Self::Status(500))
     }
@@ -55,8 +55,8 @@ pub(crate) enum Scope {
     UsedConnections,
     /// Requests with a body.
     RequestBodies,
-    /// Answers with a body.
-    AnswerBodies,
+    /// Responses with a body.
+    ResponseBodies,
     /// Open terminals.
     Terminals,
 }
@@ -65,8 +65,8 @@ impl Row {
     /// Whether the gateway gets the request that the fault strikes, and acts on it.
     pub(crate) fn is_passed_on(&self) -> bool {
         match self.fault {
-            Fault::Answer { .. }
-            | Fault::CutAnswer { .. }
+            Fault::Response { .. }
+            | Fault::CutResponse { .. }
             | Fault::PaceRequest(_)
             | Fault::Stream(_) => true,
             Fault::Accept(_) | Fault::CutRequest { .. } | Fault::Instead { .. } | Fault::Gone => {
@@ -89,16 +89,16 @@ pub(crate) const fn cut_request(at: Place, end: End) -> Fault {
     Fault::CutRequest { at, end }
 }
 
-pub(crate) const fn cut_answer(at: Place, end: End) -> Fault {
-    Fault::CutAnswer { at, end }
+pub(crate) const fn cut_response(at: Place, end: End) -> Fault {
+    Fault::CutResponse { at, end }
 }
 
 pub(crate) const fn instead(say: fn() -> Vec<u8>, end: End) -> Fault {
     Fault::Instead { say, end }
 }
 
-pub(crate) const fn answer(change: fn(Message) -> Vec<u8>, end: End) -> Fault {
-    Fault::Answer {
+pub(crate) const fn response(change: fn(Message) -> Vec<u8>, end: End) -> Fault {
+    Fault::Response {
         bodies_only: false,
         change,
         pace: Pace::Whole,
@@ -106,9 +106,9 @@ pub(crate) const fn answer(change: fn(Message) -> Vec<u8>, end: End) -> Fault {
     }
 }
 
-/// Changes answers that have a body.
+/// Changes responses that have a body.
 pub(crate) const fn body(change: fn(Message) -> Vec<u8>, end: End) -> Fault {
-    Fault::Answer {
+    Fault::Response {
         bodies_only: true,
         change,
         pace: Pace::Whole,
@@ -117,9 +117,9 @@ pub(crate) const fn body(change: fn(Message) -> Vec<u8>, end: End) -> Fault {
 }
 
 pub(crate) const fn paced(pace: Pace) -> Fault {
-    Fault::Answer {
+    Fault::Response {
         bodies_only: false,
-        change: |answer| answer.bytes(),
+        change: |response| response.bytes(),
         pace,
         end: End::Next,
     }

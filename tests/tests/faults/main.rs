@@ -2,11 +2,11 @@
 //!
 //! `tests/README.md` explains, and keeps the table that this test prints and compares.
 
-mod answers;
 mod any_byte;
 mod cell;
 mod faults;
 mod operations;
+mod responses;
 mod rows;
 mod table;
 
@@ -32,7 +32,7 @@ fn cells() -> Vec<Cell> {
                 continue;
             }
             for times in [Times::Once, Times::Always] {
-                // What is harmless is so each time.
+                // What is harmless once is harmless every time.
                 if row.verdict == Verdict::Fine && times == Times::Once {
                     continue;
                 }

@@ -105,7 +105,7 @@ impl Operation {
         )
     }
 
-    fn answer_has_body(self) -> bool {
+    fn response_has_body(self) -> bool {
         !matches!(
             self,
             Self::Upload | Self::Destroy | Self::Restart | Self::Terminal
@@ -130,7 +130,7 @@ impl Operation {
                 verdict(row, stage.operation()) != Verdict::Fine
                     || (row.verdict == Verdict::Fine && stage == Stage::Create)
             }
-            (Scope::AnswerBodies, operation) => operation.answer_has_body(),
+            (Scope::ResponseBodies, operation) => operation.response_has_body(),
             (Scope::RequestBodies, operation) => operation.request_has_body(),
             (Scope::Everything | Scope::NewConnections, _) => true,
         }
@@ -155,7 +155,7 @@ pub(crate) enum Outcome {
     Failed(Failure),
     /// A run that did not do all that was planned, and what became of the kernel.
     Run(Option<Failure>, Kernel),
-    /// A success that is none, or an error that says too little.
+    /// A success with the wrong content, or an error without the details that it needs.
     Wrong(String),
     /// It did not end.
     Hang,
@@ -183,7 +183,7 @@ pub(crate) enum Kernel {
     Destroyed,
     /// There never was one.
     None,
-    /// Nobody knows whether there is one, and the report says so.
+    /// It is unknown whether there is one, and the report says so.
     Unknown,
     /// It lives on, and the report says so and names it.
     Left,
@@ -192,7 +192,7 @@ pub(crate) enum Kernel {
 impl Failure {
     fn of(error: &Error) -> Self {
         match error {
-            Error::Gateway(refusal) => Self::Status(refusal.status().as_u16()),
+            Error::Gateway(error) => Self::Status(error.status().as_u16()),
             Error::Parse(_) => Self::Malformed,
             Error::Transport(failure) => Self::of_transport(failure),
             Error::MayHaveRun(failure) => Self::MayHaveRun(Box::new(Self::of_transport(failure))),
@@ -203,7 +203,7 @@ impl Failure {
     fn of_transport(failure: &TransportError) -> Self {
         match failure.kind() {
             TransportErrorKind::Resolve | TransportErrorKind::Connect => Self::NoConnection,
-            // Which of the two it is may depend on who is faster.
+            // Which of the two it is can depend on a race.
             TransportErrorKind::Send | TransportErrorKind::Receive => Self::Broken,
             TransportErrorKind::Timeout => Self::Timeout,
             TransportErrorKind::TooLarge => Self::TooLarge,
@@ -247,7 +247,7 @@ impl Outcome {
 /// What one request of an operation comes to.
 fn verdict(row: &Row, operation: Operation) -> Verdict {
     let strikes = match row.scope {
-        Scope::AnswerBodies => operation.answer_has_body(),
+        Scope::ResponseBodies => operation.response_has_body(),
         Scope::RequestBodies => operation.request_has_body(),
         Scope::Terminals => operation == Operation::Terminal,
         Scope::Everything | Scope::NewConnections | Scope::UsedConnections => true,
@@ -273,7 +273,7 @@ fn expected_of_one(row: &Row, times: Times, operation: Operation) -> Result<(), 
         Verdict::Broken | Verdict::Dropped => Failure::Broken,
         Verdict::Timeout => Failure::Timeout,
         Verdict::TooLarge => Failure::TooLarge,
-        // Only 101 opens a terminal; all else is a refusal.
+        // Only 101 opens a terminal; everything else is an error response.
         Verdict::Malformed if class == Class::Terminal => Failure::Status(200),
         Verdict::Malformed => Failure::Malformed,
         Verdict::Status(status) | Verdict::NotActed(status) => Failure::Status(status),
@@ -290,7 +290,7 @@ fn expected_of_one(row: &Row, times: Times, operation: Operation) -> Result<(), 
     })
 }
 
-/// The same of a stage of a run, which asks once more for its kernel where an answer does not tell.
+/// The same of a stage of a run, which requests its kernel once more after an unusable response.
 fn expected_of_stage(row: &Row, times: Times, stage: Stage) -> Result<(), Failure> {
     let operation = stage.operation();
     let asks_again = stage == Stage::Create && verdict(row, operation).is_unusable();
@@ -300,8 +300,8 @@ fn expected_of_stage(row: &Row, times: Times, stage: Stage) -> Result<(), Failur
     expected_of_one(row, times, operation)
 }
 
-/// What an operation may come to, with how often its code runs then: more than one where it depends
-/// on who is faster.
+/// What an operation may come to, with how often its code runs then. There is more than one possibility
+/// where client and fault race.
 pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Outcome, usize)> {
     let of = |row: &Row| {
         let executions = expected_executions(row, times, operation);
@@ -435,28 +435,28 @@ pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'
         Operation::Version => driver
             .call(Version::new())
             .await
-            .map(|answer| check(answer.value.version == "v2.20170315", "another version")),
+            .map(|response| check(response.value.version == "v2.20170315", "another version")),
         Operation::Authorize => driver
             .call(Authorize::new("hello"))
             .await
-            .map(|answer| check(answer.value.echo.as_deref() == Some("hello"), "no echo")),
-        Operation::Languages => driver.call(ListLanguages::new()).await.map(|answer| {
-            let languages = format!("{:?}", answer.value);
+            .map(|response| check(response.value.echo.as_deref() == Some("hello"), "no echo")),
+        Operation::Languages => driver.call(ListLanguages::new()).await.map(|response| {
+            let languages = format!("{:?}", response.value);
             check(languages.contains("bash"), "no bash")
         }),
         Operation::Create => {
             let create = CreateKernel::new("bash", setting.token.clone());
             driver.call(create).await.map(|_| Outcome::Fine)
         }
-        Operation::Info => driver.call(Info::new(kernel())).await.map(|answer| {
+        Operation::Info => driver.call(Info::new(kernel())).await.map(|response| {
             check(
-                answer.value.lang.as_deref() == Some("bash"),
+                response.value.lang.as_deref() == Some("bash"),
                 "another kernel",
             )
         }),
         Operation::Complete => {
             let complete = driver.call(Complete::at_end(kernel(), "ec")).await;
-            complete.map(|answer| check(answer.value.is_empty(), "bash completes"))
+            complete.map(|response| check(response.value.is_empty(), "bash completes"))
         }
         Operation::Upload => {
             let uploaded = driver.upload(kernel(), vec![file()]).await;

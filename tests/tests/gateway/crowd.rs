@@ -1,4 +1,4 @@
-//! Many kernels: of every kind, ended in every way, and at rest.
+//! Many kernels: of every kind, ended in every way, and idle.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::machine::{control_groups, processes_with, resident, zombies};
 /// How many kernels are created in all, by how many clients at a time.
 const SOAK: usize = 240;
 const CLIENTS: usize = 4;
-/// How many kernels are at rest at the same time.
+/// How many kernels are idle at the same time.
 const IDLE: usize = 500;
 
 fn client_of(gateway: &RunningGateway) -> Client {
@@ -44,7 +44,7 @@ fn variable(mark: &str) -> String {
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !condition() {
-        assert!(Instant::now() < until, "waited in vain: {what}");
+        assert!(Instant::now() < until, "it did not happen: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -94,7 +94,7 @@ const LANGUAGES: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn nothing_is_left_of_hundreds_of_kernels() {
+fn hundreds_of_kernels_leave_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let config = GatewayConfig::new()
         .with_directory(directory.path())
@@ -120,7 +120,7 @@ fn nothing_is_left_of_hundreds_of_kernels() {
     });
     let left = gateway.stats();
     assert!(left.kernels_created >= SOAK as u64);
-    // Those whose clients went away are still there; the end of the gateway is theirs.
+    // Kernels whose clients went away are still there; they end with the gateway.
     assert!(left.kernels < left.kernels_created / 2, "{left:?}");
     gateway.stop();
     assert_eq!(processes_with(&variable(&mark)), []);
@@ -129,7 +129,7 @@ fn nothing_is_left_of_hundreds_of_kernels() {
     assert_eq!(control_groups(&mark), Vec::<std::path::PathBuf>::new());
 }
 
-/// One kernel's life, and its end by chance.
+/// The life of one kernel, which ends in a random way.
 fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
     let kernel = client.get_or_create(name, None).unwrap();
     if dice.roll(2) == 0 {
@@ -206,7 +206,7 @@ fn begin(client: &Client, kernel: &Kernel, code: &str) {
 }
 
 #[test]
-fn many_kernels_rest_at_the_same_time() {
+fn hundreds_of_kernels_are_idle_at_the_same_time() {
     sorna_gateway::raise_open_files();
     let config = GatewayConfig::new().with_max_kernels_per_key(IDLE + 1);
     let gateway = Gateway::spawn(config).unwrap();
@@ -244,10 +244,10 @@ fn many_kernels_rest_at_the_same_time() {
 }
 
 #[test]
-fn terminals_are_confined_and_go_with_their_gateway() {
+fn terminals_are_confined_and_end_with_their_gateway() {
     let outside = tempfile::tempdir().unwrap();
     let secret = outside.path().join("file");
-    fs::write(&secret, "the secret of somebody else").unwrap();
+    fs::write(&secret, "the secret of another user").unwrap();
     let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
     let client = client_of(&gateway);
     let mark = mark_of(&client);

@@ -1,9 +1,9 @@
-//! What there is on this machine.
+//! Processes, memory and control groups of this machine.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// The processes whose environment holds the word, with what each has in memory, in KiB.
+/// The processes whose environment contains the text, with the resident memory of each, in KiB.
 pub(crate) fn processes_with(word: &str) -> Vec<(u32, u64)> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -17,7 +17,7 @@ pub(crate) fn processes_with(word: &str) -> Vec<(u32, u64)> {
     .collect()
 }
 
-/// What a process has in memory, in KiB.
+/// The resident memory of a process, in KiB.
 pub(crate) fn resident(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -25,7 +25,7 @@ pub(crate) fn resident(process: &str) -> u64 {
     number.unwrap_or(0)
 }
 
-/// Children of this process that have ended and that nobody has buried.
+/// Children of this process that have ended and have not been waited for.
 pub(crate) fn zombies() -> usize {
     let own = std::process::id().to_string();
     let processes = fs::read_dir("/proc").unwrap().flatten();

@@ -9,7 +9,7 @@ use sorna::terminal::TerminalOptions;
 use sorna_gateway::{Gateway, GatewayConfig, TlsIdentity};
 
 #[test]
-fn clients_speak_https_when_they_trust_the_certificate() {
+fn clients_use_https_when_they_trust_the_certificate() {
     let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (identity.cert.pem(), identity.signing_key.serialize_pem());
     let config = GatewayConfig::new()
@@ -34,13 +34,13 @@ fn clients_speak_https_when_they_trust_the_certificate() {
         let terminal = kernel.stream_pty(TerminalOptions::default()).await;
         terminal.unwrap().close().await.unwrap();
         kernel.destroy().await.unwrap();
-        // Who does not trust it does not speak.
-        let stranger = sorna::tokio::Client::new(config);
-        let error = stranger.version().await.unwrap_err();
+        // Without trust in the certificate, no request is sent.
+        let untrusting = sorna::tokio::Client::new(config);
+        let error = untrusting.version().await.unwrap_err();
         assert!(error.transport().is_some(), "{error}");
     });
     assert_eq!(gateway.stats().kernels, 0);
-    // A client that says nothing holds up nobody.
+    // A silent client delays no other.
     let silent = std::net::TcpStream::connect(gateway.endpoint().trim_start_matches("https://"));
     silent
         .unwrap()
@@ -50,7 +50,7 @@ fn clients_speak_https_when_they_trust_the_certificate() {
 }
 
 #[test]
-fn what_is_no_identity_is_refused() {
+fn incomplete_identities_are_rejected() {
     let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (identity.cert.pem(), other.signing_key.serialize_pem());

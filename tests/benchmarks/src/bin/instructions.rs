@@ -2,7 +2,7 @@
 //! without a name lists them.
 //!
 //! Valgrind's processor has no instructions for SHA, so what is counted for a signature is mostly
-//! SHA-256 in software. That tells when more is hashed or built than before, and nothing about time.
+//! SHA-256 in software. That shows when more is hashed or built than before, and nothing about time.
 
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
