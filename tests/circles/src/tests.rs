@@ -1,0 +1,126 @@
+//! Crates that are made for one test each.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::{graph, imports};
+
+/// The imports between the files of a crate, as `from -> to: names`, and how many circles there are.
+fn look(files: &[(&str, &str)]) -> (Vec<String>, usize) {
+    let folder = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
+    let imports = imports(&folder.path().join("lib.rs")).expect("it is Rust");
+    let short = |path: &PathBuf| {
+        let path = path.strip_prefix(folder.path()).expect("it is inside");
+        path.display().to_string()
+    };
+    let lines = imports.iter().map(|((from, to), names)| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        format!("{} -> {}: {}", short(from), short(to), names.join(" "))
+    });
+    (lines.collect(), graph::circles(imports.keys()).len())
+}
+
+#[test]
+fn two_files_that_use_each_other_are_a_circle() {
+    let (lines, circles) = look(&[
+        ("lib.rs", "mod a; mod b;"),
+        ("a.rs", "use crate::b::B; pub(crate) struct A(B);"),
+        (
+            "b.rs",
+            "pub(crate) struct B; fn f() { super::a::A::new(); }",
+        ),
+    ]);
+    assert_eq!(lines, ["a.rs -> b.rs: B", "b.rs -> a.rs: A"]);
+    assert_eq!(circles, 1);
+}
+
+#[test]
+fn a_child_that_takes_what_its_parent_defines_is_a_circle_if_the_parent_uses_it() {
+    let child = ("a/b.rs", "use super::A; pub(crate) fn f(_: A) {}");
+    let uses = ("a/mod.rs", "mod b; pub(crate) struct A; fn g() { b::f(A) }");
+    let (lines, circles) = look(&[("lib.rs", "mod a;"), uses, child]);
+    assert_eq!(lines, ["a/b.rs -> a/mod.rs: A", "a/mod.rs -> a/b.rs: f"]);
+    assert_eq!(circles, 1);
+    let re_exports = (
+        "a/mod.rs",
+        "mod b; pub(crate) use b::f; pub(crate) struct A;",
+    );
+    let (lines, circles) = look(&[("lib.rs", "mod a;"), re_exports, child]);
+    assert_eq!((lines.len(), circles), (1, 0));
+}
+
+#[test]
+fn what_is_re_exported_is_taken_from_where_it_is_defined() {
+    let (lines, circles) = look(&[
+        ("lib.rs", "mod a; pub use a::*; mod c;"),
+        (
+            "a/mod.rs",
+            "mod x; mod y; pub use self::x::X as Z; pub use y::{Y, f};",
+        ),
+        ("a/x.rs", "use super::Y; pub struct X(Y);"),
+        ("a/y.rs", "pub enum Y { One } pub fn f() {}"),
+        (
+            "c.rs",
+            "fn f() { let _ = crate::Y::One; crate::a::f(); } type T = crate::Z;",
+        ),
+    ]);
+    let expected = [
+        "a/x.rs -> a/y.rs: Y",
+        "c.rs -> a/x.rs: X",
+        "c.rs -> a/y.rs: Y f",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(circles, 0);
+}
+
+#[test]
+fn macros_name_things_too_and_tests_do_not() {
+    let (lines, circles) = look(&[
+        ("lib.rs", "mod a; mod b; mod c;"),
+        (
+            "a.rs",
+            "pub fn f() -> u8 { 1 }\n\
+             #[cfg(test)] use crate::b::g;\n\
+             #[cfg(all(test, unix))] mod tests { use super::*; fn t() { crate::c::h(); } }\n\
+             #[cfg(test)] fn t() { crate::b::g(); }",
+        ),
+        ("b.rs", "pub fn g() { println!(\"{}\", crate::a::f()); }"),
+        (
+            "c.rs",
+            "pub fn h() { use crate::a; assert_eq!(1, a::f()); }",
+        ),
+    ]);
+    assert_eq!(lines, ["b.rs -> a.rs: f", "c.rs -> a.rs: f"]);
+    assert_eq!(circles, 0);
+}
+
+#[test]
+fn other_crates_and_local_names_are_no_files() {
+    let (lines, _) = look(&[
+        (
+            "lib.rs",
+            "mod http; #[path = \"x/b.rs\"] mod b; pub(crate) mod inline { pub fn f() {} }",
+        ),
+        (
+            "http.rs",
+            "use ::http::Request; use std::fmt; type T = Request<fmt::Error>;",
+        ),
+        (
+            "x/b.rs",
+            "use bytes::{self, Bytes}; fn f(g: Bytes) { g.len(); super::inline::f(); }",
+        ),
+    ]);
+    assert_eq!(lines, ["x/b.rs -> lib.rs: f"]);
+}
+
+#[test]
+fn circles_are_the_parts_that_lead_back() {
+    let edges = [(1, 2), (2, 3), (3, 1), (3, 4), (4, 5), (5, 4), (6, 1)];
+    let circles = graph::circles(edges.iter());
+    assert_eq!(circles, [BTreeSet::from([1, 2, 3]), BTreeSet::from([4, 5])]);
+}
