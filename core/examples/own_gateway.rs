@@ -20,11 +20,12 @@ use sorna_core::machine::{
     Ending, ExecutionEvent, Machine, Run, RunEvent, RunPlan, RunReport, Step,
 };
 use sorna_core::server::{
-    CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route, SignedRequest, reply,
+    CreateRequest, ExecuteRequest, ProblemReply, Route, SignedRequest, reply,
 };
 use sorna_core::{
     AccessKey, ApiVersion, Body, Caller, Config, Console, CreateKernel, Credentials, ExecuteMode,
-    ExecutionStatus, Instant, KernelId, Moment, SecretKey, SessionToken, Signer, TransportError,
+    ExecutionStatus, Instant, KernelId, Moment, ProblemKind, SecretKey, SessionToken, Signer,
+    TransportError,
 };
 
 /// Its kernels know one language, `echo`: they put out the code that they are sent, up to two

@@ -103,6 +103,7 @@ pub mod machine;
 mod moment;
 mod ops;
 mod path;
+mod problem;
 mod rate_limit;
 mod retry;
 #[cfg(feature = "server")]
@@ -117,13 +118,14 @@ pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
-    AgentDetails, BuildError, ConfigError, Error, GatewayError, Hop, ParseError, Problem, Refusal,
-    RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, UsageError,
+    AgentDetails, BuildError, ConfigError, Error, ErrorBody, GatewayError, Hop, ParseError,
+    Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;
 pub use moment::Moment;
 pub use ops::*;
+pub use problem::ProblemKind;
 pub use rate_limit::RateLimit;
 pub use retry::RetryPolicy;
 pub use signing::{HashAlgorithm, Signer, http_date};

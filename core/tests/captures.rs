@@ -170,7 +170,7 @@ fn refusals() {
     assert_eq!(refusal.retry_after(), None);
     let error = refused(capture!("29-not-json-400-invalid-url.response"));
     let refusal = error.gateway().expect("a refusal");
-    assert!(matches!(refusal.refusal(), Refusal::Raw));
+    assert!(matches!(refusal.error_body(), ErrorBody::Raw));
     assert_eq!(&refusal.body()[..], b"invalid URL");
 }
 

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use sorna_core::server::{
-    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, Route, SignedRequest, Step,
-    reply, upload_file_name,
+    AuthorizeRequest, CreateRequest, ExecuteRequest, Route, SignedRequest, Step, reply,
+    upload_file_name,
 };
 use sorna_core::terminal::{
     Command, Frame, Message, OpenTerminal, Outgoing, Terminal, TerminalEvent, TerminalOptions,
@@ -495,7 +495,7 @@ proptest! {
             .expect_err("a refusal");
         let refusal = error.gateway().expect("a refusal");
         prop_assert_eq!(refusal.status(), kind.status());
-        prop_assert_eq!(refusal.kind(), Some(kind.name()));
+        prop_assert_eq!(refusal.kind(), Some(kind));
         let problem = refusal.problem().expect("a problem");
         prop_assert_eq!(problem.title.as_ref(), Some(&title));
         let details = problem.agent_details.as_ref();

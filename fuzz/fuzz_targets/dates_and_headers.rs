@@ -19,9 +19,11 @@ use http::header::{AUTHORIZATION, DATE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use libfuzzer_sys::fuzz_target;
-use sorna_core::server::{ProblemKind, SignedRequest};
+use sorna_core::server::SignedRequest;
 use sorna_core::signing::{SigningKey, StringToSign, body_hash};
-use sorna_core::{ApiVersion, HashAlgorithm, Operation, RateLimit, Version, http_date};
+use sorna_core::{
+    ApiVersion, HashAlgorithm, Operation, ProblemKind, RateLimit, Version, http_date,
+};
 use sorna_fuzz::{ACCESS_KEY, Message, SECRET_KEY, at, check_error, civil, secret};
 
 /// How far a date may be from the gateway's clock.

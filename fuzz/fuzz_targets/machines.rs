@@ -28,12 +28,12 @@ use sorna_core::machine::{
     Call, Cleanup, Ending, Execution, ExecutionEvent, Machine, Run, RunEvent, RunPlan, RunReport,
     Step, Transmit, Upload, UploadProgress,
 };
-use sorna_core::server::{ExecuteRequest, ProblemKind, Route, SignedRequest, reply};
+use sorna_core::server::{ExecuteRequest, Route, SignedRequest, reply};
 use sorna_core::{
     Authorize, Batch, Body, Boundary, Caller, Complete, Console, CreateKernel, Destroy, Error,
     Execute, ExecuteMode, ExecutionStatus, Info, Instant, KernelId, KernelInfo, ListLanguages,
-    Moment, Operation, Repeat, Reply, Restart, RetryPolicy, Sent, SessionToken, TransportError,
-    TransportErrorKind, UploadFile, UploadFiles, UsageError, Version,
+    Moment, Operation, ProblemKind, Repeat, Reply, Restart, RetryPolicy, Sent, SessionToken,
+    TransportError, TransportErrorKind, UploadFile, UploadFiles, UsageError, Version,
 };
 use sorna_fuzz::{check_error, secret, signer};
 

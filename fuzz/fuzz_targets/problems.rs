@@ -18,9 +18,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use sorna_core::server::{ProblemKind, ProblemReply};
+use sorna_core::server::ProblemReply;
 use sorna_core::terminal::OpenTerminal;
-use sorna_core::{ApiVersion, Error, GatewayError, Info, Operation, Problem, Refusal};
+use sorna_core::{
+    ApiVersion, Error, ErrorBody, GatewayError, Info, Operation, Problem, ProblemKind,
+};
 use sorna_fuzz::{Message, check_error, kernel, same_json};
 
 fuzz_target!(|data: &[u8]| {
@@ -58,13 +60,13 @@ fn check_refusal(refusal: &GatewayError, response: &Response<Bytes>) {
     assert_eq!(refusal.retry_after(), retry_after(response.headers()));
 
     let json: Option<Value> = serde_json::from_slice(response.body()).ok();
-    match (refusal.refusal(), json) {
-        (Refusal::Raw, None) => {}
-        (Refusal::Json(kept), Some(json)) => assert!(same_json(kept, &json)),
-        (Refusal::Problem(problem), Some(json)) => check_problem(problem, &json),
+    match (refusal.error_body(), json) {
+        (ErrorBody::Raw, None) => {}
+        (ErrorBody::Json(kept), Some(json)) => assert!(same_json(kept, &json)),
+        (ErrorBody::Problem(problem), Some(json)) => check_problem(problem, &json),
         (kept, json) => panic!("{json:?} became {kept:?}"),
     }
-    if let Some(kind) = refusal.kind() {
+    if let Some(kind) = refusal.kind_name() {
         assert!(!kind.contains('/'));
         assert!(
             refusal
@@ -120,21 +122,24 @@ fn check_predicates(error: &Error, refusal: &GatewayError) {
     if refusal.is_retryable() {
         assert!(matches!(status, 429 | 502..=504), "{status} is retried");
     }
-    if refusal.is_not_acted_on() {
+    if refusal.was_rejected_before_execution() {
         assert!(refusal.is_retryable());
         // Only the gateway itself knows.
-        assert!(status == 429 || refusal.kind().is_some());
+        assert!(status == 429 || refusal.kind_name().is_some());
     }
     // Only a problem document of a server error tells that nothing was done.
     let is_failure = (500..600).contains(&status);
-    assert!(refusal.is_telling() || is_failure);
-    assert!(!refusal.is_telling() || !is_failure || refusal.kind().is_some());
-    assert!(refusal.is_telling() || !refusal.is_not_acted_on());
+    assert!(refusal.is_conclusive() || is_failure);
+    assert!(!refusal.is_conclusive() || !is_failure || refusal.kind_name().is_some());
+    assert!(refusal.is_conclusive() || !refusal.was_rejected_before_execution());
     if refusal.is_clock_skew() {
-        assert_eq!((status, refusal.kind()), (400, Some("invalid-auth-params")));
+        assert_eq!(
+            (status, refusal.kind()),
+            (400, Some(ProblemKind::InvalidAuthParams))
+        );
     }
     if refusal.is_creation_failed() || refusal.is_quota_exceeded() {
-        assert!(!refusal.is_not_acted_on() || status == 429 || status == 503);
+        assert!(!refusal.was_rejected_before_execution() || status == 429 || status == 503);
     }
 }
 
@@ -155,7 +160,7 @@ fn check_reply(choice: usize, words: &str) {
         .gateway()
         .and_then(GatewayError::problem)
         .expect("a problem");
-    assert_eq!(problem.kind(), kind.name());
+    assert_eq!(problem.kind(), Some(kind));
     assert_eq!(problem.title, Some(title));
     let agent = problem.agent_details.as_ref().expect("the agent's part");
     assert!(
@@ -171,7 +176,7 @@ fn check_reply(choice: usize, words: &str) {
     let plain = received(kind.reply());
     let refusal = plain.gateway().expect("a refusal");
     assert_eq!(refusal.status(), kind.status());
-    assert_eq!(refusal.kind(), Some(kind.name()));
+    assert_eq!(refusal.kind(), Some(kind));
     assert!(
         refusal
             .problem()

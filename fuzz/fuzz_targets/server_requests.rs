@@ -14,14 +14,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 use libfuzzer_sys::fuzz_target;
 use sorna_core::server::{
-    AuthorizeRequest, CompleteRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply,
-    Route, SignedRequest, Step, reply, upload_file_name,
+    AuthorizeRequest, CompleteRequest, CreateRequest, ExecuteRequest, ProblemReply, Route,
+    SignedRequest, Step, reply, upload_file_name,
 };
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
     ApiVersion, Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute,
-    ExecuteMode, Info, KernelId, Limits, ListLanguages, Operation, Restart, Segment, UploadFile,
-    UploadFiles, Version,
+    ExecuteMode, Info, KernelId, Limits, ListLanguages, Operation, ProblemKind, Restart, Segment,
+    UploadFile, UploadFiles, Version,
 };
 use sorna_fuzz::{Message, RECORDED, at, kernel, same_json, secret, signer};
 
@@ -72,7 +72,7 @@ fn check_refusal(refusal: ProblemReply) {
         .expect_err("a refusal");
     let problem = error.gateway().and_then(|refusal| refusal.problem());
     let problem = problem.expect("a problem document");
-    assert_eq!(problem.kind(), kind.name());
+    assert_eq!(problem.kind(), Some(kind));
     assert_eq!(problem.title, Some(title));
 }
 

@@ -19,10 +19,10 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use sorna_core::server::{ProblemKind, Route, SignedRequest};
+use sorna_core::server::{Route, SignedRequest};
 use sorna_core::{
     AccessKey, Config, Credentials, Execute, ExecuteMode, HashAlgorithm, Info, KernelId, Operation,
-    SecretKey, Signer,
+    ProblemKind, SecretKey, Signer,
 };
 use sorna_fuzz::{Message, RECORDED, SECRET_KEY, at, civil, secret};
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::parse::excerpt;
+use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
 use crate::version::Dialect;
 
@@ -20,7 +21,7 @@ use crate::version::Dialect;
 /// answer anything else. The kinds of problems of the API manual of
 /// 2017, and what tells of them:
 ///
-/// | status | [`kind`](Self::kind) | |
+/// | status | [`kind_name`](Self::kind_name) | |
 /// |---|---|---|
 /// | 400 | `invalid-auth-params` | [`is_clock_skew`](Self::is_clock_skew) if it is about the date |
 /// | 400 | `invalid-api-params`, `generic-bad-request` | |
@@ -30,7 +31,7 @@ use crate::version::Dialect;
 /// | 429 | `rate-limit-exceeded` | [`is_rate_limited`](Self::is_rate_limited) |
 /// | 500 | `kernel-creation-failed` | [`is_creation_failed`](Self::is_creation_failed) |
 /// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`] |
-/// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`is_not_acted_on`](Self::is_not_acted_on) |
+/// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`was_rejected_before_execution`](Self::was_rejected_before_execution) |
 /// | 503 | `not-implemented` | |
 ///
 /// Observed on gateway 0.9.11: after its start it answers 503 `service-unavailable` for about 6 s;
@@ -38,7 +39,7 @@ use crate::version::Dialect;
 #[derive(Clone, Debug)]
 pub struct GatewayError {
     status: StatusCode,
-    refusal: Refusal,
+    error_body: ErrorBody,
     body: Bytes,
     retry_after: Option<Duration>,
     date: Option<String>,
@@ -47,7 +48,7 @@ pub struct GatewayError {
 /// The body of a refusal, as far as it could be understood.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ErrorBody {
     /// The documented form.
     Problem(Problem),
     /// JSON of another form.
@@ -81,10 +82,16 @@ pub struct Problem {
 impl Problem {
     /// The last segment of the type's URI: `kernel-not-found`, `auth-failed`, …
     #[must_use]
-    pub fn kind(&self) -> &str {
+    pub fn kind_name(&self) -> &str {
         self.type_uri
             .rsplit_once('/')
             .map_or(self.type_uri.as_str(), |(_, kind)| kind)
+    }
+
+    /// The kind of problem, if it is one that this crate knows.
+    #[must_use]
+    pub fn kind(&self) -> Option<ProblemKind> {
+        ProblemKind::from_name(self.kind_name())
     }
 }
 
@@ -114,12 +121,12 @@ impl GatewayError {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Self {
-        let refusal = match serde_json::from_slice::<Value>(body) {
+        let error_body = match serde_json::from_slice::<Value>(body) {
             Ok(value) => match Problem::deserialize(&value) {
-                Ok(problem) => Refusal::Problem(problem),
-                Err(_) => Refusal::Json(value),
+                Ok(problem) => ErrorBody::Problem(problem),
+                Err(_) => ErrorBody::Json(value),
             },
-            Err(_) => Refusal::Raw,
+            Err(_) => ErrorBody::Raw,
         };
         let seconds = headers
             .get(RETRY_AFTER)
@@ -127,7 +134,7 @@ impl GatewayError {
         let window = RateLimit::from_headers(dialect, headers).and_then(|limit| limit.reset);
         Self {
             status,
-            refusal,
+            error_body,
             body: body.clone(),
             retry_after: seconds.map(Duration::from_secs).or(window),
             date: headers
@@ -145,15 +152,15 @@ impl GatewayError {
 
     /// The body, as far as it was understood.
     #[must_use]
-    pub fn refusal(&self) -> &Refusal {
-        &self.refusal
+    pub fn error_body(&self) -> &ErrorBody {
+        &self.error_body
     }
 
     /// The problem document, if the body was one.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
-        match &self.refusal {
-            Refusal::Problem(problem) => Some(problem),
+        match &self.error_body {
+            ErrorBody::Problem(problem) => Some(problem),
             _ => None,
         }
     }
@@ -164,10 +171,17 @@ impl GatewayError {
         &self.body
     }
 
-    /// The kind of problem (`kernel-not-found`), if the body was a problem document.
+    /// The kind of problem, if the body was a problem document of a kind that this crate knows.
     #[must_use]
-    pub fn kind(&self) -> Option<&str> {
-        self.problem().map(Problem::kind)
+    pub fn kind(&self) -> Option<ProblemKind> {
+        self.problem().and_then(Problem::kind)
+    }
+
+    /// The name of the kind of problem (`kernel-not-found`), known or not, if the body was a problem
+    /// document.
+    #[must_use]
+    pub fn kind_name(&self) -> Option<&str> {
+        self.problem().map(Problem::kind_name)
     }
 
     /// Adds what the driver knows from earlier answers, where this one says nothing.
@@ -203,7 +217,7 @@ impl GatewayError {
     #[must_use]
     pub fn is_clock_skew(&self) -> bool {
         self.status == StatusCode::BAD_REQUEST
-            && self.kind() == Some("invalid-auth-params")
+            && self.kind() == Some(ProblemKind::InvalidAuthParams)
             && self
                 .problem()
                 .and_then(|problem| problem.title.as_deref())
@@ -219,8 +233,8 @@ impl GatewayError {
     /// 412: this key has as many kernels as it may. Destroy some.
     #[must_use]
     pub fn is_quota_exceeded(&self) -> bool {
-        self.kind() == Some("quota-exceeded")
-            || (self.kind().is_none() && self.status == StatusCode::PRECONDITION_FAILED)
+        self.kind() == Some(ProblemKind::QuotaExceeded)
+            || (self.kind_name().is_none() && self.status == StatusCode::PRECONDITION_FAILED)
     }
 
     /// 429: too many requests in this window. Wait for [`retry_after`](Self::retry_after).
@@ -232,7 +246,7 @@ impl GatewayError {
     /// The kernel could not be created; the words say why (often an unknown language).
     #[must_use]
     pub fn is_creation_failed(&self) -> bool {
-        self.kind() == Some("kernel-creation-failed")
+        self.kind() == Some(ProblemKind::KernelCreationFailed)
     }
 
     /// The gateway, or something in front of it, is out of service for now.
@@ -240,7 +254,7 @@ impl GatewayError {
     pub fn is_unavailable(&self) -> bool {
         match self.status {
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
-            StatusCode::SERVICE_UNAVAILABLE => self.kind() != Some("not-implemented"),
+            StatusCode::SERVICE_UNAVAILABLE => self.kind() != Some(ProblemKind::NotImplemented),
             _ => false,
         }
     }
@@ -248,22 +262,22 @@ impl GatewayError {
     /// Whether the gateway itself said, in its own words, that it did not act on the request for
     /// now. (A proxy's 502 to 504 does not tell.)
     #[must_use]
-    pub fn is_not_acted_on(&self) -> bool {
+    pub fn was_rejected_before_execution(&self) -> bool {
         self.is_rate_limited()
             || (self.status == StatusCode::SERVICE_UNAVAILABLE
                 && matches!(
                     self.kind(),
-                    Some("service-unavailable" | "instance-not-available")
+                    Some(ProblemKind::ServiceUnavailable | ProblemKind::InstanceNotAvailable)
                 ))
     }
 
     /// Whether it tells that the request was not acted on. A server error without a problem document
     /// does not: it may come from a proxy, or from a gateway that broke while it was at work.
     #[must_use]
-    pub fn is_telling(&self) -> bool {
+    pub fn is_conclusive(&self) -> bool {
         !self.status.is_server_error()
-            || (self.kind().is_some() && !self.is_unavailable())
-            || self.is_not_acted_on()
+            || (self.kind_name().is_some() && !self.is_unavailable())
+            || self.was_rejected_before_execution()
     }
 
     /// Whether the same request may succeed later without any change.
@@ -282,7 +296,7 @@ impl fmt::Display for GatewayError {
             }
             return write!(f, ": {}", excerpt(&self.body));
         };
-        write!(f, " {}", excerpt(problem.kind().as_bytes()))?;
+        write!(f, " {}", excerpt(problem.kind_name().as_bytes()))?;
         let agent = problem.agent_details.as_ref();
         let details = agent.map_or([None, None], |agent| {
             [agent.title.as_ref(), agent.exception.as_ref()]
@@ -325,7 +339,7 @@ mod tests {
                                   "title": null, "exception": "KeyError('cobol')"}}"#,
         );
         let problem = error.problem().unwrap();
-        assert_eq!(problem.kind(), "kernel-creation-failed");
+        assert_eq!(problem.kind(), Some(ProblemKind::KernelCreationFailed));
         assert_eq!(problem.extra["instance"], 7);
         let agent = problem.agent_details.as_ref().unwrap();
         assert_eq!(agent.title, None);
@@ -339,8 +353,12 @@ mod tests {
     #[test]
     fn html_and_nothing_are_refusals_too() {
         let error = refuse(502, "<html><h1>Bad Gateway</h1></html>");
-        assert!(matches!(error.refusal(), Refusal::Raw));
-        assert!(error.is_unavailable() && error.is_retryable() && !error.is_not_acted_on());
+        assert!(matches!(error.error_body(), ErrorBody::Raw));
+        assert!(
+            error.is_unavailable()
+                && error.is_retryable()
+                && !error.was_rejected_before_execution()
+        );
         assert!(error.to_string().contains("<h1>Bad Gateway</h1>"));
         let error = refuse(418, "");
         assert_eq!(
@@ -352,7 +370,7 @@ mod tests {
     #[test]
     fn other_json_is_kept_as_json() {
         let error = refuse(400, r#"{"message": "no"}"#);
-        assert!(matches!(error.refusal(), Refusal::Json(value) if value["message"] == "no"));
+        assert!(matches!(error.error_body(), ErrorBody::Json(value) if value["message"] == "no"));
     }
 
     #[test]
@@ -366,8 +384,8 @@ mod tests {
         assert!(with(401, "auth-failed", "").is_auth());
         assert!(with(404, "kernel-not-found", "").is_not_found());
         assert!(with(412, "quota-exceeded", "").is_quota_exceeded());
-        assert!(with(429, "rate-limit-exceeded", "").is_not_acted_on());
-        assert!(with(503, "service-unavailable", "").is_not_acted_on());
+        assert!(with(429, "rate-limit-exceeded", "").was_rejected_before_execution());
+        assert!(with(503, "service-unavailable", "").was_rejected_before_execution());
         assert!(!with(503, "not-implemented", "").is_retryable());
         assert!(with(400, "invalid-auth-params", "Date/time sync error").is_clock_skew());
         assert!(!with(400, "invalid-auth-params", "No key").is_clock_skew());

@@ -14,7 +14,7 @@ mod usage;
 
 pub use build::BuildError;
 pub use config::ConfigError;
-pub use gateway::{AgentDetails, GatewayError, Problem, Refusal};
+pub use gateway::{AgentDetails, ErrorBody, GatewayError, Problem};
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
 pub use usage::UsageError;
@@ -94,7 +94,7 @@ impl Error {
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
         match self {
-            Self::Gateway(error) => !error.is_telling(),
+            Self::Gateway(error) => !error.is_conclusive(),
             Self::Transport(error) => error.sent() != Sent::Nothing,
             Self::Parse(_) | Self::MayHaveRun(_) => true,
             Self::Build(_) | Self::Usage(_) | Self::FilesRejected(_) => false,

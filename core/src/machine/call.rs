@@ -171,10 +171,10 @@ impl<O: Operation> Call<O> {
         }
         let repeatable = match self.operation.repeat() {
             Repeat::Always => refusal.is_retryable(),
-            Repeat::IfUnsent => refusal.is_not_acted_on(),
+            Repeat::IfUnsent => refusal.was_rejected_before_execution(),
         };
         // Words from a proxy do not tell whether the gateway behind it acted.
-        self.maybe_done |= refusal.is_unavailable() && !refusal.is_not_acted_on();
+        self.maybe_done |= refusal.is_unavailable() && !refusal.was_rejected_before_execution();
         if !repeatable {
             self.state = State::Done(Err(Error::Gateway(refusal)));
             return;

@@ -378,7 +378,7 @@ impl Run {
 fn is_unusable(error: &Error) -> bool {
     match error {
         Error::Parse(_) => true,
-        Error::Gateway(refusal) => !refusal.is_telling() && !refusal.is_retryable(),
+        Error::Gateway(refusal) => !refusal.is_conclusive() && !refusal.is_retryable(),
         Error::Transport(failure) => failure.kind() == TransportErrorKind::TooLarge,
         _ => false,
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, GatewayError, RejectedFile, TransportError};
 use crate::ident::KernelId;
 use crate::moment::Moment;
 use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files};
+use crate::problem::ProblemKind;
 
 /// Uploads files in requests that the gateway takes.
 ///
@@ -259,9 +260,11 @@ impl Upload {
 /// Whether a refusal may be about one of the files rather than about the request.
 fn blames_files(refusal: &GatewayError) -> bool {
     match refusal.status() {
-        StatusCode::BAD_REQUEST => refusal.kind() != Some("invalid-auth-params"),
+        StatusCode::BAD_REQUEST => refusal.kind() != Some(ProblemKind::InvalidAuthParams),
         StatusCode::PAYLOAD_TOO_LARGE => true,
-        StatusCode::INTERNAL_SERVER_ERROR => refusal.kind() == Some("kernel-execution-failed"),
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            refusal.kind() == Some(ProblemKind::KernelExecutionFailed)
+        }
         _ => false,
     }
 }
@@ -419,7 +422,7 @@ mod tests {
             sends_files(&mut upload);
             upload.answers(problem(status, kind));
             let error = upload.done().unwrap_err();
-            assert_eq!(error.gateway().unwrap().kind(), Some(kind));
+            assert_eq!(error.gateway().unwrap().kind_name(), Some(kind));
         }
     }
 }

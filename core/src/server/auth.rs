@@ -7,8 +7,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use super::date::{self, RequestDate};
-use super::problem::{ProblemKind, ProblemReply};
+use super::problem::ProblemReply;
 use crate::config::SecretKey;
+use crate::problem::ProblemKind;
 use crate::signing::{HashAlgorithm, SigningKey, StringToSign, body_hash};
 use crate::version::ApiVersion;
 

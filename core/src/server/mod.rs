@@ -34,7 +34,7 @@ mod route;
 
 pub use auth::SignedRequest;
 pub use file_name::upload_file_name;
-pub use problem::{ProblemKind, ProblemReply};
+pub use problem::ProblemReply;
 pub use request::{
     AuthorizeRequest, BatchSteps, CompleteRequest, CreateLimits, CreateRequest, ExecuteRequest,
     Step,

@@ -4,65 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
 use super::reply::to_json;
 use crate::error::{AgentDetails, Problem};
-
-/// Where the types of problems live.
-const BASE: &str = "https://api.sorna.io/probs/";
-
-macro_rules! kinds {
-    ($($variant:ident = $status:ident, $name:literal, $title:literal;)*) => {
-        /// A type of problem, with its status and title, as documented in the API manual of 2017.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum ProblemKind {
-            $(#[doc = concat!("`", $name, "`: ", $title)] $variant,)*
-        }
-
-        impl ProblemKind {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The last segment of the type's URI.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The status it comes with.
-            #[must_use]
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)* }
-            }
-
-            fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
-            }
-        }
-    };
-}
-
-kinds! {
-    InvalidAuthParams = BAD_REQUEST, "invalid-auth-params", "Missing or invalid authorization parameters.";
-    InvalidApiParams = BAD_REQUEST, "invalid-api-params", "Missing or invalid API parameters.";
-    GenericBadRequest = BAD_REQUEST, "generic-bad-request", "Bad request.";
-    AuthFailed = UNAUTHORIZED, "auth-failed", "Credential/signature mismatch.";
-    GenericNotFound = NOT_FOUND, "generic-not-found", "Unknown URL path.";
-    KernelNotFound = NOT_FOUND, "kernel-not-found", "No such kernel.";
-    InstanceNotFound = NOT_FOUND, "instance-not-found", "No such instance.";
-    QuotaExceeded = PRECONDITION_FAILED, "quota-exceeded", "You have reached your resource limit.";
-    RateLimitExceeded = TOO_MANY_REQUESTS, "rate-limit-exceeded", "You have reached your API query rate limit.";
-    InternalServerError = INTERNAL_SERVER_ERROR, "internal-server-error", "Internal server error.";
-    KernelCreationFailed = INTERNAL_SERVER_ERROR, "kernel-creation-failed", "Kernel creation has failed.";
-    KernelDestructionFailed = INTERNAL_SERVER_ERROR, "kernel-destruction-failed", "Kernel destruction has failed.";
-    KernelRestartFailed = INTERNAL_SERVER_ERROR, "kernel-restart-failed", "Kernel restart has failed.";
-    KernelExecutionFailed = INTERNAL_SERVER_ERROR, "kernel-execution-failed", "Executing user code in the kernel has failed.";
-    ServiceUnavailable = SERVICE_UNAVAILABLE, "service-unavailable", "Service unavailable.";
-    NotImplemented = SERVICE_UNAVAILABLE, "not-implemented", "This API query is not implemented.";
-    InstanceNotAvailable = SERVICE_UNAVAILABLE, "instance-not-available", "There is no available instance.";
-}
+use crate::problem::{self, ProblemKind};
 
 impl ProblemKind {
     /// The refusal with its plain title.
@@ -99,7 +45,7 @@ impl ProblemReply {
     #[must_use]
     pub fn with_agent(mut self, kind: &str, title: &str, exception: Option<String>) -> Self {
         self.agent_details = Some(Box::new(AgentDetails {
-            type_uri: Some(format!("{BASE}{kind}")),
+            type_uri: Some(problem::type_uri(kind)),
             title: Some(title.to_owned()),
             exception,
             ..AgentDetails::default()
@@ -123,7 +69,7 @@ impl ProblemReply {
     #[must_use]
     pub fn into_response(self) -> Response<Vec<u8>> {
         let body = to_json(&Problem {
-            type_uri: format!("{BASE}{}", self.kind.name()),
+            type_uri: problem::type_uri(self.kind.name()),
             title: Some(self.title),
             agent_details: self.agent_details.map(|details| *details),
             ..Problem::default()
@@ -166,7 +112,7 @@ mod tests {
                 &parts.headers,
                 &Bytes::from(body),
             );
-            assert_eq!(error.kind(), Some(kind.name()));
+            assert_eq!(error.kind(), Some(*kind));
             assert_eq!(error.status(), kind.status());
             let problem = error.problem().unwrap();
             assert!(problem.title.as_ref().unwrap().ends_with("(why)"));

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::problem::{ProblemKind, ProblemReply};
+use super::problem::ProblemReply;
 use crate::ident::SessionToken;
+use crate::problem::ProblemKind;
 
 /// The body of `authorize`.
 #[derive(Clone, Debug, Default, Deserialize)]

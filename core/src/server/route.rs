@@ -3,8 +3,9 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::problem::{ProblemKind, ProblemReply};
+use super::problem::ProblemReply;
 use crate::ident::KernelId;
+use crate::problem::ProblemKind;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

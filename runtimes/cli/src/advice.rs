@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use sorna::core::{Error, GatewayError, KernelId, TransportError, TransportErrorKind, variables};
+use sorna::core::{
+    Error, GatewayError, KernelId, ProblemKind, TransportError, TransportErrorKind, variables,
+};
 
 use crate::chain::{chain, message};
 use crate::nearest::nearest;
@@ -40,7 +42,8 @@ pub(crate) fn show_error_of(
     id: &KernelId,
     otherwise: &str,
 ) {
-    let is_unknown = error.gateway().and_then(GatewayError::kind) == Some("kernel-not-found");
+    let is_unknown =
+        error.gateway().and_then(GatewayError::kind) == Some(ProblemKind::KernelNotFound);
     if is_unknown && !is_id(id.as_str()) {
         reporter.fail(message(error));
         reporter.advice(format_args!("{id} is taken for a kernel's ID. {otherwise}"));
@@ -74,7 +77,7 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
             "The access key {} has as many kernels at a time as it may: destroy some (`sorna destroy ID`), or wait until idle ones end.",
             target.access_key()
         )]
-    } else if refusal.is_not_found() && refusal.kind() == Some("kernel-not-found") {
+    } else if refusal.is_not_found() && refusal.kind() == Some(ProblemKind::KernelNotFound) {
         vec![format!(
             "It has ended, or belongs to another key or gateway. The endpoint is {}.",
             target.endpoint()
@@ -141,9 +144,9 @@ fn transport_advice(transport: &TransportError, error: &Error, target: &Target) 
 
 /// Whether it answers as where no gateway is, below a path.
 fn is_elsewhere(refusal: &GatewayError, target: &Target) -> bool {
-    let is_no_route = match refusal.kind() {
-        Some(kind) => matches!(kind, "generic-bad-request" | "generic-not-found"),
-        None => refusal.is_not_found(),
+    let is_no_route = match (refusal.kind(), refusal.kind_name()) {
+        (Some(ProblemKind::GenericBadRequest | ProblemKind::GenericNotFound), _) => true,
+        (_, name) => name.is_none() && refusal.is_not_found(),
     };
     is_no_route && !target.client.config().endpoint().prefix().is_empty()
 }

@@ -1,7 +1,7 @@
 //! `sorna complete`: how code could go on.
 
 use clap::Args;
-use sorna::core::{Complete, CreateKernel, SessionToken};
+use sorna::core::{Complete, CreateKernel, ProblemKind, SessionToken};
 
 use crate::advice::show_error;
 use crate::exit::Exit;
@@ -74,7 +74,9 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
         Err(error) => {
             show_error(&mut reporter, &error, &target);
             let refusal = error.gateway();
-            if refusal.is_some_and(|refusal| refusal.kind() == Some("internal-server-error")) {
+            if refusal
+                .is_some_and(|refusal| refusal.kind() == Some(ProblemKind::InternalServerError))
+            {
                 reporter.advice("The original gateway does not complete code.");
             }
             Ok(Exit::FAILURE)

@@ -106,9 +106,12 @@ impl Reporter {
 
     /// The next failure is about this refusal, if it is one.
     pub(crate) fn note_error(&mut self, error: &Error) {
-        self.refusal = error
-            .gateway()
-            .map(|refusal| (refusal.status().as_u16(), refusal.kind().map(str::to_owned)));
+        self.refusal = error.gateway().map(|refusal| {
+            (
+                refusal.status().as_u16(),
+                refusal.kind_name().map(str::to_owned),
+            )
+        });
     }
 
     /// Begins a new line, where the program has left one unfinished.

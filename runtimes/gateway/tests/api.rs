@@ -72,7 +72,7 @@ fn keys_are_checked() {
         let error = client.call_at(&Authorize::new("x"), now).unwrap_err();
         let response = error.gateway().unwrap();
         assert_eq!(response.status().as_u16(), 400);
-        assert_eq!(response.kind(), Some("invalid-auth-params"));
+        assert_eq!(response.kind_name(), Some("invalid-auth-params"));
     }
 
     // A body that was changed in transit.

@@ -5,8 +5,8 @@
 mod common;
 
 use common::Client;
-use sorna_core::server::ProblemKind;
-use sorna_core::{Batch, CreateKernel, ListLanguages, SessionToken};
+
+use sorna_core::{Batch, CreateKernel, ListLanguages, ProblemKind, SessionToken};
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway};
 
 fn spawn(languages: &str) -> RunningGateway {

@@ -6,8 +6,8 @@ use sorna::core::RetryPolicy;
 use sorna::core::terminal::TerminalOptions;
 use sorna::core::{
     AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
-    Info, KernelId, KernelSpec, Limits, ListLanguages, Restart, SecretKey, SessionToken,
-    UploadFile, Version,
+    Info, KernelId, KernelSpec, Limits, ListLanguages, ProblemKind, Restart, SecretKey,
+    SessionToken, UploadFile, Version,
 };
 
 use sorna::{ClientOptions, Exchange, Observer};
@@ -159,7 +159,7 @@ pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             assert!(error.is_auth(), "{error}");
             assert_eq!(
                 error.gateway().and_then(|error| error.kind()),
-                Some("auth-failed")
+                Some(ProblemKind::AuthFailed)
             );
         }
         let missing = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").expect("an id");
@@ -171,7 +171,7 @@ pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let refusal = error.gateway().expect("a refusal");
         assert_eq!(
             (refusal.status().as_u16(), refusal.kind()),
-            (404, Some("kernel-not-found"))
+            (404, Some(ProblemKind::KernelNotFound))
         );
         let odd = KernelId::new("../../v2/authorize?x=%2F").expect("an id");
         let error = lab.driver.call(Info::new(odd)).await.expect_err("refused");

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use sorna::ClientOptions;
 use sorna::core::RetryPolicy;
-use sorna::core::server::{ProblemKind, ProblemReply};
-use sorna::core::{Authorize, Config, Endpoint, Info, KernelId};
+use sorna::core::server::ProblemReply;
+use sorna::core::{Authorize, Config, Endpoint, Info, KernelId, ProblemKind};
 
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
@@ -105,7 +105,7 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 .await
                 .expect_err("an error response");
             let refusal = error.gateway().expect("a refusal");
-            assert_eq!(refusal.kind(), Some(kind.name()));
+            assert_eq!(refusal.kind(), Some(*kind));
             assert_eq!(refusal.status(), kind.status());
             let text = error.to_string();
             assert!(

@@ -99,7 +99,7 @@ pub(crate) fn error_response_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await;
         let error = opened.err().expect("refused");
         let refusal = error.gateway().expect("a refusal");
-        assert_eq!(refusal.kind(), Some("kernel-not-found"));
+        assert_eq!(refusal.kind_name(), Some("kernel-not-found"));
     })
 }
 

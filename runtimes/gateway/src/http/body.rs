@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use sorna_core::server::{ProblemKind, ProblemReply};
+use sorna_core::ProblemKind;
+use sorna_core::server::ProblemReply;
 
 /// How much of a rejected body is read, so that the client receives the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;

@@ -10,10 +10,9 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use sorna_core::server::{
-    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemKind, ProblemReply, Route,
-    SignedRequest, reply,
+    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, SignedRequest, reply,
 };
-use sorna_core::{ApiVersion, Credentials, KernelId, SecretKey};
+use sorna_core::{ApiVersion, Credentials, KernelId, ProblemKind, SecretKey};
 
 use super::body::{self, ReplyBody};
 use super::rate_limit::{Allowance, RateLimiter};

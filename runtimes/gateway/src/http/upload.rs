@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use sorna_core::server::{ProblemKind, ProblemReply, upload_file_name};
+use sorna_core::ProblemKind;
+use sorna_core::server::{ProblemReply, upload_file_name};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 

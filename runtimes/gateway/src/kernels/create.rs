@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sorna_core::KernelId;
-use sorna_core::server::{CreateRequest, ProblemKind, ProblemReply};
+use sorna_core::server::{CreateRequest, ProblemReply};
+use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
 use crate::kernel::{Bounds, Home, Kernel, KernelStartError, Setup, Unavailable};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use sorna_core::server::{ProblemKind, ProblemReply};
-use sorna_core::{KernelId, KernelInfo, LanguageInfo};
+use sorna_core::server::ProblemReply;
+use sorna_core::{KernelId, KernelInfo, LanguageInfo, ProblemKind};
 use tokio::task::JoinSet;
 
 use crate::base::Base;

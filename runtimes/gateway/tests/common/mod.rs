@@ -89,7 +89,7 @@ impl Client {
         let response = error.gateway().expect("an error response");
         (
             response.status().as_u16(),
-            response.kind().unwrap_or("none").to_owned(),
+            response.kind_name().unwrap_or("none").to_owned(),
         )
     }
 
