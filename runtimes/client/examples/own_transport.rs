@@ -1,7 +1,7 @@
 //! Sending the requests through an HTTP client that the program already has: here reqwest.
 //!
 //! ```console
-//! $ cargo run -p sorna --example own_transport --features async
+//! $ cargo run -p sorna --example own_transport --features terminal
 //! ```
 //!
 //! It brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it
@@ -11,12 +11,15 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use futures_util::StreamExt as _;
+use futures_util::stream::{BoxStream, try_unfold};
+use http::{Request, Response, StatusCode};
 use sorna::Client;
 use sorna::core::RetryPolicy;
 use sorna::core::{Body, Config, Segment, Sent, TransportError, TransportErrorKind};
-use sorna::net::{BoxFuture, Transport};
+use sorna::net::{BoxFuture, StreamTransport, Transport, UpgradeTransport, Upgraded};
 use sorna_gateway::{Gateway, GatewayConfig};
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
 /// reqwest, as the protocol needs it.
 struct Reqwest(reqwest::Client);
@@ -26,8 +29,27 @@ impl Reqwest {
         let client = reqwest::Client::builder()
             // The signature holds for one host and path.
             .redirect(reqwest::redirect::Policy::none())
+            // How long a body may be silent that is read while it comes.
+            .read_timeout(Duration::from_secs(120))
             .build()?;
         Ok(Self(client))
+    }
+
+    /// Sends a request and reads the head of its response.
+    async fn begin(&self, request: Request<Body>) -> Result<reqwest::Response, TransportError> {
+        let (parts, body) = request.into_parts();
+        let body = gather(body).await?;
+        let request = reqwest::Request::try_from(Request::from_parts(parts, body))
+            .map_err(|error| failed(Sent::Nothing, error))?;
+        self.0.execute(request).await.map_err(|error| {
+            // Only a connection that was never made has certainly sent nothing.
+            let sent = if error.is_connect() {
+                Sent::Nothing
+            } else {
+                Sent::Maybe
+            };
+            failed(sent, error)
+        })
     }
 }
 
@@ -37,28 +59,14 @@ impl Transport for Reqwest {
         request: Request<Body>,
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
-        let (parts, body) = request.into_parts();
-        let body = gather(body).await?;
-        let mut request = reqwest::Request::try_from(Request::from_parts(parts, body))
-            .map_err(|error| failed(Sent::Nothing, error))?;
-        *request.timeout_mut() = Some(time_limit);
-        let answer = self.0.execute(request).await.map_err(|error| {
-            // Only a connection that was never made has certainly sent nothing.
-            let sent = if error.is_connect() {
-                Sent::Nothing
-            } else {
-                Sent::Maybe
-            };
-            failed(sent, error)
-        })?;
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = answer.headers().clone();
-        *response.body_mut() = answer
-            .bytes()
-            .await
-            .map_err(|error| failed(Sent::Maybe, error))?;
-        Ok(response)
+        within(time_limit, async {
+            let response = self.begin(request).await?;
+            let head = head_of(&response);
+            let body = response.bytes().await;
+            let body = body.map_err(|error| failed(Sent::Maybe, error))?;
+            Ok(head.map(|()| body))
+        })
+        .await
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -70,6 +78,73 @@ impl Transport for Reqwest {
             runtime.spawn(work);
         }
     }
+}
+
+/// For downloads and events.
+impl StreamTransport for Reqwest {
+    type Body = BoxStream<'static, Result<Bytes, TransportError>>;
+
+    async fn send_streaming(
+        &self,
+        request: Request<Body>,
+        head_limit: Duration,
+    ) -> Result<Response<Self::Body>, TransportError> {
+        let response = within(head_limit, self.begin(request)).await?;
+        let head = head_of(&response);
+        let body = try_unfold(response, |mut response| async move {
+            let chunk = response.chunk().await;
+            let chunk = chunk.map_err(|error| failed(Sent::Maybe, error))?;
+            Ok(chunk.map(|chunk| (chunk, response)))
+        });
+        Ok(head.map(|()| body.boxed()))
+    }
+}
+
+/// For terminals.
+impl UpgradeTransport for Reqwest {
+    type Io = Compat<reqwest::Upgraded>;
+
+    async fn upgrade(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> Result<Upgraded<Self::Io>, TransportError> {
+        within(time_limit, async {
+            let response = self.begin(request).await?;
+            let head = head_of(&response);
+            if head.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let body = response.bytes().await;
+                let body = body.map_err(|error| failed(Sent::Maybe, error))?;
+                return Ok(Upgraded::Refused(head.map(|()| body)));
+            }
+            let io = response.upgrade().await;
+            Ok(Upgraded::Switched {
+                head,
+                io: io.map_err(|error| failed(Sent::Maybe, error))?.compat(),
+                // reqwest hands it over with the connection.
+                read_ahead: Bytes::new(),
+            })
+        })
+        .await
+    }
+}
+
+fn head_of(response: &reqwest::Response) -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = response.status();
+    *head.headers_mut() = response.headers().clone();
+    head
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("no response within {limit:?}");
+        let kind = TransportErrorKind::Timeout;
+        Err(TransportError::new(kind, Sent::Maybe, message))
+    })
 }
 
 /// All of a body. A client that uploads large files would stream the segments instead.
@@ -131,7 +206,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use sorna::core::UploadFile;
+    use sorna::core::{Info, UploadFile};
+    use sorna::terminal::{TerminalEvent, TerminalOptions};
 
     use super::*;
 
@@ -151,7 +227,32 @@ mod tests {
         kernel.upload(vec![file]).await.unwrap();
         let result = kernel.execute("cat a.txt").finish().await.unwrap();
         assert_eq!(result.console.stdout(), "content\n");
+
+        let mut pty = kernel.stream_pty(TerminalOptions::default()).await.unwrap();
+        pty.write(b"echo $((6 * 7))7; exit\n").await.unwrap();
+        let mut screen = Vec::new();
+        while let Some(event) = pty.next_event().await.unwrap() {
+            if let TerminalEvent::Output(bytes) = event {
+                screen.extend_from_slice(&bytes);
+            }
+        }
+        let screen = String::from_utf8_lossy(&screen);
+        assert!(screen.contains("427"), "{screen}");
+
+        let info = Info::new(kernel.id().clone());
+        let mut response = client.stream(info).await.unwrap();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            body.extend_from_slice(&chunk);
+        }
+        let body = String::from_utf8(body).unwrap();
+        assert!(body.contains(r#""lang":"bash""#), "{body}");
+
         kernel.destroy().await.unwrap();
+        let error = kernel.stream_pty(TerminalOptions::default()).await;
+        assert!(error.unwrap_err().is_not_found());
+        let error = client.stream(Info::new(kernel.id().clone())).await;
+        assert!(error.unwrap_err().is_not_found());
         assert_eq!(gateway.stats().kernels, 0);
         tokio::task::spawn_blocking(|| gateway.stop())
             .await

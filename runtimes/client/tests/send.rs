@@ -32,6 +32,9 @@ macro_rules! all_futures_are_send {
             let _ = send(client.get_or_create("", None)).await;
             let _ = send(client.create(create.clone())).await;
             let _ = send(client.call(Info::new(id.clone()))).await;
+            if let Ok(mut response) = send(client.stream(Info::new(id.clone()))).await {
+                let _ = send(response.chunk()).await;
+            }
             let kernel = client.kernel(id);
             let _ = send(kernel.info()).await;
             let _ = send(kernel.restart()).await;
