@@ -11,6 +11,7 @@ use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{CreateKernel, UploadFile};
 use sorna::engine::HttpTransport;
 use sorna::runtime::Runtime;
+use sorna::terminal::Pty;
 use sorna::{Client, random_boundary, random_token};
 
 use lab::{Drop, Lab, counts, polled};
@@ -256,7 +257,7 @@ async fn cancellations<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-async fn read_until<R: Runtime>(pty: &mut sorna::terminal::Pty<R>, end: &str) -> String {
+async fn read_until<R: Runtime>(pty: &mut Pty<HttpTransport<R>>, end: &str) -> String {
     let mut all = String::new();
     while !all.contains(end) {
         match pty.next_event().await.expect("an event") {
