@@ -410,7 +410,7 @@ fn kernels_that_cannot_be_created_are_explained() {
         .call(&CreateKernel::new("klingon", token()))
         .unwrap_err();
     let response = error.gateway().unwrap();
-    assert_eq!(response.kind(), Some("kernel-creation-failed"));
+    assert_eq!(response.kind_name(), Some("kernel-creation-failed"));
     let details = response.problem().unwrap().agent_details.clone().unwrap();
     let title = details.title.unwrap();
     assert!(
