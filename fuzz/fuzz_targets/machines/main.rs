@@ -1,0 +1,88 @@
+//! The call, upload, execution and run machines, driven by arbitrary sequences of events.
+//!
+//! The input is a line that sets the scene, then one event for each byte. Both are letters: see
+//! `Scene::read`, `Outcome::read` and `Harness::event`.
+//!
+//! What holds, whatever happens:
+//!
+//! - There is never more than one request on its way, and each verifies on the gateway's side.
+//! - Code that may have run, input that may have arrived and restarts are never sent again.
+//! - Every known temporary kernel is asked to be destroyed, and no other one; the report says what
+//!   became of it, and never that there was none when there may be one.
+//! - Once cancelled, a run starts nothing new.
+//! - Tries, waiting times and time limits keep to the policy.
+//! - What an answer brings is reported, in order and once; every file is taken or named.
+//! - A machine never waits for nothing; as soon as the gateway gives answers that end something (or
+//!   goes on failing), it ends; and then it stays ended.
+
+#![no_main]
+
+mod calling;
+mod executing;
+mod harness;
+mod outcome;
+mod running;
+mod scene;
+mod uploading;
+mod wire;
+
+use std::fmt::Debug;
+
+use libfuzzer_sys::fuzz_target;
+use sorna_core::machine::{Call, Execution, Run, Upload};
+use sorna_core::{
+    Authorize, Caller, Complete, Destroy, Execute, Info, ListLanguages, Operation, Restart,
+    UploadFiles, Version,
+};
+use sorna_fuzz::signer;
+
+use calling::Calling;
+use executing::Executing;
+use harness::Harness;
+use running::Running;
+use scene::{Scene, boundary, kernel};
+use uploading::Uploading;
+
+fuzz_target!(|data: &[u8]| {
+    let end = data.iter().position(|byte| *byte == b'\n');
+    let (scene, events) = data.split_at(end.unwrap_or(data.len()));
+    let scene = Scene::read(scene);
+    let caller = Caller::new(signer()).with_retry(scene.policy);
+    let id = kernel();
+    match scene.machine {
+        b'R' => {
+            let run = Run::new(scene.plan(), caller.clone());
+            Harness::new(Running::new(run, &scene), &scene, caller).play(events);
+        }
+        b'U' => {
+            let files = scene.files();
+            let upload = Upload::new(id, files, boundary(), caller.clone());
+            Harness::new(Uploading::new(upload, &scene), &scene, caller).play(events);
+        }
+        b'1' => play_call(Authorize::new("hi"), &scene, events),
+        b'2' => play_call(scene.create(), &scene, events),
+        b'3' => play_call(Info::new(id), &scene, events),
+        b'4' => play_call(Restart::new(id), &scene, events),
+        b'5' => play_call(Destroy::new(id), &scene, events),
+        b'6' => play_call(Execute::start(id, scene.mode()), &scene, events),
+        b'7' => play_call(Complete::at_end(id, "code"), &scene, events),
+        b'8' => play_call(
+            UploadFiles::new(id, scene.files(), boundary()),
+            &scene,
+            events,
+        ),
+        b'9' => play_call(ListLanguages::new(), &scene, events),
+        b'0' => play_call(Version::new(), &scene, events),
+        _ => {
+            let execution = Execution::new(id, scene.mode(), caller.clone());
+            Harness::new(Executing::new(execution, &scene), &scene, caller).play(events);
+        }
+    }
+});
+
+fn play_call<O: Operation<Output: Debug>>(operation: O, scene: &Scene, events: &[u8]) {
+    let repeat = operation.repeat();
+    let caller = Caller::new(signer()).with_retry(scene.policy);
+    let call = Call::new(operation, caller.clone());
+    Harness::new(Calling { call, repeat }, scene, caller).play(events);
+}
