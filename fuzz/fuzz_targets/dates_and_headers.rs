@@ -2,12 +2,12 @@
 //!
 //! The first line of the input is a date; further lines are headers, for a request and a response
 //! alike. If the date is three numbers (a form, seconds since 1970, minutes east of Greenwich), it is
-//! written in that form here, without the help of any crate. What holds:
+//! written in that form here, without any crate. What holds:
 //!
 //! - Every form that the original gateway takes is understood to the second, within 15 minutes of
 //!   the gateway's clock and no more, and signed with the day of its own zone.
-//! - Any other date is refused or is some instant, never two; `Date` counts before its stand-ins.
-//! - The client's date is the HTTP form of the second, and refused outside of 1970 to 9999.
+//! - Any other date is rejected or is one instant; `Date` takes precedence over its substitutes.
+//! - The client's date is the HTTP form of the second, and rejected outside of 1970 to 9999.
 //! - Numbers in headers are read as they are, and nonsense is left out.
 
 #![no_main]
@@ -179,7 +179,7 @@ fn check_date(civil: &Civil, form: u64, seconds: u64) {
         assert!(verifies(at(early + 1)), "{date}");
         assert!(early == 0 || !verifies(at(early - 1)), "{date}");
     }
-    // It counts before its stand-ins, and they count in its absence.
+    // It takes precedence over its substitutes, which count in its absence.
     let mut parts = parts.clone();
     parts
         .headers
@@ -288,9 +288,9 @@ fn check_response(headers: &HeaderMap) {
     };
     assert_eq!(answer.rate_limit.map_or([None; 3], told), all);
 
-    let error = answered(429, "").expect_err("a refusal");
+    let error = answered(429, "").expect_err("an error response");
     check_error(&error);
-    let refusal = error.gateway().expect("a refusal");
+    let refusal = error.gateway().expect("an error response");
     let wait = match number("retry-after") {
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => number("x-retry-after")

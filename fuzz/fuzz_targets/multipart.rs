@@ -1,11 +1,11 @@
-//! Uploads: what core encodes, another decoder (multer) decodes.
+//! Uploads: encoded by core, decoded by another decoder (multer).
 //!
 //! The input is file names and contents by turns, with two bytes `0xff` between them. What holds:
 //!
-//! - What the gateway would not take (names, sizes, too many, two of a name) is refused before
+//! - What the gateway would not take (names, sizes, too many, two of a name) is rejected before
 //!   anything is sent, and nothing else is.
 //! - The announced length is the length of the body.
-//! - The decoder finds the same files, names and contents, however the body is cut on its way.
+//! - The decoder finds the same files, names and contents, however the body is split in transit.
 //!
 //! The boundary is made of the whole input, so that contents do not hold it.
 
@@ -96,7 +96,7 @@ fn file(name: &str, content: &[u8]) -> Result<UploadFile, BuildError> {
     }
 }
 
-/// What a name must be, in other words than core's.
+/// The rules for names, written independently of core's.
 fn is_below_work_directory(name: &str) -> bool {
     !name.contains(['\0', '\\']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
@@ -183,5 +183,5 @@ fn check_decoded(content_type: &str, body: &[u8], files: &[UploadFile], data: &[
         .next_field()
         .now_or_never()
         .expect("all of it is there");
-    assert!(end.expect("the end").is_none(), "a part that nobody sent");
+    assert!(end.expect("the end").is_none(), "a part that was not sent");
 }

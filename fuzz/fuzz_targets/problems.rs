@@ -1,4 +1,4 @@
-//! Refusals: problem documents from a gateway, and whatever a proxy says in its place.
+//! Error responses: problem documents from a gateway, and the pages of proxies.
 //!
 //! The input is a response as text. One with a status of success is taken as if it had one of
 //! 400 to 599. What holds:
@@ -6,9 +6,9 @@
 //! - Status and body are kept; the body is a problem, other JSON or neither, as plain JSON reading
 //!   has it; nothing of a problem document is lost.
 //! - The predicates agree with the status, the kind and each other, for the operation's error as for
-//!   the refusal itself; `retry_after` and the date are those of the headers.
+//!   the error response itself; `retry_after` and the date are those of the headers.
 //! - It can be shown, in one line, however long it is.
-//! - What the gateway's side refuses with is read as that.
+//! - The problems of the gateway's side are read as what they are.
 
 #![no_main]
 
@@ -38,8 +38,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let error = Info::new(kernel())
         .read_response(ApiVersion::default(), response.clone())
-        .expect_err("a refusal");
-    let refusal = error.gateway().expect("a refusal");
+        .expect_err("an error response");
+    let refusal = error.gateway().expect("an error response");
     check_refusal(refusal, &response);
     check_predicates(&error, refusal);
     check_error(&error);
@@ -82,7 +82,7 @@ fn check_refusal(refusal: &GatewayError, response: &Response<Bytes>) {
 fn check_problem(problem: &Problem, json: &Value) {
     assert_eq!(json["type"], problem.type_uri.as_str());
     let written = serde_json::to_value(problem).expect("it came from JSON");
-    let again: Problem = serde_json::from_value(written.clone()).expect("our own words");
+    let again: Problem = serde_json::from_value(written.clone()).expect("our own encoding");
     assert_eq!(again, *problem);
     // (An array is read as the fields in their order; there is nothing to compare it with.)
     for (key, value) in json.as_object().into_iter().flatten() {
@@ -127,7 +127,7 @@ fn check_predicates(error: &Error, refusal: &GatewayError) {
         // Only the gateway itself knows.
         assert!(status == 429 || refusal.kind_name().is_some());
     }
-    // Only a problem document of a server error tells that nothing was done.
+    // Only a problem document of a server error says that nothing was done.
     let is_failure = (500..600).contains(&status);
     assert!(refusal.is_conclusive() || is_failure);
     assert!(!refusal.is_conclusive() || !is_failure || refusal.kind_name().is_some());
@@ -143,7 +143,7 @@ fn check_predicates(error: &Error, refusal: &GatewayError) {
     }
 }
 
-/// What our gateway says, as a client reads it.
+/// Problems of our gateway, as a client reads them.
 fn check_reply(choice: usize, words: &str) {
     let kind = ProblemKind::ALL[choice % ProblemKind::ALL.len()];
     let (detail, rest) = words.split_once('\n').unwrap_or((words, ""));
@@ -174,7 +174,7 @@ fn check_reply(choice: usize, words: &str) {
     assert!(problem.extra.is_empty() && agent.extra.is_empty());
 
     let plain = received(kind.reply());
-    let refusal = plain.gateway().expect("a refusal");
+    let refusal = plain.gateway().expect("an error response");
     assert_eq!(refusal.status(), kind.status());
     assert_eq!(refusal.kind(), Some(kind));
     assert!(
@@ -192,7 +192,7 @@ fn received(reply: ProblemReply) -> Error {
             ApiVersion::default(),
             reply.into_response().map(Bytes::from),
         )
-        .expect_err("a refusal");
+        .expect_err("an error response");
     check_error(&error);
     error
 }

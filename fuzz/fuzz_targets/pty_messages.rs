@@ -1,7 +1,7 @@
 //! The terminal: its messages, and the machine between a WebSocket and its user.
 //!
-//! The whole input is taken for a message in either direction: one that is understood is written
-//! and understood again as the same, one that is not is kept as it came.
+//! The whole input is parsed as a message in either direction: one that is understood is written
+//! and parsed again as the same, one that is not is kept unchanged.
 //!
 //! Then each line of the input is something that happens: a line that starts with `>` is the user or
 //! the connection (see [`Session::happens`]), any other one is a message from the gateway. What
@@ -82,7 +82,7 @@ struct Session {
     reported: VecDeque<TerminalEvent>,
     last_sent: Instant,
     listens: bool,
-    /// Whether it was closed, by whichever side.
+    /// Whether it was closed, by either side.
     closed: bool,
 }
 
@@ -130,7 +130,7 @@ impl Session {
             }
             (b"p", _) => {
                 self.terminal.ping();
-                // One that still waits to be sent says it for all.
+                // One that still waits to be sent stands for all.
                 self.pings = usize::from(!self.closed);
             }
             (b"r", _) => {
@@ -233,7 +233,7 @@ impl Session {
             match self.terminal.poll_outgoing(self.now) {
                 Outgoing::Send(Frame::Text(text)) => {
                     assert!(!self.closed, "{text:?} after the close");
-                    let command = Command::decode(&text).expect("our own words");
+                    let command = Command::decode(&text).expect("our own encoding");
                     self.sent(command);
                     self.last_sent = self.now.instant;
                 }
@@ -266,7 +266,7 @@ impl Session {
             }
             Command::Ping => {
                 let is_due = self.now.instant >= self.last_sent + self.interval;
-                assert!(self.pings > 0 || is_due, "a ping that nobody needs");
+                assert!(self.pings > 0 || is_due, "an unneeded ping");
                 self.pings = self.pings.saturating_sub(1);
             }
             Command::Stdin(bytes) => {

@@ -1,11 +1,11 @@
-//! The response of every operation, from a gateway that may say anything.
+//! The response of every operation, from a gateway that may send anything.
 //!
 //! The input is a response as text, as in the recorded exchanges. What holds:
 //!
-//! - A status other than success is a refusal, which keeps status and body; a success is read, or
-//!   is a parse error that keeps them.
+//! - A status other than success is an error response, which keeps status and body; a success is
+//!   read, or is a parse error that keeps them.
 //! - No record of a console is lost, whatever its form, and none is made up.
-//! - What was read and is then written by the gateway's side is read again as the same.
+//! - What was read, written by the gateway's side and read again is the same.
 //! - Errors can be shown: see [`sorna_fuzz::check_error`].
 
 #![no_main]
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
         sorna_core::Boundary::from_random([1; 16]),
     );
 
-    // These look for nothing in a success; but the page of a proxy is none.
+    // These ignore the body of a success; but the page of a proxy is not a success.
     let is_done = response.status().is_success()
         && (response.body().is_empty() || is_object(response.body()));
     for success in [
@@ -104,10 +104,7 @@ fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Ou
             assert!(is_success);
             if let Some(limit) = rate_limit {
                 let told = [limit.limit, limit.remaining, limit.reset.map(|_| 0)];
-                assert!(
-                    told.iter().any(Option::is_some),
-                    "a limit that tells nothing"
-                );
+                assert!(told.iter().any(Option::is_some), "an empty rate limit");
             }
             Some(value)
         }
@@ -135,11 +132,11 @@ fn check_refusal(error: &Error, response: &Response<Bytes>) {
     check_error(error);
 }
 
-/// What the gateway's side wrote, read as the answer to this operation.
+/// What the gateway's side wrote, read as the response to this operation.
 fn again<O: Operation>(operation: &O, written: Response<Vec<u8>>) -> O::Output {
     match operation.read_response(ApiVersion::default(), written.map(Bytes::from)) {
         Ok(answer) => answer.value,
-        Err(error) => panic!("our own words are not understood: {error}"),
+        Err(error) => panic!("our own encoding is not understood: {error}"),
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! The input is a request as text. What holds:
 //!
-//! - Every refusal is a problem of status 400, 404 or (never here) 401, and travels whole.
-//! - A path that is understood is the path that a client would ask at, or an equivalent of it.
-//! - What is read from a body and then asked for by a client is read again as the same; anything
-//!   else than the documented form is refused as such.
+//! - Every error is a problem of status 400, 404 or (never here) 401, and arrives complete.
+//! - A path that is understood is the path that a client would request, or an equivalent of it.
+//! - What is read from a body, sent by a client and read again is the same; anything but the
+//!   documented form is rejected.
 //! - The name of a file that a client may send comes through the header of its part.
 
 #![no_main]
@@ -62,21 +62,21 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// A refusal arrives as what it is.
+/// An error arrives as what it is.
 fn check_refusal(refusal: ProblemReply) {
     let (kind, title) = (refusal.kind(), refusal.title().to_owned());
     let response = refusal.into_response();
     assert!(response.status().is_client_error());
     let error = Info::new(kernel())
         .read_response(ApiVersion::default(), response.map(Bytes::from))
-        .expect_err("a refusal");
+        .expect_err("an error response");
     let problem = error.gateway().and_then(|refusal| refusal.problem());
     let problem = problem.expect("a problem document");
     assert_eq!(problem.kind(), Some(kind));
     assert_eq!(problem.title, Some(title));
 }
 
-/// A client that means this asks for it with a request that means this.
+/// The request of a client for this route leads to this route.
 fn check_route(route: &Route, method: &Method) {
     let id = KernelId::clone;
     let asked = match route {
@@ -116,7 +116,7 @@ fn body(request: &Request<Body>) -> &[u8] {
     request.body().as_bytes().expect("it is in one piece")
 }
 
-/// One body, taken for that of each operation.
+/// One body, parsed as that of each operation.
 fn check_bodies(bytes: &[u8]) {
     match AuthorizeRequest::parse(bytes) {
         Ok(request) => {
@@ -151,7 +151,7 @@ fn check_bodies(bytes: &[u8]) {
 fn check_create(request: &CreateRequest) {
     let length = request.token.as_str().chars().count();
     assert!((8..=80).contains(&length));
-    // What no client of ours asks for.
+    // What our clients never request.
     if request.lang.is_empty() || request.mounts.len() > 5 {
         return;
     }
@@ -163,7 +163,7 @@ fn check_create(request: &CreateRequest) {
         .spec
         .with_limits(limits)
         .with_mounts(request.mounts.clone());
-    let again = CreateRequest::parse(body(&sent(&create))).expect("our own words");
+    let again = CreateRequest::parse(body(&sent(&create))).expect("our own encoding");
     assert_eq!(again.lang, request.lang);
     assert_eq!(again.token, request.token);
     assert_eq!(again.limits, request.limits);
@@ -196,7 +196,7 @@ fn check_execute(request: &ExecuteRequest, length: usize) {
         ExecuteRequest::Complete(asked) => sent(&complete(asked)),
         _ => unreachable!("a mode of a new kind"),
     };
-    let again = ExecuteRequest::parse(body(&sent)).expect("our own words");
+    let again = ExecuteRequest::parse(body(&sent)).expect("our own encoding");
     assert_eq!(again, *request, "of {length} bytes");
 }
 

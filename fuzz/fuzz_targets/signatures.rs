@@ -2,7 +2,7 @@
 //!
 //! An input whose first line ends in `HTTP/1.1` is a request as text, as in the recorded exchanges,
 //! with the gateway's time in a header `X-Now`. It must verify exactly if its signature is the one
-//! that the rules give, worked out here with nothing but HMAC-SHA256.
+//! that the rules give, computed here with nothing but HMAC-SHA256.
 //!
 //! Any other input is one field a line: endpoint, access key, secret key, kernel, seconds since
 //! 1970, hash, and then code. What the client signs must verify, with that secret only, and not
@@ -71,7 +71,7 @@ fn check_received(parts: &Parts, body: &[u8], now: SystemTime) {
     if verified.is_ok() {
         assert!(expected, "it is not the signature of any day");
     }
-    // Not the other way round if there are several credentials, dates or types to choose from.
+    // The reverse holds only without several credentials, dates or types to choose from.
     let is_plain = parts.headers.len() == parts.headers.keys_len()
         && header.matches("credential").count() == 1
         && header.matches(':').count() == 1
@@ -84,7 +84,7 @@ fn check_received(parts: &Parts, body: &[u8], now: SystemTime) {
     }
 }
 
-/// The rules of the protocol, once more.
+/// The rules of the protocol, written independently.
 fn signature(parts: &Parts, body: &[u8], day: &str) -> String {
     let text = |name: &str| {
         parts
@@ -267,7 +267,7 @@ fn verifies(client: &Client, parts: &Parts, body: &[u8], secret: &SecretKey) -> 
     SignedRequest::parse(parts, client.now).is_ok_and(|signed| signed.verify(secret, body).is_ok())
 }
 
-/// Puts another character in the place of one.
+/// Replaces a character.
 fn change_header(parts: &mut Parts, name: &str, choice: usize) {
     let mut value = parts.headers[name].as_bytes().to_vec();
     let at = choice / 8 % value.len();

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: keys, HTTP messages as text, and what every error must hold to.
+//! Shared by the fuzz targets: keys, HTTP messages as text, and the invariants of errors.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use sorna_core::{AccessKey, Config, Credentials, Error, KernelId, SecretKey, Sig
 
 /// The public pair of keys that the seeds are signed with.
 pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-/// See [`ACCESS_KEY`].
+/// The other half of the pair.
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// When the recorded exchanges took place, to a few seconds: 24 November 2026, 02:22:10 UTC.
@@ -45,8 +45,8 @@ pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// The year, month and day (from 1) that lie so many days after 1 January 1970, counted without the
-/// help of any crate.
+/// The year, month and day (from 1) that lie so many days after 1 January 1970, computed without
+/// any crate.
 #[must_use]
 pub fn civil(days: u64) -> (u64, usize, u64) {
     let is_leap = |year: u64| {
@@ -158,7 +158,7 @@ fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     Some((name, value))
 }
 
-/// What holds for every error: its text is not empty, short however long the answer was, and can
+/// What holds for every error: its text is not empty, short however long the response was, and can
 /// be shown on a terminal; the causes do not go in circles.
 ///
 /// # Panics
@@ -166,15 +166,11 @@ fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 /// If it does not hold.
 pub fn check_error(error: &(dyn StdError + 'static)) {
     let text = error.to_string();
-    assert!(!text.is_empty(), "an error without words: {error:?}");
-    // Several refusals in one, each with the name of a file.
+    assert!(!text.is_empty(), "an error without text: {error:?}");
+    // Several errors in one, each with the name of a file.
     let is_many = matches!(error.downcast_ref(), Some(Error::FilesRejected(_)));
     let most = if is_many { 8_000 } else { 1_000 };
-    assert!(
-        text.chars().count() <= most,
-        "{} bytes of words",
-        text.len()
-    );
+    assert!(text.chars().count() <= most, "{} bytes of text", text.len());
     assert!(text.chars().all(is_presentable), "{text:?}");
     assert!(
         std::iter::successors(error.source(), |error| (*error).source()).count() < 10,

@@ -29,11 +29,11 @@ impl<O: Operation<Output: Debug>> Subject for Calling<O> {
         match output {
             Ok(_) => assert!(
                 wire.last_was_good || (wire.destroyed == Some(Some(404)) && wire.unclear > 0),
-                "a success that nobody told of"
+                "a success without a response for it"
             ),
             Err(error) => {
                 check_error(&error);
-                assert!(!wire.last_was_good, "the answer was good: {error}");
+                assert!(!wire.last_was_good, "the response was good: {error}");
                 if let Error::MayHaveRun(failure) = &error {
                     assert_eq!(self.repeat, Repeat::IfUnsent);
                     assert_ne!(failure.sent(), Sent::Nothing);

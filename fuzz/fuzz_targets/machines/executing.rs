@@ -99,7 +99,7 @@ impl Subject for Executing {
             }
             Err(error) => {
                 check_error(&error);
-                assert!(!wire.last_was_good, "the answer was good: {error}");
+                assert!(!wire.last_was_good, "the response was good: {error}");
             }
         }
     }

@@ -12,10 +12,10 @@ use crate::outcome::{Outcome, success};
 use crate::scene::Scene;
 use crate::wire::{Exchange, Wire};
 
-/// More steps than any machine needs to end once its gateway answers.
+/// More steps than any machine needs to end once its gateway responds.
 const ENOUGH: usize = 2_000;
 
-/// Waiting for longer than this is not tried out: dates have an end.
+/// Longer waits than this are not tried: dates have an end.
 const TOO_LONG: Instant = Instant::from_origin(Duration::from_secs(100 * 365 * 24 * 3600));
 
 /// A machine, with what is special about it.
@@ -47,7 +47,7 @@ pub(crate) struct Harness<'a, S> {
     scene: &'a Scene,
     caller: Caller,
     now: Moment,
-    /// When the rate limit's window ends, as far as responses told.
+    /// When the rate limit's window ends, as far as responses said.
     window_end: Option<Instant>,
     wire: Wire,
     in_flight: Option<Exchange>,
@@ -112,7 +112,7 @@ impl<'a, S: Subject> Harness<'a, S> {
                         .saturating_duration_since(self.now.instant),
                 );
             }
-            // An answer to another request tells when the window of the rate limit ends.
+            // The response to another request says when the window of the rate limit ends.
             b'@' | b'W' => {
                 let left = Duration::from_secs(if letter == b'@' { 5 } else { 800 });
                 self.hears_elsewhere(left);
@@ -128,7 +128,7 @@ impl<'a, S: Subject> Harness<'a, S> {
         }
     }
 
-    /// Another request of the same caller is answered.
+    /// A response to another request of the same caller arrives.
     pub(crate) fn hears_elsewhere(&mut self, left: Duration) {
         let mut other = Call::new(Version::new(), self.caller.clone());
         assert!(matches!(other.poll(self.now), Step::Send(_)));
@@ -147,8 +147,8 @@ impl<'a, S: Subject> Harness<'a, S> {
         }
     }
 
-    /// The request on its way is answered, or fails. Without one on its way, the machine must not
-    /// care.
+    /// The request in flight gets its response, or fails. Without one in flight, the machine must
+    /// ignore that.
     fn exchange_ends(&mut self, letter: u8) {
         let exchange = self.in_flight.take();
         let asked = exchange
@@ -168,7 +168,7 @@ impl<'a, S: Subject> Harness<'a, S> {
         let now = self.now;
         let machine = self.subject.machine();
         match outcome {
-            Outcome::Answer(answer) => machine.handle_response(now, answer),
+            Outcome::Response(answer) => machine.handle_response(now, answer),
             Outcome::Failure(kind, sent) => {
                 machine.handle_failure(now, TransportError::new(kind, sent, "it broke"));
             }
@@ -187,13 +187,16 @@ impl<'a, S: Subject> Harness<'a, S> {
             match step {
                 Step::Event(event) => self.subject.event(event, &self.wire),
                 Step::Send(transmit) => {
-                    assert!(self.in_flight.is_none(), "two requests are on their way");
+                    assert!(self.in_flight.is_none(), "two requests are in flight");
                     let exchange = self.wire.sent(&transmit, self.now, self.scene.policy);
                     self.subject.sends(&exchange);
                     self.in_flight = Some(exchange);
                 }
                 Step::Wait(until) => {
-                    assert!(self.in_flight.is_none(), "it must wait for the answer only");
+                    assert!(
+                        self.in_flight.is_none(),
+                        "it must wait for the response only"
+                    );
                     assert!(until > self.now.instant, "it waits for a time that is over");
                     let (started, _) = self.wire.tries.expect("nothing was sent to wait after");
                     let deadline = started
@@ -205,7 +208,7 @@ impl<'a, S: Subject> Harness<'a, S> {
                     return;
                 }
                 Step::Done(output) => {
-                    assert!(self.in_flight.is_none(), "a request is still on its way");
+                    assert!(self.in_flight.is_none(), "a request is still in flight");
                     self.subject.done(output, &self.wire);
                     self.is_done = true;
                 }

@@ -5,15 +5,15 @@
 //!
 //! What holds, whatever happens:
 //!
-//! - There is never more than one request on its way, and each verifies on the gateway's side.
+//! - There is never more than one request in flight, and each verifies on the gateway's side.
 //! - Code that may have run, input that may have arrived and restarts are never sent again.
 //! - Every known temporary kernel is asked to be destroyed, and no other one; the report says what
 //!   became of it, and never that there was none when there may be one.
 //! - Once cancelled, a run starts nothing new.
 //! - Tries, waiting times and time limits keep to the policy.
-//! - What an answer brings is reported, in order and once; every file is taken or named.
-//! - A machine never waits for nothing; as soon as the gateway gives answers that end something (or
-//!   goes on failing), it ends; and then it stays ended.
+//! - The content of each response is reported, in order and once; every file is taken or named.
+//! - A machine never waits for nothing; as soon as the gateway sends responses that end something
+//!   (or keeps failing), it ends; and then it stays ended.
 
 #![no_main]
 

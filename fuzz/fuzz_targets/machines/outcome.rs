@@ -13,7 +13,7 @@ use crate::scene::kernel;
 
 /// How an exchange ends.
 pub(crate) enum Outcome {
-    Answer(Response<Bytes>),
+    Response(Response<Bytes>),
     Failure(TransportErrorKind, Sent),
 }
 
@@ -27,26 +27,29 @@ impl Outcome {
                 console.push_stdout(&format!("#{number};"));
             }
             let options = serde_json::from_str(options).expect("it is JSON");
-            Some(Self::Answer(
+            Some(Self::Response(
                 reply::execution(status, &console, &options).map(Bytes::from),
             ))
         };
-        let problem =
-            |kind: ProblemKind| Some(Self::Answer(kind.reply().into_response().map(Bytes::from)));
+        let problem = |kind: ProblemKind| {
+            Some(Self::Response(
+                kind.reply().into_response().map(Bytes::from),
+            ))
+        };
         let plain = |status: u16, body: &'static str| {
             let response = Response::builder().status(status).body(body.into());
-            Some(Self::Answer(response.expect("a status and a body")))
+            Some(Self::Response(response.expect("a status and a body")))
         };
         let limited = |name: &str, value: u64| {
             let mut response = ProblemKind::RateLimitExceeded.reply().into_response();
             let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a name");
             response.headers_mut().insert(name, value.into());
-            Some(Self::Answer(response.map(Bytes::from)))
+            Some(Self::Response(response.map(Bytes::from)))
         };
         match letter {
             b'o' => match asked {
                 Route::Execute(_) => execution(&ExecutionStatus::Finished, "{}"),
-                _ => Some(Self::Answer(success(asked).map(Bytes::from))),
+                _ => Some(Self::Response(success(asked).map(Bytes::from))),
             },
             b'c' => execution(&ExecutionStatus::Continued, "null"),
             b'b' => execution(&ExecutionStatus::BuildFinished, r#"{"exitCode": 0}"#),
@@ -58,7 +61,7 @@ impl Outcome {
             b't' => execution(&ExecutionStatus::ExecTimeout, "{}"),
             b'x' => match asked {
                 Route::Execute(_) => execution(&ExecutionStatus::Finished, r#"{"exitCode": 3}"#),
-                _ => Some(Self::Answer(success(asked).map(Bytes::from))),
+                _ => Some(Self::Response(success(asked).map(Bytes::from))),
             },
             b'g' => plain(200, "<html>garbled"),
             b'G' => plain(201, r#"{"kernelId": ".."}"#),
@@ -98,29 +101,29 @@ impl Outcome {
     }
 
     pub(crate) fn is_success(&self) -> bool {
-        matches!(self, Self::Answer(answer) if answer.status().is_success())
+        matches!(self, Self::Response(answer) if answer.status().is_success())
     }
 
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Answer(answer) => Some(answer.status().as_u16()),
+            Self::Response(answer) => Some(answer.status().as_u16()),
             Self::Failure(..) => None,
         }
     }
 
-    /// How long the window of the rate limit still lasts, if the answer tells.
+    /// How long the window of the rate limit still lasts, if the response says so.
     pub(crate) fn window_left(&self) -> Option<Duration> {
-        let Self::Answer(answer) = self else {
+        let Self::Response(answer) = self else {
             return None;
         };
         let reset = answer.headers().get("x-ratelimit-reset")?;
         Some(Duration::from_millis(reset.to_str().ok()?.parse().ok()?))
     }
 
-    /// When the gateway wants to be asked again: as it says, or as earlier answers said where a
-    /// refusal for the rate limit says nothing.
+    /// When the gateway allows a retry: as it says, or as earlier responses said where a response
+    /// for the rate limit says nothing.
     pub(crate) fn not_before(&self, now: Moment, window_end: Option<Instant>) -> Instant {
-        let Self::Answer(answer) = self else {
+        let Self::Response(answer) = self else {
             return Instant::default();
         };
         let number = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse().ok();
@@ -137,20 +140,20 @@ impl Outcome {
     pub(crate) fn is_certainly_undone(&self) -> bool {
         match self {
             Self::Failure(_, sent) => *sent == Sent::Nothing,
-            Self::Answer(answer) => match answer.status().as_u16() {
+            Self::Response(answer) => match answer.status().as_u16() {
                 429 => true,
-                // Its own words, not those of a proxy in front of it.
+                // From the gateway itself, not from a proxy in front of it.
                 503 => answer.body().starts_with(b"{") && !has_kind(answer, "not-implemented"),
                 _ => false,
             },
         }
     }
 
-    /// Whether a kernel may have been made, though nobody knows its name.
+    /// Whether a kernel with an unknown ID may have been created.
     pub(crate) fn may_hide_a_kernel(&self) -> bool {
         match self {
             Self::Failure(_, sent) => *sent != Sent::Nothing,
-            Self::Answer(answer) => match answer.status().as_u16() {
+            Self::Response(answer) => match answer.status().as_u16() {
                 500 | 502..=504 => !answer.body().starts_with(b"{"),
                 status => (200..300).contains(&status),
             },
@@ -162,7 +165,7 @@ fn has_kind(answer: &Response<Bytes>, kind: &str) -> bool {
     String::from_utf8_lossy(answer.body()).contains(kind)
 }
 
-/// The answer that a request hopes for.
+/// The successful response to a request.
 pub(crate) fn success(asked: &Route) -> Response<Vec<u8>> {
     match asked {
         Route::Version => reply::version(sorna_core::ApiVersion::default()),

@@ -74,7 +74,7 @@ impl Subject for Running {
             Route::Create => assert_eq!(self.ready, 0, "a second kernel"),
             Route::Destroy(_) => {
                 assert!(self.temporary, "it was to be kept");
-                assert_eq!(self.cleaning_up, 1, "it is told before");
+                assert_eq!(self.cleaning_up, 1, "it is reported before");
             }
             Route::Upload(_) | Route::Execute(_) => {
                 assert!(!self.cancelled, "it was cancelled");
@@ -87,7 +87,7 @@ impl Subject for Running {
                     self.executed.sends(exchange);
                 }
             }
-            _ => panic!("nobody asked for {:?}", exchange.asked),
+            _ => panic!("unexpected request: {:?}", exchange.asked),
         }
     }
 

@@ -15,14 +15,14 @@ pub(crate) fn boundary() -> Boundary {
     Boundary::from_random([1; 16])
 }
 
-/// What is to be done, how patiently, and how the gateway behaves at the end.
+/// What is done, under which policy, and how the gateway behaves at the end.
 pub(crate) struct Scene {
     pub(crate) machine: u8,
     pub(crate) policy: RetryPolicy,
     pub(crate) temporary: bool,
     pub(crate) sizes: Vec<u64>,
     pub(crate) modes: Vec<ExecuteMode>,
-    /// The event that answers everything once the input is used up.
+    /// The event that ends every exchange once the input is used up.
     pub(crate) last: u8,
 }
 
@@ -60,7 +60,7 @@ impl Scene {
                 b'H' => scene.policy = policy.with_budget(Duration::MAX),
                 b'*' => scene.policy = policy.with_backoff(Duration::ZERO, Duration::ZERO),
                 b'^' => scene.policy = policy.with_backoff(Duration::MAX, Duration::MAX),
-                // For ever the same failure: only those that end every machine.
+                // The same failure forever: only those that end every machine.
                 b'<' => scene.last = b'm',
                 b'>' => scene.last = b'N',
                 b'!' => scene.last = b'S',

@@ -13,7 +13,7 @@ use sorna_fuzz::secret;
 use crate::outcome::Outcome;
 use crate::scene::kernel;
 
-/// A request on its way.
+/// A request in flight.
 pub(crate) struct Exchange {
     pub(crate) asked: Route,
     pub(crate) attempt: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Wire {
     pub(crate) last_sent: Instant,
     /// How much more time its body has.
     pub(crate) allowance: Duration,
-    /// When the gateway wants to be asked again.
+    /// When the gateway allows a retry.
     pub(crate) not_before: Instant,
     /// Code and input that may have arrived.
     pub(crate) used: HashSet<String>,
@@ -146,7 +146,7 @@ impl Wire {
                     self.used.extend(code);
                     self.execution_over |= !is_good;
                 }
-                if let Outcome::Answer(answer) = outcome
+                if let Outcome::Response(answer) = outcome
                     && is_good
                 {
                     self.output += &output(answer);
@@ -178,7 +178,7 @@ fn split(request: &Request<Body>) -> (http::request::Parts, Vec<u8>) {
 
 /// Whether a success has the form that the request asked for, read without `sorna-core`.
 fn is_understood(exchange: &Exchange, outcome: &Outcome) -> bool {
-    let Outcome::Answer(answer) = outcome else {
+    let Outcome::Response(answer) = outcome else {
         return false;
     };
     let json: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
