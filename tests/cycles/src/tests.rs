@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::{graph, imports};
 
-/// The imports between the files of a crate, as `from -> to: names`, and how many circles there are.
+/// The imports between the files of a crate, as `from -> to: names`, and how many cycles there are.
 fn look(files: &[(&str, &str)]) -> (Vec<String>, usize) {
     let folder = tempfile::tempdir().expect("a directory");
     for (name, text) in files {
@@ -22,12 +22,12 @@ fn look(files: &[(&str, &str)]) -> (Vec<String>, usize) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         format!("{} -> {}: {}", short(from), short(to), names.join(" "))
     });
-    (lines.collect(), graph::circles(imports.keys()).len())
+    (lines.collect(), graph::cycles(imports.keys()).len())
 }
 
 #[test]
-fn two_files_that_use_each_other_are_a_circle() {
-    let (lines, circles) = look(&[
+fn two_files_that_use_each_other_are_a_cycle() {
+    let (lines, cycles) = look(&[
         ("lib.rs", "mod a; mod b;"),
         ("a.rs", "use crate::b::B; pub(crate) struct A(B);"),
         (
@@ -36,27 +36,27 @@ fn two_files_that_use_each_other_are_a_circle() {
         ),
     ]);
     assert_eq!(lines, ["a.rs -> b.rs: B", "b.rs -> a.rs: A"]);
-    assert_eq!(circles, 1);
+    assert_eq!(cycles, 1);
 }
 
 #[test]
-fn a_child_that_takes_what_its_parent_defines_is_a_circle_if_the_parent_uses_it() {
+fn a_child_that_takes_what_its_parent_defines_is_a_cycle_if_the_parent_uses_it() {
     let child = ("a/b.rs", "use super::A; pub(crate) fn f(_: A) {}");
     let uses = ("a/mod.rs", "mod b; pub(crate) struct A; fn g() { b::f(A) }");
-    let (lines, circles) = look(&[("lib.rs", "mod a;"), uses, child]);
+    let (lines, cycles) = look(&[("lib.rs", "mod a;"), uses, child]);
     assert_eq!(lines, ["a/b.rs -> a/mod.rs: A", "a/mod.rs -> a/b.rs: f"]);
-    assert_eq!(circles, 1);
+    assert_eq!(cycles, 1);
     let re_exports = (
         "a/mod.rs",
         "mod b; pub(crate) use b::f; pub(crate) struct A;",
     );
-    let (lines, circles) = look(&[("lib.rs", "mod a;"), re_exports, child]);
-    assert_eq!((lines.len(), circles), (1, 0));
+    let (lines, cycles) = look(&[("lib.rs", "mod a;"), re_exports, child]);
+    assert_eq!((lines.len(), cycles), (1, 0));
 }
 
 #[test]
 fn what_is_re_exported_is_taken_from_where_it_is_defined() {
-    let (lines, circles) = look(&[
+    let (lines, cycles) = look(&[
         ("lib.rs", "mod a; pub use a::*; mod c;"),
         (
             "a/mod.rs",
@@ -75,12 +75,12 @@ fn what_is_re_exported_is_taken_from_where_it_is_defined() {
         "c.rs -> a/y.rs: Y f",
     ];
     assert_eq!(lines, expected);
-    assert_eq!(circles, 0);
+    assert_eq!(cycles, 0);
 }
 
 #[test]
 fn macros_name_things_too_and_tests_do_not() {
-    let (lines, circles) = look(&[
+    let (lines, cycles) = look(&[
         ("lib.rs", "mod a; mod b; mod c;"),
         (
             "a.rs",
@@ -96,7 +96,7 @@ fn macros_name_things_too_and_tests_do_not() {
         ),
     ]);
     assert_eq!(lines, ["b.rs -> a.rs: f", "c.rs -> a.rs: f"]);
-    assert_eq!(circles, 0);
+    assert_eq!(cycles, 0);
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn other_crates_and_local_names_are_no_files() {
 }
 
 #[test]
-fn circles_are_the_parts_that_lead_back() {
+fn cycles_are_the_parts_that_lead_back() {
     let edges = [(1, 2), (2, 3), (3, 1), (3, 4), (4, 5), (5, 4), (6, 1)];
-    let circles = graph::circles(edges.iter());
-    assert_eq!(circles, [BTreeSet::from([1, 2, 3]), BTreeSet::from([4, 5])]);
+    let cycles = graph::cycles(edges.iter());
+    assert_eq!(cycles, [BTreeSet::from([1, 2, 3]), BTreeSet::from([4, 5])]);
 }

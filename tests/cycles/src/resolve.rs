@@ -3,7 +3,7 @@
 use crate::mentions::Names;
 use crate::modules::{Id, Modules};
 
-/// A chain of re-exports that is longer than this is a circle of its own.
+/// A longer chain of re-exports leads nowhere.
 const LONGEST: usize = 32;
 
 /// Where a path ends inside of the crate.

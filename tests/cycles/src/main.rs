@@ -1,16 +1,15 @@
-//! Finds circles of imports between the files of a crate, without its tests.
+//! Finds import cycles between the files of a crate. Its tests do not count.
 //!
 //! ```console
-//! $ cargo run -p sorna-circles -- core/src/lib.rs runtimes/client/src/lib.rs
+//! $ cargo run -p sorna-cycles -- core/src/lib.rs runtimes/client/src/lib.rs
 //! ```
 //!
-//! A file imports another when it names something that is defined there, by whatever way: through a
-//! `use`, a whole path, or what a third file re-exports. Naming a module is not enough, and neither is
-//! a `mod` or a re-export (`pub use`) of what is below; so a module may gather its children, and a
-//! circle begins where a child takes what its parent defines while the parent uses the child.
+//! A file imports another one if its code names something that is defined there: by a `use`, by a full
+//! path, or through the re-export of a third file. Naming a module is no import, and neither are `mod`
+//! and re-exports (`pub use`). So a module may gather its children; there is a cycle only if a child
+//! takes what its parent defines, and the parent uses the child.
 //!
-//! Files are the unit, so this is stricter than circles of items, and it does not see what needs types:
-//! methods, fields and trait implementations.
+//! What needs types to resolve is not seen: methods, fields and trait implementations.
 
 mod graph;
 mod mentions;
@@ -58,18 +57,18 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        let circles = graph::circles(imports.keys());
+        let cycles = graph::cycles(imports.keys());
         println!(
-            "{}: {} imports between files, {} circles",
+            "{}: {} imports between files, {} cycles",
             root.display(),
             imports.len(),
-            circles.len()
+            cycles.len()
         );
-        for circle in &circles {
+        for cycle in &cycles {
             all_good = false;
-            println!("  a circle of {} files:", circle.len());
+            println!("  a cycle of {} files:", cycle.len());
             for ((from, to), names) in &imports {
-                if circle.contains(from) && circle.contains(to) {
+                if cycle.contains(from) && cycle.contains(to) {
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     println!(
                         "    {} -> {}: {}",

@@ -1,9 +1,9 @@
-//! Circles in a graph: its strongly connected parts of more than one node.
+//! Cycles in a graph: its strongly connected parts of more than one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The circles, each as the set of its nodes, in the order of their first nodes.
-pub(crate) fn circles<'g, N: Ord + Clone + 'g>(
+/// The cycles, each as the set of its nodes, in the order of their first nodes.
+pub(crate) fn cycles<'g, N: Ord + Clone + 'g>(
     edges: impl Iterator<Item = &'g (N, N)>,
 ) -> Vec<BTreeSet<N>> {
     let mut next: BTreeMap<&N, BTreeSet<&N>> = BTreeMap::new();
@@ -14,18 +14,18 @@ pub(crate) fn circles<'g, N: Ord + Clone + 'g>(
         .keys()
         .map(|node| (*node, reach(&next, node)))
         .collect();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     let mut seen = BTreeSet::new();
     for (node, from_here) in &reached {
         if seen.contains(node) || !from_here.contains(node) {
             continue;
         }
         let is_back = |other: &&&N| reached.get(*other).is_some_and(|back| back.contains(node));
-        let circle: BTreeSet<&N> = from_here.iter().filter(is_back).copied().collect();
-        seen.extend(circle.iter().copied());
-        circles.push(circle.into_iter().cloned().collect());
+        let cycle: BTreeSet<&N> = from_here.iter().filter(is_back).copied().collect();
+        seen.extend(cycle.iter().copied());
+        cycles.push(cycle.into_iter().cloned().collect());
     }
-    circles
+    cycles
 }
 
 /// All nodes that can be reached from one, in one step or more.
