@@ -20,8 +20,8 @@ use crate::upload::args::UploadArgs;
 /// Run code in remote Sorna kernels, or on this machine.
 ///
 /// Three environment variables select the gateway: SORNA_ENDPOINT (its URL), SORNA_ACCESS_KEY and
-/// SORNA_SECRET_KEY; or a profile of the settings file does (see `sorna config --help`). --local needs
-/// none of them: it runs a temporary gateway on this machine.
+/// SORNA_SECRET_KEY. A profile of the settings file can replace them (see `sorna config --help`).
+/// --local needs none of them: it runs a temporary gateway on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The commands that talk to no gateway, whose help needs no word of one.
+/// Commands that contact no gateway; their help hides the options about one.
 const WITHOUT_GATEWAY: &[&str] = &["serve", "completions", "man"];
 
 impl Cli {
@@ -48,8 +48,8 @@ impl Cli {
         sorna
     }
 
-    /// Reads a command line, the program's name first. Afterwards `sorna` is complete, for those who
-    /// describe what is wrong with it.
+    /// Parses a command line that starts with the program's name. Afterwards `sorna` is built, so that it
+    /// can describe an error.
     pub(crate) fn read(
         sorna: &mut clap::Command,
         arguments: &[OsString],
@@ -91,7 +91,7 @@ Examples:
   sorna run --local python3 -c \"print('hello world')\"
   sorna run c main.c mylib.c mylib.h
   sorna shell --local bash
-  sorna status                        # the first thing to try when something is wrong";
+  sorna status                        # try this first when something fails";
 
 #[cfg(test)]
 mod tests {

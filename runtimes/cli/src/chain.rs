@@ -4,28 +4,28 @@ use std::error::Error as StdError;
 
 use sorna::core::Error;
 
-/// An error with all its causes, each once.
+/// An error and its causes, each once.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
+        let message = cause.to_string();
+        if !text.ends_with(&message) {
             text.push_str(": ");
-            text.push_str(&words);
+            text.push_str(&message);
         }
         source = cause.source();
     }
     text
 }
 
-/// An error with all its causes, for a person: of a certificate that is not trusted, the name of the
-/// cause alone, in words.
+/// An error and its causes, for a person: a certificate that is not trusted is explained by the name of
+/// the cause only.
 pub(crate) fn message(error: &Error) -> String {
     readable(chain(error))
 }
 
-/// Rustls mostly writes down such a cause as a value of its own, with all that is in it.
+/// Rustls mostly shows such a cause as a Rust value, with all its fields.
 fn readable(text: String) -> String {
     const CERTIFICATE: &str = "invalid peer certificate: ";
 
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_of_certificates_are_words() {
-        for (cause, words) in [
+    fn causes_of_certificates_are_readable() {
+        for (cause, readable_cause) in [
             ("UnknownIssuer", "unknown issuer"),
             (
                 "Other(OtherError(UnsupportedAlgorithmContext { id: [6, 8, 42], supported: [] }))",
@@ -69,8 +69,8 @@ mod tests {
             ("Odd: (1, 2)", "Odd: (1, 2)"),
         ] {
             let text = |end| format!("no connection: invalid peer certificate: {end}");
-            assert_eq!(readable(text(cause)), text(words));
+            assert_eq!(readable(text(cause)), text(readable_cause));
         }
-        assert_eq!(readable("no {answer}".to_owned()), "no {answer}");
+        assert_eq!(readable("no {response}".to_owned()), "no {response}");
     }
 }

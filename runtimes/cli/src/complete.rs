@@ -1,4 +1,4 @@
-//! `sorna complete`: how code could go on.
+//! `sorna complete`: candidates that complete code.
 
 use clap::Args;
 use sorna::core::{Complete, CreateKernel, ProblemKind, SessionToken};
@@ -11,32 +11,32 @@ use crate::print::print;
 use crate::reporter::Reporter;
 use crate::target::Target;
 
-/// Complete code in a kernel: prints one possible continuation a line.
+/// Complete code in a kernel: prints candidates, one per line.
 ///
-/// The kernel knows what was run in it before, so it is one with a session token, which is created
-/// if it does not exist, and kept. The original gateway does not complete and answers 500.
+/// Candidates depend on what ran in the kernel before, so the kernel is one with a session token. It is
+/// created if it does not exist, and kept. The original gateway does not complete and responds with 500.
 ///
-/// Exit code: 0, also when there is nothing; 1 if the gateway refused or could not be reached; 2 for
-/// a wrong command line or setting.
+/// Exit code: 0, even without candidates; 1 if the gateway returned an error or could not be reached; 2
+/// for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompleteArgs {
-    /// The language or runtime, such as python3.
+    /// Language or runtime, such as python3.
     lang: String,
 
-    /// The code so far.
+    /// Code to complete.
     #[arg(short, long)]
     code: String,
 
-    /// The client session token of the kernel (8 to 80 characters).
+    /// Client session token of the kernel (8 to 80 characters).
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     token: String,
 
-    /// The cursor's line in the code, from 0; the last one if not said.
+    /// Line of the cursor, counted from 0; the last one by default.
     #[arg(long)]
     row: Option<usize>,
 
-    /// The cursor's column, in characters from 0; the end of the line if not said.
+    /// Column of the cursor, in characters from 0; the end of the line by default.
     #[arg(long)]
     col: Option<usize>,
 }
@@ -67,15 +67,16 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     complete.line = cursor.before.to_owned();
     complete.post = cursor.after.to_owned();
     match target.client.call(complete) {
-        Ok(answer) => {
-            let lines: String = answer.value.iter().map(|one| format!("{one}\n")).collect();
+        Ok(reply) => {
+            let candidates = reply.value.iter();
+            let lines: String = candidates.map(|one| format!("{one}\n")).collect();
             print(lines.as_bytes())
         }
         Err(error) => {
             show_error(&mut reporter, &error, &target);
-            let refusal = error.gateway();
-            if refusal
-                .is_some_and(|refusal| refusal.kind() == Some(ProblemKind::InternalServerError))
+            let response = error.gateway();
+            if response
+                .is_some_and(|response| response.kind() == Some(ProblemKind::InternalServerError))
             {
                 reporter.advice("The original gateway does not complete code.");
             }
@@ -84,7 +85,7 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     }
 }
 
-/// A place in the code.
+/// A position in the code.
 #[derive(Debug, PartialEq, Eq)]
 struct Cursor<'c> {
     row: usize,
@@ -99,17 +100,14 @@ impl<'c> Cursor<'c> {
     fn new(code: &'c str, row: Option<usize>, col: Option<usize>) -> Result<Self, Failure> {
         let last = code.matches('\n').count();
         let row = row.unwrap_or(last);
-        let line = code.split('\n').nth(row).ok_or(Failure::NoSuchPlace {
-            what: "--row",
-            most: last,
-        })?;
+        let line = code
+            .split('\n')
+            .nth(row)
+            .ok_or_else(|| past_the_end("row", row, "code", last))?;
         let length = line.chars().count();
         let col = col.unwrap_or(length);
         if col > length {
-            return Err(Failure::NoSuchPlace {
-                what: "--col",
-                most: length,
-            });
+            return Err(past_the_end("column", col, "line", length));
         }
         let at = line
             .char_indices()
@@ -123,6 +121,12 @@ impl<'c> Cursor<'c> {
             after,
         })
     }
+}
+
+fn past_the_end(what: &str, given: usize, of: &str, last: usize) -> Failure {
+    Failure::usage(format!(
+        "{what} {given} is past the end of the {of} (last {what}: {last})"
+    ))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `sorna config`: which settings hold, and who said so.
+//! `sorna config`: the settings, and where each comes from.
 
 use clap::Args;
 
@@ -9,16 +9,16 @@ use crate::print::{columns, print};
 use crate::reporter::Reporter;
 use crate::settings::{self, Setting, Settings, SettingsError, Source};
 
-/// Show the settings, and where each comes from
+/// Show the settings and where each comes from
 ///
 /// A setting comes from the command line, else from the environment (SORNA_ENDPOINT,
-/// SORNA_ACCESS_KEY, SORNA_SECRET_KEY, SORNA_CA_FILE), else from a profile of the settings file, else
-/// it has its default. The profile is named by --profile, SORNA_PROFILE or the file's
-/// default_profile. The two keys always come from one place, never one from here and one from there.
-/// A secret is never shown.
+/// SORNA_ACCESS_KEY, SORNA_SECRET_KEY, SORNA_CA_FILE), else from a profile of the settings file.
+/// The profile is selected by --profile, SORNA_PROFILE or default_profile in the file. Both keys
+/// always come from the same source. The secret key is never shown.
 ///
-/// The settings file is the one that --config or SORNA_CONFIG names, else sorna/config.toml in the
-/// user's folder for settings ($XDG_CONFIG_HOME, mostly ~/.config). Keep it to yourself (chmod 600):
+/// The settings file is the one given by --config or SORNA_CONFIG, else sorna/config.toml in the
+/// user's configuration directory ($XDG_CONFIG_HOME, usually ~/.config). Keep it private
+/// (chmod 600):
 ///
 ///   default_profile = "work"
 ///
@@ -26,13 +26,13 @@ use crate::settings::{self, Setting, Settings, SettingsError, Source};
 ///   endpoint = "https://sorna.example.com"
 ///   access_key = "AKIA..."
 ///   secret_key = "..."
-///   ca_file = "work-ca.pem"    # beside the settings file; for a private certificate
+///   ca_file = "work-ca.pem"    # relative to this file; for a private certificate
 ///
 /// Exit code: 0; 2 if a setting is wrong.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct ConfigArgs {
-    /// Print the path of the settings file alone.
+    /// Print only the path of the settings file.
     #[arg(long)]
     path: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, 
     }
     print(columns(&lines(&settings)).as_bytes())?;
     match settings.client_config() {
-        // Nothing is wrong yet; the other commands will say what is missing.
+        // Nothing is wrong yet; commands that need them report what is missing.
         Ok(_) | Err(SettingsError::NoEndpoint(_) | SettingsError::NoKeys(_)) => Ok(Exit::SUCCESS),
         Err(error) => Err(Failure::Settings(error)),
     }
@@ -71,7 +71,7 @@ fn lines(settings: &Settings) -> [[String; 3]; 6] {
     }
     let endpoint = |_: &String| match settings.endpoint() {
         Ok(endpoint) => endpoint.to_string(),
-        // It may hold a password.
+        // It may contain a password.
         Err(_) => "(not usable)".to_owned(),
     };
     [
@@ -88,7 +88,7 @@ fn lines(settings: &Settings) -> [[String; 3]; 6] {
     ]
 }
 
-/// The file's path is a line of its own.
+/// Where it comes from. The file's path has a line of its own.
 fn from(source: &Source) -> String {
     match source {
         Source::Default => source.to_string(),

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 pub(crate) struct Exit(u8);
 
 impl Exit {
-    /// All is well.
+    /// Success.
     pub(crate) const SUCCESS: Self = Self(0);
-    /// The gateway refused, or could not be reached.
+    /// The gateway returned an error or could not be reached.
     pub(crate) const FAILURE: Self = Self(1);
-    /// The command line or a setting is wrong.
+    /// A usage error, or a wrong setting.
     pub(crate) const USAGE: Self = Self(2);
-    /// The program ran for too long; what `timeout` exits with, too.
+    /// The program exceeded its time limit; the code of timeout(1).
     pub(crate) const TIMEOUT: Self = Self(124);
 
     /// The code of the program that was run. A program killed by a signal (a negative code) ends as

@@ -1,4 +1,4 @@
-//! Failures, told so that a person can act on them.
+//! Failures of the command, and how they are shown.
 
 use sorna::core::BuildError;
 use sorna::files::FilesError;
@@ -16,44 +16,42 @@ use crate::settings::SettingsError;
 pub(crate) enum Failure {
     /// A setting that is missing or cannot be used.
     Settings(SettingsError),
-    /// An option that says the opposite of `--local`.
+    /// An option that contradicts `--local`.
     LocalAnd(&'static str),
     /// A command that `man` has no page of.
     UnknownCommand { name: String, known: Vec<String> },
-    /// A cursor outside of the code.
-    NoSuchPlace { what: &'static str, most: usize },
-    /// A command that needs the ids of kernels.
+    /// A command that needs the IDs of kernels.
     NeedsIds,
     /// A proxy in the environment.
     Proxy(ProxyError),
-    /// An argument that the gateway would not take.
+    /// An argument that the gateway would reject.
     Argument(BuildError),
     /// A file that was to be uploaded.
     Files(FilesError),
     /// The local gateway did not start.
     Gateway(StartError),
-    /// Something else that is wrong with the command line, or a file that it names.
+    /// Another mistake in the command line, or in a file that it names.
     Usage {
-        words: String,
+        message: String,
         advice: Option<&'static str>,
     },
-    /// Something of the system.
+    /// Something that the operating system did not do.
     System(&'static str, std::io::Error),
 }
 
 impl Failure {
-    pub(crate) fn usage(words: String) -> Self {
+    pub(crate) fn usage(message: String) -> Self {
         Self::Usage {
-            words,
+            message,
             advice: None,
         }
     }
 
-    /// With what to do about it, if it is a failure of usage.
+    /// Adds what to do about it, to a failure of usage.
     pub(crate) fn with_advice(self, advice: &'static str) -> Self {
         match self {
-            Self::Usage { words, .. } => Self::Usage {
-                words,
+            Self::Usage { message, .. } => Self::Usage {
+                message,
                 advice: Some(advice),
             },
             other => other,
@@ -65,7 +63,6 @@ impl Failure {
             Self::Settings(_)
             | Self::LocalAnd(_)
             | Self::UnknownCommand { .. }
-            | Self::NoSuchPlace { .. }
             | Self::NeedsIds
             | Self::Proxy(_)
             | Self::Argument(_)
@@ -84,22 +81,20 @@ impl Failure {
                     reporter.advice(advice);
                 }
             }
-            Self::LocalAnd(option) => reporter.fail(format_args!(
-                "--local starts a gateway of its own, and {option} names another: leave one of them out"
-            )),
+            Self::LocalAnd(option) => {
+                reporter.fail(format_args!("--local cannot be used with {option}"))
+            }
             Self::UnknownCommand { name, known } => {
-                reporter.fail(format_args!("there is no command `{name}`"));
+                reporter.fail(format_args!("unknown command `{name}`"));
                 reporter.advice(match nearest(name, known.iter().map(String::as_str)) {
                     Some(name) => format!("Did you mean `{name}`?"),
-                    None => format!("There are {}.", known.join(", ")),
+                    None => format!("Commands: {}.", known.join(", ")),
                 });
             }
-            Self::NoSuchPlace { what, most } => {
-                reporter.fail(format_args!("{what} is outside of the code: at most {most}"));
-            }
             Self::NeedsIds => {
-                reporter.fail("a token does not find a kernel without making one where there is none");
-                reporter.advice("Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.");
+                reporter.fail("kernels cannot be looked up by token");
+                reporter
+                    .advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show.");
             }
             Self::Proxy(error) => {
                 reporter.fail(chain(error));
@@ -108,10 +103,10 @@ impl Failure {
             Self::Argument(error) => reporter.fail(error),
             Self::Files(error) => reporter.fail(chain(error)),
             Self::Gateway(error) => {
-                reporter.fail(format!("The gateway did not start: {}", chain(error)))
+                reporter.fail(format!("cannot start the gateway: {}", chain(error)))
             }
-            Self::Usage { words, advice } => {
-                reporter.fail(words);
+            Self::Usage { message, advice } => {
+                reporter.fail(message);
                 if let Some(advice) = advice {
                     reporter.advice(advice);
                 }

@@ -1,4 +1,4 @@
-//! Options that every command has.
+//! Options of every command.
 
 use std::path::PathBuf;
 
@@ -9,28 +9,26 @@ use sorna::{Exchange, Observer};
 use crate::chain::chain;
 use crate::reporter::Reporter;
 
-/// The options. What they do not say, the environment, the settings file and the defaults do: see
-/// `settings`.
+/// The options. They override the environment and the settings file: see `settings`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Globals {
-    /// The gateway's URL, in place of SORNA_ENDPOINT.
+    /// URL of the gateway; overrides SORNA_ENDPOINT.
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub(crate) endpoint: Option<String>,
 
-    /// Also trust the certificate authorities in this PEM file, in place of SORNA_CA_FILE.
+    /// PEM file with certificate authorities to trust besides the system's; overrides SORNA_CA_FILE.
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub(crate) ca_file: Option<PathBuf>,
 
-    /// Take what is not said otherwise from this profile of the settings file, in place of
-    /// SORNA_PROFILE.
+    /// Profile to use for settings not given elsewhere; overrides SORNA_PROFILE.
     #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
     pub(crate) profile: Option<String>,
 
-    /// The settings file, in place of SORNA_CONFIG.
+    /// Settings file; overrides SORNA_CONFIG.
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Tell of each request to the gateway on the standard error.
+    /// Log each gateway request to standard error.
     #[arg(short, long, global = true, help_heading = HEADING)]
     pub(crate) verbose: bool,
 
@@ -38,16 +36,16 @@ pub(crate) struct Globals {
     pub(crate) color: Color,
 }
 
-/// What the options about gateways have in common.
+/// The heading of the options about gateways in the help.
 pub(crate) const HEADING: &str = "Settings";
 
 impl Globals {
-    /// Tells of each request, if that was asked for.
+    /// The observer that logs each request, with --verbose.
     pub(crate) fn observer(&self) -> Option<Observer> {
-        self.verbose.then(|| Observer::new(tell))
+        self.verbose.then(|| Observer::new(log))
     }
 
-    /// The first option that says which gateway to talk to, if any does.
+    /// The option that selects a gateway, if one was given.
     pub(crate) fn names_a_gateway(&self) -> Option<&'static str> {
         if self.endpoint.is_some() {
             Some("--endpoint")
@@ -57,13 +55,13 @@ impl Globals {
     }
 }
 
-fn tell(exchange: &Exchange<'_>) {
+fn log(exchange: &Exchange<'_>) {
     let outcome = match exchange.outcome {
         Ok((status, _)) => status.as_u16().to_string(),
-        Err(error) => format!("no answer ({})", chain(error)),
+        Err(error) => format!("no response ({})", chain(error)),
     };
     Reporter::new(false).info(format_args!(
-        "{} {}: {outcome}, try {}, {} ms",
+        "{} {}: {outcome}, attempt {}, {} ms",
         exchange.method,
         exchange.target,
         exchange.attempt,

@@ -1,7 +1,7 @@
-//! What happens, as JSON on the standard output: `sorna run --json`.
+//! Events as JSON on standard output: `sorna run --json`.
 //!
 //! The lines are described by `schema/run-v1.json`. Within a version, events and fields are only
-//! added; whoever reads them passes over those that they do not know.
+//! added; readers ignore those that they do not know.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +16,10 @@ const VERSION: u8 = 1;
 /// Their JSON Schema.
 pub(crate) const SCHEMA: &str = include_str!("../schema/run-v1.json");
 
-/// Outside of the command, so that failures are told as well, wherever they happen.
+/// Global, so that failures are events wherever they happen.
 static ON: AtomicBool = AtomicBool::new(false);
 
-/// From now on, what happens is put out as JSON.
+/// From now on events are printed as JSON.
 pub(crate) fn turn_on() {
     ON.store(true, Ordering::Relaxed);
 }
@@ -58,7 +58,7 @@ pub(crate) enum Event<'e> {
         logger: &'e str,
         message: &'e str,
     },
-    /// Its content, or the file that it was saved in.
+    /// The content, or the file in which it was saved.
     Media {
         #[serde(rename = "type")]
         media_type: &'e str,
@@ -87,7 +87,7 @@ pub(crate) enum Event<'e> {
     },
     Failed {
         message: &'e str,
-        /// What the gateway answered.
+        /// The status of the gateway's error response.
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +107,7 @@ pub(crate) enum Event<'e> {
     },
 }
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Files {
@@ -135,7 +135,7 @@ struct Line<'l> {
     event: &'l Event<'l>,
 }
 
-/// Puts out a line, if JSON is wanted.
+/// Prints an event, if JSON was requested.
 pub(crate) fn emit(event: &Event<'_>) -> io::Result<()> {
     if !is_on() {
         return Ok(());

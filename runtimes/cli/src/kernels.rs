@@ -1,4 +1,4 @@
-//! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their ids.
+//! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their IDs.
 
 use clap::Args;
 use sorna::blocking::Kernel;
@@ -14,19 +14,19 @@ use crate::target::Target;
 use crate::units::{size, time};
 use crate::values;
 
-/// Show what the gateway knows of kernels.
+/// Show what the gateway reports about kernels.
 ///
 /// On the original gateway most numbers are 0 for a kernel's first 5 seconds.
 ///
-/// Exit code: 0; 1 if a kernel could not be asked about; 2 for a wrong command line or setting.
+/// Exit code: 0; 1 if a kernel could not be queried; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(override_usage = "sorna info [OPTIONS] <ID>...", after_help = INFO_EXAMPLES)]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     which: Which,
 
-    /// Print the gateway's answers as JSON, one line for each kernel, with the ID as kernelId. Times
-    /// are in ms, sizes in KiB.
+    /// Print the gateway's responses as JSON, one kernel per line, with the ID as kernelId. Times are in
+    /// ms, sizes in KiB.
     #[arg(long)]
     json: bool,
 }
@@ -36,9 +36,9 @@ Examples:
   sorna info zuF1OzMIhFknyjUl7Apbvg
   sorna info --json zuF1OzMIhFknyjUl7Apbvg | jq .memoryUsed";
 
-/// Restart kernels: what their programs hold is gone, the files stay.
+/// Restart kernels: interpreter state is lost, files are kept.
 ///
-/// Exit code: 0; 1 if a kernel could not be restarted; 2 for a wrong command line or setting.
+/// Exit code: 0; 1 if a kernel could not be restarted; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(override_usage = "sorna restart [OPTIONS] <ID>...", after_help = RESTART_EXAMPLES)]
 pub(crate) struct RestartArgs {
@@ -50,10 +50,10 @@ const RESTART_EXAMPLES: &str = "\
 Examples:
   sorna restart zuF1OzMIhFknyjUl7Apbvg";
 
-/// Destroy kernels, and their files.
+/// Destroy kernels and their files.
 ///
-/// Exit code: 0; 1 if a kernel could not be destroyed, or was gone already; 2 for a wrong command
-/// line or setting.
+/// Exit code: 0; 1 if a kernel could not be destroyed or did not exist; 2 for a usage error or a wrong
+/// setting.
 #[derive(Debug, Args)]
 #[command(override_usage = "sorna destroy [OPTIONS] <ID>...", after_help = DESTROY_EXAMPLES)]
 pub(crate) struct DestroyArgs {
@@ -70,7 +70,7 @@ const NO_ID: &str = "`sorna run` and `sorna shell` show the ID.";
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The kernels' IDs, as `sorna run` and `sorna shell` show them.
+    /// IDs of the kernels, as `sorna run` and `sorna shell` show them.
     #[arg(
         value_name = "ID",
         required_unless_present = "token",
@@ -79,14 +79,14 @@ struct Which {
     )]
     ids: Vec<String>,
 
-    /// Not possible; here to say so.
+    /// Accepted only to explain that kernels cannot be looked up by token.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN", hide = true)]
     token: Option<String>,
 }
 
 /// Why something could not be done to a kernel.
 enum Stop {
-    /// The gateway did not do it; other kernels may fare better.
+    /// The request failed; the other kernels are still attempted.
     Kernel(Error),
     /// The command itself cannot continue.
     Command(Failure),
@@ -105,7 +105,7 @@ impl From<Failure> for Stop {
 }
 
 impl Which {
-    /// The ids. The API finds a kernel by its token only by creating one if there is none.
+    /// The IDs. The API has no lookup by token: it would create a kernel if there is none.
     fn ids(&self) -> Result<Vec<KernelId>, Failure> {
         if self.token.is_some() {
             return Err(Failure::NeedsIds);
@@ -114,7 +114,7 @@ impl Which {
         ids.collect::<Result<_, _>>().map_err(Failure::Argument)
     }
 
-    /// Does the same to each kernel, whatever becomes of the others.
+    /// Does the same to each kernel, even if it fails for another one.
     fn each(
         &self,
         globals: &Globals,
@@ -165,7 +165,7 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |reporter, kernel| {
         kernel.restart()?;
-        reporter.done(format_args!("Restarted the kernel {}.", kernel.id()));
+        reporter.done(format_args!("Restarted kernel {}.", kernel.id()));
         Ok(())
     })
 }
@@ -174,7 +174,7 @@ pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |reporter, kernel| {
         kernel.destroy()?;
-        reporter.done(format_args!("Destroyed the kernel {}.", kernel.id()));
+        reporter.done(format_args!("Destroyed kernel {}.", kernel.id()));
         Ok(())
     })
 }
@@ -212,9 +212,9 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         ("Language", info.lang.clone()),
         ("Age", info.age.map(time)),
         ("Idle for", info.idle.map(time)),
-        ("Ends when idle for", info.idle_timeout.map(limit)),
+        ("Idle timeout", info.idle_timeout.map(limit)),
         ("Queries so far", info.num_queries_executed.map(count)),
-        ("Time for a query", info.query_timeout.map(limit)),
+        ("Execution time limit", info.query_timeout.map(limit)),
         ("Memory used", info.memory_used.map(size)),
         (
             "Memory limit",
@@ -236,7 +236,7 @@ fn limit(ms: f64) -> String {
     or_none(ms, time)
 }
 
-/// A limit of 0 is none.
+/// A limit; 0 means that there is none.
 fn or_none(number: f64, show: impl FnOnce(f64) -> String) -> String {
     if number == 0.0 {
         "(none)".to_owned()

@@ -12,18 +12,18 @@ use crate::target::Target;
 
 /// List the gateway's languages.
 ///
-/// Only this repository's gateway has such a list; the original one answers 404.
+/// Only the gateway of this project has such a list; the original one responds with 404.
 ///
-/// Exit code: 0; 1 if the gateway refused or could not be reached; 2 for a wrong command line or
-/// setting.
+/// Exit code: 0; 1 if the gateway returned an error or could not be reached; 2 for a usage error or a
+/// wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LangsArgs {
-    /// Print the gateway's list as JSON, one line for each language.
+    /// Print the list as JSON, one language per line.
     #[arg(long)]
     json: bool,
 
-    /// The languages of this machine, on a gateway that is started for this command alone.
+    /// List the languages of this machine, from a gateway started for this command only.
     #[arg(long)]
     local: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
             let mut reporter = Reporter::new(false);
             show_error(&mut reporter, &error, &target);
             if error.is_not_found() {
-                reporter.advice("This gateway has no list of its languages: the API of 2017 knows none. Try `sorna run` with the one you want.");
+                reporter.advice("This gateway does not list its languages (the API of 2017 has no request for it). Try `sorna run` with the one you want.");
             }
             return Ok(Exit::FAILURE);
         }

@@ -1,12 +1,12 @@
-//! What was probably meant by a name that does not exist.
+//! The name that was probably meant by one that does not exist.
 
 /// The name that was probably meant.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    /// As near as clap wants the names of options.
+    /// The threshold that clap uses for the names of options.
     const NEAR: f64 = 0.7;
     known
         .map(|known| match strsim::osa_distance(name, known) {
-            // One slip of the finger, also in a short name.
+            // A single typing error counts as near even in a short name.
             0 | 1 => (1.0, known),
             _ => (strsim::jaro(name, known), known),
         })
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typing_error_is_seen_and_another_word_is_not() {
+    fn a_typing_error_is_found_and_an_unrelated_name_is_not() {
         let known = ["endpoint", "access_key", "secret_key", "ca_file"];
         let meant = |name| nearest(name, known.into_iter());
         assert_eq!(meant("endpont"), Some("endpoint"));

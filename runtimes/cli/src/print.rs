@@ -1,24 +1,23 @@
-//! What a command answers, on the standard output.
+//! Results on standard output.
 
 use std::io::{self, Write};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Writes it.
+/// Writes the text.
 pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::System(
-            "cannot write to the standard output",
-            error,
-        )),
+        // A closed pipe is no failure: the reader needs no more.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::System("cannot write to standard output", error))
+        }
         _ => Ok(Exit::SUCCESS),
     }
 }
 
-/// Lines of cells in columns; the last one of a line is not filled up.
+/// Lines of cells in columns; the last cell of a line is not padded.
 pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = lines.iter().map(|line| line[column].chars().count());

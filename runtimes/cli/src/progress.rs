@@ -1,6 +1,6 @@
-//! The one line on the standard error that goes away again: what is under way, and how far it is.
+//! The progress line on standard error: what is in progress, and how far.
 //!
-//! It is drawn by a thread of its own, which exists only once there was such a line.
+//! A thread redraws it. The thread is started with the first such line.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -15,15 +15,15 @@ use sorna::core::machine::UploadProgress;
 use crate::lock::lock;
 use crate::style;
 
-/// How long a picture of the spinner stands.
+/// How long each frame of the spinner is shown.
 const FRAME: Duration = Duration::from_millis(100);
-/// How long a way out that must be quick waits for whoever draws, and how often.
+/// How long an exit that must be quick waits for the thread that draws, and how often.
 const MOMENT: Duration = Duration::from_millis(5);
 const MOMENTS: usize = 20;
 /// The columns of a bar.
 const BAR: usize = 20;
 
-/// Outside of whoever shows it, so that every way out finds it.
+/// Global, so that every exit can erase it.
 static LINE: Mutex<Option<Line>> = Mutex::new(None);
 static SHOWN: Condvar = Condvar::new();
 static PAINTER: Once = Once::new();
@@ -42,11 +42,11 @@ pub(crate) struct Progress {
     total_files: usize,
     bytes: u64,
     total_bytes: u64,
-    /// What is sent since then, and what the meter said then.
-    on_its_way: Option<(SendMeter, u64)>,
+    /// The meter of bytes sent, and its value at that time.
+    in_flight: Option<(SendMeter, u64)>,
 }
 
-/// Shows the line in place of the one before.
+/// Shows the line, replacing the one before.
 pub(crate) fn show(text: String, progress: Option<Progress>) {
     let mut shown = lock(&LINE);
     let frame = shown.as_ref().map_or(0, |before| before.frame);
@@ -59,7 +59,7 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
     *shown = Some(line);
     drop(shown);
     PAINTER.call_once(|| {
-        // Without it the line stands still, which is all that is lost.
+        // If it cannot be started the line is shown, but does not move.
         let _ = thread::Builder::new()
             .name("progress".to_owned())
             .spawn(paint);
@@ -67,8 +67,7 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
     SHOWN.notify_one();
 }
 
-/// Shows other words in place of the line, if there is one. Where there is none, something else may
-/// just be written.
+/// Replaces the text of the line, if there is one. Without one, other output may be in progress.
 pub(crate) fn replace(text: &str) {
     if let Some(line) = lock(&LINE).as_mut() {
         text.clone_into(&mut line.text);
@@ -77,13 +76,13 @@ pub(crate) fn replace(text: &str) {
     }
 }
 
-/// Takes the line away, before something else is written.
+/// Erases the line, before something else is written.
 pub(crate) fn erase() {
     wipe(&mut lock(&LINE));
 }
 
-/// As [`erase`], but waits a moment at most, for a way out that must be quick: whoever draws the line
-/// may hang on a terminal that is stopped.
+/// As [`erase`], but for an exit that must be quick: it waits only a moment for the thread that draws,
+/// which may hang on a stopped terminal.
 pub(crate) fn erase_at_once() {
     for _ in 0..MOMENTS {
         match LINE.try_lock() {
@@ -96,7 +95,7 @@ pub(crate) fn erase_at_once() {
 
 fn wipe(line: &mut Option<Line>) {
     if line.take().is_some() {
-        // The terminal may be gone; what was to be told then interests nobody.
+        // The terminal may be gone; then there is no one to read the line.
         let _ = io::stderr().write_all(b"\r\x1b[2K");
     }
 }
@@ -132,18 +131,18 @@ impl Line {
     fn fit(&self, signs: &style::Signs, width: usize) -> String {
         let mut text = format!("{} {}", signs.wait, self.text);
         if let Some(progress) = &self.progress {
-            let words = progress.words();
-            // The bar goes first where there is no room.
-            if text.chars().count() + words.len() + BAR + 6 < width {
+            let figures = progress.figures();
+            // Where there is no room, the bar is left out first.
+            if text.chars().count() + figures.len() + BAR + 6 < width {
                 text.push(' ');
                 progress.draw_bar(signs, &mut text);
             }
-            let _ = write!(text, " {words}");
+            let _ = write!(text, " {figures}");
         }
         if let Some(turn) = self.frame.checked_sub(1) {
             let _ = write!(text, " {}", signs.spinner[turn % signs.spinner.len()]);
         }
-        // A terminal goes on to the next line when its last column is used.
+        // A terminal wraps when its last column is used.
         text.chars().take(width.saturating_sub(1)).collect()
     }
 }
@@ -156,11 +155,11 @@ impl Progress {
             total_files,
             bytes: 0,
             total_bytes,
-            on_its_way: Some((meter.clone(), meter.bytes())),
+            in_flight: Some((meter.clone(), meter.bytes())),
         }
     }
 
-    /// After some files were taken.
+    /// After some files were uploaded.
     pub(crate) fn after(progress: UploadProgress, meter: &SendMeter) -> Self {
         Self {
             files: progress.files,
@@ -169,16 +168,15 @@ impl Progress {
         }
     }
 
-    /// The bytes that were taken or are on their way. Those of a request that is repeated are sent
-    /// twice.
+    /// The bytes that were uploaded or are in flight. Those of a retried request count twice.
     fn sent(&self) -> u64 {
-        let on_its_way = self.on_its_way.as_ref();
-        let more = on_its_way.map_or(0, |(meter, before)| meter.bytes() - before);
+        let in_flight = self.in_flight.as_ref();
+        let more = in_flight.map_or(0, |(meter, before)| meter.bytes() - before);
         self.total_bytes.min(self.bytes.saturating_add(more))
     }
 
     fn draw_bar(&self, signs: &style::Signs, text: &mut String) {
-        // Files without content count, too.
+        // Empty files count, too.
         let done = self.sent().saturating_add(self.files as u64);
         let total = self.total_bytes.saturating_add(self.total_files as u64);
         let full = u64::try_from(BAR).unwrap_or(0).saturating_mul(done) / total.max(1);
@@ -188,7 +186,7 @@ impl Progress {
     }
 
     /// Such as `12/40 files, 1.2/8.0 MiB`.
-    fn words(&self) -> String {
+    fn figures(&self) -> String {
         let (unit, name) = match self.total_bytes {
             0..1024 => (1, "bytes"),
             1024..1_048_576 => (1024, "KiB"),
@@ -220,7 +218,7 @@ mod tests {
                 total_files: 40,
                 bytes,
                 total_bytes: 8 * 1024 * 1024,
-                on_its_way: None,
+                in_flight: None,
             }),
             frame: 0,
         }
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_window_has_no_bar_and_never_two_lines() {
+    fn a_narrow_window_shows_no_bar_and_never_wraps() {
         let line = line(0, 1024 * 1024 + 300 * 1024);
         assert_eq!(
             line.fit(signs(true), 50),

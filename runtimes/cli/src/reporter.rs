@@ -1,4 +1,4 @@
-//! What happens around the program, told on the standard error.
+//! Status lines on standard error.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
@@ -10,31 +10,31 @@ use crate::json::{self, Event};
 use crate::progress::{self, Progress};
 use crate::style;
 
-/// Status lines, in the original client's signs. They go to the standard error; the waiting lines,
-/// which the next line takes away, only where that is a terminal.
+/// Writes status lines to standard error, with the original client's signs. Progress lines, which the
+/// next line replaces, are shown only on a terminal.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     quiet: bool,
-    /// Whether there are waiting lines.
+    /// Whether progress lines are shown.
     moves: bool,
-    /// Whether the program's output stands before our lines with a line that has not ended.
+    /// Whether the program's output on this terminal ended in the middle of a line.
     unfinished: bool,
-    /// What the gateway answered, for the next failure.
-    refusal: Option<(u16, Option<String>)>,
+    /// Status and problem type of the gateway's error response, for the next failure.
+    response: Option<(u16, Option<String>)>,
 }
 
 impl Reporter {
-    /// Quiet: failures only.
+    /// `quiet`: failures and advice only.
     pub(crate) fn new(quiet: bool) -> Self {
         Self {
             quiet,
             moves: !quiet && style::may_move(),
             unfinished: false,
-            refusal: None,
+            response: None,
         }
     }
 
-    /// Whether there are waiting lines.
+    /// Whether progress lines are shown.
     pub(crate) fn moves(&self) -> bool {
         self.moves
     }
@@ -55,9 +55,8 @@ impl Reporter {
 
     /// Something failed. Shown even when quiet.
     pub(crate) fn fail(&mut self, text: impl Display) {
-        let refusal = self.refusal.take();
-        let (status, problem) = refusal.unzip();
-        // Whether anybody reads the lines is found out by those who write the program's output.
+        let (status, problem) = self.response.take().unzip();
+        // A closed standard output is handled where the program's output is written.
         let _ = json::emit(&Event::Failed {
             message: &text.to_string(),
             status,
@@ -74,7 +73,7 @@ impl Reporter {
         self.line(style::signs().info, AnsiColor::BrightCyan, &text);
     }
 
-    /// Something is under way. Shown until the next line.
+    /// Something is in progress. Shown until the next line.
     pub(crate) fn wait(&mut self, text: impl Display) {
         if self.moves {
             self.end_line();
@@ -82,7 +81,7 @@ impl Reporter {
         }
     }
 
-    /// Something is under way and has come so far. Shown until the next line.
+    /// Something is in progress, this far. Shown until the next line.
     pub(crate) fn progress(&mut self, text: impl Display, progress: Progress) {
         if self.moves {
             self.end_line();
@@ -90,31 +89,31 @@ impl Reporter {
         }
     }
 
-    /// Takes the waiting line away, before something else is written.
+    /// Erases the progress line, before something else is written.
     pub(crate) fn clear(&mut self) {
         if self.moves {
             progress::erase();
         }
     }
 
-    /// The program has put this where our lines go.
+    /// Notes that the program has written this where status lines go.
     pub(crate) fn note_output(&mut self, text: &str) {
         if let Some(last) = text.as_bytes().last() {
             self.unfinished = *last != b'\n';
         }
     }
 
-    /// The next failure is about this refusal, if it is one.
+    /// Notes an error response, which the next failure is about.
     pub(crate) fn note_error(&mut self, error: &Error) {
-        self.refusal = error.gateway().map(|refusal| {
+        self.response = error.gateway().map(|response| {
             (
-                refusal.status().as_u16(),
-                refusal.kind_name().map(str::to_owned),
+                response.status().as_u16(),
+                response.kind_name().map(str::to_owned),
             )
         });
     }
 
-    /// Begins a new line, where the program has left one unfinished.
+    /// Starts a new line if the program has left one unfinished.
     pub(crate) fn end_line(&mut self) {
         if std::mem::take(&mut self.unfinished) {
             let _ = io::stderr().write_all(b"\n");
@@ -129,13 +128,13 @@ impl Reporter {
         let mut line = format!("{style}{sign} ");
         let _ = write!(Harmless(&mut line), "{text}");
         let _ = writeln!(line, "{style:#}");
-        // The terminal may be gone; what was to be told then interests nobody.
+        // The terminal may be gone; then there is no one to read the line.
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
-/// Text that may hold words of a gateway: control characters, which could do anything to a terminal,
-/// are written out.
+/// Text that may come from a gateway: control characters, which could do anything to a terminal, are
+/// escaped.
 struct Harmless<'l>(&'l mut String);
 
 impl fmt::Write for Harmless<'_> {
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_written_out() {
+    fn control_characters_are_escaped() {
         let mut line = String::new();
         write!(Harmless(&mut line), "a\x1b[31mb\r\nc\u{9b}é\t").unwrap();
         assert_eq!(line, "a\\u{1b}[31mb\\r\nc\\u{9b}é\t");

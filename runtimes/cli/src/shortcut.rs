@@ -1,4 +1,4 @@
-//! `lcc` and `lpython`: `sorna run` with the language said by the program's name.
+//! `lcc` and `lpython`: `sorna run` with a language that the program's name selects.
 
 use std::ffi::OsString;
 
@@ -54,14 +54,14 @@ struct Arguments {
 }
 
 impl Shortcut {
-    /// The command as the user sees it: that of `run`, where the language is not asked for.
+    /// The command line: that of `run`, without the language.
     pub(crate) fn command(&self) -> Command {
         Arguments::command()
             .name(self.name)
             .about(self.about)
             .long_about(None)
             .after_help(self.examples)
-            // No longer the first argument, so the files are.
+            // As an option, so that the files become the first argument.
             .mut_arg("lang", |_| {
                 let lang = Arg::new("lang").long("lang").hide(true);
                 lang.default_value(self.lang)

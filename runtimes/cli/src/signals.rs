@@ -14,7 +14,7 @@ use crate::target::LocalGateway;
 use crate::threads::start;
 use crate::tty;
 
-/// What the first signal was, if there was one.
+/// The first signal, if there was one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopped(Arc<Mutex<Option<i32>>>);
 
@@ -31,11 +31,11 @@ impl Stopped {
     }
 }
 
-/// From now on, SIGINT, SIGTERM and SIGHUP do not end the process, but wait to be seen by
-/// [`watch`]. To be called before there is something to clean up.
+/// From now on SIGINT, SIGTERM and SIGHUP do not end the process but are queued for [`watch`]. Must be
+/// called before there is something to clean up.
 pub(crate) fn catch() -> Result<Signals, Failure> {
     Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::System("cannot watch for signals", error))
+        .map_err(|error| Failure::System("cannot handle signals", error))
 }
 
 /// Watches for signals on a thread of its own. The first one calls `stop`, after which the command is
@@ -56,9 +56,9 @@ pub(crate) fn watch(
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }
             let stop = stop.clone();
-            // On its own thread, so that a second signal is seen meanwhile.
+            // On a thread of its own, so that a second signal is seen meanwhile.
             thread::spawn(move || {
-                progress::replace("Stopping... (once more to leave at once)");
+                progress::replace("Stopping... (press Ctrl-C again to quit now)");
                 stop();
             });
         }
@@ -67,8 +67,8 @@ pub(crate) fn watch(
     Ok(stopped)
 }
 
-/// Ends at the first signal, as without this, but takes the moving line away before.
-pub(crate) fn erase_line_before_the_end() -> Result<(), Failure> {
+/// Ends the process at the first signal, as by default, but erases the progress line before.
+pub(crate) fn erase_progress_at_exit() -> Result<(), Failure> {
     let mut signals = catch()?;
     let watcher = move || {
         if let Some(signal) = signals.forever().next() {

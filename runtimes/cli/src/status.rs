@@ -1,4 +1,4 @@
-//! `sorna status`: what works and what does not, from the settings to the rate limit.
+//! `sorna status`: checks from the settings to the rate limit.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -21,10 +21,9 @@ use crate::style;
 use crate::target::Target;
 use crate::units::time;
 
-/// Check the settings, the gateway, the clock and the keys: the first thing to try when something is
-/// wrong.
+/// Check settings, gateway, clock and keys: try this first when something fails.
 ///
-/// Exit code: 0 if all is well; 1 if a check failed; 2 for a wrong command line or setting.
+/// Exit code: 0 if all checks pass; 1 if one fails; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatusArgs {}
@@ -33,19 +32,19 @@ const EXAMPLES: &str = "\
 Examples:
   sorna status
   sorna status --profile work
-  sorna status -v                     # with each request";
+  sorna status -v                     # also log each request";
 
-/// What was seen of the requests.
+/// What was observed of the requests so far.
 #[derive(Clone, Debug, Default)]
-struct Seen(Arc<Mutex<Vec<Sight>>>);
+struct Seen(Arc<Mutex<Vec<Sighting>>>);
 
 #[derive(Clone, Debug)]
-struct Sight {
+struct Sighting {
     time: Duration,
     clock: Option<Clock>,
 }
 
-/// What two clocks said at about the same time.
+/// Two clocks at about the same time.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     ours: SystemTime,
@@ -53,7 +52,7 @@ struct Clock {
 }
 
 impl Seen {
-    /// Looks at the requests, and passes them on.
+    /// Notes each request, and passes it on.
     fn observer(&self, next: Option<Observer>) -> Observer {
         let seen = Arc::clone(&self.0);
         Observer::new(move |exchange: &Exchange<'_>| {
@@ -61,21 +60,21 @@ impl Seen {
                 let date = headers.get("date")?.to_str().ok()?;
                 httpdate::parse_http_date(date).ok()
             });
-            let sight = Sight {
+            let sighting = Sighting {
                 time: exchange.time,
                 clock: date.map(|gateways| Clock {
                     ours: SystemTime::now(),
                     gateways,
                 }),
             };
-            lock(&seen).push(sight);
+            lock(&seen).push(sighting);
             if let Some(next) = &next {
                 next.tell(exchange);
             }
         })
     }
 
-    fn last(&self) -> Option<Sight> {
+    fn last(&self) -> Option<Sighting> {
         let seen = lock(&self.0);
         seen.last().cloned()
     }
@@ -85,7 +84,7 @@ impl Seen {
 pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure> {
     let seen = Seen::default();
     let target = Target::remote(globals, |options| {
-        // Now, and not after some patient attempts.
+        // A check reports what it finds at the first attempt.
         options.retry = RetryPolicy::never();
         options.observer = Some(seen.observer(options.observer.take()));
     })?;
@@ -98,19 +97,19 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
         Ok(version) => {
             let ours = target.client.config().version().as_str();
             match version.version.as_str() {
-                theirs if theirs == ours => report.good(format_args!("Gateway: speaks {ours}")),
+                theirs if theirs == ours => report.good(format_args!("Gateway: API {ours}")),
                 theirs => report.fact(format_args!(
-                    "Gateway: speaks {theirs}, and this client {ours}"
+                    "Gateway: API {theirs} (this client uses {ours})"
                 )),
             }
         }
-        Err(error) if is_answer_about_us(error) => {
+        Err(error) if is_about_us(error) => {
             let why = match error.is_auth() {
-                true => " (it wants valid keys first)",
+                true => " (it requires valid keys)",
                 false => "",
             };
             report.fact(format_args!(
-                "Gateway: answers, but does not tell its version{why}"
+                "Gateway: responds, but does not report its version{why}"
             ));
         }
         Err(error) => {
@@ -123,26 +122,26 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     let authorized = target.client.call(Authorize::new("sorna status"));
     if let (Some(connecting), Some(reused)) = (connecting, seen.last()) {
         report.good(format_args!(
-            "Round trip: {} (with connecting {})",
+            "Round trip: {} ({} with connection setup)",
             time(reused.time.as_secs_f64() * 1000.0),
             time(connecting.time.as_secs_f64() * 1000.0)
         ));
     }
-    let clock = seen.last().and_then(|sight| sight.clock);
+    let clock = seen.last().and_then(|sighting| sighting.clock);
     match authorized {
-        Ok(answer) => {
+        Ok(reply) => {
             report.clock(clock);
             report.good(format_args!(
                 "Keys: the gateway accepts {}",
                 target.access_key()
             ));
-            report.rate_limit(answer.rate_limit);
+            report.rate_limit(reply.rate_limit);
         }
         Err(error) => {
-            let refusal = error.gateway();
-            let what = if refusal.is_some_and(|refusal| refusal.is_clock_skew()) {
+            let response = error.gateway();
+            let what = if response.is_some_and(|response| response.is_clock_skew()) {
                 "Clock"
-            } else if refusal.is_some_and(|refusal| refusal.is_rate_limited()) {
+            } else if response.is_some_and(|response| response.is_rate_limited()) {
                 "Rate limit"
             } else {
                 report.clock(clock);
@@ -154,14 +153,14 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     Ok(report.exit())
 }
 
-/// Whether the gateway is there and understood the request, but does not like who asks or when.
-fn is_answer_about_us(error: &Error) -> bool {
-    error.gateway().is_some_and(|refusal| {
-        refusal.is_auth() || refusal.is_clock_skew() || refusal.is_rate_limited()
+/// Whether the gateway understood the request and rejects the keys, the clock or the number of requests.
+fn is_about_us(error: &Error) -> bool {
+    error.gateway().is_some_and(|response| {
+        response.is_auth() || response.is_clock_skew() || response.is_rate_limited()
     })
 }
 
-/// The lines, on the standard output.
+/// The report, on standard output.
 #[derive(Debug, Default)]
 struct Report {
     failed: bool,
@@ -184,24 +183,24 @@ impl Report {
         }
     }
 
-    /// A hint at most: the original gateway's `Date` drifts by a minute and more.
+    /// Never a failure: the `Date` of the original gateway drifts by a minute and more.
     fn clock(&mut self, clock: Option<Clock>) {
         const ODD: Duration = Duration::from_secs(60);
 
         let Some(Clock { ours, gateways }) = clock else {
-            return self.fact("Clock: the gateway does not date its answers");
+            return self.fact("Clock: unknown (the gateway sends no Date header)");
         };
         let (apart, which) = match gateways.duration_since(ours) {
-            Ok(ahead) => (ahead, "ahead"),
-            Err(error) => (error.duration(), "behind"),
+            Ok(behind) => (behind, "behind"),
+            Err(error) => (error.duration(), "ahead of"),
         };
         if apart <= ODD {
             // A date has no fractions of a second.
             let seconds = apart.as_secs();
-            self.good(format_args!("Clock: {seconds} s apart from the gateway's"));
+            self.good(format_args!("Clock: {seconds} s {which} the gateway's"));
         } else {
             self.fact(format_args!(
-                "Clock: the gateway's is {} {which}, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart",
+                "Clock: {} {which} the gateway's by its Date header, which may be wrong; requests are rejected when the difference is more than 15 min",
                 time(apart.as_secs_f64() * 1000.0)
             ));
         }
@@ -215,11 +214,11 @@ impl Report {
             ..
         }) = rate_limit
         else {
-            return self.fact("Rate limit: the gateway tells none");
+            return self.fact("Rate limit: not reported");
         };
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
         let reset = reset.map_or(String::new(), |reset| {
-            format!(", all again in {}", time(reset.as_secs_f64() * 1000.0))
+            format!(", resets in {}", time(reset.as_secs_f64() * 1000.0))
         });
         let text = format!(
             "Rate limit: {} of {} requests left{reset}",
@@ -244,6 +243,6 @@ impl Report {
 
 fn line(sign: char, of: AnsiColor, text: impl Display) {
     let style = Style::new().fg_color(Some(of.into()));
-    // Nobody is left to tell if this fails; the exit code says the main thing.
+    // Standard output may be closed; the exit code still reports the result.
     let _ = writeln!(anstream::stdout(), "{style}{sign} {text}{style:#}");
 }

@@ -1,4 +1,4 @@
-//! How the command may look here: colors, signs, and lines that move.
+//! What the terminal can show: colors, signs, and lines that move.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -8,7 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use rustix::termios::tcgetwinsize;
 
-/// The signs before a status line, and what moves and fills behind it.
+/// The signs before status lines, and the spinner and bar behind them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Signs {
     pub(crate) info: char,
@@ -47,7 +47,7 @@ pub(crate) fn signs() -> &'static Signs {
 }
 
 pub(crate) fn signs_of(lookup: impl Fn(&str) -> Option<String>) -> &'static Signs {
-    // As setlocale(3) does: the first one that is set and not empty counts.
+    // As in setlocale(3): the first one that is set and not empty counts.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(lookup);
     let is_utf8 = locale.is_some_and(|locale| {
         let locale = locale.to_ascii_lowercase();
@@ -56,13 +56,13 @@ pub(crate) fn signs_of(lookup: impl Fn(&str) -> Option<String>) -> &'static Sign
     if is_utf8 { &UNICODE } else { &ASCII }
 }
 
-/// A variable of the environment that is set to something.
+/// A variable of the environment, unless it is empty.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The style of this color on the standard error, or none where `--color`, `NO_COLOR`,
-/// `CLICOLOR_FORCE` or the kind of output speak against it.
+/// The style of this color on standard error, or none where `--color`, `NO_COLOR`, `CLICOLOR_FORCE` or
+/// the kind of output rule it out.
 pub(crate) fn color(of: AnsiColor) -> Style {
     static COLORS: OnceLock<bool> = OnceLock::new();
     let colored =
@@ -74,7 +74,7 @@ pub(crate) fn color(of: AnsiColor) -> Style {
     }
 }
 
-/// Whether a line on the standard error may be replaced by another one: on a terminal that can, and
+/// Whether a line on standard error may be replaced by another one: on a terminal that supports it, and
 /// not in the log of a build server.
 pub(crate) fn may_move() -> bool {
     io::stderr().is_terminal()
@@ -82,13 +82,13 @@ pub(crate) fn may_move() -> bool {
         && variable("TERM").is_some_and(|kind| kind != "dumb")
 }
 
-/// The width of the terminal at the standard error, in columns.
+/// The width of the terminal at standard error, in columns.
 pub(crate) fn width() -> usize {
     let size = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
     if size == 0 { 80 } else { usize::from(size) }
 }
 
-/// The width of the terminal at the standard output, in pixels, if it tells.
+/// The width of the terminal at standard output, in pixels, if it reports it.
 pub(crate) fn width_in_pixels() -> Option<usize> {
     let pixels = tcgetwinsize(io::stdout()).ok()?.ws_xpixel;
     (pixels > 0).then_some(usize::from(pixels))

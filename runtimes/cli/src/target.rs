@@ -1,4 +1,4 @@
-//! Where kernels run: on a gateway that the settings name, or on this machine.
+//! Where kernels run: on the gateway in the settings, or on this machine.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
 use crate::reporter::Reporter;
-use crate::settings::{Settings, Source};
+use crate::settings::Settings;
 
 /// A client, and the settings it was made from or the local gateway it talks to.
 pub(crate) struct Target {
@@ -21,7 +21,7 @@ pub(crate) struct Target {
     gateway: LocalGateway,
 }
 
-/// The gateway on this machine, shared with whoever may have to stop it in a hurry.
+/// The gateway on this machine, shared with the signal handlers that stop it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalGateway(Arc<Mutex<Option<RunningGateway>>>);
 
@@ -36,7 +36,7 @@ impl LocalGateway {
 }
 
 impl Target {
-    /// A gateway of our own, or the one that the settings name.
+    /// A local gateway, or the one in the settings.
     pub(crate) fn open(local: bool, globals: &Globals) -> Result<Self, Failure> {
         match globals.names_a_gateway() {
             Some(option) if local => Err(Failure::LocalAnd(option)),
@@ -45,7 +45,7 @@ impl Target {
         }
     }
 
-    /// The gateway that the settings name, by a client with options that are changed a little.
+    /// The gateway in the settings, by a client whose options can be changed.
     pub(crate) fn remote(
         globals: &Globals,
         change: impl FnOnce(&mut ClientOptions),
@@ -57,7 +57,7 @@ impl Target {
         let config = settings.client_config().map_err(Failure::Settings)?;
         let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
         if let Some(file) = &settings.ca_file {
-            // Also where no connection will ask for it, or the mistake would show only later.
+            // Opened even if no connection will read it: otherwise the mistake would show only later.
             std::fs::File::open(&file.value).map_err(|error| {
                 let (path, source) = (file.value.display(), &file.source);
                 Failure::usage(format!(
@@ -76,7 +76,7 @@ impl Target {
     }
 
     fn local(globals: &Globals) -> Result<Self, Failure> {
-        // Users who run a program on their own machine stop it themselves.
+        // On their own machine, users stop their programs themselves.
         let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
         let config = GatewayConfig::new()
             .with_exec_timeout(unlimited)
@@ -109,16 +109,14 @@ impl Target {
     /// The access key, and where it comes from, for messages.
     pub(crate) fn access_key(&self) -> String {
         let key = self.client.config().credentials().access_key();
-        match self.keys_source() {
-            Some(source) => format!("{key} (from {source})"),
+        match self
+            .settings
+            .as_ref()
+            .and_then(|all| all.access_key.as_ref())
+        {
+            Some(setting) => format!("{key} (from {})", setting.source),
             None => format!("{key} (made for --local)"),
         }
-    }
-
-    /// Where the keys come from.
-    pub(crate) fn keys_source(&self) -> Option<&Source> {
-        let keys = self.settings.as_ref()?.access_key.as_ref()?;
-        Some(&keys.source)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tips for a command line that cannot be parsed, beyond those of the library.
+//! Tips for a command line that cannot be parsed, beyond those of clap.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use clap::{ArgAction, ArgMatches, Command};
 use crate::args::Cli;
 use crate::nearest::nearest;
 
-/// Adds what was probably meant, and takes away what cannot help.
+/// Adds what was probably meant, and removes tips that cannot help.
 pub(crate) fn add(mut error: clap::Error) -> clap::Error {
     let mut sorna = Cli::whole();
     match error.kind() {
@@ -17,7 +17,7 @@ pub(crate) fn add(mut error: clap::Error) -> clap::Error {
         ErrorKind::UnknownArgument => {
             let (command, _) = as_far_as_possible(&sorna);
             sorna.build();
-            // The library's only tip of this kind: to put the option behind `--`.
+            // clap's only tip of this kind is to put the option after `--`.
             if !command.is_some_and(|command| takes_a_list(&sorna, &command)) {
                 error.remove(ContextKind::Suggested);
             }
@@ -38,7 +38,7 @@ pub(crate) fn add(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Says which command was probably meant, where the library has no idea, or several.
+/// Adds the command that was probably meant, where clap finds none, or several.
 fn name_the_command(error: &mut clap::Error, sorna: &Command) {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else {
         return;
@@ -50,7 +50,7 @@ fn name_the_command(error: &mut clap::Error, sorna: &Command) {
     }
 }
 
-/// The command, and what of its command line is right.
+/// The command, and the part of its command line that can be parsed.
 fn as_far_as_possible(sorna: &Command) -> (Option<String>, Option<ArgMatches>) {
     let matches = sorna.clone().ignore_errors(true).try_get_matches().ok();
     matches
@@ -58,7 +58,7 @@ fn as_far_as_possible(sorna: &Command) -> (Option<String>, Option<ArgMatches>) {
         .unzip()
 }
 
-/// Whether the command ends with as many arguments as one likes.
+/// Whether the command ends with any number of arguments.
 fn takes_a_list(sorna: &Command, command: &str) -> bool {
     let command = sorna.find_subcommand(command);
     command.is_some_and(|command| {
@@ -67,9 +67,9 @@ fn takes_a_list(sorna: &Command, command: &str) -> bool {
     })
 }
 
-/// For a file in the place of the language.
-fn language_first(word: &str) -> Option<String> {
-    let ending = Path::new(word)
+/// For a file where the language should be.
+fn language_first(argument: &str) -> Option<String> {
+    let ending = Path::new(argument)
         .extension()
         .and_then(|ending| ending.to_str());
     let lang = match ending {
@@ -86,10 +86,10 @@ fn language_first(word: &str) -> Option<String> {
         Some("r" | "R") => "r",
         Some("rb") => "ruby",
         Some("rs") => "rust",
-        _ if Path::new(word).is_file() => "LANG",
+        _ if Path::new(argument).is_file() => "LANG",
         _ => return None,
     };
     Some(format!(
-        "the first argument is the language: sorna run {lang} {word}"
+        "the first argument is the language: sorna run {lang} {argument}"
     ))
 }

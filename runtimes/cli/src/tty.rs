@@ -1,4 +1,4 @@
-//! Changes of the user's terminal, and back, whatever happens.
+//! Changes the mode of the user's terminal, and restores it on every exit.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,19 +11,18 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 
 use crate::lock::lock;
 
-/// The terminal and how it was before. Outside of the guard, so that a panic on any thread finds it.
+/// The terminal and its previous mode. Global, so that a panic on any thread can restore it.
 static BEFORE: Mutex<Option<(OwnedFd, Termios, OptionalActions)>> = Mutex::new(None);
 static HOOK: Once = Once::new();
-/// Programs in a kernel write to the screen, and may have set modes of it.
+/// Whether programs in a kernel write to the screen, and may have changed its modes.
 static SCREEN: AtomicBool = AtomicBool::new(false);
 
-/// Ends what a program that fills the screen sets: another screen (back to the cursor where it is, if
-/// this is the first), reports of the mouse and the focus, marks around pastes, other codes of keys, a
-/// hidden cursor, colors.
+/// Resets what full-screen programs set: the alternate screen (the cursor stays where it is if it was not
+/// active), mouse and focus reports, bracketed paste, application keys, a hidden cursor, colors.
 const RESET: &[u8] =
     b"\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m";
 
-/// While it lives, the terminal has other modes. There is one at a time.
+/// A guard: while it exists the terminal is in another mode. There is one at a time.
 #[derive(Debug)]
 pub(crate) struct Changed(());
 
@@ -33,19 +32,19 @@ impl Changed {
         let terminal = io::stdin().as_fd().try_clone_to_owned()?;
         SCREEN.store(io::stdout().is_terminal(), Ordering::Relaxed);
         hook();
-        // What was typed for the kernel must not become a command for the user's own shell.
+        // Flushed: what was typed for the kernel must not become a command for the user's own shell.
         Self::begin(terminal, Termios::make_raw, OptionalActions::Flush)
     }
 
-    /// What is typed is not shown.
+    /// What is typed is not echoed.
     pub(crate) fn hidden() -> io::Result<Self> {
         let terminal = io::stdin().as_fd().try_clone_to_owned()?;
-        // The lines after this one may have been typed already.
+        // Not flushed: the lines after this one may have been typed already.
         let hide = |modes: &mut Termios| modes.local_modes.remove(LocalModes::ECHO);
         Self::begin(terminal, hide, OptionalActions::Now)
     }
 
-    /// Changes the modes, if this is a terminal at all.
+    /// Changes the mode, if this is a terminal at all.
     fn begin(
         terminal: OwnedFd,
         change: impl FnOnce(&mut Termios),
@@ -69,7 +68,7 @@ fn hook() {
     HOOK.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // First, so that the panic's words are readable.
+            // First, so that the panic message is readable.
             restore();
             usual(info);
         }));
@@ -82,7 +81,7 @@ impl Drop for Changed {
     }
 }
 
-/// As it was before; does nothing the second time.
+/// Restores the previous mode; does nothing the second time.
 pub(crate) fn restore() {
     if SCREEN.swap(false, Ordering::Relaxed) {
         reset_screen();
@@ -94,8 +93,8 @@ pub(crate) fn restore() {
     }
 }
 
-/// Not by the usual way, which somebody may hold who waits for a terminal that is stopped; nor does this
-/// wait for one.
+/// Writes to the descriptor directly, without the lock of `io::stdout`, which another thread may hold
+/// while it waits for a stopped terminal; and never waits for one itself.
 fn reset_screen() {
     let screen = rustix::stdio::stdout();
     let mut room = [PollFd::new(&screen, PollFlags::OUT)];

@@ -1,4 +1,4 @@
-//! Times and sizes, for people.
+//! Times, sizes and counts, for people.
 
 /// A time in ms.
 pub(crate) fn time(ms: f64) -> String {
@@ -29,13 +29,19 @@ pub(crate) fn size(kib: f64) -> String {
     format!("{size:.1} GiB").replace(".0 ", " ")
 }
 
+/// Such as `1 file` or `3 files`.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn times_have_the_unit_that_fits() {
-        for (ms, words) in [
+        for (ms, text) in [
             (0.0, "0 ms"),
             (999.0, "999 ms"),
             (999.6, "1.0 s"),
@@ -44,19 +50,19 @@ mod tests {
             (3_600_000.0, "1 h 0 min"),
             (90_061_000.0, "1 d 1 h"),
         ] {
-            assert_eq!(time(ms), words, "{ms}");
+            assert_eq!(time(ms), text, "{ms}");
         }
     }
 
     #[test]
     fn sizes_have_the_unit_that_fits() {
-        for (kib, words) in [
+        for (kib, text) in [
             (0.0, "0 KiB"),
             (1023.0, "1023 KiB"),
             (1536.0, "1.5 MiB"),
             (2_097_152.0, "2 GiB"),
         ] {
-            assert_eq!(size(kib), words, "{kib}");
+            assert_eq!(size(kib), text, "{kib}");
         }
     }
 }

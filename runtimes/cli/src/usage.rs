@@ -7,10 +7,10 @@ use clap::Command;
 use crate::exit::Exit;
 use crate::json::{self, Event};
 
-/// Prints what clap has to say: what is wrong, or the help or version that was asked for. For `run --json`
-/// a failure is also an event, and the last line is `finished` as always.
+/// Prints an error of clap, or the help or version that was requested. With `run --json`, an error is also
+/// an event, and the last line is `finished` as always.
 pub(crate) fn end(error: &clap::Error, with_json: bool) -> Exit {
-    // There is nowhere left to report a failure of this.
+    // Standard error may be closed; then there is nowhere to report it.
     let _ = error.print();
     if !error.use_stderr() {
         return Exit::SUCCESS;

@@ -12,11 +12,11 @@ pub(crate) struct Kib(pub(crate) u64);
 
 /// A time such as `30s`, `500ms` or `1m30s`.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    const HINT: &str = "say a number and a unit, such as 500ms, 30s or 2m";
+    const HINT: &str = "expected a number and a unit, such as 500ms, 30s or 2m";
     let time: SignedDuration = text.parse().map_err(|_| HINT)?;
     let time = Duration::try_from(time).map_err(|_| HINT)?;
     if time < Duration::from_millis(1) {
-        return Err("the shortest time is 1ms".to_owned());
+        return Err("the minimum is 1ms".to_owned());
     }
     Ok(time)
 }
@@ -26,9 +26,9 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     let bytes = Config::new()
         .with_binary()
         .parse_size(text)
-        .map_err(|_| "say a number and a unit, such as 512MiB, 64m or 1g")?;
+        .map_err(|_| "expected a number and a unit, such as 512MiB, 64m or 1g")?;
     if bytes == 0 {
-        return Err("the least is 1k".to_owned());
+        return Err("the minimum is 1k".to_owned());
     }
     Ok(Kib(bytes.div_ceil(1024)))
 }
@@ -40,33 +40,37 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     text.parse().map_err(|_| {
-        "say an IP address and a port, such as 127.0.0.1:8081, [::1]:8081 or localhost:0".to_owned()
+        "expected an IP address and a port, such as 127.0.0.1:8081, [::1]:8081 or localhost:0"
+            .to_owned()
     })
 }
 
-/// A folder's name, with another name after a colon or without.
+/// A folder's name, with or without an alias after a colon.
 pub(crate) fn mount(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split(':').collect();
     if parts.len() > 2 || parts.contains(&"") {
-        return Err("say the folder's name, or name:alias".to_owned());
+        return Err("expected the folder's name, or name:alias".to_owned());
     }
     Ok(text.to_owned())
 }
 
-/// The length of the ids that gateways make: 16 bytes in base64 for URLs.
+/// The length of the IDs that gateways make: 16 bytes in URL-safe base64.
 const ID_LENGTH: usize = 22;
 
-/// Whether it has the form of the ids that gateways make.
+/// Whether it has the form of the IDs that gateways make.
 pub(crate) fn is_id(text: &str) -> bool {
     let in_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.len() == ID_LENGTH && text.bytes().all(in_base64)
 }
 
-/// A kernel's id, or a language. What begins with a hyphen must have the form of an id, since it may
-/// be an option that is spelled wrong.
+/// A kernel's ID, or a language. What starts with a hyphen must have the form of an ID, since it may be a
+/// misspelled option.
 pub(crate) fn kernel_or_lang(text: &str) -> Result<String, String> {
     if text.starts_with('-') && !is_id(text) {
-        return Err("there is no such option, and it is no kernel's id; put a space between an option and its value".to_owned());
+        return Err(
+            "not an option, and not a kernel ID; put a space between an option and its value"
+                .to_owned(),
+        );
     }
     Ok(text.to_owned())
 }

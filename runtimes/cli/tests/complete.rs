@@ -34,14 +34,18 @@ fn one_completion_a_line_from_what_the_kernel_knows() {
 #[test]
 fn a_cursor_outside_of_the_code() {
     let directory = here();
-    for (option, most) in [("--row", 1), ("--col", 3)] {
+    for (option, message) in [
+        ("--row", "row 4 is past the end of the code (last row: 1)"),
+        (
+            "--col",
+            "column 4 is past the end of the line (last column: 3)",
+        ),
+    ] {
         let mut command = sorna(directory.path());
         command
             .args(["complete", "-t", "my-session", "python3", "-c", "a\nb.c"])
             .args([option, "4"]);
-        check(command).code(2).stderr_eq(format!(
-            "✘ {option} is outside of the code: at most {most}\n"
-        ));
+        check(command).code(2).stderr_eq(format!("✘ {message}\n"));
     }
 }
 

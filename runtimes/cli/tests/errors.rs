@@ -73,11 +73,10 @@ fn a_wrong_secret_key() {
         "{words}"
     );
     assert!(
-        words.contains(&format!("refuses the access key {access_key}")),
-        "{words}"
-    );
-    assert!(
-        words.contains("(from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY"),
+        words.contains(&format!(
+            "Check that the access key {access_key} (from SORNA_ACCESS_KEY) and its secret key are valid for {} (from SORNA_ENDPOINT).",
+            gateway.endpoint()
+        )),
         "{words}"
     );
     assert!(!words.contains("not-the-secret"), "{words}");
@@ -103,7 +102,7 @@ fn an_unreachable_endpoint() {
         .args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ cannot connect to [ADDRESS]: Connection refused (os error 111)
-∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT): is it right, and is the gateway running? With --local none is needed.
+∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);
 }
@@ -115,7 +114,7 @@ fn an_unknown_language() {
         .code(1)
         .stderr_eq(str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
-∙ Is the language's name right, and is it installed on the gateway? `sorna langs` lists them.
+∙ Check the name of the language, and that it is installed on the gateway: `sorna langs` lists them.
 
 "#]]);
 }
@@ -142,7 +141,7 @@ fn an_endpoint_with_a_path() {
         .args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 400 generic-bad-request: [..]
-∙ The endpoint has a path (/api): gateways are mostly at the root. Try http://[ADDRESS].
+∙ The endpoint has a path (/api), but gateways are usually at the root. Try http://[ADDRESS].
 
 "#]]);
     gateway.stop();
@@ -159,14 +158,14 @@ fn an_endpoint_with_the_wrong_scheme() {
     let plain = gateway();
     run(plain.endpoint().replace("http:", "https:")).stderr_eq(str![[r#"
 ✘ no secure connection to [ADDRESS]: [..]
-∙ It may not speak TLS: try http://[ADDRESS].
+∙ The gateway may not use TLS. Try http://[ADDRESS].
 
 "#]]);
     plain.stop();
     let address = answering_under_tls("200 OK", "", &directory.path().join("ca.pem"));
     run(format!("http://{address}")).stderr_eq(str![[r#"
 ✘ [..][ADDRESS][..]
-∙ [..]peak[..] TLS[..] try https://[ADDRESS].
+∙ [..]require[..] TLS[..]ry https://[ADDRESS].
 ...
 "#]]);
 }
@@ -267,7 +266,7 @@ fn wrong_keys_of_a_profile() {
         .args(["-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 401 auth-failed: Credential/signature mismatch.
-∙ http://[ADDRESS] (from profile `test` in test.toml, line 2) refuses the access key [..] (from profile `test` in test.toml, line 3): check its access_key and secret_key, and that they belong to this endpoint.
+∙ Check that the access key [..] (from profile `test` in test.toml, line 3) and its secret key are valid for http://[ADDRESS] (from profile `test` in test.toml, line 2).
 
 "#]]);
     gateway.stop();
@@ -284,7 +283,7 @@ fn a_wrong_clock() {
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 400 invalid-auth-params: Date/time sync error
-∙ This machine's clock is probably wrong by more than 15 minutes: it says [..] GMT, and the gateway's answer is dated Thu, 29 Jun 2017 01:23:45 GMT. Set it, then try again.
+∙ This machine's clock is probably wrong by more than 15 minutes: it shows [..] GMT, and the gateway's response is dated Thu, 29 Jun 2017 01:23:45 GMT. Set the clock, then try again.
 
 "#]]);
 }
@@ -298,7 +297,7 @@ fn too_many_kernels() {
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 412 quota-exceeded: [..]
-∙ The access key [..] (from SORNA_ACCESS_KEY) has as many kernels at a time as it may: destroy some[..], or wait until idle ones end.
+∙ The access key [..] (from SORNA_ACCESS_KEY) has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.
 
 "#]]);
     gateway.stop();
@@ -313,7 +312,7 @@ fn too_many_requests() {
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 429 rate-limit-exceeded: [..]
-∙ This key has made too many requests: try again when its window has ended, within 15 minutes.
+∙ This key has sent too many requests. Try again when the rate limit resets, within 15 minutes.
 
 "#]]);
     gateway.stop();
@@ -333,14 +332,14 @@ fn a_certificate_of_an_unknown_authority() {
     };
     run(&[]).stderr_eq(str![[r#"
 ✘ no secure connection to [ADDRESS]: invalid peer certificate: unknown issuer
-∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway has a private certificate, name its authority's PEM file: --ca-file, SORNA_CA_FILE, or ca_file in a profile.
+∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway uses a private certificate, give its authority's PEM file with --ca-file, SORNA_CA_FILE, or ca_file in a profile.
 
 "#]]);
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
     support::write(directory.path(), &[("other.pem", &other.cert.pem())]);
     run(&["--ca-file", "other.pem"]).stderr_eq(str![[r#"
 ✘ no secure connection to [ADDRESS]: invalid peer certificate: [..]
-∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). Besides the system's, the authorities in other.pem (from --ca-file) are trusted.
+∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). The authorities of the system and of other.pem (from --ca-file) are trusted.
 
 "#]]);
 }

@@ -87,9 +87,7 @@ EOFError: EOF when reading a line
 fn code_that_cannot_be_read_costs_no_kernel() {
     run_with_input(b"print('\xff')", &["--local", "python3", "-"])
         .code(1)
-        .stderr_eq(
-            "✘ cannot read the code from the standard input: stream did not contain valid UTF-8\n",
-        );
+        .stderr_eq("✘ cannot read code from standard input: stream did not contain valid UTF-8\n");
     run_with_input(b"", &["--local", "python3", "-", "a.py"])
         .code(2)
         .stderr_eq(str![[r#"
@@ -247,7 +245,7 @@ fn the_time_limit_holds() {
         ],
     )
     .code(124)
-    .stderr_eq("✘ The program ran for too long and was killed.\n");
+    .stderr_eq("✘ The program exceeded its time limit and was killed.\n");
 }
 
 #[test]
@@ -258,23 +256,23 @@ fn limits_that_make_no_sense_are_told() {
         run(sorna(directory.path()), &arguments).code(2)
     };
     refuse(&["--exec-timeout", "30"]).stderr_eq(str![[r#"
-error: invalid value '30' for '--exec-timeout <TIME>': say a number and a unit, such as 500ms, 30s or 2m
+error: invalid value '30' for '--exec-timeout <TIME>': expected a number and a unit, such as 500ms, 30s or 2m
 ...
 "#]]);
     refuse(&["--exec-timeout", "0s"]).stderr_eq(str![[r#"
-error: invalid value '0s' for '--exec-timeout <TIME>': the shortest time is 1ms
+error: invalid value '0s' for '--exec-timeout <TIME>': the minimum is 1ms
 ...
 "#]]);
     refuse(&["--max-mem", "much"]).stderr_eq(str![[r#"
-error: invalid value 'much' for '--max-mem <SIZE>': say a number and a unit, such as 512MiB, 64m or 1g
+error: invalid value 'much' for '--max-mem <SIZE>': expected a number and a unit, such as 512MiB, 64m or 1g
 ...
 "#]]);
     refuse(&["--max-mem", "0"]).stderr_eq(str![[r#"
-error: invalid value '0' for '--max-mem <SIZE>': the least is 1k
+error: invalid value '0' for '--max-mem <SIZE>': the minimum is 1k
 ...
 "#]]);
     refuse(&["--mount", "a:b:c"]).stderr_eq(str![[r#"
-error: invalid value 'a:b:c' for '--mount <NAME[:ALIAS]>': say the folder's name, or name:alias
+error: invalid value 'a:b:c' for '--mount <NAME[:ALIAS]>': expected the folder's name, or name:alias
 ...
 "#]]);
     let six: Vec<&str> = ["--mount", "data"].into_iter().cycle().take(12).collect();

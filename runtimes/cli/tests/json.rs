@@ -227,7 +227,7 @@ fn a_wrong_command_line_ends_with_finished_too() {
         ),
         (
             &["--exec-timeout", "30", "python3", "-c", "1"],
-            "invalid value '30' for '--exec-timeout <TIME>': say a number and a unit, such as 500ms, 30s or 2m",
+            "invalid value '30' for '--exec-timeout <TIME>': expected a number and a unit, such as 500ms, 30s or 2m",
             "try '--help'",
         ),
         (

@@ -53,16 +53,16 @@ fn info_has_aligned_fields_with_units() {
         .success()
         .stderr_eq("")
         .stdout_eq(str![[r#"
-ID                  [..]
-Language            python3
-Age                 [..]s
-Idle for            [..]s
-Ends when idle for  1 h 0 min
-Queries so far      1
-Time for a query    30.0 s
-Memory used         [..] MiB
-Memory limit        1 GiB
-CPU time used       [..]s
+ID                    [..]
+Language              python3
+Age                   [..]s
+Idle for              [..]s
+Idle timeout          1 h 0 min
+Queries so far        1
+Execution time limit  30.0 s
+Memory used           [..] MiB
+Memory limit          1 GiB
+CPU time used         [..]s
 
 "#]]);
     lab.end();
@@ -100,7 +100,7 @@ fn restart_drops_what_the_program_held() {
     check(command)
         .success()
         .stdout_eq("")
-        .stderr_eq(format!("✔ Restarted the kernel {id}.\n"));
+        .stderr_eq(format!("✔ Restarted kernel {id}.\n"));
     let arguments = ["run", "-q", "-t", "my-session", "python3", "-c", "print(x)"];
     check(lab.sorna(&arguments))
         .code(1)
@@ -117,11 +117,11 @@ fn destroy_goes_on_after_a_kernel_that_does_not_exist() {
         .code(1)
         .stdout_eq("")
         .stderr_eq(format!(
-            "✔ Destroyed the kernel {}.\n\
+            "✔ Destroyed kernel {}.\n\
              ∙ Kernel no-such-kernel:\n\
              ✘ the gateway answered 404 kernel-not-found: [..]\n\
-             ∙ no-such-kernel is taken for a kernel's ID. `sorna run` and `sorna shell` show the ID.\n\
-             ✔ Destroyed the kernel {}.\n",
+             ∙ no-such-kernel was taken as a kernel ID. `sorna run` and `sorna shell` show the ID.\n\
+             ✔ Destroyed kernel {}.\n",
             ids[0], ids[1]
         ));
     assert_eq!(lab.gateway.stats().kernels, 0);
@@ -136,7 +136,7 @@ fn a_kernel_that_has_ended() {
         check(lab.sorna(&[command, id])).code(1).stderr_eq(format!(
             "∙ Kernel {id}:\n\
              ✘ the gateway answered 404 kernel-not-found: [..]\n\
-             ∙ It has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n"
+             ∙ The kernel has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n"
         ));
     }
     lab.end();
@@ -162,8 +162,8 @@ fn a_token_creates_nothing() {
         check(lab.sorna(&[command, "-t", "my-session", "python3"]))
             .code(2)
             .stderr_eq(str![[r#"
-✘ a token does not find a kernel without making one where there is none
-∙ Name the kernel's ID: `sorna run -t` and `sorna shell -t` show it.
+✘ kernels cannot be looked up by token
+∙ Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show.
 
 "#]]);
         check(lab.sorna(&[command])).code(2);

@@ -73,7 +73,7 @@ fn a_gateway_without_a_list() {
         .arg("langs");
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
 ✘ the gateway answered 404 generic-not-found: Not found.
-∙ This gateway has no list of its languages: the API of 2017 knows none. Try `sorna run` with the one you want.
+∙ This gateway does not list its languages (the API of 2017 has no request for it). Try `sorna run` with the one you want.
 
 "#]]);
 }

@@ -35,11 +35,11 @@ fn without_a_directory_each_is_told_even_when_quiet() {
         .success()
         .stdout_eq("before\nafter\n")
         .stderr_eq(str![[r#"
-∙ Output that cannot be shown here: image/png, 4 bytes. --media-dir DIR saves it.
-∙ Output that cannot be shown here: image/svg+xml, 6 bytes. --media-dir DIR saves it.
-∙ Output that cannot be shown here: text/html, 11 bytes. --media-dir DIR saves it.
-∙ Output that cannot be shown here: ../x, 14 bytes, not readable. --media-dir DIR saves it.
-∙ Output that cannot be shown here: record of the unknown kind "hologram", 16 bytes. --media-dir DIR saves it.
+∙ Output that cannot be shown here: image/png, 4 bytes. Save it with --media-dir DIR.
+∙ Output that cannot be shown here: image/svg+xml, 6 bytes. Save it with --media-dir DIR.
+∙ Output that cannot be shown here: text/html, 11 bytes. Save it with --media-dir DIR.
+∙ Output that cannot be shown here: ../x, 14 bytes, not decodable. Save it with --media-dir DIR.
+∙ Output that cannot be shown here: record of unknown kind "hologram", 16 bytes. Save it with --media-dir DIR.
 2017-11-24T00:00:00Z WARNING me: mind the gap
 
 "#]]);
@@ -76,8 +76,8 @@ fn saved_files_are_named_on_the_standard_error() {
 ∙ Saved ./output-1.png (image/png, 4 bytes).
 ∙ Saved ./output-2.svg (image/svg+xml, 6 bytes).
 ∙ Saved ./output-3.html (text/html, 11 bytes).
-∙ Saved ./output-4.txt (../x, 14 bytes, not readable).
-∙ Saved ./output-5.json (record of the unknown kind "hologram", 16 bytes).
+∙ Saved ./output-4.txt (../x, 14 bytes, not decodable).
+∙ Saved ./output-5.json (record of unknown kind "hologram", 16 bytes).
 2017-11-24T00:00:00Z WARNING me: mind the gap
 ✔ Cleaned up the kernel.
 
@@ -95,9 +95,10 @@ fn logs_are_coloured_by_level() {
 #[test]
 fn a_directory_that_cannot_be_made_costs_no_kernel() {
     let (_directory, output) = run(&["--media-dir", "/proc/none"]);
-    output.code(1).stdout_eq("").stderr_eq(
-        "✘ cannot make the directory for media: No such file or directory (os error 2)\n",
-    );
+    output
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq("✘ cannot create the media directory: No such file or directory (os error 2)\n");
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_page_that_does_not_exist() {
     let mut command = sorna(directory.path());
     command.args(["man", "rnu"]);
     check(command).code(2).stderr_eq(str![[r#"
-✘ there is no command `rnu`
+✘ unknown command `rnu`
 ∙ Did you mean `run`?
 
 "#]]);

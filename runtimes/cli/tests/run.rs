@@ -64,7 +64,7 @@ myvalue is 42
     .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-✔ Uploading done.
+✔ Uploaded 3 files.
 ✔ Build finished.
 ✔ Cleaned up the kernel.
 
@@ -85,7 +85,7 @@ fn the_same_on_a_gateway_that_the_environment_names() {
     .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-✔ Uploading done.
+✔ Uploaded 3 files.
 ✔ Build finished.
 ✔ Cleaned up the kernel.
 
@@ -183,7 +183,7 @@ fn a_build_that_fails_is_told_with_its_exit_code() {
         .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-✔ Uploading done.
+✔ Uploaded 1 file.
 ...
 [..]nothing[..]undeclared[..]
 ...
@@ -230,7 +230,7 @@ fn a_program_that_runs_for_too_long_is_killed() {
         &["-q", "python3", "-c", "while True: pass"],
     )
     .code(124)
-    .stderr_eq("✘ The program ran for too long and was killed.\n");
+    .stderr_eq("✘ The program exceeded its time limit and was killed.\n");
     assert_eq!(gateway.stats().kernels, 0);
     gateway.stop();
 }
@@ -349,7 +349,7 @@ fn a_program_that_does_not_take_the_end_is_stopped_and_cleaned_up() {
         .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-✘ the program asks for input, but the standard input has ended
+✘ the program asks for input, but standard input has ended
 ✔ Cleaned up the kernel.
 
 "#]]);
@@ -394,7 +394,7 @@ fn several_files_without_a_main_one_are_advised_on() {
     .code(2)
     .stderr_eq(str![[r#"
 [..]main.py[..]
-∙ No file is named main.py, which python3 kernels run. -e 'python3 hello.py' runs another.
+∙ python3 kernels run main.py by default, and no file has that name. Choose one with -e 'python3 hello.py'.
 
 "#]]);
 }

@@ -148,7 +148,7 @@ fn keys_are_those_of_a_file_or_of_the_environment() {
     }
     let log = served.stop(Signal::TERM);
     assert!(
-        log.contains("keys holds keys, and others may read it: chmod 600 keys"),
+        log.contains("keys contains keys and is readable by others; run chmod 600 keys"),
         "{log}"
     );
     assert!(!log.contains("it's-two"), "{log}");
@@ -182,7 +182,7 @@ fn it_listens_beyond_this_machine_only_when_that_is_meant() {
         assert!(output.stdout.is_empty());
     };
     let everywhere = ["--listen", "0.0.0.0:0"];
-    refuse(&everywhere, "say --allow-remote, and give the keys");
+    refuse(&everywhere, "add --allow-remote, and give the keys");
     refuse(
         &[&everywhere[..], &["--allow-remote"]].concat(),
         "give the keys",
@@ -287,14 +287,20 @@ fn what_is_wrong_with_files_is_told() {
     write(directory.path(), "empty", "");
     for (arguments, words) in [
         (&["--keys", "none"][..], "cannot read none: No such file"),
-        (&["--keys", "empty"], "empty, line 1: there are no keys"),
+        (
+            &["--keys", "empty"],
+            "empty, line 1: expected at least one key pair",
+        ),
         (&["--languages", "languages.toml"], "missing field `tools`"),
         (
             &["--tls-cert", "empty", "--tls-key", "empty"],
             "no certificate",
         ),
         (&["--tls-cert", "empty"], "--tls-key"),
-        (&["--listen", "somewhere:0"], "say an IP address and a port"),
+        (
+            &["--listen", "somewhere:0"],
+            "expected an IP address and a port",
+        ),
     ] {
         let mut command = sorna(directory.path());
         command.arg("serve").args(arguments);
@@ -308,7 +314,7 @@ fn what_is_wrong_with_files_is_told() {
     let mut command = sorna(directory.path());
     command.args(["serve", "--listen", &address]);
     check(command).code(1).stderr_eq(snapbox::str![[r#"
-✘ The gateway did not start: cannot listen on [ADDRESS]: Address already in use (os error 98)
+✘ cannot start the gateway: cannot listen on [ADDRESS]: Address already in use (os error 98)
 
 "#]]);
 }

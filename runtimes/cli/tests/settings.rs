@@ -114,7 +114,7 @@ fn a_profile_named_by_hand_that_does_not_count_in_everything_is_told() {
         .env("SORNA_CA_FILE", "/variable.pem");
     check(command)
         .success()
-        .stderr_eq("∙ The environment goes before the profile `home`: SORNA_ENDPOINT is set.\n")
+        .stderr_eq("∙ SORNA_ENDPOINT from the environment overrides profile `home`.\n")
         .stdout_eq(str![[r#"
 file        [DIR]/.config/sorna/config.toml  the default
 profile     home[..]  from --profile
@@ -150,8 +150,8 @@ ca_file     (not set)
     run(&directory, &["config", "--config", "missing.toml"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there is no settings file missing.toml (--config)
-∙ Check --config, or write the file: see `sorna config --help`.
+✘ no such settings file: missing.toml (--config)
+∙ Check --config, or create the file: see `sorna config --help`.
 
 "#]]);
 }
@@ -170,7 +170,7 @@ fn a_file_with_keys_that_others_may_read_draws_a_warning() {
     let directory = with(PROFILES);
     permit(directory.path(), 0o640);
     run(&directory, &["config"]).success().stderr_eq(str![[r#"
-∙ [DIR]/.config/sorna/config.toml holds keys, and others may read it: chmod 600 [DIR]/.config/sorna/config.toml
+∙ [DIR]/.config/sorna/config.toml contains keys and is readable by others; run chmod 600 [DIR]/.config/sorna/config.toml
 
 "#]]);
     // Without keys there is nothing to hide.
@@ -338,7 +338,7 @@ fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
         .args(["run", "python3", "-c", "1"]);
     check(command).code(2).stderr_eq(str![[r#"
 ✘ SORNA_ACCESS_KEY is set, but SORNA_SECRET_KEY is not
-∙ The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings.
+∙ Both keys must come from the same source: set both there, or neither. `sorna config` shows all settings.
 
 "#]]);
     let directory = with(
@@ -347,8 +347,8 @@ fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
     run(&directory, &["run", "python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there is no access_key beside the secret_key (profile `half` in [DIR]/.config/sorna/config.toml, line 3)
-∙ The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings.
+✘ secret_key is set, but access_key is not (profile `half` in [DIR]/.config/sorna/config.toml, line 3)
+∙ Both keys must come from the same source: set both there, or neither. `sorna config` shows all settings.
 
 "#]]);
 }
@@ -371,23 +371,23 @@ fn an_unknown_profile() {
     run(&directory, &["config", "--profile", "wrok"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there is no profile `wrok` (--profile) in [DIR]/.config/sorna/config.toml
+✘ unknown profile `wrok` (--profile) in [DIR]/.config/sorna/config.toml
 ∙ Did you mean `work`?
 
 "#]]);
     let mut command = config(&directory, &[]);
     command.env("SORNA_PROFILE", "production");
     check(command).code(2).stderr_eq(str![[r#"
-✘ there is no profile `production` (SORNA_PROFILE) in [DIR]/.config/sorna/config.toml
-∙ There are home, work.
+✘ unknown profile `production` (SORNA_PROFILE) in [DIR]/.config/sorna/config.toml
+∙ Profiles: home, work.
 
 "#]]);
     let directory = tempfile::tempdir().expect("a directory");
     run(&directory, &["config", "--profile", "work"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ there is no profile `work` (--profile): there is no settings file
-∙ Write one: a table [profiles.work], or leave the profile out.
+✘ unknown profile `work` (--profile): there is no settings file
+∙ Add a table [profiles.work] to the settings file, or do not select a profile.
 
 "#]]);
 }
@@ -397,27 +397,27 @@ fn what_is_wrong_in_the_file_is_told_with_its_line() {
     for (settings, words) in [
         (
             "[profiles.work]\n\nendpont = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 3: a profile has no `endpont` (in `work`)\n∙ Did you mean `endpoint`?\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 3: unknown key `endpont` in profile `work`\n∙ Did you mean `endpoint`?\n",
         ),
         (
             "[profiles.work]\ncolour = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: a profile has no `colour` (in `work`)\n∙ Known are endpoint, access_key, secret_key, ca_file.\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown key `colour` in profile `work`\n∙ Known keys: endpoint, access_key, secret_key, ca_file.\n",
         ),
         (
             "\n[work]\nendpoint = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: `work` is no setting\n∙ A profile is written [profiles.work].\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown setting `work`\n∙ Write a profile as [profiles.work].\n",
         ),
         (
             "default_profil = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 1: `default_profil` is no setting\n∙ Did you mean `default_profile`?\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 1: unknown setting `default_profil`\n∙ Did you mean `default_profile`?\n",
         ),
         (
             "[profiles.work]\nsecret_key = 12345678\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` must be a text in quotes\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` must be a quoted string\n",
         ),
         (
             "[profiles.work]\nsecret_key = \"\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` is empty: give it a value, or take it out\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: `secret_key` is empty: set a value or remove it\n",
         ),
         (
             "[profiles]\nwork = \"x\"\n",
@@ -511,8 +511,6 @@ fn local_and_a_gateway_by_name_contradict_each_other() {
             &["run", option, value, "--local", "python3", "-c", "1"],
         )
         .code(2)
-        .stderr_eq(format!(
-            "✘ --local starts a gateway of its own, and {option} names another: leave one of them out\n"
-        ));
+        .stderr_eq(format!("✘ --local cannot be used with {option}\n"));
     }
 }

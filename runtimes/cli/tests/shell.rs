@@ -80,7 +80,7 @@ fn a_kernel_with_a_token_goes_on_where_it_was_left() {
     first.types("x=kept; echo set-$x\r");
     first.shows("set-kept\r\n");
     first.types("\x1d");
-    first.shows("∙ Detached; `sorna shell -t my-shell bash` comes back.");
+    first.shows("∙ Detached. Reattach with `sorna shell -t my-shell bash`.");
     assert_eq!(first.ends(), Some(0));
     assert_eq!(gateway.stats().kernels, 1);
 
@@ -218,7 +218,7 @@ fn a_refused_kernel_is_told() {
     command.args(["shell", "-q", "cobol"]);
     support::check(command).code(1).stderr_eq(snapbox::str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
-∙ Is the language's name right, and is it installed on the gateway? `sorna langs` lists them.
+∙ Check the name of the language, and that it is installed on the gateway: `sorna langs` lists them.
 
 "#]]);
     gateway.stop();
@@ -281,7 +281,7 @@ fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
     let directory = here();
     let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
     terminal.types("\x1d");
-    terminal.shows("Detached; ");
+    terminal.shows("Detached. Reattach");
     assert_eq!(terminal.ends(), Some(0));
     assert!(terminal.shows_typing(), "the terminal is restored");
 }

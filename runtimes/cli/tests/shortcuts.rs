@@ -33,7 +33,7 @@ fn lcc_compiles_and_runs() {
         .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.
-✔ Uploading done.
+✔ Uploaded 3 files.
 ✔ Build finished.
 ✔ Cleaned up the kernel.
 

@@ -107,7 +107,7 @@ fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
     assert_eq!(
         words,
         format!(
-            "∙ The program goes on in kernel {kernel}, and the next run brings its output. `sorna restart {kernel}` stops it.\n"
+            "∙ The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna restart {kernel}`.\n"
         )
     );
     gateway.stop();
@@ -132,7 +132,10 @@ fn the_next_run_brings_the_output_of_a_program_that_was_left() {
     signal(&child, Signal::INT);
     assert_eq!(wait(&mut child).code(), Some(130));
     let words = stderr(&mut child);
-    assert!(words.contains("The program goes on in kernel "), "{words}");
+    assert!(
+        words.contains("The program is still running in kernel "),
+        "{words}"
+    );
     std::fs::write(sign, "").expect("a file");
     // Its own code runs only if the other has ended in time.
     let output = with("print('own')").output().expect("sorna runs");
@@ -143,7 +146,7 @@ fn the_next_run_brings_the_output_of_a_program_that_was_left() {
     let mut terminal = Terminal::start_command("run", directory.path(), Some(&gateway), &arguments);
     eventually("hidden typing", || !terminal.shows_typing());
     terminal.signal(Signal::INT);
-    terminal.shows("The program waits for input in kernel ");
+    terminal.shows("The program is waiting for input in kernel ");
     assert_eq!(terminal.ends(), Some(130));
     check(with("code")).success().stdout_eq("<code>\n");
     // Who has ended has nothing that goes on.
@@ -396,7 +399,7 @@ fn a_second_signal_takes_the_moving_line_away() {
     let mut terminal = Terminal::open(directory.path(), None, 90, &environment, &arguments);
     terminal.shows("Creating a temporary kernel... ⠋");
     terminal.signal(Signal::INT);
-    terminal.shows("Stopping... (once more to leave at once)");
+    terminal.shows("Stopping... (press Ctrl-C again to quit now)");
     assert!(terminal.is_running());
     terminal.signal(Signal::INT);
     let rest = terminal.rest();

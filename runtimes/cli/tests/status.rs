@@ -16,11 +16,11 @@ fn all_is_well() {
     command.arg("status");
     check(command).success().stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: speaks v2.20170315
-✔ Round trip: [..] (with connecting [..])
-✔ Clock: [..] s apart from the gateway's
+✔ Gateway: API v2.20170315
+✔ Round trip: [..] ([..] with connection setup)
+✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
-✔ Rate limit: 999998 of 1000000 requests left, all again in 1[..] min [..] s
+✔ Rate limit: 999998 of 1000000 requests left, resets in 1[..] min [..] s
 
 "#]]);
     let stats = gateway.stats();
@@ -35,8 +35,8 @@ fn verbose_shows_the_requests_too() {
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["status", "-v"]);
     check(command).success().stderr_eq(str![[r#"
-∙ GET /v2: 200, try 1, [..] ms
-∙ GET /v2/authorize: 200, try 1, [..] ms
+∙ GET /v2: 200, attempt 1, [..] ms
+∙ GET /v2/authorize: 200, attempt 1, [..] ms
 
 "#]]);
     gateway.stop();
@@ -57,7 +57,7 @@ fn nobody_listens() {
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from --endpoint)
 ✘ Gateway: cannot connect to [ADDRESS]: Connection refused (os error 111)
-∙ The endpoint is http://[ADDRESS] (from --endpoint): is it right, and is the gateway running? With --local none is needed.
+∙ The endpoint is http://[ADDRESS] (from --endpoint). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);
 }
@@ -70,11 +70,11 @@ fn a_wrong_secret_key() {
     command.env("SORNA_SECRET_KEY", "wrong").arg("status");
     check(command).code(1).stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: speaks v2.20170315
-✔ Round trip: [..] (with connecting [..])
-✔ Clock: [..] s apart from the gateway's
+✔ Gateway: API v2.20170315
+✔ Round trip: [..] ([..] with connection setup)
+✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway answered 401 auth-failed: Credential/signature mismatch.
-∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key [..] (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
+∙ Check that the access key [..] (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
 
 "#]]);
     gateway.stop();
@@ -88,11 +88,11 @@ fn an_unknown_access_key() {
     command.env("SORNA_ACCESS_KEY", "AKIAUNKNOWN").arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-∙ Gateway: answers, but does not tell its version (it wants valid keys first)
-✔ Round trip: [..] (with connecting [..])
-✔ Clock: [..] s apart from the gateway's
+∙ Gateway: responds, but does not report its version (it requires valid keys)
+✔ Round trip: [..] ([..] with connection setup)
+✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway answered 401 auth-failed: [..]
-∙ http://[ADDRESS] (from SORNA_ENDPOINT) refuses the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY): check SORNA_ACCESS_KEY and SORNA_SECRET_KEY, and that they belong to this endpoint.
+∙ Check that the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
 
 "#]]);
     gateway.stop();
@@ -113,10 +113,10 @@ fn a_refused_date() {
         .arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-∙ Gateway: answers, but does not tell its version
-✔ Round trip: [..] (with connecting [..])
+∙ Gateway: responds, but does not report its version
+✔ Round trip: [..] ([..] with connection setup)
 ✘ Clock: the gateway answered 400 invalid-auth-params: Date/time sync error
-∙ This machine's clock is probably wrong by more than 15 minutes: it says [..] GMT, and the gateway's answer is dated Thu, 29 Jun 2017 01:23:45 GMT. Set it, then try again.
+∙ This machine's clock is probably wrong by more than 15 minutes: it shows [..] GMT, and the gateway's response is dated Thu, 29 Jun 2017 01:23:45 GMT. Set the clock, then try again.
 
 "#]]);
 }
@@ -136,11 +136,11 @@ fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
         .arg("status");
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-∙ Gateway: speaks v3.20170615, and this client v2.20170315
-✔ Round trip: [..] (with connecting [..])
-∙ Clock: the gateway's is [..] d [..] h behind, going by the date of its answer, which may be wrong itself; a request is refused when they are more than 15 min apart
+∙ Gateway: API v3.20170615 (this client uses v2.20170315)
+✔ Round trip: [..] ([..] with connection setup)
+∙ Clock: [..] d [..] h ahead of the gateway's by its Date header, which may be wrong; requests are rejected when the difference is more than 15 min
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
-∙ Rate limit: the gateway tells none
+∙ Rate limit: not reported
 
 "#]]);
 }
@@ -154,10 +154,10 @@ fn no_requests_left() {
     command.arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: speaks v2.20170315
-✔ Round trip: [..] (with connecting [..])
+✔ Gateway: API v2.20170315
+✔ Round trip: [..] ([..] with connection setup)
 ✘ Rate limit: the gateway answered 429 rate-limit-exceeded: [..]
-∙ This key has made too many requests: try again in [..] s.
+∙ This key has sent too many requests. Try again in [..] s.
 
 "#]]);
     gateway.stop();

@@ -152,7 +152,7 @@ fn an_upload_shows_how_far_it_is() {
     terminal.shows("⋯ Uploading source files... ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 0/40 files, 0.0/11.7 MiB");
     terminal.shows("⋯ Uploading source files... ━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌ 19/40 files, 5.5/11.7 MiB");
     terminal.shows("38/40 files, 11.1/11.7 MiB");
-    terminal.shows("✔ Uploading done.\r\n");
+    terminal.shows("✔ Uploaded 40 files.\r\n");
     terminal.shows("40\r\n");
     assert_eq!(terminal.ends(), Some(0));
     gateway.stop();
@@ -215,7 +215,7 @@ fn images_are_shown_where_the_terminal_can() {
     let notice = run(&[], &["--color", "never"]);
     assert_eq!(
         notice,
-        "∙ Output that cannot be shown here: image/png, 4 bytes. --media-dir DIR saves it.\r\nafter\r\n"
+        "∙ Output that cannot be shown here: image/png, 4 bytes. Save it with --media-dir DIR.\r\nafter\r\n"
     );
     let hidden = run(
         &[("TERM", "xterm-kitty")],

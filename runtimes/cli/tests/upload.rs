@@ -84,13 +84,13 @@ fn what_is_wrong_is_told() {
     }
     at(&["python3", "a.txt"]).code(1).stderr_eq(str![[r#"
 ✘ the gateway answered 404 kernel-not-found: [..]
-∙ python3 is taken for a kernel's ID. With a language, give -t TOKEN.
+∙ python3 was taken as a kernel ID. To upload by language, add -t TOKEN.
 
 "#]]);
     at(&["--no-ignroe", "AAAAAAAAAAAAAAAAAAAAAA", "a.txt"])
         .code(2)
         .stderr_eq(str![[r#"
-error: invalid value '--no-ignroe' for '<KERNEL-ID|LANG>': there is no such option, and it is no kernel's id; put a space between an option and its value
+error: invalid value '--no-ignroe' for '<KERNEL-ID|LANG>': not an option, and not a kernel ID; put a space between an option and its value
 ...
 "#]]);
     at(&["-t", "my-session", "cobol", "a.txt"]).code(1);

@@ -20,10 +20,10 @@ fn each_request_of_a_run_is_told() {
             .stdout_eq("42\n")
             .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
-∙ POST /v2/kernel/create: 201, try 1, [..] ms
+∙ POST /v2/kernel/create: 201, attempt 1, [..] ms
 ✔ Kernel (ID: [KERNEL]) is ready.
-∙ POST /v2/kernel/[..]: 200, try 1, [..] ms
-∙ DELETE /v2/kernel/[..]: 204, try 1, [..] ms
+∙ POST /v2/kernel/[..]: 200, attempt 1, [..] ms
+∙ DELETE /v2/kernel/[..]: 204, attempt 1, [..] ms
 ✔ Cleaned up the kernel.
 
 "#]]);
@@ -44,13 +44,13 @@ fn tries_without_an_answer_are_told() {
         .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
         .args(["run", "-v", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 1, [..] ms
-∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 2, [..] ms
-∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 3, [..] ms
-∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 4, [..] ms
-∙ POST /v2/kernel/create: no answer (cannot connect to [ADDRESS]: Connection refused (os error 111)), try 5, [..] ms
+∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 1, [..] ms
+∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 2, [..] ms
+∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 3, [..] ms
+∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 4, [..] ms
+∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 5, [..] ms
 ✘ cannot connect to [ADDRESS]: Connection refused (os error 111)
-∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT): is it right, and is the gateway running? With --local none is needed.
+∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);
 }

@@ -7,14 +7,14 @@ use clap_complete::Shell;
 
 /// Print a completion script for a shell.
 ///
-/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) at the Tab key.
+/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) when you press Tab.
 #[derive(Debug, Args)]
 #[command(after_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArgs {
-    /// The shell.
+    /// Shell to print the script for.
     pub(super) shell: Shell,
 
-    /// The program to complete.
+    /// Program to complete.
     #[arg(value_name = "PROGRAM", default_value = "sorna")]
     pub(super) program: Program,
 }
@@ -28,14 +28,14 @@ Examples:
 
 /// Print a manual page.
 ///
-/// Without a command, the page of `sorna` itself.
+/// Without a command, prints the page of `sorna` itself.
 #[derive(Debug, Args)]
 #[command(after_help = MAN_EXAMPLES)]
 pub(crate) struct ManArgs {
-    /// The command to describe, such as run; or lcc, lpython.
+    /// Command to describe, such as run; or lcc, lpython.
     pub(super) command: Option<String>,
 
-    /// Write all pages into this directory, which is made if it does not exist.
+    /// Write all pages to this directory, which is created if needed.
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     pub(super) dir: Option<PathBuf>,
 }

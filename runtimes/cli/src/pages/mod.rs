@@ -1,4 +1,4 @@
-//! `sorna completions` and `sorna man`: what a shell and `man` want to know of the commands.
+//! `sorna completions` and `sorna man`: the commands described for shells and for `man`.
 
 pub(crate) mod args;
 
@@ -18,7 +18,7 @@ use args::{CompletionsArgs, ManArgs, Program};
 impl Program {
     const ALL: [Self; 3] = [Self::Sorna, Self::Lcc, Self::Lpython];
 
-    /// How it is called.
+    /// Its command line.
     fn command(self) -> clap::Command {
         match self {
             Self::Sorna => Cli::whole(),
@@ -58,11 +58,11 @@ pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     let mut page = Vec::new();
     Man::new(command)
         .render(&mut page)
-        .map_err(|error| Failure::System("cannot make the manual page", error))?;
+        .map_err(|error| Failure::System("cannot generate the manual page", error))?;
     print(&page)
 }
 
-/// Writes all pages, and tells how many.
+/// Writes all pages; returns their number.
 fn write(dir: &Path) -> io::Result<usize> {
     std::fs::create_dir_all(dir)?;
     let mut number = 0;

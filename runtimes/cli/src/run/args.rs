@@ -12,17 +12,17 @@ const STDIN: &str = "-";
 
 /// Run code snippets, or a program made of files.
 ///
-/// The program's output goes to the standard output and error as it is. What happens around it is
-/// told on the standard error.
+/// The program's output goes to standard output and standard error unchanged. Status messages go to
+/// standard error.
 ///
-/// Exit code: the program's if the gateway reports one, else 0 when it finished (of several
-/// snippets, that of the first that fails); 124 if it ran for too long; 1 if the gateway refused or
-/// could not be reached; 2 for a wrong command line or setting; 128 and the signal's number (130
-/// for Ctrl-C) if it was stopped.
+/// Exit code: the program's if the gateway reports one, else 0 when it finished (for several snippets,
+/// that of the first one that fails); 124 if it exceeded its time limit; 1 if the gateway returned an
+/// error or could not be reached; 2 for a usage error or a wrong setting; 128 plus the signal number
+/// (130 for Ctrl-C) if it was stopped.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// The language or runtime, such as python3, bash or c.
+    /// Language or runtime, such as python3, bash or c.
     #[arg(
         required = false,
         required_unless_present = "json_schema",
@@ -30,30 +30,28 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) lang: String,
 
-    /// Source files to upload, build and run, and directories, with all files in them. They are
-    /// sent by their path below the current directory. `-` alone: a snippet, read from the standard
-    /// input.
+    /// Source files to upload, build and run, and directories with all files in them. Files keep their
+    /// path relative to the current directory. `-` alone reads a snippet from standard input.
     #[arg(conflicts_with = "code", required_unless_present_any = ["code", "json_schema"])]
     pub(crate) files: Vec<PathBuf>,
 
-    /// A snippet to run. If there are several, they run in this order in the same kernel; after one
-    /// whose exit code is not 0, the rest is skipped.
+    /// Snippet to run. Several run in order in the same kernel; after one whose exit code is not 0, the
+    /// rest is skipped.
     #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) code: Vec<String>,
 
     /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
-    /// afterwards. Without a token a temporary kernel is created and destroyed.
+    /// afterwards. Without a token, a temporary kernel is created and destroyed.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
-    /// The shell command that builds the files; `*` is what the kernel does by default, and an empty
-    /// text skips the step.
+    /// Shell command that builds the files; `*` is the kernel's default, and an empty string skips the
+    /// step.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
     pub(crate) build: Option<String>,
 
-    /// The shell command that runs the program; `*` is what the kernel does by default, such as
-    /// `python3 main.py`, and an empty text skips the step. One file alone of an interpreted
-    /// language is run under any name.
+    /// Shell command that runs the program; `*` is the kernel's default, such as `python3 main.py`, and
+    /// an empty string skips the step. A single file of an interpreted language runs whatever its name.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
     pub(crate) exec: Option<String>,
 
@@ -66,30 +64,30 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) media: MediaArgs,
 
-    /// Put out what happens as JSON, one object a line, in place of the program's output.
+    /// Print events as JSON, one object per line, instead of the program's output.
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Print the JSON Schema of the lines that --json puts out, and end.
+    /// Print the JSON Schema of the lines that --json prints, and exit.
     #[arg(long, exclusive = true)]
     pub(crate) json_schema: bool,
 
-    /// Show nothing but the program's output, failures and warnings.
+    /// Show only the program's output, failures and warnings.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// Run on this machine, on a gateway that is started for this command alone.
+    /// Run on this machine, on a gateway started for this command only.
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
 }
 
 impl RunArgs {
-    /// Whether the code comes from the standard input.
+    /// Whether the code comes from standard input.
     pub(super) fn reads_stdin(&self) -> bool {
         self.files.iter().any(|file| file.as_os_str() == STDIN)
     }
 
-    /// What clap does not check.
+    /// Checks what clap cannot.
     ///
     /// # Errors
     ///
@@ -112,8 +110,8 @@ impl RunArgs {
 /// Which files of a directory are uploaded.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct CollectArgs {
-    /// Take all files of a directory, also hidden ones (whose name starts with a dot) and those that
-    /// a .gitignore, .ignore or .sornaignore names.
+    /// Upload all files of a directory, including hidden ones (whose name starts with a dot) and those
+    /// that .gitignore, .ignore or .sornaignore exclude.
     #[arg(long)]
     pub(crate) no_ignore: bool,
 }
@@ -121,24 +119,23 @@ pub(crate) struct CollectArgs {
 /// What a new kernel may use.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LimitArgs {
-    /// How long an execution may take, such as 500ms, 30s or 2m. The gateway may allow less.
+    /// Time limit of an execution, such as 500ms, 30s or 2m. The gateway may allow less.
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) exec_timeout: Option<Duration>,
 
-    /// How much memory the kernel may use, such as 512MiB, 64m or 1g; k, m and g are 1024 to the
-    /// power of 1, 2 and 3 each.
+    /// Memory limit of the kernel, such as 512MiB, 64m or 1g; k, m and g are powers of 1024.
     #[arg(long, value_name = "SIZE", value_parser = values::memory)]
     pub(crate) max_mem: Option<values::Kib>,
 
-    /// A folder to mount in the kernel, under its name or another one. May be given five times.
+    /// Folder to mount in the kernel, under its name or an alias. Can be given up to five times.
     #[arg(long = "mount", value_name = "NAME[:ALIAS]", value_parser = values::mount)]
     pub(crate) mounts: Vec<String>,
 }
 
-/// What to do with what is no text.
+/// What to do with output that is not text.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct MediaArgs {
-    /// Save images, HTML and other media that the program puts out in this directory, which is made
+    /// Save images, HTML and other media that the program outputs in this directory, which is created
     /// if needed.
     #[arg(long, value_name = "DIR")]
     pub(crate) media_dir: Option<PathBuf>,
@@ -151,12 +148,12 @@ pub(crate) struct MediaArgs {
 /// How images are shown on the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Images {
-    /// As the environment says that the terminal can.
+    /// By the protocol that the terminal supports, judging by the environment.
     #[default]
     Auto,
     /// By kitty's protocol: PNG.
     Kitty,
-    /// By iTerm2's protocol: all formats that the terminal knows.
+    /// By iTerm2's protocol: all formats that the terminal supports.
     Iterm2,
     /// As sixels: PNG.
     Sixel,
@@ -168,12 +165,12 @@ const EXAMPLES: &str = "\
 Examples:
   sorna run --local python3 -c \"print('hello world')\"
   sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
-  sorna run python3 - < script.py               # code from the standard input
+  sorna run python3 - < script.py               # code from standard input
   sorna run c main.c mylib.c mylib.h
   sorna run python3 hello.py
-  sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, and none is main.py
+  sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, none named main.py
   sorna run c src                               # all files in src
-  sorna run -t my-session python3 -c 'x = 1'    # a kernel that is kept …
-  sorna run -t my-session python3 -c 'print(x)' # … and used again
+  sorna run -t my-session python3 -c 'x = 1'    # keep the kernel ...
+  sorna run -t my-session python3 -c 'print(x)' # ... and use it again
   sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'
   sorna run --exec-timeout 30s --max-mem 512MiB python3 -c 'import work'";

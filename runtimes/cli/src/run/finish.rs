@@ -1,4 +1,4 @@
-//! How a run ended: what is told, and the exit code.
+//! The end of a run: its last status lines, and the exit code.
 
 use std::io;
 
@@ -14,30 +14,28 @@ use crate::target::Target;
 /// Why the command stops the run.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The standard output cannot be written to.
+    /// Standard output cannot be written to.
     Output(io::Error),
-    /// The standard input cannot be read.
+    /// Standard input cannot be read.
     Input(io::Error),
-    /// The program wants input, and there is none (any more).
+    /// The program asks for input after its end.
     NoInput,
     /// Anything else.
     Failed(String),
 }
 
 impl Stop {
-    fn words(self) -> String {
+    fn message(self) -> String {
         match self {
             Self::Output(error) => format!("cannot write the program's output: {error}"),
-            Self::Input(error) => format!("cannot read the standard input: {error}"),
-            Self::NoInput => {
-                "the program asks for input, but the standard input has ended".to_owned()
-            }
-            Self::Failed(words) => words,
+            Self::Input(error) => format!("cannot read standard input: {error}"),
+            Self::NoInput => "the program asks for input, but standard input has ended".to_owned(),
+            Self::Failed(message) => message,
         }
     }
 }
 
-/// Tells how it ended. `advice` is for a program that has failed.
+/// Reports how it ended. `advice` is for a program that has failed.
 pub(super) fn finish(
     reporter: &mut Reporter,
     report: &RunReport,
@@ -57,11 +55,11 @@ pub(super) fn finish(
     };
     match problem {
         Some(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // Whoever read the output has seen enough: end as other programs do.
+            // The reader of the output has closed the pipe: exit as if killed by SIGPIPE, like other programs.
             exit = Exit::of_signal(signal_hook::consts::SIGPIPE);
         }
         Some(problem) => {
-            reporter.fail(problem.words());
+            reporter.fail(problem.message());
             exit = Exit::FAILURE;
         }
         None => {}
@@ -72,7 +70,7 @@ pub(super) fn finish(
     clean_up(reporter, report, exit)
 }
 
-/// Tells what the program itself says of its end.
+/// Reports how the program ended.
 fn finished(
     reporter: &mut Reporter,
     result: Option<&ExecutionResult>,
@@ -82,7 +80,7 @@ fn finished(
         return Exit::SUCCESS;
     };
     if result.status == ExecutionStatus::ExecTimeout {
-        reporter.fail("The program ran for too long and was killed.");
+        reporter.fail("The program exceeded its time limit and was killed.");
         return Exit::TIMEOUT;
     }
     let code = result.exit_code().unwrap_or(0);
@@ -94,7 +92,7 @@ fn finished(
     Exit::of_program(code)
 }
 
-/// Tells what became of the kernel.
+/// Reports what became of the kernel.
 fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit {
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {
@@ -122,7 +120,7 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit
             "none"
         }
     };
-    // Whether anybody reads the lines does not matter any more.
+    // A closed pipe does not matter any more.
     let _ = json::emit(&Event::CleanedUp {
         kernel: report.kernel.as_ref(),
         result,

@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use super::sixel;
 use crate::style;
 
-/// The most base64 characters in one of kitty's commands.
+/// The maximum number of base64 characters in one of kitty's commands.
 const CHUNK: usize = 4096;
 
-/// The most pixels in a line for a terminal that does not tell.
+/// The maximum width in pixels on a terminal that does not report its own.
 const WIDTH: usize = 800;
 
-/// How a terminal takes images.
+/// How a terminal receives images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Kitty,
@@ -24,13 +24,13 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// What the terminal that the environment names can do. It is not asked: its answer would come
-    /// among what the user types for the program.
+    /// What the terminal supports, judging by the environment. The terminal is not queried: its reply would
+    /// be mixed with what the user types for the program.
     pub(super) fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let variable = |name: &str| lookup(name).unwrap_or_default();
         let kind = variable("TERM");
         let program = variable("TERM_PROGRAM");
-        // Those do not pass images on.
+        // Terminal multiplexers do not pass images on.
         let multiplexed = ["screen", "tmux"].iter().any(|name| kind.starts_with(name))
             || !variable("TMUX").is_empty()
             || !variable("STY").is_empty();
@@ -57,7 +57,7 @@ impl Protocol {
         }
     }
 
-    /// Whether it has this type of image.
+    /// Whether it supports this type of image.
     pub(super) fn shows(self, media_type: &str) -> bool {
         match self {
             Self::Kitty | Self::Sixel => media_type == "image/png",
@@ -68,8 +68,8 @@ impl Protocol {
         }
     }
 
-    /// What puts the image where the cursor is, and the cursor on the line below; `None` if it is not
-    /// the image that it is said to be.
+    /// The bytes that draw the image at the cursor, and move the cursor to the line below; `None` if the
+    /// image cannot be decoded.
     pub(super) fn encode(self, image: &[u8]) -> Option<String> {
         let mut text = match self {
             Self::Kitty => kitty(image),
@@ -91,7 +91,7 @@ fn kitty(image: &[u8]) -> String {
     let mut rest = content.as_str();
     loop {
         let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
-        // q=2: no answers, which the program would read as its input.
+        // q=2: no replies, which the program would read as its input.
         let what = if text.is_empty() {
             "a=T,f=100,q=2,"
         } else {

@@ -1,4 +1,4 @@
-//! Lines for a program that asks for them.
+//! Input for programs that ask for it.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, Sender};
@@ -6,27 +6,27 @@ use std::thread;
 
 use crate::tty;
 
-/// What the command may wait for besides the gateway.
+/// What the command can wait for besides the gateway.
 #[derive(Debug)]
 pub(super) enum Wake {
-    /// A line from the standard input; `None` at its end.
+    /// A line from standard input; `None` at its end.
     Line(io::Result<Option<String>>),
-    /// A signal came, and the run is cancelled.
+    /// A signal arrived, and the run is cancelled.
     Stopped,
 }
 
-/// The answer that ends a program's input.
+/// The line that ends a program's input: Ctrl-D.
 const END: &str = "\u{4}";
 
-/// The standard input. Lines are read on another thread, so that a signal can end the wait.
+/// Standard input. Lines are read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
     wake: Sender<Wake>,
     woken: Receiver<Wake>,
     stopped: bool,
-    /// The last answer was its end.
+    /// The program was last told that its input has ended.
     ended: bool,
-    /// The last line was typed, and its end is on the terminal.
+    /// The last line was typed on the terminal that shows the output, and so has ended a line there.
     typed: bool,
 }
 
@@ -41,18 +41,18 @@ impl Input {
         }
     }
 
-    /// Another program asks.
+    /// Another program is started.
     pub(super) fn restart(&mut self) {
         self.ended = false;
     }
 
-    /// Whether the last line was typed, and so has ended the line that the program was in.
+    /// Whether the last line was typed, and so has ended the line of the program's prompt.
     pub(super) fn was_typed(&self) -> bool {
         self.typed
     }
 
-    /// What to answer the program that asks: a line without its end, or that the input has ended.
-    /// `None` for a program that knows that already, or when a signal came.
+    /// The input for a program that asks: a line without its end, or the mark that the input has ended.
+    /// `None` if the program was sent that mark already, or a signal arrived.
     pub(super) fn answer(&mut self, hidden: bool) -> io::Result<Option<String>> {
         let line = self.line(hidden)?;
         let knows = std::mem::replace(&mut self.ended, line.is_none());
@@ -62,7 +62,7 @@ impl Input {
         })
     }
 
-    /// Reads a line, without its end. `None` at the end of the input, or when a signal came.
+    /// Reads a line, without its end. `None` at the end of the input, or when a signal arrived.
     fn line(&mut self, hidden: bool) -> io::Result<Option<String>> {
         if self.stopped {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Input {
         let is_line = matches!(woken, Ok(Wake::Line(Ok(Some(_)))));
         self.typed = is_terminal && (is_line || changed.is_some());
         if self.typed && changed.is_some() {
-            // The line end that was typed was not shown either.
+            // The line end that was typed was not echoed either.
             let _ = writeln!(io::stderr());
         }
         match woken {

@@ -1,4 +1,4 @@
-//! Images, HTML and other things that are no text: shown, saved, or at least told of.
+//! Images, HTML and other output that is not text: shown, saved, or at least mentioned.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -10,7 +10,7 @@ use sorna::core::Media;
 use super::args::{Images, MediaArgs};
 use super::images::Protocol;
 
-/// Where such things go.
+/// Where such output goes.
 #[derive(Debug)]
 pub(super) struct Gallery {
     directory: Option<PathBuf>,
@@ -44,8 +44,8 @@ pub(super) struct Placed {
     pub(super) shown: bool,
     /// It is in this file, or could not be saved there.
     pub(super) file: Option<Saved>,
-    /// What it is, for a person: type and size.
-    pub(super) words: String,
+    /// Type and size, for a person.
+    pub(super) description: String,
 }
 
 impl Gallery {
@@ -66,20 +66,20 @@ impl Gallery {
         }
     }
 
-    /// Makes the directory, before there is something to lose.
+    /// Creates the directory, before there is something to lose.
     pub(super) fn prepare(&self) -> io::Result<()> {
         self.directory.as_ref().map_or(Ok(()), fs::create_dir_all)
     }
 
-    /// Shows and saves it, as far as that is wanted and possible.
+    /// Shows and saves it, as far as that is requested and possible.
     ///
     /// # Errors
     ///
-    /// It could not be shown, because the standard output is gone.
+    /// It could not be shown, because standard output is closed.
     pub(super) fn place(&mut self, media: &Media<'_>) -> io::Result<Placed> {
         let decoded = media.bytes();
         let readable = decoded.is_some();
-        // What cannot be decoded is kept as it came.
+        // What cannot be decoded is kept as it is.
         let bytes = decoded.unwrap_or_else(|| media.content().as_bytes().into());
         let drawing = self
             .protocol
@@ -96,18 +96,18 @@ impl Gallery {
         } else {
             "txt"
         };
-        let mut words = format!("{}, {} bytes", media.media_type(), bytes.len());
+        let mut description = format!("{}, {} bytes", media.media_type(), bytes.len());
         if !readable {
-            words.push_str(", not readable");
+            description.push_str(", not decodable");
         }
         Ok(Placed {
             shown,
             file: self.save(extension, &bytes),
-            words,
+            description,
         })
     }
 
-    /// Saves it under a name of ours, never in place of another file; `None` without a directory.
+    /// Saves it under a new name, never replacing another file; `None` without a directory.
     pub(super) fn save(&mut self, extension: &str, bytes: &[u8]) -> Option<Saved> {
         let directory = self.directory.clone()?;
         let saved = loop {
@@ -123,7 +123,7 @@ impl Gallery {
         Some(saved.map_err(|error| SaveError { directory, error }))
     }
 
-    /// Whether something that was to be saved is lost.
+    /// Whether something that should have been saved is lost.
     pub(super) fn has_lost(&self) -> bool {
         self.lost
     }
@@ -133,7 +133,7 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// What files of this type are called. The type is the server's word, so only known ones count.
+/// The extension for this type. The type is untrusted input, so only known ones are used.
 fn extension(media_type: &str) -> &'static str {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn files_have_names_of_ours_and_replace_none() {
+    fn files_get_new_names_and_replace_none() {
         let directory = tempfile::tempdir().unwrap();
         let place = |gallery: &mut Gallery, media: Media<'_>| {
             let placed = gallery.place(&media).unwrap();
@@ -187,22 +187,22 @@ mod tests {
             (
                 name.to_str().unwrap().to_owned(),
                 fs::read(&file).unwrap(),
-                placed.words,
+                placed.description,
             )
         };
         let mut first = gallery(directory.path());
         let png = Media::new("image/png", "data:image/png;base64,iVBORw==");
-        let (name, content, words) = place(&mut first, png.clone());
+        let (name, content, description) = place(&mut first, png.clone());
         assert_eq!(name, "new/media/output-1.png");
         assert_eq!(content, b"\x89PNG");
-        assert_eq!(words, "image/png, 4 bytes");
+        assert_eq!(description, "image/png, 4 bytes");
         let nasty = Media::new("../../etc/passwd", "x");
         assert_eq!(place(&mut first, nasty).0, "new/media/output-2.bin");
         let broken = Media::new("image/png", "data:image/png;base64,a");
-        let (name, content, words) = place(&mut first, broken);
+        let (name, content, description) = place(&mut first, broken);
         assert_eq!(name, "new/media/output-3.txt");
         assert_eq!(content, b"data:image/png;base64,a");
-        assert_eq!(words, "image/png, 23 bytes, not readable");
+        assert_eq!(description, "image/png, 23 bytes, not decodable");
         let mut second = gallery(directory.path());
         assert_eq!(place(&mut second, png).0, "new/media/output-2.png");
     }

@@ -25,6 +25,7 @@ use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::target::Target;
+use crate::units::count;
 use args::RunArgs;
 use finish::{Stop, finish};
 use input::{Input, Wake};
@@ -35,7 +36,7 @@ pub(crate) use plan::collect;
 /// Carries the command out.
 pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     if arguments.json_schema {
-        // Whoever has closed the pipe has read enough.
+        // A closed pipe is no failure: the reader needs no more.
         let _ = io::stdout().write_all(json::SCHEMA.as_bytes());
         return Ok(Exit::SUCCESS);
     }
@@ -43,7 +44,7 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
         return begin(&arguments, globals);
     }
     json::turn_on();
-    // What fails before there is a run is told in the same form.
+    // A failure before there is a run is an event, too.
     let exit = begin(&arguments, globals).unwrap_or_else(|failure| {
         failure.show();
         failure.exit()
@@ -59,7 +60,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
-        .map_err(|error| Failure::System("cannot make the directory for media", error))?;
+        .map_err(|error| Failure::System("cannot create the media directory", error))?;
     let caught = signals::catch()?;
     let target = Target::open(arguments.local, globals)?;
     let token = plan.create.token.clone();
@@ -100,7 +101,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     Ok(session.run())
 }
 
-/// How much is to be uploaded.
+/// How much to upload.
 #[derive(Clone, Copy, Debug)]
 struct Files {
     number: usize,
@@ -120,19 +121,19 @@ impl Files {
     }
 }
 
-/// What the program does in the kernel.
+/// What the program is doing in the kernel.
 #[derive(Clone, Copy, Debug)]
 enum Program {
     Runs,
     /// It waits for input.
     Asks,
-    /// It has ended, or not begun.
+    /// It has ended, or not started.
     Ended,
 }
 
 impl Program {
-    /// Says what it does if the command has ended before it.
-    fn tell_if_left(self, report: &RunReport, reporter: &mut Reporter) {
+    /// Reports what it still does, if the command ends before it.
+    fn report_if_left(self, report: &RunReport, reporter: &mut Reporter) {
         let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
             (&report.ending, &report.cleanup, &report.kernel)
         else {
@@ -140,17 +141,17 @@ impl Program {
         };
         match self {
             Self::Runs => reporter.info(format_args!(
-                "The program goes on in kernel {kernel}, and the next run brings its output. `sorna restart {kernel}` stops it."
+                "The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna restart {kernel}`."
             )),
             Self::Asks => reporter.info(format_args!(
-                "The program waits for input in kernel {kernel}, and takes the code of the next run for it. `sorna restart {kernel}` stops it."
+                "The program is waiting for input in kernel {kernel} and will read the next run's code as that input. Stop it with `sorna restart {kernel}`."
             )),
             Self::Ended => {}
         }
     }
 }
 
-/// A run under way.
+/// A run in progress.
 struct Session<'p> {
     run: Run,
     reporter: Reporter,
@@ -159,7 +160,7 @@ struct Session<'p> {
     token: SessionToken,
     temporary: bool,
     files: Files,
-    /// What to say if the program fails.
+    /// Advice if the program fails.
     advice: Option<String>,
     meter: SendMeter,
     /// Which execution of the plan it is, from 0.
@@ -178,12 +179,12 @@ impl Session<'_> {
                     let shown = self.report(&event).map_err(Stop::Output);
                     if let Err(stop) = shown.and_then(|()| self.show(event)) {
                         problem.get_or_insert(stop);
-                        // The run then ends by itself, and cleans up.
+                        // The run then ends and cleans up.
                         let _ = self.run.canceller().cancel();
                     }
                 }
                 Ok(None) => break,
-                // The input was asked for and not given: only a cancelled run gets here.
+                // Input was requested and not given; only a cancelled run gets here.
                 Err(_) if self.stopped.signal().is_some() || problem.is_some() => {}
                 Err(error) => {
                     problem.get_or_insert(Stop::Failed(error.to_string()));
@@ -204,14 +205,14 @@ impl Session<'_> {
             advice,
             self.target,
         );
-        self.program.tell_if_left(&report, &mut self.reporter);
+        self.program.report_if_left(&report, &mut self.reporter);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }
         exit
     }
 
-    /// Puts the event out as JSON, if that is wanted. The output's records come from [`Output`].
+    /// Prints the event as JSON, if that was requested. [`Output`] prints the console records.
     fn report(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
             RunEvent::KernelReady(kernel) => json::emit(&Event::KernelReady {
@@ -261,7 +262,9 @@ impl Session<'_> {
             RunEvent::Uploading(progress) => {
                 reporter.progress(UPLOADING, Progress::after(progress, &self.meter));
             }
-            RunEvent::Uploaded(_) => reporter.done("Uploading done."),
+            RunEvent::Uploaded(uploaded) => {
+                reporter.done(format_args!("Uploaded {}.", count(uploaded.files, "file")));
+            }
             RunEvent::ExecutionStarted { .. } => {
                 self.program = Program::Runs;
                 self.input.restart();
@@ -311,7 +314,7 @@ impl Session<'_> {
                             .answer(answer)
                             .map_err(|error| Stop::Failed(error.to_string()))?;
                     }
-                    // A signal came; the run is cancelled already.
+                    // A signal arrived; the run is cancelled already.
                     None if self.stopped.signal().is_some() => {}
                     None => return Err(Stop::NoInput),
                 }

@@ -1,4 +1,4 @@
-//! The program's output, passed on as it is.
+//! The program's output, passed on unchanged.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -16,7 +16,7 @@ use crate::style;
 #[derive(Debug)]
 pub(super) struct Output {
     gallery: Gallery,
-    /// Both the standard output and error are terminals, so they are the same one.
+    /// Whether standard output and standard error are both terminals, and so the same one.
     together: bool,
 }
 
@@ -28,7 +28,7 @@ impl Output {
         }
     }
 
-    /// Writes all records, in order: text to the stream it was written to, unchanged.
+    /// Writes all records in order, text to the stream it was written to.
     pub(super) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         if json::is_on() {
             return self.emit(console, reporter);
@@ -79,11 +79,15 @@ impl Output {
     }
 
     fn place(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
-        let Placed { shown, file, words } = self.gallery.place(media)?;
+        let Placed {
+            shown,
+            file,
+            description,
+        } = self.gallery.place(media)?;
         if shown {
             reporter.note_output("\n");
         }
-        tell(reporter, shown, file, &words);
+        report(reporter, shown, file, &description);
         Ok(())
     }
 
@@ -91,11 +95,8 @@ impl Output {
     fn keep(&mut self, kind: &str, values: &[Value], reporter: &mut Reporter) -> io::Result<()> {
         let content = serde_json::to_vec(&(kind, values))?;
         let file = self.gallery.save("json", &content);
-        let words = format!(
-            "record of the unknown kind {kind:?}, {} bytes",
-            content.len()
-        );
-        tell(reporter, false, file, &words);
+        let description = format!("record of unknown kind {kind:?}, {} bytes", content.len());
+        report(reporter, false, file, &description);
         Ok(())
     }
 
@@ -145,20 +146,25 @@ impl Output {
         })
     }
 
-    /// Whether something that was to be saved is lost.
+    /// Whether something that should have been saved is lost.
     pub(super) fn has_lost(&self) -> bool {
         self.gallery.has_lost()
     }
 }
 
-/// Says what became of something that is no text.
-fn tell(reporter: &mut Reporter, shown: bool, file: Option<Saved>, words: &dyn fmt::Display) {
+/// Reports what became of output that is not text.
+fn report(
+    reporter: &mut Reporter,
+    shown: bool,
+    file: Option<Saved>,
+    description: &dyn fmt::Display,
+) {
     match file {
-        Some(Ok(file)) => reporter.info(format_args!("Saved {} ({words}).", file.display())),
-        Some(Err(error)) => reporter.fail(format_args!("{error} ({words})")),
+        Some(Ok(file)) => reporter.info(format_args!("Saved {} ({description}).", file.display())),
+        Some(Err(error)) => reporter.fail(format_args!("{error} ({description})")),
         None if shown => {}
         None => reporter.advice(format_args!(
-            "Output that cannot be shown here: {words}. --media-dir DIR saves it."
+            "Output that cannot be shown here: {description}. Save it with --media-dir DIR."
         )),
     }
 }

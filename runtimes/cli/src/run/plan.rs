@@ -1,4 +1,4 @@
-//! What a run is to do, by its command line.
+//! The plan of a run, from its command line.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,10 +12,10 @@ use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
 use crate::failure::Failure;
 
-/// What the kernel does by default in a step.
+/// The kernel's default for a step.
 const DEFAULT: &str = "*";
 
-/// The plan, and what to say if its program fails.
+/// The plan, and advice if its program fails.
 pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Failure> {
     let token = match &arguments.token {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
@@ -39,8 +39,8 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
         let exec = match program {
             Program::Command(command) => command,
             Program::Default => DEFAULT.to_owned(),
-            Program::Unclear(words) => {
-                advice = Some(words);
+            Program::Unclear(hint) => {
+                advice = Some(hint);
                 DEFAULT.to_owned()
             }
         };
@@ -67,16 +67,16 @@ fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateK
     Ok(CreateKernel::new(spec, token))
 }
 
-/// The whole standard input.
+/// All of standard input.
 fn code_from_stdin() -> Result<String, Failure> {
     let mut code = String::new();
     io::stdin()
         .read_to_string(&mut code)
-        .map_err(|error| Failure::System("cannot read the code from the standard input", error))?;
+        .map_err(|error| Failure::System("cannot read code from standard input", error))?;
     Ok(code)
 }
 
-/// The files to upload, by their path below the current directory.
+/// The files to upload, by their path relative to the current directory.
 pub(crate) fn collect<P: AsRef<Path>>(
     paths: &[P],
     arguments: CollectArgs,

@@ -1,19 +1,19 @@
-//! Which of the files is the program.
+//! Chooses the file to run.
 //!
-//! A kernel runs `main.py` or the like, whatever files were sent. For languages whose interpreter is
-//! known, one file alone is the program under any name; of several the user must say which.
+//! By default a kernel runs `main.py` or the like, whatever files were uploaded. For languages with a known
+//! interpreter, a single file is the program whatever its name; of several, the user must choose one.
 
 use std::path::PathBuf;
 
 use sorna::core::UploadFile;
 
-/// A language that runs files as they are.
+/// A language whose interpreter runs source files.
 #[derive(Debug)]
 struct Interpreter {
     names: &'static [&'static str],
-    /// Begins the command that runs a file.
+    /// The command that runs a file, without the file.
     command: &'static str,
-    /// What kernels run.
+    /// The file that kernels run by default.
     main: &'static str,
 }
 
@@ -51,16 +51,16 @@ const fn interpreter(
 /// What to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Program {
-    /// What the kernel does by default.
+    /// The kernel's default.
     Default,
     /// This shell command.
     Command(String),
-    /// What the kernel does by default, which is none of the files; with what to say if it fails.
+    /// The kernel's default, which is none of the files; with advice if it fails.
     Unclear(String),
 }
 
 impl Program {
-    /// The program among these files, which were collected from those arguments.
+    /// Chooses among these files, which were collected from those arguments.
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
         let known = INTERPRETERS
             .iter()
@@ -93,7 +93,7 @@ impl Interpreter {
         candidate.map_or(Program::Default, |file| {
             let command = self.run(file.name());
             Program::Unclear(format!(
-                "No file is named {}, which {lang} kernels run. -e {} runs another.",
+                "{lang} kernels run {} by default, and no file has that name. Choose one with -e {}.",
                 self.main,
                 quote(&command)
             ))
@@ -101,14 +101,14 @@ impl Interpreter {
     }
 }
 
-/// As one word of a shell's command line that is no option.
-fn quote(word: &str) -> String {
+/// Quotes a file's name so that a shell reads it as one word, and the command not as an option.
+fn quote(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%".contains(c);
-    let hyphen = if word.starts_with('-') { "./" } else { "" };
-    if !word.is_empty() && word.chars().all(is_plain) {
-        format!("{hyphen}{word}")
+    let hyphen = if name.starts_with('-') { "./" } else { "" };
+    if !name.is_empty() && name.chars().all(is_plain) {
+        format!("{hyphen}{name}")
     } else {
-        format!("'{hyphen}{}'", word.replace('\'', r"'\''"))
+        format!("'{hyphen}{}'", name.replace('\'', r"'\''"))
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_is_the_program() {
+    fn a_single_file_is_the_program() {
         for (lang, file, command) in [
             ("python3", "hello.py", "python3 hello.py"),
             ("python3", "sub/main.py", "python3 sub/main.py"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_s_default_stays_where_it_is_right_or_not_known() {
+    fn the_default_is_kept_where_it_fits_or_no_interpreter_is_known() {
         for (lang, files) in [
             ("python3", &["main.py"][..]),
             ("python3", &["a.py", "main.py"]),
@@ -151,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn of_several_files_the_user_must_say_which() {
+    fn of_several_files_the_user_must_choose_one() {
         assert_eq!(
             find("python3", &["data.csv", "a.py", "b.py"]),
             Program::Unclear(
-                "No file is named main.py, which python3 kernels run. -e 'python3 a.py' runs another."
+                "python3 kernels run main.py by default, and no file has that name. Choose one with -e 'python3 a.py'."
                     .to_owned()
             )
         );

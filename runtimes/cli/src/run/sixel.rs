@@ -1,29 +1,29 @@
-//! Images as sixels: for terminals that draw as DEC's did.
+//! Images as sixels, the format of DEC's terminals.
 //!
-//! Six rows of pixels at a time, each color of them on its own: a character is a column of six
-//! pixels of the color chosen before. (VT330/VT340 Programmer Reference Manual, chapter 14.)
+//! A band is six rows of pixels, drawn color by color: each character is a column of six pixels in the color
+//! selected before. (VT330/VT340 Programmer Reference Manual, chapter 14.)
 
 use std::fmt::Write;
 use std::io::Cursor;
 
 use png::{ColorType, Decoder, Limits, Transformations};
 
-/// The most pixels, which bounds memory.
+/// The maximum number of pixels, which bounds memory.
 const MOST_PIXELS: usize = 16 * 1024 * 1024;
 /// Levels of red, green and blue each. Terminals have 256 colors to choose from.
 const LEVELS: usize = 6;
 /// Rows of pixels in a band.
 const BAND: usize = 6;
 
-/// An image without what shines through.
+/// An image without partial transparency.
 struct Picture {
     width: usize,
-    /// Red, green, blue of each pixel, or nothing, row by row.
+    /// Red, green, blue of each pixel, or nothing if it is transparent, row by row.
     pixels: Vec<Option<[u8; 3]>>,
 }
 
-/// A PNG as sixels, made smaller until it is no wider than that many pixels; `None` if it is no PNG,
-/// or too large.
+/// A PNG as sixels, scaled down to at most this many pixels in width; `None` if it is not a PNG, or too
+/// large.
 pub(super) fn encode(image: &[u8], most_width: usize) -> Option<String> {
     let picture = decode(image)?.no_wider_than(most_width.max(1));
     let colors = picture.dithered();
@@ -45,14 +45,14 @@ pub(super) fn encode(image: &[u8], most_width: usize) -> Option<String> {
             // Back to the left, for the next color.
             text.push('$');
         }
-        // The next band.
+        // Next band.
         text.push('-');
     }
     text.push_str("\x1b\\");
     Some(text)
 }
 
-/// One color of a band, with the number before what repeats.
+/// One color of a band, run-length encoded.
 fn draw(text: &mut String, band: &[Option<u8>], width: usize, color: u8) {
     let column = |x: usize| {
         let rows = band.chunks(width).enumerate();
@@ -119,7 +119,7 @@ fn decode(image: &[u8]) -> Option<Picture> {
 }
 
 impl Picture {
-    /// Smaller by a whole number: each pixel is the middle of those it stands for.
+    /// Scales down by a whole number: each pixel is the average of those it replaces.
     fn no_wider_than(self, most: usize) -> Self {
         let by = self.width.div_ceil(most);
         if by <= 1 {
@@ -136,21 +136,21 @@ impl Picture {
                 let seen: Vec<[u8; 3]> = all
                     .filter_map(|(x, y)| self.pixels[y * self.width + x])
                     .collect();
-                let middle = |part: usize| {
+                let average = |part: usize| {
                     let sum: usize = seen.iter().map(|color| usize::from(color[part])).sum();
                     u8::try_from(sum / seen.len().max(1)).unwrap_or(u8::MAX)
                 };
-                pixels.push((!seen.is_empty()).then(|| [middle(0), middle(1), middle(2)]));
+                pixels.push((!seen.is_empty()).then(|| [average(0), average(1), average(2)]));
             }
         }
         Self { width, pixels }
     }
 
-    /// The nearest colors that there are. What is lost by that, the pixels to the right and below
-    /// make good (after Floyd and Steinberg).
+    /// The nearest available colors; the error is diffused to the pixels to the right and below (Floyd and
+    /// Steinberg).
     fn dithered(&self) -> Vec<Option<u8>> {
         let step = 255 / (LEVELS as i32 - 1);
-        // What the pixels of this row and the next are to make good, with one more on both sides.
+        // The error to add to the pixels of this row and the next, with one more on both sides.
         let mut here = vec![[0_i32; 3]; self.width + 2];
         let mut below = here.clone();
         let mut colors = Vec::with_capacity(self.pixels.len());

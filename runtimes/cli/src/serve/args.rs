@@ -10,39 +10,39 @@ use crate::values::{self, Kib};
 
 /// Run a gateway on this machine, for development and tests.
 ///
-/// Prints three lines for a shell to evaluate, which tell clients where it is and by which keys, and
-/// nothing else on the standard output; the log goes to the standard error. It serves until SIGINT
-/// (Ctrl-C) or SIGTERM, and leaves no process and no file.
+/// Prints three lines for a shell to evaluate, which set the endpoint and the keys for clients, and
+/// nothing else on standard output; the log goes to standard error. It serves until SIGINT (Ctrl-C) or
+/// SIGTERM, and leaves no processes or files behind.
 ///
-/// The keys are those of --keys, else SORNA_ACCESS_KEY and SORNA_SECRET_KEY of the environment, else
-/// a random pair. Whoever has a pair runs programs as this user.
+/// The keys come from --keys, else from SORNA_ACCESS_KEY and SORNA_SECRET_KEY, else they are a random
+/// pair. Anyone with a key pair can run programs as this user.
 ///
-/// Exit code: 0 when it was stopped; 1 if it could not start; 2 for a wrong command line or file.
+/// Exit code: 0 when it was stopped; 1 if it could not start; 2 for a usage error or a wrong file.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 takes a free one.
+    /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     pub(super) listen: SocketAddr,
 
-    /// Listen on addresses that other machines reach. The keys must be given then.
+    /// Allow an address that other machines can reach. Requires keys from --keys or the environment.
     #[arg(long)]
     pub(super) allow_remote: bool,
 
-    /// The key pairs, one a line: access key, white space, secret key. Lines that begin with `#` are
-    /// skipped.
+    /// File with key pairs, one per line: access key, white space, secret key. Lines that start with
+    /// `#` are skipped.
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Option<PathBuf>,
 
-    /// Serve HTTPS with this certificate, or chain of certificates, in PEM form.
+    /// Serve HTTPS with this certificate, or chain of certificates (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,
 
-    /// The private key of the certificate, in PEM form.
+    /// Private key of the certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
 
-    /// Add the languages of this TOML file. May be given again.
+    /// Add the languages of this TOML file. Can be repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) languages: Vec<PathBuf>,
 
@@ -57,7 +57,7 @@ pub(crate) struct ServeArgs {
     pub(super) isolation: IsolationArgs,
 }
 
-/// How much to log: requests from `info` on, refusals from `debug` on.
+/// How much to log: requests from `info` on, error responses from `debug` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Level {
     Off,
@@ -68,84 +68,84 @@ pub(super) enum Level {
     Trace,
 }
 
-/// What clients and kernels may take.
+/// Limits of clients and kernels.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Limits {
-    /// How long an execution may take if the client does not say, such as 500ms, 30s or 2m.
+    /// Time limit of an execution if the client sets none, such as 500ms, 30s or 2m.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::time)]
     pub(super) exec_timeout: Duration,
 
-    /// How long a kernel may go unused before it is destroyed.
+    /// Time after which an unused kernel is destroyed.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
     pub(super) idle_timeout: Duration,
 
-    /// The most memory of a kernel; a client may ask for less.
+    /// Memory limit of a kernel; a client may ask for less.
     #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::memory)]
     pub(super) max_mem: Kib,
 
-    /// The most processes and threads of a kernel.
+    /// Maximum number of processes and threads of a kernel.
     #[arg(long, value_name = "NUMBER", default_value_t = 1024)]
     pub(super) max_processes: u64,
 
-    /// The largest file that a kernel may write.
+    /// Maximum size of a file that a kernel writes.
     #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::memory)]
     pub(super) max_file_size: Kib,
 
-    /// The most kernels of one key.
+    /// Maximum number of kernels per key.
     #[arg(long, value_name = "NUMBER", default_value_t = 256)]
     pub(super) max_kernels: usize,
 
-    /// The most requests of one key in 15 minutes. The original gateway allows 1000.
+    /// Maximum number of requests per key in 15 minutes. The original gateway allows 1000.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     pub(super) max_requests: u64,
 
-    /// The most connections at a time, terminals included.
+    /// Maximum number of connections at a time, including terminals.
     #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
     pub(super) max_connections: usize,
 
-    /// The most files of one upload request.
+    /// Maximum number of files per upload request.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) max_upload_files: usize,
 
-    /// The largest file of an upload.
+    /// Maximum size of an uploaded file.
     #[arg(long, value_name = "SIZE", default_value = "1m", value_parser = values::memory)]
     pub(super) max_upload_size: Kib,
 
-    /// The most text in one answer, and so in one console record.
+    /// Maximum size of the text in one response, and so in one console record.
     #[arg(long, value_name = "SIZE", default_value = "1m", value_parser = values::memory)]
     pub(super) max_output: Kib,
 }
 
-/// How kernels are kept apart from this machine.
+/// How kernels are isolated from this machine.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 pub(super) struct IsolationArgs {
-    /// Let kernels read this file or directory as well. May be given again.
+    /// Let kernels read this file or directory as well. Can be repeated.
     #[arg(long, value_name = "PATH")]
     pub(super) allow_read: Vec<PathBuf>,
 
-    /// Let kernels read and write this file or directory as well. May be given again.
+    /// Let kernels read and write this file or directory as well. Can be repeated.
     #[arg(long, value_name = "PATH")]
     pub(super) allow_write: Vec<PathBuf>,
 
-    /// Let kernels read and write whatever this user may.
+    /// Let kernels read and write everything that this user can.
     #[arg(long)]
     pub(super) no_file_isolation: bool,
 
-    /// Make the control groups of kernels in this directory of a cgroup2 file system, which must be
-    /// this user's to write and hold no processes. By default the group of this process is tried.
+    /// Directory of a cgroup2 file system in which to create the control groups of kernels. It must be
+    /// writable by this user and contain no processes. By default the group of this process is tried.
     #[arg(long, value_name = "DIR")]
     pub(super) cgroup: Option<PathBuf>,
 
-    /// Where to make the directory with the kernels' files, in place of TMPDIR.
+    /// Where to create the directory with the kernels' files; overrides TMPDIR.
     #[arg(long, value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  eval \"$(sorna serve & echo SERVER=$!)\"   # in the background, with its clients' settings
+  eval \"$(sorna serve & echo SERVER=$!)\"   # in the background; sets the variables for clients
   kill $SERVER                             # stops it
   sorna serve --listen 127.0.0.1:8081 --log debug
   sorna serve --listen 0.0.0.0:8443 --allow-remote --keys keys.txt \\

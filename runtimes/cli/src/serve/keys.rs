@@ -1,4 +1,4 @@
-//! The keys that a gateway of one's own knows.
+//! The key pairs of the gateway.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::reporter::Reporter;
 use crate::settings::{has_control_characters, quoted};
 
-/// The pairs: of the file, else of the environment; none if neither has any.
+/// The pairs in the file, else the pair in the environment, if any.
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
     match file {
         Some(file) => {
@@ -18,7 +18,7 @@ pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
             let text = fs::read_to_string(file).map_err(|error| {
                 Failure::usage(format!("cannot read {}: {error}", file.display()))
             })?;
-            parse(&text).map_err(|words| Failure::usage(format!("{}, {words}", file.display())))
+            parse(&text).map_err(|message| Failure::usage(format!("{}, {message}", file.display())))
         }
         None => of_environment(|name| std::env::var(name).ok()),
     }
@@ -29,7 +29,7 @@ fn warn_if_open(file: &Path) {
     if fs::metadata(file).is_ok_and(is_open) {
         let path = file.display();
         Reporter::new(false).advice(format_args!(
-            "{path} holds keys, and others may read it: chmod 600 {}",
+            "{path} contains keys and is readable by others; run chmod 600 {}",
             quoted(&path.to_string())
         ));
     }
@@ -45,17 +45,17 @@ fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<Credent
         (None, None) => Ok(Vec::new()),
         (Some(access), Some(secret)) => pair(&access, &secret)
             .map(|pair| vec![pair])
-            .map_err(|words| Failure::usage(format!("the keys of the environment: {words}"))),
+            .map_err(|message| Failure::usage(format!("the keys in the environment: {message}"))),
         (Some(_), None) => Err(Failure::usage(format!(
-            "{access} is set, and {secret} is not"
+            "{access} is set, but {secret} is not"
         ))),
         (None, Some(_)) => Err(Failure::usage(format!(
-            "{secret} is set, and {access} is not"
+            "{secret} is set, but {access} is not"
         ))),
     }
 }
 
-/// The pairs of a file. What is wrong is told without a word of it.
+/// The pairs of a file. Errors never quote it.
 fn parse(text: &str) -> Result<Vec<Credentials>, String> {
     let lines = text
         .lines()
@@ -63,21 +63,23 @@ fn parse(text: &str) -> Result<Vec<Credentials>, String> {
         .map(|(line, number)| (line.trim(), number));
     let mut pairs: Vec<Credentials> = Vec::new();
     for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
-        let mut words = line.split_whitespace();
-        let (Some(access), Some(secret), None) = (words.next(), words.next(), words.next()) else {
-            return Err(format!("line {number}: not an access key and a secret key"));
+        let mut parts = line.split_whitespace();
+        let (Some(access), Some(secret), None) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(format!(
+                "line {number}: expected an access key and a secret key"
+            ));
         };
-        let new = pair(access, secret).map_err(|words| format!("line {number}: {words}"))?;
+        let new = pair(access, secret).map_err(|message| format!("line {number}: {message}"))?;
         if pairs
             .iter()
             .any(|known| known.access_key() == new.access_key())
         {
-            return Err(format!("line {number}: the access key is there already"));
+            return Err(format!("line {number}: duplicate access key"));
         }
         pairs.push(new);
     }
     if pairs.is_empty() {
-        return Err("line 1: there are no keys".to_owned());
+        return Err("line 1: expected at least one key pair".to_owned());
     }
     Ok(pairs)
 }
@@ -95,21 +97,21 @@ fn pair(access: &str, secret: &str) -> Result<Credentials, String> {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> String {
+    fn error(text: &str) -> String {
         parse(text).err().unwrap_or_default()
     }
 
     #[test]
-    fn pairs_are_read_and_what_is_wrong_is_told_by_its_line() {
+    fn pairs_are_read_and_errors_name_the_line_but_no_secret() {
         let pairs = parse("# two\n\nAKIAONE  secret-one\n\tAKIATWO\tsecret-two\n");
         let pairs = pairs.expect("two pairs");
         assert_eq!(pairs[1].access_key().as_str(), "AKIATWO");
         assert_eq!(pairs[1].secret_key().expose(), "secret-two");
-        assert!(refusal("AKIAONE hidden\nAKIATWO").starts_with("line 2:"));
-        assert!(refusal("AKIAONE hidden three").starts_with("line 1:"));
-        assert!(refusal("AKIAONE hidden\nAKIAONE other").contains("already"));
-        assert!(refusal("# none").contains("no keys"));
-        assert!(!refusal("AKIAONE hidden three").contains("hidden"));
+        assert!(error("AKIAONE hidden\nAKIATWO").starts_with("line 2:"));
+        assert!(error("AKIAONE hidden three").starts_with("line 1:"));
+        assert!(error("AKIAONE hidden\nAKIAONE other").contains("duplicate"));
+        assert!(error("# none").contains("at least one"));
+        assert!(!error("AKIAONE hidden three").contains("hidden"));
     }
 
     #[test]
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_is_none() {
+    fn half_a_pair_is_an_error() {
         let half = |name: &str| (name == variables::ACCESS_KEY).then(|| "AKIAONE".to_owned());
         assert!(of_environment(half).is_err());
         assert!(of_environment(|_| None).is_ok_and(|pairs| pairs.is_empty()));

@@ -22,15 +22,15 @@ use args::{Level, ServeArgs};
 pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
     let config = config(arguments)?;
     start_log(arguments.log);
-    // The keys may be in our environment and are in our memory; nobody of the same user need look.
+    // The keys are in this process's memory: other processes of the user must not read it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     sorna_gateway::raise_open_files();
     let mut signals = signals::catch()?;
     let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-    tell(&gateway).map_err(|error| Failure::System("cannot write the settings", error))?;
+    announce(&gateway).map_err(|error| Failure::System("cannot print the settings", error))?;
     signals.forever().next();
     tracing::info!("stopping");
-    // Whoever is in a hurry says it again; what is left then, the gateway's watchdog removes.
+    // A second signal ends the process at once; the gateway's watchdog removes what is left then.
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
@@ -80,11 +80,11 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     let listens_elsewhere = !arguments.listen.ip().is_loopback();
     if listens_elsewhere && (!arguments.allow_remote || config.credentials().is_empty()) {
         return Err(Failure::usage(format!(
-            "{} is reached from other machines, and whoever has a key runs programs here",
+            "{} can be reached from other machines, and anyone with a key can run programs here",
             arguments.listen
         ))
         .with_advice(
-            "If that is meant, say --allow-remote, and give the keys by --keys or in the environment.",
+            "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
         ));
     }
     if let Some(cgroup) = &isolation.cgroup {
@@ -118,9 +118,9 @@ fn start_log(level: Level) {
         .init();
 }
 
-/// Tells a shell where the gateway is, and by which keys. Then nobody has to wait for more: a
-/// command substitution ends, whether or not we go on in the background.
-fn tell(gateway: &RunningGateway) -> io::Result<()> {
+/// Prints the endpoint and the keys for a shell to evaluate. Then standard output is closed, so that a
+/// command substitution ends while the gateway keeps running in the background.
+fn announce(gateway: &RunningGateway) -> io::Result<()> {
     let mut stdout = io::stdout();
     for (name, value) in [
         (sorna::core::variables::ENDPOINT, gateway.endpoint()),
@@ -142,7 +142,7 @@ mod tests {
     use crate::settings::quoted;
 
     #[test]
-    fn shells_read_what_was_meant() {
+    fn quoted_text_is_one_word_for_a_shell() {
         assert_eq!(quoted("http://127.0.0.1:8081"), "http://127.0.0.1:8081");
         assert_eq!(quoted("a$(b)'c"), r"'a$(b)'\''c'");
         assert_eq!(quoted(""), "''");

@@ -1,4 +1,4 @@
-//! Settings that cannot be used, told so that they can be put right.
+//! Settings that cannot be used, and how to correct them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::nearest::nearest;
 pub(crate) enum SettingsError {
     /// The settings file cannot be read.
     Read { path: PathBuf, error: io::Error },
-    /// No place for a settings file.
+    /// There is no directory for a settings file.
     NoHome,
     /// A settings file that was asked for does not exist.
     NoFile { path: PathBuf, source: Source },
@@ -23,9 +23,9 @@ pub(crate) enum SettingsError {
     Syntax {
         path: PathBuf,
         line: usize,
-        words: String,
+        message: String,
     },
-    /// A key in the settings file that has no meaning.
+    /// An unknown key in the settings file.
     UnknownKey {
         path: PathBuf,
         line: usize,
@@ -34,12 +34,12 @@ pub(crate) enum SettingsError {
         profile: Option<String>,
         known: &'static [&'static str],
     },
-    /// A key in the settings file with a value that it cannot have.
+    /// A key in the settings file with a wrong value.
     WrongValue {
         path: PathBuf,
         line: usize,
         key: String,
-        words: &'static str,
+        message: &'static str,
     },
     /// A profile that the settings file does not have.
     UnknownProfile {
@@ -50,19 +50,19 @@ pub(crate) enum SettingsError {
     },
     /// A variable that is not text.
     NotText { variable: &'static str },
-    /// There is no endpoint.
+    /// No endpoint is set.
     NoEndpoint(Missing),
-    /// There are no keys.
+    /// No keys are set.
     NoKeys(Missing),
-    /// A secret key that no gateway can have given out.
+    /// A secret key that no gateway can have issued.
     Secret { source: Source },
-    /// One place has one key of the pair only.
+    /// A source has only one of the two keys.
     HalfAPair {
         missing: &'static str,
         /// Where the other one is.
         present: Source,
     },
-    /// A value that the client does not take.
+    /// A value that the client rejects.
     Value {
         error: ConfigError,
         source: Source,
@@ -132,26 +132,27 @@ impl SettingsError {
             } => Some(match nearest(key, known.iter().copied()) {
                 Some(name) => format!("Did you mean `{name}`?"),
                 None if *is_table && profile.is_none() => {
-                    format!("A profile is written [profiles.{key}].")
+                    format!("Write a profile as [profiles.{key}].")
                 }
-                None => format!("Known are {}.", known.join(", ")),
+                None if profile.is_some() => format!("Known keys: {}.", known.join(", ")),
+                None => format!("Known settings: {}.", known.join(", ")),
             }),
             Self::UnknownProfile { name, known, .. } => {
                 Some(match nearest(name, known.iter().map(String::as_str)) {
                     Some(name) => format!("Did you mean `{name}`?"),
                     None if known.is_empty() => {
-                        format!("Write one: a table [profiles.{name}], or leave the profile out.")
+                        format!("Add a table [profiles.{name}] to the settings file, or do not select a profile.")
                     }
-                    None => format!("There are {}.", known.join(", ")),
+                    None => format!("Profiles: {}.", known.join(", ")),
                 })
             }
             Self::NoFile { source, .. } => {
-                Some(format!("Check {source}, or write the file: see `sorna config --help`."))
+                Some(format!("Check {source}, or create the file: see `sorna config --help`."))
             }
             Self::NoEndpoint(missing) | Self::NoKeys(missing) => Some(missing.advice()),
             Self::Secret { source } => Some(format!("Check {source}.")),
             Self::HalfAPair { .. } => Some(
-                "The two keys are taken from one place, never half from one and half from another: set both there, or neither. `sorna config` shows all settings."
+                "Both keys must come from the same source: set both there, or neither. `sorna config` shows all settings."
                     .to_owned(),
             ),
             Self::Value { source, meant, .. } => Some(match (source, meant) {
@@ -159,7 +160,7 @@ impl SettingsError {
                 (source, Some(meant)) => format!("Check {source}: did you mean {meant}?"),
                 (source, None) => format!("Check {source}."),
             }),
-            Self::NoHome => Some("Name the file with --config or SORNA_CONFIG.".to_owned()),
+            Self::NoHome => Some("Give the file with --config or SORNA_CONFIG.".to_owned()),
             Self::Read { .. }
             | Self::Syntax { .. }
             | Self::WrongValue { .. }
@@ -172,12 +173,18 @@ impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, .. } => write!(f, "cannot read {}", path.display()),
-            Self::NoHome => f.write_str("there is no home directory for a settings file"),
-            Self::NoFile { path, source } => {
-                write!(f, "there is no settings file {} ({source})", path.display())
+            Self::NoHome => {
+                f.write_str("cannot find the home directory, where the settings file would be")
             }
-            Self::Syntax { path, line, words } => {
-                write!(f, "{}, line {line}: {words}", path.display())
+            Self::NoFile { path, source } => {
+                write!(f, "no such settings file: {} ({source})", path.display())
+            }
+            Self::Syntax {
+                path,
+                line,
+                message,
+            } => {
+                write!(f, "{}, line {line}: {message}", path.display())
             }
             Self::UnknownKey {
                 path,
@@ -188,26 +195,26 @@ impl fmt::Display for SettingsError {
             } => {
                 write!(f, "{}, line {line}: ", path.display())?;
                 match profile {
-                    Some(profile) => write!(f, "a profile has no `{key}` (in `{profile}`)"),
-                    None => write!(f, "`{key}` is no setting"),
+                    Some(profile) => write!(f, "unknown key `{key}` in profile `{profile}`"),
+                    None => write!(f, "unknown setting `{key}`"),
                 }
             }
             Self::WrongValue {
                 path,
                 line,
                 key,
-                words,
-            } => write!(f, "{}, line {line}: `{key}` {words}", path.display()),
+                message,
+            } => write!(f, "{}, line {line}: `{key}` {message}", path.display()),
             Self::UnknownProfile {
                 name, source, path, ..
             } => {
-                write!(f, "there is no profile `{name}` ({source})")?;
+                write!(f, "unknown profile `{name}` ({source})")?;
                 match path {
                     Some(path) => write!(f, " in {}", path.display()),
                     None => f.write_str(": there is no settings file"),
                 }
             }
-            Self::NotText { variable } => write!(f, "{variable} is not UTF-8 text"),
+            Self::NotText { variable } => write!(f, "{variable} is not valid UTF-8"),
             Self::NoEndpoint(_) => f.write_str("no endpoint is set"),
             Self::NoKeys(_) => f.write_str("no access key and secret key are set"),
             Self::Secret { .. } => {
@@ -220,7 +227,7 @@ impl fmt::Display for SettingsError {
                         "access_key" => "secret_key",
                         _ => "access_key",
                     };
-                    write!(f, "there is no {missing} beside the {other} ({present})")
+                    write!(f, "{other} is set, but {missing} is not ({present})")
                 }
             },
             Self::Value { error, .. } => error.fmt(f),

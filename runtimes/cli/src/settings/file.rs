@@ -15,13 +15,13 @@ use super::error::SettingsError;
 const TOP: &[&str] = &["default_profile", "profiles"];
 const PROFILE: &[&str] = &["endpoint", "access_key", "secret_key", "ca_file"];
 
-/// What a settings file says.
+/// The content of a settings file.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) default_profile: Option<Located<String>>,
     pub(super) profiles: BTreeMap<String, Profile>,
-    /// Whether others than the file's owner may read it.
+    /// Whether users other than the owner can read it.
     pub(super) is_open_to_others: bool,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Located<T> {
 }
 
 impl File {
-    /// Reads a file; `None` if there is none.
+    /// Reads a file; `None` if it does not exist.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, SettingsError> {
         let failed = |error| SettingsError::Read {
             path: path.to_owned(),
@@ -60,7 +60,7 @@ impl File {
         parser.file(is_open_to_others).map(Some)
     }
 
-    /// Whether it holds a secret.
+    /// Whether it contains a secret.
     pub(super) fn holds_a_secret(&self) -> bool {
         let mut profiles = self.profiles.values();
         profiles.any(|profile| profile.secret_key.is_some())
@@ -88,11 +88,11 @@ struct Parser<'t> {
 
 impl Parser<'_> {
     fn file(&self, is_open_to_others: bool) -> Result<File, SettingsError> {
-        // The parser's own message alone: its display would show the line, and that may be a key.
+        // Only the parser's message: its `Display` would show the line, which may contain a key.
         let table = DeTable::parse(self.text).map_err(|error| SettingsError::Syntax {
             path: self.path.to_owned(),
             line: error.span().map_or(1, |span| self.line(span)),
-            words: error.message().replace('\n', ", "),
+            message: error.message().replace('\n', ", "),
         })?;
         let mut file = File {
             path: self.path.to_owned(),
@@ -129,7 +129,7 @@ impl Parser<'_> {
                 }
                 "ca_file" => {
                     let Located { value, line } = self.text(key, value)?;
-                    // From where the file is, not from where the command was called.
+                    // Relative to the settings file, not to the current directory.
                     let folder = self.path.parent().unwrap_or(Path::new(""));
                     let value = folder.join(value);
                     profile.ca_file = Some(Located { value, line });
@@ -140,7 +140,7 @@ impl Parser<'_> {
         Ok(profile)
     }
 
-    /// A text that is not empty, without white space around it.
+    /// A string that is not empty, without white space around it.
     fn text(
         &self,
         key: &Spanned<impl AsRef<str>>,
@@ -151,8 +151,8 @@ impl Parser<'_> {
                 value: text.trim().to_owned(),
                 line: self.line(value.span()),
             }),
-            DeValue::String(_) => Err(self.wrong(key, "is empty: give it a value, or take it out")),
-            _ => Err(self.wrong(key, "must be a text in quotes")),
+            DeValue::String(_) => Err(self.wrong(key, "is empty: set a value or remove it")),
+            _ => Err(self.wrong(key, "must be a quoted string")),
         }
     }
 
@@ -167,12 +167,12 @@ impl Parser<'_> {
         }
     }
 
-    fn wrong(&self, key: &Spanned<impl AsRef<str>>, words: &'static str) -> SettingsError {
+    fn wrong(&self, key: &Spanned<impl AsRef<str>>, message: &'static str) -> SettingsError {
         SettingsError::WrongValue {
             path: self.path.to_owned(),
             line: self.line(key.span()),
             key: key.get_ref().as_ref().to_owned(),
-            words,
+            message,
         }
     }
 

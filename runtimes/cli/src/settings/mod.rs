@@ -1,18 +1,18 @@
-//! Settings: where the gateway is and who the user is, and where each of these was said.
+//! Settings: the gateway, the user's keys, and where each of them comes from.
 //!
-//! Each value comes from the first of these places that says it:
+//! Each value comes from the first of these sources that has it:
 //!
-//! 1. the command line (`--endpoint`, `--ca-file`; keys are never arguments, which other users of
-//!    the machine could see);
+//! 1. the command line (`--endpoint`, `--ca-file`; keys are never arguments, since other users of the
+//!    machine could see them);
 //! 2. the environment (`SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, `SORNA_CA_FILE`);
 //! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
 //!    own `default_profile` names;
 //!
 //! The endpoint has no default: the domain of the original service may belong to anyone by now.
 //!
-//! The two keys are one setting: the first place that says one of them must say both. A key of one
-//! place with the secret of another would be a riddle at best ("401"), and at worst a signature for
-//! somebody else. `.env` is never read.
+//! The two keys are one setting: the first source that has one of them must have both. An access key from
+//! one source with the secret key from another would lead to an unexplained 401 at best, and at worst to
+//! requests signed for another user. `.env` is never read.
 
 mod error;
 mod file;
@@ -38,7 +38,7 @@ const CONFIG: &str = "SORNA_CONFIG";
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Option<Setting<String>>,
-    /// Both keys of one place, or what that place has of them.
+    /// Both keys of one source, or what that source has of them.
     pub(crate) access_key: Option<Setting<String>>,
     pub(crate) secret_key: Option<Setting<SecretKey>>,
     pub(crate) ca_file: Option<Setting<PathBuf>>,
@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     pub(crate) path_exists: bool,
     /// The names of all profiles.
     profiles: Vec<String>,
-    /// What the user should know, although it is no failure.
+    /// What the user should know although nothing failed.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ impl Settings {
         {
             let path = file.path.display();
             warnings.push(format!(
-                "{path} holds keys, and others may read it: chmod 600 {}",
+                "{path} contains keys and is readable by others; run chmod 600 {}",
                 quoted(&path.to_string())
             ));
         }
@@ -88,11 +88,11 @@ impl Settings {
             name: name.as_ref().map_or("", |name| &name.value),
             profile: profile.unwrap_or(&nothing),
         };
-        let mut overruled = Vec::new();
+        let mut overridden = Vec::new();
         let mut variable = |name: &'static str, is_in_profile: bool| {
             let setting = variable(name)?;
             if setting.is_some() && is_in_profile {
-                overruled.push(name);
+                overridden.push(name);
             }
             Ok(setting)
         };
@@ -117,12 +117,12 @@ impl Settings {
             access_key = in_file.setting(&in_file.profile.access_key);
             secret_key = in_file.setting(&in_file.profile.secret_key);
         }
-        // Whoever names a profile by hand should know that it does not count in everything.
-        if let (Some(profile), false) = (&globals.profile, overruled.is_empty()) {
+        // A profile selected by hand is expected to apply in full.
+        if let (Some(profile), false) = (&globals.profile, overridden.is_empty()) {
             warnings.push(format!(
-                "The environment goes before the profile `{profile}`: {} {} set.",
-                overruled.join(", "),
-                if overruled.len() == 1 { "is" } else { "are" }
+                "{} from the environment override{} profile `{profile}`.",
+                in_words(&overridden),
+                if overridden.len() == 1 { "s" } else { "" }
             ));
         }
         let endpoint = endpoint.or_else(|| in_file.setting(&in_file.profile.endpoint));
@@ -132,8 +132,8 @@ impl Settings {
             && !url.is_loopback()
         {
             warnings.push(format!(
-                "{url} is not encrypted: whoever is on the way can read and change code and output. \
-                 The secret key is not sent. Use https:// if the gateway has it."
+                "{url} is not encrypted: anyone on the network path can read and change code and output. \
+                 The secret key is not sent. Use https:// if the gateway supports it."
             ));
         }
         Ok(Self {
@@ -217,7 +217,7 @@ impl Settings {
     }
 }
 
-/// The URL that was probably meant by one without a scheme. One with a password in it is never shown.
+/// The URL that was probably meant by one without a scheme. One with a password is never shown.
 fn with_scheme(value: &str) -> Option<String> {
     if value.contains("://") {
         return None;
@@ -230,7 +230,7 @@ fn with_scheme(value: &str) -> Option<String> {
     Some(secure.to_string())
 }
 
-/// The chosen profile, and where it is.
+/// The selected profile, and where it is.
 struct InFile<'f> {
     path: &'f Path,
     name: &'f str,
@@ -249,7 +249,7 @@ impl InFile<'_> {
     }
 }
 
-/// The settings file; `None` if nothing names one and there is no home directory. Reads nothing.
+/// The path of the settings file; `None` if none is given and there is no home directory. Reads nothing.
 pub(crate) fn path(globals: &Globals) -> Result<Option<Setting<PathBuf>>, SettingsError> {
     if let Some(path) = &globals.config {
         return Ok(Some(Setting::new(path.clone(), Source::Flag("--config"))));
@@ -321,13 +321,21 @@ fn variable(name: &'static str) -> Result<Option<Setting<String>>, SettingsError
     Ok((!value.is_empty()).then(|| Setting::new(value.to_owned(), Source::Variable(name))))
 }
 
-/// Whether a secret key cannot be one that a gateway gave out: signed with it, a request would only be
-/// answered by 401.
+/// Whether a secret key cannot be one that a gateway issued: requests signed with it would only get a 401.
 pub(crate) fn has_control_characters(secret: &str) -> bool {
     secret.chars().any(char::is_control)
 }
 
-/// As a shell takes it for one word.
+/// Such as `A, B and C`.
+fn in_words(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => (*name).to_owned(),
+        [names @ .., last] => format!("{} and {last}", names.join(", ")),
+    }
+}
+
+/// Quotes text so that a shell reads it as one word.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {

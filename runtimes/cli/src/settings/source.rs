@@ -1,4 +1,4 @@
-//! A setting, and where it was said.
+//! A setting, and where it comes from.
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +24,7 @@ impl<T> Setting<T> {
     }
 }
 
-/// Where a value was said.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// An option of the command line.
@@ -37,7 +37,7 @@ pub(crate) enum Source {
         line: usize,
         profile: Option<String>,
     },
-    /// Nowhere.
+    /// Set nowhere.
     Default,
 }
 

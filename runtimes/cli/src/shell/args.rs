@@ -4,28 +4,28 @@ use clap::Args;
 
 /// Open a terminal on a kernel: its shell or interpreter, live.
 ///
-/// Ctrl-] leaves the terminal. With a session token the kernel goes on then, and the same command
-/// comes back to it; without one it is destroyed.
+/// Ctrl-] leaves the terminal. With a session token the kernel keeps running; run the same command to
+/// reattach. Without one the kernel is destroyed.
 ///
-/// Exit code: 0 when the terminal was left or closed; 1 if the gateway refused, could not be reached
-/// or the connection broke; 2 for a wrong command line; 128 and the signal's number if it was
-/// stopped.
+/// Exit code: 0 when the terminal was left or closed; 1 if the gateway returned an error or could not be
+/// reached, or the connection broke; 2 for a usage error or a wrong setting; 128 plus the signal number
+/// if it was stopped.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ShellArgs {
-    /// The language or runtime, such as bash or python3.
+    /// Language or runtime, such as bash or python3.
     pub(crate) lang: String,
 
     /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
-    /// afterwards. Without a token a temporary kernel is created and destroyed.
+    /// afterwards. Without a token, a temporary kernel is created and destroyed.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
-    /// Show nothing but the terminal, failures and warnings.
+    /// Show only the terminal, failures and warnings.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// On this machine, on a gateway that is started for this command alone.
+    /// Run on this machine, on a gateway started for this command only.
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
 }
@@ -33,4 +33,4 @@ pub(crate) struct ShellArgs {
 const EXAMPLES: &str = "\
 Examples:
   sorna shell --local bash
-  sorna shell -t my-session python3   # Ctrl-] leaves; run it again to come back";
+  sorna shell -t my-session python3   # Ctrl-] detaches; run it again to reattach";

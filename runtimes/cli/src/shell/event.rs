@@ -7,15 +7,15 @@ use sorna::core::Error;
 pub(super) enum Event {
     /// Output for the screen.
     Output(Vec<u8>),
-    /// The gateway says something.
-    Words(String),
+    /// A message from the gateway.
+    Message(String),
     /// The terminal is closed by the gateway; with an error if the connection broke.
     Closed(Option<Error>),
-    /// The user left with the detach key; what was typed before it may still be on its way.
+    /// The user left with the detach key; what was typed before it may still be in flight.
     Leaving,
-    /// It is sent.
+    /// What was typed before the detach key is sent.
     Detached,
-    /// A signal asks us to end.
+    /// A signal to stop.
     Signal(i32),
     /// The screen is gone.
     NoScreen,

@@ -28,7 +28,7 @@ use args::ShellArgs;
 use event::Event;
 use keys::DETACH_NAME;
 
-/// How long what was typed before the detach key may take to be sent.
+/// How long to wait, after the detach key, until what was typed before it is sent.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Carries the command out.
@@ -42,7 +42,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let mut reporter = Reporter::new(arguments.quiet);
     reporter.info(format_args!("Client session token: {token}"));
     reporter.wait("Connecting to the kernel...");
-    // Signals are watched before there is a kernel, so that none is left behind.
+    // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
     let window = watch::watch(caught, happen.clone(), target.gateway())?;
     let create = CreateKernel::new(arguments.lang.as_str(), token);
@@ -118,7 +118,7 @@ fn options() -> TerminalOptions {
     options
 }
 
-/// Shows what the kernel puts out and sends what is typed, until one side has enough.
+/// Shows the kernel's output and sends what is typed, until either side ends it.
 fn attend(
     reporter: &mut Reporter,
     arguments: &ShellArgs,
@@ -127,15 +127,15 @@ fn attend(
     happen: Sender<Event>,
     happened: &Receiver<Event>,
 ) -> Result<Exit, Failure> {
-    let raw =
-        tty::Changed::raw().map_err(|error| Failure::System("cannot set the terminal", error))?;
+    let raw = tty::Changed::raw()
+        .map_err(|error| Failure::System("cannot switch the terminal to raw mode", error))?;
     let to_us = happen.clone();
     start("output", move || read(reader, &to_us))?;
     typing::pass_on(writer, happen)?;
 
     let mut screen = io::stdout();
     let is_terminal = screen.is_terminal() && io::stderr().is_terminal();
-    let mut words = None;
+    let mut message = None;
     let mut deadline = None;
     let (exit, ending) = loop {
         match next(happened, deadline) {
@@ -151,12 +151,12 @@ fn attend(
                     break (Exit::of_signal(signal_hook::consts::SIGPIPE), None);
                 }
             }
-            Event::Words(text) => words = Some(text),
+            Event::Message(text) => message = Some(text),
             Event::Closed(None) => {
                 break (Exit::SUCCESS, Some("The terminal is closed.".to_owned()));
             }
             Event::Closed(Some(error)) => {
-                words = Some(chain(&error));
+                message = Some(chain(&error));
                 break (Exit::FAILURE, None);
             }
             Event::Leaving => deadline = Some(Instant::now() + FAREWELL),
@@ -167,8 +167,8 @@ fn attend(
     };
     drop(raw);
     reporter.end_line();
-    if let Some(words) = words {
-        reporter.fail(words);
+    if let Some(message) = message {
+        reporter.fail(message);
     }
     if let Some(ending) = ending {
         reporter.info(ending);
@@ -176,18 +176,18 @@ fn attend(
     Ok(exit)
 }
 
-/// What is said to who leaves with the detach key.
+/// The message after the detach key.
 fn detached(arguments: &ShellArgs) -> String {
     match &arguments.token {
         None => "Detached.".to_owned(),
         Some(token) => format!(
-            "Detached; `sorna shell -t {token} {}` comes back.",
+            "Detached. Reattach with `sorna shell -t {token} {}`.",
             arguments.lang
         ),
     }
 }
 
-/// Waits for what happens next; nobody waits past the deadline of a farewell.
+/// Waits for the next event, but not past the deadline after the detach key.
 fn next(happened: &Receiver<Event>, deadline: Option<Instant>) -> Event {
     let Some(deadline) = deadline else {
         return happened.recv().unwrap_or(Event::Closed(None));
@@ -205,7 +205,7 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     loop {
         let happening = match reader.next_event() {
             Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
-            Ok(Some(TerminalEvent::Error(words))) => Event::Words(words),
+            Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
             Ok(Some(_)) => continue,
             Ok(None) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),

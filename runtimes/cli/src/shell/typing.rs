@@ -1,7 +1,7 @@
-//! What is typed, on its way to the kernel.
+//! Sends what is typed to the kernel.
 //!
-//! Two threads: one reads the keys, so that the detach key is seen whatever happens, and one sends
-//! them, which may have to wait for as long as the gateway takes nothing.
+//! Two threads: one reads the keys, so that the detach key is always seen, and one sends them, which may
+//! block for as long as the gateway reads nothing.
 
 use std::io::{self, Read};
 use std::sync::mpsc::Sender;
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::lock::lock;
 use crate::threads::start;
 
-/// The most bytes that wait to be sent; more typing than that waits in the terminal, or in the pipe.
+/// The most bytes that are buffered; more input than that waits in the terminal or pipe.
 const MOST: usize = 16 * 1024 * 1024;
 
 /// What was typed and is not sent yet.
@@ -35,7 +35,7 @@ struct Waiting {
 }
 
 impl Typed {
-    /// Adds keys, once there is room; whether anybody will send them.
+    /// Adds keys, once there is room. Returns whether they can still be sent.
     fn push(&self, keys: &[u8], over: bool) -> bool {
         let is_full = |waiting: &mut Waiting| waiting.keys.len() >= MOST && !waiting.closed;
         let waiting = self.changed.wait_while(lock(&self.waiting), is_full);
@@ -66,8 +66,8 @@ impl Typed {
 pub(super) fn pass_on(writer: PtyWriter, happen: Sender<Event>) -> Result<(), Failure> {
     let typed = Arc::new(Typed::default());
     let to_send = Arc::clone(&typed);
-    let told = happen.clone();
-    start("typing", move || send(writer, &to_send, &told))?;
+    let to_us = happen.clone();
+    start("typing", move || send(writer, &to_send, &to_us))?;
     start("keys", move || read_keys(&typed, &happen))
 }
 
@@ -76,7 +76,7 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
     let mut buffer = [0; 4096];
     loop {
         let read = match io::stdin().lock().read(&mut buffer) {
-            // The end of a pipe: what a person would type then.
+            // The end of a pipe: what a user would type to end the input.
             Ok(0) => {
                 typed.push(&[0x04], false);
                 return;
@@ -90,10 +90,10 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
         };
         let (read, detached) = keys.until_detach(read);
         if detached {
-            // First, since there may be no room for the rest.
+            // Before the rest is buffered, which may have to wait for room.
             let _ = happen.send(Event::Leaving);
         }
-        // If nobody sends any more the terminal is closed, which its reader tells.
+        // If nothing can be sent any more the terminal is closed, which its reader reports.
         if !typed.push(read, detached) || detached {
             return;
         }
@@ -102,7 +102,7 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
 
 fn send(mut writer: PtyWriter, typed: &Typed, happen: &Sender<Event>) {
     while let Some(keys) = typed.take() {
-        // A closed terminal is told by its reader.
+        // The reader reports a closed terminal.
         if writer.write(&keys).is_err() {
             return typed.close();
         }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_waits_for_room_but_not_for_a_terminal_that_is_closed() {
+    fn typing_waits_for_room_unless_the_terminal_is_closed() {
         let typed = Typed::default();
         assert!(typed.push(&vec![0; MOST], false));
         std::thread::scope(|scope| {

@@ -16,23 +16,23 @@ use crate::target::LocalGateway;
 use crate::threads::start;
 use crate::tty;
 
-/// Tells that the window has changed.
+/// Receives a value when the window's size has changed.
 pub(super) type Window = Receiver<()>;
 
-/// From now on, signals do not end the process, but wait to be seen by [`watch`]. To be called before
-/// there is something to clean up.
+/// From now on signals do not end the process but are queued for [`watch`]. Must be called before there
+/// is something to clean up.
 pub(super) fn catch() -> Result<Signals, Failure> {
     Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
-        .map_err(|error| Failure::System("cannot watch for signals", error))
+        .map_err(|error| Failure::System("cannot handle signals", error))
 }
 
-/// Passes signals to end on; the second one leaves at once, after stopping the local gateway.
+/// Reports signals to stop; the second one ends the process at once, after stopping the local gateway.
 pub(super) fn watch(
     mut signals: Signals,
     happen: Sender<Event>,
     gateway: LocalGateway,
 ) -> Result<Window, Failure> {
-    // One change that is not passed on yet stands for all that follow.
+    // One queued change stands for all that follow, since the size is read when it is sent.
     let (changed, window): (SyncSender<()>, Window) = sync_channel(1);
     start("signals", move || {
         let mut stopping = false;
@@ -53,13 +53,13 @@ pub(super) fn watch(
     Ok(window)
 }
 
-/// Tells the kernel of the window's new size, on a thread of its own: it waits for as long as the
-/// gateway takes nothing, and signals must not wait with it.
+/// Sends the window's new size to the kernel, on a thread of its own: sending blocks for as long as the
+/// gateway reads nothing, and signals must not wait for that.
 pub(super) fn pass_on(changes: Window, mut writer: PtyWriter) -> Result<(), Failure> {
     start("window", move || {
         for () in changes {
             if let Some((rows, cols)) = size()
-                // A closed terminal is told by its reader.
+                // The reader reports a closed terminal.
                 && writer.resize(rows, cols).is_err()
             {
                 return;

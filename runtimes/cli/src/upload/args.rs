@@ -7,16 +7,17 @@ use clap::Args;
 use crate::run::args::CollectArgs;
 use crate::values;
 
-/// Upload files to a kernel that goes on living.
+/// Upload files to an existing kernel.
 ///
-/// Files of the same name are replaced. Exit code: 0 when all files were taken; 1 if the gateway
-/// refused some or all, or could not be reached; 2 for a wrong command line or setting, or a file that
-/// cannot be read.
+/// Files with the same name are replaced.
+///
+/// Exit code: 0 when all files were uploaded; 1 if the gateway rejected some or all, or could not be
+/// reached; 2 for a usage error, a wrong setting, or a file that cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UploadArgs {
-    /// The kernel's ID; with --client-token, its language.
-    // Of the ids that gateways make, one in 64 begins with a hyphen.
+    /// ID of the kernel; with --client-token, its language.
+    // Of the IDs that gateways make, one in 64 begins with a hyphen.
     #[arg(
         value_name = "KERNEL-ID|LANG",
         allow_hyphen_values = true,
@@ -24,19 +25,19 @@ pub(crate) struct UploadArgs {
     )]
     pub(crate) kernel: String,
 
-    /// Files, and directories, with all files in them. They are sent by their path below the current
+    /// Files, and directories with all files in them. Files keep their path relative to the current
     /// directory.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// The kernel with this client session token, which is created if needed.
+    /// Use the kernel with this client session token, or create it.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
     #[command(flatten)]
     pub(crate) collect: CollectArgs,
 
-    /// Show nothing but failures.
+    /// Show only failures.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }

@@ -14,10 +14,11 @@ use crate::reporter::Reporter;
 use crate::run::collect;
 use crate::signals;
 use crate::target::Target;
+use crate::units::count;
 use args::UploadArgs;
 
 const UPLOADING: &str = "Uploading files...";
-const NO_ID: &str = "With a language, give -t TOKEN.";
+const NO_ID: &str = "To upload by language, add -t TOKEN.";
 
 /// Carries the command out.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -26,7 +27,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let target = Target::open(false, globals)?;
     let mut reporter = Reporter::new(arguments.quiet);
     if reporter.moves() {
-        signals::erase_line_before_the_end()?;
+        signals::erase_progress_at_exit()?;
     }
     reporter.wait("Connecting to the kernel...");
     let meter = target.client.send_meter();
@@ -43,11 +44,8 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         });
     Ok(match uploaded {
         Ok(uploaded) => {
-            let plural = if uploaded.files == 1 { "" } else { "s" };
-            reporter.done(format_args!(
-                "Uploaded {} file{plural} ({} bytes).",
-                uploaded.files, uploaded.bytes
-            ));
+            let files = count(uploaded.files, "file");
+            reporter.done(format_args!("Uploaded {files} ({} bytes).", uploaded.bytes));
             Exit::SUCCESS
         }
         Err(error) => {
@@ -60,7 +58,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     })
 }
 
-/// The kernel that gets the files.
+/// The kernel to upload to.
 enum Destination {
     Id(KernelId),
     Create(CreateKernel),
@@ -77,7 +75,7 @@ impl Destination {
         destination.map_err(Failure::Argument)
     }
 
-    /// The id, if that is how the kernel was named.
+    /// The ID, if the kernel was given by it.
     fn id(&self) -> Option<KernelId> {
         match self {
             Self::Id(id) => Some(id.clone()),
