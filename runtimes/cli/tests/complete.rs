@@ -8,7 +8,7 @@ use support::server::answering_in_turn;
 use support::{check, gateway, here, sorna, sorna_at};
 
 #[test]
-fn one_completion_a_line_from_what_the_kernel_knows() {
+fn candidates_come_from_the_kernel_one_per_line() {
     let gateway = gateway();
     let directory = here();
     let sorna = |arguments: &[&str]| {
@@ -32,7 +32,7 @@ fn one_completion_a_line_from_what_the_kernel_knows() {
 }
 
 #[test]
-fn a_cursor_outside_of_the_code() {
+fn a_cursor_past_the_end_of_the_code() {
     let directory = here();
     for (option, message) in [
         ("--row", "row 4 is past the end of the code (last row: 1)"),
@@ -63,7 +63,7 @@ fn a_gateway_that_does_not_complete() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .args(["complete", "-t", "my-session", "python3", "-c", "a"]);
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
 ✘ the gateway answered 500 internal-server-error: Internal server error.

@@ -1,4 +1,4 @@
-//! What `sorna` says when something is wrong.
+//! Errors of `sorna`, and its advice.
 
 mod support;
 
@@ -41,7 +41,7 @@ fn nothing_is_set() {
 }
 
 #[test]
-fn an_endpoint_that_is_no_url() {
+fn an_endpoint_that_is_not_a_url() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);
@@ -120,7 +120,7 @@ fn an_unknown_language() {
 }
 
 #[test]
-fn a_language_that_is_spelled_wrong() {
+fn a_misspelled_language() {
     let directory = here();
     run_in(directory.path(), &["--local", "-q", "pyton3", "-c", "1"])
         .code(1)
@@ -360,7 +360,7 @@ fn a_certificate_of_a_known_authority() {
 }
 
 #[test]
-fn typing_errors_are_seen() {
+fn misspelled_options_get_a_suggestion() {
     let directory = here();
     for (arguments, tip) in [
         (&["runn"][..], "a similar subcommand exists: 'run'"),
@@ -382,7 +382,7 @@ fn typing_errors_are_seen() {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_language() {
+fn a_file_where_the_language_should_be() {
     let directory = here();
     write(directory.path(), &[("script", "")]);
     for (arguments, meant) in [
@@ -411,7 +411,7 @@ fn a_file_in_the_place_of_the_language() {
 }
 
 #[test]
-fn no_tip_that_cannot_help() {
+fn tips_that_cannot_help_are_left_out() {
     let directory = here();
     for (arguments, helps) in [
         (&["shell", "bash", "-x"][..], false),
@@ -427,7 +427,7 @@ fn no_tip_that_cannot_help() {
 }
 
 #[test]
-fn a_command_that_is_spelled_wrong_gets_a_suggestion() {
+fn a_misspelled_command_gets_a_suggestion() {
     let directory = here();
     for (wrong, meant) in [
         ("rnu", Some("run")),
@@ -448,7 +448,7 @@ fn a_command_that_is_spelled_wrong_gets_a_suggestion() {
 }
 
 #[test]
-fn a_ca_file_that_is_not_there_is_told_also_without_tls() {
+fn a_missing_ca_file_is_an_error_even_without_tls() {
     let directory = here();
     let gateway = gateway();
     let mut command = support::sorna_at(directory.path(), &gateway);

@@ -1,4 +1,4 @@
-//! Where `sorna run` takes its code from, and what it asks the gateway for.
+//! Where `sorna run` reads its code, and what it requests from the gateway.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn the_first_snippet_that_fails_ends_it_with_its_exit_code() {
 }
 
 #[test]
-fn code_comes_from_the_standard_input() {
+fn code_comes_from_standard_input() {
     run_with_input(
         b"import sys\nprint('hi', file=sys.stderr)\nprint('ho \xc3\xa9')\n",
         &["--local", "python3", "-"],
@@ -176,7 +176,7 @@ fn more_files_than_one_request_takes() {
     .stdout_eq("100\n");
 }
 
-/// The body of the request to create a kernel, which is refused.
+/// The body of the request to create a kernel, which is rejected.
 fn body_of_create(arguments: &[&str]) -> serde_json::Value {
     let (send, bodies) = channel();
     let address = stub::stub(move |request| {
@@ -249,7 +249,7 @@ fn the_time_limit_holds() {
 }
 
 #[test]
-fn limits_that_make_no_sense_are_told() {
+fn limits_that_make_no_sense_are_errors() {
     let directory = here();
     let refuse = |arguments: &[&str]| {
         let arguments = [arguments, &["--local", "python3", "-c", "1"]].concat();
@@ -280,7 +280,7 @@ error: invalid value 'a:b:c' for '--mount <NAME[:ALIAS]>': expected the folder's
 }
 
 #[test]
-fn a_gateway_without_folders_says_so() {
+fn a_gateway_without_folders_reports_that() {
     let directory = here();
     run(
         sorna(directory.path()),
@@ -294,7 +294,7 @@ fn a_gateway_without_folders_says_so() {
 }
 
 #[test]
-fn a_kernel_with_a_token_keeps_what_snippets_made() {
+fn a_kernel_with_a_token_keeps_its_variables() {
     let gateway = gateway();
     let directory = here();
     let with = |code: &[&str]| {

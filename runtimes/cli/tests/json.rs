@@ -1,4 +1,4 @@
-//! `sorna run --json`: every line of real runs is what the published schema says.
+//! `sorna run --json`: every line of real runs conforms to the published schema.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../schema/run-v1.json")).expect("JSON")
 }
 
-/// Whether it is what the schema says, and holds no field that the schema does not know.
+/// Checks that the line conforms to the schema, and has no field that the schema does not define.
 #[track_caller]
 fn check_line(line: &Value) {
     let schema = schema();
@@ -43,7 +43,7 @@ fn lines(stdout: &[u8]) -> Vec<Value> {
     lines
 }
 
-/// Its lines and its exit code, which the last line tells, too.
+/// Its lines and its exit code, which the last line contains, too.
 #[track_caller]
 fn run(mut command: Command, arguments: &[&str]) -> (Vec<Value>, i32) {
     command.args(["run", "--json"]).args(arguments);
@@ -70,7 +70,7 @@ fn find<'l>(lines: &'l [Value], event: &str) -> &'l Value {
 }
 
 #[test]
-fn the_schema_is_printed_and_a_schema() {
+fn the_printed_schema_is_valid() {
     let directory = here();
     let mut command = sorna(directory.path());
     command.args(["run", "--json-schema"]);
@@ -168,7 +168,7 @@ fn a_program_made_of_files() {
 }
 
 #[test]
-fn media_that_are_saved_are_named_instead() {
+fn saved_media_are_replaced_by_the_file_s_name() {
     let directory = here();
     let code = "import _sorna_runner as runner\n\
         runner.record('media', ['image/png', 'data:image/png;base64,iVBORw=='])";
@@ -182,7 +182,7 @@ fn media_that_are_saved_are_named_instead() {
 }
 
 #[test]
-fn failures_have_the_gateway_s_words_and_their_type() {
+fn failures_have_the_gateway_s_message_and_problem_type() {
     let directory = here();
     let (lines, code) = run(sorna(directory.path()), &["--local", "cobol", "-c", "1"]);
     assert_eq!(code, 1);
@@ -192,7 +192,7 @@ fn failures_have_the_gateway_s_words_and_their_type() {
     find(&lines, "advice");
     assert_eq!(find(&lines, "cleaned-up")["result"], "none");
 
-    // What fails before there is a run.
+    // Failures before there is a run.
     let (lines, code) = run(sorna(directory.path()), &["python3", "-c", "1"]);
     assert_eq!(code, 2);
     assert_eq!(events(&lines), ["failed", "advice", "finished"]);
@@ -262,7 +262,7 @@ fn a_wrong_command_line_ends_with_finished_too() {
 }
 
 #[test]
-fn shortcuts_keep_the_promise_with_their_own_usage() {
+fn a_wrong_command_line_of_a_shortcut_ends_with_finished_too() {
     let directory = here();
     for (arguments, usage) in [
         (&["-", "a.py"][..], "Usage: lpython [OPTIONS] [FILES]..."),
@@ -301,7 +301,7 @@ fn what_became_of_the_kernel() {
     assert_eq!(find(&lines, "failed")["status"], 500);
     assert_eq!(find(&lines, "cleaned-up")["result"], "failed");
     assert_eq!(find(&lines, "cleaned-up")["kernel"], "k1");
-    // The answer may have been that of a new kernel.
+    // The response may have been about a new kernel.
     let (lines, code) = at(|_| Some((201, "garbled".to_owned())));
     assert_eq!(code, 1);
     let end = find(&lines, "cleaned-up");
@@ -326,7 +326,7 @@ fn a_timeout() {
 }
 
 #[test]
-fn input_is_asked_for_and_a_signal_ends_it() {
+fn a_signal_during_an_input_request() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);

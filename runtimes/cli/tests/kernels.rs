@@ -35,8 +35,8 @@ impl Lab {
             .sorna(&["run", "-t", token, "python3", "-c", "x = 41"])
             .output()
             .expect("sorna runs");
-        let words = String::from_utf8(output.stderr).expect("text");
-        let (_, rest) = words.split_once("(ID: ").expect("an ID");
+        let text = String::from_utf8(output.stderr).expect("text");
+        let (_, rest) = text.split_once("(ID: ").expect("an ID");
         rest.split_once(')').expect("its end").0.to_owned()
     }
 
@@ -69,7 +69,7 @@ CPU time used         [..]s
 }
 
 #[test]
-fn info_as_json_is_one_line_for_each_kernel() {
+fn info_as_json_is_one_line_per_kernel() {
     let lab = Lab::new();
     let ids = [lab.kernel("session-1"), lab.kernel("session-2")];
     let output = lab
@@ -93,7 +93,7 @@ fn info_as_json_is_one_line_for_each_kernel() {
 }
 
 #[test]
-fn restart_drops_what_the_program_held() {
+fn restart_loses_interpreter_state() {
     let lab = Lab::new();
     let id = lab.kernel("my-session");
     let command = lab.sorna(&["restart", &id]);
@@ -110,7 +110,7 @@ fn restart_drops_what_the_program_held() {
 }
 
 #[test]
-fn destroy_goes_on_after_a_kernel_that_does_not_exist() {
+fn destroy_continues_after_a_kernel_that_does_not_exist() {
     let lab = Lab::new();
     let ids = [lab.kernel("session-1"), lab.kernel("session-2")];
     check(lab.sorna(&["destroy", &ids[0], "no-such-kernel", &ids[1]]))
@@ -143,7 +143,7 @@ fn a_kernel_that_has_ended() {
 }
 
 #[test]
-fn the_usage_says_that_an_id_is_needed() {
+fn the_usage_asks_for_an_id() {
     let lab = Lab::new();
     for command in ["info", "restart", "destroy"] {
         let usage = format!("...\nUsage: sorna {command} [OPTIONS] <ID>...\n...\n");

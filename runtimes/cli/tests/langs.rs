@@ -39,7 +39,7 @@ fn the_languages_of_this_machine_as_json() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn missing_tools_are_listed() {
     let address = answering(
         "200 OK\nContent-Type: application/json",
         r#"{"languages": [{"name": "c", "available": true}, {"name": "cobol", "missing": "cobc is not on the PATH"}]}"#,
@@ -49,7 +49,7 @@ fn what_is_missing_is_told() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .arg("langs");
     check(command).success().stdout_eq(str![[r#"
 c      whole programs
@@ -69,7 +69,7 @@ fn a_gateway_without_a_list() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .arg("langs");
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
 ✘ the gateway answered 404 generic-not-found: Not found.

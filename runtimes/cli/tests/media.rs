@@ -1,4 +1,4 @@
-//! Output that is no text, where there is no terminal to show it.
+//! Output that is not text, without a terminal to show it.
 
 mod support;
 
@@ -29,7 +29,7 @@ fn run(options: &[&str]) -> (tempfile::TempDir, snapbox::cmd::OutputAssert) {
 }
 
 #[test]
-fn without_a_directory_each_is_told_even_when_quiet() {
+fn without_a_directory_media_are_mentioned_even_when_quiet() {
     let (_directory, output) = run(&[]);
     output
         .success()
@@ -46,7 +46,7 @@ fn without_a_directory_each_is_told_even_when_quiet() {
 }
 
 #[test]
-fn with_a_directory_all_are_saved_under_names_of_ours() {
+fn with_a_directory_media_are_saved_under_new_names() {
     let (directory, output) = run(&["--media-dir", "out/media"]);
     output
         .success()
@@ -65,7 +65,7 @@ fn with_a_directory_all_are_saved_under_names_of_ours() {
 }
 
 #[test]
-fn saved_files_are_named_on_the_standard_error() {
+fn saved_files_are_named_on_standard_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = sorna(directory.path());
     command.args(["run", "--local", "--media-dir", ".", "--images", "kitty"]);
@@ -85,7 +85,7 @@ fn saved_files_are_named_on_the_standard_error() {
 }
 
 #[test]
-fn logs_are_coloured_by_level() {
+fn logs_are_colored_by_level() {
     let (_directory, output) = run(&["--color", "always", "--media-dir", "out"]);
     output
         .success()
@@ -93,7 +93,7 @@ fn logs_are_coloured_by_level() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_costs_no_kernel() {
+fn a_media_directory_that_cannot_be_created_costs_no_kernel() {
     let (_directory, output) = run(&["--media-dir", "/proc/none"]);
     output
         .code(1)
@@ -102,7 +102,7 @@ fn a_directory_that_cannot_be_made_costs_no_kernel() {
 }
 
 #[test]
-fn what_cannot_be_saved_is_told_and_the_program_goes_on() {
+fn a_failed_save_is_reported_and_the_program_continues() {
     let directory = tempfile::tempdir().expect("a directory");
     let media = directory.path().join("out");
     let code = format!(

@@ -125,7 +125,7 @@ fn every_shell_has_a_script() {
 #[test]
 fn manual_pages_are_printed() {
     let directory = here();
-    for (arguments, title, words) in [
+    for (arguments, title, text) in [
         (&["man"][..], ".TH sorna 1", "sorna\\-run(1)"),
         (&["man", "run"], ".TH sorna-run 1", "sorna run c main.c"),
         (&["man", "config"], ".TH sorna-config 1", "[profiles.work]"),
@@ -134,7 +134,7 @@ fn manual_pages_are_printed() {
     ] {
         let page = print(directory.path(), arguments);
         assert!(page.contains(title), "{arguments:?}: {page}");
-        assert!(page.contains(words), "{arguments:?}: {page}");
+        assert!(page.contains(text), "{arguments:?}: {page}");
     }
 }
 
@@ -207,17 +207,17 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
-fn commands_without_a_gateway_have_no_options_of_one() {
+fn commands_without_a_gateway_hide_its_options() {
     let directory = here();
     for command in COMMANDS {
         let talks = !["serve", "completions", "man"].contains(command);
         for page in [[command, "--help"], ["man", command]] {
-            let words = print(directory.path(), &page).replace('\\', "");
-            assert_eq!(words.contains("--endpoint"), talks, "{page:?}: {words}");
-            assert_eq!(words.contains("--verbose"), talks, "{page:?}: {words}");
+            let text = print(directory.path(), &page).replace('\\', "");
+            assert_eq!(text.contains("--endpoint"), talks, "{page:?}: {text}");
+            assert_eq!(text.contains("--verbose"), talks, "{page:?}: {text}");
         }
     }
-    // They are taken all the same, as before: a script may have them before the command.
+    // They are still accepted: a script may have them before the command.
     print(directory.path(), &["--endpoint", "http://host", "man"]);
     print(directory.path(), &["man", "-v"]);
 }

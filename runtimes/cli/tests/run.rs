@@ -72,7 +72,7 @@ myvalue is 42
 }
 
 #[test]
-fn the_same_on_a_gateway_that_the_environment_names() {
+fn a_c_program_on_the_gateway_of_the_environment() {
     let gateway = gateway();
     let directory = here();
     write(directory.path(), C_PROGRAM);
@@ -96,7 +96,7 @@ fn the_same_on_a_gateway_that_the_environment_names() {
 }
 
 #[test]
-fn quiet_shows_the_program_alone() {
+fn quiet_shows_only_the_program() {
     let directory = here();
     run(
         sorna(directory.path()),
@@ -108,7 +108,7 @@ fn quiet_shows_the_program_alone() {
 }
 
 #[test]
-fn output_is_passed_on_byte_for_byte() {
+fn output_is_unchanged() {
     let directory = here();
     let code = "import sys\n\
         sys.stdout.write('é 😀\\r\\n\\x1b[1mbold\\x1b[0m\\ttab\\0nul ' + 'x' * 300000)\n\
@@ -171,7 +171,7 @@ fn build_and_exec_commands_of_the_user() {
 }
 
 #[test]
-fn a_build_that_fails_is_told_with_its_exit_code() {
+fn a_failed_build_is_reported_with_its_exit_code() {
     let directory = here();
     write(
         directory.path(),
@@ -221,7 +221,7 @@ fn the_exit_code_is_the_program_s() {
 }
 
 #[test]
-fn a_program_that_runs_for_too_long_is_killed() {
+fn a_program_past_its_time_limit_is_killed() {
     let config = GatewayConfig::new().with_exec_timeout(Duration::from_millis(300));
     let gateway = gateway_with(config);
     let directory = here();
@@ -248,7 +248,7 @@ fn run_with_input(input: &str, arguments: &[&str]) -> snapbox::cmd::OutputAssert
 }
 
 #[test]
-fn input_comes_from_the_standard_input() {
+fn input_comes_from_standard_input() {
     let code = "import getpass\n\
         name = input('name? ')\n\
         empty = input()\n\
@@ -286,7 +286,7 @@ fn a_c_program_reads_its_input() {
 }
 
 #[test]
-fn programs_read_the_standard_input_to_its_end() {
+fn programs_read_standard_input_to_its_end() {
     let lines = "import sys\nfor line in sys.stdin: print('>', line, end='')\nprint('end')";
     let whole = "import sys\nprint(sys.stdin.read().split())";
     for (lang, code, output) in [
@@ -305,7 +305,7 @@ fn programs_read_the_standard_input_to_its_end() {
             .stdout_eq(output.to_owned())
             .stderr_eq("");
     }
-    // Each snippet is told of the end.
+    // Each snippet sees the end of the input.
     run_with_input(
         "a\n",
         &["--local", "-q", "bash", "-c", "cat", "-c", "cat; echo end"],
@@ -332,7 +332,7 @@ fn a_c_program_reads_to_the_end() {
 }
 
 #[test]
-fn an_ended_input_is_the_program_s_to_deal_with() {
+fn a_program_may_handle_the_end_of_its_input() {
     let code = "try: input('name? ')\nexcept EOFError: print('nobody')";
     run_with_input("", &["--local", "-q", "python3", "-c", code])
         .success()
@@ -341,7 +341,7 @@ fn an_ended_input_is_the_program_s_to_deal_with() {
 }
 
 #[test]
-fn a_program_that_does_not_take_the_end_is_stopped_and_cleaned_up() {
+fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
     let code = "while True:\n  try: input('name? ')\n  except EOFError: pass";
     run_with_input("", &["--local", "python3", "-c", code])
         .code(1)
@@ -356,7 +356,7 @@ fn a_program_that_does_not_take_the_end_is_stopped_and_cleaned_up() {
 }
 
 #[test]
-fn one_file_of_an_interpreted_language_is_run_under_any_name() {
+fn a_single_file_of_an_interpreted_language_runs_whatever_its_name() {
     let directory = here();
     write(
         directory.path(),
@@ -381,7 +381,7 @@ fn one_file_of_an_interpreted_language_is_run_under_any_name() {
 }
 
 #[test]
-fn several_files_without_a_main_one_are_advised_on() {
+fn several_files_without_a_main_file_get_advice() {
     let directory = here();
     write(
         directory.path(),

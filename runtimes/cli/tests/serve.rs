@@ -33,7 +33,7 @@ impl Served {
         let mut child = command.spawn().expect("sorna runs");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut settings = HashMap::new();
-        // To its end: nothing else follows, and nobody is kept waiting.
+        // To its end: nothing else follows, and the pipe is closed.
         for line in stdout.lines() {
             let line = line.expect("text");
             let (name, value) = line
@@ -102,7 +102,7 @@ fn a_gateway_is_served_until_it_is_stopped() {
 }
 
 #[test]
-fn a_shell_evaluates_the_settings_and_the_gateway_goes_on() {
+fn a_shell_evaluates_the_settings_and_the_gateway_keeps_running() {
     let directory = here();
     let mut shell = Command::new("bash");
     let sorna = sorna(directory.path());
@@ -125,7 +125,7 @@ fn a_shell_evaluates_the_settings_and_the_gateway_goes_on() {
 }
 
 #[test]
-fn keys_are_those_of_a_file_or_of_the_environment() {
+fn keys_come_from_a_file_or_the_environment() {
     let directory = here();
     write(
         directory.path(),
@@ -170,7 +170,7 @@ fn keys_are_those_of_a_file_or_of_the_environment() {
 }
 
 #[test]
-fn it_listens_beyond_this_machine_only_when_that_is_meant() {
+fn it_listens_beyond_this_machine_only_if_allowed() {
     let directory = here();
     let refuse = |arguments: &[&str], words: &str| {
         let mut command = sorna(directory.path());
@@ -229,7 +229,7 @@ fn https_is_served() {
 }
 
 #[test]
-fn limits_languages_and_places_are_passed_on() {
+fn limits_languages_and_directories_are_passed_on() {
     let directory = here();
     write(directory.path(), "data", "42\n");
     let languages = "[[language]]\nname = \"copy\"\ntools = [\"cat\"]\n\
@@ -277,7 +277,7 @@ fn limits_languages_and_places_are_passed_on() {
 }
 
 #[test]
-fn what_is_wrong_with_files_is_told() {
+fn wrong_files_are_errors() {
     let directory = here();
     write(
         directory.path(),
@@ -320,7 +320,7 @@ fn what_is_wrong_with_files_is_told() {
 }
 
 #[test]
-fn a_gateway_that_is_killed_takes_its_kernels_along() {
+fn a_killed_gateway_leaves_no_kernels() {
     let directory = here();
     let kernels = directory.path().join("kernels");
     std::fs::create_dir(&kernels).expect("a directory");

@@ -1,4 +1,4 @@
-//! Settings: where they come from, and what is said when one is wrong.
+//! Settings: where they come from, and errors in them.
 
 mod support;
 
@@ -26,7 +26,7 @@ access_key = "AKIAHOME"
 secret_key = "home-secret"
 "#;
 
-/// A directory with this settings file, which nobody else may read.
+/// A directory with this settings file, which other users cannot read.
 fn with(settings: &str) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     write(directory.path(), &[(".config/sorna/config.toml", settings)]);
@@ -106,7 +106,7 @@ ca_file     (not set)
 }
 
 #[test]
-fn a_profile_named_by_hand_that_does_not_count_in_everything_is_told() {
+fn the_environment_overriding_a_selected_profile_draws_a_warning() {
     let directory = with(PROFILES);
     let mut command = config(&directory, &["--profile", "home"]);
     command
@@ -157,7 +157,7 @@ ca_file     (not set)
 }
 
 #[test]
-fn the_path_alone_is_printed_without_reading_the_file() {
+fn the_path_is_printed_without_reading_the_file() {
     let directory = with("this is not TOML");
     run(&directory, &["config", "--path"])
         .success()
@@ -166,7 +166,7 @@ fn the_path_alone_is_printed_without_reading_the_file() {
 }
 
 #[test]
-fn a_file_with_keys_that_others_may_read_draws_a_warning() {
+fn a_file_with_keys_that_others_can_read_draws_a_warning() {
     let directory = with(PROFILES);
     permit(directory.path(), 0o640);
     run(&directory, &["config"]).success().stderr_eq(str![[r#"
@@ -180,7 +180,7 @@ fn a_file_with_keys_that_others_may_read_draws_a_warning() {
 }
 
 #[test]
-fn what_is_not_encrypted_beyond_this_machine_draws_a_warning() {
+fn an_unencrypted_endpoint_beyond_this_machine_draws_a_warning() {
     let directory = tempfile::tempdir().expect("a directory");
     let warns = |endpoint| {
         let output = config(&directory, &["--endpoint", endpoint])
@@ -200,7 +200,7 @@ fn what_is_not_encrypted_beyond_this_machine_draws_a_warning() {
     ] {
         assert!(!warns(loopback));
     }
-    // Before the code leaves this machine, and also where little else is told.
+    // Before the code leaves this machine, and even when quiet.
     let mut command = sorna(directory.path());
     command
         .env("SORNA_ACCESS_KEY", "AK")
@@ -302,7 +302,7 @@ fn an_endpoint_without_a_scheme() {
 }
 
 #[test]
-fn a_profile_takes_a_program_to_a_gateway() {
+fn a_profile_selects_the_gateway() {
     let gateway = gateway();
     let directory = with(&format!(
         "[profiles.test]\nendpoint = {:?}\naccess_key = {:?}\nsecret_key = {:?}\n",
@@ -330,7 +330,7 @@ fn a_profile_takes_a_program_to_a_gateway() {
 }
 
 #[test]
-fn half_a_pair_of_keys_is_not_made_whole_from_elsewhere() {
+fn half_a_pair_of_keys_is_not_completed_from_another_source() {
     let directory = with(PROFILES);
     let mut command = sorna(directory.path());
     command
@@ -393,7 +393,7 @@ fn an_unknown_profile() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_is_told_with_its_line() {
+fn errors_in_the_file_name_the_line() {
     for (settings, words) in [
         (
             "[profiles.work]\n\nendpont = \"x\"\n",
@@ -433,7 +433,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_line() {
 }
 
 #[test]
-fn a_key_is_not_shown_where_the_file_is_no_toml() {
+fn a_syntax_error_does_not_show_a_key() {
     let directory = with("[profiles.work]\nsecret_key = topsecret\n");
     let output = config(&directory, &[]).output().expect("sorna runs");
     let words = String::from_utf8(output.stderr).expect("text");
@@ -443,7 +443,7 @@ fn a_key_is_not_shown_where_the_file_is_no_toml() {
 }
 
 #[test]
-fn values_that_the_client_does_not_take() {
+fn values_that_the_client_rejects() {
     let directory = with(
         "default_profile = \"work\"\n[profiles.work]\nendpoint = \"user:password@host\"\naccess_key = \"a b\"\nsecret_key = \"x\"\n",
     );
@@ -503,7 +503,7 @@ fn an_env_file_is_not_read() {
 }
 
 #[test]
-fn local_and_a_gateway_by_name_contradict_each_other() {
+fn local_cannot_be_used_with_another_gateway() {
     let directory = with(PROFILES);
     for (option, value) in [("--endpoint", "http://host"), ("--profile", "work")] {
         run(

@@ -21,8 +21,8 @@ fn a_shell_on_this_machine_from_start_to_exit() {
     eventually("raw mode", || !terminal.shows_typing());
     terminal.types("echo $((6 * 7))\r");
     terminal.shows("42\r\n");
-    // Ctrl-C is the program's. It says itself that it runs: bash has a moment between making a process
-    // and becoming it in which a Ctrl-C hits neither.
+    // Ctrl-C goes to the program. The program itself prints that it runs: between fork and exec, bash has a
+    // moment in which a Ctrl-C reaches neither process.
     terminal.types("sh -c 'echo up-$((1 + 0)); exec sleep 1000'\r");
     terminal.shows("up-1\r\n");
     terminal.types("\x03");
@@ -68,7 +68,7 @@ fn the_window_s_size_is_passed_on() {
 }
 
 #[test]
-fn a_kernel_with_a_token_goes_on_where_it_was_left() {
+fn a_shell_with_a_token_is_reattached() {
     let gateway = gateway();
     let directory = here();
     let mut first = Terminal::start(
@@ -131,7 +131,7 @@ fn left(
 }
 
 #[test]
-fn every_way_out_resets_the_screen_and_begins_a_line() {
+fn every_exit_resets_the_screen_and_starts_a_line() {
     let directory = here();
     let reset =
         "\x1b7\x1b[?1049l\x1b[?1000;1002;1003;1006;1004;2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
@@ -150,7 +150,7 @@ fn every_way_out_resets_the_screen_and_begins_a_line() {
 }
 
 #[test]
-fn a_password_is_not_shown_and_the_terminal_restored() {
+fn a_password_is_not_echoed_and_the_terminal_is_restored() {
     let gateway = gateway();
     let directory = here();
     let code = "import getpass; print(len(getpass.getpass('word? ')), input('more? '))";
@@ -176,7 +176,7 @@ fn a_password_is_not_shown_and_the_terminal_restored() {
 }
 
 #[test]
-fn a_kernel_that_goes_closes_the_terminal() {
+fn a_kernel_that_ends_closes_the_terminal() {
     let gateway = gateway();
     let directory = here();
     let mut terminal = Terminal::start(directory.path(), Some(&gateway), &["python3"]);
@@ -184,7 +184,7 @@ fn a_kernel_that_goes_closes_the_terminal() {
     terminal.types("print(6 * 7)\r");
     terminal.shows("42\r\n");
     gateway.stop();
-    // The gateway says goodbye, or is just gone: both end the terminal and restore it.
+    // The gateway closes the terminal, or is just gone: both end the command and restore the terminal.
     assert!(terminal.ends().is_some());
     assert!(terminal.shows_typing(), "the terminal is restored");
 }
@@ -211,7 +211,7 @@ fn pipes_work_too() {
 }
 
 #[test]
-fn a_refused_kernel_is_told() {
+fn a_kernel_that_cannot_be_created_is_reported() {
     let gateway = gateway();
     let directory = here();
     let mut command = support::sorna_at(directory.path(), &gateway);
@@ -255,7 +255,7 @@ fn a_temporary_kernel_whose_creation_got_a_garbled_response_is_found_and_destroy
     );
 }
 
-/// A gateway that opens a terminal and then takes nothing.
+/// A gateway that opens a terminal and then reads nothing.
 fn stalled(request: &stub::Request) -> stub::Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v2/kernel/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
@@ -264,7 +264,7 @@ fn stalled(request: &stub::Request) -> stub::Answer {
     }
 }
 
-/// `sorna shell` at a gateway that takes nothing, with more typed than the connection holds.
+/// `sorna shell` at a gateway that reads nothing, with more typed than the connection can buffer.
 fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
     let endpoint = format!("http://{}", stub::stub(stalled));
     let environment = stub::environment(&endpoint);
@@ -277,7 +277,7 @@ fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
 }
 
 #[test]
-fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
+fn the_detach_key_works_while_the_gateway_reads_nothing() {
     let directory = here();
     let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
     terminal.types("\x1d");
@@ -287,14 +287,18 @@ fn the_detach_key_is_seen_while_the_gateway_takes_nothing() {
 }
 
 #[test]
-fn a_signal_is_seen_while_a_change_of_the_window_cannot_be_sent() {
+fn a_signal_works_while_a_new_window_size_cannot_be_sent() {
     let directory = here();
     let mut terminal = stuffed(directory.path(), &[]);
+    // Its thread wakes up to send the size, and sleeps again because nothing can be sent.
+    let before = terminal.sleeps_of("window");
     for columns in [50, 60, 70] {
         terminal.pty.resize(Size::new(20, columns)).expect("a size");
         terminal.signal(Signal::WINCH);
     }
-    std::thread::sleep(Duration::from_millis(300));
+    eventually("the size waits to be sent", || {
+        terminal.sleeps_of("window") > before
+    });
     assert!(terminal.is_running());
     terminal.signal(Signal::TERM);
     terminal.shows("Cleaned up the kernel.");

@@ -61,7 +61,7 @@ fn lpython_runs_snippets_and_files() {
 }
 
 #[test]
-fn they_have_the_options_of_run_and_its_exit_code() {
+fn shortcuts_have_the_options_and_exit_codes_of_run() {
     let gateway = gateway();
     let directory = here();
     let mut command = program(cargo_bin!("lpython"), directory.path());
@@ -84,7 +84,7 @@ fn they_have_the_options_of_run_and_its_exit_code() {
 }
 
 #[test]
-fn their_command_line_has_no_language() {
+fn the_command_line_of_shortcuts_has_no_language() {
     let directory = here();
     let run = |path: &std::path::Path, arguments: &[&str]| {
         let mut command: Command = program(path, directory.path());

@@ -1,10 +1,10 @@
-//! Whatever stops `sorna run`, no kernel stays behind.
+//! However `sorna run` is stopped, no kernel is left behind.
 
 mod support;
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use support::{check, eventually, gateway, here, sorna, sorna_at, stub, wait, wri
 
 /// Starts a program that runs until it is stopped, and waits until it runs.
 fn start(mut command: Command, directory: &Path, arguments: &[&str]) -> Child {
-    // Seen in the table of processes; kernels cannot write where we could see it.
+    // Found in the process table, since kernels cannot write to a place that the test can read.
     let sign = directory.file_name().expect("a name").to_string_lossy();
     let command_line = format!("sleep 1000; : {sign}");
     let code = format!("import subprocess\nsubprocess.run(['sh', '-c', '{command_line}'])");
@@ -35,7 +35,7 @@ fn runs(command_line: &str) -> bool {
     let processes = std::fs::read_dir("/proc").expect("processes").flatten();
     processes
         .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-        .any(|words| words.starts_with(command_line.as_bytes()))
+        .any(|text| text.starts_with(command_line.as_bytes()))
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -44,10 +44,10 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 fn stderr(child: &mut Child) -> String {
-    let mut words = String::new();
+    let mut text = String::new();
     let mut stderr = child.stderr.take().expect("a pipe");
-    stderr.read_to_string(&mut words).expect("text");
-    words
+    stderr.read_to_string(&mut text).expect("text");
+    text
 }
 
 fn check_empty(gateway: RunningGateway) {
@@ -64,8 +64,8 @@ fn each_signal_destroys_the_kernel_and_has_its_exit_code() {
         let mut child = start(sorna_at(directory.path(), &gateway), directory.path(), &[]);
         signal(&child, name);
         assert_eq!(wait(&mut child).code(), Some(code));
-        let words = stderr(&mut child);
-        assert!(words.ends_with("✔ Cleaned up the kernel.\n"), "{words}");
+        let text = stderr(&mut child);
+        assert!(text.ends_with("✔ Cleaned up the kernel.\n"), "{text}");
         check_empty(gateway);
     }
 }
@@ -89,7 +89,7 @@ fn a_signal_at_an_input_request() {
 
 /// The kernel is kept, so nothing ends the request that the run is waiting for but its own end.
 #[test]
-fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
+fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     let gateway = gateway();
     let directory = here();
     let arguments = ["-t", "my-session"];
@@ -101,11 +101,11 @@ fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
     signal(&child, Signal::INT);
     assert_eq!(wait(&mut child).code(), Some(130));
     assert_eq!(gateway.stats().kernels, 1, "a kernel with a token is kept");
-    let words = stderr(&mut child);
-    let (_, kernel) = words.split_once("Kernel (ID: ").expect("a kernel");
-    let (kernel, words) = kernel.split_once(") is ready.\n").expect("a kernel");
+    let text = stderr(&mut child);
+    let (_, kernel) = text.split_once("Kernel (ID: ").expect("a kernel");
+    let (kernel, text) = kernel.split_once(") is ready.\n").expect("a kernel");
     assert_eq!(
-        words,
+        text,
         format!(
             "∙ The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna restart {kernel}`.\n"
         )
@@ -114,7 +114,7 @@ fn a_silent_program_in_a_kept_kernel_does_not_hold_the_command() {
 }
 
 #[test]
-fn the_next_run_brings_the_output_of_a_program_that_was_left() {
+fn the_next_run_shows_the_output_of_a_program_still_running() {
     let gateway = gateway();
     let directory = here();
     let with = |code: &str| {
@@ -131,16 +131,16 @@ fn the_next_run_brings_the_output_of_a_program_that_was_left() {
     stdout.read_exact(&mut [0; 5]).expect("output");
     signal(&child, Signal::INT);
     assert_eq!(wait(&mut child).code(), Some(130));
-    let words = stderr(&mut child);
+    let text = stderr(&mut child);
     assert!(
-        words.contains("The program is still running in kernel "),
-        "{words}"
+        text.contains("The program is still running in kernel "),
+        "{text}"
     );
     std::fs::write(sign, "").expect("a file");
     // Its own code runs only if the other has ended in time.
     let output = with("print('own')").output().expect("sorna runs");
     assert!(output.stdout.starts_with(b"went\n"), "{output:?}");
-    // One that waits for input, which a password's shows on the terminal.
+    // A program that waits for input: a password prompt shows by the terminal's mode.
     let code = "import getpass\nprint(f'<{getpass.getpass()}>')";
     let arguments = ["-t", "my-session", "python3", "-c", code];
     let mut terminal = Terminal::start_command("run", directory.path(), Some(&gateway), &arguments);
@@ -149,7 +149,7 @@ fn the_next_run_brings_the_output_of_a_program_that_was_left() {
     terminal.shows("The program is waiting for input in kernel ");
     assert_eq!(terminal.ends(), Some(130));
     check(with("code")).success().stdout_eq("<code>\n");
-    // Who has ended has nothing that goes on.
+    // After a program has ended there is nothing to report.
     check(with("1")).success().stderr_eq(str![[r#"
 ∙ Client session token: my-session
 ✔ Kernel (ID: [KERNEL]) is ready.
@@ -174,7 +174,7 @@ fn a_local_gateway_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_it_quietly() {
+fn a_closed_pipe_ends_it_quietly() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);
@@ -190,31 +190,34 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
 }
 
 #[test]
-fn a_second_signal_leaves_at_once() {
-    // A gateway that takes the connection and says nothing.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
+fn a_second_signal_quits_at_once() {
+    let (stopping, is_stopping) = mpsc::channel();
     let directory = here();
-    let mut command = sorna(directory.path());
+    let address = stub::stub(move |request| {
+        if request.method == "DELETE" {
+            stopping.send(()).expect("the test waits");
+        }
+        stubborn(request)
+    });
+    let mut command = stub::at(sorna(directory.path()), address);
     command
-        .env("SORNA_ENDPOINT", format!("http://{address}"))
-        .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
-        .args(["run", "python3", "-c", "1"]);
+        .args(["run", "python3", "-c", "1"])
+        .stdin(Stdio::piped());
     let mut child = command.spawn().expect("sorna runs");
-    let connection = listener.accept().expect("a connection");
+    // The program's prompt: the kernel exists.
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    stdout.read_exact(&mut [0; 6]).expect("output");
     signal(&child, Signal::INT);
-    // The first one waits for the kernel that may just be created.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    // The first signal destroys the kernel, and waits for the response.
+    is_stopping.recv().expect("a request");
     assert_eq!(child.try_wait().expect("a status"), None);
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child).code(), Some(143));
-    drop(connection);
 }
 
-/// Whatever the moment, the gateway has no kernel afterwards, and the command ends.
+/// At every moment: the command ends, and the gateway has no kernel left.
 #[test]
-fn ctrl_c_at_fifty_random_moments_leaves_no_kernel() {
+fn ctrl_c_at_fifty_moments_leaves_no_kernel() {
     let gateway = gateway();
     let directory = here();
     write(directory.path(), &[("main.sh", "echo started\n")]);
@@ -231,7 +234,7 @@ fn ctrl_c_at_fifty_random_moments_leaves_no_kernel() {
         ]);
         command.spawn().expect("sorna runs")
     };
-    // As long as a whole run takes here, so that the moments lie all over it.
+    // The duration of a whole run on this machine, over which the moments are spread.
     let begin = Instant::now();
     assert!(wait(&mut start()).success());
     let whole = begin.elapsed();
@@ -243,7 +246,7 @@ fn ctrl_c_at_fifty_random_moments_leaves_no_kernel() {
 }
 
 #[test]
-fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
+fn ctrl_c_at_fifty_moments_leaves_no_file_of_a_local_gateway() {
     let directory = here();
     let temporary = here();
     let start = || {
@@ -266,14 +269,14 @@ fn ctrl_c_at_random_moments_leaves_no_file_of_a_local_gateway() {
             let mut left = std::fs::read_dir(temporary.path()).expect("a directory");
             left.next().is_none()
         };
-        // If the machine is so busy that the gateway gives up waiting, its watchdog cleans up.
+        // On a busy machine the gateway may stop waiting; then its watchdog cleans up.
         eventually("an empty directory", is_empty);
     }
 }
 
 #[test]
-fn ctrl_z_and_fg_in_the_middle_of_a_request_are_not_noticed() {
-    // What the system calls the state of the process, and what the gateway waits for.
+fn a_request_survives_ctrl_z_and_fg() {
+    // The state of the process, as the system reports it.
     let state = |pid: u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
         let (_, rest) = stat.rsplit_once(") ").expect("a state");
@@ -304,12 +307,12 @@ fn ctrl_z_and_fg_in_the_middle_of_a_request_are_not_noticed() {
     }
     go_on.send(()).expect("the gateway waits");
     let output = child.wait_with_output().expect("it ends");
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words}");
-    assert_eq!(words, "");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text, "");
 }
 
-/// Parts of a time, from 0 to 1: a small generator (xorshift), always from the same seed.
+/// Fractions of a duration, from 0 to 1, spread by a small generator (xorshift) with a fixed seed.
 fn moments(number: usize) -> impl Iterator<Item = f64> {
     let mut state: u32 = 20_170_315;
     let next = move || {
@@ -325,19 +328,22 @@ fn moments(number: usize) -> impl Iterator<Item = f64> {
 #[track_caller]
 fn interrupt(mut child: Child, after: Duration) {
     std::thread::sleep(after);
-    // It may have ended just now.
+    // It may already have ended.
     let pid = i32::try_from(child.id()).expect("an id");
     let _ = kill_process(Pid::from_raw(pid).expect("an id"), Signal::INT);
     let status = wait(&mut child);
-    let words = stderr(&mut child);
+    let text = stderr(&mut child);
     // Killed before it watches for signals; stopped; or at its end already.
     let end = status.code().unwrap_or(-1);
-    assert!([-1, 0, 130].contains(&end), "{status}: {words}");
-    assert!(!words.contains('✘'), "{words}");
+    assert!(
+        [-1, 0, 130].contains(&end),
+        "{status} after {after:?}: {text}"
+    );
+    assert!(!text.contains('✘'), "after {after:?}: {text}");
 }
 
 #[test]
-fn ctrl_c_while_the_bar_moves_leaves_a_clean_line() {
+fn ctrl_c_during_an_upload_leaves_a_clean_line() {
     let gateway = gateway();
     let directory = here();
     for number in 0..60 {
@@ -371,9 +377,16 @@ fn stubborn(request: &stub::Request) -> stub::Answer {
 }
 
 #[test]
-fn a_second_signal_at_a_password_prompt_shows_typing_again() {
+fn a_second_signal_at_a_password_prompt_restores_echo() {
+    let (stopping, is_stopping) = mpsc::channel();
+    let address = stub::stub(move |request| {
+        if request.method == "DELETE" {
+            stopping.send(()).expect("the test waits");
+        }
+        stubborn(request)
+    });
     let directory = here();
-    let endpoint = format!("http://{}", stub::stub(stubborn));
+    let endpoint = format!("http://{address}");
     let environment = stub::environment(&endpoint);
     let arguments = ["run", "-q", "python3", "-c", "1"];
     for (second, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
@@ -381,8 +394,8 @@ fn a_second_signal_at_a_password_prompt_shows_typing_again() {
         terminal.shows("word? ");
         eventually("hidden typing", || !terminal.shows_typing());
         terminal.signal(Signal::INT);
-        // The first one asks the gateway to end the kernel, and waits for its answer.
-        std::thread::sleep(Duration::from_millis(300));
+        // The first signal destroys the kernel, and waits for the response.
+        is_stopping.recv().expect("a request");
         assert!(terminal.is_running());
         terminal.signal(second);
         assert_eq!(terminal.ends(), Some(code));
@@ -391,7 +404,7 @@ fn a_second_signal_at_a_password_prompt_shows_typing_again() {
 }
 
 #[test]
-fn a_second_signal_takes_the_moving_line_away() {
+fn a_second_signal_erases_the_progress_line() {
     let directory = here();
     let endpoint = format!("http://{}", stub::stub(|_| None));
     let environment = stub::environment(&endpoint);
@@ -408,7 +421,7 @@ fn a_second_signal_takes_the_moving_line_away() {
 }
 
 #[test]
-fn a_kernel_that_cannot_be_destroyed_is_told() {
+fn a_kernel_that_cannot_be_destroyed_is_reported() {
     let directory = here();
     let address = stub::stub(|request| match request.method.as_str() {
         "DELETE" => Some((500, String::new())),
@@ -425,7 +438,7 @@ fn a_kernel_that_cannot_be_destroyed_is_told() {
 }
 
 #[test]
-fn a_reader_of_json_that_has_seen_enough_ends_it_quietly() {
+fn a_closed_pipe_ends_json_quietly() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);

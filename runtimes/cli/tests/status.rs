@@ -9,7 +9,7 @@ use support::server::answering;
 use support::{check, gateway, gateway_with, here, sorna, sorna_at};
 
 #[test]
-fn all_is_well() {
+fn all_checks_pass() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);
@@ -29,7 +29,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn verbose_shows_the_requests_too() {
+fn verbose_logs_the_requests_too() {
     let gateway = gateway();
     let directory = here();
     let mut command = sorna_at(directory.path(), &gateway);
@@ -43,7 +43,7 @@ fn verbose_shows_the_requests_too() {
 }
 
 #[test]
-fn nobody_listens() {
+fn no_gateway_is_listening() {
     // A port that was free a moment ago.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -52,7 +52,7 @@ fn nobody_listens() {
     let mut command = sorna(directory.path());
     command
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .args(["status", "--endpoint", &format!("http://{address}")]);
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from --endpoint)
@@ -99,7 +99,7 @@ fn an_unknown_access_key() {
 }
 
 #[test]
-fn a_refused_date() {
+fn a_rejected_date() {
     let address = answering(
         "400 Bad Request\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/problem+json",
         r#"{"type": "https://api.sorna.io/probs/invalid-auth-params", "title": "Date/time sync error"}"#,
@@ -109,7 +109,7 @@ fn a_refused_date() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
@@ -122,7 +122,7 @@ fn a_refused_date() {
 }
 
 #[test]
-fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
+fn an_odd_date_is_not_a_failure_and_a_gateway_may_report_less() {
     let address = answering(
         "200 OK\nDate: Thu, 29 Jun 2017 01:23:45 GMT\nContent-Type: application/json",
         r#"{"version": "v3.20170615", "authorized": "yes", "echo": "anything"}"#,
@@ -132,7 +132,7 @@ fn an_odd_date_is_a_hint_only_and_a_gateway_may_tell_less() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .arg("status");
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)

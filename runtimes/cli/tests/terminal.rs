@@ -1,11 +1,11 @@
-//! `sorna run` in a real terminal: colours, signs, what moves, and how wide it is.
+//! `sorna run` in a real terminal: colors, signs, progress lines and their width.
 
 mod support;
 
 use support::terminal::{Terminal, screen};
 use support::{gateway, here, sorna, stub, write};
 
-/// A program that ends once this file is there.
+/// A program that ends once this file exists.
 fn waits_for(directory: &std::path::Path) -> (std::path::PathBuf, String) {
     let sign = directory.join("go");
     let code = format!(
@@ -27,8 +27,7 @@ fn a_spinner_moves_while_the_program_is_silent_and_leaves_nothing() {
         terminal.shows(&turn.to_string());
     }
     std::fs::write(sign, "").expect("a file");
-    // The line is taken away in front of the program's output, which stays as it is: what comes after
-    // it begins a line of its own.
+    // The line is erased before the program's output, which is unchanged; what follows it starts a new line.
     terminal.shows("\r\x1b[2Kwent\r\n");
     let rest = terminal.rest();
     let after = screen(&rest);
@@ -38,7 +37,7 @@ fn a_spinner_moves_while_the_program_is_silent_and_leaves_nothing() {
 }
 
 #[test]
-fn quiet_and_build_servers_and_dumb_terminals_see_nothing_move() {
+fn nothing_moves_when_quiet_on_build_servers_or_dumb_terminals() {
     let directory = here();
     let gateway = gateway();
     let run = |environment: &[(&str, &str)], arguments: &[&str]| {
@@ -62,10 +61,10 @@ fn quiet_and_build_servers_and_dumb_terminals_see_nothing_move() {
 }
 
 #[test]
-fn colours_are_wanted_or_not() {
+fn colors_follow_options_and_environment() {
     let directory = here();
     let gateway = gateway();
-    let coloured = |environment: &[(&str, &str)], options: &[&str]| {
+    let colored = |environment: &[(&str, &str)], options: &[&str]| {
         let arguments = [options, &["run", "bash", "-c", "printf '\\033[7mx'"]].concat();
         let text = Terminal::open(
             directory.path(),
@@ -78,16 +77,16 @@ fn colours_are_wanted_or_not() {
         assert!(text.contains("\x1b[7mx"), "the program's own: {text:?}");
         text.contains("\x1b[92m✔")
     };
-    assert!(coloured(&[], &[]));
-    assert!(!coloured(&[("NO_COLOR", "1")], &[]));
-    assert!(coloured(&[("NO_COLOR", "1")], &["--color", "always"]));
-    assert!(!coloured(&[], &["--color", "never"]));
-    assert!(!coloured(&[("TERM", "dumb")], &[]));
+    assert!(colored(&[], &[]));
+    assert!(!colored(&[("NO_COLOR", "1")], &[]));
+    assert!(colored(&[("NO_COLOR", "1")], &["--color", "always"]));
+    assert!(!colored(&[], &["--color", "never"]));
+    assert!(!colored(&[("TERM", "dumb")], &[]));
     gateway.stop();
 }
 
 #[test]
-fn pipes_are_coloured_if_that_is_asked_for() {
+fn pipes_are_colored_on_request() {
     let directory = here();
     for (environment, option, expected) in [
         (None, "--color=auto", false),
@@ -137,7 +136,7 @@ fn many_files(directory: &std::path::Path) {
 }
 
 #[test]
-fn an_upload_shows_how_far_it_is() {
+fn an_upload_shows_its_progress() {
     let directory = here();
     let gateway = gateway();
     many_files(directory.path());
@@ -159,7 +158,7 @@ fn an_upload_shows_how_far_it_is() {
 }
 
 #[test]
-fn in_a_narrow_window_no_moving_line_wraps() {
+fn in_a_narrow_window_no_progress_line_wraps() {
     let directory = here();
     let gateway = gateway();
     many_files(directory.path());
@@ -190,7 +189,7 @@ fn in_a_narrow_window_no_moving_line_wraps() {
 }
 
 #[test]
-fn images_are_shown_where_the_terminal_can() {
+fn images_are_shown_where_the_terminal_supports_them() {
     let directory = here();
     let gateway = gateway();
     let code = "import _sorna_runner as runner\n\
@@ -222,7 +221,7 @@ fn images_are_shown_where_the_terminal_can() {
         &["--images", "never", "--color", "never"],
     );
     assert_eq!(hidden, notice);
-    // Four bytes are no image, which only shows where it must be decoded.
+    // Four bytes are not an image, which matters only where it must be decoded.
     let undrawn = run(&[], &["--images", "sixel", "--color", "never"]);
     assert_eq!(undrawn, notice);
     gateway.stop();
@@ -256,9 +255,9 @@ fn a_png_is_drawn_as_sixels() {
     gateway.stop();
 }
 
-/// The gateway has everything and says nothing: what is sent shows all the same.
+/// The gateway receives everything and does not respond: the bytes sent are shown anyway.
 #[test]
-fn an_upload_that_is_on_its_way_moves_and_ctrl_c_ends_it() {
+fn an_upload_in_flight_shows_progress_and_ctrl_c_ends_it() {
     let directory = here();
     many_files(directory.path());
     let endpoint = format!("http://{}", stub::stub(|_| None));
@@ -274,7 +273,7 @@ fn an_upload_that_is_on_its_way_moves_and_ctrl_c_ends_it() {
 }
 
 #[test]
-fn nothing_moves_where_the_program_asks() {
+fn nothing_moves_at_a_prompt() {
     let directory = here();
     let gateway = gateway();
     let (sign, wait) = waits_for(directory.path());
@@ -286,7 +285,8 @@ fn nothing_moves_where_the_program_asks() {
     terminal.shows("\r\x1b[2Kwent");
     // The second snippet's line began below the first one's output.
     terminal.shows("\r\x1b[2Kname? ");
-    // Longer than a picture of the spinner stands.
+    // Longer than a frame of the spinner: what is checked is that nothing is drawn, so there is no event to
+    // wait for.
     std::thread::sleep(std::time::Duration::from_millis(300));
     terminal.types("lablup\r");
     terminal.shows("lablup\r\n['lablup']\r\n");
@@ -296,7 +296,7 @@ fn nothing_moves_where_the_program_asks() {
 }
 
 #[test]
-fn what_is_told_begins_a_line_after_a_prompt() {
+fn status_lines_start_a_new_line_after_a_prompt() {
     let directory = here();
     let code = "while True:\n  try: input('name? ')\n  except EOFError: pass";
     let arguments = ["run", "--local", "--color", "never", "python3", "-c", code];
@@ -306,7 +306,7 @@ fn what_is_told_begins_a_line_after_a_prompt() {
     terminal.types("me\r");
     terminal.shows("me\r\n");
     terminal.shows("name? ");
-    // Without a line, the program's stays as it is.
+    // The end of the input is not a line, so the program's line is not ended.
     terminal.types("\x04");
     terminal.shows("name? ");
     terminal.types("\x04");
@@ -320,7 +320,7 @@ fn what_is_told_begins_a_line_after_a_prompt() {
 }
 
 #[test]
-fn what_is_told_begins_a_line_in_a_file_of_both_only_after_the_same_stream() {
+fn status_lines_start_a_new_line_only_after_unfinished_standard_error() {
     let directory = here();
     let run = |code: &str| {
         let mut command = sorna(directory.path());

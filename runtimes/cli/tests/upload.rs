@@ -14,7 +14,7 @@ fn upload(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAsser
 }
 
 #[test]
-fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
+fn files_are_uploaded_by_token_and_by_id() {
     let gateway = gateway();
     let directory = here();
     write(
@@ -35,8 +35,8 @@ fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
 ✔ Uploaded 2 files (8 bytes).
 
 "#]]);
-    let words = String::from_utf8(first.get_output().stderr.clone()).expect("text");
-    let (_, id) = words.split_once("ID: ").expect("an id");
+    let text = String::from_utf8(first.get_output().stderr.clone()).expect("text");
+    let (_, id) = text.split_once("ID: ").expect("an id");
     let (id, _) = id.split_once(')').expect("an id");
     upload(sorna_at(directory.path(), &gateway), &["-q", id, "new.txt"])
         .success()
@@ -60,7 +60,7 @@ fn files_go_to_the_kernel_of_a_token_and_to_one_with_an_id() {
 }
 
 #[test]
-fn what_is_wrong_is_told() {
+fn errors_of_an_upload() {
     let gateway = gateway();
     let directory = here();
     write(directory.path(), &[("a.txt", "")]);

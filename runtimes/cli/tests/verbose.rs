@@ -1,4 +1,4 @@
-//! `-v`: each request is told, and nothing secret with it.
+//! `-v`: each request is logged, without secrets.
 
 mod support;
 
@@ -7,7 +7,7 @@ use snapbox::str;
 use support::{check, gateway, sorna, sorna_at};
 
 #[test]
-fn each_request_of_a_run_is_told() {
+fn each_request_of_a_run_is_logged() {
     let directory = tempfile::tempdir().expect("a directory");
     for arguments in [
         ["-v", "run", "--local", "python3", "-c", "print(42)"],
@@ -31,7 +31,7 @@ fn each_request_of_a_run_is_told() {
 }
 
 #[test]
-fn tries_without_an_answer_are_told() {
+fn attempts_without_a_response_are_logged() {
     // A port that was free a moment ago.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -41,7 +41,7 @@ fn tries_without_an_answer_are_told() {
     command
         .env("SORNA_ENDPOINT", format!("http://{address}"))
         .env("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
-        .env("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub")
+        .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .args(["run", "-v", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
 ∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 1, [..] ms
@@ -56,21 +56,21 @@ fn tries_without_an_answer_are_told() {
 }
 
 #[test]
-fn neither_headers_nor_bodies_are_told() {
+fn headers_and_bodies_are_not_logged() {
     let gateway = gateway();
     let directory = tempfile::tempdir().expect("a directory");
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["run", "-v", "python3", "-c", "password = 'in the code'"]);
     let output = command.output().expect("sorna runs");
-    let words = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.success(), "{words}");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{text}");
     for hidden in [
         gateway.secret_key(),
         gateway.access_key(),
         "signMethod",
         "in the code",
     ] {
-        assert!(!words.contains(hidden), "{words}");
+        assert!(!text.contains(hidden), "{text}");
     }
     gateway.stop();
 }

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn between_two_colours_both_are_seen() {
+    fn between_two_colors_both_are_used() {
         let grey = png(20, 6, ColorType::Grayscale, &[25; 120]);
         let text = encode(&grey, 100).unwrap();
         assert!(

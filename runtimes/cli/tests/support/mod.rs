@@ -31,8 +31,8 @@ pub(crate) fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// `sorna` with an environment of its own, in the given directory, which also has its settings (none,
-/// if the test writes none).
+/// `sorna` with a clean environment, in the given directory, which also contains its settings, if the test
+/// writes any.
 pub(crate) fn sorna(directory: &Path) -> Command {
     program(cargo_bin!("sorna"), directory)
 }
@@ -97,7 +97,7 @@ pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     }
 }
 
-/// Waits for its end, but not for ever.
+/// Waits for its end, but not forever.
 #[track_caller]
 pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
     let mut status = None;

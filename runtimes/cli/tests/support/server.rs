@@ -1,4 +1,4 @@
-//! Gateways that are not right, for the tests of what is said then.
+//! Gateways that misbehave, for tests of errors.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,13 +9,13 @@ use std::thread;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Answers every request with this, as long as the test program runs. `head` is the status and, on
+/// Responds to every request with this, as long as the test program runs. `head` is the status and, on
 /// lines of their own, headers; the length of the body is added.
 pub(crate) fn answering(head: &str, body: &str) -> SocketAddr {
     answering_in_turn(&[(head, body)])
 }
 
-/// The same with an answer for each request of a connection in turn; the last one goes on.
+/// The same with one response per request of a connection; the last one is repeated.
 pub(crate) fn answering_in_turn(answers: &[(&str, &str)]) -> SocketAddr {
     let answers: Vec<_> = answers
         .iter()

@@ -1,4 +1,4 @@
-//! A gateway that answers what a test wants, or nothing at all.
+//! A gateway that responds as a test wants, or not at all.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,11 +11,11 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: Vec<u8>,
-    /// What the answer to a WebSocket's handshake must hold.
+    /// What the response to a WebSocket handshake must contain.
     accept: Option<String>,
 }
 
-/// An answer's status and body; or none, and the request hangs.
+/// A response's status and body; or none, and the request hangs.
 pub(crate) type Answer = Option<(u16, String)>;
 
 /// Starts it; it ends with the test program.
@@ -46,7 +46,7 @@ fn serve(connection: TcpStream, answer: &(impl Fn(&Request) -> Answer + ?Sized))
             }
         }
         let Some((status, body)) = answer(&request) else {
-            // For as long as the client has patience.
+            // Until the client gives up.
             let _ = reader.read(&mut [0]);
             return;
         };
@@ -109,6 +109,6 @@ pub(crate) fn environment(endpoint: &str) -> [(&str, &str); 3] {
     [
         ("SORNA_ENDPOINT", endpoint),
         ("SORNA_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE"),
-        ("SORNA_SECRET_KEY", "a-secret-that-nobody-may-see-stub"),
+        ("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown"),
     ]
 }

@@ -99,7 +99,7 @@ impl Terminal {
         self.pty.write_all(text.as_bytes()).expect("it is there");
     }
 
-    /// Types so many characters, and waits until all were read, but not for ever.
+    /// Types so many characters, and waits until all were read, but not forever.
     #[track_caller]
     pub(crate) fn types_much(&self, characters: usize) {
         let keyboard = rustix::io::fcntl_dupfd_cloexec(&self.pty, 0).expect("a descriptor");
@@ -112,7 +112,7 @@ impl Terminal {
         typed.expect("it is there");
     }
 
-    /// Waits until this was put out, and forgets what came before its end.
+    /// Waits until this was printed, and forgets everything up to its end.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
         while !self.seen.contains(text) {
@@ -125,7 +125,7 @@ impl Terminal {
         self.seen.drain(..end);
     }
 
-    /// Waits for its end; everything that was not forgotten.
+    /// Waits for its end; returns everything that was not forgotten.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
         wait(&mut self.child);
@@ -146,6 +146,22 @@ impl Terminal {
         kill_process(Pid::from_raw(pid).expect("an id"), signal).expect("it lives");
     }
 
+    /// How often the thread of this name has gone to sleep.
+    pub(crate) fn sleeps_of(&self, thread: &str) -> u64 {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(tasks).expect("threads").flatten();
+        let read = |path: &Path, file| std::fs::read_to_string(path.join(file)).unwrap_or_default();
+        let task = tasks
+            .map(|task| task.path())
+            .find(|path| read(path, "comm").trim() == thread)
+            .expect("a thread");
+        let status = read(&task, "status");
+        let sleeps = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        sleeps.expect("a line").trim().parse().expect("a number")
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a status").is_none()
     }
@@ -158,14 +174,13 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Only if the test has failed is it still there.
+        // It is still running only if the test has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a person sees in the end of what was put out: carriage returns and erased lines applied, colours
-/// left out.
+/// What a user finally sees: carriage returns and erased lines applied, colors left out.
 pub(crate) fn screen(text: &str) -> String {
     let mut lines = vec![String::new()];
     let mut column = 0;
@@ -183,7 +198,7 @@ pub(crate) fn screen(text: &str) -> String {
                     .by_ref()
                     .take_while(|c| !c.is_ascii_alphabetic())
                     .collect();
-                // Of those that we write only erasing has an effect here; its letter was taken.
+                // Of the sequences that we write only erasing matters here; its letter was consumed.
                 match sequence.as_str() {
                     "[2" => line.clear(),
                     "[" => *line = line.chars().take(column).collect(),
