@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use sorna::core::{Error, GatewayError, KernelId, ProblemKind, TransportError, TransportErrorKind};
+use sorna::core::{
+    Error, GatewayError, KernelId, LanguageInfo, ProblemKind, TransportError, TransportErrorKind,
+};
 
 use crate::chain::{chain, message};
 use crate::nearest::nearest;
@@ -27,6 +29,22 @@ pub(crate) fn show_left(reporter: &mut Reporter, kernel: &str, error: &Error) {
 pub(crate) fn show_error(reporter: &mut Reporter, error: &Error, target: &Target) {
     reporter.fail(message(error));
     for advice in advice(error, target) {
+        reporter.advice(advice);
+    }
+}
+
+/// As [`show_error`], for a request that may have created a kernel of this language.
+pub(crate) fn show_error_creating(
+    reporter: &mut Reporter,
+    error: &Error,
+    target: &Target,
+    lang: &str,
+) {
+    show_error(reporter, error, target);
+    let has_failed = error
+        .gateway()
+        .is_some_and(GatewayError::is_creation_failed);
+    if let (true, Some(advice)) = (has_failed, language_advice(target, lang)) {
         reporter.advice(advice);
     }
 }
@@ -83,8 +101,6 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         vec![format!(
             "This key has sent too many requests. Try again {wait}."
         )]
-    } else if response.is_creation_failed() {
-        language_advice(response).into_iter().collect()
     } else if is_elsewhere(response, target) {
         let endpoint = target.client.config().endpoint();
         let scheme = if endpoint.is_https() { "https" } else { "http" };
@@ -140,29 +156,35 @@ fn is_elsewhere(response: &GatewayError, target: &Target) -> bool {
     is_no_route && !target.client.config().endpoint().prefix().is_empty()
 }
 
-/// For a kernel that could not be created, unless the gateway reports another reason.
-fn language_advice(response: &GatewayError) -> Option<String> {
-    let details = response.problem().and_then(|p| p.agent_details.as_ref());
-    let detail = details.map_or_else(String::new, |details| {
-        let texts = [&details.title, &details.exception];
-        texts.map(|text| text.as_deref().unwrap_or("")).join(" ")
-    });
-    if let Some(meant) = meant_language(&detail) {
-        return Some(format!("Did you mean {meant}?"));
+/// What to do about a language of which no kernel could be created, by the gateway's list of languages.
+fn language_advice(target: &Target, lang: &str) -> Option<String> {
+    let Ok(languages) = target.client.languages() else {
+        return Some(
+            "Check the name of the language, and that it is installed on the gateway.".to_owned(),
+        );
+    };
+    let names = |language: &LanguageInfo| {
+        let aliases = language.aliases.iter();
+        aliases.chain([&language.name]).any(|name| name == lang)
+    };
+    if let Some(language) = languages.iter().find(|language| names(language)) {
+        // If it is available, the reason is another one, which the gateway has reported.
+        let missing = language.missing.as_deref().unwrap_or("unknown reason");
+        return (!language.available)
+            .then(|| format!("The gateway cannot run {lang} at present: {missing}."));
     }
-    (!detail.contains("mount")).then(|| {
-        "Check the name of the language, and that it is installed on the gateway: `sorna langs` lists them."
-            .to_owned()
-    })
-}
-
-/// The language that was probably meant, from the message of this project's gateway.
-fn meant_language(detail: &str) -> Option<&str> {
-    let (_, rest) = detail.split_once("unknown language \"")?;
-    let (wrong, known) = rest.split_once("\"; known are ")?;
+    let known = languages.iter().flat_map(|language| {
+        let aliases = language.aliases.iter().map(String::as_str);
+        aliases.chain([language.name.as_str()])
+    });
     // A name of one letter is similar to every name that contains it.
-    let known = known.trim_end().split(", ");
-    nearest(wrong, known.filter(|name| name.len() > 1))
+    Some(match nearest(lang, known.filter(|name| name.len() > 1)) {
+        Some(meant) => format!("Did you mean {meant}?"),
+        None if target.settings.is_none() => {
+            "List this machine's languages with `sorna langs --local`.".to_owned()
+        }
+        None => "List the gateway's languages with `sorna langs`.".to_owned(),
+    })
 }
 
 fn tls_advice(target: &Target) -> String {

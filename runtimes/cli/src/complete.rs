@@ -3,7 +3,7 @@
 use clap::Args;
 use sorna::core::{Complete, CreateKernel, ProblemKind, SessionToken};
 
-use crate::advice::show_error;
+use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -57,7 +57,7 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let kernel = match target.client.create(create) {
         Ok(kernel) => kernel,
         Err(error) => {
-            show_error(&mut reporter, &error, &target);
+            show_error_creating(&mut reporter, &error, &target, &arguments.lang);
             return Ok(Exit::FAILURE);
         }
     };

@@ -10,7 +10,7 @@ use snapbox::str;
 use sorna_gateway::GatewayConfig;
 
 use support::server::{answering, answering_under_tls};
-use support::{check, gateway, gateway_with, here, sorna, sorna_at, write};
+use support::{check, gateway, gateway_with, here, sorna, sorna_at, stub, write};
 
 fn run_in(directory: &std::path::Path, arguments: &[&str]) -> OutputAssert {
     let mut command = sorna(directory);
@@ -114,7 +114,40 @@ fn an_unknown_language() {
         .code(1)
         .stderr_eq(str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
-∙ Check the name of the language, and that it is installed on the gateway: `sorna langs` lists them.
+∙ List this machine's languages with `sorna langs --local`.
+
+"#]]);
+    let address = answering(
+        "500 Internal Server Error\nContent-Type: application/problem+json",
+        r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed", "title": "Kernel creation has failed."}"#,
+    );
+    let mut command = at(directory.path(), &format!("http://{address}"));
+    command.args(["run", "-q", "cobol", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed.
+∙ Check the name of the language, and that it is installed on the gateway.
+
+"#]]);
+}
+
+#[test]
+fn a_language_whose_tools_are_missing() {
+    let address = stub::stub(|request| {
+        let body = if request.path.ends_with("/languages") {
+            let list =
+                r#"{"languages": [{"name": "fortran", "missing": "gfortran is not on the PATH"}]}"#;
+            return Some((200, list.to_owned()));
+        } else {
+            r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed", "title": "No."}"#
+        };
+        Some((500, body.to_owned()))
+    });
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["run", "-q", "fortran", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway answered 500 kernel-creation-failed: No.
+∙ The gateway cannot run fortran at present: gfortran is not on the PATH.
 
 "#]]);
 }

@@ -218,7 +218,7 @@ fn a_kernel_that_cannot_be_created_is_reported() {
     command.args(["shell", "-q", "cobol"]);
     support::check(command).code(1).stderr_eq(snapbox::str![[r#"
 ✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
-∙ Check the name of the language, and that it is installed on the gateway: `sorna langs` lists them.
+∙ List the gateway's languages with `sorna langs`.
 
 "#]]);
     gateway.stop();

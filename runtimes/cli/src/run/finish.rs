@@ -5,7 +5,7 @@ use std::io;
 use sorna::core::machine::{Cleanup, Ending, RunReport};
 use sorna::core::{ExecutionResult, ExecutionStatus};
 
-use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_left};
+use crate::advice::{MAY_LEAVE_A_KERNEL, show_error_creating, show_left};
 use crate::exit::Exit;
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
@@ -43,12 +43,13 @@ pub(super) fn finish(
     stopped: Option<Exit>,
     advice: Option<&str>,
     target: &Target,
+    lang: &str,
 ) -> Exit {
     let mut exit = match &report.ending {
         Ending::Finished(result) => finished(reporter, result.as_ref(), advice),
         Ending::Failed(error) => {
             reporter.note_error(error);
-            show_error(reporter, error, target);
+            show_error_creating(reporter, error, target, lang);
             Exit::FAILURE
         }
         _ => Exit::FAILURE,

@@ -96,6 +96,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         execution: 0,
         program: Program::Ended,
         target: &target,
+        lang: &arguments.lang,
         stopped,
     };
     Ok(session.run())
@@ -167,6 +168,7 @@ struct Session<'p> {
     execution: usize,
     program: Program,
     target: &'p Target,
+    lang: &'p str,
     stopped: Stopped,
 }
 
@@ -204,6 +206,7 @@ impl Session<'_> {
             exit,
             advice,
             self.target,
+            self.lang,
         );
         self.program.report_if_left(&report, &mut self.reporter);
         if exit == Exit::SUCCESS && self.output.has_lost() {

@@ -15,7 +15,7 @@ use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::core::{CreateKernel, Error, SessionToken};
 use sorna::random_token;
 
-use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_left};
+use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_error_creating, show_left};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let lease = match Lease::new(&target, create, is_temporary) {
         Ok(lease) => lease,
         Err(error) => {
-            show_error(&mut reporter, &error, &target);
+            show_error_creating(&mut reporter, &error, &target, &arguments.lang);
             if is_temporary && error.may_have_acted() {
                 reporter.advice(MAY_LEAVE_A_KERNEL);
             }

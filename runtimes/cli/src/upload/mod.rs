@@ -5,7 +5,7 @@ pub(crate) mod args;
 use sorna::blocking::Kernel;
 use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
 
-use crate::advice::{show_error, show_error_of};
+use crate::advice::{show_error_creating, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -51,7 +51,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         Err(error) => {
             match id {
                 Some(id) => show_error_of(&mut reporter, &error, &target, &id, NO_ID),
-                None => show_error(&mut reporter, &error, &target),
+                None => show_error_creating(&mut reporter, &error, &target, &arguments.kernel),
             }
             Exit::FAILURE
         }
