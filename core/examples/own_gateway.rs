@@ -95,7 +95,7 @@ impl OwnGateway {
 
     /// Gets the kernel with this token, or creates it.
     fn create(&mut self, create: CreateRequest) -> Result<KernelId, ProblemReply> {
-        if create.lang != "echo" {
+        if create.spec.language() != "echo" {
             let words = "there is no language but echo";
             return Err(ProblemKind::KernelCreationFailed.reply_with(words));
         }

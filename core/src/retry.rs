@@ -7,22 +7,13 @@ use std::time::Duration;
 /// The waiting time is random between zero and a bound that doubles with each try ("full jitter"),
 /// unless the gateway said how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RetryPolicy {
-    /// The most tries, the first included.
-    pub attempts: u32,
-    /// The bound of the first waiting time.
-    pub first_backoff: Duration,
-    /// The bound that later waiting times do not pass.
-    pub max_backoff: Duration,
-    /// The time for one try, from connecting to the last byte of the answer.
-    pub attempt_limit: Duration,
-    /// The time for the whole call, tries and waiting together. A wait that would pass it is not
-    /// begun: the last failure is reported at once.
-    pub budget: Duration,
-    /// The slowest upload that is waited for, in bytes a second: both limits are longer by the time
-    /// that the request's body takes at this rate.
-    pub upload_rate: u64,
+    attempts: u32,
+    first_backoff: Duration,
+    max_backoff: Duration,
+    attempt_limit: Duration,
+    budget: Duration,
+    upload_rate: u64,
 }
 
 impl Default for RetryPolicy {
@@ -41,13 +32,16 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The defaults: see [`Default`](Self::default).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// One try.
     #[must_use]
     pub fn never() -> Self {
-        Self {
-            attempts: 1,
-            ..Self::default()
-        }
+        Self::default().with_attempts(1)
     }
 
     /// At most this many tries, the first included; 0 is taken for 1.
@@ -57,14 +51,15 @@ impl RetryPolicy {
         self
     }
 
-    /// At most this much time for one try.
+    /// At most this much time for one try, from connecting to the last byte of the response.
     #[must_use]
     pub fn with_attempt_limit(mut self, limit: Duration) -> Self {
         self.attempt_limit = limit;
         self
     }
 
-    /// At most this much time for the whole call.
+    /// At most this much time for the whole call, tries and waiting together. A wait that would pass it is
+    /// not begun: the last failure is reported at once.
     #[must_use]
     pub fn with_budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
@@ -79,16 +74,53 @@ impl RetryPolicy {
         self
     }
 
-    /// Waits for uploads of at least this many bytes a second.
+    /// Waits for uploads of at least this many bytes a second: both limits are longer by the time that the
+    /// request's body takes at this rate. 0 is taken for 1.
     #[must_use]
     pub fn with_upload_rate(mut self, rate: u64) -> Self {
-        self.upload_rate = rate;
+        self.upload_rate = rate.max(1);
         self
+    }
+
+    /// The most tries, the first included.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The longest wait before the second try.
+    #[must_use]
+    pub fn first_backoff(&self) -> Duration {
+        self.first_backoff
+    }
+
+    /// The longest wait before a later try.
+    #[must_use]
+    pub fn max_backoff(&self) -> Duration {
+        self.max_backoff
+    }
+
+    /// The time for one try.
+    #[must_use]
+    pub fn attempt_limit(&self) -> Duration {
+        self.attempt_limit
+    }
+
+    /// The time for the whole call.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// The slowest upload that is waited for, in bytes a second.
+    #[must_use]
+    pub fn upload_rate(&self) -> u64 {
+        self.upload_rate
     }
 
     /// How much longer a request may take for its body.
     pub(crate) fn allowance(&self, body: u64) -> Duration {
-        Duration::from_millis(body.saturating_mul(1000) / self.upload_rate.max(1))
+        Duration::from_millis(body.saturating_mul(1000) / self.upload_rate)
     }
 
     /// The waiting time after the given number of tries.

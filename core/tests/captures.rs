@@ -113,10 +113,16 @@ fn info() {
         )
         .expect("info")
         .value;
-    assert_eq!(info.lang.as_deref(), Some("python3"));
-    assert_eq!(info.age, Some(3526.982));
-    assert_eq!(info.cpu_credit_used, Some(110.0));
-    assert!(info.extra.is_empty());
+    assert_eq!(info.language(), Some("python3"));
+    assert_eq!(
+        info.age(),
+        Some(std::time::Duration::from_micros(3_526_982))
+    );
+    assert_eq!(
+        info.cpu_time_used(),
+        Some(std::time::Duration::from_millis(110))
+    );
+    assert!(info.extra().is_empty());
 }
 
 #[test]

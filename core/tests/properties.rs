@@ -98,8 +98,16 @@ fn mode() -> impl Strategy<Value = ExecuteMode> {
     prop_oneof![
         text().prop_map(ExecuteMode::query),
         (step(), any::<bool>(), step()).prop_map(|(build, log, exec)| {
-            let batch = Batch::new().with_build(build).with_build_log(log);
-            batch.with_exec(exec).into()
+            let batch = Batch::new().with_build_log(log);
+            let batch = match build {
+                Some(command) => batch.with_build(command),
+                None => batch.without_build(),
+            };
+            match exec {
+                Some(command) => batch.with_exec(command),
+                None => batch.without_exec(),
+            }
+            .into()
         }),
     ]
 }
@@ -353,8 +361,12 @@ proptest! {
         id in kernel(),
     ) {
         let mut limits = Limits::new();
-        limits.max_mem = memory;
-        limits.exec_timeout = milliseconds.map(Duration::from_millis);
+        if let Some(bytes) = memory {
+            limits = limits.with_max_memory(bytes);
+        }
+        if let Some(milliseconds) = milliseconds {
+            limits = limits.with_exec_timeout(Duration::from_millis(milliseconds));
+        }
         let create = CreateKernel::new(
             KernelSpec::new(lang.as_str())
                 .with_limits(limits)
@@ -364,17 +376,21 @@ proptest! {
         let request = create.request(&some_signer().0, some_time()).expect("a request");
         arrives(&request, &some_signer(), some_time(), &Route::Create)?;
         let read = CreateRequest::parse(&body(&request)).expect("a body");
-        prop_assert_eq!((read.lang, read.token, read.mounts), (lang, token, mounts));
-        // No limit is the server's; a time of zero is the least that can be said.
-        prop_assert_eq!(read.limits.max_mem, memory.filter(|kib| *kib != 0));
+        prop_assert_eq!(read.token, token);
+        prop_assert_eq!((read.spec.language(), read.spec.mounts()), (lang.as_str(), &*mounts));
+        // Memory is sent in KiB, and no limit is the server's.
+        let kib = memory.map(|bytes| bytes.div_ceil(1024)).filter(|kib| *kib != 0);
+        let most = kib.map(|kib| kib.saturating_mul(1024));
+        prop_assert_eq!(read.spec.limits().max_memory(), most);
+        // A time of zero is sent as the shortest.
         let timeout = milliseconds.map(|ms| Duration::from_millis(ms.max(1)));
-        prop_assert_eq!(read.limits.exec_timeout, timeout);
+        prop_assert_eq!(read.spec.limits().exec_timeout(), timeout);
         prop_assert_eq!(answer(&create, reply::created(&id))?.id, id);
     }
 
     #[test]
     fn an_execution_is_read_as_it_was_asked_for(id in kernel(), mode in mode(), input in text()) {
-        let step = |text: &Option<String>| match text.as_deref() {
+        let step = |text: Option<&str>| match text {
             None | Some("") => Step::Skip,
             Some("*") => Step::Default,
             Some(command) => Step::Command(command.to_owned()),
@@ -394,9 +410,9 @@ proptest! {
                 }
                 (ExecuteMode::Batch(batch), ExecuteRequest::Batch { code, steps, .. }) => {
                     prop_assert_eq!(code, typed.unwrap_or_default());
-                    prop_assert_eq!(steps.build_log, batch.build_log);
-                    prop_assert_eq!(steps.build, step(&batch.build));
-                    prop_assert_eq!(steps.exec, step(&batch.exec));
+                    prop_assert_eq!(steps.build_log, batch.build_log());
+                    prop_assert_eq!(steps.build, step(batch.build()));
+                    prop_assert_eq!(steps.exec, step(batch.exec()));
                 }
                 (asked, read) => prop_assert!(false, "{:?} became {:?}", asked, read),
             }
@@ -454,12 +470,26 @@ proptest! {
         extra in btree_map("x-.{0,10}", value(), 0..4),
         names in vec(text(), 0..4),
     ) {
-        let mut info = KernelInfo::default();
-        info.lang = lang;
-        let [age, idle, memory, queries] = numbers.map(|number| number.map(f64::from));
-        (info.age, info.idle) = (age, idle);
-        (info.memory_used, info.num_queries_executed) = (memory, queries);
-        info.extra = extra.into_iter().collect();
+        let mut info = KernelInfo::new();
+        if let Some(lang) = lang {
+            info = info.with_language(lang);
+        }
+        let [age, idle, memory, executions] = numbers.map(|number| number.map(u64::from));
+        if let Some(ms) = age {
+            info = info.with_age(Duration::from_millis(ms));
+        }
+        if let Some(ms) = idle {
+            info = info.with_idle(Duration::from_millis(ms));
+        }
+        if let Some(kib) = memory {
+            info = info.with_memory_used(kib * 1024);
+        }
+        if let Some(executions) = executions {
+            info = info.with_executions(executions);
+        }
+        for (name, value) in extra {
+            info = info.with_extra(name, value);
+        }
         prop_assert_eq!(answer(&Info::new(some_kernel()), reply::info(&info))?, info.clone());
 
         let languages: Vec<LanguageInfo> = names
@@ -468,7 +498,7 @@ proptest! {
                 let mut language = LanguageInfo::new(name.as_str());
                 language.aliases.clone_from(&names);
                 language.missing = Some(name.clone()).filter(|name| !name.is_empty());
-                language.extra.clone_from(&info.extra);
+                language.extra.clone_from(info.extra());
                 language
             })
             .collect();

@@ -88,17 +88,17 @@ struct Session {
 
 impl Session {
     fn new() -> Self {
-        let mut options = TerminalOptions::default();
-        options.size = (25, 81);
-        options.ping_interval = Duration::from_secs(3);
+        let options = TerminalOptions::new()
+            .with_size(25, 81)
+            .with_ping_interval(Duration::from_secs(3));
         let now = Moment::new(at(1_498_699_425), START, 7);
         Self {
             terminal: Terminal::new(options, now),
-            interval: options.ping_interval,
+            interval: options.ping_interval(),
             now,
             typed: VecDeque::new(),
             queued: 0,
-            size: Some(options.size),
+            size: Some(options.size()),
             pings: 0,
             reported: VecDeque::new(),
             last_sent: now.instant,

@@ -20,7 +20,7 @@ use sorna_core::server::{
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
     ApiVersion, Authorize, Batch, Body, Boundary, Complete, CreateKernel, Destroy, Execute,
-    ExecuteMode, Info, KernelId, Limits, ListLanguages, Operation, ProblemKind, Restart, Segment,
+    ExecuteMode, Info, KernelId, ListLanguages, Operation, ProblemKind, Restart, Segment,
     UploadFile, UploadFiles, Version,
 };
 use sorna_fuzz::{Message, RECORDED, at, kernel, same_json, secret, signer};
@@ -152,22 +152,14 @@ fn check_create(request: &CreateRequest) {
     let length = request.token.as_str().chars().count();
     assert!((8..=80).contains(&length));
     // What our clients never request.
-    if request.lang.is_empty() || request.mounts.len() > 5 {
+    if request.spec.check().is_err() {
         return;
     }
-    let mut limits = Limits::new();
-    limits.max_mem = request.limits.max_mem;
-    limits.exec_timeout = request.limits.exec_timeout;
-    let mut create = create(&request.lang, request.token.as_str());
-    create.spec = create
-        .spec
-        .with_limits(limits)
-        .with_mounts(request.mounts.clone());
+    let create = CreateKernel::new(request.spec.clone(), request.token.clone());
     let again = CreateRequest::parse(body(&sent(&create))).expect("our own encoding");
-    assert_eq!(again.lang, request.lang);
     assert_eq!(again.token, request.token);
-    assert_eq!(again.limits, request.limits);
-    assert_eq!(again.mounts, request.mounts);
+    // The largest sizes are sent in whole KiB, and read as bytes.
+    assert_eq!(again.spec, request.spec);
 }
 
 fn check_execute(request: &ExecuteRequest, length: usize) {
@@ -185,10 +177,15 @@ fn check_execute(request: &ExecuteRequest, length: usize) {
                 }
                 _ => unreachable!("a step of a new kind"),
             };
-            let batch = Batch::new()
-                .with_build(step(&steps.build))
-                .with_build_log(steps.build_log)
-                .with_exec(step(&steps.exec));
+            let batch = Batch::new().with_build_log(steps.build_log);
+            let batch = match step(&steps.build) {
+                Some(command) => batch.with_build(command),
+                None => batch.without_build(),
+            };
+            let batch = match step(&steps.exec) {
+                Some(command) => batch.with_exec(command),
+                None => batch.without_exec(),
+            };
             let start = Execute::start(kernel(), batch.into());
             let input = sorna_core::Continuation::Input(code.clone());
             sent(&start.proceed(input))

@@ -135,7 +135,7 @@ impl<O: Operation> Call<O> {
         let limit = self
             .caller
             .retry()
-            .attempt_limit
+            .attempt_limit()
             .saturating_add(self.allowance);
         Ok(Transmit {
             request,
@@ -148,14 +148,15 @@ impl<O: Operation> Call<O> {
     fn deadline(&self, now: Moment) -> Instant {
         self.started
             .unwrap_or(now.instant)
-            .saturating_add(self.caller.retry().budget)
+            .saturating_add(self.caller.retry().budget())
             .saturating_add(self.allowance)
     }
 
     /// Waits and tries again, or ends with this error if there is no try or no time left.
     fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
         let until = now.instant.saturating_add(wait);
-        self.state = if self.tries >= self.caller.retry().attempts || until >= self.deadline(now) {
+        self.state = if self.tries >= self.caller.retry().attempts() || until >= self.deadline(now)
+        {
             State::Done(Err(error))
         } else {
             State::Waiting(until)
@@ -183,7 +184,7 @@ impl<O: Operation> Call<O> {
         // When told how long to wait, wait that long and, so that not all clients come back in the
         // same instant, a little longer.
         let wait = refusal.retry_after().map_or(backoff, |asked| {
-            asked.saturating_add(backoff.min(self.caller.retry().first_backoff))
+            asked.saturating_add(backoff.min(self.caller.retry().first_backoff()))
         });
         self.retry(now, wait, Error::Gateway(refusal));
     }

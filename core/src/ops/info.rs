@@ -1,6 +1,8 @@
 //! `GET /v2/kernel/{id}`: what the gateway knows of a kernel. (API manual of 2017, "Kernel
 //! management".)
 
+use std::time::Duration;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,47 +31,218 @@ impl Info {
     }
 }
 
-/// What is known of a kernel. Every field may be missing, and numbers may have fractions. (API manual of
-/// 2017, "Kernel management".)
+/// What is known of a kernel. Anything may be missing. (API manual of 2017, "Kernel management".)
 ///
-/// Observed on gateway 0.9.11: most are 0 for the first 5 s, and `idle` is in µs.
+/// Observed on gateway 0.9.11: most numbers are 0 for the first 5 s.
+///
+/// A limit of zero is none. Gateways make one by the `with_*` methods.
+///
+/// ```
+/// use std::time::Duration;
+/// use sorna_core::KernelInfo;
+///
+/// let info: KernelInfo = serde_json::from_str(
+///     r#"{"lang": "c", "age": 3526.982, "memoryUsed": 16, "gpus": 2}"#,
+/// )?;
+/// assert_eq!(info.language(), Some("c"));
+/// assert_eq!(info.age(), Some(Duration::from_micros(3_526_982)));
+/// assert_eq!(info.memory_used(), Some(16 * 1024));
+/// assert_eq!(info.extra()["gpus"], 2);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
+#[serde(default)]
 pub struct KernelInfo {
-    /// The language.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lang: Option<String>,
-    /// Time since it was created, in ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub age: Option<f64>,
-    /// The most time for one execution, in ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_timeout: Option<f64>,
-    /// How long it may be idle before it is destroyed, in ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle_timeout: Option<f64>,
-    /// The most memory it may use, in KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_limit: Option<f64>,
-    /// The most CPU time it may use, in ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_cpu_credit: Option<f64>,
-    /// How many executions it has seen; may go down on the original gateway.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_queries_executed: Option<f64>,
-    /// Time since it was last used, in ms by the manual; in µs on gateway 0.9.11.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle: Option<f64>,
-    /// Memory in use, in KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_used: Option<f64>,
-    /// CPU time used, in ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_credit_used: Option<f64>,
-    /// Whatever else the gateway tells.
+    #[serde(rename = "lang", skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    // Times in ms and memory in KiB, which may have fractions.
+    #[serde(rename = "age", skip_serializing_if = "Option::is_none")]
+    age: Option<f64>,
+    #[serde(rename = "queryTimeout", skip_serializing_if = "Option::is_none")]
+    exec_timeout: Option<f64>,
+    #[serde(rename = "idleTimeout", skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<f64>,
+    #[serde(rename = "memoryLimit", skip_serializing_if = "Option::is_none")]
+    max_memory: Option<f64>,
+    #[serde(rename = "maxCpuCredit", skip_serializing_if = "Option::is_none")]
+    max_cpu_time: Option<f64>,
+    #[serde(rename = "numQueriesExecuted", skip_serializing_if = "Option::is_none")]
+    executions: Option<f64>,
+    #[serde(rename = "idle", skip_serializing_if = "Option::is_none")]
+    idle: Option<f64>,
+    #[serde(rename = "memoryUsed", skip_serializing_if = "Option::is_none")]
+    memory_used: Option<f64>,
+    #[serde(rename = "cpuCreditUsed", skip_serializing_if = "Option::is_none")]
+    cpu_time_used: Option<f64>,
     #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    extra: Map<String, Value>,
+}
+
+impl KernelInfo {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The language.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
+
+    /// Time since it was created.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        duration(self.age?)
+    }
+
+    /// The most time for one execution.
+    #[must_use]
+    pub fn exec_timeout(&self) -> Option<Duration> {
+        duration(self.exec_timeout?)
+    }
+
+    /// How long it may be idle before it is destroyed.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        duration(self.idle_timeout?)
+    }
+
+    /// The most memory that it may use, in bytes.
+    #[must_use]
+    pub fn max_memory(&self) -> Option<u64> {
+        Some(whole(self.max_memory? * 1024.0))
+    }
+
+    /// The most CPU time that it may use.
+    #[must_use]
+    pub fn max_cpu_time(&self) -> Option<Duration> {
+        duration(self.max_cpu_time?)
+    }
+
+    /// How many executions it has seen; may go down on the original gateway.
+    #[must_use]
+    pub fn executions(&self) -> Option<u64> {
+        Some(whole(self.executions?))
+    }
+
+    /// Time since it was last used. Gateway 0.9.11 sends µs where the manual says ms, so that its times are a
+    /// thousand times too long.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        duration(self.idle?)
+    }
+
+    /// Memory in use, in bytes.
+    #[must_use]
+    pub fn memory_used(&self) -> Option<u64> {
+        Some(whole(self.memory_used? * 1024.0))
+    }
+
+    /// CPU time used.
+    #[must_use]
+    pub fn cpu_time_used(&self) -> Option<Duration> {
+        duration(self.cpu_time_used?)
+    }
+
+    /// Whatever else the gateway tells.
+    #[must_use]
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.extra
+    }
+
+    /// With this [`language`](Self::language).
+    #[must_use]
+    pub fn with_language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
+    /// With this [`age`](Self::age).
+    #[must_use]
+    pub fn with_age(mut self, time: Duration) -> Self {
+        self.age = Some(milliseconds(time));
+        self
+    }
+
+    /// With this [`exec_timeout`](Self::exec_timeout).
+    #[must_use]
+    pub fn with_exec_timeout(mut self, time: Duration) -> Self {
+        self.exec_timeout = Some(milliseconds(time));
+        self
+    }
+
+    /// With this [`idle_timeout`](Self::idle_timeout).
+    #[must_use]
+    pub fn with_idle_timeout(mut self, time: Duration) -> Self {
+        self.idle_timeout = Some(milliseconds(time));
+        self
+    }
+
+    /// With this [`max_memory`](Self::max_memory).
+    #[must_use]
+    pub fn with_max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes as f64 / 1024.0);
+        self
+    }
+
+    /// With this [`max_cpu_time`](Self::max_cpu_time).
+    #[must_use]
+    pub fn with_max_cpu_time(mut self, time: Duration) -> Self {
+        self.max_cpu_time = Some(milliseconds(time));
+        self
+    }
+
+    /// With this [`executions`](Self::executions).
+    #[must_use]
+    pub fn with_executions(mut self, count: u64) -> Self {
+        self.executions = Some(count as f64);
+        self
+    }
+
+    /// With this [`idle`](Self::idle).
+    #[must_use]
+    pub fn with_idle(mut self, time: Duration) -> Self {
+        self.idle = Some(milliseconds(time));
+        self
+    }
+
+    /// With this [`memory_used`](Self::memory_used).
+    #[must_use]
+    pub fn with_memory_used(mut self, bytes: u64) -> Self {
+        self.memory_used = Some(bytes as f64 / 1024.0);
+        self
+    }
+
+    /// With this [`cpu_time_used`](Self::cpu_time_used).
+    #[must_use]
+    pub fn with_cpu_time_used(mut self, time: Duration) -> Self {
+        self.cpu_time_used = Some(milliseconds(time));
+        self
+    }
+
+    /// With this field besides those that have a method of their own.
+    #[must_use]
+    pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.extra.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// A time in ms; `None` if it is negative, or longer than can be expressed.
+fn duration(milliseconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
+}
+
+/// The nearest whole number.
+fn whole(number: f64) -> u64 {
+    // This conversion keeps to the bounds of the integer.
+    number.round() as u64
 }
 
 impl Operation for Info {
@@ -111,14 +284,62 @@ mod tests {
             )
             .unwrap()
             .value;
-        assert_eq!(info.age, Some(3526.982));
-        assert_eq!(info.idle, None);
-        assert_eq!(info.extra["gpus"][0], "a");
+        assert_eq!(info.age(), Some(Duration::from_micros(3_526_982)));
+        assert_eq!(info.idle(), None);
+        assert_eq!(info.extra()["gpus"][0], "a");
         assert!(
             operation
                 .read_response(ApiVersion::default(), response(200, "[]"))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_no_times_and_no_sizes_below_zero() {
+        let body = r#"{"age": -1, "idle": 1e300, "memoryUsed": -4, "memoryLimit": 1e300}"#;
+        let info: KernelInfo = serde_json::from_str(body).unwrap();
+        assert_eq!((info.age(), info.idle()), (None, None));
+        assert_eq!(info.memory_used(), Some(0));
+        assert_eq!(info.max_memory(), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_a_gateway_sets_is_what_a_client_gets() {
+        let second = Duration::from_secs(1);
+        let info = KernelInfo::new()
+            .with_language("c")
+            .with_age(second)
+            .with_exec_timeout(second * 2)
+            .with_idle_timeout(second * 3)
+            .with_max_memory(1 << 30)
+            .with_max_cpu_time(second * 4)
+            .with_executions(5)
+            .with_idle(second * 6)
+            .with_memory_used(7 << 20)
+            .with_cpu_time_used(second * 8)
+            .with_extra("gpus", 9);
+        let read: KernelInfo =
+            serde_json::from_value(serde_json::to_value(&info).unwrap()).unwrap();
+        assert_eq!(read, info);
+        assert_eq!(read.language(), Some("c"));
+        let times = [
+            read.age(),
+            read.exec_timeout(),
+            read.idle_timeout(),
+            read.max_cpu_time(),
+            read.idle(),
+            read.cpu_time_used(),
+        ];
+        assert_eq!(
+            times.map(|time| time.unwrap().as_secs()),
+            [1, 2, 3, 4, 6, 8]
+        );
+        assert_eq!(read.max_memory(), Some(1 << 30));
+        assert_eq!(
+            (read.executions(), read.memory_used()),
+            (Some(5), Some(7 << 20))
+        );
+        assert_eq!(read.extra()["gpus"], 9);
     }
 
     #[test]

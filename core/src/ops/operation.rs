@@ -43,7 +43,7 @@ use crate::version::ApiVersion;
 ///         .header("X-RateLimit-Remaining", "973")
 ///         .body(br#"{"lang": "python3", "age": 3526.982}"#.as_slice().into())?,
 /// )?;
-/// assert_eq!(reply.value.lang.as_deref(), Some("python3"));
+/// assert_eq!(reply.value.language(), Some("python3"));
 /// assert_eq!(reply.rate_limit.unwrap().remaining, Some(973));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

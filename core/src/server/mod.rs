@@ -36,7 +36,6 @@ pub use auth::SignedRequest;
 pub use file_name::upload_file_name;
 pub use problem::ProblemReply;
 pub use request::{
-    AuthorizeRequest, BatchSteps, CompleteRequest, CreateLimits, CreateRequest, ExecuteRequest,
-    Step,
+    AuthorizeRequest, BatchSteps, CompleteRequest, CreateRequest, ExecuteRequest, Step,
 };
 pub use route::Route;

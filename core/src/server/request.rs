@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::problem::ProblemReply;
 use crate::ident::SessionToken;
+use crate::ops::{KernelSpec, Limits};
 use crate::problem::ProblemKind;
 
 /// The body of `authorize`.
@@ -35,24 +36,10 @@ impl AuthorizeRequest {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateRequest {
-    /// The language, or runtime.
-    pub lang: String,
+    /// What kernel is wanted. It may be one that no gateway has: see [`KernelSpec::check`].
+    pub spec: KernelSpec,
     /// The client's name for the kernel.
     pub token: SessionToken,
-    /// What the kernel may use.
-    pub limits: CreateLimits,
-    /// Folders to mount: `name` or `name:alias`.
-    pub mounts: Vec<String>,
-}
-
-/// Limits for a new kernel; `None` means the server's default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CreateLimits {
-    /// Memory, in KiB.
-    pub max_mem: Option<u64>,
-    /// Time for one execution.
-    pub exec_timeout: Option<Duration>,
 }
 
 impl CreateRequest {
@@ -66,17 +53,20 @@ impl CreateRequest {
         let raw: RawCreate = parse_json(body)?;
         let token = SessionToken::new(raw.client_session_token)
             .map_err(|error| ProblemKind::InvalidApiParams.reply_with(&error.to_string()))?;
-        let limits = raw.limits.unwrap_or_default();
+        // Zero stands for the server's default.
+        let wanted = raw.limits.unwrap_or_default();
         let some = |number: Option<u64>| number.filter(|number| *number != 0);
-        Ok(Self {
-            lang: raw.lang,
-            token,
-            limits: CreateLimits {
-                max_mem: some(limits.max_mem),
-                exec_timeout: some(limits.exec_timeout).map(Duration::from_millis),
-            },
-            mounts: raw.mounts.unwrap_or_default(),
-        })
+        let mut limits = Limits::new();
+        if let Some(kib) = some(wanted.max_mem) {
+            limits = limits.with_max_memory(kib.saturating_mul(1024));
+        }
+        if let Some(ms) = some(wanted.exec_timeout) {
+            limits = limits.with_exec_timeout(Duration::from_millis(ms));
+        }
+        let spec = KernelSpec::new(raw.lang)
+            .with_limits(limits)
+            .with_mounts(raw.mounts.unwrap_or_default());
+        Ok(Self { spec, token })
     }
 }
 
@@ -247,18 +237,14 @@ mod tests {
                  "limits": {"maxMem": 0, "execTimeout": 1500}, "mounts": []}"#,
         )
         .unwrap();
-        assert_eq!(request.lang, "python3");
-        assert_eq!(request.limits.max_mem, None);
-        assert_eq!(
-            request.limits.exec_timeout,
-            Some(Duration::from_millis(1500))
-        );
+        let limits = Limits::new().with_exec_timeout(Duration::from_millis(1500));
+        assert_eq!(request.spec, KernelSpec::new("python3").with_limits(limits));
     }
 
     #[test]
     fn create_without_limits_and_mounts_is_enough() {
         let body = br#"{"lang": "c", "clientSessionToken": "12345678", "limits": null}"#;
-        assert!(CreateRequest::parse(body).unwrap().mounts.is_empty());
+        assert!(CreateRequest::parse(body).unwrap().spec.mounts().is_empty());
     }
 
     #[test]

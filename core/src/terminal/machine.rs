@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::message::{Command, Frame, Message};
+use super::options::TerminalOptions;
 use crate::instant::Instant;
 use crate::moment::Moment;
 
@@ -15,28 +16,6 @@ const CHUNK: usize = 16 * 1024;
 /// How long typing is held back after the start, unless output comes first. Gateway 0.9.11 loses
 /// what is typed right after the handshake about half the time.
 const SETTLING: Duration = Duration::from_millis(200);
-
-/// How a terminal starts and stays alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TerminalOptions {
-    /// The window's size at the start, in lines and columns. Without one, the window of the original
-    /// gateway has no lines and no columns.
-    pub size: (u16, u16),
-    /// How long to say nothing before a ping says that the client is still there, which keeps the kernel
-    /// from its idle timeout.
-    pub ping_interval: Duration,
-}
-
-impl Default for TerminalOptions {
-    /// 24 lines of 80 columns, and a ping every 30 s.
-    fn default() -> Self {
-        Self {
-            size: (24, 80),
-            ping_interval: Duration::from_secs(30),
-        }
-    }
-}
 
 /// An open terminal, between a WebSocket and its user.
 ///
@@ -185,9 +164,9 @@ impl Terminal {
     /// A terminal whose handshake has just succeeded.
     #[must_use]
     pub fn new(options: TerminalOptions, now: Moment) -> Self {
-        let (rows, cols) = options.size;
+        let (rows, cols) = options.size();
         Self {
-            ping_interval: options.ping_interval,
+            ping_interval: options.ping_interval(),
             settles: Some(now.instant.saturating_add(SETTLING)),
             last_sent: now.instant,
             control: VecDeque::from([Command::Resize { rows, cols }]),
@@ -351,215 +330,5 @@ impl Terminal {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::UNIX_EPOCH;
-
-    use super::*;
-
-    struct Scene {
-        terminal: Terminal,
-        now: Moment,
-    }
-
-    impl Scene {
-        /// A terminal that has said its size.
-        fn new() -> Self {
-            let now = Moment::new(
-                UNIX_EPOCH,
-                Instant::from_origin(Duration::from_secs(100)),
-                0,
-            );
-            let mut this = Self {
-                terminal: Terminal::new(TerminalOptions::default(), now),
-                now,
-            };
-            this.sends(r#"{"type":"resize","rows":24,"cols":80}"#);
-            this
-        }
-
-        /// One that listens.
-        fn settled() -> Self {
-            let mut this = Self::new();
-            this.receives(r#"{"type":"out","data":""}"#);
-            assert_eq!(
-                this.terminal.poll_event(),
-                Some(TerminalEvent::Output(Bytes::new()))
-            );
-            this
-        }
-
-        fn poll(&mut self) -> Outgoing {
-            self.terminal.poll_outgoing(self.now)
-        }
-
-        #[track_caller]
-        fn sends(&mut self, text: &str) {
-            assert_eq!(self.poll(), Outgoing::Send(Frame::Text(text.to_owned())));
-        }
-
-        fn receives(&mut self, text: &str) {
-            self.terminal
-                .handle_frame(self.now, Frame::Text(text.to_owned()));
-        }
-
-        #[track_caller]
-        fn waits(&mut self) {
-            let Outgoing::Wait(until) = self.poll() else {
-                panic!("it does not wait")
-            };
-            self.now = self
-                .now
-                .after(until.saturating_duration_since(self.now.instant));
-        }
-    }
-
-    #[test]
-    fn typing_waits_for_the_first_output_or_a_moment() {
-        let mut scene = Scene::new();
-        scene.terminal.stdin(b"x");
-        let start = scene.now.instant;
-        scene.waits();
-        assert_eq!(scene.now.instant.saturating_duration_since(start), SETTLING);
-        scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
-    }
-
-    #[test]
-    fn control_messages_do_not_wait_for_typing() {
-        let mut scene = Scene::new();
-        scene.terminal.stdin(b"x");
-        scene.terminal.resize(1, 2);
-        scene.terminal.resize(3, 4);
-        scene.sends(r#"{"type":"resize","rows":3,"cols":4}"#);
-        scene.waits();
-    }
-
-    #[test]
-    fn a_ping_is_sent_when_nothing_else_was() {
-        let mut scene = Scene::settled();
-        let start = scene.now.instant;
-        scene.waits();
-        assert_eq!(
-            scene.now.instant.saturating_duration_since(start),
-            Duration::from_secs(30)
-        );
-        scene.terminal.stdin(b"x");
-        scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
-        scene.waits();
-        scene.sends(r#"{"type":"ping"}"#);
-        scene.waits();
-    }
-
-    #[test]
-    fn large_input_is_cut_and_counted() {
-        let mut scene = Scene::settled();
-        scene.terminal.stdin(&vec![0; 2 * CHUNK + 1]);
-        assert_eq!(scene.terminal.queued(), 2 * CHUNK + 1);
-        for left in [CHUNK + 1, 1, 0] {
-            assert!(matches!(scene.poll(), Outgoing::Send(_)));
-            assert_eq!(scene.terminal.queued(), left);
-        }
-        scene.waits();
-    }
-
-    #[test]
-    fn a_restart_keeps_its_place_and_gives_the_gateway_something_to_lose() {
-        let mut scene = Scene::settled();
-        scene.terminal.stdin(b"a");
-        scene.terminal.restart();
-        scene.terminal.stdin(b"b");
-        scene.sends(r#"{"type":"stdin","chars":"YQ=="}"#);
-        scene.sends(r#"{"type":"restart"}"#);
-        scene.sends(r#"{"type":"stdin","chars":""}"#);
-        scene.sends(r#"{"type":"stdin","chars":"Yg=="}"#);
-    }
-
-    #[test]
-    fn unknown_messages_and_binary_frames_are_taken() {
-        let mut scene = Scene::new();
-        scene.receives(r#"{"type":"bell"}"#);
-        let json = r#"{"type":"out","data":"aGk="}"#;
-        scene
-            .terminal
-            .handle_frame(scene.now, Frame::Binary(json.into()));
-        scene.receives(r#"{"type":"error","data":"no"}"#);
-        let unknown = TerminalEvent::Unknown(r#"{"type":"bell"}"#.to_owned());
-        assert_eq!(scene.terminal.poll_event(), Some(unknown));
-        assert_eq!(
-            scene.terminal.poll_event(),
-            Some(TerminalEvent::Output("hi".into()))
-        );
-        assert_eq!(
-            scene.terminal.poll_event(),
-            Some(TerminalEvent::Error("no".to_owned()))
-        );
-        assert_eq!(scene.terminal.poll_event(), None);
-    }
-
-    #[test]
-    fn nothing_follows_the_close() {
-        let mut scene = Scene::settled();
-        scene.terminal.stdin(b"lost");
-        scene.receives(r#"{"type":"out","data":"aGk="}"#);
-        scene.terminal.handle_close(Some(1000), "");
-        scene.receives("HTTP/1.1 500 Internal Server Error");
-        scene.terminal.handle_close(None, "again");
-        scene.terminal.stdin(b"x");
-        scene.terminal.restart();
-        assert_eq!(scene.poll(), Outgoing::Closed);
-        assert_eq!(scene.terminal.queued(), 0);
-        assert_eq!(
-            scene.terminal.poll_event(),
-            Some(TerminalEvent::Output("hi".into()))
-        );
-        let closed = TerminalEvent::Closed {
-            code: Some(1000),
-            reason: String::new(),
-        };
-        assert_eq!(scene.terminal.poll_event(), Some(closed));
-        assert_eq!(scene.terminal.poll_event(), None);
-    }
-
-    #[test]
-    fn a_broken_connection_is_the_driver_s_to_tell() {
-        let mut scene = Scene::settled();
-        scene.receives(r#"{"type":"out","data":"aGk="}"#);
-        scene.terminal.handle_failure();
-        scene.terminal.handle_close(None, "");
-        assert_eq!(
-            scene.terminal.poll_event(),
-            Some(TerminalEvent::Output("hi".into()))
-        );
-        assert_eq!(scene.terminal.poll_event(), None);
-        assert!(scene.terminal.is_closed());
-    }
-
-    #[test]
-    fn a_closed_terminal_keeps_nothing_for_later() {
-        let mut scene = Scene::settled();
-        scene.terminal.handle_close(None, "");
-        scene.terminal.stdin(b"x");
-        scene.terminal.resize(1, 2);
-        scene.terminal.ping();
-        scene.terminal.restart();
-        assert!(!scene.terminal.has_unsent());
-        assert_eq!(scene.poll(), Outgoing::Closed);
-    }
-
-    #[test]
-    fn unsent_pings_are_one() {
-        let mut scene = Scene::settled();
-        scene.terminal.ping();
-        scene.terminal.ping();
-        scene.sends(r#"{"type":"ping"}"#);
-        assert!(!scene.terminal.has_unsent());
-    }
-
-    #[test]
-    fn a_restart_that_is_held_back_counts_as_unsent() {
-        let mut scene = Scene::new();
-        assert!(!scene.terminal.has_unsent());
-        scene.terminal.restart();
-        assert!(scene.terminal.has_unsent());
-        assert_eq!(scene.terminal.queued(), 0);
-    }
-}
+#[path = "tests.rs"]
+mod tests;

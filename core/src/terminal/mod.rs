@@ -7,7 +7,9 @@
 mod machine;
 mod message;
 mod open;
+mod options;
 
-pub use machine::{Outgoing, Terminal, TerminalEvent, TerminalOptions};
+pub use machine::{Outgoing, Terminal, TerminalEvent};
 pub use message::{Command, Frame, Message};
 pub use open::OpenTerminal;
+pub use options::TerminalOptions;

@@ -200,7 +200,7 @@ impl<'a, S: Subject> Harness<'a, S> {
                     assert!(until > self.now.instant, "it waits for a time that is over");
                     let (started, _) = self.wire.tries.expect("nothing was sent to wait after");
                     let deadline = started
-                        .saturating_add(self.scene.policy.budget)
+                        .saturating_add(self.scene.policy.budget())
                         .saturating_add(self.wire.allowance);
                     let pace = self.wire.last_sent + Duration::from_millis(200);
                     assert!(until <= deadline.max(pace), "longer than the budget");

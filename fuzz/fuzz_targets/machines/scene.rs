@@ -54,8 +54,8 @@ impl Scene {
                     .modes
                     .push(ExecuteMode::query("x".repeat(1024 * 1024))),
                 b'n' => scene.policy = RetryPolicy::never(),
-                b'+' => scene.policy = policy.with_attempts(policy.attempts + 3),
-                b'z' => scene.policy.attempts = 0,
+                b'+' => scene.policy = policy.with_attempts(policy.attempts() + 3),
+                b'z' => scene.policy = policy.with_attempts(0),
                 b'-' => scene.policy = policy.with_budget(Duration::from_secs(1)),
                 b'H' => scene.policy = policy.with_budget(Duration::MAX),
                 b'*' => scene.policy = policy.with_backoff(Duration::ZERO, Duration::ZERO),

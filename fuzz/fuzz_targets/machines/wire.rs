@@ -70,13 +70,13 @@ impl Wire {
             None => panic!("the first try has number {}", transmit.attempt),
         };
         self.tries = Some((started, transmit.attempt));
-        assert!(transmit.attempt <= policy.attempts.max(1), "too many tries");
+        assert!(transmit.attempt <= policy.attempts(), "too many tries");
         // A large body takes its time.
-        let seconds = transmit.request.body().len() / policy.upload_rate;
+        let seconds = transmit.request.body().len() / policy.upload_rate();
         self.allowance = Duration::from_secs(seconds + 1);
-        let most = policy.attempt_limit.saturating_add(self.allowance);
+        let most = policy.attempt_limit().saturating_add(self.allowance);
         let left = policy
-            .budget
+            .budget()
             .saturating_sub(now.instant.saturating_duration_since(started));
         let left = left.saturating_add(self.allowance);
         assert!(

@@ -206,28 +206,32 @@ fn whole(value: &serde_json::Value) -> Option<i64> {
 }
 
 fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
-    let count = |number: f64| format!("{number:.0}");
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+    let kib = |bytes: u64| bytes as f64 / 1024.0;
     let mut fields = vec![("ID", Some(id.to_string()))];
     fields.extend([
-        ("Language", info.lang.clone()),
-        ("Age", info.age.map(time)),
-        ("Idle for", info.idle.map(time)),
-        ("Idle timeout", info.idle_timeout.map(limit)),
-        ("Queries so far", info.num_queries_executed.map(count)),
-        ("Execution time limit", info.query_timeout.map(limit)),
-        ("Memory used", info.memory_used.map(size)),
+        ("Language", info.language().map(str::to_owned)),
+        ("Age", info.age().map(ms).map(time)),
+        ("Idle for", info.idle().map(ms).map(time)),
+        ("Idle timeout", info.idle_timeout().map(ms).map(limit)),
+        ("Queries so far", info.executions().map(|n| n.to_string())),
+        (
+            "Execution time limit",
+            info.exec_timeout().map(ms).map(limit),
+        ),
+        ("Memory used", info.memory_used().map(kib).map(size)),
         (
             "Memory limit",
-            info.memory_limit.map(|kib| or_none(kib, size)),
+            info.max_memory().map(kib).map(|kib| or_none(kib, size)),
         ),
-        ("CPU time used", info.cpu_credit_used.map(time)),
-        ("CPU time limit", info.max_cpu_credit.map(limit)),
+        ("CPU time used", info.cpu_time_used().map(ms).map(time)),
+        ("CPU time limit", info.max_cpu_time().map(ms).map(limit)),
     ]);
     let mut lines: Vec<_> = fields
         .into_iter()
         .filter_map(|(name, value)| Some([name.to_owned(), value?]))
         .collect();
-    let extra = info.extra.iter();
+    let extra = info.extra().iter();
     lines.extend(extra.map(|(name, value)| [name.clone(), value.to_string()]));
     lines
 }

@@ -105,8 +105,8 @@ fn steps_may_be_any_command() {
         )
         .unwrap();
     let build = Batch::new()
-        .with_build(Some("echo built > made; echo log; exit 0".to_owned()))
-        .with_exec(Some("cat made; echo done >&2; exit 9".to_owned()));
+        .with_build("echo built > made; echo log; exit 0")
+        .with_exec("cat made; echo done >&2; exit 9");
     let (statuses, outcome) = client.batch(&kernel, build);
     assert_eq!(
         statuses,
@@ -119,16 +119,14 @@ fn steps_may_be_any_command() {
     );
 
     let logged = Batch::new()
-        .with_build(Some("echo *.py".to_owned()))
+        .with_build("echo *.py")
         .with_build_log(true)
-        .with_exec(Some("true".to_owned()));
+        .with_exec("true");
     let (_, outcome) = client.batch(&kernel, logged);
     let log = "+ echo main.py\n".to_owned();
     assert_eq!(outcome.finished(), ("main.py\n".to_owned(), log));
 
-    let only_build = Batch::new()
-        .with_build(Some("true".to_owned()))
-        .with_exec(None);
+    let only_build = Batch::new().with_build("true").without_exec();
     let (statuses, outcome) = client.batch(&kernel, only_build);
     assert_eq!(
         statuses,
@@ -139,7 +137,7 @@ fn steps_may_be_any_command() {
         (Some(0), Some("build"))
     );
 
-    let nothing = Batch::new().with_build(None).with_exec(None);
+    let nothing = Batch::new().without_build().without_exec();
     let (statuses, outcome) = client.batch(&kernel, nothing);
     assert_eq!(statuses, [ExecutionStatus::Finished]);
     assert_eq!(outcome.exit_code(), None);

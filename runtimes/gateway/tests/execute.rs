@@ -241,10 +241,10 @@ fn info_reports_the_state_of_a_kernel() {
     let kernel = client.create("python");
     client.run(&kernel, "sum(range(20_000_000))").finished();
     let info = client.call(&Info::new(kernel)).unwrap();
-    assert_eq!(info.lang.as_deref(), Some("python"));
-    assert_eq!(info.num_queries_executed, Some(1.0));
-    assert_eq!(info.query_timeout, Some(30_000.0));
-    assert!(info.age.unwrap() > 0.0 && info.idle.unwrap() >= 0.0);
-    assert!(info.memory_used.unwrap() > 1000.0, "{info:?}");
-    assert!(info.cpu_credit_used.unwrap() > 0.0, "{info:?}");
+    assert_eq!(info.language(), Some("python"));
+    assert_eq!(info.executions(), Some(1));
+    assert_eq!(info.exec_timeout(), Some(Duration::from_secs(30)));
+    assert!(info.age().unwrap() > Duration::ZERO && info.idle().is_some());
+    assert!(info.memory_used().unwrap() > 1_000_000, "{info:?}");
+    assert!(info.cpu_time_used().unwrap() > Duration::ZERO, "{info:?}");
 }

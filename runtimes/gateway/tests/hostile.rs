@@ -19,11 +19,11 @@ fn is_isolated() -> bool {
     need_that(gateway.isolation().landlock.is_some(), "Landlock")
 }
 
-fn memory_limit(client: &Client, kernel: &KernelId) -> Option<f64> {
+fn memory_limit(client: &Client, kernel: &KernelId) -> Option<u64> {
     client
         .call(&Info::new(kernel.clone()))
         .unwrap()
-        .memory_limit
+        .max_memory()
 }
 
 /// The number of processes whose environment contains the word.
@@ -217,7 +217,7 @@ fn memory_is_limited_for_one_process_and_for_all_together() {
 fn hog(groups: Option<&str>) {
     let gateway = gateway_with(|config| in_groups(config, groups));
     let client = Client::new(&gateway);
-    let limits = Limits::default().with_max_mem(200 * 1024);
+    let limits = Limits::default().with_max_memory(200 << 20);
     let kernel = client.create_with("python3", limits);
     let one = client.run(&kernel, "x = bytearray(1 << 30)\nprint(len(x))");
     assert!(one.stdout.is_empty(), "{one:?}");
@@ -246,7 +246,7 @@ fn hog(groups: Option<&str>) {
         client.run(&kernel, "print('alive')").finished().0,
         "alive\n"
     );
-    assert_eq!(memory_limit(&client, &kernel), Some(204_800.0));
+    assert_eq!(memory_limit(&client, &kernel), Some(200 << 20));
 }
 
 #[test]
@@ -254,12 +254,13 @@ fn a_client_can_lower_the_memory_limit_and_not_raise_it() {
     let gateway = gateway_with(|config| config.with_max_memory(300 << 20));
     let client = Client::new(&gateway);
     let limit = |wanted: Option<u64>| {
-        let limits = wanted.map_or_else(Limits::default, |it| Limits::default().with_max_mem(it));
+        let limits =
+            wanted.map_or_else(Limits::default, |it| Limits::default().with_max_memory(it));
         memory_limit(&client, &client.create_with("bash", limits))
     };
-    assert_eq!(limit(None), Some(307_200.0));
-    assert_eq!(limit(Some(100 * 1024)), Some(102_400.0));
-    assert_eq!(limit(Some(1 << 40)), Some(307_200.0));
+    assert_eq!(limit(None), Some(300 << 20));
+    assert_eq!(limit(Some(100 << 20)), Some(100 << 20));
+    assert_eq!(limit(Some(1 << 40)), Some(300 << 20));
 }
 
 #[test]
@@ -350,9 +351,7 @@ fn batches_are_isolated_too() {
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let exec = format!("cat {}; echo end", secret.display());
-    let batch = sorna_core::Batch::new()
-        .with_build(None)
-        .with_exec(Some(exec));
+    let batch = sorna_core::Batch::new().without_build().with_exec(exec);
     let (_, outcome) = client.batch(&kernel, batch);
     let (stdout, stderr) = outcome.finished();
     assert_eq!(stdout, "end\n");
@@ -451,8 +450,8 @@ fn kill_a_batch(build: &str) {
     let (work, _) = client.run(&kernel, "echo -n $HOME").finished();
     let many = "(sleep 0.6; echo >made; for i in $(seq 40); do sleep 60 & done; wait)";
     let batch = sorna_core::Batch::new()
-        .with_build(Some(format!("{many} & {build}")))
-        .with_exec(Some("echo exec; cat".to_owned()));
+        .with_build(format!("{many} & {build}"))
+        .with_exec("echo exec; cat");
     // The build is still running when this returns. No request follows until all is killed.
     let (start, first) = client.start(&kernel, sorna_core::ExecuteMode::Batch(batch));
     assert_eq!(first.status, ExecutionStatus::Continued);
@@ -517,7 +516,7 @@ fn one_kernel_cannot_have_another_killed() {
 fn shared_memory_counts_once_and_unused_stacks_do_not_count() {
     let gateway = common::gateway();
     let client = Client::new(&gateway);
-    let kernel = client.create_with("python3", Limits::default().with_max_mem(400 * 1024));
+    let kernel = client.create_with("python3", Limits::default().with_max_memory(400 << 20));
     let code = "import os, threading, time\n\
         data = bytearray(os.urandom(1)) * (200 << 20)\n\
         for _ in range(4):\n    \

@@ -143,9 +143,7 @@ fn a_timeout_kills_what_hides_and_spares_earlier_processes() {
     let code = "sleep 1000 >/dev/null 2>&1 & echo $!";
     let (bystander, _) = client.run(&kernel, code).finished();
     let exec = "(setsid env -i sh -c 'echo $$; cd /; exec sleep 1000' &); sleep 1000";
-    let batch = sorna_core::Batch::new()
-        .with_build(None)
-        .with_exec(Some(exec.to_owned()));
+    let batch = sorna_core::Batch::new().without_build().with_exec(exec);
     let (_, outcome) = client.batch(&kernel, batch);
     assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
     wait_until("the process ends", || !is_alive(outcome.stdout.trim()));

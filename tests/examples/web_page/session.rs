@@ -22,7 +22,7 @@ use crate::app::App;
 /// How long a program may run; and how long with all waiting, for input and for the gateway.
 const TIME: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(300);
-const MEMORY_KIB: u64 = 512 * 1024;
+const MEMORY: u64 = 512 << 20;
 /// How much output is allowed; the response that exceeds it is still shown.
 const OUTPUT: usize = 1024 * 1024;
 
@@ -39,7 +39,7 @@ impl Job {
     pub(crate) fn plan(self) -> Option<RunPlan> {
         let limits = Limits::new()
             .with_exec_timeout(TIME)
-            .with_max_mem(MEMORY_KIB);
+            .with_max_memory(MEMORY);
         let create = CreateKernel::new(
             KernelSpec::new(&self.language).with_limits(limits),
             random_token(),

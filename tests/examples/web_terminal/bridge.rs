@@ -18,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 const LANGUAGE: &str = "bash";
-const MEMORY_KIB: u64 = 512 * 1024;
+const MEMORY: u64 = 512 << 20;
 /// How many messages the page may have yet to show. WebSockets of browsers take what comes; so that
 /// they are not flooded, the shell has to wait.
 const WINDOW: usize = 16;
@@ -33,7 +33,7 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     client: &Client,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let limits = Limits::new().with_max_mem(MEMORY_KIB);
+    let limits = Limits::new().with_max_memory(MEMORY);
     let create = CreateKernel::new(
         KernelSpec::new(LANGUAGE).with_limits(limits),
         random_token(),

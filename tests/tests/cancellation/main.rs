@@ -72,7 +72,7 @@ async fn calls<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
             let done = polled(kernel.info(), count, how).await;
             still_works(client, count).await;
             if let Some(info) = done {
-                assert_eq!(info.expect("an answer").lang.as_deref(), Some("bash"));
+                assert_eq!(info.expect("an answer").language(), Some("bash"));
                 break;
             }
         }

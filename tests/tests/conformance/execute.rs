@@ -218,8 +218,8 @@ pub(crate) fn exit_codes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let kernel = lab.kernel("bash").await;
         for code in [0, 3, 255] {
             let batch = Batch::new()
-                .with_build(None)
-                .with_exec(Some(format!("exit {code}")));
+                .without_build()
+                .with_exec(format!("exit {code}"));
             let executed = lab.driver.execute(kernel.clone(), batch.into(), &[]).await;
             assert_eq!(executed.expect("it runs").result.exit_code(), Some(code));
         }

@@ -65,7 +65,7 @@ pub(crate) fn get_or_create_by_token<D: Driver>(lab: &Lab<D>) -> Check<'_> {
 
 pub(crate) fn info<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        let limits = Limits::new().with_max_mem(512 * 1024);
+        let limits = Limits::new().with_max_memory(512 << 20);
         let create = CreateKernel::new(
             KernelSpec::new("python3").with_limits(limits),
             sorna::random_token(),
@@ -78,8 +78,8 @@ pub(crate) fn info<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await
             .expect("info")
             .value;
-        assert_eq!(info.lang.as_deref(), Some("python3"));
-        assert!(info.age.is_some_and(|age| age > 0.0), "{info:?}");
+        assert_eq!(info.language(), Some("python3"));
+        assert!(info.age().is_some_and(|age| !age.is_zero()), "{info:?}");
         lab.destroy(kernel).await;
     })
 }

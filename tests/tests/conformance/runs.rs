@@ -12,9 +12,7 @@ fn plan(lang: &str, executions: Vec<ExecuteMode>) -> RunPlan {
 
 pub(crate) fn to_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        let batch = Batch::new()
-            .with_build(None)
-            .with_exec(Some("cat hello.txt".to_owned()));
+        let batch = Batch::new().without_build().with_exec("cat hello.txt");
         let file = UploadFile::from_bytes("hello.txt", "hello\n").expect("a file");
         let plan = plan("bash", vec![batch.into(), "echo again".into()])
             .with_files(vec![file], sorna::random_boundary());

@@ -50,7 +50,7 @@ fn check<D: Driver>(name: &str, is_response: bool) {
             let before = proxy.seen().requests.len();
             let info = driver.call(Info::new(kernel.clone())).await;
             let info = info.unwrap_or_else(|error| panic!("after {bytes} bytes: {error:?}"));
-            assert_eq!(info.value.lang.as_deref(), Some("bash"));
+            assert_eq!(info.value.language(), Some("bash"));
             let requests = proxy.seen().requests.len() - before;
             if requests == 1 {
                 assert!(bytes > 100, "{bytes} bytes are no whole message");

@@ -448,12 +448,10 @@ pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'
             let create = CreateKernel::new("bash", setting.token.clone());
             driver.call(create).await.map(|_| Outcome::Fine)
         }
-        Operation::Info => driver.call(Info::new(kernel())).await.map(|response| {
-            check(
-                response.value.lang.as_deref() == Some("bash"),
-                "another kernel",
-            )
-        }),
+        Operation::Info => driver
+            .call(Info::new(kernel()))
+            .await
+            .map(|response| check(response.value.language() == Some("bash"), "another kernel")),
         Operation::Complete => {
             let complete = driver.call(Complete::at_end(kernel(), "ec")).await;
             complete.map(|response| check(response.value.is_empty(), "bash completes"))

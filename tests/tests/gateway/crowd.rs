@@ -151,8 +151,8 @@ fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
         }
         3 => {
             let batch = Batch::new()
-                .with_build(Some("echo x > made; sleep 60 &".to_owned()))
-                .with_exec(Some("cat made; exit 3".to_owned()));
+                .with_build("echo x > made; sleep 60 &")
+                .with_exec("cat made; exit 3");
             let result = kernel.execute(batch).finish().unwrap();
             assert_eq!(result.exit_code(), Some(3), "{name}: {result:?}");
             kernel.destroy().unwrap();

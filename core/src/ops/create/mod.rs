@@ -86,7 +86,7 @@ mod tests {
             br#"{"lang":"python3","clientSessionToken":"abcdefghi","limits":{"maxMem":0,"execTimeout":0},"mounts":[]}"#
         );
         let limits = Limits::new()
-            .with_max_mem(131_072)
+            .with_max_memory(128 * 1024 * 1024 - 1)
             .with_exec_timeout(Duration::from_micros(10));
         let request = signed(&operation(KernelSpec::new("python3").with_limits(limits)));
         let body = String::from_utf8(request.body().as_bytes().unwrap().to_vec()).unwrap();

@@ -20,7 +20,7 @@ struct Body<'a> {
     mounts: &'a [String],
 }
 
-/// Zero stands for the server's default. A time limit under 1 ms is sent as 1 ms.
+/// KiB and ms. Zero stands for the server's default, so a time under 1 ms is sent as 1 ms.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LimitsBody {
@@ -37,8 +37,8 @@ pub(super) fn prepare(
         lang: spec.language(),
         client_session_token: token,
         limits: LimitsBody {
-            max_mem: limits.max_mem.unwrap_or(0),
-            exec_timeout: limits.exec_timeout.map_or(0, |limit| {
+            max_mem: limits.max_memory().map_or(0, |bytes| bytes.div_ceil(1024)),
+            exec_timeout: limits.exec_timeout().map_or(0, |limit| {
                 u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
             }),
         },

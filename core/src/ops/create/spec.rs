@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use crate::error::BuildError;
 
-/// What a new kernel may use.
+/// What a new kernel may use. What is not set is left to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
-    /// Memory in KiB; `None` for the server's default.
-    pub max_mem: Option<u64>,
-    /// Time for one execution, sent in whole ms; `None` for the server's default.
-    pub exec_timeout: Option<Duration>,
+    max_memory: Option<u64>,
+    exec_timeout: Option<Duration>,
 }
 
 impl Limits {
@@ -21,10 +18,10 @@ impl Limits {
         Self::default()
     }
 
-    /// At most this much memory, in KiB.
+    /// At most this much memory, in bytes; sent in whole KiB, rounded up.
     #[must_use]
-    pub fn with_max_mem(mut self, kib: u64) -> Self {
-        self.max_mem = Some(kib);
+    pub fn with_max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes);
         self
     }
 
@@ -33,6 +30,18 @@ impl Limits {
     pub fn with_exec_timeout(mut self, timeout: Duration) -> Self {
         self.exec_timeout = Some(timeout);
         self
+    }
+
+    /// The most memory, in bytes; `None` for the server's default.
+    #[must_use]
+    pub fn max_memory(&self) -> Option<u64> {
+        self.max_memory
+    }
+
+    /// The most time for one execution; `None` for the server's default.
+    #[must_use]
+    pub fn exec_timeout(&self) -> Option<Duration> {
+        self.exec_timeout
     }
 }
 
@@ -43,7 +52,7 @@ impl Limits {
 /// use sorna_core::{KernelSpec, Limits};
 ///
 /// let spec = KernelSpec::new("python3")
-///     .with_limits(Limits::new().with_max_mem(256 * 1024))
+///     .with_limits(Limits::new().with_max_memory(256 << 20))
 ///     .with_mounts(["data"]);
 /// assert_eq!(spec.mounts(), ["data"]);
 /// assert_eq!(KernelSpec::from("python3"), KernelSpec::new("python3"));

@@ -39,48 +39,68 @@ impl From<Batch> for ExecuteMode {
     }
 }
 
-/// Builds and runs the files in the work directory. Each step is a shell command, `*` for what the
-/// kernel does by default, or `None` to skip it.
+/// Builds and runs the files in the work directory. Each of the two steps is a shell command, the kernel's
+/// default, or skipped.
+///
+/// ```
+/// use sorna_core::Batch;
+///
+/// let batch = Batch::new().without_build().with_exec("./run-tests --all");
+/// assert_eq!((batch.build(), batch.exec()), (None, Some("./run-tests --all")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Batch {
-    /// How to build.
-    pub build: Option<String>,
-    /// Whether to show the build's log.
-    pub build_log: bool,
-    /// How to run.
-    pub exec: Option<String>,
+    build: Option<String>,
+    build_log: bool,
+    exec: Option<String>,
 }
 
 impl Default for Batch {
     /// The kernel's defaults for both steps, without the build's log.
     fn default() -> Self {
         Self {
-            build: Some("*".to_owned()),
+            build: Some(Self::DEFAULT.to_owned()),
             build_log: false,
-            exec: Some("*".to_owned()),
+            exec: Some(Self::DEFAULT.to_owned()),
         }
     }
 }
 
 impl Batch {
+    /// The command that stands for what the kernel does by default.
+    pub const DEFAULT: &'static str = "*";
+
     /// The kernel's defaults for both steps.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Builds by this shell command; `None` skips the step.
+    /// Builds by this shell command. An empty one skips the step.
     #[must_use]
-    pub fn with_build(mut self, command: Option<String>) -> Self {
-        self.build = command;
+    pub fn with_build(mut self, command: impl Into<String>) -> Self {
+        self.build = Some(command.into());
         self
     }
 
-    /// Runs this shell command; `None` skips the step.
+    /// Skips the build.
     #[must_use]
-    pub fn with_exec(mut self, command: Option<String>) -> Self {
-        self.exec = command;
+    pub fn without_build(mut self) -> Self {
+        self.build = None;
+        self
+    }
+
+    /// Runs this shell command. An empty one skips the step.
+    #[must_use]
+    pub fn with_exec(mut self, command: impl Into<String>) -> Self {
+        self.exec = Some(command.into());
+        self
+    }
+
+    /// Runs nothing after the build.
+    #[must_use]
+    pub fn without_exec(mut self) -> Self {
+        self.exec = None;
         self
     }
 
@@ -89,6 +109,24 @@ impl Batch {
     pub fn with_build_log(mut self, shown: bool) -> Self {
         self.build_log = shown;
         self
+    }
+
+    /// How to build; `None` if that is skipped.
+    #[must_use]
+    pub fn build(&self) -> Option<&str> {
+        self.build.as_deref()
+    }
+
+    /// Whether the build's log is shown.
+    #[must_use]
+    pub fn build_log(&self) -> bool {
+        self.build_log
+    }
+
+    /// How to run; `None` if that is skipped.
+    #[must_use]
+    pub fn exec(&self) -> Option<&str> {
+        self.exec.as_deref()
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) fn prepare(
             "batch",
             "",
             Some(BatchOptions {
-                build: batch.build.as_deref().unwrap_or(""),
-                build_log: batch.build_log,
-                exec: batch.exec.as_deref().unwrap_or(""),
+                build: batch.build().unwrap_or(""),
+                build_log: batch.build_log(),
+                exec: batch.exec().unwrap_or(""),
             }),
         ),
     };

@@ -24,9 +24,7 @@ fn a_query_goes_on_in_the_same_mode() {
 
 #[test]
 fn skipped_steps_are_empty_and_never_null() {
-    let batch = Batch::new()
-        .with_build(None)
-        .with_exec(Some("./main".to_owned()));
+    let batch = Batch::new().without_build().with_exec("./main");
     let start = Execute::start(kernel(), ExecuteMode::Batch(batch));
     let expected =
         r#"{"mode":"batch","code":"","options":{"build":"","buildLog":false,"exec":"./main"}}"#;

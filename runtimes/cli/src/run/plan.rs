@@ -45,7 +45,7 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
             }
         };
         let build = arguments.build.clone().unwrap_or(DEFAULT.to_owned());
-        let batch = Batch::new().with_build(Some(build)).with_exec(Some(exec));
+        let batch = Batch::new().with_build(build).with_exec(exec);
         RunPlan::temporary(create, vec![batch.into()]).with_files(files, random_boundary())
     };
     let plan = if arguments.token.is_some() {
@@ -58,8 +58,12 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
 
 fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateKernel, Failure> {
     let mut wanted = Limits::new();
-    wanted.exec_timeout = limits.exec_timeout;
-    wanted.max_mem = limits.max_mem.map(|memory| memory.0);
+    if let Some(time) = limits.exec_timeout {
+        wanted = wanted.with_exec_timeout(time);
+    }
+    if let Some(memory) = limits.max_mem {
+        wanted = wanted.with_max_memory(memory.0.saturating_mul(1024));
+    }
     let spec = KernelSpec::new(lang)
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());

@@ -111,11 +111,11 @@ impl Lease {
 }
 
 fn options() -> TerminalOptions {
-    let mut options = TerminalOptions::default();
-    if let Some(size) = watch::size() {
-        options.size = size;
+    let options = TerminalOptions::new();
+    match watch::size() {
+        Some((rows, cols)) => options.with_size(rows, cols),
+        None => options,
     }
-    options
 }
 
 /// Shows the kernel's output and sends what is typed, until either side ends it.

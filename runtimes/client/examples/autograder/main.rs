@@ -41,7 +41,7 @@ const CASES: [Case; 2] = [
 ];
 const AT_A_TIME: usize = 4;
 const TIME: Duration = Duration::from_secs(3);
-const MEMORY_KIB: u64 = 128 * 1024;
+const MEMORY: u64 = 128 << 20;
 const PROCESSES: u64 = 32;
 const OUTPUT: usize = 64 * 1024;
 
@@ -81,7 +81,7 @@ impl fmt::Display for Verdict {
 async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<dyn Error>> {
     let limits = Limits::new()
         .with_exec_timeout(TIME)
-        .with_max_mem(MEMORY_KIB);
+        .with_max_memory(MEMORY);
     let create = CreateKernel::new(
         KernelSpec::new(submission.language).with_limits(limits),
         random_token(),
@@ -90,7 +90,7 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
     // Built once, and run for each case.
     let mut batch = Batch::new();
     let executions = CASES.iter().map(|_| {
-        let next = batch.clone().with_build(None);
+        let next = batch.clone().without_build();
         ExecuteMode::Batch(std::mem::replace(&mut batch, next))
     });
     let plan = RunPlan::temporary(create, executions.collect());

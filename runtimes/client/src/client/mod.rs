@@ -246,7 +246,7 @@ impl<T: UpgradeTransport + 'static> Client<T> {
     /// Asks for another protocol, once, within the time for one attempt.
     pub(crate) async fn upgrade(&self, request: Request<Body>) -> Result<Upgraded<T::Io>, Error> {
         let inner = &*self.inner;
-        let limit = inner.caller.retry().attempt_limit;
+        let limit = inner.caller.retry().attempt_limit();
         let upgrade = |request| inner.transport.upgrade(request, limit);
         let upgraded = observed(inner.observer.as_ref(), request, 1, upgrade).await;
         upgraded.map_err(Error::Transport)

@@ -40,8 +40,7 @@ fn the_handshake_is_signed_and_the_size_is_said_first() {
             peer.expect(Command::Resize { rows: 5, cols: 7 });
             peer.drain();
         });
-        let mut options = TerminalOptions::default();
-        options.size = (5, 7);
+        let options = TerminalOptions::new().with_size(5, 7);
         let pty = gateway.kernel().stream_pty(options).unwrap();
         pty.close().unwrap();
         gateway.join();

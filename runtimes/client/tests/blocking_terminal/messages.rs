@@ -70,8 +70,7 @@ fn a_ping_is_sent_when_nothing_else_was() {
             peer.expect(Command::Ping);
         }
     });
-    let mut options = TerminalOptions::default();
-    options.ping_interval = Duration::from_millis(20);
+    let options = TerminalOptions::new().with_ping_interval(Duration::from_millis(20));
     let _pty = gateway.kernel().stream_pty(options).unwrap();
     // Nobody reads or writes meanwhile.
     gateway.join();

@@ -22,20 +22,19 @@ impl Kernel {
             .into_iter()
             .map(procfs::usage)
             .fold(procfs::Usage::default(), procfs::Usage::plus);
-        let ms = |duration: Duration| Some(duration.as_secs_f64() * 1000.0);
-        let number = |number: u64| Some(number as f64);
-        let kib = |bytes: u64| number(bytes / 1024);
-        let mut info = KernelInfo::default();
-        info.lang = Some(lang.to_owned());
-        info.age = ms(self.born.elapsed());
-        info.query_timeout = ms(self.setup.exec_timeout);
-        info.idle_timeout = ms(idle_timeout);
-        info.memory_limit = self.setup.confined.bounds().memory.and_then(kib);
-        info.num_queries_executed = number(runs);
-        info.idle = ms(idle);
-        info.memory_used = kib(usage.memory);
-        info.cpu_credit_used = number(spent + usage.cpu);
-        info
+        let info = KernelInfo::new()
+            .with_language(lang)
+            .with_age(self.born.elapsed())
+            .with_exec_timeout(self.setup.exec_timeout)
+            .with_idle_timeout(idle_timeout)
+            .with_executions(runs)
+            .with_idle(idle)
+            .with_memory_used(usage.memory)
+            .with_cpu_time_used(Duration::from_millis(spent + usage.cpu));
+        match self.setup.confined.bounds().memory {
+            Some(bytes) => info.with_max_memory(bytes),
+            None => info,
+        }
     }
 
     /// Whether something runs that may exceed limits: a run, or a terminal.

@@ -26,7 +26,7 @@ impl Kernels {
         let session = Session {
             owner: owner.to_owned(),
             token: request.token.as_str().to_owned(),
-            lang: request.lang.clone(),
+            lang: request.spec.language().to_owned(),
         };
         // In a separate task, so that a client that hangs up does not leave half a kernel.
         let this = Arc::clone(self);
@@ -82,7 +82,7 @@ impl Kernels {
         session: &Session,
         request: &CreateRequest,
     ) -> Result<Arc<Entry>, ProblemReply> {
-        if !request.mounts.is_empty() {
+        if !request.spec.mounts().is_empty() {
             return Err(creation_failed(
                 "agent-invalid-input",
                 "this gateway has no folders to mount",
@@ -118,13 +118,13 @@ impl Kernels {
         let kernel = Kernel::start(setup)
             .await
             .map_err(|KernelStartError(reason)| creation_failed("agent-failure", &reason))?;
-        tracing::info!(kernel = %id, lang = %request.lang, "kernel created");
+        tracing::info!(kernel = %id, lang = %request.spec.language(), "kernel created");
         Ok((id, kernel))
     }
 
     /// Finds the language and makes the directory. Blocks.
     fn prepare(&self, request: &CreateRequest) -> Result<Setup, ProblemReply> {
-        let lang = &request.lang;
+        let lang = request.spec.language();
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let reason = match error {
                 Unavailable::Unknown => {
@@ -143,12 +143,9 @@ impl Kernels {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let home = Home::create(self.base.kernel(number), installed.compiles_snippets());
         let home = home.map_err(failed)?;
-        let limits = &request.limits;
+        let limits = request.spec.limits();
         let bounds = Bounds {
-            memory: match (
-                limits.max_mem.map(|kib| kib.saturating_mul(1024)),
-                self.bounds.memory,
-            ) {
+            memory: match (limits.max_memory(), self.bounds.memory) {
                 (Some(wanted), Some(most)) => Some(wanted.min(most)),
                 (wanted, most) => wanted.or(most),
             },
@@ -171,7 +168,7 @@ impl Kernels {
             launcher: Arc::clone(&self.launcher),
             process_table: Arc::clone(&self.process_table),
             runners,
-            exec_timeout: limits.exec_timeout.unwrap_or(self.exec_timeout),
+            exec_timeout: limits.exec_timeout().unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,
             confined,
         })

@@ -31,7 +31,7 @@ pub(in crate::blocking) fn open(
     let open = OpenTerminal::new(kernel);
     let request = open.request(client.caller().signer(), clock.now().wall)?;
     let peer = client.config().endpoint().host().to_owned();
-    let limit = client.options().retry.attempt_limit;
+    let limit = client.options().retry.attempt_limit();
     let deadline = Deadline::after(limit);
 
     let mut net = client.options().net.clone();

@@ -1,0 +1,55 @@
+//! How a terminal starts and stays alive.
+
+use std::time::Duration;
+
+/// How a terminal starts and stays alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalOptions {
+    size: (u16, u16),
+    ping_interval: Duration,
+}
+
+impl Default for TerminalOptions {
+    /// 24 lines of 80 columns, and a ping every 30 s.
+    fn default() -> Self {
+        Self {
+            size: (24, 80),
+            ping_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+impl TerminalOptions {
+    /// The defaults: see [`Default`](Self::default).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The window's size at the start, in lines and columns. Without one, the window of the original gateway
+    /// has no lines and no columns.
+    #[must_use]
+    pub fn with_size(mut self, rows: u16, cols: u16) -> Self {
+        self.size = (rows, cols);
+        self
+    }
+
+    /// Sends a ping after this time without a message. It keeps the kernel from its idle timeout.
+    #[must_use]
+    pub fn with_ping_interval(mut self, interval: Duration) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
+    /// The window's size at the start, in lines and columns.
+    #[must_use]
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// The time without a message after which a ping is sent.
+    #[must_use]
+    pub fn ping_interval(&self) -> Duration {
+        self.ping_interval
+    }
+}
