@@ -18,10 +18,11 @@ use sorna_core::{Body, TransportError};
 /// ```
 /// use sorna::{ClientOptions, Observer};
 ///
-/// let mut options = ClientOptions::default();
-/// options.observer = Some(Observer::new(|exchange| match exchange.status() {
-///     Some(status) => println!("{} {}: {status}", exchange.method, exchange.target),
-///     None => println!("{} {}: no answer", exchange.method, exchange.target),
+/// let options = ClientOptions::new().with_observer(Observer::new(|exchange| {
+///     match exchange.status() {
+///         Some(status) => println!("{} {}: {status}", exchange.method, exchange.target),
+///         None => println!("{} {}: no response", exchange.method, exchange.target),
+///     }
 /// }));
 /// ```
 #[derive(Clone)]

@@ -2,43 +2,46 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 #[cfg(any(feature = "ureq", feature = "engine"))]
 use sorna_core::Config;
-use sorna_core::ConfigError;
-use sorna_core::RetryPolicy;
+use sorna_core::{ConfigError, RetryPolicy};
 
 #[cfg(any(feature = "ureq", feature = "async"))]
 use crate::Observer;
+#[cfg(feature = "tls")]
+use crate::net::TlsOptions;
 use crate::net::{NetOptions, ProxyError, ProxyOptions};
 
-/// How a client connects, how patient it is, and how often it tries.
+/// How a client connects, how long it waits, and how often it tries.
 ///
 /// ```
 /// use std::time::Duration;
-/// use sorna::ClientOptions;
-/// use sorna::core::RetryPolicy;
+/// use sorna::{ClientOptions, RetryPolicy};
 ///
-/// let mut options = ClientOptions::default();
-/// options.retry = RetryPolicy::default().with_attempts(3);
-/// options.net.times.connect = Duration::from_secs(3);
+/// let options = ClientOptions::new()
+///     .with_connect_timeout(Duration::from_secs(3))
+///     .with_retry(RetryPolicy::default().with_attempts(3));
 /// ```
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct ClientOptions {
-    /// The network: time limits, sizes, TLS, proxies.
-    pub net: NetOptions,
-    /// When to try again.
-    pub retry: RetryPolicy,
-    /// Who is told of each request; nobody by default.
+    pub(crate) net: NetOptions,
+    pub(crate) retry: RetryPolicy,
     #[cfg(any(feature = "ureq", feature = "async"))]
-    pub observer: Option<Observer>,
+    pub(crate) observer: Option<Observer>,
 }
 
 impl ClientOptions {
     /// The time that cancelling a run may spend on destroying its kernel at once.
     #[cfg(any(feature = "ureq", feature = "async"))]
-    pub(crate) const LAST_TRY: std::time::Duration = std::time::Duration::from_secs(5);
+    pub(crate) const LAST_TRY: Duration = Duration::from_secs(5);
+
+    /// The defaults: no proxy, and the certificates of the system.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
 
     /// The defaults, with the proxies that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`,
     /// `ALL_PROXY`, `NO_PROXY`).
@@ -47,9 +50,119 @@ impl ClientOptions {
     ///
     /// A variable that names a proxy which cannot be used.
     pub fn from_env() -> Result<Self, ProxyError> {
-        let mut options = Self::default();
-        options.net.proxy = ProxyOptions::from_lookup(|name| std::env::var(name).ok())?;
-        Ok(options)
+        let proxy = ProxyOptions::from_lookup(|name| std::env::var(name).ok())?;
+        Ok(Self::new().with_proxy(proxy))
+    }
+
+    /// Limits the time for a new connection: name resolution, TCP, proxy and TLS together. 10 s by
+    /// default.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
+        self.net = self.net.with_connect_timeout(limit);
+        self
+    }
+
+    /// Limits the time for one request, connecting included, besides the limits of the
+    /// [`RetryPolicy`] (the lowest one counts). No limit by default.
+    #[must_use]
+    pub fn with_request_timeout(mut self, limit: Duration) -> Self {
+        self.net = self.net.with_request_timeout(limit);
+        self
+    }
+
+    /// Limits how long a connection may be silent in the middle of a request: not a byte sent or
+    /// received. 2 minutes by default; measured in quarters, so it can be up to a quarter late.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, limit: Duration) -> Self {
+        self.net = self.net.with_idle_timeout(limit);
+        self
+    }
+
+    /// Limits a response's status line and headers together, in bytes. 64 KiB by default. At most 128
+    /// headers are accepted in any case.
+    #[must_use]
+    pub fn with_max_head(mut self, bytes: usize) -> Self {
+        self.net = self.net.with_max_head(bytes);
+        self
+    }
+
+    /// Limits the body of a response that is read as a whole, in bytes. 64 MiB by default.
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: u64) -> Self {
+        self.net = self.net.with_max_body(bytes);
+        self
+    }
+
+    /// Keeps at most this many idle connections to each server for reuse. 64 by default; 0 turns reuse
+    /// off. Connections in use are not limited.
+    #[must_use]
+    pub fn with_idle_connections(mut self, count: usize) -> Self {
+        self.net = self.net.with_idle_connections(count);
+        self
+    }
+
+    /// Keeps an idle connection for this long. 60 s by default, since the original gateway closes one
+    /// after about 75 s.
+    #[must_use]
+    pub fn with_idle_age(mut self, age: Duration) -> Self {
+        self.net = self.net.with_idle_age(age);
+        self
+    }
+
+    /// Names the certificates that are trusted on https. Those of the system by default.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: TlsOptions) -> Self {
+        self.net.tls = tls;
+        self
+    }
+
+    /// Goes through a proxy. There is none by default.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: ProxyOptions) -> Self {
+        self.net.proxy = proxy;
+        self
+    }
+
+    /// Replaces all network settings.
+    #[must_use]
+    pub fn with_net(mut self, net: NetOptions) -> Self {
+        self.net = net;
+        self
+    }
+
+    /// Says when requests are retried, and how long they may take.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Calls this observer for each request. There is none by default.
+    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[must_use]
+    pub fn with_observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The network settings.
+    #[must_use]
+    pub fn net(&self) -> &NetOptions {
+        &self.net
+    }
+
+    /// When requests are retried.
+    #[must_use]
+    pub fn retry(&self) -> &RetryPolicy {
+        &self.retry
+    }
+
+    /// What is called for each request.
+    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[must_use]
+    pub fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 }
 

@@ -60,22 +60,20 @@ fn request(stream: &mut impl Read) -> io::Result<String> {
     }
 }
 
-fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> Client {
+fn client(url: &str, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Client {
     let keys = Credentials::new(
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
         SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),
     );
-    let mut options = ClientOptions::default();
-    options.retry = RetryPolicy::never();
-    change(&mut options);
+    let options = change(ClientOptions::new().with_retry(RetryPolicy::never()));
     Client::with_options(Config::new(url.parse().expect("a URL"), keys), options)
 }
 
 fn plain(address: SocketAddr) -> Client {
-    client(&format!("http://{address}"), |_| ())
+    client(&format!("http://{address}"), |options| options)
 }
 
-fn client_of(address: SocketAddr, change: impl FnOnce(&mut ClientOptions)) -> Client {
+fn client_of(address: SocketAddr, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Client {
     client(&format!("http://{address}"), change)
 }
 
@@ -176,7 +174,7 @@ fn answers_that_are_not_right_are_errors_of_their_kind() {
             }
         });
         let client = client(&format!("http://{address}"), |options| {
-            options.net.sizes.body = 1000;
+            options.with_max_body(1000)
         });
         let error = client.version().expect_err(answer);
         assert_eq!(kind(&error), expected, "{answer:?}: {error}");
@@ -195,7 +193,7 @@ fn a_head_that_is_too_large_is_an_error() {
         );
     });
     let client = client(&format!("http://{address}"), |options| {
-        options.net.sizes.head = 4 * 1024;
+        options.with_max_head(4 * 1024)
     });
     let error = client.version().expect_err("too large");
     assert_eq!(kind(&error), TransportErrorKind::TooLarge, "{error}");
@@ -210,7 +208,7 @@ fn time_limits_have_their_words() {
         let _ = stream.read(&mut [0; 1]);
     });
     let client = client(&format!("http://{address}"), |options| {
-        options.net.times.call = Some(Duration::from_millis(200));
+        options.with_request_timeout(Duration::from_millis(200))
     });
     let error = client.call(execute()).expect_err("too slow");
     assert!(matches!(error, Error::MayHaveRun(_)), "{error:?}");
@@ -249,7 +247,7 @@ fn a_stale_connection_is_replaced_at_once_for_what_may_be_repeated() {
         }
     });
     let client = client(&format!("http://{address}"), |options| {
-        options.retry = RetryPolicy::default().with_attempts(2);
+        options.with_retry(RetryPolicy::default().with_attempts(2))
     });
     client.version().expect("the first answer");
     client
@@ -321,12 +319,12 @@ fn serve_tls(connections: usize) -> (SocketAddr, JoinHandle<()>, String) {
 fn a_private_authority_is_trusted_when_it_is_named_and_only_then() {
     let (address, server, pem) = serve_tls(2);
     let url = format!("https://{address}");
-    let error = client(&url, |_| ())
+    let error = client(&url, |options| options)
         .version()
         .expect_err("nobody knows this authority");
     assert_eq!(kind(&error), TransportErrorKind::Tls, "{error}");
     let trusting = client(&url, |options| {
-        options.net.tls = TlsOptions::new().with_ca_pem(pem.clone());
+        options.with_tls(TlsOptions::new().with_ca_pem(pem.clone()))
     });
     trusting.version().expect("a version");
     drop(trusting);
@@ -376,8 +374,9 @@ fn proxies_are_gone_through_with_and_without_tls() {
     let through = |url: String| {
         client(&url, |options| {
             let proxy = format!("http://me:pass%20word@{proxy_address}");
-            options.net.proxy = ProxyOptions::url(&proxy).expect("a proxy");
-            options.net.tls = TlsOptions::new().with_ca_pem(pem.clone());
+            options
+                .with_proxy(ProxyOptions::url(&proxy).expect("a proxy"))
+                .with_tls(TlsOptions::new().with_ca_pem(pem.clone()))
         })
     };
     through(format!("http://{plain_address}"))
@@ -396,7 +395,7 @@ fn a_proxy_that_refuses_is_named_without_its_password_and_nothing_was_sent() {
     let (proxy_address, proxy_server) = proxy(1);
     let client = client("http://127.0.0.1:9/", |options| {
         let proxy = format!("http://me:wrong-password@{proxy_address}");
-        options.net.proxy = ProxyOptions::url(&proxy).expect("a proxy");
+        options.with_proxy(ProxyOptions::url(&proxy).expect("a proxy"))
     });
     let error = client.call(execute()).expect_err("407");
     assert!(
@@ -525,7 +524,7 @@ fn streamed_response_may_be_longer_than_whole_ones() {
         stream.write_all(head.as_bytes()).expect("the head");
         stream.write_all(&vec![b'x'; 20_000_000]).expect("the body");
     });
-    let client = client_of(address, |options| options.net.sizes.body = 10);
+    let client = client_of(address, |options| options.with_max_body(10));
     let response = client.stream(Version::new()).expect("a head");
     let total: usize = response.map(|chunk| chunk.expect("bytes").len()).sum();
     assert_eq!(total, 20_000_000);
@@ -543,7 +542,7 @@ fn time_limit_of_a_streamed_response_is_for_its_head() {
         stream.write_all(b"one").expect("the body");
     });
     let retry = RetryPolicy::never().with_attempt_limit(LIMIT);
-    let client = client_of(address, |options| options.retry = retry);
+    let client = client_of(address, |options| options.with_retry(retry));
     let mut response = client.stream(Version::new()).expect("a head");
     let mut all = String::new();
     response.read_to_string(&mut all).expect("the body");
@@ -552,7 +551,7 @@ fn time_limit_of_a_streamed_response_is_for_its_head() {
 
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address");
-    let client = client_of(address, |options| options.retry = retry);
+    let client = client_of(address, |options| options.with_retry(retry));
     let began = Instant::now();
     let error = client.stream(Version::new());
     assert_eq!(
@@ -571,7 +570,7 @@ fn silent_body_times_out() {
         let _ = stream.read(&mut [0]);
     });
     let idle = Duration::from_millis(200);
-    let client = client_of(address, move |options| options.net.times.idle = idle);
+    let client = client_of(address, move |options| options.with_idle_timeout(idle));
     let mut response = client.stream(Version::new()).expect("a head");
     assert_eq!(response.chunk().expect("bytes").expect("bytes"), "half");
     let error = response.chunk().expect_err("silence");

@@ -58,7 +58,7 @@ impl UreqTransport {
         let (parts, body) = request.into_parts();
         let body_follows = !body.is_empty();
         let mut reader = BodyReader::new(body, self.meter.clone());
-        let limits = [self.options.net.times.call, time_left()];
+        let limits = [self.options.net.times.request, time_left()];
         let limit = limits.into_iter().flatten().fold(time_limit, Duration::min);
         let head_by = if whole {
             None

@@ -21,7 +21,7 @@ use crate::runtime::Runtime;
 /// - Nothing is read from the connection while nothing is asked for, except for one buffer of 16 KiB: a
 ///   slow reader slows the server.
 /// - A body that ends early is an error, and so is a connection that is silent for longer than
-///   [`TimeLimits::idle`](crate::net::TimeLimits) while this is being polled. There are no more bytes then.
+///   [the idle timeout](crate::net::NetOptions::with_idle_timeout) while this is being polled. There are no more bytes then.
 /// - Read to its end, it leaves its connection to the next request; dropped before, it closes it.
 pub struct ResponseBody<R: Runtime> {
     /// There until the body has ended or failed.

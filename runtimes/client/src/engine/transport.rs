@@ -39,9 +39,8 @@ use crate::wire::Answer;
 /// use sorna::net::{NetOptions, ProxyOptions, Transport};
 /// use sorna::runtime::Smol;
 ///
-/// let mut options = NetOptions::default();
-/// options.proxy = ProxyOptions::from_lookup(|name| std::env::var(name).ok())?;
-/// let transport = HttpTransport::new(Smol, options);
+/// let proxy = ProxyOptions::from_lookup(|name| std::env::var(name).ok())?;
+/// let transport = HttpTransport::new(Smol, NetOptions::new().with_proxy(proxy));
 /// let request = http::Request::get("https://api.sorna.io/v2").body(Body::empty())?;
 /// let response = transport.send(request, Duration::from_secs(30)).await?;
 /// # Ok(())
@@ -123,7 +122,9 @@ impl<R: Runtime> HttpTransport<R> {
         work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
     ) -> Result<T, TransportError> {
         let times = &self.inner.options.times;
-        let total = times.call.map_or(time_limit, |call| call.min(time_limit));
+        let total = times
+            .request
+            .map_or(time_limit, |call| call.min(time_limit));
         let runtime = &self.inner.runtime;
         watch(runtime, progress, origin, total, times.idle, work).await
     }

@@ -14,7 +14,7 @@ mod proxy;
 mod tls;
 mod transport;
 
-pub use self::limits::{PoolLimits, SizeLimits, TimeLimits};
+pub(crate) use self::limits::{PoolLimits, SizeLimits, TimeLimits};
 pub use self::options::NetOptions;
 pub use self::origin::Origin;
 pub use self::proxy::{Proxy, ProxyError, ProxyOptions};

@@ -10,6 +10,7 @@ use sorna::ClientOptions;
 use sorna::blocking::{Client, Kernel, Pty};
 use sorna::core::terminal::Command;
 use sorna::core::{AccessKey, Config, Credentials, Error, KernelId, SecretKey};
+use sorna::net::TlsOptions;
 use sorna::terminal::{TerminalEvent, TerminalOptions};
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
@@ -82,24 +83,24 @@ impl Gateway {
     }
 
     pub(crate) fn kernel(&self) -> Kernel {
-        self.kernel_with(|_| ())
+        self.kernel_with(|options| options)
     }
 
-    pub(crate) fn kernel_with(&self, change: impl FnOnce(&mut ClientOptions)) -> Kernel {
+    pub(crate) fn kernel_with(
+        &self,
+        change: impl FnOnce(ClientOptions) -> ClientOptions,
+    ) -> Kernel {
         self.kernel_trusting(authority(), change)
     }
 
     pub(crate) fn kernel_trusting(
         &self,
         authority: &Authority,
-        change: impl FnOnce(&mut ClientOptions),
+        change: impl FnOnce(ClientOptions) -> ClientOptions,
     ) -> Kernel {
         let scheme = if self.secure { "https" } else { "http" };
         let url = format!("{scheme}://{}", self.address);
-        let mut options = ClientOptions::default();
-        options.net.tls = options.net.tls.with_ca_pem(authority.pem.clone());
-        change(&mut options);
-        kernel_at(&url, options)
+        kernel_at(&url, change(trusting(authority)))
     }
 
     pub(crate) fn open(&self) -> Pty {
@@ -119,6 +120,10 @@ impl Gateway {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+pub(crate) fn trusting(authority: &Authority) -> ClientOptions {
+    ClientOptions::new().with_tls(TlsOptions::new().with_ca_pem(authority.pem.clone()))
 }
 
 pub(crate) fn kernel_at(url: &str, options: ClientOptions) -> Kernel {

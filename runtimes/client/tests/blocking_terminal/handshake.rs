@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use sorna::ClientOptions;
 use sorna::core::terminal::Command;
-use sorna::core::{Sent, TransportErrorKind};
+use sorna::core::{RetryPolicy, Sent, TransportErrorKind};
 use sorna::net::ProxyOptions;
 use sorna::terminal::TerminalOptions;
 use tungstenite::handshake::derive_accept_key;
 
-use crate::gateway::{Gateway, chain, kernel_at, output};
+use crate::gateway::{Gateway, chain, kernel_at, output, trusting};
 use crate::tls::{Authority, authority};
 
 /// Reads one head; what a client sends behind it would be too early.
@@ -149,9 +149,8 @@ fn a_silent_gateway_is_given_up() {
             let _reset = tcp.read_to_end(&mut Vec::new());
         });
         let scheme = if secure { "https" } else { "http" };
-        let mut options = ClientOptions::default();
-        options.net.tls = options.net.tls.with_ca_pem(authority().pem.clone());
-        options.retry = options.retry.with_attempt_limit(Duration::from_millis(300));
+        let retry = RetryPolicy::default().with_attempt_limit(Duration::from_millis(300));
+        let options = trusting(authority()).with_retry(retry);
         let kernel = kernel_at(&format!("{scheme}://{}", gateway.address), options);
         let error = kernel.stream_pty(TerminalOptions::default()).unwrap_err();
         let failure = error.transport().unwrap();
@@ -174,9 +173,10 @@ fn an_unknown_authority_is_refused() {
         let mut stream = authority().accept(tcp);
         assert!(stream.read(&mut [0; 1]).is_err());
     });
-    let mut options = ClientOptions::default();
-    options.net.tls = options.net.tls.with_ca_pem(Authority::new().pem);
-    let kernel = kernel_at(&format!("https://{}", gateway.address), options);
+    let kernel = kernel_at(
+        &format!("https://{}", gateway.address),
+        trusting(&Authority::new()),
+    );
     let error = kernel.stream_pty(TerminalOptions::default()).unwrap_err();
     let failure = error.transport().unwrap();
     assert_eq!(failure.kind(), TransportErrorKind::Tls);
@@ -258,9 +258,8 @@ fn a_proxy_is_asked_to_connect_with_credentials() {
             peer.drain();
         });
         let (url, proxy) = proxy("HTTP/1.1 200 Go on\r\n\r\n", Some(gateway.address));
-        let kernel = gateway.kernel_with(|options| {
-            options.net.proxy = ProxyOptions::url(&url).unwrap();
-        });
+        let kernel =
+            gateway.kernel_with(|options| options.with_proxy(ProxyOptions::url(&url).unwrap()));
         let mut pty = kernel.stream_pty(TerminalOptions::default()).unwrap();
         assert_eq!(output(pty.next_event().unwrap()), b"through");
         pty.close().unwrap();
@@ -289,8 +288,7 @@ fn a_proxy_that_refuses_is_named_without_its_credentials() {
         ("garbage\r\n\r\n", "made no connection to 127.0.0.1:1"),
     ] {
         let (url, proxy) = proxy(answer, None);
-        let mut options = ClientOptions::default();
-        options.net.proxy = ProxyOptions::url(&url).unwrap();
+        let options = ClientOptions::new().with_proxy(ProxyOptions::url(&url).unwrap());
         let kernel = kernel_at("http://127.0.0.1:1", options);
         let error = kernel.stream_pty(TerminalOptions::default()).unwrap_err();
         let failure = error.transport().unwrap();

@@ -264,8 +264,7 @@ async fn an_oversized_head_is_an_error<R: Runtime>(runtime: R) {
 }
 
 async fn an_oversized_body_is_an_error<R: Runtime>(runtime: R) {
-    let mut options = NetOptions::default();
-    options.sizes.body = 1000;
+    let options = NetOptions::new().with_max_body(1000);
     let client = HttpTransport::new(runtime, options);
     let long = "x".repeat(1001);
     let ones = "1\r\nx\r\n".repeat(1001);

@@ -35,10 +35,11 @@ fn nobody() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-fn with_limits<R: Runtime>(runtime: R, set: impl FnOnce(&mut NetOptions)) -> HttpTransport<R> {
-    let mut options = NetOptions::default();
-    set(&mut options);
-    HttpTransport::new(runtime, options)
+fn with_limits<R: Runtime>(
+    runtime: R,
+    set: impl FnOnce(NetOptions) -> NetOptions,
+) -> HttpTransport<R> {
+    HttpTransport::new(runtime, set(NetOptions::new()))
 }
 
 async fn a_refused_connection_names_the_endpoint<R: Runtime>(runtime: R) {
@@ -124,7 +125,7 @@ async fn connecting_has_a_time_limit<R: Runtime>(runtime: R) {
     let silent: SocketAddr = "192.0.2.1:80".parse().unwrap();
     lab.silent = vec![silent];
     let client = with_limits(lab, |options| {
-        options.times.connect = Duration::from_millis(50);
+        options.with_connect_timeout(Duration::from_millis(50))
     });
     let error = get(&client, "http://192.0.2.1/").await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Timeout);
@@ -142,8 +143,9 @@ async fn a_call_has_a_time_limit<R: Runtime>(runtime: R) {
     });
     // The caller's limit, and the general one where it is lower.
     for (general, own) in [(None, 50), (Some(50), 30_000)] {
-        let client = with_limits(runtime.clone(), |options| {
-            options.times.call = general.map(Duration::from_millis);
+        let client = with_limits(runtime.clone(), |options| match general {
+            Some(ms) => options.with_request_timeout(Duration::from_millis(ms)),
+            None => options,
         });
         let request = Request::post(server.url("/")).body(Body::from(vec![b'x']));
         let limit = Duration::from_millis(own);
@@ -169,7 +171,7 @@ async fn silence_has_a_time_limit<R: Runtime>(runtime: R) {
         peer.drain();
     });
     let client = with_limits(runtime, |options| {
-        options.times.idle = Duration::from_millis(80);
+        options.with_idle_timeout(Duration::from_millis(80))
     });
     let error = get(&client, &server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Timeout);
@@ -193,7 +195,7 @@ async fn a_slow_answer_is_not_silence<R: Runtime>(runtime: R) {
     });
     let client = with_limits(runtime, |options| {
         // Half of what the whole answer takes, and far more than one byte does.
-        options.times.idle = Duration::from_secs(1);
+        options.with_idle_timeout(Duration::from_secs(1))
     });
     let response = get(&client, &server.url("/")).await.unwrap();
     assert_eq!(response.body(), "yes");
@@ -212,7 +214,7 @@ async fn an_upload_that_nobody_reads_times_out<R: Runtime>(runtime: R) {
         }
     });
     let client = with_limits(runtime, |options| {
-        options.times.idle = Duration::from_millis(150);
+        options.with_idle_timeout(Duration::from_millis(150))
     });
     let error = post(&client, &server.url("/"), vec![0; 32 << 20]).await;
     given_up.store(true, SeqCst);

@@ -6,7 +6,7 @@ use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use http::Uri;
 use sorna::core::{Sent, TransportErrorKind};
 use sorna::engine::HttpTransport;
-use sorna::net::{NetOptions, ProxyOptions};
+use sorna::net::{NetOptions, ProxyOptions, TlsOptions};
 use sorna::runtime::Runtime;
 
 use crate::lab::{chain, get, post};
@@ -28,9 +28,8 @@ on_every_driver!(
 const SECRETS: [&str; 3] = ["p@ss", "p%40ss", "dXNlcjpwQHNz"];
 
 fn through<R: Runtime>(runtime: R, proxy: SocketAddr, user: &str) -> HttpTransport<R> {
-    let mut options = NetOptions::default();
-    options.proxy = ProxyOptions::url(&format!("http://{user}{proxy}")).unwrap();
-    HttpTransport::new(runtime, options)
+    let proxy = ProxyOptions::url(&format!("http://{user}{proxy}")).unwrap();
+    HttpTransport::new(runtime, NetOptions::new().with_proxy(proxy))
 }
 
 /// A proxy for tunnels to one place, whatever place is asked for.
@@ -90,10 +89,10 @@ async fn https_goes_through_a_tunnel<R: Runtime>(runtime: R) {
     let authority = Authority::new();
     let server = authority.server("gateway.example");
     let proxy = tunnel(server.address(), Some("Basic dXNlcjpwQHNz"));
-    let mut options = NetOptions::default();
-    options.tls = options.tls.with_ca_pem(authority.pem());
     let url = format!("http://user:p%40ss@{}", proxy.address());
-    options.proxy = ProxyOptions::url(&url).unwrap();
+    let options = NetOptions::new()
+        .with_tls(TlsOptions::new().with_ca_pem(authority.pem()))
+        .with_proxy(ProxyOptions::url(&url).unwrap());
     let client = HttpTransport::new(runtime, options);
     for _ in 0..2 {
         let body = b"secret code".to_vec();
@@ -125,10 +124,8 @@ async fn a_tunnel_for_other_protocols_is_made_for_plain_targets_too<R: Runtime>(
 
 async fn bypassed_hosts_are_reached_directly<R: Runtime>(runtime: R) {
     let server = Server::echo();
-    let mut options = NetOptions::default();
-    options.proxy = ProxyOptions::url(&format!("http://{}", nobody()))
-        .unwrap()
-        .with_bypass("127.0.0.0/8");
+    let proxy = ProxyOptions::url(&format!("http://{}", nobody())).unwrap();
+    let options = NetOptions::new().with_proxy(proxy.with_bypass("127.0.0.0/8"));
     let client = HttpTransport::new(runtime, options);
     get(&client, &server.url("/")).await.unwrap();
     let error = get(&client, "http://gateway.example/").await.unwrap_err();

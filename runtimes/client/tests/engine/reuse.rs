@@ -269,17 +269,17 @@ async fn many_requests_at_once<R: Runtime>(runtime: R) {
 }
 
 async fn old_and_surplus_connections_are_dropped<R: Runtime>(runtime: R) {
-    let mut options = NetOptions::default();
-    options.pool.idle_per_origin = 0;
+    let options = NetOptions::new().with_idle_connections(0);
     let server = Server::echo();
-    let client = HttpTransport::new(runtime.clone(), options.clone());
+    let client = HttpTransport::new(runtime.clone(), options);
     for _ in 0..3 {
         get(&client, &server.url("/")).await.unwrap();
     }
     assert_eq!(server.connections(), 3);
 
-    options.pool.idle_per_origin = 1;
-    options.pool.idle_age = Duration::from_millis(50);
+    let options = NetOptions::new()
+        .with_idle_connections(1)
+        .with_idle_age(Duration::from_millis(50));
     let server = Server::echo();
     let client = HttpTransport::new(runtime, options);
     for _ in 0..2 {

@@ -15,7 +15,7 @@ use sorna::core::{
     TransportErrorKind, Version,
 };
 use sorna::engine::{HttpTransport, ResponseBody};
-use sorna::net::{NetOptions, StreamTransport};
+use sorna::net::{NetOptions, ProxyOptions, StreamTransport};
 use sorna::runtime::Runtime;
 
 use crate::lab::{LONG, Lab, client, get};
@@ -117,9 +117,7 @@ async fn size_limit_of_whole_responses_does_not_apply<R: Runtime>(runtime: R) {
             peer.answer("200 OK", [b'x'; 1000]);
         }
     });
-    let mut options = NetOptions::default();
-    options.sizes.body = 10;
-    let client = HttpTransport::new(runtime, options);
+    let client = HttpTransport::new(runtime, NetOptions::new().with_max_body(10));
     let error = get(&client, &server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::TooLarge);
     let response = open(&client, &server.url("/")).await.unwrap();
@@ -290,9 +288,7 @@ async fn time_limit_is_for_the_head<R: Runtime>(runtime: R) {
 }
 
 fn impatient<R: Runtime>(runtime: R, idle: Duration) -> HttpTransport<R> {
-    let mut options = NetOptions::default();
-    options.times.idle = idle;
-    HttpTransport::new(runtime, options)
+    HttpTransport::new(runtime, NetOptions::new().with_idle_timeout(idle))
 }
 
 async fn silent_body_times_out<R: Runtime>(runtime: R) {
@@ -351,10 +347,8 @@ async fn error_response_of_the_proxy_is_a_proxy_error<R: Runtime>(runtime: R) {
         peer.request();
         peer.answer("407 Proxy Authentication Required", "who?");
     });
-    let mut options = NetOptions::default();
-    let url = format!("http://{}", proxy.address());
-    options.proxy = sorna::net::ProxyOptions::url(&url).unwrap();
-    let client = HttpTransport::new(runtime, options);
+    let through = ProxyOptions::url(&format!("http://{}", proxy.address())).unwrap();
+    let client = HttpTransport::new(runtime, NetOptions::new().with_proxy(through));
     let error = open(&client, "http://gateway.example/").await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Proxy);
     assert_eq!(error.sent(), Sent::Nothing);

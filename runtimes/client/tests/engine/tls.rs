@@ -10,7 +10,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sorna::core::{Sent, TransportError, TransportErrorKind};
 use sorna::engine::HttpTransport;
-use sorna::net::NetOptions;
+use sorna::net::{NetOptions, TlsOptions};
 use sorna::runtime::Runtime;
 
 use crate::lab::{Lab, chain, get, post};
@@ -93,9 +93,8 @@ impl Authority {
 fn client<R: Runtime>(runtime: R, authority: &Authority, server: &Server) -> HttpTransport<Lab<R>> {
     let mut lab = Lab::new(runtime);
     lab.addresses = vec![server.address()];
-    let mut options = NetOptions::default();
-    options.tls = options.tls.with_ca_pem(authority.pem());
-    HttpTransport::new(lab, options)
+    let tls = TlsOptions::new().with_ca_pem(authority.pem());
+    HttpTransport::new(lab, NetOptions::new().with_tls(tls))
 }
 
 fn assert_refused(error: &TransportError) {

@@ -135,8 +135,8 @@ async fn plain_proxy_is_asked_for_a_tunnel<R: Runtime>(runtime: R) {
         peer.send("HTTP/1.1 200 OK\r\n\r\n");
         peer.forward(address);
     });
-    let mut options = NetOptions::default();
-    options.proxy = ProxyOptions::url(&format!("http://{}", proxy.address())).unwrap();
+    let through = ProxyOptions::url(&format!("http://{}", proxy.address())).unwrap();
+    let options = NetOptions::new().with_proxy(through);
     let client = HttpTransport::new(runtime, options);
     let upgraded = client
         .upgrade(request("http://gateway.example/"), LONG)
