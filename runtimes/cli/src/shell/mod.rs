@@ -83,20 +83,21 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     };
     Ok(match lease {
         Lease::Kept(_) => exit,
-        Lease::Temporary(kernel) => clean_up(&mut reporter, kernel, exit),
+        Lease::Temporary(kernel) => clean_up(&mut reporter, *kernel, exit),
     })
 }
 
 /// The kernel, and whether it stays.
 enum Lease {
     Kept(Kernel),
-    Temporary(TemporaryKernel),
+    Temporary(Box<TemporaryKernel>),
 }
 
 impl Lease {
     fn new(target: &Target, create: CreateKernel, is_temporary: bool) -> Result<Self, Error> {
         if is_temporary {
-            target.client.temporary(create).map(Self::Temporary)
+            let kernel = target.client.temporary(create)?;
+            Ok(Self::Temporary(Box::new(kernel)))
         } else {
             target.client.create(create).map(Self::Kept)
         }
