@@ -1,13 +1,13 @@
-//! The command line of Sorna: what the programs `sorna`, `lcc` and `lpython` have in common, which
-//! is all of it. Not meant for other programs: crate [`sorna`](https://docs.rs/sorna) is.
+//! The command line of Sorna: the code of the programs `sorna`, `lcc` and `lpython`. Other programs should
+//! use the crate [`sorna`](https://docs.rs/sorna).
 //!
 //! ```console
 //! $ cargo install sorna-cli
 //! $ sorna run --local python3 -c "print('hello world')"
 //! ```
 //!
-//! `sorna --help` lists the commands, and `sorna man` makes manual pages. Each command is a file or folder
-//! of its name: how it is called, and what it does. The minimum supported Rust version is 1.88.
+//! `sorna --help` lists the commands, and `sorna man` prints manual pages. Each command is a file or folder
+//! of its name, with its arguments and what it does. The minimum supported Rust version is 1.88.
 
 #![forbid(unsafe_code)]
 
