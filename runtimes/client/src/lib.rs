@@ -92,6 +92,8 @@ mod clock;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod files;
+#[cfg(feature = "async")]
+mod lock;
 pub mod net;
 #[cfg(any(feature = "ureq", feature = "async"))]
 mod observe;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ureq::config::Config;
@@ -13,6 +13,8 @@ use ureq::http::Uri;
 use ureq::http::uri::Authority;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
+
+use crate::lock::lock;
 
 /// How long a result is used.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -29,10 +31,6 @@ struct Known {
 }
 
 impl CachingResolver {
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Authority, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn copy(&self, addresses: &ResolvedSocketAddrs) -> ResolvedSocketAddrs {
         let mut copy = self.empty();
         for address in addresses.iter() {
@@ -52,7 +50,7 @@ impl Resolver for CachingResolver {
         let Some(authority) = uri.authority() else {
             return self.resolver.resolve(uri, config, timeout);
         };
-        if let Some(known) = self.known().get(authority)
+        if let Some(known) = lock(&self.known).get(authority)
             && known.since.elapsed() < LIFETIME
         {
             return Ok(self.copy(&known.addresses));
@@ -62,7 +60,7 @@ impl Resolver for CachingResolver {
             since: Instant::now(),
             addresses: self.copy(&addresses),
         };
-        self.known().insert(authority.clone(), known);
+        lock(&self.known).insert(authority.clone(), known);
         Ok(addresses)
     }
 }

@@ -1,7 +1,9 @@
 //! What was left to the background, counted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+
+use crate::lock::lock;
 
 /// How much work goes on in the background, and who waits for its end.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +22,13 @@ pub(super) struct Work(Background);
 impl Background {
     /// Counts a piece of work.
     pub(super) fn begin(&self) -> Work {
-        self.lock().going_on += 1;
+        lock(&self.0).going_on += 1;
         Work(self.clone())
     }
 
     /// Waits until there is none.
     pub(super) fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0);
         if state.going_on == 0 {
             return Poll::Ready(());
         }
@@ -39,15 +41,11 @@ impl Background {
         }
         Poll::Pending
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = lock(&self.0.0);
         state.going_on -= 1;
         if state.going_on > 0 {
             return;

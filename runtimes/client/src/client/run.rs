@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -13,6 +13,7 @@ use sorna_core::{Destroy, Error, KernelId, RetryPolicy, UsageError};
 use super::Client;
 use super::driver::{Driven, Driver};
 use crate::ClientOptions;
+use crate::lock::lock;
 use crate::net::Transport;
 
 /// A run: create a kernel, upload files, execute, destroy the kernel. It is also a [`Stream`] of
@@ -59,11 +60,6 @@ struct Shared {
     kernel: Option<KernelId>,
     /// Whoever waits for the next event.
     waker: Option<Waker>,
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // The state is whole at every moment, whoever panicked.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Transport + 'static> Run<T> {

@@ -1,12 +1,13 @@
 //! Idle connections, kept for the next request to the same origin.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
+use crate::lock::lock;
 use crate::net::{Origin, PoolLimits};
 use crate::runtime::Runtime;
 
@@ -56,7 +57,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
             return;
         }
         let now = Instant::now();
-        let mut all = self.lock();
+        let mut all = lock(&self.idle);
         if !all.contains_key(origin) {
             all.insert(origin.clone(), Vec::new());
         }
@@ -75,11 +76,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
     /// Drops all idle connections to this origin: when one was found closed after it was written to,
     /// the others are likely so, and the request that is repeated must not meet the next of them.
     pub(super) fn forget(&self, origin: &Origin) {
-        self.lock().remove(origin);
+        lock(&self.idle).remove(origin);
     }
 
     fn pop(&self, origin: &Origin) -> Option<Connection<T>> {
-        let mut all = self.lock();
+        let mut all = lock(&self.idle);
         let newest = all.get_mut(origin)?.pop();
         match newest {
             Some(idle) if idle.since.elapsed() < self.limits.idle_age => Some(idle.connection),
@@ -89,9 +90,5 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
                 None
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle<T>>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use sorna_core::Error;
 use sorna_core::terminal::TerminalEvent;
 
 use super::duplex::Duplex;
+use crate::lock::lock;
 use crate::net::UpgradeTransport;
 
 /// How long [`Pty::close`] waits for the gateway's goodbye.
@@ -58,11 +59,6 @@ pub struct PtyReader<T: UpgradeTransport> {
 /// The writing half of a [`Pty`]; also [`AsyncWrite`].
 pub struct PtyWriter<T: UpgradeTransport> {
     shared: Arc<Mutex<Duplex<T>>>,
-}
-
-fn lock<T: UpgradeTransport>(shared: &Mutex<Duplex<T>>) -> MutexGuard<'_, Duplex<T>> {
-    // Polls leave whole states behind, whoever panicked.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: UpgradeTransport + 'static> Pty<T> {
