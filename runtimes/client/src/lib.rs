@@ -87,7 +87,7 @@ pub mod async_std;
 pub mod blocking;
 #[cfg(feature = "async")]
 mod client;
-#[cfg(any(feature = "ureq", feature = "async"))]
+#[cfg(feature = "async")]
 mod clock;
 #[cfg(feature = "engine")]
 pub mod engine;
@@ -95,7 +95,7 @@ pub mod files;
 #[cfg(feature = "async")]
 mod lock;
 pub mod net;
-#[cfg(any(feature = "ureq", feature = "async"))]
+#[cfg(feature = "async")]
 mod observe;
 mod options;
 mod random;
@@ -103,16 +103,16 @@ mod random;
 pub mod runtime;
 #[cfg(feature = "smol")]
 pub mod smol;
-#[cfg(any(feature = "terminal", feature = "ureq"))]
+#[cfg(feature = "terminal")]
 pub mod terminal;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(any(feature = "engine", feature = "ureq"))]
+#[cfg(feature = "engine")]
 mod wire;
 
 #[cfg(feature = "async")]
 pub use client::{Canceller, Client, Execution, Kernel, Run, StreamedResponse, TemporaryKernel};
-#[cfg(any(feature = "ureq", feature = "async"))]
+#[cfg(feature = "async")]
 pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};
 pub use random::{random_boundary, random_token};

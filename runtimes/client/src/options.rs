@@ -4,11 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(any(feature = "ureq", feature = "engine"))]
+#[cfg(feature = "engine")]
 use sorna_core::Config;
 use sorna_core::{ConfigError, RetryPolicy};
 
-#[cfg(any(feature = "ureq", feature = "async"))]
+#[cfg(feature = "async")]
 use crate::Observer;
 #[cfg(feature = "tls")]
 use crate::net::TlsOptions;
@@ -28,13 +28,13 @@ use crate::net::{NetOptions, ProxyError, ProxyOptions};
 pub struct ClientOptions {
     pub(crate) net: NetOptions,
     pub(crate) retry: RetryPolicy,
-    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[cfg(feature = "async")]
     pub(crate) observer: Option<Observer>,
 }
 
 impl ClientOptions {
     /// The time that cancelling a run may spend on destroying its kernel at once.
-    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[cfg(feature = "async")]
     pub(crate) const LAST_TRY: Duration = Duration::from_secs(5);
 
     /// The defaults: no proxy, and the certificates of the system.
@@ -139,7 +139,7 @@ impl ClientOptions {
     }
 
     /// Calls this observer for each request. There is none by default.
-    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[cfg(feature = "async")]
     #[must_use]
     pub fn with_observer(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
@@ -159,7 +159,7 @@ impl ClientOptions {
     }
 
     /// What is called for each request.
-    #[cfg(any(feature = "ureq", feature = "async"))]
+    #[cfg(feature = "async")]
     #[must_use]
     pub fn observer(&self) -> Option<&Observer> {
         self.observer.as_ref()
@@ -167,7 +167,7 @@ impl ClientOptions {
 }
 
 /// The configuration and the options that the environment names.
-#[cfg(any(feature = "ureq", feature = "engine"))]
+#[cfg(feature = "engine")]
 pub(crate) fn from_env() -> Result<(Config, ClientOptions), EnvError> {
     let config = Config::from_lookup(|name| std::env::var(name).ok()).map_err(EnvError::Config)?;
     let options = ClientOptions::from_env().map_err(EnvError::Proxy)?;

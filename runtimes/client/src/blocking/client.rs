@@ -2,7 +2,7 @@
 
 use sorna_core::machine::RunPlan;
 use sorna_core::{
-    Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation, Reply,
+    Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation, Reply,
     SessionToken, VersionInfo,
 };
 
@@ -54,10 +54,6 @@ impl Client {
     #[must_use]
     pub fn options(&self) -> &ClientOptions {
         self.0.transport().options()
-    }
-
-    pub(super) fn caller(&self) -> Caller {
-        self.0.caller()
     }
 
     /// Asks for the gateway's API version. Does not prove that the secret key is right.

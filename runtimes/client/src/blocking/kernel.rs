@@ -4,9 +4,11 @@ use sorna_core::machine::UploadProgress;
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{Error, ExecuteMode, KernelId, KernelInfo, UploadFile};
 
+#[cfg(doc)]
+use super::Client;
 use super::transport::UreqTransport;
 use super::wait::wait;
-use super::{Client, Execution, Pty};
+use super::{Execution, Pty};
 
 /// A kernel on the gateway.
 ///
@@ -86,8 +88,7 @@ impl Kernel {
     ///
     /// See [`Error`]; a refusal of the gateway is a [`GatewayError`](sorna_core::GatewayError).
     pub fn stream_pty(&self, options: TerminalOptions) -> Result<Pty, Error> {
-        let client = Client(self.0.client().clone());
-        super::terminal::open(&client, self.id().clone(), options)
+        super::terminal::open(&self.0, options)
     }
 
     /// Drops the interpreter's state; the files stay.

@@ -16,16 +16,19 @@
 //!
 //! Built on [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, connections are kept and
 //! reused, and name look-ups are remembered for a minute. An HTTP proxy is always asked to connect
-//! (`CONNECT`), for plain http, too, where the async drivers send it the whole URL.
+//! (`CONNECT`), for plain http, too, where the async drivers send it the whole URL. Terminals have
+//! connections of their own, and each has a thread in the background.
 
 mod body;
 mod client;
-mod dial;
 mod execution;
 mod kernel;
 mod meter;
+mod park;
 mod resolver;
 mod run;
+mod runtime;
+mod socket;
 mod stream;
 mod temporary;
 mod terminal;

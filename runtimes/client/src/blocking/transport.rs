@@ -13,23 +13,34 @@ use ureq::{Agent, SendBody, Timeout};
 use super::SendMeter;
 use super::body::BodyReader;
 use super::resolver::CachingResolver;
+use super::runtime::Threads;
+use super::socket::Socket;
 use super::stream::StreamedBody;
 use super::tracker::{Progress, TrackingConnector};
 use super::wait::{Sleep, time_left, wait_at_most, yield_now};
 use crate::ClientOptions;
-use crate::net::{BoxFuture, NetOptions, Origin, Proxy, StreamTransport, Transport};
+use crate::engine::{Connection, HttpTransport};
+use crate::net::{
+    BoxFuture, NetOptions, Origin, Proxy, StreamTransport, Transport, UpgradeTransport, Upgraded,
+};
 
 /// Sends by ureq. Its futures block when they are polled: they are for [`wait`](super::wait::wait) alone.
 pub(super) struct UreqTransport {
     options: ClientOptions,
     /// Made with the first request, since that may have to read certificates.
     agent: OnceLock<Agent>,
+    /// Makes the connections of terminals.
+    connections: HttpTransport<Threads>,
     meter: SendMeter,
 }
 
 impl UreqTransport {
     pub(super) fn new(options: ClientOptions) -> Self {
+        let runtime = Threads {
+            connect_limit: options.net.times.connect,
+        };
         Self {
+            connections: HttpTransport::new(runtime, options.net.clone()),
             options,
             agent: OnceLock::new(),
             meter: SendMeter::default(),
@@ -291,6 +302,18 @@ impl StreamTransport for UreqTransport {
         self.exchange(request, head_limit, false, |body| {
             Ok(StreamedBody::new(body, origin, idle))
         })
+    }
+}
+
+impl UpgradeTransport for UreqTransport {
+    type Io = Connection<Socket>;
+
+    fn upgrade(
+        &self,
+        request: Request<Body>,
+        time_limit: Duration,
+    ) -> impl Future<Output = Result<Upgraded<Self::Io>, TransportError>> + Send {
+        self.connections.upgrade(request, time_limit)
     }
 }
 

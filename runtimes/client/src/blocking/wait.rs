@@ -1,88 +1,149 @@
 //! The executor of this driver: polls a future on the calling thread, and parks the thread in between.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::park::{Parker, Readiness, Tcp};
+
 thread_local! {
-    /// When the future that this thread waits for wants to be polled again.
-    static ALARM: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// When the innermost [`wait_until`] on this thread gives up.
+    static PARKER: Arc<Parker> = Parker::new();
+    /// What the future that this thread polls waits for.
+    static WANTED: RefCell<Wanted> = const { RefCell::new(Wanted::new()) };
+    /// When the innermost [`wait_at_most`] on this thread gives up.
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Restores a thread-local on every way out, since calls nest: a future may drop a run, and the drop
-/// waits for its clean-up.
-struct Restore(
-    &'static thread::LocalKey<Cell<Option<Instant>>>,
-    Option<Instant>,
-);
+struct Wanted {
+    /// How many calls of [`wait`] are at work on this thread: a future may drop a run, and the drop
+    /// waits for its clean-up.
+    depth: usize,
+    alarm: Option<Instant>,
+    sockets: Vec<(Arc<Tcp>, Readiness)>,
+}
 
-impl Restore {
-    fn set(key: &'static thread::LocalKey<Cell<Option<Instant>>>, value: Option<Instant>) -> Self {
-        Self(key, key.replace(value))
+impl Wanted {
+    const fn new() -> Self {
+        Self {
+            depth: 0,
+            alarm: None,
+            sockets: Vec::new(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.alarm = None;
+        self.sockets.clear();
     }
 }
 
-impl Drop for Restore {
+/// Reaches this thread's [`WANTED`], except where the thread is ending and it is gone.
+fn wanted<T>(act: impl FnOnce(&mut Wanted) -> T) -> Option<T> {
+    WANTED.try_with(|wanted| act(&mut wanted.borrow_mut())).ok()
+}
+
+/// One call of [`wait`].
+struct Call {
+    parker: Arc<Parker>,
+    /// What the call around this one waits for.
+    outer: Option<Wanted>,
+}
+
+impl Call {
+    fn begin() -> Self {
+        let parker = PARKER.try_with(Arc::clone);
+        Self {
+            parker: parker.unwrap_or_else(|_| Parker::new()),
+            outer: wanted(|wanted| {
+                wanted.depth += 1;
+                let depth = wanted.depth;
+                (depth > 1).then(|| {
+                    std::mem::replace(
+                        wanted,
+                        Wanted {
+                            depth,
+                            ..Wanted::new()
+                        },
+                    )
+                })
+            })
+            .flatten(),
+        }
+    }
+
+    fn park(&self) {
+        let parked = wanted(std::mem::take).map(|mut taken| {
+            self.parker.park(&taken.sockets, taken.alarm);
+            taken.clear();
+            wanted(|wanted| *wanted = taken)
+        });
+        if parked.is_none() {
+            thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Call {
     fn drop(&mut self) {
-        self.0.set(self.1);
+        let outer = self.outer.take();
+        if outer.is_some() {
+            // It may have been woken in the meantime.
+            Waker::from(Arc::clone(&self.parker)).wake();
+        }
+        wanted(|wanted| {
+            let depth = wanted.depth - 1;
+            match outer {
+                Some(outer) => *wanted = outer,
+                None => wanted.clear(),
+            }
+            wanted.depth = depth;
+        });
     }
 }
 
-/// Wakes one call of [`wait`].
-struct Parked {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
-/// Waits for a future whose I/O blocks and whose timers are [`Sleep`]s. Any thread may wake it.
+/// Waits for a future. It may block when it is polled; otherwise it waits for sockets and
+/// timers of this driver, or is woken by any thread.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
-    let parked = Arc::new(Parked {
-        thread: thread::current(),
-        woken: AtomicBool::new(false),
-    });
-    let waker = Waker::from(Arc::clone(&parked));
+    let call = Call::begin();
+    let waker = Waker::from(Arc::clone(&call.parker));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
-    let _restore = Restore::set(&ALARM, None);
     loop {
-        ALARM.set(None);
+        call.parker.reset();
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        // A flag besides the thread's own token, which a nested call may have used up.
-        while !parked.woken.swap(false, Ordering::Acquire) {
-            match ALARM.get().map(until) {
-                Some(Duration::ZERO) => break,
-                Some(left) => thread::park_timeout(left),
-                None => thread::park(),
-            }
-        }
+        call.park();
     }
+}
+
+/// Has the thread poll again once the socket is ready. Outside of [`wait`] it does nothing.
+pub(super) fn until_ready(socket: &Arc<Tcp>, readiness: Readiness) {
+    wanted(|wanted| {
+        let known = |(other, what): &(Arc<Tcp>, Readiness)| {
+            Arc::ptr_eq(other, socket) && *what == readiness
+        };
+        if wanted.depth > 0 && !wanted.sockets.iter().any(known) {
+            wanted.sockets.push((Arc::clone(socket), readiness));
+        }
+    });
 }
 
 /// As [`wait`], but gives up when `limit` is over. So do requests that are sent meanwhile: see
 /// [`time_left`].
 pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut limit = Sleep::of(limit);
-    let _restore = Restore::set(&DEADLINE, limit.0);
+    let _restore = Restore(DEADLINE.replace(limit.0));
     let mut future = pin!(future);
     wait(poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
@@ -92,13 +153,18 @@ pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::O
     }))
 }
 
-/// How long a request that blocks this thread may take because of [`wait_at_most`].
-pub(super) fn time_left() -> Option<Duration> {
-    DEADLINE.get().map(until)
+struct Restore(Option<Instant>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        DEADLINE.set(self.0);
+    }
 }
 
-fn until(at: Instant) -> Duration {
-    at.saturating_duration_since(Instant::now())
+/// How long a request that blocks this thread may take because of [`wait_at_most`].
+pub(super) fn time_left() -> Option<Duration> {
+    let deadline = DEADLINE.get()?;
+    Some(deadline.saturating_duration_since(Instant::now()))
 }
 
 /// A timer for [`wait`]. Without an end if that is too far away to be told.
@@ -120,7 +186,7 @@ impl Future for Sleep {
         if Instant::now() >= end {
             return Poll::Ready(());
         }
-        ALARM.set(Some(ALARM.get().map_or(end, |at| at.min(end))));
+        wanted(|wanted| wanted.alarm = Some(wanted.alarm.map_or(end, |at| at.min(end))));
         Poll::Pending
     }
 }

@@ -39,11 +39,6 @@ impl<T: Transport + 'static> Kernel<T> {
         Self { client, id }
     }
 
-    #[cfg(feature = "ureq")]
-    pub(crate) fn client(&self) -> &Client<T> {
-        &self.client
-    }
-
     /// The gateway's name for it.
     #[must_use]
     pub fn id(&self) -> &KernelId {

@@ -3,7 +3,7 @@
 //! Nothing here opens a connection. [`NetOptions`] gathers the settings; every driver, blocking or
 //! async, gives them the same meaning.
 
-#[cfg(any(feature = "engine", feature = "ureq"))]
+#[cfg(feature = "engine")]
 pub(crate) mod hop;
 mod limits;
 mod no_proxy;

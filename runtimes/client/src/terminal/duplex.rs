@@ -5,14 +5,17 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
+use futures_io::AsyncWrite as _;
 use futures_util::{Sink, Stream};
 use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
-use sorna_core::{Error, TransportError};
+use sorna_core::{Error, TransportError, UsageError};
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{QUEUE, socket_error};
+use super::handshake::socket_error;
+use super::presence::Presence;
+use super::queue::{EventQueue, QUEUE};
 use crate::Client;
 use crate::net::{BoxFuture, UpgradeTransport};
 
@@ -24,13 +27,29 @@ pub(super) struct Duplex<T: UpgradeTransport> {
     client: Client<T>,
     socket: WebSocketStream<T::Io>,
     pub(super) terminal: Terminal,
+    /// What was read and not taken yet.
+    pub(super) events: EventQueue,
+    /// Comes after the events.
+    failure: Option<TransportError>,
+    /// The failure once more, for writers that were waiting when it happened.
+    broken: Option<TransportError>,
     /// Wakes the reader when a ping is due.
     ping: Option<BoxFuture<()>>,
     /// Wakes the writer when typing need not be held back any more.
     hold: Option<BoxFuture<()>>,
-    closing: bool,
-    /// The writer, if it may be waiting: the WebSocket knows only who wrote last.
-    writer: Option<Waker>,
+    goodbye: Goodbye,
+    /// Writers that may be waiting: the WebSocket knows only which one wrote last.
+    writers: Vec<Waker>,
+    /// Who uses the terminal, for a driver with a stand-in.
+    pub(super) presence: Option<Presence>,
+}
+
+/// How far the close frame of this side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Goodbye {
+    Unsaid,
+    Written,
+    Sent,
 }
 
 /// How long to wait with the next ping if one could not be sent.
@@ -48,17 +67,21 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             terminal: Terminal::new(options, client.clock().now()),
             client,
             socket,
+            events: EventQueue::default(),
+            failure: None,
+            broken: None,
             ping: None,
             hold: None,
-            closing: false,
-            writer: None,
+            goodbye: Goodbye::Unsaid,
+            writers: Vec::new(),
+            presence: None,
         }
     }
 
-    /// The future sleeps on its own: it may outlive the terminal.
-    pub(super) fn sleep(&self, time: Duration) -> BoxFuture<()> {
-        let client = self.client.clone();
-        Box::pin(async move { client.transport().sleep(time).await })
+    /// Sends the window's size. A connection that takes nothing, or is broken, shows that later.
+    pub(super) fn poll_start(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let _ = self.flush_now(context);
+        Poll::Ready(())
     }
 
     /// The next event; `None` after the end.
@@ -66,42 +89,53 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<TerminalEvent>, Error>> {
-        loop {
-            if let Some(event) = self.terminal.poll_event() {
-                return Poll::Ready(Ok(Some(event)));
+        let result = loop {
+            if let Some(event) = self.events.pop() {
+                break Ok(Some(event));
+            }
+            if let Some(failure) = self.failure.take() {
+                break Err(Error::Transport(failure));
             }
             if self.terminal.is_closed() {
-                return Poll::Ready(Ok(None));
+                break Ok(None);
             }
-            match Pin::new(&mut self.socket).poll_next(context) {
-                Poll::Ready(message) => {
-                    if let Err(error) = self.take(message) {
-                        return Poll::Ready(Err(Error::Transport(error)));
-                    }
-                    if self.terminal.has_unsent() {
-                        // The first output sets free what was typed before it.
-                        let _ = self.flush_now(context);
-                        self.wake_writer();
-                    }
-                    if self.terminal.is_closed() {
-                        // Our own goodbye waits to be written. Gateway 0.9.11 keeps a dead kernel
-                        // for 10 s if it does not come; whether it gets there, we cannot tell.
-                        let _ = Pin::new(&mut self.socket).poll_flush(context);
-                        self.wake_writer();
-                    }
+            if self.poll_receive(context).is_pending() {
+                if let Some(presence) = &mut self.presence {
+                    presence.reader_waits();
                 }
-                Poll::Pending => {
-                    ready!(self.poll_ping(context));
-                }
+                return Poll::Pending;
+            }
+        };
+        if let Some(presence) = &mut self.presence {
+            presence.reader_leaves();
+        }
+        Poll::Ready(result)
+    }
+
+    /// Reads one message, and does what it asks for. While there is none, sends pings.
+    pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(context) else {
+            self.poll_ping(context);
+            return Poll::Pending;
+        };
+        self.take(message);
+        if self.terminal.has_unsent() {
+            // The first output sets free what was typed before it.
+            let waiting = self.terminal.queued();
+            let flushed = self.flush_now(context).is_ready();
+            if flushed || self.terminal.queued() < waiting {
+                self.wake_writers();
             }
         }
+        if self.terminal.is_closed() {
+            let _ = self.poll_hang_up(context);
+            self.wake_writers();
+        }
+        Poll::Ready(())
     }
 
     /// Takes what the WebSocket brought; `None` is its end.
-    fn take(
-        &mut self,
-        message: Option<Result<Message, tungstenite::Error>>,
-    ) -> Result<(), TransportError> {
+    fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) {
         let now = self.client.clock().now();
         match message {
             Some(Ok(Message::Text(text))) => {
@@ -119,36 +153,40 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                     .handle_close(code, reason.as_deref().unwrap_or_default());
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                let failure = socket_error(&self.peer, error);
+            Some(Err(error)) => match socket_error(&self.peer, error) {
                 // After a close that we asked for, an abrupt end is still an end.
-                if let Some(failure) = failure.filter(|_| !self.closing) {
+                Some(failure) if self.goodbye == Goodbye::Unsaid => {
                     self.terminal.handle_failure();
-                    self.wake_writer();
-                    return Err(failure);
+                    self.broken = Some(copy(&failure));
+                    self.failure = Some(failure);
                 }
-                self.terminal.handle_close(None, "");
-            }
+                _ => self.terminal.handle_close(None, ""),
+            },
             None => self.terminal.handle_close(None, ""),
         }
-        Ok(())
+        while let Some(event) = self.terminal.poll_event() {
+            self.events.push(event);
+        }
     }
 
-    /// Sends a ping when it is due.
-    fn poll_ping(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Sends a ping when it is due, and sees to it that this is polled again for the next one.
+    pub(super) fn poll_ping(&mut self, context: &mut Context<'_>) {
         loop {
             let mut least = Duration::from_millis(1);
             if let Some(timer) = &mut self.ping {
-                ready!(timer.as_mut().poll(context));
+                if timer.as_mut().poll(context).is_pending() {
+                    return;
+                }
                 self.ping = None;
                 // If the write has to wait, or fails, the writer learns of it; here only the timer
                 // starts again.
                 let _ = self.flush_now(context);
-                self.wake_writer();
+                self.wake_writers();
                 least = PING_AGAIN;
             }
-            let Some(next) = self.terminal.next_ping().filter(|_| !self.closing) else {
-                return Poll::Pending;
+            let open = self.goodbye == Goodbye::Unsaid;
+            let Some(next) = self.terminal.next_ping().filter(|_| open) else {
+                return;
             };
             let until = match self.client.clock().until(next) {
                 Duration::ZERO => least,
@@ -158,28 +196,55 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    fn wake_writer(&mut self) {
-        if let Some(writer) = self.writer.take() {
+    /// A timer of its own: it may outlive the terminal.
+    pub(super) fn sleep(&self, time: Duration) -> BoxFuture<()> {
+        let client = self.client.clone();
+        Box::pin(async move { client.transport().sleep(time).await })
+    }
+
+    fn wake_writers(&mut self) {
+        for writer in self.writers.drain(..) {
             writer.wake();
         }
     }
 
-    /// Whether there is room for more typing.
-    pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.writer = Some(context.waker().clone());
-        while self.terminal.queued() >= QUEUE {
-            ready!(self.poll_send_one(context))?;
+    /// Remembers a writer that has to wait, so that it is polled again when others have sent something.
+    fn or_wait<P>(&mut self, polled: Poll<P>, context: &Context<'_>) -> Poll<P> {
+        let waker = context.waker();
+        if polled.is_pending() && !self.writers.iter().any(|writer| writer.will_wake(waker)) {
+            self.writers.push(waker.clone());
         }
-        Poll::Ready(Ok(()))
+        polled
+    }
+
+    /// Whether something can still be typed.
+    ///
+    /// # Errors
+    ///
+    /// The terminal is closed, however that came about.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        match self.terminal.is_closed() || self.goodbye > Goodbye::Unsaid {
+            true => Err(UsageError::TerminalClosed.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits for room for more typing.
+    pub(super) fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while self.terminal.queued() >= QUEUE {
+            let sent = self.poll_send_one(context);
+            ready!(self.or_wait(sent, context))?;
+        }
+        Poll::Ready(self.check_open().map_err(|_| self.closed()))
     }
 
     /// Sends everything that waits, and waits until it is out of our hands.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.writer = Some(context.waker().clone());
-        self.flush_now(context)
+        let flushed = self.flush_now(context);
+        self.or_wait(flushed, context)
     }
 
-    fn flush_now(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn flush_now(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while ready!(self.poll_send_one(context))? {}
         let flushed = ready!(Pin::new(&mut self.socket).poll_flush(context));
         Poll::Ready(flushed.map_err(|error| self.write_failed(error)))
@@ -188,11 +253,12 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
     /// Sends one frame; false if there was none.
     fn poll_send_one(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         loop {
-            if self.terminal.is_closed() || self.closing {
+            if self.check_open().is_err() {
                 return Poll::Ready(Err(self.closed()));
             }
-            // Room first: a frame that was taken from the machine must go.
-            let room = ready!(Pin::new(&mut self.socket).poll_ready(context));
+            // Room first: a frame that was taken from the machine must go. Only a flushed socket
+            // surely has some, since answers to pings may fill it.
+            let room = ready!(Pin::new(&mut self.socket).poll_flush(context));
             room.map_err(|error| self.write_failed(error))?;
             match self.terminal.poll_outgoing(self.client.clock().now()) {
                 Outgoing::Send(Frame::Text(text)) => {
@@ -206,14 +272,12 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                     return Poll::Ready(Ok(true));
                 }
                 Outgoing::Wait(until) if self.terminal.has_unsent() => {
-                    let hold = match &mut self.hold {
-                        Some(hold) => hold,
-                        None => {
-                            let sleep = self.sleep(self.client.clock().until(until));
-                            self.hold.insert(sleep)
-                        }
-                    };
-                    ready!(hold.as_mut().poll(context));
+                    if self.hold.is_none() {
+                        self.hold = Some(self.sleep(self.client.clock().until(until)));
+                    }
+                    if let Some(hold) = &mut self.hold {
+                        ready!(hold.as_mut().poll(context));
+                    }
                     self.hold = None;
                 }
                 _ => return Poll::Ready(Ok(false)),
@@ -223,10 +287,24 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
 
     /// Says goodbye, after all that was typed. The reader then sees the end.
     pub(super) fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.writer = Some(context.waker().clone());
-        if !self.closing && !self.terminal.is_closed() {
-            while ready!(self.poll_send_one(context))? {}
-            ready!(Pin::new(&mut self.socket).poll_ready(context))
+        while self.goodbye == Goodbye::Unsaid && !self.terminal.is_closed() {
+            let sent = self.poll_send_one(context);
+            if !ready!(self.or_wait(sent, context))? {
+                break;
+            }
+        }
+        let said = self.poll_goodbye(context);
+        self.or_wait(said, context)
+    }
+
+    /// Says goodbye, whatever else waits to be sent.
+    pub(super) fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.terminal.is_closed() {
+            let failure = self.failure_again().map(Error::Transport);
+            return Poll::Ready(failure.map_or(Ok(()), Err));
+        }
+        if self.goodbye == Goodbye::Unsaid {
+            ready!(Pin::new(&mut self.socket).poll_flush(context))
                 .map_err(|error| self.write_failed(error))?;
             let goodbye = CloseFrame {
                 code: CloseCode::Normal,
@@ -234,25 +312,65 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             };
             let sent = Pin::new(&mut self.socket).start_send(Message::Close(Some(goodbye)));
             sent.map_err(|error| self.write_failed(error))?;
-            self.closing = true;
+            self.goodbye = Goodbye::Written;
         }
-        match ready!(Pin::new(&mut self.socket).poll_flush(context)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => match socket_error(&self.peer, error) {
-                Some(failure) if !self.closing => Poll::Ready(Err(Error::Transport(failure))),
-                _ => Poll::Ready(Ok(())),
-            },
-        }
+        // From here on a connection that breaks is just the end.
+        let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
+        self.goodbye = Goodbye::Sent;
+        Poll::Ready(Ok(()))
     }
 
-    fn write_failed(&mut self, error: tungstenite::Error) -> Error {
+    /// Says goodbye, and throws away what still comes until the gateway agrees.
+    pub(super) fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Poll::Ready(said) = self.poll_close(context) {
+            said?;
+        }
+        while ready!(self.poll_event(context))?.is_some() {}
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the gateway has, or will get, the goodbye; or does not need one any more.
+    pub(super) fn has_parted(&self) -> bool {
+        self.goodbye == Goodbye::Sent || self.terminal.is_closed()
+    }
+
+    /// Answers the gateway's close frame, if it sent one, and ends the connection on this side. Gateway
+    /// 0.9.11 keeps a dead kernel for 10 s without that answer.
+    pub(super) fn poll_hang_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.broken.is_none() {
+            let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
+        }
+        Pin::new(self.socket.get_mut())
+            .poll_close(context)
+            .map(drop)
+    }
+
+    fn write_failed(&self, error: tungstenite::Error) -> Error {
         match socket_error(&self.peer, error) {
             Some(failure) => Error::Transport(failure),
             None => self.closed(),
         }
     }
 
+    /// Why a writer waits in vain.
     fn closed(&self) -> Error {
-        sorna_core::UsageError::TerminalClosed.into()
+        match self.failure_again() {
+            Some(failure) => Error::Transport(failure),
+            None => UsageError::TerminalClosed.into(),
+        }
+    }
+
+    fn failure_again(&self) -> Option<TransportError> {
+        self.broken.as_ref().map(copy)
+    }
+}
+
+/// The same failure, without its source.
+fn copy(failure: &TransportError) -> TransportError {
+    let copy = TransportError::new(failure.kind(), failure.sent(), failure.to_string());
+    let copy = copy.with_hop(failure.hop());
+    match failure.cause() {
+        Some(cause) => copy.with_cause(cause),
+        None => copy,
     }
 }

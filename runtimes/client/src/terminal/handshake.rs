@@ -46,11 +46,15 @@ pub(crate) fn socket_config() -> WebSocketConfig {
     // Each open terminal holds this much, and clears it before each read: bytes, not the 128 KiB of
     // the default.
     const READ: usize = 16 * 1024;
+    // Answers to pings that may wait to be sent: a gateway that asks for them and reads none gets no
+    // more. Everything else is sent only when nothing waits.
+    const CONTROL: usize = 64 * 1024;
     WebSocketConfig::default()
         .max_message_size(Some(MESSAGE))
         .max_frame_size(Some(MESSAGE))
         .read_buffer_size(READ)
         .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL)
 }
 
 /// What went wrong on an open WebSocket; `None` if it is just closed.

@@ -3,22 +3,25 @@
 //! `Kernel::stream_pty` opens one, on any async runtime and without one (`blocking`). What can
 //! happen in it, and how it starts, is core's: [`TerminalEvent`], [`TerminalOptions`].
 
-#[cfg(feature = "terminal")]
 mod duplex;
 mod handshake;
-#[cfg(feature = "terminal")]
 mod open;
-#[cfg(feature = "terminal")]
+#[cfg_attr(
+    not(feature = "ureq"),
+    allow(dead_code, reason = "only the blocking driver has a stand-in")
+)]
+mod presence;
 mod pty;
+#[cfg_attr(
+    not(feature = "ureq"),
+    allow(dead_code, reason = "only a stand-in reads in advance")
+)]
+mod queue;
+#[cfg(feature = "ureq")]
+mod stand_in;
 
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 
-#[cfg(feature = "terminal")]
 pub use pty::{Pty, PtyReader, PtyWriter};
 
-pub(crate) use handshake::{Handshake, socket_config, socket_error};
-#[cfg(feature = "terminal")]
 pub(crate) use open::open;
-
-/// Typed bytes that may wait to be sent before the writer is made to wait.
-pub(crate) const QUEUE: usize = 64 * 1024;

@@ -1,13 +1,15 @@
 //! Opens a terminal.
 
+use std::future::poll_fn;
+
 use async_tungstenite::WebSocketStream;
 use sorna_core::terminal::{OpenTerminal, TerminalOptions};
 use sorna_core::{Error, KernelId};
 use tungstenite::protocol::Role;
 
 use super::duplex::Duplex;
+use super::handshake::{Handshake, socket_config};
 use super::pty::Pty;
-use super::{Handshake, socket_config};
 use crate::Client;
 use crate::net::{UpgradeTransport, Upgraded};
 
@@ -37,5 +39,7 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
     let config = Some(socket_config());
     let socket =
         WebSocketStream::from_partially_read(io, read_ahead.into(), Role::Client, config).await;
-    Ok(Pty::new(Duplex::new(peer, client.clone(), socket, options)))
+    let mut duplex = Duplex::new(peer, client.clone(), socket, options);
+    poll_fn(|context| duplex.poll_start(context)).await;
+    Ok(Pty::new(duplex))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::future::{Either, select};
-use sorna_core::Error;
-use sorna_core::terminal::TerminalEvent;
+use sorna_core::terminal::{Terminal, TerminalEvent};
+use sorna_core::{Error, Sent, TransportError, TransportErrorKind};
 
 use super::duplex::Duplex;
+use super::queue::QUEUE;
 use crate::lock::lock;
 use crate::net::UpgradeTransport;
 
@@ -45,20 +46,20 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// the program in the kernel, since the gateway can send no further; a writer that is fast waits.
 /// Pings, which keep the kernel alive, are sent while somebody reads.
 pub struct Pty<T: UpgradeTransport> {
-    reader: PtyReader<T>,
+    pub(super) reader: PtyReader<T>,
     writer: PtyWriter<T>,
 }
 
 /// The reading half of a [`Pty`]: a [`Stream`] of events, or [`AsyncRead`] for the output alone.
 pub struct PtyReader<T: UpgradeTransport> {
-    shared: Arc<Mutex<Duplex<T>>>,
+    pub(super) shared: Arc<Mutex<Duplex<T>>>,
     /// Output that was not read yet.
     rest: Bytes,
 }
 
 /// The writing half of a [`Pty`]; also [`AsyncWrite`].
 pub struct PtyWriter<T: UpgradeTransport> {
-    shared: Arc<Mutex<Duplex<T>>>,
+    pub(super) shared: Arc<Mutex<Duplex<T>>>,
 }
 
 impl<T: UpgradeTransport + 'static> Pty<T> {
@@ -134,22 +135,31 @@ impl<T: UpgradeTransport + 'static> Pty<T> {
     ///
     /// # Errors
     ///
-    /// The connection broke before the goodbye was sent.
-    pub async fn close(mut self) -> Result<(), Error> {
-        let patience = lock(&self.reader.shared).sleep(GOODBYE);
-        let goodbye = async {
-            self.writer.close().await?;
-            while let Ok(Some(_)) = self.reader.next_event().await {}
-            Ok(())
-        };
-        match select(std::pin::pin!(goodbye), patience).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => Ok(()),
-        }
+    /// The connection broke before the goodbye was sent, or it could not be sent in time.
+    pub async fn close(self) -> Result<(), Error> {
+        self.reader.part().await
     }
 }
 
 impl<T: UpgradeTransport + 'static> PtyReader<T> {
+    /// Closes the terminal, for both halves: as [`Pty::close`].
+    pub(crate) async fn part(&self) -> Result<(), Error> {
+        let shared = &self.shared;
+        let limit = lock(shared).sleep(GOODBYE);
+        let goodbye = poll_fn(|context| lock(shared).poll_part(context));
+        match select(pin!(goodbye), limit).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) if lock(shared).has_parted() => Ok(()),
+            Either::Right(_) => {
+                let message =
+                    "the gateway reads nothing, so the terminal was closed without notice";
+                let kind = TransportErrorKind::Timeout;
+                let failure = TransportError::new(kind, Sent::Maybe, message);
+                Err(Error::Transport(failure))
+            }
+        }
+    }
+
     /// Waits for the next event; `None` after the end. May be dropped and called again without loss.
     ///
     /// # Errors
@@ -205,6 +215,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     ///
     /// The terminal is closed, or its connection broke.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        lock(&self.shared).check_open()?;
         while !bytes.is_empty() {
             let taken = poll_fn(|context| self.poll_type(context, bytes)).await?;
             bytes = &bytes[taken..];
@@ -218,8 +229,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     ///
     /// As [`write`](Self::write).
     pub async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), Error> {
-        lock(&self.shared).terminal.resize(rows, cols);
-        self.flush().await
+        self.command(|terminal| terminal.resize(rows, cols)).await
     }
 
     /// Restarts the kernel; the terminal goes on with the new one.
@@ -228,8 +238,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     ///
     /// As [`write`](Self::write).
     pub async fn restart(&mut self) -> Result<(), Error> {
-        lock(&self.shared).terminal.restart();
-        self.flush().await
+        self.command(Terminal::restart).await
     }
 
     /// Says that the client is still there; happens by itself every 30 s while somebody reads.
@@ -238,8 +247,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     ///
     /// As [`write`](Self::write).
     pub async fn ping(&mut self) -> Result<(), Error> {
-        lock(&self.shared).terminal.ping();
-        self.flush().await
+        self.command(Terminal::ping).await
     }
 
     /// Says goodbye. The reading half then sees the end; the kernel lives on.
@@ -251,18 +259,28 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         poll_fn(|context| lock(&self.shared).poll_close(context)).await
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
+    async fn command(&mut self, give: impl FnOnce(&mut Terminal)) -> Result<(), Error> {
+        {
+            let mut duplex = lock(&self.shared);
+            duplex.check_open()?;
+            give(&mut duplex.terminal);
+        }
+        self.flush().await
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|context| lock(&self.shared).poll_flush(context)).await
     }
 
     /// Takes as many bytes as there is room for.
-    fn poll_type(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+    pub(super) fn poll_type(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, Error>> {
         let mut duplex = lock(&self.shared);
         ready!(duplex.poll_room(context))?;
-        if duplex.terminal.is_closed() {
-            return Poll::Ready(Err(sorna_core::UsageError::TerminalClosed.into()));
-        }
-        let taken = bytes.len().min(super::QUEUE);
+        let taken = bytes.len().min(QUEUE);
         duplex.terminal.stdin(&bytes[..taken]);
         Poll::Ready(Ok(taken))
     }

@@ -12,7 +12,7 @@ use sorna::core::terminal::Command;
 use sorna::terminal::TerminalEvent;
 use tungstenite::Message;
 
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Gateway, Peer, output};
 
 const MIB: usize = 1024 * 1024;
 const SIZE: usize = 10 * MIB;
@@ -160,6 +160,87 @@ fn a_slow_reader_stops_a_plain_gateway() {
 #[test]
 fn a_slow_reader_stops_an_encrypted_gateway() {
     a_slow_reader_stops_the_gateway(true);
+}
+
+/// A thread in the background reads while the caller does not; each takes over from the other many
+/// times here, and nothing may be lost or change its place.
+#[test]
+fn output_keeps_its_order_when_the_reader_comes_and_goes() {
+    const COUNT: usize = 2000;
+    for secure in [false, true] {
+        let gateway = Gateway::either(secure, move |mut peer| {
+            for number in 0..COUNT {
+                peer.say(&number.to_string());
+                if number % 20 == 0 {
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+            peer.socket.close(None).unwrap();
+            peer.drain();
+        });
+        let mut pty = gateway.open();
+        for number in 0..COUNT {
+            let text = TerminalEvent::Unknown(number.to_string());
+            assert_eq!(pty.next_event().unwrap(), Some(text));
+            if number % 97 == 0 {
+                thread::sleep(Duration::from_millis(number as u64 % 60));
+            }
+        }
+        assert!(matches!(
+            pty.next_event().unwrap(),
+            Some(TerminalEvent::Closed { .. })
+        ));
+        gateway.join();
+    }
+}
+
+/// Nothing is read by the client's calls, and still what was typed arrives.
+#[test]
+fn typing_without_flush_is_sent_in_the_background() {
+    let gateway = Gateway::plain(|mut peer| {
+        peer.expect_size();
+        // Held back at the start, since a shell may not listen yet.
+        peer.expect(Command::Stdin("ls\n".into()));
+        peer.show(b"files");
+        peer.drain();
+    });
+    let (mut reader, mut writer) = gateway.open().split();
+    writer.write_all(b"ls\n").unwrap();
+    assert_eq!(output(reader.next_event().unwrap()), b"files");
+    drop((reader, writer));
+    gateway.join();
+}
+
+/// The answers to pings have little room, so that a gateway that asks and never reads cannot fill the
+/// memory.
+#[test]
+fn flood_of_pings_does_not_pile_up_answers() {
+    const COUNT: usize = 200_000;
+    let gateway = Gateway::plain(|mut peer| {
+        for _ in 0..COUNT {
+            peer.socket
+                .write(Message::Ping(vec![b'p'; 125].into()))
+                .unwrap();
+        }
+        peer.socket.send(Message::text("done")).unwrap();
+        let mut answers = 0;
+        loop {
+            match peer.socket.read().unwrap() {
+                Message::Pong(_) => answers += 1,
+                Message::Text(text) if text.contains("eA==") => break,
+                _ => {}
+            }
+        }
+        // What fits into the buffers of the system, which are some MiB, and little more.
+        assert!(answers < COUNT / 2, "{answers} answers");
+        peer.drain();
+    });
+    let mut pty = gateway.open();
+    let done = TerminalEvent::Unknown("done".to_owned());
+    assert_eq!(pty.next_event().unwrap(), Some(done));
+    pty.write(b"x").unwrap();
+    drop(pty);
+    gateway.join();
 }
 
 #[test]

@@ -1,15 +1,18 @@
-//! What came and was not taken yet, in bounds.
+//! Events that were read and not taken yet, in bounds.
 
 use std::collections::VecDeque;
 
 use sorna_core::terminal::TerminalEvent;
+
+/// Typed bytes that may wait to be sent before the writer is made to wait.
+pub(super) const QUEUE: usize = 64 * 1024;
 
 /// The most events, and the bytes from which on there is no room. Then the socket is not read, and
 /// the gateway can send no more.
 const EVENTS: usize = 64;
 const BYTES: usize = 1024 * 1024;
 
-/// A queue of events. It never refuses one: whoever fills it asks for room first.
+/// A queue of events. It accepts every one: check for room before reading another message.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
     events: VecDeque<TerminalEvent>,
@@ -19,11 +22,6 @@ pub(super) struct EventQueue {
 impl EventQueue {
     pub(super) fn has_room(&self) -> bool {
         self.events.len() < EVENTS && self.bytes < BYTES
-    }
-
-    /// Whether there is so much room that it is worth waking somebody up to fill it.
-    pub(super) fn is_half_empty(&self) -> bool {
-        self.events.len() <= EVENTS / 2 && self.bytes <= BYTES / 2
     }
 
     pub(super) fn push(&mut self, event: TerminalEvent) {
@@ -60,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_events() {
+    fn number_of_events_is_limited() {
         let mut queue = EventQueue::default();
         for _ in 0..EVENTS {
             assert!(queue.has_room());
@@ -69,20 +67,20 @@ mod tests {
         assert!(!queue.has_room());
         queue.pop();
         assert!(queue.has_room());
-        assert!(!queue.is_half_empty());
+        queue.push(output(0));
         queue.clear();
-        assert!(queue.is_half_empty());
+        assert!(queue.has_room());
     }
 
     #[test]
-    fn there_is_room_for_so_many_bytes() {
+    fn bytes_of_events_are_limited() {
         let mut queue = EventQueue::default();
         queue.push(output(BYTES - 1));
         assert!(queue.has_room());
         queue.push(TerminalEvent::Unknown("x".to_owned()));
         assert!(!queue.has_room());
         queue.pop();
-        assert!(queue.is_half_empty());
+        assert!(queue.has_room());
         assert_eq!(queue.bytes, 1);
     }
 }

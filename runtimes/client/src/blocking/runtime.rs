@@ -1,0 +1,103 @@
+//! A [`Runtime`] without a runtime: what can block does so on a thread of its own, and sockets are
+//! waited for by the thread that uses them.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::io::AllowStdIo;
+
+use super::socket::Socket;
+use super::wait::{Sleep, wait};
+use crate::lock::lock;
+use crate::net::BoxFuture;
+use crate::runtime::Runtime;
+
+/// For futures that are polled by [`wait`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Threads {
+    /// How long a thread may try to connect, though nobody may wait for it any more.
+    pub(super) connect_limit: Duration,
+}
+
+impl Runtime for Threads {
+    type Tcp = Socket;
+    type File = AllowStdIo<std::fs::File>;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let host = host.to_owned();
+        on_thread("sorna-resolve", move || {
+            Ok((host.as_str(), port).to_socket_addrs()?.collect())
+        })
+        .await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Tcp> {
+        let limit = self.connect_limit;
+        let stream = on_thread("sorna-connect", move || {
+            TcpStream::connect_timeout(&address, limit)
+        });
+        Socket::new(stream.await?)
+    }
+
+    async fn open(&self, path: &Path) -> io::Result<(Self::File, u64)> {
+        let file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        Ok((AllowStdIo::new(file), length))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        Sleep::of(duration).await;
+    }
+
+    fn detach(&self, work: BoxFuture<()>) {
+        let builder = thread::Builder::new().name("sorna-background".to_owned());
+        // Without a thread it is dropped, as the trait allows.
+        let _ = builder.spawn(|| wait(work));
+    }
+}
+
+/// What a thread hands over.
+struct Handover<T> {
+    result: Option<T>,
+    waker: Option<Waker>,
+}
+
+/// Does what blocks on a thread of its own. If the future is dropped, nobody waits for the thread.
+async fn on_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let handover = Arc::new(Mutex::new(Handover {
+        result: None,
+        waker: None,
+    }));
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn({
+        let handover = Arc::clone(&handover);
+        move || {
+            let result = work();
+            let mut handover = lock(&handover);
+            handover.result = Some(result);
+            if let Some(waker) = handover.waker.take() {
+                waker.wake();
+            }
+        }
+    })?;
+    poll_fn(|context| {
+        let mut handover = lock(&handover);
+        match handover.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                handover.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
