@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use sorna::core::RetryPolicy;
-use sorna::core::{Authorize, Error, RateLimit};
+use sorna::core::{Authorize, Error, RateLimit, RetryPolicy};
 use sorna::{Exchange, Observer};
 
 use crate::advice::advice;
@@ -85,8 +84,10 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     let seen = Seen::default();
     let target = Target::remote(globals, |options| {
         // A check reports what it finds at the first attempt.
-        options.retry = RetryPolicy::never();
-        options.observer = Some(seen.observer(options.observer.take()));
+        let observer = seen.observer(options.observer().cloned());
+        options
+            .with_retry(RetryPolicy::never())
+            .with_observer(observer)
     })?;
     let mut report = Report::default();
     report.fact(format_args!("Endpoint: {}", target.endpoint()));

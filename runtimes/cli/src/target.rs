@@ -41,14 +41,14 @@ impl Target {
         match globals.names_a_gateway() {
             Some(option) if local => Err(Failure::LocalAnd(option)),
             _ if local => Self::local(globals),
-            _ => Self::remote(globals, |_| ()),
+            _ => Self::remote(globals, |options| options),
         }
     }
 
     /// The gateway in the settings, by a client whose options can be changed.
     pub(crate) fn remote(
         globals: &Globals,
-        change: impl FnOnce(&mut ClientOptions),
+        change: impl FnOnce(ClientOptions) -> ClientOptions,
     ) -> Result<Self, Failure> {
         let settings = Settings::load(globals).map_err(Failure::Settings)?;
         for warning in &settings.warnings {
@@ -64,10 +64,9 @@ impl Target {
                     "cannot read the CA file {path} ({source}): {error}"
                 ))
             })?;
-            options.net.tls = TlsOptions::new().with_ca_file(&file.value);
+            options = options.with_tls(TlsOptions::new().with_ca_file(&file.value));
         }
-        options.observer = globals.observer();
-        change(&mut options);
+        let options = change(options.with_observer(globals.observer()));
         Ok(Self {
             client: Client::with_options(config, options),
             settings: Some(settings),
@@ -84,8 +83,7 @@ impl Target {
             .with_unlimited_memory()
             .with_max_file_size(u64::MAX);
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-        let mut options = ClientOptions::default();
-        options.observer = globals.observer();
+        let options = ClientOptions::new().with_observer(globals.observer());
         Ok(Self {
             client: Client::with_options(gateway.config(), options),
             settings: None,

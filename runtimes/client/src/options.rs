@@ -141,8 +141,8 @@ impl ClientOptions {
     /// Calls this observer for each request. There is none by default.
     #[cfg(feature = "async")]
     #[must_use]
-    pub fn with_observer(mut self, observer: Observer) -> Self {
-        self.observer = Some(observer);
+    pub fn with_observer(mut self, observer: impl Into<Option<Observer>>) -> Self {
+        self.observer = observer.into();
         self
     }
 
