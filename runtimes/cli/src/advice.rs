@@ -44,7 +44,7 @@ pub(crate) fn show_error_creating(
     let has_failed = error
         .gateway()
         .is_some_and(GatewayError::is_creation_failed);
-    if let (true, Some(advice)) = (has_failed, language_advice(target, lang)) {
+    if has_failed && let Some(advice) = language_advice(target, lang) {
         reporter.advice(advice);
     }
 }

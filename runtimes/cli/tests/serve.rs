@@ -191,7 +191,7 @@ fn it_listens_beyond_this_machine_only_if_allowed() {
     let arguments = [&everywhere[..], &["--allow-remote", "--keys", "keys"]].concat();
     let served = Served::start(directory.path(), &arguments);
     let log = served.stop(Signal::TERM);
-    assert!(log.contains("there is no TLS"), "{log}");
+    assert!(log.contains("no TLS"), "{log}");
 }
 
 #[test]
