@@ -113,7 +113,7 @@ fn an_unknown_language() {
     run_in(directory.path(), &["--local", "-q", "cobol", "-c", "1"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol"; known are [..]
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol" (known: [..])
 ∙ List this machine's languages with `sorna langs --local`.
 
 "#]]);
@@ -158,7 +158,7 @@ fn a_misspelled_language() {
     run_in(directory.path(), &["--local", "-q", "pyton3", "-c", "1"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "pyton3"; known are [..]
+✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "pyton3" (known: [..])
 ∙ Did you mean python3?
 
 "#]]);

@@ -130,7 +130,7 @@ impl Kernels {
                 Unavailable::Unknown => {
                     let lang: String = lang.chars().take(40).collect();
                     let known = self.languages.names();
-                    format!("unknown language {lang:?}; known are {known}")
+                    format!("unknown language {lang:?} (known: {known})")
                 }
                 Unavailable::ToolMissing(tools) => {
                     let tools = tools.join(" or ");
