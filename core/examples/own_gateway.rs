@@ -23,7 +23,7 @@ use sorna_core::server::{
     CreateRequest, ExecuteRequest, ProblemReply, Route, SignedRequest, reply,
 };
 use sorna_core::{
-    AccessKey, ApiVersion, Body, Caller, Config, Console, CreateKernel, Credentials, ExecuteMode,
+    AccessKey, ApiVersion, Body, Caller, Config, Console, Credentials, ExecuteMode,
     ExecutionStatus, Instant, KernelId, Moment, ProblemKind, SecretKey, SessionToken, Signer,
     TransportError,
 };
@@ -181,12 +181,10 @@ fn keys(secret: &str) -> Result<Credentials, sorna_core::ConfigError> {
 /// A run of these codes in a kernel of its own, signed with these keys.
 fn run(codes: &[String], keys: Credentials) -> Result<Run, Box<dyn std::error::Error>> {
     let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
-    let create = CreateKernel::new("echo", SessionToken::new("my-session")?);
-    let codes = codes.iter().map(ExecuteMode::query).collect();
-    Ok(Run::new(
-        RunPlan::temporary(create, codes),
-        Caller::new(signer),
-    ))
+    let token = SessionToken::new("my-session")?;
+    let codes = codes.iter().map(ExecuteMode::query);
+    let plan = RunPlan::temporary("echo", codes).with_token(token);
+    Ok(Run::new(plan, Caller::new(signer), [7; 32]))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

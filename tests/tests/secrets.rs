@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use sorna::core::machine::{Call, Machine, Run, RunPlan, Step};
 use sorna::core::{
-    AccessKey, Authorize, Caller, Config, CreateKernel, Credentials, ExecuteMode, Instant,
-    KernelId, Moment, RetryPolicy, SecretKey, SessionToken, Signer, UploadFile,
+    AccessKey, Authorize, Caller, Config, CreateKernel, Credentials, Instant, KernelId, Moment,
+    RetryPolicy, SecretKey, SessionToken, Signer, UploadFile,
 };
 use sorna::net::ProxyOptions;
 use sorna::{ClientOptions, Observer};
@@ -146,8 +146,9 @@ fn garbage() -> String {
 fn plan() -> RunPlan {
     let create = CreateKernel::new("bash", SessionToken::new("a-token-of-mine").unwrap());
     let files = vec![UploadFile::from_bytes("f", "x").unwrap()];
-    let boundary = sorna::core::Boundary::from_random([3; 16]);
-    RunPlan::temporary(create, vec![ExecuteMode::query("echo $0")]).with_files(files, boundary)
+    RunPlan::temporary("bash", ["echo $0"])
+        .with_token(create.token)
+        .with_files(files)
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn machines_and_requests_show_no_secret() {
     assert_eq!(authorization.rsplit(':').next().unwrap().len(), 64);
     shown.value(&transmit);
     shown.value(&call);
-    let mut run = Run::new(plan(), caller);
+    let mut run = Run::new(plan(), caller, [1; 32]);
     let _ = run.poll(now);
     shown.value(&run);
     let unusable = SecretKey::new(format!("{SECRET}\n"));

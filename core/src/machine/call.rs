@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Machine, Step, Transmit};
+use super::step::{Machine, Step, Transmit};
 use crate::caller::Caller;
 use crate::error::{Error, GatewayError, Sent, TransportError};
 use crate::instant::Instant;
@@ -68,6 +68,7 @@ use crate::rate_limit::RateLimit;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "a call does nothing until it is polled"]
 pub struct Call<O: Operation> {
     operation: O,
     caller: Caller,
@@ -91,7 +92,6 @@ enum State<T> {
 
 impl<O: Operation> Call<O> {
     /// A call, not yet begun.
-    #[must_use]
     pub fn new(operation: O, caller: Caller) -> Self {
         Self {
             operation,

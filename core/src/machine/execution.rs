@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Call, Machine, Step};
+use super::call::Call;
+use super::step::{Machine, Step};
 use crate::caller::Caller;
 use crate::console::Console;
 use crate::error::{Error, TransportError, UsageError};
@@ -86,6 +87,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "an execution does nothing until it is polled"]
 pub struct Execution {
     execute: Execute,
     caller: Caller,
@@ -133,7 +135,6 @@ enum State {
 
 impl Execution {
     /// An execution, not yet begun. The caller's policy is for each of its requests.
-    #[must_use]
     pub fn new(kernel: KernelId, mode: ExecuteMode, caller: Caller) -> Self {
         let execute = Execute::start(kernel, mode);
         // Later requests need the mode, but not the code.

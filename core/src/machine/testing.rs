@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::Response;
 
-use super::{Machine, Step, Transmit};
+use super::step::{Machine, Step, Transmit};
 use crate::caller::Caller;
 use crate::error::TransportError;
 use crate::instant::Instant;

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::{Call, Machine, Step};
+use super::call::Call;
+use super::step::{Machine, Step};
 use crate::caller::Caller;
 use crate::error::{Error, GatewayError, RejectedFile, TransportError};
 use crate::ident::KernelId;
@@ -99,6 +100,7 @@ use crate::problem::ProblemKind;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "an upload does nothing until it is polled"]
 pub struct Upload {
     kernel: KernelId,
     boundary: Boundary,
@@ -141,7 +143,6 @@ enum Stage {
 
 impl Upload {
     /// An upload, not yet begun. The caller's policy is for each of its requests.
-    #[must_use]
     pub fn new(
         kernel: KernelId,
         mut files: Vec<UploadFile>,

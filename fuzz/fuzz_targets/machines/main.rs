@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
     let id = kernel();
     match scene.machine {
         b'R' => {
-            let run = Run::new(scene.plan(), caller.clone());
+            let run = Run::new(scene.plan(), caller.clone(), [1; 32]);
             Harness::new(Running::new(run, &scene), &scene, caller).play(events);
         }
         b'U' => {

@@ -84,12 +84,11 @@ impl Scene {
     }
 
     pub(crate) fn plan(&self) -> RunPlan {
-        let plan = RunPlan::temporary(self.create(), self.modes.clone())
-            .with_files(self.files(), boundary());
+        let plan = RunPlan::temporary("python3", self.modes.clone()).with_files(self.files());
         if self.temporary {
             plan
         } else {
-            plan.keeping_the_kernel()
+            plan.keep_kernel()
         }
     }
 

@@ -22,8 +22,9 @@ pub fn random_boundary() -> Boundary {
     Boundary::from_random(random())
 }
 
-fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
+/// As [`random_token`].
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
     bytes
 }

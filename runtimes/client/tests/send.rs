@@ -45,7 +45,7 @@ macro_rules! all_futures_are_send {
             let mut execution = send(kernel.execute(""));
             let _ = send(execution.next_event()).await;
             let _ = send(execution.finish()).await;
-            let mut run = send(client.run(RunPlan::temporary(create, Vec::new())));
+            let mut run = send(client.run(RunPlan::temporary(create.spec, [""; 0])));
             let _ = send(run.canceller().cancel()).await;
             let _ = send(run.next_event()).await;
             if let Ok(mut pty) = send(kernel.stream_pty(TerminalOptions::default())).await {

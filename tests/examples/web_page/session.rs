@@ -9,11 +9,10 @@ use axum::response::sse::Event;
 use serde::{Deserialize, Serialize};
 use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::{
-    Batch, Console, CreateKernel, ExecuteMode, ExecutionStatus, KernelSpec, Limits, Record,
-    UploadFile,
+    Batch, Console, ExecuteMode, ExecutionStatus, KernelSpec, Limits, Record, UploadFile,
 };
+use sorna::random_token;
 use sorna::tokio::Run;
-use sorna::{random_boundary, random_token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -40,22 +39,19 @@ impl Job {
         let limits = Limits::new()
             .with_exec_timeout(TIME)
             .with_max_memory(MEMORY);
-        let create = CreateKernel::new(
-            KernelSpec::new(&self.language).with_limits(limits),
-            random_token(),
-        );
+        let spec = KernelSpec::new(&self.language).with_limits(limits);
         let file = match self.language.as_str() {
             "python3" | "bash" => {
                 let snippet = ExecuteMode::query(self.code);
-                return Some(RunPlan::temporary(create, vec![snippet]));
+                return Some(RunPlan::temporary(spec, [snippet]));
             }
             "c" => "main.c",
             "cpp" => "main.cpp",
             _ => return None,
         };
         let file = UploadFile::from_bytes(file, self.code).ok()?;
-        let plan = RunPlan::temporary(create, vec![Batch::new().into()]);
-        Some(plan.with_files(vec![file], random_boundary()))
+        let plan = RunPlan::temporary(spec, [Batch::new()]);
+        Some(plan.with_files(vec![file]))
     }
 }
 

@@ -6,13 +6,13 @@ mod lab;
 
 use std::time::Instant;
 
+use sorna::core::UploadFile;
 use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, UploadFile};
 use sorna::engine::HttpTransport;
 use sorna::runtime::Runtime;
 use sorna::terminal::Pty;
-use sorna::{Client, random_boundary, random_token};
+use sorna::{Client, random_token};
 
 use lab::{Drop, Lab, counts, polled};
 
@@ -171,11 +171,7 @@ async fn executions_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
 
 fn plan(code: String) -> RunPlan {
     let file = UploadFile::from_bytes("file", "content\n").expect("a file");
-    RunPlan::temporary(
-        CreateKernel::new("bash", random_token()),
-        vec![code.into(), "cat file".into()],
-    )
-    .with_files(vec![file], random_boundary())
+    RunPlan::temporary("bash", [code.as_str(), "cat file"]).with_files(vec![file])
 }
 
 /// The kernel of a dropped run is destroyed in the background.

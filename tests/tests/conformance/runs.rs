@@ -1,21 +1,20 @@
 //! Whole runs, and how they end. That no kernel is left is checked after every check.
 
 use sorna::core::machine::{Cleanup, Ending, RunPlan};
-use sorna::core::{Batch, CreateKernel, ExecuteMode, UploadFile};
+use sorna::core::{Batch, ExecuteMode, UploadFile};
 
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::{Driver, Stop};
 
 fn plan(lang: &str, executions: Vec<ExecuteMode>) -> RunPlan {
-    RunPlan::temporary(CreateKernel::new(lang, sorna::random_token()), executions)
+    RunPlan::temporary(lang, executions)
 }
 
 pub(crate) fn to_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let batch = Batch::new().without_build().with_exec("cat hello.txt");
         let file = UploadFile::from_bytes("hello.txt", "hello\n").expect("a file");
-        let plan = plan("bash", vec![batch.into(), "echo again".into()])
-            .with_files(vec![file], sorna::random_boundary());
+        let plan = plan("bash", vec![batch.into(), "echo again".into()]).with_files(vec![file]);
         let (report, output) = lab.driver.run(plan, Stop::Not).await.expect("a report");
         assert_eq!(output, "hello\nagain\n");
         assert!(

@@ -508,8 +508,9 @@ async fn terminal<D: Driver>(driver: &D, kernel: KernelId) -> Result<Outcome, Er
 async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
     let create = CreateKernel::new("bash", setting.token.clone());
     let code = format!("cat uploaded > /dev/null && {}", setting.code);
-    let plan = RunPlan::temporary(create, vec![code.into()])
-        .with_files(vec![file()], sorna::random_boundary());
+    let plan = RunPlan::temporary(create.spec, [code])
+        .with_token(create.token)
+        .with_files(vec![file()]);
     let (report, output) = setting.driver.run(plan, Stop::Not).await.expect("a report");
     let RunReport {
         kernel,

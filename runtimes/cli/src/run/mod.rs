@@ -56,24 +56,23 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
 }
 
 fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let (plan, advice) = plan::plan(arguments)?;
+    let (plan, token, advice) = plan::plan(arguments)?;
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
         .map_err(|error| Failure::System("cannot create the media directory", error))?;
     let caught = signals::catch()?;
     let target = Target::open(arguments.local, globals)?;
-    let token = plan.create.token.clone();
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
     reporter.info(format_args!("Client session token: {token}"));
-    reporter.wait(if plan.temporary {
-        "Creating a temporary kernel..."
-    } else {
+    reporter.wait(if plan.keeps_kernel() {
         "Connecting to the kernel..."
+    } else {
+        "Creating a temporary kernel..."
     });
 
     let files = Files::of(&plan);
-    let temporary = plan.temporary;
+    let temporary = !plan.keeps_kernel();
     let (wake, woken) = mpsc::channel();
     let run = target.client.run(plan);
     let canceller = run.canceller();
@@ -112,8 +111,8 @@ struct Files {
 impl Files {
     fn of(plan: &RunPlan) -> Self {
         Self {
-            number: plan.files.len(),
-            bytes: plan.files.iter().map(|file| file.size()).sum(),
+            number: plan.files().len(),
+            bytes: plan.files().iter().map(|file| file.size()).sum(),
         }
     }
 

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use sorna::core::machine::RunPlan;
-use sorna::core::{Batch, CreateKernel, ExecuteMode, KernelSpec, Limits, SessionToken, UploadFile};
+use sorna::core::{Batch, KernelSpec, Limits, SessionToken, UploadFile};
 use sorna::files::{self, Skip};
-use sorna::{random_boundary, random_token};
+use sorna::random_token;
 
 use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
@@ -15,21 +15,21 @@ use crate::failure::Failure;
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
 
-/// The plan, and advice if its program fails.
-pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Failure> {
+/// The plan, the token of its kernel, and advice if its program fails.
+pub(super) fn plan(
+    arguments: &RunArgs,
+) -> Result<(RunPlan, SessionToken, Option<String>), Failure> {
     let token = match &arguments.token {
         Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
         None => random_token(),
     };
-    let create = create(&arguments.lang, token, &arguments.limits)?;
+    let spec = spec(&arguments.lang, &arguments.limits)?;
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
         let code = code_from_stdin()?;
-        RunPlan::temporary(create, vec![ExecuteMode::query(code)])
+        RunPlan::temporary(spec, [code])
     } else if !arguments.code.is_empty() {
-        let snippets = arguments.code.iter();
-        let snippets = snippets.map(|code| ExecuteMode::query(code.as_str()));
-        RunPlan::temporary(create, snippets.collect())
+        RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
     } else {
         let files = collect(&arguments.files, arguments.collect)?;
         let program = match &arguments.exec {
@@ -46,17 +46,18 @@ pub(super) fn plan(arguments: &RunArgs) -> Result<(RunPlan, Option<String>), Fai
         };
         let build = arguments.build.clone().unwrap_or(DEFAULT.to_owned());
         let batch = Batch::new().with_build(build).with_exec(exec);
-        RunPlan::temporary(create, vec![batch.into()]).with_files(files, random_boundary())
+        RunPlan::temporary(spec, [batch]).with_files(files)
     };
+    let plan = plan.with_token(token.clone());
     let plan = if arguments.token.is_some() {
-        plan.keeping_the_kernel()
+        plan.keep_kernel()
     } else {
         plan
     };
-    Ok((plan, advice))
+    Ok((plan, token, advice))
 }
 
-fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateKernel, Failure> {
+fn spec(lang: &str, limits: &LimitArgs) -> Result<KernelSpec, Failure> {
     let mut wanted = Limits::new();
     if let Some(time) = limits.exec_timeout {
         wanted = wanted.with_exec_timeout(time);
@@ -68,7 +69,7 @@ fn create(lang: &str, token: SessionToken, limits: &LimitArgs) -> Result<CreateK
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
     spec.check().map_err(Failure::Argument)?;
-    Ok(CreateKernel::new(spec, token))
+    Ok(spec)
 }
 
 /// All of standard input.

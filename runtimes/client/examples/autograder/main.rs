@@ -20,11 +20,9 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use sorna::core::machine::{Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna::core::{
-    Batch, CreateKernel, ExecuteMode, ExecutionResult, ExecutionStatus, KernelSpec, Limits,
-    UploadFile,
+    Batch, ExecuteMode, ExecutionResult, ExecutionStatus, KernelSpec, Limits, UploadFile,
 };
 use sorna::tokio::Client;
-use sorna::{random_boundary, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use submissions::Submission;
 
@@ -82,10 +80,7 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
     let limits = Limits::new()
         .with_exec_timeout(TIME)
         .with_max_memory(MEMORY);
-    let create = CreateKernel::new(
-        KernelSpec::new(submission.language).with_limits(limits),
-        random_token(),
-    );
+    let spec = KernelSpec::new(submission.language).with_limits(limits);
     let file = UploadFile::from_bytes(submission.file, submission.code)?;
     // Built once, and run for each case.
     let mut batch = Batch::new();
@@ -93,8 +88,8 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
         let next = batch.clone().without_build();
         ExecuteMode::Batch(std::mem::replace(&mut batch, next))
     });
-    let plan = RunPlan::temporary(create, executions.collect());
-    let mut run = client.run(plan.with_files(vec![file], random_boundary()));
+    let plan = RunPlan::temporary(spec, executions);
+    let mut run = client.run(plan.with_files(vec![file]));
     let canceller = run.canceller();
 
     let mut verdict = Verdict::Accepted;

@@ -10,12 +10,9 @@ use super::wait::wait;
 ///
 /// ```no_run
 /// use sorna::blocking::Client;
-/// use sorna::core::CreateKernel;
 /// use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
-/// use sorna::random_token;
 ///
-/// let create = CreateKernel::new("python3", random_token());
-/// let plan = RunPlan::temporary(create, vec!["print('hello world')".into()]);
+/// let plan = RunPlan::temporary("python3", ["print('hello world')"]);
 /// let mut run = Client::from_env()?.run(plan);
 /// while let Some(event) = run.next_event()? {
 ///     if let RunEvent::Execution(ExecutionEvent::Console(console)) = event {

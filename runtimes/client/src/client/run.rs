@@ -15,19 +15,17 @@ use super::driver::{Driven, Driver};
 use crate::ClientOptions;
 use crate::lock::lock;
 use crate::net::Transport;
+use crate::random::random;
 
 /// A run: create a kernel, upload files, execute, destroy the kernel. It is also a [`Stream`] of
 /// events.
 ///
 /// ```no_run
 /// # use sorna::net::Transport;
-/// use sorna::core::CreateKernel;
 /// use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
-/// use sorna::random_token;
 /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
 ///
-/// let create = CreateKernel::new("python3", random_token());
-/// let plan = RunPlan::temporary(create, vec!["print('hello world')".into()]);
+/// let plan = RunPlan::temporary("python3", ["print('hello world')"]);
 /// let mut run = client.run(plan);
 /// while let Some(event) = run.next_event().await? {
 ///     if let RunEvent::Execution(ExecutionEvent::Console(console)) = event {
@@ -64,8 +62,8 @@ struct Shared {
 
 impl<T: Transport + 'static> Run<T> {
     pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
-        let temporary = plan.temporary;
-        let machine = machine::Run::new(plan, client.caller());
+        let temporary = !plan.keeps_kernel();
+        let machine = machine::Run::new(plan, client.caller(), random());
         Self {
             driver: Some(client.drive(machine)),
             temporary,

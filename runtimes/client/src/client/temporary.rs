@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan};
-use sorna_core::{CreateKernel, Error};
+use sorna_core::{CreateKernel, Error, ExecuteMode};
 
 use super::{Client, Kernel, Run};
 use crate::net::Transport;
@@ -50,7 +50,9 @@ impl<T: Transport + 'static> Client<T> {
     /// As those of [`create`](Self::create). If [`Error::may_have_acted`] is true the kernel may
     /// exist all the same.
     pub async fn temporary(&self, create: CreateKernel) -> Result<TemporaryKernel<T>, Error> {
-        let mut run = self.run(RunPlan::temporary(create, Vec::new()));
+        let mut run = self.run(
+            RunPlan::temporary(create.spec, Vec::<ExecuteMode>::new()).with_token(create.token),
+        );
         while let Ok(Some(event)) = run.next_event().await {
             if let RunEvent::KernelReady(id) = event {
                 let kernel = self.kernel(id);

@@ -1,0 +1,390 @@
+//! The machine of a whole run.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::plan::RunPlan;
+use super::report::{Cleanup, Ending, RunEvent, RunReport};
+use crate::caller::Caller;
+use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
+use crate::ident::{KernelId, SessionToken};
+use crate::machine::call::Call;
+use crate::machine::execution::Execution;
+use crate::machine::step::{Exchange, Machine, Step};
+use crate::machine::upload::Upload;
+use crate::moment::Moment;
+use crate::ops::{
+    Boundary, CreateKernel, Destroy, ExecuteMode, ExecutionResult, UploadFile, check_files,
+};
+
+/// Drives a whole run.
+///
+/// ```text
+///   new ─► Creating ─► Uploading ─► Executing ─► Executing ─► …, one snippet after the other
+///             │      (if there are)     │             │
+///             │             │           │             │
+///    no kernel│             └───────────┴──────┬──────┘  the end, a snippet that fails or takes
+///             │                                │         too long, an error, cancel()
+///             │                                ├─ to be kept ─► Over: Cleanup::Kept
+///             │                                └─ temporary ──► Destroying ─► Over: Destroyed, Failed
+///             └─► Over: Cleanup::NoKernel, Unknown
+/// ```
+///
+/// Every step of [`Call`], [`Upload`] and [`Execution`] passes through; `Over` gives `Step::Done` once.
+///
+/// A temporary kernel is destroyed on every way out. If the request to create it got no answer, or one
+/// that cannot be understood, it may exist all the same; creating again with the same token finds it,
+/// so that is tried first. Files that cannot be uploaded (larger than 1 MiB, two of one name) end the run
+/// before a kernel is created.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::machine::{
+///     Cleanup, Ending, ExecutionEvent, Machine, Run, RunEvent, RunPlan, Step,
+/// };
+/// use sorna_core::{Caller, Instant, Moment, SessionToken};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
+///
+/// // Polls, compares the request with what is expected, and answers it.
+/// fn exchange(run: &mut Run, now: Moment, line: &str, sent: &str, status: u16, answer: &'static str) {
+///     let Step::Send(transmit) = run.poll(now) else { panic!("nothing to send") };
+///     let request = transmit.request;
+///     assert_eq!(format!("{} {}", request.method(), request.uri().path()), line);
+///     assert_eq!(request.body().as_bytes().unwrap(), sent.as_bytes());
+///     let answer = http::Response::builder().status(status).body(answer.into()).unwrap();
+///     run.handle_response(now, answer);
+/// }
+///
+/// let plan = RunPlan::temporary("python3", ["print(1)"]).with_token(SessionToken::new("my-session")?);
+/// let mut run = Run::new(plan, Caller::new(signer), [7; 32]);
+///
+/// exchange(
+///     &mut run,
+///     now,
+///     "POST /v2/kernel/create",
+///     r#"{"lang":"python3","clientSessionToken":"my-session","limits":{"maxMem":0,"execTimeout":0},"mounts":[]}"#,
+///     201,
+///     r#"{"kernelId": "6N0hHjQKeTAvdmU5q2Kgow"}"#,
+/// );
+/// let Step::Event(RunEvent::KernelReady(kernel)) = run.poll(now) else { panic!() };
+/// assert_eq!(kernel.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
+///
+/// let Step::Event(RunEvent::ExecutionStarted { index: 0 }) = run.poll(now) else { panic!() };
+/// exchange(
+///     &mut run,
+///     now,
+///     "POST /v2/kernel/6N0hHjQKeTAvdmU5q2Kgow",
+///     r#"{"mode":"query","code":"print(1)"}"#,
+///     200,
+///     r#"{"result": {"status": "finished", "console": [["stdout", "1\n"]], "options": {}}}"#,
+/// );
+/// let Step::Event(RunEvent::Execution(ExecutionEvent::Console(console))) = run.poll(now) else { panic!() };
+/// assert_eq!(console.stdout(), "1\n");
+/// let Step::Event(RunEvent::ExecutionFinished(_)) = run.poll(now) else { panic!() };
+///
+/// let Step::Event(RunEvent::CleaningUp) = run.poll(now) else { panic!() };
+/// exchange(&mut run, now, "DELETE /v2/kernel/6N0hHjQKeTAvdmU5q2Kgow", "", 204, "");
+/// let Step::Done(report) = run.poll(now) else { panic!() };
+/// assert!(matches!(report.ending, Ending::Finished(Some(_))));
+/// assert!(matches!(report.cleanup, Cleanup::Destroyed));
+/// assert!(matches!(run.poll(now), Step::Idle)); // for ever
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a run does nothing until it is polled"]
+pub struct Run {
+    caller: Caller,
+    temporary: bool,
+    files: Vec<UploadFile>,
+    boundary: Boundary,
+    executions: std::vec::IntoIter<ExecuteMode>,
+    started: usize,
+    kernel: Option<KernelId>,
+    cancelled: bool,
+    /// Whether the creation was asked for once more, as the first answer did not tell what became of
+    /// it. From then on there may be a kernel, whatever comes.
+    asked_again: bool,
+    phase: Phase,
+    events: VecDeque<RunEvent>,
+    last: Option<ExecutionResult>,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Creating(Call<CreateKernel>),
+    Uploading(Upload),
+    Executing(Execution),
+    Destroying(Call<Destroy>),
+    Over(Option<Cleanup>),
+}
+
+impl Run {
+    /// A run, not yet begun. The caller's policy is for each of its requests.
+    ///
+    /// `random` are 32 random bytes, new for each run: what separates the files of an upload is made of them,
+    /// and the kernel's token if the plan has none. From bytes that can be guessed follow a token that can be
+    /// guessed, and files that can be made to end early.
+    pub fn new(plan: RunPlan, caller: Caller, random: [u8; 32]) -> Self {
+        let [boundary, token] = halves(random);
+        let token = plan
+            .token
+            .unwrap_or_else(|| SessionToken::from_random(token));
+        // What cannot be uploaded is reported before a kernel exists.
+        let ending = check_files(&plan.files, caller.version())
+            .err()
+            .map(|error| Ending::Failed(Error::Build(error)));
+        let phase = if ending.is_some() {
+            Phase::Over(Some(Cleanup::NoKernel))
+        } else {
+            let create = CreateKernel::new(plan.spec, token);
+            Phase::Creating(Call::new(create, caller.clone()))
+        };
+        Self {
+            caller,
+            temporary: plan.temporary,
+            files: plan.files,
+            boundary: Boundary::from_random(boundary),
+            executions: plan.executions.into_iter(),
+            started: 0,
+            kernel: None,
+            cancelled: false,
+            asked_again: false,
+            phase,
+            events: VecDeque::new(),
+            last: None,
+            ending,
+        }
+    }
+
+    /// Ends the run as soon as no request is on its way: nothing further is started, and a temporary
+    /// kernel is destroyed. A request on its way must still be answered or reported as failed.
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
+    /// Answers the program's request for input.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::InputNotExpected`] if the program does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
+        match &mut self.phase {
+            Phase::Executing(execution) => execution.answer(input),
+            _ => Err(UsageError::InputNotExpected),
+        }
+    }
+
+    /// Whether the program waits for input.
+    #[must_use]
+    pub fn awaits_input(&self) -> bool {
+        matches!(&self.phase, Phase::Executing(execution) if execution.awaits_input())
+    }
+
+    /// The kernel, once it is known.
+    #[must_use]
+    pub fn kernel(&self) -> Option<&KernelId> {
+        self.kernel.as_ref()
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        self.phase = match (&self.kernel, self.temporary) {
+            (None, _) => Phase::Over(Some(Cleanup::NoKernel)),
+            (Some(_), false) => Phase::Over(Some(Cleanup::Kept)),
+            (Some(kernel), true) => {
+                self.events.push_back(RunEvent::CleaningUp);
+                let destroy = Destroy::new(kernel.clone());
+                Phase::Destroying(Call::new(destroy, self.caller.clone()))
+            }
+        };
+    }
+
+    /// The machine whose requests are sent in this phase.
+    fn current(&mut self) -> Option<&mut dyn Exchange> {
+        match &mut self.phase {
+            Phase::Creating(call) => Some(call),
+            Phase::Uploading(upload) => Some(upload),
+            Phase::Executing(execution) => Some(execution),
+            Phase::Destroying(call) => Some(call),
+            Phase::Over(_) => None,
+        }
+    }
+
+    /// Acts on a cancellation once nothing is on its way.
+    fn check_cancelled(&mut self) {
+        let may_stop = match &self.phase {
+            // What the gateway may have created must first be found.
+            Phase::Creating(call) => !call.may_have_acted() && !self.asked_again,
+            Phase::Uploading(upload) => !upload.is_in_flight(),
+            Phase::Executing(execution) => !execution.is_in_flight(),
+            Phase::Destroying(_) | Phase::Over(_) => false,
+        };
+        if self.cancelled && may_stop {
+            self.finish(Ending::Cancelled);
+        }
+    }
+
+    fn created(&mut self, kernel: KernelId) {
+        self.events.push_back(RunEvent::KernelReady(kernel.clone()));
+        self.kernel = Some(kernel.clone());
+        if self.cancelled {
+            self.finish(Ending::Cancelled);
+        } else if self.files.is_empty() {
+            self.execute_next();
+        } else {
+            self.phase = Phase::Uploading(Upload::new(
+                kernel,
+                std::mem::take(&mut self.files),
+                self.boundary,
+                self.caller.clone(),
+            ));
+        }
+    }
+
+    fn execute_next(&mut self) {
+        let next = self.kernel.clone().zip(self.executions.next());
+        let Some((kernel, mode)) = next else {
+            let last = self.last.take();
+            self.finish(Ending::Finished(last));
+            return;
+        };
+        self.events.push_back(RunEvent::ExecutionStarted {
+            index: self.started,
+        });
+        self.started += 1;
+        let execution = Execution::new(kernel, mode, self.caller.clone());
+        self.phase = Phase::Executing(execution);
+    }
+
+    fn executed(&mut self, result: ExecutionResult) {
+        let has_failed = result.status == crate::ops::ExecutionStatus::ExecTimeout
+            || result.exit_code().is_some_and(|code| code != 0);
+        self.events
+            .push_back(RunEvent::ExecutionFinished(result.clone()));
+        self.last = Some(result);
+        if has_failed {
+            let last = self.last.take();
+            self.finish(Ending::Finished(last));
+        } else {
+            self.execute_next();
+        }
+    }
+
+    fn failed(&mut self, error: Error) {
+        let ending = if self.cancelled {
+            Ending::Cancelled
+        } else {
+            Ending::Failed(error)
+        };
+        self.finish(ending);
+    }
+}
+
+/// Splits random bytes for two uses.
+fn halves(random: [u8; 32]) -> [[u8; 16]; 2] {
+    let (mut first, mut second) = ([0; 16], [0; 16]);
+    first.copy_from_slice(&random[..16]);
+    second.copy_from_slice(&random[16..]);
+    [first, second]
+}
+
+/// Whether an answer came that does not tell what became of the kernel, so that the same token may find
+/// it. (Where none came the call has tried again already.)
+fn is_unusable(error: &Error) -> bool {
+    match error {
+        Error::Parse(_) => true,
+        Error::Gateway(refusal) => !refusal.is_conclusive() && !refusal.is_retryable(),
+        Error::Transport(failure) => failure.kind() == TransportErrorKind::TooLarge,
+        _ => false,
+    }
+}
+
+impl Machine for Run {
+    type Event = RunEvent;
+    type Output = RunReport;
+
+    fn poll(&mut self, now: Moment) -> Step<RunEvent, RunReport> {
+        loop {
+            self.check_cancelled();
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            match &mut self.phase {
+                Phase::Creating(call) => match call.poll(now).split() {
+                    Ok(Ok(reply)) => self.created(reply.value.id),
+                    Ok(Err(error))
+                        if self.temporary && !self.asked_again && is_unusable(&error) =>
+                    {
+                        self.asked_again = true;
+                        let create = call.operation().clone();
+                        *call = Call::new(create, self.caller.clone());
+                    }
+                    Ok(Err(error)) => {
+                        // Whatever the last try brought, an earlier one may have made it; and an
+                        // answer that is not understood may be that of a new kernel.
+                        let unknown = self.temporary
+                            && (self.asked_again
+                                || call.may_have_acted()
+                                || error.may_have_acted());
+                        self.failed(error);
+                        if unknown {
+                            self.phase = Phase::Over(Some(Cleanup::Unknown));
+                        }
+                    }
+                    Err(step) => return step.within(|never| match never {}),
+                },
+                Phase::Uploading(upload) => match upload.poll(now).split() {
+                    Ok(Ok(progress)) => {
+                        self.events.push_back(RunEvent::Uploaded(progress));
+                        self.execute_next();
+                    }
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(RunEvent::Uploading),
+                },
+                Phase::Executing(execution) => match execution.poll(now).split() {
+                    Ok(Ok(result)) => self.executed(result),
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(RunEvent::Execution),
+                },
+                Phase::Destroying(call) => match call.poll(now).split() {
+                    Ok(result) => {
+                        let cleanup = match result {
+                            Err(error) if !error.is_not_found() => Cleanup::Failed(error),
+                            _ => Cleanup::Destroyed,
+                        };
+                        self.phase = Phase::Over(Some(cleanup));
+                    }
+                    Err(step) => return step.within(|never| match never {}),
+                },
+                Phase::Over(cleanup) => {
+                    let Some(cleanup) = cleanup.take() else {
+                        return Step::Idle;
+                    };
+                    return Step::Done(RunReport {
+                        kernel: self.kernel.clone(),
+                        ending: self.ending.take().unwrap_or(Ending::Cancelled),
+                        cleanup,
+                    });
+                }
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        if let Some(exchange) = self.current() {
+            exchange.handle_response(now, response);
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        if let Some(exchange) = self.current() {
+            exchange.handle_failure(now, failure);
+        }
+    }
+}

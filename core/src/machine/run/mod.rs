@@ -1,0 +1,11 @@
+//! A whole run: create a kernel, upload files, execute, destroy the kernel.
+
+mod machine;
+mod plan;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use machine::Run;
+pub use plan::RunPlan;
+pub use report::{Cleanup, Ending, RunEvent, RunReport};

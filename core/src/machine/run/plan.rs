@@ -1,0 +1,99 @@
+//! What a run is to do.
+
+use crate::ident::SessionToken;
+use crate::ops::{ExecuteMode, KernelSpec, UploadFile};
+
+/// What a run is to do: get or create a kernel, upload files, execute, and destroy the kernel.
+///
+/// ```
+/// use sorna_core::machine::RunPlan;
+/// use sorna_core::{Batch, UploadFile};
+///
+/// let hello = RunPlan::temporary("python3", ["print('hello')"]);
+/// assert!(!hello.keeps_kernel());
+///
+/// let main = UploadFile::from_bytes("main.c", "int main(void) { return 0; }")?;
+/// let program = RunPlan::temporary("c", [Batch::new()]).with_files(vec![main]);
+/// assert_eq!(program.files().len(), 1);
+/// # Ok::<(), sorna_core::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    pub(super) spec: KernelSpec,
+    pub(super) token: Option<SessionToken>,
+    pub(super) temporary: bool,
+    pub(super) files: Vec<UploadFile>,
+    pub(super) executions: Vec<ExecuteMode>,
+}
+
+impl RunPlan {
+    /// A run in a temporary kernel, without files: the kernel is destroyed at the end, however the run ends.
+    ///
+    /// The executions are done one after the other. After one that fails (whose exit code is known not to be
+    /// 0) or times out, the rest is skipped.
+    #[must_use]
+    pub fn temporary<E: Into<ExecuteMode>>(
+        spec: impl Into<KernelSpec>,
+        executions: impl IntoIterator<Item = E>,
+    ) -> Self {
+        Self {
+            spec: spec.into(),
+            token: None,
+            temporary: true,
+            files: Vec::new(),
+            executions: executions.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Runs in the living kernel with this token, or in a new one with it. Without this, the token is random,
+    /// and so the kernel is new.
+    #[must_use]
+    pub fn with_token(mut self, token: SessionToken) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Keeps the kernel at the end, for later runs with the same token.
+    #[must_use]
+    pub fn keep_kernel(mut self) -> Self {
+        self.temporary = false;
+        self
+    }
+
+    /// Uploads these files first.
+    #[must_use]
+    pub fn with_files(mut self, files: Vec<UploadFile>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// The kernel to get or create.
+    #[must_use]
+    pub fn spec(&self) -> &KernelSpec {
+        &self.spec
+    }
+
+    /// The token of the kernel; `None` for a random one.
+    #[must_use]
+    pub fn token(&self) -> Option<&SessionToken> {
+        self.token.as_ref()
+    }
+
+    /// Whether the kernel is kept at the end.
+    #[must_use]
+    pub fn keeps_kernel(&self) -> bool {
+        !self.temporary
+    }
+
+    /// The files to upload first.
+    #[must_use]
+    pub fn files(&self) -> &[UploadFile] {
+        &self.files
+    }
+
+    /// What to execute, one after the other.
+    #[must_use]
+    pub fn executions(&self) -> &[ExecuteMode] {
+        &self.executions
+    }
+}

@@ -1,0 +1,72 @@
+//! What a run reports on the way and at the end.
+
+use crate::error::Error;
+use crate::ident::KernelId;
+use crate::machine::execution::ExecutionEvent;
+use crate::machine::upload::UploadProgress;
+use crate::ops::ExecutionResult;
+
+/// What happens during a run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// The kernel is there.
+    KernelReady(KernelId),
+    /// The gateway took some of the files.
+    Uploading(UploadProgress),
+    /// The gateway took all of the files.
+    Uploaded(UploadProgress),
+    /// An execution starts.
+    ExecutionStarted {
+        /// Its place in the plan, from 0.
+        index: usize,
+    },
+    /// Something happened in it. After `InputRequested`, call [`Run::answer`].
+    Execution(ExecutionEvent),
+    /// It ended.
+    ExecutionFinished(ExecutionResult),
+    /// The temporary kernel is about to be destroyed.
+    CleaningUp,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The kernel, if it is known.
+    pub kernel: Option<KernelId>,
+    /// How it ended.
+    pub ending: Ending,
+    /// What became of the kernel.
+    pub cleanup: Cleanup,
+}
+
+/// How the work itself ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Everything planned was done, or an execution timed out or ended with another exit code than
+    /// 0 (see its result). Holds the last result, without its console.
+    Finished(Option<ExecutionResult>),
+    /// The caller cancelled.
+    Cancelled,
+    /// Something failed.
+    Failed(Error),
+}
+
+/// What became of the kernel.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cleanup {
+    /// It was not temporary and goes on living.
+    Kept,
+    /// There was none to destroy.
+    NoKernel,
+    /// It is destroyed, or was gone already.
+    Destroyed,
+    /// It could not be destroyed, and goes on living until the gateway's idle timeout.
+    Failed(Error),
+    /// The request to create it got no answer, and trying again to find it failed: it may or may
+    /// not exist.
+    Unknown,
+}

@@ -1,0 +1,326 @@
+//! Whole runs, in virtual time.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::*;
+use crate::error::{Error, Sent, TransportError, TransportErrorKind};
+use crate::ident::SessionToken;
+use crate::machine::Step;
+use crate::machine::testing::{Driver, caller, problem, reply};
+use crate::ops::UploadFile;
+
+const CREATE: &str = "POST /v2/kernel/create";
+const EXECUTE: &str = "POST /v2/kernel/k1";
+const DESTROY: &str = "DELETE /v2/kernel/k1";
+
+fn plan(codes: &[&str]) -> RunPlan {
+    let token = SessionToken::new("12345678").unwrap();
+    RunPlan::temporary("python3", codes.iter().copied()).with_token(token)
+}
+
+fn run(plan: RunPlan) -> Driver<Run> {
+    Driver::new(Run::new(plan, caller(), [7; 32]))
+}
+
+/// A run whose kernel is ready.
+#[track_caller]
+fn ready(plan: RunPlan) -> Driver<Run> {
+    let mut run = run(plan);
+    run.sends(CREATE);
+    run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+    assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+    run
+}
+
+fn result(status: &str) -> Response<Bytes> {
+    reply(200, &format!(r#"{{"result": {{"status": "{status}"}}}}"#))
+}
+
+#[track_caller]
+fn destroys(run: &mut Driver<Run>) -> RunReport {
+    assert_eq!(run.event(), RunEvent::CleaningUp);
+    run.sends(DESTROY);
+    run.answers(reply(204, ""));
+    let report = run.done();
+    assert!(matches!(report.cleanup, Cleanup::Destroyed));
+    assert!(matches!(run.poll(), Step::Idle));
+    report
+}
+
+fn broken() -> TransportError {
+    TransportError::new(TransportErrorKind::Receive, Sent::Maybe, "it broke")
+}
+
+#[test]
+fn files_are_uploaded_before_code_runs() {
+    let files = vec![UploadFile::from_bytes("main.c", "int main;").unwrap()];
+    let plan = plan(&["1"]).with_files(files);
+    let mut run = ready(plan);
+    run.sends("POST /v2/kernel/k1/upload");
+    run.answers(reply(204, ""));
+    assert!(matches!(run.event(), RunEvent::Uploading(_)));
+    assert!(matches!(run.event(), RunEvent::Uploaded(progress) if progress.files == 1));
+    assert!(matches!(
+        run.event(),
+        RunEvent::ExecutionStarted { index: 0 }
+    ));
+    run.sends(EXECUTE);
+    run.answers(result("finished"));
+    assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    destroys(&mut run);
+}
+
+#[test]
+fn files_that_cannot_be_uploaded_cost_no_kernel() {
+    let file = UploadFile::from_file("big", "big", 2 * 1024 * 1024).unwrap();
+    let mut run = run(plan(&[]).with_files(vec![file]));
+    let report = run.done();
+    assert!(matches!(report.ending, Ending::Failed(Error::Build(_))));
+    assert!(matches!(report.cleanup, Cleanup::NoKernel));
+}
+
+#[test]
+fn a_kernel_with_a_token_is_kept() {
+    let mut run = ready(plan(&[]).keep_kernel());
+    let report = run.done();
+    assert!(matches!(report.ending, Ending::Finished(None)));
+    assert!(matches!(report.cleanup, Cleanup::Kept));
+}
+
+#[test]
+fn snippets_run_one_after_the_other_until_one_times_out() {
+    let mut run = ready(plan(&["1", "2", "3"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.answers(result("finished"));
+    run.event();
+    assert!(matches!(
+        run.event(),
+        RunEvent::ExecutionStarted { index: 1 }
+    ));
+    run.sends(EXECUTE);
+    run.answers(result("exec-timeout"));
+    run.event();
+    let report = destroys(&mut run);
+    assert!(matches!(report.ending, Ending::Finished(Some(_))));
+}
+
+#[test]
+fn snippets_run_one_after_the_other_until_one_fails() {
+    let exits = |code: i32| {
+        let options = format!(r#"{{"exitCode": {code}}}"#);
+        let result = format!(r#"{{"result": {{"status": "finished", "options": {options}}}}}"#);
+        reply(200, &result)
+    };
+    let mut run = ready(plan(&["1", "2", "3"]));
+    for code in [0, 3] {
+        run.event();
+        run.sends(EXECUTE);
+        run.answers(exits(code));
+        assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    }
+    let report = destroys(&mut run);
+    let Ending::Finished(Some(result)) = report.ending else {
+        panic!("{:?}", report.ending)
+    };
+    assert_eq!(result.exit_code(), Some(3));
+}
+
+#[test]
+fn a_failure_on_the_way_destroys_the_kernel() {
+    let mut run = ready(plan(&["1"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.fails(broken());
+    let report = destroys(&mut run);
+    assert!(matches!(
+        report.ending,
+        Ending::Failed(Error::MayHaveRun(_))
+    ));
+}
+
+#[test]
+fn a_kernel_that_is_gone_needs_no_destroying() {
+    let mut run = ready(plan(&[]));
+    run.event();
+    run.sends(DESTROY);
+    run.answers(problem(404, "kernel-not-found"));
+    assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
+}
+
+#[test]
+fn cancelling_waits_for_the_request_on_its_way() {
+    let mut run = ready(plan(&["1", "2"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.machine.cancel();
+    assert!(matches!(run.poll(), Step::Idle));
+    run.answers(result("continued"));
+    let report = destroys(&mut run);
+    assert!(matches!(report.ending, Ending::Cancelled));
+}
+
+#[test]
+fn cancelling_at_an_input_request_destroys_at_once() {
+    let mut run = ready(plan(&["input()"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.answers(result("waiting-input"));
+    run.event();
+    assert!(run.machine.awaits_input());
+    run.machine.cancel();
+    destroys(&mut run);
+}
+
+#[test]
+fn cancelling_before_anything_was_sent_sends_nothing() {
+    let mut run = run(plan(&["1"]));
+    run.machine.cancel();
+    let report = run.done();
+    assert!(matches!(report.cleanup, Cleanup::NoKernel));
+}
+
+#[test]
+fn a_kernel_that_may_exist_is_looked_for_before_cancelling() {
+    let mut run = run(plan(&["1"]));
+    run.sends(CREATE);
+    run.machine.cancel();
+    run.fails(broken());
+    run.waits();
+    run.sends(CREATE);
+    run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+    assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+    let report = destroys(&mut run);
+    assert!(matches!(report.ending, Ending::Cancelled));
+}
+
+#[test]
+fn a_kernel_whose_answer_is_there_already_is_destroyed_when_cancelling() {
+    let mut run = run(plan(&["1"]));
+    run.sends(CREATE);
+    run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+    run.machine.cancel();
+    assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+    let report = destroys(&mut run);
+    assert!(matches!(report.ending, Ending::Cancelled));
+}
+
+#[test]
+fn a_kernel_that_cannot_be_found_is_reported_as_unknown() {
+    let mut run = run(plan(&["1"]));
+    for _ in 0..4 {
+        run.sends(CREATE);
+        run.fails(broken());
+        run.waits();
+    }
+    run.sends(CREATE);
+    run.fails(broken());
+    let report = run.done();
+    assert!(matches!(report.cleanup, Cleanup::Unknown));
+    assert!(matches!(report.ending, Ending::Failed(Error::Transport(_))));
+}
+
+#[test]
+fn a_refusal_after_a_lost_answer_does_not_prove_that_there_is_no_kernel() {
+    let mut first = run(plan(&["1"]));
+    first.sends(CREATE);
+    first.answers(reply(504, ""));
+    first.waits();
+    first.sends(CREATE);
+    first.answers(problem(412, "quota-exceeded"));
+    assert!(matches!(first.done().cleanup, Cleanup::Unknown));
+    let mut second = run(plan(&["1"]));
+    second.sends(CREATE);
+    second.answers(reply(201, "garbled"));
+    second.sends(CREATE);
+    second.answers(reply(201, "garbled"));
+    assert!(matches!(second.done().cleanup, Cleanup::Unknown));
+    let mut third = run(plan(&["1"]));
+    third.sends(CREATE);
+    third.answers(problem(412, "quota-exceeded"));
+    assert!(matches!(third.done().cleanup, Cleanup::NoKernel));
+    // Not the gateway's own words: it may have been broken when the kernel was there.
+    let mut fourth = run(plan(&["1"]));
+    fourth.sends(CREATE);
+    fourth.answers(reply(500, "Internal Server Error"));
+    fourth.sends(CREATE);
+    fourth.answers(reply(500, "Internal Server Error"));
+    assert!(matches!(fourth.done().cleanup, Cleanup::Unknown));
+    let mut fifth = run(plan(&["1"]));
+    fifth.sends(CREATE);
+    fifth.answers(problem(500, "kernel-creation-failed"));
+    assert!(matches!(fifth.done().cleanup, Cleanup::NoKernel));
+}
+
+#[test]
+fn a_creation_with_an_unusable_answer_is_asked_for_again() {
+    for answer in [
+        reply(201, "garbled"),
+        reply(200, "<html>"),
+        reply(500, "oops"),
+    ] {
+        let mut run = run(plan(&[]));
+        let first = run.sends_body(CREATE);
+        run.answers(answer);
+        assert_eq!(run.sends_body(CREATE), first);
+        run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        run.event();
+        run.sends(DESTROY);
+        run.answers(reply(204, ""));
+        assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
+    }
+    // A refusal of the second does not tell of the first, and a cancellation must find it.
+    let mut refused = run(plan(&[]));
+    refused.sends(CREATE);
+    refused.answers(reply(201, "garbled"));
+    refused.machine.cancel();
+    refused.sends(CREATE);
+    refused.answers(problem(412, "quota-exceeded"));
+    let report = refused.done();
+    assert!(matches!(report.ending, Ending::Cancelled));
+    assert!(matches!(report.cleanup, Cleanup::Unknown));
+    // One that is kept needs no looking for: the caller has the token.
+    let mut kept = run(plan(&[]).keep_kernel());
+    kept.sends(CREATE);
+    kept.answers(reply(201, "garbled"));
+    assert!(matches!(
+        kept.done().ending,
+        Ending::Failed(Error::Parse(_))
+    ));
+}
+
+#[test]
+fn a_destroy_that_fails_is_reported_with_the_kernel() {
+    let mut run = ready(plan(&[]));
+    run.event();
+    run.sends(DESTROY);
+    run.answers(problem(500, "kernel-destruction-failed"));
+    let report = run.done();
+    assert!(matches!(report.cleanup, Cleanup::Failed(_)));
+    assert_eq!(report.kernel.unwrap().as_str(), "k1");
+}
+
+#[test]
+fn random_bytes_make_the_token_and_the_boundary() {
+    let file = || UploadFile::from_bytes("main.c", "int main;").unwrap();
+    let plan = || RunPlan::temporary("c", [""; 0]).with_files(vec![file()]);
+    let sent = |random: u8| {
+        let mut run = Driver::new(Run::new(plan(), caller(), [random; 32]));
+        let token = run.sends_body(CREATE);
+        run.answers(reply(201, r#"{"kernelId": "k1"}"#));
+        run.event();
+        let upload = run.sends("POST /v2/kernel/k1/upload").request;
+        let boundary = upload.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (token, boundary)
+    };
+    let (token, boundary) = sent(0xd3);
+    assert!(token.contains(&"d3".repeat(16)), "{token}");
+    assert!(boundary.contains(&"d3".repeat(16)), "{boundary}");
+    let (other_token, other_boundary) = sent(0xd4);
+    assert_ne!((token, boundary), (other_token, other_boundary));
+}

@@ -1,0 +1,113 @@
+//! What a machine is, and what it wants done.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::error::TransportError;
+use crate::instant::Instant;
+use crate::moment::Moment;
+
+/// Something that is driven by requests, responses and time.
+///
+/// After each [`Step::Send`], call [`handle_response`](Self::handle_response) or
+/// [`handle_failure`](Self::handle_failure) once, then poll again. A machine never has more than
+/// one request on its way; polling while it does gives [`Step::Idle`].
+pub trait Machine {
+    /// What it reports on the way.
+    type Event;
+    /// What it ends with.
+    type Output;
+
+    /// What to do next. Poll again after doing it; after [`Step::Done`] the machine is spent, and
+    /// polling gives [`Step::Idle`] for ever.
+    #[must_use = "a step must be acted on"]
+    fn poll(&mut self, now: Moment) -> Step<Self::Event, Self::Output>;
+
+    /// The answer to the request on its way, whatever its status. Without a request on its way nothing
+    /// happens.
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
+
+    /// The request on its way got no answer. Without a request on its way nothing happens.
+    fn handle_failure(&mut self, now: Moment, failure: TransportError);
+}
+
+/// What a machine wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a step is taken apart at once; a box would cost each request an allocation"
+)]
+pub enum Step<E, O> {
+    /// Send this.
+    Send(Transmit),
+    /// Sleep until this time ([`Moment::instant`]). Polling earlier does no harm.
+    Wait(Instant),
+    /// This happened.
+    Event(E),
+    /// Nothing, until a response, a failure, or the caller's answer comes in.
+    Idle,
+    /// The end.
+    Done(O),
+}
+
+/// A signed request, to be sent as it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// The request. No signed header may be changed, no redirect followed.
+    pub request: Request<Body>,
+    /// How long the whole exchange may take, from connecting to the last byte of the answer.
+    pub time_limit: Duration,
+    /// Which try of this request it is, from 1.
+    pub attempt: u32,
+}
+
+impl<E, O> Step<E, O> {
+    /// The output, or what is to be done before there is one.
+    pub(super) fn split(self) -> Result<O, Step<E, Infallible>> {
+        Err(match self {
+            Self::Send(transmit) => Step::Send(transmit),
+            Self::Wait(until) => Step::Wait(until),
+            Self::Event(event) => Step::Event(event),
+            Self::Idle => Step::Idle,
+            Self::Done(output) => return Ok(output),
+        })
+    }
+}
+
+impl<E> Step<E, Infallible> {
+    /// The same step of a larger machine, whose events hold those of this one.
+    pub(super) fn within<F, O>(self, event: impl FnOnce(E) -> F) -> Step<F, O> {
+        match self {
+            Self::Send(transmit) => Step::Send(transmit),
+            Self::Wait(until) => Step::Wait(until),
+            Self::Event(inner) => Step::Event(event(inner)),
+            Self::Idle => Step::Idle,
+            Self::Done(never) => match never {},
+        }
+    }
+}
+
+/// What a machine does with responses and failures, whatever it brings.
+pub(super) trait Exchange {
+    /// As [`Machine::handle_response`].
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
+
+    /// As [`Machine::handle_failure`].
+    fn handle_failure(&mut self, now: Moment, failure: TransportError);
+}
+
+impl<M: Machine> Exchange for M {
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        Machine::handle_response(self, now, response);
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        Machine::handle_failure(self, now, failure);
+    }
+}
