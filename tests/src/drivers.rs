@@ -3,12 +3,10 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use sorna::ClientOptions;
-use sorna::core::machine::{ExecutionEvent, RunPlan, RunReport, UploadProgress};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{
-    Config, Console, Error, ExecuteMode, ExecutionResult, ExecutionStatus, KernelId, Operation,
-    Reply, UploadFile,
+use sorna::{
+    ClientOptions, Config, Console, Error, ExecuteMode, ExecutionEvent, ExecutionResult,
+    ExecutionStatus, KernelId, Operation, Reply, RunPlan, RunReport, TerminalEvent,
+    TerminalOptions, UploadFile, UploadProgress,
 };
 
 /// What a check asks of a driver.
@@ -48,6 +46,22 @@ pub trait Driver: Send + Sync + Sized + 'static {
         mode: ExecuteMode,
         answers: &[&str],
     ) -> impl Future<Output = Result<Executed, Error>> + Send;
+
+    /// Executes, and waits for the end.
+    fn run_code(
+        &self,
+        kernel: KernelId,
+        code: &str,
+    ) -> impl Future<Output = Result<ExecutionResult, Error>> + Send;
+
+    /// Creates a kernel with a new token.
+    fn create(&self, lang: &str) -> impl Future<Output = Result<KernelId, Error>> + Send;
+
+    /// All bytes of a response that is read while it comes.
+    fn stream<O>(&self, operation: O) -> impl Future<Output = Result<Vec<u8>, Error>> + Send
+    where
+        O: Operation + Send + Sync + Unpin + 'static,
+        O::Output: Send + Unpin;
 
     /// Carries out a run; after the first output, maybe stops it.
     fn run(
@@ -148,9 +162,9 @@ impl Gathered {
 }
 
 /// The text of the output in an event of a run.
-fn output(event: &sorna::core::machine::RunEvent) -> Option<String> {
+fn output(event: &sorna::RunEvent) -> Option<String> {
     match event {
-        sorna::core::machine::RunEvent::Execution(ExecutionEvent::Console(console)) => {
+        sorna::RunEvent::Execution(ExecutionEvent::Console(console)) => {
             Some(console.stdout().into_owned())
         }
         _ => None,
@@ -248,6 +262,31 @@ macro_rules! driver {
                     }
                 }
                 Ok(gathered.end(execution.result()))
+            }
+
+            async fn run_code(
+                &self,
+                kernel: KernelId,
+                code: &str,
+            ) -> Result<ExecutionResult, Error> {
+                wait!($kind, self.0.kernel(kernel).run(code))
+            }
+
+            async fn create(&self, lang: &str) -> Result<KernelId, Error> {
+                Ok(wait!($kind, self.0.create(lang))?.id().clone())
+            }
+
+            async fn stream<O>(&self, operation: O) -> Result<Vec<u8>, Error>
+            where
+                O: Operation + Send + Sync + Unpin + 'static,
+                O::Output: Send + Unpin,
+            {
+                let mut response = wait!($kind, self.0.stream(operation))?;
+                let mut all = Vec::new();
+                while let Some(chunk) = wait!($kind, response.chunk())? {
+                    all.extend_from_slice(&chunk);
+                }
+                Ok(all)
             }
 
             async fn run(&self, plan: RunPlan, stop: Stop) -> Option<(RunReport, String)> {

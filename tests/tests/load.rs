@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
-use sorna::core::Config;
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::tokio::{Client, Kernel, Pty};
+use sorna::{Config, TerminalEvent, TerminalOptions};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_test_tools::need_that;
 use sorna_tests::proxy::Proxy;
@@ -70,7 +69,7 @@ fn client(gateway: &RunningGateway, endpoint: &str) -> Client {
 }
 
 async fn create(client: &Client, number: usize) -> Vec<Kernel> {
-    let kernels = stream::iter(0..number).map(|_| client.get_or_create("bash", None));
+    let kernels = stream::iter(0..number).map(|_| client.create("bash"));
     let kernels = kernels.buffer_unordered(AT_A_TIME);
     kernels
         .map(|kernel| kernel.expect("a kernel"))

@@ -9,13 +9,13 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use sorna::core::machine::{Call, Machine, Run, RunPlan, Step};
-use sorna::core::{
-    AccessKey, Authorize, Caller, Config, CreateKernel, Credentials, Instant, KernelId, Moment,
-    RetryPolicy, SecretKey, SessionToken, Signer, UploadFile,
-};
 use sorna::net::ProxyOptions;
-use sorna::{ClientOptions, Observer};
+use sorna::protocol::machine::{Call, Machine, Run, Step};
+use sorna::protocol::{Authorize, Caller, Instant, Moment, Signer};
+use sorna::{
+    AccessKey, ClientOptions, Config, Credentials, KernelId, Observer, RetryPolicy, RunPlan,
+    SecretKey, SessionToken, UploadFile,
+};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -117,11 +117,10 @@ fn config(endpoint: &str, secret: &str) -> Config {
 }
 
 fn options(shown: &Shown) -> ClientOptions {
-    let mut options = ClientOptions::default();
-    options.retry = RetryPolicy::never();
     let shown = shown.clone();
-    options.observer = Some(Observer::new(move |exchange| shown.value(exchange)));
-    options
+    ClientOptions::new()
+        .with_retry(RetryPolicy::never())
+        .with_observer(Observer::new(move |exchange| shown.value(exchange)))
 }
 
 fn gateway() -> RunningGateway {
@@ -144,10 +143,9 @@ fn garbage() -> String {
 }
 
 fn plan() -> RunPlan {
-    let create = CreateKernel::new("bash", SessionToken::new("a-token-of-mine").unwrap());
     let files = vec![UploadFile::from_bytes("f", "x").unwrap()];
     RunPlan::temporary("bash", ["echo $0"])
-        .with_token(create.token)
+        .with_token(SessionToken::new("a-token-of-mine").unwrap())
         .with_files(files)
 }
 
@@ -204,7 +202,7 @@ fn gateway_log_and_clients_show_no_secret() {
         shown.value(&event);
     }
     shown.value(&run);
-    let kernel = client.get_or_create("bash", None).unwrap();
+    let kernel = client.create("bash").unwrap();
     shown.value(&kernel);
     shown.result(&kernel.info());
     shown.result(&kernel.stream_pty(Default::default()));
@@ -226,8 +224,8 @@ fn gateway_log_and_clients_show_no_secret() {
             .stream_pty(Default::default());
         shown.error(&error.unwrap_err());
     }
-    let mut through = options(&shown);
-    through.net.proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    let proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    let through = options(&shown).with_proxy(proxy);
     shown.value(&through);
     let client = sorna::blocking::Client::with_options(config("http://a.invalid", SECRET), through);
     shown.error(&client.authorize("x").unwrap_err());
@@ -266,8 +264,8 @@ async fn tasks(shown: &Shown, endpoint: &str) {
         let error = kernel.stream_pty(Default::default()).await;
         shown.error(&error.unwrap_err());
     }
-    let mut through = options(shown);
-    through.net.proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    let proxy = ProxyOptions::url(&format!("http://user:{PASSWORD}@127.0.0.1:1")).unwrap();
+    let through = options(shown).with_proxy(proxy);
     let client = sorna::tokio::Client::with_options(config("http://a.invalid", SECRET), through);
     shown.error(&client.authorize("x").await.unwrap_err());
 }

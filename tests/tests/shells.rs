@@ -5,8 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sorna::blocking::{Client, Kernel, PtyWriter};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{AccessKey, Config, Credentials, SecretKey};
+use sorna::{AccessKey, Config, Credentials, SecretKey, TerminalEvent, TerminalOptions};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_test_tools::need;
 
@@ -86,9 +85,7 @@ fn try_out(lang: &str, tool: &str, prompt: &str, line: &str, words: &str, leave:
         return;
     }
     let gateway = Gateway::spawn(GatewayConfig::default()).expect("a gateway");
-    let kernel = client(&gateway)
-        .get_or_create(lang, None)
-        .expect("a kernel");
+    let kernel = client(&gateway).create(lang).expect("a kernel");
     let mut terminal = Terminal::open(&kernel);
     terminal.read_until(prompt);
     terminal.types(line);

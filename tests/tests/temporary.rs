@@ -6,8 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use sorna::core::{Config, CreateKernel};
-use sorna::random_token;
+use sorna::Config;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,10 +18,6 @@ fn gateway() -> RunningGateway {
 fn config(gateway: &RunningGateway) -> Config {
     let credentials = gateway.credentials()[0].clone();
     Config::new(gateway.endpoint().parse().unwrap(), credentials)
-}
-
-fn bash() -> CreateKernel {
-    CreateKernel::new("bash", random_token())
 }
 
 fn kernels(gateway: &RunningGateway) -> u64 {
@@ -56,33 +51,33 @@ macro_rules! tests {
                 let gateway = gateway();
                 let client = Client::new(config(&gateway));
                 $block_on(async {
-                    let kernel = client.temporary(bash()).await.unwrap();
+                    let kernel = client.temporary("bash").await.unwrap();
                     let result = kernel.execute("echo here").finish().await.unwrap();
                     assert_eq!(result.console.stdout(), "here\n");
                     assert_eq!(kernels(&gateway), 1);
                     kernel.close().await.unwrap();
                     assert_eq!(kernels(&gateway), 0);
 
-                    let kernel = client.temporary(bash()).await.unwrap();
+                    let kernel = client.temporary("bash").await.unwrap();
                     kernel.destroy().await.unwrap();
                     kernel.close().await.unwrap();
 
-                    let kernel = client.temporary(bash()).await.unwrap().keep();
+                    let kernel = client.temporary("bash").await.unwrap().keep();
                     assert_eq!(kernels(&gateway), 1);
                     kernel.destroy().await.unwrap();
 
-                    let cobol = CreateKernel::new("cobol", random_token());
-                    let error = client.temporary(cobol).await.unwrap_err();
+
+                    let error = client.temporary("cobol").await.unwrap_err();
                     assert!(error.gateway().unwrap().is_creation_failed());
                     assert!(!error.may_have_acted());
 
                     client.settled().await;
-                    drop(client.temporary(bash()).await.unwrap());
-                    drop(client.temporary(bash()).await.unwrap());
+                    drop(client.temporary("bash").await.unwrap());
+                    drop(client.temporary("bash").await.unwrap());
                     client.settled().await;
                     assert_eq!(kernels(&gateway), 0);
 
-                    drop(client.temporary(bash()).await.unwrap());
+                    drop(client.temporary("bash").await.unwrap());
                     // The background has its turn while this waits.
                     let start = Instant::now();
                     while kernels(&gateway) > 0 {
@@ -100,7 +95,7 @@ macro_rules! tests {
                 $block_on(async {
                     for polls in 0..12 {
                         {
-                            let mut creating = pin!(client.temporary(bash()));
+                            let mut creating = pin!(client.temporary("bash"));
                             for _ in 0..polls {
                                 let mut context = Context::from_waker(Waker::noop());
                                 if let Poll::Ready(kernel) = creating.as_mut().poll(&mut context) {
@@ -151,30 +146,29 @@ mod blocking {
     fn every_way_to_end_it() {
         let gateway = gateway();
         let client = Client::new(config(&gateway));
-        let kernel = client.temporary(bash()).unwrap();
+        let kernel = client.temporary("bash").unwrap();
         let result = kernel.execute("echo here").finish().unwrap();
         assert_eq!(result.console.stdout(), "here\n");
         assert_eq!(kernels(&gateway), 1);
         kernel.close().unwrap();
         assert_eq!(kernels(&gateway), 0);
 
-        let kernel = client.temporary(bash()).unwrap();
+        let kernel = client.temporary("bash").unwrap();
         kernel.destroy().unwrap();
         kernel.close().unwrap();
 
-        let kernel = client.temporary(bash()).unwrap().keep();
+        let kernel = client.temporary("bash").unwrap().keep();
         assert_eq!(kernels(&gateway), 1);
         kernel.destroy().unwrap();
 
-        let cobol = CreateKernel::new("cobol", random_token());
-        let error = client.temporary(cobol).unwrap_err();
+        let error = client.temporary("cobol").unwrap_err();
         assert!(error.gateway().unwrap().is_creation_failed());
 
-        drop(client.temporary(bash()).unwrap());
+        drop(client.temporary("bash").unwrap());
         assert_eq!(kernels(&gateway), 0);
         let panicking = client.clone();
         let thread = std::thread::spawn(move || {
-            let _kernel = panicking.temporary(bash()).unwrap();
+            let _kernel = panicking.temporary("bash").unwrap();
             panic!("for the test");
         });
         assert!(thread.join().is_err());

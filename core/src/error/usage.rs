@@ -9,6 +9,9 @@ use std::fmt;
 pub enum UsageError {
     /// The next event was asked for while the program waits for input. Give the input first.
     InputExpected,
+    /// The program asked for input where none can be given. Execute it step by step, and answer its
+    /// requests.
+    InputUnavailable,
     /// Input was given to a program that does not wait for any.
     InputNotExpected,
     /// The result was asked for, but the execution has failed: an earlier call returned the error.
@@ -22,6 +25,10 @@ impl fmt::Display for UsageError {
         f.write_str(match self {
             Self::InputExpected => {
                 "the program waits for input: answer it before asking for the next event"
+            }
+            Self::InputUnavailable => {
+                "the program asked for input, which cannot be given here: use `execute`, and \
+                 answer its input requests"
             }
             Self::InputNotExpected => "the program does not wait for input",
             Self::ExecutionFailed => "the execution failed in an earlier call, so it has no result",

@@ -2,9 +2,8 @@
 
 use std::time::SystemTime;
 
-use sorna::core::{
-    Error, GatewayError, KernelId, LanguageInfo, ProblemKind, TransportError, TransportErrorKind,
-};
+use sorna::protocol::ProblemKind;
+use sorna::{Error, GatewayError, KernelId, LanguageInfo, TransportError, TransportErrorKind};
 
 use crate::chain::{chain, message};
 use crate::nearest::nearest;
@@ -202,7 +201,7 @@ fn tls_advice(target: &Target) -> String {
 
 /// A signed request is valid for 15 minutes by the gateway's clock.
 fn clock_advice(gateway: Option<&str>) -> String {
-    let here = sorna::core::http_date(SystemTime::now())
+    let here = sorna::protocol::http_date(SystemTime::now())
         .unwrap_or_else(|_| "outside the years 1970 to 9999".to_owned());
     let there = gateway.map_or_else(String::new, |date| {
         format!(", and the gateway's response is dated {date}")

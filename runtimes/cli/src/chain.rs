@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use sorna::core::Error;
+use sorna::Error;
 
 /// An error and its causes, each once.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {

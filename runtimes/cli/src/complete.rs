@@ -1,7 +1,8 @@
 //! `sorna complete`: candidates that complete code.
 
 use clap::Args;
-use sorna::core::{Complete, CreateKernel, ProblemKind, SessionToken};
+use sorna::SessionToken;
+use sorna::protocol::{Complete, ProblemKind};
 
 use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;
@@ -52,9 +53,8 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let token = SessionToken::new(arguments.token.as_str()).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
     let target = Target::open(false, globals)?;
-    let create = CreateKernel::new(arguments.lang.as_str(), token);
     let mut reporter = Reporter::new(false);
-    let kernel = match target.client.create(create) {
+    let kernel = match target.client.get_or_create(arguments.lang.as_str(), &token) {
         Ok(kernel) => kernel,
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);

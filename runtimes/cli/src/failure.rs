@@ -1,6 +1,6 @@
 //! Failures of the command, and how they are shown.
 
-use sorna::core::BuildError;
+use sorna::BuildError;
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna_gateway::StartError;

@@ -7,8 +7,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use sorna::core::machine::UploadProgress;
-use sorna::core::{KernelId, SessionToken};
+use sorna::{KernelId, SessionToken, UploadProgress};
 
 /// The version of the lines.
 const VERSION: u8 = 1;

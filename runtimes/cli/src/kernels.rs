@@ -2,7 +2,7 @@
 
 use clap::Args;
 use sorna::blocking::Kernel;
-use sorna::core::{Error, KernelId, KernelInfo};
+use sorna::{Error, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
 use crate::exit::Exit;

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
+use sorna::UploadProgress;
 use sorna::blocking::SendMeter;
-use sorna::core::machine::UploadProgress;
 
 use crate::lock::lock;
 use crate::style;

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
 
 use anstyle::AnsiColor;
-use sorna::core::Error;
+use sorna::Error;
 
 use crate::json::{self, Event};
 use crate::progress::{self, Progress};

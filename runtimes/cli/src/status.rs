@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use sorna::core::{Authorize, Error, RateLimit, RetryPolicy};
-use sorna::{Exchange, Observer};
+use sorna::protocol::{Authorize, RateLimit};
+use sorna::{Error, Exchange, Observer, RetryPolicy};
 
 use crate::advice::advice;
 use crate::chain::message;

@@ -14,10 +14,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, try_unfold};
 use http::{Request, Response, StatusCode};
-use sorna::Client;
-use sorna::core::RetryPolicy;
-use sorna::core::{Body, Config, Segment, Sent, TransportError, TransportErrorKind};
 use sorna::net::{BoxFuture, StreamTransport, Transport, UpgradeTransport, Upgraded};
+use sorna::protocol::{Body, Segment, Sent};
+use sorna::{Client, ClientOptions, Config, TransportError, TransportErrorKind};
 use sorna_gateway::{Gateway, GatewayConfig};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
@@ -185,11 +184,11 @@ fn failed(sent: Sent, error: reqwest::Error) -> TransportError {
 }
 
 async fn hello(config: Config) -> Result<String, Box<dyn Error>> {
-    let client = Client::with_transport(config, Reqwest::new()?, RetryPolicy::default());
-    let kernel = client.get_or_create("python3", None).await?;
-    let result = kernel.execute("print('hello world')").finish().await?;
+    let client = Client::with_transport(config, Reqwest::new()?, ClientOptions::new());
+    let kernel = client.create("python3").await?;
+    let result = kernel.run("print('hello world')").await?;
     kernel.destroy().await?;
-    Ok(result.console.stdout().into_owned())
+    Ok(result.stdout().into_owned())
 }
 
 #[tokio::main]
@@ -206,8 +205,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use sorna::core::{Info, UploadFile};
-    use sorna::terminal::{TerminalEvent, TerminalOptions};
+    use sorna::protocol::Info;
+    use sorna::{TerminalEvent, TerminalOptions, UploadFile};
 
     use super::*;
 
@@ -218,15 +217,15 @@ mod tests {
         assert_eq!(hello(config.clone()).await.unwrap(), "hello world\n");
 
         let transport = Reqwest::new().unwrap();
-        let client = Client::with_transport(config, transport, RetryPolicy::default());
-        let kernel = client.get_or_create("bash", None).await.unwrap();
+        let client = Client::with_transport(config, transport, ClientOptions::new());
+        let kernel = client.create("bash").await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.txt");
         std::fs::write(&path, "content\n").unwrap();
         let file = UploadFile::from_file("a.txt", path, 8).unwrap();
         kernel.upload(vec![file]).await.unwrap();
-        let result = kernel.execute("cat a.txt").finish().await.unwrap();
-        assert_eq!(result.console.stdout(), "content\n");
+        let result = kernel.run("cat a.txt").await.unwrap();
+        assert_eq!(result.stdout(), "content\n");
 
         let mut pty = kernel.stream_pty(TerminalOptions::default()).await.unwrap();
         pty.write(b"echo $((6 * 7))7; exit\n").await.unwrap();

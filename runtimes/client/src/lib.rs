@@ -1,42 +1,58 @@
 //! Run code in remote [Sorna](https://www.backend.ai) kernels: send snippets and programs, get
 //! console output, input prompts, media, or a live terminal back.
 //!
-//! This crate carries the requests of [`sorna-core`](crate::core) to the gateway, and the answers back:
-//! connections, TLS, proxies, time limits, repeating what may be repeated, streaming files, terminals. What
-//! it leaves to you: an endpoint and a key pair (or a gateway of your own: crate `sorna-gateway`), and, for
-//! async use, the runtime. It logs nothing; an [`Observer`] is told of each request.
-//!
-//! # Example
-//!
 //! ```no_run
 //! # #[cfg(feature = "ureq")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use sorna::blocking::Client;
 //!
-//! // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
-//! let client = Client::from_env()?;
-//! let kernel = client.get_or_create("python3", None)?;
-//! let result = kernel.execute("print('hello world')").finish()?;
-//! print!("{}", result.console.stdout());
-//! kernel.destroy()?;
+//! // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
+//! let kernel = Client::from_env()?.temporary("python3")?;
+//! println!("{}", kernel.run("print(6 * 7)")?.stdout());
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "ureq"))]
 //! # fn main() {}
 //! ```
 //!
-//! The pages of the drivers show the same for each. To try it without a cluster, start a gateway in the
-//! same program: crate `sorna-gateway`.
+//! The pages of the drivers show the same for each: [`blocking`](crate::blocking),
+//! [`tokio`](crate::tokio), [`smol`](crate::smol), [`async_std`](crate::async_std). To try it without a
+//! cluster, start a gateway in the same program: crate `sorna-gateway`.
+//!
+//! This crate carries the requests of [`sorna-core`](crate::protocol) to the gateway, and the responses
+//! back: connections, TLS, proxies, time limits, retries, streaming files, terminals. You bring an endpoint
+//! and a key pair, and, for async use, the runtime. What you need most is at the top of this crate, and all
+//! of the protocol in [`protocol`].
 //!
 //! | to | see |
 //! |---|---|
-//! | get output as it comes, and answer input requests | `Execution::next_event` |
-//! | run files, with a build | `Kernel::upload`, [`files`], and a [`Batch`](crate::core::Batch) for `Kernel::execute` |
+//! | execute code and get its output | `Kernel::run` |
+//! | get output as it comes, and answer input requests | `Kernel::execute` |
+//! | execute files, with a build | `Kernel::upload`, [`files`], and a [`Batch`] |
 //! | have a kernel that does not stay behind | `Client::temporary` |
+//! | come back to a kernel later | `Client::get_or_create` |
+//! | limit memory and time | [`Limits`] in a [`KernelSpec`] |
 //! | do all of that in one go, and stop it from elsewhere | `Client::run`, `Run::canceller` |
-//! | limit memory and time | [`Limits`](crate::core::Limits), with `Client::create` |
 //! | open a terminal | `Kernel::stream_pty` |
-//! | know what to do about a failure | [`Error`](crate::core::Error) and its predicates |
+//! | set time limits, retries, proxies and certificates | [`ClientOptions`] |
+//! | see each request | `Observer`, feature `tracing` |
+//! | send a request that this crate does not know | `Client::call`, `Client::stream` |
+//!
+//! # Errors
+//!
+//! Whatever fails is an [`Error`]. Ask it what to do next, not what it says:
+//!
+//! | predicate | what to do |
+//! |---|---|
+//! | [`is_auth`](Error::is_auth) | check the keys, and that they belong to this endpoint |
+//! | [`is_not_found`](Error::is_not_found) | the kernel is gone: create another |
+//! | [`is_retryable`](Error::is_retryable) | the same may succeed later; the client has tried a few times already |
+//! | [`may_have_acted`](Error::may_have_acted) | look before you try again: the gateway may have done it |
+//! | [`gateway`](Error::gateway) | ask the [`GatewayError`] what kind it is, and whether it names a time to wait |
+//! | [`transport`](Error::transport) | ask the [`TransportError`] what failed, for what cause, and whether at a proxy |
+//!
+//! A program that fails is not an error of this crate: see [`ExecutionResult::exit_code`]. Calls in the
+//! wrong order are [`Error::Usage`].
 //!
 //! # Features
 //!
@@ -49,9 +65,11 @@
 //! | `tokio` | `tokio::Client` | |
 //! | `smol` | `smol::Client` | |
 //! | `async-std` | `async_std::Client` | async-std is discontinued upstream, in favour of smol |
-//! | `engine` | `Client<HttpTransport<R>>` | the HTTP engine, for a [`Runtime`](crate::runtime::Runtime) of your own |
-//! | `async` | `Client<T>` | no HTTP, for a [`Transport`](crate::net::Transport) of your own |
+//! | `engine` | `Client<HttpTransport<R>>` | the HTTP engine, for your own [`Runtime`](crate::runtime::Runtime) |
+//! | `async` | `Client<T>` | no HTTP, for your own [`Transport`](crate::net::Transport) |
+//! | `terminal` | | terminals over your own transport; every driver of ours turns it on |
 //! | `tls` | | TLS options; every driver of ours turns it on |
+//! | `tracing` | | a [tracing](https://docs.rs/tracing) span and event for each request |
 //! | `tree` | | `files::collect`: whole directories, without the files that are ignored |
 //!
 //! The default is the blocking driver, since it needs nothing around it; with a runtime, say
@@ -63,15 +81,16 @@
 //! Connections are kept and reused. TLS is rustls with the system's roots, and those of private
 //! authorities ([`ClientOptions`]); there is no way to turn verification off. Redirects are not
 //! followed. HTTP proxies are taken from the environment by `from_env`, or from the options. Failed
-//! requests are repeated only where that is safe: see [`core::machine::Call`].
+//! requests are retried only where that is safe: see [`protocol::machine::Call`]. Nothing is logged without
+//! feature `tracing`.
 //!
 //! # See also
 //!
-//! [`sorna-core`](crate::core), the protocol without I/O;
+//! [`sorna-core`](crate::protocol), the protocol without I/O;
 //! [`sorna-gateway`](https://docs.rs/sorna-gateway), a gateway for one machine;
 //! [`sorna-cli`](https://docs.rs/sorna-cli), the command line.
 //!
-//! Where what belongs, for those who change it: module `architecture`.
+//! How this crate is built, for those who change it: module `architecture`.
 //!
 //! The minimum supported Rust version is 1.88; raising it takes a new minor version.
 
@@ -104,7 +123,7 @@ pub mod runtime;
 #[cfg(feature = "smol")]
 pub mod smol;
 #[cfg(feature = "terminal")]
-pub mod terminal;
+mod terminal;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(feature = "engine")]
@@ -116,4 +135,21 @@ pub use client::{Canceller, Client, Execution, Kernel, Run, StreamedResponse, Te
 pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};
 pub use random::{random_boundary, random_token};
+#[cfg(feature = "terminal")]
+pub use terminal::{Pty, PtyReader, PtyWriter};
+
+pub use sorna_core as protocol;
+pub use sorna_core::machine::{
+    Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan, RunReport, UploadProgress,
+};
+pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
+pub use sorna_core::{
+    AccessKey, Batch, BuildError, Config, ConfigError, Console, Credentials, Endpoint, Error,
+    ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, KernelId, KernelInfo, KernelSpec,
+    LanguageInfo, Limits, Media, Operation, Record, Reply, RetryPolicy, SecretKey, SessionToken,
+    TransportError, TransportErrorKind, UploadFile, UsageError,
+};
+
+// Until all users have moved to `protocol`.
+#[doc(hidden)]
 pub use sorna_core as core;

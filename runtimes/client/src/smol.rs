@@ -5,12 +5,11 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     smol::block_on(async {
-//!         // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
+//!         // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
 //!         let client = Client::from_env()?;
-//!         let kernel = client.get_or_create("python3", None).await?;
-//!         let result = kernel.execute("print('hello world')").finish().await?;
-//!         print!("{}", result.console.stdout());
-//!         kernel.destroy().await?;
+//!         let kernel = client.temporary("python3").await?;
+//!         println!("{}", kernel.run("print(6 * 7)").await?.stdout());
+//!         kernel.close().await?;
 //!         Ok(())
 //!     })
 //! }
@@ -34,5 +33,5 @@ pub type Execution = crate::Execution<Transport>;
 pub type Run = crate::Run<Transport>;
 /// See [`TemporaryKernel`](crate::TemporaryKernel).
 pub type TemporaryKernel = crate::TemporaryKernel<Transport>;
-/// See [`terminal::Pty`](crate::terminal::Pty).
-pub type Pty = crate::terminal::Pty<Transport>;
+/// See [`Pty`](crate::Pty).
+pub type Pty = crate::Pty<Transport>;

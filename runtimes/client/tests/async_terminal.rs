@@ -2,8 +2,9 @@
 
 #![cfg(all(feature = "tokio", feature = "smol"))]
 
-use sorna::core::terminal::TerminalOptions;
-use sorna::core::{AccessKey, Config, Credentials, KernelId, SecretKey, TransportErrorKind};
+use sorna::{
+    AccessKey, Config, Credentials, KernelId, SecretKey, TerminalOptions, TransportErrorKind,
+};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 /// All of it there and back is more than fits into any buffer on the way.
@@ -31,7 +32,7 @@ async fn tokio_reads_and_writes_on_different_tasks() {
 
     let (gateway, config) = gateway();
     let kernel = sorna::tokio::Client::new(config)
-        .get_or_create("bash", None)
+        .create("bash")
         .await
         .expect("a kernel");
     let pty = kernel
@@ -67,7 +68,7 @@ fn smol_reads_and_writes_on_different_tasks() {
     let (gateway, config) = gateway();
     smol::block_on(async {
         let kernel = sorna::smol::Client::new(config)
-            .get_or_create("bash", None)
+            .create("bash")
             .await
             .expect("a kernel");
         let pty = kernel

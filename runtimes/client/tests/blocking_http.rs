@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sorna::ClientOptions;
 use sorna::blocking::Client;
-use sorna::core::RetryPolicy;
-use sorna::core::{
-    AccessKey, Authorize, Config, CreateKernel, Credentials, Error, Execute, ExecuteMode, KernelId,
-    SecretKey, TransportErrorKind, UploadFile, Version,
-};
 use sorna::net::{ProxyOptions, TlsOptions};
+use sorna::protocol::{Authorize, Execute, Version};
+use sorna::{
+    AccessKey, ClientOptions, Config, Credentials, Error, ExecuteMode, KernelId, RetryPolicy,
+    SecretKey, TransportErrorKind, UploadFile,
+};
 
 const VERSION: &str = "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{\"version\": \"v2.20170315\"}";
 
@@ -443,8 +442,7 @@ fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
         // Says nothing, until the client hangs up.
         let _ = stream.read(&mut [0]);
     });
-    let create = CreateKernel::new("python3", sorna::random_token());
-    let kernel = plain(address).temporary(create).expect("a kernel");
+    let kernel = plain(address).temporary("python3").expect("a kernel");
     let start = Instant::now();
     drop(kernel);
     let elapsed = start.elapsed();

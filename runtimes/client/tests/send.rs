@@ -10,11 +10,11 @@
 
 use std::fmt::Debug;
 
-use sorna::core::machine::RunPlan;
-use sorna::core::terminal::TerminalOptions;
-use sorna::core::{CreateKernel, Info, KernelId};
 use sorna::net::Transport;
-use sorna::{Canceller, Client, Execution, Kernel, Run, TemporaryKernel};
+use sorna::protocol::{CreateKernel, Info};
+use sorna::{
+    Canceller, Client, Execution, Kernel, KernelId, Run, RunPlan, TemporaryKernel, TerminalOptions,
+};
 
 fn send<T: Send>(value: T) -> T {
     value
@@ -29,13 +29,15 @@ macro_rules! all_futures_are_send {
         async fn $name(client: sorna::$module::Client, id: KernelId, create: CreateKernel) {
             let _ = send(client.version()).await;
             let _ = send(client.authorize("")).await;
-            let _ = send(client.get_or_create("", None)).await;
-            let _ = send(client.create(create.clone())).await;
+            let _ = send(client.get_or_create("", &create.token)).await;
+            let _ = send(client.create("")).await;
             let _ = send(client.call(Info::new(id.clone()))).await;
             if let Ok(mut response) = send(client.stream(Info::new(id.clone()))).await {
                 let _ = send(response.chunk()).await;
             }
             let kernel = client.kernel(id);
+            let _ = send(client.temporary("")).await;
+            let _ = send(kernel.run("")).await;
             let _ = send(kernel.info()).await;
             let _ = send(kernel.restart()).await;
             let _ = send(kernel.destroy()).await;

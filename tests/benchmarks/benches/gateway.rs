@@ -83,7 +83,7 @@ fn kernels(client: &Client) {
         [
             &mut || {
                 for _ in 0..KERNELS {
-                    let kernel = client.get_or_create("bash", None).expect("a kernel");
+                    let kernel = client.create("bash").expect("a kernel");
                     kernel.destroy().expect("its end");
                 }
             },
@@ -128,7 +128,7 @@ fn process(words: &[&str]) {
 
 fn executions(client: &Client, address: SocketAddr) {
     let hyper = Server::start("hyper");
-    let kernel = client.get_or_create("bash", None).expect("a kernel");
+    let kernel = client.create("bash").expect("a kernel");
     let execute = Execute::start(kernel.id().clone(), ExecuteMode::query("echo hello world"));
     let signer = Signer::new(config(address));
     let request = execute.request(&signer, SystemTime::now());

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use axum::response::sse::Event;
 use serde::{Deserialize, Serialize};
-use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
-use sorna::core::{
-    Batch, Console, ExecuteMode, ExecutionStatus, KernelSpec, Limits, Record, UploadFile,
-};
-use sorna::random_token;
 use sorna::tokio::Run;
+use sorna::{
+    Batch, Cleanup, Console, Ending, ExecuteMode, ExecutionEvent, ExecutionStatus, KernelSpec,
+    Limits, Record, RunEvent, RunPlan, UploadFile, random_token,
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 

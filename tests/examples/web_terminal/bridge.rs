@@ -7,10 +7,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, KernelSpec, Limits};
-use sorna::random_token;
 use sorna::tokio::Client;
+use sorna::{KernelSpec, Limits, TerminalEvent, TerminalOptions};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -34,11 +32,8 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let limits = Limits::new().with_max_memory(MEMORY);
-    let create = CreateKernel::new(
-        KernelSpec::new(LANGUAGE).with_limits(limits),
-        random_token(),
-    );
-    let kernel = client.temporary(create).await?;
+    let spec = KernelSpec::new(LANGUAGE).with_limits(limits);
+    let kernel = client.temporary(spec).await?;
     let pty = kernel.stream_pty(TerminalOptions::default()).await?;
     let (mut output, mut typing) = pty.split();
     let (mut to_page, mut from_page) = socket.split();

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use sorna::core::{Config, CreateKernel, KernelId};
 use sorna::engine::HttpTransport;
 use sorna::net::Transport;
+use sorna::protocol::CreateKernel;
 use sorna::runtime::Runtime;
-use sorna::{Client, random_token};
+use sorna::{Client, Config, KernelId, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_tests::proxy::{End, Fault, Pace, Proxy, Target, Times};
 

@@ -6,13 +6,12 @@ mod lab;
 
 use std::time::Instant;
 
-use sorna::core::UploadFile;
-use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
 use sorna::engine::HttpTransport;
 use sorna::runtime::Runtime;
-use sorna::terminal::Pty;
-use sorna::{Client, random_token};
+use sorna::{
+    Cleanup, Client, Ending, ExecutionEvent, Pty, RunEvent, RunPlan, TerminalEvent,
+    TerminalOptions, UploadFile, random_token,
+};
 
 use lab::{Drop, Lab, counts, polled};
 
@@ -85,10 +84,10 @@ async fn creations<R: Runtime>(_: &Lab, client: &OnRuntime<R>) {
     for how in Drop::BOTH {
         for count in counts() {
             let token = random_token();
-            let creation = client.get_or_create("bash", Some(token.clone()));
+            let creation = client.get_or_create("bash", &token);
             let done = polled(creation, count, how).await;
             still_works(client, count).await;
-            let found = client.get_or_create("bash", Some(token)).await;
+            let found = client.get_or_create("bash", &token).await;
             let found = found.expect("a kernel");
             found.destroy().await.expect("destroyed");
             if let Some(created) = done {

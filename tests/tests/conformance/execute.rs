@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sorna::core::{Batch, CreateKernel, ExecutionStatus, KernelSpec, Limits, Record, UploadFile};
+use sorna::protocol::CreateKernel;
+use sorna::{Batch, Error, ExecutionStatus, KernelSpec, Limits, Record, UploadFile, UsageError};
 
 use crate::lab::{Check, Feature, Lab};
 use sorna_tests::drivers::Driver;
@@ -223,6 +224,41 @@ pub(crate) fn exit_codes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             let executed = lab.driver.execute(kernel.clone(), batch.into(), &[]).await;
             assert_eq!(executed.expect("it runs").result.exit_code(), Some(code));
         }
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn run_to_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "import sys\nprint(6 * 7)\nprint('no', file=sys.stderr)";
+        let result = lab.driver.run_code(kernel.clone(), code).await;
+        let result = result.expect("it runs");
+        assert_eq!((&*result.stdout(), &*result.stderr()), ("42\n", "no\n"));
+        assert_eq!(result.status, ExecutionStatus::Finished);
+
+        // More than one response brings.
+        let code = "import time\nfor n in range(3): print(n, flush=True); time.sleep(1.2)";
+        let result = lab.driver.run_code(kernel.clone(), code).await;
+        assert_eq!(result.expect("it runs").stdout(), "0\n1\n2\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn run_stops_programs_that_ask_for_input<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let code = "open('kept', 'w').write('yes'); x = input('? ')";
+        let result = lab.driver.run_code(kernel.clone(), code).await;
+        let error = result.expect_err("there is nothing to answer");
+        assert!(
+            matches!(error, Error::Usage(UsageError::InputUnavailable)),
+            "{error:?}"
+        );
+        // The next code is code again.
+        let code = "print(open('kept').read(), 'x' in globals())";
+        let result = lab.driver.run_code(kernel.clone(), code).await;
+        assert_eq!(result.expect("it runs").stdout(), "yes False\n");
         lab.destroy(kernel).await;
     })
 }

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use sorna::core::{
-    AccessKey, Config, Credentials, ExecutionResult, KernelId, SecretKey, SessionToken,
+use sorna::{
+    AccessKey, ClientOptions, Config, Credentials, ExecutionResult, KernelId, SecretKey,
+    SessionToken, random_token,
 };
-use sorna::{ClientOptions, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use sorna_tests::drivers::Driver;
@@ -61,7 +61,7 @@ pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
     // A check that failed must not leave kernels on a gateway that is not ours.
     let left: Vec<KernelId> = std::mem::take(&mut *lab.kernels.lock().expect("no panic inside"));
     for kernel in left {
-        let destroy = sorna::core::Destroy::new(kernel);
+        let destroy = sorna::protocol::Destroy::new(kernel);
         let _ = D::block_on(lab.driver.call(destroy));
     }
     if let Err(panic) = checked {
@@ -143,7 +143,7 @@ impl<D: Driver> Lab<D> {
     }
 
     pub(crate) async fn kernel_named(&self, lang: &str, token: SessionToken) -> KernelId {
-        let create = sorna::core::CreateKernel::new(lang, token);
+        let create = sorna::protocol::CreateKernel::new(lang, token);
         let kernel = self.driver.call(create).await.expect("a kernel").value.id;
         self.kernels
             .lock()
@@ -159,7 +159,7 @@ impl<D: Driver> Lab<D> {
     }
 
     pub(crate) async fn destroy(&self, kernel: KernelId) {
-        let destroy = sorna::core::Destroy::new(kernel.clone());
+        let destroy = sorna::protocol::Destroy::new(kernel.clone());
         self.driver.call(destroy).await.expect("it is destroyed");
         self.kernels
             .lock()

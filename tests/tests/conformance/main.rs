@@ -67,6 +67,9 @@ conformance! {
     operations:
         version_and_authorize,
         languages,
+        custom_operation,
+        streamed_response,
+        created_kernels_have_tokens_of_their_own,
         get_or_create_by_token,
         info,
         restart,
@@ -92,7 +95,9 @@ conformance! {
         sixty_four_at_once,
         batch_with_three_files,
         build_failure,
-        exit_codes;
+        exit_codes,
+        run_to_the_end,
+        run_stops_programs_that_ask_for_input;
     uploads:
         a_hundred_files,
         empty_and_exactly_one_mebibyte,

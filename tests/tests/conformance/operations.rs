@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use sorna::core::RetryPolicy;
-use sorna::core::terminal::TerminalOptions;
-use sorna::core::{
-    AccessKey, Authorize, Complete, Config, CreateKernel, Credentials, Destroy, HashAlgorithm,
-    Info, KernelId, KernelSpec, Limits, ListLanguages, ProblemKind, Restart, SecretKey,
-    SessionToken, UploadFile, Version,
+use http::Method;
+use sorna::protocol::{
+    ApiVersion, Authorize, Complete, CreateKernel, Destroy, HashAlgorithm, Info, ListLanguages,
+    ProblemKind, Restart, Success, UnsignedRequest, Version,
 };
-
-use sorna::{ClientOptions, Exchange, Observer};
+use sorna::{
+    AccessKey, BuildError, ClientOptions, Config, Credentials, Error, Exchange, KernelId,
+    KernelSpec, Limits, Observer, Operation, RetryPolicy, SecretKey, SessionToken, TerminalOptions,
+    UploadFile,
+};
 
 use crate::lab::{Check, Feature, Lab};
 use sorna_tests::drivers::{Driver, PtyDriver as _};
@@ -44,6 +45,60 @@ pub(crate) fn languages<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let languages = languages.expect("the list").value;
         let bash = languages.iter().find(|language| language.name == "bash");
         assert!(bash.is_some_and(|bash| bash.available && bash.keeps_state));
+    })
+}
+
+/// The languages, by an operation that this crate does not know.
+struct Names;
+
+impl Operation for Names {
+    type Output = Vec<String>;
+
+    fn prepare(&self, _: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(UnsignedRequest::new(Method::GET, "/v2").segment("languages"))
+    }
+
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<Vec<String>, Error> {
+        let list: serde_json::Value = success.json("a list of languages")?;
+        let languages = list["languages"].as_array().expect("a list");
+        let name = |language: &serde_json::Value| language["name"].as_str().map(str::to_owned);
+        Ok(languages.iter().filter_map(name).collect())
+    }
+}
+
+pub(crate) fn custom_operation<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        if !lab.offers(Feature::Languages) {
+            return;
+        }
+        let names = lab.driver.call(Names).await.expect("a list").value;
+        assert!(names.iter().any(|name| name == "bash"), "{names:?}");
+    })
+}
+
+pub(crate) fn streamed_response<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let body = lab.driver.stream(Info::new(kernel.clone())).await;
+        let info: serde_json::Value = serde_json::from_slice(&body.expect("a body")).expect("JSON");
+        assert_eq!(info["lang"], "bash");
+        lab.destroy(kernel.clone()).await;
+        let error = lab.driver.stream(Info::new(kernel)).await;
+        assert!(error.expect_err("it is gone").is_not_found());
+    })
+}
+
+pub(crate) fn created_kernels_have_tokens_of_their_own<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let first = lab.driver.create("bash").await.expect("a kernel");
+        let second = lab.driver.create("bash").await.expect("a kernel");
+        assert_ne!(first, second);
+        for kernel in [first, second] {
+            lab.driver
+                .call(Destroy::new(kernel))
+                .await
+                .expect("its end");
+        }
     })
 }
 
@@ -208,7 +263,7 @@ pub(crate) fn rate_limit_headers<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .call(Authorize::new(""))
             .await
             .expect("good keys");
-        let remaining = |answer: sorna::core::Reply<_>| {
+        let remaining = |answer: sorna::Reply<_>| {
             answer
                 .rate_limit
                 .and_then(|limit| limit.remaining)
@@ -223,9 +278,7 @@ pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let options = |attempts| {
             let seen = Arc::clone(&seen);
-            let mut options = ClientOptions::default();
-            options.retry = RetryPolicy::default().with_attempts(attempts);
-            options.observer = Some(Observer::new(move |exchange: &Exchange<'_>| {
+            let observer = Observer::new(move |exchange: &Exchange<'_>| {
                 let outcome = match exchange.outcome {
                     Ok((status, _)) => status.as_u16().to_string(),
                     Err(error) => format!("{:?}", error.kind()),
@@ -238,8 +291,10 @@ pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 } = exchange;
                 let line = format!("{attempt}: {method} {target}: {outcome}");
                 seen.lock().expect("no panic inside").push(line);
-            }));
-            options
+            });
+            ClientOptions::new()
+                .with_retry(RetryPolicy::default().with_attempts(attempts))
+                .with_observer(observer)
         };
 
         let driver = D::connect(lab.config.clone(), options(1));

@@ -5,10 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
-use sorna::ClientOptions;
-use sorna::core::RetryPolicy;
-use sorna::core::server::ProblemReply;
-use sorna::core::{Authorize, Config, Endpoint, Info, KernelId, ProblemKind};
+use sorna::protocol::server::ProblemReply;
+use sorna::protocol::{Authorize, Info, ProblemKind};
+use sorna::{ClientOptions, Config, Endpoint, KernelId, RetryPolicy};
 
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
@@ -95,8 +94,7 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             problem(reply.with_agent("agent-failure", "the agent's message", None))
         }));
         let config = Config::new(endpoint, lab.config.credentials().clone());
-        let mut options = ClientOptions::default();
-        options.retry = RetryPolicy::never();
+        let options = ClientOptions::new().with_retry(RetryPolicy::never());
         let driver = D::connect(config, options);
         for kind in ProblemKind::ALL {
             let kernel = KernelId::new("k").expect("an id");

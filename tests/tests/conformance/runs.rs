@@ -1,7 +1,6 @@
 //! Whole runs, and how they end. That no kernel is left is checked after every check.
 
-use sorna::core::machine::{Cleanup, Ending, RunPlan};
-use sorna::core::{Batch, ExecuteMode, UploadFile};
+use sorna::{Batch, Cleanup, Ending, ExecuteMode, RunPlan, UploadFile};
 
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::{Driver, Stop};

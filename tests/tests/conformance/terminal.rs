@@ -1,7 +1,6 @@
 //! The terminal.
 
-use sorna::core::KernelId;
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
+use sorna::{KernelId, TerminalEvent, TerminalOptions};
 
 use crate::lab::{Check, Lab, PATIENCE};
 use sorna_tests::drivers::{Driver, PtyDriver, read_until};

@@ -1,6 +1,6 @@
 //! Files of all kinds.
 
-use sorna::core::{KernelId, UploadFile};
+use sorna::{KernelId, UploadFile};
 
 use crate::lab::{Check, Feature, Lab};
 use sorna_tests::drivers::Driver;

@@ -3,9 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use sorna::ClientOptions;
-use sorna::core::RetryPolicy;
-use sorna::core::{Error, Info};
+use sorna::protocol::Info;
+use sorna::{ClientOptions, Error, RetryPolicy};
 use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
 use sorna_tests::proxy::{End, Fault, Place, Target, Times};
 
@@ -33,8 +32,8 @@ fn check<D: Driver>(name: &str, is_response: bool) {
     let ground = Ground::new();
     let proxy = ground.proxy();
     let kernel = ground.kernel();
-    let mut options = ClientOptions::default();
-    options.retry = RetryPolicy::default().with_backoff(Duration::ZERO, Duration::ZERO);
+    let retry = RetryPolicy::default().with_backoff(Duration::ZERO, Duration::ZERO);
+    let options = ClientOptions::new().with_retry(retry);
     let driver = D::connect(ground.config(&proxy), options);
     let marks = ground.marks(name);
     let code = format!("echo ran >> {} && echo ran", marks.display());

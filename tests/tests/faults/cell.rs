@@ -7,10 +7,10 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::Client;
-use sorna::core::{
-    AccessKey, Config, CreateKernel, Credentials, Destroy, Info, KernelId, SecretKey, Version,
+use sorna::protocol::{CreateKernel, Destroy, Info, Version};
+use sorna::{
+    AccessKey, ClientOptions, Config, Credentials, KernelId, Observer, SecretKey, random_token,
 };
-use sorna::{ClientOptions, Observer, random_token};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
 use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
@@ -199,11 +199,10 @@ impl Cell {
         } else {
             ground.proxy()
         });
-        let mut options = ClientOptions::default();
-        options.retry = patience(row, times);
+        let mut options = ClientOptions::new().with_retry(patience(row, times));
         if is_refused && times == Times::Once {
             let door = Arc::clone(&proxy);
-            options.observer = Some(Observer::new(move |exchange| {
+            options = options.with_observer(Observer::new(move |exchange| {
                 if exchange.outcome.is_err() {
                     door.open();
                 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sorna::core::machine::{Cleanup, Ending, RunPlan, RunReport};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{
-    Authorize, Complete, CreateKernel, Destroy, Error, Info, KernelId, ListLanguages, Restart,
-    SessionToken, TransportError, TransportErrorKind, UploadFile, Version,
+use sorna::protocol::{
+    Authorize, Complete, CreateKernel, Destroy, Info, ListLanguages, Restart, Version,
+};
+use sorna::{
+    Cleanup, Ending, Error, KernelId, RunPlan, RunReport, SessionToken, TerminalEvent,
+    TerminalOptions, TransportError, TransportErrorKind, UploadFile,
 };
 use sorna_tests::drivers::{Driver, PtyDriver, Stop};
 use sorna_tests::proxy::{Fault, Target, Times};
@@ -537,8 +538,8 @@ async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
 }
 
 /// How patient the client is. What waits in vain costs these times; nothing else does.
-pub(crate) fn patience(row: &Row, times: Times) -> sorna::core::RetryPolicy {
-    let policy = sorna::core::RetryPolicy::default()
+pub(crate) fn patience(row: &Row, times: Times) -> sorna::RetryPolicy {
+    let policy = sorna::RetryPolicy::default()
         .with_backoff(Duration::from_millis(5), Duration::from_millis(20));
     match (row.verdict, times) {
         (Verdict::Timeout, Times::Once) => policy

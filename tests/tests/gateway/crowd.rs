@@ -6,11 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sorna::blocking::{Client, Kernel};
-use sorna::core::{
-    Batch, Config, CreateKernel, Execute, ExecuteMode, ExecutionStatus, KernelSpec, Limits,
-    SessionToken,
+use sorna::protocol::Execute;
+use sorna::{
+    Batch, Config, ExecuteMode, ExecutionStatus, KernelSpec, Limits, SessionToken, TerminalOptions,
 };
-use sorna::terminal::TerminalOptions;
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_test_tools::need;
 
@@ -29,7 +28,7 @@ fn client_of(gateway: &RunningGateway) -> Client {
 
 /// The mark that all processes of the gateway carry.
 fn mark_of(client: &Client) -> String {
-    let kernel = client.get_or_create("bash", None).unwrap();
+    let kernel = client.create("bash").unwrap();
     let result = kernel.execute("echo -n $SORNA_KERNEL_MARK").finish();
     let mark = result.unwrap().console.stdout().into_owned();
     kernel.destroy().unwrap();
@@ -131,7 +130,7 @@ fn hundreds_of_kernels_leave_nothing_behind() {
 
 /// The life of one kernel, which ends in a random way.
 fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
-    let kernel = client.get_or_create(name, None).unwrap();
+    let kernel = client.create(name).unwrap();
     if dice.roll(2) == 0 {
         answer(&kernel, short);
     }
@@ -168,8 +167,8 @@ fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
         5 => {
             let limits = Limits::new().with_exec_timeout(Duration::from_millis(300));
             let spec = KernelSpec::new(name).with_limits(limits);
-            let create = CreateKernel::new(spec, SessionToken::from_random(dice_bytes(dice)));
-            let hasty = client.create(create).unwrap();
+            let token = SessionToken::from_random(dice_bytes(dice));
+            let hasty = client.get_or_create(spec, &token).unwrap();
             let _ = hasty.execute(long).finish().unwrap();
             answer_in_time(&hasty, short);
             hasty.destroy().unwrap();
@@ -213,9 +212,7 @@ fn hundreds_of_kernels_are_idle_at_the_same_time() {
     let client = client_of(&gateway);
     let mark = mark_of(&client);
     let own = resident("self");
-    let kernels: Vec<Kernel> = (0..IDLE)
-        .map(|_| client.get_or_create("bash", None).unwrap())
-        .collect();
+    let kernels: Vec<Kernel> = (0..IDLE).map(|_| client.create("bash").unwrap()).collect();
     assert_eq!(gateway.stats().kernels, IDLE as u64);
     let processes = processes_with(&variable(&mark));
     assert_eq!(processes.len(), IDLE, "one process each");
@@ -231,8 +228,8 @@ fn hundreds_of_kernels_are_idle_at_the_same_time() {
         answer(kernel, "echo 42");
     }
     // The next is one more than allowed when the limit is reached.
-    let last = client.get_or_create("bash", None).unwrap();
-    let error = client.get_or_create("bash", None).unwrap_err();
+    let last = client.create("bash").unwrap();
+    let error = client.create("bash").unwrap_err();
     assert!(
         error
             .gateway()
@@ -251,7 +248,7 @@ fn terminals_are_confined_and_end_with_their_gateway() {
     let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
     let client = client_of(&gateway);
     let mark = mark_of(&client);
-    let kernel = client.get_or_create("bash", None).unwrap();
+    let kernel = client.create("bash").unwrap();
     let (mut reader, mut writer) = kernel
         .stream_pty(TerminalOptions::default())
         .unwrap()

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sorna::ClientOptions;
-use sorna::core::Config;
 use sorna::net::TlsOptions;
-use sorna::terminal::TerminalOptions;
+use sorna::{ClientOptions, Config, TerminalOptions};
 use sorna_gateway::{Gateway, GatewayConfig, TlsIdentity};
 
 #[test]
@@ -18,11 +16,10 @@ fn clients_use_https_when_they_trust_the_certificate() {
     assert!(gateway.endpoint().starts_with("https://127.0.0.1:"));
     let credentials = gateway.credentials()[0].clone();
     let config = Config::new(gateway.endpoint().parse().unwrap(), credentials);
-    let mut options = ClientOptions::default();
-    options.net.tls = TlsOptions::new().with_ca_pem(certificate);
+    let options = ClientOptions::new().with_tls(TlsOptions::new().with_ca_pem(certificate));
 
     let client = sorna::blocking::Client::with_options(config.clone(), options.clone());
-    let kernel = client.get_or_create("bash", None).unwrap();
+    let kernel = client.create("bash").unwrap();
     let result = kernel.execute("echo safe").finish().unwrap();
     assert_eq!(result.console.stdout(), "safe\n");
     kernel.destroy().unwrap();
@@ -30,7 +27,7 @@ fn clients_use_https_when_they_trust_the_certificate() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let client = sorna::tokio::Client::with_options(config.clone(), options);
-        let kernel = client.get_or_create("bash", None).await.unwrap();
+        let kernel = client.create("bash").await.unwrap();
         let terminal = kernel.stream_pty(TerminalOptions::default()).await;
         terminal.unwrap().close().await.unwrap();
         kernel.destroy().await.unwrap();

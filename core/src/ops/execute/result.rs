@@ -1,5 +1,6 @@
 //! What an execute request brings. (API manual of 2017, "Code execution", "Execution result".)
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytestring::ByteString;
@@ -19,7 +20,7 @@ use crate::console::{Console, ConsoleSeed};
 ///     r#"{"status": "finished", "console": [["stdout", "1\n"]], "options": {"exitCode": 0}, "files": []}"#,
 /// )?;
 /// assert_eq!(result.status, ExecutionStatus::Finished);
-/// assert_eq!(result.console.stdout(), "1\n");
+/// assert_eq!(result.stdout(), "1\n");
 /// assert_eq!(result.exit_code(), Some(0));
 /// assert!(result.extra.contains_key("files"));
 /// # Ok::<(), serde_json::Error>(())
@@ -124,6 +125,18 @@ impl fmt::Display for ExecutionStatus {
 }
 
 impl ExecutionResult {
+    /// The standard output: [`Console::stdout`] of [`console`](Self::console).
+    #[must_use]
+    pub fn stdout(&self) -> Cow<'_, str> {
+        self.console.stdout()
+    }
+
+    /// The standard error: [`Console::stderr`] of [`console`](Self::console).
+    #[must_use]
+    pub fn stderr(&self) -> Cow<'_, str> {
+        self.console.stderr()
+    }
+
     /// The program's exit code, if the gateway told: absent means unknown, not 0.
     #[must_use]
     pub fn exit_code(&self) -> Option<i64> {

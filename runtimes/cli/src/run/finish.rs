@@ -2,8 +2,7 @@
 
 use std::io;
 
-use sorna::core::machine::{Cleanup, Ending, RunReport};
-use sorna::core::{ExecutionResult, ExecutionStatus};
+use sorna::{Cleanup, Ending, ExecutionResult, ExecutionStatus, RunReport};
 
 use crate::advice::{MAY_LEAVE_A_KERNEL, show_error_creating, show_left};
 use crate::exit::Exit;

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use sorna::core::Media;
+use sorna::Media;
 
 use super::args::{Images, MediaArgs};
 use super::images::Protocol;

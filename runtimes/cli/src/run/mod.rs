@@ -14,8 +14,9 @@ use std::io::{self, Write};
 use std::sync::mpsc;
 
 use sorna::blocking::{Run, SendMeter};
-use sorna::core::machine::{Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan, RunReport};
-use sorna::core::{ExecutionStatus, SessionToken};
+use sorna::{
+    Cleanup, Ending, ExecutionEvent, ExecutionStatus, RunEvent, RunPlan, RunReport, SessionToken,
+};
 
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
-use sorna::core::{Console, Media, Record};
+use sorna::{Console, Media, Record};
 
 use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};

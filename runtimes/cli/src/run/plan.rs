@@ -3,10 +3,8 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use sorna::core::machine::RunPlan;
-use sorna::core::{Batch, KernelSpec, Limits, SessionToken, UploadFile};
 use sorna::files::{self, Skip};
-use sorna::random_token;
+use sorna::{Batch, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token};
 
 use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use sorna::core::UploadFile;
+use sorna::UploadFile;
 
 /// A language whose interpreter runs source files.
 #[derive(Debug)]

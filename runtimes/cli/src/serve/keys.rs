@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use sorna::core::{AccessKey, Credentials, SecretKey, variables};
+use sorna::protocol::variables;
+use sorna::{AccessKey, Credentials, SecretKey};
 
 use crate::failure::Failure;
 use crate::reporter::Reporter;

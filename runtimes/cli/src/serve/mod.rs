@@ -123,9 +123,9 @@ fn start_log(level: Level) {
 fn announce(gateway: &RunningGateway) -> io::Result<()> {
     let mut stdout = io::stdout();
     for (name, value) in [
-        (sorna::core::variables::ENDPOINT, gateway.endpoint()),
-        (sorna::core::variables::ACCESS_KEY, gateway.access_key()),
-        (sorna::core::variables::SECRET_KEY, gateway.secret_key()),
+        (sorna::protocol::variables::ENDPOINT, gateway.endpoint()),
+        (sorna::protocol::variables::ACCESS_KEY, gateway.access_key()),
+        (sorna::protocol::variables::SECRET_KEY, gateway.secret_key()),
     ] {
         writeln!(stdout, "export {name}={}", quoted(value))?;
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use sorna::core::{ConfigError, variables};
+use sorna::ConfigError;
+use sorna::protocol::variables;
 
 use super::source::Source;
 use crate::nearest::nearest;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use sorna::core::SecretKey;
+use sorna::SecretKey;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

@@ -25,7 +25,8 @@ pub(crate) use source::{Setting, Source};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use sorna::core::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
+use sorna::protocol::variables;
+use sorna::{AccessKey, Config, Credentials, Endpoint, SecretKey};
 
 use crate::globals::Globals;
 use file::{File, Located, Profile};

@@ -1,6 +1,6 @@
 //! What the threads of `sorna shell` report to the one that shows the terminal.
 
-use sorna::core::Error;
+use sorna::Error;
 
 /// What ends or changes the terminal.
 #[derive(Debug)]

@@ -11,9 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::{Kernel, PtyReader, PtyWriter, TemporaryKernel};
-use sorna::core::terminal::{TerminalEvent, TerminalOptions};
-use sorna::core::{CreateKernel, Error, SessionToken};
-use sorna::random_token;
+use sorna::{Error, SessionToken, TerminalEvent, TerminalOptions};
 
 use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_error_creating, show_left};
 use crate::chain::chain;
@@ -33,21 +31,24 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Carries the command out.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let token = match &arguments.token {
-        Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
-        None => random_token(),
-    };
+    let token = arguments
+        .token
+        .as_deref()
+        .map(SessionToken::new)
+        .transpose()
+        .map_err(Failure::Argument)?;
     let caught = watch::catch()?;
     let target = Target::open(arguments.local, globals)?;
     let mut reporter = Reporter::new(arguments.quiet);
-    reporter.info(format_args!("Client session token: {token}"));
+    if let Some(token) = &token {
+        reporter.info(format_args!("Client session token: {token}"));
+    }
     reporter.wait("Connecting to the kernel...");
     // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
     let window = watch::watch(caught, happen.clone(), target.gateway())?;
-    let create = CreateKernel::new(arguments.lang.as_str(), token);
-    let is_temporary = arguments.token.is_none();
-    let lease = match Lease::new(&target, create, is_temporary) {
+    let is_temporary = token.is_none();
+    let lease = match Lease::new(&target, &arguments.lang, token.as_ref()) {
         Ok(lease) => lease,
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);
@@ -57,6 +58,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             return Ok(Exit::FAILURE);
         }
     };
+    if let Lease::Temporary(kernel) = &lease {
+        reporter.info(format_args!("Client session token: {}", kernel.token()));
+    }
     let id = lease.kernel().id().clone();
     reporter.done(format_args!("Kernel (ID: {id}) is ready."));
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
@@ -94,12 +98,11 @@ enum Lease {
 }
 
 impl Lease {
-    fn new(target: &Target, create: CreateKernel, is_temporary: bool) -> Result<Self, Error> {
-        if is_temporary {
-            let kernel = target.client.temporary(create)?;
-            Ok(Self::Temporary(Box::new(kernel)))
-        } else {
-            target.client.create(create).map(Self::Kept)
+    fn new(target: &Target, lang: &str, token: Option<&SessionToken>) -> Result<Self, Error> {
+        let client = &target.client;
+        match token {
+            None => client.temporary(lang).map(Box::new).map(Self::Temporary),
+            Some(token) => client.get_or_create(lang, token).map(Self::Kept),
         }
     }
 

@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 use sorna::blocking::Kernel;
-use sorna::core::{CreateKernel, Error, KernelId, SessionToken};
+use sorna::{Error, KernelId, KernelSpec, SessionToken};
 
 use crate::advice::{show_error_creating, show_error_of};
 use crate::exit::Exit;
@@ -61,15 +61,16 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
 /// The kernel to upload to.
 enum Destination {
     Id(KernelId),
-    Create(CreateKernel),
+    Create(KernelSpec, SessionToken),
 }
 
 impl Destination {
     fn of(arguments: &UploadArgs) -> Result<Self, Failure> {
         let name = arguments.kernel.as_str();
         let destination = match &arguments.token {
-            Some(token) => SessionToken::new(token.as_str())
-                .map(|token| Self::Create(CreateKernel::new(name, token))),
+            Some(token) => {
+                SessionToken::new(token.as_str()).map(|token| Self::Create(name.into(), token))
+            }
             None => KernelId::new(name).map(Self::Id),
         };
         destination.map_err(Failure::Argument)
@@ -79,15 +80,15 @@ impl Destination {
     fn id(&self) -> Option<KernelId> {
         match self {
             Self::Id(id) => Some(id.clone()),
-            Self::Create(_) => None,
+            Self::Create(..) => None,
         }
     }
 
     fn kernel(self, target: &Target, reporter: &mut Reporter) -> Result<Kernel, Error> {
         match self {
             Self::Id(id) => Ok(target.client.kernel(id)),
-            Self::Create(create) => {
-                let kernel = target.client.create(create)?;
+            Self::Create(spec, token) => {
+                let kernel = target.client.get_or_create(spec, &token)?;
                 reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
                 Ok(kernel)
             }

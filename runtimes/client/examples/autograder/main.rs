@@ -18,11 +18,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use sorna::core::machine::{Ending, ExecutionEvent, RunEvent, RunPlan};
-use sorna::core::{
-    Batch, ExecuteMode, ExecutionResult, ExecutionStatus, KernelSpec, Limits, UploadFile,
-};
 use sorna::tokio::Client;
+use sorna::{
+    Batch, Ending, ExecuteMode, ExecutionEvent, ExecutionResult, ExecutionStatus, KernelSpec,
+    Limits, RunEvent, RunPlan, UploadFile,
+};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use submissions::Submission;
 

@@ -2,8 +2,8 @@
 
 use sorna_core::machine::RunPlan;
 use sorna_core::{
-    Authorized, Config, CreateKernel, Error, KernelId, LanguageInfo, Operation, Reply,
-    SessionToken, VersionInfo,
+    Authorized, Config, Error, KernelId, KernelSpec, LanguageInfo, Operation, Reply, SessionToken,
+    VersionInfo,
 };
 
 use super::transport::UreqTransport;
@@ -26,15 +26,12 @@ impl Client {
     /// A client with these options.
     #[must_use]
     pub fn with_options(config: Config, options: ClientOptions) -> Self {
-        let (retry, observer) = (options.retry, options.observer.clone());
-        let transport = UreqTransport::new(options);
-        Self(crate::Client::with_parts(
-            config, transport, retry, observer,
-        ))
+        let transport = UreqTransport::new(options.clone());
+        Self(crate::Client::with_transport(config, transport, options))
     }
 
-    /// A client as the environment says: `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`,
-    /// and the variables for proxies.
+    /// A client for the gateway and the user that the environment names: `SORNA_ENDPOINT`,
+    /// `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, and the variables for proxies.
     ///
     /// # Errors
     ///
@@ -86,34 +83,41 @@ impl Client {
         wait(self.0.languages())
     }
 
-    /// Gets the living kernel with this token, or creates one; without a token, always a new one.
+    /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
+    ///
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
+    /// one that goes away by itself, use [`temporary`](Self::temporary).
     ///
     /// # Errors
     ///
     /// See [`Error`]; for a language that the gateway does not have, a
-    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true.
-    pub fn get_or_create(&self, lang: &str, token: Option<SessionToken>) -> Result<Kernel, Error> {
-        wait(self.0.get_or_create(lang, token)).map(Kernel)
+    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    pub fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel, Error> {
+        wait(self.0.create(spec)).map(Kernel)
     }
 
-    /// As [`get_or_create`](Self::get_or_create), with limits (memory in KiB) and mounts.
+    /// Gets the living kernel with this session token and language, or creates it.
     ///
     /// # Errors
     ///
-    /// As there.
-    pub fn create(&self, create: CreateKernel) -> Result<Kernel, Error> {
-        wait(self.0.create(create)).map(Kernel)
+    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    pub fn get_or_create(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+    ) -> Result<Kernel, Error> {
+        wait(self.0.get_or_create(spec, token)).map(Kernel)
     }
 
-    /// Creates a kernel that is destroyed when its guard goes. Give it a token of its own: a living
-    /// kernel with this token would be taken, and destroyed.
+    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
+    /// [`KernelSpec`] with limits and mounts.
     ///
     /// # Errors
     ///
-    /// As those of [`create`](Self::create). If [`Error::may_have_acted`] is true the kernel may
-    /// exist all the same.
-    pub fn temporary(&self, create: CreateKernel) -> Result<TemporaryKernel, Error> {
-        wait(self.0.temporary(create)).map(TemporaryKernel::new)
+    /// As those of [`create`](Self::create).
+    pub fn temporary(&self, spec: impl Into<KernelSpec>) -> Result<TemporaryKernel, Error> {
+        wait(self.0.temporary(spec)).map(TemporaryKernel::new)
     }
 
     /// A kernel that exists already. Nothing is asked of the gateway.
@@ -129,12 +133,12 @@ impl Client {
     }
 
     /// Carries out a whole run: create, upload, execute, destroy.
-    #[must_use]
     pub fn run(&self, plan: RunPlan) -> Run {
         Run(self.0.run(plan))
     }
 
-    /// Carries out any operation, and hands over the rate limit along with its result.
+    /// Carries out any operation, and hands over the rate limit along with its result. An operation can
+    /// be your own: see [`sorna::Client::call`](crate::Client::call).
     ///
     /// # Errors
     ///

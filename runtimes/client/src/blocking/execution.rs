@@ -10,8 +10,8 @@ use super::wait::wait;
 /// requests in between.
 ///
 /// ```no_run
-/// use sorna::core::machine::ExecutionEvent;
-/// # let kernel = sorna::blocking::Client::from_env()?.get_or_create("python3", None)?;
+/// use sorna::ExecutionEvent;
+/// # let kernel = sorna::blocking::Client::from_env()?.create("python3")?;
 ///
 /// let mut execution = kernel.execute("name = input('name? '); print('hi', name)");
 /// while let Some(event) = execution.next_event()? {
@@ -30,6 +30,7 @@ use super::wait::wait;
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[derive(Debug)]
+#[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution(pub(super) crate::Execution<UreqTransport>);
 
 impl Execution {

@@ -2,7 +2,7 @@
 
 use sorna_core::machine::UploadProgress;
 use sorna_core::terminal::TerminalOptions;
-use sorna_core::{Error, ExecuteMode, KernelId, KernelInfo, UploadFile};
+use sorna_core::{Error, ExecuteMode, ExecutionResult, KernelId, KernelInfo, UploadFile};
 
 #[cfg(doc)]
 use super::Client;
@@ -18,7 +18,7 @@ use super::{Execution, Pty};
 /// | the original client | here |
 /// |---|---|
 /// | `Kernel.get_or_create(lang, token)` | [`Client::get_or_create`] |
-/// | `kernel.execute(code, mode)` | [`execute`](Self::execute), with a [`Batch`](sorna_core::Batch) for `batch` |
+/// | `kernel.execute(code, mode)` | [`run`](Self::run) and [`execute`](Self::execute), with a [`Batch`](sorna_core::Batch) for `batch` |
 /// | `kernel.execute(code, mode='complete')` | [`complete`](Self::complete) |
 /// | `kernel.upload(files)` | [`upload`](Self::upload) |
 /// | `kernel.get_info()` | [`info`](Self::info) |
@@ -35,9 +35,25 @@ impl Kernel {
 
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
-    #[must_use]
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution {
         Execution(self.0.execute(mode))
+    }
+
+    /// Executes a snippet (`&str`, `String`) or the files in the work directory
+    /// ([`Batch`](sorna_core::Batch)), waits for the end, and hands over all output.
+    ///
+    /// A program that fails is not an error: see [`ExecutionResult::exit_code`] and
+    /// [`ExecutionResult::stderr`]. To get output while it comes, or to answer input requests, use
+    /// [`execute`](Self::execute).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. [`UsageError::InputUnavailable`](sorna_core::UsageError::InputUnavailable) if the
+    /// program asks for input, which cannot be given here. Such a program is stopped by a
+    /// [`restart`](Self::restart) of the kernel, since it would take the code of the next execution for
+    /// its input: files are kept, the interpreter's state is lost. If that fails, its error is returned.
+    pub fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
+        wait(self.0.run(mode))
     }
 
     /// Completes `code` at its end: the candidates, in the gateway's order.

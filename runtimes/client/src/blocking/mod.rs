@@ -4,12 +4,10 @@
 //! use sorna::blocking::Client;
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY say where and who.
-//!     let client = Client::from_env()?;
-//!     let kernel = client.get_or_create("python3", None)?;
-//!     let result = kernel.execute("print('hello world')").finish()?;
-//!     print!("{}", result.console.stdout());
-//!     kernel.destroy()?;
+//!     // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
+//!     let kernel = Client::from_env()?.temporary("python3")?;
+//!     println!("{}", kernel.run("print(6 * 7)")?.stdout());
+//!     kernel.close()?;
 //!     Ok(())
 //! }
 //! ```

@@ -9,8 +9,8 @@ use super::wait::wait;
 /// A run: create a kernel, upload files, execute, destroy the kernel.
 ///
 /// ```no_run
+/// use sorna::{ExecutionEvent, RunEvent, RunPlan};
 /// use sorna::blocking::Client;
-/// use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
 ///
 /// let plan = RunPlan::temporary("python3", ["print('hello world')"]);
 /// let mut run = Client::from_env()?.run(plan);
@@ -26,6 +26,7 @@ use super::wait::wait;
 /// Dropping it in the middle destroys its temporary kernel, trying for at most 5 s. What that cannot
 /// reach (no connection, a process that is killed) lives until the gateway's idle timeout.
 #[derive(Debug)]
+#[must_use = "nothing is run until its events are asked for"]
 pub struct Run(pub(super) crate::Run<UreqTransport>);
 
 impl Run {

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use sorna_core::Error;
+use sorna_core::{Error, SessionToken};
 
 use super::Kernel;
 use super::transport::UreqTransport;
@@ -12,14 +12,12 @@ use super::wait::wait;
 ///
 /// ```no_run
 /// use sorna::blocking::Client;
-/// use sorna::core::CreateKernel;
-/// use sorna::random_token;
 ///
 /// let client = Client::from_env()?;
-/// let kernel = client.temporary(CreateKernel::new("python3", random_token()))?;
-/// let result = kernel.execute("print('hello world')").finish()?;
-/// print!("{}", result.console.stdout());
+/// let kernel = client.temporary("python3")?;
+/// let result = kernel.run("print('hello world')");
 /// kernel.close()?;
+/// print!("{}", result?.stdout());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -38,6 +36,13 @@ impl TemporaryKernel {
     pub(super) fn new(guard: crate::TemporaryKernel<UreqTransport>) -> Self {
         let kernel = Kernel((*guard).clone());
         Self { kernel, guard }
+    }
+
+    /// The session token that was drawn for it. [`Client::get_or_create`](super::Client::get_or_create)
+    /// finds it by that while it lives.
+    #[must_use]
+    pub fn token(&self) -> &SessionToken {
+        self.guard.token()
     }
 
     /// Destroys the kernel. One that is gone already is as good.

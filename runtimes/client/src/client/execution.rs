@@ -17,7 +17,7 @@ use crate::net::Transport;
 ///
 /// ```no_run
 /// # use sorna::net::Transport;
-/// use sorna::core::machine::ExecutionEvent;
+/// use sorna::ExecutionEvent;
 /// # async fn example<T: Transport + 'static>(kernel: sorna::Kernel<T>) -> Result<(), Box<dyn std::error::Error>> {
 ///
 /// let mut execution = kernel.execute("name = input('name? '); print('hi', name)");
@@ -37,6 +37,7 @@ use crate::net::Transport;
 /// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
+#[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
     driver: Driver<T, machine::Execution>,
     result: Option<ExecutionResult>,

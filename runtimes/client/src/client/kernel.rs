@@ -3,8 +3,11 @@
 use std::fmt;
 
 use sorna_core::machine::{Upload, UploadProgress};
+#[cfg(feature = "terminal")]
+use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
-    Complete, Destroy, Error, ExecuteMode, Info, KernelId, KernelInfo, Restart, UploadFile,
+    Complete, Destroy, Error, ExecuteMode, ExecutionResult, Info, KernelId, KernelInfo, Restart,
+    UploadFile, UsageError,
 };
 
 use super::driver::Driven;
@@ -14,7 +17,7 @@ use crate::net::Transport;
 use crate::net::UpgradeTransport;
 use crate::random_boundary;
 #[cfg(feature = "terminal")]
-use crate::terminal::{self, Pty, TerminalOptions};
+use crate::terminal::{self, Pty};
 
 /// A kernel on the gateway.
 ///
@@ -24,7 +27,7 @@ use crate::terminal::{self, Pty, TerminalOptions};
 /// | the original client | here |
 /// |---|---|
 /// | `Kernel.get_or_create(lang, token)` | [`Client::get_or_create`] |
-/// | `kernel.execute(code, mode)` | [`execute`](Self::execute), with a [`Batch`](sorna_core::Batch) for `batch` |
+/// | `kernel.execute(code, mode)` | [`run`](Self::run) and [`execute`](Self::execute), with a [`Batch`](sorna_core::Batch) for `batch` |
 /// | `kernel.execute(code, mode='complete')` | [`complete`](Self::complete) |
 /// | `kernel.upload(files)` | [`upload`](Self::upload) |
 /// | `kernel.get_info()` | [`info`](Self::info) |
@@ -47,9 +50,31 @@ impl<T: Transport + 'static> Kernel<T> {
 
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
-    #[must_use]
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
         Execution::new(self.client.clone(), self.id.clone(), mode.into())
+    }
+
+    /// Executes a snippet (`&str`, `String`) or the files in the work directory
+    /// ([`Batch`](sorna_core::Batch)), waits for the end, and hands over all output.
+    ///
+    /// A program that fails is not an error: see [`ExecutionResult::exit_code`] and
+    /// [`ExecutionResult::stderr`]. To get output while it comes, or to answer input requests, use
+    /// [`execute`](Self::execute).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. [`UsageError::InputUnavailable`] if the program asks for input, which cannot be given
+    /// here. Such a program is stopped by a [`restart`](Self::restart) of the kernel, since it would take
+    /// the code of the next execution for its input: files are kept, the interpreter's state is lost. If
+    /// that fails, its error is returned.
+    pub async fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
+        match self.execute(mode).finish().await {
+            Err(Error::Usage(UsageError::InputExpected)) => {
+                self.restart().await?;
+                Err(UsageError::InputUnavailable.into())
+            }
+            result => result,
+        }
     }
 
     /// Completes `code` at its end: the candidates, in the gateway's order.

@@ -24,10 +24,12 @@ use http::Request;
 use sorna_core::Body;
 use sorna_core::machine::{Call, Machine, RunPlan};
 use sorna_core::{
-    Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, LanguageInfo,
-    ListLanguages, Operation, Reply, RetryPolicy, SessionToken, Signer, Version, VersionInfo,
+    Authorize, Authorized, Caller, Config, CreateKernel, Error, KernelId, KernelSpec, LanguageInfo,
+    ListLanguages, Operation, Reply, SessionToken, Signer, Version, VersionInfo,
 };
 
+#[cfg(feature = "engine")]
+use crate::EnvError;
 use crate::clock::Clock;
 #[cfg(feature = "engine")]
 use crate::engine::HttpTransport;
@@ -38,9 +40,7 @@ use crate::net::{UpgradeTransport, Upgraded};
 use crate::observe::observed;
 #[cfg(feature = "engine")]
 use crate::runtime::Runtime;
-#[cfg(feature = "engine")]
-use crate::{ClientOptions, EnvError};
-use crate::{Observer, random_token};
+use crate::{ClientOptions, Observer, random_token};
 use background::Background;
 use driver::{Driven, Driver};
 
@@ -76,23 +76,15 @@ pub(crate) struct Inner<T> {
 }
 
 impl<T: Transport + 'static> Client<T> {
-    /// A client over an HTTP client of your own.
+    /// A client over your own HTTP client. Of the options, the retry policy and the observer count; the
+    /// network settings are the transport's own business.
     #[must_use]
-    pub fn with_transport(config: Config, transport: T, retry: RetryPolicy) -> Self {
-        Self::with_parts(config, transport, retry, None)
-    }
-
-    pub(crate) fn with_parts(
-        config: Config,
-        transport: T,
-        retry: RetryPolicy,
-        observer: Option<Observer>,
-    ) -> Self {
+    pub fn with_transport(config: Config, transport: T, options: ClientOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
-                caller: Caller::new(Signer::new(config)).with_retry(retry),
+                caller: Caller::new(Signer::new(config)).with_retry(options.retry),
                 transport,
-                observer,
+                observer: options.observer,
                 clock: Clock::start(),
                 background: Background::default(),
             }),
@@ -118,11 +110,10 @@ impl<T: Transport + 'static> Client<T> {
     /// async-std's that is as soon as `main` returns. Put this before.
     ///
     /// ```no_run
-    /// # use sorna::core::CreateKernel;
-    /// # use sorna::{net::Transport, random_token};
+    /// # use sorna::net::Transport;
     /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
-    /// async fn work<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<(), sorna::core::Error> {
-    ///     let kernel = client.temporary(CreateKernel::new("python3", random_token())).await?;
+    /// async fn work<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<(), sorna::Error> {
+    ///     let kernel = client.temporary("python3").await?;
     ///     kernel.execute("1 / 0").finish().await?; // the guard is dropped here if that fails
     ///     kernel.close().await
     /// }
@@ -167,29 +158,38 @@ impl<T: Transport + 'static> Client<T> {
         Ok(self.call(ListLanguages::new()).await?.value)
     }
 
-    /// Gets the living kernel with this token, or creates one; without a token, always a new one.
+    /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
+    ///
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
+    /// one that goes away by itself, use [`temporary`](Self::temporary).
     ///
     /// # Errors
     ///
     /// See [`Error`]; for a language that the gateway does not have, a
-    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true.
-    pub async fn get_or_create(
-        &self,
-        lang: &str,
-        token: Option<SessionToken>,
-    ) -> Result<Kernel<T>, Error> {
-        let token = token.unwrap_or_else(random_token);
-        self.create(CreateKernel::new(lang, token)).await
+    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    pub async fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel<T>, Error> {
+        self.create_kernel(CreateKernel::new(spec, random_token()))
+            .await
     }
 
-    /// As [`get_or_create`](Self::get_or_create), with limits (memory in KiB) and mounts.
+    /// Gets the living kernel with this session token and language, or creates it.
     ///
     /// # Errors
     ///
-    /// As there.
-    pub async fn create(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
-        let id = self.call(create).await?.value.id;
-        Ok(self.kernel(id))
+    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    pub async fn get_or_create(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+    ) -> Result<Kernel<T>, Error> {
+        self.create_kernel(CreateKernel::new(spec, token.clone()))
+            .await
+    }
+
+    async fn create_kernel(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
+        let created = self.call(create).await?.value;
+        Ok(self.kernel(created.id))
     }
 
     /// A kernel that exists already. Nothing is asked of the gateway.
@@ -199,12 +199,39 @@ impl<T: Transport + 'static> Client<T> {
     }
 
     /// Carries out a whole run: create, upload, execute, destroy.
-    #[must_use]
     pub fn run(&self, plan: RunPlan) -> Run<T> {
         Run::new(self.clone(), plan)
     }
 
     /// Carries out any operation, and hands over the rate limit along with its result.
+    ///
+    /// An operation can be your own, for a gateway that has more than this crate knows of:
+    ///
+    /// ```
+    /// use http::Method;
+    /// use sorna::{BuildError, Error, Operation};
+    /// use sorna::protocol::{ApiVersion, Success, UnsignedRequest};
+    ///
+    /// /// How many kernels there are of a language.
+    /// struct CountKernels<'a>(&'a str);
+    ///
+    /// impl Operation for CountKernels<'_> {
+    ///     type Output = u64;
+    ///
+    ///     fn prepare(&self, _: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+    ///         Ok(UnsignedRequest::new(Method::GET, "/v2/count").segment(self.0))
+    ///     }
+    ///
+    ///     fn read(&self, _: ApiVersion, success: &Success) -> Result<u64, Error> {
+    ///         Ok(success.json("a number")?)
+    ///     }
+    /// }
+    ///
+    /// # use sorna::net::Transport;
+    /// async fn count<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<u64, Error> {
+    ///     Ok(client.call(CountKernels("python3")).await?.value)
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -254,6 +281,26 @@ impl<T: UpgradeTransport + 'static> Client<T> {
 }
 
 #[cfg(feature = "engine")]
+impl<R: Runtime> Client<HttpTransport<R>> {
+    /// A client on this runtime.
+    #[must_use]
+    pub fn with_runtime(runtime: R, config: Config, options: ClientOptions) -> Self {
+        let transport = HttpTransport::new(runtime, options.net.clone());
+        Self::with_transport(config, transport, options)
+    }
+
+    /// A client on this runtime, as [`from_env`](Self::from_env) makes it.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is missing or cannot be used; the error names it.
+    pub fn from_env_with(runtime: R) -> Result<Self, EnvError> {
+        let (config, options) = crate::options::from_env()?;
+        Ok(Self::with_runtime(runtime, config, options))
+    }
+}
+
+#[cfg(feature = "engine")]
 impl<R: Runtime + Default> Client<HttpTransport<R>> {
     /// A client with the default options. Connects to nothing yet.
     #[must_use]
@@ -264,19 +311,17 @@ impl<R: Runtime + Default> Client<HttpTransport<R>> {
     /// A client with these options.
     #[must_use]
     pub fn with_options(config: Config, options: ClientOptions) -> Self {
-        let transport = HttpTransport::new(R::default(), options.net);
-        Self::with_parts(config, transport, options.retry, options.observer)
+        Self::with_runtime(R::default(), config, options)
     }
 
-    /// A client as the environment says: `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`,
-    /// and the variables for proxies.
+    /// A client for the gateway and the user that the environment names: `SORNA_ENDPOINT`,
+    /// `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, and the variables for proxies.
     ///
     /// # Errors
     ///
     /// A variable that is missing or cannot be used; the error names it.
     pub fn from_env() -> Result<Self, EnvError> {
-        let (config, options) = crate::options::from_env()?;
-        Ok(Self::with_options(config, options))
+        Self::from_env_with(R::default())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::random::random;
 ///
 /// ```no_run
 /// # use sorna::net::Transport;
-/// use sorna::core::machine::{ExecutionEvent, RunEvent, RunPlan};
+/// use sorna::{ExecutionEvent, RunEvent, RunPlan};
 /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
 ///
 /// let plan = RunPlan::temporary("python3", ["print('hello world')"]);
@@ -41,6 +41,7 @@ use crate::random::random;
 /// the [`Transport`] names. If there is no runtime (any more) that takes the work, or the process
 /// ends before it is done, the kernel lives until the gateway's idle timeout; so where it matters,
 /// [`cancel`](Canceller::cancel) and wait for the report.
+#[must_use = "nothing is run until its events are asked for"]
 pub struct Run<T: Transport + 'static> {
     client: Client<T>,
     /// There until the run is over, or handed to the background.

@@ -4,23 +4,22 @@ use std::fmt;
 use std::ops::Deref;
 
 use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan};
-use sorna_core::{CreateKernel, Error, ExecuteMode};
+use sorna_core::{Error, ExecuteMode, KernelSpec, SessionToken};
 
 use super::{Client, Kernel, Run};
 use crate::net::Transport;
+use crate::random_token;
 
 /// A kernel that is destroyed when its guard goes. It can do what a [`Kernel`] can.
 ///
 /// ```no_run
 /// # use sorna::net::Transport;
-/// use sorna::core::CreateKernel;
-/// use sorna::random_token;
 /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
 ///
-/// let kernel = client.temporary(CreateKernel::new("python3", random_token())).await?;
-/// let result = kernel.execute("print('hello world')").finish().await;
+/// let kernel = client.temporary("python3").await?;
+/// let result = kernel.run("print('hello world')").await;
 /// kernel.close().await?;
-/// print!("{}", result?.console.stdout());
+/// print!("{}", result?.stdout());
 /// # Ok(())
 /// # }
 /// ```
@@ -34,29 +33,32 @@ use crate::net::Transport;
 #[must_use = "the kernel is destroyed when this is dropped"]
 pub struct TemporaryKernel<T: Transport + 'static> {
     kernel: Kernel<T>,
+    token: SessionToken,
     /// A run without executions, which stands before its last step.
     run: Run<T>,
 }
 
 impl<T: Transport + 'static> Client<T> {
-    /// Creates a kernel that is destroyed when its guard goes. Give it a token of its own: a living
-    /// kernel with this token would be taken, and destroyed.
+    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
+    /// [`KernelSpec`] with limits and mounts.
     ///
     /// Dropping the future in the middle is safe, too: a kernel that is just being created is
     /// destroyed in the background when it is there.
     ///
     /// # Errors
     ///
-    /// As those of [`create`](Self::create). If [`Error::may_have_acted`] is true the kernel may
-    /// exist all the same.
-    pub async fn temporary(&self, create: CreateKernel) -> Result<TemporaryKernel<T>, Error> {
-        let mut run = self.run(
-            RunPlan::temporary(create.spec, Vec::<ExecuteMode>::new()).with_token(create.token),
-        );
+    /// As those of [`create`](Self::create).
+    pub async fn temporary(
+        &self,
+        spec: impl Into<KernelSpec>,
+    ) -> Result<TemporaryKernel<T>, Error> {
+        let token = random_token();
+        let plan = RunPlan::temporary(spec, Vec::<ExecuteMode>::new()).with_token(token.clone());
+        let mut run = self.run(plan);
         while let Ok(Some(event)) = run.next_event().await {
             if let RunEvent::KernelReady(id) = event {
                 let kernel = self.kernel(id);
-                return Ok(TemporaryKernel { kernel, run });
+                return Ok(TemporaryKernel { kernel, token, run });
             }
         }
         match run.into_report().map(|report| report.ending) {
@@ -67,6 +69,13 @@ impl<T: Transport + 'static> Client<T> {
 }
 
 impl<T: Transport + 'static> TemporaryKernel<T> {
+    /// The session token that was drawn for it. [`Client::get_or_create`] finds it by that while it
+    /// lives.
+    #[must_use]
+    pub fn token(&self) -> &SessionToken {
+        &self.token
+    }
+
     /// Destroys the kernel. One that is gone already is as good.
     ///
     /// # Errors

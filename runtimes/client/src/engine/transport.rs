@@ -34,9 +34,9 @@ use crate::wire::Answer;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 ///
-/// use sorna::core::Body;
 /// use sorna::engine::HttpTransport;
 /// use sorna::net::{NetOptions, ProxyOptions, Transport};
+/// use sorna::protocol::Body;
 /// use sorna::runtime::Smol;
 ///
 /// let proxy = ProxyOptions::from_lookup(|name| std::env::var(name).ok())?;

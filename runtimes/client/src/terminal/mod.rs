@@ -20,8 +20,7 @@ mod queue;
 #[cfg(feature = "ureq")]
 mod stand_in;
 
-pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
-
+#[cfg(feature = "terminal")]
 pub use pty::{Pty, PtyReader, PtyWriter};
 
 pub(crate) use open::open;

@@ -28,8 +28,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 ///
 /// ```no_run
 /// # use sorna::{Kernel, net::UpgradeTransport};
-/// use sorna::terminal::{TerminalEvent, TerminalOptions};
-/// # async fn example<T: UpgradeTransport + 'static>(kernel: Kernel<T>) -> Result<(), sorna::core::Error> {
+/// use sorna::{TerminalEvent, TerminalOptions};
+/// # async fn example<T: UpgradeTransport + 'static>(kernel: Kernel<T>) -> Result<(), sorna::Error> {
 ///
 /// let mut pty = kernel.stream_pty(TerminalOptions::default()).await?;
 /// pty.write(b"echo hello; exit\n").await?;

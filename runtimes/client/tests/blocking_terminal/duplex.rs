@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use sorna::TerminalEvent;
 use sorna::blocking::{PtyReader, PtyWriter};
-use sorna::core::terminal::Command;
-use sorna::terminal::TerminalEvent;
+use sorna::protocol::terminal::Command;
 use tungstenite::Message;
 
 use crate::gateway::{Gateway, Peer, output};

@@ -5,9 +5,8 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
 
-use sorna::core::terminal::Command;
-use sorna::core::{Error, TransportErrorKind, UsageError};
-use sorna::terminal::TerminalEvent;
+use sorna::protocol::terminal::Command;
+use sorna::{Error, TerminalEvent, TransportErrorKind, UsageError};
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};

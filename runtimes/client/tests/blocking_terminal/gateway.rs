@@ -6,12 +6,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use http::HeaderMap;
-use sorna::ClientOptions;
 use sorna::blocking::{Client, Kernel, Pty};
-use sorna::core::terminal::Command;
-use sorna::core::{AccessKey, Config, Credentials, Error, KernelId, SecretKey};
 use sorna::net::TlsOptions;
-use sorna::terminal::{TerminalEvent, TerminalOptions};
+use sorna::protocol::terminal::Command;
+use sorna::{
+    AccessKey, ClientOptions, Config, Credentials, Error, KernelId, SecretKey, TerminalEvent,
+    TerminalOptions,
+};
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
@@ -184,7 +185,7 @@ impl Peer {
     }
 
     pub(crate) fn show(&mut self, output: &[u8]) {
-        let output = sorna::core::terminal::Message::Out(output.to_vec().into());
+        let output = sorna::protocol::terminal::Message::Out(output.to_vec().into());
         self.say(&output.encode());
     }
 

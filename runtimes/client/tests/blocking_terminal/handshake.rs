@@ -5,11 +5,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use sorna::ClientOptions;
-use sorna::core::terminal::Command;
-use sorna::core::{RetryPolicy, Sent, TransportErrorKind};
 use sorna::net::ProxyOptions;
-use sorna::terminal::TerminalOptions;
+use sorna::protocol::Sent;
+use sorna::protocol::terminal::Command;
+use sorna::{ClientOptions, RetryPolicy, TerminalOptions, TransportErrorKind};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::gateway::{Gateway, chain, kernel_at, output, trusting};

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use sorna::blocking::{Pty, PtyReader, PtyWriter};
-use sorna::core::terminal::Command;
-use sorna::terminal::{TerminalEvent, TerminalOptions};
+use sorna::protocol::terminal::Command;
+use sorna::{TerminalEvent, TerminalOptions};
 use tungstenite::Message;
 
 use crate::gateway::{Gateway, Peer, closed, output};

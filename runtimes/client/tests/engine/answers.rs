@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use sorna::core::{Body, Sent, TransportError, TransportErrorKind};
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, Transport};
+use sorna::protocol::{Body, Sent};
 use sorna::runtime::Runtime;
+use sorna::{TransportError, TransportErrorKind};
 
 use crate::lab::{LONG, chain, client, get, post};
 use crate::server::Server;

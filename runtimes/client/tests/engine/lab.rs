@@ -12,9 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use http::{Request, Response};
-use sorna::core::{Body, TransportError};
+use sorna::TransportError;
 use sorna::engine::HttpTransport;
 use sorna::net::{BoxFuture, NetOptions, Transport};
+use sorna::protocol::Body;
 use sorna::runtime::Runtime;
 
 /// A time limit that no working test comes near.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use http::Request;
-use sorna::core::{Body, Sent, TransportErrorKind};
+use sorna::TransportErrorKind;
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, Transport};
+use sorna::protocol::{Body, Sent};
 use sorna::runtime::Runtime;
 use sorna_test_tools::need_that;
 

@@ -4,9 +4,10 @@ use std::net::{SocketAddr, TcpListener};
 
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use http::Uri;
-use sorna::core::{Sent, TransportErrorKind};
+use sorna::TransportErrorKind;
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, ProxyOptions, TlsOptions};
+use sorna::protocol::Sent;
 use sorna::runtime::Runtime;
 
 use crate::lab::{chain, get, post};

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use sorna::core::{Body, Segment, Sent, TransportErrorKind};
+use sorna::TransportErrorKind;
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, Transport};
+use sorna::protocol::{Body, Segment, Sent};
 use sorna::runtime::Runtime;
 use sorna_test_tools::need_that;
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, poll_fn};
 use http::Request;
-use sorna::core::{Body, Sent, TransportErrorKind};
+use sorna::TransportErrorKind;
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, Transport};
+use sorna::protocol::{Body, Sent};
 use sorna::runtime::Runtime;
 
 use crate::lab::{LONG, client, get, post};

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response};
-use sorna::Client;
-use sorna::core::{
-    AccessKey, Body, Config, Credentials, Error, RetryPolicy, SecretKey, Sent, TransportError,
-    TransportErrorKind, Version,
-};
 use sorna::engine::{HttpTransport, ResponseBody};
 use sorna::net::{NetOptions, ProxyOptions, StreamTransport};
+use sorna::protocol::{Body, Sent, Version};
 use sorna::runtime::Runtime;
+use sorna::{
+    AccessKey, Client, ClientOptions, Config, Credentials, Error, RetryPolicy, SecretKey,
+    TransportError, TransportErrorKind,
+};
 
 use crate::lab::{LONG, Lab, client, get};
 use crate::server::Server;
@@ -359,7 +359,8 @@ fn of_gateway<R: Runtime>(runtime: R, server: &Server) -> Client<HttpTransport<R
     let config = Config::new(server.url("").parse().unwrap(), keys);
     let backoff = Duration::from_millis(1);
     let retry = RetryPolicy::default().with_backoff(backoff, backoff);
-    Client::with_transport(config, client(runtime), retry)
+    let options = ClientOptions::new().with_retry(retry);
+    Client::with_transport(config, client(runtime), options)
 }
 
 async fn client_retries_until_the_head_is_here<R: Runtime>(runtime: R) {

@@ -8,10 +8,11 @@ use http::Uri;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sorna::core::{Sent, TransportError, TransportErrorKind};
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, TlsOptions};
+use sorna::protocol::Sent;
 use sorna::runtime::Runtime;
+use sorna::{TransportError, TransportErrorKind};
 
 use crate::lab::{Lab, chain, get, post};
 use crate::server::{Peer, Server};

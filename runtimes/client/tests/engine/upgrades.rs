@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures_util::{AsyncReadExt as _, AsyncWriteExt as _};
 use http::Request;
-use sorna::core::{Body, Sent, TransportErrorKind};
+use sorna::TransportErrorKind;
 use sorna::engine::HttpTransport;
 use sorna::net::{NetOptions, ProxyOptions, UpgradeTransport, Upgraded};
+use sorna::protocol::{Body, Sent};
 use sorna::runtime::Runtime;
 
 use crate::lab::{LONG, client, get};
