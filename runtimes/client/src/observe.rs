@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sorna_core::{Body, TransportError};
 
-/// Is told of each request that a client sends, when its answer is there or it failed: for logs and
+/// Is called for each request that a client sends, when its response is there or it failed: for logs and
 /// measurements. Set it in [`ClientOptions`](crate::ClientOptions).
 ///
-/// Every driver of ours calls it, at the same places: once for each try of each request, a
-/// terminal's handshake included. Requests that are given up (their future dropped) are not told. It
+/// Every driver calls it at the same places: once for each try of each request, a terminal's handshake
+/// included; for a response that is [streamed](crate::Client::stream), when its head is there. It is not
+/// called for requests that are given up (their future dropped). It
 /// runs on the thread, or inside the future, that waits for the answer, so it should be quick. A
 /// client without one does nothing for it.
 ///
@@ -39,7 +40,8 @@ pub struct Exchange<'a> {
     pub target: &'a str,
     /// Which try of the same request it was, from 1.
     pub attempt: u32,
-    /// The time from before connecting to the last byte of the answer.
+    /// The time from before connecting to the last byte of the response, or of its head if the body is
+    /// streamed.
     pub time: Duration,
     /// The answer's status and headers, whatever the status; or why there was none.
     pub outcome: Result<(StatusCode, &'a HeaderMap), &'a TransportError>,
@@ -108,6 +110,9 @@ where
     F: Future<Output = Result<A, TransportError>>,
 {
     let watch = Watch::begin(observer, &request, attempt);
+    #[cfg(feature = "tracing")]
+    let result = traced(request, attempt, send).await;
+    #[cfg(not(feature = "tracing"))]
     let result = send(request).await;
     if let Some(watch) = watch {
         watch.end_with(result.as_ref().map(Outcome::head));
@@ -115,7 +120,38 @@ where
     result
 }
 
-/// A request on its way that an observer will be told of.
+/// Sends a request inside a span of [`tracing`], with an event for what it came to. Neither shows headers
+/// or bodies.
+#[cfg(feature = "tracing")]
+async fn traced<A: Outcome, F>(
+    request: Request<Body>,
+    attempt: u32,
+    send: impl FnOnce(Request<Body>) -> F,
+) -> Result<A, TransportError>
+where
+    F: Future<Output = Result<A, TransportError>>,
+{
+    use tracing::{Instrument as _, debug, debug_span};
+
+    let method = request.method().as_str();
+    let target = request.uri().path_and_query().map_or("", |it| it.as_str());
+    let span = debug_span!(target: "sorna", "request", method, target, attempt);
+    let began = Instant::now();
+    let result = send(request).instrument(span.clone()).await;
+    span.in_scope(|| {
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(outcome) => {
+                let status = outcome.head().0.as_u16();
+                debug!(target: "sorna", status, ms, "response");
+            }
+            Err(error) => debug!(target: "sorna", %error, ms, "no response"),
+        }
+    });
+    result
+}
+
+/// A request in flight that an observer will be told of.
 pub(crate) struct Watch {
     observer: Observer,
     method: Method,
