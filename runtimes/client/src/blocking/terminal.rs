@@ -41,10 +41,10 @@ fn start(pty: terminal::Pty<UreqTransport>) -> io::Result<(Pty, JoinHandle<()>)>
 /// threads.
 ///
 /// ```no_run
+/// use sorna::{TerminalEvent, TerminalOptions};
 /// use sorna::blocking::Client;
-/// use sorna::terminal::{TerminalEvent, TerminalOptions};
 ///
-/// let kernel = Client::from_env()?.get_or_create("bash", None)?;
+/// let kernel = Client::from_env()?.create("bash")?;
 /// let mut pty = kernel.stream_pty(TerminalOptions::default())?;
 /// pty.write(b"echo hello; exit\n")?;
 /// while let Some(event) = pty.next_event()? {

@@ -20,7 +20,6 @@ mod queue;
 #[cfg(feature = "ureq")]
 mod stand_in;
 
-#[cfg(feature = "terminal")]
 pub use pty::{Pty, PtyReader, PtyWriter};
 
 pub(crate) use open::open;
