@@ -115,7 +115,7 @@ mod version;
 
 pub use body::{Body, Segment};
 pub use caller::Caller;
-pub use config::{AccessKey, Config, Credentials, Endpoint, SecretKey, variables};
+pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
     AgentDetails, BuildError, ConfigError, Error, ErrorBody, GatewayError, Hop, ParseError,

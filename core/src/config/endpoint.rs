@@ -31,9 +31,6 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The public service of 2017.
-    pub const DEFAULT: &'static str = "https://api.sorna.io";
-
     /// Whether requests travel under TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -172,14 +169,6 @@ impl Endpoint {
             return host.parse().map_err(|_| invalid("names no host"));
         }
         Ok(self.authority.clone())
-    }
-}
-
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self::DEFAULT
-            .parse()
-            .expect("the default endpoint is valid")
     }
 }
 

@@ -2,25 +2,18 @@
 
 mod credentials;
 mod endpoint;
+mod env;
 
 pub use credentials::{AccessKey, Credentials, SecretKey};
 pub use endpoint::Endpoint;
+pub use env::EnvNames;
 
 use http::HeaderValue;
+use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 use crate::signing::hash::HashAlgorithm;
 use crate::version::ApiVersion;
-
-/// The names of the environment variables that [`Config::from_lookup`] asks for.
-pub mod variables {
-    /// The gateway's URL; [`Endpoint::DEFAULT`](super::Endpoint::DEFAULT) when unset.
-    pub const ENDPOINT: &str = "SORNA_ENDPOINT";
-    /// The access key, which names the user.
-    pub const ACCESS_KEY: &str = "SORNA_ACCESS_KEY";
-    /// The secret key, with which requests are signed.
-    pub const SECRET_KEY: &str = "SORNA_SECRET_KEY";
-}
 
 /// Everything a [`Signer`](crate::Signer) needs to know about one gateway and one user.
 ///
@@ -60,30 +53,46 @@ impl Config {
         }
     }
 
-    /// Reads the settings named in [`variables`] through a function, typically
+    /// Reads the settings of [`EnvNames::SORNA`] through a function, typically
     /// `|name| std::env::var(name).ok()`: core itself reads no environment.
     ///
     /// # Errors
     ///
-    /// A missing key, or a value that is not valid; the error names the variable.
-    pub fn from_lookup<F>(mut lookup: F) -> Result<Self, ConfigError>
-    where
-        F: FnMut(&str) -> Option<String>,
-    {
+    /// As [`from_lookup_with`](Self::from_lookup_with).
+    pub fn from_lookup(lookup: impl FnMut(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::from_lookup_with(&EnvNames::SORNA, lookup)
+    }
+
+    /// Reads the settings of these names through a function. Whitespace around a value is ignored.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is not set or empty, or a value that is not valid; the error names it.
+    pub fn from_lookup_with(
+        names: &EnvNames,
+        mut lookup: impl FnMut(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        // What was read is wiped, since it may be the secret key.
         let mut required = |name: &'static str| {
-            lookup(name)
-                .filter(|value| !value.is_empty())
-                .ok_or(ConfigError::MissingVariable { name })
+            let value = Zeroizing::new(lookup(name).unwrap_or_default());
+            let trimmed = value.trim();
+            if trimmed.is_empty() {
+                return Err(ConfigError::MissingVariable { name });
+            }
+            if trimmed.contains(['\r', '\n']) {
+                return Err(ConfigError::LineBreak { name });
+            }
+            Ok(Zeroizing::new(trimmed.to_owned()))
         };
-        let access_key = required(variables::ACCESS_KEY)?;
-        let secret_key = required(variables::SECRET_KEY)?;
-        let endpoint = match lookup(variables::ENDPOINT).filter(|value| !value.is_empty()) {
-            Some(url) => url.parse()?,
-            None => Endpoint::default(),
-        };
+        let endpoint = required(names.endpoint)?;
+        let access_key = required(names.access_key)?;
+        let secret_key = required(names.secret_key)?;
         Ok(Self::new(
-            endpoint,
-            Credentials::new(AccessKey::new(access_key)?, SecretKey::new(secret_key)?),
+            endpoint.parse()?,
+            Credentials::new(
+                AccessKey::new(access_key.as_str())?,
+                SecretKey::new(secret_key.as_str())?,
+            ),
         ))
     }
 
@@ -146,35 +155,77 @@ impl Config {
 mod tests {
     use super::*;
 
-    #[test]
-    fn missing_keys_are_named() {
-        let error = Config::from_lookup(|_| None).unwrap_err();
-        assert_eq!(error.to_string(), "SORNA_ACCESS_KEY is not set");
-        let error =
-            Config::from_lookup(|name| (name == "SORNA_ACCESS_KEY").then(|| "AK".to_owned()))
-                .unwrap_err();
-        assert_eq!(error.to_string(), "SORNA_SECRET_KEY is not set");
+    fn read(endpoint: &str, access_key: &str, secret_key: &str) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            let value = match name {
+                "SORNA_ENDPOINT" => endpoint,
+                "SORNA_ACCESS_KEY" => access_key,
+                "SORNA_SECRET_KEY" => secret_key,
+                other => panic!("{other} is asked for"),
+            };
+            (value != "unset").then(|| value.to_owned())
+        })
     }
 
     #[test]
-    fn the_default_endpoint_is_the_public_one() {
-        let config = Config::from_lookup(|name| match name {
-            "SORNA_ENDPOINT" => Some(String::new()),
-            _ => Some("key".to_owned()),
+    fn missing_variables_are_named() {
+        let url = "http://127.0.0.1:8081";
+        for unset in ["unset", "", " \n"] {
+            for (config, name) in [
+                (read(unset, "AK", "SK"), "SORNA_ENDPOINT"),
+                (read(url, unset, "SK"), "SORNA_ACCESS_KEY"),
+                (read(url, "AK", unset), "SORNA_SECRET_KEY"),
+            ] {
+                assert_eq!(
+                    config.unwrap_err(),
+                    ConfigError::MissingVariable { name },
+                    "{unset:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn space_around_values_is_ignored() {
+        let config = read(" http://127.0.0.1:8081\r\n", "\tAK\n", " SK \n").unwrap();
+        assert_eq!(config.endpoint().to_string(), "http://127.0.0.1:8081");
+        assert_eq!(config.credentials().access_key().as_str(), "AK");
+        assert_eq!(config.credentials().secret_key().expose(), "SK");
+    }
+
+    #[test]
+    fn line_breaks_inside_are_named() {
+        let url = "http://127.0.0.1:8081";
+        for (config, name) in [
+            (read("http://a\nb", "AK", "SK"), "SORNA_ENDPOINT"),
+            (read(url, "A\nK", "SK"), "SORNA_ACCESS_KEY"),
+            (read(url, "AK", "S\rK"), "SORNA_SECRET_KEY"),
+        ] {
+            assert_eq!(config.unwrap_err(), ConfigError::LineBreak { name });
+        }
+    }
+
+    #[test]
+    fn other_names_can_be_asked_for() {
+        let names = EnvNames::new("MY_URL", "MY_KEY", "MY_SECRET");
+        let config = Config::from_lookup_with(&names, |name| match name {
+            "MY_URL" => Some("https://cluster.example".to_owned()),
+            "MY_KEY" => Some("AK".to_owned()),
+            "MY_SECRET" => Some("SK".to_owned()),
+            _ => None,
         })
         .unwrap();
-        assert_eq!(config.endpoint().to_string(), "https://api.sorna.io");
+        assert_eq!(config.endpoint().host(), "cluster.example");
     }
 
     #[test]
     fn debug_output_hides_the_secret() {
-        let config = Config::from_lookup(|name| match name {
-            "SORNA_ENDPOINT" => None,
-            "SORNA_ACCESS_KEY" => Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
-            _ => Some("wJalrXUtnFEMI".to_owned()),
-        })
-        .unwrap();
-        let shown = format!("{config:?}");
+        let config = read(
+            "http://127.0.0.1:8081",
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI",
+        );
+        let shown = format!("{:?}", config.unwrap());
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"));
         assert!(!shown.contains("wJalrXUtnFEMI"), "{shown}");
     }

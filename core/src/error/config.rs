@@ -13,6 +13,11 @@ pub enum ConfigError {
         /// The variable's name.
         name: &'static str,
     },
+    /// A variable's value has a line break inside.
+    LineBreak {
+        /// The variable's name.
+        name: &'static str,
+    },
     /// The endpoint is not a URL that can be used.
     Endpoint {
         /// What is wrong with it.
@@ -40,6 +45,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingVariable { name } => write!(f, "{name} is not set"),
+            Self::LineBreak { name } => {
+                write!(f, "{name} has a line break inside: set it to one line")
+            }
             Self::Endpoint { reason } => write!(f, "the endpoint {reason}"),
             Self::AccessKey => f.write_str(
                 "the access key must be printable ASCII without spaces, `:` or `,`, and not empty",

@@ -144,10 +144,10 @@ pub use sorna_core::machine::{
 };
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{
-    AccessKey, Batch, BuildError, Config, ConfigError, Console, Credentials, Endpoint, Error,
-    ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, KernelId, KernelInfo, KernelSpec,
-    LanguageInfo, Limits, Media, Operation, Record, Reply, RetryPolicy, SecretKey, SessionToken,
-    TransportError, TransportErrorKind, UploadFile, UsageError,
+    AccessKey, Batch, BuildError, Config, ConfigError, Console, Credentials, Endpoint, EnvNames,
+    Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, KernelId, KernelInfo,
+    KernelSpec, LanguageInfo, Limits, Media, Operation, Record, Reply, RetryPolicy, SecretKey,
+    SessionToken, TransportError, TransportErrorKind, UploadFile, UsageError,
 };
 
 // Until all users have moved to `protocol`.

@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use sorna::protocol::variables;
-use sorna::{AccessKey, Credentials, SecretKey};
+use sorna::{AccessKey, Credentials, EnvNames, SecretKey};
 
 use crate::failure::Failure;
 use crate::reporter::Reporter;
@@ -37,7 +36,7 @@ fn warn_if_open(file: &Path) {
 }
 
 fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<Credentials>, Failure> {
-    let [access, secret] = [variables::ACCESS_KEY, variables::SECRET_KEY];
+    let [access, secret] = [EnvNames::SORNA.access_key, EnvNames::SORNA.secret_key];
     let value = |name| {
         let value = lookup(name)?.trim().to_owned();
         (!value.is_empty()).then_some(value)
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn white_space_around_keys_of_the_environment_is_not_part_of_them() {
         let lookup = |name: &str| {
-            let key = if name == variables::ACCESS_KEY {
+            let key = if name == EnvNames::SORNA.access_key {
                 "AKIAONE"
             } else {
                 "secret-one"
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn half_a_pair_is_an_error() {
-        let half = |name: &str| (name == variables::ACCESS_KEY).then(|| "AKIAONE".to_owned());
+        let half = |name: &str| (name == EnvNames::SORNA.access_key).then(|| "AKIAONE".to_owned());
         assert!(of_environment(half).is_err());
         assert!(of_environment(|_| None).is_ok_and(|pairs| pairs.is_empty()));
     }

@@ -123,9 +123,9 @@ fn start_log(level: Level) {
 fn announce(gateway: &RunningGateway) -> io::Result<()> {
     let mut stdout = io::stdout();
     for (name, value) in [
-        (sorna::protocol::variables::ENDPOINT, gateway.endpoint()),
-        (sorna::protocol::variables::ACCESS_KEY, gateway.access_key()),
-        (sorna::protocol::variables::SECRET_KEY, gateway.secret_key()),
+        (sorna::EnvNames::SORNA.endpoint, gateway.endpoint()),
+        (sorna::EnvNames::SORNA.access_key, gateway.access_key()),
+        (sorna::EnvNames::SORNA.secret_key, gateway.secret_key()),
     ] {
         writeln!(stdout, "export {name}={}", quoted(value))?;
     }

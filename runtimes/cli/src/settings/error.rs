@@ -5,8 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use sorna::ConfigError;
-use sorna::protocol::variables;
+use sorna::{ConfigError, EnvNames};
 
 use super::source::Source;
 use crate::nearest::nearest;
@@ -100,7 +99,7 @@ impl Missing {
             };
             return format!(
                 "Set {} or use --endpoint URL{file}. {LOCAL}",
-                variables::ENDPOINT
+                EnvNames::SORNA.endpoint
             );
         }
         let file = match path {
@@ -113,9 +112,9 @@ impl Missing {
         };
         format!(
             "Set {}, {} and {}{file}. {LOCAL}",
-            variables::ENDPOINT,
-            variables::ACCESS_KEY,
-            variables::SECRET_KEY
+            EnvNames::SORNA.endpoint,
+            EnvNames::SORNA.access_key,
+            EnvNames::SORNA.secret_key
         )
     }
 }

@@ -25,8 +25,7 @@ pub(crate) use source::{Setting, Source};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use sorna::protocol::variables;
-use sorna::{AccessKey, Config, Credentials, Endpoint, SecretKey};
+use sorna::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
 
 use crate::globals::Globals;
 use file::{File, Located, Profile};
@@ -100,7 +99,7 @@ impl Settings {
 
         let flag = globals.endpoint.clone();
         let endpoint = match flag.map(|url| Setting::new(url, Source::Flag("--endpoint"))) {
-            None => variable(variables::ENDPOINT, in_file.profile.endpoint.is_some())?,
+            None => variable(EnvNames::SORNA.endpoint, in_file.profile.endpoint.is_some())?,
             flag => flag,
         };
         let flag = globals.ca_file.clone();
@@ -110,8 +109,8 @@ impl Settings {
             flag => flag,
         };
         let has_keys = in_file.profile.access_key.is_some() || in_file.profile.secret_key.is_some();
-        let mut access_key = variable(variables::ACCESS_KEY, has_keys)?;
-        let mut secret_key = variable(variables::SECRET_KEY, has_keys)?.map(|setting| {
+        let mut access_key = variable(EnvNames::SORNA.access_key, has_keys)?;
+        let mut secret_key = variable(EnvNames::SORNA.secret_key, has_keys)?.map(|setting| {
             setting.map(|key| SecretKey::new(key).expect("a variable that counts is not empty"))
         });
         if access_key.is_none() && secret_key.is_none() {
@@ -185,14 +184,14 @@ impl Settings {
             }
             (Some(access_key), None) => Err(SettingsError::HalfAPair {
                 missing: match access_key.source {
-                    Source::Variable(_) => variables::SECRET_KEY,
+                    Source::Variable(_) => EnvNames::SORNA.secret_key,
                     _ => "secret_key",
                 },
                 present: access_key.source.clone(),
             }),
             (None, Some(secret_key)) => Err(SettingsError::HalfAPair {
                 missing: match secret_key.source {
-                    Source::Variable(_) => variables::ACCESS_KEY,
+                    Source::Variable(_) => EnvNames::SORNA.access_key,
                     _ => "access_key",
                 },
                 present: secret_key.source.clone(),
