@@ -71,6 +71,8 @@ impl<T: Transport + 'static> Kernel<T> {
         match self.execute(mode).finish().await {
             Err(Error::Usage(UsageError::InputExpected)) => {
                 self.restart().await?;
+                // A gateway may report the end of the stopped program in response to the next execution.
+                let _ = self.execute("").finish().await;
                 Err(UsageError::InputUnavailable.into())
             }
             result => result,
