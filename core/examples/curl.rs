@@ -9,10 +9,10 @@
 //! $ cargo run -q -p sorna-core --example curl -- destroy KERNEL
 //! ```
 //!
-//! and ` | sh` sends it. `version` and `authorize` need no more words.
+//! and ` | sh` sends it. `version` and `authorize` take no arguments.
 //!
-//! The secret key is not in the command. The signature is: it lets whoever sees it send this very
-//! request, until its date is 15 minutes old.
+//! The secret key is not in the command. The signature is: anyone who sees it can send this very request
+//! until its date is 15 minutes old.
 
 // The core has no clock and no environment; a program around it does.
 #![allow(clippy::disallowed_methods)]
@@ -29,9 +29,9 @@ use sorna_core::{
 const USAGE: &str = "usage: curl version | authorize | create LANGUAGE TOKEN | \
                      execute KERNEL CODE | destroy KERNEL";
 
-fn request(words: &[&str], signer: &Signer) -> Result<Request<Body>, Box<dyn Error>> {
+fn request(arguments: &[&str], signer: &Signer) -> Result<Request<Body>, Box<dyn Error>> {
     let now = SystemTime::now();
-    let request = match words {
+    let request = match arguments {
         ["version"] => Version::new().request(signer, now)?,
         ["authorize"] => Authorize::new("hello").request(signer, now)?,
         ["create", language, token] => {
@@ -82,8 +82,8 @@ fn quoted(text: &str) -> String {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::from_lookup(|name| std::env::var(name).ok())?;
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    println!("{}", command(&request(&words, &Signer::new(config))?)?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    println!("{}", command(&request(&arguments, &Signer::new(config))?)?);
     Ok(())
 }

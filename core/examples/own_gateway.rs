@@ -1,12 +1,12 @@
-//! A gateway of one's own on core's server side, tested with proptest against core's client side.
+//! A custom gateway on core's server side, tested with proptest against core's client side.
 //!
 //! ```console
 //! $ cargo run -p sorna-core --example own_gateway --features server    # shows one run
 //! $ cargo test -p sorna-core --example own_gateway --features server   # tests what always holds
 //! ```
 //!
-//! Neither side does I/O: requests and answers are values, the time is an argument, and so a test can
-//! lose any of them, and wait for minutes in no time. `OwnGateway::handle` is all that an HTTP server
+//! Neither side does I/O: requests and responses are values and the time is an argument, so a test can lose
+//! any of them, and wait for minutes in no time. `OwnGateway::handle` is all that an HTTP server
 //! has to call.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,8 +28,8 @@ use sorna_core::{
     TransportError,
 };
 
-/// Its kernels know one language, `echo`: they put out the code that they are sent, up to two
-/// characters with each answer, and for a `?` a line that they ask for.
+/// Its kernels know one language, `echo`: they output the code that they are sent, up to two characters with
+/// each response, and for a `?` a line of input that they ask for.
 struct OwnGateway {
     keys: Credentials,
     kernels: BTreeMap<String, Echo>,
@@ -39,7 +39,7 @@ struct OwnGateway {
 
 #[derive(Default)]
 struct Echo {
-    /// What is still to be put out, while something runs.
+    /// What is still to be output, while something runs.
     rest: Option<VecDeque<char>>,
     asks: bool,
 }
@@ -54,7 +54,7 @@ impl OwnGateway {
         }
     }
 
-    /// The answer to any request.
+    /// The response to any request.
     fn handle(&mut self, now: SystemTime, parts: &Parts, body: &[u8]) -> Response<Vec<u8>> {
         let answer = self.answer(now, parts, body);
         answer.unwrap_or_else(ProblemReply::into_response)
@@ -83,7 +83,7 @@ impl OwnGateway {
                 if kernel.rest.is_none() {
                     self.begun.push(code.clone());
                 }
-                Ok(kernel.go_on(code))
+                Ok(kernel.proceed(code))
             }
             Route::Destroy(id) => {
                 self.kernels.remove(id.as_str()).ok_or_else(unknown)?;
@@ -96,8 +96,8 @@ impl OwnGateway {
     /// Gets the kernel with this token, or creates it.
     fn create(&mut self, create: CreateRequest) -> Result<KernelId, ProblemReply> {
         if create.spec.language() != "echo" {
-            let words = "there is no language but echo";
-            return Err(ProblemKind::KernelCreationFailed.reply_with(words));
+            let detail = "there is no language but echo";
+            return Err(ProblemKind::KernelCreationFailed.reply_with(detail));
         }
         let id = format!("kernel-of-{}", create.token.as_str());
         self.kernels.entry(id.clone()).or_default();
@@ -106,7 +106,7 @@ impl OwnGateway {
 }
 
 impl Echo {
-    fn go_on(&mut self, code: String) -> Response<Vec<u8>> {
+    fn proceed(&mut self, code: String) -> Response<Vec<u8>> {
         let rest = self.rest.get_or_insert_with(|| code.chars().collect());
         let mut output = String::new();
         if std::mem::take(&mut self.asks) {
@@ -163,7 +163,9 @@ fn drive(
             }
             Step::Event(_) => {}
             Step::Done(report) => return (report, output),
-            step => unreachable!("{step:?}: every request was answered, and every question"),
+            step => {
+                unreachable!("{step:?}: every request has a response, and every question an answer")
+            }
         }
     }
 }
@@ -197,7 +199,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{line} -> {} {body}", response.status().as_u16());
         Ok(response)
     });
-    println!("put out: {output:?}; kernel: {:?}", report.cleanup);
+    println!("output: {output:?}; kernel: {:?}", report.cleanup);
     match report.ending {
         Ending::Failed(error) => Err(error.into()),
         _ => Ok(()),
@@ -218,9 +220,9 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Fate {
         Arrives,
-        Refused,
+        Unavailable,
         RequestLost,
-        AnswerLost,
+        ResponseLost,
     }
 
     fn lost(sent: Sent) -> TransportError {
@@ -234,7 +236,7 @@ mod tests {
         fn whatever_gets_lost_nothing_runs_twice_and_no_kernel_stays(
             codes in vec("[a-c?\"\\\\é😀\n]{0,6}", 1..4),
             fates in vec(
-                select(vec![Fate::Arrives, Fate::Refused, Fate::RequestLost, Fate::AnswerLost]),
+                select(vec![Fate::Arrives, Fate::Unavailable, Fate::RequestLost, Fate::ResponseLost]),
                 0..12,
             ),
         ) {
@@ -244,9 +246,9 @@ mod tests {
             let (report, output) = drive(run, |now, request| {
                 match fates.next().unwrap_or(Fate::Arrives) {
                     Fate::Arrives => Ok(deliver(&mut gateway, now, request)),
-                    Fate::Refused => Ok(ProblemKind::ServiceUnavailable.reply().into_response()),
+                    Fate::Unavailable => Ok(ProblemKind::ServiceUnavailable.reply().into_response()),
                     Fate::RequestLost => Err(lost(Sent::Nothing)),
-                    Fate::AnswerLost => {
+                    Fate::ResponseLost => {
                         deliver(&mut gateway, now, request);
                         Err(lost(Sent::Maybe))
                     }

@@ -1,4 +1,4 @@
-//! Who asks, how patiently, and what is remembered between requests.
+//! Who sends requests, how patiently, and what is remembered between them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with the default policy, who has heard nothing of a rate limit yet.
+    /// A caller with the default policy, which knows nothing of a rate limit yet.
     #[must_use]
     pub fn new(signer: Signer) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Caller {
         }
     }
 
-    /// The time until the window of the rate limit ends, if a response told and it is not over.
+    /// The time until the window of the rate limit ends, if a response said so and it is not over.
     pub(crate) fn window_left(&self, now: Moment) -> Option<Duration> {
         let end = (*lock(&self.window_end))?;
         Some(end.saturating_duration_since(now.instant)).filter(|left| !left.is_zero())

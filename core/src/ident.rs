@@ -78,8 +78,8 @@ impl fmt::Display for KernelId {
 /// The client's name for a kernel: creating with the token of a living kernel returns that kernel.
 /// 8 to 80 characters, counted as Unicode characters. (API manual of 2017, "Kernel management".)
 ///
-/// Observed on gateway 0.9.11: tokens are not kept apart by access key, so the token of somebody else
-/// gives their kernel. Let it be hard to guess: [`from_random`](Self::from_random).
+/// Observed on gateway 0.9.11: tokens are not kept apart by access key, so another user's token gives that
+/// user's kernel. Make it hard to guess: [`from_random`](Self::from_random).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SessionToken(String);
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_that_name_no_segment_are_refused() {
+    fn identifiers_that_name_no_segment_are_rejected() {
         for id in ["", ".", "..", "create", "a\r\nb", "a\0b"] {
             assert!(KernelId::new(id).is_err(), "{id:?}");
         }

@@ -83,7 +83,7 @@
 //! # See also
 //!
 //! [`sorna`](https://docs.rs/sorna), the drivers; its page
-//! [`architecture`](https://docs.rs/sorna/latest/sorna/architecture/), which tells where what belongs;
+//! [`architecture`](https://docs.rs/sorna/latest/sorna/architecture/), which says what belongs where;
 //! [`sorna-gateway`](https://docs.rs/sorna-gateway), a gateway for one machine on this crate's `server`.
 //!
 //! [Sorna]: https://www.backend.ai

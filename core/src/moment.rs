@@ -1,10 +1,10 @@
-//! What a pure machine has to be told about the world: dates, time, chance.
+//! What a machine without I/O needs from outside: dates, time, chance.
 
 use std::time::{Duration, SystemTime};
 
 use crate::instant::Instant;
 
-/// A reading of everything the core refuses to read by itself.
+/// A reading of everything that this crate does not read by itself: clocks and a random number.
 ///
 /// Drivers make one each time they poll or feed a machine; tests make them up.
 ///

@@ -11,7 +11,7 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
-/// How many requests this key may still make. Not sent with refusals.
+/// How many requests this key may still make. The original gateway does not send it with errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
@@ -25,7 +25,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Reads the headers of an answer; `None` if it has none of these.
+    /// Reads the headers of a response; `None` if it has none of these.
     #[must_use]
     pub fn from_headers(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
         let number =
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_and_nonsense_is_ignored() {
+    fn headers_are_read_and_invalid_ones_ignored() {
         let mut headers = HeaderMap::new();
         assert_eq!(RateLimit::from_headers(Dialect::SornaV2, &headers), None);
         headers.insert("x-ratelimit-limit", HeaderValue::from_static("1000"));

@@ -43,7 +43,7 @@ pub struct UnsignedRequest {
 pub enum Auth {
     /// By a signature in `Authorization`.
     Signed,
-    /// Not at all. The other headers are sent all the same.
+    /// Not at all. The other headers are sent as well.
     None,
 }
 
@@ -116,7 +116,7 @@ impl UnsignedRequest {
         self
     }
 
-    /// Sent without a signature, for what a gateway tells everybody.
+    /// Sent without a signature, for what is public.
     #[must_use]
     pub fn without_signature(mut self) -> Self {
         self.auth = Auth::None;

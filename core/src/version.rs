@@ -109,7 +109,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The word before the parameters of `Authorization`.
+    /// The scheme of `Authorization`, before its parameters.
     #[must_use]
     pub const fn auth_scheme(self) -> &'static str {
         match self {

@@ -39,10 +39,10 @@ fn response(bytes: &[u8]) -> Response<Bytes> {
 )]
 fn request(bytes: &[u8]) -> Request<Bytes> {
     let (first, headers, body) = message(bytes);
-    let mut words = first.split(' ');
+    let mut line = first.split(' ');
     let mut request = Request::builder()
-        .method(words.next().expect("a method"))
-        .uri(words.next().expect("a target"));
+        .method(line.next().expect("a method"))
+        .uri(line.next().expect("a target"));
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -140,7 +140,7 @@ fn records_keep_their_order() {
             Record::Media(Media::new("image/svg+xml", "<svg/>")),
         ]
     );
-    assert_eq!(result.exit_code(), None, "this gateway never told");
+    assert_eq!(result.exit_code(), None, "this gateway never sends it");
     assert_eq!(result.extra["files"], serde_json::json!([]));
 }
 
@@ -157,31 +157,31 @@ fn statuses_on_the_way() {
 }
 
 #[test]
-fn refusals() {
-    let refused = |bytes: &[u8]| {
+fn error_responses() {
+    let read = |bytes: &[u8]| {
         let error = Info::new(kernel()).read_response(ApiVersion::default(), response(bytes));
-        error.expect_err("a refusal")
+        error.expect_err("an error response")
     };
-    let error = refused(capture!("13-unknown-kernel.response"));
+    let error = read(capture!("13-unknown-kernel.response"));
     assert!(error.is_not_found());
     assert_eq!(
         error.to_string(),
         "the gateway answered 404 kernel-not-found: No such kernel."
     );
-    let error = refused(capture!("21-wrong-secret.response"));
+    let error = read(capture!("21-wrong-secret.response"));
     assert!(error.is_auth());
-    let error = refused(capture!("28-rate-limit-exceeded.response"));
-    let refusal = error.gateway().expect("a refusal");
-    assert!(refusal.is_rate_limited());
-    assert_eq!(refusal.retry_after(), None);
-    let error = refused(capture!("29-not-json-400-invalid-url.response"));
-    let refusal = error.gateway().expect("a refusal");
-    assert!(matches!(refusal.error_body(), ErrorBody::Raw));
-    assert_eq!(&refusal.body()[..], b"invalid URL");
+    let error = read(capture!("28-rate-limit-exceeded.response"));
+    let response = error.gateway().expect("an error response");
+    assert!(response.is_rate_limited());
+    assert_eq!(response.retry_after(), None);
+    let error = read(capture!("29-not-json-400-invalid-url.response"));
+    let response = error.gateway().expect("an error response");
+    assert!(matches!(response.error_body(), ErrorBody::Raw));
+    assert_eq!(&response.body()[..], b"invalid URL");
 }
 
 #[test]
-fn an_execution_is_driven_through_recorded_answers() {
+fn an_execution_is_driven_by_recorded_responses() {
     let keys = Credentials::new(
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
         SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),

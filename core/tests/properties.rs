@@ -179,7 +179,7 @@ fn files() -> impl Strategy<Value = Vec<UploadFile>> {
     ];
     btree_map(name, contents, 0..=19).prop_map(|files| {
         let files = files.into_iter();
-        // `.` and `..` are among the parts, and refused.
+        // `.` and `..` are among the parts, and rejected.
         files
             .filter_map(|(name, content)| UploadFile::from_bytes(name, content).ok())
             .collect()
@@ -232,7 +232,7 @@ fn parse<B>(request: &Request<B>, now: SystemTime) -> Result<SignedRequest, Test
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     SignedRequest::parse(&copy.into_parts().0, now)
-        .map_err(|refusal| TestCaseError::fail(refusal.to_string()))
+        .map_err(|problem| TestCaseError::fail(problem.to_string()))
 }
 
 /// Reads what the gateway's side wrote.
@@ -320,7 +320,7 @@ proptest! {
             let at = at.index(content.len());
             content[at] ^= 1;
         }
-        // Most changed dates are none, and refused for that.
+        // Most changed dates are not dates any more, and rejected for that.
         if let Ok(signed) = parse(&request, now) {
             prop_assert!(signed.verify(&client.1, &content).is_err());
         }
@@ -507,26 +507,26 @@ proptest! {
     }
 
     #[test]
-    fn refusals_are_read_as_they_were_written(
+    fn error_responses_are_read_as_they_were_written(
         kind in select(ProblemKind::ALL),
         detail in text(),
         agent in any::<Option<(String, Option<String>)>>(),
     ) {
-        let mut refusal = kind.reply_with(&detail);
+        let mut problem = kind.reply_with(&detail);
         if let Some((title, exception)) = &agent {
-            refusal = refusal.with_agent("agent-failure", title, exception.clone());
+            problem = problem.with_agent("agent-failure", title, exception.clone());
         }
-        let title = refusal.title().to_owned();
+        let title = problem.title().to_owned();
         let error = Info::new(some_kernel())
             .read_response(
                 ApiVersion::default(),
-                refusal.into_response().map(Bytes::from),
+                problem.into_response().map(Bytes::from),
             )
-            .expect_err("a refusal");
-        let refusal = error.gateway().expect("a refusal");
-        prop_assert_eq!(refusal.status(), kind.status());
-        prop_assert_eq!(refusal.kind(), Some(kind));
-        let problem = refusal.problem().expect("a problem");
+            .expect_err("an error response");
+        let response = error.gateway().expect("an error response");
+        prop_assert_eq!(response.status(), kind.status());
+        prop_assert_eq!(response.kind(), Some(kind));
+        let problem = response.problem().expect("a problem");
         prop_assert_eq!(problem.title.as_ref(), Some(&title));
         let details = problem.agent_details.as_ref();
         let details = details.map(|d| (d.title.clone().unwrap_or_default(), d.exception.clone()));
@@ -559,7 +559,7 @@ proptest! {
     #[test]
     fn terminal_messages_are_read_as_they_were_written(
         bytes in vec(any::<u8>(), 0..300),
-        words in text(),
+        message in text(),
         size in any::<(u16, u16)>(),
     ) {
         let (rows, cols) = size;
@@ -571,7 +571,7 @@ proptest! {
         ] {
             prop_assert_eq!(Command::decode(&command.encode()), Some(command));
         }
-        for message in [Message::Out(bytes.into()), Message::Error(words)] {
+        for message in [Message::Out(bytes.into()), Message::Error(message)] {
             prop_assert_eq!(Message::decode(&message.encode()), message);
         }
     }
@@ -630,7 +630,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_an_endpoint_or_refused_with_a_reason(
+    fn any_text_is_an_endpoint_or_rejected_with_a_reason(
         text in prop_oneof![any::<String>(), "(https?://)?[a-z:@\\[\\].0-9/?#%+ -]{0,20}"],
     ) {
         match text.parse::<Endpoint>() {
@@ -656,15 +656,15 @@ proptest! {
     }
 
     #[test]
-    fn any_body_is_read_or_refused(value in value()) {
+    fn any_body_is_read_or_rejected(value in value()) {
         for body in [value.clone(), json!({"mode": value, "code": value}), json!({"lang": value})] {
             let body = body.to_string();
-            let refusals = [
+            let problems = [
                 CreateRequest::parse(body.as_bytes()).err(),
                 ExecuteRequest::parse(body.as_bytes()).err(),
             ];
-            for refusal in refusals.into_iter().flatten() {
-                prop_assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            for problem in problems.into_iter().flatten() {
+                prop_assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
             }
         }
     }

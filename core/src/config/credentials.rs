@@ -93,8 +93,8 @@ impl SecretKey {
         Ok(Self(key))
     }
 
-    /// The key itself, for handing it on (to a child process's environment, say). Whoever calls
-    /// this takes over the duty of keeping it out of logs.
+    /// The key itself, to pass it on (to a child process's environment, say). The caller must keep it out
+    /// of logs.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_urls_are_refused_with_a_reason() {
+    fn unusable_urls_are_rejected_with_a_reason() {
         for (url, reason) in [
             ("", "is not a URL"),
             ("api.sorna.io", "must start with https://"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_by_name_or_address() {
+    fn loopback_is_recognized_by_name_or_address() {
         assert!(parse("http://localhost:1").unwrap().is_loopback());
         assert!(parse("http://127.0.0.9").unwrap().is_loopback());
         assert!(parse("http://[::1]:1").unwrap().is_loopback());

@@ -1,4 +1,8 @@
 //! Reads a console from JSON: text goes straight into its one buffer, or stays where it is.
+//!
+//! Written by hand, since derived readers allocate a value for each record and copy each text. A result may
+//! have tens of thousands of records, most of them text without escapes: this reads them without an allocation
+//! for each, shares the response's body where it can, and keeps records of unknown kinds and forms.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The console of an execution result: what the program put out, in order.
+//! The console of an execution result: the program's output, in order.
 
 mod de;
 mod media;
@@ -60,14 +60,14 @@ impl Eq for Console {}
 /// One console record: on the wire an array of its type's name and what belongs to it, such as
 /// `["stdout", "a\n"]`. (API manual of 2017, "Execution result".)
 ///
-/// Text is as the program wrote it, not escaped, and may hold control sequences: whoever shows it where they
-/// matter takes care of them. Records of a known type but another form are `Unknown`, too.
+/// Text is as the program wrote it, not escaped, and may hold control sequences: filter them before you show it
+/// in a terminal. Records of a known type but another form are `Unknown`, too.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Record<'a> {
-    /// Text that the program wrote to its standard output, as it was written.
+    /// Text that the program wrote to standard output, as it was written.
     Stdout(Cow<'a, str>),
-    /// Text that the program wrote to its standard error.
+    /// Text that the program wrote to standard error.
     Stderr(Cow<'a, str>),
     /// An image or another thing to show.
     Media(Media<'a>),
@@ -149,13 +149,13 @@ impl Console {
         }
     }
 
-    /// Everything written to the standard output, in one piece.
+    /// Everything written to standard output, in one piece.
     #[must_use]
     pub fn stdout(&self) -> Cow<'_, str> {
         self.joined(PartKind::Stdout)
     }
 
-    /// Everything written to the standard error, in one piece.
+    /// Everything written to standard error, in one piece.
     #[must_use]
     pub fn stderr(&self) -> Cow<'_, str> {
         self.joined(PartKind::Stderr)
@@ -210,12 +210,12 @@ impl Console {
         }
     }
 
-    /// Adds text to the standard output, joining it with the last record if that is one of it too.
+    /// Adds text to standard output, joining it with the last record if that is one of it too.
     pub fn push_stdout(&mut self, text: &str) {
         self.join(PartKind::Stdout, text);
     }
 
-    /// Adds text to the standard error, joining it with the last record if that is one of it too.
+    /// Adds text to standard error, joining it with the last record if that is one of it too.
     pub fn push_stderr(&mut self, text: &str) {
         self.join(PartKind::Stderr, text);
     }

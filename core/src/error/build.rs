@@ -1,4 +1,4 @@
-//! What is wrong with a request before it exists.
+//! Values that cannot become a request.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A kernel id that names no kernel.
+    /// A text that cannot be a kernel ID.
     KernelId {
-        /// The id as given.
+        /// The text as given.
         id: String,
     },
     /// A session token that is too short, too long, or has control characters.
@@ -30,7 +30,7 @@ pub enum BuildError {
     CodeTooLong {
         /// The request's size in bytes.
         size: usize,
-        /// The first size that the gateway refuses, in bytes.
+        /// The first size that the gateway rejects, in bytes.
         limit: usize,
     },
     /// A file name that an upload cannot carry: absolute, leaving the work directory, or empty.
@@ -40,13 +40,13 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A file larger than the gateway takes.
+    /// A file larger than the gateway accepts.
     FileTooLarge {
         /// The file's name in the upload.
         name: String,
         /// Its size in bytes.
         size: u64,
-        /// The largest size that is taken, in bytes.
+        /// The largest size that is accepted, in bytes.
         limit: u64,
     },
     /// Two files of one upload with the same name.
@@ -75,32 +75,29 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::KernelId { id } => write!(f, "{id:?} cannot be a kernel id"),
+            Self::KernelId { id } => write!(f, "{id:?} is not a valid kernel ID"),
             Self::SessionToken { length } => write!(
                 f,
-                "a client session token has 8 to 80 characters and no control characters; this one has {length}"
+                "a client session token must have 8 to 80 characters and no control characters; this one has {length} characters"
             ),
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {
-                write!(f, "{given} mounts are too many: at most {most}")
+                write!(f, "too many mounts: {given} (limit {most})")
             }
             Self::CodeTooLong { size, limit } => write!(
                 f,
-                "the code makes a request of {size} bytes, and the gateway takes less than {limit}: upload it as a file instead"
+                "the code makes a request of {size} bytes, and the gateway accepts less than {limit}: upload it as a file instead"
             ),
             Self::FileName { name, reason } => write!(f, "the file name {name:?} {reason}"),
             Self::FileTooLarge { name, size, limit } => write!(
                 f,
-                "{name} has {size} bytes, and the gateway takes files of at most {limit}"
+                "{name} has {size} bytes, and the gateway accepts files of at most {limit}"
             ),
             Self::DuplicateFile { name } => {
-                write!(f, "two files of this upload would both be named {name}")
+                write!(f, "two files of the upload are named {name}")
             }
             Self::TooManyFiles { given, most } => {
-                write!(
-                    f,
-                    "{given} files are too many for one request: at most {most}"
-                )
+                write!(f, "too many files for one request: {given} (limit {most})")
             }
             Self::Clock => f.write_str(
                 "this machine's clock is outside the years 1970 to 9999: set it, then try again",

@@ -1,4 +1,4 @@
-//! Refusals: what a gateway says when it does not do what it was asked.
+//! Error responses of a gateway.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
 use crate::version::Dialect;
 
-/// An answer with a status other than success, kept whole.
+/// A response with a status other than success, kept whole.
 ///
 /// The documented form is a problem document (RFC 9457, once RFC 7807); a proxy in between may
-/// answer anything else. The kinds of problems of the API manual of
-/// 2017, and what tells of them:
+/// respond with anything else. The kinds of problems of the API manual of
+/// 2017, and the predicates for them:
 ///
 /// | status | [`kind_name`](Self::kind_name) | |
 /// |---|---|---|
@@ -34,8 +34,8 @@ use crate::version::Dialect;
 /// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`was_rejected_before_execution`](Self::was_rejected_before_execution) |
 /// | 503 | `not-implemented` | |
 ///
-/// Observed on gateway 0.9.11: after its start it answers 503 `service-unavailable` for about 6 s;
-/// refusals do not carry the rate limit; and some failures are HTTP/1.0 pages in plain words.
+/// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
+/// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.
 #[derive(Clone, Debug)]
 pub struct GatewayError {
     status: StatusCode,
@@ -45,7 +45,7 @@ pub struct GatewayError {
     date: Option<String>,
 }
 
-/// The body of a refusal, as far as it could be understood.
+/// The body of an error response, as far as it could be understood.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ErrorBody {
@@ -64,17 +64,17 @@ pub struct Problem {
     /// A URI that names the kind of problem.
     #[serde(rename = "type")]
     pub type_uri: String,
-    /// What happened, in words.
+    /// What happened, as text.
     #[serde(default)]
     pub title: Option<String>,
-    /// What the agent that runs the kernel said, if it was the one to fail.
+    /// What the agent that runs the kernel reported, if it is the one that failed.
     #[serde(
         default,
         rename = "agent-details",
         skip_serializing_if = "Option::is_none"
     )]
     pub agent_details: Option<AgentDetails>,
-    /// Whatever else the document holds.
+    /// The document's other fields.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -102,19 +102,19 @@ pub struct AgentDetails {
     /// A URI or name: `…/agent-timeout`, `…/agent-invalid-input`, `…/agent-failure`.
     #[serde(default, rename = "type")]
     pub type_uri: Option<String>,
-    /// What happened, in words.
+    /// What happened, as text.
     #[serde(default)]
     pub title: Option<String>,
     /// The exception in the agent, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
-    /// Whatever else it says.
+    /// Its other fields.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 impl GatewayError {
-    /// Keeps an answer as a refusal.
+    /// Keeps an error response.
     pub(crate) fn new(
         dialect: Dialect,
         status: StatusCode,
@@ -144,7 +144,7 @@ impl GatewayError {
         }
     }
 
-    /// The answer's status.
+    /// The response's status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -184,22 +184,22 @@ impl GatewayError {
         self.problem().map(Problem::kind_name)
     }
 
-    /// Adds what the driver knows from earlier answers, where this one says nothing.
+    /// Adds what earlier responses said, where this one says nothing.
     pub(crate) fn with_known_wait(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = self.retry_after.or(wait);
         self
     }
 
     /// How long the gateway asks to wait before the next request: from `Retry-After` (in seconds),
-    /// `X-Retry-After` or `X-RateLimit-Reset` (in ms). Where a 429 says none of these, as those of
-    /// the original do not, it is what an earlier answer said of the rate limit's window.
+    /// `X-Retry-After` or `X-RateLimit-Reset` (in ms). A 429 of the original gateway
+    /// has none of these; a machine then adds what an earlier response said of the rate limit's window.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The answer's `Date` header: a hint at the gateway's clock, and not one to set a clock by
-    /// (the original gateway's was seen to be off by a minute and more).
+    /// The response's `Date` header: a hint at the gateway's clock, but do not set a clock by it (the original
+    /// gateway's was seen to be off by a minute and more).
     #[must_use]
     pub fn gateway_date(&self) -> Option<&str> {
         self.date.as_deref()
@@ -212,7 +212,7 @@ impl GatewayError {
         self.status == StatusCode::UNAUTHORIZED
     }
 
-    /// The date of the request was refused: this machine's clock is likely more than 15 minutes
+    /// The gateway rejected the date of the request: this machine's clock is likely more than 15 minutes
     /// off. Set it.
     #[must_use]
     pub fn is_clock_skew(&self) -> bool {
@@ -230,7 +230,7 @@ impl GatewayError {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// 412: this key has as many kernels as it may. Destroy some.
+    /// 412: this key has reached its limit of kernels. Destroy some.
     #[must_use]
     pub fn is_quota_exceeded(&self) -> bool {
         self.kind() == Some(ProblemKind::QuotaExceeded)
@@ -243,7 +243,7 @@ impl GatewayError {
         self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// The kernel could not be created; the words say why (often an unknown language).
+    /// The kernel could not be created; the title says why (often an unknown language).
     #[must_use]
     pub fn is_creation_failed(&self) -> bool {
         self.kind() == Some(ProblemKind::KernelCreationFailed)
@@ -259,8 +259,8 @@ impl GatewayError {
         }
     }
 
-    /// Whether the gateway itself said, in its own words, that it did not act on the request for
-    /// now. (A proxy's 502 to 504 does not tell.)
+    /// Whether the gateway itself rejected the request for now, before it acted on it. (502 to 504 from a
+    /// proxy leave that open.)
     #[must_use]
     pub fn was_rejected_before_execution(&self) -> bool {
         self.is_rate_limited()
@@ -271,8 +271,8 @@ impl GatewayError {
                 ))
     }
 
-    /// Whether it tells that the request was not acted on. A server error without a problem document
-    /// does not: it may come from a proxy, or from a gateway that broke while it was at work.
+    /// Whether it is certain that the request was not acted on. It is not after a server error without a
+    /// problem document, which may come from a proxy, or from a gateway that crashed while it was working.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         !self.status.is_server_error()
@@ -301,11 +301,11 @@ impl fmt::Display for GatewayError {
         let details = agent.map_or([None, None], |agent| {
             [agent.title.as_ref(), agent.exception.as_ref()]
         });
-        let words = [problem.title.as_ref()].into_iter().chain(details);
-        let mut words = words.flatten().peekable();
-        while let Some(text) = words.next() {
-            let text = match words.peek() {
-                // A colon follows.
+        let texts = [problem.title.as_ref()].into_iter().chain(details);
+        let mut texts = texts.flatten().peekable();
+        while let Some(text) = texts.next() {
+            let text = match texts.peek() {
+                // Without the full stop, since ": " and more detail follow.
                 Some(_) => text.strip_suffix('.').unwrap_or(text),
                 None => text,
             };
@@ -323,7 +323,7 @@ mod tests {
 
     use super::*;
 
-    fn refuse(status: u16, body: &str) -> GatewayError {
+    fn error_response(status: u16, body: &str) -> GatewayError {
         let status = StatusCode::from_u16(status).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
         GatewayError::new(Dialect::SornaV2, status, &HeaderMap::new(), &body)
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn problem_documents_are_kept_whole() {
-        let error = refuse(
+        let error = error_response(
             500,
             r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed",
                 "title": "Kernel creation has failed.", "instance": 7,
@@ -351,8 +351,8 @@ mod tests {
     }
 
     #[test]
-    fn html_and_nothing_are_refusals_too() {
-        let error = refuse(502, "<html><h1>Bad Gateway</h1></html>");
+    fn html_and_empty_bodies_are_kept_too() {
+        let error = error_response(502, "<html><h1>Bad Gateway</h1></html>");
         assert!(matches!(error.error_body(), ErrorBody::Raw));
         assert!(
             error.is_unavailable()
@@ -360,7 +360,7 @@ mod tests {
                 && !error.was_rejected_before_execution()
         );
         assert!(error.to_string().contains("<h1>Bad Gateway</h1>"));
-        let error = refuse(418, "");
+        let error = error_response(418, "");
         assert_eq!(
             error.to_string(),
             "the gateway answered 418 I'm a teapot: (empty)"
@@ -369,14 +369,14 @@ mod tests {
 
     #[test]
     fn other_json_is_kept_as_json() {
-        let error = refuse(400, r#"{"message": "no"}"#);
+        let error = error_response(400, r#"{"message": "no"}"#);
         assert!(matches!(error.error_body(), ErrorBody::Json(value) if value["message"] == "no"));
     }
 
     #[test]
     fn predicates_follow_status_and_type() {
         let with = |status, kind: &str, title: &str| {
-            refuse(
+            error_response(
                 status,
                 &format!(r#"{{"type": "https://api.sorna.io/probs/{kind}", "title": "{title}"}}"#),
             )

@@ -30,36 +30,36 @@ pub enum Error {
     Build(BuildError),
     /// A method was called at the wrong time.
     Usage(UsageError),
-    /// The gateway refused. See [`GatewayError`]'s predicates for what to do.
+    /// The gateway responded with an error. See [`GatewayError`]'s predicates for what to do.
     Gateway(Box<GatewayError>),
-    /// The gateway answered something that is not the protocol. Check that the endpoint is a Sorna
+    /// The gateway's response is not of the protocol. Check that the endpoint is a Sorna
     /// gateway and speaks this version.
     Parse(Box<ParseError>),
     /// No response came, although the request was repeated where that could help. Sending it again is
     /// safe; whether that may succeed without a change is said by [`is_retryable`](Self::is_retryable).
     Transport(TransportError),
-    /// No answer came to a request that must not be repeated: the gateway may or may not have acted
-    /// on it. Ask the kernel (its files, its variables, `info`) before sending it again.
+    /// No response came to a request that must not be repeated: the gateway may or may not have acted on it.
+    /// Look at the kernel (its files, its variables, `info`) before sending it again.
     MayHaveRun(TransportError),
-    /// The gateway took the other files of an upload, but not these.
+    /// The gateway accepted the other files of an upload, but not these.
     FilesRejected(Vec<RejectedFile>),
 }
 
 /// How many rejected files an error names when it is shown.
 const MOST_FILES: usize = 10;
 
-/// A file that the gateway would not take, whichever way it was sent.
+/// A file that the gateway rejected, whichever way it was sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RejectedFile {
     /// The file's name in the upload.
     pub name: String,
-    /// What the gateway said last.
+    /// The last error response for it.
     pub error: GatewayError,
 }
 
 impl Error {
-    /// The gateway's refusal, if that is what happened.
+    /// The gateway's error response, if that is what happened.
     #[must_use]
     pub fn gateway(&self) -> Option<&GatewayError> {
         match self {
@@ -77,7 +77,7 @@ impl Error {
         }
     }
 
-    /// Whether the keys were refused.
+    /// Whether the gateway rejected the keys.
     #[must_use]
     pub fn is_auth(&self) -> bool {
         self.gateway().is_some_and(GatewayError::is_auth)
@@ -89,8 +89,8 @@ impl Error {
         self.gateway().is_some_and(GatewayError::is_not_found)
     }
 
-    /// Whether the gateway may have done what it was asked all the same: no answer came to a request
-    /// that may have reached it, or the answer does not tell. Look before you ask again.
+    /// Whether the gateway may have done what was requested even so: no response came to a request that may
+    /// have reached it, or the response leaves it open. Look before you try again.
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
         match self {
@@ -128,7 +128,7 @@ impl fmt::Display for Error {
                 "the request may have reached the gateway before the connection failed, so it may have run",
             ),
             Self::FilesRejected(files) => {
-                f.write_str("the gateway would not take ")?;
+                f.write_str("the gateway rejected ")?;
                 for (index, file) in files.iter().take(MOST_FILES).enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(f, "{comma}{:?} ({})", file.name, file.error)?;
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    fn refusal(status: u16, body: &'static str) -> GatewayError {
+    fn error_response(status: u16, body: &'static str) -> GatewayError {
         let status = StatusCode::from_u16(status).unwrap();
         GatewayError::new(
             crate::version::Dialect::SornaV2,
@@ -207,16 +207,16 @@ mod tests {
     fn many_rejected_files_are_counted_and_not_listed() {
         let file = |index| RejectedFile {
             name: format!("f{index}"),
-            error: refusal(400, ""),
+            error: error_response(400, ""),
         };
         let error = Error::FilesRejected((0..1000).map(file).collect());
-        let words = error.to_string();
-        assert!(words.contains("\"f9\" ("), "{words}");
-        assert!(words.ends_with(") and 990 more"), "{words}");
+        let text = error.to_string();
+        assert!(text.contains("\"f9\" ("), "{text}");
+        assert!(text.ends_with(") and 990 more"), "{text}");
     }
 
     #[test]
-    fn an_answer_that_does_not_tell_leaves_it_open() {
+    fn an_inconclusive_response_may_have_acted() {
         let problem = r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed"}"#;
         for (status, body, open) in [
             (500, "<html>", true),
@@ -226,7 +226,7 @@ mod tests {
             (404, "<html>", false),
             (302, "", false),
         ] {
-            let error = Error::from(refusal(status, body));
+            let error = Error::from(error_response(status, body));
             assert_eq!(error.may_have_acted(), open, "{status} {body}");
         }
         let failure = |sent| TransportError::new(TransportErrorKind::Receive, sent, "it broke");
@@ -264,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn long_words_of_a_driver_are_cut() {
-        let words = "x".repeat(100_000);
-        let error = TransportError::new(TransportErrorKind::Other, Sent::Nothing, words);
+    fn long_messages_of_a_driver_are_cut() {
+        let message = "x".repeat(100_000);
+        let error = TransportError::new(TransportErrorKind::Other, Sent::Nothing, message);
         assert_eq!(error.to_string().chars().count(), 1001);
     }
 }

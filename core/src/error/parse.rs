@@ -1,4 +1,4 @@
-//! Answers that are not the protocol.
+//! Responses that are not of the protocol.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::StatusCode;
 
-/// A successful answer whose content could not be understood. The answer is kept whole.
+/// A successful response whose content could not be understood. The response is kept whole.
 #[derive(Debug)]
 pub struct ParseError {
     expected: &'static str,
@@ -30,13 +30,13 @@ impl ParseError {
         }
     }
 
-    /// The answer's status.
+    /// The response's status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The answer's body as it came.
+    /// The response's body as it came.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -47,7 +47,7 @@ impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the gateway's answer (status {}) is not {}: {}",
+            "the gateway's response (status {}) is not {}: {}",
             self.status.as_u16(),
             self.expected,
             excerpt(&self.body)
@@ -79,8 +79,8 @@ pub(super) fn line(text: &[u8], most: usize) -> String {
     }
 }
 
-/// Whatever a server sent must not reach a terminal as escape sequences, nor turn round the line
-/// that it stands in (the bidirectional controls of Unicode Standard Annex 9).
+/// Replaces what a terminal would act on: text from a server must not reach it as escape sequences, nor
+/// reverse the line that it stands in (the bidirectional controls of Unicode Standard Annex 9).
 fn visible(c: char) -> char {
     match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

@@ -1,13 +1,13 @@
-//! What a driver reports when no answer came.
+//! What a driver reports when no response came.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use super::parse::line;
 
-/// The failure of one exchange: the request got no (complete) answer.
+/// The failure of one exchange: the request got no (complete) response.
 ///
-/// Drivers make these; machines decide by [`sent`](Self::sent) whether asking again is safe. The
+/// Drivers make these; machines decide by [`sent`](Self::sent) whether a retry is safe. The
 /// driver's own error is kept as the source.
 #[derive(Debug)]
 pub struct TransportError {
@@ -19,7 +19,7 @@ pub struct TransportError {
     source: Option<Box<dyn StdError + Send + Sync + 'static>>,
 }
 
-/// At what an exchange failed.
+/// Where an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
@@ -29,15 +29,15 @@ pub enum TransportErrorKind {
     Connect,
     /// The TLS handshake failed. Check the certificate and the CA options.
     Tls,
-    /// A proxy refused or broke the connection.
+    /// A proxy rejected or broke the connection.
     Proxy,
     /// The connection broke while the request was being sent.
     Send,
-    /// The connection broke before the answer was complete, or what came was not HTTP.
+    /// The connection broke before the response was complete, or what came was not HTTP.
     Receive,
     /// A time limit passed.
     Timeout,
-    /// The answer was larger than the client accepts.
+    /// The response was larger than the client accepts.
     TooLarge,
     /// A local file of the request body could not be read, or changed while it was sent.
     LocalFile,
@@ -100,7 +100,7 @@ pub enum Sent {
     /// Not one byte of it: repeating it is always safe.
     Nothing,
     /// A connection that had been idle turned out closed: bytes were written, but not one byte of
-    /// an answer came. The gateway almost certainly never saw it; see RFC 9110, section 9.2.2.
+    /// a response came. The gateway almost certainly never saw it; see RFC 9110, section 9.2.2.
     StaleConnection,
     /// Some or all of it: the gateway may have acted on it.
     Maybe,
@@ -144,7 +144,7 @@ impl TransportError {
         self
     }
 
-    /// At what the exchange failed.
+    /// Where the exchange failed.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind

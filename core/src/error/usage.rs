@@ -24,7 +24,7 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InputExpected => {
-                "the program waits for input: answer it before asking for the next event"
+                "the program waits for input: give it before asking for the next event"
             }
             Self::InputUnavailable => {
                 "the program asked for input, which cannot be given here: use `execute`, and \

@@ -14,7 +14,7 @@ use crate::moment::Moment;
 use crate::ops::{Operation, Repeat, Reply};
 use crate::rate_limit::RateLimit;
 
-/// Drives one operation to its answer.
+/// Drives one operation to its reply.
 ///
 /// ```text
 ///            the time is there
@@ -29,7 +29,7 @@ use crate::rate_limit::RateLimit;
 /// ```
 ///
 /// A request is repeated when that is safe and may help: the gateway asked to come back later (429,
-/// 503), something in front of it failed (502, 503, 504), or no answer came. An operation that must
+/// 503), something in front of it failed (502, 503, 504), or no response came. An operation that must
 /// not be done twice ([`Repeat::IfUnsent`]) is repeated only if the gateway cannot have acted on it;
 /// else it ends in [`Error::MayHaveRun`]. Every try is signed anew, with the date of that moment.
 ///
@@ -48,9 +48,9 @@ use crate::rate_limit::RateLimit;
 /// assert_eq!(transmit.request.uri().path(), "/v2/authorize");
 /// assert_eq!(transmit.request.headers()["date"], "Thu, 29 Jun 2017 01:23:45 GMT");
 /// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"echo":"hi"}"#);
-/// assert!(matches!(call.poll(now), Step::Idle)); // while that is on its way
+/// assert!(matches!(call.poll(now), Step::Idle)); // while that is in flight
 ///
-/// // The gateway is starting. The call waits for up to 200 ms, then asks again.
+/// // The gateway is starting. The call waits for up to 200 ms, then tries again.
 /// let starting = r#"{"type": "https://api.sorna.io/probs/service-unavailable"}"#;
 /// call.handle_response(now, http::Response::builder().status(503).body(starting.into())?);
 /// let Step::Wait(until) = call.poll(now) else { panic!() };
@@ -60,11 +60,11 @@ use crate::rate_limit::RateLimit;
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
 /// assert_eq!(transmit.attempt, 2);
 ///
-/// let answer = r#"{"authorized": "yes", "echo": "hi"}"#;
-/// call.handle_response(now, http::Response::new(answer.into()));
-/// let Step::Done(Ok(answer)) = call.poll(now) else { panic!() };
-/// assert_eq!(answer.value.echo.as_deref(), Some("hi"));
-/// assert!(matches!(call.poll(now), Step::Idle)); // for ever
+/// let response = r#"{"authorized": "yes", "echo": "hi"}"#;
+/// call.handle_response(now, http::Response::new(response.into()));
+/// let Step::Done(Ok(reply)) = call.poll(now) else { panic!() };
+/// assert_eq!(reply.value.echo.as_deref(), Some("hi"));
+/// assert!(matches!(call.poll(now), Step::Idle)); // from now on
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -116,13 +116,13 @@ impl<O: Operation> Call<O> {
         self.operation
     }
 
-    /// Whether a request is on its way.
+    /// Whether a request is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         matches!(self.state, State::InFlight)
     }
 
-    /// Whether a request of this call may have reached the gateway. An answer that was not polled
-    /// yet may say that it has.
+    /// Whether a request of this call may have reached the gateway. A result that was not polled yet may
+    /// say so.
     pub(super) fn may_have_acted(&self) -> bool {
         self.maybe_done || matches!(self.state, State::InFlight | State::Done(_))
     }
@@ -144,7 +144,7 @@ impl<O: Operation> Call<O> {
         })
     }
 
-    /// When its time is over.
+    /// When the budget ends.
     fn deadline(&self, now: Moment) -> Instant {
         self.started
             .unwrap_or(now.instant)
@@ -163,30 +163,30 @@ impl<O: Operation> Call<O> {
         };
     }
 
-    fn refused(&mut self, now: Moment, refusal: Box<GatewayError>) {
+    fn error_response(&mut self, now: Moment, error: Box<GatewayError>) {
         if self.maybe_done
-            && let Some(value) = self.operation.success_on_retry(&refusal)
+            && let Some(value) = self.operation.success_on_retry(&error)
         {
             self.state = State::Done(Ok(Reply::without_headers(value)));
             return;
         }
         let repeatable = match self.operation.repeat() {
-            Repeat::Always => refusal.is_retryable(),
-            Repeat::IfUnsent => refusal.was_rejected_before_execution(),
+            Repeat::Always => error.is_retryable(),
+            Repeat::IfUnsent => error.was_rejected_before_execution(),
         };
-        // Words from a proxy do not tell whether the gateway behind it acted.
-        self.maybe_done |= refusal.is_unavailable() && !refusal.was_rejected_before_execution();
+        // A response from a proxy leaves open whether the gateway behind it acted.
+        self.maybe_done |= error.is_unavailable() && !error.was_rejected_before_execution();
         if !repeatable {
-            self.state = State::Done(Err(Error::Gateway(refusal)));
+            self.state = State::Done(Err(Error::Gateway(error)));
             return;
         }
         let backoff = self.caller.retry().backoff(self.tries, now.random);
-        // When told how long to wait, wait that long and, so that not all clients come back in the
-        // same instant, a little longer.
-        let wait = refusal.retry_after().map_or(backoff, |asked| {
+        // Wait as long as the gateway asks for and, so that not all clients come back in the same
+        // instant, a little longer.
+        let wait = error.retry_after().map_or(backoff, |asked| {
             asked.saturating_add(backoff.min(self.caller.retry().first_backoff()))
         });
-        self.retry(now, wait, Error::Gateway(refusal));
+        self.retry(now, wait, Error::Gateway(error));
     }
 }
 
@@ -228,11 +228,11 @@ impl<O: Operation> Machine for Call<O> {
         let limit = RateLimit::from_headers(version.dialect(), response.headers());
         self.caller.observe(now, limit.as_ref());
         match self.operation.read_response(version, response) {
-            Err(Error::Gateway(refusal)) if refusal.is_rate_limited() => {
+            Err(Error::Gateway(error)) if error.is_rate_limited() => {
                 let left = self.caller.window_left(now);
-                self.refused(now, Box::new(refusal.with_known_wait(left)));
+                self.error_response(now, Box::new(error.with_known_wait(left)));
             }
-            Err(Error::Gateway(refusal)) => self.refused(now, refusal),
+            Err(Error::Gateway(error)) => self.error_response(now, error),
             result => self.state = State::Done(result),
         }
     }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_the_call() {
+    fn a_success_ends_the_call() {
         let mut call = call(Version::new());
         assert_eq!(call.sends("GET /v2").attempt, 1);
         call.answers(reply(200, r#"{"version": "v2.20170315"}"#));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_request_is_on_its_way() {
+    fn only_one_request_is_in_flight() {
         let mut call = call(Version::new());
         call.sends("GET /v2");
         assert!(matches!(call.poll(), Step::Idle));
@@ -301,11 +301,11 @@ mod tests {
     fn a_rate_limit_is_waited_out_as_long_as_the_gateway_says() {
         let mut call = call(execute());
         call.sends("POST /v2/kernel/k1");
-        let mut refusal = problem(429, "rate-limit-exceeded");
-        refusal
+        let mut response = problem(429, "rate-limit-exceeded");
+        response
             .headers_mut()
             .insert("x-ratelimit-reset", 5_000.into());
-        call.answers(refusal);
+        call.answers(response);
         let waited = call.waits();
         assert!((5_000..5_200).contains(&waited.as_millis()), "{waited:?}");
         call.sends("POST /v2/kernel/k1");
@@ -315,14 +315,14 @@ mod tests {
     fn a_wait_past_the_budget_is_not_begun() {
         let mut call = call(Version::new());
         call.sends("GET /v2");
-        let mut refusal = problem(429, "rate-limit-exceeded");
-        refusal.headers_mut().insert("retry-after", 121.into());
-        call.answers(refusal);
+        let mut response = problem(429, "rate-limit-exceeded");
+        response.headers_mut().insert("retry-after", 121.into());
+        call.answers(response);
         let error = call.done().unwrap_err();
         assert!(error.gateway().unwrap().is_rate_limited());
     }
 
-    /// A response to another request of the same caller tells when the rate limit's window ends.
+    /// A response to another request of the same caller says when the rate limit's window ends.
     fn window_ends_after(call: &Driver<Call<Execute>>, time: Duration) {
         let mut other = call.beside(Call::new(Version::new(), call.machine.caller.clone()));
         other.sends("GET /v2");
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn error_responses_tell_when_the_window_ends_too() {
+    fn error_responses_say_when_the_window_ends_too() {
         let mut first = call(Version::new());
         first.sends("GET /v2");
         let mut gone = problem(404, "generic-not-found");
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_gone_after_a_retry_was_destroyed() {
+    fn a_kernel_that_is_gone_after_a_retry_was_destroyed() {
         let gone = || problem(404, "kernel-not-found");
         let mut first = call(Destroy::new(kernel()));
         first.sends("DELETE /v2/kernel/k1");
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_help_is_not_repeated() {
+    fn failures_that_need_a_change_are_not_repeated() {
         let mut call = call(Version::new());
         call.sends("GET /v2");
         call.fails(TransportError::new(

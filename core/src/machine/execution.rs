@@ -20,10 +20,10 @@ use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionS
 /// for about 2 s by itself; this keeps one that does not from being flooded.
 const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Executes code and goes on until it ends.
+/// Executes code, until it ends.
 ///
 /// ```text
-///   new ─► Calling ──────────► an answer: its console, and its status
+///   new ─► Calling ──────────► a result: its console, and its status
 ///           ▲  ▲                 │             │              │
 ///           │  │   continued,    │             │ waiting-     │ finished,
 ///           │  │   …-finished,   │             │ input        │ exec-timeout,
@@ -33,9 +33,9 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///                                         Step::Idle         Step::Done
 /// ```
 ///
-/// Whatever an answer brings in its console is reported as an event before anything else. A gateway
-/// holds a request for output for about 2 s; after an answer without any that came earlier than 200 ms
-/// after its request, the machine pauses for the rest of these (`Step::Wait`).
+/// The console of a result is reported as an event before anything else. A gateway holds a request for
+/// output for about 2 s. Some do not: after a result without output that came within 200 ms of its request,
+/// the machine waits for the rest of these (`Step::Wait`).
 ///
 /// The first request has the code, each further one `""` or the input, with the same mode (and steps,
 /// for a batch). Source: the API manual of 2017, "Code execution"; what the original gateway makes of it
@@ -60,9 +60,9 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///     transmit.request.body().as_bytes().unwrap(),
 ///     br#"{"mode":"query","code":"name = input('name? '); print('hi', name)"}"#,
 /// );
-/// let answer = r#"{"result": {"status": "waiting-input", "console": [["stdout", "name? "]],
+/// let response = r#"{"result": {"status": "waiting-input", "console": [["stdout", "name? "]],
 ///                             "options": {"is_password": false}}}"#;
-/// execution.handle_response(now, http::Response::new(answer.into()));
+/// execution.handle_response(now, http::Response::new(response.into()));
 ///
 /// let Step::Event(ExecutionEvent::Console(console)) = execution.poll(now) else { panic!() };
 /// assert_eq!(console.stdout(), "name? ");
@@ -72,18 +72,18 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// let Step::Send(transmit) = execution.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":"lablup"}"#);
-/// let answer = r#"{"result": {"status": "continued", "console": [["stdout", "hi "]]}}"#;
-/// execution.handle_response(now, http::Response::new(answer.into()));
+/// let response = r#"{"result": {"status": "continued", "console": [["stdout", "hi "]]}}"#;
+/// execution.handle_response(now, http::Response::new(response.into()));
 ///
 /// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
 /// let Step::Send(transmit) = execution.poll(now) else { panic!() };
 /// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":""}"#);
-/// let answer = r#"{"result": {"status": "finished", "console": [["stdout", "lablup\n"]]}}"#;
-/// execution.handle_response(now, http::Response::new(answer.into()));
+/// let response = r#"{"result": {"status": "finished", "console": [["stdout", "lablup\n"]]}}"#;
+/// execution.handle_response(now, http::Response::new(response.into()));
 ///
 /// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
 /// let Step::Done(Ok(end)) = execution.poll(now) else { panic!() };
-/// assert_eq!(end.exit_code(), None); // this gateway does not tell
+/// assert_eq!(end.exit_code(), None); // this gateway does not send it
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -112,11 +112,11 @@ pub enum ExecutionEvent {
     StepFinished {
         /// `BuildFinished`, `CleanFinished`.
         status: ExecutionStatus,
-        /// The step's exit code, if the gateway told.
+        /// The step's exit code, if the gateway sent it.
         exit_code: Option<i64>,
     },
-    /// The gateway reported a status that this version does not know, and that does not sound like
-    /// an end. The execution goes on.
+    /// The gateway reported a status that this version does not know, and that does not sound like an
+    /// end. The execution continues.
     Unknown(ExecutionResult),
 }
 
@@ -148,7 +148,7 @@ impl Execution {
         }
     }
 
-    /// Answers the program's request for input. A line end is not added: interpreters expect none.
+    /// Gives the input that the program asks for. A line end is not added: interpreters expect none.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ impl Execution {
         matches!(self.state, State::AwaitingInput)
     }
 
-    /// Whether a request is on its way.
+    /// Whether a request is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         matches!(&self.state, State::Calling(call) if call.is_in_flight())
     }
@@ -177,7 +177,7 @@ impl Execution {
         self.state = State::Calling(Call::new(next, self.caller.clone()));
     }
 
-    fn answered(&mut self, now: Moment, mut result: ExecutionResult) {
+    fn received(&mut self, now: Moment, mut result: ExecutionResult) {
         let console = std::mem::take(&mut result.console);
         let silent = console.is_empty();
         if !silent {
@@ -226,7 +226,7 @@ impl Machine for Execution {
             }
             match &mut self.state {
                 State::Calling(call) => match call.poll(now).split() {
-                    Ok(Ok(answer)) => self.answered(now, answer.value),
+                    Ok(Ok(reply)) => self.received(now, reply.value),
                     Ok(Err(error)) => self.state = State::Over(Some(Err(error))),
                     Err(step) => {
                         if matches!(step, Step::Send(_)) {
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(
             run.sends_body(EXECUTE),
             first,
-            "a batch goes on with the same request"
+            "a batch continues with the same request"
         );
         run.answers(result(
             "finished",
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn continued_output_is_asked_for_without_the_code() {
+    fn continued_output_is_requested_without_the_code() {
         let mut run = execution(ExecuteMode::query("print(1)"));
         assert!(run.sends_body(EXECUTE).contains("print(1)"));
         run.answers(result("continued", r#", "console": [["stdout", "1\n"]]"#));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_statuses_are_shown_and_asked_on() {
+    fn unknown_statuses_are_shown_and_the_execution_continues() {
         let mut run = execution(ExecuteMode::query(""));
         run.sends(EXECUTE);
         run.passes(Duration::from_secs(1));

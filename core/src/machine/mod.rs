@@ -15,7 +15,7 @@
 //!   Step::Send ──┤ send the request; then handle_response or handle_failure ───┤
 //!   Step::Wait ──┤ sleep until that time ──────────────────────────────────────┤
 //!   Step::Event ─┤ show it to the caller ──────────────────────────────────────┤
-//!   Step::Idle ──┤ the caller must do something (answer an input request) ─────┘
+//!   Step::Idle ──┤ the caller must do something (give input) ──────────────────┘
 //!   Step::Done ──┘ the end
 //! ```
 //!
@@ -40,17 +40,17 @@
 //!             Step::Send(transmit) => machine.handle_response(now, send(transmit.request)),
 //!             Step::Wait(until) => now = now.after(until.saturating_duration_since(now.instant)),
 //!             Step::Done(output) => return output,
-//!             _ => panic!("a call has no events, and idles only while its request is on its way"),
+//!             _ => panic!("a call has no events, and idles only while its request is in flight"),
 //!         }
 //!     }
 //! }
 //!
 //! let call = Call::new(Version::new(), Caller::new(signer));
-//! let answer = drive(call, |request| {
+//! let reply = drive(call, |request| {
 //!     assert_eq!(request.uri().path(), "/v2");
 //!     Response::new(r#"{"version": "v2.20170315"}"#.into())
 //! });
-//! assert_eq!(answer?.value.version, "v2.20170315");
+//! assert_eq!(reply?.value.version, "v2.20170315");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -15,23 +15,23 @@ use crate::moment::Moment;
 ///
 /// After each [`Step::Send`], call [`handle_response`](Self::handle_response) or
 /// [`handle_failure`](Self::handle_failure) once, then poll again. A machine never has more than
-/// one request on its way; polling while it does gives [`Step::Idle`].
+/// one request in flight; polling while it does gives [`Step::Idle`].
 pub trait Machine {
-    /// What it reports on the way.
+    /// What it reports in between.
     type Event;
     /// What it ends with.
     type Output;
 
     /// What to do next. Poll again after doing it; after [`Step::Done`] the machine is spent, and
-    /// polling gives [`Step::Idle`] for ever.
+    /// polling always gives [`Step::Idle`].
     #[must_use = "a step must be acted on"]
     fn poll(&mut self, now: Moment) -> Step<Self::Event, Self::Output>;
 
-    /// The answer to the request on its way, whatever its status. Without a request on its way nothing
+    /// The response to the request in flight, whatever its status. Without a request in flight nothing
     /// happens.
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
 
-    /// The request on its way got no answer. Without a request on its way nothing happens.
+    /// The request in flight got no response. Without a request in flight nothing happens.
     fn handle_failure(&mut self, now: Moment, failure: TransportError);
 }
 
@@ -49,7 +49,7 @@ pub enum Step<E, O> {
     Wait(Instant),
     /// This happened.
     Event(E),
-    /// Nothing, until a response, a failure, or the caller's answer comes in.
+    /// Nothing, until a response, a failure, or the caller's input comes in.
     Idle,
     /// The end.
     Done(O),
@@ -61,7 +61,7 @@ pub enum Step<E, O> {
 pub struct Transmit {
     /// The request. No signed header may be changed, no redirect followed.
     pub request: Request<Body>,
-    /// How long the whole exchange may take, from connecting to the last byte of the answer.
+    /// How long the whole exchange may take, from connecting to the last byte of the response.
     pub time_limit: Duration,
     /// Which try of this request it is, from 1.
     pub attempt: u32,
@@ -69,6 +69,10 @@ pub struct Transmit {
 
 impl<E, O> Step<E, O> {
     /// The output, or what is to be done before there is one.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a step is taken apart at once; a box would cost each request an allocation"
+    )]
     pub(super) fn split(self) -> Result<O, Step<E, Infallible>> {
         Err(match self {
             Self::Send(transmit) => Step::Send(transmit),

@@ -1,4 +1,4 @@
-//! Drives machines with literal answers, in virtual time.
+//! Drives machines with literal responses, in virtual time.
 
 use std::fmt::Debug;
 use std::time::{Duration, UNIX_EPOCH};

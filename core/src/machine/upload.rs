@@ -16,10 +16,10 @@ use crate::problem::ProblemKind;
 
 /// Uploads files in requests that the gateway takes.
 ///
-/// The original gateway refuses a request for the way its bytes arrive, not only for its content.
-/// So a refused request is repeated; refused again, its files are sent one by one; and what is
-/// still refused is reported by name in [`Error::FilesRejected`], after all other files were sent.
-/// Small files go first, since that helps there too.
+/// The original gateway rejects some requests for the way their bytes arrive, not only for their content.
+/// So a rejected request is repeated; rejected again, its files are sent one by one; and the files that are
+/// still rejected are named in [`Error::FilesRejected`], after all other files were sent. Small files go
+/// first, since that helps there too.
 ///
 /// ```text
 ///   new ─► requests of at most 19 files, the small ones first
@@ -29,7 +29,7 @@ use crate::problem::ProblemKind;
 ///     │     │ 400, 413                  ▲
 ///     │     ▼                           │
 ///     │   Repeated ──── 204 ────────────┘
-///     │     │ 400, 413; or 500 of the agent at First: its words will not change
+///     │     │ 400, 413; or 500 of the agent at First: sending it again will not help
 ///     │     ├─ several files: each in a request of its own ─┐
 ///     └─────┼───────────────────────────────────────────────┘
 ///           └─ one file: rejected, then the next request
@@ -37,9 +37,9 @@ use crate::problem::ProblemKind;
 ///   any other error: Done at once
 /// ```
 ///
-/// Each request is a [`Call`], which is repeated by itself where no answer came or the gateway asked for
-/// it; [`poll`](Machine::poll) never gives `Step::Idle` but while one is on its way, and after the end.
-/// Files that no gateway of this version takes (over 1 MiB, or two of one name) end the upload before
+/// Each request is a [`Call`], which is repeated by itself where no response came or the gateway asked for
+/// it; [`poll`](Machine::poll) gives `Step::Idle` only while one is in flight, and after the end.
+/// Files that no gateway of this version accepts (over 1 MiB, or two of one name) end the upload before
 /// anything is sent, with [`Error::Build`].
 ///
 /// Source: the API manual of 2017, "Upload"; the limits of the original gateway (at most 19 files, not 20;
@@ -88,8 +88,8 @@ use crate::problem::ProblemKind;
 /// ");
 ///
 /// // It arrived in unlucky pieces. The same request, once more, is taken.
-/// let refusal = r#"{"type": "https://api.sorna.io/probs/generic-bad-request", "title": "Too large file"}"#;
-/// upload.handle_response(now, http::Response::builder().status(400).body(refusal.into())?);
+/// let rejected = r#"{"type": "https://api.sorna.io/probs/generic-bad-request", "title": "Too large file"}"#;
+/// upload.handle_response(now, http::Response::builder().status(400).body(rejected.into())?);
 /// let Step::Send(_) = upload.poll(now) else { panic!() };
 /// upload.handle_response(now, http::Response::builder().status(204).body("".into())?);
 ///
@@ -118,7 +118,7 @@ pub struct Upload {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
-    /// Files that the gateway has taken.
+    /// Files that the gateway has accepted.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -155,7 +155,7 @@ impl Upload {
             .map(|error| Err(Error::Build(error)));
         let progress = UploadProgress {
             total_files: files.len(),
-            // Nobody sends this much, but the sum is made before the sizes are found too large.
+            // Saturating, since the sum is made before sizes that are too large are rejected.
             total_bytes: files
                 .iter()
                 .map(UploadFile::size)
@@ -192,7 +192,7 @@ impl Upload {
         self.progress
     }
 
-    /// Whether a request is on its way.
+    /// Whether a request is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         self.current
             .as_ref()
@@ -220,16 +220,16 @@ impl Upload {
                 self.progress.bytes += files.iter().map(UploadFile::size).sum::<u64>();
                 self.report_progress = true;
             }
-            Err(Error::Gateway(refusal)) if blames_files(&refusal) => {
-                self.refused(files, stage, *refusal);
+            Err(Error::Gateway(error)) if blames_files(&error) => {
+                self.rejected(files, stage, *error);
             }
             Err(error) => self.end = Some(Err(error)),
         }
     }
 
-    fn refused(&mut self, mut files: Vec<UploadFile>, stage: Stage, refusal: GatewayError) {
-        // A name that the agent cannot store will not get better by sending it again.
-        if stage == Stage::First && refusal.status() != StatusCode::INTERNAL_SERVER_ERROR {
+    fn rejected(&mut self, mut files: Vec<UploadFile>, stage: Stage, error: GatewayError) {
+        // A name that the agent cannot store is not repeated: it would fail again.
+        if stage == Stage::First && error.status() != StatusCode::INTERNAL_SERVER_ERROR {
             self.batches.push_front(Batch {
                 files,
                 stage: Stage::Repeated,
@@ -244,7 +244,7 @@ impl Upload {
         } else if let Some(file) = files.pop() {
             self.rejected.push(RejectedFile {
                 name: file.name().to_owned(),
-                error: refusal,
+                error,
             });
         }
     }
@@ -258,13 +258,13 @@ impl Upload {
     }
 }
 
-/// Whether a refusal may be about one of the files rather than about the request.
-fn blames_files(refusal: &GatewayError) -> bool {
-    match refusal.status() {
-        StatusCode::BAD_REQUEST => refusal.kind() != Some(ProblemKind::InvalidAuthParams),
+/// Whether an error response may be about one of the files rather than about the request.
+fn blames_files(error: &GatewayError) -> bool {
+    match error.status() {
+        StatusCode::BAD_REQUEST => error.kind() != Some(ProblemKind::InvalidAuthParams),
         StatusCode::PAYLOAD_TOO_LARGE => true,
         StatusCode::INTERNAL_SERVER_ERROR => {
-            refusal.kind() == Some(ProblemKind::KernelExecutionFailed)
+            error.kind() == Some(ProblemKind::KernelExecutionFailed)
         }
         _ => false,
     }
@@ -380,14 +380,14 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_no_number_holds_end_it_like_other_large_ones() {
+    fn sizes_that_overflow_end_it_like_other_large_ones() {
         let mut upload = upload(&[1, u64::MAX]);
         assert_eq!(upload.machine.progress().total_bytes, u64::MAX);
         assert!(matches!(upload.done(), Err(Error::Build(_))));
     }
 
     #[test]
-    fn a_refused_request_is_repeated_then_sent_file_by_file_then_reported() {
+    fn a_rejected_request_is_repeated_then_sent_file_by_file_then_reported() {
         let mut upload = upload(&[1, 2, 3]);
         for _ in 0..2 {
             assert_eq!(sends_files(&mut upload), 3);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_request_itself_ends_it() {
+    fn an_error_of_the_request_itself_ends_it() {
         for (status, kind) in [
             (401, "auth-failed"),
             (404, "kernel-not-found"),

@@ -10,7 +10,7 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `GET /v2/authorize`: checks the keys, with a text that the gateway sends back.
 ///
-/// Wrong keys are a refusal for which [`Error::is_auth`](crate::Error::is_auth) is true; a clock that is
+/// Wrong keys are an error response for which [`Error::is_auth`](crate::Error::is_auth) is true; a clock that is
 /// more than 15 minutes off is one with
 /// [`is_clock_skew`](crate::GatewayError::is_clock_skew).
 /// (API manual of 2017, "Authentication".)
@@ -77,11 +77,11 @@ mod tests {
             ("GET", "/v2/authorize")
         );
         assert_eq!(request.body().as_bytes(), Some(&br#"{"echo":"hi"}"#[..]));
-        let answer = operation.read_response(
+        let reply = operation.read_response(
             ApiVersion::default(),
             response(200, r#"{"authorized": "yes", "echo": "hi"}"#),
         );
-        assert_eq!(answer.unwrap().value.echo.as_deref(), Some("hi"));
+        assert_eq!(reply.unwrap().value.echo.as_deref(), Some("hi"));
         assert!(
             operation
                 .read_response(

@@ -1,7 +1,7 @@
 //! `POST /v2/kernel/{id}` in mode `complete`: complete code at a position. (API manual of 2017,
 //! "Code execution".)
 //!
-//! Gateway 0.9.11 does not have it: it answers 500 `internal-server-error`.
+//! Gateway 0.9.11 does not support it: it responds with 500 `internal-server-error`.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `POST /v2/kernel/{id}` in mode `complete`: asks how the code could go on. Brings the candidates, in the
+/// `POST /v2/kernel/{id}` in mode `complete`: asks for completions of code. Brings the candidates, in the
 /// gateway's order.
 ///
-/// Gateway 0.9.11 does not have it, and answers 500 `internal-server-error`. (API manual of 2017, "Code
+/// Gateway 0.9.11 does not support it, and responds with 500 `internal-server-error`. (API manual of 2017, "Code
 /// execution".)
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -112,10 +112,10 @@ mod tests {
             std::str::from_utf8(request.body().as_bytes().unwrap()).unwrap(),
             r#"{"mode":"complete","code":"import os\né.pa","options":{"row":1,"col":4,"line":"é.pa","post":""}}"#
         );
-        let answer = operation.read_response(
+        let reply = operation.read_response(
             ApiVersion::default(),
             response(200, r#"{"result": ["path", "pardir"]}"#),
         );
-        assert_eq!(answer.unwrap().value, ["path", "pardir"]);
+        assert_eq!(reply.unwrap().value, ["path", "pardir"]);
     }
 }

@@ -11,11 +11,11 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `DELETE /v2/kernel/{id}`: ends a kernel and discards its files.
 ///
-/// A kernel that does not exist is a refusal with
+/// A kernel that does not exist is an error response with
 /// [`Error::is_not_found`](crate::Error::is_not_found); a [`Call`](crate::machine::Call) whose earlier try may
 /// have destroyed it takes that for success. (API manual of 2017, "Kernel management".)
 ///
-/// Gateway 0.9.11 answers up to 22 ms before the kernel is gone.
+/// Gateway 0.9.11 responds up to 22 ms before the kernel is gone.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Destroy {
@@ -54,11 +54,11 @@ impl Operation for Destroy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{kernel, tells_nothing};
+    use super::super::testing::{has_no_content, kernel};
     use super::*;
 
     #[test]
     fn request_and_response() {
-        tells_nothing(&Destroy::new(kernel()), "DELETE");
+        has_no_content(&Destroy::new(kernel()), "DELETE");
     }
 }

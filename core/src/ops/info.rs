@@ -1,4 +1,4 @@
-//! `GET /v2/kernel/{id}`: what the gateway knows of a kernel. (API manual of 2017, "Kernel
+//! `GET /v2/kernel/{id}`: information about a kernel. (API manual of 2017, "Kernel
 //! management".)
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /v2/kernel/{id}`: asks what the gateway knows of a kernel.
+/// `GET /v2/kernel/{id}`: asks for information about a kernel.
 ///
 /// (API manual of 2017, "Kernel management".)
 #[derive(Clone, Debug)]
@@ -31,11 +31,11 @@ impl Info {
     }
 }
 
-/// What is known of a kernel. Anything may be missing. (API manual of 2017, "Kernel management".)
+/// Information about a kernel. Any field may be missing. (API manual of 2017, "Kernel management".)
 ///
 /// Observed on gateway 0.9.11: most numbers are 0 for the first 5 s.
 ///
-/// A limit of zero is none. Gateways make one by the `with_*` methods.
+/// A limit of zero means that there is no limit. Gateways fill it in with the `with_*` methods.
 ///
 /// ```
 /// use std::time::Duration;
@@ -79,7 +79,7 @@ pub struct KernelInfo {
 }
 
 impl KernelInfo {
-    /// Nothing is known.
+    /// Without any field.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -146,7 +146,7 @@ impl KernelInfo {
         duration(self.cpu_time_used?)
     }
 
-    /// Whatever else the gateway tells.
+    /// The other fields of the response.
     #[must_use]
     pub fn extra(&self) -> &Map<String, Value> {
         &self.extra
@@ -222,7 +222,7 @@ impl KernelInfo {
         self
     }
 
-    /// With this field besides those that have a method of their own.
+    /// With a field that has no method here.
     #[must_use]
     pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.extra.insert(name.into(), value.into());
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_make_no_sense_are_no_times_and_no_sizes_below_zero() {
+    fn numbers_out_of_range_are_no_times_and_stay_in_the_range_of_sizes() {
         let body = r#"{"age": -1, "idle": 1e300, "memoryUsed": -4, "memoryLimit": 1e300}"#;
         let info: KernelInfo = serde_json::from_str(body).unwrap();
         assert_eq!((info.age(), info.idle()), (None, None));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_compressed_on_the_way_is_told_as_such() {
+    fn a_compressed_response_is_reported_as_such() {
         let mut zipped = response(200, "\u{1f}\u{8b}\u{8}");
         let coding = http::HeaderValue::from_static("gzip");
         zipped.headers_mut().insert("content-encoding", coding);

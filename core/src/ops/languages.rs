@@ -1,7 +1,7 @@
-//! `GET /v2/languages`: which languages the gateway runs.
+//! `GET /v2/languages`: which languages the gateway supports.
 //!
 //! An extension of `sorna-gateway`: the API of 2017 has no such list, and the original gateway
-//! answers 404 `generic-not-found`, which is
+//! responds with 404 `generic-not-found`, which is
 //! [`GatewayError::is_not_found`](crate::GatewayError::is_not_found).
 
 use http::Method;
@@ -13,9 +13,9 @@ use crate::error::{BuildError, Error};
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /v2/languages`: asks for the languages that the gateway runs.
+/// `GET /v2/languages`: lists the languages that the gateway supports.
 ///
-/// An extension of `sorna-gateway`. The API of 2017 has no such list: the original gateway answers 404,
+/// An extension of `sorna-gateway`. The API of 2017 has no such list: the original gateway responds with 404,
 /// for which [`Error::is_not_found`](crate::Error::is_not_found) is true.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -40,13 +40,12 @@ pub struct LanguageInfo {
     pub aliases: Vec<String>,
     /// Whether kernels of it can be created now.
     pub available: bool,
-    /// What it lacks, in words, if it is not available.
+    /// What is missing, as text, if it is not available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
-    /// Whether what one query defines is there for the next; else every query is a program of its
-    /// own.
+    /// Whether the next query can use what one query defines. Otherwise each query is a separate program.
     pub keeps_state: bool,
-    /// Whatever else the gateway tells.
+    /// The other fields of the response.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_without_the_list_says_so() {
+    fn a_gateway_without_the_list_responds_with_not_found() {
         let problem = r#"{"type": "https://api.sorna.io/probs/generic-not-found", "title": "No."}"#;
         let error = ListLanguages
             .read_response(ApiVersion::default(), response(404, problem))

@@ -88,14 +88,14 @@ use crate::version::ApiVersion;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Operation {
-    /// What a success brings.
+    /// The result of a success.
     type Output;
 
     /// The request before it is signed.
     ///
     /// # Errors
     ///
-    /// A value that the gateway could not or would not take.
+    /// A value that the gateway would reject.
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError>;
 
     /// Reads a response whose status says success.
@@ -213,7 +213,7 @@ impl Success {
 
     /// The body is not the JSON that it should be.
     pub(super) fn not_json(&self, expected: &'static str, error: serde_json::Error) -> ParseError {
-        // The client never asks for an encoding, but something in between may compress all the same.
+        // The client never asks for an encoding, but a proxy may compress anyway.
         let is_encoded = self
             .headers
             .get(CONTENT_ENCODING)
@@ -227,7 +227,7 @@ impl Success {
     }
 }
 
-/// What an operation brought, with what every response tells besides.
+/// The result of an operation, with what every response says besides.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reply<T> {

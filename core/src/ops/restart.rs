@@ -51,11 +51,11 @@ impl Operation for Restart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{kernel, tells_nothing};
+    use super::super::testing::{has_no_content, kernel};
     use super::*;
 
     #[test]
     fn request_and_response() {
-        tells_nothing(&Restart::new(kernel()), "PATCH");
+        has_no_content(&Restart::new(kernel()), "PATCH");
     }
 }

@@ -43,8 +43,8 @@ pub(crate) fn headers<'r>(request: &'r Request<Body>, names: &[&str]) -> Vec<&'r
         .collect()
 }
 
-/// Checks an operation on a kernel whose success tells nothing else.
-pub(crate) fn tells_nothing(operation: &impl Operation<Output = ()>, method: &str) {
+/// Checks an operation on a kernel whose success has no content.
+pub(crate) fn has_no_content(operation: &impl Operation<Output = ()>, method: &str) {
     let request = signed(operation);
     assert_eq!(
         (request.method().as_str(), request.uri().path()),
@@ -54,9 +54,9 @@ pub(crate) fn tells_nothing(operation: &impl Operation<Output = ()>, method: &st
         operation.read_response(ApiVersion::default(), response(status, body))
     };
     assert!(read(204, "").is_ok());
-    // Later gateways say more.
+    // Later gateways send a body.
     assert!(read(200, r#"{"stats": {}}"#).is_ok());
-    // Something else answered in the gateway's place.
+    // Something else responded in the gateway's place.
     let page = read(200, "<html>Log in first</html>");
     assert!(matches!(page, Err(Error::Parse(_))));
     let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;

@@ -28,13 +28,13 @@ impl Version {
     }
 }
 
-/// What the gateway says of itself.
+/// What the gateway reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VersionInfo {
     /// The API version, such as `v2.20170315`.
     pub version: String,
-    /// Whatever else it tells.
+    /// The other fields of the response.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -70,11 +70,11 @@ mod tests {
             ),
             ["application/octet-stream", "0", "v2.20170315"]
         );
-        let answer = Version.read_response(
+        let reply = Version.read_response(
             ApiVersion::default(),
             response(200, r#"{"version": "v2.20170315", "x": 1}"#),
         );
-        let info = answer.unwrap().value;
+        let info = reply.unwrap().value;
         assert_eq!(info.version, "v2.20170315");
         assert_eq!(info.extra["x"], 1);
     }

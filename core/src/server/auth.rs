@@ -218,8 +218,8 @@ mod tests {
             assert!(request.verify(&secret(), &body).is_ok(), "{hash}");
             assert!(request.verify(&secret(), b"{}").is_err(), "{hash}");
             let other = SecretKey::new("other").unwrap();
-            let refusal = request.verify(&other, &body).unwrap_err();
-            assert_eq!(refusal.kind(), ProblemKind::AuthFailed);
+            let problem = request.verify(&other, &body).unwrap_err();
+            assert_eq!(problem.kind(), ProblemKind::AuthFailed);
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_outside_the_window_are_refused() {
+    fn dates_outside_the_window_are_rejected() {
         let (parts, _) = signed(HashAlgorithm::Sha256);
         let at = |seconds: u64| {
             SignedRequest::parse(&parts, UNIX_EPOCH + Duration::from_secs(seconds)).is_ok()
@@ -277,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn malformed_headers_are_told_apart() {
-        for (header, words) in [
+    fn malformed_headers_have_their_own_messages() {
+        for (header, detail) in [
             ("Sorna", "Malformed"),
             ("sorna signMethod=HMAC-SHA256, credential=a:b", "type name"),
             ("Sorna signMethod=HMAC-SHA256", "malformed"),
@@ -291,11 +291,11 @@ mod tests {
             ),
             ("Sorna signMethod=SHA256, credential=a:b", "signing method"),
         ] {
-            let refusal = authorization_parts(header).unwrap_err();
+            let problem = authorization_parts(header).unwrap_err();
             assert!(
-                refusal.title().contains(words),
+                problem.title().contains(detail),
                 "{header}: {}",
-                refusal.title()
+                problem.title()
             );
         }
     }

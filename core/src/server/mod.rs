@@ -1,8 +1,8 @@
-//! The gateway's half of the protocol: verify signatures, read requests, write answers.
+//! The gateway's half of the protocol: verify signatures, read requests, write responses.
 //!
 //! Pure like the rest: the time and the bodies come in as arguments. A gateway routes with
 //! [`Route::parse`], authenticates with [`SignedRequest`], reads bodies with [`CreateRequest`] and
-//! [`ExecuteRequest`], and answers with [`reply`] or a [`ProblemReply`].
+//! [`ExecuteRequest`], and responds with [`reply`] or a [`ProblemReply`].
 //!
 //! ```
 //! use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! Problem documents: how a gateway says no.
+//! Problem documents: error responses of a gateway.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::error::{AgentDetails, Problem};
 use crate::problem::{self, ProblemKind};
 
 impl ProblemKind {
-    /// The refusal with its plain title.
+    /// The error response with its plain title.
     #[must_use]
     pub fn reply(self) -> ProblemReply {
         ProblemReply {
@@ -21,7 +21,7 @@ impl ProblemKind {
         }
     }
 
-    /// The refusal with a detail, in parentheses behind the title as the original has it.
+    /// The error response with a detail, in parentheses behind the title as the original gateway has it.
     #[must_use]
     pub fn reply_with(self, detail: &str) -> ProblemReply {
         ProblemReply {
@@ -31,7 +31,7 @@ impl ProblemKind {
     }
 }
 
-/// A refusal, ready to be sent.
+/// An error response, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct ProblemReply {
     kind: ProblemKind,
@@ -41,7 +41,7 @@ pub struct ProblemReply {
 
 impl ProblemReply {
     /// Adds what the agent said: its problem type (`agent-failure`, `agent-timeout`,
-    /// `agent-invalid-input`), words, and the exception as text.
+    /// `agent-invalid-input`), a message, and the exception as text.
     #[must_use]
     pub fn with_agent(mut self, kind: &str, title: &str, exception: Option<String>) -> Self {
         self.agent_details = Some(Box::new(AgentDetails {
@@ -59,13 +59,13 @@ impl ProblemReply {
         self.kind
     }
 
-    /// The words.
+    /// The title, with the detail if there is one.
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// The answer: status, `application/problem+json`, body.
+    /// The response: status, `application/problem+json`, body.
     #[must_use]
     pub fn into_response(self) -> Response<Vec<u8>> {
         let body = to_json(&Problem {

@@ -1,4 +1,4 @@
-//! Successful answers.
+//! Successful responses.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
@@ -13,7 +13,7 @@ use crate::version::ApiVersion;
 /// 200: the API version.
 #[must_use]
 pub fn version(version: ApiVersion) -> Response<Vec<u8>> {
-    answer(StatusCode::OK, &json!({"version": version.as_str()}))
+    json_response(StatusCode::OK, &json!({"version": version.as_str()}))
 }
 
 /// 200: the keys are good.
@@ -23,29 +23,29 @@ pub fn authorized(echo: Option<&Value>) -> Response<Vec<u8>> {
     if let Some(echo) = echo {
         body["echo"] = echo.clone();
     }
-    answer(StatusCode::OK, &body)
+    json_response(StatusCode::OK, &body)
 }
 
 /// 200: the languages.
 #[must_use]
 pub fn languages(languages: &[LanguageInfo]) -> Response<Vec<u8>> {
-    answer(StatusCode::OK, &json!({"languages": languages}))
+    json_response(StatusCode::OK, &json!({"languages": languages}))
 }
 
 /// 201: the kernel, new or reused.
 #[must_use]
 pub fn created(kernel: &KernelId) -> Response<Vec<u8>> {
-    answer(StatusCode::CREATED, &json!({"kernelId": kernel}))
+    json_response(StatusCode::CREATED, &json!({"kernelId": kernel}))
 }
 
 /// 200: what is known of a kernel.
 #[must_use]
 pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {
-    answer(StatusCode::OK, info)
+    json_response(StatusCode::OK, info)
 }
 
 /// 204: done, without a body; for restart, destroy and upload. The original client reads the
-/// content type and length all the same, and fails without them.
+/// content type and length even so, and fails without them.
 #[must_use]
 pub fn done() -> Response<Vec<u8>> {
     let mut response = response(
@@ -62,7 +62,7 @@ pub fn done() -> Response<Vec<u8>> {
 /// 200: completions.
 #[must_use]
 pub fn completions(candidates: &[String]) -> Response<Vec<u8>> {
-    answer(StatusCode::OK, &json!({"result": candidates}))
+    json_response(StatusCode::OK, &json!({"result": candidates}))
 }
 
 /// 200: how far an execution has come. `options` is null, or an object (`is_password`,
@@ -84,7 +84,7 @@ pub fn execution(
         options: &'a Value,
         files: [(); 0],
     }
-    answer(
+    json_response(
         StatusCode::OK,
         &Outer {
             result: Inner {
@@ -97,12 +97,12 @@ pub fn execution(
     )
 }
 
-fn answer(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
     response(status, "application/json; charset=utf-8", to_json(body))
 }
 
 pub(super) fn to_json(body: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(body).expect("answers have string keys and no failing types")
+    serde_json::to_vec(body).expect("responses have string keys and no failing types")
 }
 
 fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {

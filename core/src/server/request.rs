@@ -25,7 +25,7 @@ impl AuthorizeRequest {
     ///
     /// # Errors
     ///
-    /// 400 `invalid-auth-params` if it is not a JSON object, as the original answers.
+    /// 400 `invalid-auth-params` if it is not a JSON object, as the original gateway responds.
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
         serde_json::from_slice(body)
             .map_err(|_| ProblemKind::InvalidAuthParams.reply_with("Malformed body"))
@@ -90,12 +90,12 @@ struct RawLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecuteRequest {
-    /// Run a snippet; or, while a run is under way, go on (`""`) or answer its input request.
+    /// Run a snippet; or, while a run is under way, continue it (`""`) or give the input that it asks for.
     Query {
         /// The snippet, or the input.
         code: String,
     },
-    /// Build and run the files in the work directory; or go on, or answer an input request.
+    /// Build and run the files in the work directory; or continue, or give input.
     Batch {
         /// The input, or `""`.
         code: String,
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn create_takes_what_the_original_client_sends() {
+    fn create_reads_what_the_original_client_sends() {
         let request = CreateRequest::parse(
             br#"{"lang": "python3", "clientSessionToken": "capture-1060a1e8e2349c90",
                  "limits": {"maxMem": 0, "execTimeout": 1500}, "mounts": []}"#,
@@ -257,12 +257,12 @@ mod tests {
             br#"{"lang": "c", "clientSessionToken": "1234567"}"#,
             br#"{"lang": 1, "clientSessionToken": "12345678"}"#,
         ] {
-            let refusal = CreateRequest::parse(body).unwrap_err();
-            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            let problem = CreateRequest::parse(body).unwrap_err();
+            assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
         }
         for body in [&br#"{"mode": "boil", "code": ""}"#[..], br#"{"code": "1"}"#] {
-            let refusal = ExecuteRequest::parse(body).unwrap_err();
-            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
+            let problem = ExecuteRequest::parse(body).unwrap_err();
+            assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
         }
     }
 

@@ -40,7 +40,7 @@ impl Route {
     ///
     /// 404 `generic-not-found` for a path below `/v2` that names nothing; 400
     /// `generic-bad-request` for the root, another version, or a method that the path does not
-    /// have: all as the original answers.
+    /// have, as the original gateway responds.
     pub fn parse(method: &Method, path: &str) -> Result<Self, ProblemReply> {
         let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
         if segments.next() != Some("v2") {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_s_paths_are_found() {
+    fn every_path_of_the_client_is_routed() {
         let id = || KernelId::new("a/b é").unwrap();
         let path = format!("/v2/kernel/{}", id().path_segment());
         for (method, path, route) in [
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_refused_as_the_original_does() {
+    fn other_paths_are_rejected_as_the_original_gateway_does() {
         assert_eq!(status(Method::GET, "/"), 400);
         assert_eq!(status(Method::GET, "/v3"), 400);
         assert_eq!(status(Method::GET, "/v2/"), 404);

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_outside_the_http_range_are_refused() {
+    fn clocks_outside_the_range_of_http_dates_are_rejected() {
         let before = UNIX_EPOCH - Duration::from_secs(1);
         assert!(matches!(http_date(before), Err(BuildError::Clock)));
         let after = UNIX_EPOCH + Duration::from_secs(LAST_SECOND + 1);

@@ -1,7 +1,7 @@
 //! Signs requests: from an operation's unsigned request to the `http::Request` that travels.
 //!
-//! [`Signer`] does it all. Its stages are here, too, for whoever has to find out why a signature is
-//! refused, and for gateways:
+//! [`Signer`] does it all. Its stages are public, too, to find out why a gateway rejects a
+//! signature, and for gateways:
 //!
 //! ```text
 //!   Authorization: Sorna signMethod=HMAC-SHA256, credential=<access key>:<signature>
@@ -51,7 +51,7 @@
 //! signature in the manual's own example does not fit its inputs.) Observed on gateway 0.9.11: the host is
 //! signed as sent, case included; a request without `Content-Type` is signed as
 //! `application/octet-stream`, which the original client sends without a body, and so does this one; the
-//! path is signed after `%7E` became `~` and `%2B` became `+`; and dates more than 15 minutes off are refused
+//! path is signed after `%7E` became `~` and `%2B` became `+`; and dates more than 15 minutes off are rejected
 //! with 400 `invalid-auth-params`.
 
 mod date;

@@ -89,7 +89,7 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// sends(&mut terminal, now, r#"{"type":"restart"}"#);
 /// sends(&mut terminal, now, r#"{"type":"stdin","chars":""}"#);
 ///
-/// // Nothing to say for 30 s: a ping keeps the kernel alive. It is not answered.
+/// // Nothing to send for 30 s: a ping keeps the kernel alive. It has no reply.
 /// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(now.instant + Duration::from_secs(30)));
 /// let now = now.after(Duration::from_secs(30));
 /// sends(&mut terminal, now, r#"{"type":"ping"}"#);
@@ -147,7 +147,7 @@ pub enum Outgoing {
 pub enum TerminalEvent {
     /// Output, as bytes: it may end in the middle of a character.
     Output(Bytes),
-    /// The gateway reports a problem, in words. The terminal may go on.
+    /// The gateway reports a problem. The terminal may continue.
     Error(String),
     /// A message that this version does not know, as it came.
     Unknown(String),
@@ -203,7 +203,7 @@ impl Terminal {
         !self.control.is_empty() || !self.typed.is_empty()
     }
 
-    /// Tells the window's new size, in lines and columns. Only the latest of several unsent ones is sent.
+    /// Sets the window's size, in lines and columns. Only the latest of several unsent ones is sent.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         if self.closed {
             return;
@@ -221,7 +221,7 @@ impl Terminal {
         }
     }
 
-    /// Restarts the kernel, after what was typed before. The terminal goes on with the new one.
+    /// Restarts the kernel, after what was typed before. The terminal continues with the new one.
     pub fn restart(&mut self) {
         if self.closed {
             return;
@@ -232,7 +232,7 @@ impl Terminal {
         self.typed.push_back(Typed::Bytes(Bytes::new()));
     }
 
-    /// The next frame for the gateway, or how long there is none.
+    /// The next frame for the gateway, or until when there is none.
     #[must_use = "a frame must be sent"]
     pub fn poll_outgoing(&mut self, now: Moment) -> Outgoing {
         if self.closed {
@@ -284,7 +284,7 @@ impl Terminal {
                 self.settles = None;
                 TerminalEvent::Output(bytes)
             }
-            Message::Error(words) => TerminalEvent::Error(words),
+            Message::Error(text) => TerminalEvent::Error(text),
             Message::Unknown(text) => TerminalEvent::Unknown(text),
         });
     }
@@ -311,7 +311,7 @@ impl Terminal {
         was_open
     }
 
-    /// The connection broke. The driver reports that itself; no event tells of it.
+    /// The connection broke. There is no event for it: the driver reports it.
     pub fn handle_failure(&mut self) {
         self.close();
     }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// What the client says.
+/// A message from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
@@ -20,9 +20,9 @@ pub enum Command {
         /// Columns.
         cols: u16,
     },
-    /// Nothing; keeps the kernel alive.
+    /// Keeps the kernel alive.
     Ping,
-    /// Restart the kernel. The terminal goes on with the new one.
+    /// Restart the kernel. The terminal continues with the new one.
     Restart,
 }
 
@@ -53,7 +53,7 @@ impl Command {
         serde_json::to_string(&raw).expect("commands have string keys and no failing types")
     }
 
-    /// Reads a message as a gateway must; `None` if it is none.
+    /// Reads a message as a gateway must; `None` if it is not one.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         Some(match serde_json::from_str(text).ok()? {
@@ -65,13 +65,13 @@ impl Command {
     }
 }
 
-/// What the gateway says.
+/// A message from the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
     /// Output: any bytes, which may end in the middle of a character.
     Out(Bytes),
-    /// Something went wrong, in words.
+    /// Something went wrong: the gateway's message.
     Error(String),
     /// A message of a form that this version does not know, as it came.
     Unknown(String),

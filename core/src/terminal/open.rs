@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_response_keeps_the_gateway_s_text() {
+    fn an_error_response_keeps_its_text() {
         let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found", "title": "No."}"#;
         let error =
             OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response(404, gone));

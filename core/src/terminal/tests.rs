@@ -168,7 +168,7 @@ fn nothing_follows_the_close() {
 }
 
 #[test]
-fn a_broken_connection_is_the_driver_s_to_tell() {
+fn a_broken_connection_is_reported_by_the_driver_alone() {
     let mut scene = Scene::settled();
     scene.receives(r#"{"type":"out","data":"aGk="}"#);
     scene.terminal.handle_failure();

@@ -247,7 +247,7 @@ fn files_that_cannot_be_sent() {
     run_in(directory.path(), &["--local", "-q", "c", "big.bin"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ big.bin has 1048577 bytes, and the gateway takes files of at most 1048576
+✘ big.bin has 1048577 bytes, and the gateway accepts files of at most 1048576
 
 "#]]);
 }
@@ -265,7 +265,7 @@ fn wrong_command_lines() {
     run_in(directory.path(), &["-t", "short", "python3", "-c", "1"])
         .code(2)
         .stderr_eq(str![[r#"
-✘ a client session token has 8 to 80 characters and no control characters; this one has 5
+✘ a client session token must have 8 to 80 characters and no control characters; this one has 5 characters
 
 "#]]);
     check(sorna(directory.path())).code(2);

@@ -276,7 +276,7 @@ error: invalid value 'a:b:c' for '--mount <NAME[:ALIAS]>': expected the folder's
 ...
 "#]]);
     let six: Vec<&str> = ["--mount", "data"].into_iter().cycle().take(12).collect();
-    refuse(&six).stderr_eq("✘ 6 mounts are too many: at most 5\n");
+    refuse(&six).stderr_eq("✘ too many mounts: 6 (limit 5)\n");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn a_token_creates_nothing() {
     }
     check(lab.sorna(&["info", ".."]))
         .code(2)
-        .stderr_eq("✘ \"..\" cannot be a kernel id\n");
+        .stderr_eq("✘ \"..\" is not a valid kernel ID\n");
     assert_eq!(lab.gateway.stats().requests, 0);
     lab.end();
 }

@@ -34,9 +34,9 @@ use crate::ops::{
 ///
 /// Every step of [`Call`], [`Upload`] and [`Execution`] passes through; `Over` gives `Step::Done` once.
 ///
-/// A temporary kernel is destroyed on every way out. If the request to create it got no answer, or one
-/// that cannot be understood, it may exist all the same; creating again with the same token finds it,
-/// so that is tried first. Files that cannot be uploaded (larger than 1 MiB, two of one name) end the run
+/// A temporary kernel is destroyed however the run ends. If the request to create it got no response, or one
+/// that cannot be understood, it may exist even so; creating again with the same token finds it, so that is
+/// tried first. Files that cannot be uploaded (larger than 1 MiB, two of one name) end the run
 /// before a kernel is created.
 ///
 /// ```
@@ -50,14 +50,14 @@ use crate::ops::{
 /// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
 /// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
 ///
-/// // Polls, compares the request with what is expected, and answers it.
-/// fn exchange(run: &mut Run, now: Moment, line: &str, sent: &str, status: u16, answer: &'static str) {
+/// // Polls, compares the request with what is expected, and responds.
+/// fn exchange(run: &mut Run, now: Moment, line: &str, sent: &str, status: u16, body: &'static str) {
 ///     let Step::Send(transmit) = run.poll(now) else { panic!("nothing to send") };
 ///     let request = transmit.request;
 ///     assert_eq!(format!("{} {}", request.method(), request.uri().path()), line);
 ///     assert_eq!(request.body().as_bytes().unwrap(), sent.as_bytes());
-///     let answer = http::Response::builder().status(status).body(answer.into()).unwrap();
-///     run.handle_response(now, answer);
+///     let response = http::Response::builder().status(status).body(body.into()).unwrap();
+///     run.handle_response(now, response);
 /// }
 ///
 /// let plan = RunPlan::temporary("python3", ["print(1)"]).with_token(SessionToken::new("my-session")?);
@@ -92,7 +92,7 @@ use crate::ops::{
 /// let Step::Done(report) = run.poll(now) else { panic!() };
 /// assert!(matches!(report.ending, Ending::Finished(Some(_))));
 /// assert!(matches!(report.cleanup, Cleanup::Destroyed));
-/// assert!(matches!(run.poll(now), Step::Idle)); // for ever
+/// assert!(matches!(run.poll(now), Step::Idle)); // from now on
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -106,9 +106,9 @@ pub struct Run {
     started: usize,
     kernel: Option<KernelId>,
     cancelled: bool,
-    /// Whether the creation was asked for once more, as the first answer did not tell what became of
-    /// it. From then on there may be a kernel, whatever comes.
-    asked_again: bool,
+    /// Whether the creation was repeated, since the first response left open what became of it. From
+    /// then on there may be a kernel, whatever the responses say.
+    created_again: bool,
     phase: Phase,
     events: VecDeque<RunEvent>,
     last: Option<ExecutionResult>,
@@ -154,7 +154,7 @@ impl Run {
             started: 0,
             kernel: None,
             cancelled: false,
-            asked_again: false,
+            created_again: false,
             phase,
             events: VecDeque::new(),
             last: None,
@@ -162,13 +162,13 @@ impl Run {
         }
     }
 
-    /// Ends the run as soon as no request is on its way: nothing further is started, and a temporary
-    /// kernel is destroyed. A request on its way must still be answered or reported as failed.
+    /// Ends the run as soon as no request is in flight: nothing further is started, and a temporary kernel
+    /// is destroyed. The response or failure of a request in flight must still be handed in.
     pub fn cancel(&mut self) {
         self.cancelled = true;
     }
 
-    /// Answers the program's request for input.
+    /// Gives the input that the program asks for.
     ///
     /// # Errors
     ///
@@ -216,11 +216,11 @@ impl Run {
         }
     }
 
-    /// Acts on a cancellation once nothing is on its way.
+    /// Acts on a cancellation once nothing is in flight.
     fn check_cancelled(&mut self) {
         let may_stop = match &self.phase {
-            // What the gateway may have created must first be found.
-            Phase::Creating(call) => !call.may_have_acted() && !self.asked_again,
+            // A kernel that the gateway may have created must first be found.
+            Phase::Creating(call) => !call.may_have_acted() && !self.created_again,
             Phase::Uploading(upload) => !upload.is_in_flight(),
             Phase::Executing(execution) => !execution.is_in_flight(),
             Phase::Destroying(_) | Phase::Over(_) => false,
@@ -294,12 +294,12 @@ fn halves(random: [u8; 32]) -> [[u8; 16]; 2] {
     [first, second]
 }
 
-/// Whether an answer came that does not tell what became of the kernel, so that the same token may find
-/// it. (Where none came the call has tried again already.)
+/// Whether a response came that leaves open what became of the kernel, so that the same token may find it.
+/// (Where none came, the call has tried again already.)
 fn is_unusable(error: &Error) -> bool {
     match error {
         Error::Parse(_) => true,
-        Error::Gateway(refusal) => !refusal.is_conclusive() && !refusal.is_retryable(),
+        Error::Gateway(error) => !error.is_conclusive() && !error.is_retryable(),
         Error::Transport(failure) => failure.kind() == TransportErrorKind::TooLarge,
         _ => false,
     }
@@ -319,17 +319,17 @@ impl Machine for Run {
                 Phase::Creating(call) => match call.poll(now).split() {
                     Ok(Ok(reply)) => self.created(reply.value.id),
                     Ok(Err(error))
-                        if self.temporary && !self.asked_again && is_unusable(&error) =>
+                        if self.temporary && !self.created_again && is_unusable(&error) =>
                     {
-                        self.asked_again = true;
+                        self.created_again = true;
                         let create = call.operation().clone();
                         *call = Call::new(create, self.caller.clone());
                     }
                     Ok(Err(error)) => {
-                        // Whatever the last try brought, an earlier one may have made it; and an
-                        // answer that is not understood may be that of a new kernel.
+                        // An earlier try may have created it; and a response that is not understood
+                        // may be that of a new kernel.
                         let unknown = self.temporary
-                            && (self.asked_again
+                            && (self.created_again
                                 || call.may_have_acted()
                                 || error.may_have_acted());
                         self.failed(error);

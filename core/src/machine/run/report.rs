@@ -12,16 +12,16 @@ use crate::ops::ExecutionResult;
 pub enum RunEvent {
     /// The kernel is there.
     KernelReady(KernelId),
-    /// The gateway took some of the files.
+    /// The gateway accepted some of the files.
     Uploading(UploadProgress),
-    /// The gateway took all of the files.
+    /// The gateway accepted all of the files.
     Uploaded(UploadProgress),
     /// An execution starts.
     ExecutionStarted {
         /// Its place in the plan, from 0.
         index: usize,
     },
-    /// Something happened in it. After `InputRequested`, call [`Run::answer`].
+    /// Something happened in it. After `InputRequested`, call [`Run::answer`](super::Run::answer).
     Execution(ExecutionEvent),
     /// It ended.
     ExecutionFinished(ExecutionResult),
@@ -58,15 +58,15 @@ pub enum Ending {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cleanup {
-    /// It was not temporary and goes on living.
+    /// It was to be kept, and is still alive.
     Kept,
     /// There was none to destroy.
     NoKernel,
     /// It is destroyed, or was gone already.
     Destroyed,
-    /// It could not be destroyed, and goes on living until the gateway's idle timeout.
+    /// It could not be destroyed, and stays alive until the gateway's idle timeout.
     Failed(Error),
-    /// The request to create it got no answer, and trying again to find it failed: it may or may
-    /// not exist.
+    /// The request to create it got no response, and trying again to find it failed: it may or may not
+    /// exist.
     Unknown,
 }

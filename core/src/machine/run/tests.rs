@@ -72,7 +72,7 @@ fn files_are_uploaded_before_code_runs() {
 }
 
 #[test]
-fn files_that_cannot_be_uploaded_cost_no_kernel() {
+fn files_that_cannot_be_uploaded_create_no_kernel() {
     let file = UploadFile::from_file("big", "big", 2 * 1024 * 1024).unwrap();
     let mut run = run(plan(&[]).with_files(vec![file]));
     let report = run.done();
@@ -150,7 +150,7 @@ fn a_kernel_that_is_gone_needs_no_destroying() {
 }
 
 #[test]
-fn cancelling_waits_for_the_request_on_its_way() {
+fn cancelling_waits_for_the_request_in_flight() {
     let mut run = ready(plan(&["1", "2"]));
     run.event();
     run.sends(EXECUTE);
@@ -196,7 +196,7 @@ fn a_kernel_that_may_exist_is_looked_for_before_cancelling() {
 }
 
 #[test]
-fn a_kernel_whose_answer_is_there_already_is_destroyed_when_cancelling() {
+fn a_kernel_whose_response_was_received_is_destroyed_when_cancelling() {
     let mut run = run(plan(&["1"]));
     run.sends(CREATE);
     run.answers(reply(201, r#"{"kernelId": "k1"}"#));
@@ -222,7 +222,7 @@ fn a_kernel_that_cannot_be_found_is_reported_as_unknown() {
 }
 
 #[test]
-fn a_refusal_after_a_lost_answer_does_not_prove_that_there_is_no_kernel() {
+fn an_error_after_a_lost_response_does_not_prove_that_there_is_no_kernel() {
     let mut first = run(plan(&["1"]));
     first.sends(CREATE);
     first.answers(reply(504, ""));
@@ -240,7 +240,7 @@ fn a_refusal_after_a_lost_answer_does_not_prove_that_there_is_no_kernel() {
     third.sends(CREATE);
     third.answers(problem(412, "quota-exceeded"));
     assert!(matches!(third.done().cleanup, Cleanup::NoKernel));
-    // Not the gateway's own words: it may have been broken when the kernel was there.
+    // Not from the gateway itself, which may have crashed after the kernel was created.
     let mut fourth = run(plan(&["1"]));
     fourth.sends(CREATE);
     fourth.answers(reply(500, "Internal Server Error"));
@@ -254,15 +254,15 @@ fn a_refusal_after_a_lost_answer_does_not_prove_that_there_is_no_kernel() {
 }
 
 #[test]
-fn a_creation_with_an_unusable_answer_is_asked_for_again() {
-    for answer in [
+fn a_creation_with_an_unusable_response_is_repeated() {
+    for response in [
         reply(201, "garbled"),
         reply(200, "<html>"),
         reply(500, "oops"),
     ] {
         let mut run = run(plan(&[]));
         let first = run.sends_body(CREATE);
-        run.answers(answer);
+        run.answers(response);
         assert_eq!(run.sends_body(CREATE), first);
         run.answers(reply(201, r#"{"kernelId": "k1"}"#));
         assert!(matches!(run.event(), RunEvent::KernelReady(_)));
@@ -271,17 +271,17 @@ fn a_creation_with_an_unusable_answer_is_asked_for_again() {
         run.answers(reply(204, ""));
         assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
     }
-    // A refusal of the second does not tell of the first, and a cancellation must find it.
-    let mut refused = run(plan(&[]));
-    refused.sends(CREATE);
-    refused.answers(reply(201, "garbled"));
-    refused.machine.cancel();
-    refused.sends(CREATE);
-    refused.answers(problem(412, "quota-exceeded"));
-    let report = refused.done();
+    // An error for the second leaves open what the first did, and a cancellation must find out.
+    let mut second = run(plan(&[]));
+    second.sends(CREATE);
+    second.answers(reply(201, "garbled"));
+    second.machine.cancel();
+    second.sends(CREATE);
+    second.answers(problem(412, "quota-exceeded"));
+    let report = second.done();
     assert!(matches!(report.ending, Ending::Cancelled));
     assert!(matches!(report.cleanup, Cleanup::Unknown));
-    // One that is kept needs no looking for: the caller has the token.
+    // A kernel to be kept is not searched for: the caller has its token.
     let mut kept = run(plan(&[]).keep_kernel());
     kept.sends(CREATE);
     kept.answers(reply(201, "garbled"));

@@ -1,4 +1,4 @@
-//! What the gateway says of a new kernel.
+//! The result of a creation.
 
 use serde_json::{Map, Value};
 
@@ -10,6 +10,6 @@ use crate::ident::KernelId;
 pub struct CreatedKernel {
     /// The gateway's name for the kernel.
     pub id: KernelId,
-    /// Whatever else the gateway tells.
+    /// The other fields of the response.
     pub extra: Map<String, Value>,
 }

@@ -18,13 +18,13 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `POST /v2/kernel/create`: gets or creates a kernel.
 ///
-/// With the token of a living kernel that kernel is returned (with 201 all the same), so repeating the
-/// request is safe. The same token with another language makes another kernel; `python` and `python3`
+/// With the token of a living kernel that kernel is returned (with 201, too), so repeating the request is
+/// safe. The same token with another language makes another kernel; `python` and `python3`
 /// are two. (API manual of 2017, "Kernel management".)
 ///
 /// Observed on gateway 0.9.11: an unknown language is 500 `kernel-creation-failed`
 /// ([`is_creation_failed`](crate::GatewayError::is_creation_failed)); at the limit of kernels even the
-/// token of a living one is refused with 412
+/// token of a living one is rejected with 412
 /// ([`is_quota_exceeded`](crate::GatewayError::is_quota_exceeded)); and for up to 22 ms after a destroy,
 /// creating with its token may return the dying kernel.
 ///
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_original_client_s() {
+    fn the_body_is_that_of_the_original_client() {
         let request = signed(&operation("python3"));
         assert_eq!(
             request.body().as_bytes().unwrap(),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_kernels_are_not_asked_for() {
+    fn impossible_kernels_are_not_requested() {
         let prepare =
             |spec: KernelSpec| operation(spec).prepare(ApiVersion::default()).unwrap_err();
         assert_eq!(

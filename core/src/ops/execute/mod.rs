@@ -18,14 +18,14 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `POST /v2/kernel/{id}`: starts an execution, or goes on with one.
+/// `POST /v2/kernel/{id}`: starts or continues an execution.
 ///
 /// One execution may take many of these requests: [`Execution`](crate::machine::Execution) makes them
 /// all. None is repeated by a machine if the gateway may have acted on it ([`Repeat::IfUnsent`]). (API
 /// manual of 2017, "Code execution".)
 ///
 /// Making the request fails with [`BuildError::CodeTooLong`] if its body has 1 MiB or more, which the
-/// original gateway refuses: upload such code as a file.
+/// original gateway rejects: upload such code as a file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Execute {
@@ -33,7 +33,7 @@ pub struct Execute {
     pub kernel: KernelId,
     /// What to run.
     pub mode: ExecuteMode,
-    /// Whether this starts the execution or goes on with it.
+    /// Whether this starts the execution or continues it.
     pub continuation: Continuation,
 }
 

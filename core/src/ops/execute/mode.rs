@@ -136,9 +136,9 @@ impl Batch {
 pub enum Continuation {
     /// The first request.
     Start,
-    /// Go on: more output is awaited.
+    /// Continue: wait for more output.
     Continue,
-    /// Go on with the input that the program asked for, without a line end: the original gateway adds
+    /// Continue with the input that the program asked for. It has no line end: the original gateway adds
     /// none, and interpreters expect none.
     Input(String),
 }

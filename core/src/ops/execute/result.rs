@@ -1,4 +1,4 @@
-//! What an execute request brings. (API manual of 2017, "Code execution", "Execution result".)
+//! The result of an execute request. (API manual of 2017, "Code execution", "Execution result".)
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::console::{Console, ConsoleSeed};
 
-/// How far an execution has come, and what it put out since the last request. (API manual of 2017,
+/// How far an execution has come, and its output since the last request. (API manual of 2017,
 /// "Execution result".)
 ///
 /// ```
@@ -29,13 +29,13 @@ use crate::console::{Console, ConsoleSeed};
 /// Observed on gateway 0.9.11: `options` is `{}` when finished, null when continued or `build-finished`, and
 /// `{"is_password": …}` when waiting; `exitCode` and `step` were never seen.
 ///
-/// That the API call succeeded says nothing about the user's program.
+/// A successful request does not mean that the user's program succeeded.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ExecutionResult {
     /// How far it has come.
     pub status: ExecutionStatus,
-    /// What came out since the last request.
+    /// The output since the last request.
     pub console: Console,
     /// What belongs to the status: `is_password`, `exitCode`, `step`, and what later gateways add.
     pub options: Map<String, Value>,
@@ -47,13 +47,13 @@ pub struct ExecutionResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecutionStatus {
-    /// Still running. Ask again.
+    /// Still running: continue.
     Continued,
-    /// The program waits for a line of input. Answer it.
+    /// The program waits for a line of input: give it.
     WaitingInput,
-    /// The build step of a batch ended. Ask again.
+    /// The build step of a batch ended: continue.
     BuildFinished,
-    /// The clean step of a batch ended (later gateways). Ask again.
+    /// The clean step of a batch ended (later gateways): continue.
     CleanFinished,
     /// Done.
     Finished,
@@ -90,8 +90,8 @@ impl ExecutionStatus {
         }
     }
 
-    /// Whether the execution is over. A status that is not known is taken for an end if its name
-    /// ends in a word that says so, else as one to ask on after.
+    /// Whether the execution is over. An unknown status counts as an end if its name ends in a word that
+    /// says so; otherwise the execution continues.
     #[must_use]
     pub fn is_end(&self) -> bool {
         const ENDINGS: [&str; 12] = [
@@ -125,26 +125,26 @@ impl fmt::Display for ExecutionStatus {
 }
 
 impl ExecutionResult {
-    /// The standard output: [`Console::stdout`] of [`console`](Self::console).
+    /// Standard output: [`Console::stdout`] of [`console`](Self::console).
     #[must_use]
     pub fn stdout(&self) -> Cow<'_, str> {
         self.console.stdout()
     }
 
-    /// The standard error: [`Console::stderr`] of [`console`](Self::console).
+    /// Standard error: [`Console::stderr`] of [`console`](Self::console).
     #[must_use]
     pub fn stderr(&self) -> Cow<'_, str> {
         self.console.stderr()
     }
 
-    /// The program's exit code, if the gateway told: absent means unknown, not 0.
+    /// The program's exit code, if the gateway sent it. `None` means unknown, not 0.
     #[must_use]
     pub fn exit_code(&self) -> Option<i64> {
         let of = |map: &Map<String, Value>| map.get("exitCode").and_then(Value::as_i64);
         of(&self.options).or_else(|| of(&self.extra))
     }
 
-    /// The step of a batch that this belongs to, if the gateway told.
+    /// The step of a batch that this belongs to, if the gateway sent it.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.options.get("step").and_then(Value::as_str)

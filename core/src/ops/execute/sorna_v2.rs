@@ -30,8 +30,8 @@ struct BatchOptions<'a> {
     exec: &'a str,
 }
 
-/// A continuation is the same call with the code (or the answered input) replaced. Null build or
-/// exec breaks the original agent, so "" it is.
+/// A continuation is the same request with the code replaced: by the input, or by nothing. A skipped step is
+/// "", since null breaks the original agent.
 pub(super) fn prepare(
     kernel: &KernelId,
     mode: &ExecuteMode,

@@ -13,7 +13,7 @@ fn body(operation: &Execute) -> String {
 }
 
 #[test]
-fn a_query_goes_on_in_the_same_mode() {
+fn a_continuation_has_the_mode_of_the_query() {
     let start = Execute::start(kernel(), ExecuteMode::query("print('é')"));
     assert_eq!(body(&start), r#"{"mode":"query","code":"print('é')"}"#);
     let next = start.proceed(Continuation::Continue);
@@ -33,7 +33,7 @@ fn skipped_steps_are_empty_and_never_null() {
 }
 
 #[test]
-fn code_that_the_gateway_would_refuse_is_not_sent() {
+fn code_that_is_too_long_is_not_sent() {
     let envelope = r#"{"mode":"query","code":""}"#.len();
     let fits = ExecuteMode::query("x".repeat(1024 * 1024 - envelope - 1));
     assert!(
@@ -70,7 +70,7 @@ fn console_and_options_may_be_missing_or_null() {
 }
 
 #[test]
-fn bytes_that_are_no_text_matter_where_text_is_read() {
+fn invalid_utf_8_matters_only_where_text_is_read() {
     let read = |body: &'static [u8]| {
         let operation = Execute::start(kernel(), ExecuteMode::query(""));
         operation.read_response(ApiVersion::default(), http::Response::new(body.into()))
@@ -97,7 +97,7 @@ fn unknown_statuses_and_fields_survive() {
 }
 
 #[test]
-fn unknown_statuses_that_say_done_are_ends() {
+fn unknown_statuses_that_sound_like_an_end_are_one() {
     for name in ["agent-terminated", "oom-killed", "cancelled", "error"] {
         assert!(ExecutionStatus::Other(name.to_owned()).is_end(), "{name}");
     }
@@ -114,7 +114,7 @@ fn exit_codes_are_found_in_both_places() {
 }
 
 #[test]
-fn answers_of_another_form_are_errors_that_show_them() {
+fn responses_of_another_form_are_errors_that_show_them() {
     for body in [
         "",
         "<html>",

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_leave_the_work_directory_are_refused() {
+    fn names_that_leave_the_work_directory_are_rejected() {
         for name in [
             "",
             "/etc/passwd",

@@ -21,11 +21,11 @@ use crate::version::{ApiVersion, Dialect};
 ///
 /// That takes at most 19 files of at most 1 MiB each ([`upload_limits`](ApiVersion::upload_limits)):
 /// [`Upload`](crate::machine::Upload) makes as many requests as are needed, and knows what to do when one
-/// is refused. Files land under the kernel's work directory (`/home/work`); those that exist are replaced.
+/// is rejected. Files land under the kernel's work directory (`/home/work`); those that exist are replaced.
 /// (API manual of 2017, "Upload".)
 ///
-/// Observed on gateway 0.9.11: 20 files are refused, although the manual allows them, and the first 20 are
-/// stored all the same; directories are not made (500 `kernel-execution-failed`).
+/// Observed on gateway 0.9.11: 20 files are rejected, although the manual allows them, and yet the first 20
+/// are stored; directories are not created (500 `kernel-execution-failed`).
 ///
 /// Making the request fails with [`BuildError::TooManyFiles`], [`BuildError::FileTooLarge`], or
 /// [`BuildError::DuplicateFile`].
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_framed_as_the_gateway_reads_it() {
+    fn the_body_is_a_form_that_the_gateway_reads() {
         let operation = upload(vec![
             UploadFile::from_file("main.c", "/home/me/main.c", 3).unwrap(),
             UploadFile::from_bytes("lib/empty", "").unwrap(),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_would_refuse_is_refused_by_name() {
+    fn files_over_the_limits_are_rejected_by_name() {
         let file = |name: &str, size| UploadFile::from_file(name, "x", size).unwrap();
         let prepare = |files| upload(files).prepare(ApiVersion::default()).err();
         let mib = 1024 * 1024;
@@ -179,7 +179,7 @@ mod tests {
         let error = prepare(vec![file("a", 1), file("big.bin", mib + 1)]).unwrap();
         assert_eq!(
             error.to_string(),
-            "big.bin has 1048577 bytes, and the gateway takes files of at most 1048576"
+            "big.bin has 1048577 bytes, and the gateway accepts files of at most 1048576"
         );
         let files = |n: usize| (0..n).map(|i| file(&i.to_string(), 1)).collect();
         assert_eq!(prepare(files(19)), None);
