@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use sorna::protocol::ProblemKind;
+use sorna::protocol::{Hop, ProblemKind, TransportCause};
 use sorna::{Error, GatewayError, KernelId, LanguageInfo, TransportError, TransportErrorKind};
 
-use crate::chain::{chain, message};
+use crate::chain::message;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
 use crate::target::Target;
@@ -69,7 +69,7 @@ pub(crate) fn show_error_of(
 /// What to do about it.
 pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     if let Some(transport) = error.transport() {
-        return vec![transport_advice(transport, error, target)];
+        return vec![transport_advice(transport, target)];
     }
     let Some(response) = error.gateway() else {
         return Vec::new();
@@ -115,30 +115,29 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     }
 }
 
-fn transport_advice(transport: &TransportError, error: &Error, target: &Target) -> String {
-    let text = chain(error);
+fn transport_advice(transport: &TransportError, target: &Target) -> String {
     let host = target.client.config().endpoint().host();
     let is_https = target.client.config().endpoint().is_https();
-    match transport.kind() {
-        TransportErrorKind::Resolve | TransportErrorKind::Connect => format!(
+    match (transport.kind(), transport.cause()) {
+        _ if transport.hop() == Hop::Proxy => {
+            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()
+        }
+        (TransportErrorKind::Resolve | TransportErrorKind::Connect, _) => format!(
             "The endpoint is {}. Check that it is right and that the gateway is running, or use `sorna run --local`.",
             target.endpoint()
         ),
-        TransportErrorKind::Proxy => {
-            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()
-        }
-        TransportErrorKind::Tls if text.contains("CaUsedAsEndEntity") => {
+        (_, Some(TransportCause::CaCertificate)) => {
             "The gateway presents a CA certificate. Issue a server certificate: with openssl req -x509, add -addext basicConstraints=critical,CA:FALSE and -addext subjectAltName=DNS:NAME or IP:ADDRESS.".to_owned()
         }
-        TransportErrorKind::Tls if text.contains("InvalidContentType") => {
+        (_, Some(TransportCause::NotTls)) => {
             format!("The gateway may not use TLS. Try http://{host}.")
         }
-        TransportErrorKind::Tls => tls_advice(target),
+        (TransportErrorKind::Tls, _) => tls_advice(target),
         // An alert of TLS.
-        TransportErrorKind::Receive if !is_https && text.contains("is not HTTP") => {
+        (_, Some(TransportCause::NotHttp)) if !is_https => {
             format!("The gateway may require TLS. Try https://{host}.")
         }
-        TransportErrorKind::Receive if !is_https && text.contains("without an answer") => format!(
+        (_, Some(TransportCause::NoResponse)) if !is_https => format!(
             "The endpoint is {}. If the gateway requires TLS, try https://{host}.",
             target.endpoint()
         ),

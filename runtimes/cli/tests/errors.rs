@@ -101,7 +101,7 @@ fn an_unreachable_endpoint() {
         )
         .args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ cannot connect to [ADDRESS]: Connection refused (os error 111)
+✘ could not connect to [ADDRESS]: Connection refused (os error 111)
 ∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);
@@ -190,7 +190,7 @@ fn an_endpoint_with_the_wrong_scheme() {
     };
     let plain = gateway();
     run(plain.endpoint().replace("http:", "https:")).stderr_eq(str![[r#"
-✘ no secure connection to [ADDRESS]: [..]
+✘ could not set up TLS with [ADDRESS][..]
 ∙ The gateway may not use TLS. Try http://[ADDRESS].
 
 "#]]);
@@ -364,14 +364,14 @@ fn a_certificate_of_an_unknown_authority() {
         check(command).code(1)
     };
     run(&[]).stderr_eq(str![[r#"
-✘ no secure connection to [ADDRESS]: invalid peer certificate: unknown issuer
+✘ could not set up TLS with [ADDRESS]: its certificate is not trusted; add the CA that issued it: invalid peer certificate: unknown issuer
 ∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). If the gateway uses a private certificate, give its authority's PEM file with --ca-file, SORNA_CA_FILE, or ca_file in a profile.
 
 "#]]);
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("one");
     support::write(directory.path(), &[("other.pem", &other.cert.pem())]);
     run(&["--ca-file", "other.pem"]).stderr_eq(str![[r#"
-✘ no secure connection to [ADDRESS]: invalid peer certificate: [..]
+✘ could not set up TLS with [ADDRESS][..]: invalid peer certificate: [..]
 ∙ The endpoint is https://[ADDRESS] (from SORNA_ENDPOINT). The authorities of the system and of other.pem (from --ca-file) are trusted.
 
 "#]]);

@@ -56,7 +56,7 @@ fn no_gateway_is_listening() {
         .args(["status", "--endpoint", &format!("http://{address}")]);
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from --endpoint)
-✘ Gateway: cannot connect to [ADDRESS]: Connection refused (os error 111)
+✘ Gateway: could not connect to [ADDRESS]: Connection refused (os error 111)
 ∙ The endpoint is http://[ADDRESS] (from --endpoint). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);

@@ -44,12 +44,12 @@ fn attempts_without_a_response_are_logged() {
         .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .args(["run", "-v", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 1, [..] ms
-∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 2, [..] ms
-∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 3, [..] ms
-∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 4, [..] ms
-∙ POST /v2/kernel/create: no response (cannot connect to [ADDRESS]: Connection refused (os error 111)), attempt 5, [..] ms
-✘ cannot connect to [ADDRESS]: Connection refused (os error 111)
+∙ POST /v2/kernel/create: no response (could not connect to [ADDRESS]: Connection refused (os error 111)), attempt 1, [..] ms
+∙ POST /v2/kernel/create: no response (could not connect to [ADDRESS]: Connection refused (os error 111)), attempt 2, [..] ms
+∙ POST /v2/kernel/create: no response (could not connect to [ADDRESS]: Connection refused (os error 111)), attempt 3, [..] ms
+∙ POST /v2/kernel/create: no response (could not connect to [ADDRESS]: Connection refused (os error 111)), attempt 4, [..] ms
+∙ POST /v2/kernel/create: no response (could not connect to [ADDRESS]: Connection refused (os error 111)), attempt 5, [..] ms
+✘ could not connect to [ADDRESS]: Connection refused (os error 111)
 ∙ The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT). Check that it is right and that the gateway is running, or use `sorna run --local`.
 
 "#]]);

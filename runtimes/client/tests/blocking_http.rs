@@ -339,7 +339,7 @@ fn proxy(connections: usize) -> (SocketAddr, JoinHandle<()>) {
             .and_then(|rest| rest.split(' ').next())
             .expect("CONNECT");
         // me:pass word
-        if !head.contains("Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n") {
+        if !head.contains("proxy-authorization: Basic bWU6cGFzcyB3b3Jk\r\n") {
             let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
             client.write_all(answer.as_bytes()).expect("it reads");
             return;

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use sorna_core::{Body, Segment};
 
 use super::SendMeter;
+use crate::net::explain::FileFault;
 
 /// Reads a body's segments one after the other, filling the buffer across their borders: the
 /// original gateway wants few large writes. Uses no memory of its own.
@@ -15,7 +16,7 @@ pub(super) struct BodyReader {
     segments: std::vec::IntoIter<Segment>,
     current: Option<Source>,
     /// What is wrong with a local file, for the error that the caller makes of it.
-    failure: Option<FileFailure>,
+    failure: Option<(PathBuf, FileFault)>,
     meter: SendMeter,
 }
 
@@ -28,13 +29,6 @@ enum Source {
     },
 }
 
-/// A local file that could not be sent as it was planned.
-#[derive(Debug)]
-pub(super) struct FileFailure {
-    pub(super) path: PathBuf,
-    pub(super) error: io::Error,
-}
-
 impl BodyReader {
     pub(super) fn new(body: Body, meter: SendMeter) -> Self {
         Self {
@@ -45,14 +39,13 @@ impl BodyReader {
         }
     }
 
-    pub(super) fn take_failure(&mut self) -> Option<FileFailure> {
+    pub(super) fn take_failure(&mut self) -> Option<(PathBuf, FileFault)> {
         self.failure.take()
     }
 
-    fn fail(&mut self, path: PathBuf, error: io::Error) -> io::Error {
-        let kind = error.kind();
-        self.failure = Some(FileFailure { path, error });
-        io::Error::new(kind, "a file to upload cannot be read")
+    fn fail(&mut self, path: PathBuf, fault: FileFault) -> io::Error {
+        self.failure = Some((path, fault));
+        io::Error::other("a file to upload cannot be sent")
     }
 
     /// Reads from the current source; 0 at its end.
@@ -69,19 +62,16 @@ impl BodyReader {
                     .unwrap_or(usize::MAX)
                     .min(buffer.len());
                 let result = match file.read(&mut buffer[..most]) {
-                    Ok(0) if most > 0 => Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "it became shorter while it was sent",
-                    )),
+                    Ok(0) if most > 0 => Err(FileFault::Shrank),
                     Ok(taken) => {
                         *left -= taken as u64;
                         self.meter.add(taken);
                         Ok(taken)
                     }
-                    Err(error) => Err(error),
+                    Err(error) => Err(FileFault::Unreadable(error)),
                 };
                 let path = path.clone();
-                result.map_err(|error| self.fail(path, error))
+                result.map_err(|fault| self.fail(path, fault))
             }
         }
     }
@@ -95,7 +85,7 @@ impl BodyReader {
                     path,
                     left: len,
                 }),
-                Err(error) => return Err(self.fail(path, error)),
+                Err(fault) => return Err(self.fail(path, fault)),
             },
             Some(Segment::Bytes(bytes)) => Some(Source::Bytes(bytes)),
             Some(_) => unreachable!("a body has no other segments"),
@@ -105,15 +95,14 @@ impl BodyReader {
 }
 
 /// Opens a file that still has the length it had when the upload was planned.
-fn open_whole(path: &std::path::Path, len: u64) -> io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() == len {
-        return Ok(file);
+fn open_whole(path: &std::path::Path, len: u64) -> Result<File, FileFault> {
+    let file = File::open(path).map_err(FileFault::Unreadable)?;
+    let metadata = file.metadata().map_err(FileFault::Unreadable)?;
+    match metadata.len() {
+        found if found < len => Err(FileFault::Shrank),
+        found if found > len => Err(FileFault::Grew),
+        _ => Ok(file),
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        "it has another length than when the upload was planned",
-    ))
 }
 
 impl Read for BodyReader {
@@ -162,7 +151,7 @@ mod tests {
         for content in ["content and more", "cont"] {
             let mut reader = BodyReader::new(body(dir.path(), content, 7), SendMeter::default());
             assert!(reader.read_to_string(&mut String::new()).is_err());
-            assert!(reader.take_failure().unwrap().path.ends_with("file"));
+            assert!(reader.take_failure().unwrap().0.ends_with("file"));
         }
     }
 
@@ -174,9 +163,9 @@ mod tests {
         }]);
         let mut reader = BodyReader::new(body, SendMeter::default());
         assert!(reader.read(&mut [0; 8]).is_err());
-        assert_eq!(
-            reader.take_failure().unwrap().error.kind(),
-            io::ErrorKind::NotFound
-        );
+        assert!(matches!(
+            reader.take_failure(),
+            Some((_, FileFault::Unreadable(error))) if error.kind() == io::ErrorKind::NotFound
+        ));
     }
 }

@@ -12,22 +12,24 @@
 //! }
 //! ```
 //!
-//! Built on [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, connections are kept and
-//! reused, and name look-ups are remembered for a minute. An HTTP proxy is always asked to connect
-//! (`CONNECT`), for plain http, too, where the async drivers send it the whole URL. Terminals have
-//! connections of their own, and each has a thread in the background.
+//! Requests are sent by [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, and connections are
+//! kept and reused. An HTTP proxy is always asked to connect (`CONNECT`), for plain http, too, where the
+//! async drivers send it the whole URL. Each terminal has a connection of its own, and a thread
+//! in the background.
 
 mod body;
 mod client;
 mod execution;
+mod failure;
 mod kernel;
+mod line;
 mod meter;
 mod park;
-mod resolver;
 mod run;
 mod runtime;
 mod socket;
 mod stream;
+mod streamed_body;
 mod temporary;
 mod terminal;
 mod tracker;

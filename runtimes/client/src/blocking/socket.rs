@@ -27,6 +27,11 @@ impl Socket {
         })))
     }
 
+    /// Has the next reading try, whatever the last one left.
+    pub(super) fn look_again(&self) {
+        self.0.drained.store(false, Relaxed);
+    }
+
     fn attempt<T>(
         &self,
         readiness: Readiness,

@@ -1,18 +1,14 @@
 //! Responses whose bodies are read while they come.
 
 use std::io::{self, Read};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use futures_core::Stream;
 use http::{HeaderMap, StatusCode};
-use sorna_core::{Error, Sent, TransportError, TransportErrorKind};
+use sorna_core::Error;
 
 use super::transport::UreqTransport;
 use super::wait::wait;
-use crate::net::{Origin, StreamTransport};
+use crate::net::StreamTransport;
 
 /// A successful response whose body is read while it comes, by [`chunk`](Self::chunk), [`Read`] or as an
 /// iterator.
@@ -89,71 +85,5 @@ impl Iterator for StreamedResponse {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.chunk().transpose()
-    }
-}
-
-/// The body of a response, read from ureq. Blocks when it is polled.
-pub(super) struct StreamedBody {
-    reader: ureq::BodyReader<'static>,
-    origin: Origin,
-    /// How long the connection may be silent.
-    idle: Duration,
-    buffer: Vec<u8>,
-    ended: bool,
-}
-
-/// Read at most this much at a time, bytes.
-const CHUNK: usize = 16 * 1024;
-
-impl StreamedBody {
-    pub(super) fn new(body: ureq::Body, origin: Origin, idle: Duration) -> Self {
-        Self {
-            reader: body.into_with_config().limit(u64::MAX).reader(),
-            origin,
-            idle,
-            buffer: vec![0; CHUNK],
-            ended: false,
-        }
-    }
-
-    fn failed(&self, error: io::Error) -> TransportError {
-        let Self { origin, idle, .. } = self;
-        let error = ureq::Error::from(error);
-        let (kind, message) = match &error {
-            ureq::Error::Timeout(_) => (
-                TransportErrorKind::Timeout,
-                format!("not a byte from {origin} for {idle:?} while receiving the response"),
-            ),
-            ureq::Error::Protocol(_) => (
-                TransportErrorKind::Receive,
-                format!("{origin} sent a response that is not valid HTTP"),
-            ),
-            _ => (
-                TransportErrorKind::Receive,
-                format!("the connection to {origin} broke before the response was complete"),
-            ),
-        };
-        TransportError::new(kind, Sent::Maybe, message).with_source(error)
-    }
-}
-
-impl Stream for StreamedBody {
-    type Item = Result<Bytes, TransportError>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let body = self.get_mut();
-        while !body.ended {
-            let read = match body.reader.read(&mut body.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(|error| body.failed(error)),
-            };
-            body.ended = !matches!(read, Ok(1..));
-            return match read {
-                Ok(0) => Poll::Ready(None),
-                Ok(n) => Poll::Ready(Some(Ok(Bytes::copy_from_slice(&body.buffer[..n])))),
-                Err(error) => Poll::Ready(Some(Err(error))),
-            };
-        }
-        Poll::Ready(None)
     }
 }

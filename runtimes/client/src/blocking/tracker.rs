@@ -1,117 +1,127 @@
 //! Watches the bytes of each exchange, since ureq's errors do not say how far it came.
 //!
-//! ureq runs a request on the thread that asks for it, so a thread's own cell is enough.
+//! ureq runs a request on the thread that asks for it, so thread-local state is enough.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, time,
-};
+use sorna_core::Sent;
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
+use crate::engine::Progress;
+use crate::net::explain::{Doing, Phase};
 use crate::wire::interim;
 
-/// How far the exchange on this thread has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
+/// The exchange of one thread.
+struct Exchange {
+    progress: Progress,
     /// A connection was made for it.
-    pub(super) fresh: bool,
-    /// Something of the request was written.
-    pub(super) sent: bool,
-    /// Something of the answer was read.
-    pub(super) received: bool,
+    fresh: Cell<bool>,
     /// A body follows the head that is sent next.
-    body_follows: bool,
+    body_follows: Cell<bool>,
     /// When the head of the response must be here, if ureq's own limits do not say.
-    head_by: Option<Instant>,
+    head_by: Cell<Option<Instant>>,
 }
 
 thread_local! {
-    static PROGRESS: Cell<Progress> = const {
-        Cell::new(Progress { fresh: false, sent: false, received: false, body_follows: false, head_by: None })
+    static EXCHANGE: Exchange = const {
+        Exchange {
+            progress: Progress::new(),
+            fresh: Cell::new(false),
+            body_follows: Cell::new(false),
+            head_by: Cell::new(None),
+        }
     };
 }
 
-impl Progress {
-    /// Begins to watch an exchange.
-    pub(super) fn reset(body_follows: bool, head_by: Option<Instant>) {
-        PROGRESS.set(Self {
-            body_follows,
-            head_by,
-            ..Self::default()
-        });
-    }
-
-    /// How far it has come.
-    pub(super) fn get() -> Self {
-        PROGRESS.get()
-    }
-
-    /// The limit on the time for a response's head does not concern what is done from here on.
-    pub(super) fn head_is_over() {
-        Self::update(|progress| progress.head_by = None);
-    }
-
-    fn update(change: impl FnOnce(&mut Self)) {
-        let mut progress = PROGRESS.get();
-        change(&mut progress);
-        PROGRESS.set(progress);
-    }
+/// Begins to watch an exchange.
+pub(super) fn begin(body_follows: bool, head_by: Option<Instant>) {
+    EXCHANGE.with(|exchange| {
+        exchange.progress.reset();
+        exchange.fresh.set(false);
+        exchange.body_follows.set(body_follows);
+        exchange.head_by.set(head_by);
+    });
 }
 
-/// The last link in ureq's chain of connectors. What goes through before it (TLS) is not yet the
-/// exchange; neither is what is said to a proxy, to which ureq connects by the same chain.
-#[derive(Debug)]
-pub(super) struct TrackingConnector {
-    pub(super) through_proxy: bool,
+/// The limit on the time for a response's head does not concern what is done from here on.
+pub(super) fn head_is_over() {
+    EXCHANGE.with(|exchange| exchange.head_by.set(None));
 }
 
-impl<In: Transport> Connector<In> for TrackingConnector {
-    type Out = Tracked<In>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Tracked<In>>, ureq::Error> {
-        // The connection to the proxy itself is made with a configuration that has none.
-        let is_whole = !self.through_proxy || details.config.proxy().is_some();
-        Progress::update(|progress| progress.fresh |= is_whole);
-        Ok(chained.map(|connection| Tracked {
-            connection,
-            is_whole,
-            held: Vec::new(),
-            used: false,
-            interims: INTERIMS,
-        }))
+/// This time limit, or the one for the response's head.
+pub(super) fn limited(mut timeout: NextTimeout) -> NextTimeout {
+    if let Some(head_by) = EXCHANGE.with(|exchange| exchange.head_by.get()) {
+        let left = head_by.saturating_duration_since(Instant::now());
+        if timeout.after > left.into() {
+            timeout.after = left.into();
+            timeout.reason = ureq::Timeout::Global;
+        }
     }
+    timeout
 }
 
-/// The most interim answers that are taken away from before one answer.
+/// Makes a connection for the exchange.
+pub(super) fn connecting<T>(connect: impl FnOnce(&Progress) -> T) -> T {
+    EXCHANGE.with(|exchange| {
+        exchange.fresh.set(true);
+        connect(&exchange.progress)
+    })
+}
+
+/// What the exchange is doing.
+pub(super) fn doing() -> Doing {
+    EXCHANGE.with(|exchange| exchange.progress.doing())
+}
+
+/// How much of the request may have reached the gateway, if the connection has ended.
+pub(super) fn sent_if_closed() -> Sent {
+    EXCHANGE.with(|exchange| match exchange.progress.sent() {
+        Sent::Maybe if !exchange.fresh.get() && !exchange.progress.received() => {
+            Sent::StaleConnection
+        }
+        sent => sent,
+    })
+}
+
+/// How much of the request may have reached the gateway.
+pub(super) fn sent() -> Sent {
+    EXCHANGE.with(|exchange| exchange.progress.sent())
+}
+
+/// The most interim responses that are removed before one response.
 const INTERIMS: usize = 100;
 
-/// A connection whose traffic is noted if it goes all the way to the gateway.
+/// A connection whose traffic is noted.
 ///
 /// It also
 ///
-/// - takes interim answers away, since ureq-proto 0.7 refuses a 100 that carries headers, which a proxy
+/// - removes interim responses, since ureq-proto 0.7 refuses a 100 that carries headers, which a proxy
 ///   may send;
 /// - sends a head together with the beginning of its body, where ureq sends them one by one, which
 ///   makes two packets, and which the original gateway may misread;
-/// - does without the system calls of ureq that change nothing.
+/// - looks once whether an idle connection is open, where ureq looks twice.
 #[derive(Debug)]
 pub(super) struct Tracked<T> {
     connection: T,
-    is_whole: bool,
     /// A head that waits for its body.
     held: Vec<u8>,
     /// Whether there was traffic since it was last looked at.
     used: bool,
-    /// How many may still come before the answer; none once it has begun.
+    /// How many may still come before the response; none once it has begun.
     interims: usize,
 }
 
 impl<T: Transport> Tracked<T> {
+    pub(super) fn new(connection: T) -> Self {
+        Self {
+            connection,
+            held: Vec::new(),
+            used: false,
+            interims: INTERIMS,
+        }
+    }
+
     fn skip_interims(&mut self) {
         while self.interims > 0 {
             let input = self.connection.buffers().input();
@@ -130,54 +140,29 @@ impl<T: Transport> Tracked<T> {
 /// A head up to this long waits for its body, bytes; ureq's buffer has 128 KiB.
 const HELD: usize = 16 * 1024;
 
-/// ureq asks the system for each new time limit, so one that is a little shorter than the last is not
-/// new: it is rounded up to this.
-const STEP: Duration = Duration::from_millis(10);
-
-fn rounded(mut timeout: NextTimeout) -> NextTimeout {
-    if let time::Duration::Exact(after) = &mut timeout.after
-        && *after > 100 * STEP
-    {
-        let beyond = after.as_nanos() % STEP.as_nanos();
-        if beyond > 0 {
-            *after = after.saturating_add(STEP - Duration::from_nanos(beyond as u64));
-        }
-    }
-    timeout
-}
-
-/// The time limit for the next read or write.
-fn limited(timeout: NextTimeout) -> NextTimeout {
-    let mut timeout = rounded(timeout);
-    if let Some(head_by) = Progress::get().head_by {
-        let left = head_by.saturating_duration_since(Instant::now());
-        if timeout.after > left.into() {
-            timeout.after = left.into();
-            timeout.reason = ureq::Timeout::Global;
-        }
-    }
-    timeout
-}
-
 impl<T: Transport> Transport for Tracked<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.connection.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        let progress = Progress::get();
-        if self.is_whole && progress.body_follows && (1..=HELD).contains(&amount) {
-            Progress::update(|progress| progress.body_follows = false);
+        let body_follows = EXCHANGE.with(|exchange| exchange.body_follows.get());
+        if body_follows && (1..=HELD).contains(&amount) {
+            EXCHANGE.with(|exchange| exchange.body_follows.set(false));
             let head = &self.connection.buffers().output()[..amount];
             self.held.extend_from_slice(head);
             return Ok(());
         }
         let head = self.held.len();
         // Before it is tried: what a failed write may have sent cannot be known.
-        Progress::update(|progress| progress.sent |= self.is_whole && head + amount > 0);
+        EXCHANGE.with(|exchange| {
+            exchange.progress.enter(Phase::Sending);
+            if head + amount > 0 {
+                exchange.progress.wrote();
+            }
+        });
         self.interims = INTERIMS;
         self.used = true;
-        let timeout = limited(timeout);
         if head == 0 {
             return self.connection.transmit_output(amount, timeout);
         }
@@ -200,14 +185,17 @@ impl<T: Transport> Transport for Tracked<T> {
         if !self.held.is_empty() {
             self.transmit_output(0, timeout)?;
         }
-        let progressed = self.connection.await_input(limited(timeout))?;
-        Progress::update(|progress| progress.received |= self.is_whole && progressed);
+        EXCHANGE.with(|exchange| exchange.progress.enter(Phase::Receiving));
+        let progressed = self.connection.await_input(timeout)?;
+        if progressed {
+            EXCHANGE.with(|exchange| exchange.progress.read());
+        }
         self.skip_interims();
         Ok(progressed)
     }
 
     fn is_open(&mut self) -> bool {
-        // ureq looks twice, when it puts a connection by and when it takes it up again. Once does.
+        // Not when it is put back into the pool: it is checked again when it is taken out.
         std::mem::take(&mut self.used) || self.connection.is_open()
     }
 
@@ -252,18 +240,12 @@ mod tests {
 
     /// A connection for one request, with a buffer of eight bytes.
     fn tracked(body_follows: bool) -> Tracked<Recorder> {
-        Progress::reset(body_follows, None);
-        Tracked {
-            connection: Recorder {
-                buffers: LazyBuffers::new(8, 8),
-                sent: Vec::new(),
-                looks: 0,
-            },
-            is_whole: true,
-            held: Vec::new(),
-            used: false,
-            interims: INTERIMS,
-        }
+        begin(body_follows, None);
+        Tracked::new(Recorder {
+            buffers: LazyBuffers::new(8, 8),
+            sent: Vec::new(),
+            looks: 0,
+        })
     }
 
     fn transmit(connection: &mut Tracked<Recorder>, bytes: &[u8]) {
@@ -273,18 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_sent_with_the_beginning_of_its_body() {
+    fn head_is_sent_with_the_beginning_of_its_body() {
         let mut connection = tracked(true);
         transmit(&mut connection, b"head");
-        assert!(!Progress::get().sent);
+        assert_eq!(sent(), Sent::Nothing);
         transmit(&mut connection, b"body");
         transmit(&mut connection, b"more");
-        assert!(Progress::get().sent);
+        assert_eq!(sent(), Sent::Maybe);
         assert_eq!(connection.connection.sent, [&b"headbody"[..], b"more"]);
     }
 
     #[test]
-    fn a_body_that_fills_the_buffer_loses_nothing() {
+    fn body_that_fills_the_buffer_loses_nothing() {
         let mut connection = tracked(true);
         transmit(&mut connection, b"head");
         transmit(&mut connection, b"12345678");
@@ -296,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_waits_is_sent_before_anything_is_awaited() {
+    fn held_head_is_sent_before_a_response_is_awaited() {
         let mut connection = tracked(true);
         transmit(&mut connection, b"head");
         let awaited = connection.await_input(NextTimeout::default());
@@ -305,34 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_a_body_waits_for_nothing() {
+    fn head_without_a_body_is_sent_at_once() {
         let mut connection = tracked(false);
         transmit(&mut connection, b"head");
         assert_eq!(connection.connection.sent, [b"head"]);
     }
 
     #[test]
-    fn a_connection_is_looked_at_when_it_is_taken_up_again() {
+    fn idle_connection_is_checked_when_it_is_taken_out_of_the_pool() {
         let mut connection = tracked(false);
         transmit(&mut connection, b"head");
         assert!(connection.is_open());
         assert_eq!(connection.connection.looks, 0);
         assert!(connection.is_open());
         assert_eq!(connection.connection.looks, 1);
-    }
-
-    #[test]
-    fn time_limits_are_never_shortened() {
-        for ms in [1, 999, 1_000, 1_001, 29_999, 30_000] {
-            let limit = Duration::from_micros(ms * 1_000 - 1);
-            let timeout = NextTimeout {
-                after: limit.into(),
-                ..NextTimeout::default()
-            };
-            let rounded = *rounded(timeout).after;
-            assert!(rounded >= limit && rounded < limit + STEP, "{limit:?}");
-        }
-        let never = rounded(NextTimeout::default());
-        assert!(never.after.is_not_happening());
     }
 }

@@ -139,11 +139,9 @@ pub(super) fn until_ready(socket: &Arc<Tcp>, readiness: Readiness) {
     });
 }
 
-/// As [`wait`], but gives up when `limit` is over. So do requests that are sent meanwhile: see
-/// [`time_left`].
-pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+/// As [`wait`], but gives up when `limit` is over.
+pub(super) fn wait_for<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut limit = Sleep::of(limit);
-    let _restore = Restore(DEADLINE.replace(limit.0));
     let mut future = pin!(future);
     wait(poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
@@ -151,6 +149,13 @@ pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::O
         }
         Pin::new(&mut limit).poll(context).map(|()| None)
     }))
+}
+
+/// As [`wait_for`]; and requests that are sent meanwhile have no more time: see [`time_left`].
+pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let deadline = Instant::now().checked_add(limit);
+    let _restore = Restore(DEADLINE.replace(deadline));
+    wait_for(limit, future)
 }
 
 struct Restore(Option<Instant>);

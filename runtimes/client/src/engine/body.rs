@@ -70,11 +70,11 @@ impl<R: Runtime> ResponseBody<R> {
 
     /// Leaves the connection to the next request if the whole body is here.
     fn release(&mut self) {
-        let ended = |reading: &mut Box<Reading<R>>| reading.incoming.answer().is_done();
+        let ended = |reading: &mut Box<Reading<R>>| reading.incoming.response().is_done();
         let Some(mut reading) = self.reading.take_if(ended) else {
             return;
         };
-        self.rest = reading.incoming.answer().take_body();
+        self.rest = reading.incoming.response().take_body();
         if reading.incoming.keeps_alive() {
             let Reading {
                 transport,
@@ -91,7 +91,7 @@ impl<R: Runtime> Reading<R> {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         let options = self.transport.options();
         let setting = Setting {
-            peer: &self.origin,
+            peer: self.transport.peer(&self.origin),
             proxy: None,
             reused: self.reused,
             sizes: &options.sizes,
@@ -118,7 +118,9 @@ impl<R: Runtime> Reading<R> {
             self.timer = None;
             self.silent += step(idle);
             if self.silent >= idle {
-                return Poll::Ready(Err(self.progress.silent(&self.origin, idle)));
+                let peer = self.transport.peer(&self.origin);
+                let (doing, sent) = (self.progress.doing(), self.progress.sent());
+                return Poll::Ready(Err(peer.silent(idle, doing, sent)));
             }
         }
     }
@@ -136,7 +138,7 @@ impl<R: Runtime> Stream for ResponseBody<R> {
             let Some(reading) = &mut body.reading else {
                 return Poll::Ready(None);
             };
-            body.rest = reading.incoming.answer().take_body();
+            body.rest = reading.incoming.response().take_body();
             if !body.rest.is_empty() {
                 continue;
             }

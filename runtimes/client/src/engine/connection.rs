@@ -34,9 +34,20 @@ impl<T> Connection<T> {
     }
 }
 
+#[cfg(feature = "ureq")]
+impl<T> Connection<T> {
+    /// The socket.
+    pub(crate) fn tcp(&self) -> &T {
+        match &self.0 {
+            Kind::Plain(tcp) => tcp,
+            Kind::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
-    /// Whether the peer has said nothing that was not read yet.
-    pub(super) fn is_quiet<R: Runtime<Tcp = T>>(&mut self, runtime: &R) -> bool {
+    /// Whether the peer has sent nothing that was not read yet.
+    pub(crate) fn is_quiet<R: Runtime<Tcp = T>>(&mut self, runtime: &R) -> bool {
         match &mut self.0 {
             Kind::Plain(tcp) => runtime.is_quiet(tcp),
             // Records that carry no data, such as session tickets, are nothing to anybody.

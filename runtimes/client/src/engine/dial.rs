@@ -14,17 +14,28 @@ use futures_util::stream::FuturesUnordered;
 use sorna_core::TransportError;
 
 use super::connection::Connection;
-use super::progress::{Phase, Progress};
+use super::progress::Progress;
 use super::tunnel::open_tunnel;
 use crate::net::NetOptions;
-use crate::net::hop::{HEAD_START, Hop, interleave};
+use crate::net::explain::{Peer, Phase};
+use crate::net::way::{HEAD_START, Way, interleave};
 use crate::runtime::Runtime;
 
-/// The way to an origin.
+/// The way to an origin, and how a proxy is used.
 pub(super) struct Route<'a> {
-    pub(super) hop: Hop<'a>,
+    pub(super) way: Way<'a>,
     /// Whether the proxy is to forward bytes, not requests.
     pub(super) tunnel: bool,
+}
+
+impl<'a> Route<'a> {
+    /// What a request by this way speaks to.
+    pub(super) fn peer(&self) -> Peer<'a> {
+        match self.tunnel {
+            false if self.way.proxy.is_some() => Peer::proxy(self.way),
+            _ => Peer::gateway(self.way),
+        }
+    }
 }
 
 /// Connects, within the limit for it.
@@ -38,7 +49,7 @@ pub(super) async fn dial<R: Runtime>(
     let work = establish(runtime, options, route, progress);
     match select(pin!(work), pin!(runtime.sleep(limit))).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right(((), _)) => Err(route.hop.late(limit, progress.doing())),
+        Either::Right(((), _)) => Err(route.way.late(limit, progress.doing())),
     }
 }
 
@@ -48,35 +59,35 @@ async fn establish<R: Runtime>(
     route: &Route<'_>,
     progress: &Progress,
 ) -> Result<Connection<R::Tcp>, TransportError> {
-    let hop = route.hop;
-    let (host, port) = hop.address();
+    let way = route.way;
+    let (host, port) = way.address();
     let addresses = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => {
             progress.enter(Phase::Resolving);
             let found = runtime.resolve(host, port).await;
-            found.map_err(|source| hop.unresolved(source))?
+            found.map_err(|source| way.unresolved(source))?
         }
     };
     progress.enter(Phase::Connecting);
     let connected = connect_any(runtime, interleave(addresses)).await;
-    let mut tcp = connected.map_err(|source| hop.unconnected(source))?;
-    if let Some(proxy) = hop.proxy
+    let mut tcp = connected.map_err(|source| way.unconnected(source))?;
+    if let Some(proxy) = way.proxy
         && route.tunnel
     {
         progress.enter(Phase::Tunneling);
-        open_tunnel(runtime, &mut tcp, proxy, hop.origin, &options.sizes).await?;
+        open_tunnel(runtime, &mut tcp, way, proxy, &options.sizes).await?;
     }
-    if !hop.origin.is_secure() {
+    if !way.origin.is_secure() {
         return Ok(Connection::plain(tcp));
     }
     progress.enter(Phase::Encrypting);
     let config = options.tls.client_config()?;
-    let name = ServerName::try_from(hop.origin.host().to_owned())
-        .map_err(|error| hop.unencrypted(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    let name = ServerName::try_from(way.origin.host().to_owned())
+        .map_err(|error| way.unencrypted(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
     let tls = TlsConnector::from(config).connect(name, tcp).await;
     Ok(Connection::tls(
-        tls.map_err(|source| hop.unencrypted(source))?,
+        tls.map_err(|source| way.unencrypted(source))?,
     ))
 }
 

@@ -1,6 +1,5 @@
-//! One request and its answer on one connection.
+//! One request and its response on one connection.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -11,20 +10,21 @@ use http::Request;
 use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use super::outgoing::{FileError, Outgoing};
-use super::progress::{Phase, Progress};
+use super::progress::Progress;
+use crate::net::explain::{Peer, Phase};
 use crate::net::{Proxy, SizeLimits};
 use crate::runtime::Runtime;
-use crate::wire::{Answer, AnswerError, Encoded, RequestError, encode};
+use crate::wire::{Encoded, RequestError, ResponseError, ResponseParser, encode};
 
-/// Read at least this much at a time, bytes: most answers are short.
+/// Read at least this much at a time, bytes: most responses are short.
 const READ_FIRST: usize = 2 * 1024;
-/// Read this much at a time once an answer has filled the first buffer.
+/// Read this much at a time once a response has filled the first buffer.
 const READ_MORE: usize = 16 * 1024;
 
 /// The circumstances of an exchange.
 pub(super) struct Setting<'a> {
-    /// Who answers, for messages: an authority.
-    pub(super) peer: &'a (dyn fmt::Display + Sync),
+    /// What responds, for messages.
+    pub(super) peer: Peer<'a>,
     /// The proxy that reads the request, if it is one that forwards requests (not bytes).
     pub(super) proxy: Option<&'a Proxy>,
     /// Whether the connection has been idle.
@@ -35,7 +35,7 @@ pub(super) struct Setting<'a> {
 
 /// A request that was sent, with what came of its response.
 pub(super) struct Incoming {
-    answer: Answer,
+    response: ResponseParser,
     buffer: Vec<u8>,
     /// Whether the request was sent to its end, and no byte of the response came before that.
     in_order: bool,
@@ -63,7 +63,7 @@ where
 {
     let progress = setting.progress;
     progress.enter(Phase::Sending);
-    let (mut outgoing, mut answer) = begin(runtime, request, setting, upgrade)?;
+    let (mut outgoing, mut response) = begin(runtime, request, setting, upgrade)?;
     // While the request is in flight there is seldom anything to read.
     let mut scratch = Vec::new();
 
@@ -76,8 +76,8 @@ where
         }
         let look = !first;
         first = false;
-        let pushed = push(stream, piece, &mut answer, &mut scratch, look, progress).await;
-        match pushed.map_err(|error| setting.bad_answer(error, None))? {
+        let pushed = push(stream, piece, &mut response, &mut scratch, look, progress).await;
+        match pushed.map_err(|error| setting.bad_response(error, None))? {
             Pushed::All => {}
             // The connection is in the middle of a request now, but the response counts.
             Pushed::Refused => break Some(None),
@@ -89,10 +89,10 @@ where
     let mut buffer = outgoing.into_buffer();
     buffer.resize(buffer.capacity().clamp(READ_FIRST, READ_MORE), 0);
     Ok(Incoming {
-        in_order: broken.is_none() && !answer.has_begun(),
+        in_order: broken.is_none() && !response.has_begun(),
         complete: broken.is_none(),
         broken: broken.flatten(),
-        answer,
+        response,
         buffer,
     })
 }
@@ -103,9 +103,9 @@ impl Incoming {
         &mut self,
         stream: &mut S,
         setting: &Setting<'_>,
-        enough: fn(&Answer) -> bool,
+        enough: fn(&ResponseParser) -> bool,
     ) -> Result<(), TransportError> {
-        while !enough(&self.answer) {
+        while !enough(&self.response) {
             poll_fn(|cx| self.poll_read(cx, stream, setting)).await?;
         }
         Ok(())
@@ -119,10 +119,10 @@ impl Incoming {
         setting: &Setting<'_>,
     ) -> Poll<Result<(), TransportError>> {
         let outcome = match ready!(Pin::new(stream).poll_read(cx, &mut self.buffer)) {
-            Ok(0) => self.answer.end(),
+            Ok(0) => self.response.end(),
             Ok(n) => {
                 setting.progress.read();
-                let outcome = self.answer.feed(&self.buffer[..n]);
+                let outcome = self.response.feed(&self.buffer[..n]);
                 if n == self.buffer.len() {
                     self.buffer.resize(READ_MORE, 0);
                 }
@@ -133,17 +133,17 @@ impl Incoming {
                 return Poll::Ready(Err(setting.broke(error, self.complete)));
             }
         };
-        Poll::Ready(outcome.map_err(|error| setting.bad_answer(error, self.broken.take())))
+        Poll::Ready(outcome.map_err(|error| setting.bad_response(error, self.broken.take())))
     }
 
     /// The response, as far as it came.
-    pub(super) fn answer(&mut self) -> &mut Answer {
-        &mut self.answer
+    pub(super) fn response(&mut self) -> &mut ResponseParser {
+        &mut self.response
     }
 
     /// Whether the connection may carry another request now.
     pub(super) fn keeps_alive(&self) -> bool {
-        self.in_order && self.answer.keeps_alive()
+        self.in_order && self.response.keeps_alive()
     }
 }
 
@@ -153,19 +153,19 @@ fn begin<'a, R: Runtime>(
     request: Request<Body>,
     setting: &Setting<'a>,
     upgrade: bool,
-) -> Result<(Outgoing<'a, R>, Answer), TransportError> {
+) -> Result<(Outgoing<'a, R>, ResponseParser), TransportError> {
     let encoded = encode(request, setting.proxy);
     let Encoded { head, body, call } = encoded.map_err(|error| setting.bad_request(error))?;
-    let answer = match upgrade {
-        false => Answer::new(call, setting.sizes),
-        true => Answer::to_upgrade(call, setting.sizes),
+    let response = match upgrade {
+        false => ResponseParser::new(call, setting.sizes),
+        true => ResponseParser::to_upgrade(call, setting.sizes),
     };
-    Ok((Outgoing::new(runtime, head, body), answer))
+    Ok((Outgoing::new(runtime, head, body), response))
 }
 
 enum Pushed {
     All,
-    /// An answer came that makes the rest of the request pointless.
+    /// A response came that makes the rest of the request pointless.
     Refused,
     Broken(io::Error),
 }
@@ -175,14 +175,14 @@ enum Pushed {
 async fn push<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut bytes: &[u8],
-    answer: &mut Answer,
+    response: &mut ResponseParser,
     scratch: &mut Vec<u8>,
     mut look: bool,
     progress: &Progress,
-) -> Result<Pushed, AnswerError> {
+) -> Result<Pushed, ResponseError> {
     poll_fn(|cx| {
         loop {
-            if look && !answer.is_done() {
+            if look && !response.is_done() {
                 scratch.resize(READ_FIRST, 0);
                 match Pin::new(&mut *stream).poll_read(cx, scratch) {
                     Poll::Ready(Ok(0)) => {
@@ -191,8 +191,8 @@ async fn push<S: AsyncRead + AsyncWrite + Unpin>(
                     }
                     Poll::Ready(Ok(n)) => {
                         progress.read();
-                        answer.feed(&scratch[..n])?;
-                        if answer.refuses() {
+                        response.feed(&scratch[..n])?;
+                        if response.refuses() {
                             return Poll::Ready(Ok(Pushed::Refused));
                         }
                         continue;
@@ -229,35 +229,31 @@ async fn push<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl Setting<'_> {
-    /// The connection ended without a complete answer.
+    /// The connection ended without a complete response.
     fn broke(&self, source: io::Error, complete: bool) -> TransportError {
-        let peer = self.peer;
-        let doing = self.progress.doing();
-        let kind = if complete {
-            TransportErrorKind::Receive
-        } else {
-            TransportErrorKind::Send
-        };
-        let message = format!("the connection to {peer} broke while {doing}");
-        TransportError::new(kind, self.sent_if_closed(), message).with_source(source)
+        let mut doing = self.progress.doing();
+        if !complete {
+            doing.phase = Phase::Sending;
+        }
+        self.peer.broke(source, doing, self.sent_if_closed())
     }
 
-    fn bad_answer(&self, error: AnswerError, broken: Option<io::Error>) -> TransportError {
-        let closed = error.source.is_none() && error.kind == TransportErrorKind::Receive;
-        let sent = if closed {
-            self.sent_if_closed()
-        } else {
-            self.progress.sent()
+    fn bad_response(&self, error: ResponseError, broken: Option<io::Error>) -> TransportError {
+        let sent = match error.fault.is_closed() {
+            true => self.sent_if_closed(),
+            false => self.progress.sent(),
         };
-        let message = format!("{} {}", self.peer, error.message);
         match (error.source, broken) {
             (None, Some(broken)) => self.broke(broken, false),
-            (None, None) => TransportError::new(error.kind, sent, message),
-            (Some(source), _) => TransportError::new(error.kind, sent, message).with_source(source),
+            (None, None) => self.peer.bad_response(error.fault, sent),
+            (Some(source), _) => self
+                .peer
+                .bad_response(error.fault, sent)
+                .with_source(source),
         }
     }
 
-    /// A connection that had been idle and ends without one byte of an answer was most likely closed
+    /// A connection that had been idle and ends without one byte of a response was most likely closed
     /// before the request got there.
     fn sent_if_closed(&self) -> Sent {
         match self.progress.sent() {
@@ -267,12 +263,7 @@ impl Setting<'_> {
     }
 
     fn bad_file(&self, error: FileError) -> TransportError {
-        let kind = TransportErrorKind::LocalFile;
-        let made = TransportError::new(kind, self.progress.sent(), error.message);
-        match error.source {
-            Some(source) => made.with_source(source),
-            None => made,
-        }
+        error.fault.explain(&error.path, self.progress.sent())
     }
 
     fn bad_request(&self, error: RequestError) -> TransportError {

@@ -18,4 +18,6 @@ mod tunnel;
 
 pub use self::body::ResponseBody;
 pub use self::connection::Connection;
+#[cfg(feature = "ureq")]
+pub(crate) use self::progress::Progress;
 pub use self::transport::HttpTransport;

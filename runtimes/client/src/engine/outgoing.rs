@@ -1,7 +1,6 @@
 //! What is still to be sent, gathered into large pieces.
 
 use std::future::poll_fn;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::vec::IntoIter;
@@ -10,6 +9,7 @@ use bytes::Bytes;
 use futures_io::AsyncRead;
 use sorna_core::{Body, Segment};
 
+use crate::net::explain::FileFault;
 use crate::runtime::Runtime;
 
 /// Up to this many bytes are sent by one write, head included.
@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 /// file whose content has not arrived whole when it looks; it takes no lone file above some 220 kB.
 pub(super) const PIECE: usize = 256 * 1024;
 
-/// A request on its way out: the head, then the body's segments, through one buffer.
+/// A request that is being sent: the head, then the body's segments, through one buffer.
 pub(super) struct Outgoing<'a, R: Runtime> {
     runtime: &'a R,
     segments: IntoIter<Segment>,
@@ -37,8 +37,8 @@ enum Current<F> {
 /// A local file that could not be sent as it was planned.
 #[derive(Debug)]
 pub(super) struct FileError {
-    pub(super) message: String,
-    pub(super) source: Option<io::Error>,
+    pub(super) path: PathBuf,
+    pub(super) fault: FileFault,
 }
 
 impl<'a, R: Runtime> Outgoing<'a, R> {
@@ -81,7 +81,7 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                 Some(Current::File { file, path, left }) => {
                     if *left == 0 {
                         if read(file, &mut [0], path).await? > 0 {
-                            return Err(changed(path, "grew"));
+                            return Err(failed(path, FileFault::Grew));
                         }
                         self.current = None;
                         continue;
@@ -91,7 +91,7 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                     let n = read(file, room, path).await?;
                     self.filled += n;
                     if n == 0 {
-                        return Err(changed(path, "shrank"));
+                        return Err(failed(path, FileFault::Shrank));
                     }
                     *left -= n as u64;
                 }
@@ -102,7 +102,7 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                         let opened = Box::pin(open(self.runtime, path, len));
                         self.current = Some(opened.await?);
                     }
-                    Some(_) => return Err(unknown_segment()),
+                    Some(_) => unreachable!("a body has no other segments"),
                     None => break,
                 },
             }
@@ -124,13 +124,11 @@ async fn open<R: Runtime>(
     path: PathBuf,
     len: u64,
 ) -> Result<Current<R::File>, FileError> {
-    let (file, found) = runtime.open(&path).await.map_err(|source| FileError {
-        message: format!("cannot read {}", path.display()),
-        source: Some(source),
-    })?;
+    let opened = runtime.open(&path).await;
+    let (file, found) = opened.map_err(|error| failed(&path, FileFault::Unreadable(error)))?;
     match found {
-        found if found < len => Err(changed(&path, "shrank")),
-        found if found > len => Err(changed(&path, "grew")),
+        found if found < len => Err(failed(&path, FileFault::Shrank)),
+        found if found > len => Err(failed(&path, FileFault::Grew)),
         _ => Ok(Current::File {
             file,
             path,
@@ -146,22 +144,12 @@ async fn read<F: AsyncRead + Unpin>(
 ) -> Result<usize, FileError> {
     poll_fn(|cx| Pin::new(&mut *file).poll_read(cx, buf))
         .await
-        .map_err(|source| FileError {
-            message: format!("cannot read {}", path.display()),
-            source: Some(source),
-        })
+        .map_err(|error| failed(path, FileFault::Unreadable(error)))
 }
 
-fn unknown_segment() -> FileError {
+fn failed(path: &Path, fault: FileFault) -> FileError {
     FileError {
-        message: "the request's body has a segment of an unknown kind".into(),
-        source: None,
-    }
-}
-
-fn changed(path: &Path, how: &str) -> FileError {
-    FileError {
-        message: format!("{} {how} after the upload was planned", path.display()),
-        source: None,
+        path: path.to_owned(),
+        fault,
     }
 }

@@ -1,20 +1,20 @@
 //! How far a request has come, and the clock that watches it.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use sorna_core::{Sent, TransportError, TransportErrorKind};
+use sorna_core::{Sent, TransportError};
 
+use crate::net::explain::{Doing, Peer, Phase};
 use crate::runtime::Runtime;
 
-/// What one request is doing. Written by the work, read by the clock beside it: both are polled by
+/// What one request is doing. Written by the work, read by the timer beside it: both are polled by
 /// one task, so nothing here needs an order.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
+#[derive(Debug)]
+pub(crate) struct Progress {
     phase: AtomicU8,
     /// Counts reads and writes that moved something.
     moves: AtomicU64,
@@ -22,78 +22,62 @@ pub(super) struct Progress {
     received: AtomicBool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Phase {
-    Resolving,
-    Connecting,
-    Tunneling,
-    Encrypting,
-    Sending,
-    Receiving,
-}
-
 impl Progress {
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(crate) const fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(0),
+            moves: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
+            received: AtomicBool::new(false),
+        }
+    }
+
+    /// Begins with another request.
+    #[cfg(feature = "ureq")]
+    pub(crate) fn reset(&self) {
+        self.phase.store(0, Relaxed);
+        self.sent.store(false, Relaxed);
+        self.received.store(false, Relaxed);
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
     }
 
     fn phase(&self) -> Phase {
-        use Phase::*;
-        let all = [
-            Resolving, Connecting, Tunneling, Encrypting, Sending, Receiving,
-        ];
-        all[usize::from(self.phase.load(Relaxed)).min(all.len() - 1)]
+        Phase::ALL[usize::from(self.phase.load(Relaxed)).min(Phase::ALL.len() - 1)]
     }
 
-    /// What the request waits for, to stand behind "while".
-    pub(super) fn doing(&self) -> &'static str {
-        match self.phase() {
-            Phase::Resolving => "resolving the name",
-            Phase::Connecting => "connecting",
-            Phase::Tunneling => "waiting for the proxy",
-            Phase::Encrypting => "setting up TLS",
-            Phase::Sending => "sending the request",
-            Phase::Receiving if self.received() => "receiving the answer",
-            Phase::Receiving => "waiting for the answer",
+    /// What the request waits for.
+    pub(crate) fn doing(&self) -> Doing {
+        Doing {
+            phase: self.phase(),
+            received: self.received(),
         }
     }
 
-    pub(super) fn wrote(&self) {
+    pub(crate) fn wrote(&self) {
         self.sent.store(true, Relaxed);
         self.moves.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn read(&self) {
+    pub(crate) fn read(&self) {
         self.received.store(true, Relaxed);
         self.moves.fetch_add(1, Relaxed);
     }
 
-    /// Whether any byte of the answer came.
-    pub(super) fn received(&self) -> bool {
+    /// Whether any byte of the response came.
+    pub(crate) fn received(&self) -> bool {
         self.received.load(Relaxed)
     }
 
     /// What to say of the request if it fails now.
-    pub(super) fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Sent {
         if self.sent.load(Relaxed) {
             Sent::Maybe
         } else {
             Sent::Nothing
         }
-    }
-
-    /// The connection was idle for too long.
-    pub(super) fn silent(
-        &self,
-        peer: &(dyn fmt::Display + Sync),
-        idle: Duration,
-    ) -> TransportError {
-        let doing = self.doing();
-        late(
-            self,
-            format!("not a byte to or from {peer} for {idle:?} while {doing}"),
-        )
     }
 }
 
@@ -109,7 +93,7 @@ pub(super) fn step(idle: Duration) -> Duration {
 pub(super) async fn watch<R: Runtime, T>(
     runtime: &R,
     progress: &Progress,
-    peer: &(dyn fmt::Display + Sync),
+    peer: Peer<'_>,
     total: Duration,
     idle: Duration,
     work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
@@ -128,21 +112,13 @@ pub(super) async fn watch<R: Runtime, T>(
             }
             silent += step;
             if silent >= idle {
-                return progress.silent(peer, idle);
+                return peer.silent(idle, progress.doing(), progress.sent());
             }
         }
-        let doing = progress.doing();
-        late(
-            progress,
-            format!("no complete answer from {peer} within {total:?}: time ran out while {doing}"),
-        )
+        peer.late(total, progress.doing(), progress.sent())
     };
     match select(work, pin!(clock)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((error, _)) => Err(error),
     }
-}
-
-fn late(progress: &Progress, message: String) -> TransportError {
-    TransportError::new(TransportErrorKind::Timeout, progress.sent(), message)
 }

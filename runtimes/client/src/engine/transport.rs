@@ -16,13 +16,14 @@ use super::dial::{Route, dial};
 use super::exchange::{Incoming, Setting, send};
 use super::pool::Pool;
 use super::progress::{Progress, watch};
-use crate::net::hop::{Hop, refused};
+use crate::net::explain::{Peer, refused};
+use crate::net::way::Way;
 use crate::net::{
     BoxFuture, NetOptions, Origin, Proxy, SizeLimits, StreamTransport, Transport, UpgradeTransport,
     Upgraded,
 };
 use crate::runtime::Runtime;
-use crate::wire::Answer;
+use crate::wire::ResponseParser;
 
 /// An HTTP/1.1 client on the runtime `R`, with connection reuse, TLS and proxies.
 ///
@@ -99,16 +100,35 @@ impl<R: Runtime> HttpTransport<R> {
     ///
     /// As for requests, with nothing sent; the limit for connecting applies.
     pub async fn connect(&self, uri: &Uri) -> Result<Connection<R::Tcp>, TransportError> {
+        self.dial(uri, &Progress::new()).await
+    }
+
+    /// As [`connect`](Self::connect), for a request whose progress is watched.
+    pub(crate) async fn dial(
+        &self,
+        uri: &Uri,
+        progress: &Progress,
+    ) -> Result<Connection<R::Tcp>, TransportError> {
         let origin = Origin::of(uri)?;
         let route = self.inner.route(&origin, true);
         let Inner {
             runtime, options, ..
         } = &*self.inner;
-        dial(runtime, options, &route, &Progress::default()).await
+        dial(runtime, options, &route, progress).await
     }
 }
 
 impl<R: Runtime> HttpTransport<R> {
+    /// What requests to this origin speak to.
+    pub(super) fn peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
+        self.inner.route(origin, false).peer()
+    }
+
+    /// As [`peer`](Self::peer), where a proxy is always asked for a tunnel.
+    pub(crate) fn tunnel_peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
+        self.inner.route(origin, true).peer()
+    }
+
     pub(super) fn recycle(&self, origin: &Origin, connection: Connection<R::Tcp>) {
         self.inner.pool.put(origin, connection);
     }
@@ -116,7 +136,7 @@ impl<R: Runtime> HttpTransport<R> {
     /// Does the work within the time limits.
     async fn watch<T>(
         &self,
-        origin: &Origin,
+        peer: Peer<'_>,
         progress: &Progress,
         time_limit: Duration,
         work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
@@ -126,7 +146,7 @@ impl<R: Runtime> HttpTransport<R> {
             .request
             .map_or(time_limit, |call| call.min(time_limit));
         let runtime = &self.inner.runtime;
-        watch(runtime, progress, origin, total, times.idle, work).await
+        watch(runtime, progress, peer, total, times.idle, work).await
     }
 }
 
@@ -137,10 +157,11 @@ impl<R: Runtime> Transport for HttpTransport<R> {
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
         let origin = Origin::of(request.uri())?;
-        let progress = Progress::default();
+        let progress = Progress::new();
         // Pinned here, and not handed over, since a future that holds another twice is twice as large.
         let work = pin!(self.inner.send(&origin, request, &progress));
-        self.watch(&origin, &progress, time_limit, work).await
+        let peer = self.peer(&origin);
+        self.watch(peer, &progress, time_limit, work).await
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -161,15 +182,21 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
         head_limit: Duration,
     ) -> Result<Response<ResponseBody<R>>, TransportError> {
         let origin = Origin::of(request.uri())?;
-        let progress = Progress::default();
+        let progress = Progress::new();
         let sizes = SizeLimits {
             body: u64::MAX,
             ..self.inner.options.sizes.clone()
         };
         let begun = {
             let inner = &*self.inner;
-            let work = inner.begin(&origin, request, &progress, &sizes, Answer::has_begun);
-            self.watch(&origin, &progress, head_limit, pin!(work))
+            let work = inner.begin(
+                &origin,
+                request,
+                &progress,
+                &sizes,
+                ResponseParser::has_begun,
+            );
+            self.watch(self.peer(&origin), &progress, head_limit, pin!(work))
                 .await?
         };
         let Begun {
@@ -177,7 +204,11 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
             mut incoming,
             reused,
         } = begun;
-        let head = incoming.answer().head().expect("the head is here").clone();
+        let head = incoming
+            .response()
+            .head()
+            .expect("the head is here")
+            .clone();
         let body = ResponseBody::new(self.clone(), origin, connection, incoming, progress, reused);
         Ok(head.map(|()| body))
     }
@@ -192,9 +223,10 @@ impl<R: Runtime> UpgradeTransport for HttpTransport<R> {
         time_limit: Duration,
     ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
         let origin = Origin::of(request.uri())?;
-        let progress = Progress::default();
+        let progress = Progress::new();
         let work = pin!(self.inner.upgrade(&origin, request, &progress));
-        self.watch(&origin, &progress, time_limit, work).await
+        let peer = self.tunnel_peer(&origin);
+        self.watch(peer, &progress, time_limit, work).await
     }
 }
 
@@ -211,7 +243,7 @@ impl<R: Runtime> Inner<R> {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         let proxy = &self.options.proxy;
         Route {
-            hop: Hop {
+            way: Way {
                 origin,
                 proxy: proxy.proxy_for(scheme, origin.host(), origin.port()),
             },
@@ -227,7 +259,7 @@ impl<R: Runtime> Inner<R> {
         request: Request<Body>,
         progress: &Progress,
         sizes: &SizeLimits,
-        enough: fn(&Answer) -> bool,
+        enough: fn(&ResponseParser) -> bool,
     ) -> Result<Begun<R::Tcp>, TransportError> {
         let route = self.route(origin, false);
         let idle = self.pool.take(&self.runtime, origin);
@@ -237,9 +269,9 @@ impl<R: Runtime> Inner<R> {
             // Boxed, since dialing is rare and its future large.
             None => Box::pin(dial(&self.runtime, &self.options, &route, progress)).await?,
         };
-        let forwarder = route.hop.proxy.filter(|_| !route.tunnel);
+        let forwarder = route.way.proxy.filter(|_| !route.tunnel);
         let setting = Setting {
-            peer: origin,
+            peer: route.peer(),
             proxy: forwarder,
             reused,
             sizes,
@@ -251,7 +283,7 @@ impl<R: Runtime> Inner<R> {
                 self.pool.forget(origin);
             }
         })?;
-        check_proxy(forwarder, incoming.answer())?;
+        check_proxy(forwarder, incoming.response())?;
         Ok(Begun {
             connection,
             incoming,
@@ -264,7 +296,7 @@ impl<R: Runtime> Inner<R> {
         connection: &mut Connection<R::Tcp>,
         request: Request<Body>,
         setting: &Setting<'_>,
-        enough: fn(&Answer) -> bool,
+        enough: fn(&ResponseParser) -> bool,
     ) -> Result<Incoming, TransportError> {
         let mut incoming = send(&self.runtime, connection, request, setting, false).await?;
         incoming.read_until(connection, setting, enough).await?;
@@ -278,7 +310,7 @@ impl<R: Runtime> Inner<R> {
         progress: &Progress,
     ) -> Result<Response<Bytes>, TransportError> {
         let sizes = &self.options.sizes;
-        let begun = self.begin(origin, request, progress, sizes, Answer::is_done);
+        let begun = self.begin(origin, request, progress, sizes, ResponseParser::is_done);
         let Begun {
             connection,
             mut incoming,
@@ -287,7 +319,7 @@ impl<R: Runtime> Inner<R> {
         if incoming.keeps_alive() {
             self.pool.put(origin, connection);
         }
-        let response = incoming.answer().take_response();
+        let response = incoming.response().take_response();
         Ok(response.expect("the response is complete"))
     }
 
@@ -302,25 +334,25 @@ impl<R: Runtime> Inner<R> {
         let dialed = Box::pin(dial(&self.runtime, &self.options, &route, progress));
         let mut connection = dialed.await?;
         let setting = Setting {
-            peer: origin,
+            peer: route.peer(),
             proxy: None,
             reused: false,
             sizes: &self.options.sizes,
             progress,
         };
         let mut incoming = send(&self.runtime, &mut connection, request, &setting, true).await?;
-        let ended = |answer: &Answer| answer.is_done() || answer.is_upgraded();
+        let ended = |response: &ResponseParser| response.is_done() || response.is_upgraded();
         let read = incoming.read_until(&mut connection, &setting, ended);
         read.await?;
-        let answer = incoming.answer();
-        Ok(match answer.take_upgrade() {
+        let response = incoming.response();
+        Ok(match response.take_upgrade() {
             Some((head, read_ahead)) => Upgraded::Switched {
                 head,
                 io: connection,
                 read_ahead: read_ahead.into(),
             },
             None => {
-                let response = answer.take_response();
+                let response = response.take_response();
                 Upgraded::Refused(response.expect("the response is complete"))
             }
         })
@@ -328,8 +360,8 @@ impl<R: Runtime> Inner<R> {
 }
 
 /// A response that the proxy made itself: the gateway has not seen the request.
-fn check_proxy(forwarder: Option<&Proxy>, answer: &Answer) -> Result<(), TransportError> {
-    let status = answer.head().map(Response::status);
+fn check_proxy(forwarder: Option<&Proxy>, response: &ResponseParser) -> Result<(), TransportError> {
+    let status = response.head().map(Response::status);
     match (forwarder, status) {
         (Some(proxy), Some(status @ StatusCode::PROXY_AUTHENTICATION_REQUIRED)) => {
             Err(refused(proxy, status, Sent::Nothing))

@@ -2,50 +2,56 @@
 
 use futures_io::{AsyncRead, AsyncWrite};
 use http::Response;
-use sorna_core::{Sent, TransportError};
+use sorna_core::{Sent, TransportError, TransportErrorKind};
 
 use super::exchange::{Setting, send};
 use super::progress::Progress;
-use crate::net::hop::{connect_request, no_tunnel, refused};
-use crate::net::{Origin, Proxy, SizeLimits};
+use crate::net::explain::{Peer, no_tunnel, refused};
+use crate::net::way::{Way, connect_request};
+use crate::net::{Proxy, SizeLimits};
 use crate::runtime::Runtime;
-use crate::wire::Answer;
+use crate::wire::ResponseParser;
 
-/// Asks the proxy at the other end of `stream` to connect it to `origin`.
+/// Asks the proxy at the other end of `stream` to connect it to the origin.
 pub(super) async fn open_tunnel<R, S>(
     runtime: &R,
     stream: &mut S,
+    way: Way<'_>,
     proxy: &Proxy,
-    origin: &Origin,
     sizes: &SizeLimits,
 ) -> Result<(), TransportError>
 where
     R: Runtime,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let request = connect_request(proxy, origin)
-        .map_err(|source| no_tunnel(proxy, origin).with_source(source))?;
+    let request = connect_request(proxy, way.origin).map_err(|source| {
+        let message = "the request cannot be written as HTTP/1.1";
+        let reason = TransportError::new(TransportErrorKind::Other, Sent::Nothing, message);
+        no_tunnel(&way, reason.with_source(source))
+    })?;
     let setting = Setting {
-        peer: proxy,
+        peer: Peer::proxy(way),
         proxy: None,
         reused: false,
         sizes,
         // Bytes of this request are not bytes of the caller's.
-        progress: &Progress::default(),
+        progress: &Progress::new(),
     };
-    let answered = async {
+    let exchanged = async {
         let mut incoming = send(runtime, stream, request, &setting, false).await?;
-        let read = incoming.read_until(stream, &setting, Answer::is_done).await;
-        read.map(|()| incoming)
+        let read = incoming.read_until(stream, &setting, ResponseParser::is_done);
+        read.await.map(|()| incoming)
     };
-    let mut incoming = answered
-        .await
-        .map_err(|source| no_tunnel(proxy, origin).with_source(source))?;
-    let answer = incoming.answer();
-    match answer.head().map(Response::status) {
+    let mut incoming = exchanged.await.map_err(|reason| no_tunnel(&way, reason))?;
+    let response = incoming.response();
+    match response.head().map(Response::status) {
         Some(status) if !status.is_success() => Err(refused(proxy, status, Sent::Nothing)),
-        // The side that is asked speaks second, in HTTP and in TLS.
-        Some(_) if !answer.has_stray_bytes() => Ok(()),
-        _ => Err(no_tunnel(proxy, origin)),
+        // In HTTP and in TLS, the server speaks second.
+        _ if response.has_stray_bytes() => {
+            let message = "unexpected data after the response to CONNECT";
+            let reason = TransportError::new(TransportErrorKind::Receive, Sent::Nothing, message);
+            Err(no_tunnel(&way, reason))
+        }
+        _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 //! async, gives them the same meaning.
 
 #[cfg(feature = "engine")]
-pub(crate) mod hop;
+pub(crate) mod explain;
 mod limits;
 mod no_proxy;
 mod options;
@@ -13,6 +13,8 @@ mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+#[cfg(feature = "engine")]
+pub(crate) mod way;
 
 pub(crate) use self::limits::{PoolLimits, SizeLimits, TimeLimits};
 pub use self::options::NetOptions;

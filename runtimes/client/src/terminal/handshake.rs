@@ -60,6 +60,7 @@ pub(crate) fn socket_config() -> WebSocketConfig {
 /// What went wrong on an open WebSocket; `None` if it is just closed.
 pub(crate) fn socket_error(peer: &str, error: tungstenite::Error) -> Option<TransportError> {
     use tungstenite::Error;
+    use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
 
     let (kind, message) = match &error {
         Error::ConnectionClosed | Error::AlreadyClosed => return None,
@@ -67,7 +68,7 @@ pub(crate) fn socket_error(peer: &str, error: tungstenite::Error) -> Option<Tran
             TransportErrorKind::TooLarge,
             format!("{peer} sent too large a message"),
         ),
-        Error::Io(_) | Error::Tls(_) => (
+        Error::Io(_) | Error::Tls(_) | Error::Protocol(ResetWithoutClosingHandshake) => (
             TransportErrorKind::Receive,
             format!("the terminal's connection to {peer} broke"),
         ),

@@ -1,11 +1,10 @@
-//! HTTP/1.1 as bytes, without I/O: requests out, answers in. The protocol itself is spoken by
+//! HTTP/1.1 as bytes, without I/O: requests out, responses in. The protocol itself is spoken by
 //! `ureq-proto`.
 
-mod answer;
 mod request;
+mod response;
 
+pub(crate) use request::{Encoded, RequestError, encode};
 #[cfg(feature = "ureq")]
-pub(crate) use answer::interim;
-pub(crate) use answer::{Answer, AnswerError};
-pub(crate) use request::RequestError;
-pub(crate) use request::{Encoded, encode};
+pub(crate) use response::interim;
+pub(crate) use response::{ResponseError, ResponseParser};

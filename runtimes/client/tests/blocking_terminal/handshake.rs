@@ -119,7 +119,7 @@ fn a_gateway_that_hangs_up_or_is_not_there_is_an_error() {
     let error = gateway.refusal();
     let failure = error.transport().unwrap();
     assert_eq!(failure.kind(), TransportErrorKind::Receive);
-    assert!(chain(&error).contains("without an answer"), "{error}");
+    assert!(chain(&error).contains("without a response"), "{error}");
     gateway.join();
 
     // Nobody listens there.
@@ -128,10 +128,7 @@ fn a_gateway_that_hangs_up_or_is_not_there_is_an_error() {
     let failure = error.transport().unwrap();
     assert_eq!(failure.kind(), TransportErrorKind::Connect);
     assert_eq!(failure.sent(), Sent::Nothing);
-    assert_eq!(
-        failure.to_string(),
-        "could not connect to 127.0.0.1:1: connection refused"
-    );
+    assert_eq!(failure.to_string(), "could not connect to 127.0.0.1:1");
 }
 
 #[test]
@@ -155,14 +152,14 @@ fn a_silent_gateway_is_given_up() {
         let failure = error.transport().unwrap();
         assert!(failure.is_timeout(), "{}", chain(&error));
         let address = gateway.address;
-        let doing = match (secure, drips) {
-            (true, _) => "setting up TLS",
-            (false, true) => "receiving the answer",
-            (false, false) => "waiting for the answer",
+        let (what, doing) = match (secure, drips) {
+            (true, _) => ("connection to", "setting up TLS"),
+            (false, true) => ("complete response from", "receiving the response"),
+            (false, false) => ("complete response from", "waiting for the response"),
         };
         assert_eq!(
             failure.to_string(),
-            format!("no complete answer from {address} within 300ms: time ran out while {doing}")
+            format!("no {what} {address} within 300ms: time ran out while {doing}")
         );
         gateway.join();
     }

@@ -1,19 +1,19 @@
-//! An answer, built up from the bytes as they come. No I/O happens here.
+//! A response, built up from the bytes as they come. No I/O happens here.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Response, StatusCode, Version};
-use sorna_core::TransportErrorKind;
 use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult};
 use ureq_proto::{BodyMode, Error};
 
 use crate::net::SizeLimits;
+use crate::net::explain::Fault;
 
 /// The longest line between two chunks, or after the last, bytes.
 const CHUNK_LINE: usize = 8 * 1024;
 
-/// The answer to one request.
+/// The response to one request.
 ///
 /// ```text
 ///   Head --- status and headers --> Body --- the last byte --> Done
@@ -21,10 +21,10 @@ const CHUNK_LINE: usize = 8 * 1024;
 /// ```
 ///
 /// Feed it with [`feed`](Self::feed) and [`end`](Self::end) until [`is_done`](Self::is_done).
-pub(crate) struct Answer {
+pub(crate) struct ResponseParser {
     limits: SizeLimits,
     state: State,
-    /// What came and is not understood yet.
+    /// What came and was not parsed yet.
     input: Vec<u8>,
     /// Bytes of heads so far, interim ones included.
     head_bytes: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Answer {
     wire_bytes: u64,
     head: Option<Response<()>>,
     body: Vec<u8>,
-    /// Whether the framing leaves no doubt where the answer ends.
+    /// Whether the framing leaves no doubt where the response ends.
     sound: bool,
     /// Whether 101 was asked for.
     upgrade: bool,
@@ -46,19 +46,18 @@ enum State {
     },
     /// Another protocol is spoken from here on.
     Upgraded,
-    /// An error was reported; nothing more is understood.
+    /// An error was reported; nothing more is parsed.
     Broken,
 }
 
-/// What is wrong with an answer. The text completes a sentence that starts with the peer's name.
+/// What is wrong with a response.
 #[derive(Debug)]
-pub(crate) struct AnswerError {
-    pub(crate) kind: TransportErrorKind,
-    pub(crate) message: String,
+pub(crate) struct ResponseError {
+    pub(crate) fault: Fault,
     pub(crate) source: Option<Error>,
 }
 
-impl Answer {
+impl ResponseParser {
     pub(crate) fn new(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
         Self {
             limits: limits.clone(),
@@ -73,7 +72,7 @@ impl Answer {
         }
     }
 
-    /// The answer to a request that asks for another protocol: 101 ends it, and what follows belongs
+    /// The response to a request that asks for another protocol: 101 ends it, and what follows belongs
     /// to that protocol.
     pub(crate) fn to_upgrade(call: Call<RecvResponse>, limits: &SizeLimits) -> Self {
         Self {
@@ -82,8 +81,8 @@ impl Answer {
         }
     }
 
-    /// Takes bytes from the connection. Those behind the answer's end are kept as stray bytes.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), AnswerError> {
+    /// Takes bytes from the connection. Those behind the response's end are kept as stray bytes.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), ResponseError> {
         let line_ended = bytes.contains(&b'\n');
         self.input.extend_from_slice(bytes);
         loop {
@@ -112,41 +111,35 @@ impl Answer {
     }
 
     /// The peer will send no more.
-    pub(crate) fn end(&mut self) -> Result<(), AnswerError> {
-        let message = match &self.state {
+    pub(crate) fn end(&mut self) -> Result<(), ResponseError> {
+        let fault = match &self.state {
             State::Done { .. } | State::Upgraded => return Ok(()),
             State::Body(call) => match call.body_mode() {
                 BodyMode::CloseDelimited => {
                     self.state = State::Done { close: true };
                     return Ok(());
                 }
-                BodyMode::LengthDelimited(missing) => {
-                    format!("closed the connection {missing} bytes before the end of its answer")
-                }
-                _ => "closed the connection in the middle of its answer".into(),
+                BodyMode::LengthDelimited(missing) => Fault::CutBody(Some(missing)),
+                _ => Fault::CutBody(None),
             },
-            State::Head(_) if self.head_bytes + self.input.len() == 0 => {
-                "closed the connection without an answer".into()
-            }
-            State::Head(_) | State::Broken => {
-                "closed the connection in the middle of its answer's head".into()
-            }
+            State::Head(_) if self.head_bytes + self.input.len() == 0 => Fault::NoResponse,
+            State::Head(_) | State::Broken => Fault::CutHead,
         };
         self.state = State::Broken;
-        Err(AnswerError::receive(message))
+        Err(fault.into())
     }
 
-    /// Whether the whole answer is here.
+    /// Whether the whole response is here.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done { .. })
     }
 
-    /// Whether the answer's status and headers are here.
+    /// Whether the response's status and headers are here.
     pub(crate) fn has_begun(&self) -> bool {
         self.head.is_some()
     }
 
-    /// Whether the answer's status is here and says that the request's body need not be sent.
+    /// Whether the response's status is here and says that the request's body need not be sent.
     pub(crate) fn refuses(&self) -> bool {
         self.head
             .as_ref()
@@ -163,13 +156,13 @@ impl Answer {
         Bytes::from(std::mem::take(&mut self.body))
     }
 
-    /// Whether another request may follow on the connection, as far as the answer tells.
+    /// Whether another request may follow on the connection, as far as the response says.
     pub(crate) fn keeps_alive(&self) -> bool {
         let open = matches!(self.state, State::Done { close: false });
         open && self.sound && self.input.is_empty()
     }
 
-    /// Whether bytes came behind the answer's end.
+    /// Whether bytes came behind the response's end.
     pub(crate) fn has_stray_bytes(&self) -> bool {
         !self.input.is_empty()
     }
@@ -187,7 +180,7 @@ impl Answer {
         Some((self.head.take()?, std::mem::take(&mut self.input)))
     }
 
-    /// The answer, once it is done, leaving nothing.
+    /// The response, once it is done, leaving nothing.
     pub(crate) fn take_response(&mut self) -> Option<Response<Bytes>> {
         if !self.is_done() {
             return None;
@@ -197,23 +190,13 @@ impl Answer {
     }
 
     /// Reads a head; whether there is more to do now.
-    fn read_head(&mut self, mut call: Box<Call<RecvResponse>>) -> Result<bool, AnswerError> {
+    fn read_head(&mut self, mut call: Box<Call<RecvResponse>>) -> Result<bool, ResponseError> {
         if let Some(end) = interim(&self.input) {
             self.take_head(end)?;
             self.state = State::Head(call);
             return Ok(true);
         }
-        let (used, head) = call
-            .try_response(&self.input, false)
-            .map_err(|error| match error {
-                Error::HttpParseTooManyHeaders => {
-                    AnswerError::too_large("sent more than 128 headers".into())
-                }
-                error => AnswerError {
-                    source: Some(error),
-                    ..AnswerError::receive("sent something that is not a valid HTTP answer".into())
-                },
-            })?;
+        let (used, head) = call.try_response(&self.input, false).map_err(bad_head)?;
         if used == 0 && head.is_none() {
             self.state = State::Head(call);
             self.check_head(self.input.len() + 1)?;
@@ -252,7 +235,7 @@ impl Answer {
     }
 
     /// Reads what is here of the body; whether there is more to do now.
-    fn read_body(&mut self, mut call: Box<Call<RecvBody>>) -> Result<bool, AnswerError> {
+    fn read_body(&mut self, mut call: Box<Call<RecvBody>>) -> Result<bool, ResponseError> {
         let chunked = call.body_mode() == BodyMode::Chunked;
         let by_close = call.body_mode() == BodyMode::CloseDelimited;
         let mut position = 0;
@@ -260,9 +243,9 @@ impl Answer {
             let start = self.body.len();
             self.body.resize(start + self.input.len() - position, 0);
             let read = call.read(&self.input[position..], &mut self.body[start..]);
-            let (used, made) = read.map_err(|error| AnswerError {
+            let (used, made) = read.map_err(|error| ResponseError {
+                fault: Fault::BadChunks,
                 source: Some(error),
-                ..AnswerError::receive("sent an answer whose chunks are malformed".into())
             })?;
             self.body.truncate(start + made);
             position += used;
@@ -279,9 +262,7 @@ impl Answer {
         }
         if by_close || !call.can_proceed() {
             if chunked && self.input.len() > CHUNK_LINE {
-                return Err(AnswerError::too_large(
-                    "sent an endless chunk header".into(),
-                ));
+                return Err(Fault::EndlessChunkHeader.into());
             }
             self.state = State::Body(call);
             return Ok(false);
@@ -295,46 +276,45 @@ impl Answer {
         Ok(true)
     }
 
-    fn take_head(&mut self, len: usize) -> Result<(), AnswerError> {
+    fn take_head(&mut self, len: usize) -> Result<(), ResponseError> {
         self.check_head(len)?;
         self.head_bytes += len;
         self.input.drain(..len);
         Ok(())
     }
 
-    fn check_head(&self, more: usize) -> Result<(), AnswerError> {
+    fn check_head(&self, more: usize) -> Result<(), ResponseError> {
         if self.head_bytes + more > self.limits.head {
-            let limit = self.limits.head;
-            let message = format!("sent an answer whose head is longer than {limit} bytes");
-            return Err(AnswerError::too_large(message));
+            return Err(Fault::HeadTooLarge(self.limits.head).into());
         }
         Ok(())
     }
 
-    fn body_too_large(&self) -> AnswerError {
-        let limit = self.limits.body;
-        AnswerError::too_large(format!("sent an answer longer than {limit} bytes"))
+    fn body_too_large(&self) -> ResponseError {
+        Fault::BodyTooLarge(self.limits.body).into()
     }
 }
 
-impl AnswerError {
-    fn receive(message: String) -> Self {
+impl From<Fault> for ResponseError {
+    fn from(fault: Fault) -> Self {
         Self {
-            kind: TransportErrorKind::Receive,
-            message,
+            fault,
             source: None,
         }
     }
+}
 
-    fn too_large(message: String) -> Self {
-        Self {
-            kind: TransportErrorKind::TooLarge,
-            ..Self::receive(message)
-        }
+fn bad_head(error: Error) -> ResponseError {
+    match error {
+        Error::HttpParseTooManyHeaders => Fault::TooManyHeaders.into(),
+        error => ResponseError {
+            fault: Fault::NotHttp,
+            source: Some(error),
+        },
     }
 }
 
-/// The length of an interim answer (100, 103, ...) at the front of the input, if it is whole.
+/// The length of an interim response (100, 103, ...) at the front of the input, if it is whole.
 ///
 /// ureq-proto 0.7 would refuse a 100 that carries headers, which a proxy may send.
 pub(crate) fn interim(input: &[u8]) -> Option<usize> {
@@ -346,11 +326,10 @@ pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     Some(end + 4)
 }
 
-/// Refuses an answer whose length cannot be known for sure; whether the connection may be reused.
-fn framing_is_sound(head: &Response<()>) -> Result<bool, AnswerError> {
+/// Rejects a response whose length cannot be known for sure; whether the connection may be reused.
+fn framing_is_sound(head: &Response<()>) -> Result<bool, ResponseError> {
     if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let message = "switched protocols although nobody asked for it".into();
-        return Err(AnswerError::receive(message));
+        return Err(Fault::Upgrade.into());
     }
     let mut encodings = head.headers().get_all(TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else {
@@ -358,8 +337,7 @@ fn framing_is_sound(head: &Response<()>) -> Result<bool, AnswerError> {
     };
     let chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
     if !chunked || encodings.next().is_some() || head.version() != Version::HTTP_11 {
-        let message = "sent an answer with an unknown transfer encoding".into();
-        return Err(AnswerError::receive(message));
+        return Err(Fault::UnknownEncoding.into());
     }
     // RFC 9112, section 6.3: chunked wins over a length, but the sender is not to be trusted.
     Ok(!head.headers().contains_key(CONTENT_LENGTH))
@@ -388,21 +366,21 @@ mod tests {
          3\r\nabc\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nT: x\r\n\r\n",
     ];
 
-    fn answer() -> Answer {
+    fn parser() -> ResponseParser {
         let request = Request::get("http://gw.example/").body(Body::empty());
         let encoded = encode(request.expect("a request"), None).expect("a good request");
-        Answer::new(encoded.call, &LIMITS)
+        ResponseParser::new(encoded.call, &LIMITS)
     }
 
     #[test]
-    fn every_split_gives_the_same_answer() {
+    fn every_split_gives_the_same_response() {
         for text in GOOD {
-            let mut whole = answer();
+            let mut whole = parser();
             whole.feed(text.as_bytes()).expect(text);
             assert!(whole.keeps_alive(), "{text}");
             let whole = whole.take_response().expect(text);
             for cut in 0..text.len() {
-                let mut split = answer();
+                let mut split = parser();
                 split.feed(&text.as_bytes()[..cut]).expect(text);
                 assert!(!split.is_done(), "{text} cut at {cut}");
                 split.feed(&text.as_bytes()[cut..]).expect(text);
@@ -415,26 +393,26 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_is_a_truncated_answer() {
+    fn every_prefix_is_a_truncated_response() {
         for text in GOOD {
             for cut in 0..text.len() {
-                let mut cut_off = answer();
+                let mut cut_off = parser();
                 cut_off.feed(&text.as_bytes()[..cut]).expect(text);
                 let error = cut_off.end().expect_err(text);
-                assert_eq!(error.kind, TransportErrorKind::Receive);
+                assert!(error.fault.is_closed());
                 assert!(cut_off.take_response().is_none());
             }
         }
     }
 
     #[test]
-    fn a_long_interim_head_before_a_long_head() {
+    fn long_interim_head_before_a_long_head() {
         let limits = SizeLimits {
             head: 64 * 1024,
             body: 10,
         };
-        let mut answer = answer();
-        answer.limits = limits;
+        let mut parser = parser();
+        parser.limits = limits;
         let long = "x".repeat(5000);
         let parts = [
             format!("HTTP/1.1 103 Early Hints\r\nX: {long}"),
@@ -442,14 +420,14 @@ mod tests {
             "\r\n\r\n".into(),
         ];
         for part in parts {
-            answer.feed(part.as_bytes()).expect("good so far");
+            parser.feed(part.as_bytes()).expect("good so far");
         }
-        assert!(answer.is_done());
+        assert!(parser.is_done());
     }
 
-    /// Whatever comes, the outcome is an answer or an error.
+    /// Whatever comes, the outcome is a response or an error.
     #[test]
-    fn damaged_answers_never_panic() {
+    fn damaged_responses_never_panic() {
         let mut random = 0x2017_0315_u64;
         let mut next = |below: usize| {
             random ^= random << 13;
@@ -468,13 +446,13 @@ mod tests {
                     _ => bytes.extend_from_within(position..),
                 }
             }
-            let mut answer = answer();
+            let mut parser = parser();
             let cut = next(bytes.len() + 1);
-            let fed = answer
+            let fed = parser
                 .feed(&bytes[..cut])
-                .and_then(|()| answer.feed(&bytes[cut..]))
-                .and_then(|()| answer.end());
-            assert_eq!(fed.is_ok(), answer.take_response().is_some());
+                .and_then(|()| parser.feed(&bytes[cut..]))
+                .and_then(|()| parser.end());
+            assert_eq!(fed.is_ok(), parser.take_response().is_some());
         }
     }
 }
