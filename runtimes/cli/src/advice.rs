@@ -2,8 +2,11 @@
 
 use std::time::SystemTime;
 
-use sorna::protocol::{Hop, ProblemKind, TransportCause};
-use sorna::{Error, GatewayError, KernelId, LanguageInfo, TransportError, TransportErrorKind};
+use sorna::protocol::{
+    GatewayError, Hop, LanguageInfo, ProblemKind, TransportCause, TransportError,
+    TransportErrorKind,
+};
+use sorna::{Error, KernelId};
 
 use crate::chain::message;
 use crate::nearest::nearest;
@@ -115,33 +118,38 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     }
 }
 
-fn transport_advice(transport: &TransportError, target: &Target) -> String {
+fn transport_advice(error: &TransportError, target: &Target) -> String {
+    if error.hop() == Hop::Proxy || error.kind() == TransportErrorKind::Proxy {
+        return "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned();
+    }
     let host = target.client.config().endpoint().host();
     let is_https = target.client.config().endpoint().is_https();
-    match (transport.kind(), transport.cause()) {
-        _ if transport.hop() == Hop::Proxy => {
-            "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned()
-        }
-        (TransportErrorKind::Resolve | TransportErrorKind::Connect, _) => format!(
-            "The endpoint is {}. Check that it is right and that the gateway is running, or use `sorna run --local`.",
-            target.endpoint()
-        ),
+    let endpoint = target.endpoint();
+    match (error.kind(), error.cause()) {
         (_, Some(TransportCause::CaCertificate)) => {
             "The gateway presents a CA certificate. Issue a server certificate: with openssl req -x509, add -addext basicConstraints=critical,CA:FALSE and -addext subjectAltName=DNS:NAME or IP:ADDRESS.".to_owned()
+        }
+        (_, Some(TransportCause::CertificateName)) => format!(
+            "The endpoint is {endpoint}. Use a name in it that the gateway's certificate is for, or issue a certificate for this one."
+        ),
+        (_, Some(TransportCause::CertificateExpired)) => {
+            "Renew the gateway's certificate, or set this machine's clock if that is wrong.".to_owned()
         }
         (_, Some(TransportCause::NotTls)) => {
             format!("The gateway may not use TLS. Try http://{host}.")
         }
-        (TransportErrorKind::Tls, _) => tls_advice(target),
-        // An alert of TLS.
+        // A server that expects TLS sends an alert, which is not HTTP, or closes the connection.
         (_, Some(TransportCause::NotHttp)) if !is_https => {
             format!("The gateway may require TLS. Try https://{host}.")
         }
         (_, Some(TransportCause::NoResponse)) if !is_https => format!(
-            "The endpoint is {}. If the gateway requires TLS, try https://{host}.",
-            target.endpoint()
+            "The endpoint is {endpoint}. If the gateway requires TLS, try https://{host}."
         ),
-        _ => format!("The endpoint is {}.", target.endpoint()),
+        (TransportErrorKind::Resolve | TransportErrorKind::Connect, _) => format!(
+            "The endpoint is {endpoint}. Check that it is right and that the gateway is running, or use `sorna run --local`."
+        ),
+        (TransportErrorKind::Tls, _) => tls_advice(target),
+        _ => format!("The endpoint is {endpoint}."),
     }
 }
 
@@ -208,4 +216,97 @@ fn clock_advice(gateway: Option<&str>) -> String {
     format!(
         "This machine's clock is probably wrong by more than 15 minutes: it shows {here}{there}. Set the clock, then try again."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use sorna::protocol::Sent;
+    use sorna::{AccessKey, Config, Credentials, SecretKey};
+
+    use super::*;
+
+    fn target(endpoint: &str) -> Target {
+        let access_key = AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap();
+        let secret_key = SecretKey::new("secret").unwrap();
+        let credentials = Credentials::new(access_key, secret_key);
+        Target::of(Config::new(endpoint.parse().unwrap(), credentials))
+    }
+
+    #[test]
+    fn transport_advice_follows_facts_whatever_the_message() {
+        use TransportErrorKind::{Connect, Receive, Tls};
+
+        let [plain, secure] = ["http://host:1", "https://host:1"].map(target);
+        for (kind, cause, target, expected) in [
+            (Connect, None, &plain, "Check that it is right"),
+            (
+                Receive,
+                Some(TransportCause::NotHttp),
+                &plain,
+                "Try https://host:1.",
+            ),
+            (
+                Receive,
+                Some(TransportCause::NotHttp),
+                &secure,
+                "The endpoint is https://host:1",
+            ),
+            (
+                Receive,
+                Some(TransportCause::NoResponse),
+                &plain,
+                "try https://host:1.",
+            ),
+            (
+                Receive,
+                Some(TransportCause::NoResponse),
+                &secure,
+                "The endpoint is https://host:1",
+            ),
+            (Receive, None, &plain, "The endpoint is http://host:1"),
+            (
+                Tls,
+                Some(TransportCause::NotTls),
+                &secure,
+                "Try http://host:1.",
+            ),
+            (
+                Tls,
+                Some(TransportCause::CaCertificate),
+                &secure,
+                "Issue a server certificate",
+            ),
+            (
+                Tls,
+                Some(TransportCause::CertificateName),
+                &secure,
+                "Use a name",
+            ),
+            (
+                Tls,
+                Some(TransportCause::CertificateExpired),
+                &secure,
+                "Renew the gateway's",
+            ),
+            (
+                Tls,
+                Some(TransportCause::UntrustedCertificate),
+                &secure,
+                "--ca-file",
+            ),
+            (Tls, None, &secure, "--ca-file"),
+        ] {
+            let mut error = TransportError::new(kind, Sent::Nothing, "any message");
+            if let Some(cause) = cause {
+                error = error.with_cause(cause);
+            }
+            let advice = transport_advice(&error, target);
+            assert!(advice.contains(expected), "{kind:?}, {cause:?}: {advice}");
+            let advice = transport_advice(&error.with_hop(Hop::Proxy), target);
+            assert!(
+                advice.contains("HTTPS_PROXY"),
+                "{kind:?}, {cause:?}: {advice}"
+            );
+        }
+    }
 }

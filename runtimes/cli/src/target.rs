@@ -74,6 +74,16 @@ impl Target {
         })
     }
 
+    /// A client with this configuration.
+    #[cfg(test)]
+    pub(crate) fn of(config: sorna::Config) -> Self {
+        Self {
+            client: Client::new(config),
+            settings: None,
+            gateway: LocalGateway::default(),
+        }
+    }
+
     fn local(globals: &Globals) -> Result<Self, Failure> {
         // On their own machine, users stop their programs themselves.
         let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
