@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use sorna_core::TransportError;
 use super::connection::Connection;
 use super::exchange::{Incoming, Setting};
 use super::progress::{Progress, step};
-use super::transport::HttpTransport;
-use crate::net::{BoxFuture, Origin, Transport as _};
+use super::shared::Shared;
+use crate::net::{BoxFuture, Origin};
 use crate::runtime::Runtime;
 
 /// The body of a response, as a [`Stream`] of its bytes as they come.
@@ -31,7 +32,7 @@ pub struct ResponseBody<R: Runtime> {
 }
 
 struct Reading<R: Runtime> {
-    transport: HttpTransport<R>,
+    shared: Arc<Shared<R>>,
     origin: Origin,
     connection: Connection<R::Tcp>,
     incoming: Incoming,
@@ -44,7 +45,7 @@ struct Reading<R: Runtime> {
 
 impl<R: Runtime> ResponseBody<R> {
     pub(super) fn new(
-        transport: HttpTransport<R>,
+        shared: Arc<Shared<R>>,
         origin: Origin,
         connection: Connection<R::Tcp>,
         incoming: Incoming,
@@ -53,7 +54,7 @@ impl<R: Runtime> ResponseBody<R> {
     ) -> Self {
         let mut body = Self {
             reading: Some(Box::new(Reading {
-                transport,
+                shared,
                 origin,
                 connection,
                 incoming,
@@ -77,21 +78,21 @@ impl<R: Runtime> ResponseBody<R> {
         self.rest = reading.incoming.response().take_body();
         if reading.incoming.keeps_alive() {
             let Reading {
-                transport,
+                shared,
                 origin,
                 connection,
                 ..
             } = *reading;
-            transport.recycle(&origin, connection);
+            shared.pool.put(&origin, connection);
         }
     }
 }
 
 impl<R: Runtime> Reading<R> {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        let options = self.transport.options();
+        let options = &self.shared.options;
         let setting = Setting {
-            peer: self.transport.peer(&self.origin),
+            peer: self.shared.peer(&self.origin),
             proxy: None,
             reused: self.reused,
             sizes: &options.sizes,
@@ -109,8 +110,8 @@ impl<R: Runtime> Reading<R> {
             let timer = match &mut self.timer {
                 Some(timer) => timer,
                 None => {
-                    let transport = self.transport.clone();
-                    let sleep = Box::pin(async move { transport.sleep(step(idle)).await });
+                    let runtime = self.shared.runtime.clone();
+                    let sleep = Box::pin(async move { runtime.sleep(step(idle)).await });
                     self.timer.insert(sleep)
                 }
             };
@@ -118,7 +119,7 @@ impl<R: Runtime> Reading<R> {
             self.timer = None;
             self.silent += step(idle);
             if self.silent >= idle {
-                let peer = self.transport.peer(&self.origin);
+                let peer = self.shared.peer(&self.origin);
                 let (doing, sent) = (self.progress.doing(), self.progress.sent());
                 return Poll::Ready(Err(peer.silent(idle, doing, sent)));
             }

@@ -50,7 +50,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     pub(crate) fn is_quiet<R: Runtime<Tcp = T>>(&mut self, runtime: &R) -> bool {
         match &mut self.0 {
             Kind::Plain(tcp) => runtime.is_quiet(tcp),
-            // Records that carry no data, such as session tickets, are nothing to anybody.
+            // Records that carry no data, such as session tickets, do not count.
             Kind::Tls(tls) => nothing_to_read(tls),
         }
     }

@@ -91,7 +91,7 @@ async fn establish<R: Runtime>(
     ))
 }
 
-/// Connects to the address that answers first, each having a head start before the next.
+/// Connects to the address that responds first, each having a head start before the next.
 async fn connect_any<R: Runtime>(runtime: &R, addresses: Vec<SocketAddr>) -> io::Result<R::Tcp> {
     let mut waiting = addresses.into_iter().peekable();
     let mut attempts = FuturesUnordered::new();

@@ -147,7 +147,7 @@ impl Incoming {
     }
 }
 
-/// What is to be written and what will be read. No future holds what is made on the way there.
+/// What is to be written and what will be read. No future holds the values in between.
 fn begin<'a, R: Runtime>(
     runtime: &'a R,
     request: Request<Body>,
@@ -171,7 +171,7 @@ enum Pushed {
 }
 
 /// Writes all the bytes, and reads what comes while the peer takes no more (with `look`: first of
-/// all). A peer that refuses a long body would otherwise wait for us to read, and we for it.
+/// all). A peer that rejects a long body would otherwise wait for us to read, and we for it.
 async fn push<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut bytes: &[u8],

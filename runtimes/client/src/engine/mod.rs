@@ -13,6 +13,7 @@ mod exchange;
 mod outgoing;
 mod pool;
 mod progress;
+mod shared;
 mod transport;
 mod tunnel;
 

@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 
 /// Up to this many bytes are sent by one write, head included.
 ///
-/// The original gateway misreads a request head that arrives in two pieces, and refuses an uploaded
+/// The original gateway misreads a request head that arrives in two pieces, and rejects an uploaded
 /// file whose content has not arrived whole when it looks; it takes no lone file above some 220 kB.
 pub(super) const PIECE: usize = 256 * 1024;
 

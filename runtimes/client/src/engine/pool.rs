@@ -13,8 +13,8 @@ use crate::runtime::Runtime;
 
 /// The idle connections of one transport.
 ///
-/// A connection in use is not in here: whoever takes one out owns it, and puts it back only after an
-/// exchange that ended well. A dropped future thus takes its connection with it.
+/// A connection in use is not in here: it belongs to the request that took it out, and is put back only
+/// after an exchange that ended well. A dropped future thus takes its connection with it.
 ///
 /// The proxy needs no place in the key, since a transport's settings give each origin the same one.
 pub(super) struct Pool<T> {
@@ -36,7 +36,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
     }
 
     /// The connection used last that still looks alive, if there is one: its peer has said nothing
-    /// since the last answer, not a stray byte (the original gateway sends a line end before it closes
+    /// since the last response, not a stray byte (the original gateway sends a line end before it closes
     /// an idle connection), not an end of file.
     pub(super) fn take<R: Runtime<Tcp = T>>(
         &self,

@@ -12,12 +12,12 @@ use sorna_core::{Body, Sent, TransportError};
 
 use super::body::ResponseBody;
 use super::connection::Connection;
-use super::dial::{Route, dial};
+use super::dial::dial;
 use super::exchange::{Incoming, Setting, send};
 use super::pool::Pool;
 use super::progress::{Progress, watch};
+use super::shared::Shared;
 use crate::net::explain::{Peer, refused};
-use crate::net::way::Way;
 use crate::net::{
     BoxFuture, NetOptions, Origin, Proxy, SizeLimits, StreamTransport, Transport, UpgradeTransport,
     Upgraded,
@@ -50,20 +50,14 @@ use crate::wire::ResponseParser;
 ///
 /// # Errors of a request
 ///
-/// - A connection that had been idle and was closed without one byte of an answer is reported as
+/// - A connection that had been idle and was closed without one byte of a response is reported as
 ///   [`Sent::StaleConnection`]; the other idle ones are dropped with it, so that a repeated request
 ///   gets a new connection. This client itself never sends a request twice.
-/// - An answer that comes while the body is still being sent is handed over, and the connection closed
+/// - A response that comes while the body is still being sent is handed over, and the connection closed
 ///   after it. If it is not a success, the rest of the body is not sent.
 /// - A request whose future is dropped takes its connection with it.
 pub struct HttpTransport<R: Runtime> {
-    inner: Arc<Inner<R>>,
-}
-
-struct Inner<R: Runtime> {
-    runtime: R,
-    options: NetOptions,
-    pool: Pool<R::Tcp>,
+    shared: Arc<Shared<R>>,
 }
 
 impl<R: Runtime> HttpTransport<R> {
@@ -72,7 +66,7 @@ impl<R: Runtime> HttpTransport<R> {
     pub fn new(runtime: R, options: NetOptions) -> Self {
         let pool = Pool::new(options.pool.clone());
         Self {
-            inner: Arc::new(Inner {
+            shared: Arc::new(Shared {
                 runtime,
                 options,
                 pool,
@@ -83,13 +77,13 @@ impl<R: Runtime> HttpTransport<R> {
     /// The runtime.
     #[must_use]
     pub fn runtime(&self) -> &R {
-        &self.inner.runtime
+        &self.shared.runtime
     }
 
     /// The settings.
     #[must_use]
     pub fn options(&self) -> &NetOptions {
-        &self.inner.options
+        &self.shared.options
     }
 
     /// A new connection to the server of an `http`, `https`, `ws` or `wss` URL, for another protocol
@@ -110,27 +104,18 @@ impl<R: Runtime> HttpTransport<R> {
         progress: &Progress,
     ) -> Result<Connection<R::Tcp>, TransportError> {
         let origin = Origin::of(uri)?;
-        let route = self.inner.route(&origin, true);
-        let Inner {
+        let route = self.shared.route(&origin, true);
+        let Shared {
             runtime, options, ..
-        } = &*self.inner;
+        } = &*self.shared;
         dial(runtime, options, &route, progress).await
     }
 }
 
 impl<R: Runtime> HttpTransport<R> {
-    /// What requests to this origin speak to.
-    pub(super) fn peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
-        self.inner.route(origin, false).peer()
-    }
-
-    /// As [`peer`](Self::peer), where a proxy is always asked for a tunnel.
+    /// What requests to this origin speak to, where a proxy is always asked for a tunnel.
     pub(crate) fn tunnel_peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
-        self.inner.route(origin, true).peer()
-    }
-
-    pub(super) fn recycle(&self, origin: &Origin, connection: Connection<R::Tcp>) {
-        self.inner.pool.put(origin, connection);
+        self.shared.route(origin, true).peer()
     }
 
     /// Does the work within the time limits.
@@ -141,11 +126,11 @@ impl<R: Runtime> HttpTransport<R> {
         time_limit: Duration,
         work: Pin<&mut impl Future<Output = Result<T, TransportError>>>,
     ) -> Result<T, TransportError> {
-        let times = &self.inner.options.times;
+        let times = &self.shared.options.times;
         let total = times
             .request
             .map_or(time_limit, |call| call.min(time_limit));
-        let runtime = &self.inner.runtime;
+        let runtime = &self.shared.runtime;
         watch(runtime, progress, peer, total, times.idle, work).await
     }
 }
@@ -159,17 +144,17 @@ impl<R: Runtime> Transport for HttpTransport<R> {
         let origin = Origin::of(request.uri())?;
         let progress = Progress::new();
         // Pinned here, and not handed over, since a future that holds another twice is twice as large.
-        let work = pin!(self.inner.send(&origin, request, &progress));
-        let peer = self.peer(&origin);
+        let work = pin!(self.shared.send(&origin, request, &progress));
+        let peer = self.shared.peer(&origin);
         self.watch(peer, &progress, time_limit, work).await
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
-        self.inner.runtime.sleep(duration)
+        self.shared.runtime.sleep(duration)
     }
 
     fn detach(&self, work: BoxFuture<()>) {
-        self.inner.runtime.detach(work);
+        self.shared.runtime.detach(work);
     }
 }
 
@@ -185,18 +170,18 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
         let progress = Progress::new();
         let sizes = SizeLimits {
             body: u64::MAX,
-            ..self.inner.options.sizes.clone()
+            ..self.shared.options.sizes.clone()
         };
         let begun = {
-            let inner = &*self.inner;
-            let work = inner.begin(
+            let shared = &*self.shared;
+            let work = shared.begin(
                 &origin,
                 request,
                 &progress,
                 &sizes,
                 ResponseParser::has_begun,
             );
-            self.watch(self.peer(&origin), &progress, head_limit, pin!(work))
+            self.watch(self.shared.peer(&origin), &progress, head_limit, pin!(work))
                 .await?
         };
         let Begun {
@@ -209,7 +194,14 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
             .head()
             .expect("the head is here")
             .clone();
-        let body = ResponseBody::new(self.clone(), origin, connection, incoming, progress, reused);
+        let body = ResponseBody::new(
+            Arc::clone(&self.shared),
+            origin,
+            connection,
+            incoming,
+            progress,
+            reused,
+        );
         Ok(head.map(|()| body))
     }
 }
@@ -224,7 +216,7 @@ impl<R: Runtime> UpgradeTransport for HttpTransport<R> {
     ) -> Result<Upgraded<Connection<R::Tcp>>, TransportError> {
         let origin = Origin::of(request.uri())?;
         let progress = Progress::new();
-        let work = pin!(self.inner.upgrade(&origin, request, &progress));
+        let work = pin!(self.shared.upgrade(&origin, request, &progress));
         let peer = self.tunnel_peer(&origin);
         self.watch(peer, &progress, time_limit, work).await
     }
@@ -238,19 +230,7 @@ struct Begun<T> {
     reused: bool,
 }
 
-impl<R: Runtime> Inner<R> {
-    fn route<'a>(&'a self, origin: &'a Origin, tunnel: bool) -> Route<'a> {
-        let scheme = if origin.is_secure() { "https" } else { "http" };
-        let proxy = &self.options.proxy;
-        Route {
-            way: Way {
-                origin,
-                proxy: proxy.proxy_for(scheme, origin.host(), origin.port()),
-            },
-            tunnel: tunnel || origin.is_secure(),
-        }
-    }
-
+impl<R: Runtime> Shared<R> {
     /// Sends a request, on an idle connection if there is one, and reads until there is enough of the
     /// response.
     async fn begin(
@@ -373,7 +353,7 @@ fn check_proxy(forwarder: Option<&Proxy>, response: &ResponseParser) -> Result<(
 impl<R: Runtime> Clone for HttpTransport<R> {
     fn clone(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
+            shared: Arc::clone(&self.shared),
         }
     }
 }
@@ -381,7 +361,7 @@ impl<R: Runtime> Clone for HttpTransport<R> {
 impl<R: Runtime> fmt::Debug for HttpTransport<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpTransport")
-            .field("options", &self.inner.options)
+            .field("options", &self.shared.options)
             .finish_non_exhaustive()
     }
 }

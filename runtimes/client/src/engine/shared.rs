@@ -1,0 +1,34 @@
+//! What the clones of an HTTP client share with the bodies that they hand out.
+
+use super::dial::Route;
+use super::pool::Pool;
+use crate::net::explain::Peer;
+use crate::net::way::Way;
+use crate::net::{NetOptions, Origin};
+use crate::runtime::Runtime;
+
+pub(super) struct Shared<R: Runtime> {
+    pub(super) runtime: R,
+    pub(super) options: NetOptions,
+    pub(super) pool: Pool<R::Tcp>,
+}
+
+impl<R: Runtime> Shared<R> {
+    /// The way to an origin; with `tunnel` a proxy is asked for one even for plain http.
+    pub(super) fn route<'a>(&'a self, origin: &'a Origin, tunnel: bool) -> Route<'a> {
+        let scheme = if origin.is_secure() { "https" } else { "http" };
+        let proxy = &self.options.proxy;
+        Route {
+            way: Way {
+                origin,
+                proxy: proxy.proxy_for(scheme, origin.host(), origin.port()),
+            },
+            tunnel: tunnel || origin.is_secure(),
+        }
+    }
+
+    /// What requests to this origin speak to.
+    pub(super) fn peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
+        self.route(origin, false).peer()
+    }
+}
