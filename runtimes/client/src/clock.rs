@@ -1,4 +1,4 @@
-//! What the machines have to be told about the world.
+//! Time and chance, for the machines.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime};

@@ -13,7 +13,7 @@ use sorna_core::{Body, TransportError};
 /// Every driver calls it at the same places: once for each try of each request, a terminal's handshake
 /// included; for a response that is [streamed](crate::Client::stream), when its head is there. It is not
 /// called for requests that are given up (their future dropped). It
-/// runs on the thread, or inside the future, that waits for the answer, so it should be quick. A
+/// runs on the thread, or inside the future, that waits for the response, so it should be quick. A
 /// client without one does nothing for it.
 ///
 /// ```
@@ -43,12 +43,12 @@ pub struct Exchange<'a> {
     /// The time from before connecting to the last byte of the response, or of its head if the body is
     /// streamed.
     pub time: Duration,
-    /// The answer's status and headers, whatever the status; or why there was none.
+    /// The response's status and headers, whatever the status; or why there was none.
     pub outcome: Result<(StatusCode, &'a HeaderMap), &'a TransportError>,
 }
 
 impl Exchange<'_> {
-    /// The answer's status, if one came.
+    /// The response's status, if one came.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.outcome.ok().map(|(status, _)| status)
@@ -58,8 +58,8 @@ impl Exchange<'_> {
 impl Observer {
     /// Calls this function.
     #[must_use]
-    pub fn new(told: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(told))
+    pub fn new(callback: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(callback))
     }
 
     /// Tells it of an exchange: for an observer that passes on what it was told.
@@ -151,7 +151,7 @@ where
     result
 }
 
-/// A request in flight that an observer will be told of.
+/// A request in flight that an observer will be notified of.
 pub(crate) struct Watch {
     observer: Observer,
     method: Method,

@@ -99,7 +99,7 @@ fn smol_reads_and_writes_on_different_tasks() {
 }
 
 #[tokio::test]
-async fn a_message_without_measure_is_refused() {
+async fn oversized_message_is_rejected() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let server = std::thread::spawn(move || {

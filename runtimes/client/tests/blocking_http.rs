@@ -151,7 +151,7 @@ fn redirects_are_not_followed() {
 }
 
 #[test]
-fn answers_that_are_not_right_are_errors_of_their_kind() {
+fn malformed_responses_are_errors_of_their_kind() {
     for (answer, expected) in [
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ver",
@@ -200,7 +200,7 @@ fn a_head_that_is_too_large_is_an_error() {
 }
 
 #[test]
-fn time_limits_have_their_words() {
+fn timeout_is_reported_as_such() {
     let (address, server) = serve(1, |mut stream| {
         request(&mut stream).expect("a request");
         // Says nothing until the client has had enough.
@@ -217,7 +217,7 @@ fn time_limits_have_their_words() {
 }
 
 #[test]
-fn what_was_not_sent_is_told_from_what_may_have_run() {
+fn unsent_requests_are_told_from_those_that_may_have_run() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = listener.local_addr().expect("an address");
     drop(listener);
@@ -234,7 +234,7 @@ fn what_was_not_sent_is_told_from_what_may_have_run() {
 }
 
 #[test]
-fn a_stale_connection_is_replaced_at_once_for_what_may_be_repeated() {
+fn stale_connection_is_replaced_at_once_for_repeatable_requests() {
     let mut served = 0;
     let (address, server) = serve(2, move |mut stream| {
         served += 1;
@@ -257,7 +257,7 @@ fn a_stale_connection_is_replaced_at_once_for_what_may_be_repeated() {
 }
 
 #[test]
-fn a_file_that_changes_is_named_and_nothing_is_made_of_it() {
+fn changed_file_is_named_in_the_error() {
     let (address, server) = serve(1, |mut stream| {
         // The request breaks off.
         let _ = io::copy(&mut stream, &mut io::sink());
@@ -315,7 +315,7 @@ fn serve_tls(connections: usize) -> (SocketAddr, JoinHandle<()>, String) {
 }
 
 #[test]
-fn a_private_authority_is_trusted_when_it_is_named_and_only_then() {
+fn private_authority_is_trusted_only_if_named() {
     let (address, server, pem) = serve_tls(2);
     let url = format!("https://{address}");
     let error = client(&url, |options| options)
@@ -362,7 +362,7 @@ fn proxy(connections: usize) -> (SocketAddr, JoinHandle<()>) {
 }
 
 #[test]
-fn proxies_are_gone_through_with_and_without_tls() {
+fn proxy_is_used_with_and_without_tls() {
     let (plain_address, plain_server) = serve(1, |mut stream| {
         request(&mut stream).expect("a request");
         stream.write_all(VERSION.as_bytes()).expect("it reads");
@@ -390,7 +390,7 @@ fn proxies_are_gone_through_with_and_without_tls() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_named_without_its_password_and_nothing_was_sent() {
+fn refusing_proxy_is_named_without_its_password() {
     let (proxy_address, proxy_server) = proxy(1);
     let client = client("http://127.0.0.1:9/", |options| {
         let proxy = format!("http://me:wrong-password@{proxy_address}");

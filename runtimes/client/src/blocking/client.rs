@@ -73,8 +73,8 @@ impl Client {
         wait(self.0.authorize(echo))
     }
 
-    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways answer
-    /// with an error for which [`Error::is_not_found`] is true.
+    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways send
+    /// an error for which [`Error::is_not_found`] is true.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Client {
         Kernel(self.0.kernel(id))
     }
 
-    /// Counts what this client sends of local files, for whoever shows the progress of uploads.
+    /// Counts what this client sends of local files, to show the progress of uploads.
     #[must_use]
     pub fn send_meter(&self) -> SendMeter {
         self.0.transport().meter()

@@ -26,7 +26,7 @@ use super::wait::wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
+/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Execution {
     /// # Errors
     ///
     /// See [`Error`]. After an error there are no more events, except after
-    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and go on.
+    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and continue.
     pub fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
         wait(self.0.next_event())
     }

@@ -60,7 +60,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; the original gateway does not have this and answers 500.
+    /// See [`Error`]; the original gateway does not have this and responds with 500.
     pub fn complete(&self, code: &str) -> Result<Vec<String>, Error> {
         wait(self.0.complete(code))
     }
@@ -71,12 +71,12 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
-    /// more than 1 MiB, and two of one name, are told before anything is sent.
+    /// more than 1 MiB, and two of one name, are reported before anything is sent.
     pub fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ())
     }
 
-    /// As [`upload`](Self::upload), telling how far it has come after each request.
+    /// As [`upload`](Self::upload), reporting how far it has come after each request.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; a refusal of the gateway is a [`GatewayError`](sorna_core::GatewayError).
+    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError).
     pub fn stream_pty(&self, options: TerminalOptions) -> Result<Pty, Error> {
         super::terminal::open(&self.0, options)
     }
@@ -111,7 +111,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no answer came, as it is not asked for twice.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, as it is not retried.
     pub fn restart(&self) -> Result<(), Error> {
         wait(self.0.restart())
     }

@@ -1,4 +1,4 @@
-//! How much of local files is on its way, between the events of an upload.
+//! How much of local files is in flight, between the events of an upload.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -55,7 +55,7 @@ impl Parker {
         })
     }
 
-    /// Forgets that it was woken: whoever did so will be heeded from now on.
+    /// Forgets that it was woken. Call it before looking at what it may have been woken for.
     pub(super) fn reset(&self) {
         self.woken.store(false, SeqCst);
     }
@@ -155,7 +155,7 @@ mod unix {
                 };
                 PollFd::new(&socket.stream, flags)
             }));
-            // A limit that is too long for the system is none.
+            // A limit that is too long for the system counts as no limit.
             let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
             match poll(&mut entries, limit.as_ref()) {
                 Ok(_) => {}

@@ -21,7 +21,7 @@ use crate::runtime::Runtime;
 /// For futures that are polled by [`wait`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Threads {
-    /// How long a thread may try to connect, though nobody may wait for it any more.
+    /// How long a thread may try to connect: it may not be waited for any more.
     pub(super) connect_limit: Duration,
 }
 
@@ -68,7 +68,7 @@ struct Handover<T> {
     waker: Option<Waker>,
 }
 
-/// Does what blocks on a thread of its own. If the future is dropped, nobody waits for the thread.
+/// Does what blocks on a thread of its own, which runs to its end even if the future is dropped.
 async fn on_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,

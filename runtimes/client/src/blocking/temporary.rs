@@ -23,7 +23,7 @@ use super::wait::wait;
 ///
 /// [`close`](Self::close) destroys it, tries again where that may help, and reports. Dropping the
 /// guard, on whichever way out of a function (a panic, too), does the same for at most 5 s, and
-/// nobody hears how it went. What no guard can promise: a process that is killed and a connection
+/// does not report how it went. What no guard can promise: a process that is killed and a connection
 /// that stays broken leave the kernel to the gateway's idle timeout.
 #[must_use = "the kernel is destroyed when this is dropped"]
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl TemporaryKernel {
         wait(self.guard.close())
     }
 
-    /// Keeps the kernel: from now on it goes on living.
+    /// Keeps the kernel: it is no longer destroyed.
     #[must_use]
     pub fn keep(self) -> Kernel {
         Kernel(self.guard.keep())

@@ -177,7 +177,7 @@ impl Iterator for PtyReader {
 impl FusedIterator for PtyReader {}
 
 impl Read for PtyReader {
-    /// Waits for output. What the gateway reports as a problem is an error here; reading may go on
+    /// Waits for output. What the gateway reports as a problem is an error here; more can be read
     /// after it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -188,8 +188,8 @@ impl Read for PtyReader {
 }
 
 impl PtyWriter {
-    /// Types bytes, and waits until they are on their way: for as long as it takes, while the gateway
-    /// takes nothing.
+    /// Types bytes, and waits until they are sent: for as long as it takes, while the gateway reads
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl PtyWriter {
         wait(self.0.write(bytes))
     }
 
-    /// Tells the window's new size, in lines and columns.
+    /// Reports the window's new size, in lines and columns.
     ///
     /// # Errors
     ///
@@ -208,7 +208,7 @@ impl PtyWriter {
         wait(self.0.resize(rows, cols))
     }
 
-    /// Restarts the kernel; the terminal goes on with the new one.
+    /// Restarts the kernel; the terminal continues with the new one.
     ///
     /// # Errors
     ///

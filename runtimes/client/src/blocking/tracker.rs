@@ -96,7 +96,7 @@ const INTERIMS: usize = 100;
 ///
 /// It also
 ///
-/// - removes interim responses, since ureq-proto 0.7 refuses a 100 that carries headers, which a proxy
+/// - removes interim responses, since ureq-proto 0.7 rejects a 100 that carries headers, which a proxy
 ///   may send;
 /// - sends a head together with the beginning of its body, where ureq sends them one by one, which
 ///   makes two packets, and which the original gateway may misread;

@@ -172,7 +172,7 @@ pub(super) fn time_left() -> Option<Duration> {
     Some(deadline.saturating_duration_since(Instant::now()))
 }
 
-/// A timer for [`wait`]. Without an end if that is too far away to be told.
+/// A timer for [`wait`]. `None` if the end is too far in the future for the clock.
 pub(super) struct Sleep(Option<Instant>);
 
 impl Sleep {

@@ -5,13 +5,13 @@ use std::task::{Context, Poll, Waker};
 
 use crate::lock::lock;
 
-/// How much work goes on in the background, and who waits for its end.
+/// How much work runs in the background, and what waits for its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Background(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    going_on: usize,
+    running: usize,
     waiting: Vec<Waker>,
 }
 
@@ -22,14 +22,14 @@ pub(super) struct Work(Background);
 impl Background {
     /// Counts a piece of work.
     pub(super) fn begin(&self) -> Work {
-        lock(&self.0).going_on += 1;
+        lock(&self.0).running += 1;
         Work(self.clone())
     }
 
     /// Waits until there is none.
     pub(super) fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.0);
-        if state.going_on == 0 {
+        if state.running == 0 {
             return Poll::Ready(());
         }
         if !state
@@ -46,8 +46,8 @@ impl Background {
 impl Drop for Work {
     fn drop(&mut self) {
         let mut state = lock(&self.0.0);
-        state.going_on -= 1;
-        if state.going_on > 0 {
+        state.running -= 1;
+        if state.running > 0 {
             return;
         }
         let waiting = std::mem::take(&mut state.waiting);

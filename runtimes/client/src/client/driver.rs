@@ -17,7 +17,7 @@ use crate::observe::observed;
 
 /// A machine with what it is waiting for.
 ///
-/// The request on its way is kept here and not in the future of the caller, so that dropping that
+/// The request in flight is kept here and not in the future of the caller, so that dropping that
 /// future loses nothing.
 pub(super) struct Driver<T, M> {
     inner: Arc<Inner<T>>,
@@ -29,7 +29,7 @@ pub(super) struct Driver<T, M> {
 /// kernels, `Sync`.
 enum Pending {
     Nothing,
-    Answer(Mutex<BoxFuture<Result<Response<Bytes>, TransportError>>>),
+    Response(Mutex<BoxFuture<Result<Response<Bytes>, TransportError>>>),
     Time(Mutex<BoxFuture<()>>),
 }
 
@@ -43,7 +43,7 @@ impl Pending {
     }
 }
 
-/// What a machine has to tell.
+/// What a machine has to report.
 pub(super) enum Driven<M: Machine> {
     Event(M::Event),
     Idle,
@@ -59,7 +59,7 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
         }
     }
 
-    /// Does what the machine asks until it has something to tell. May be dropped at any time, and
+    /// Does what the machine asks until it has something to report. May be dropped at any time, and
     /// called again.
     pub(super) async fn next(&mut self) -> Driven<M> {
         poll_fn(|context| self.poll(context)).await
@@ -70,11 +70,11 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             let clock = self.inner.clock;
             let now = match &mut self.pending {
                 Pending::Nothing => clock.now(),
-                Pending::Answer(answer) => {
-                    let answer = ready!(Pending::poll(answer, context));
+                Pending::Response(response) => {
+                    let result = ready!(Pending::poll(response, context));
                     self.pending = Pending::Nothing;
                     let now = clock.now();
-                    match answer {
+                    match result {
                         Ok(response) => self.machine.handle_response(now, response),
                         Err(failure) => self.machine.handle_failure(now, failure),
                     }
@@ -88,7 +88,7 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             };
             let inner = Arc::clone(&self.inner);
             self.pending = match self.machine.poll(now) {
-                Step::Send(transmit) => Pending::Answer(Mutex::new(Box::pin(async move {
+                Step::Send(transmit) => Pending::Response(Mutex::new(Box::pin(async move {
                     let (limit, attempt) = (transmit.time_limit, transmit.attempt);
                     let send = |request| inner.transport.send(request, limit);
                     observed(inner.observer.as_ref(), transmit.request, attempt, send).await

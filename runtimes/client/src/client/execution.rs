@@ -34,7 +34,7 @@ use crate::net::Transport;
 /// # }
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it goes on in the kernel. While it does,
+/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
 /// the gateway takes the kernel's next execution for its continuation: that brings the output that was
 /// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
 #[must_use = "nothing is executed until its events are asked for"]
@@ -59,7 +59,7 @@ impl<T: Transport + 'static> Execution<T> {
     /// # Errors
     ///
     /// See [`Error`]. After an error there are no more events, except after
-    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and go on.
+    /// [`UsageError::InputExpected`]: the program waits for input. Answer, and continue.
     pub async fn next_event(&mut self) -> Result<Option<ExecutionEvent>, Error> {
         std::future::poll_fn(|context| self.poll_event(context)).await
     }

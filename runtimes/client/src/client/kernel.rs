@@ -83,7 +83,7 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; the original gateway does not have this and answers 500.
+    /// See [`Error`]; the original gateway does not have this and responds with 500.
     pub async fn complete(&self, code: &str) -> Result<Vec<String>, Error> {
         let complete = Complete::at_end(self.id.clone(), code);
         Ok(self.client.call(complete).await?.value)
@@ -95,12 +95,12 @@ impl<T: Transport + 'static> Kernel<T> {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
-    /// more than 1 MiB, and two of one name, are told before anything is sent.
+    /// more than 1 MiB, and two of one name, are reported before anything is sent.
     pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ()).await
     }
 
-    /// As [`upload`](Self::upload), telling how far it has come after each request.
+    /// As [`upload`](Self::upload), reporting how far it has come after each request.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<T: Transport + 'static> Kernel<T> {
             match upload.next().await {
                 Driven::Event(event) => progress(event),
                 Driven::Done(result) => return result,
-                Driven::Idle => unreachable!("an upload idles only while a request is on its way"),
+                Driven::Idle => unreachable!("an upload idles only while a request is in flight"),
             }
         }
     }
@@ -135,7 +135,7 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no answer came, as it is not asked for twice.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, as it is not retried.
     pub async fn restart(&self) -> Result<(), Error> {
         self.client.call(Restart::new(self.id.clone())).await?;
         Ok(())
@@ -158,7 +158,7 @@ impl<T: UpgradeTransport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; a refusal keeps the gateway's words like that of any operation.
+    /// See [`Error`]; an error response keeps the gateway's text, as with any operation.
     pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<T>, Error> {
         terminal::open(&self.client, self.id.clone(), options).await
     }

@@ -59,8 +59,8 @@ use driver::{Driven, Driver};
 ///
 /// - [`call`](Self::call) and the methods built on it give the request up. A kernel whose creation
 ///   was given up may exist; creating it again with the same token finds it.
-/// - [`Execution::next_event`] and [`Run::next_event`] lose nothing: the request stays on its way,
-///   and the next call goes on with it. They are safe in `select!`.
+/// - [`Execution::next_event`] and [`Run::next_event`] lose nothing: the request stays in flight,
+///   and the next call continues with it. They are safe in `select!`.
 /// - Dropping a [`Run`] or a [`TemporaryKernel`] destroys its kernel in the background. A program
 ///   waits for that with [`settled`](Self::settled) before its runtime ends.
 pub struct Client<T> {
@@ -148,8 +148,8 @@ impl<T: Transport + 'static> Client<T> {
         Ok(self.call(Authorize::new(echo)).await?.value)
     }
 
-    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways answer
-    /// with an error for which [`Error::is_not_found`] is true.
+    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways send
+    /// an error for which [`Error::is_not_found`] is true.
     ///
     /// # Errors
     ///
@@ -251,7 +251,7 @@ impl<T: Transport + 'static> Client<T> {
         match self.drive(call).next().await {
             Driven::Done(result) => result,
             Driven::Event(never) => match never {},
-            Driven::Idle => unreachable!("a call idles only while its request is on its way"),
+            Driven::Idle => unreachable!("a call idles only while its request is in flight"),
         }
     }
 

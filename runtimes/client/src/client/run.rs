@@ -57,7 +57,7 @@ struct Shared {
     cancelled: bool,
     /// The temporary kernel while it lives.
     kernel: Option<KernelId>,
-    /// Whoever waits for the next event.
+    /// Wakes what waits for the next event.
     waker: Option<Waker>,
 }
 
@@ -160,8 +160,7 @@ impl<T: Transport + 'static> Drop for Run<T> {
         };
         driver.machine.cancel();
         driver.wake();
-        // Whatever request is on its way is waited for, since it may be the one that creates the
-        // kernel.
+        // A request in flight is waited for, since it may be the one that creates the kernel.
         let work = self.client.inner.background.begin();
         let clean_up = async move {
             while !matches!(driver.next().await, Driven::Done(_)) {}
@@ -198,7 +197,7 @@ impl<T: Transport + 'static> Canceller<T> {
     /// Ends the run as soon as possible. A temporary kernel that exists already is destroyed at
     /// once, on a connection of its own, which ends whatever request the run is waiting for; one
     /// that is just being created is destroyed by the run when it is there. The run itself reports
-    /// when all is done: go on asking it for events.
+    /// when all is done: keep asking it for events.
     ///
     /// # Errors
     ///

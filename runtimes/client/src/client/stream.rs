@@ -120,7 +120,7 @@ impl<B> fmt::Debug for StreamedResponse<B> {
     }
 }
 
-/// The request of an operation whose response is read by somebody else.
+/// The request of an operation whose response is read elsewhere.
 struct Head<O>(O);
 
 impl<O: Operation> Operation for Head<O> {

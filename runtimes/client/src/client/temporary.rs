@@ -63,7 +63,7 @@ impl<T: Transport + 'static> Client<T> {
         }
         match run.into_report().map(|report| report.ending) {
             Some(Ending::Failed(error)) => Err(error),
-            _ => unreachable!("a run that nobody cancels makes its kernel or fails"),
+            _ => unreachable!("a run that is not cancelled makes its kernel or fails"),
         }
     }
 }
@@ -89,7 +89,7 @@ impl<T: Transport + 'static> TemporaryKernel<T> {
         }
     }
 
-    /// Keeps the kernel: from now on it goes on living.
+    /// Keeps the kernel: it is no longer destroyed.
     #[must_use]
     pub fn keep(self) -> Kernel<T> {
         self.run.forget();

@@ -104,7 +104,7 @@ fn translate(pattern: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn literal(glob: &mut Vec<u8>, byte: u8) {
-    // A letter after a backslash could be a control character, and `/` is none of a name.
+    // A letter after a backslash could be a control character, and `/` is not part of a name.
     if byte.is_ascii_punctuation() && byte != b'/' {
         glob.push(b'\\');
     }

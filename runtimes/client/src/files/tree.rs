@@ -77,7 +77,7 @@ fn directory(
     skip: Skip,
     add: &mut impl FnMut(UploadFile),
 ) -> Result<(), FilesError> {
-    // Where it leads out, that is better told of the directory than of each of its files.
+    // If it leads out, that is reported once for the directory, not for each of its files.
     base.relative(path)?;
     let unreadable = |error| FilesError::Unreadable(path.to_owned(), error);
     let real = path.canonicalize().map_err(unreadable)?;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_more_is_nearer_or_our_own() {
+    fn nearer_and_own_rules_win() {
         let tree = tree(&[
             (".gitignore", "*.far\n*.log\n"),
             (".ignore", "*.tmp\n"),
@@ -238,7 +238,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn rules_that_cannot_be_read_are_told() {
+    fn unreadable_rules_are_reported() {
         let tree = tree(&[("src/a.c", "")]);
         let rules = tree.path().join("src/.gitignore");
         // Not even root can read what leads to itself.
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_is_taken_whatever_is_ignored_and_once() {
+    fn named_files_are_taken_once_even_if_ignored() {
         let tree = tree(&[(".gitignore", "*"), (".env", "x"), ("a/b.c", "")]);
         let base = tree.path();
         assert_eq!(
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_files_are_named() {
         let tree = tree(&[]);
         let error = collect(tree.path(), [tree.path().join("no")], Skip::default()).unwrap_err();
         assert!(matches!(error, FilesError::Unreadable(..)));

@@ -153,7 +153,7 @@ fn tls_cause(error: &rustls::Error) -> Option<Cause> {
     }
 }
 
-/// The proxy responded, and it is a refusal.
+/// The proxy sent an error response.
 pub(crate) fn refused(proxy: &Proxy, status: StatusCode, sent: Sent) -> TransportError {
     let hint = if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         "; check the user name and password in the proxy's URL"
@@ -165,7 +165,7 @@ pub(crate) fn refused(proxy: &Proxy, status: StatusCode, sent: Sent) -> Transpor
     TransportError::new(Kind::Proxy, sent, message).with_hop(Hop::Proxy)
 }
 
-/// The proxy neither refused nor connected, for this reason.
+/// The proxy made no connection, for this reason.
 pub(crate) fn no_tunnel(way: &Way<'_>, reason: TransportError) -> TransportError {
     let message = format!("{} made no connection to {}", way.peer(), way.origin);
     let cause = reason.cause();

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_everything_and_nonsense_is_nothing() {
+    fn star_matches_all_and_invalid_rules_match_nothing() {
         assert!(NoProxy::parse("*").matches("anything", 1));
         for list in ["", ",", "...", "1.2.3.4/x", "::::/99"] {
             assert!(!NoProxy::parse(list).matches("host", 80), "{list}");

@@ -164,7 +164,7 @@ impl ProxyOptions {
     ///
     /// - `https_proxy` or `HTTPS_PROXY` for https URLs;
     /// - `http_proxy` or `HTTP_PROXY` for http URLs. The latter is ignored where `REQUEST_METHOD` is
-    ///   set: in a CGI program anybody could set it, by a request header named `Proxy`;
+    ///   set: in a CGI program every client could set it, by a request header named `Proxy`;
     /// - `all_proxy` or `ALL_PROXY` for URLs without a variable of their own;
     /// - `no_proxy` or `NO_PROXY`: see [`with_bypass`](Self::with_bypass).
     ///
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgi_program_does_not_trust_http_proxy() {
+    fn http_proxy_is_ignored_in_a_cgi_program() {
         let cgi = [("HTTP_PROXY", "evil:1"), ("REQUEST_METHOD", "GET")];
         assert_eq!(chosen(&options(&cgi).expect("good"), "http"), None);
         let lower = [("http_proxy", "good:1"), ("REQUEST_METHOD", "GET")];

@@ -23,14 +23,14 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// An implementation must keep to these rules, which the protocol machines rely on:
 ///
-/// - **A status code is not an error.** 401, 404 and 500 are answers like 200.
+/// - **A status code is not an error.** 401, 404 and 500 are responses like 200.
 /// - **Redirects are not followed**: the signature holds for one host and path.
 /// - **Signed headers are sent as they are**: no header of the request is altered, and none that is
 ///   present is added a second time. `Host` and `Content-Length` may be added where they are missing.
 /// - **The body is sent exactly**: [`Body::len`] bytes, files streamed from the disk, without
 ///   `Expect: 100-continue`. A file that is shorter or longer than its segment says is an error of
 ///   kind [`LocalFile`](sorna_core::TransportErrorKind::LocalFile).
-/// - **The answer is handed over whole and as it came**: a truncated body is an error, and a content
+/// - **The response is handed over whole and as it came**: a truncated body is an error, and a content
 ///   encoding is neither asked for nor undone.
 /// - **[`TransportError::sent`] tells the truth**: a request is sent again on the strength of it.
 /// - **Dropping the future is always allowed**: it must not leave a connection behind in a state that
@@ -38,11 +38,11 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// The machines decide what to repeat; an implementation never sends a request twice by itself.
 pub trait Transport: Send + Sync {
-    /// Sends one request and reads its whole answer, within `time_limit` for everything together.
+    /// Sends one request and reads its whole response, within `time_limit` for everything together.
     ///
     /// # Errors
     ///
-    /// If no complete answer came: [`TransportError`] says at what it failed and how much of the
+    /// If no complete response came: [`TransportError`] says at what it failed and how much of the
     /// request may have arrived.
     fn send(
         &self,

@@ -65,8 +65,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Whether nothing came on a connection that is idle: no byte, and not its end. Must not wait.
     ///
-    /// There is an implementation for every socket; where a reading that comes to nothing is dear, a
-    /// runtime may have a better one.
+    /// The default works for every socket; where a read that finds nothing is expensive, a runtime may
+    /// have a better one.
     fn is_quiet(&self, tcp: &mut Self::Tcp) -> bool {
         nothing_to_read(tcp)
     }
@@ -87,9 +87,9 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
 /// Whether a reading comes to nothing yet.
 pub(crate) fn nothing_to_read<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
-    let mut nobody = Context::from_waker(Waker::noop());
+    let mut context = Context::from_waker(Waker::noop());
     Pin::new(stream)
-        .poll_read(&mut nobody, &mut [0])
+        .poll_read(&mut context, &mut [0])
         .is_pending()
 }
 

@@ -51,7 +51,7 @@ impl Runtime for Tokio {
     }
 
     fn detach(&self, work: BoxFuture<()>) {
-        // Without a runtime around there is nobody who could do it.
+        // Without a runtime there is nothing that could run it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(work);
         }

@@ -208,7 +208,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Remembers a writer that has to wait, so that it is polled again when others have sent something.
+    /// Remembers a writer that has to wait, so that it is polled again when another has sent something.
     fn or_wait<P>(&mut self, polled: Poll<P>, context: &Context<'_>) -> Poll<P> {
         let waker = context.waker();
         if polled.is_pending() && !self.writers.iter().any(|writer| writer.will_wake(waker)) {
@@ -334,8 +334,8 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         self.goodbye == Goodbye::Sent || self.terminal.is_closed()
     }
 
-    /// Answers the gateway's close frame, if it sent one, and ends the connection on this side. Gateway
-    /// 0.9.11 keeps a dead kernel for 10 s without that answer.
+    /// Replies to the gateway's close frame, if it sent one, and ends the connection on this side. Gateway
+    /// 0.9.11 keeps a dead kernel for 10 s without that reply.
     pub(super) fn poll_hang_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.broken.is_none() {
             let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
@@ -352,7 +352,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Why a writer waits in vain.
+    /// Why nothing more can be written.
     fn closed(&self) -> Error {
         match self.failure_again() {
             Some(failure) => Error::Transport(failure),

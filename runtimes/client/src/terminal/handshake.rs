@@ -9,7 +9,7 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::WebSocketConfig;
 
-/// What a gateway must answer to open a WebSocket.
+/// What a gateway must respond to open a WebSocket.
 pub(crate) struct Handshake {
     accept: String,
 }

@@ -42,9 +42,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// # }
 /// ```
 ///
-/// Nothing happens while nobody reads: no task runs in the background. A reader that is slow slows
-/// the program in the kernel, since the gateway can send no further; a writer that is fast waits.
-/// Pings, which keep the kernel alive, are sent while somebody reads.
+/// No task runs in the background, so nothing happens between calls. A slow reader slows the program in
+/// the kernel, since the gateway cannot send more; a fast writer waits. Pings, which keep the kernel
+/// alive, are sent while the next event is waited for.
 pub struct Pty<T: UpgradeTransport> {
     pub(super) reader: PtyReader<T>,
     writer: PtyWriter<T>,
@@ -194,8 +194,8 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
         while self.rest.is_empty() {
             match ready!(lock(&self.shared).poll_event(context)).map_err(io::Error::other)? {
                 Some(TerminalEvent::Output(bytes)) => self.rest = bytes,
-                Some(TerminalEvent::Error(words)) => {
-                    return Poll::Ready(Err(io::Error::other(words)));
+                Some(TerminalEvent::Error(message)) => {
+                    return Poll::Ready(Err(io::Error::other(message)));
                 }
                 Some(_) => {}
                 None => return Poll::Ready(Ok(())),
@@ -207,7 +207,7 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
 }
 
 impl<T: UpgradeTransport + 'static> PtyWriter<T> {
-    /// Types bytes, and waits until they are on their way.
+    /// Types bytes, and waits until they are sent.
     ///
     /// If the future is dropped, what was taken already is sent with whatever comes next.
     ///
@@ -223,7 +223,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         self.flush().await
     }
 
-    /// Tells the window's new size, in lines and columns.
+    /// Reports the window's new size, in lines and columns.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         self.command(|terminal| terminal.resize(rows, cols)).await
     }
 
-    /// Restarts the kernel; the terminal goes on with the new one.
+    /// Restarts the kernel; the terminal continues with the new one.
     ///
     /// # Errors
     ///
@@ -241,7 +241,8 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         self.command(Terminal::restart).await
     }
 
-    /// Says that the client is still there; happens by itself every 30 s while somebody reads.
+    /// Says that the client is still there; happens by itself every 30 s while the next event is
+    /// waited for.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! What happens in a terminal while nobody calls it, for a driver without a runtime: something that runs
-//! in the background and stands in for the reader.
+//! What happens in a terminal between calls, for a driver without a runtime: something that runs in the
+//! background and stands in for the reader.
 //!
 //! ```text
 //!                     the reader returns with an event
@@ -37,9 +37,9 @@ const GRACE: Duration = Duration::from_millis(20);
 /// How long the gateway may take to accept the last frames.
 const HANG_UP: Duration = Duration::from_secs(2);
 
-/// Keeps a terminal alive while nobody calls it: receives messages, as far as there is room for them,
-/// sends pings and what was typed, and ends the connection once the terminal is closed or both its
-/// halves are dropped.
+/// Keeps a terminal alive between calls: receives messages, as far as there is room for them, sends
+/// pings and what was typed, and ends the connection once the terminal is closed or both its halves are
+/// dropped.
 pub(crate) struct StandIn<T: UpgradeTransport>(Arc<Mutex<Duplex<T>>>);
 
 impl<T: UpgradeTransport + 'static> StandIn<T> {

@@ -92,7 +92,7 @@ pub(crate) fn encode(
     let call = match next {
         SendRequestResult::RecvResponse(call) => call,
         SendRequestResult::SendBody(call) => after_body(call, len)?,
-        // `Expect: 100-continue` was asked for. Waiting for the 100 is optional, and nobody does.
+        // `Expect: 100-continue` was asked for. Waiting for the 100 is optional, and not done.
         SendRequestResult::Await100(call) => match call.proceed()? {
             Await100Result::SendBody(call) => after_body(call, len)?,
             Await100Result::RecvResponse(call) => call,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_kept_and_what_is_missing_is_added() {
+    fn headers_are_kept_and_missing_ones_added() {
         let signed = Request::post("http://gw.example:8081/v2/kernel/%7Eid?x=%2B")
             .header("host", "gw.example:8081")
             .header("content-length", "2")
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_not_the_bodys_is_refused() {
+    fn wrong_content_length_is_rejected() {
         for (name, value) in [("content-length", "3"), ("transfer-encoding", "chunked")] {
             let request = Request::post("http://gw.example/").header(name, value);
             let request = request.body(Body::from(b"{}".to_vec()));

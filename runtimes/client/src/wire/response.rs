@@ -316,7 +316,7 @@ fn bad_head(error: Error) -> ResponseError {
 
 /// The length of an interim response (100, 103, ...) at the front of the input, if it is whole.
 ///
-/// ureq-proto 0.7 would refuse a 100 that carries headers, which a proxy may send.
+/// ureq-proto 0.7 would reject a 100 that carries headers, which a proxy may send.
 pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     let code = input.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     if code[0] != b'1' || code == b"101" {

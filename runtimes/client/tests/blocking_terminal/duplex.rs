@@ -244,7 +244,7 @@ fn flood_of_pings_does_not_pile_up_answers() {
 }
 
 #[test]
-fn without_a_reader_output_is_thrown_away() {
+fn output_without_a_reader_is_dropped() {
     let gateway = Gateway::plain(|mut peer| {
         let text = "?".repeat(64 * 1024);
         for _ in 0..50 * MIB / text.len() {
@@ -262,7 +262,7 @@ fn without_a_reader_output_is_thrown_away() {
 }
 
 #[test]
-fn a_fast_writer_waits() {
+fn fast_writer_waits() {
     for secure in [false, true] {
         let (go, wait) = std::sync::mpsc::channel();
         let gateway = Gateway::either(secure, move |mut peer| {

@@ -31,7 +31,7 @@ fn assert_closed(result: Result<(), Error>) {
 }
 
 #[test]
-fn the_gateways_goodbye_is_answered_and_the_last_event() {
+fn gateways_close_is_acknowledged_and_ends_the_events() {
     for secure in [false, true] {
         let gateway = Gateway::either(secure, |mut peer| {
             peer.expect_size();
@@ -66,7 +66,7 @@ fn the_gateways_goodbye_is_answered_and_the_last_event() {
 }
 
 #[test]
-fn a_message_without_measure_is_refused() {
+fn oversized_message_is_rejected() {
     let gateway = Gateway::either(false, |mut peer| {
         peer.expect_size();
         // It may be cut off in the middle.
@@ -81,7 +81,7 @@ fn a_message_without_measure_is_refused() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_an_error_once() {
+fn broken_connection_is_reported_once() {
     for secure in [false, true] {
         let gateway = Gateway::either(secure, |mut peer| {
             peer.show(b"half a");
@@ -106,7 +106,7 @@ fn a_connection_that_breaks_is_an_error_once() {
 }
 
 #[test]
-fn who_waits_to_write_learns_that_the_connection_broke() {
+fn waiting_writer_gets_the_failure() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
         assert!(peer.command().is_some());
@@ -124,7 +124,7 @@ fn who_waits_to_write_learns_that_the_connection_broke() {
 }
 
 #[test]
-fn what_is_no_websocket_is_an_error() {
+fn garbage_is_not_a_websocket() {
     for (garbage, kind, words) in [
         (
             b"HTTP/1.1 500 Oops\r\n\r\n".repeat(10),
@@ -152,7 +152,7 @@ fn what_is_no_websocket_is_an_error() {
 }
 
 #[test]
-fn our_goodbye_comes_after_what_was_typed_and_is_answered() {
+fn our_close_comes_after_what_was_typed() {
     let gateway = Gateway::encrypted(|mut peer| {
         peer.expect_size();
         peer.expect(Command::Stdin("exit\n".into()));
@@ -197,7 +197,7 @@ fn output_may_come_until_the_gateway_agrees() {
 }
 
 #[test]
-fn an_abrupt_end_after_our_goodbye_is_an_end() {
+fn abrupt_end_after_our_close_is_an_end() {
     let gateway = Gateway::raw(|tcp| drop(until_goodbye(tcp)));
     let (mut reader, mut writer) = gateway.open().split();
     writer.close().unwrap();
@@ -207,7 +207,7 @@ fn an_abrupt_end_after_our_goodbye_is_an_end() {
 }
 
 #[test]
-fn a_gateway_that_does_not_answer_is_left() {
+fn close_does_not_wait_long_for_the_gateway() {
     let (left, wait) = mpsc::channel::<()>();
     let gateway = Gateway::plain(move |mut peer| {
         peer.expect_size();
@@ -220,7 +220,7 @@ fn a_gateway_that_does_not_answer_is_left() {
 }
 
 #[test]
-fn dropping_both_halves_says_goodbye_and_hangs_up() {
+fn dropping_both_halves_closes_the_terminal() {
     for secure in [false, true] {
         for reader_first in [false, true] {
             let gateway = Gateway::either(secure, |mut peer| {

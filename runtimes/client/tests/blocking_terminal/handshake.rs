@@ -47,7 +47,7 @@ fn the_handshake_is_signed_and_the_size_is_said_first() {
 }
 
 #[test]
-fn a_refusal_in_two_segments_keeps_the_gateways_words() {
+fn error_response_in_two_segments_keeps_its_text() {
     let gateway = Gateway::raw(|mut tcp| {
         head(&mut tcp);
         let body = r#"{"type": "https://api.sorna.io/probs/kernel-not-found", "title": "Gone."}"#;
@@ -69,7 +69,7 @@ fn a_refusal_in_two_segments_keeps_the_gateways_words() {
 }
 
 #[test]
-fn messages_may_come_together_with_the_answer() {
+fn first_message_may_come_with_the_response() {
     let gateway = Gateway::raw(|mut tcp| {
         let head = head(&mut tcp);
         let key = head.lines().find_map(|line| {
@@ -112,7 +112,7 @@ fn accept_header_of_another_handshake_is_refused() {
 }
 
 #[test]
-fn a_gateway_that_hangs_up_or_is_not_there_is_an_error() {
+fn closing_or_absent_gateway_is_an_error() {
     let gateway = Gateway::raw(|mut tcp| {
         head(&mut tcp);
     });
@@ -132,7 +132,7 @@ fn a_gateway_that_hangs_up_or_is_not_there_is_an_error() {
 }
 
 #[test]
-fn a_silent_gateway_is_given_up() {
+fn silent_gateway_times_out() {
     for (secure, drips) in [(false, false), (false, true), (true, false)] {
         let gateway = Gateway::raw(move |mut tcp| {
             // Each byte comes in time, the answer does not.
@@ -187,7 +187,7 @@ fn an_unknown_authority_is_refused() {
 }
 
 #[test]
-fn an_address_of_version_6_will_do() {
+fn ipv6_address_works() {
     let Ok(gateway) = Gateway::raw_on("[::1]:0", |mut tcp| {
         let head = head(&mut tcp);
         assert!(
@@ -206,7 +206,7 @@ fn an_address_of_version_6_will_do() {
 }
 
 #[test]
-fn a_name_will_do() {
+fn host_name_works() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
         peer.drain();
@@ -273,7 +273,7 @@ fn a_proxy_is_asked_to_connect_with_credentials() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_named_without_its_credentials() {
+fn refusing_proxy_is_named_without_its_credentials() {
     for (answer, words) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno",

@@ -16,7 +16,7 @@ fn typed(bytes: &'static [u8]) -> Command {
 }
 
 #[test]
-fn both_halves_may_go_to_other_threads() {
+fn halves_can_be_used_on_other_threads() {
     fn sendable<T: Send + 'static>() {}
     fn shareable<T: Sync>() {}
     sendable::<Pty>();
@@ -26,7 +26,7 @@ fn both_halves_may_go_to_other_threads() {
 }
 
 #[test]
-fn what_is_asked_for_is_sent_in_order() {
+fn commands_are_sent_in_order() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
         peer.expect(typed(b"one"));
@@ -49,7 +49,7 @@ fn what_is_asked_for_is_sent_in_order() {
 }
 
 #[test]
-fn a_restart_right_at_the_start_is_sent_too() {
+fn restart_at_the_start_is_sent() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
         peer.expect(Command::Restart);
@@ -63,7 +63,7 @@ fn a_restart_right_at_the_start_is_sent_too() {
 }
 
 #[test]
-fn a_ping_is_sent_when_nothing_else_was() {
+fn ping_is_sent_between_calls() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
         for _ in 0..3 {
@@ -168,7 +168,7 @@ fn several_threads_may_write() {
 }
 
 #[test]
-fn pings_of_the_websocket_are_answered_by_itself() {
+fn websocket_pings_are_answered_between_calls() {
     let gateway = Gateway::encrypted(|mut peer: Peer| {
         peer.expect_size();
         for n in 0..3 {

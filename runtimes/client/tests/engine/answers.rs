@@ -26,8 +26,8 @@ on_every_driver!(
     ambiguous_lengths_are_errors,
     an_oversized_head_is_an_error,
     an_oversized_body_is_an_error,
-    an_early_refusal_is_read_while_the_body_is_being_sent,
-    an_early_refusal_before_a_reset_is_read,
+    early_error_response_is_read_while_the_body_is_sent,
+    early_error_response_before_a_reset_is_read,
     an_early_success_does_not_stop_the_body,
 );
 
@@ -321,7 +321,7 @@ fn huge() -> Vec<u8> {
     vec![b'x'; 32 * 1024 * 1024]
 }
 
-async fn an_early_refusal_is_read_while_the_body_is_being_sent<R: Runtime>(runtime: R) {
+async fn early_error_response_is_read_while_the_body_is_sent<R: Runtime>(runtime: R) {
     let read = Arc::new(AtomicBool::new(false));
     let server = Server::start({
         let read = Arc::clone(&read);
@@ -351,7 +351,7 @@ async fn an_early_refusal_is_read_while_the_body_is_being_sent<R: Runtime>(runti
     assert_eq!(server.connections(), 2);
 }
 
-async fn an_early_refusal_before_a_reset_is_read<R: Runtime>(runtime: R) {
+async fn early_error_response_before_a_reset_is_read<R: Runtime>(runtime: R) {
     // Closing with unread bytes makes the system send a reset.
     let server = Server::start(|_, mut peer| {
         peer.head().unwrap();

@@ -18,7 +18,7 @@ use crate::server::Server;
 
 on_every_driver!(
     a_refused_connection_names_the_endpoint,
-    an_unknown_name_is_an_error_of_its_own,
+    unknown_name_is_a_resolve_error,
     a_name_is_resolved,
     ipv6_works,
     all_addresses_of_a_name_are_tried,
@@ -26,8 +26,8 @@ on_every_driver!(
     connecting_has_a_time_limit,
     a_call_has_a_time_limit,
     silence_has_a_time_limit,
-    a_slow_answer_is_not_silence,
-    an_upload_that_nobody_reads_times_out,
+    slow_response_is_not_silence,
+    upload_that_is_not_read_times_out,
 );
 
 /// An address on which nobody listens.
@@ -55,7 +55,7 @@ async fn a_refused_connection_names_the_endpoint<R: Runtime>(runtime: R) {
     assert!(std::error::Error::source(&error).is_some());
 }
 
-async fn an_unknown_name_is_an_error_of_its_own<R: Runtime>(runtime: R) {
+async fn unknown_name_is_a_resolve_error<R: Runtime>(runtime: R) {
     let error = get(&client(runtime), "http://no-such-host.invalid/").await;
     let error = error.unwrap_err();
     assert_eq!(
@@ -185,7 +185,7 @@ async fn silence_has_a_time_limit<R: Runtime>(runtime: R) {
     );
 }
 
-async fn a_slow_answer_is_not_silence<R: Runtime>(runtime: R) {
+async fn slow_response_is_not_silence<R: Runtime>(runtime: R) {
     let server = Server::start(|_, mut peer| {
         peer.request();
         for byte in "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes".bytes() {
@@ -202,7 +202,7 @@ async fn a_slow_answer_is_not_silence<R: Runtime>(runtime: R) {
     assert_eq!(response.body(), "yes");
 }
 
-async fn an_upload_that_nobody_reads_times_out<R: Runtime>(runtime: R) {
+async fn upload_that_is_not_read_times_out<R: Runtime>(runtime: R) {
     let given_up = Arc::new(AtomicBool::new(false));
     let server = Server::start({
         let given_up = Arc::clone(&given_up);

@@ -22,7 +22,7 @@ on_every_driver!(
     bypassed_hosts_are_reached_directly,
     missing_credentials_are_a_proxy_error,
     a_refused_tunnel_is_a_proxy_error,
-    a_proxy_that_speaks_first_is_refused,
+    proxy_that_speaks_first_is_rejected,
     a_proxy_that_is_down_is_a_proxy_error,
 );
 
@@ -171,7 +171,7 @@ async fn a_refused_tunnel_is_a_proxy_error<R: Runtime>(runtime: R) {
     assert_eq!(error.kind(), TransportErrorKind::Proxy);
 }
 
-async fn a_proxy_that_speaks_first_is_refused<R: Runtime>(runtime: R) {
+async fn proxy_that_speaks_first_is_rejected<R: Runtime>(runtime: R) {
     for answer in [
         "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nHalf",

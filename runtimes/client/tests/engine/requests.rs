@@ -24,7 +24,7 @@ on_every_driver!(
     an_upload_is_gathered_from_its_segments,
     a_large_file_is_streamed_in_pieces_of_limited_size,
     a_file_that_changed_is_an_error_and_closes_the_connection,
-    a_file_that_lies_about_its_length_is_an_error,
+    file_with_a_wrong_length_is_an_error,
     a_missing_file_is_noticed_before_anything_is_sent,
     nothing_is_sent_for_a_wrong_length,
     detached_work_is_done,
@@ -186,7 +186,7 @@ async fn a_file_that_changed_is_an_error_and_closes_the_connection<R: Runtime>(r
 }
 
 /// Stands for a file that changes between being opened and being read.
-async fn a_file_that_lies_about_its_length_is_an_error<R: Runtime>(runtime: R) {
+async fn file_with_a_wrong_length_is_an_error<R: Runtime>(runtime: R) {
     let server = Server::start(|_, mut peer| {
         assert!(peer.request().is_none(), "a request that cannot be whole");
     });

@@ -24,7 +24,7 @@ on_every_driver!(
     an_idle_connection_with_stray_bytes_is_not_reused,
     an_idle_connection_that_ended_is_not_reused,
     a_stale_connection_is_reported_and_its_siblings_dropped,
-    a_byte_of_an_answer_makes_it_no_stale_connection,
+    connection_is_not_stale_after_a_byte_of_response,
     a_new_connection_is_never_stale,
     a_dropped_future_takes_its_connection_with_it,
     many_requests_at_once,
@@ -185,7 +185,7 @@ async fn a_stale_connection_is_reported_and_its_siblings_dropped<R: Runtime>(run
     assert_eq!(server.connections(), 3);
 }
 
-async fn a_byte_of_an_answer_makes_it_no_stale_connection<R: Runtime>(runtime: R) {
+async fn connection_is_not_stale_after_a_byte_of_response<R: Runtime>(runtime: R) {
     for begin in ["H", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let server = Server::start(move |_, mut peer| {
             peer.request().unwrap();

@@ -23,7 +23,7 @@ on_every_driver!(
     an_unknown_authority_is_refused,
     a_certificate_for_another_name_is_refused,
     a_server_without_tls_is_an_error,
-    an_answer_without_a_proper_end_is_truncated,
+    response_without_close_notify_is_truncated,
     an_encrypted_connection_for_another_protocol,
 );
 
@@ -162,7 +162,7 @@ async fn a_server_without_tls_is_an_error<R: Runtime>(runtime: R) {
     assert_refused(&error);
 }
 
-async fn an_answer_without_a_proper_end_is_truncated<R: Runtime>(runtime: R) {
+async fn response_without_close_notify_is_truncated<R: Runtime>(runtime: R) {
     // Only the close would tell the end, and anybody on the way could have closed the connection.
     let authority = Authority::new();
     let server = authority.serve("gateway.example", |mut peer| {
