@@ -68,7 +68,7 @@ impl Seen {
             };
             lock(&seen).push(sighting);
             if let Some(next) = &next {
-                next.tell(exchange);
+                next.notify(exchange);
             }
         })
     }

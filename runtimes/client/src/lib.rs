@@ -15,9 +15,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! The pages of the drivers show the same for each: [`blocking`](crate::blocking),
-//! [`tokio`](crate::tokio), [`smol`](crate::smol), [`async_std`](crate::async_std). To try it without a
-//! cluster, start a gateway in the same program: crate `sorna-gateway`.
+//! The pages of the modules `blocking`, `tokio`, `smol` and `async_std` show the same for each driver. To try
+//! it without a cluster, start a gateway in the same program: crate `sorna-gateway`.
 //!
 //! This crate carries the requests of [`sorna-core`](crate::protocol) to the gateway, and the responses
 //! back: connections, TLS, proxies, time limits, retries, streaming files, terminals. You bring an endpoint
@@ -149,7 +148,3 @@ pub use sorna_core::{
     KernelSpec, LanguageInfo, Limits, Media, Operation, Record, Reply, RetryPolicy, SecretKey,
     SessionToken, TransportError, TransportErrorKind, UploadFile, UsageError,
 };
-
-// Until all users have moved to `protocol`.
-#[doc(hidden)]
-pub use sorna_core as core;

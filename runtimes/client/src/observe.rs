@@ -56,14 +56,14 @@ impl Exchange<'_> {
 }
 
 impl Observer {
-    /// Calls this function.
+    /// An observer that calls this function.
     #[must_use]
     pub fn new(callback: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(callback))
     }
 
-    /// Tells it of an exchange: for an observer that passes on what it was told.
-    pub fn tell(&self, exchange: &Exchange<'_>) {
+    /// Calls it: for an observer that passes on to another one.
+    pub fn notify(&self, exchange: &Exchange<'_>) {
         (self.0)(exchange);
     }
 }
@@ -96,7 +96,7 @@ impl<Io> Outcome for crate::net::Upgraded<Io> {
     }
 }
 
-/// Sends a request, and tells the observer what it came to.
+/// Sends a request, and notifies the observer of what it came to.
 ///
 /// **Every request of every driver passes here**, whether its response is read whole, is streamed, or
 /// turns the connection into another protocol: what is to happen around every request belongs here.
@@ -109,13 +109,13 @@ pub(crate) async fn observed<A: Outcome, F>(
 where
     F: Future<Output = Result<A, TransportError>>,
 {
-    let watch = Watch::begin(observer, &request, attempt);
+    let timer = RequestTimer::begin(observer, &request, attempt);
     #[cfg(feature = "tracing")]
     let result = traced(request, attempt, send).await;
     #[cfg(not(feature = "tracing"))]
     let result = send(request).await;
-    if let Some(watch) = watch {
-        watch.end_with(result.as_ref().map(Outcome::head));
+    if let Some(timer) = timer {
+        timer.end(result.as_ref().map(Outcome::head));
     }
     result
 }
@@ -151,8 +151,8 @@ where
     result
 }
 
-/// A request in flight that an observer will be notified of.
-pub(crate) struct Watch {
+/// A request in flight of which an observer will be notified.
+struct RequestTimer {
     observer: Observer,
     method: Method,
     target: String,
@@ -160,13 +160,9 @@ pub(crate) struct Watch {
     began: Instant,
 }
 
-impl Watch {
-    /// Begins to watch a request, if there is an observer.
-    pub(crate) fn begin(
-        observer: Option<&Observer>,
-        request: &Request<Body>,
-        attempt: u32,
-    ) -> Option<Self> {
+impl RequestTimer {
+    /// Starts, if there is an observer.
+    fn begin(observer: Option<&Observer>, request: &Request<Body>, attempt: u32) -> Option<Self> {
         let target = request.uri().path_and_query();
         Some(Self {
             observer: observer?.clone(),
@@ -177,9 +173,9 @@ impl Watch {
         })
     }
 
-    /// Tells the observer.
-    pub(crate) fn end_with(self, outcome: Result<(StatusCode, &HeaderMap), &TransportError>) {
-        self.observer.tell(&Exchange {
+    /// Notifies the observer.
+    fn end(self, outcome: Result<(StatusCode, &HeaderMap), &TransportError>) {
+        self.observer.notify(&Exchange {
             method: &self.method,
             target: &self.target,
             attempt: self.attempt,

@@ -217,10 +217,8 @@ impl<T: Transport + 'static> Canceller<T> {
         let policy = RetryPolicy::default()
             .with_attempt_limit(ClientOptions::LAST_TRY)
             .with_budget(ClientOptions::LAST_TRY);
-        match {
-            let caller = self.client.caller().with_retry(policy);
-            self.client.call_with(Destroy::new(kernel), caller).await
-        } {
+        let caller = self.client.caller().with_retry(policy);
+        match self.client.call_with(Destroy::new(kernel), caller).await {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }

@@ -32,11 +32,11 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///   kind [`LocalFile`](sorna_core::TransportErrorKind::LocalFile).
 /// - **The response is handed over whole and as it came**: a truncated body is an error, and a content
 ///   encoding is neither asked for nor undone.
-/// - **[`TransportError::sent`] tells the truth**: a request is sent again on the strength of it.
+/// - **[`TransportError::sent`] tells the truth**: whether a request is retried depends on it.
 /// - **Dropping the future is always allowed**: it must not leave a connection behind in a state that
 ///   could harm a later request.
 ///
-/// The machines decide what to repeat; an implementation never sends a request twice by itself.
+/// The machines decide what to retry; an implementation never sends a request twice by itself.
 pub trait Transport: Send + Sync {
     /// Sends one request and reads its whole response, within `time_limit` for everything together.
     ///
@@ -53,7 +53,7 @@ pub trait Transport: Send + Sync {
     /// Waits, on the timer of the runtime that this client runs on.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Carries work on in the background: the clean-up of a run that was dropped in the middle.
+    /// Continues work in the background: the clean-up of a run that was dropped in the middle.
     ///
     /// The default drops it, so that the kernel lives until the gateway's idle timeout.
     fn detach(&self, work: BoxFuture<()>) {

@@ -40,6 +40,7 @@ on_every_driver!(
     client_makes_an_error_of_an_error_response,
     client_limits_the_size_on_request,
     client_reads_a_long_error_response_in_part,
+    client_runs_on_a_runtime_that_is_a_handle,
 );
 
 async fn open<R: Runtime>(
@@ -354,13 +355,16 @@ async fn error_response_of_the_proxy_is_a_proxy_error<R: Runtime>(runtime: R) {
     assert_eq!(error.sent(), Sent::Nothing);
 }
 
-fn of_gateway<R: Runtime>(runtime: R, server: &Server) -> Client<HttpTransport<R>> {
+fn config(server: &Server) -> Config {
     let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
-    let config = Config::new(server.url("").parse().unwrap(), keys);
+    Config::new(server.url("").parse().unwrap(), keys)
+}
+
+fn of_gateway<R: Runtime>(runtime: R, server: &Server) -> Client<HttpTransport<R>> {
     let backoff = Duration::from_millis(1);
     let retry = RetryPolicy::default().with_backoff(backoff, backoff);
     let options = ClientOptions::new().with_retry(retry);
-    Client::with_transport(config, client(runtime), options)
+    Client::with_transport(config(server), client(runtime), options)
 }
 
 async fn client_retries_until_the_head_is_here<R: Runtime>(runtime: R) {
@@ -442,4 +446,19 @@ async fn client_reads_a_long_error_response_in_part<R: Runtime>(runtime: R) {
     let client = of_gateway(runtime, &server);
     let error = client.stream(Version::new()).await.unwrap_err();
     assert!(matches!(error, Error::Gateway(_)), "{error}");
+}
+
+/// A runtime without a default.
+async fn client_runs_on_a_runtime_that_is_a_handle<R: Runtime>(runtime: R) {
+    let server = Server::start(|_, mut peer| {
+        peer.request().unwrap();
+        peer.answer("200 OK", r#"{"version": "v2.20170315"}"#);
+    });
+    let lab = Lab::new(runtime);
+    let log = Arc::clone(&lab.log);
+    let client = Client::with_runtime(lab, config(&server), ClientOptions::new());
+    assert_eq!(client.version().await.unwrap().version, "v2.20170315");
+    assert_eq!(log.lock().unwrap().connects, [server.address()]);
+    // That it compiles is the check: a test must not change the environment.
+    let _ = Client::<HttpTransport<Lab<R>>>::from_env_with;
 }
