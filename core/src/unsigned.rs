@@ -87,7 +87,11 @@ impl UnsignedRequest {
 
     fn push_path(&mut self, text: &str) {
         let end = self.path_len;
-        self.texts.splice(end..end, text.bytes());
+        if end == self.texts.len() {
+            self.texts.extend_from_slice(text.as_bytes());
+        } else {
+            self.texts.splice(end..end, text.bytes());
+        }
         self.path_len += text.len();
     }
 

@@ -330,5 +330,4 @@ impl Terminal {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
