@@ -1,14 +1,10 @@
 //! The client itself.
 
-use sorna_core::machine::RunPlan;
-use sorna_core::{
-    Authorized, Config, Error, KernelId, KernelSpec, LanguageInfo, Operation, Reply, SessionToken,
-    VersionInfo,
-};
+use sorna_core::{Authorized, Config, Error, LanguageInfo, Operation, Reply, VersionInfo};
 
 use super::transport::UreqTransport;
 use super::wait::wait;
-use super::{Kernel, Run, SendMeter, StreamedResponse, TemporaryKernel};
+use super::{SendMeter, StreamedResponse};
 use crate::{ClientOptions, EnvError};
 
 /// A client of one gateway for one user. Clones are cheap and share their connections; all methods
@@ -83,58 +79,10 @@ impl Client {
         wait(self.0.languages())
     }
 
-    /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
-    ///
-    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
-    /// one that goes away by itself, use [`temporary`](Self::temporary).
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`]; for a language that the gateway does not have, a
-    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
-    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
-    pub fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel, Error> {
-        wait(self.0.create(spec)).map(Kernel)
-    }
-
-    /// Gets the living kernel with this session token and language, or creates it.
-    ///
-    /// # Errors
-    ///
-    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
-    pub fn get_or_create(
-        &self,
-        spec: impl Into<KernelSpec>,
-        token: &SessionToken,
-    ) -> Result<Kernel, Error> {
-        wait(self.0.get_or_create(spec, token)).map(Kernel)
-    }
-
-    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
-    /// [`KernelSpec`] with limits and mounts.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`create`](Self::create).
-    pub fn temporary(&self, spec: impl Into<KernelSpec>) -> Result<TemporaryKernel, Error> {
-        wait(self.0.temporary(spec)).map(TemporaryKernel::new)
-    }
-
-    /// A kernel that exists already. Nothing is asked of the gateway.
-    #[must_use]
-    pub fn kernel(&self, id: KernelId) -> Kernel {
-        Kernel(self.0.kernel(id))
-    }
-
     /// Counts what this client sends of local files, to show the progress of uploads.
     #[must_use]
     pub fn send_meter(&self) -> SendMeter {
         self.0.transport().meter()
-    }
-
-    /// Carries out a whole run: create, upload, execute, destroy.
-    pub fn run(&self, plan: RunPlan) -> Run {
-        Run(self.0.run(plan))
     }
 
     /// Carries out any operation, and hands over the rate limit along with its result. An operation can

@@ -2,10 +2,11 @@
 
 use sorna_core::machine::UploadProgress;
 use sorna_core::terminal::TerminalOptions;
-use sorna_core::{Error, ExecuteMode, ExecutionResult, KernelId, KernelInfo, UploadFile};
+use sorna_core::{
+    Error, ExecuteMode, ExecutionResult, KernelId, KernelInfo, KernelSpec, SessionToken, UploadFile,
+};
 
-#[cfg(doc)]
-use super::Client;
+use super::client::Client;
 use super::transport::UreqTransport;
 use super::wait::wait;
 use super::{Execution, Pty};
@@ -25,6 +26,41 @@ use super::{Execution, Pty};
 /// | `kernel.restart()`, `kernel.destroy()` | [`restart`](Self::restart), [`destroy`](Self::destroy) |
 #[derive(Clone, Debug)]
 pub struct Kernel(pub(super) crate::Kernel<UreqTransport>);
+
+impl Client {
+    /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
+    ///
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
+    /// one that goes away by itself, use [`temporary`](Self::temporary).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; for a language that the gateway does not have, a
+    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    pub fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel, Error> {
+        wait(self.0.create(spec)).map(Kernel)
+    }
+
+    /// Gets the living kernel with this session token and language, or creates it.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    pub fn get_or_create(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+    ) -> Result<Kernel, Error> {
+        wait(self.0.get_or_create(spec, token)).map(Kernel)
+    }
+
+    /// A kernel that exists already. Nothing is asked of the gateway.
+    #[must_use]
+    pub fn kernel(&self, id: KernelId) -> Kernel {
+        Kernel(self.0.kernel(id))
+    }
+}
 
 impl Kernel {
     /// The gateway's name for it.

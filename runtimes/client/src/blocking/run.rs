@@ -1,8 +1,9 @@
 //! A whole run, and how to stop one from another thread.
 
-use sorna_core::machine::{RunEvent, RunReport};
+use sorna_core::machine::{RunEvent, RunPlan, RunReport};
 use sorna_core::{Error, UsageError};
 
+use super::client::Client;
 use super::transport::UreqTransport;
 use super::wait::wait;
 
@@ -28,6 +29,13 @@ use super::wait::wait;
 #[derive(Debug)]
 #[must_use = "nothing is run until its events are asked for"]
 pub struct Run(pub(super) crate::Run<UreqTransport>);
+
+impl Client {
+    /// Carries out a whole run: create, upload, execute, destroy.
+    pub fn run(&self, plan: RunPlan) -> Run {
+        Run(self.0.run(plan))
+    }
+}
 
 impl Run {
     /// Waits for the next event; `None` after the end, when there is a [`report`](Self::report).

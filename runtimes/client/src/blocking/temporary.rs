@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-use sorna_core::{Error, SessionToken};
+use sorna_core::{Error, KernelSpec, SessionToken};
 
 use super::Kernel;
+use super::client::Client;
 use super::transport::UreqTransport;
 use super::wait::wait;
 
@@ -30,6 +31,18 @@ use super::wait::wait;
 pub struct TemporaryKernel {
     kernel: Kernel,
     guard: crate::TemporaryKernel<UreqTransport>,
+}
+
+impl Client {
+    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
+    /// [`KernelSpec`] with limits and mounts.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`create`](Self::create).
+    pub fn temporary(&self, spec: impl Into<KernelSpec>) -> Result<TemporaryKernel, Error> {
+        wait(self.0.temporary(spec)).map(TemporaryKernel::new)
+    }
 }
 
 impl TemporaryKernel {

@@ -11,7 +11,7 @@ use http::Response;
 use sorna_core::TransportError;
 use sorna_core::machine::{Machine, Step};
 
-use super::Inner;
+use super::inner::Inner;
 use crate::net::{BoxFuture, Transport};
 use crate::observe::observed;
 

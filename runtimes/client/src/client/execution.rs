@@ -8,8 +8,8 @@ use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
 use sorna_core::{Console, Error, ExecuteMode, ExecutionResult, KernelId, UsageError};
 
-use super::Client;
 use super::driver::{Driven, Driver};
+use super::handle::Client;
 use crate::net::Transport;
 
 /// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input

@@ -6,18 +6,19 @@ use sorna_core::machine::{Upload, UploadProgress};
 #[cfg(feature = "terminal")]
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
-    Complete, Destroy, Error, ExecuteMode, ExecutionResult, Info, KernelId, KernelInfo, Restart,
-    UploadFile, UsageError,
+    Complete, CreateKernel, Destroy, Error, ExecuteMode, ExecutionResult, Info, KernelId,
+    KernelInfo, KernelSpec, Restart, SessionToken, UploadFile, UsageError,
 };
 
+use super::Execution;
 use super::driver::Driven;
-use super::{Client, Execution};
+use super::handle::Client;
 use crate::net::Transport;
 #[cfg(feature = "terminal")]
 use crate::net::UpgradeTransport;
-use crate::random_boundary;
 #[cfg(feature = "terminal")]
 use crate::terminal::{self, Pty};
+use crate::{random_boundary, random_token};
 
 /// A kernel on the gateway.
 ///
@@ -35,6 +36,48 @@ use crate::terminal::{self, Pty};
 pub struct Kernel<T> {
     client: Client<T>,
     id: KernelId,
+}
+
+impl<T: Transport + 'static> Client<T> {
+    /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
+    ///
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
+    /// one that goes away by itself, use [`temporary`](Self::temporary).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; for a language that the gateway does not have, a
+    /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    pub async fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel<T>, Error> {
+        self.create_kernel(CreateKernel::new(spec, random_token()))
+            .await
+    }
+
+    /// Gets the living kernel with this session token and language, or creates it.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    pub async fn get_or_create(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+    ) -> Result<Kernel<T>, Error> {
+        self.create_kernel(CreateKernel::new(spec, token.clone()))
+            .await
+    }
+
+    async fn create_kernel(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
+        let created = self.call(create).await?.value;
+        Ok(self.kernel(created.id))
+    }
+
+    /// A kernel that exists already. Nothing is asked of the gateway.
+    #[must_use]
+    pub fn kernel(&self, id: KernelId) -> Kernel<T> {
+        Kernel::new(self.clone(), id)
+    }
 }
 
 impl<T: Transport + 'static> Kernel<T> {

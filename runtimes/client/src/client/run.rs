@@ -10,8 +10,8 @@ use futures_core::Stream;
 use sorna_core::machine::{self, RunEvent, RunPlan, RunReport};
 use sorna_core::{Destroy, Error, KernelId, RetryPolicy, UsageError};
 
-use super::Client;
 use super::driver::{Driven, Driver};
+use super::handle::Client;
 use crate::ClientOptions;
 use crate::lock::lock;
 use crate::net::Transport;
@@ -59,6 +59,13 @@ struct Shared {
     kernel: Option<KernelId>,
     /// Wakes what waits for the next event.
     waker: Option<Waker>,
+}
+
+impl<T: Transport + 'static> Client<T> {
+    /// Carries out a whole run: create, upload, execute, destroy.
+    pub fn run(&self, plan: RunPlan) -> Run<T> {
+        Run::new(self.clone(), plan)
+    }
 }
 
 impl<T: Transport + 'static> Run<T> {

@@ -15,7 +15,8 @@ use sorna_core::{
     TransportErrorKind, UnsignedRequest,
 };
 
-use super::{Client, Inner};
+use super::handle::Client;
+use super::inner::Inner;
 use crate::net::StreamTransport;
 use crate::observe::observed;
 

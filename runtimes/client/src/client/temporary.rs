@@ -6,7 +6,8 @@ use std::ops::Deref;
 use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan};
 use sorna_core::{Error, ExecuteMode, KernelSpec, SessionToken};
 
-use super::{Client, Kernel, Run};
+use super::handle::Client;
+use super::{Kernel, Run};
 use crate::net::Transport;
 use crate::random_token;
 

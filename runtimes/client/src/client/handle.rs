@@ -1,0 +1,282 @@
+//! The client itself.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+#[cfg(feature = "terminal")]
+use http::Request;
+#[cfg(feature = "terminal")]
+use sorna_core::Body;
+use sorna_core::machine::{Call, Machine};
+use sorna_core::{
+    Authorize, Authorized, Caller, Config, Error, LanguageInfo, ListLanguages, Operation, Reply,
+    Signer, Version, VersionInfo,
+};
+
+use super::background::Background;
+use super::driver::{Driven, Driver};
+use super::inner::Inner;
+use crate::ClientOptions;
+#[cfg(feature = "engine")]
+use crate::EnvError;
+use crate::clock::Clock;
+#[cfg(feature = "engine")]
+use crate::engine::HttpTransport;
+use crate::net::Transport;
+#[cfg(feature = "terminal")]
+use crate::net::{UpgradeTransport, Upgraded};
+#[cfg(feature = "terminal")]
+use crate::observe::observed;
+#[cfg(feature = "engine")]
+use crate::runtime::Runtime;
+
+/// A client of one gateway for one user, over the HTTP client `T`.
+///
+/// With a runtime's feature on, `T` is ours: use [`tokio::Client`](crate::tokio::Client),
+/// [`smol::Client`](crate::smol::Client) or [`async_std::Client`](crate::async_std::Client). To
+/// bring your own, implement [`Transport`] and use [`with_transport`](Self::with_transport).
+///
+/// Clones are cheap and share their connections.
+///
+/// # Cancellation
+///
+/// Every future may be dropped at any time; no connection is ever reused in a state that could harm
+/// a later request. What was asked for may have happened all the same:
+///
+/// - [`call`](Self::call) and the methods built on it give the request up. A kernel whose creation
+///   was given up may exist; creating it again with the same token finds it.
+/// - [`Execution::next_event`](crate::Execution::next_event) and
+///   [`Run::next_event`](crate::Run::next_event) lose nothing: the request stays in flight,
+///   and the next call continues with it. They are safe in `select!`.
+/// - Dropping a [`Run`](crate::Run) or a [`TemporaryKernel`](crate::TemporaryKernel) destroys its kernel in the background. A program
+///   waits for that with [`settled`](Self::settled) before its runtime ends.
+pub struct Client<T> {
+    pub(super) inner: Arc<Inner<T>>,
+}
+
+impl<T: Transport + 'static> Client<T> {
+    /// A client over your own HTTP client. Of the options, the retry policy and the observer count; the
+    /// network settings are the transport's own business.
+    #[must_use]
+    pub fn with_transport(config: Config, transport: T, options: ClientOptions) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                caller: Caller::new(Signer::new(config)).with_retry(options.retry),
+                transport,
+                observer: options.observer,
+                clock: Clock::start(),
+                background: Background::default(),
+            }),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.inner.caller.signer().config()
+    }
+
+    /// The HTTP client.
+    #[must_use]
+    pub fn transport(&self) -> &T {
+        &self.inner.transport
+    }
+
+    /// Waits until the kernels of all [`Run`](crate::Run)s and
+    /// [`TemporaryKernel`](crate::TemporaryKernel)s that were dropped are destroyed or given up: those of
+    /// this client and its clones.
+    ///
+    /// That happens in the background, which ends with the runtime: with tokio's, smol's and
+    /// async-std's that is as soon as `main` returns. Put this before.
+    ///
+    /// ```no_run
+    /// # use sorna::net::Transport;
+    /// # async fn example<T: Transport + 'static>(client: sorna::Client<T>) -> Result<(), Box<dyn std::error::Error>> {
+    /// async fn work<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<(), sorna::Error> {
+    ///     let kernel = client.temporary("python3").await?;
+    ///     kernel.execute("1 / 0").finish().await?; // the guard is dropped here if that fails
+    ///     kernel.close().await
+    /// }
+    ///
+    /// let result = work(&client).await;
+    /// client.settled().await;
+    /// result?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn settled(&self) {
+        poll_fn(|context| self.inner.background.poll_settled(context)).await;
+    }
+
+    /// Asks for the gateway's API version. Does not prove that the secret key is right.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn version(&self) -> Result<VersionInfo, Error> {
+        Ok(self.call(Version::new()).await?.value)
+    }
+
+    /// Checks the keys. The gateway sends `echo` back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_auth`] if the keys are wrong;
+    /// [`GatewayError::is_clock_skew`](sorna_core::GatewayError::is_clock_skew) if this machine's clock is
+    /// more than 15 minutes off; else see [`Error`].
+    pub async fn authorize(&self, echo: &str) -> Result<Authorized, Error> {
+        Ok(self.call(Authorize::new(echo)).await?.value)
+    }
+
+    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways send
+    /// an error for which [`Error::is_not_found`] is true.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn languages(&self) -> Result<Vec<LanguageInfo>, Error> {
+        Ok(self.call(ListLanguages::new()).await?.value)
+    }
+
+    /// Carries out any operation, and hands over the rate limit along with its result.
+    ///
+    /// An operation can be your own, for a gateway that has more than this crate knows of:
+    ///
+    /// ```
+    /// use http::Method;
+    /// use sorna::{BuildError, Error, Operation};
+    /// use sorna::protocol::{ApiVersion, Success, UnsignedRequest};
+    ///
+    /// /// How many kernels there are of a language.
+    /// struct CountKernels<'a>(&'a str);
+    ///
+    /// impl Operation for CountKernels<'_> {
+    ///     type Output = u64;
+    ///
+    ///     fn prepare(&self, _: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+    ///         Ok(UnsignedRequest::new(Method::GET, "/v2/count").segment(self.0))
+    ///     }
+    ///
+    ///     fn read(&self, _: ApiVersion, success: &Success) -> Result<u64, Error> {
+    ///         Ok(success.json("a number")?)
+    ///     }
+    /// }
+    ///
+    /// # use sorna::net::Transport;
+    /// async fn count<T: Transport + 'static>(client: &sorna::Client<T>) -> Result<u64, Error> {
+    ///     Ok(client.call(CountKernels("python3")).await?.value)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn call<O>(&self, operation: O) -> Result<Reply<O::Output>, Error>
+    where
+        O: Operation,
+    {
+        self.call_with(operation, self.caller()).await
+    }
+
+    pub(super) async fn call_with<O>(
+        &self,
+        operation: O,
+        caller: Caller,
+    ) -> Result<Reply<O::Output>, Error>
+    where
+        O: Operation,
+    {
+        let call = Call::new(operation, caller);
+        match self.drive(call).next().await {
+            Driven::Done(result) => result,
+            Driven::Event(never) => match never {},
+            Driven::Idle => unreachable!("a call idles only while its request is in flight"),
+        }
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.inner.caller.clone()
+    }
+
+    pub(super) fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
+        Driver::new(Arc::clone(&self.inner), machine)
+    }
+}
+
+#[cfg(feature = "terminal")]
+impl<T: UpgradeTransport + 'static> Client<T> {
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.clock
+    }
+
+    /// Asks for another protocol, once, within the time for one attempt.
+    pub(crate) async fn upgrade(&self, request: Request<Body>) -> Result<Upgraded<T::Io>, Error> {
+        let inner = &*self.inner;
+        let limit = inner.caller.retry().attempt_limit();
+        let upgrade = |request| inner.transport.upgrade(request, limit);
+        let upgraded = observed(inner.observer.as_ref(), request, 1, upgrade).await;
+        upgraded.map_err(Error::Transport)
+    }
+}
+
+#[cfg(feature = "engine")]
+impl<R: Runtime> Client<HttpTransport<R>> {
+    /// A client on this runtime.
+    #[must_use]
+    pub fn with_runtime(runtime: R, config: Config, options: ClientOptions) -> Self {
+        let transport = HttpTransport::new(runtime, options.net.clone());
+        Self::with_transport(config, transport, options)
+    }
+
+    /// A client on this runtime, as [`from_env`](Self::from_env) makes it.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is missing or cannot be used; the error names it.
+    pub fn from_env_with(runtime: R) -> Result<Self, EnvError> {
+        let (config, options) = crate::options::from_env()?;
+        Ok(Self::with_runtime(runtime, config, options))
+    }
+}
+
+#[cfg(feature = "engine")]
+impl<R: Runtime + Default> Client<HttpTransport<R>> {
+    /// A client with the default options. Connects to nothing yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_options(config, ClientOptions::default())
+    }
+
+    /// A client with these options.
+    #[must_use]
+    pub fn with_options(config: Config, options: ClientOptions) -> Self {
+        Self::with_runtime(R::default(), config, options)
+    }
+
+    /// A client for the gateway and the user that the environment names: `SORNA_ENDPOINT`,
+    /// `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, and the variables for proxies.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is missing or cannot be used; the error names it.
+    pub fn from_env() -> Result<Self, EnvError> {
+        Self::from_env_with(R::default())
+    }
+}
+
+impl<T> Clone for Client<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Client<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("config", self.inner.caller.signer().config())
+            .finish_non_exhaustive()
+    }
+}
