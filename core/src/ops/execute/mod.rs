@@ -3,6 +3,7 @@
 //! One execution may take many of these requests: see
 //! [`Execution`](crate::machine::Execution), which makes them all.
 
+mod body;
 mod mode;
 mod result;
 mod sorna_v2;
@@ -82,7 +83,7 @@ impl Operation for Execute {
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<ExecutionResult, Error> {
         match version.dialect() {
-            Dialect::SornaV2 => sorna_v2::read(success),
+            Dialect::SornaV2 => body::read(success),
         }
     }
 

@@ -5,11 +5,13 @@
 //! as are needed.
 
 mod file;
-mod sorna_v2;
+mod form;
 
 pub use file::{Boundary, FileContent, UploadFile};
 
 use std::collections::HashSet;
+
+use http::Method;
 
 use super::operation::{Operation, Success};
 use crate::error::{BuildError, Error};
@@ -104,9 +106,12 @@ impl Operation for UploadFiles {
                 most,
             });
         }
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => sorna_v2::prepare(&self.kernel, &self.files, self.boundary),
-        })
+        let request = match version.dialect() {
+            Dialect::SornaV2 => UnsignedRequest::new(Method::POST, "/v2/kernel")
+                .segment(self.kernel.as_str())
+                .segment("upload"),
+        };
+        Ok(form::with_files(request, &self.files, self.boundary))
     }
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<(), Error> {

@@ -1,27 +1,24 @@
-//! Sorna v2: `POST /v2/kernel/{id}/upload`, a form of files.
+//! The form that carries files, `multipart/form-data`, which dialects share.
 
 use std::borrow::Cow;
 
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::file::{Boundary, UploadFile};
 use crate::body::{Body, Segment};
-use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 
-pub(super) fn prepare(
-    kernel: &KernelId,
+/// The request with a form of these files as its body.
+pub(super) fn with_files(
+    request: UnsignedRequest,
     files: &[UploadFile],
     boundary: Boundary,
 ) -> UnsignedRequest {
     let boundary = boundary.to_string();
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
         .expect("a boundary is made of letters, digits and dashes");
-    UnsignedRequest::new(Method::POST, "/v2/kernel")
-        .segment(kernel.as_str())
-        .segment("upload")
-        .multipart(content_type, encode(files, &boundary))
+    request.multipart(content_type, encode(files, &boundary))
 }
 
 /// The multipart body: framing as bytes, contents as segments of their own.
