@@ -1,4 +1,4 @@
-//! Escaping of path segments.
+//! Escaping of path segments and queries.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
@@ -14,4 +14,12 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// A text escaped as one segment of a path, in pieces.
 pub(crate) fn segment(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
+}
+
+/// What stays as it is in a query: the unreserved characters of RFC 3986. A `+` would be read as a space.
+const ESCAPED_IN_QUERY: &AsciiSet = &ESCAPED.add(b'+');
+
+/// A name or value of a query, escaped, in pieces.
+pub(crate) fn query(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ESCAPED_IN_QUERY)
 }

@@ -32,7 +32,10 @@ pub struct UnsignedRequest {
     /// Path and query below the endpoint's prefix, already escaped, then a body that is in memory. The
     /// signer adds what else it writes, and the parts of the request share the one buffer.
     pub(crate) texts: Vec<u8>,
+    /// Where path and query end.
     pub(crate) path_len: usize,
+    /// Where the query begins, at its question mark; without one, where the path ends.
+    pub(crate) query_at: usize,
     /// A body that is not in memory.
     pub(crate) streamed: Option<Body>,
 }
@@ -69,28 +72,64 @@ impl UnsignedRequest {
             auth: Auth::Signed,
             media_type: "application/octet-stream",
             content_type: None,
-            path_len: texts.len(),
+            path_len: path.len(),
+            query_at: path.find('?').unwrap_or(path.len()),
             texts,
             streamed: None,
         }
     }
 
-    /// Adds a slash and this text, escaped, to the path.
+    /// Adds a slash and this text, escaped, to the path; before the query, if there is one.
     #[must_use]
     pub fn segment(mut self, text: &str) -> Self {
-        self.push_path("/");
+        self.push_segment("/");
         for piece in path::segment(text) {
-            self.push_path(piece);
+            self.push_segment(piece);
         }
         self
     }
 
-    fn push_path(&mut self, text: &str) {
-        let end = self.path_len;
-        if end == self.texts.len() {
+    /// Adds `name=value`, both escaped, to the query. It is part of what is signed.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use sorna_core::UnsignedRequest;
+    ///
+    /// let request = UnsignedRequest::new(Method::DELETE, "/session")
+    ///     .query("forced", "true")
+    ///     .query("owner", "a+b&c")
+    ///     .segment("s1");
+    /// assert_eq!(request.path(), "/session/s1?forced=true&owner=a%2Bb%26c");
+    /// ```
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        let mark = if self.query_at == self.path_len {
+            "?"
+        } else {
+            "&"
+        };
+        self.push(self.path_len, mark);
+        for piece in path::query(name) {
+            self.push(self.path_len, piece);
+        }
+        self.push(self.path_len, "=");
+        for piece in path::query(value) {
+            self.push(self.path_len, piece);
+        }
+        self
+    }
+
+    fn push_segment(&mut self, text: &str) {
+        self.push(self.query_at, text);
+        self.query_at += text.len();
+    }
+
+    /// Puts text into path or query.
+    fn push(&mut self, at: usize, text: &str) {
+        if at == self.texts.len() {
             self.texts.extend_from_slice(text.as_bytes());
         } else {
-            self.texts.splice(end..end, text.bytes());
+            self.texts.splice(at..at, text.bytes());
         }
         self.path_len += text.len();
     }
@@ -184,5 +223,16 @@ mod tests {
         let request = request.json(&"long enough").unwrap().json(&1).unwrap();
         let request = request.segment("y");
         assert_eq!((request.path(), request.body_len()), ("/x/y", 1));
+    }
+
+    #[test]
+    fn segments_go_before_the_query_and_the_body_after_it() {
+        let request = UnsignedRequest::new(Method::GET, "/x?a=b").segment("y?");
+        assert_eq!(request.path(), "/x/y%3F?a=b");
+        let request = request.json(&1).unwrap().query("é", "1 2+3=/");
+        let request = request.segment("z");
+        let expected = "/x/y%3F/z?a=b&%C3%A9=1%202%2B3%3D%2F";
+        assert_eq!((request.path(), request.body_len()), (expected, 1));
+        assert_eq!(request.texts.last(), Some(&b'1'));
     }
 }

@@ -102,6 +102,7 @@ impl Signer {
             mut texts,
             mut path_len,
             streamed,
+            ..
         } = unsigned;
 
         let prefix = config.endpoint().prefix();

@@ -150,6 +150,7 @@ fn signed_requests_carry_the_vector_s_authorization() {
             media_type: vector.content_type.clone().leak(),
             content_type: None,
             path_len: vector.path.len(),
+            query_at: vector.path.len(),
             texts: [vector.path.as_bytes(), &vector.body()].concat(),
             streamed: None,
         };
