@@ -89,6 +89,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 #[must_use = "an execution does nothing until it is polled"]
 pub struct Execution {
+    /// What the next request is made of.
     execute: Execute,
     caller: Caller,
     state: State,
@@ -187,6 +188,7 @@ impl Execution {
             self.state = State::Over(Some(Ok(result)));
             return;
         }
+        self.execute.remember(&result);
         match result.status {
             ExecutionStatus::WaitingInput => {
                 self.events.push_back(ExecutionEvent::InputRequested {
@@ -284,6 +286,26 @@ mod tests {
             ExecutionEvent::Console(console) => console.stdout().into_owned(),
             event => panic!("{event:?}"),
         }
+    }
+
+    #[test]
+    fn the_run_id_of_a_result_is_kept_for_the_next_request() {
+        let mut run = execution(ExecuteMode::query("1"));
+        let start = run.sends_body(EXECUTE);
+        assert_eq!(start, r#"{"mode":"query","code":"1"}"#);
+        run.answers(result(
+            "waiting-input",
+            r#", "console": [["stdout", "? "]], "runId": "r1""#,
+        ));
+        assert_eq!(stdout(&mut run), "? ");
+        run.event();
+        run.machine.answer("x").unwrap();
+        // Sorna v2 has no such IDs, so it is not sent.
+        assert_eq!(run.sends_body(EXECUTE), r#"{"mode":"query","code":"x"}"#);
+        let State::Calling(call) = &run.machine.state else {
+            panic!("a request is in flight")
+        };
+        assert_eq!(call.operation().run_id.as_deref(), Some("r1"));
     }
 
     #[test]

@@ -150,6 +150,14 @@ impl ExecutionResult {
         self.options.get("step").and_then(Value::as_str)
     }
 
+    /// The ID of the execution (`runId` or `run_id`), if the gateway sent one: [`Execute`](super::Execute)
+    /// carries it to the next request.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        let of = |name| self.extra.get(name).and_then(Value::as_str);
+        of("runId").or_else(|| of("run_id"))
+    }
+
     /// Whether the input that the program waits for should not be shown while it is typed.
     #[must_use]
     pub fn is_password(&self) -> bool {

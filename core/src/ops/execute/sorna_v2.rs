@@ -4,8 +4,8 @@ use http::Method;
 use serde::Serialize;
 
 use super::mode::{Continuation, ExecuteMode};
+use super::request::Execute;
 use crate::error::BuildError;
-use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 
 #[derive(Serialize)]
@@ -26,12 +26,8 @@ struct BatchOptions<'a> {
 
 /// A continuation is the same request with the code replaced: by the input, or by nothing. A skipped step is
 /// "", since null breaks the original agent.
-pub(super) fn prepare(
-    kernel: &KernelId,
-    mode: &ExecuteMode,
-    continuation: &Continuation,
-) -> Result<UnsignedRequest, BuildError> {
-    let (mode, code, options) = match mode {
+pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
+    let (mode, code, options) = match &execute.mode {
         ExecuteMode::Query { code } => ("query", code.as_str(), None),
         ExecuteMode::Batch(batch) => (
             "batch",
@@ -43,13 +39,13 @@ pub(super) fn prepare(
             }),
         ),
     };
-    let code = match continuation {
+    let code = match &execute.continuation {
         Continuation::Start => code,
         Continuation::Continue => "",
         Continuation::Input(text) => text,
     };
     UnsignedRequest::with_room(Method::POST, "/v2/kernel", code.len())
-        .segment(kernel.as_str())
+        .segment(execute.kernel.as_str())
         .json(&Body {
             mode,
             code,

@@ -23,6 +23,30 @@ fn a_continuation_has_the_mode_of_the_query() {
 }
 
 #[test]
+fn run_ids_are_carried_and_not_sent_to_sorna_v2() {
+    for (body, id) in [
+        (
+            r#"{"result": {"status": "continued", "runId": "r1"}}"#,
+            "r1",
+        ),
+        (
+            r#"{"result": {"status": "continued", "run_id": "r2"}}"#,
+            "r2",
+        ),
+    ] {
+        let mut start = Execute::start(kernel(), ExecuteMode::query("1"));
+        start.remember(&read(body).unwrap());
+        let next = start.proceed(Continuation::Continue);
+        assert_eq!(next.run_id.as_deref(), Some(id));
+        // A result without one changes nothing.
+        let none = r#"{"result": {"status": "continued", "runId": null}}"#;
+        start.remember(&read(none).unwrap());
+        assert_eq!(start.run_id.as_deref(), Some(id));
+        assert_eq!(self::body(&next), r#"{"mode":"query","code":""}"#);
+    }
+}
+
+#[test]
 fn skipped_steps_are_empty_and_never_null() {
     let batch = Batch::new().without_build().with_exec("./main");
     let start = Execute::start(kernel(), ExecuteMode::Batch(batch));
