@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::version::ApiVersion;
+
 /// A value that cannot become a request. Nothing was sent; the text says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,6 +72,13 @@ pub enum BuildError {
     },
     /// A path that cannot be sent.
     Target,
+    /// Something that the API has not, or not in this version. Do without it, or choose another version.
+    Unsupported {
+        /// The operation or setting, such as `the list of languages`.
+        what: &'static str,
+        /// The version that does not have it.
+        version: ApiVersion,
+    },
 }
 
 impl fmt::Display for BuildError {
@@ -106,8 +115,28 @@ impl fmt::Display for BuildError {
                 write!(f, "the body cannot be written as JSON: {reason}")
             }
             Self::Target => f.write_str("the path of the request is not valid"),
+            Self::Unsupported { what, version } => {
+                write!(f, "version {version} of the API does not support {what}")
+            }
         }
     }
 }
 
 impl StdError for BuildError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unsupported_is_named_with_the_version() {
+        let error = BuildError::Unsupported {
+            what: "the list of languages",
+            version: ApiVersion::V2_20170315,
+        };
+        assert_eq!(
+            error.to_string(),
+            "version v2.20170315 of the API does not support the list of languages"
+        );
+    }
+}
