@@ -165,7 +165,9 @@ impl<O: Operation> Call<O> {
 
     fn error_response(&mut self, now: Moment, error: Box<GatewayError>) {
         if self.maybe_done
-            && let Some(value) = self.operation.success_on_retry(&error)
+            && let Some(value) = self
+                .operation
+                .success_on_retry(self.caller.version(), &error)
         {
             self.state = State::Done(Ok(Reply::without_headers(value)));
             return;

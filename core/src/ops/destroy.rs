@@ -29,6 +29,15 @@ impl Destroy {
     pub fn new(kernel: KernelId) -> Self {
         Self { kernel }
     }
+
+    /// Whether this error response to a destroy says that there is no such kernel (any more), so that there is
+    /// nothing left to destroy.
+    #[must_use]
+    pub fn is_gone(version: ApiVersion, error: &GatewayError) -> bool {
+        match version.dialect() {
+            Dialect::SornaV2 => error.is_not_found(),
+        }
+    }
 }
 
 impl Operation for Destroy {
@@ -47,18 +56,33 @@ impl Operation for Destroy {
     }
 
     /// The first try did it.
-    fn success_on_retry(&self, error: &GatewayError) -> Option<()> {
-        error.is_not_found().then_some(())
+    fn success_on_retry(&self, version: ApiVersion, error: &GatewayError) -> Option<()> {
+        Self::is_gone(version, error).then_some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{has_no_content, kernel};
+    use super::super::testing::{has_no_content, kernel, response};
     use super::*;
 
     #[test]
     fn request_and_response() {
         has_no_content(&Destroy::new(kernel()), "DELETE");
+    }
+
+    #[test]
+    fn only_not_found_means_gone() {
+        for (status, gone) in [(404, true), (403, false), (500, false)] {
+            let version = ApiVersion::default();
+            let destroy = Destroy::new(kernel());
+            let error = destroy
+                .read_response(version, response(status, ""))
+                .unwrap_err();
+            let error = error.gateway().unwrap();
+            assert_eq!(Destroy::is_gone(version, error), gone, "{status}");
+            let done = destroy.success_on_retry(version, error);
+            assert_eq!(done.is_some(), gone, "{status}");
+        }
     }
 }

@@ -114,8 +114,8 @@ pub trait Operation {
 
     /// Whether an error response means success if an earlier try of the same request may have reached the
     /// gateway: `Some` if the operation is done after all.
-    fn success_on_retry(&self, error: &GatewayError) -> Option<Self::Output> {
-        let _ = error;
+    fn success_on_retry(&self, version: ApiVersion, error: &GatewayError) -> Option<Self::Output> {
+        let _ = (version, error);
         None
     }
 

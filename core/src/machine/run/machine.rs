@@ -354,9 +354,13 @@ impl Machine for Run {
                 },
                 Phase::Destroying(call) => match call.poll(now).split() {
                     Ok(result) => {
+                        let version = self.caller.version();
                         let cleanup = match result {
-                            Err(error) if !error.is_not_found() => Cleanup::Failed(error),
-                            _ => Cleanup::Destroyed,
+                            Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => {
+                                Cleanup::Destroyed
+                            }
+                            Err(error) => Cleanup::Failed(error),
+                            Ok(_) => Cleanup::Destroyed,
                         };
                         self.phase = Phase::Over(Some(cleanup));
                     }

@@ -225,9 +225,10 @@ impl<T: Transport + 'static> Canceller<T> {
             .with_attempt_limit(ClientOptions::LAST_TRY)
             .with_budget(ClientOptions::LAST_TRY);
         let caller = self.client.caller().with_retry(policy);
+        let version = caller.version();
         match self.client.call_with(Destroy::new(kernel), caller).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
+            Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => Ok(()),
+            result => result.map(|_| ()),
         }
     }
 }
