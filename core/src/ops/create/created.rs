@@ -10,6 +10,35 @@ use crate::ident::KernelId;
 pub struct CreatedKernel {
     /// The gateway's name for the kernel.
     pub id: KernelId,
-    /// The other fields of the response.
+    /// Whether it is new: `false` for a living one that was found by its token. `None` if the gateway did not
+    /// say, as those of 2017.
+    pub created: Option<bool>,
+    /// The state of the kernel, such as `RUNNING`. `None` if the gateway did not say, as those of 2017.
+    pub status: Option<String>,
+    /// The other fields of the response, and `created` and `status` if they were of another type.
     pub extra: Map<String, Value>,
+}
+
+impl CreatedKernel {
+    /// The kernel with what `fields`, the rest of the response, say of it.
+    pub(super) fn new(id: KernelId, mut fields: Map<String, Value>) -> Self {
+        let created = fields.get("created").and_then(Value::as_bool);
+        if created.is_some() {
+            fields.remove("created");
+        }
+        let status = match fields.remove("status") {
+            Some(Value::String(status)) => Some(status),
+            Some(other) => {
+                fields.insert("status".to_owned(), other);
+                None
+            }
+            None => None,
+        };
+        Self {
+            id,
+            created,
+            status,
+            extra: fields,
+        }
+    }
 }

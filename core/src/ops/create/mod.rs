@@ -71,6 +71,8 @@ impl Operation for CreateKernel {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::{Value, json};
+
     use super::super::testing::{response, signed};
     use super::*;
 
@@ -115,8 +117,31 @@ mod tests {
         };
         let created = read("6N0hHjQKeTAvdmU5q2Kgow").unwrap().value;
         assert_eq!(created.id.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
-        assert_eq!(created.extra["created"], true);
+        assert_eq!(created.created, Some(true));
         assert!(read("..").is_err());
         assert!(read("").is_err());
+    }
+
+    #[test]
+    fn whether_the_kernel_is_new_and_its_status_are_read_where_they_are_sent() {
+        let read = |rest: &str| {
+            let body = format!(r#"{{"kernelId": "k1"{rest}}}"#);
+            operation("c")
+                .read_response(ApiVersion::default(), response(201, &body))
+                .unwrap()
+                .value
+        };
+        let plain = read("");
+        assert_eq!((plain.created, plain.status), (None, None));
+        let later = read(r#", "created": false, "status": "TERMINATING", "x": 1"#);
+        assert_eq!(later.created, Some(false));
+        assert_eq!(later.status.as_deref(), Some("TERMINATING"));
+        assert_eq!(Value::from(later.extra), json!({"x": 1}));
+        let odd = read(r#", "created": "yes", "status": 3"#);
+        assert_eq!((odd.created, odd.status), (None, None));
+        assert_eq!(
+            Value::from(odd.extra),
+            json!({"created": "yes", "status": 3})
+        );
     }
 }

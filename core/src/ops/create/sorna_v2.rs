@@ -57,8 +57,5 @@ pub(super) fn read(success: &Success) -> Result<CreatedKernel, Error> {
     const EXPECTED: &str = r#"{"kernelId": …}"#;
     let body: Body = success.json(EXPECTED)?;
     let id = KernelId::new(body.kernel_id).map_err(|_| success.unexpected(EXPECTED))?;
-    Ok(CreatedKernel {
-        id,
-        extra: body.extra,
-    })
+    Ok(CreatedKernel::new(id, body.extra))
 }
