@@ -93,6 +93,26 @@ impl Problem {
     pub fn kind(&self) -> Option<ProblemKind> {
         ProblemKind::from_name(self.kind_name())
     }
+
+    /// What happened, as text: `msg` of later gateways, whose title is the same for all problems of a kind;
+    /// else the title.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.msg().or(self.title.as_deref())
+    }
+
+    fn msg(&self) -> Option<&str> {
+        let msg = self.extra.get("msg").and_then(Value::as_str);
+        msg.filter(|msg| !msg.is_empty())
+    }
+
+    /// Whether it is about the date of the request.
+    fn is_about_date(&self) -> bool {
+        [self.msg(), self.title.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|text| text.to_ascii_lowercase().contains("date"))
+    }
 }
 
 /// The agent's part of a problem document.
@@ -184,6 +204,13 @@ impl GatewayError {
         self.problem().map(Problem::kind_name)
     }
 
+    /// What happened, as the gateway puts it, if the body was a problem document that says so:
+    /// [`Problem::message`].
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.problem().and_then(Problem::message)
+    }
+
     /// Adds what earlier responses said, where this one says nothing.
     pub(crate) fn with_known_wait(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = self.retry_after.or(wait);
@@ -218,13 +245,11 @@ impl GatewayError {
     pub fn is_clock_skew(&self) -> bool {
         self.status == StatusCode::BAD_REQUEST
             && self.kind() == Some(ProblemKind::InvalidAuthParams)
-            && self
-                .problem()
-                .and_then(|problem| problem.title.as_deref())
-                .is_some_and(|title| title.to_ascii_lowercase().contains("date"))
+            && self.problem().is_some_and(Problem::is_about_date)
     }
 
-    /// The kernel does not exist (any more). Create it again.
+    /// 404: what the request names does not exist. Of a request to a kernel: the kernel is gone; create it
+    /// again. (Some gateways respond to the creation of a kernel so, if they do not know the language.)
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
@@ -243,7 +268,7 @@ impl GatewayError {
         self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// The kernel could not be created; the title says why (often an unknown language).
+    /// The kernel could not be created; the [message](Self::message) says why (often an unknown language).
     #[must_use]
     pub fn is_creation_failed(&self) -> bool {
         self.kind() == Some(ProblemKind::KernelCreationFailed)
@@ -299,9 +324,9 @@ impl fmt::Display for GatewayError {
         write!(f, " {}", excerpt(problem.kind_name().as_bytes()))?;
         let agent = problem.agent_details.as_ref();
         let details = agent.map_or([None, None], |agent| {
-            [agent.title.as_ref(), agent.exception.as_ref()]
+            [agent.title.as_deref(), agent.exception.as_deref()]
         });
-        let texts = [problem.title.as_ref()].into_iter().chain(details);
+        let texts = [problem.message()].into_iter().chain(details);
         let mut texts = texts.flatten().peekable();
         while let Some(text) = texts.next() {
             let text = match texts.peek() {
@@ -348,6 +373,26 @@ mod tests {
             error.to_string(),
             "the gateway answered 500 kernel-creation-failed: Kernel creation has failed: KeyError('cobol')"
         );
+    }
+
+    #[test]
+    fn later_gateways_say_it_in_msg() {
+        let error = error_response(
+            400,
+            r#"{"type": "https://api.backend.ai/probs/invalid-auth-params",
+                "title": "Missing or invalid authorization parameters.", "msg": "Date/time sync error"}"#,
+        );
+        assert_eq!(error.message(), Some("Date/time sync error"));
+        assert!(error.is_clock_skew());
+        assert_eq!(
+            error.to_string(),
+            "the gateway answered 400 invalid-auth-params: Date/time sync error"
+        );
+        for msg in ["null", r#""""#, "1"] {
+            let body = format!(r#"{{"type": "x/auth-failed", "title": "No.", "msg": {msg}}}"#);
+            assert_eq!(error_response(401, &body).message(), Some("No."), "{msg}");
+        }
+        assert_eq!(error_response(502, "<html>").message(), None);
     }
 
     #[test]
