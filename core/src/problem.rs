@@ -1,20 +1,17 @@
 //! The kinds of problems that gateways report, in one table.
 
-use http::StatusCode;
-
-/// Where the types of problems live.
-#[cfg(feature = "server")]
-const BASE: &str = "https://api.sorna.io/probs/";
-
-/// One row for each kind: its variant, status, name and title.
+/// One row for each kind: its variant, its name, and the dialects that have it, where that is not all.
 macro_rules! kinds {
-    ($($variant:ident = $status:ident, $name:literal, $title:literal;)*) => {
-        /// A kind of problem that gateways report, as documented in the API manual of 2017. Its name is the
-        /// last segment of the URI in a problem document.
+    ($($variant:ident = $name:literal $(, $note:literal)?;)*) => {
+        /// A kind of problem that gateways of any dialect report. Its name is the last segment of the URI in a
+        /// problem document.
+        ///
+        /// The status that a kind comes with differs between dialects: see
+        /// [`GatewayError::status`](crate::GatewayError::status).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ProblemKind {
-            $(#[doc = concat!("`", $name, "`: ", $title)] $variant,)*
+            $(#[doc = concat!("`", $name, "`" $(, " (", $note, ")")?)] $variant,)*
         }
 
         impl ProblemKind {
@@ -26,40 +23,33 @@ macro_rules! kinds {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
-
-            /// The status it comes with.
-            #[must_use]
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status,)* }
-            }
-
-            /// What it means, as the original gateway puts it.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
-            }
         }
     };
 }
 
 kinds! {
-    InvalidAuthParams = BAD_REQUEST, "invalid-auth-params", "Missing or invalid authorization parameters.";
-    InvalidApiParams = BAD_REQUEST, "invalid-api-params", "Missing or invalid API parameters.";
-    GenericBadRequest = BAD_REQUEST, "generic-bad-request", "Bad request.";
-    AuthFailed = UNAUTHORIZED, "auth-failed", "Credential/signature mismatch.";
-    GenericNotFound = NOT_FOUND, "generic-not-found", "Unknown URL path.";
-    KernelNotFound = NOT_FOUND, "kernel-not-found", "No such kernel.";
-    InstanceNotFound = NOT_FOUND, "instance-not-found", "No such instance.";
-    QuotaExceeded = PRECONDITION_FAILED, "quota-exceeded", "You have reached your resource limit.";
-    RateLimitExceeded = TOO_MANY_REQUESTS, "rate-limit-exceeded", "You have reached your API query rate limit.";
-    InternalServerError = INTERNAL_SERVER_ERROR, "internal-server-error", "Internal server error.";
-    KernelCreationFailed = INTERNAL_SERVER_ERROR, "kernel-creation-failed", "Kernel creation has failed.";
-    KernelDestructionFailed = INTERNAL_SERVER_ERROR, "kernel-destruction-failed", "Kernel destruction has failed.";
-    KernelRestartFailed = INTERNAL_SERVER_ERROR, "kernel-restart-failed", "Kernel restart has failed.";
-    KernelExecutionFailed = INTERNAL_SERVER_ERROR, "kernel-execution-failed", "Executing user code in the kernel has failed.";
-    ServiceUnavailable = SERVICE_UNAVAILABLE, "service-unavailable", "Service unavailable.";
-    NotImplemented = SERVICE_UNAVAILABLE, "not-implemented", "This API query is not implemented.";
-    InstanceNotAvailable = SERVICE_UNAVAILABLE, "instance-not-available", "There is no available instance.";
+    InvalidAuthParams = "invalid-auth-params";
+    InvalidApiParams = "invalid-api-params";
+    GenericBadRequest = "generic-bad-request";
+    AuthFailed = "auth-failed";
+    GenericNotFound = "generic-not-found";
+    KernelNotFound = "kernel-not-found";
+    InstanceNotFound = "instance-not-found";
+    QuotaExceeded = "quota-exceeded";
+    RateLimitExceeded = "rate-limit-exceeded";
+    InternalServerError = "internal-server-error";
+    KernelCreationFailed = "kernel-creation-failed";
+    KernelDestructionFailed = "kernel-destruction-failed";
+    KernelRestartFailed = "kernel-restart-failed";
+    KernelExecutionFailed = "kernel-execution-failed";
+    ServiceUnavailable = "service-unavailable";
+    NotImplemented = "not-implemented";
+    InstanceNotAvailable = "instance-not-available";
+    GenericForbidden = "generic-forbidden", "later gateways";
+    ObjectNotFound = "object-not-found", "later gateways";
+    UrlNotFound = "url-not-found", "later gateways";
+    MethodNotAllowed = "method-not-allowed", "later gateways";
+    SessionAlreadyExists = "session-already-exists", "later gateways";
 }
 
 impl ProblemKind {
@@ -70,12 +60,6 @@ impl ProblemKind {
     }
 }
 
-/// The URI of a type of problem.
-#[cfg(feature = "server")]
-pub(crate) fn type_uri(name: &str) -> String {
-    format!("{BASE}{name}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,8 +68,9 @@ mod tests {
     fn every_name_is_that_of_one_kind() {
         for kind in ProblemKind::ALL {
             assert_eq!(ProblemKind::from_name(kind.name()), Some(*kind));
-            assert!(kind.status().is_client_error() || kind.status().is_server_error());
         }
+        let later = ProblemKind::from_name("object-not-found");
+        assert_eq!(later, Some(ProblemKind::ObjectNotFound));
         assert_eq!(ProblemKind::from_name("kernel-on-fire"), None);
     }
 }

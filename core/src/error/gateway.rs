@@ -33,6 +33,7 @@ use crate::version::Dialect;
 /// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`] |
 /// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`was_rejected_before_execution`](Self::was_rejected_before_execution) |
 /// | 503 | `not-implemented` | |
+/// | | later gateways: `generic-forbidden` (403), `object-not-found`, `url-not-found` (404), `method-not-allowed` (405), `session-already-exists` (400) | |
 ///
 /// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
 /// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.

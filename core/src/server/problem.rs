@@ -4,11 +4,64 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::reply::to_json;
 use crate::error::{AgentDetails, Problem};
-use crate::problem::{self, ProblemKind};
+use crate::problem::ProblemKind;
+
+/// One row for each kind: its variant, status and title.
+macro_rules! replies {
+    ($($variant:ident = $status:ident, $title:literal;)*) => {
+        impl ProblemKind {
+            /// The status that a gateway of Sorna v2 responds with. (Kinds of later gateways: their status
+            /// there.)
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// What it means, as the original gateway puts it.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+replies! {
+    InvalidAuthParams = BAD_REQUEST, "Missing or invalid authorization parameters.";
+    InvalidApiParams = BAD_REQUEST, "Missing or invalid API parameters.";
+    GenericBadRequest = BAD_REQUEST, "Bad request.";
+    AuthFailed = UNAUTHORIZED, "Credential/signature mismatch.";
+    GenericNotFound = NOT_FOUND, "Unknown URL path.";
+    KernelNotFound = NOT_FOUND, "No such kernel.";
+    InstanceNotFound = NOT_FOUND, "No such instance.";
+    QuotaExceeded = PRECONDITION_FAILED, "You have reached your resource limit.";
+    RateLimitExceeded = TOO_MANY_REQUESTS, "You have reached your API query rate limit.";
+    InternalServerError = INTERNAL_SERVER_ERROR, "Internal server error.";
+    KernelCreationFailed = INTERNAL_SERVER_ERROR, "Kernel creation has failed.";
+    KernelDestructionFailed = INTERNAL_SERVER_ERROR, "Kernel destruction has failed.";
+    KernelRestartFailed = INTERNAL_SERVER_ERROR, "Kernel restart has failed.";
+    KernelExecutionFailed = INTERNAL_SERVER_ERROR, "Executing user code in the kernel has failed.";
+    ServiceUnavailable = SERVICE_UNAVAILABLE, "Service unavailable.";
+    NotImplemented = SERVICE_UNAVAILABLE, "This API query is not implemented.";
+    InstanceNotAvailable = SERVICE_UNAVAILABLE, "There is no available instance.";
+    GenericForbidden = FORBIDDEN, "Forbidden operation.";
+    ObjectNotFound = NOT_FOUND, "No such object.";
+    UrlNotFound = NOT_FOUND, "Unknown URL path.";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "HTTP method not allowed.";
+    SessionAlreadyExists = BAD_REQUEST, "The session already exists.";
+}
+
+/// Where the types of problems live.
+const BASE: &str = "https://api.sorna.io/probs/";
+
+/// The URI of a type of problem.
+fn type_uri(name: &str) -> String {
+    format!("{BASE}{name}")
+}
 
 impl ProblemKind {
     /// The error response with its plain title.
@@ -45,7 +98,7 @@ impl ProblemReply {
     #[must_use]
     pub fn with_agent(mut self, kind: &str, title: &str, exception: Option<String>) -> Self {
         self.agent_details = Some(Box::new(AgentDetails {
-            type_uri: Some(problem::type_uri(kind)),
+            type_uri: Some(type_uri(kind)),
             title: Some(title.to_owned()),
             exception,
             ..AgentDetails::default()
@@ -69,7 +122,7 @@ impl ProblemReply {
     #[must_use]
     pub fn into_response(self) -> Response<Vec<u8>> {
         let body = to_json(&Problem {
-            type_uri: problem::type_uri(self.kind.name()),
+            type_uri: type_uri(self.kind.name()),
             title: Some(self.title),
             agent_details: self.agent_details.map(|details| *details),
             ..Problem::default()
@@ -114,6 +167,7 @@ mod tests {
             );
             assert_eq!(error.kind(), Some(*kind));
             assert_eq!(error.status(), kind.status());
+            assert!(kind.status().is_client_error() || kind.status().is_server_error());
             let problem = error.problem().unwrap();
             assert!(problem.title.as_ref().unwrap().ends_with("(why)"));
             let agent = problem.agent_details.as_ref().unwrap();
