@@ -41,7 +41,7 @@
 //!
 //! # Operations
 //!
-//! | operation | request | brings |
+//! | operation | request | result |
 //! |---|---|---|
 //! | [`Version`] | `GET /v2` | [`VersionInfo`] |
 //! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
@@ -67,7 +67,7 @@
 //!
 //! From the Sorna API manual of 2017 (API version v2.20170315), and from looking at what the original
 //! gateway, `sorna-manager` 0.9.11, does on the wire; where the two disagree, the gateway counts, and the
-//! place says so. The names of things are the API's.
+//! place says so. Names are those of the API.
 //!
 //! # Features
 //!

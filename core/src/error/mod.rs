@@ -35,8 +35,8 @@ pub enum Error {
     /// The gateway's response is not of the protocol. Check that the endpoint is a Sorna
     /// gateway and speaks this version.
     Parse(Box<ParseError>),
-    /// No response came, although the request was repeated where that could help. Sending it again is
-    /// safe; whether that may succeed without a change is said by [`is_retryable`](Self::is_retryable).
+    /// No response came, although the request was repeated where that could help. It is safe to send it
+    /// again; see [`is_retryable`](Self::is_retryable) for whether that may help.
     Transport(TransportError),
     /// No response came to a request that must not be repeated: the gateway may or may not have acted on it.
     /// Look at the kernel (its files, its variables, `info`) before sending it again.

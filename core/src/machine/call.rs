@@ -17,7 +17,7 @@ use crate::rate_limit::RateLimit;
 /// Drives one operation to its reply.
 ///
 /// ```text
-///            the time is there
+///            the time has come
 ///          ┌─────────────────── Waiting ◄──────────┐
 ///          ▼                    Step::Wait         │ may be tried again
 ///   new ─► Ready ─────────────► InFlight ──────────┤
@@ -91,7 +91,7 @@ enum State<T> {
 }
 
 impl<O: Operation> Call<O> {
-    /// A call, not yet begun.
+    /// A call. It starts when it is polled.
     pub fn new(operation: O, caller: Caller) -> Self {
         Self {
             operation,

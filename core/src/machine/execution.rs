@@ -16,8 +16,8 @@ use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};
 
-/// The least time between two requests for output that brought none. A gateway holds such a request
-/// for about 2 s by itself; this keeps one that does not from being flooded.
+/// The least time between two requests for output if the first had none. A gateway holds such a request for
+/// about 2 s; one that does not must not be flooded.
 const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Executes code, until it ends.
@@ -135,7 +135,7 @@ enum State {
 }
 
 impl Execution {
-    /// An execution, not yet begun. The caller's policy is for each of its requests.
+    /// An execution. It starts when it is polled. The caller's policy applies to each of its requests.
     pub fn new(kernel: KernelId, mode: ExecuteMode, caller: Caller) -> Self {
         let execute = Execute::start(kernel, mode);
         // Later requests need the mode, but not the code.

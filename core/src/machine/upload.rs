@@ -142,7 +142,7 @@ enum Stage {
 }
 
 impl Upload {
-    /// An upload, not yet begun. The caller's policy is for each of its requests.
+    /// An upload. It starts when it is polled. The caller's policy applies to each of its requests.
     pub fn new(
         kernel: KernelId,
         mut files: Vec<UploadFile>,

@@ -93,7 +93,7 @@ pub struct ProblemReply {
 }
 
 impl ProblemReply {
-    /// Adds what the agent said: its problem type (`agent-failure`, `agent-timeout`,
+    /// Adds what the agent reported: its problem type (`agent-failure`, `agent-timeout`,
     /// `agent-invalid-input`), a message, and the exception as text.
     #[must_use]
     pub fn with_agent(mut self, kind: &str, title: &str, exception: Option<String>) -> Self {

@@ -135,7 +135,7 @@ impl Step {
         match text.as_deref() {
             None | Some("") => Self::Skip,
             Some("*") => Self::Default,
-            Some(_) => Self::Command(text.expect("the match arm says it is there")),
+            Some(_) => Self::Command(text.expect("the arm matches a text")),
         }
     }
 }

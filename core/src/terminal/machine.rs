@@ -45,7 +45,7 @@ const SETTLING: Duration = Duration::from_millis(200);
 ///
 /// Drive it like this: send what [`poll_outgoing`](Self::poll_outgoing) gives until it says
 /// [`Outgoing::Wait`]; hand messages in; poll all events; and do so again when a message or something
-/// typed comes, or when the time is there.
+/// typed comes, or when the time has come.
 ///
 /// Source: the API manual of 2017, "Streaming". Observed on gateway 0.9.11, and the reason for the above:
 /// the window is 0 x 0 until the first resize; of what is typed right after the handshake about half
@@ -213,8 +213,8 @@ impl Terminal {
         self.control.push_back(Command::Resize { rows, cols });
     }
 
-    /// Says that the client is still there; done by itself when nothing else was sent for a while.
-    /// One that still waits to be sent says it for all.
+    /// Sends a ping, which keeps the kernel alive. The terminal does so itself when nothing else was sent for a
+    /// while. A ping that still waits to be sent is not doubled.
     pub fn ping(&mut self) {
         if !self.closed && !self.control.contains(&Command::Ping) {
             self.control.push_back(Command::Ping);

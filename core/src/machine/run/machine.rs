@@ -125,7 +125,7 @@ enum Phase {
 }
 
 impl Run {
-    /// A run, not yet begun. The caller's policy is for each of its requests.
+    /// A run. It starts when it is polled. The caller's policy applies to each of its requests.
     ///
     /// `random` are 32 random bytes, new for each run: what separates the files of an upload is made of them,
     /// and the kernel's token if the plan has none. From bytes that can be guessed follow a token that can be

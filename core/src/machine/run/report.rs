@@ -10,7 +10,7 @@ use crate::ops::ExecutionResult;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEvent {
-    /// The kernel is there.
+    /// The kernel exists.
     KernelReady(KernelId),
     /// The gateway accepted some of the files.
     Uploading(UploadProgress),
