@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{AsyncRead, AsyncWrite, StreamExt};
 use serde::Deserialize;
+use sorna::net::UpgradeTransport;
 use sorna::{Pty, TerminalEvent, TerminalOptions};
-use sorna::runtime::Runtime;
 use sorna_benchmarks::{again_with_one_thread, caution, cpu, head, row, take_turns, throughput};
 use sorna_core::terminal::Command;
 use tungstenite::{Message, WebSocket};
@@ -190,14 +190,14 @@ async fn decoding<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStrea
 }
 
 /// A terminal that has sent its first output.
-async fn ready<R: Runtime>(pty: Result<Pty<R>, sorna_core::Error>) -> Pty<R> {
+async fn ready<T: UpgradeTransport + 'static>(pty: Result<Pty<T>, sorna_core::Error>) -> Pty<T> {
     let mut pty = pty.expect("a terminal");
     output(&mut pty, 2).await;
     pty
 }
 
 /// So many keystrokes with their echo; without any, the output for one.
-async fn typing<R: Runtime>(pty: &mut Pty<R>, keys: usize) {
+async fn typing<T: UpgradeTransport + 'static>(pty: &mut Pty<T>, keys: usize) {
     for _ in 0..keys {
         pty.write(b"k").await.expect("it is sent");
         output(pty, 1).await;
@@ -208,7 +208,7 @@ async fn typing<R: Runtime>(pty: &mut Pty<R>, keys: usize) {
     }
 }
 
-async fn output<R: Runtime>(pty: &mut Pty<R>, mut bytes: usize) {
+async fn output<T: UpgradeTransport + 'static>(pty: &mut Pty<T>, mut bytes: usize) {
     while bytes > 0 {
         match pty.next_event().await.expect("an event") {
             Some(TerminalEvent::Output(output)) => bytes -= output.len(),
@@ -312,7 +312,7 @@ fn open_ones(address: SocketAddr, terminals: usize) {
     };
     let kib = on_tokio.block_on(async {
         let mut tasks = Vec::with_capacity(terminals);
-        let wait = |mut pty: Pty<sorna::tokio::Tokio>| {
+        let wait = |mut pty: Pty<sorna::tokio::Transport>| {
             tokio::spawn(async move {
                 let event = pty.next_event().await;
                 panic!("{event:?}");
