@@ -43,13 +43,16 @@ impl OpenTerminal {
     }
 
     /// The request before it is signed.
-    #[must_use]
-    pub fn prepare(&self, version: ApiVersion) -> UnsignedRequest {
-        match version.dialect() {
+    ///
+    /// # Errors
+    ///
+    /// An ID that the gateway would reject, or a version without terminals.
+    pub fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(match version.dialect() {
             Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/stream/kernel")
                 .segment(self.kernel.as_str())
                 .segment("pty"),
-        }
+        })
     }
 
     /// The signed request, as of `now`, without the headers of the WebSocket itself (`Connection`,
@@ -57,9 +60,9 @@ impl OpenTerminal {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Clock`] for a clock that no date can express.
+    /// As [`prepare`](Self::prepare); [`BuildError::Clock`] for a clock that no date can express.
     pub fn request(&self, signer: &Signer, now: SystemTime) -> Result<Request<Body>, BuildError> {
-        signer.sign(self.prepare(signer.config().version()), now)
+        signer.sign(self.prepare(signer.config().version())?, now)
     }
 
     /// Reads a response other than 101: why the gateway opens no terminal.
