@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::BuildError;
 use crate::path;
+use crate::version::{ApiVersion, Dialect};
 
 /// The gateway's name for a kernel: 22 URL-safe characters in the original service, but any text
 /// that fits one path segment is taken, escaped where needed.
@@ -29,10 +30,10 @@ impl KernelId {
     /// # Errors
     ///
     /// [`BuildError::KernelId`] if it is empty, longer than 256 bytes, has control characters, or
-    /// is `.`, `..` or `create`, which would name another path even when escaped.
+    /// is `.` or `..`, which would name another path even when escaped.
     pub fn new(id: impl Into<String>) -> Result<Self, BuildError> {
         let id = id.into();
-        if matches!(id.as_str(), "" | "." | ".." | "create")
+        if matches!(id.as_str(), "" | "." | "..")
             || id.len() > 256
             || id.chars().any(char::is_control)
         {
@@ -45,6 +46,25 @@ impl KernelId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Checks what this version requires of an identifier. Making a request checks it as well.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::KernelId`] if the version has another use for the path: Sorna v2 for `create`.
+    pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
+        match version.dialect() {
+            Dialect::SornaV2 => self.check_for_sorna_v2(),
+        }
+    }
+
+    /// `/v2/kernel/create` creates a kernel.
+    pub(crate) fn check_for_sorna_v2(&self) -> Result<(), BuildError> {
+        if self.0 == "create" {
+            return Err(BuildError::KernelId { id: self.0.clone() });
+        }
+        Ok(())
     }
 
     /// The identifier escaped as one segment of a path.
@@ -76,7 +96,8 @@ impl fmt::Display for KernelId {
 }
 
 /// The client's name for a kernel: creating with the token of a living kernel returns that kernel.
-/// 8 to 80 characters, counted as Unicode characters. (API manual of 2017, "Kernel management".)
+/// In Sorna v2 it has 8 to 80 characters, counted as Unicode characters: see [`check`](Self::check). (API manual
+/// of 2017, "Kernel management".)
 ///
 /// Observed on gateway 0.9.11: tokens are not kept apart by access key, so another user's token gives that
 /// user's kernel. Make it hard to guess: [`from_random`](Self::from_random).
@@ -84,18 +105,33 @@ impl fmt::Display for KernelId {
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// Checks and wraps a token of 8 to 80 characters.
+    /// Wraps a token that a gateway of some dialect may accept.
     ///
     /// # Errors
     ///
-    /// [`BuildError::SessionToken`] if it is shorter or longer, or has control characters.
+    /// [`BuildError::SessionToken`] if it is empty, longer than 256 characters, or has control characters.
     pub fn new(token: impl Into<String>) -> Result<Self, BuildError> {
         let token = token.into();
-        let length = token.chars().count();
-        if !(8..=80).contains(&length) || token.chars().any(char::is_control) {
-            return Err(BuildError::SessionToken { length });
-        }
+        check_token(&token, 1, 256)?;
         Ok(Self(token))
+    }
+
+    /// Checks what this version requires of a token. Making the request checks it as well.
+    ///
+    /// ```
+    /// use sorna_core::{ApiVersion, SessionToken};
+    ///
+    /// assert!(SessionToken::new("short")?.check(ApiVersion::V2_20170315).is_err());
+    /// # Ok::<(), sorna_core::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::SessionToken`] if it is shorter or longer than the version allows.
+    pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
+        match version.dialect() {
+            Dialect::SornaV2 => check_token(&self.0, 8, 80),
+        }
     }
 
     /// A token of 32 hexadecimal digits, like the original client's, from 16 random bytes.
@@ -109,6 +145,18 @@ impl SessionToken {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn check_token(token: &str, least: usize, most: usize) -> Result<(), BuildError> {
+    let length = token.chars().count();
+    if !(least..=most).contains(&length) || token.chars().any(char::is_control) {
+        return Err(BuildError::SessionToken {
+            length,
+            least,
+            most,
+        });
+    }
+    Ok(())
 }
 
 /// As [`SessionToken::new`].
@@ -154,18 +202,39 @@ mod tests {
 
     #[test]
     fn identifiers_that_name_no_segment_are_rejected() {
-        for id in ["", ".", "..", "create", "a\r\nb", "a\0b"] {
+        for id in ["", ".", "..", "a\r\nb", "a\0b"] {
             assert!(KernelId::new(id).is_err(), "{id:?}");
         }
+        let create = KernelId::new("create").unwrap();
+        assert!(create.check(ApiVersion::V2_20170315).is_err());
     }
 
     #[test]
     fn tokens_are_counted_in_characters() {
-        assert!(SessionToken::new("1234567").is_err());
-        assert!(SessionToken::new("éééééééé").is_ok());
-        assert!(SessionToken::new("é".repeat(80)).is_ok());
-        assert!(SessionToken::new("é".repeat(81)).is_err());
-        assert!(SessionToken::new("12345678\n").is_err());
+        let v2 = |token: &str| SessionToken::new(token)?.check(ApiVersion::V2_20170315);
+        assert!(v2("éééééééé").is_ok());
+        assert!(v2(&"é".repeat(80)).is_ok());
+        assert!(v2("12345678\n").is_err());
+        for (length, token) in [(7, "1234567".to_owned()), (81, "é".repeat(81))] {
+            let expected = BuildError::SessionToken {
+                length,
+                least: 8,
+                most: 80,
+            };
+            assert_eq!(v2(&token), Err(expected));
+        }
+        assert_eq!(
+            v2("short").unwrap_err().to_string(),
+            "a client session token must have 8 to 80 characters and no control characters; this one has 5 characters"
+        );
+    }
+
+    #[test]
+    fn tokens_that_no_dialect_allows_are_rejected() {
+        for token in ["", "a\0b", &"x".repeat(257)] {
+            assert!(SessionToken::new(token).is_err(), "{token:?}");
+        }
+        assert!(SessionToken::new("abcd").is_ok());
     }
 
     #[test]

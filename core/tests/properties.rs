@@ -39,7 +39,11 @@ fn text() -> impl Strategy<Value = String> {
 
 fn kernel() -> impl Strategy<Value = KernelId> {
     let any = prop_oneof!["[A-Za-z0-9_-]{22}", "[a-z/?#%+~. é&=]{1,12}", ".{1,20}"];
-    any.prop_filter_map("no kernel id", |id| KernelId::new(id).ok())
+    any.prop_filter_map("no kernel id", |id| {
+        let id = KernelId::new(id).ok()?;
+        id.check(ApiVersion::default()).ok()?;
+        Some(id)
+    })
 }
 
 fn token() -> impl Strategy<Value = SessionToken> {
@@ -648,7 +652,8 @@ proptest! {
 
     #[test]
     fn any_kernel_id_is_one_segment(id in text()) {
-        if let Ok(id) = KernelId::new(id) {
+        let id = KernelId::new(id).ok();
+        if let Some(id) = id.filter(|id| id.check(ApiVersion::default()).is_ok()) {
             prop_assert!(!id.path_segment().contains(['/', '?', '#']));
             let path = format!("/v2/kernel/{}", id.path_segment());
             prop_assert_eq!(Route::parse(&http::Method::GET, &path).ok(), Some(Route::Info(id)));

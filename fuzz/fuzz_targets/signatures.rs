@@ -21,8 +21,8 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use sorna_core::server::{Route, SignedRequest};
 use sorna_core::{
-    AccessKey, Config, Credentials, Execute, ExecuteMode, HashAlgorithm, Info, KernelId, Operation,
-    ProblemKind, SecretKey, Signer,
+    AccessKey, ApiVersion, Config, Credentials, Execute, ExecuteMode, HashAlgorithm, Info,
+    KernelId, Operation, ProblemKind, SecretKey, Signer,
 };
 use sorna_fuzz::{Message, RECORDED, SECRET_KEY, at, civil, secret};
 
@@ -161,6 +161,7 @@ impl Client {
         let access_key = AccessKey::new(lines.next()?).ok()?;
         let secret = SecretKey::new(lines.next()?).ok()?;
         let kernel = KernelId::new(lines.next()?).ok()?;
+        kernel.check(ApiVersion::default()).ok()?;
         let seconds: u64 = lines.next()?.parse().ok()?;
         let hash: HashAlgorithm = lines.next()?.parse().ok()?;
         let keys = Credentials::new(access_key, secret.clone());

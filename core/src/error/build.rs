@@ -18,6 +18,10 @@ pub enum BuildError {
     SessionToken {
         /// Its length in characters.
         length: usize,
+        /// The fewest characters that are allowed.
+        least: usize,
+        /// The most characters that are allowed.
+        most: usize,
     },
     /// A language name that is empty.
     Language,
@@ -85,9 +89,13 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KernelId { id } => write!(f, "{id:?} is not a valid kernel ID"),
-            Self::SessionToken { length } => write!(
+            Self::SessionToken {
+                length,
+                least,
+                most,
+            } => write!(
                 f,
-                "a client session token must have 8 to 80 characters and no control characters; this one has {length} characters"
+                "a client session token must have {least} to {most} characters and no control characters; this one has {length} characters"
             ),
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {

@@ -7,6 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, Success};
+use super::sorna_v2;
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -73,18 +74,16 @@ impl Operation for Complete {
         match version.dialect() {
             Dialect::SornaV2 => {
                 let about = self.code.len() + self.line.len() + self.post.len();
-                UnsignedRequest::with_room(Method::POST, "/v2/kernel", about)
-                    .segment(self.kernel.as_str())
-                    .json(&SornaBody {
-                        mode: "complete",
-                        code: &self.code,
-                        options: SornaOptions {
-                            row: self.row,
-                            col: self.col,
-                            line: &self.line,
-                            post: &self.post,
-                        },
-                    })
+                sorna_v2::to_kernel(Method::POST, &self.kernel, about)?.json(&SornaBody {
+                    mode: "complete",
+                    code: &self.code,
+                    options: SornaOptions {
+                        row: self.row,
+                        col: self.col,
+                        line: &self.line,
+                        post: &self.post,
+                    },
+                })
             }
         }
     }

@@ -4,6 +4,7 @@
 use http::Method;
 
 use super::operation::{Operation, Success};
+use super::sorna_v2;
 use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -44,11 +45,9 @@ impl Operation for Destroy {
     type Output = ();
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => {
-                UnsignedRequest::new(Method::DELETE, "/v2/kernel").segment(self.kernel.as_str())
-            }
-        })
+        match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::to_kernel(Method::DELETE, &self.kernel, 0),
+        }
     }
 
     fn read(&self, _: ApiVersion, success: &Success) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::operation::{Operation, Success};
+use super::sorna_v2;
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -249,11 +250,9 @@ impl Operation for Info {
     type Output = KernelInfo;
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => {
-                UnsignedRequest::new(Method::GET, "/v2/kernel").segment(self.kernel.as_str())
-            }
-        })
+        match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::to_kernel(Method::GET, &self.kernel, 0),
+        }
     }
 
     fn read(&self, _: ApiVersion, success: &Success) -> Result<KernelInfo, Error> {

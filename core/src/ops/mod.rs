@@ -12,6 +12,7 @@ mod info;
 mod languages;
 mod operation;
 mod restart;
+mod sorna_v2;
 #[cfg(test)]
 pub(crate) mod testing;
 mod upload;

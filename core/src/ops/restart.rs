@@ -4,6 +4,7 @@
 use http::Method;
 
 use super::operation::{Operation, Repeat, Success};
+use super::sorna_v2;
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -32,11 +33,9 @@ impl Operation for Restart {
     type Output = ();
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => {
-                UnsignedRequest::new(Method::PATCH, "/v2/kernel").segment(self.kernel.as_str())
-            }
-        })
+        match version.dialect() {
+            Dialect::SornaV2 => sorna_v2::to_kernel(Method::PATCH, &self.kernel, 0),
+        }
     }
 
     fn read(&self, _: ApiVersion, success: &Success) -> Result<(), Error> {

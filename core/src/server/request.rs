@@ -10,6 +10,7 @@ use super::problem::ProblemReply;
 use crate::ident::SessionToken;
 use crate::ops::{KernelSpec, Limits};
 use crate::problem::ProblemKind;
+use crate::version::ApiVersion;
 
 /// The body of `authorize`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,6 +53,7 @@ impl CreateRequest {
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
         let raw: RawCreate = parse_json(body)?;
         let token = SessionToken::new(raw.client_session_token)
+            .and_then(|token| token.check(ApiVersion::default()).map(|()| token))
             .map_err(|error| ProblemKind::InvalidApiParams.reply_with(&error.to_string()))?;
         // Zero stands for the server's default.
         let wanted = raw.limits.unwrap_or_default();

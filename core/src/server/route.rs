@@ -53,6 +53,7 @@ impl Route {
                 .decode_utf8()
                 .ok()
                 .and_then(|id| KernelId::new(id).ok())
+                .filter(|id| id.check_for_sorna_v2().is_ok())
                 .ok_or_else(|| ProblemKind::KernelNotFound.reply())?;
             routes
                 .iter()
@@ -137,5 +138,6 @@ mod tests {
         assert_eq!(status(Method::POST, "/v2"), 400);
         assert_eq!(status(Method::GET, "/v2/kernel/%2e%2E"), 404);
         assert_eq!(status(Method::GET, "/v2/kernel/%ff"), 404);
+        assert_eq!(status(Method::DELETE, "/v2/kernel/%63reate"), 404);
     }
 }

@@ -1,7 +1,6 @@
 //! `sorna complete`: candidates that complete code.
 
 use clap::Args;
-use sorna::SessionToken;
 use sorna::protocol::{Complete, ProblemKind};
 
 use crate::advice::{show_error, show_error_creating};
@@ -11,6 +10,7 @@ use crate::globals::Globals;
 use crate::print::print;
 use crate::reporter::Reporter;
 use crate::target::Target;
+use crate::values::session_token;
 
 /// Complete code in a kernel: prints candidates, one per line.
 ///
@@ -50,7 +50,7 @@ Examples:
 
 /// Carries the command out.
 pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let token = SessionToken::new(arguments.token.as_str()).map_err(Failure::Argument)?;
+    let token = session_token(&arguments.token).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
     let target = Target::open(false, globals)?;
     let mut reporter = Reporter::new(false);

@@ -110,7 +110,7 @@ impl Which {
         if self.token.is_some() {
             return Err(Failure::NeedsIds);
         }
-        let ids = self.ids.iter().map(|id| KernelId::new(id.as_str()));
+        let ids = self.ids.iter().map(|id| values::kernel_id(id));
         ids.collect::<Result<_, _>>().map_err(Failure::Argument)
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use parse_size::Config;
+use sorna::protocol::ApiVersion;
+use sorna::{BuildError, KernelId, SessionToken};
 
 /// Memory in KiB, as the protocol counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,20 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
         return Err("the minimum is 1k".to_owned());
     }
     Ok(Kib(bytes.div_ceil(1024)))
+}
+
+/// A session token that the gateway accepts, so that a wrong one is an error before anything is done.
+pub(crate) fn session_token(text: &str) -> Result<SessionToken, BuildError> {
+    let token = SessionToken::new(text)?;
+    token.check(ApiVersion::default())?;
+    Ok(token)
+}
+
+/// A kernel ID that the gateway accepts.
+pub(crate) fn kernel_id(text: &str) -> Result<KernelId, BuildError> {
+    let id = KernelId::new(text)?;
+    id.check(ApiVersion::default())?;
+    Ok(id)
 }
 
 /// An address and a port, where `localhost` is 127.0.0.1.

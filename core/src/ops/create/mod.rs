@@ -28,8 +28,9 @@ use crate::version::{ApiVersion, Dialect};
 /// ([`is_quota_exceeded`](crate::GatewayError::is_quota_exceeded)); and for up to 22 ms after a destroy,
 /// creating with its token may return the dying kernel.
 ///
-/// Making the request fails with [`BuildError::Language`] for an empty language, and with
-/// [`BuildError::TooManyMounts`] for more than five mounts.
+/// Making the request fails with [`BuildError::Language`] for an empty language,
+/// [`BuildError::TooManyMounts`] for more than five mounts, and [`BuildError::SessionToken`] for a token that
+/// does not have 8 to 80 characters.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateKernel {
@@ -54,7 +55,8 @@ impl Operation for CreateKernel {
     type Output = CreatedKernel;
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        self.spec.check()?;
+        self.spec.check(version)?;
+        self.token.check(version)?;
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::prepare(&self.spec, &self.token),
         }
@@ -107,6 +109,11 @@ mod tests {
             BuildError::TooManyMounts { given: 6, most: 5 }
         );
         assert_eq!(prepare(KernelSpec::new("")), BuildError::Language);
+        let short = CreateKernel::new("c", SessionToken::new("short").unwrap());
+        assert!(matches!(
+            short.prepare(ApiVersion::default()),
+            Err(BuildError::SessionToken { length: 5, .. })
+        ));
     }
 
     #[test]
@@ -119,6 +126,7 @@ mod tests {
         assert_eq!(created.id.as_str(), "6N0hHjQKeTAvdmU5q2Kgow");
         assert_eq!(created.created, Some(true));
         assert!(read("..").is_err());
+        assert!(read("create").is_err());
         assert!(read("").is_err());
     }
 

@@ -56,6 +56,9 @@ pub(super) fn read(success: &Success) -> Result<CreatedKernel, Error> {
     }
     const EXPECTED: &str = r#"{"kernelId": …}"#;
     let body: Body = success.json(EXPECTED)?;
-    let id = KernelId::new(body.kernel_id).map_err(|_| success.unexpected(EXPECTED))?;
+    let id = KernelId::new(body.kernel_id)
+        .ok()
+        .filter(|id| id.check_for_sorna_v2().is_ok())
+        .ok_or_else(|| success.unexpected(EXPECTED))?;
     Ok(CreatedKernel::new(id, body.extra))
 }

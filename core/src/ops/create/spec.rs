@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::BuildError;
+use crate::version::{ApiVersion, Dialect};
 
 /// What a new kernel may use. What is not set is left to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +66,6 @@ pub struct KernelSpec {
 }
 
 impl KernelSpec {
-    /// The most folders that a kernel may mount.
-    pub const MAX_MOUNTS: usize = 5;
-
     /// A kernel of this language or runtime, such as `python3`.
     #[must_use]
     pub fn new(language: impl Into<String>) -> Self {
@@ -85,7 +83,7 @@ impl KernelSpec {
         self
     }
 
-    /// With these folders mounted, each `name` or `name:alias`: at most [`MAX_MOUNTS`](Self::MAX_MOUNTS).
+    /// With these folders mounted, each `name` or `name:alias`: at most 5 in Sorna v2.
     #[must_use]
     pub fn with_mounts<M: Into<String>>(mut self, mounts: impl IntoIterator<Item = M>) -> Self {
         self.mounts = mounts.into_iter().map(Into::into).collect();
@@ -110,19 +108,22 @@ impl KernelSpec {
         &self.mounts
     }
 
-    /// Checks what can be checked before anything is sent. Making the request checks it as well.
+    /// Checks what this version requires, before anything is sent. Making the request checks it as well.
     ///
     /// # Errors
     ///
     /// [`BuildError::Language`] for an empty language, and [`BuildError::TooManyMounts`].
-    pub fn check(&self) -> Result<(), BuildError> {
+    pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
         if self.language.is_empty() {
             return Err(BuildError::Language);
         }
-        if self.mounts.len() > Self::MAX_MOUNTS {
+        let most = match version.dialect() {
+            Dialect::SornaV2 => 5,
+        };
+        if self.mounts.len() > most {
             return Err(BuildError::TooManyMounts {
                 given: self.mounts.len(),
-                most: Self::MAX_MOUNTS,
+                most,
             });
         }
         Ok(())

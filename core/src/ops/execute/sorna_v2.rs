@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::mode::{Continuation, ExecuteMode};
 use super::request::Execute;
 use crate::error::BuildError;
+use crate::ops::sorna_v2::to_kernel;
 use crate::unsigned::UnsignedRequest;
 
 #[derive(Serialize)]
@@ -44,11 +45,9 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
         Continuation::Continue => "",
         Continuation::Input(text) => text,
     };
-    UnsignedRequest::with_room(Method::POST, "/v2/kernel", code.len())
-        .segment(execute.kernel.as_str())
-        .json(&Body {
-            mode,
-            code,
-            options,
-        })
+    to_kernel(Method::POST, &execute.kernel, code.len())?.json(&Body {
+        mode,
+        code,
+        options,
+    })
 }

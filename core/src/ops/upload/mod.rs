@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use http::Method;
 
 use super::operation::{Operation, Success};
+use super::sorna_v2;
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -107,9 +108,9 @@ impl Operation for UploadFiles {
             });
         }
         let request = match version.dialect() {
-            Dialect::SornaV2 => UnsignedRequest::new(Method::POST, "/v2/kernel")
-                .segment(self.kernel.as_str())
-                .segment("upload"),
+            Dialect::SornaV2 => {
+                sorna_v2::to_kernel(Method::POST, &self.kernel, 0)?.segment("upload")
+            }
         };
         Ok(form::with_files(request, &self.files, self.boundary))
     }

@@ -4,11 +4,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use sorna::files::{self, Skip};
+use sorna::protocol::ApiVersion;
 use sorna::{Batch, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token};
 
 use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
 use crate::failure::Failure;
+use crate::values::session_token;
 
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
@@ -18,7 +20,7 @@ pub(super) fn plan(
     arguments: &RunArgs,
 ) -> Result<(RunPlan, SessionToken, Option<String>), Failure> {
     let token = match &arguments.token {
-        Some(token) => SessionToken::new(token.as_str()).map_err(Failure::Argument)?,
+        Some(token) => session_token(token).map_err(Failure::Argument)?,
         None => random_token(),
     };
     let spec = spec(&arguments.lang, &arguments.limits)?;
@@ -66,7 +68,8 @@ fn spec(lang: &str, limits: &LimitArgs) -> Result<KernelSpec, Failure> {
     let spec = KernelSpec::new(lang)
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
-    spec.check().map_err(Failure::Argument)?;
+    spec.check(ApiVersion::default())
+        .map_err(Failure::Argument)?;
     Ok(spec)
 }
 

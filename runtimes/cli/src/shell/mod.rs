@@ -22,6 +22,7 @@ use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::threads::start;
 use crate::tty;
+use crate::values::session_token;
 use args::ShellArgs;
 use event::Event;
 use keys::DETACH_NAME;
@@ -34,7 +35,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let token = arguments
         .token
         .as_deref()
-        .map(SessionToken::new)
+        .map(session_token)
         .transpose()
         .map_err(Failure::Argument)?;
     let caught = watch::catch()?;

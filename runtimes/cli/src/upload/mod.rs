@@ -15,6 +15,7 @@ use crate::run::collect;
 use crate::signals;
 use crate::target::Target;
 use crate::units::count;
+use crate::values::{kernel_id, session_token};
 use args::UploadArgs;
 
 const UPLOADING: &str = "Uploading files...";
@@ -68,10 +69,8 @@ impl Destination {
     fn of(arguments: &UploadArgs) -> Result<Self, Failure> {
         let name = arguments.kernel.as_str();
         let destination = match &arguments.token {
-            Some(token) => {
-                SessionToken::new(token.as_str()).map(|token| Self::Create(name.into(), token))
-            }
-            None => KernelId::new(name).map(Self::Id),
+            Some(token) => session_token(token).map(|token| Self::Create(name.into(), token)),
+            None => kernel_id(name).map(Self::Id),
         };
         destination.map_err(Failure::Argument)
     }
