@@ -85,6 +85,23 @@ fn characters_split_over_writes_are_joined() {
 }
 
 #[test]
+fn a_time_limit_that_passes_while_the_interpreter_starts_is_a_timeout() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let limits = Limits::new().with_exec_timeout(Duration::from_millis(1));
+    let kernel = client.create_with("python3", limits);
+    // Each one replaces the interpreter, which takes longer to start than the next one may take.
+    for _ in 0..3 {
+        let outcome = client.run(&kernel, "import time; time.sleep(1000)");
+        assert_eq!(
+            outcome.status,
+            Some(ExecutionStatus::ExecTimeout),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
 fn a_run_that_takes_too_long_is_stopped_and_the_kernel_survives() {
     let gateway = gateway();
     let client = Client::new(&gateway);

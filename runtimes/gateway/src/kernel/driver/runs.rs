@@ -160,12 +160,13 @@ impl Driver {
         let mark = interpreter.mark().to_owned();
         tokio::task::spawn_blocking(move || sweep(&mark, None));
         self.fail_completions();
-        if !interpreter.is_up() {
-            return self.startup_failed(exit);
-        }
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
         let kill_reason = snippet.and_then(|run| run.kill_reason);
         let timed_out = kill_reason == Some(KillReason::TimedOut);
+        // One that was killed for the time limit of its first snippet has not failed to start.
+        if !interpreter.is_up() && !timed_out {
+            return self.startup_failed(exit);
+        }
         let in_run = snippet.is_some();
         if kill_reason.is_none() && !interpreter.kill_is_reported && exit.signal_text().is_some() {
             let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
