@@ -9,7 +9,8 @@ input, `s` to request a reply once the gateway has seen all output so far, `c` w
 `d` when a snippet is done.
 
 To start fast, the runner keeps what is not needed at once in modules beside this file, and imports
-modules of Python only when they are needed.
+modules of Python only when they are needed. The rest is one file, although long: each further module
+would be one more to find and load before the first snippet.
 
 Text written through `sys.stdout` and `sys.stderr` travels on the control channel, so that it
 keeps its order among the streams and the records. Descriptors 1 and 2 are separate pipes for
