@@ -23,6 +23,9 @@ use crate::engine::{Connection, HttpTransport};
 use crate::net::explain::Fault;
 use crate::net::{BoxFuture, Origin, StreamTransport, Transport, UpgradeTransport, Upgraded};
 
+/// Room that is made for an announced body before any of it came, bytes.
+const AT_ONCE: u64 = 64 * 1024;
+
 /// Sends by ureq. Its futures block when they are polled: they are for [`wait`](super::wait::wait) alone.
 pub(super) struct UreqTransport {
     options: ClientOptions,
@@ -122,7 +125,8 @@ impl UreqTransport {
         if length.is_some_and(|length| length > most) {
             return Err(ureq::Error::BodyExceedsLimit(most).into());
         }
-        let mut bytes = Vec::new();
+        let announced = length.map_or(0, |length| length.min(AT_ONCE) as usize);
+        let mut bytes = Vec::with_capacity(announced);
         let read = body
             .with_config()
             .limit(most)
