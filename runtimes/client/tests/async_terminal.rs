@@ -7,7 +7,7 @@ use sorna::{
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
-/// All of it there and back is more than fits into any buffer on the way.
+/// More than all buffers of a round trip can hold.
 const SIZE: usize = 2 << 20;
 
 fn gateway() -> (RunningGateway, Config) {
@@ -105,7 +105,7 @@ async fn oversized_message_is_rejected() {
     let server = std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a connection");
         let mut socket = tungstenite::accept(stream).expect("a handshake");
-        // It may be cut off in the middle.
+        // The client may close the connection before the whole message is sent.
         let _ = socket.send(tungstenite::Message::text("x".repeat(5 * 1024 * 1024)));
     });
     let keys = Credentials::new(

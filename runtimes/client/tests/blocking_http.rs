@@ -1,5 +1,5 @@
-//! The blocking driver's requests, against hand-written servers: what is sent, and what is made of
-//! answers that are not right.
+//! The blocking driver's requests, against hand-written servers: what is sent, and how
+//! malformed responses are reported.
 
 #![cfg(feature = "ureq")]
 
@@ -34,7 +34,7 @@ fn serve(
     (address, server)
 }
 
-/// Reads one request, as far as it comes in one piece and its length says.
+/// Reads one request: a head that comes in one piece, and as much body as its length says.
 fn request(stream: &mut impl Read) -> io::Result<String> {
     let mut all = Vec::new();
     let mut buffer = [0; 64 * 1024];
@@ -107,7 +107,7 @@ fn the_signed_request_arrives_as_it_was_signed_and_the_head_in_one_piece() {
             let value = lines
                 .next()
                 .map(|line| line.split_once(": ").expect("a value").1.to_owned());
-            assert!(lines.next().is_none(), "{name} is there once");
+            assert!(lines.next().is_none(), "more than one {name}");
             value
         };
         assert!(
@@ -130,7 +130,7 @@ fn the_signed_request_arrives_as_it_was_signed_and_the_head_in_one_piece() {
         )
         .expect("it reads");
     });
-    let answer = plain(address).authorize("hi").expect("an answer");
+    let answer = plain(address).authorize("hi").expect("a response");
     assert_eq!(answer.echo.as_deref(), Some("hi"));
     server.join().expect("the server's checks");
 }
@@ -145,8 +145,8 @@ fn redirects_are_not_followed() {
     });
     let error = plain(address)
         .version()
-        .expect_err("a redirect is a refusal");
-    assert_eq!(error.gateway().expect("a refusal").status(), 302);
+        .expect_err("a redirect is an error response");
+    assert_eq!(error.gateway().expect("an error response").status(), 302);
     server.join().expect("it served");
 }
 
@@ -203,7 +203,7 @@ fn a_head_that_is_too_large_is_an_error() {
 fn timeout_is_reported_as_such() {
     let (address, server) = serve(1, |mut stream| {
         request(&mut stream).expect("a request");
-        // Says nothing until the client has had enough.
+        // Sends nothing until the client gives up.
         let _ = stream.read(&mut [0; 1]);
     });
     let client = client(&format!("http://{address}"), |options| {
@@ -217,18 +217,20 @@ fn timeout_is_reported_as_such() {
 }
 
 #[test]
-fn unsent_requests_are_told_from_those_that_may_have_run() {
+fn unsent_requests_are_distinguished_from_those_that_may_have_run() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let closed = listener.local_addr().expect("an address");
     drop(listener);
-    let error = plain(closed).call(execute()).expect_err("nobody is there");
+    let error = plain(closed)
+        .call(execute())
+        .expect_err("the port is closed");
     assert!(matches!(error, Error::Transport(_)), "{error:?}");
     assert_eq!(kind(&error), TransportErrorKind::Connect);
 
     let (address, server) = serve(1, |mut stream| {
         request(&mut stream).expect("a request");
     });
-    let error = plain(address).call(execute()).expect_err("no answer");
+    let error = plain(address).call(execute()).expect_err("no response");
     assert!(matches!(error, Error::MayHaveRun(_)), "{error:?}");
     server.join().expect("it served");
 }
@@ -241,14 +243,14 @@ fn stale_connection_is_replaced_at_once_for_repeatable_requests() {
         request(&mut stream).expect("a request");
         stream.write_all(VERSION.as_bytes()).expect("it reads");
         if served == 1 {
-            // The next request comes in, and the connection ends without a byte of an answer.
+            // The next request comes in, and the connection ends without a byte of a response.
             request(&mut stream).expect("a request");
         }
     });
     let client = client(&format!("http://{address}"), |options| {
         options.with_retry(RetryPolicy::default().with_attempts(2))
     });
-    client.version().expect("the first answer");
+    client.version().expect("the first response");
     client
         .version()
         .expect("the second one, on a new connection");
@@ -305,7 +307,7 @@ fn serve_tls(connections: usize) -> (SocketAddr, JoinHandle<()>, String) {
     let (address, server) = serve(connections, move |stream| {
         let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
         let mut stream = rustls::StreamOwned::new(session, stream);
-        // Whoever does not trust us says so here.
+        // A client that does not trust the certificate fails here.
         if request(&mut stream).is_ok() {
             stream.write_all(VERSION.as_bytes()).expect("it reads");
             let _ = stream.read(&mut [0; 1]);
@@ -320,7 +322,7 @@ fn private_authority_is_trusted_only_if_named() {
     let url = format!("https://{address}");
     let error = client(&url, |options| options)
         .version()
-        .expect_err("nobody knows this authority");
+        .expect_err("this authority is unknown");
     assert_eq!(kind(&error), TransportErrorKind::Tls, "{error}");
     let trusting = client(&url, |options| {
         options.with_tls(TlsOptions::new().with_ca_pem(pem.clone()))
@@ -330,7 +332,7 @@ fn private_authority_is_trusted_only_if_named() {
     server.join().expect("it served");
 }
 
-/// A proxy that connects this many clients to where they want, if they have the password.
+/// A proxy that connects this many clients to their targets, if they have the password.
 fn proxy(connections: usize) -> (SocketAddr, JoinHandle<()>) {
     serve(connections, |mut client| {
         let head = request(&mut client).expect("a request");
@@ -418,7 +420,7 @@ fn secrets_are_in_no_error() {
     });
     let error = plain(address)
         .call(Authorize::new(""))
-        .expect_err("no answer");
+        .expect_err("no response");
     let all = format!("{error} {error:?}");
     assert!(
         !all.contains("wJalrXUtnFEMI") && !all.contains("credential="),
@@ -439,7 +441,7 @@ fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
                 .expect("the clean-up")
                 .starts_with("DELETE")
         );
-        // Says nothing, until the client hangs up.
+        // Sends nothing until the client hangs up.
         let _ = stream.read(&mut [0]);
     });
     let kernel = plain(address).temporary("python3").expect("a kernel");
@@ -451,7 +453,7 @@ fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
     server.join().expect("the server");
 }
 
-/// A client of a server that answers every connection with these bytes, after the request.
+/// A client of a server that sends these bytes after the request on every connection.
 fn streamed(wire: &'static str) -> (Client, JoinHandle<()>) {
     let (address, server) = serve(1, move |mut stream| {
         request(&mut stream).expect("a request");
@@ -467,7 +469,7 @@ fn body_is_read_while_it_comes_and_leaves_its_connection() {
         request(&mut stream).expect("a request");
         let head = "HTTP/1.1 200 OK\r\nX-Y: z\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
         stream.write_all(head.as_bytes()).expect("the head");
-        wait.recv().expect("the first bytes are there");
+        wait.recv().expect("the client has the first bytes");
         stream
             .write_all(b"6\r\ntwosix\r\n0\r\n\r\n")
             .expect("the rest");

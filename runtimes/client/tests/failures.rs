@@ -1,5 +1,5 @@
-//! What went wrong is reported alike by all drivers: the kind, the hop, the cause, and the text; for
-//! requests and for terminals.
+//! All drivers report a failure alike: its kind, hop, cause and text, for requests and for
+//! terminals.
 
 #![cfg(all(
     feature = "tokio",
@@ -84,7 +84,7 @@ fn blocking(config: Config, options: ClientOptions, work: Work) -> Error {
     }
 }
 
-/// A server that treats every connection like this.
+/// A server that runs this script for every connection.
 fn serve(script: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -99,7 +99,7 @@ fn serve(script: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// A server that sends this to every first message, and closes the connection.
+/// A server that sends this text after the client's first message, and closes the connection.
 fn saying(text: &'static str) -> SocketAddr {
     serve(move |mut stream| {
         let _ = stream.read(&mut [0; 16 * 1024]);

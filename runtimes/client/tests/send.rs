@@ -22,7 +22,7 @@ fn send<T: Send>(value: T) -> T {
 
 fn send_and_sync<T: Send + Sync>() {}
 
-/// Never called: that it compiles is the test.
+/// Never called: compiling it is the test.
 macro_rules! all_futures_are_send {
     ($name:ident, $module:ident) => {
         #[expect(dead_code, reason = "that it compiles is the test")]
@@ -84,7 +84,7 @@ fn handles_are_send_and_sync() {
     is_send::<sorna::blocking::Pty>();
 }
 
-/// Never called: that it compiles is the test.
+/// Never called: compiling it is the test.
 #[expect(dead_code, reason = "that it compiles is the test")]
 fn handles_can_be_debugged_over_any_transport<T: Transport + 'static>() {
     fn debug<T: Debug>() {}

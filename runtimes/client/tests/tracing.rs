@@ -1,4 +1,4 @@
-//! What feature `tracing` shows of requests, and what it does not.
+//! What feature `tracing` shows of requests, and what it leaves out.
 
 #![cfg(all(feature = "tracing", feature = "tokio", feature = "ureq"))]
 
@@ -18,7 +18,7 @@ use tracing::{Level, Subscriber};
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const ECHO: &str = "what-the-user-wrote";
 
-/// Answers these requests, each on a connection of its own.
+/// Sends these responses, each on its own connection.
 fn serve(responses: Vec<&'static str>) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -108,7 +108,7 @@ fn check(shown: &Shown, requests: &[String]) {
     for secret in [SECRET, ECHO, "AKIAIOSFODNN7EXAMPLE", "signMethod"] {
         assert!(!all.contains(secret), "{all}");
     }
-    // They were there to be shown.
+    // The secrets were sent, so they could have been shown.
     assert!(requests[1].contains(ECHO) && requests[1].contains("signMethod"));
 }
 

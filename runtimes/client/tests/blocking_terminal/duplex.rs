@@ -1,4 +1,4 @@
-//! Much at once, in both directions, and what happens if somebody is slow.
+//! Large amounts of data in both directions at once, and slow peers.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Write as _;
@@ -18,7 +18,7 @@ const MIB: usize = 1024 * 1024;
 const SIZE: usize = 10 * MIB;
 const CHUNK: usize = 16 * 1024;
 
-/// Bytes that look like nothing else, different for each seed.
+/// Pseudorandom bytes, different for each seed.
 fn pattern(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let words = std::iter::repeat_with(|| {
@@ -47,7 +47,7 @@ fn take_typing(peer: &mut Peer, typed: &mut Vec<u8>, until: usize) {
     }
 }
 
-/// Writes and reads at the same time, and looks at what came.
+/// Writes and reads at the same time, and checks what came.
 fn exchange(reader: PtyReader, mut writer: PtyWriter) {
     let typing = thread::spawn(move || {
         writer.write_all(&pattern(1)).unwrap();
@@ -98,7 +98,7 @@ fn ten_mebibytes_both_ways_in_turns_encrypted() {
 }
 
 // While the gateway writes it does not read: a client that waited until it could write, before it
-// reads, would wait for ever.
+// reads, would wait forever.
 
 #[test]
 fn ten_mebibytes_both_ways_with_a_stubborn_gateway() {
@@ -110,7 +110,7 @@ fn ten_mebibytes_both_ways_with_a_stubborn_gateway_encrypted() {
     ten_mebibytes_both_ways(true, false);
 }
 
-/// Waits until a counter stands still. Too early an end only makes a bound easier to keep.
+/// Waits until a counter no longer changes. Stopping too early only makes the bound easier to meet.
 fn settled(counter: &AtomicUsize) -> usize {
     loop {
         let before = counter.load(SeqCst);
@@ -138,8 +138,8 @@ fn a_slow_reader_stops_the_gateway(secure: bool) {
         }
     });
     let mut pty = gateway.open();
-    assert!(settled(&sent) < COUNT, "everything was taken in advance");
-    // Writing goes on meanwhile.
+    assert!(settled(&sent) < COUNT, "everything was read in advance");
+    // Writing still works meanwhile.
     pty.write(b"still here").unwrap();
     let mut received = 0;
     while let Some(event) = pty.next_event().unwrap() {
@@ -163,7 +163,7 @@ fn a_slow_reader_stops_an_encrypted_gateway() {
 }
 
 /// A thread in the background reads while the caller does not; each takes over from the other many
-/// times here, and nothing may be lost or change its place.
+/// times here, and nothing may be lost or reordered.
 #[test]
 fn output_keeps_its_order_when_the_reader_comes_and_goes() {
     const COUNT: usize = 2000;
@@ -194,12 +194,12 @@ fn output_keeps_its_order_when_the_reader_comes_and_goes() {
     }
 }
 
-/// Nothing is read by the client's calls, and still what was typed arrives.
+/// What was typed arrives even if the caller never reads.
 #[test]
 fn typing_without_flush_is_sent_in_the_background() {
     let gateway = Gateway::plain(|mut peer| {
         peer.expect_size();
-        // Held back at the start, since a shell may not listen yet.
+        // Held back at the start, since a shell may not read yet.
         peer.expect(Command::Stdin("ls\n".into()));
         peer.show(b"files");
         peer.drain();
@@ -211,10 +211,10 @@ fn typing_without_flush_is_sent_in_the_background() {
     gateway.join();
 }
 
-/// The answers to pings have little room, so that a gateway that asks and never reads cannot fill the
+/// The buffer for pongs is small, so that a gateway that sends pings and never reads cannot fill the
 /// memory.
 #[test]
-fn flood_of_pings_does_not_pile_up_answers() {
+fn flood_of_pings_does_not_pile_up_pongs() {
     const COUNT: usize = 200_000;
     let gateway = Gateway::plain(|mut peer| {
         for _ in 0..COUNT {
@@ -223,16 +223,16 @@ fn flood_of_pings_does_not_pile_up_answers() {
                 .unwrap();
         }
         peer.socket.send(Message::text("done")).unwrap();
-        let mut answers = 0;
+        let mut pongs = 0;
         loop {
             match peer.socket.read().unwrap() {
-                Message::Pong(_) => answers += 1,
+                Message::Pong(_) => pongs += 1,
                 Message::Text(text) if text.contains("eA==") => break,
                 _ => {}
             }
         }
-        // What fits into the buffers of the system, which are some MiB, and little more.
-        assert!(answers < COUNT / 2, "{answers} answers");
+        // What fits into the system's buffers, which are a few MiB, and little more.
+        assert!(pongs < COUNT / 2, "{pongs} pongs");
         peer.drain();
     });
     let mut pty = gateway.open();
@@ -293,10 +293,7 @@ fn fast_writer_waits() {
                 writer.close().unwrap();
             }
         });
-        assert!(
-            settled(&typed) < 3 * SIZE,
-            "everything was taken in advance"
-        );
+        assert!(settled(&typed) < 3 * SIZE, "everything was read in advance");
         go.send(()).unwrap();
         typing.join().unwrap();
         gateway.join();

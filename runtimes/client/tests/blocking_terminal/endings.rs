@@ -59,7 +59,7 @@ fn gateways_close_is_acknowledged_and_ends_the_events() {
         assert_closed(writer.write(b"x"));
         assert!(writer.write_all(b"x").is_err());
         writer.close().unwrap();
-        // Both live, and still the connection ends.
+        // The connection ends although both halves still exist.
         gateway.join();
         drop((reader, writer));
     }
@@ -69,7 +69,7 @@ fn gateways_close_is_acknowledged_and_ends_the_events() {
 fn oversized_message_is_rejected() {
     let gateway = Gateway::either(false, |mut peer| {
         peer.expect_size();
-        // It may be cut off in the middle.
+        // The client may close the connection before the whole message is sent.
         let _ = peer.socket.send(Message::text("x".repeat(5 * 1024 * 1024)));
     });
     let mut pty = gateway.open();
@@ -170,7 +170,7 @@ fn our_close_comes_after_what_was_typed() {
     gateway.join();
 }
 
-/// Frame by frame: reads until the client says goodbye, and leaves the answer to the caller.
+/// Reads frames until the client's close frame, and leaves the reply to the caller.
 fn until_goodbye(tcp: TcpStream) -> FrameSocket<TcpStream> {
     let tcp = tungstenite::accept(tcp).unwrap().into_inner();
     let mut frames = FrameSocket::new(tcp);

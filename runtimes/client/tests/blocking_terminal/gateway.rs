@@ -1,4 +1,4 @@
-//! Gateways that do exactly as they are told, for one connection.
+//! Gateways that run a script for one connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::tls::{Authority, authority};
 
-/// No gateway waits longer than this for a client; only a failing test ever gets there.
+/// No gateway waits longer than this for a client; only a failing test reaches this limit.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) trait Stream: Read + Write + Send {}
@@ -75,7 +75,7 @@ impl Gateway {
         this
     }
 
-    /// Both, for what must work on both.
+    /// As `encrypted` or `plain`, for tests that run on both.
     pub(crate) fn either(secure: bool, script: impl FnOnce(Peer) + Send + 'static) -> Self {
         match secure {
             true => Self::encrypted(script),
@@ -112,7 +112,7 @@ impl Gateway {
 
     pub(crate) fn refusal(&self) -> Error {
         let opened = self.kernel().stream_pty(TerminalOptions::default());
-        opened.expect_err("a gateway that refuses")
+        opened.expect_err("an error response")
     }
 
     /// Waits for the script's end, and passes on its panic.
@@ -189,7 +189,7 @@ impl Peer {
         self.say(&output.encode());
     }
 
-    /// Reads until the client has closed the connection; whether it said goodbye before.
+    /// Reads until the client has closed the connection; returns whether it said goodbye before.
     pub(crate) fn drain(mut self) -> bool {
         let mut goodbye = false;
         loop {
@@ -205,7 +205,7 @@ impl Peer {
                 Err(_) => break,
             }
         }
-        // The WebSocket may be through before the connection is.
+        // The WebSocket may end before the connection does.
         let mut rest = [0; 4096];
         while self.socket.get_mut().read(&mut rest).is_ok_and(|n| n > 0) {}
         goodbye

@@ -1,4 +1,4 @@
-//! How a terminal is opened, and how it is not.
+//! How a terminal is opened, and how that fails.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use tungstenite::handshake::derive_accept_key;
 use crate::gateway::{Gateway, chain, kernel_at, output, trusting};
 use crate::tls::{Authority, authority};
 
-/// Reads one head; what a client sends behind it would be too early.
+/// Reads one head. A client must not send anything after it yet.
 fn head(tcp: &mut TcpStream) -> String {
     let mut head = vec![0; 16 * 1024];
     let read = tcp.read(&mut head).unwrap();
@@ -25,7 +25,7 @@ fn head(tcp: &mut TcpStream) -> String {
 }
 
 #[test]
-fn the_handshake_is_signed_and_the_size_is_said_first() {
+fn the_handshake_is_signed_and_the_size_is_sent_first() {
     for secure in [false, true] {
         let gateway = Gateway::either(secure, |mut peer| {
             assert_eq!(peer.path, "/v2/stream/kernel/zuF1OzMIhFknyjUl7Apbvg/pty");
@@ -87,7 +87,7 @@ fn first_message_may_come_with_the_response() {
         answer.extend([0x81, text.len() as u8]);
         answer.extend(text.as_bytes());
         tcp.write_all(&answer).unwrap();
-        // Masked, and in any case there.
+        // The client's first message. It is masked, so only its arrival is checked.
         assert!(tcp.read(&mut [0; 1024]).unwrap() > 0);
     });
     let mut pty = gateway.open();
@@ -122,7 +122,7 @@ fn closing_or_absent_gateway_is_an_error() {
     assert!(chain(&error).contains("without a response"), "{error}");
     gateway.join();
 
-    // Nobody listens there.
+    // Nothing listens there.
     let kernel = kernel_at("http://127.0.0.1:1", ClientOptions::default());
     let error = kernel.stream_pty(TerminalOptions::default()).unwrap_err();
     let failure = error.transport().unwrap();
@@ -135,7 +135,7 @@ fn closing_or_absent_gateway_is_an_error() {
 fn silent_gateway_times_out() {
     for (secure, drips) in [(false, false), (false, true), (true, false)] {
         let gateway = Gateway::raw(move |mut tcp| {
-            // Each byte comes in time, the answer does not.
+            // Each byte comes in time, the whole response does not.
             if drips {
                 tcp.write_all(b"HTTP/1.1 101 Soon\r\nX-Slow: ").unwrap();
             }
@@ -212,14 +212,14 @@ fn host_name_works() {
         peer.drain();
     });
     let url = format!("http://localhost:{}", gateway.address.port());
-    // It may have two addresses, of which one does not answer.
+    // It may have two addresses, one of which does not respond.
     let kernel = kernel_at(&url, ClientOptions::default());
     let pty = kernel.stream_pty(TerminalOptions::default()).unwrap();
     pty.close().unwrap();
     gateway.join();
 }
 
-/// A proxy for one connection: the head that it got, once everything is passed on.
+/// A proxy for one connection; its thread returns the head that it got, once everything is passed on.
 fn proxy(
     answer: &'static str,
     target: Option<std::net::SocketAddr>,

@@ -1,4 +1,4 @@
-//! What is said in a terminal.
+//! The messages of a terminal.
 
 use std::io::{Read as _, Write as _};
 use std::thread;
@@ -72,7 +72,7 @@ fn ping_is_sent_between_calls() {
     });
     let options = TerminalOptions::new().with_ping_interval(Duration::from_millis(20));
     let _pty = gateway.kernel().stream_pty(options).unwrap();
-    // Nobody reads or writes meanwhile.
+    // The caller neither reads nor writes meanwhile.
     gateway.join();
 }
 

@@ -1,4 +1,4 @@
-//! What comes back: every framing that is allowed, and every one that is not.
+//! Responses in every allowed framing, and in malformed ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -16,12 +16,12 @@ use crate::server::Server;
 
 on_every_driver!(
     every_framing_is_understood,
-    answers_may_come_byte_by_byte,
-    answers_without_a_body_are_complete_at_once,
-    interim_answers_are_skipped,
+    responses_may_come_byte_by_byte,
+    responses_without_a_body_are_complete_at_once,
+    interim_responses_are_skipped,
     redirects_are_not_followed,
     a_content_encoding_is_handed_through,
-    truncated_answers_are_errors,
+    truncated_responses_are_errors,
     what_is_not_http_is_an_error,
     ambiguous_lengths_are_errors,
     an_oversized_head_is_an_error,
@@ -31,7 +31,8 @@ on_every_driver!(
     an_early_success_does_not_stop_the_body,
 );
 
-/// A server that gives the same answer to every first request, and closes if told to.
+/// A server that sends the same response to the first request of every connection, and then closes
+/// it if `close` is set.
 fn canned(answer: impl Into<Vec<u8>>, close: bool) -> Server {
     let answer = answer.into();
     Server::start(move |_, mut peer| {
@@ -78,7 +79,7 @@ async fn every_framing_is_understood<R: Runtime>(runtime: R) {
     }
 }
 
-async fn answers_may_come_byte_by_byte<R: Runtime>(runtime: R) {
+async fn responses_may_come_byte_by_byte<R: Runtime>(runtime: R) {
     let server = Server::start(|_, mut peer| {
         for answer in [
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\
@@ -100,7 +101,7 @@ async fn answers_may_come_byte_by_byte<R: Runtime>(runtime: R) {
     assert_eq!(server.connections(), 1);
 }
 
-async fn answers_without_a_body_are_complete_at_once<R: Runtime>(runtime: R) {
+async fn responses_without_a_body_are_complete_at_once<R: Runtime>(runtime: R) {
     let server = Server::start(|_, mut peer| {
         while let Some(request) = peer.request() {
             let status = request.header("x-status").unwrap();
@@ -128,7 +129,7 @@ async fn answers_without_a_body_are_complete_at_once<R: Runtime>(runtime: R) {
     assert_eq!(server.connections(), 1);
 }
 
-async fn interim_answers_are_skipped<R: Runtime>(runtime: R) {
+async fn interim_responses_are_skipped<R: Runtime>(runtime: R) {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\nX: y\r\n\r\n\
                    HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\n";
     let server = canned(
@@ -178,7 +179,7 @@ async fn a_content_encoding_is_handed_through<R: Runtime>(runtime: R) {
     assert_eq!(response.body(), "\x1f\x7fz");
 }
 
-async fn truncated_answers_are_errors<R: Runtime>(runtime: R) {
+async fn truncated_responses_are_errors<R: Runtime>(runtime: R) {
     let client = client(runtime);
     for answer in [
         "",
@@ -316,7 +317,7 @@ async fn an_oversized_body_is_an_error<R: Runtime>(runtime: R) {
     assert_eq!(response.body().len(), 1000);
 }
 
-/// More than the sockets' buffers hold: the client cannot send it all unless somebody reads.
+/// More than the sockets' buffers hold: the client cannot send it all unless the server reads.
 fn huge() -> Vec<u8> {
     vec![b'x'; 32 * 1024 * 1024]
 }
@@ -334,7 +335,7 @@ async fn early_error_response_is_read_while_the_body_is_sent<R: Runtime>(runtime
             // Most likely the client is stuck in the middle of a piece by then.
             std::thread::sleep(Duration::from_millis(300));
             peer.answer("413 Payload Too Large", "no more than 1 MiB");
-            // Takes nothing of the body until the client has the answer.
+            // Reads none of the body until the client has the response.
             while !read.load(SeqCst) {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -357,8 +358,8 @@ async fn early_error_response_before_a_reset_is_read<R: Runtime>(runtime: R) {
         peer.head().unwrap();
         peer.answer("401 Unauthorized", "who are you?");
     });
-    // A reset may overtake the answer: either it is read, or the failure is named. Never a hang,
-    // never something else.
+    // A reset may overtake the response, so the client either reads it or reports the failure. It
+    // never hangs.
     let outcome = post(&client(runtime), &server.url("/"), huge()).await;
     match outcome {
         Ok(response) => assert_eq!(response.status(), StatusCode::UNAUTHORIZED),

@@ -18,7 +18,7 @@ use sorna::net::{BoxFuture, NetOptions, Transport};
 use sorna::protocol::Body;
 use sorna::runtime::Runtime;
 
-/// A time limit that no working test comes near.
+/// A time limit that no passing test comes near.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 #[cfg(feature = "tokio")]
@@ -66,11 +66,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// A runtime that notes what is done through it.
+/// A runtime that records what is done through it.
 #[derive(Clone)]
 pub(crate) struct Lab<R> {
     runtime: R,
-    /// What every name resolves to, if not what the system says.
+    /// What every name resolves to; empty for the system's own resolver.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Connecting to these never ends.
     pub(crate) silent: Vec<SocketAddr>,

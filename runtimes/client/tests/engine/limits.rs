@@ -30,8 +30,8 @@ on_every_driver!(
     upload_that_is_not_read_times_out,
 );
 
-/// An address on which nobody listens.
-fn nobody() -> SocketAddr {
+/// An address on which nothing listens.
+fn closed_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
@@ -44,7 +44,7 @@ fn with_limits<R: Runtime>(
 }
 
 async fn a_refused_connection_names_the_endpoint<R: Runtime>(runtime: R) {
-    let address = nobody();
+    let address = closed_port();
     let error = get(&client(runtime), &format!("http://{address}/")).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Connect);
@@ -92,8 +92,8 @@ async fn all_addresses_of_a_name_are_tried<R: Runtime>(runtime: R) {
     let server = Server::echo();
     let mut lab = Lab::new(runtime);
     lab.addresses = vec![
-        nobody(),
-        nobody(),
+        closed_port(),
+        closed_port(),
         "[::1]:1".parse().unwrap(),
         server.address(),
     ];
@@ -101,7 +101,7 @@ async fn all_addresses_of_a_name_are_tried<R: Runtime>(runtime: R) {
     get(&client, "http://gateway.example/").await.unwrap();
     assert_eq!(lab.log.lock().unwrap().connects.len(), 4);
 
-    lab.addresses = vec![nobody(), nobody()];
+    lab.addresses = vec![closed_port(), closed_port()];
     let client = HttpTransport::new(lab, NetOptions::default());
     let error = get(&client, "http://gateway.example/").await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Connect);
@@ -161,7 +161,7 @@ async fn a_call_has_a_time_limit<R: Runtime>(runtime: R) {
             )
         );
     }
-    // Both connections went with their requests.
+    // Both connections were closed with their requests.
     assert_eq!(server.connections(), 2);
 }
 
@@ -195,7 +195,7 @@ async fn slow_response_is_not_silence<R: Runtime>(runtime: R) {
         peer.drain();
     });
     let client = with_limits(runtime, |options| {
-        // Half of what the whole answer takes, and far more than one byte does.
+        // Half of what the whole response takes, and far more than one byte does.
         options.with_idle_timeout(Duration::from_secs(1))
     });
     let response = get(&client, &server.url("/")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Through a proxy that was written by hand.
+//! Requests through a hand-written proxy.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -33,7 +33,7 @@ fn through<R: Runtime>(runtime: R, proxy: SocketAddr, user: &str) -> HttpTranspo
     HttpTransport::new(runtime, NetOptions::new().with_proxy(proxy))
 }
 
-/// A proxy for tunnels to one place, whatever place is asked for.
+/// A proxy whose tunnels all lead to one address, whatever is asked for.
 fn tunnel(to: SocketAddr, authorization: Option<&'static str>) -> Server {
     Server::start(move |_, mut peer| {
         let Some(request) = peer.request() else {
@@ -125,7 +125,7 @@ async fn a_tunnel_for_other_protocols_is_made_for_plain_targets_too<R: Runtime>(
 
 async fn bypassed_hosts_are_reached_directly<R: Runtime>(runtime: R) {
     let server = Server::echo();
-    let proxy = ProxyOptions::url(&format!("http://{}", nobody())).unwrap();
+    let proxy = ProxyOptions::url(&format!("http://{}", closed_port())).unwrap();
     let options = NetOptions::new().with_proxy(proxy.with_bypass("127.0.0.0/8"));
     let client = HttpTransport::new(runtime, options);
     get(&client, &server.url("/")).await.unwrap();
@@ -190,7 +190,7 @@ async fn proxy_that_speaks_first_is_rejected<R: Runtime>(runtime: R) {
 }
 
 async fn a_proxy_that_is_down_is_a_proxy_error<R: Runtime>(runtime: R) {
-    let address = nobody();
+    let address = closed_port();
     let client = through(runtime, address, "user:p%40ss@");
     let error = get(&client, "http://gateway.example/").await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Proxy);
@@ -199,7 +199,7 @@ async fn a_proxy_that_is_down_is_a_proxy_error<R: Runtime>(runtime: R) {
     assert_eq!(error.to_string(), message);
 }
 
-fn nobody() -> SocketAddr {
+fn closed_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

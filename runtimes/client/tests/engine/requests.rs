@@ -1,4 +1,4 @@
-//! What leaves, and how.
+//! How requests are sent.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ on_every_driver!(
     detached_work_is_done,
 );
 
-/// Holds for every runtime, so compiling it is the test.
+/// The test is that this compiles for every runtime.
 #[test]
 fn futures_are_send() {
     fn is_send(_: impl Send) {}
@@ -95,7 +95,7 @@ async fn a_large_body_leaves_in_large_pieces_that_start_with_the_head<R: Runtime
     let client = HttpTransport::new(lab.clone(), NetOptions::default());
     let body: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
     let response = post(&client, &server.url("/"), body.clone()).await.unwrap();
-    assert!(response.body() == &body, "the body came back different");
+    assert!(response.body() == &body, "the echoed body differs");
     let log = lab.log.lock().unwrap();
     assert_eq!(log.writes[0].len(), 256 * 1024);
     assert!(log.writes[0].starts_with(b"POST / HTTP/1.1\r\n"));
@@ -166,7 +166,10 @@ async fn a_file_that_changed_is_an_error_and_closes_the_connection<R: Runtime>(r
             peer.request().unwrap();
             peer.answer("200 OK", "");
         } else {
-            assert!(peer.request().is_none(), "a request that cannot be whole");
+            assert!(
+                peer.request().is_none(),
+                "a request that cannot be complete"
+            );
         }
     });
     let client = client(runtime);
@@ -188,7 +191,10 @@ async fn a_file_that_changed_is_an_error_and_closes_the_connection<R: Runtime>(r
 /// Stands for a file that changes between being opened and being read.
 async fn file_with_a_wrong_length_is_an_error<R: Runtime>(runtime: R) {
     let server = Server::start(|_, mut peer| {
-        assert!(peer.request().is_none(), "a request that cannot be whole");
+        assert!(
+            peer.request().is_none(),
+            "a request that cannot be complete"
+        );
     });
     let client = client(runtime);
     for (path, how) in [

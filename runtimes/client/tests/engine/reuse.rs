@@ -67,7 +67,7 @@ async fn connections_that_end_are_not_reused<R: Runtime>(runtime: R) {
         ("1.0", "X: y", 2),
         ("1.0", "Connection: keep-alive", 1),
         ("1.1", "X: y", 1),
-        // Whoever sends both is not to be trusted with the next answer.
+        // With both kinds of framing, the next response could not be trusted.
         ("1.1", "Transfer-Encoding: chunked", 2),
     ] {
         let chunked = header.starts_with("Transfer");
@@ -162,7 +162,7 @@ async fn settle<R: Runtime>(client: &HttpTransport<R>, done: impl Fn() -> bool) 
 }
 
 async fn a_stale_connection_is_reported_and_its_siblings_dropped<R: Runtime>(runtime: R) {
-    // Two connections, each of which reads a second request and closes without a word.
+    // Two connections, each of which reads a second request and closes without a response.
     let server = Server::start(|number, mut peer| {
         while peer.request().is_some() {
             peer.answer("200 OK", "");
@@ -218,7 +218,7 @@ async fn a_dropped_future_takes_its_connection_with_it<R: Runtime>(runtime: R) {
         move |number, mut peer| {
             while let Some(request) = peer.request() {
                 if request.head.starts_with("GET /slow") {
-                    // Half an answer: the rest would belong to somebody else.
+                    // Half a response: the rest would be read as part of the next one.
                     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
                     arrived.store(true, SeqCst);
                     peer.drain();

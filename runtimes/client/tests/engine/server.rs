@@ -1,4 +1,4 @@
-//! Servers that do exactly as they are told, byte by byte.
+//! Servers that run a script, byte by byte.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// No server waits longer than this for a client; only a failing test ever gets there.
+/// No server waits longer than this for a client; only a failing test reaches this limit.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with one thread for each connection; it ends when it is dropped, and passes on panics of
@@ -62,7 +62,7 @@ impl Server {
         }
     }
 
-    /// Answers every request on every connection with 200 and the request's body.
+    /// Responds to every request on every connection with 200 and the request's body.
     pub(crate) fn echo() -> Self {
         Self::start(|_, mut peer| {
             while let Some(request) = peer.request() {
@@ -91,7 +91,7 @@ impl Drop for Server {
         let _wake = TcpStream::connect(self.address);
         let mut ended = vec![self.acceptor.take().map(JoinHandle::join)];
         for (stream, thread) in self.state.threads.lock().unwrap().drain(..) {
-            // The client may live on, with an idle connection that nobody will use.
+            // The client may live on, with an idle connection that is never used again.
             if let Some(stream) = stream.upgrade() {
                 stream.shutdown(Shutdown::Read).ok();
             }
@@ -148,7 +148,7 @@ impl Peer {
         }
     }
 
-    /// Goes on encrypted.
+    /// Encrypts the connection from here on.
     pub(crate) fn encrypt<S: Stream + 'static>(&mut self, wrap: impl FnOnce(TcpStream) -> S) {
         self.tls = Some(Box::new(wrap(self.tcp.try_clone().unwrap())));
     }
@@ -205,7 +205,7 @@ impl Peer {
         Some(received)
     }
 
-    /// Sends bytes; a client that went away is no failure of the server's.
+    /// Sends bytes; a client that has closed the connection is not an error.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _gone = match &mut self.tls {
             Some(tls) => tls.write_all(bytes.as_ref()).and_then(|()| tls.flush()),
@@ -213,7 +213,7 @@ impl Peer {
         };
     }
 
-    /// Sends an answer with a `Content-Length`.
+    /// Sends a response with a `Content-Length`.
     pub(crate) fn answer(&mut self, status: &str, body: impl AsRef<[u8]>) {
         let body = body.as_ref();
         let mut bytes = format!(
@@ -230,7 +230,7 @@ impl Peer {
         self.tcp.shutdown(Shutdown::Write).ok();
     }
 
-    /// Reads until the client closes, and throws it away.
+    /// Reads until the client closes, and discards the bytes.
     pub(crate) fn drain(&mut self) {
         while self.read() {
             self.input.clear();

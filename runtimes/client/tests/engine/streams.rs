@@ -163,7 +163,7 @@ async fn slow_reader_slows_the_server<R: Runtime>(runtime: R) {
         }
     });
     let response = open(&client(runtime.clone()), &server.url("/")).await;
-    // Until the server stands still.
+    // Until the server can send no more.
     let mut before = usize::MAX;
     loop {
         runtime.sleep(Duration::from_millis(100)).await;
@@ -173,7 +173,10 @@ async fn slow_reader_slows_the_server<R: Runtime>(runtime: R) {
         }
         before = now;
     }
-    assert!(before < SIZE / 2, "{before} bytes were sent to nobody");
+    assert!(
+        before < SIZE / 2,
+        "{before} bytes were sent before the client read any"
+    );
     let mut body = response.unwrap().into_body();
     let mut taken = 0;
     while let Some(chunk) = body.next().await {
@@ -459,6 +462,6 @@ async fn client_runs_on_a_runtime_that_is_a_handle<R: Runtime>(runtime: R) {
     let client = Client::with_runtime(lab, config(&server), ClientOptions::new());
     assert_eq!(client.version().await.unwrap().version, "v2.20170315");
     assert_eq!(log.lock().unwrap().connects, [server.address()]);
-    // That it compiles is the check: a test must not change the environment.
+    // Compiling is the check: a test must not change the environment.
     let _ = Client::<HttpTransport<Lab<R>>>::from_env_with;
 }

@@ -1,4 +1,4 @@
-//! Encrypted, with a certificate authority made for the test.
+//! Encrypted connections, with a certificate authority made for the test.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Authority {
         })
     }
 
-    /// A server that answers every request with its body.
+    /// A server that responds to every request with the request's body.
     pub(crate) fn server(&self, name: &str) -> Server {
         self.serve(name, |mut peer| {
             while let Some(request) = peer.request() {
@@ -163,7 +163,7 @@ async fn a_server_without_tls_is_an_error<R: Runtime>(runtime: R) {
 }
 
 async fn response_without_close_notify_is_truncated<R: Runtime>(runtime: R) {
-    // Only the close would tell the end, and anybody on the way could have closed the connection.
+    // Only the close marks the end of the body, and an attacker could have closed the connection.
     let authority = Authority::new();
     let server = authority.serve("gateway.example", |mut peer| {
         peer.request();
