@@ -1,4 +1,4 @@
-//! The gateway: kernels beside processes, executions beside a bare server's answers.
+//! The gateway: kernels beside processes, executions beside a bare server's responses.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -47,7 +47,7 @@ fn main() {
     executions(&client, gateway.address);
 }
 
-/// The gateway in a process of its own, with the keys that everybody has here.
+/// The gateway in a separate process, with the keys that all benchmarks use.
 fn serve_gateway() {
     let config: Config = config(SocketAddr::from(([127, 0, 0, 1], 1)));
     let keys: &Credentials = config.credentials();
@@ -60,7 +60,7 @@ fn serve_gateway() {
     gateway.stop();
 }
 
-/// A server of hyper's that reads each request and answers the same bytes.
+/// A hyper server that reads each request and always sends the same bytes.
 fn serve_hyper() {
     server::serve_each(|stream| {
         let service = service_fn(async |request: http::Request<hyper::body::Incoming>| {
@@ -71,7 +71,7 @@ fn serve_hyper() {
                 .header("x-ratelimit-remaining", "1999")
                 .header("x-ratelimit-reset", "899999")
                 .body(Full::new(Bytes::from_static(execute::RESULT.as_bytes())));
-            Ok::<_, hyper::Error>(response.expect("an answer"))
+            Ok::<_, hyper::Error>(response.expect("a response"))
         });
         http1::Builder::new().serve_connection(TokioIo::new(stream), service)
     });
@@ -92,7 +92,7 @@ fn kernels(client: &Client) {
                     process(&["bash", "--norc", "-c", "read"]);
                 }
             },
-            // With a session of its own and a directory of its own, as a kernel has them.
+            // With its own session and its own directory, as a kernel has them.
             &mut || {
                 for _ in 0..KERNELS {
                     let directory = tempfile::tempdir().expect("a directory");
@@ -113,7 +113,7 @@ fn kernels(client: &Client) {
     row(what, against, wall(&ours, &setsid), "-");
 }
 
-/// A process that waits for its standard input, and gets its end.
+/// A process that waits for the end of its standard input.
 fn process(words: &[&str]) {
     let mut child = Command::new(words[0])
         .args(&words[1..])
@@ -166,7 +166,7 @@ fn exchanges(stream: &mut TcpStream, request: &[u8]) {
         stream.write_all(request).expect("it is sent");
         let mut filled = 0;
         while message_len(&buffer[..filled]).is_none_or(|length| filled < length) {
-            filled += stream.read(&mut buffer[filled..]).expect("an answer");
+            filled += stream.read(&mut buffer[filled..]).expect("a response");
         }
         assert!(buffer.starts_with(b"HTTP/1.1 200 "));
         let answer = buffer[..filled].windows(5).any(|part| part == b"hello");

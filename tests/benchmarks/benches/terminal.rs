@@ -237,7 +237,7 @@ fn blocking_output(pty: &mut sorna::blocking::Pty, mut bytes: usize) {
     }
 }
 
-/// The messages that a terminal sends, made before.
+/// The messages that a terminal sends, made in advance.
 fn typed(bytes: &'static [u8]) -> Message {
     Message::text(Command::Stdin(Bytes::from_static(bytes)).encode())
 }

@@ -9,7 +9,7 @@ use sorna_benchmarks::{caution, head, row, take_turns, throughput};
 use sorna_core::UploadFile;
 
 #[path = "../shared/execute.rs"]
-#[allow(dead_code, reason = "others need the rest")]
+#[allow(dead_code, reason = "other benchmarks need the rest")]
 mod execute;
 #[path = "../shared/memory.rs"]
 mod memory;

@@ -1,4 +1,4 @@
-//! One small execution: the request, the answer, and a server that gives nothing but that answer.
+//! One small execution: the request, the response, and a server that sends nothing but that response.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -15,7 +15,7 @@ pub const CODE: &str = "print('hello world')";
 
 pub const RESULT: &str = r#"{"result":{"status":"finished","console":[["stdout","hello world\n"]],"options":{"exitCode":0}}}"#;
 
-/// The whole answer, as bytes.
+/// The whole response, as bytes.
 pub fn answer() -> Vec<u8> {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n\
@@ -83,7 +83,7 @@ pub fn message_len(bytes: &[u8]) -> Option<usize> {
     Some(head + length)
 }
 
-/// Answers every request with the same bytes.
+/// Sends the same bytes in response to every request.
 pub async fn serve_one(mut stream: TcpStream) -> Option<()> {
     let answer = answer();
     let mut input = vec![0; 16 * 1024];

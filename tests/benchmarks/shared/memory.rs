@@ -1,6 +1,6 @@
 //! The memory of this process, as Linux reports it.
 
-#![allow(dead_code, reason = "not everybody needs all of it")]
+#![allow(dead_code, reason = "not every benchmark needs all of it")]
 
 use std::fs;
 
@@ -9,12 +9,12 @@ pub fn resident() -> u64 {
     status("VmRSS:")
 }
 
-/// Bytes at the highest point since the process began, or since it was forgotten.
+/// Bytes at the peak since the process began, or since the last reset.
 pub fn peak() -> u64 {
     status("VmHWM:")
 }
 
-/// Begins anew with the highest point.
+/// Resets the peak.
 pub fn forget_peak() {
     fs::write("/proc/self/clear_refs", "5").expect("Linux");
 }

@@ -1,4 +1,4 @@
-//! A server in a process of its own, so that the processor time of this one is the client's.
+//! A server in a separate process, so that the processor time of this one is the client's.
 
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::net::SocketAddr;

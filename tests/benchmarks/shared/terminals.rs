@@ -1,4 +1,4 @@
-//! A server of terminals that echo what is typed, and pour out much when asked to.
+//! A server of terminals that echo what is typed, and send much output when asked to.
 
 use async_tungstenite::accept_async;
 use async_tungstenite::tokio::TokioAdapter;

@@ -104,9 +104,9 @@ fn processor_time(clock: ClockId) -> Duration {
 /// What a turn of work took, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// By the clock on the wall, which also counts what others on the machine do.
+    /// Wall-clock time, which other processes on the machine disturb.
     pub wall: f64,
-    /// Of processors, by all threads of this process.
+    /// Processor time of all threads of this process.
     pub cpu: f64,
 }
 
@@ -137,7 +137,7 @@ fn cost(work: &mut dyn FnMut()) -> Cost {
     }
 }
 
-/// How many times as much of processors one side takes as the other.
+/// How many times as much processor time one side takes as the other.
 #[must_use]
 pub fn cpu(ours: &[Cost], theirs: &[Cost]) -> Ratio {
     Ratio::of(ratios(ours, theirs, |cost| cost.cpu))

@@ -1,4 +1,4 @@
-//! Exchanges with nothing around them: the bytes of the request out, those of the answer in.
+//! Exchanges with nothing around them: the bytes of the request out, those of the response in.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -31,7 +31,7 @@ impl<S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin> Bare<S> {
             let mut filled = 0;
             while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
                 let read = self.stream.read(&mut self.buffer[filled..]).await;
-                filled += read.expect("an answer");
+                filled += read.expect("a response");
             }
         }
     }
@@ -63,7 +63,7 @@ impl TokioBare {
             let mut filled = 0;
             while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
                 let read = self.stream.read(&mut self.buffer[filled..]).await;
-                filled += read.expect("an answer");
+                filled += read.expect("a response");
             }
         }
     }
@@ -93,7 +93,7 @@ impl BlockingBare {
             let mut filled = 0;
             while message_len(&self.buffer[..filled]).is_none_or(|length| filled < length) {
                 let read = self.stream.read(&mut self.buffer[filled..]);
-                filled += read.expect("an answer");
+                filled += read.expect("a response");
             }
         }
     }

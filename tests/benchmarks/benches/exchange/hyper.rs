@@ -39,7 +39,7 @@ impl Hyper {
     pub async fn exchanges(&mut self, times: usize) {
         for _ in 0..times {
             let request = self.request.clone().map(Full::new);
-            let response = self.sender.send_request(request).await.expect("an answer");
+            let response = self.sender.send_request(request).await.expect("a response");
             response.collect().await.expect("a body");
         }
     }

@@ -341,7 +341,7 @@ fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
         let (parts, body) = request.expect("a request").into_parts();
         let body = body.as_bytes().expect("bytes").to_vec();
         let response = agent.run(Request::from_parts(parts, body));
-        let (parts, mut body) = response.expect("an answer").into_parts();
+        let (parts, mut body) = response.expect("a response").into_parts();
         let body = body.read_to_vec().expect("a body");
         let response = Response::from_parts(parts, Bytes::from(body));
         execute
@@ -355,12 +355,12 @@ struct Shelf<T>(Arc<Mutex<Vec<T>>>);
 
 impl<T> Shelf<T> {
     fn take(&self) -> T {
-        let mut shelf = self.0.lock().expect("nobody panicked");
+        let mut shelf = self.0.lock().expect("no panic inside");
         shelf.pop().expect("one for each task")
     }
 
     fn put(&self, connection: T) {
-        self.0.lock().expect("nobody panicked").push(connection);
+        self.0.lock().expect("no panic inside").push(connection);
     }
 }
 
@@ -382,7 +382,7 @@ async fn reqwest_exchanges(client: &reqwest::Client, address: SocketAddr, times:
     let body = Bytes::copy_from_slice(body.as_bytes().expect("bytes"));
     for _ in 0..times {
         let request = client.post(url.clone()).headers(parts.headers.clone());
-        let response = request.body(body.clone()).send().await.expect("an answer");
+        let response = request.body(body.clone()).send().await.expect("a response");
         response.bytes().await.expect("a body");
     }
 }

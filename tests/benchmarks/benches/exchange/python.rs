@@ -1,4 +1,4 @@
-//! Executions by the original client, in a process of its own.
+//! Executions by the original client, in a separate process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -80,7 +80,7 @@ for line in sys.stdin:
     /// So many executions in this way: `sequence`, or each of 64 `threads` or `tasks`.
     pub fn executes(&mut self, way: &str, times: usize) -> Cost {
         let input = self.input.as_mut().expect("a pipe");
-        writeln!(input, "{way} {times}").expect("it is told");
+        writeln!(input, "{way} {times}").expect("the process reads it");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
         let mut numbers = line.split_whitespace().map(|number| number.parse());

@@ -1,5 +1,5 @@
-//! Work whose instructions valgrind counts: `.ci/instructions`. By name does one piece of it, once;
-//! without a name lists them.
+//! Work whose instructions valgrind counts: `.ci/instructions`. With a name, does that piece of
+//! work once; without one, lists the names.
 //!
 //! Valgrind's processor has no instructions for SHA, so what is counted for a signature is mostly
 //! SHA-256 in software. That shows when more is hashed or built than before, and nothing about time.
