@@ -60,10 +60,14 @@ impl UnsignedRequest {
     /// body.
     #[must_use]
     pub fn new(method: Method, path: &str) -> Self {
-        Self::with_room(method, path, 0)
+        let mut request = Self::with_room(method, path, 0);
+        if let Some(query_at) = path.find('?') {
+            request.query_at = query_at;
+        }
+        request
     }
 
-    /// As [`new`](Self::new), with room for a body of about this many bytes.
+    /// As [`new`](Self::new), with room for a body of about this many bytes, and for a path without a query.
     pub(crate) fn with_room(method: Method, path: &str, about: usize) -> Self {
         let mut texts = Vec::with_capacity(ROOM + about);
         texts.extend_from_slice(path.as_bytes());
@@ -73,7 +77,7 @@ impl UnsignedRequest {
             media_type: "application/octet-stream",
             content_type: None,
             path_len: path.len(),
-            query_at: path.find('?').unwrap_or(path.len()),
+            query_at: path.len(),
             texts,
             streamed: None,
         }
@@ -129,7 +133,11 @@ impl UnsignedRequest {
         if at == self.texts.len() {
             self.texts.extend_from_slice(text.as_bytes());
         } else {
-            self.texts.splice(at..at, text.bytes());
+            if at == self.texts.len() {
+                self.texts.extend_from_slice(text.as_bytes());
+            } else {
+                self.texts.splice(at..at, text.bytes());
+            }
         }
         self.path_len += text.len();
     }
