@@ -57,7 +57,7 @@ fn every_submission_gets_the_right_verdict() {
 fn a_custom_gateway_runs_a_snippet() {
     let exchange = output(&mut example("own_gateway"));
     assert!(
-        exchange.ends_with("put out: \"hi <answer>!\"; kernel: Destroyed\n"),
+        exchange.ends_with("output: \"hi <answer>!\"; kernel: Destroyed\n"),
         "{exchange}"
     );
 }
