@@ -282,6 +282,46 @@ fn a_wrong_command_line_of_a_shortcut_ends_with_finished_too() {
 }
 
 #[test]
+fn a_value_that_is_missing_before_the_option_is_not_the_option() {
+    let directory = here();
+    for (line, asks) in [
+        ("python3 -t --json", true),
+        ("python3 -vt --json", true),
+        ("python3 --client-token --json", true),
+        ("python3 --profile --json", true),
+        ("python3 --exec-timeout --json -c 1", true),
+        ("python3 --color --json -c 1", true),
+        ("python3 -c 1 --json=yes", true),
+        ("python3 -c 1 --json=", true),
+        ("python3 -c -- --bad --json", true),
+        ("python3 -c -c --bad --json", true),
+        ("python3 -c --json --bad", false),
+        ("python3 -vc --json --bad", false),
+        ("python3 -c --json=yes --bad", false),
+        ("python3 -t -- --json", false),
+    ] {
+        for (path, before) in [
+            (cargo_bin!("sorna"), &["run"][..]),
+            (cargo_bin!("lcc"), &[]),
+            (cargo_bin!("lpython"), &[]),
+        ] {
+            let mut command = program(path, directory.path());
+            command.args(before).args(line.split(' '));
+            let output = command.output().expect("it runs");
+            assert_eq!(output.status.code(), Some(2), "{line}");
+            let stdout = str::from_utf8(&output.stdout).expect("text");
+            if asks {
+                let lines = lines(&output.stdout);
+                let finished = json!({"v": 1, "event": "finished", "exitCode": 2});
+                assert_eq!(lines.last(), Some(&finished), "{path:?} {line}");
+            } else {
+                assert_eq!(stdout, "", "{path:?} {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_became_of_the_kernel() {
     let directory = here();
     let at = |answer: fn(&stub::Request) -> stub::Answer| {
