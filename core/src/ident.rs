@@ -52,16 +52,26 @@ impl KernelId {
     ///
     /// # Errors
     ///
-    /// [`BuildError::KernelId`] if the version has another use for the path: Sorna v2 for `create`.
+    /// [`BuildError::KernelId`] if the version has another use for the path: Sorna v2 for `create`, Backend.AI
+    /// for `_`.
     pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => self.check_for_sorna_v2(),
+            Dialect::BackendAi => self.check_for_backend_ai(),
         }
     }
 
     /// `/v2/kernel/create` creates a kernel.
     pub(crate) fn check_for_sorna_v2(&self) -> Result<(), BuildError> {
         if self.0 == "create" {
+            return Err(BuildError::KernelId { id: self.0.clone() });
+        }
+        Ok(())
+    }
+
+    /// `/session/_/match` looks for sessions.
+    pub(crate) fn check_for_backend_ai(&self) -> Result<(), BuildError> {
+        if self.0 == "_" {
             return Err(BuildError::KernelId { id: self.0.clone() });
         }
         Ok(())
@@ -97,7 +107,8 @@ impl fmt::Display for KernelId {
 
 /// The client's name for a kernel: creating with the token of a living kernel returns that kernel.
 /// In Sorna v2 it has 8 to 80 characters, counted as Unicode characters: see [`check`](Self::check). (API manual
-/// of 2017, "Kernel management".)
+/// of 2017, "Kernel management".) In Backend.AI it is the session's name: 4 to 64 letters, digits, `_`, `.` and `-`,
+/// the first and the last neither `.` nor `-`.
 ///
 /// Observed on gateway 0.9.11: tokens are not kept apart by access key, so another user's token gives that
 /// user's kernel. Make it hard to guess: [`from_random`](Self::from_random).
@@ -127,10 +138,12 @@ impl SessionToken {
     ///
     /// # Errors
     ///
-    /// [`BuildError::SessionToken`] if it is shorter or longer than the version allows.
+    /// [`BuildError::SessionToken`] if it is shorter or longer than the version allows;
+    /// [`BuildError::SessionName`] if it has a character that Backend.AI does not allow.
     pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => check_token(&self.0, 8, 80),
+            Dialect::BackendAi => check_session_name(&self.0),
         }
     }
 
@@ -145,6 +158,21 @@ impl SessionToken {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What every manager accepts: 26.9.6 checks nothing, but 23.09.10 does.
+fn check_session_name(name: &str) -> Result<(), BuildError> {
+    check_token(name, 4, 64)?;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    if !name.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
+        || !name.starts_with(is_word)
+        || !name.ends_with(is_word)
+    {
+        return Err(BuildError::SessionName {
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn check_token(token: &str, least: usize, most: usize) -> Result<(), BuildError> {
@@ -226,6 +254,21 @@ mod tests {
         assert_eq!(
             v2("short").unwrap_err().to_string(),
             "a client session token must have 8 to 80 characters and no control characters; this one has 5 characters"
+        );
+    }
+
+    #[test]
+    fn names_of_sessions_have_few_special_characters() {
+        let v7 = |token: &str| SessionToken::new(token)?.check(ApiVersion::V7_20230615);
+        for name in ["abcd", "a.b-c_d", "_ab_", "세션이름", &"x".repeat(64)] {
+            assert_eq!(v7(name), Ok(()), "{name}");
+        }
+        for name in ["abc", "-abc", "abc.", "a b c", "a/b/c", &"x".repeat(65)] {
+            assert!(v7(name).is_err(), "{name}");
+        }
+        assert_eq!(
+            v7("my session").unwrap_err().to_string(),
+            "\"my session\" cannot be the name of a session: use letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
         );
     }
 

@@ -50,6 +50,9 @@ kinds! {
     UrlNotFound = "url-not-found", "later gateways";
     MethodNotAllowed = "method-not-allowed", "later gateways";
     SessionAlreadyExists = "session-already-exists", "later gateways";
+    EntityNotFound = "entity-not-found", "Backend.AI 26";
+    InvalidSessionData = "invalid-session-data", "Backend.AI 26";
+    VfolderOperationFailed = "vfolder-operation-failed", "Backend.AI 26";
 }
 
 impl ProblemKind {

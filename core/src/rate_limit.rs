@@ -9,9 +9,11 @@ use crate::version::Dialect;
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const WINDOW: HeaderName = HeaderName::from_static("x-ratelimit-window");
 const RETRY_AFTER: HeaderName = HeaderName::from_static("x-retry-after");
 
-/// How many requests this key may still make. The original gateway does not send it with errors.
+/// How many requests this key may still make. The original gateway and Backend.AI 23.09 do not send it with
+/// errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
@@ -19,9 +21,11 @@ pub struct RateLimit {
     pub limit: Option<u64>,
     /// Requests left in this window.
     pub remaining: Option<u64>,
-    /// Time until the window ends; sent as `X-RateLimit-Reset` or, by later gateways,
-    /// `X-Retry-After`, both in ms.
+    /// Time until the window ends. Sorna v2 sends it in ms, as `X-RateLimit-Reset` or `X-Retry-After`;
+    /// Backend.AI 26.9 in seconds, as `X-RateLimit-Reset`; 23.09 does not say, as its window is a rolling one.
     pub reset: Option<Duration>,
+    /// The length of the window, where it is sent (`X-RateLimit-Window`, in seconds).
+    pub window: Option<Duration>,
 }
 
 impl RateLimit {
@@ -37,7 +41,9 @@ impl RateLimit {
                 Dialect::SornaV2 => number(RESET)
                     .or_else(|| number(RETRY_AFTER))
                     .map(Duration::from_millis),
+                Dialect::BackendAi => number(RESET).map(Duration::from_secs),
             },
+            window: number(WINDOW).map(Duration::from_secs),
         };
         (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)
     }
@@ -60,5 +66,18 @@ mod tests {
         assert_eq!(limit.limit, Some(1000));
         assert_eq!(limit.remaining, None);
         assert_eq!(limit.reset, Some(Duration::from_millis(775_039)));
+    }
+
+    #[test]
+    fn backend_ai_counts_in_seconds() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-remaining", HeaderValue::from_static("997"));
+        headers.insert("x-ratelimit-window", HeaderValue::from_static("900"));
+        let limit = RateLimit::from_headers(Dialect::BackendAi, &headers).unwrap();
+        assert_eq!((limit.remaining, limit.reset), (Some(997), None));
+        assert_eq!(limit.window, Some(Duration::from_secs(900)));
+        headers.insert("x-ratelimit-reset", HeaderValue::from_static("846"));
+        let limit = RateLimit::from_headers(Dialect::BackendAi, &headers).unwrap();
+        assert_eq!(limit.reset, Some(Duration::from_secs(846)));
     }
 }

@@ -133,11 +133,7 @@ impl UnsignedRequest {
         if at == self.texts.len() {
             self.texts.extend_from_slice(text.as_bytes());
         } else {
-            if at == self.texts.len() {
-                self.texts.extend_from_slice(text.as_bytes());
-            } else {
-                self.texts.splice(at..at, text.bytes());
-            }
+            self.texts.splice(at..at, text.bytes());
         }
         self.path_len += text.len();
     }

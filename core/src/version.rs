@@ -54,6 +54,16 @@ versions! {
     /// Sorna v2 of 15 March 2017.
     #[default]
     V2_20170315 = SornaV2, "v2.20170315";
+    /// Backend.AI of June 2022 (22.06).
+    V6_20220615 = BackendAi, "v6.20220615";
+    /// Backend.AI of June 2023 (23.09).
+    V7_20230615 = BackendAi, "v7.20230615";
+    /// Backend.AI of March 2024 (24.03).
+    V8_20240315 = BackendAi, "v8.20240315";
+    /// Backend.AI of September 2024 (24.09).
+    V8_20240915 = BackendAi, "v8.20240915";
+    /// Backend.AI of July 2025 (25.12 and later).
+    V9_20250722 = BackendAi, "v9.20250722";
 }
 
 impl ApiVersion {
@@ -106,6 +116,10 @@ impl fmt::Display for ApiVersion {
 pub enum Dialect {
     /// Sorna's API v2 of 2017: kernels under `/v2`, signed as `Sorna`.
     SornaV2,
+    /// The API of Backend.AI, Sorna's successor: kernels are sessions under `/session`, signed as `BackendAI`.
+    ///
+    /// Facts about it were observed on managers 23.09.10 and 26.9.6.
+    BackendAi,
 }
 
 impl Dialect {
@@ -114,6 +128,7 @@ impl Dialect {
     pub const fn auth_scheme(self) -> &'static str {
         match self {
             Self::SornaV2 => "Sorna",
+            Self::BackendAi => "BackendAI",
         }
     }
 
@@ -122,6 +137,7 @@ impl Dialect {
     pub const fn version_header(self) -> HeaderName {
         match self {
             Self::SornaV2 => HeaderName::from_static("x-sorna-version"),
+            Self::BackendAi => HeaderName::from_static("x-backendai-version"),
         }
     }
 
@@ -131,6 +147,8 @@ impl Dialect {
     pub fn hashes_body(self, media_type: &str) -> bool {
         match self {
             Self::SornaV2 => media_type != "multipart/form-data",
+            // Observed on both managers: with a body that is hashed, 401.
+            Self::BackendAi => false,
         }
     }
 
@@ -138,7 +156,8 @@ impl Dialect {
     #[must_use]
     pub const fn execute_body_limit(self) -> usize {
         match self {
-            Self::SornaV2 => 1024 * 1024,
+            // Observed for Sorna v2. Managers of Backend.AI are built with the same default of the same library.
+            Self::SornaV2 | Self::BackendAi => 1024 * 1024,
         }
     }
 
@@ -150,6 +169,11 @@ impl Dialect {
             Self::SornaV2 => UploadLimits {
                 max_files: 19,
                 max_file_size: 1024 * 1024,
+            },
+            // A file of exactly 1 MiB is rejected.
+            Self::BackendAi => UploadLimits {
+                max_files: 20,
+                max_file_size: 1024 * 1024 - 1,
             },
         }
     }
@@ -184,7 +208,9 @@ mod tests {
             let same = pair[0].dialect() == pair[1].dialect();
             assert_eq!(pair[0] < pair[1], same, "{pair:?}");
         }
+        assert!(ApiVersion::V7_20230615 < ApiVersion::V9_20250722);
         let version = ApiVersion::V2_20170315;
+        assert_eq!(version.partial_cmp(&ApiVersion::V7_20230615), None);
         assert_eq!(version.partial_cmp(&version), Some(Ordering::Equal));
     }
 }

@@ -51,7 +51,7 @@ fn request(bytes: &[u8]) -> Request<Bytes> {
 
 macro_rules! capture {
     ($name:literal) => {
-        include_bytes!(concat!("data/captures/", $name, ".http"))
+        include_bytes!(concat!("data/captures-sorna/", $name, ".http"))
     };
 }
 

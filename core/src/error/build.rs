@@ -23,6 +23,11 @@ pub enum BuildError {
         /// The most characters that are allowed.
         most: usize,
     },
+    /// A session token that cannot be the name of a session in Backend.AI.
+    SessionName {
+        /// The name as given.
+        name: String,
+    },
     /// A language name that is empty.
     Language,
     /// More mounts than a kernel can have.
@@ -96,6 +101,10 @@ impl fmt::Display for BuildError {
             } => write!(
                 f,
                 "a client session token must have {least} to {most} characters and no control characters; this one has {length} characters"
+            ),
+            Self::SessionName { name } => write!(
+                f,
+                "{name:?} cannot be the name of a session: use letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
             ),
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {

@@ -152,7 +152,12 @@ impl GatewayError {
         let seconds = headers
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let window = RateLimit::from_headers(dialect, headers).and_then(|limit| limit.reset);
+        // Backend.AI sends the time until the window ends with every response. Only one that was rejected for
+        // the limit has to wait for it.
+        let names_wait = dialect == Dialect::SornaV2 || status == StatusCode::TOO_MANY_REQUESTS;
+        let window = RateLimit::from_headers(dialect, headers)
+            .and_then(|limit| limit.reset)
+            .filter(|_| names_wait);
         Self {
             status,
             error_body,
@@ -254,6 +259,12 @@ impl GatewayError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
+    }
+
+    /// 404 about a session of Backend.AI, and not about the path of the request.
+    pub(crate) fn is_session_missing(&self) -> bool {
+        let kinds = [ProblemKind::ObjectNotFound, ProblemKind::EntityNotFound];
+        self.is_not_found() && self.kind().is_some_and(|kind| kinds.contains(&kind))
     }
 
     /// 412: this key has reached its limit of kernels. Destroy some.
@@ -455,5 +466,17 @@ mod tests {
             Some(Duration::from_millis(20))
         );
         assert_eq!(wait("retry-after", "soon"), None);
+    }
+
+    #[test]
+    fn the_window_of_backend_ai_is_waited_for_only_at_the_limit() {
+        let wait = |status| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-ratelimit-reset", HeaderValue::from_static("846"));
+            GatewayError::new(Dialect::BackendAi, status, &headers, &Bytes::new()).retry_after()
+        };
+        let limit = Some(Duration::from_secs(846));
+        assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS), limit);
+        assert_eq!(wait(StatusCode::SERVICE_UNAVAILABLE), None);
     }
 }

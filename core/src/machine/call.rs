@@ -76,6 +76,8 @@ pub struct Call<O: Operation> {
     tries: u32,
     /// Whether an earlier try may have reached the gateway.
     maybe_done: bool,
+    /// Whether the request has its second form: see [`Operation::adapt`].
+    adapted: bool,
     started: Option<Instant>,
     /// More time for a large body.
     allowance: Duration,
@@ -99,6 +101,7 @@ impl<O: Operation> Call<O> {
             state: State::Ready,
             tries: 0,
             maybe_done: false,
+            adapted: false,
             started: None,
             allowance: Duration::ZERO,
         }
@@ -170,6 +173,11 @@ impl<O: Operation> Call<O> {
                 .success_on_retry(self.caller.version(), &error)
         {
             self.state = State::Done(Ok(Reply::without_headers(value)));
+            return;
+        }
+        if !self.adapted && self.operation.adapt(self.caller.version(), &error) {
+            self.adapted = true;
+            self.state = State::Ready;
             return;
         }
         let repeatable = match self.operation.repeat() {

@@ -12,7 +12,8 @@ use crate::error::TransportError;
 use crate::instant::Instant;
 use crate::moment::Moment;
 pub(super) use crate::ops::testing::response as reply;
-use crate::ops::testing::signer;
+use crate::ops::testing::{signer, signer_for};
+use crate::version::ApiVersion;
 
 pub(super) struct Driver<M: Machine> {
     pub(super) machine: M,
@@ -105,6 +106,11 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
 
 pub(super) fn caller() -> Caller {
     Caller::new(signer())
+}
+
+#[allow(dead_code, reason = "used as soon as a machine differs by version")]
+pub(super) fn caller_for(version: ApiVersion) -> Caller {
+    Caller::new(signer_for(version))
 }
 
 pub(super) fn problem(status: u16, kind: &str) -> Response<Bytes> {

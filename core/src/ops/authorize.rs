@@ -1,4 +1,4 @@
-//! `GET /v2/authorize`: whether the keys are good. (API manual of 2017, "Authentication".)
+//! `GET /v2/authorize`, in Backend.AI `POST /auth`: whether the keys are good. (API manual of 2017, "Authentication".)
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::error::{BuildError, Error};
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /v2/authorize`: checks the keys, with a text that the gateway sends back.
+/// `GET /v2/authorize`, in Backend.AI `POST /auth`: checks the keys, with a text that the gateway sends back.
 ///
 /// Wrong keys are an error response for which [`Error::is_auth`](crate::Error::is_auth) is true; a clock that is
 /// more than 15 minutes off is one with
@@ -44,6 +44,8 @@ impl Operation for Authorize {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/authorize").json(self),
+            // Manager 26.9.6 responds to GET, too, but without the text.
+            Dialect::BackendAi => UnsignedRequest::new(Method::POST, "/auth").json(self),
         }
     }
 

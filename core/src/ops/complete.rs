@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, Success};
-use super::sorna_v2;
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -17,7 +17,8 @@ use crate::version::{ApiVersion, Dialect};
 /// gateway's order.
 ///
 /// Gateway 0.9.11 does not support it, and responds with 500 `internal-server-error`. (API manual of 2017, "Code
-/// execution".)
+/// execution".) Of Backend.AI, 23.09.10 responds with 500 `agent-timeout` after 30 s, and 26.9.6 with no
+/// candidates.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Complete {
@@ -56,11 +57,17 @@ impl Complete {
 struct SornaBody<'a> {
     mode: &'static str,
     code: &'a str,
-    options: SornaOptions<'a>,
+    options: Options<'a>,
 }
 
 #[derive(Serialize)]
-struct SornaOptions<'a> {
+struct SessionBody<'a> {
+    code: &'a str,
+    options: Options<'a>,
+}
+
+#[derive(Serialize)]
+struct Options<'a> {
     row: u64,
     col: u64,
     line: &'a str,
@@ -71,30 +78,50 @@ impl Operation for Complete {
     type Output = Vec<String>;
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        let about = self.code.len() + self.line.len() + self.post.len();
+        let options = Options {
+            row: self.row,
+            col: self.col,
+            line: &self.line,
+            post: &self.post,
+        };
         match version.dialect() {
             Dialect::SornaV2 => {
-                let about = self.code.len() + self.line.len() + self.post.len();
                 sorna_v2::to_kernel(Method::POST, &self.kernel, about)?.json(&SornaBody {
                     mode: "complete",
                     code: &self.code,
-                    options: SornaOptions {
-                        row: self.row,
-                        col: self.col,
-                        line: &self.line,
-                        post: &self.post,
-                    },
+                    options,
                 })
             }
+            Dialect::BackendAi => backend_ai::to_session(Method::POST, &self.kernel, about)?
+                .segment("complete")
+                .json(&SessionBody {
+                    code: &self.code,
+                    options,
+                }),
         }
     }
 
-    fn read(&self, _: ApiVersion, success: &Success) -> Result<Vec<String>, Error> {
+    fn read(&self, version: ApiVersion, success: &Success) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
-        struct Body {
-            result: Vec<String>,
+        struct Body<T> {
+            result: T,
         }
-        let body: Body = success.json(r#"{"result": [completions]}"#)?;
-        Ok(body.result)
+        #[derive(Deserialize)]
+        struct Suggestions {
+            suggestions: Vec<String>,
+        }
+        Ok(match version.dialect() {
+            Dialect::SornaV2 => {
+                let body: Body<Vec<String>> = success.json(r#"{"result": [completions]}"#)?;
+                body.result
+            }
+            Dialect::BackendAi => {
+                let body: Body<Suggestions> =
+                    success.json(r#"{"result": {"suggestions": [completions]}}"#)?;
+                body.result.suggestions
+            }
+        })
     }
 }
 
@@ -116,5 +143,16 @@ mod tests {
             response(200, r#"{"result": ["path", "pardir"]}"#),
         );
         assert_eq!(reply.unwrap().value, ["path", "pardir"]);
+    }
+
+    #[test]
+    fn backend_ai_has_a_path_for_it() {
+        let operation = Complete::at_end(kernel(), "pri");
+        let version = ApiVersion::V9_20250722;
+        let request = operation.prepare(version).unwrap();
+        assert_eq!(request.path(), "/session/k1/complete");
+        let body = r#"{"result": {"status": "finished", "error": null, "suggestions": ["print"]}}"#;
+        let reply = operation.read_response(version, response(200, body));
+        assert_eq!(reply.unwrap().value, ["print"]);
     }
 }

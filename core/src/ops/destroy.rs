@@ -4,9 +4,10 @@
 use http::Method;
 
 use super::operation::{Operation, Success};
-use super::sorna_v2;
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
+use crate::problem::ProblemKind;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
@@ -16,7 +17,7 @@ use crate::version::{ApiVersion, Dialect};
 /// [`Error::is_not_found`](crate::Error::is_not_found); a [`Call`](crate::machine::Call) whose earlier try may
 /// have destroyed it takes that for success. (API manual of 2017, "Kernel management".)
 ///
-/// Gateway 0.9.11 responds up to 22 ms before the kernel is gone.
+/// Gateway 0.9.11 responds up to 22 ms before the kernel is gone, manager 26.9.6 of Backend.AI about 3 s.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Destroy {
@@ -37,6 +38,11 @@ impl Destroy {
     pub fn is_gone(version: ApiVersion, error: &GatewayError) -> bool {
         match version.dialect() {
             Dialect::SornaV2 => error.is_not_found(),
+            Dialect::BackendAi => {
+                error.is_session_missing()
+                    // Manager 23.09.10, of a session that is being destroyed.
+                    || error.kind() == Some(ProblemKind::GenericForbidden)
+            }
         }
     }
 }
@@ -47,6 +53,7 @@ impl Operation for Destroy {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::to_kernel(Method::DELETE, &self.kernel, 0),
+            Dialect::BackendAi => backend_ai::to_session(Method::DELETE, &self.kernel, 0),
         }
     }
 
@@ -68,6 +75,25 @@ mod tests {
     #[test]
     fn request_and_response() {
         has_no_content(&Destroy::new(kernel()), "DELETE");
+    }
+
+    #[test]
+    fn of_backend_ai_a_path_that_is_unknown_does_not_mean_gone() {
+        for (status, kind, gone) in [
+            (404, "object-not-found", true),
+            (404, "entity-not-found", true),
+            (404, "url-not-found", false),
+            (403, "generic-forbidden", true),
+            (500, "internal-server-error", false),
+        ] {
+            let version = ApiVersion::V7_20230615;
+            let body = format!(r#"{{"type": "https://api.backend.ai/probs/{kind}"}}"#);
+            let error = Destroy::new(kernel())
+                .read_response(version, response(status, &body))
+                .unwrap_err();
+            let error = error.gateway().unwrap();
+            assert_eq!(Destroy::is_gone(version, error), gone, "{kind}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::operation::{Operation, Success};
-use super::sorna_v2;
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -252,6 +252,7 @@ impl Operation for Info {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::to_kernel(Method::GET, &self.kernel, 0),
+            Dialect::BackendAi => backend_ai::to_session(Method::GET, &self.kernel, 0),
         }
     }
 

@@ -71,9 +71,13 @@ impl Operation for ListLanguages {
     type Output = Vec<LanguageInfo>;
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/languages"),
-        })
+        match version.dialect() {
+            Dialect::SornaV2 => Ok(UnsignedRequest::new(Method::GET, "/v2/languages")),
+            Dialect::BackendAi => Err(BuildError::Unsupported {
+                what: "the list of languages",
+                version,
+            }),
+        }
     }
 
     fn read(&self, _: ApiVersion, success: &Success) -> Result<Vec<LanguageInfo>, Error> {

@@ -4,6 +4,7 @@
 //! that takes a line or two, else in a file named after the dialect.
 
 mod authorize;
+mod backend_ai;
 mod complete;
 mod create;
 mod destroy;

@@ -119,6 +119,13 @@ pub trait Operation {
         None
     }
 
+    /// Changes the form of the request after this error response, where releases of one version want different
+    /// forms. `true` if it changed, and the request should be sent again; a machine asks only once.
+    fn adapt(&mut self, version: ApiVersion, error: &GatewayError) -> bool {
+        let _ = (version, error);
+        false
+    }
+
     /// The signed request, as of `now`.
     ///
     /// # Errors

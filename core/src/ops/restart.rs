@@ -4,7 +4,7 @@
 use http::Method;
 
 use super::operation::{Operation, Repeat, Success};
-use super::sorna_v2;
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -14,6 +14,8 @@ use crate::version::{ApiVersion, Dialect};
 ///
 /// A machine does not repeat it if the gateway may have acted on it ([`Repeat::IfUnsent`]): what ran since
 /// would be lost. (API manual of 2017, "Kernel management".)
+///
+/// Managers of Backend.AI from 26.4 respond with 501 `not-implemented`: destroy the session and create it anew.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restart {
@@ -35,6 +37,7 @@ impl Operation for Restart {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::to_kernel(Method::PATCH, &self.kernel, 0),
+            Dialect::BackendAi => backend_ai::to_session(Method::PATCH, &self.kernel, 0),
         }
     }
 

@@ -14,11 +14,24 @@ use crate::signing::Signer;
 use crate::version::ApiVersion;
 
 pub(crate) fn signer() -> Signer {
+    signer_for(ApiVersion::default())
+}
+
+pub(crate) fn signer_for(version: ApiVersion) -> Signer {
     let keys = Credentials::new(
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(),
         SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").unwrap(),
     );
-    Signer::new(Config::new("http://127.0.0.1:8081".parse().unwrap(), keys))
+    let config = Config::new("http://127.0.0.1:8081".parse().unwrap(), keys);
+    Signer::new(config.with_version(version))
+}
+
+/// What an operation sends in this version: method and target, and the body as text.
+pub(crate) fn sent<O: Operation>(operation: &O, version: ApiVersion) -> (String, String) {
+    let request = operation.prepare(version).unwrap();
+    let line = format!("{} {}", request.method(), request.path());
+    let body = request.texts[request.path_len..].to_vec();
+    (line, String::from_utf8(body).unwrap())
 }
 
 pub(crate) fn kernel() -> KernelId {

@@ -1,7 +1,5 @@
-//! `GET /v2`: which version of the API the gateway speaks. (API manual of 2017, "Versions".)
-//!
-//! The gateway checks the access key, but not the signature: use [`Authorize`](super::Authorize) to
-//! test keys.
+//! `GET /v2`, in Backend.AI `GET /`: which version of the API the gateway speaks. (API manual of 2017,
+//! "Versions".)
 
 use http::Method;
 use serde::Deserialize;
@@ -12,9 +10,9 @@ use crate::error::{BuildError, Error};
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /v2`: asks for the API version.
+/// `GET /v2`, in Backend.AI `GET /`: asks for the API version.
 ///
-/// The gateway wants a date and a known access key, but does not check the signature: use
+/// In Sorna v2, the gateway wants a date and a known access key, but does not check the signature: use
 /// [`Authorize`](super::Authorize) to test keys. (API manual of 2017, "Versions".)
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -32,8 +30,11 @@ impl Version {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VersionInfo {
-    /// The API version, such as `v2.20170315`.
+    /// The API version, such as `v2.20170315`. A manager of Backend.AI names the newest that it speaks.
     pub version: String,
+    /// The release of a manager of Backend.AI, such as `26.9.6`.
+    #[serde(default)]
+    pub manager: Option<String>,
     /// The other fields of the response.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -45,6 +46,8 @@ impl Operation for Version {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         Ok(match version.dialect() {
             Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2"),
+            // Public; so it can be asked before the version of the API is known.
+            Dialect::BackendAi => UnsignedRequest::new(Method::GET, "/").without_signature(),
         })
     }
 
@@ -57,6 +60,7 @@ impl Operation for Version {
 mod tests {
     use super::super::testing::{headers, response, signed};
     use super::*;
+    use crate::unsigned::Auth;
 
     #[test]
     fn request_and_response() {
@@ -77,6 +81,19 @@ mod tests {
         let info = reply.unwrap().value;
         assert_eq!(info.version, "v2.20170315");
         assert_eq!(info.extra["x"], 1);
+    }
+
+    #[test]
+    fn backend_ai_is_asked_without_a_signature() {
+        let request = Version.prepare(ApiVersion::V7_20230615).unwrap();
+        assert_eq!((request.path(), request.auth()), ("/", Auth::None));
+        let reply = Version.read_response(
+            ApiVersion::V7_20230615,
+            response(200, r#"{"version": "v9.20250722", "manager": "26.9.6"}"#),
+        );
+        let info = reply.unwrap().value;
+        assert_eq!(info.version, "v9.20250722");
+        assert_eq!(info.manager.as_deref(), Some("26.9.6"));
     }
 
     #[test]

@@ -53,6 +53,9 @@ replies! {
     UrlNotFound = NOT_FOUND, "Unknown URL path.";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "HTTP method not allowed.";
     SessionAlreadyExists = BAD_REQUEST, "The session already exists.";
+    EntityNotFound = NOT_FOUND, "No such object.";
+    InvalidSessionData = INTERNAL_SERVER_ERROR, "Invalid session data.";
+    VfolderOperationFailed = BAD_REQUEST, "The file operation has failed.";
 }
 
 /// Where the types of problems live.

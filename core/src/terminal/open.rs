@@ -48,11 +48,14 @@ impl OpenTerminal {
     ///
     /// An ID that the gateway would reject, or a version without terminals.
     pub fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        Ok(match version.dialect() {
-            Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2/stream/kernel")
-                .segment(self.kernel.as_str())
-                .segment("pty"),
-        })
+        self.kernel.check(version)?;
+        let path = match version.dialect() {
+            Dialect::SornaV2 => "/v2/stream/kernel",
+            Dialect::BackendAi => "/stream/session",
+        };
+        Ok(UnsignedRequest::new(Method::GET, path)
+            .segment(self.kernel.as_str())
+            .segment("pty"))
     }
 
     /// The signed request, as of `now`, without the headers of the WebSocket itself (`Connection`,

@@ -4,8 +4,10 @@ use super::*;
 use crate::error::{BuildError, TransportErrorKind};
 use crate::machine::testing::{Driver, caller, problem, reply};
 use crate::ops::testing::kernel;
-use crate::ops::{Destroy, Execute, ExecuteMode, Version};
+use crate::ops::{Destroy, Execute, ExecuteMode, Success, Version};
 use crate::retry::RetryPolicy;
+use crate::unsigned::UnsignedRequest;
+use crate::version::ApiVersion;
 
 fn call<O: Operation<Output: std::fmt::Debug>>(operation: O) -> Driver<Call<O>> {
     Driver::new(Call::new(operation, caller()))
@@ -26,6 +28,37 @@ fn a_success_ends_the_call() {
     call.answers(reply(200, r#"{"version": "v2.20170315"}"#));
     assert_eq!(call.done().unwrap().value.version, "v2.20170315");
     assert!(matches!(call.poll(), Step::Idle));
+}
+
+/// Wants another path after a 405.
+#[derive(Debug)]
+struct Adapts(&'static str);
+
+impl Operation for Adapts {
+    type Output = ();
+
+    fn prepare(&self, _: ApiVersion) -> Result<UnsignedRequest, BuildError> {
+        Ok(UnsignedRequest::new(http::Method::GET, self.0))
+    }
+
+    fn read(&self, _: ApiVersion, success: &Success) -> Result<(), Error> {
+        Ok(success.empty()?)
+    }
+
+    fn adapt(&mut self, _: ApiVersion, error: &GatewayError) -> bool {
+        self.0 = "/second";
+        error.status() == 405
+    }
+}
+
+#[test]
+fn a_second_form_of_a_request_is_tried_once() {
+    let mut call = call(Adapts("/first"));
+    call.sends("GET /first");
+    call.answers(problem(405, "method-not-allowed"));
+    call.sends("GET /second");
+    call.answers(problem(405, "method-not-allowed"));
+    assert_eq!(call.done().unwrap_err().gateway().unwrap().status(), 405);
 }
 
 #[test]

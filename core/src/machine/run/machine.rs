@@ -116,6 +116,10 @@ pub struct Run {
 }
 
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of these in each run, and it is never moved around"
+)]
 enum Phase {
     Creating(Call<CreateKernel>),
     Uploading(Upload),

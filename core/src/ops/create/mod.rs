@@ -3,6 +3,7 @@
 //! With the token of a living kernel, that kernel is returned; so repeating the request is safe.
 //! The same token with another language makes another kernel.
 
+mod backend_ai;
 mod created;
 mod sorna_v2;
 mod spec;
@@ -59,12 +60,14 @@ impl Operation for CreateKernel {
         self.token.check(version)?;
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::prepare(&self.spec, &self.token),
+            Dialect::BackendAi => backend_ai::prepare(&self.spec, &self.token),
         }
     }
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<CreatedKernel, Error> {
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::read(success),
+            Dialect::BackendAi => backend_ai::read(success),
         }
     }
 }

@@ -119,6 +119,7 @@ impl KernelSpec {
         }
         let most = match version.dialect() {
             Dialect::SornaV2 => 5,
+            Dialect::BackendAi => usize::MAX,
         };
         if self.mounts.len() > most {
             return Err(BuildError::TooManyMounts {

@@ -3,6 +3,7 @@
 //! One execution may take many of these requests: see
 //! [`Execution`](crate::machine::Execution), which makes them all.
 
+mod backend_ai;
 mod body;
 mod mode;
 mod request;
@@ -27,6 +28,7 @@ impl Operation for Execute {
         let dialect = version.dialect();
         let request = match dialect {
             Dialect::SornaV2 => sorna_v2::prepare(self)?,
+            Dialect::BackendAi => backend_ai::prepare(self)?,
         };
         let limit = dialect.execute_body_limit();
         let size = usize::try_from(request.body_len()).unwrap_or(usize::MAX);
@@ -38,7 +40,7 @@ impl Operation for Execute {
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<ExecutionResult, Error> {
         match version.dialect() {
-            Dialect::SornaV2 => body::read(success),
+            Dialect::SornaV2 | Dialect::BackendAi => body::read(success),
         }
     }
 

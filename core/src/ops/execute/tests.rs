@@ -1,7 +1,7 @@
 //! What is written and read, in every dialect.
 
 use super::*;
-use crate::ops::testing::{kernel, response, signed};
+use crate::ops::testing::{kernel, response, sent, signed};
 
 fn body(operation: &Execute) -> String {
     let request = signed(operation);
@@ -44,6 +44,31 @@ fn run_ids_are_carried_and_not_sent_to_sorna_v2() {
         assert_eq!(start.run_id.as_deref(), Some(id));
         assert_eq!(self::body(&next), r#"{"mode":"query","code":""}"#);
     }
+}
+
+#[test]
+fn backend_ai_is_sent_the_run_id_under_both_names() {
+    let body = |operation: &Execute| {
+        let (line, body) = sent(operation, ApiVersion::V7_20230615);
+        assert_eq!(line, "POST /session/k1");
+        body
+    };
+    let mut start = Execute::start(kernel(), ExecuteMode::query("1"));
+    let null = r#"{"mode":"query","code":"1","runId":null,"run_id":null}"#;
+    assert_eq!(body(&start), null);
+    start.run_id = Some("r1".to_owned());
+    let next = start.proceed(Continuation::Continue);
+    let same = r#"{"mode":"continue","code":"","runId":"r1","run_id":"r1"}"#;
+    assert_eq!(body(&next), same);
+    let input = start.proceed(Continuation::Input("x".to_owned()));
+    let given = r#"{"mode":"input","code":"x","runId":"r1","run_id":"r1"}"#;
+    assert_eq!(body(&input), given);
+    let batch = Batch::new().without_build().with_exec("./main");
+    let start = Execute::start(kernel(), ExecuteMode::Batch(batch));
+    assert_eq!(
+        body(&start),
+        r#"{"mode":"batch","code":"","runId":null,"run_id":null,"options":{"clean":"","build":"","buildLog":false,"exec":"./main"}}"#
+    );
 }
 
 #[test]

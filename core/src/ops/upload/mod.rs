@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use http::Method;
 
 use super::operation::{Operation, Success};
-use super::sorna_v2;
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -111,13 +111,16 @@ impl Operation for UploadFiles {
             Dialect::SornaV2 => {
                 sorna_v2::to_kernel(Method::POST, &self.kernel, 0)?.segment("upload")
             }
+            Dialect::BackendAi => {
+                backend_ai::to_session(Method::POST, &self.kernel, 0)?.segment("upload")
+            }
         };
         Ok(form::with_files(request, &self.files, self.boundary))
     }
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<(), Error> {
         match version.dialect() {
-            Dialect::SornaV2 => Ok(success.empty()?),
+            Dialect::SornaV2 | Dialect::BackendAi => Ok(success.empty()?),
         }
     }
 }
@@ -130,6 +133,18 @@ mod tests {
 
     fn upload(files: Vec<UploadFile>) -> UploadFiles {
         UploadFiles::new(kernel(), files, Boundary::from_random([0xab; 16]))
+    }
+
+    #[test]
+    fn backend_ai_stores_20_files_of_less_than_a_mebibyte() {
+        let file = |name: &str, size| UploadFile::from_file(name, "x", size).unwrap();
+        let prepare = |files| upload(files).prepare(ApiVersion::V7_20230615);
+        let request = prepare(vec![file("a", 1024 * 1024 - 1)]).unwrap();
+        assert_eq!(request.path(), "/session/k1/upload");
+        assert!(prepare(vec![file("a", 1024 * 1024)]).is_err());
+        let files = |n: usize| (0..n).map(|i| file(&i.to_string(), 1)).collect();
+        assert!(prepare(files(20)).is_ok());
+        assert!(prepare(files(21)).is_err());
     }
 
     fn text(body: &Body) -> String {

@@ -1,0 +1,59 @@
+//! Backend.AI: `POST /session/{name or id}`, with a run ID in every request.
+
+use http::Method;
+use serde::Serialize;
+
+use super::mode::{Continuation, ExecuteMode};
+use super::request::Execute;
+use crate::error::BuildError;
+use crate::ops::backend_ai::to_session;
+use crate::unsigned::UnsignedRequest;
+
+/// The run ID has two names: managers before 26.3 read `runId` and require it, later ones read `run_id`. Each
+/// ignores the other.
+#[derive(Serialize)]
+struct Body<'a> {
+    mode: &'a str,
+    code: &'a str,
+    #[serde(rename = "runId")]
+    run_id: Option<&'a str>,
+    #[serde(rename = "run_id")]
+    new_run_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<BatchOptions<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchOptions<'a> {
+    clean: &'a str,
+    build: &'a str,
+    build_log: bool,
+    exec: &'a str,
+}
+
+pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
+    let (mode, code, options) = match (&execute.continuation, &execute.mode) {
+        (Continuation::Continue, _) => ("continue", "", None),
+        (Continuation::Input(text), _) => ("input", text.as_str(), None),
+        (Continuation::Start, ExecuteMode::Query { code }) => ("query", code.as_str(), None),
+        (Continuation::Start, ExecuteMode::Batch(batch)) => (
+            "batch",
+            "",
+            Some(BatchOptions {
+                clean: "",
+                build: batch.build().unwrap_or(""),
+                build_log: batch.build_log(),
+                exec: batch.exec().unwrap_or(""),
+            }),
+        ),
+    };
+    let run_id = execute.run_id.as_deref();
+    to_session(Method::POST, &execute.kernel, code.len())?.json(&Body {
+        mode,
+        code,
+        run_id,
+        new_run_id: run_id,
+        options,
+    })
+}
