@@ -98,12 +98,14 @@ mod console;
 mod error;
 mod ident;
 mod instant;
+mod iso_date;
 mod lock;
 pub mod machine;
 mod moment;
 mod ops;
 mod path;
 mod problem;
+mod python;
 mod rate_limit;
 mod retry;
 #[cfg(feature = "server")]

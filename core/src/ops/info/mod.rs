@@ -1,5 +1,7 @@
-//! `GET /v2/kernel/{id}`: information about a kernel. (API manual of 2017, "Kernel
-//! management".)
+//! `GET /v2/kernel/{id}`, in Backend.AI `GET /session/{name or id}`: information about a kernel. (API manual of
+//! 2017, "Kernel management".)
+
+mod backend_ai;
 
 use std::time::Duration;
 
@@ -7,16 +9,19 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::backend_ai::to_session;
 use super::operation::{Operation, Success};
-use super::{backend_ai, sorna_v2};
+use super::sorna_v2::to_kernel;
 use crate::error::{BuildError, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /v2/kernel/{id}`: asks for information about a kernel.
+/// `GET /v2/kernel/{id}`, in Backend.AI `GET /session/{name or id}`: asks for information about a kernel.
 ///
-/// (API manual of 2017, "Kernel management".)
+/// Manager 26.9.6 knows a session from its creation on, and for about 3 s after it was destroyed (as
+/// `TERMINATING`); afterwards it is [not found](crate::Error::is_not_found). (API manual of 2017, "Kernel
+/// management".)
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Info {
@@ -33,6 +38,9 @@ impl Info {
 }
 
 /// Information about a kernel. Any field may be missing. (API manual of 2017, "Kernel management".)
+///
+/// Sorna v2 and Backend.AI have the language, the age and the number of executions in common. The limits and
+/// what is used of them are Sorna v2's; image, status, slots and dates are Backend.AI's.
 ///
 /// Observed on gateway 0.9.11: most numbers are 0 for the first 5 s.
 ///
@@ -86,10 +94,10 @@ impl KernelInfo {
         Self::default()
     }
 
-    /// The language.
+    /// The language; in Backend.AI, the name of the image.
     #[must_use]
     pub fn language(&self) -> Option<&str> {
-        self.language.as_deref()
+        self.language.as_deref().or_else(|| self.image())
     }
 
     /// Time since it was created.
@@ -147,7 +155,7 @@ impl KernelInfo {
         duration(self.cpu_time_used?)
     }
 
-    /// The other fields of the response.
+    /// The other fields of the response, as they came. Those of Backend.AI are among them.
     #[must_use]
     pub fn extra(&self) -> &Map<String, Value> {
         &self.extra
@@ -251,8 +259,8 @@ impl Operation for Info {
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
-            Dialect::SornaV2 => sorna_v2::to_kernel(Method::GET, &self.kernel, 0),
-            Dialect::BackendAi => backend_ai::to_session(Method::GET, &self.kernel, 0),
+            Dialect::SornaV2 => to_kernel(Method::GET, &self.kernel, 0),
+            Dialect::BackendAi => to_session(Method::GET, &self.kernel, 0),
         }
     }
 
