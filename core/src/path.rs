@@ -16,8 +16,9 @@ pub(crate) fn segment(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
 }
 
-/// What stays as it is in a query: the unreserved characters of RFC 3986. A `+` would be read as a space.
-const ESCAPED_IN_QUERY: &AsciiSet = &ESCAPED.add(b'+');
+/// What stays as it is in a query: the unreserved characters of RFC 3986, and `*`, which Backend.AI has for
+/// "all" and its clients send as it is. A `+` would be read as a space.
+const ESCAPED_IN_QUERY: &AsciiSet = &ESCAPED.add(b'+').remove(b'*');
 
 /// A name or value of a query, escaped, in pieces.
 pub(crate) fn query(text: &str) -> PercentEncode<'_> {
