@@ -32,8 +32,20 @@ use crate::version::Dialect;
 /// | 500 | `kernel-creation-failed` | [`is_creation_failed`](Self::is_creation_failed) |
 /// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`] |
 /// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`was_rejected_before_execution`](Self::was_rejected_before_execution) |
-/// | 503 | `not-implemented` | |
-/// | | later gateways: `generic-forbidden` (403), `object-not-found`, `url-not-found` (404), `method-not-allowed` (405), `session-already-exists` (400) | |
+/// | 503 | `not-implemented` | [`is_unsupported`](Self::is_unsupported) |
+///
+/// Those of Backend.AI (observed on managers 23.09.10 and 26.9.6), where they differ:
+///
+/// | status | [`kind_name`](Self::kind_name) | |
+/// |---|---|---|
+/// | 400 | `invalid-api-params`; from 26 `generic-bad-request` for missing or malformed fields | |
+/// | 400 | `session-already-exists`, `vfolder-operation-failed` | |
+/// | 403 | `generic-forbidden` | [`is_forbidden`](Self::is_forbidden) |
+/// | 404 | `object-not-found`, `entity-not-found`, `url-not-found` | [`is_not_found`](Self::is_not_found) |
+/// | 405 | `method-not-allowed` | |
+/// | 500 | `invalid-session-data` (26): a mistake in the request, such as a continuation without a run ID | |
+/// | 501 | `not-implemented` | [`is_unsupported`](Self::is_unsupported) |
+/// | 200 | none: a GraphQL query with errors | [`ErrorBody::Query`] |
 ///
 /// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
 /// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.
@@ -52,6 +64,8 @@ pub struct GatewayError {
 pub enum ErrorBody {
     /// The documented form.
     Problem(Problem),
+    /// The errors of a GraphQL query, which come with a status of success: their messages, at least one.
+    Query(Vec<String>),
     /// JSON of another form.
     Json(Value),
     /// Anything else, or nothing; see [`GatewayError::body`].
@@ -95,6 +109,19 @@ impl Problem {
         ProblemKind::from_name(self.kind_name())
     }
 
+    /// The code of the error, such as `session_read_not-found`: what was done to what, and what went wrong. Backend.AI
+    /// sends it from 25.8 on.
+    #[must_use]
+    pub fn error_code(&self) -> Option<&str> {
+        self.extra.get("error_code").and_then(Value::as_str)
+    }
+
+    /// More about the problem, of any form: an object of invalid fields, the path of the request, ….
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        self.extra.get("data").filter(|data| !data.is_null())
+    }
+
     /// What happened, as text: `msg` of later gateways, whose title is the same for all problems of a kind;
     /// else the title.
     #[must_use]
@@ -102,7 +129,9 @@ impl Problem {
         self.msg().or(self.title.as_deref())
     }
 
-    fn msg(&self) -> Option<&str> {
+    /// What happened in this case, as text, where the title is that of the kind: `msg` of Backend.AI.
+    #[must_use]
+    pub fn msg(&self) -> Option<&str> {
         let msg = self.extra.get("msg").and_then(Value::as_str);
         msg.filter(|msg| !msg.is_empty())
     }
@@ -170,7 +199,22 @@ impl GatewayError {
         }
     }
 
-    /// The response's status.
+    /// Keeps the errors of a GraphQL query.
+    pub(crate) fn of_query(status: StatusCode, body: &Bytes, errors: &[Value]) -> Self {
+        let message = |error: &Value| match error.get("message").and_then(Value::as_str) {
+            Some(message) => message.to_owned(),
+            None => error.to_string(),
+        };
+        Self {
+            status,
+            error_body: ErrorBody::Query(errors.iter().map(message).collect()),
+            body: body.clone(),
+            retry_after: None,
+            date: None,
+        }
+    }
+
+    /// The response's status: a success only if the errors are those of a [query](ErrorBody::Query).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -211,10 +255,26 @@ impl GatewayError {
     }
 
     /// What happened, as the gateway puts it, if the body was a problem document that says so:
-    /// [`Problem::message`].
+    /// [`Problem::message`]. Of a query with several errors, it is the first.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.problem().and_then(Problem::message)
+        match &self.error_body {
+            ErrorBody::Problem(problem) => problem.message(),
+            ErrorBody::Query(messages) => messages.first().map(String::as_str),
+            ErrorBody::Json(_) | ErrorBody::Raw => None,
+        }
+    }
+
+    /// The code of the error, if the body was a problem document that has one: [`Problem::error_code`].
+    #[must_use]
+    pub fn error_code(&self) -> Option<&str> {
+        self.problem().and_then(Problem::error_code)
+    }
+
+    /// More about the problem, if the body was a problem document that has it: [`Problem::data`].
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        self.problem().and_then(Problem::data)
     }
 
     /// Adds what earlier responses said, where this one says nothing.
@@ -245,6 +305,25 @@ impl GatewayError {
         self.status == StatusCode::UNAUTHORIZED
     }
 
+    /// 403: these keys are valid, but may not do this.
+    ///
+    /// Manager 23.09.10 also responds so to the destruction of a session that is being destroyed:
+    /// [`Destroy::is_gone`](crate::Destroy::is_gone).
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN
+    }
+
+    /// The gateway does not do this at all: `not-implemented`, which is a 503 in Sorna v2 and a 501 in Backend.AI, or
+    /// any other 501. Trying again does not help.
+    ///
+    /// Observed on manager 26.9.6 for a [`Restart`](crate::Restart).
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        self.kind() == Some(ProblemKind::NotImplemented)
+            || self.status == StatusCode::NOT_IMPLEMENTED
+    }
+
     /// The gateway rejected the date of the request: this machine's clock is likely more than 15 minutes
     /// off. Set it.
     #[must_use]
@@ -255,7 +334,11 @@ impl GatewayError {
     }
 
     /// 404: what the request names does not exist. Of a request to a kernel: the kernel is gone; create it
-    /// again. (Some gateways respond to the creation of a kernel so, if they do not know the language.)
+    /// again.
+    ///
+    /// In Backend.AI a session is `object-not-found` or, from 26, `entity-not-found` if it is asked for by name.
+    /// Creating one is a 404, too, if the manager does not know the image, or (26.9.6) if the session could not
+    /// be started. `url-not-found` is about the path: the endpoint speaks another dialect.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
@@ -291,7 +374,7 @@ impl GatewayError {
     pub fn is_unavailable(&self) -> bool {
         match self.status {
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => true,
-            StatusCode::SERVICE_UNAVAILABLE => self.kind() != Some(ProblemKind::NotImplemented),
+            StatusCode::SERVICE_UNAVAILABLE => !self.is_unsupported(),
             _ => false,
         }
     }
@@ -324,8 +407,22 @@ impl GatewayError {
     }
 }
 
+/// How many errors of a query are shown.
+const MOST_MESSAGES: usize = 3;
+
 impl fmt::Display for GatewayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let ErrorBody::Query(messages) = &self.error_body {
+            f.write_str("the gateway rejected the query")?;
+            for (index, message) in messages.iter().take(MOST_MESSAGES).enumerate() {
+                let mark = if index == 0 { ": " } else { "; " };
+                write!(f, "{mark}{}", excerpt(message.as_bytes()))?;
+            }
+            return match messages.len().saturating_sub(MOST_MESSAGES) {
+                0 => Ok(()),
+                more => write!(f, "; and {more} more"),
+            };
+        }
         write!(f, "the gateway answered {}", self.status.as_u16())?;
         let Some(problem) = self.problem() else {
             if let Some(reason) = self.status.canonical_reason() {
@@ -408,6 +505,44 @@ mod tests {
     }
 
     #[test]
+    fn backend_ai_says_more_in_fields_of_its_own() {
+        let error = error_response(
+            404,
+            r#"{"type": "https://api.backend.ai/probs/url-not-found", "title": "No.",
+                "error_code": "api_read_not-found", "msg": "No such path", "data": "/v2"}"#,
+        );
+        assert_eq!(error.error_code(), Some("api_read_not-found"));
+        assert_eq!(error.data(), Some(&Value::from("/v2")));
+        assert_eq!(error.problem().unwrap().msg(), Some("No such path"));
+        let error = error_response(404, r#"{"type": "x/y", "error_code": 1, "data": null}"#);
+        assert_eq!((error.error_code(), error.data()), (None, None));
+        assert_eq!(error_response(404, "").data(), None);
+    }
+
+    #[test]
+    fn errors_of_a_query_are_shown_without_a_status() {
+        let show = |errors: Value| {
+            let errors = errors.as_array().unwrap().clone();
+            GatewayError::of_query(StatusCode::OK, &Bytes::new(), &errors).to_string()
+        };
+        let message = |text: &str| serde_json::json!({ "message": text });
+        assert_eq!(
+            show([message("Cannot query field 'nope'")].into_iter().collect()),
+            "the gateway rejected the query: Cannot query field 'nope'"
+        );
+        let many = (0..5).map(|number| message(&number.to_string())).collect();
+        assert_eq!(
+            show(many),
+            "the gateway rejected the query: 0; 1; 2; and 2 more"
+        );
+        let odd = [message("a\u{1b}b"), Value::Null].into_iter().collect();
+        assert_eq!(
+            show(odd),
+            "the gateway rejected the query: a\u{fffd}b; null"
+        );
+    }
+
+    #[test]
     fn html_and_empty_bodies_are_kept_too() {
         let error = error_response(502, "<html><h1>Bad Gateway</h1></html>");
         assert!(matches!(error.error_body(), ErrorBody::Raw));
@@ -444,6 +579,14 @@ mod tests {
         assert!(with(429, "rate-limit-exceeded", "").was_rejected_before_execution());
         assert!(with(503, "service-unavailable", "").was_rejected_before_execution());
         assert!(!with(503, "not-implemented", "").is_retryable());
+        for status in [501, 503] {
+            let error = with(status, "not-implemented", "");
+            assert!(error.is_unsupported() && error.is_conclusive() && !error.is_unavailable());
+        }
+        assert!(error_response(501, "<html>").is_unsupported());
+        assert!(!with(503, "service-unavailable", "").is_unsupported());
+        assert!(with(403, "generic-forbidden", "").is_forbidden());
+        assert!(!with(401, "auth-failed", "").is_forbidden());
         assert!(with(400, "invalid-auth-params", "Date/time sync error").is_clock_skew());
         assert!(!with(400, "invalid-auth-params", "No key").is_clock_skew());
     }
