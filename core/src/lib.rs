@@ -53,6 +53,8 @@
 //! | [`Execute`] | `POST /v2/kernel/{id}` | [`ExecutionResult`] |
 //! | [`Complete`] | `POST /v2/kernel/{id}` | candidates |
 //! | [`UploadFiles`] | `POST /v2/kernel/{id}/upload` | nothing |
+//! | [`ListSessions`] | Backend.AI: `POST /admin/gql` | [`SessionPage`] |
+//! | [`MatchSessions`] | Backend.AI: `GET /session/_/match` | [`SessionSummary`]s |
 //! | [`OpenTerminal`](terminal::OpenTerminal) | `GET /v2/stream/kernel/{id}/pty` | a WebSocket |
 //!
 //! # Many requests

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
+use http::response::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -152,11 +153,7 @@ pub trait Operation {
             return Err(GatewayError::new(dialect, parts.status, &parts.headers, &body).into());
         }
         let rate_limit = RateLimit::from_headers(dialect, &parts.headers);
-        let success = Success {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        };
+        let success = Success::new(parts, body);
         let value = self.read(version, &success)?;
         Ok(Reply { value, rate_limit })
     }
@@ -171,6 +168,14 @@ pub struct Success {
 }
 
 impl Success {
+    pub(super) fn new(head: Parts, body: Bytes) -> Self {
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
     /// The status, from 200 to 299.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{Request, Response};
 
-use super::operation::Operation;
+use super::operation::{Operation, Success};
 use crate::body::Body;
 use crate::config::{AccessKey, Config, Credentials, SecretKey};
 use crate::error::Error;
@@ -47,6 +47,12 @@ pub(crate) fn response(status: u16, body: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
     *response.status_mut() = status.try_into().unwrap();
     response
+}
+
+/// A success with this body, not yet read.
+pub(crate) fn success(body: &str) -> Success {
+    let (parts, body) = response(200, body).into_parts();
+    Success::new(parts, body)
 }
 
 pub(crate) fn headers<'r>(request: &'r Request<Body>, names: &[&str]) -> Vec<&'r str> {
