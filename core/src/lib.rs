@@ -55,6 +55,7 @@
 //! | [`UploadFiles`] | `POST /v2/kernel/{id}/upload` | nothing |
 //! | [`ListSessions`] | Backend.AI: `POST /admin/gql` | [`SessionPage`] |
 //! | [`MatchSessions`] | Backend.AI: `GET /session/_/match` | [`SessionSummary`]s |
+//! | [`SubscribeEvents`](events::SubscribeEvents) | Backend.AI: `GET /events/session` | a stream of [`SessionEvent`](events::SessionEvent)s |
 //! | [`OpenTerminal`](terminal::OpenTerminal) | `GET /v2/stream/kernel/{id}/pty` | a WebSocket |
 //!
 //! # Many requests
@@ -98,6 +99,7 @@ mod caller;
 mod config;
 mod console;
 mod error;
+pub mod events;
 mod ident;
 mod instant;
 mod iso_date;
