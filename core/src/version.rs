@@ -77,6 +77,19 @@ impl ApiVersion {
     pub const fn upload_limits(self) -> UploadLimits {
         self.dialect().upload_limits()
     }
+
+    /// Whether there are gateways that speak this version and lose what is typed into a terminal: managers 22.09
+    /// to 25.8 of Backend.AI close it, with code 1000, at the first input. (Observed on 23.09.10; the range is read
+    /// in the sources.) Later ones, which do not, speak these versions as well; see
+    /// [`VersionInfo::loses_terminal_input`](crate::VersionInfo::loses_terminal_input) for one of them.
+    #[must_use]
+    pub const fn may_lose_terminal_input(self) -> bool {
+        match self {
+            // No manager with the defect speaks v9.
+            Self::V2_20170315 | Self::V9_20250722 => false,
+            Self::V6_20220615 | Self::V7_20230615 | Self::V8_20240315 | Self::V8_20240915 => true,
+        }
+    }
 }
 
 impl PartialOrd for ApiVersion {

@@ -40,6 +40,32 @@ pub struct VersionInfo {
     pub extra: Map<String, Value>,
 }
 
+impl VersionInfo {
+    /// The year and month of a manager's release: 23 and 9 for `23.09.10`.
+    fn release(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.manager.as_deref()?.split('.');
+        let mut next = || numbers.next()?.parse().ok();
+        Some((next()?, next()?))
+    }
+
+    /// Whether the gateway loses what is typed into a terminal: managers 22.09 to 25.8 of Backend.AI close it at
+    /// the first input. (Observed on 23.09.10; the range is read in the sources.)
+    ///
+    /// ```
+    /// use sorna_core::VersionInfo;
+    ///
+    /// let info: VersionInfo =
+    ///     serde_json::from_str(r#"{"version": "v7.20230615", "manager": "23.09.10"}"#)?;
+    /// assert!(info.loses_terminal_input());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn loses_terminal_input(&self) -> bool {
+        self.release()
+            .is_some_and(|release| ((22, 9)..=(25, 8)).contains(&release))
+    }
+}
+
 impl Operation for Version {
     type Output = VersionInfo;
 
@@ -94,6 +120,28 @@ mod tests {
         let info = reply.unwrap().value;
         assert_eq!(info.version, "v9.20250722");
         assert_eq!(info.manager.as_deref(), Some("26.9.6"));
+    }
+
+    #[test]
+    fn managers_that_lose_typing_are_known_by_their_release() {
+        for (manager, loses) in [
+            (Some("22.06.3"), false),
+            (Some("22.09.0"), true),
+            (Some("23.09.10"), true),
+            (Some("25.8.1"), true),
+            (Some("25.9.0"), false),
+            (Some("26.9.6"), false),
+            (Some("25"), false),
+            (Some("next"), false),
+            (None, false),
+        ] {
+            let info = VersionInfo {
+                version: String::new(),
+                manager: manager.map(str::to_owned),
+                extra: Map::new(),
+            };
+            assert_eq!(info.loses_terminal_input(), loses, "{manager:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::message::{Command, Frame, Message};
 use super::options::TerminalOptions;
 use crate::instant::Instant;
 use crate::moment::Moment;
+use crate::version::{ApiVersion, Dialect};
 
 /// The most bytes that one message carries: large input is cut into several.
 const CHUNK: usize = 16 * 1024;
@@ -16,6 +17,12 @@ const CHUNK: usize = 16 * 1024;
 /// How long typing is held back after the start, unless output comes first. Gateway 0.9.11 loses
 /// what is typed right after the handshake about half the time.
 const SETTLING: Duration = Duration::from_millis(200);
+
+/// How long after the first typing a terminal of Backend.AI may show nothing before that is reported.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The close code of a WebSocket that ends as intended.
+const NORMAL: u16 = 1000;
 
 /// An open terminal, between a WebSocket and its user.
 ///
@@ -50,6 +57,10 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// Source: the API manual of 2017, "Streaming". Observed on gateway 0.9.11, and the reason for the above:
 /// the window is 0 x 0 until the first resize; of what is typed right after the handshake about half
 /// is lost, and so is the first typing after a restart; after the close frame a raw HTTP 500 may follow.
+///
+/// Of Backend.AI ([`with_version`](Self::with_version)): manager 26.9.6 sends its messages as binary frames, and
+/// ignores those of the client that are not text. Nothing replies to a size or a ping. Two defects are reported as
+/// events: [`InputLost`](TerminalEvent::InputLost) and [`Silent`](TerminalEvent::Silent).
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -120,6 +131,15 @@ pub struct Terminal {
     queued: usize,
     events: VecDeque<TerminalEvent>,
     closed: bool,
+    version: ApiVersion,
+    /// When something typed was first sent.
+    typed_at: Option<Instant>,
+    /// There was output, at any time.
+    shown: bool,
+    /// There was output after something typed was sent.
+    responded: bool,
+    /// That nothing is shown was reported.
+    silent: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +171,18 @@ pub enum TerminalEvent {
     Error(String),
     /// A message that this version does not know, as it came.
     Unknown(String),
+    /// The gateway closes the terminal at the first input, without running it: [`Closed`](Self::Closed) follows.
+    /// Executing code, rather than typing it, works.
+    ///
+    /// Only of Backend.AI, in versions that
+    /// [may lose terminal input](ApiVersion::may_lose_terminal_input).
+    InputLost,
+    /// Nothing was shown since the terminal was opened, not even 10 s after something was typed; reported once. It
+    /// may be that the gateway is slow, but likely it carries nothing in either direction.
+    ///
+    /// Only of Backend.AI. Observed on manager 26.9.6 with its own agent, whose terminals carry nothing
+    /// although they open.
+    Silent,
     /// The end: nothing follows.
     Closed {
         /// The WebSocket's close code, if there was one: 1000 when the kernel is gone.
@@ -174,7 +206,19 @@ impl Terminal {
             queued: 0,
             events: VecDeque::new(),
             closed: false,
+            version: ApiVersion::default(),
+            typed_at: None,
+            shown: false,
+            responded: false,
+            silent: false,
         }
+    }
+
+    /// The same terminal, of a gateway that speaks this version; else it is [the default](ApiVersion::default).
+    #[must_use]
+    pub fn with_version(mut self, version: ApiVersion) -> Self {
+        self.version = version;
+        self
     }
 
     /// Types bytes, any number of them. They are queued; see [`queued`](Self::queued) for when to stop.
@@ -229,7 +273,9 @@ impl Terminal {
         self.typed.push_back(Typed::Restart);
         // Gateway 0.9.11 loses the first typing after a restart and shows nothing until then: let
         // it lose nothing.
-        self.typed.push_back(Typed::Bytes(Bytes::new()));
+        if self.version.dialect() == Dialect::SornaV2 {
+            self.typed.push_back(Typed::Bytes(Bytes::new()));
+        }
     }
 
     /// The next frame for the gateway, or until when there is none.
@@ -241,15 +287,21 @@ impl Terminal {
         if self.settles.is_some_and(|until| now.instant >= until) {
             self.settles = None;
         }
-        let next_ping = self.last_sent.saturating_add(self.ping_interval);
+        if self.silent_at().is_some_and(|time| now.instant >= time) {
+            self.silent = true;
+            self.events.push_back(TerminalEvent::Silent);
+        }
+        let next_ping = self.next_ping_at();
+        let next = self.silent_at().map_or(next_ping, |at| at.min(next_ping));
         let command = if let Some(command) = self.control.pop_front() {
             command
         } else if let (Some(until), false) = (self.settles, self.typed.is_empty()) {
-            return Outgoing::Wait(until.min(next_ping));
+            return Outgoing::Wait(until.min(next));
         } else if let Some(typed) = self.typed.pop_front() {
             match typed {
                 Typed::Bytes(bytes) => {
                     self.queued -= bytes.len();
+                    self.typed_at.get_or_insert(now.instant);
                     Command::Stdin(bytes)
                 }
                 Typed::Restart => Command::Restart,
@@ -257,7 +309,7 @@ impl Terminal {
         } else if now.instant >= next_ping {
             Command::Ping
         } else {
-            return Outgoing::Wait(next_ping);
+            return Outgoing::Wait(next);
         };
         self.last_sent = now.instant;
         Outgoing::Send(Frame::Text(command.encode()))
@@ -266,7 +318,27 @@ impl Terminal {
     /// When the next ping is due, unless something else is sent first; `None` once it is closed.
     #[must_use]
     pub fn next_ping(&self) -> Option<Instant> {
-        (!self.closed).then(|| self.last_sent.saturating_add(self.ping_interval))
+        (!self.closed).then(|| self.next_ping_at())
+    }
+
+    /// When [`poll_outgoing`](Self::poll_outgoing) is to be called, and events are to be polled after it, even if
+    /// nothing happens until then: for a ping, or to report [`Silent`](TerminalEvent::Silent). `None` once it is
+    /// closed.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let ping = self.next_ping()?;
+        Some(self.silent_at().map_or(ping, |at| at.min(ping)))
+    }
+
+    fn next_ping_at(&self) -> Instant {
+        self.last_sent.saturating_add(self.ping_interval)
+    }
+
+    /// When it is to be reported that nothing is shown.
+    fn silent_at(&self) -> Option<Instant> {
+        let may_be = self.version.dialect() == Dialect::BackendAi && !self.shown && !self.silent;
+        let typed_at = self.typed_at.filter(|_| may_be)?;
+        Some(typed_at.saturating_add(SILENCE))
     }
 
     /// A message came from the gateway.
@@ -282,6 +354,8 @@ impl Terminal {
         self.events.push_back(match message {
             Message::Out(bytes) => {
                 self.settles = None;
+                self.shown = true;
+                self.responded |= self.typed_at.is_some();
                 TerminalEvent::Output(bytes)
             }
             Message::Error(text) => TerminalEvent::Error(text),
@@ -294,6 +368,11 @@ impl Terminal {
     pub fn handle_close(&mut self, code: Option<u16>, reason: &str) {
         if !self.close() {
             return;
+        }
+        // A shell would have shown what was typed before it ends.
+        let unheard = self.typed_at.is_some() && !self.responded;
+        if unheard && code == Some(NORMAL) && self.version.may_lose_terminal_input() {
+            self.events.push_back(TerminalEvent::InputLost);
         }
         self.events.push_back(TerminalEvent::Closed {
             code,

@@ -117,9 +117,9 @@ impl Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame {
-    /// Text, which is what this protocol uses.
+    /// Text, which is what clients send.
     Text(String),
-    /// Bytes. Later gateways send the same JSON in these.
+    /// Bytes. Managers of Backend.AI from 25.6 send the same JSON in these, and ignore them from clients.
     Binary(Bytes),
 }
 

@@ -1,4 +1,5 @@
-//! `GET /v2/stream/kernel/{id}/pty`: the handshake that opens a terminal.
+//! `GET /v2/stream/kernel/{id}/pty`, in Backend.AI `GET /stream/session/{name or id}/pty`: the handshake that
+//! opens a terminal.
 
 use std::time::SystemTime;
 
@@ -81,6 +82,13 @@ mod tests {
     use crate::ops::testing::{kernel, response};
 
     use super::*;
+
+    #[test]
+    fn of_backend_ai_a_terminal_is_opened_on_a_session() {
+        let open = OpenTerminal::new(KernelId::new("a b").unwrap());
+        let request = open.prepare(ApiVersion::V7_20230615).unwrap();
+        assert_eq!(request.path(), "/stream/session/a%20b/pty");
+    }
 
     #[test]
     fn an_error_response_keeps_its_text() {

@@ -210,3 +210,181 @@ fn a_restart_that_is_held_back_counts_as_unsent() {
     assert!(scene.terminal.has_unsent());
     assert_eq!(scene.terminal.queued(), 0);
 }
+
+/// Terminals of Backend.AI.
+mod backend_ai {
+    use super::*;
+
+    /// One that has said its size, in which `x` was typed.
+    fn typed(version: ApiVersion) -> Scene {
+        let mut scene = Scene::new();
+        scene.terminal = scene.terminal.with_version(version);
+        scene.terminal.stdin(b"x");
+        scene.waits();
+        scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
+        scene
+    }
+
+    fn events(scene: &mut Scene) -> Vec<TerminalEvent> {
+        std::iter::from_fn(|| scene.terminal.poll_event()).collect()
+    }
+
+    fn closed(code: u16) -> TerminalEvent {
+        TerminalEvent::Closed {
+            code: Some(code),
+            reason: String::new(),
+        }
+    }
+
+    const OUT: &str = r#"{"type":"out","data":"aGk="}"#;
+
+    #[test]
+    fn a_manager_that_closes_at_the_first_input_loses_it() {
+        for (version, loses) in [
+            (ApiVersion::V7_20230615, true),
+            (ApiVersion::V8_20240915, true),
+            (ApiVersion::V9_20250722, false),
+            (ApiVersion::V2_20170315, false),
+        ] {
+            let mut scene = typed(version);
+            scene.terminal.handle_close(Some(1000), "");
+            let mut expected = vec![closed(1000)];
+            if loses {
+                expected.insert(0, TerminalEvent::InputLost);
+            }
+            assert_eq!(events(&mut scene), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn other_endings_are_no_lost_input() {
+        let version = ApiVersion::V7_20230615;
+        // Something came of the typing.
+        let mut scene = typed(version);
+        scene.receives(OUT);
+        scene.terminal.handle_close(Some(1000), "");
+        assert_eq!(events(&mut scene).last(), Some(&closed(1000)));
+        assert_eq!(events(&mut scene), []);
+        // Another reason, and nothing typed.
+        let mut scene = typed(version);
+        scene.terminal.handle_close(Some(1001), "");
+        assert_eq!(events(&mut scene), [closed(1001)]);
+        let mut scene = Scene::new();
+        scene.terminal = scene.terminal.with_version(version);
+        scene.terminal.stdin(b"not sent yet");
+        scene.terminal.handle_close(Some(1000), "");
+        assert_eq!(events(&mut scene), [closed(1000)]);
+    }
+
+    #[test]
+    fn output_before_the_first_input_says_nothing_of_it() {
+        let mut scene = Scene::new();
+        scene.terminal = scene.terminal.with_version(ApiVersion::V7_20230615);
+        scene.receives(OUT);
+        scene.terminal.stdin(b"x");
+        assert!(matches!(scene.poll(), Outgoing::Send(_)));
+        scene.terminal.handle_close(Some(1000), "");
+        let expected = [
+            TerminalEvent::Output("hi".into()),
+            TerminalEvent::InputLost,
+            closed(1000),
+        ];
+        assert_eq!(events(&mut scene), expected);
+    }
+
+    #[test]
+    fn silence_is_reported_once() {
+        let mut scene = typed(ApiVersion::V9_20250722);
+        let start = scene.now.instant;
+        let due = start + Duration::from_secs(10);
+        assert_eq!(scene.terminal.next_timeout(), Some(due));
+        assert_eq!(
+            scene.terminal.next_ping(),
+            Some(start + Duration::from_secs(30))
+        );
+        scene.waits();
+        assert_eq!(scene.now.instant, due);
+        assert_eq!(events(&mut scene), []);
+        scene.waits();
+        assert_eq!(events(&mut scene), [TerminalEvent::Silent]);
+        scene.sends(r#"{"type":"ping"}"#);
+        scene.waits();
+        assert_eq!(events(&mut scene), []);
+        // It is not closed for that.
+        scene.receives(OUT);
+        assert_eq!(events(&mut scene), [TerminalEvent::Output("hi".into())]);
+    }
+
+    #[test]
+    fn a_terminal_that_shows_something_or_has_nothing_to_show_is_not_silent() {
+        let minute = Duration::from_secs(60);
+        let mut scene = typed(ApiVersion::V9_20250722);
+        scene.receives(OUT);
+        scene.now = scene.now.after(minute);
+        let _ = scene.poll();
+        assert_eq!(events(&mut scene), [TerminalEvent::Output("hi".into())]);
+
+        let mut scene = Scene::new();
+        scene.terminal = scene.terminal.with_version(ApiVersion::V9_20250722);
+        scene.now = scene.now.after(minute);
+        let _ = scene.poll();
+        assert_eq!(events(&mut scene), []);
+
+        // Gateways of Sorna v2 have not this defect.
+        let mut scene = typed(ApiVersion::V2_20170315);
+        scene.now = scene.now.after(minute);
+        let _ = scene.poll();
+        assert_eq!(events(&mut scene), []);
+        assert_eq!(scene.terminal.next_timeout(), scene.terminal.next_ping());
+
+        let mut scene = typed(ApiVersion::V9_20250722);
+        scene.terminal.handle_failure();
+        scene.now = scene.now.after(minute);
+        assert_eq!(scene.poll(), Outgoing::Closed);
+        assert_eq!(
+            (events(&mut scene), scene.terminal.next_timeout()),
+            (vec![], None)
+        );
+    }
+
+    #[test]
+    fn typing_again_does_not_put_silence_off() {
+        let mut scene = typed(ApiVersion::V9_20250722);
+        for _ in 0..10 {
+            scene.now = scene.now.after(Duration::from_secs(1));
+            scene.terminal.stdin(b"x");
+            scene.sends(r#"{"type":"stdin","chars":"eA=="}"#);
+        }
+        assert_eq!(events(&mut scene), [TerminalEvent::Silent]);
+    }
+
+    #[test]
+    fn a_restart_types_nothing() {
+        let mut scene = Scene::new();
+        scene.terminal = scene.terminal.with_version(ApiVersion::V7_20230615);
+        scene.terminal.restart();
+        scene.waits();
+        scene.sends(r#"{"type":"restart"}"#);
+        assert!(!scene.terminal.has_unsent());
+    }
+
+    #[test]
+    fn messages_come_in_binary_frames_and_go_in_text() {
+        let mut scene = typed(ApiVersion::V9_20250722);
+        // Without spaces and with, whole messages each.
+        for json in [
+            r#"{"type":"out","data":"d29yayQg"}"#,
+            r#"{"type": "out", "data": "d29yayQg"}"#,
+        ] {
+            scene
+                .terminal
+                .handle_frame(scene.now, Frame::Binary(json.into()));
+        }
+        scene
+            .terminal
+            .handle_frame(scene.now, Frame::Binary(Bytes::from_static(b"\xff")));
+        let output = || TerminalEvent::Output("work$ ".into());
+        let unknown = TerminalEvent::Unknown("\u{fffd}".to_owned());
+        assert_eq!(events(&mut scene), [output(), output(), unknown]);
+    }
+}
