@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
+use super::document::Problem;
 use super::parse::excerpt;
 use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
@@ -30,7 +31,7 @@ use crate::version::Dialect;
 /// | 412 | `quota-exceeded` | [`is_quota_exceeded`](Self::is_quota_exceeded) |
 /// | 429 | `rate-limit-exceeded` | [`is_rate_limited`](Self::is_rate_limited) |
 /// | 500 | `kernel-creation-failed` | [`is_creation_failed`](Self::is_creation_failed) |
-/// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`] |
+/// | 500 | `internal-server-error`, `kernel-destruction-failed`, `kernel-restart-failed`, `kernel-execution-failed` | often with [`AgentDetails`](super::AgentDetails) |
 /// | 503 | `service-unavailable`, `instance-not-available` | [`is_unavailable`](Self::is_unavailable), [`was_rejected_before_execution`](Self::was_rejected_before_execution) |
 /// | 503 | `not-implemented` | [`is_unsupported`](Self::is_unsupported) |
 ///
@@ -70,97 +71,6 @@ pub enum ErrorBody {
     Json(Value),
     /// Anything else, or nothing; see [`GatewayError::body`].
     Raw,
-}
-
-/// A problem document. Match on [`kind`](Self::kind).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Problem {
-    /// A URI that names the kind of problem.
-    #[serde(rename = "type")]
-    pub type_uri: String,
-    /// What happened, as text.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// What the agent that runs the kernel reported, if it is the one that failed.
-    #[serde(
-        default,
-        rename = "agent-details",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub agent_details: Option<AgentDetails>,
-    /// The document's other fields.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-impl Problem {
-    /// The last segment of the type's URI: `kernel-not-found`, `auth-failed`, …
-    #[must_use]
-    pub fn kind_name(&self) -> &str {
-        self.type_uri
-            .rsplit_once('/')
-            .map_or(self.type_uri.as_str(), |(_, kind)| kind)
-    }
-
-    /// The kind of problem, if it is one that this crate knows.
-    #[must_use]
-    pub fn kind(&self) -> Option<ProblemKind> {
-        ProblemKind::from_name(self.kind_name())
-    }
-
-    /// The code of the error, such as `session_read_not-found`: what was done to what, and what went wrong. Backend.AI
-    /// sends it from 25.8 on.
-    #[must_use]
-    pub fn error_code(&self) -> Option<&str> {
-        self.extra.get("error_code").and_then(Value::as_str)
-    }
-
-    /// More about the problem, of any form: an object of invalid fields, the path of the request, ….
-    #[must_use]
-    pub fn data(&self) -> Option<&Value> {
-        self.extra.get("data").filter(|data| !data.is_null())
-    }
-
-    /// What happened, as text: `msg` of later gateways, whose title is the same for all problems of a kind;
-    /// else the title.
-    #[must_use]
-    pub fn message(&self) -> Option<&str> {
-        self.msg().or(self.title.as_deref())
-    }
-
-    /// What happened in this case, as text, where the title is that of the kind: `msg` of Backend.AI.
-    #[must_use]
-    pub fn msg(&self) -> Option<&str> {
-        let msg = self.extra.get("msg").and_then(Value::as_str);
-        msg.filter(|msg| !msg.is_empty())
-    }
-
-    /// Whether it is about the date of the request.
-    fn is_about_date(&self) -> bool {
-        [self.msg(), self.title.as_deref()]
-            .into_iter()
-            .flatten()
-            .any(|text| text.to_ascii_lowercase().contains("date"))
-    }
-}
-
-/// The agent's part of a problem document.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AgentDetails {
-    /// A URI or name: `…/agent-timeout`, `…/agent-invalid-input`, `…/agent-failure`.
-    #[serde(default, rename = "type")]
-    pub type_uri: Option<String>,
-    /// What happened, as text.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// The exception in the agent, as text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exception: Option<String>,
-    /// Its other fields.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
 }
 
 impl GatewayError {
@@ -452,174 +362,4 @@ impl fmt::Display for GatewayError {
 impl StdError for GatewayError {}
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    fn error_response(status: u16, body: &str) -> GatewayError {
-        let status = StatusCode::from_u16(status).unwrap();
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        GatewayError::new(Dialect::SornaV2, status, &HeaderMap::new(), &body)
-    }
-
-    #[test]
-    fn problem_documents_are_kept_whole() {
-        let error = error_response(
-            500,
-            r#"{"type": "https://api.sorna.io/probs/kernel-creation-failed",
-                "title": "Kernel creation has failed.", "instance": 7,
-                "agent-details": {"type": "https://api.sorna.io/probs/agent-failure",
-                                  "title": null, "exception": "KeyError('cobol')"}}"#,
-        );
-        let problem = error.problem().unwrap();
-        assert_eq!(problem.kind(), Some(ProblemKind::KernelCreationFailed));
-        assert_eq!(problem.extra["instance"], 7);
-        let agent = problem.agent_details.as_ref().unwrap();
-        assert_eq!(agent.title, None);
-        assert!(error.is_creation_failed());
-        assert_eq!(
-            error.to_string(),
-            "the gateway answered 500 kernel-creation-failed: Kernel creation has failed: KeyError('cobol')"
-        );
-    }
-
-    #[test]
-    fn later_gateways_say_it_in_msg() {
-        let error = error_response(
-            400,
-            r#"{"type": "https://api.backend.ai/probs/invalid-auth-params",
-                "title": "Missing or invalid authorization parameters.", "msg": "Date/time sync error"}"#,
-        );
-        assert_eq!(error.message(), Some("Date/time sync error"));
-        assert!(error.is_clock_skew());
-        assert_eq!(
-            error.to_string(),
-            "the gateway answered 400 invalid-auth-params: Date/time sync error"
-        );
-        for msg in ["null", r#""""#, "1"] {
-            let body = format!(r#"{{"type": "x/auth-failed", "title": "No.", "msg": {msg}}}"#);
-            assert_eq!(error_response(401, &body).message(), Some("No."), "{msg}");
-        }
-        assert_eq!(error_response(502, "<html>").message(), None);
-    }
-
-    #[test]
-    fn backend_ai_says_more_in_fields_of_its_own() {
-        let error = error_response(
-            404,
-            r#"{"type": "https://api.backend.ai/probs/url-not-found", "title": "No.",
-                "error_code": "api_read_not-found", "msg": "No such path", "data": "/v2"}"#,
-        );
-        assert_eq!(error.error_code(), Some("api_read_not-found"));
-        assert_eq!(error.data(), Some(&Value::from("/v2")));
-        assert_eq!(error.problem().unwrap().msg(), Some("No such path"));
-        let error = error_response(404, r#"{"type": "x/y", "error_code": 1, "data": null}"#);
-        assert_eq!((error.error_code(), error.data()), (None, None));
-        assert_eq!(error_response(404, "").data(), None);
-    }
-
-    #[test]
-    fn errors_of_a_query_are_shown_without_a_status() {
-        let show = |errors: Value| {
-            let errors = errors.as_array().unwrap().clone();
-            GatewayError::of_query(StatusCode::OK, &Bytes::new(), &errors).to_string()
-        };
-        let message = |text: &str| serde_json::json!({ "message": text });
-        assert_eq!(
-            show([message("Cannot query field 'nope'")].into_iter().collect()),
-            "the gateway rejected the query: Cannot query field 'nope'"
-        );
-        let many = (0..5).map(|number| message(&number.to_string())).collect();
-        assert_eq!(
-            show(many),
-            "the gateway rejected the query: 0; 1; 2; and 2 more"
-        );
-        let odd = [message("a\u{1b}b"), Value::Null].into_iter().collect();
-        assert_eq!(
-            show(odd),
-            "the gateway rejected the query: a\u{fffd}b; null"
-        );
-    }
-
-    #[test]
-    fn html_and_empty_bodies_are_kept_too() {
-        let error = error_response(502, "<html><h1>Bad Gateway</h1></html>");
-        assert!(matches!(error.error_body(), ErrorBody::Raw));
-        assert!(
-            error.is_unavailable()
-                && error.is_retryable()
-                && !error.was_rejected_before_execution()
-        );
-        assert!(error.to_string().contains("<h1>Bad Gateway</h1>"));
-        let error = error_response(418, "");
-        assert_eq!(
-            error.to_string(),
-            "the gateway answered 418 I'm a teapot: (empty)"
-        );
-    }
-
-    #[test]
-    fn other_json_is_kept_as_json() {
-        let error = error_response(400, r#"{"message": "no"}"#);
-        assert!(matches!(error.error_body(), ErrorBody::Json(value) if value["message"] == "no"));
-    }
-
-    #[test]
-    fn predicates_follow_status_and_type() {
-        let with = |status, kind: &str, title: &str| {
-            error_response(
-                status,
-                &format!(r#"{{"type": "https://api.sorna.io/probs/{kind}", "title": "{title}"}}"#),
-            )
-        };
-        assert!(with(401, "auth-failed", "").is_auth());
-        assert!(with(404, "kernel-not-found", "").is_not_found());
-        assert!(with(412, "quota-exceeded", "").is_quota_exceeded());
-        assert!(with(429, "rate-limit-exceeded", "").was_rejected_before_execution());
-        assert!(with(503, "service-unavailable", "").was_rejected_before_execution());
-        assert!(!with(503, "not-implemented", "").is_retryable());
-        for status in [501, 503] {
-            let error = with(status, "not-implemented", "");
-            assert!(error.is_unsupported() && error.is_conclusive() && !error.is_unavailable());
-        }
-        assert!(error_response(501, "<html>").is_unsupported());
-        assert!(!with(503, "service-unavailable", "").is_unsupported());
-        assert!(with(403, "generic-forbidden", "").is_forbidden());
-        assert!(!with(401, "auth-failed", "").is_forbidden());
-        assert!(with(400, "invalid-auth-params", "Date/time sync error").is_clock_skew());
-        assert!(!with(400, "invalid-auth-params", "No key").is_clock_skew());
-    }
-
-    #[test]
-    fn waiting_times_have_their_units() {
-        let wait = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            GatewayError::new(Dialect::SornaV2, status, &headers, &Bytes::new()).retry_after()
-        };
-        assert_eq!(wait("retry-after", "3"), Some(Duration::from_secs(3)));
-        assert_eq!(
-            wait("x-retry-after", "1500"),
-            Some(Duration::from_millis(1500))
-        );
-        assert_eq!(
-            wait("x-ratelimit-reset", "20"),
-            Some(Duration::from_millis(20))
-        );
-        assert_eq!(wait("retry-after", "soon"), None);
-    }
-
-    #[test]
-    fn the_window_of_backend_ai_is_waited_for_only_at_the_limit() {
-        let wait = |status| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-ratelimit-reset", HeaderValue::from_static("846"));
-            GatewayError::new(Dialect::BackendAi, status, &headers, &Bytes::new()).retry_after()
-        };
-        let limit = Some(Duration::from_secs(846));
-        assert_eq!(wait(StatusCode::TOO_MANY_REQUESTS), limit);
-        assert_eq!(wait(StatusCode::SERVICE_UNAVAILABLE), None);
-    }
-}
+mod tests;

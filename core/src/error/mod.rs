@@ -7,6 +7,7 @@
 
 mod build;
 pub(crate) mod config;
+mod document;
 mod gateway;
 mod parse;
 mod transport;
@@ -14,7 +15,8 @@ mod usage;
 
 pub use build::BuildError;
 pub use config::ConfigError;
-pub use gateway::{AgentDetails, ErrorBody, GatewayError, Problem};
+pub use document::{AgentDetails, Problem};
+pub use gateway::{ErrorBody, GatewayError};
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
 pub use usage::UsageError;
