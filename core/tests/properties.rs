@@ -8,6 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
+use sorna_core::events::{EventStream, SessionEvent};
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, Route, SignedRequest, Step, reply,
     upload_file_name,
@@ -670,6 +671,150 @@ proptest! {
             ];
             for problem in problems.into_iter().flatten() {
                 prop_assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
+            }
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------- Backend.AI
+
+/// Pieces of which streams of events consist, well-formed or not.
+fn event_stream() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        select(vec![
+            "\r",
+            "\n",
+            "\r\n",
+            "\u{feff}",
+            ":",
+            ": ping",
+            "data",
+            "data:",
+            "data: ",
+            "event: a",
+            "event:",
+            "retry: 7",
+            "id: 1",
+            "{\"sessionId\": \"u1\"}",
+            "{\"exitCode\": -1}",
+        ])
+        .prop_map(str::to_owned),
+        text(),
+    ];
+    vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+}
+
+fn events(pieces: &[&[u8]]) -> Vec<SessionEvent> {
+    let mut stream = EventStream::new();
+    for piece in pieces {
+        stream.handle_bytes(piece).expect("it is short");
+    }
+    std::iter::from_fn(|| stream.poll_event()).collect()
+}
+
+/// A text as Python shows it.
+fn python(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\\' | '\'' => format!("\\{c}"),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        c if c.is_control() => format!("\\x{:02x}", u32::from(c)),
+        c if c > '\u{ffff}' => format!("\\U{:08x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("'{}'", text.chars().map(escape).collect::<String>())
+}
+
+fn of_backend_ai<O: Operation>(operation: &O, body: &Value) -> Result<O::Output, Error> {
+    let response = Response::new(Bytes::from(body.to_string()));
+    let reply = operation.read_response(ApiVersion::V9_20250722, response)?;
+    Ok(reply.value)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn events_are_the_same_however_their_bytes_are_cut(
+        stream in event_stream(),
+        cuts in vec(any::<Index>(), 0..8),
+    ) {
+        let whole = events(&[stream.as_bytes()]);
+        prop_assert_eq!(&events(&cut(stream.as_bytes(), &cuts)), &whole);
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        prop_assert_eq!(events(&bytes), whole);
+    }
+
+    #[test]
+    fn events_are_read_as_they_were_written(
+        written in vec(("[a-z_]{1,12}", "[^{\r\n]{0,12}(\n[^\r\n]{0,12}){0,2}"), 0..5),
+        end in select(vec!["\n", "\r", "\r\n"]),
+        cuts in vec(any::<Index>(), 0..5),
+    ) {
+        let mut stream = String::new();
+        for (name, data) in &written {
+            stream += &format!(": ping{end}{end}event: {name}{end}");
+            for line in data.split('\n') {
+                stream += &format!("data: {line}{end}");
+            }
+            stream += end;
+        }
+        let read = events(&cut(stream.as_bytes(), &cuts));
+        let read: Vec<_> = read.into_iter().map(|event| (event.name, event.raw.unwrap_or_default())).collect();
+        prop_assert_eq!(read, written);
+    }
+
+    #[test]
+    fn dictionaries_of_python_are_read_as_they_were_written(
+        map in btree_map(text(), text(), 0..5),
+        junk in "[{}'\"\\\\():, a0]{0,20}",
+    ) {
+        let shown = map.iter().map(|(key, value)| format!("{}: {}", python(key), python(value)));
+        let shown = format!("{{{}}}", shown.collect::<Vec<_>>().join(", "));
+        let info = KernelInfo::new().with_extra("environ", shown.as_str());
+        prop_assert_eq!(info.environ(), Some(map));
+        // Whatever it is, it is read or not, and kept.
+        for other in [format!("{{{junk}"), format!("{shown}{junk}"), junk] {
+            let info = KernelInfo::new().with_extra("environ", other.as_str());
+            let _ = info.environ();
+            prop_assert_eq!(&info.extra()["environ"], &Value::from(other));
+        }
+    }
+
+    #[test]
+    fn information_of_any_form_is_kept(fields in btree_map("x-.{0,5}|image|status|statusInfo|creationTime|environ|idleChecks", value(), 0..8)) {
+        let fields: Map<String, Value> = fields.into_iter().collect();
+        let info = of_backend_ai(&Info::new(some_kernel()), &Value::Object(fields.clone()))
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(info.image(), fields.get("image").and_then(Value::as_str));
+        let _ = (info.status_info(), info.created_at(), info.environ(), info.idle_checks());
+        prop_assert_eq!(info.extra(), &fields);
+    }
+
+    #[test]
+    fn a_query_with_errors_never_passes_for_a_list(
+        errors in vec(value(), 0..3),
+        item in btree_map("session_id|name|status|image|created_at|x", value(), 0..6),
+        total in any::<u64>(),
+    ) {
+        let item: Map<String, Value> = item.into_iter().collect();
+        let list = json!({"items": [item.clone(), null], "total_count": total});
+        let body = json!({"data": {"compute_session_list": list}, "errors": errors.clone()});
+        match of_backend_ai(&ListSessions::new(), &body) {
+            Ok(page) => {
+                prop_assert!(errors.is_empty());
+                prop_assert_eq!(page.total_count, total);
+                prop_assert_eq!(Some(page.sessions[0].id.as_str()), item["session_id"].as_str());
+                prop_assert_eq!(page.sessions[0].extra.get("x"), item.get("x"));
+            }
+            Err(Error::Gateway(error)) => {
+                prop_assert!(!errors.is_empty());
+                prop_assert!(error.message().is_some());
+            }
+            Err(error) => {
+                prop_assert!(errors.is_empty());
+                let id = item.get("session_id").and_then(Value::as_str);
+                prop_assert!(id.is_none_or(|id| KernelId::new(id).is_err()), "{}", error);
             }
         }
     }

@@ -1,0 +1,4 @@
+//! Exchanges recorded with managers 23.09.10 and 26.9.6 of Backend.AI.
+
+mod list;
+mod support;
