@@ -12,6 +12,7 @@
 //! - The window's size goes first, and only the latest one.
 //! - The gateway hears from the client at least once in each interval.
 //! - What the gateway says is reported, in order; after the close, nothing is sent or reported.
+//! - Of Backend.AI alone it is reported that input was lost, and that nothing is shown; each at most once.
 
 #![no_main]
 
@@ -22,13 +23,15 @@ use libfuzzer_sys::fuzz_target;
 use sorna_core::terminal::{
     Command, Frame, Message, Outgoing, Terminal, TerminalEvent, TerminalOptions,
 };
-use sorna_core::{Instant, Moment};
+use sorna_core::{ApiVersion, Dialect, Instant, Moment};
 use sorna_fuzz::at;
 
 /// The most bytes of typing in a message.
 const CHUNK: usize = 16 * 1024;
 /// The longest time for which typing is held back.
 const SETTLING: Duration = Duration::from_millis(200);
+/// How long a terminal of Backend.AI may show nothing after something was typed.
+const SILENCE: Duration = Duration::from_secs(10);
 /// When the terminal is opened.
 const START: Instant = Instant::from_origin(Duration::from_secs(5));
 
@@ -36,12 +39,18 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     check_message(&text);
     check_command(&text);
-    let mut session = Session::new();
-    for line in data.split(|byte| *byte == b'\n') {
-        session.happens(line);
-        session.check();
+    for version in [
+        ApiVersion::V2_20170315,
+        ApiVersion::V7_20230615,
+        ApiVersion::V9_20250722,
+    ] {
+        let mut session = Session::new(version);
+        for line in data.split(|byte| *byte == b'\n') {
+            session.happens(line);
+            session.check();
+        }
+        session.ends();
     }
-    session.ends();
 });
 
 fn check_message(text: &str) {
@@ -70,7 +79,14 @@ fn check_command(text: &str) {
 
 /// A terminal, and what it should do.
 struct Session {
+    version: ApiVersion,
     terminal: Terminal,
+    /// When something typed was first sent.
+    typed_at: Option<Instant>,
+    /// Whether there was output, and after something typed was sent.
+    shown: bool,
+    responded: bool,
+    silent: bool,
     interval: Duration,
     now: Moment,
     /// What was typed and not sent yet; `None` is a restart, and what is typed for it.
@@ -87,13 +103,18 @@ struct Session {
 }
 
 impl Session {
-    fn new() -> Self {
+    fn new(version: ApiVersion) -> Self {
         let options = TerminalOptions::new()
             .with_size(25, 81)
             .with_ping_interval(Duration::from_secs(3));
         let now = Moment::new(at(1_498_699_425), START, 7);
         Self {
-            terminal: Terminal::new(options, now),
+            version,
+            terminal: Terminal::new(options, now).with_version(version),
+            typed_at: None,
+            shown: false,
+            responded: false,
+            silent: false,
             interval: options.ping_interval(),
             now,
             typed: VecDeque::new(),
@@ -158,6 +179,10 @@ impl Session {
                 let reason = String::from_utf8_lossy(rest).into_owned();
                 self.terminal.handle_close(code, &reason);
                 if !self.closed {
+                    let unheard = self.typed_at.is_some() && !self.responded;
+                    if unheard && code == Some(1000) && self.version.may_lose_terminal_input() {
+                        self.reported.push_back(TerminalEvent::InputLost);
+                    }
                     self.reported
                         .push_back(TerminalEvent::Closed { code, reason });
                 }
@@ -193,12 +218,22 @@ impl Session {
         self.reported.push_back(match Message::decode(text) {
             Message::Out(bytes) => {
                 self.listens = true;
+                self.shown = true;
+                self.responded |= self.typed_at.is_some();
                 TerminalEvent::Output(bytes)
             }
             Message::Error(words) => TerminalEvent::Error(words),
             Message::Unknown(text) => TerminalEvent::Unknown(text),
             _ => unreachable!("a message of a new kind"),
         });
+    }
+
+    /// Whether it is to be reported that nothing is shown.
+    fn is_silent(&self) -> bool {
+        let may_be = self.version.dialect() == Dialect::BackendAi
+            && !(self.closed || self.shown || self.silent);
+        let typed_at = self.typed_at.filter(|_| may_be);
+        typed_at.is_some_and(|at| self.now.instant >= at + SILENCE)
     }
 
     fn closes(&mut self) {
@@ -214,6 +249,7 @@ impl Session {
         assert_eq!(self.terminal.queued(), self.queued);
         assert_eq!(self.terminal.is_closed(), self.closed);
         assert_eq!(self.terminal.next_ping().is_none(), self.closed);
+        assert_eq!(self.terminal.next_timeout().is_none(), self.closed);
         let unsent = !self.typed.is_empty() || self.size.is_some() || self.pings > 0;
         assert_eq!(self.terminal.has_unsent(), unsent);
         while let Some(event) = self.terminal.poll_event() {
@@ -229,6 +265,10 @@ impl Session {
     /// Polls until there is nothing to send.
     fn sends_everything(&mut self) {
         self.listens |= self.now.instant >= START + SETTLING;
+        if self.is_silent() {
+            self.silent = true;
+            self.reported.push_back(TerminalEvent::Silent);
+        }
         loop {
             match self.terminal.poll_outgoing(self.now) {
                 Outgoing::Send(Frame::Text(text)) => {
@@ -240,6 +280,9 @@ impl Session {
                 Outgoing::Wait(until) => {
                     assert!(!self.closed && until > self.now.instant);
                     assert!(until <= self.last_sent + self.interval, "it falls silent");
+                    if self.typed.is_empty() {
+                        assert_eq!(self.terminal.next_timeout(), Some(until));
+                    }
                     assert!(self.size.is_none() && self.pings == 0);
                     assert!(
                         self.typed.is_empty() || !self.listens,
@@ -273,6 +316,7 @@ impl Session {
                 assert!(self.listens, "it is typed too early");
                 assert!(bytes.len() <= CHUNK && self.size.is_none());
                 self.queued -= bytes.len();
+                self.typed_at.get_or_insert(self.now.instant);
                 for byte in bytes {
                     assert_eq!(self.typed.pop_front(), Some(Some(byte)));
                 }
