@@ -8,6 +8,7 @@ use sorna::{Exchange, Observer};
 
 use crate::chain::chain;
 use crate::reporter::Reporter;
+use crate::values;
 
 /// The options. They override the environment and the settings file: see `settings`.
 #[derive(Clone, Debug, Default, Args)]
@@ -21,7 +22,7 @@ pub(crate) struct Globals {
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Profile to use for settings not given elsewhere; overrides SORNA_PROFILE.
-    #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
+    #[arg(long, global = true, value_name = "NAME", help_heading = HEADING, value_parser = values::name)]
     pub(crate) profile: Option<String>,
 
     /// Settings file; overrides SORNA_CONFIG.

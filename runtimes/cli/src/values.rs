@@ -1,5 +1,6 @@
 //! Values on the command line.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -59,6 +60,12 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         "expected an IP address and a port, such as 127.0.0.1:8081, [::1]:8081 or localhost:0"
             .to_owned()
     })
+}
+
+/// A name, without white space around it, which is not part of a setting wherever it comes from.
+#[expect(clippy::unnecessary_wraps, reason = "clap expects a result")]
+pub(crate) fn name(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim().to_owned())
 }
 
 /// A folder's name, with or without an alias after a colon.

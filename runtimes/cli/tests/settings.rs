@@ -1,4 +1,5 @@
-//! Settings: where they come from, and errors in them.
+//! Settings: where they come from, and errors in them. More than 500 lines: half of them are the output that
+//! the tests expect, and all share the same profiles.
 
 mod support;
 
@@ -255,7 +256,12 @@ fn white_space_around_settings_is_not_part_of_them() {
         gateway.access_key(),
         gateway.secret_key()
     ));
-    run(&directory, &["status", "--profile", "test"]).success();
+    for name in ["test", "test\n", " test\r\n", "\u{a0}test\t"] {
+        run(&directory, &["status", "--profile", name]).success();
+        let mut command = sorna(directory.path());
+        command.env("SORNA_PROFILE", name).arg("status");
+        check(command).success();
+    }
     let mut command = sorna(directory.path());
     command
         .env("SORNA_ENDPOINT", format!("{}\n", gateway.endpoint()))
@@ -264,6 +270,29 @@ fn white_space_around_settings_is_not_part_of_them() {
         .arg("status");
     check(command).success();
     gateway.stop();
+}
+
+#[test]
+fn white_space_around_a_profile_s_name_is_not_part_of_it() {
+    let directory = with("default_profile = \" a \"\n[profiles.\" a \"]\n[profiles.b]\n");
+    for arguments in [&[][..], &["--profile", "a"], &["--profile", " a"]] {
+        let stdout = "...\nprofile     a  [..]\n...\n";
+        check(config(&directory, arguments))
+            .success()
+            .stdout_eq(stdout);
+    }
+    check(config(&directory, &["--profile", " live "]))
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ unknown profile `live` (--profile) in [DIR]/.config/sorna/config.toml
+∙ Profiles: a, b.
+
+"#]]);
+    let directory = with("[profiles.\" a \"]\n[profiles.a]\n");
+    check(config(&directory, &[])).code(2).stderr_eq(str![[r#"
+✘ [DIR]/.config/sorna/config.toml, line [..]: [..] is there twice
+
+"#]]);
 }
 
 #[test]

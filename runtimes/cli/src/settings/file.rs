@@ -106,8 +106,12 @@ impl Parser<'_> {
                 "profiles" => {
                     for (name, profile) in self.table(key, value)?.iter() {
                         let table = self.table(name, profile)?;
-                        let profile = self.profile(name.get_ref(), table)?;
-                        file.profiles.insert(name.get_ref().to_string(), profile);
+                        // As the names that select a profile.
+                        let key = name.get_ref().trim();
+                        let profile = self.profile(key, table)?;
+                        if file.profiles.insert(key.to_owned(), profile).is_some() {
+                            return Err(self.wrong(name, "is there twice"));
+                        }
                     }
                 }
                 _ => return Err(self.unknown(key, value, None)),
