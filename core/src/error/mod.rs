@@ -97,7 +97,7 @@ impl Error {
     pub fn may_have_acted(&self) -> bool {
         match self {
             Self::Gateway(error) => !error.is_conclusive(),
-            Self::Transport(error) => error.sent() != Sent::Nothing,
+            Self::Transport(error) => error.may_have_acted(),
             Self::Parse(_) | Self::MayHaveRun(_) => true,
             Self::Build(_) | Self::Usage(_) | Self::FilesRejected(_) => false,
         }

@@ -68,8 +68,20 @@ impl TransportErrorKind {
 pub enum TransportCause {
     /// What came is not HTTP. Check the port, and whether the endpoint should be `https`.
     NotHttp,
-    /// The connection was closed without a response.
+    /// What came first on a new connection is TLS, in reply to a request without it. The endpoint should be
+    /// `https`. No part of the request was understood.
+    ExpectsTls,
+    /// What came first on a new connection is a protocol other than HTTP/1 and TLS, such as SSH or HTTP/2. Check
+    /// the port. No part of the request was understood.
+    OtherProtocol,
+    /// The connection was closed or reset without a response.
     NoResponse,
+    /// The connection was closed or reset during the TLS handshake. What is there may not speak TLS, or a proxy
+    /// or a firewall on the way may have closed it.
+    HandshakeClosed,
+    /// The TLS handshake was refused: no version or cipher in common, an unknown name, or another reason of the
+    /// server.
+    HandshakeRefused,
     /// What came in reply to the TLS handshake is not TLS. Check whether the endpoint should be `http`.
     NotTls,
     /// No trusted authority issued the certificate. Trust its authority in the client's options.
@@ -168,6 +180,17 @@ impl TransportError {
         self.hop
     }
 
+    /// Whether the gateway may have acted on the request: some of it was sent, and not to something that
+    /// speaks another protocol.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        let elsewhere = matches!(
+            self.cause,
+            Some(TransportCause::ExpectsTls | TransportCause::OtherProtocol)
+        );
+        self.sent != Sent::Nothing && !elsewhere
+    }
+
     /// Whether a time limit passed.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -212,5 +235,24 @@ mod tests {
         assert_eq!(error.hop(), Hop::Proxy);
         assert_eq!(error.cause(), Some(TransportCause::NotTls));
         assert_eq!(error.to_string(), "no TLS");
+    }
+
+    #[test]
+    fn what_speaks_another_protocol_has_not_acted() {
+        for (sent, cause, expected) in [
+            (Sent::Nothing, None, false),
+            (Sent::StaleConnection, None, true),
+            (Sent::Maybe, None, true),
+            (Sent::Maybe, Some(TransportCause::NotHttp), true),
+            (Sent::Maybe, Some(TransportCause::NoResponse), true),
+            (Sent::Maybe, Some(TransportCause::ExpectsTls), false),
+            (Sent::Maybe, Some(TransportCause::OtherProtocol), false),
+        ] {
+            let mut error = TransportError::new(TransportErrorKind::Receive, sent, "it broke");
+            if let Some(cause) = cause {
+                error = error.with_cause(cause);
+            }
+            assert_eq!(error.may_have_acted(), expected, "{error:?}");
+        }
     }
 }

@@ -251,7 +251,7 @@ impl<O: Operation> Machine for Call<O> {
         if !matches!(self.state, State::InFlight) {
             return;
         }
-        let unsent = failure.sent() == Sent::Nothing;
+        let unsent = !failure.may_have_acted();
         self.maybe_done |= !unsent;
         if !unsent && self.operation.repeat() == Repeat::IfUnsent {
             self.state = State::Done(Err(Error::MayHaveRun(failure)));

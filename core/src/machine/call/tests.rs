@@ -1,7 +1,7 @@
 //! Calls, in virtual time.
 
 use super::*;
-use crate::error::{BuildError, TransportErrorKind};
+use crate::error::{BuildError, TransportCause, TransportErrorKind};
 use crate::machine::testing::{Driver, caller, problem, reply};
 use crate::ops::testing::kernel;
 use crate::ops::{Destroy, Execute, ExecuteMode, Success, Version};
@@ -59,6 +59,22 @@ fn a_second_form_of_a_request_is_tried_once() {
     call.sends("GET /second");
     call.answers(problem(405, "method-not-allowed"));
     assert_eq!(call.done().unwrap_err().gateway().unwrap().status(), 405);
+}
+
+#[test]
+fn what_speaks_another_protocol_has_not_run_anything() {
+    let elsewhere = || failure(Sent::Maybe).with_cause(TransportCause::ExpectsTls);
+    let mut call = call(execute());
+    for _ in 0..4 {
+        call.sends("POST /v2/kernel/k1");
+        call.fails(elsewhere());
+        call.waits();
+    }
+    call.sends("POST /v2/kernel/k1");
+    call.fails(elsewhere());
+    let error = call.done().unwrap_err();
+    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    assert!(!error.may_have_acted());
 }
 
 #[test]
