@@ -7,7 +7,7 @@ use sorna_core::{Sent, TransportError, TransportErrorKind};
 use ureq::{Error, Timeout};
 use ureq_proto::Error as Protocol;
 
-use crate::net::explain::{Doing, Fault, Peer, Phase};
+use crate::net::explain::{Doing, Fault, Foreign, Peer, Phase};
 
 /// Why an exchange did not end well.
 pub(super) enum Failure {
@@ -42,6 +42,8 @@ pub(super) struct Scene<'a> {
     pub(super) sent: Sent,
     /// As `sent`, if the connection has ended.
     pub(super) sent_if_closed: Sent,
+    /// The protocol that is spoken instead of HTTP, if it is known.
+    pub(super) foreign: Option<Foreign>,
     /// How long the connection may be silent.
     pub(super) idle: Duration,
     /// How long the exchange may take.
@@ -81,7 +83,10 @@ impl Scene<'_> {
                 | Protocol::ChunkLenNotANumber
                 | Protocol::ChunkExpectedCrLf),
             ) => peer.bad_response(Fault::BadChunks, sent).with_source(error),
-            Error::Protocol(error) => peer.bad_response(Fault::NotHttp, sent).with_source(error),
+            Error::Protocol(error) => match self.foreign {
+                Some(foreign) => peer.bad_response(Fault::Foreign(foreign), sent),
+                None => peer.bad_response(Fault::NotHttp, sent).with_source(error),
+            },
             Error::Io(error)
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && doing.phase == Phase::Receiving =>

@@ -55,6 +55,7 @@ impl StreamedBody {
             },
             sent: Sent::Maybe,
             sent_if_closed: Sent::Maybe,
+            foreign: None,
             idle,
             limit: idle,
         };

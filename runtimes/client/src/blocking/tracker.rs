@@ -9,7 +9,7 @@ use sorna_core::Sent;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 use crate::engine::Progress;
-use crate::net::explain::{Doing, Phase};
+use crate::net::explain::{Doing, Foreign, Phase};
 use crate::wire::interim;
 
 /// The exchange of one thread.
@@ -17,6 +17,8 @@ struct Exchange {
     progress: Progress,
     /// A connection was made for it.
     fresh: Cell<bool>,
+    /// What came first, on a connection that was made for it, is another protocol.
+    foreign: Cell<Option<Foreign>>,
     /// A body follows the head that is sent next.
     body_follows: Cell<bool>,
     /// When the head of the response must be here, if ureq's own limits do not say.
@@ -28,6 +30,7 @@ thread_local! {
         Exchange {
             progress: Progress::new(),
             fresh: Cell::new(false),
+            foreign: Cell::new(None),
             body_follows: Cell::new(false),
             head_by: Cell::new(None),
         }
@@ -39,6 +42,7 @@ pub(super) fn begin(body_follows: bool, head_by: Option<Instant>) {
     EXCHANGE.with(|exchange| {
         exchange.progress.reset();
         exchange.fresh.set(false);
+        exchange.foreign.set(None);
         exchange.body_follows.set(body_follows);
         exchange.head_by.set(head_by);
     });
@@ -82,6 +86,11 @@ pub(super) fn sent_if_closed() -> Sent {
         }
         sent => sent,
     })
+}
+
+/// The protocol that is spoken instead of HTTP, if it is known.
+pub(super) fn foreign() -> Option<Foreign> {
+    EXCHANGE.with(|exchange| exchange.foreign.get())
 }
 
 /// How much of the request may have reached the gateway.
@@ -188,7 +197,13 @@ impl<T: Transport> Transport for Tracked<T> {
         EXCHANGE.with(|exchange| exchange.progress.enter(Phase::Receiving));
         let progressed = self.connection.await_input(timeout)?;
         if progressed {
-            EXCHANGE.with(|exchange| exchange.progress.read());
+            let input = self.connection.buffers().input();
+            EXCHANGE.with(|exchange| {
+                if exchange.fresh.get() && !exchange.progress.received() {
+                    exchange.foreign.set(Foreign::of(input));
+                }
+                exchange.progress.read();
+            });
         }
         self.skip_interims();
         Ok(progressed)

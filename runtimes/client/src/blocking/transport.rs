@@ -110,6 +110,7 @@ impl UreqTransport {
                 doing: tracker::doing(),
                 sent: tracker::sent(),
                 sent_if_closed: tracker::sent_if_closed(),
+                foreign: tracker::foreign(),
                 idle: self.options.net.times.idle,
                 limit,
             }

@@ -11,7 +11,7 @@ use sorna_core::{Body, Sent, TransportError, TransportErrorKind};
 
 use super::outgoing::{FileError, Outgoing};
 use super::progress::Progress;
-use crate::net::explain::{Peer, Phase};
+use crate::net::explain::{Fault, Peer, Phase};
 use crate::net::{Proxy, SizeLimits};
 use crate::runtime::Runtime;
 use crate::wire::{Encoded, RequestError, ResponseError, ResponseParser, encode};
@@ -239,17 +239,19 @@ impl Setting<'_> {
     }
 
     fn bad_response(&self, error: ResponseError, broken: Option<io::Error>) -> TransportError {
-        let sent = match error.fault.is_closed() {
+        // On a connection that carried responses before, it is no other protocol.
+        let fault = match error.fault {
+            Fault::Foreign(_) if self.reused => Fault::NotHttp,
+            fault => fault,
+        };
+        let sent = match fault.is_closed() {
             true => self.sent_if_closed(),
             false => self.progress.sent(),
         };
         match (error.source, broken) {
             (None, Some(broken)) => self.broke(broken, false),
-            (None, None) => self.peer.bad_response(error.fault, sent),
-            (Some(source), _) => self
-                .peer
-                .bad_response(error.fault, sent)
-                .with_source(source),
+            (None, None) => self.peer.bad_response(fault, sent),
+            (Some(source), _) => self.peer.bad_response(fault, sent).with_source(source),
         }
     }
 

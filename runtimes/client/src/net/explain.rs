@@ -67,10 +67,18 @@ impl Way<'_> {
         }
     }
 
+    /// The other end of the way. Where there is a proxy, it may be at fault for what fails beyond it.
+    fn target(&self) -> String {
+        match self.proxy {
+            Some(proxy) => format!("{} (through the proxy {proxy})", self.origin),
+            None => self.origin.to_string(),
+        }
+    }
+
     pub(crate) fn late(&self, limit: Duration, doing: Doing) -> TransportError {
         let (peer, hop) = match self.proxy {
             Some(_) if doing.phase < Phase::Encrypting => (self.peer(), Hop::Proxy),
-            _ => (self.origin.to_string(), Hop::Gateway),
+            _ => (self.target(), Hop::Gateway),
         };
         let message =
             format!("no connection to {peer} within {limit:?}: time ran out while {doing}");
@@ -92,10 +100,10 @@ impl Way<'_> {
     }
 
     pub(crate) fn unencrypted(&self, source: io::Error) -> TransportError {
-        let cause = source
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref())
-            .and_then(tls_cause);
+        let cause = match source.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(error) => tls_cause(error),
+            None => is_over(&source).then_some(Cause::HandshakeClosed),
+        };
         let hint = match cause {
             Some(Cause::UntrustedCertificate) => {
                 ": its certificate is not trusted; add the CA that issued it"
@@ -106,9 +114,14 @@ impl Way<'_> {
             Some(Cause::CertificateName) => ": its certificate is for another name",
             Some(Cause::CertificateExpired) => ": its certificate has expired or is not valid yet",
             Some(Cause::NotTls) => ": its response is not TLS; check the port, or use http",
+            Some(Cause::HandshakeRefused) => ": it refused the handshake",
+            Some(Cause::HandshakeClosed) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                ": the connection was closed during the handshake"
+            }
+            Some(Cause::HandshakeClosed) => ": the connection was reset during the handshake",
             _ => "",
         };
-        let message = format!("could not set up TLS with {}{hint}", self.origin);
+        let message = format!("could not set up TLS with {}{hint}", self.target());
         with(
             TransportError::new(Kind::Tls, Sent::Nothing, message),
             cause,
@@ -123,6 +136,19 @@ impl Way<'_> {
         };
         TransportError::new(kind, Sent::Nothing, message).with_hop(hop)
     }
+}
+
+/// Whether the connection has ended.
+fn is_over(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WriteZero};
+    let over = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        UnexpectedEof,
+        WriteZero,
+    ];
+    over.contains(&error.kind())
 }
 
 /// What exactly went wrong in a TLS handshake.
@@ -149,6 +175,9 @@ fn tls_cause(error: &rustls::Error) -> Option<Cause> {
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => Some(Cause::NotTls),
+        rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_) => {
+            Some(Cause::HandshakeRefused)
+        }
         _ => None,
     }
 }
@@ -222,7 +251,8 @@ impl<'a> Peer<'a> {
             _ => Kind::Receive,
         };
         let message = format!("the connection to {self} broke while {doing}");
-        self.failed(kind, sent, message).with_source(source)
+        let cause = (!doing.received && is_over(&source)).then_some(Cause::NoResponse);
+        with(self.failed(kind, sent, message), cause).with_source(source)
     }
 
     /// The response cannot be used.
@@ -240,7 +270,7 @@ impl fmt::Display for Peer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.hop {
             Hop::Proxy => f.write_str(&self.way.peer()),
-            _ => self.way.origin.fmt(f),
+            _ => f.write_str(&self.way.target()),
         }
     }
 }
@@ -255,6 +285,8 @@ pub(crate) enum Fault {
     /// The connection was closed in the middle of the body; so many bytes are missing, if that is known.
     CutBody(Option<u64>),
     NotHttp,
+    /// What came first is another protocol.
+    Foreign(Foreign),
     /// The sizes between the pieces of the body are malformed.
     BadChunks,
     EndlessChunkHeader,
@@ -281,6 +313,8 @@ impl Fault {
         match self {
             Self::NoResponse => Some(Cause::NoResponse),
             Self::NotHttp => Some(Cause::NotHttp),
+            Self::Foreign(Foreign::Tls) => Some(Cause::ExpectsTls),
+            Self::Foreign(Foreign::Ssh | Foreign::Http2) => Some(Cause::OtherProtocol),
             _ => None,
         }
     }
@@ -304,6 +338,9 @@ impl fmt::Display for Fault {
             ),
             Self::CutBody(None) => f.write_str("closed the connection in the middle of a response"),
             Self::NotHttp => f.write_str("sent something that is not HTTP"),
+            Self::Foreign(Foreign::Tls) => f.write_str("expects TLS"),
+            Self::Foreign(Foreign::Ssh) => f.write_str("is an SSH server"),
+            Self::Foreign(Foreign::Http2) => f.write_str("speaks HTTP/2 only"),
             Self::BadChunks => f.write_str("sent a response whose chunks are malformed"),
             Self::EndlessChunkHeader => f.write_str("sent an endless chunk header"),
             Self::TooManyHeaders => f.write_str("sent more than 128 headers"),
@@ -315,6 +352,32 @@ impl fmt::Display for Fault {
                 f.write_str("sent a response with an unknown transfer encoding")
             }
             Self::Upgrade => f.write_str("switched protocols without being asked"),
+        }
+    }
+}
+
+/// A protocol that is not HTTP/1. What speaks it cannot have understood a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    Tls,
+    Ssh,
+    Http2,
+}
+
+impl Foreign {
+    /// The protocol of which these are the first bytes, if it is well known.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            // An alert, of two bytes: RFC 8446, sections 5.1 and 6.
+            [0x15, 3, 0..=4, 0, 2, 1 | 2, _, ..] => Some(Self::Tls),
+            [b'S', b'S', b'H', b'-', ..] => Some(Self::Ssh),
+            // A SETTINGS frame for the connection, of whole settings: RFC 9113, sections 3.4 and 6.5.
+            [0, high, low, 4, 0, 0, 0, 0, 0, ..]
+                if u16::from_be_bytes([*high, *low]).is_multiple_of(6) =>
+            {
+                Some(Self::Http2)
+            }
+            _ => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult};
 use ureq_proto::{BodyMode, Error};
 
 use crate::net::SizeLimits;
-use crate::net::explain::Fault;
+use crate::net::explain::{Fault, Foreign};
 
 /// The longest line between two chunks, or after the last, bytes.
 const CHUNK_LINE: usize = 8 * 1024;
@@ -196,7 +196,8 @@ impl ResponseParser {
             self.state = State::Head(call);
             return Ok(true);
         }
-        let (used, head) = call.try_response(&self.input, false).map_err(bad_head)?;
+        let parsed = call.try_response(&self.input, false);
+        let (used, head) = parsed.map_err(|error| self.bad_head(error))?;
         if used == 0 && head.is_none() {
             self.state = State::Head(call);
             self.check_head(self.input.len() + 1)?;
@@ -290,6 +291,19 @@ impl ResponseParser {
         Ok(())
     }
 
+    fn bad_head(&self, error: Error) -> ResponseError {
+        if let (0, Some(foreign)) = (self.head_bytes, Foreign::of(&self.input)) {
+            return Fault::Foreign(foreign).into();
+        }
+        match error {
+            Error::HttpParseTooManyHeaders => Fault::TooManyHeaders.into(),
+            error => ResponseError {
+                fault: Fault::NotHttp,
+                source: Some(error),
+            },
+        }
+    }
+
     fn body_too_large(&self) -> ResponseError {
         Fault::BodyTooLarge(self.limits.body).into()
     }
@@ -301,16 +315,6 @@ impl From<Fault> for ResponseError {
             fault,
             source: None,
         }
-    }
-}
-
-fn bad_head(error: Error) -> ResponseError {
-    match error {
-        Error::HttpParseTooManyHeaders => Fault::TooManyHeaders.into(),
-        error => ResponseError {
-            fault: Fault::NotHttp,
-            source: Some(error),
-        },
     }
 }
 

@@ -9,157 +9,21 @@
 ))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::future::Future;
+mod drivers;
+mod servers;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sorna::net::{ProxyOptions, TlsOptions};
-use sorna::protocol::{AccessKey, Config, Credentials, Hop, KernelId, SecretKey, TransportCause};
-use sorna::{ClientOptions, Error, RetryPolicy, TerminalOptions, TransportErrorKind};
+use sorna::protocol::{Hop, TransportCause};
+use sorna::{ClientOptions, RetryPolicy, TransportErrorKind};
 
-/// What a client does when it fails.
-#[derive(Clone, Copy, Debug)]
-enum Work {
-    Request,
-    Terminal,
-    /// A terminal, which is open already.
-    Reading,
-}
-
-type Driver = fn(Config, ClientOptions, Work) -> Error;
-
-const DRIVERS: [(&str, Driver); 4] = [
-    ("tokio", on_tokio),
-    ("smol", on_smol),
-    ("async-std", on_async_std),
-    ("blocking", blocking),
-];
-
-fn id() -> KernelId {
-    KernelId::new("k").unwrap()
-}
-
-macro_rules! on {
-    ($name:ident, $driver:ident, $block_on:path) => {
-        fn $name(config: Config, options: ClientOptions, work: Work) -> Error {
-            let client = sorna::$driver::Client::with_options(config, options);
-            $block_on(async {
-                let kernel = client.kernel(id());
-                match work {
-                    Work::Request => client.version().await.unwrap_err(),
-                    Work::Terminal => {
-                        let pty = kernel.stream_pty(TerminalOptions::default()).await;
-                        pty.err().unwrap()
-                    }
-                    Work::Reading => {
-                        let pty = kernel.stream_pty(TerminalOptions::default()).await;
-                        pty.unwrap().next_event().await.unwrap_err()
-                    }
-                }
-            })
-        }
-    };
-}
-
-on!(on_tokio, tokio, tokio_block_on);
-on!(on_smol, smol, smol::block_on);
-on!(on_async_std, async_std, async_std::task::block_on);
-
-fn tokio_block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Runtime::new().unwrap().block_on(future)
-}
-
-fn blocking(config: Config, options: ClientOptions, work: Work) -> Error {
-    let client = sorna::blocking::Client::with_options(config, options);
-    let terminal = || client.kernel(id()).stream_pty(TerminalOptions::default());
-    match work {
-        Work::Request => client.version().unwrap_err(),
-        Work::Terminal => terminal().unwrap_err(),
-        Work::Reading => terminal().unwrap().next_event().unwrap_err(),
-    }
-}
-
-/// A server that runs this script for every connection.
-fn serve(script: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let script = Arc::new(script);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let script = Arc::clone(&script);
-            let stream = stream.unwrap();
-            thread::spawn(move || script(stream));
-        }
-    });
-    address
-}
-
-/// A server that sends this text after the client's first message, and closes the connection.
-fn saying(text: &'static str) -> SocketAddr {
-    serve(move |mut stream| {
-        let _ = stream.read(&mut [0; 16 * 1024]);
-        let _ = stream.write_all(text.as_bytes());
-    })
-}
-
-fn silent() -> SocketAddr {
-    serve(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {})
-}
-
-fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
-/// A certificate for the loopback address, or as changed, and the CA that issued it.
-struct Certificates {
-    server: SocketAddr,
-    ca: String,
-}
-
-fn certificates(
-    name: &str,
-    of_the_ca: bool,
-    change: impl FnOnce(&mut CertificateParams),
-) -> Certificates {
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::new([name.to_owned()]).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    let pem = ca_certificate.pem();
-    let (certificate, key) = if of_the_ca {
-        (ca_certificate.der().clone(), ca_key.serialize_der())
-    } else {
-        let issuer = Issuer::new(ca, ca_key);
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        change(&mut params);
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        (certificate.der().clone(), key.serialize_der())
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
-        )
-        .unwrap();
-    let config = Arc::new(config);
-    let server = serve(move |stream| {
-        let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-        let mut stream = rustls::StreamOwned::new(session, stream);
-        let _ = stream.read(&mut [0; 1024]);
-    });
-    Certificates { server, ca: pem }
-}
+use drivers::{Work, failures};
+use servers::{
+    certificates, close, closed, reset, resetting, saying, sending, serve, silent, tunneling,
+};
 
 fn options() -> ClientOptions {
     ClientOptions::new().with_retry(RetryPolicy::never())
@@ -178,28 +42,23 @@ struct Expected {
 }
 
 fn check(endpoint: &str, options: &ClientOptions, works: &[Work], expected: &Expected) {
-    let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
-    let config = Config::new(endpoint.parse().unwrap(), keys);
-    for (name, driver) in DRIVERS {
-        for work in works {
-            let error = driver(config.clone(), options.clone(), *work);
-            let failure = error.transport().unwrap_or_else(|| panic!("{error:?}"));
-            assert_eq!(
-                (
-                    failure.kind(),
-                    failure.hop(),
-                    failure.cause(),
-                    failure.to_string()
-                ),
-                (
-                    expected.kind,
-                    expected.hop,
-                    expected.cause,
-                    expected.text.clone()
-                ),
-                "{name}, {work:?}: {failure:?}"
-            );
-        }
+    for (name, work, error) in failures(endpoint, options, works) {
+        let failure = error.transport().unwrap_or_else(|| panic!("{error:?}"));
+        assert_eq!(
+            (
+                failure.kind(),
+                failure.hop(),
+                failure.cause(),
+                failure.to_string()
+            ),
+            (
+                expected.kind,
+                expected.hop,
+                expected.cause,
+                expected.text.clone()
+            ),
+            "{name}, {work:?}: {failure:?}"
+        );
     }
 }
 
@@ -234,10 +93,37 @@ fn failures_of_the_gateway() {
     let expected = gateway(Receive, Some(TransportCause::NoResponse), text);
     check(&at(address), &options(), &BOTH, &expected);
 
-    let address = saying("SSH-2.0-OpenSSH_9.2\r\n");
+    let address = resetting();
+    let text = format!("the connection to {address} broke while waiting for the response");
+    let expected = gateway(Receive, Some(TransportCause::NoResponse), text);
+    check(&at(address), &options(), &BOTH, &expected);
+
+    let address = saying("* OK IMAP4rev1 ready\r\n");
     let text = format!("{address} sent something that is not HTTP");
     let expected = gateway(Receive, Some(TransportCause::NotHttp), text);
     check(&at(address), &options(), &BOTH, &expected);
+
+    for (bytes, cause, text) in [
+        (
+            &b"\x15\x03\x01\x00\x02\x02\x28"[..],
+            TransportCause::ExpectsTls,
+            "expects TLS",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            TransportCause::OtherProtocol,
+            "is an SSH server",
+        ),
+        (
+            b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\0\0\x07",
+            TransportCause::OtherProtocol,
+            "speaks HTTP/2 only",
+        ),
+    ] {
+        let address = sending(bytes);
+        let expected = gateway(Receive, Some(cause), format!("{address} {text}"));
+        check(&at(address), &options(), &BOTH, &expected);
+    }
 
     let address = saying("HTTP/1.1 200 OK\r\nContent-Le");
     let text = format!("{address} closed the connection in the middle of a response's head");
@@ -287,6 +173,22 @@ fn failures_of_tls() {
     let plain = saying("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     let hint = "its response is not TLS; check the port, or use http";
     check(plain, &options(), TransportCause::NotTls, hint);
+
+    let hint = "the connection was closed during the handshake";
+    check(
+        saying(""),
+        &options(),
+        TransportCause::HandshakeClosed,
+        hint,
+    );
+    let hint = "the connection was reset during the handshake";
+    let cause = TransportCause::HandshakeClosed;
+    check(resetting(), &options(), cause, hint);
+
+    let refusing = sending(b"\x15\x03\x03\x00\x02\x02\x28");
+    let hint = "it refused the handshake";
+    let cause = TransportCause::HandshakeRefused;
+    check(refusing, &options(), cause, hint);
 
     let good = certificates("127.0.0.1", false, |_| ());
     let hint = "its certificate is not trusted; add the CA that issued it";
@@ -361,7 +263,11 @@ fn failures_of_a_proxy() {
 
     for (response, cause) in [
         ("", Some(TransportCause::NoResponse)),
-        ("SSH-2.0-OpenSSH_9.2\r\n", Some(TransportCause::NotHttp)),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            Some(TransportCause::OtherProtocol),
+        ),
+        ("+OK POP3 ready\r\n", Some(TransportCause::NotHttp)),
         ("HTTP/1.1 200 OK\r\n\r\nHello!", None),
     ] {
         let address = saying(response);
@@ -370,12 +276,126 @@ fn failures_of_a_proxy() {
         check(endpoint, &options, &BOTH, &proxy(Proxy, cause, text));
     }
 
+    let address = resetting();
+    let text = format!("the proxy {address} made no connection to gateway.example:443");
+    let options = through(&address.to_string());
+    let cause = Some(TransportCause::NoResponse);
+    check(endpoint, &options, &BOTH, &proxy(Proxy, cause, text));
+
     let address = silent();
     let options = through(&address.to_string()).with_connect_timeout(Duration::from_millis(80));
     let text = format!(
         "no connection to the proxy {address} within 80ms: time ran out while waiting for the proxy"
     );
     check(endpoint, &options, &BOTH, &proxy(Timeout, None, text));
+}
+
+/// Some drivers send the proxy a plain request, others ask it for a tunnel.
+#[test]
+fn proxy_that_does_not_answer_is_named_however_it_is_asked() {
+    for (address, cause) in [
+        (saying(""), TransportCause::NoResponse),
+        (resetting(), TransportCause::NoResponse),
+        (serve(drop), TransportCause::NoResponse),
+        (saying("+OK POP3 ready\r\n"), TransportCause::NotHttp),
+        (
+            sending(b"\x15\x03\x01\x00\x02\x02\x28"),
+            TransportCause::ExpectsTls,
+        ),
+    ] {
+        let proxy = ProxyOptions::url(&format!("http://{address}")).unwrap();
+        let options = options().with_proxy(proxy);
+        for endpoint in ["http://gateway.example", "https://gateway.example"] {
+            for (name, work, failure) in failures(endpoint, &options, &BOTH) {
+                let case = format!("{endpoint}, {name}, {work:?}: {failure:?}");
+                let failure = failure.transport().expect(&case);
+                assert_eq!(failure.hop(), Hop::Proxy, "{case}");
+                assert_eq!(failure.cause(), Some(cause), "{case}");
+                let text = failure.to_string();
+                assert!(text.contains(&format!("the proxy {address}")), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn failures_beyond_a_proxy_name_it_too() {
+    let hint = "the connection was closed during the handshake";
+    for (script, cause, hint) in [
+        (
+            close as fn(TcpStream),
+            TransportCause::HandshakeClosed,
+            hint,
+        ),
+        (
+            reset,
+            TransportCause::HandshakeClosed,
+            "the connection was reset during the handshake",
+        ),
+        (
+            |mut stream| {
+                let _ = stream.read(&mut [0; 16 * 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            },
+            TransportCause::NotTls,
+            "its response is not TLS; check the port, or use http",
+        ),
+    ] {
+        let address = tunneling(script);
+        let proxy = ProxyOptions::url(&format!("http://{address}")).unwrap();
+        let expected = Expected {
+            kind: TransportErrorKind::Tls,
+            hop: Hop::Gateway,
+            cause: Some(cause),
+            text: format!(
+                "could not set up TLS with gateway.example:443 (through the proxy {address}): {hint}"
+            ),
+        };
+        let options = options().with_proxy(proxy);
+        check("https://gateway.example", &options, &BOTH, &expected);
+    }
+    // Terminals have a tunnel with every driver.
+    let address = tunneling(close);
+    let proxy = ProxyOptions::url(&format!("http://{address}")).unwrap();
+    let expected = Expected {
+        kind: TransportErrorKind::Receive,
+        hop: Hop::Gateway,
+        cause: Some(TransportCause::NoResponse),
+        text: format!(
+            "gateway.example:80 (through the proxy {address}) closed the connection without a response"
+        ),
+    };
+    check(
+        "http://gateway.example",
+        &options().with_proxy(proxy),
+        &[Work::Terminal],
+        &expected,
+    );
+}
+
+/// The bytes that make a difference must come first on a new connection.
+#[test]
+fn other_protocol_behind_a_response_is_only_not_http() {
+    let address = serve(|mut stream| {
+        let mut buffer = [0; 16 * 1024];
+        let _ = stream.read(&mut buffer);
+        let head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+        let _ = stream.write_all(head);
+        let _ = stream.read(&mut buffer);
+        let _ = stream.write_all(b"\x15\x03\x01\x00\x02\x02\x28");
+    });
+    let retry = RetryPolicy::never()
+        .with_attempts(2)
+        .with_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let expected = Expected {
+        kind: TransportErrorKind::Receive,
+        hop: Hop::Gateway,
+        cause: Some(TransportCause::NotHttp),
+        text: format!("{address} sent something that is not HTTP"),
+    };
+    let options = ClientOptions::new().with_retry(retry);
+    let endpoint = format!("http://{address}");
+    check(&endpoint, &options, &[Work::Request], &expected);
 }
 
 #[test]
