@@ -119,6 +119,9 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
 }
 
 fn transport_advice(error: &TransportError, target: &Target) -> String {
+    if target.has_responded() && is_loss(error) {
+        return lost_advice(error, target);
+    }
     if error.hop() == Hop::Proxy || error.kind() == TransportErrorKind::Proxy {
         return "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.".to_owned();
     }
@@ -138,7 +141,19 @@ fn transport_advice(error: &TransportError, target: &Target) -> String {
         (_, Some(TransportCause::NotTls)) => {
             format!("The gateway may not use TLS. Try http://{host}.")
         }
-        // A server that expects TLS sends an alert, which is not HTTP, or closes the connection.
+        (_, Some(TransportCause::HandshakeClosed)) => format!(
+            "The endpoint is {endpoint}. The server closed or reset the connection during the TLS handshake: it may not use TLS (try http://{host}), or a proxy or firewall on the way may have closed the connection."
+        ),
+        (_, Some(TransportCause::HandshakeRefused)) => format!(
+            "The endpoint is {endpoint}. The server refused the TLS handshake: it may require another host name, or a TLS version or client certificate that sorna does not offer."
+        ),
+        (_, Some(TransportCause::ExpectsTls)) if !is_https => {
+            format!("The gateway requires TLS. Try https://{host}.")
+        }
+        (_, Some(TransportCause::OtherProtocol)) => format!(
+            "The endpoint is {endpoint}. Check its host and port: what is there is no gateway that speaks HTTP/1.1."
+        ),
+        // A server that expects TLS may send what is not HTTP, or close the connection.
         (_, Some(TransportCause::NotHttp)) if !is_https => {
             format!("The gateway may require TLS. Try https://{host}.")
         }
@@ -151,6 +166,28 @@ fn transport_advice(error: &TransportError, target: &Target) -> String {
         (TransportErrorKind::Tls, _) => tls_advice(target),
         _ => format!("The endpoint is {endpoint}."),
     }
+}
+
+/// Whether a connection was lost, or none could be made.
+fn is_loss(error: &TransportError) -> bool {
+    use TransportErrorKind::{Connect, Proxy, Receive, Resolve, Send, Timeout};
+
+    let kinds = [Connect, Proxy, Receive, Resolve, Send, Timeout];
+    kinds.contains(&error.kind()) || error.cause() == Some(TransportCause::HandshakeClosed)
+}
+
+/// For a connection that was lost although the settings are right.
+fn lost_advice(error: &TransportError, target: &Target) -> String {
+    let endpoint = target.endpoint();
+    let failed = match error.hop() {
+        Hop::Proxy => "The proxy or the gateway",
+        _ => "The gateway or the network on the way to it",
+    };
+    let next = match target.settings {
+        Some(_) => " Try again when `sorna status` succeeds.",
+        None => "",
+    };
+    format!("{endpoint} has responded before. {failed} may have failed since.{next}")
 }
 
 /// Whether the response is that of a path at which there is no gateway.
@@ -294,6 +331,30 @@ mod tests {
                 &secure,
                 "--ca-file",
             ),
+            (
+                Tls,
+                Some(TransportCause::HandshakeClosed),
+                &secure,
+                "try http://host:1",
+            ),
+            (
+                Tls,
+                Some(TransportCause::HandshakeRefused),
+                &secure,
+                "refused the TLS handshake",
+            ),
+            (
+                Receive,
+                Some(TransportCause::ExpectsTls),
+                &plain,
+                "requires TLS. Try https://host:1.",
+            ),
+            (
+                Receive,
+                Some(TransportCause::OtherProtocol),
+                &plain,
+                "Check its host and port",
+            ),
             (Tls, None, &secure, "--ca-file"),
         ] {
             let mut error = TransportError::new(kind, Sent::Nothing, "any message");
@@ -308,5 +369,44 @@ mod tests {
                 "{kind:?}, {cause:?}: {advice}"
             );
         }
+    }
+    #[test]
+    fn a_gateway_that_has_responded_needs_no_other_settings() {
+        use TransportErrorKind::{Connect, Receive, Resolve, Send, Timeout, Tls};
+
+        let [plain, secure] = ["http://host:1", "https://host:1"].map(target);
+        let (plain, secure) = (plain.with_contact(), secure.with_contact());
+        for (kind, cause) in [
+            (Connect, None),
+            (Resolve, None),
+            (Send, None),
+            (Timeout, None),
+            (Receive, None),
+            (Receive, Some(TransportCause::NoResponse)),
+            (Receive, Some(TransportCause::NotHttp)),
+            (Receive, Some(TransportCause::ExpectsTls)),
+            (Tls, Some(TransportCause::HandshakeClosed)),
+        ] {
+            for (hop, failed) in [
+                (Hop::Gateway, "The gateway or the network"),
+                (Hop::Proxy, "The proxy or the gateway"),
+            ] {
+                let error = TransportError::new(kind, Sent::Maybe, "any message").with_hop(hop);
+                let error = match cause {
+                    Some(cause) => error.with_cause(cause),
+                    None => error,
+                };
+                for target in [&plain, &secure] {
+                    let advice = transport_advice(&error, target);
+                    assert!(advice.contains("has responded before"), "{advice}");
+                    assert!(advice.contains(failed), "{advice}");
+                    assert!(!advice.contains("TLS"), "{advice}");
+                }
+            }
+        }
+        // The certificate may have changed.
+        let error = TransportError::new(Tls, Sent::Nothing, "any message")
+            .with_cause(TransportCause::CertificateExpired);
+        assert!(transport_advice(&error, &secure).contains("Renew"));
     }
 }

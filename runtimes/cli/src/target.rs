@@ -1,11 +1,12 @@
 //! Where kernels run: on the gateway in the settings, or on this machine.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sorna::ClientOptions;
 use sorna::blocking::Client;
 use sorna::net::TlsOptions;
+use sorna::{ClientOptions, Observer};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use crate::failure::Failure;
@@ -19,6 +20,26 @@ pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) settings: Option<Settings>,
     gateway: LocalGateway,
+    contact: Contact,
+}
+
+/// Whether any response came from the gateway.
+#[derive(Clone, Debug, Default)]
+struct Contact(Arc<AtomicBool>);
+
+impl Contact {
+    /// An observer that notes it, and calls the next one.
+    fn observer(&self, next: Option<Observer>) -> Observer {
+        let Self(made) = self.clone();
+        Observer::new(move |exchange| {
+            if exchange.outcome.is_ok() {
+                made.store(true, Relaxed);
+            }
+            if let Some(next) = &next {
+                next.notify(exchange);
+            }
+        })
+    }
 }
 
 /// The gateway on this machine, shared with the signal handlers that stop it.
@@ -66,11 +87,13 @@ impl Target {
             })?;
             options = options.with_tls(TlsOptions::new().with_ca_file(&file.value));
         }
-        let options = change(options.with_observer(globals.observer()));
+        let contact = Contact::default();
+        let options = change(options.with_observer(contact.observer(globals.observer())));
         Ok(Self {
             client: Client::with_options(config, options),
             settings: Some(settings),
             gateway: LocalGateway::default(),
+            contact,
         })
     }
 
@@ -81,7 +104,15 @@ impl Target {
             client: Client::new(config),
             settings: None,
             gateway: LocalGateway::default(),
+            contact: Contact::default(),
         }
+    }
+
+    /// As after a response.
+    #[cfg(test)]
+    pub(crate) fn with_contact(self) -> Self {
+        self.contact.0.store(true, Relaxed);
+        self
     }
 
     fn local(globals: &Globals) -> Result<Self, Failure> {
@@ -93,16 +124,23 @@ impl Target {
             .with_unlimited_memory()
             .with_max_file_size(u64::MAX);
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-        let options = ClientOptions::new().with_observer(globals.observer());
+        let contact = Contact::default();
+        let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));
         Ok(Self {
             client: Client::with_options(gateway.config(), options),
             settings: None,
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
+            contact,
         })
     }
 
     pub(crate) fn gateway(&self) -> LocalGateway {
         self.gateway.clone()
+    }
+
+    /// Whether the gateway has responded to any request.
+    pub(crate) fn has_responded(&self) -> bool {
+        self.contact.0.load(Relaxed)
     }
 
     /// The endpoint, and where it comes from, for messages.
