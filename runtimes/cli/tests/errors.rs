@@ -218,12 +218,12 @@ fn files_that_cannot_be_sent() {
     for arguments in [["--local", "c", "out.c"], ["--local", "c", "."]] {
         run_in(directory.path(), &arguments)
             .code(2)
-            .stderr_eq("✘ [..]out.c is a link to /etc/passwd, which is outside .: copy what it leads to, or leave the link out\n");
+            .stderr_eq("✘ [..]out.c is a link to /etc/passwd, which is outside .: copy its target, or leave the link out\n");
     }
     std::os::unix::fs::symlink("..", directory.path().join("below/up")).expect("a link");
     run_in(directory.path(), &["--local", "c", "below"])
         .code(2)
-        .stderr_eq("✘ the link below/up leads back to a directory that it is in\n");
+        .stderr_eq("✘ the link below/up leads back to a directory that contains it\n");
     let name = std::ffi::OsStr::from_bytes(b"\xff.c");
     std::fs::create_dir(directory.path().join("odd")).expect("a directory");
     std::fs::write(directory.path().join("odd").join(name), "").expect("a file");

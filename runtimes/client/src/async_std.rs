@@ -1,7 +1,7 @@
 //! The driver for [async-std](https://docs.rs/async-std).
 //!
-//! async-std is discontinued upstream, in favour of smol; this driver is for programs that use it
-//! still.
+//! async-std is discontinued upstream, in favor of smol; this driver is for programs that still use
+//! it.
 //!
 //! ```no_run
 //! use sorna::async_std::Client;
@@ -23,7 +23,7 @@
 use crate::engine::HttpTransport;
 pub use crate::runtime::AsyncStd;
 
-/// How requests travel.
+/// The HTTP client of this driver.
 pub type Transport = HttpTransport<AsyncStd>;
 /// See [`Client`](crate::Client).
 pub type Client = crate::Client<Transport>;

@@ -1,11 +1,11 @@
-//! Time and chance, for the machines.
+//! Time and randomness, for the machines.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use sorna_core::{Instant, Moment};
 
-/// This machine's clocks and its chance, for core.
+/// The clocks and the randomness of this computer, for core.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     origin: std::time::Instant,
@@ -24,7 +24,7 @@ impl Clock {
         Moment::new(SystemTime::now(), self.instant(), random)
     }
 
-    /// How long it is from now until a machine wants to be woken.
+    /// The time from now until a machine wants to be woken.
     pub(crate) fn until(self, then: Instant) -> Duration {
         then.saturating_duration_since(self.instant())
     }

@@ -21,8 +21,8 @@ pub use tree::{Skip, collect};
 /// client does. Reads their sizes, not their contents.
 ///
 /// Paths may be absolute or relative to the current directory, not to the base: for a name below it,
-/// give `base.join(name)`. A symbolic link is followed, and keeps its own name; what it leads to must
-/// lie in the base directory as well.
+/// give `base.join(name)`. A symbolic link is followed, and keeps its own name; its target must lie
+/// in the base directory as well.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -51,9 +51,9 @@ pub fn relative_to<P: AsRef<Path>>(
 
 /// The directory whose files are uploaded.
 struct Base<'b> {
-    /// As the caller names it.
+    /// As the caller gave it.
     name: &'b Path,
-    /// Absolute, as it was named.
+    /// Absolute, with links.
     absolute: PathBuf,
     /// Absolute, without links.
     real: PathBuf,
@@ -92,7 +92,7 @@ impl<'b> Base<'b> {
         let inside = real.strip_prefix(&self.real);
         let named = match (absolute.strip_prefix(&self.absolute), absolute.file_name()) {
             (Ok(below), _) if !goes_up => below.to_owned(),
-            // Only the system knows where `..` after a link leads to.
+            // Only the system knows where `..` leads after a link.
             (_, Some(name)) => {
                 let parent = absolute.parent().unwrap_or(&absolute);
                 let parent = parent.canonicalize().map_err(unreadable)?;
@@ -112,7 +112,7 @@ impl<'b> Base<'b> {
     }
 }
 
-/// The path with `/` between its parts, whatever this system puts there.
+/// The path with `/` between its parts, whatever this system uses.
 fn upload_name(path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> = path
         .components()
@@ -144,7 +144,7 @@ pub enum FilesError {
         /// The base directory.
         base: PathBuf,
     },
-    /// A link in this directory leads back to a directory around it.
+    /// A link leads back to a directory that contains it.
     Loop(PathBuf),
     /// There is no file in this directory that may be uploaded.
     Empty(PathBuf),
@@ -167,14 +167,14 @@ impl fmt::Display for FilesError {
             ),
             Self::LinkOutside { link, target, base } => write!(
                 f,
-                "{} is a link to {}, which is outside {}: copy what it leads to, or leave the link out",
+                "{} is a link to {}, which is outside {}: copy its target, or leave the link out",
                 link.display(),
                 target.display(),
                 base.display()
             ),
             Self::Loop(path) => write!(
                 f,
-                "the link {} leads back to a directory that it is in",
+                "the link {} leads back to a directory that contains it",
                 path.display()
             ),
             Self::Empty(path) => write!(
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_uploaded_is_named() {
+    fn files_that_cannot_be_uploaded_are_named_in_the_error() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
@@ -244,7 +244,7 @@ mod tests {
         let files = relative_to(&base, &paths).unwrap();
         assert_eq!((files[0].name(), files[0].size()), ("b.py", 1));
         assert_eq!(files[1].name(), "lib/a.py");
-        // `..` after a link is not where the letters say.
+        // `..` after a link does not lead to where the path seems to.
         let files = relative_to(&base, [base.join("lib/../b.py")]).unwrap();
         assert_eq!(files[0].name(), "b.py");
         let error = relative_to(&base, [base.join("out")]).unwrap_err();

@@ -18,20 +18,20 @@
 //! The pages of the modules `blocking`, `tokio`, `smol` and `async_std` show the same for each driver. To try
 //! it without a cluster, start a gateway in the same program: crate `sorna-gateway`.
 //!
-//! This crate carries the requests of [`sorna-core`](crate::protocol) to the gateway, and the responses
-//! back: connections, TLS, proxies, time limits, retries, streaming files, terminals. You bring an endpoint
-//! and a key pair, and, for async use, the runtime. What you need most is at the top of this crate, and all
-//! of the protocol in [`protocol`].
+//! This crate sends the requests of [`sorna-core`](crate::protocol) to the gateway, and brings the
+//! responses back: connections, TLS, proxies, time limits, retries, streaming files, terminals. You bring
+//! an endpoint and a key pair, and, for async use, the runtime. What you need most is at the top of
+//! this crate; the whole protocol is in [`protocol`].
 //!
 //! | to | see |
 //! |---|---|
 //! | execute code and get its output | `Kernel::run` |
-//! | get output as it comes, and answer input requests | `Kernel::execute` |
+//! | get output as it arrives, and answer input requests | `Kernel::execute` |
 //! | execute files, with a build | `Kernel::upload`, [`files`], and a [`Batch`] |
-//! | have a kernel that does not stay behind | `Client::temporary` |
+//! | use a kernel that is destroyed automatically | `Client::temporary` |
 //! | come back to a kernel later | `Client::get_or_create` |
 //! | limit memory and time | [`Limits`] in a [`KernelSpec`] |
-//! | do all of that in one go, and stop it from elsewhere | `Client::run`, `Run::canceller` |
+//! | do all of that in one go, and stop it from another task | `Client::run`, `Run::canceller` |
 //! | open a terminal | `Kernel::stream_pty` |
 //! | set time limits, retries, proxies and certificates | [`ClientOptions`] |
 //! | see each request | `Observer`, feature `tracing` |
@@ -39,7 +39,7 @@
 //!
 //! # Errors
 //!
-//! Whatever fails is an [`Error`]. Ask it what to do next, not what it says:
+//! Every failure is an [`Error`]. Decide by its predicates, not by its text:
 //!
 //! | predicate | what to do |
 //! |---|---|
@@ -63,17 +63,16 @@
 //! | `ureq` (default) | `blocking::Client` | no runtime; on [ureq](https://docs.rs/ureq) |
 //! | `tokio` | `tokio::Client` | |
 //! | `smol` | `smol::Client` | |
-//! | `async-std` | `async_std::Client` | async-std is discontinued upstream, in favour of smol |
+//! | `async-std` | `async_std::Client` | async-std is discontinued upstream, in favor of smol |
 //! | `engine` | `Client<HttpTransport<R>>` | the HTTP engine, for your own [`Runtime`](crate::runtime::Runtime) |
 //! | `async` | `Client<T>` | no HTTP, for your own [`Transport`](crate::net::Transport) |
-//! | `terminal` | | terminals over your own transport; every driver of ours turns it on |
-//! | `tls` | | TLS options; every driver of ours turns it on |
+//! | `terminal` | | terminals over your own transport; all drivers of this crate turn it on |
+//! | `tls` | | TLS options; all drivers of this crate turn it on |
 //! | `tracing` | | a [tracing](https://docs.rs/tracing) span and event for each request |
 //! | `tree` | | `files::collect`: whole directories, without the files that are ignored |
 //!
-//! The default is the blocking driver, since it needs nothing around it; with a runtime, say
-//! `default-features = false, features = ["tokio"]`. Features only add: any set of them works
-//! together.
+//! The default is the blocking driver, since it needs no runtime; with a runtime, use
+//! `default-features = false, features = ["tokio"]`. Features only add: any set of them works.
 //!
 //! # What is the same in all drivers
 //!
@@ -89,7 +88,7 @@
 //! [`sorna-gateway`](https://docs.rs/sorna-gateway), a gateway for one machine;
 //! [`sorna-cli`](https://docs.rs/sorna-cli), the command line.
 //!
-//! How this crate is built, for those who change it: module `architecture`.
+//! For contributors: module `architecture`.
 //!
 //! The minimum supported Rust version is 1.88; raising it takes a new minor version.
 

@@ -1,4 +1,4 @@
-//! A look at the requests as they travel.
+//! Observation of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sorna_core::{Body, TransportError};
 
-/// Is called for each request that a client sends, when its response is there or it failed: for logs and
-/// measurements. Set it in [`ClientOptions`](crate::ClientOptions).
+/// A function that is called for each request of a client, when its response has arrived or it has
+/// failed: for logs and measurements. Set it in [`ClientOptions`](crate::ClientOptions).
 ///
 /// Every driver calls it at the same places: once for each try of each request, a terminal's handshake
-/// included; for a response that is [streamed](crate::Client::stream), when its head is there. It is not
-/// called for requests that are given up (their future dropped). It
-/// runs on the thread, or inside the future, that waits for the response, so it should be quick. A
-/// client without one does nothing for it.
+/// included; for a response that is [streamed](crate::Client::stream), when its head has arrived.
+/// It is not called for requests that are abandoned (their future dropped). It runs on the thread,
+/// or inside the future, that waits for the response, so it should be quick. A client without an
+/// observer has no overhead.
 ///
 /// ```
 /// use sorna::{ClientOptions, Observer};
@@ -29,8 +29,7 @@ use sorna_core::{Body, TransportError};
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Exchange<'_>) + Send + Sync>);
 
-/// A request and what came of it, without what must not be shown: the request's headers and the
-/// bodies.
+/// A request and its outcome, without what must not be shown: the request's headers and the bodies.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange<'a> {
@@ -38,7 +37,7 @@ pub struct Exchange<'a> {
     pub method: &'a Method,
     /// The request's path and query.
     pub target: &'a str,
-    /// Which try of the same request it was, from 1.
+    /// The number of this attempt at the same request, from 1.
     pub attempt: u32,
     /// The time from before connecting to the last byte of the response, or of its head if the body is
     /// streamed.
@@ -62,7 +61,7 @@ impl Observer {
         Self(Arc::new(callback))
     }
 
-    /// Calls it: for an observer that passes on to another one.
+    /// Calls the function: for an observer that wraps another one.
     pub fn notify(&self, exchange: &Exchange<'_>) {
         (self.0)(exchange);
     }
@@ -74,7 +73,7 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// What a request came to, as far as an observer is concerned.
+/// The outcome of a request, as far as an observer needs it.
 pub(crate) trait Outcome {
     /// The response's status and headers.
     fn head(&self) -> (StatusCode, &HeaderMap);
@@ -96,10 +95,10 @@ impl<Io> Outcome for crate::net::Upgraded<Io> {
     }
 }
 
-/// Sends a request, and notifies the observer of what it came to.
+/// Sends a request, and notifies the observer of the outcome.
 ///
 /// **Every request of every driver passes here**, whether its response is read whole, is streamed, or
-/// turns the connection into another protocol: what is to happen around every request belongs here.
+/// turns the connection into another protocol: anything that must happen around every request belongs here.
 pub(crate) async fn observed<A: Outcome, F>(
     observer: Option<&Observer>,
     request: Request<Body>,
@@ -120,8 +119,8 @@ where
     result
 }
 
-/// Sends a request inside a span of [`tracing`], with an event for what it came to. Neither shows headers
-/// or bodies.
+/// Sends a request inside a span of [`tracing`], with an event for the outcome. Neither shows
+/// headers or bodies.
 #[cfg(feature = "tracing")]
 async fn traced<A: Outcome, F>(
     request: Request<Body>,

@@ -1,4 +1,4 @@
-//! The settings of a client that are not the protocol's.
+//! The settings of a client, besides those of the protocol.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::Observer;
 use crate::net::TlsOptions;
 use crate::net::{NetOptions, ProxyError, ProxyOptions};
 
-/// How a client connects, how long it waits, and how often it tries.
+/// How a client connects, how long it waits, and how often it retries.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// The time that cancelling a run may spend on destroying its kernel at once.
+    /// How long cancelling a run may take to destroy its kernel itself.
     #[cfg(feature = "async")]
     pub(crate) const LAST_TRY: Duration = Duration::from_secs(5);
 

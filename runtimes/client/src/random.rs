@@ -12,7 +12,7 @@ pub fn random_token() -> SessionToken {
     SessionToken::from_random(random())
 }
 
-/// A new separator for the files of an upload.
+/// A new boundary between the files of an upload.
 ///
 /// # Panics
 ///

@@ -15,13 +15,13 @@
 //! }
 //! ```
 //!
-//! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["smol"]`. Any executor will do,
-//! also none: smol's reactor has a thread of its own.
+//! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["smol"]`. Any executor
+//! will do, or none: smol's reactor runs on its own thread.
 
 use crate::engine::HttpTransport;
 pub use crate::runtime::Smol;
 
-/// How requests travel.
+/// The HTTP client of this driver.
 pub type Transport = HttpTransport<Smol>;
 /// See [`Client`](crate::Client).
 pub type Client = crate::Client<Transport>;

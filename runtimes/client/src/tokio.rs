@@ -16,12 +16,12 @@
 //!
 //! In your `Cargo.toml`: `sorna` with `default-features = false, features = ["tokio"]`, and tokio with
 //! `macros` and `rt-multi-thread`. Futures must be polled where tokio's I/O and time are enabled
-//! (`enable_all`); any flavour of its runtime will do.
+//! (`enable_all`); any flavor of its runtime will do.
 
 use crate::engine::HttpTransport;
 pub use crate::runtime::Tokio;
 
-/// How requests travel.
+/// The HTTP client of this driver.
 pub type Transport = HttpTransport<Tokio>;
 /// See [`Client`](crate::Client).
 pub type Client = crate::Client<Transport>;

@@ -10,12 +10,12 @@ use sorna_core::{Body, Segment};
 use super::SendMeter;
 use crate::net::explain::FileFault;
 
-/// Reads a body's segments one after the other, filling the buffer across their borders: the
-/// original gateway wants few large writes. Uses no memory of its own.
+/// Reads a body's segments one after the other, filling the buffer across their boundaries, since
+/// the original gateway needs few large writes. Allocates nothing.
 pub(super) struct BodyReader {
     segments: std::vec::IntoIter<Segment>,
     current: Option<Source>,
-    /// What is wrong with a local file, for the error that the caller makes of it.
+    /// What was wrong with a local file; the caller turns it into an error.
     failure: Option<(PathBuf, FileFault)>,
     meter: SendMeter,
 }
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn one_read_crosses_the_borders_of_segments() {
+    fn one_read_spans_several_segments() {
         let dir = tempfile::tempdir().unwrap();
         let meter = SendMeter::default();
         let mut reader = BodyReader::new(body(dir.path(), "content", 7), meter.clone());
         let mut buffer = [0; 64];
         let taken = reader.read(&mut buffer).unwrap();
         assert_eq!(&buffer[..taken], b"head content tail");
-        assert_eq!(meter.bytes(), 7, "the file's alone");
+        assert_eq!(meter.bytes(), 7, "only the file's bytes are counted");
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
     }
 

@@ -13,7 +13,7 @@ use crate::{ClientOptions, EnvError};
 pub struct Client(pub(super) crate::Client<UreqTransport>);
 
 impl Client {
-    /// A client with the default options. Connects to nothing yet.
+    /// A client with the default options. Does not connect yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_options(config, ClientOptions::default())
@@ -49,7 +49,7 @@ impl Client {
         self.0.transport().options()
     }
 
-    /// Asks for the gateway's API version. Does not prove that the secret key is right.
+    /// Gets the gateway's API version. Does not prove that the secret key is right.
     ///
     /// # Errors
     ///
@@ -79,14 +79,14 @@ impl Client {
         wait(self.0.languages())
     }
 
-    /// Counts what this client sends of local files, to show the progress of uploads.
+    /// Counts the bytes of local files that this client sends, to show the progress of uploads.
     #[must_use]
     pub fn send_meter(&self) -> SendMeter {
         self.0.transport().meter()
     }
 
-    /// Carries out any operation, and hands over the rate limit along with its result. An operation can
-    /// be your own: see [`sorna::Client::call`](crate::Client::call).
+    /// Carries out any operation, and returns the rate limit along with its result. You can define
+    /// your own operations: see [`sorna::Client::call`](crate::Client::call).
     ///
     /// # Errors
     ///
@@ -95,12 +95,12 @@ impl Client {
         wait(self.0.call(operation))
     }
 
-    /// Sends the request of an operation and hands over its response as soon as the head is here: for
+    /// Sends the request of an operation and returns its response as soon as the head arrives: for
     /// downloads and streams of events. The operation itself does not read it.
     ///
-    /// Until the head of a successful response is here, the request is retried as with
-    /// [`call`](Self::call), and the time limits are the same. Afterwards nothing is retried, and a body
-    /// may take as long as it takes.
+    /// Until the head of a successful response arrives, the request is retried as with
+    /// [`call`](Self::call), and the time limits are the same. Afterwards nothing is retried, and
+    /// there is no limit on the time for the body.
     ///
     /// # Errors
     ///

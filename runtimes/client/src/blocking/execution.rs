@@ -6,7 +6,7 @@ use sorna_core::{Error, ExecutionResult, UsageError};
 use super::transport::UreqTransport;
 use super::wait::wait;
 
-/// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input
+/// Code that runs in a kernel. Ask for its events to get its output as it arrives; answer its input
 /// requests in between.
 ///
 /// ```no_run
@@ -27,8 +27,9 @@ use super::wait::wait;
 /// ```
 ///
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// the gateway takes the kernel's next execution for its continuation: that brings the output that was
-/// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
+/// the gateway takes the kernel's next execution for a continuation of this one: it returns the
+/// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
+/// the program.
 #[derive(Debug)]
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution(pub(super) crate::Execution<UreqTransport>);
@@ -48,18 +49,18 @@ impl Execution {
     ///
     /// # Errors
     ///
-    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.0.answer(input)
     }
 
-    /// How it ended, once it has. Its console is empty: the output came as events.
+    /// The result, once the program has ended. Its console is empty: the output came as events.
     #[must_use]
     pub fn result(&self) -> Option<&ExecutionResult> {
         self.0.result()
     }
 
-    /// Waits for the end and gathers all output that was not fetched yet in the result's console.
+    /// Waits for the end, and collects all output that was not fetched yet in the result's console.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// The body of a response broke off, of which `length` bytes were announced and `read` came.
+    /// The body of a response broke off: `length` bytes were announced and `read` arrived.
     pub(super) fn of_body(error: io::Error, length: Option<u64>, read: u64) -> Self {
         match Error::from(error) {
             Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -40,7 +40,7 @@ pub(super) struct Scene<'a> {
     pub(super) peer: Peer<'a>,
     pub(super) doing: Doing,
     pub(super) sent: Sent,
-    /// As `sent`, if the connection has ended.
+    /// How much was sent, if the connection has ended.
     pub(super) sent_if_closed: Sent,
     /// The protocol that is spoken instead of HTTP, if it is known.
     pub(super) foreign: Option<Foreign>,
@@ -51,7 +51,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Says what failed, and at what.
+    /// Says what failed, and during which step.
     pub(super) fn explain(&self, failure: Failure) -> TransportError {
         let Self {
             peer, doing, sent, ..

@@ -14,7 +14,7 @@ use super::{Execution, Pty};
 /// A kernel on the gateway.
 ///
 /// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::temporary`]
-/// or [`Client::run`] for one that is.
+/// or [`Client::run`], which do so for you.
 ///
 /// | the original client | here |
 /// |---|---|
@@ -30,8 +30,8 @@ pub struct Kernel(pub(super) crate::Kernel<UreqTransport>);
 impl Client {
     /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
     ///
-    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
-    /// one that goes away by itself, use [`temporary`](Self::temporary).
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway
+    /// allows. For one that is destroyed automatically, use [`temporary`](Self::temporary).
     ///
     /// # Errors
     ///
@@ -42,11 +42,11 @@ impl Client {
         wait(self.0.create(spec)).map(Kernel)
     }
 
-    /// Gets the living kernel with this session token and language, or creates it.
+    /// Gets the kernel with this session token and language if it is alive, or creates it.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    /// As [`create`](Self::create). If the kernel was created despite the error, calling this again finds it.
     pub fn get_or_create(
         &self,
         spec: impl Into<KernelSpec>,
@@ -55,7 +55,7 @@ impl Client {
         wait(self.0.get_or_create(spec, token)).map(Kernel)
     }
 
-    /// A kernel that exists already. Nothing is asked of the gateway.
+    /// A kernel that exists already. Sends no request.
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel {
         Kernel(self.0.kernel(id))
@@ -63,7 +63,7 @@ impl Client {
 }
 
 impl Kernel {
-    /// The gateway's name for it.
+    /// The ID that the gateway gave it.
     #[must_use]
     pub fn id(&self) -> &KernelId {
         self.0.id()
@@ -76,18 +76,19 @@ impl Kernel {
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
-    /// ([`Batch`](sorna_core::Batch)), waits for the end, and hands over all output.
+    /// ([`Batch`](sorna_core::Batch)), waits for the end, and returns all output.
     ///
     /// A program that fails is not an error: see [`ExecutionResult::exit_code`] and
-    /// [`ExecutionResult::stderr`]. To get output while it comes, or to answer input requests, use
+    /// [`ExecutionResult::stderr`]. To get output as it arrives, or to answer input requests, use
     /// [`execute`](Self::execute).
     ///
     /// # Errors
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`](sorna_core::UsageError::InputUnavailable) if the
-    /// program asks for input, which cannot be given here. Such a program is stopped by a
-    /// [`restart`](Self::restart) of the kernel, since it would take the code of the next execution for
-    /// its input: files are kept, the interpreter's state is lost. If that fails, its error is returned.
+    /// program asks for input, which cannot be given here. Such a program would take the code of
+    /// the next execution for its input, so it is stopped by [restarting](Self::restart) the
+    /// kernel: files are kept, the interpreter's state is lost. If the restart fails, its error is
+    /// returned.
     pub fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
         wait(self.0.run(mode))
     }
@@ -101,13 +102,13 @@ impl Kernel {
         wait(self.0.complete(code))
     }
 
-    /// Puts files into the work directory, in as many requests as it takes. See
+    /// Puts files into the work directory, in as many requests as needed. See
     /// [`files::relative_to`](crate::files::relative_to) for local ones.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
-    /// more than 1 MiB, and two of one name, are reported before anything is sent.
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected. Files of
+    /// more than 1 MiB, and two of the same name, are reported before anything is sent.
     pub fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ())
     }
@@ -125,7 +126,7 @@ impl Kernel {
         wait(self.0.upload_with(files, progress))
     }
 
-    /// What the gateway knows of it: times in ms, memory in KiB.
+    /// What the gateway knows about it: times in ms, memory in KiB.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl Kernel {
         wait(self.0.info())
     }
 
-    /// Opens a terminal on it, in a window of the size that the options say.
+    /// Opens a terminal on it; the options say how large its window is.
     ///
     /// # Errors
     ///
@@ -147,12 +148,12 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, as it is not retried.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since a restart is not retried.
     pub fn restart(&self) -> Result<(), Error> {
         wait(self.0.restart())
     }
 
-    /// Ends it and discards its files.
+    /// Ends the kernel and discards its files.
     ///
     /// # Errors
     ///

@@ -1,16 +1,16 @@
-//! How much of local files is in flight, between the events of an upload.
+//! The progress of uploads, between their events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts the bytes of local files that a client hands to its connections, those of requests that are
-/// repeated again. For showing that a large upload moves: what the gateway has taken is told by the
-/// upload's own events.
+/// Counts the bytes of local files that a client hands to its connections; when a request is
+/// retried, its bytes count again. It shows that a large upload makes progress: what the gateway
+/// has accepted, the upload's own events report.
 #[derive(Clone, Debug, Default)]
 pub struct SendMeter(Arc<AtomicU64>);
 
 impl SendMeter {
-    /// The bytes since the client was made.
+    /// The bytes since the client was created.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Requests are sent by [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, and connections are
-//! kept and reused. An HTTP proxy is always asked to connect (`CONNECT`), for plain http, too, where the
-//! async drivers send it the whole URL. Each terminal has a connection of its own, and a thread
-//! in the background.
+//! kept and reused. An HTTP proxy is always asked to connect (`CONNECT`), even for plain http,
+//! where the async drivers send it the whole URL. Each terminal has a connection of its own, and a
+//! thread in the background.
 
 mod body;
 mod client;

@@ -1,4 +1,4 @@
-//! Parks a thread until a socket is ready, another thread wakes it, or time is over.
+//! Parks a thread until a socket is ready, another thread wakes it, or its time is over.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -18,12 +18,13 @@ const STEP: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Tcp {
     pub(super) stream: TcpStream,
-    /// The last reading took all that was there. That saves a system call for each message: the next
-    /// reading waits before it tries. Only a hint: at worst a thread waits for what is there already.
+    /// The last read took everything there was. That saves a system call for each message: the next
+    /// read waits before it tries. Only a hint: at worst a thread waits for bytes that are there
+    /// already.
     pub(super) drained: AtomicBool,
 }
 
-/// What a socket is waited for.
+/// What to wait for on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
     Read,
@@ -35,7 +36,7 @@ pub(super) enum Readiness {
 pub(super) struct Parker {
     thread: Thread,
     woken: AtomicBool,
-    /// It waits in `poll`, so that only the pipe can wake it.
+    /// The thread waits in `poll`, so only the pipe can wake it.
     #[cfg(unix)]
     polls: AtomicBool,
     #[cfg(unix)]
@@ -43,7 +44,7 @@ pub(super) struct Parker {
 }
 
 impl Parker {
-    /// One for the current thread.
+    /// A parker for the current thread.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             thread: thread::current(),
@@ -55,7 +56,7 @@ impl Parker {
         })
     }
 
-    /// Forgets that it was woken. Call it before looking at what it may have been woken for.
+    /// Forgets that it was woken. Call it before checking the reasons for which it may be woken.
     pub(super) fn reset(&self) {
         self.woken.store(false, SeqCst);
     }
@@ -75,7 +76,7 @@ impl Parker {
         #[cfg(unix)]
         if let Some(pipe) = self.pipe.get_or_init(Pipe::new) {
             self.polls.store(true, SeqCst);
-            // Who wakes it from here on writes to the pipe.
+            // From here on, waking it means writing to the pipe.
             let polled = self.woken.load(SeqCst) || pipe.poll(sockets, limit).is_ok();
             self.polls.store(false, SeqCst);
             if polled {
@@ -136,11 +137,11 @@ mod unix {
         }
 
         pub(super) fn wake(&self) {
-            // If it is full, there is enough in it to wake up for.
+            // If the pipe is full, its content is enough to wake the thread.
             let _ = (&self.sender).write(&[0]);
         }
 
-        /// Waits until a socket is ready, the thread is woken, or time is over.
+        /// Waits until a socket is ready, the thread is woken, or its time is over.
         pub(super) fn poll(
             &self,
             sockets: &[(Arc<Tcp>, Readiness)],
@@ -199,7 +200,7 @@ mod tests {
         Some(Instant::now() + LONG)
     }
 
-    // Each call that should return by itself would otherwise take a minute.
+    // A call that does not return early takes a minute.
 
     #[test]
     fn ready_socket_ends_parking() {

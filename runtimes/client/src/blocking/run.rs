@@ -24,8 +24,9 @@ use super::wait::wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropping it in the middle destroys its temporary kernel, trying for at most 5 s. What that cannot
-/// reach (no connection, a process that is killed) lives until the gateway's idle timeout.
+/// Dropping it in the middle destroys its temporary kernel, and tries for at most 5 s. Where that
+/// fails (no connection, a process that is killed), the kernel lives until the gateway's idle
+/// timeout.
 #[derive(Debug)]
 #[must_use = "nothing is run until its events are asked for"]
 pub struct Run(pub(super) crate::Run<UreqTransport>);
@@ -52,18 +53,18 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.0.answer(input)
     }
 
-    /// How it ended, once it has.
+    /// How the run ended, once it has.
     #[must_use]
     pub fn report(&self) -> Option<&RunReport> {
         self.0.report()
     }
 
-    /// How it ended, once it has, to be taken apart.
+    /// Takes the report out, once the run has ended.
     #[must_use]
     pub fn into_report(self) -> Option<RunReport> {
         self.0.into_report()
@@ -82,13 +83,13 @@ pub struct Canceller(crate::Canceller<UreqTransport>);
 
 impl Canceller {
     /// Ends the run as soon as possible. A temporary kernel that exists already is destroyed at
-    /// once, on a connection of its own, which ends whatever request the run is waiting for; one
-    /// that is just being created is destroyed by the run when it is there. The run itself reports
-    /// when all is done.
+    /// once, on a separate connection, which ends the request that the run is waiting for; one that
+    /// is still being created is destroyed by the run once it exists. The run itself reports when
+    /// all is done.
     ///
     /// # Errors
     ///
-    /// The kernel could not be destroyed from here; the run will try again.
+    /// The kernel could not be destroyed by this call; the run will try again.
     pub fn cancel(&self) -> Result<(), Error> {
         wait(self.0.cancel())
     }

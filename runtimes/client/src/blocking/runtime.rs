@@ -1,5 +1,5 @@
-//! A [`Runtime`] without a runtime: what can block does so on a thread of its own, and sockets are
-//! waited for by the thread that uses them.
+//! A [`Runtime`] without a runtime: what can block does so on a separate thread, and the thread
+//! that uses a socket waits for it.
 
 use std::future::poll_fn;
 use std::io;
@@ -21,7 +21,7 @@ use crate::runtime::Runtime;
 /// For futures that are polled by [`wait`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Threads {
-    /// How long a thread may try to connect: it may not be waited for any more.
+    /// How long a thread may try to connect; by then, perhaps nothing waits for it.
     pub(super) connect_limit: Duration,
 }
 
@@ -57,18 +57,18 @@ impl Runtime for Threads {
 
     fn detach(&self, work: BoxFuture<()>) {
         let builder = thread::Builder::new().name("sorna-background".to_owned());
-        // Without a thread it is dropped, as the trait allows.
+        // If no thread can be started, the work is dropped, as the trait allows.
         let _ = builder.spawn(|| wait(work));
     }
 }
 
-/// What a thread hands over.
+/// The result that a thread hands over.
 struct Handover<T> {
     result: Option<T>,
     waker: Option<Waker>,
 }
 
-/// Does what blocks on a thread of its own, which runs to its end even if the future is dropped.
+/// Runs a function that blocks on a separate thread, to its end even if the future is dropped.
 async fn on_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,

@@ -12,8 +12,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::park::{Readiness, Tcp};
 use super::wait::until_ready;
 
-/// A TCP socket. Where it is not ready, it takes no waker: the thread that polls it waits for it, and
-/// several threads may.
+/// A TCP socket. If it is not ready, it stores no waker: the thread that polls it waits for it, and
+/// several threads may do so.
 #[derive(Debug)]
 pub(super) struct Socket(Arc<Tcp>);
 
@@ -27,7 +27,7 @@ impl Socket {
         })))
     }
 
-    /// Has the next reading try, whatever the last one left.
+    /// Makes the next read try at once, whatever the last one left.
     pub(super) fn look_again(&self) {
         self.0.drained.store(false, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Responses whose bodies are read while they come.
+//! Responses whose bodies are read as they arrive.
 
 use std::io::{self, Read};
 
@@ -10,16 +10,16 @@ use super::transport::UreqTransport;
 use super::wait::wait;
 use crate::net::StreamTransport;
 
-/// A successful response whose body is read while it comes, by [`chunk`](Self::chunk), [`Read`] or as an
+/// A successful response whose body is read as it arrives, by [`chunk`](Self::chunk), [`Read`] or as an
 /// iterator.
 ///
-/// Nothing is read ahead of what is asked for, but for one buffer, so a slow reader slows the gateway.
+/// At most one buffer is read ahead of what was asked for, so a slow reader slows the gateway.
 /// A body that ends early or is silent for too long is an error, after which there are no more bytes.
 /// Dropping this in the middle closes the connection.
 #[derive(Debug)]
 pub struct StreamedResponse {
     response: crate::StreamedResponse<<UreqTransport as StreamTransport>::Body>,
-    /// Bytes that [`Read`] has not handed over yet.
+    /// Bytes that [`Read`] has not returned yet.
     rest: Bytes,
 }
 

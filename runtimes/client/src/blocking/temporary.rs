@@ -9,7 +9,7 @@ use super::client::Client;
 use super::transport::UreqTransport;
 use super::wait::wait;
 
-/// A kernel that is destroyed when its guard goes. It can do what a [`Kernel`] can.
+/// A guard: the kernel is destroyed when this is dropped. It can do everything that a [`Kernel`] can.
 ///
 /// ```no_run
 /// use sorna::blocking::Client;
@@ -22,10 +22,10 @@ use super::wait::wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// [`close`](Self::close) destroys it, tries again where that may help, and reports. Dropping the
-/// guard, on whichever way out of a function (a panic, too), does the same for at most 5 s, and
-/// does not report how it went. What no guard can promise: a process that is killed and a connection
-/// that stays broken leave the kernel to the gateway's idle timeout.
+/// [`close`](Self::close) destroys the kernel, retries where that may help, and reports the
+/// outcome. Dropping the guard, however the function is left (even by a panic), does the same for
+/// at most 5 s, without a report. No guard can help if the process is killed or the connection
+/// stays broken: then the kernel lives until the gateway's idle timeout.
 #[must_use = "the kernel is destroyed when this is dropped"]
 #[derive(Debug)]
 pub struct TemporaryKernel {
@@ -34,7 +34,7 @@ pub struct TemporaryKernel {
 }
 
 impl Client {
-    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
+    /// Creates a kernel that is destroyed when its guard is dropped: of a language (`"python3"`), or of a
     /// [`KernelSpec`] with limits and mounts.
     ///
     /// # Errors
@@ -51,14 +51,14 @@ impl TemporaryKernel {
         Self { kernel, guard }
     }
 
-    /// The session token that was drawn for it. [`Client::get_or_create`](super::Client::get_or_create)
-    /// finds it by that while it lives.
+    /// The kernel's random session token. While the kernel lives,
+    /// [`Client::get_or_create`](super::Client::get_or_create) finds it by this token.
     #[must_use]
     pub fn token(&self) -> &SessionToken {
         self.guard.token()
     }
 
-    /// Destroys the kernel. One that is gone already is as good.
+    /// Destroys the kernel. If it is gone already, that is a success.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl TemporaryKernel {
         wait(self.guard.close())
     }
 
-    /// Keeps the kernel: it is no longer destroyed.
+    /// Keeps the kernel: it will not be destroyed.
     #[must_use]
     pub fn keep(self) -> Kernel {
         Kernel(self.guard.keep())

@@ -55,14 +55,14 @@ fn start(pty: terminal::Pty<UreqTransport>) -> io::Result<(Pty, JoinHandle<()>)>
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The calling thread moves the messages. While no thread reads, one in the background does, and sends
-/// the pings that keep the kernel alive. It takes at most 64 events in advance, or 1 MiB and one
-/// message: then a slow reader slows the program in the kernel, since the gateway can send no further.
-/// A fast writer waits once 64 KiB wait to be sent.
+/// The calling thread sends and receives the messages. While no thread reads, one in the background
+/// does so, and sends the pings that keep the kernel alive. It reads at most 64 events ahead, or 1
+/// MiB and one message. Beyond that, a slow reader slows the program in the kernel, since the
+/// gateway cannot send any more. A fast writer is held up while 64 KiB wait to be sent.
 ///
-/// Dropping it, or both halves, ends the background thread and closes the connection, with a goodbye if
-/// that can be sent within 2 s; the kernel stays. What was typed through [`Write`] without a
-/// [`flush`](Write::flush) may be lost then.
+/// Dropping it, or both halves, ends the background thread and closes the connection, with a close
+/// message if it can be sent within 2 s; the kernel stays. What was typed through [`Write`] without
+/// a [`flush`](Write::flush) may then be lost.
 #[derive(Debug)]
 pub struct Pty {
     reader: PtyReader,
@@ -71,13 +71,13 @@ pub struct Pty {
 
 /// The reading half of a [`Pty`]: an [`Iterator`] over the events, or [`Read`] for the output alone.
 ///
-/// Once it is dropped, output is thrown away, and does not stop the program in the kernel.
+/// Once it is dropped, output is discarded, so the program in the kernel is not held up.
 #[derive(Debug)]
 pub struct PtyReader(terminal::PtyReader<UreqTransport>);
 
 /// The writing half of a [`Pty`]; also [`Write`], which waits only for room unless it is flushed.
 ///
-/// Clones write to the same terminal, each whole call of at most 64 KiB in one piece.
+/// Clones write to the same terminal. A call with at most 64 KiB is never mixed with others.
 #[derive(Debug)]
 pub struct PtyWriter(terminal::PtyWriter<UreqTransport>);
 
@@ -139,11 +139,11 @@ impl Pty {
         self.reader.is_closed()
     }
 
-    /// Says goodbye and waits for the gateway's, for at most 2 s in all. The kernel lives on.
+    /// Sends a close message and waits for the gateway's, for at most 2 s in all. The kernel keeps living.
     ///
     /// # Errors
     ///
-    /// The connection broke before the goodbye was sent, or it could not be sent in time.
+    /// The connection broke before the close message was sent, or it could not be sent in time.
     pub fn close(self) -> Result<(), Error> {
         wait(self.reader.0.part())
     }
@@ -154,7 +154,7 @@ impl PtyReader {
     ///
     /// # Errors
     ///
-    /// The connection broke, or what came is not a WebSocket. There are no more events then.
+    /// The connection broke, or what arrived was not WebSocket. There are no more events then.
     pub fn next_event(&mut self) -> Result<Option<TerminalEvent>, Error> {
         wait(self.0.next_event())
     }
@@ -177,7 +177,7 @@ impl Iterator for PtyReader {
 impl FusedIterator for PtyReader {}
 
 impl Read for PtyReader {
-    /// Waits for output. What the gateway reports as a problem is an error here; more can be read
+    /// Waits for output. A problem that the gateway reports is an error here; reading can continue
     /// after it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -188,8 +188,8 @@ impl Read for PtyReader {
 }
 
 impl PtyWriter {
-    /// Types bytes, and waits until they are sent: for as long as it takes, while the gateway reads
-    /// nothing.
+    /// Types bytes, and waits until they are sent. There is no time limit if the gateway does not
+    /// read.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl PtyWriter {
         wait(self.0.restart())
     }
 
-    /// Says that the client is still there; happens by itself every 30 s, or as the options say.
+    /// Says that the client is still there; also sent automatically every 30 s, or as the options say.
     ///
     /// # Errors
     ///
@@ -226,12 +226,12 @@ impl PtyWriter {
         wait(self.0.ping())
     }
 
-    /// Says goodbye, after all that was typed. The reading half then sees the end; the kernel lives
-    /// on.
+    /// Sends a close message after everything that was typed. The reading half then sees the end;
+    /// the kernel keeps living.
     ///
     /// # Errors
     ///
-    /// The connection broke before.
+    /// The connection had broken already.
     pub fn close(&mut self) -> Result<(), Error> {
         wait(self.0.close())
     }
@@ -344,7 +344,7 @@ mod tests {
         } = scene();
         let (reader, mut writer) = pty.split();
         let piece = vec![b'x'; PIECE];
-        // Longer than typing is held back at the start.
+        // Longer than typed bytes are held back at the start.
         let full = Duration::from_millis(500);
         while wait_at_most(full, writer.0.write_some(&piece)).is_some() {}
         drop((reader, writer));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_ends_with_the_terminal_while_both_halves_are_there() {
+    fn thread_ends_with_the_terminal_while_both_halves_exist() {
         let Scene {
             pty,
             thread,
@@ -388,7 +388,7 @@ mod tests {
         for _ in 0..1000 {
             gateway.send(Message::text("?")).unwrap();
         }
-        // The first comes by the reader, the next are read in advance.
+        // The reader receives the first one, the next are read ahead.
         assert!(pty.next_event().unwrap().is_some());
         thread::sleep(Duration::from_millis(100));
         drop(pty);

@@ -1,4 +1,4 @@
-//! Watches the bytes of each exchange, since ureq's errors do not say how far it came.
+//! Watches the bytes of each exchange, since ureq's errors do not say how far it got.
 //!
 //! ureq runs a request on the thread that asks for it, so thread-local state is enough.
 
@@ -21,7 +21,7 @@ struct Exchange {
     foreign: Cell<Option<Foreign>>,
     /// A body follows the head that is sent next.
     body_follows: Cell<bool>,
-    /// When the head of the response must be here, if ureq's own limits do not say.
+    /// When the head of the response must have arrived, if ureq's own limits do not say.
     head_by: Cell<Option<Instant>>,
 }
 
@@ -48,12 +48,12 @@ pub(super) fn begin(body_follows: bool, head_by: Option<Instant>) {
     });
 }
 
-/// The limit on the time for a response's head does not concern what is done from here on.
+/// The time limit for a response's head does not apply from here on.
 pub(super) fn head_is_over() {
     EXCHANGE.with(|exchange| exchange.head_by.set(None));
 }
 
-/// This time limit, or the one for the response's head.
+/// This time limit or the one for the response's head, whichever is earlier.
 pub(super) fn limited(mut timeout: NextTimeout) -> NextTimeout {
     if let Some(head_by) = EXCHANGE.with(|exchange| exchange.head_by.get()) {
         let left = head_by.saturating_duration_since(Instant::now());
@@ -115,7 +115,7 @@ pub(super) struct Tracked<T> {
     connection: T,
     /// A head that waits for its body.
     held: Vec<u8>,
-    /// Whether there was traffic since it was last looked at.
+    /// Whether there was traffic since the last look.
     used: bool,
     /// How many may still come before the response; none once it has begun.
     interims: usize,
@@ -163,7 +163,7 @@ impl<T: Transport> Transport for Tracked<T> {
             return Ok(());
         }
         let head = self.held.len();
-        // Before it is tried: what a failed write may have sent cannot be known.
+        // Before the attempt: no one can know what a failed write has sent.
         EXCHANGE.with(|exchange| {
             exchange.progress.enter(Phase::Sending);
             if head + amount > 0 {

@@ -23,10 +23,10 @@ use crate::engine::{Connection, HttpTransport};
 use crate::net::explain::Fault;
 use crate::net::{BoxFuture, Origin, StreamTransport, Transport, UpgradeTransport, Upgraded};
 
-/// Room that is made for an announced body before any of it came, bytes.
+/// Most memory reserved for an announced body before any of it arrived, bytes.
 const AT_ONCE: u64 = 64 * 1024;
 
-/// Sends by ureq. Its futures block when they are polled: they are for [`wait`](super::wait::wait) alone.
+/// Sends with ureq. Its futures block when they are polled: they are only for [`wait`](super::wait::wait).
 pub(super) struct UreqTransport {
     options: ClientOptions,
     agent: Agent,
@@ -72,8 +72,8 @@ impl UreqTransport {
         &self.options
     }
 
-    /// Sends one request and reads its response, whatever its status: all that `read` reads, if `whole`,
-    /// within the time limit, otherwise its head.
+    /// Sends one request and reads its response, whatever its status. If `whole`, the time limit
+    /// covers all that `read` reads, otherwise only the head.
     fn exchange<B>(
         &self,
         request: Request<Body>,
@@ -122,7 +122,7 @@ impl UreqTransport {
     fn read(&self, mut body: ureq::Body) -> Result<Bytes, Failure> {
         let most = self.options.net.sizes.body;
         let length = body.content_length();
-        // What is announced to be too large is not waited for.
+        // A body that is announced as too large is not read at all.
         if length.is_some_and(|length| length > most) {
             return Err(ureq::Error::BodyExceedsLimit(most).into());
         }
@@ -147,8 +147,8 @@ impl Transport for UreqTransport {
         time_limit: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
         let result = self.exchange(request, time_limit, true, |body| self.read(body));
-        // A run looks whether it was cancelled when it is polled. Without this it would not be polled
-        // between one request and the next.
+        // A run checks whether it was cancelled when it is polled. Without this it would not be
+        // polled between two requests.
         yield_now().await;
         result
     }
@@ -157,7 +157,7 @@ impl Transport for UreqTransport {
         Sleep::of(duration)
     }
 
-    /// Does the work at once, for at most 5 s: there is no runtime that could do it later.
+    /// Does the work now, for at most 5 s: there is no runtime that could do it later.
     fn detach(&self, work: BoxFuture<()>) {
         let _ = wait_at_most(ClientOptions::LAST_TRY, work);
     }

@@ -19,7 +19,7 @@ thread_local! {
 }
 
 struct Wanted {
-    /// How many calls of [`wait`] are at work on this thread: a future may drop a run, and the drop
+    /// How many calls of [`wait`] are nested on this thread: a future may drop a run, and the drop
     /// waits for its clean-up.
     depth: usize,
     alarm: Option<Instant>,
@@ -41,7 +41,7 @@ impl Wanted {
     }
 }
 
-/// Reaches this thread's [`WANTED`], except where the thread is ending and it is gone.
+/// Accesses this thread's [`WANTED`], unless the thread is ending and it is gone.
 fn wanted<T>(act: impl FnOnce(&mut Wanted) -> T) -> Option<T> {
     WANTED.try_with(|wanted| act(&mut wanted.borrow_mut())).ok()
 }
@@ -91,7 +91,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let outer = self.outer.take();
         if outer.is_some() {
-            // It may have been woken in the meantime.
+            // The outer call may have been woken in the meantime.
             Waker::from(Arc::clone(&self.parker)).wake();
         }
         wanted(|wanted| {
@@ -111,8 +111,8 @@ impl Default for Wanted {
     }
 }
 
-/// Waits for a future. It may block when it is polled; otherwise it waits for sockets and
-/// timers of this driver, or is woken by any thread.
+/// Waits for a future. The future may block when it is polled; otherwise it may wait for sockets
+/// and timers of this driver, or be woken by any thread.
 pub(super) fn wait<F: Future>(future: F) -> F::Output {
     let call = Call::begin();
     let waker = Waker::from(Arc::clone(&call.parker));
@@ -127,7 +127,7 @@ pub(super) fn wait<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Has the thread poll again once the socket is ready. Outside of [`wait`] it does nothing.
+/// Makes the thread poll again once the socket is ready. Does nothing outside of [`wait`].
 pub(super) fn until_ready(socket: &Arc<Tcp>, readiness: Readiness) {
     wanted(|wanted| {
         let known = |(other, what): &(Arc<Tcp>, Readiness)| {
@@ -151,7 +151,7 @@ pub(super) fn wait_for<F: Future>(limit: Duration, future: F) -> Option<F::Outpu
     }))
 }
 
-/// As [`wait_for`]; and requests that are sent meanwhile have no more time: see [`time_left`].
+/// As [`wait_for`], and also limits requests that are sent meanwhile: see [`time_left`].
 pub(super) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let deadline = Instant::now().checked_add(limit);
     let _restore = Restore(DEADLINE.replace(deadline));
@@ -166,7 +166,7 @@ impl Drop for Restore {
     }
 }
 
-/// How long a request that blocks this thread may take because of [`wait_at_most`].
+/// How long a request that blocks this thread may take, according to [`wait_at_most`].
 pub(super) fn time_left() -> Option<Duration> {
     let deadline = DEADLINE.get()?;
     Some(deadline.saturating_duration_since(Instant::now()))
@@ -196,7 +196,7 @@ impl Future for Sleep {
     }
 }
 
-/// Returns to the executor once, so that what surrounds this future is polled, too.
+/// Returns to the executor once, so that the futures around this one are polled, too.
 pub(super) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -244,7 +244,7 @@ mod tests {
                     return Poll::Ready(());
                 }
                 context.waker().wake_by_ref();
-                // Parks, and so takes the thread's token that the line above has left.
+                // Parks, and so takes the thread's token, which the line above has set.
                 wait(Sleep::of(Duration::from_millis(5)));
                 Poll::Pending
             })
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_ends_what_never_ends() {
+    fn limit_ends_a_future_that_never_ends() {
         assert!(time_left().is_none());
         let limit = Duration::from_millis(20);
         let start = Instant::now();

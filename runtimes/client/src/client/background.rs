@@ -1,11 +1,11 @@
-//! What was left to the background, counted.
+//! Counts the work in the background.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use crate::lock::lock;
 
-/// How much work runs in the background, and what waits for its end.
+/// How much work runs in the background, and which wakers wait for its end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Background(Arc<Mutex<State>>);
 
@@ -15,7 +15,7 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// A piece of work; it is done, or given up, when this is dropped.
+/// A piece of work; dropping this means that it is done, or given up.
 #[derive(Debug)]
 pub(super) struct Work(Background);
 
@@ -26,7 +26,7 @@ impl Background {
         Work(self.clone())
     }
 
-    /// Waits until there is none.
+    /// Waits until there is no such work.
     pub(super) fn poll_settled(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.0);
         if state.running == 0 {

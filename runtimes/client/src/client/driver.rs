@@ -1,4 +1,4 @@
-//! The async drivers' one loop.
+//! The loop that all drivers share.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -15,7 +15,7 @@ use super::inner::Inner;
 use crate::net::{BoxFuture, Transport};
 use crate::observe::observed;
 
-/// A machine with what it is waiting for.
+/// A machine, and what it is waiting for.
 ///
 /// The request in flight is kept here and not in the future of the caller, so that dropping that
 /// future loses nothing.
@@ -43,7 +43,7 @@ impl Pending {
     }
 }
 
-/// What a machine has to report.
+/// What a machine reports.
 pub(super) enum Driven<M: Machine> {
     Event(M::Event),
     Idle,
@@ -59,7 +59,7 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
         }
     }
 
-    /// Does what the machine asks until it has something to report. May be dropped at any time, and
+    /// Does what the machine asks for until it has something to report. May be dropped at any time, and
     /// called again.
     pub(super) async fn next(&mut self) -> Driven<M> {
         poll_fn(|context| self.poll(context)).await

@@ -12,7 +12,7 @@ use super::driver::{Driven, Driver};
 use super::handle::Client;
 use crate::net::Transport;
 
-/// Code that runs in a kernel. Ask for its events to get its output as it comes; answer its input
+/// Code that runs in a kernel. Ask for its events to get its output as it arrives; answer its input
 /// requests in between. It is also a [`Stream`] of events.
 ///
 /// ```no_run
@@ -35,8 +35,9 @@ use crate::net::Transport;
 /// ```
 ///
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// the gateway takes the kernel's next execution for its continuation: that brings the output that was
-/// not fetched, and its own code is not run. Restart or destroy the kernel to stop the program.
+/// the gateway takes the kernel's next execution for a continuation of this one: it returns the
+/// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
+/// the program.
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
     driver: Driver<T, machine::Execution>,
@@ -89,18 +90,18 @@ impl<T: Transport + 'static> Execution<T> {
     ///
     /// # Errors
     ///
-    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         self.driver.machine.answer(input)
     }
 
-    /// How it ended, once it has. Its console is empty: the output came as events.
+    /// The result, once the program has ended. Its console is empty: the output came as events.
     #[must_use]
     pub fn result(&self) -> Option<&ExecutionResult> {
         self.result.as_ref()
     }
 
-    /// Waits for the end and gathers all output that was not fetched yet in the result's console.
+    /// Waits for the end, and collects all output that was not fetched yet in the result's console.
     ///
     /// # Errors
     ///

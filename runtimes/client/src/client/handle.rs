@@ -33,7 +33,7 @@ use crate::runtime::Runtime;
 
 /// A client of one gateway for one user, over the HTTP client `T`.
 ///
-/// With a runtime's feature on, `T` is ours: use [`tokio::Client`](crate::tokio::Client),
+/// With a runtime's feature on, this crate provides `T`: use [`tokio::Client`](crate::tokio::Client),
 /// [`smol::Client`](crate::smol::Client) or [`async_std::Client`](crate::async_std::Client). To
 /// bring your own, implement [`Transport`] and use [`with_transport`](Self::with_transport).
 ///
@@ -41,11 +41,11 @@ use crate::runtime::Runtime;
 ///
 /// # Cancellation
 ///
-/// Every future may be dropped at any time; no connection is ever reused in a state that could harm
-/// a later request. What was asked for may have happened all the same:
+/// Every future may be dropped at any time; a connection is never reused in a state that could harm
+/// a later request. The gateway may still have done what was asked:
 ///
-/// - [`call`](Self::call) and the methods built on it give the request up. A kernel whose creation
-///   was given up may exist; creating it again with the same token finds it.
+/// - [`call`](Self::call) and the methods built on it abandon the request. A kernel may exist
+///   although its creation was abandoned; creating it again with the same token finds it.
 /// - [`Execution::next_event`](crate::Execution::next_event) and
 ///   [`Run::next_event`](crate::Run::next_event) lose nothing: the request stays in flight,
 ///   and the next call continues with it. They are safe in `select!`.
@@ -56,8 +56,8 @@ pub struct Client<T> {
 }
 
 impl<T: Transport + 'static> Client<T> {
-    /// A client over your own HTTP client. Of the options, the retry policy and the observer count; the
-    /// network settings are the transport's own business.
+    /// A client over your own HTTP client. Of the options, only the retry policy and the observer
+    /// are used; the network settings are up to the transport.
     #[must_use]
     pub fn with_transport(config: Config, transport: T, options: ClientOptions) -> Self {
         Self {
@@ -84,11 +84,11 @@ impl<T: Transport + 'static> Client<T> {
     }
 
     /// Waits until the kernels of all [`Run`](crate::Run)s and
-    /// [`TemporaryKernel`](crate::TemporaryKernel)s that were dropped are destroyed or given up: those of
-    /// this client and its clones.
+    /// [`TemporaryKernel`](crate::TemporaryKernel)s that were dropped are destroyed or given up,
+    /// for this client and its clones.
     ///
-    /// That happens in the background, which ends with the runtime: with tokio's, smol's and
-    /// async-std's that is as soon as `main` returns. Put this before.
+    /// That happens in the background, which ends with the runtime: with tokio, smol and async-std,
+    /// as soon as `main` returns. Call this before.
     ///
     /// ```no_run
     /// # use sorna::net::Transport;
@@ -109,7 +109,7 @@ impl<T: Transport + 'static> Client<T> {
         poll_fn(|context| self.inner.background.poll_settled(context)).await;
     }
 
-    /// Asks for the gateway's API version. Does not prove that the secret key is right.
+    /// Gets the gateway's API version. Does not prove that the secret key is right.
     ///
     /// # Errors
     ///
@@ -139,16 +139,16 @@ impl<T: Transport + 'static> Client<T> {
         Ok(self.call(ListLanguages::new()).await?.value)
     }
 
-    /// Carries out any operation, and hands over the rate limit along with its result.
+    /// Carries out any operation, and returns the rate limit along with its result.
     ///
-    /// An operation can be your own, for a gateway that has more than this crate knows of:
+    /// You can define your own operations, for a gateway that offers more than this crate knows:
     ///
     /// ```
     /// use http::Method;
     /// use sorna::{BuildError, Error, Operation};
     /// use sorna::protocol::{ApiVersion, Success, UnsignedRequest};
     ///
-    /// /// How many kernels there are of a language.
+    /// /// How many kernels of a language there are.
     /// struct CountKernels<'a>(&'a str);
     ///
     /// impl Operation for CountKernels<'_> {
@@ -210,7 +210,7 @@ impl<T: UpgradeTransport + 'static> Client<T> {
         self.inner.clock
     }
 
-    /// Asks for another protocol, once, within the time for one attempt.
+    /// Requests another protocol, once, within the time for one attempt.
     pub(crate) async fn upgrade(&self, request: Request<Body>) -> Result<Upgraded<T::Io>, Error> {
         let inner = &*self.inner;
         let limit = inner.caller.retry().attempt_limit();
@@ -229,7 +229,7 @@ impl<R: Runtime> Client<HttpTransport<R>> {
         Self::with_transport(config, transport, options)
     }
 
-    /// A client on this runtime, as [`from_env`](Self::from_env) makes it.
+    /// A client on this runtime, configured as by [`from_env`](Self::from_env).
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl<R: Runtime> Client<HttpTransport<R>> {
 
 #[cfg(feature = "engine")]
 impl<R: Runtime + Default> Client<HttpTransport<R>> {
-    /// A client with the default options. Connects to nothing yet.
+    /// A client with the default options. Does not connect yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_options(config, ClientOptions::default())

@@ -23,7 +23,7 @@ use crate::{random_boundary, random_token};
 /// A kernel on the gateway.
 ///
 /// Dropping it does not destroy it: call [`destroy`](Self::destroy), or use [`Client::temporary`]
-/// or [`Client::run`] for one that is.
+/// or [`Client::run`], which do so for you.
 ///
 /// | the original client | here |
 /// |---|---|
@@ -41,8 +41,8 @@ pub struct Kernel<T> {
 impl<T: Transport + 'static> Client<T> {
     /// Creates a kernel: of a language (`"python3"`), or of a [`KernelSpec`] with limits and mounts.
     ///
-    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway allows. For
-    /// one that goes away by itself, use [`temporary`](Self::temporary).
+    /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway
+    /// allows. For one that is destroyed automatically, use [`temporary`](Self::temporary).
     ///
     /// # Errors
     ///
@@ -54,11 +54,11 @@ impl<T: Transport + 'static> Client<T> {
             .await
     }
 
-    /// Gets the living kernel with this session token and language, or creates it.
+    /// Gets the kernel with this session token and language if it is alive, or creates it.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create). Calling this again finds a kernel that was created after all.
+    /// As [`create`](Self::create). If the kernel was created despite the error, calling this again finds it.
     pub async fn get_or_create(
         &self,
         spec: impl Into<KernelSpec>,
@@ -73,7 +73,7 @@ impl<T: Transport + 'static> Client<T> {
         Ok(self.kernel(created.id))
     }
 
-    /// A kernel that exists already. Nothing is asked of the gateway.
+    /// A kernel that exists already. Sends no request.
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel<T> {
         Kernel::new(self.clone(), id)
@@ -85,7 +85,7 @@ impl<T: Transport + 'static> Kernel<T> {
         Self { client, id }
     }
 
-    /// The gateway's name for it.
+    /// The ID that the gateway gave it.
     #[must_use]
     pub fn id(&self) -> &KernelId {
         &self.id
@@ -98,18 +98,18 @@ impl<T: Transport + 'static> Kernel<T> {
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
-    /// ([`Batch`](sorna_core::Batch)), waits for the end, and hands over all output.
+    /// ([`Batch`](sorna_core::Batch)), waits for the end, and returns all output.
     ///
     /// A program that fails is not an error: see [`ExecutionResult::exit_code`] and
-    /// [`ExecutionResult::stderr`]. To get output while it comes, or to answer input requests, use
+    /// [`ExecutionResult::stderr`]. To get output as it arrives, or to answer input requests, use
     /// [`execute`](Self::execute).
     ///
     /// # Errors
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`] if the program asks for input, which cannot be given
-    /// here. Such a program is stopped by a [`restart`](Self::restart) of the kernel, since it would take
-    /// the code of the next execution for its input: files are kept, the interpreter's state is lost. If
-    /// that fails, its error is returned.
+    /// here. Such a program would take the code of the next execution for its input, so it is
+    /// stopped by [restarting](Self::restart) the kernel: files are kept, the interpreter's state
+    /// is lost. If the restart fails, its error is returned.
     pub async fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
         match self.execute(mode).finish().await {
             Err(Error::Usage(UsageError::InputExpected)) => {
@@ -132,13 +132,13 @@ impl<T: Transport + 'static> Kernel<T> {
         Ok(self.client.call(complete).await?.value)
     }
 
-    /// Puts files into the work directory, in as many requests as it takes. See
+    /// Puts files into the work directory, in as many requests as needed. See
     /// [`files::relative_to`](crate::files::relative_to) for local ones.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway would not take. Files of
-    /// more than 1 MiB, and two of one name, are reported before anything is sent.
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected. Files of
+    /// more than 1 MiB, and two of the same name, are reported before anything is sent.
     pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ()).await
     }
@@ -165,7 +165,7 @@ impl<T: Transport + 'static> Kernel<T> {
         }
     }
 
-    /// What the gateway knows of it: times in ms, memory in KiB.
+    /// What the gateway knows about it: times in ms, memory in KiB.
     ///
     /// # Errors
     ///
@@ -178,13 +178,13 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, as it is not retried.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since a restart is not retried.
     pub async fn restart(&self) -> Result<(), Error> {
         self.client.call(Restart::new(self.id.clone())).await?;
         Ok(())
     }
 
-    /// Ends it and discards its files.
+    /// Ends the kernel and discards its files.
     ///
     /// # Errors
     ///
@@ -197,11 +197,11 @@ impl<T: Transport + 'static> Kernel<T> {
 
 #[cfg(feature = "terminal")]
 impl<T: UpgradeTransport + 'static> Kernel<T> {
-    /// Opens a terminal. Several may be open on one kernel; what each shows is the gateway's choice.
+    /// Opens a terminal. Several may be open on one kernel; it depends on the gateway what each of them shows.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an error response keeps the gateway's text, as with any operation.
+    /// See [`Error`]; an error response of the gateway is a [`GatewayError`].
     pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<T>, Error> {
         terminal::open(&self.client, self.id.clone(), options).await
     }

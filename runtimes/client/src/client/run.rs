@@ -1,4 +1,4 @@
-//! A whole run, and how to stop one from elsewhere.
+//! A whole run, and how to stop one from another task.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -38,13 +38,13 @@ use crate::random::random;
 /// ```
 ///
 /// Dropping it in the middle destroys its temporary kernel in the background, on the runtime that
-/// the [`Transport`] names. If there is no runtime (any more) that takes the work, or the process
-/// ends before it is done, the kernel lives until the gateway's idle timeout; so where it matters,
+/// the [`Transport`] names. If no runtime takes the work (any more), or the process ends before it
+/// is done, the kernel lives until the gateway's idle timeout. Where that matters,
 /// [`cancel`](Canceller::cancel) and wait for the report.
 #[must_use = "nothing is run until its events are asked for"]
 pub struct Run<T: Transport + 'static> {
     client: Client<T>,
-    /// There until the run is over, or handed to the background.
+    /// `None` once the run is over or was handed to the background.
     driver: Option<Driver<T, machine::Run>>,
     temporary: bool,
     shared: Arc<Mutex<Shared>>,
@@ -57,7 +57,7 @@ struct Shared {
     cancelled: bool,
     /// The temporary kernel while it lives.
     kernel: Option<KernelId>,
-    /// Wakes what waits for the next event.
+    /// Wakes the task that waits for the next event.
     waker: Option<Waker>,
 }
 
@@ -125,7 +125,7 @@ impl<T: Transport + 'static> Run<T> {
     ///
     /// # Errors
     ///
-    /// [`UsageError::InputNotExpected`] if it does not wait for input.
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         match &mut self.driver {
             Some(driver) => driver.machine.answer(input),
@@ -133,13 +133,13 @@ impl<T: Transport + 'static> Run<T> {
         }
     }
 
-    /// How it ended, once it has.
+    /// How the run ended, once it has.
     #[must_use]
     pub fn report(&self) -> Option<&RunReport> {
         self.report.as_ref()
     }
 
-    /// How it ended, once it has, to be taken apart.
+    /// Takes the report out, once the run has ended.
     #[must_use]
     pub fn into_report(mut self) -> Option<RunReport> {
         self.report.take()
@@ -167,7 +167,7 @@ impl<T: Transport + 'static> Drop for Run<T> {
         };
         driver.machine.cancel();
         driver.wake();
-        // A request in flight is waited for, since it may be the one that creates the kernel.
+        // Waits for a request in flight, since it may be the one that creates the kernel.
         let work = self.client.inner.background.begin();
         let clean_up = async move {
             while !matches!(driver.next().await, Driven::Done(_)) {}
@@ -202,13 +202,13 @@ pub struct Canceller<T> {
 
 impl<T: Transport + 'static> Canceller<T> {
     /// Ends the run as soon as possible. A temporary kernel that exists already is destroyed at
-    /// once, on a connection of its own, which ends whatever request the run is waiting for; one
-    /// that is just being created is destroyed by the run when it is there. The run itself reports
-    /// when all is done: keep asking it for events.
+    /// once, on a separate connection, which ends the request that the run is waiting for; one that
+    /// is still being created is destroyed by the run once it exists. The run itself reports when
+    /// all is done: keep asking it for events.
     ///
     /// # Errors
     ///
-    /// The kernel could not be destroyed from here; the run will try again.
+    /// The kernel could not be destroyed by this call; the run will try again.
     pub async fn cancel(&self) -> Result<(), Error> {
         let (kernel, waker) = {
             let mut shared = lock(&self.shared);

@@ -1,4 +1,4 @@
-//! Responses whose bodies are read while they come.
+//! Responses whose bodies are read as they arrive.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,17 +20,17 @@ use super::inner::Inner;
 use crate::net::StreamTransport;
 use crate::observe::observed;
 
-/// The longest error response that is read, bytes; the rest of it is left out.
+/// The longest error response that is read, bytes; the rest is dropped.
 const ERROR_BODY: usize = 1024 * 1024;
 
-/// A successful response whose body is read while it comes: a [`Stream`] of its bytes.
+/// A successful response whose body is read as it arrives: a [`Stream`] of its bytes.
 ///
-/// Nothing is read ahead of what is asked for, but for one buffer, so a slow reader slows the gateway.
+/// At most one buffer is read ahead of what was asked for, so a slow reader slows the gateway.
 /// A body that ends early or is silent for too long is an error, after which there are no more bytes.
 /// Dropping this in the middle closes the connection.
 pub struct StreamedResponse<B> {
     head: Response<()>,
-    /// Gone after an error, and with it the connection.
+    /// Dropped after an error, and the connection with it.
     body: Option<B>,
     /// Bytes that may still come, and the limit on the whole body.
     limit: Option<(u64, u64)>,
@@ -141,12 +141,12 @@ impl<O: Operation> Operation for Head<O> {
 }
 
 impl<T: StreamTransport + 'static> Client<T> {
-    /// Sends the request of an operation and hands over its response as soon as the head is here: for
+    /// Sends the request of an operation and returns its response as soon as the head arrives: for
     /// downloads and streams of events. The operation itself does not read it.
     ///
-    /// Until the head of a successful response is here, the request is retried as with
-    /// [`call`](Self::call), and the time limits are the same. Afterwards nothing is retried, and a body
-    /// may take as long as it takes.
+    /// Until the head of a successful response arrives, the request is retried as with
+    /// [`call`](Self::call), and the time limits are the same. Afterwards nothing is retried, and
+    /// there is no limit on the time for the body.
     ///
     /// # Errors
     ///
@@ -176,7 +176,8 @@ impl<T: StreamTransport + 'static> Client<T> {
                 Step::Wait(until) => inner.transport.sleep(inner.clock.until(until)).await,
                 Step::Done(result) => {
                     result?;
-                    let (head, body) = opened.expect("only a success ends a call well");
+                    let (head, body) =
+                        opened.expect("a call ends without an error only after a success");
                     return Ok(StreamedResponse {
                         head,
                         body: Some(body),
@@ -195,7 +196,7 @@ enum Opened<B> {
 }
 
 impl<T: StreamTransport> Inner<T> {
-    /// Sends once. The body of an error response is read here.
+    /// Sends the request once. Reads the body of an error response.
     async fn open(
         &self,
         request: Request<Body>,
@@ -213,7 +214,7 @@ impl<T: StreamTransport> Inner<T> {
     }
 }
 
-/// Reads a short body, or its beginning, until `timer` fires.
+/// Reads a body, or the beginning of a long one, until `timer` fires.
 async fn gather(
     mut body: impl Stream<Item = Result<Bytes, TransportError>> + Unpin,
     mut timer: Pin<&mut impl Future<Output = ()>>,

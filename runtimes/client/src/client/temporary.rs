@@ -11,7 +11,7 @@ use super::{Kernel, Run};
 use crate::net::Transport;
 use crate::random_token;
 
-/// A kernel that is destroyed when its guard goes. It can do what a [`Kernel`] can.
+/// A guard: the kernel is destroyed when this is dropped. It can do everything that a [`Kernel`] can.
 ///
 /// ```no_run
 /// # use sorna::net::Transport;
@@ -25,26 +25,26 @@ use crate::random_token;
 /// # }
 /// ```
 ///
-/// [`close`](Self::close) destroys it, tries again where that may help, and reports. Dropping the
-/// guard, on whichever way out of a function, leaves the same to the background, on the runtime that
-/// the [`Transport`] names, and nobody hears how it went. Runtimes end with `main`, and what is in the
-/// background with them: wait for it there, by [`Client::settled`]. What no guard can promise: a
-/// process that is killed, a runtime that is gone, and a connection that stays broken leave the kernel
-/// to the gateway's idle timeout.
+/// [`close`](Self::close) destroys the kernel, retries where that may help, and reports the
+/// outcome. Dropping the guard, however the function is left, does the same in the background, on
+/// the runtime that the [`Transport`] names, without a report. Runtimes end with `main`, and their
+/// background work ends with them: before that, wait with [`Client::settled`]. No guard can help if
+/// the process is killed, the runtime is gone or the connection stays broken: then the kernel lives
+/// until the gateway's idle timeout.
 #[must_use = "the kernel is destroyed when this is dropped"]
 pub struct TemporaryKernel<T: Transport + 'static> {
     kernel: Kernel<T>,
     token: SessionToken,
-    /// A run without executions, which stands before its last step.
+    /// A run without executions, stopped before its last step.
     run: Run<T>,
 }
 
 impl<T: Transport + 'static> Client<T> {
-    /// Creates a kernel that is destroyed when its guard goes: of a language (`"python3"`), or of a
+    /// Creates a kernel that is destroyed when its guard is dropped: of a language (`"python3"`), or of a
     /// [`KernelSpec`] with limits and mounts.
     ///
     /// Dropping the future in the middle is safe, too: a kernel that is just being created is
-    /// destroyed in the background when it is there.
+    /// destroyed in the background once it exists.
     ///
     /// # Errors
     ///
@@ -64,20 +64,20 @@ impl<T: Transport + 'static> Client<T> {
         }
         match run.into_report().map(|report| report.ending) {
             Some(Ending::Failed(error)) => Err(error),
-            _ => unreachable!("a run that is not cancelled makes its kernel or fails"),
+            _ => unreachable!("a run that is not cancelled creates its kernel or fails"),
         }
     }
 }
 
 impl<T: Transport + 'static> TemporaryKernel<T> {
-    /// The session token that was drawn for it. [`Client::get_or_create`] finds it by that while it
-    /// lives.
+    /// The kernel's random session token. While the kernel lives, [`Client::get_or_create`] finds
+    /// it by this token.
     #[must_use]
     pub fn token(&self) -> &SessionToken {
         &self.token
     }
 
-    /// Destroys the kernel. One that is gone already is as good.
+    /// Destroys the kernel. If it is gone already, that is a success.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl<T: Transport + 'static> TemporaryKernel<T> {
         }
     }
 
-    /// Keeps the kernel: it is no longer destroyed.
+    /// Keeps the kernel: it will not be destroyed.
     #[must_use]
     pub fn keep(self) -> Kernel<T> {
         self.run.forget();

@@ -1,4 +1,4 @@
-//! The body of a response, while it comes.
+//! The body of a response, as it arrives.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,17 +17,18 @@ use super::shared::Shared;
 use crate::net::{BoxFuture, Origin};
 use crate::runtime::Runtime;
 
-/// The body of a response, as a [`Stream`] of its bytes as they come.
+/// The body of a response, as a [`Stream`] of its bytes as they arrive.
 ///
-/// - Nothing is read from the connection while nothing is asked for, except for one buffer of 16 KiB: a
-///   slow reader slows the server.
+/// - At most one buffer of 16 KiB is read ahead of what was asked for: a slow reader slows the
+///   server.
 /// - A body that ends early is an error, and so is a connection that is silent for longer than
 ///   [the idle timeout](crate::net::NetOptions::with_idle_timeout) while this is being polled. There are no more bytes then.
-/// - Read to its end, it leaves its connection to the next request; dropped before, it closes it.
+/// - Reading it to its end leaves the connection to the next request; dropping it earlier closes
+///   the connection.
 pub struct ResponseBody<R: Runtime> {
-    /// There until the body has ended or failed.
+    /// `None` once the body has ended or failed.
     reading: Option<Box<Reading<R>>>,
-    /// The last bytes, which came together with the end.
+    /// The last bytes, which arrived together with the end.
     rest: Bytes,
 }
 
@@ -38,7 +39,7 @@ struct Reading<R: Runtime> {
     incoming: Incoming,
     progress: Progress,
     reused: bool,
-    /// Fires when it is time to look whether the connection is silent.
+    /// Fires when it is time to check whether the connection is silent.
     timer: Option<BoxFuture<()>>,
     silent: Duration,
 }
@@ -69,7 +70,7 @@ impl<R: Runtime> ResponseBody<R> {
         body
     }
 
-    /// Leaves the connection to the next request if the whole body is here.
+    /// Leaves the connection to the next request if the whole body has arrived.
     fn release(&mut self) {
         let ended = |reading: &mut Box<Reading<R>>| reading.incoming.response().is_done();
         let Some(mut reading) = self.reading.take_if(ended) else {

@@ -46,7 +46,7 @@ impl<T> Connection<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
-    /// Whether the peer has sent nothing that was not read yet.
+    /// Whether the peer has sent nothing since the last read.
     pub(crate) fn is_quiet<R: Runtime<Tcp = T>>(&mut self, runtime: &R) -> bool {
         match &mut self.0 {
             Kind::Plain(tcp) => runtime.is_quiet(tcp),

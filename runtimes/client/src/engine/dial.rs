@@ -24,12 +24,12 @@ use crate::runtime::Runtime;
 /// The way to an origin, and how a proxy is used.
 pub(super) struct Route<'a> {
     pub(super) way: Way<'a>,
-    /// Whether the proxy is to forward bytes, not requests.
+    /// Whether the proxy should forward bytes, not requests.
     pub(super) tunnel: bool,
 }
 
 impl<'a> Route<'a> {
-    /// What a request by this way speaks to.
+    /// Who responds to a request that goes this way.
     pub(super) fn peer(&self) -> Peer<'a> {
         match self.tunnel {
             false if self.way.proxy.is_some() => Peer::proxy(self.way),
@@ -38,7 +38,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// Connects, within the limit for it.
+/// Connects, within the time limit for connecting.
 pub(super) async fn dial<R: Runtime>(
     runtime: &R,
     options: &NetOptions,
@@ -91,7 +91,7 @@ async fn establish<R: Runtime>(
     ))
 }
 
-/// Connects to the address that responds first, each having a head start before the next.
+/// Connects to the address that responds first; each has a head start over the next.
 async fn connect_any<R: Runtime>(runtime: &R, addresses: Vec<SocketAddr>) -> io::Result<R::Tcp> {
     let mut waiting = addresses.into_iter().peekable();
     let mut attempts = FuturesUnordered::new();

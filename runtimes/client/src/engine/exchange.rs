@@ -23,7 +23,7 @@ const READ_MORE: usize = 16 * 1024;
 
 /// The circumstances of an exchange.
 pub(super) struct Setting<'a> {
-    /// What responds, for messages.
+    /// Who responds, for error messages.
     pub(super) peer: Peer<'a>,
     /// The proxy that reads the request, if it is one that forwards requests (not bytes).
     pub(super) proxy: Option<&'a Proxy>,
@@ -33,7 +33,7 @@ pub(super) struct Setting<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// A request that was sent, with what came of its response.
+/// A request that was sent, with the response as far as it arrived.
 pub(super) struct Incoming {
     response: ResponseParser,
     buffer: Vec<u8>,
@@ -41,12 +41,12 @@ pub(super) struct Incoming {
     in_order: bool,
     /// Why the request was not sent to its end.
     broken: Option<io::Error>,
-    /// Whether it was, or the response said that it need not be.
+    /// Whether it was sent to its end, or the response said that it need not be.
     complete: bool,
 }
 
-/// Sends the request, watching for an early response while the body is being sent. With `upgrade` it asks
-/// for another protocol.
+/// Sends the request, watching for an early response while the body is being sent. With `upgrade`
+/// it requests another protocol.
 ///
 /// The stream is only good for another request if the outcome says so; after an error, or if this
 /// future is dropped, it must be closed.
@@ -64,7 +64,7 @@ where
     let progress = setting.progress;
     progress.enter(Phase::Sending);
     let (mut outgoing, mut response) = begin(runtime, request, setting, upgrade)?;
-    // While the request is in flight there is seldom anything to read.
+    // While the request is being sent, there is seldom anything to read.
     let mut scratch = Vec::new();
 
     let mut first = true;
@@ -79,7 +79,7 @@ where
         let pushed = push(stream, piece, &mut response, &mut scratch, look, progress).await;
         match pushed.map_err(|error| setting.bad_response(error, None))? {
             Pushed::All => {}
-            // The connection is in the middle of a request now, but the response counts.
+            // The request was not sent whole, so the connection cannot be reused, but the response is valid.
             Pushed::Refused => break Some(None),
             Pushed::Broken(error) => break Some(Some(error)),
         }
@@ -98,7 +98,7 @@ where
 }
 
 impl Incoming {
-    /// Reads until there is enough of the response.
+    /// Reads until enough of the response has arrived.
     pub(super) async fn read_until<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,
@@ -136,7 +136,7 @@ impl Incoming {
         Poll::Ready(outcome.map_err(|error| setting.bad_response(error, self.broken.take())))
     }
 
-    /// The response, as far as it came.
+    /// The response, as far as it arrived.
     pub(super) fn response(&mut self) -> &mut ResponseParser {
         &mut self.response
     }
@@ -147,7 +147,7 @@ impl Incoming {
     }
 }
 
-/// What is to be written and what will be read. No future holds the values in between.
+/// What is to be written and what is read. It is kept here and not in a future, which would get larger.
 fn begin<'a, R: Runtime>(
     runtime: &'a R,
     request: Request<Body>,
@@ -165,13 +165,14 @@ fn begin<'a, R: Runtime>(
 
 enum Pushed {
     All,
-    /// A response came that makes the rest of the request pointless.
+    /// A response arrived that makes the rest of the request pointless.
     Refused,
     Broken(io::Error),
 }
 
-/// Writes all the bytes, and reads what comes while the peer takes no more (with `look`: first of
-/// all). A peer that rejects a long body would otherwise wait for us to read, and we for it.
+/// Writes all the bytes. Reads while the peer accepts no more bytes (with `look`: also before the
+/// first write): otherwise a peer that rejects a long body would wait for us to read, and we for
+/// it.
 async fn push<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut bytes: &[u8],
@@ -203,7 +204,7 @@ async fn push<S: AsyncRead + AsyncWrite + Unpin>(
             }
             let stream = Pin::new(&mut *stream);
             let moved = if bytes.is_empty() {
-                // TLS may hold records back.
+                // TLS may have buffered records.
                 stream.poll_flush(cx).map_ok(|()| 0)
             } else {
                 stream.poll_write(cx, bytes)
@@ -255,8 +256,8 @@ impl Setting<'_> {
         }
     }
 
-    /// A connection that had been idle and ends without one byte of a response was most likely closed
-    /// before the request got there.
+    /// A connection that had been idle and ends without one byte of a response was most likely
+    /// closed before the request reached it.
     fn sent_if_closed(&self) -> Sent {
         match self.progress.sent() {
             Sent::Maybe if self.reused && !self.progress.received() => Sent::StaleConnection,

@@ -1,4 +1,4 @@
-//! What is still to be sent, gathered into large pieces.
+//! The rest of a request that is being sent, in large pieces.
 
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use crate::runtime::Runtime;
 /// Up to this many bytes are sent by one write, head included.
 ///
 /// The original gateway misreads a request head that arrives in two pieces, and rejects an uploaded
-/// file whose content has not arrived whole when it looks; it takes no lone file above some 220 kB.
+/// file unless its whole content has arrived when it looks; it never accepts a single file above
+/// some 220 kB.
 pub(super) const PIECE: usize = 256 * 1024;
 
 /// A request that is being sent: the head, then the body's segments, through one buffer.
@@ -23,9 +24,9 @@ pub(super) struct Outgoing<'a, R: Runtime> {
     runtime: &'a R,
     segments: IntoIter<Segment>,
     current: Option<Current<R::File>>,
-    /// Only grows: what was cleared would have to be made again before it can be read into.
+    /// Only grows: bytes that are removed would have to be initialized again before the next read.
     buffer: Vec<u8>,
-    /// So much of it is the next piece.
+    /// The length of the next piece in it.
     filled: usize,
 }
 
@@ -34,7 +35,7 @@ enum Current<F> {
     File { file: F, path: PathBuf, left: u64 },
 }
 
-/// A local file that could not be sent as it was planned.
+/// A local file that could not be sent as planned.
 #[derive(Debug)]
 pub(super) struct FileError {
     pub(super) path: PathBuf,
@@ -55,13 +56,13 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
         }
     }
 
-    /// The buffer, of which nothing is needed any more.
+    /// Takes the buffer, whose content is no longer needed.
     pub(super) fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
 
-    /// The next piece to write; an empty one ends the request. Each is made when the one before has
-    /// been written.
+    /// The next piece to write; an empty one ends the request. Call it when the one before has been
+    /// written.
     pub(super) async fn next(&mut self, first: bool) -> Result<&[u8], FileError> {
         if !first {
             self.filled = 0;
@@ -98,7 +99,7 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
                 None => match self.segments.next() {
                     Some(Segment::Bytes(bytes)) => self.current = Some(Current::Bytes(bytes)),
                     Some(Segment::File { path, len }) => {
-                        // Large, as futures go, and seldom needed.
+                        // Boxed, since this future is large and seldom needed.
                         let opened = Box::pin(open(self.runtime, path, len));
                         self.current = Some(opened.await?);
                     }
@@ -111,7 +112,7 @@ impl<'a, R: Runtime> Outgoing<'a, R> {
     }
 }
 
-/// So many bytes of the buffer, which has them afterwards if it had not.
+/// This many bytes of the buffer, which grows if it is shorter.
 fn room_for(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     if buffer.len() < len {
         buffer.resize(len, 0);

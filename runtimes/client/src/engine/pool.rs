@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 /// A connection in use is not in here: it belongs to the request that took it out, and is put back only
 /// after an exchange that ended well. A dropped future thus takes its connection with it.
 ///
-/// The proxy needs no place in the key, since a transport's settings give each origin the same one.
+/// The proxy need not be part of the key: within one transport, an origin always has the same one.
 pub(super) struct Pool<T> {
     limits: PoolLimits,
     idle: Mutex<HashMap<Origin, Vec<Idle<T>>>>,
@@ -35,9 +35,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
         }
     }
 
-    /// The connection used last that still looks alive, if there is one: its peer has said nothing
-    /// since the last response, not a stray byte (the original gateway sends a line end before it closes
-    /// an idle connection), not an end of file.
+    /// The connection used last that still looks alive, if there is one: its peer has sent nothing
+    /// since the last response, neither a stray byte (the original gateway sends a line end before
+    /// it closes an idle connection) nor an end of file.
     pub(super) fn take<R: Runtime<Tcp = T>>(
         &self,
         runtime: &R,
@@ -61,8 +61,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
         if !all.contains_key(origin) {
             all.insert(origin.clone(), Vec::new());
         }
-        let idle = all.get_mut(origin).expect("it is there now");
-        // They stand in the order of their age.
+        let idle = all.get_mut(origin).expect("it was inserted above");
+        // They are sorted by age, the oldest first.
         let too_old = |idle: &&Idle<T>| now.duration_since(idle.since) >= self.limits.idle_age;
         let old = idle.iter().take_while(too_old).count();
         let surplus = (idle.len() + 1).saturating_sub(self.limits.idle_per_origin);
@@ -73,8 +73,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Pool<T> {
         });
     }
 
-    /// Drops all idle connections to this origin: when one was found closed after it was written to,
-    /// the others are likely so, and the request that is repeated must not meet the next of them.
+    /// Drops all idle connections to this origin: when one turns out to be closed after it was
+    /// written to, the others are probably closed, too, and a retry must not get the next of them.
     pub(super) fn forget(&self, origin: &Origin) {
         lock(&self.idle).remove(origin);
     }

@@ -1,4 +1,4 @@
-//! How far a request has come, and the clock that watches it.
+//! The progress of a request, and its time limits.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 #[derive(Debug)]
 pub(crate) struct Progress {
     phase: AtomicU8,
-    /// Counts reads and writes that moved something.
+    /// Counts reads and writes that moved at least one byte.
     moves: AtomicU64,
     sent: AtomicBool,
     received: AtomicBool,
@@ -32,7 +32,7 @@ impl Progress {
         }
     }
 
-    /// Begins with another request.
+    /// Resets this for another request.
     #[cfg(feature = "ureq")]
     pub(crate) fn reset(&self) {
         self.phase.store(0, Relaxed);
@@ -66,12 +66,12 @@ impl Progress {
         self.moves.fetch_add(1, Relaxed);
     }
 
-    /// Whether any byte of the response came.
+    /// Whether any byte of the response arrived.
     pub(crate) fn received(&self) -> bool {
         self.received.load(Relaxed)
     }
 
-    /// What to say of the request if it fails now.
+    /// How much of the request may have been sent, if it fails now.
     pub(crate) fn sent(&self) -> Sent {
         if self.sent.load(Relaxed) {
             Sent::Maybe
@@ -88,8 +88,8 @@ pub(super) fn step(idle: Duration) -> Duration {
 
 /// Does the work, unless it takes longer than `total`, or its connection is silent for `idle`.
 ///
-/// Time is counted by the runtime's timer alone, in steps, so one timer serves both limits and a
-/// program that runs on simulated time stays in it.
+/// Only the runtime's timer counts time, in steps. So one timer serves both limits, and a program
+/// on simulated time works, too.
 pub(super) async fn watch<R: Runtime, T>(
     runtime: &R,
     progress: &Progress,

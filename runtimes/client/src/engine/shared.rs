@@ -1,4 +1,4 @@
-//! What the clones of an HTTP client share with the bodies that they hand out.
+//! What the clones of an HTTP client share with the bodies that they return.
 
 use super::dial::Route;
 use super::pool::Pool;
@@ -14,7 +14,7 @@ pub(super) struct Shared<R: Runtime> {
 }
 
 impl<R: Runtime> Shared<R> {
-    /// The way to an origin; with `tunnel` a proxy is asked for one even for plain http.
+    /// The way to an origin; with `tunnel`, a proxy is asked for a tunnel even for plain http.
     pub(super) fn route<'a>(&'a self, origin: &'a Origin, tunnel: bool) -> Route<'a> {
         let scheme = if origin.is_secure() { "https" } else { "http" };
         let proxy = &self.options.proxy;
@@ -27,7 +27,7 @@ impl<R: Runtime> Shared<R> {
         }
     }
 
-    /// What requests to this origin speak to.
+    /// Who responds to requests to this origin.
     pub(super) fn peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
         self.route(origin, false).peer()
     }

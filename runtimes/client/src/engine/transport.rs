@@ -27,8 +27,8 @@ use crate::wire::ResponseParser;
 
 /// An HTTP/1.1 client on the runtime `R`, with connection reuse, TLS and proxies.
 ///
-/// Clones are cheap and share their connections. Requests may run side by side, each on a connection
-/// of its own.
+/// Clones are cheap and share their connections. Requests may run at the same time, each on its own
+/// connection.
 ///
 /// ```no_run
 /// # #[cfg(feature = "smol")]
@@ -51,17 +51,17 @@ use crate::wire::ResponseParser;
 /// # Errors of a request
 ///
 /// - A connection that had been idle and was closed without one byte of a response is reported as
-///   [`Sent::StaleConnection`]; the other idle ones are dropped with it, so that a repeated request
-///   gets a new connection. This client itself never sends a request twice.
-/// - A response that comes while the body is still being sent is handed over, and the connection closed
-///   after it. If it is not a success, the rest of the body is not sent.
+///   [`Sent::StaleConnection`]; the other idle ones are dropped with it, so that a retry gets a new
+///   connection. This client itself never sends a request twice.
+/// - A response that arrives while the body is still being sent is returned, and the connection is
+///   closed afterwards. If it is not a success, the rest of the body is not sent.
 /// - A request whose future is dropped takes its connection with it.
 pub struct HttpTransport<R: Runtime> {
     shared: Arc<Shared<R>>,
 }
 
 impl<R: Runtime> HttpTransport<R> {
-    /// A client with these settings. Nothing is opened or read yet.
+    /// A client with these settings. Does not open or read anything yet.
     #[must_use]
     pub fn new(runtime: R, options: NetOptions) -> Self {
         let pool = Pool::new(options.pool.clone());
@@ -86,9 +86,9 @@ impl<R: Runtime> HttpTransport<R> {
         &self.shared.options
     }
 
-    /// A new connection to the server of an `http`, `https`, `ws` or `wss` URL, for another protocol
-    /// such as WebSocket: through the proxy (always by `CONNECT`) and TLS that requests would use, but
-    /// never pooled.
+    /// Opens a new connection to the server of an `http`, `https`, `ws` or `wss` URL, for another
+    /// protocol such as WebSocket. It uses the same proxy (always by `CONNECT`) and the same TLS as
+    /// requests, and is never pooled.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<R: Runtime> HttpTransport<R> {
 }
 
 impl<R: Runtime> HttpTransport<R> {
-    /// What requests to this origin speak to, where a proxy is always asked for a tunnel.
+    /// Who responds to requests to this origin, where a proxy is always asked for a tunnel.
     pub(crate) fn tunnel_peer<'a>(&'a self, origin: &'a Origin) -> Peer<'a> {
         self.shared.route(origin, true).peer()
     }
@@ -143,7 +143,7 @@ impl<R: Runtime> Transport for HttpTransport<R> {
     ) -> Result<Response<Bytes>, TransportError> {
         let origin = Origin::of(request.uri())?;
         let progress = Progress::new();
-        // Pinned here, and not handed over, since a future that holds another twice is twice as large.
+        // Pinned here and not passed on, since a future that holds another one twice is twice as large.
         let work = pin!(self.shared.send(&origin, request, &progress));
         let peer = self.shared.peer(&origin);
         self.watch(peer, &progress, time_limit, work).await
@@ -192,7 +192,7 @@ impl<R: Runtime> StreamTransport for HttpTransport<R> {
         let head = incoming
             .response()
             .head()
-            .expect("the head is here")
+            .expect("the head has arrived")
             .clone();
         let body = ResponseBody::new(
             Arc::clone(&self.shared),
@@ -222,7 +222,7 @@ impl<R: Runtime> UpgradeTransport for HttpTransport<R> {
     }
 }
 
-/// A request that was sent, and what is here of its response.
+/// A request that was sent, and the response as far as it arrived.
 struct Begun<T> {
     connection: Connection<T>,
     incoming: Incoming,
@@ -231,8 +231,8 @@ struct Begun<T> {
 }
 
 impl<R: Runtime> Shared<R> {
-    /// Sends a request, on an idle connection if there is one, and reads until there is enough of the
-    /// response.
+    /// Sends a request, on an idle connection if there is one, and reads until enough of the
+    /// response has arrived.
     async fn begin(
         &self,
         origin: &Origin,
@@ -246,7 +246,7 @@ impl<R: Runtime> Shared<R> {
         let reused = idle.is_some();
         let mut connection = match idle {
             Some(connection) => connection,
-            // Boxed, since dialing is rare and its future large.
+            // Boxed, since connecting is rare and its future large.
             None => Box::pin(dial(&self.runtime, &self.options, &route, progress)).await?,
         };
         let forwarder = route.way.proxy.filter(|_| !route.tunnel);
@@ -303,7 +303,7 @@ impl<R: Runtime> Shared<R> {
         Ok(response.expect("the response is complete"))
     }
 
-    /// Asks for another protocol, on a connection of its own and never through a proxy that reads it.
+    /// Requests another protocol, on a separate connection and never through a proxy that reads the request.
     async fn upgrade(
         &self,
         origin: &Origin,
@@ -339,7 +339,7 @@ impl<R: Runtime> Shared<R> {
     }
 }
 
-/// A response that the proxy made itself: the gateway has not seen the request.
+/// A response of the proxy itself: the gateway has not seen the request.
 fn check_proxy(forwarder: Option<&Proxy>, response: &ResponseParser) -> Result<(), TransportError> {
     let status = response.head().map(Response::status);
     match (forwarder, status) {

@@ -34,7 +34,7 @@ where
         proxy: None,
         reused: false,
         sizes,
-        // Bytes of this request are not bytes of the caller's.
+        // The bytes of this request do not count as bytes of the caller's request.
         progress: &Progress::new(),
     };
     let exchanged = async {
@@ -46,7 +46,7 @@ where
     let response = incoming.response();
     match response.head().map(Response::status) {
         Some(status) if !status.is_success() => Err(refused(proxy, status, Sent::Nothing)),
-        // In HTTP and in TLS, the server speaks second.
+        // In HTTP and in TLS, the client sends first.
         _ if response.has_stray_bytes() => {
             let message = "unexpected data after the response to CONNECT";
             let reason = TransportError::new(TransportErrorKind::Receive, Sent::Nothing, message);

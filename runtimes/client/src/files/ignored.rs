@@ -1,4 +1,4 @@
-//! Which files of a directory are left out by the rules that lie in it and above.
+//! Which files the rules in a directory and above it leave out.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,13 +8,13 @@ use std::path::Path;
 use super::FilesError;
 use super::rule::Rule;
 
-/// The files with rules. The rules of the first count most, wherever it lies.
+/// The files with rules. The first one takes precedence, wherever it is.
 const FILES: [&str; 3] = [".sornaignore", ".ignore", ".gitignore"];
 
-/// The rules for what is in a directory: its own, and those of the directories above.
+/// The rules that apply in a directory: its own, and those of the directories above.
 #[derive(Debug, Default)]
 pub(super) struct Ignored {
-    /// The names of the directories on the way, each with `/` after it.
+    /// The names of the directories in the path, each with `/` after it.
     way: Vec<u8>,
     /// From the outermost directory to the innermost.
     levels: Vec<Level>,
@@ -22,18 +22,18 @@ pub(super) struct Ignored {
 
 #[derive(Debug)]
 struct Level {
-    /// How much of the way leads to the directory that this one is in.
+    /// The length of the path to the parent directory.
     outside: usize,
-    /// How much of the way leads into this one.
+    /// The length of the path to this one.
     inside: usize,
-    /// As in [`FILES`].
+    /// In the order of [`FILES`].
     rules: [Vec<Rule>; FILES.len()],
-    /// What `.gitignore` says outside of a repository does not count in it.
+    /// A `.gitignore` outside of a repository does not apply inside it.
     is_repository: bool,
 }
 
 impl Ignored {
-    /// The rules for what is in a directory, whose path has neither links nor relative parts.
+    /// The rules that apply in a directory, whose path has neither links nor relative parts.
     pub(super) fn of(directory: &Path) -> Result<Self, FilesError> {
         let mut ignored = Self::default();
         let mut directories: Vec<&Path> = directory.ancestors().collect();
@@ -41,7 +41,7 @@ impl Ignored {
         for entered in directories {
             let name = entered.file_name().unwrap_or_default();
             match ignored.enter(name, entered) {
-                // What others keep to themselves is not meant for us.
+                // A file that this user may not read has no rules for us.
                 Err(FilesError::Unreadable(_, error))
                     if error.kind() == ErrorKind::PermissionDenied && entered != directory =>
                 {
@@ -53,14 +53,14 @@ impl Ignored {
         Ok(ignored)
     }
 
-    /// Adds the rules of a directory that is in the present one, under this name.
+    /// Enters a directory with this name in the current one, and adds its rules.
     pub(super) fn enter(&mut self, name: &OsStr, directory: &Path) -> Result<(), FilesError> {
         let mut rules = <[Vec<Rule>; FILES.len()]>::default();
         for (file, rules) in FILES.iter().zip(&mut rules) {
             let path = directory.join(file);
             match fs::read(&path) {
                 Ok(lines) => *rules = Rule::all(&lines),
-                // A directory has no rules.
+                // A directory with such a name has no rules.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {}
                 Err(error) => return Err(FilesError::Unreadable(path, error)),
@@ -82,15 +82,15 @@ impl Ignored {
         });
     }
 
-    /// Back to the directory around.
+    /// Returns to the parent directory.
     pub(super) fn leave(&mut self) {
         if let Some(level) = self.levels.pop() {
             self.way.truncate(level.outside);
         }
     }
 
-    /// Whether something in the present directory is left out. What is hidden is, unless a rule
-    /// brings it back.
+    /// Whether an entry of the current directory is left out. Hidden ones are, unless a rule brings
+    /// them back.
     pub(super) fn has(&self, name: &OsStr, is_directory: bool) -> bool {
         let name = name.as_encoded_bytes();
         let path = [&self.way, name].concat();
@@ -101,7 +101,7 @@ impl Ignored {
         }
     }
 
-    /// What the innermost rule that is about it says, and of these the last.
+    /// The verdict of the innermost directory whose rules match, by the last rule that does.
     fn verdict(&self, file: usize, path: &[u8], is_directory: bool) -> Option<bool> {
         let is_git = FILES[file] == ".gitignore";
         for level in self.levels.iter().rev() {

@@ -1,21 +1,21 @@
-//! One line of a `.gitignore`, as <https://git-scm.com/docs/gitignore> has it.
+//! One line of a `.gitignore`, according to <https://git-scm.com/docs/gitignore>.
 
 use fast_glob::glob_match;
 
-/// Which files and directories a line is about, and what it says of them.
+/// Which files and directories a line matches, and whether it keeps them.
 #[derive(Debug)]
 pub(super) struct Rule {
     /// In the notation of `fast_glob`.
     glob: Vec<u8>,
-    /// It brings back what an earlier line left out.
+    /// Whether it brings back what an earlier line left out.
     keeps: bool,
     directories_only: bool,
-    /// Compared with the path below the directory of the file, not with the name alone.
+    /// Whether it is compared with the path below the file's directory, and not only with the name.
     of_path: bool,
 }
 
 impl Rule {
-    /// All rules of a file. Lines that git does not understand say nothing, as there.
+    /// All rules of a file. Lines that git does not understand have no effect, as in git.
     pub(super) fn all(file: &[u8]) -> Vec<Self> {
         let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
         let lines = file.split(|byte| *byte == b'\n');
@@ -48,7 +48,7 @@ impl Rule {
         })
     }
 
-    /// Whether to keep the file or directory, if the line is about it. The path is relative to the
+    /// Whether to keep the file or directory, if the line matches it. The path is relative to the
     /// directory of the line's file, with `/` between its parts.
     pub(super) fn verdict(&self, path: &[u8], is_directory: bool) -> Option<bool> {
         if self.directories_only && !is_directory {
@@ -63,7 +63,7 @@ impl Rule {
     }
 }
 
-/// Without the spaces at the end; one after a backslash is meant.
+/// Removes spaces at the end, except one after a backslash.
 fn trim_end(mut line: &[u8]) -> &[u8] {
     while let Some(rest) = line.strip_suffix(b" ") {
         let backslashes = rest.iter().rev().take_while(|byte| **byte == b'\\').count();
@@ -75,7 +75,7 @@ fn trim_end(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// From git's notation, which has no braces, no negation at this place, and other escapes.
+/// Translates git's notation, which has no braces, no negation at this place, and other escapes.
 fn translate(pattern: &[u8]) -> Option<Vec<u8>> {
     let mut glob = Vec::with_capacity(pattern.len() + 2);
     let mut rest = pattern;
@@ -111,7 +111,7 @@ fn literal(glob: &mut Vec<u8>, byte: u8) {
     glob.push(byte);
 }
 
-/// What stands in brackets, and what comes after them.
+/// The content of brackets, and the rest after them.
 fn class<'p>(glob: &mut Vec<u8>, pattern: &'p [u8]) -> Option<&'p [u8]> {
     glob.push(b'[');
     let mut rest = pattern;
@@ -141,7 +141,7 @@ fn class<'p>(glob: &mut Vec<u8>, pattern: &'p [u8]) -> Option<&'p [u8]> {
         {
             let (high, after) = member(after)?;
             rest = after;
-            // From `b` to `a` there is nothing but `b`.
+            // The range from `b` to `a` has only `b`.
             if high > low {
                 glob.push(b'-');
                 literal(glob, high);
@@ -158,7 +158,7 @@ fn member(pattern: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// Of `[:alpha:]` the name, and what comes after it.
+/// The name in `[:alpha:]`, and the rest after it.
 fn class_name(pattern: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = pattern.strip_prefix(b"[:")?;
     let end = inner.iter().position(|byte| *byte == b']')?;
@@ -187,7 +187,7 @@ fn named_class(name: &[u8]) -> Option<&'static [u8]> {
 mod tests {
     use super::*;
 
-    /// What git 2.47 says (`git check-ignore --no-index`): lines, paths that they leave out (a
+    /// Results of git 2.47 (`git check-ignore --no-index`): lines, paths that they leave out (a
     /// directory ends in `/`), and paths that they do not.
     const CASES: &[(&str, &[&str], &[&str])] = &[
         ("*.o", &["a.o", "src/a.o", ".o", "x.o/"], &["a.os", "ao"]),
@@ -243,7 +243,7 @@ mod tests {
     ];
 
     #[test]
-    fn lines_mean_what_they_mean_to_git() {
+    fn lines_match_the_same_paths_as_in_git() {
         for (lines, ignored, not_ignored) in CASES {
             let rules = Rule::all(lines.as_bytes());
             let is_ignored = |path: &str| {

@@ -14,17 +14,19 @@ use super::{Base, FilesError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skip {
-    /// Hidden ones (whose name, or a directory's on the way, starts with a dot), and those that
-    /// `.gitignore`, `.ignore` or `.sornaignore` names, in the directory, below or above it. All three
-    /// have git's rules, whether or not there is a repository; what `.sornaignore` says counts most.
+    /// Hidden ones (their name or that of a directory in their path starts with a dot), and those
+    /// that a `.gitignore`, `.ignore` or `.sornaignore` names, in the directory, below or above it.
+    /// All three follow git's rules, whether or not there is a repository; `.sornaignore` takes
+    /// precedence.
     #[default]
     HiddenAndIgnored,
     /// None.
     Nothing,
 }
 
-/// As [`relative_to`](super::relative_to), with all files below it in place of a directory, sorted by
-/// name. A file that is named itself is always taken, and each file once, however often it is named.
+/// As [`relative_to`](super::relative_to), but a directory stands for all files below it. Sorted by
+/// name. A file that is named explicitly is never left out, and each file is listed once, however
+/// often it is named.
 ///
 /// Symbolic links are followed, unless they lead out of the base directory.
 ///
@@ -45,7 +47,7 @@ pub enum Skip {
 ///
 /// # Errors
 ///
-/// As there; [`FilesError::Empty`] for a directory in which all is left out,
+/// As there; [`FilesError::Empty`] for a directory whose files are all left out,
 /// [`FilesError::LinkOutside`] and [`FilesError::Loop`] for links that cannot be followed.
 pub fn collect<P: AsRef<Path>>(
     base: &Path,
@@ -77,7 +79,7 @@ fn directory(
     skip: Skip,
     add: &mut impl FnMut(UploadFile),
 ) -> Result<(), FilesError> {
-    // If it leads out, that is reported once for the directory, not for each of its files.
+    // A link that leads out is reported once for the directory, not for each of its files.
     base.relative(path)?;
     let unreadable = |error| FilesError::Unreadable(path.to_owned(), error);
     let real = path.canonicalize().map_err(unreadable)?;
@@ -99,12 +101,12 @@ fn directory(
     Ok(())
 }
 
-/// On the way through a directory.
+/// The traversal of a directory.
 struct Walk<'w, 'b, A> {
     base: &'w Base<'b>,
     /// The rules, unless nothing is left out.
     ignored: Option<Ignored>,
-    /// The directories that we are in, without links.
+    /// The directories on the path to the current one, without links.
     way: Vec<PathBuf>,
     add: &'w mut A,
     is_empty: bool,
@@ -145,7 +147,7 @@ impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
                 .last()
                 .map_or_else(|| path.clone(), |parent| parent.join(&name))
         };
-        // Also where it leads above the directory that we began in.
+        // Also where it leads above the directory in which the traversal began.
         if self.way.iter().any(|around| around.starts_with(&real)) {
             return Err(FilesError::Loop(path));
         }
@@ -201,19 +203,19 @@ mod tests {
         let base = tree.path();
         let expected = ["data/small.csv", "keep.o", "src/b.c", "src/build/x"];
         assert_eq!(names(base, &["."], Skip::default()), expected);
-        // The rules of the directories above count in those below, too.
+        // The rules of a directory also apply in those below.
         assert_eq!(
             names(base, &["src"], Skip::default()),
             ["src/b.c", "src/build/x"]
         );
         assert_eq!(names(base, &["."], Skip::Nothing).len(), 12);
         let error = collect(base, [base.join("build")], Skip::default());
-        // What is named itself is taken, but what is in it is judged.
+        // A directory that is named is taken, but the rules apply to its content.
         assert_eq!(error.unwrap().len(), 1);
     }
 
     #[test]
-    fn nearer_and_own_rules_win() {
+    fn nearer_rules_and_sornaignore_win() {
         let tree = tree(&[
             (".gitignore", "*.far\n*.log\n"),
             (".ignore", "*.tmp\n"),
@@ -231,7 +233,7 @@ mod tests {
             ("project/src/d.far", ""),
         ]);
         let project = tree.path().join("project");
-        // Above the repository, `.ignore` counts, `.gitignore` does not.
+        // Above the repository, `.ignore` applies and `.gitignore` does not.
         let expected = [".keep", "a.far", "a.log", "src/b.o", "src/c.far"];
         assert_eq!(names(&project, &["."], Skip::default()), expected);
     }
@@ -241,7 +243,7 @@ mod tests {
     fn unreadable_rules_are_reported() {
         let tree = tree(&[("src/a.c", "")]);
         let rules = tree.path().join("src/.gitignore");
-        // Not even root can read what leads to itself.
+        // Not even root can read a link to itself.
         std::os::unix::fs::symlink(".gitignore", &rules).unwrap();
         let error = collect(tree.path(), [tree.path()], Skip::default()).unwrap_err();
         assert!(
@@ -264,7 +266,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_inside_the_base_alone() {
+    fn links_are_followed_only_inside_the_base() {
         use std::os::unix::fs::symlink;
 
         let tree = tree(&[("base/src/a.c", ""), ("outside/secret", "")]);

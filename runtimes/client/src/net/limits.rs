@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long things may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimeLimits {
-    /// For a connection to stand: name resolution, TCP, proxy and TLS together. 10 s by default.
+    /// For opening a connection: name resolution, TCP, proxy and TLS together. 10 s by default.
     pub(crate) connect: Duration,
     /// The longest that one request may take, connecting included, whatever limit the operation has
     /// (the lower one counts). None by default.

@@ -1,4 +1,4 @@
-//! What all drivers share about the network: limits, TLS, proxies, and the seam to HTTP clients.
+//! What all drivers share about the network: limits, TLS, proxies, and the interface to HTTP clients.
 //!
 //! Nothing here opens a connection. [`NetOptions`] gathers the settings; every driver, blocking or
 //! async, gives them the same meaning.

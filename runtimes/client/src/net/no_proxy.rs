@@ -25,8 +25,8 @@ enum Rule {
 }
 
 impl NoProxy {
-    /// Reads a list separated by commas or white space. What makes no sense matches nothing, as in
-    /// other programs.
+    /// Reads a list separated by commas or white space. Invalid entries match nothing, as in other
+    /// programs.
     pub(super) fn parse(list: &str) -> Self {
         Self {
             rules: list
@@ -93,7 +93,7 @@ impl Rule {
     }
 }
 
-/// Cuts a port off `host:port` or `[v6]:port`; a bare IPv6 address has none.
+/// Splits the port off `host:port` or `[v6]:port`; a bare IPv6 address has none.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     if let Some((host, rest)) = entry.strip_prefix('[').and_then(|e| e.split_once(']')) {
         return (host, rest.strip_prefix(':').and_then(|p| p.parse().ok()));
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_match_themselves_and_what_is_below_them() {
+    fn names_match_themselves_and_their_subdomains() {
         for list in [
             "example.com",
             ".example.com",

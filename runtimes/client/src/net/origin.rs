@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::Uri;
 use sorna_core::{Sent, TransportError, TransportErrorKind};
 
-/// The server that an URL names, its port always filled in.
+/// The server that a URL names; the port is always filled in.
 ///
 /// [`Display`](fmt::Display) writes the authority, as in `api.sorna.io:443` or `[::1]:8080`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Origin {
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
         if host.is_empty() {
-            return Err(refuse("the request's URL names no host"));
+            return Err(refuse("the request's URL has no host"));
         }
         Ok(Self {
             secure,

@@ -27,7 +27,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// If it is no such URL. Proxies that are themselves reached by TLS or SOCKS are not supported.
+    /// If it is not such a URL. Proxies that speak TLS or SOCKS are not supported.
     pub fn parse(url: &str) -> Result<Self, ProxyError> {
         let rest = match url.split_once("://") {
             None => url,
@@ -58,14 +58,14 @@ impl Proxy {
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
-        // A port that is no number would be dropped silently.
+        // A port that is not a number would be dropped silently.
         let port = match authority.port() {
             Some(port) => port.as_u16(),
             None if authority.as_str().len() == authority.host().len() => 80,
             None => return Err(ProxyError::new("the proxy's port is not a number")),
         };
         if host.is_empty() {
-            return Err(ProxyError::new("the proxy's address names no host"));
+            return Err(ProxyError::new("the proxy's address has no host"));
         }
         Ok(Self {
             host: host.to_ascii_lowercase(),
@@ -130,8 +130,8 @@ impl fmt::Debug for Proxy {
 
 /// Which proxy serves which request.
 ///
-/// The default is none. Nothing is read from the environment by itself: pass
-/// [`from_lookup`](Self::from_lookup) a closure that does.
+/// The default is none. Nothing is read from the environment, unless you pass
+/// [`from_lookup`](Self::from_lookup) a closure that does so.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
     http: Option<Proxy>,
@@ -165,14 +165,14 @@ impl ProxyOptions {
     /// - `https_proxy` or `HTTPS_PROXY` for https URLs;
     /// - `http_proxy` or `HTTP_PROXY` for http URLs. The latter is ignored where `REQUEST_METHOD` is
     ///   set: in a CGI program every client could set it, by a request header named `Proxy`;
-    /// - `all_proxy` or `ALL_PROXY` for URLs without a variable of their own;
+    /// - `all_proxy` or `ALL_PROXY` for URLs whose scheme has no variable set;
     /// - `no_proxy` or `NO_PROXY`: see [`with_bypass`](Self::with_bypass).
     ///
-    /// The lower-case name goes first; an empty value means no proxy for that scheme.
+    /// The lower-case name takes precedence; an empty value means no proxy for that scheme.
     ///
     /// # Errors
     ///
-    /// If a variable that would be used holds no proxy's URL. Going around a proxy that is configured
+    /// If a variable that would be used does not hold a proxy's URL. Ignoring a configured proxy
     /// would be worse than stopping.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ProxyError> {
         let cgi = lookup("REQUEST_METHOD").is_some();
@@ -201,19 +201,19 @@ impl ProxyOptions {
         })
     }
 
-    /// Replaces the list of hosts that are reached directly, as `NO_PROXY` is written: names (with
-    /// all names below them), IP addresses, networks such as `10.0.0.0/8`, each perhaps with `:port`,
-    /// or `*` for everything; separated by commas.
+    /// Replaces the list of hosts that are reached directly, in the notation of `NO_PROXY`: names
+    /// (with all their subdomains), IP addresses, networks such as `10.0.0.0/8`, each perhaps with
+    /// `:port`, or `*` for everything; separated by commas.
     #[must_use]
     pub fn with_bypass(mut self, list: &str) -> Self {
         self.bypass = NoProxy::parse(list);
         self
     }
 
-    /// The proxy for requests to this place, if they go through one.
+    /// The proxy for requests to this host, if they go through one.
     ///
-    /// `scheme` is that of the URL (`ws` and `wss` count as `http` and `https`); an IPv6 `host` comes
-    /// without brackets.
+    /// `scheme` is that of the URL (`ws` and `wss` count as `http` and `https`); an IPv6 `host` has
+    /// no brackets.
     #[must_use]
     pub fn proxy_for(&self, scheme: &str, host: &str, port: u16) -> Option<&Proxy> {
         let proxy = match scheme {
@@ -224,7 +224,7 @@ impl ProxyOptions {
     }
 }
 
-/// A proxy setting that cannot be used. Its text never holds the credentials.
+/// A proxy setting that cannot be used. Its text never contains the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyError {
     message: String,
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_goes_around() {
+    fn hosts_in_no_proxy_are_reached_directly() {
         let some = options(&[("ALL_PROXY", "a:3"), ("NO_PROXY", "api.example,::1")]);
         let some = some.expect("good");
         assert_eq!(chosen(&some, "https"), None);
@@ -364,7 +364,7 @@ mod tests {
             error.to_string(),
             "ALL_PROXY: only http:// proxies are supported, not socks5://"
         );
-        // Nobody would use it.
+        // This variable would not be used.
         let unused = [
             ("ALL_PROXY", "socks5://h:1"),
             ("http_proxy", ""),

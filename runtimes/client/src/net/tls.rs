@@ -1,4 +1,4 @@
-//! Whom to trust on https: the system's certificates, and those of a private authority.
+//! Trusted certificates for https: the system's, and those of private authorities.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use sorna_core::{Sent, TransportError, TransportErrorKind};
 
 /// Which certificates a gateway may show.
 ///
-/// The system's roots are always trusted, and with them any certificate authority that is added
-/// here: what a private cluster needs. There is no way to turn verification off.
+/// The system's roots are always trusted. You can add certificate authorities, as a private cluster
+/// needs. There is no way to turn verification off.
 ///
 /// Loading takes a millisecond or two, so nothing is read before the first https connection. Clones
 /// share what was loaded.
@@ -30,7 +30,7 @@ struct Loaded {
 }
 
 impl TlsOptions {
-    /// The system's roots alone.
+    /// Only the system's roots.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,15 +52,15 @@ impl TlsOptions {
         self
     }
 
-    /// All trusted roots: the system's and the added ones. For clients that build a TLS
-    /// configuration of their own.
+    /// All trusted roots: the system's and the added ones. For clients that build their own TLS
+    /// configuration.
     ///
-    /// Reads files, the first time. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's roots, as
-    /// they do for OpenSSL.
+    /// Reads files the first time it is called. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
+    /// system's roots, as they do for OpenSSL.
     ///
     /// # Errors
     ///
-    /// If an added file cannot be read or holds no certificate, or if there is no root at all; of kind
+    /// If an added file cannot be read or contains no certificate, or if there is no root at all; of kind
     /// [`Tls`](TransportErrorKind::Tls), with nothing sent.
     pub fn certificates(&self) -> Result<&[CertificateDer<'static>], TransportError> {
         if let Some(certificates) = self.loaded.certificates.get() {
@@ -80,13 +80,13 @@ impl TlsOptions {
             return Ok(Arc::clone(config));
         }
         let mut roots = RootCertStore::empty();
-        // What the system trusts may hold odd old certificates that rustls does not take; those of
-        // the user were checked when they were loaded.
+        // The system's roots may include old certificates that rustls rejects, so those are
+        // skipped; the user's were checked when they were loaded.
         roots.add_parsable_certificates(self.certificates()?.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|source| error("cannot set TLS up").with_source(source))?
+            .map_err(|source| error("cannot set up TLS").with_source(source))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -133,14 +133,16 @@ fn parse(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>, Transpo
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| error(format!("{name} is not PEM")).with_source(source))?;
     if certificates.is_empty() {
-        return Err(error(format!("{name} holds no certificate")));
+        return Err(error(format!("{name} contains no certificate")));
     }
     for certificate in &certificates {
         RootCertStore::empty()
             .add(certificate.clone())
             .map_err(|source| {
-                error(format!("{name} holds a certificate that cannot be a root"))
-                    .with_source(source)
+                error(format!(
+                    "{name} contains a certificate that cannot be a root"
+                ))
+                .with_source(source)
             })?;
     }
     Ok(certificates)
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn added_authorities_come_on_top_of_the_systems() {
+    fn added_authorities_extend_the_systems_roots() {
         let system = TlsOptions::new().load().map_or(0, |roots| roots.len());
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("ca.pem");

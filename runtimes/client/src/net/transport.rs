@@ -1,4 +1,4 @@
-//! The seam between the protocol machines and an HTTP client.
+//! The interface between the protocol machines and an HTTP client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use http::{Request, Response};
 use sorna_core::{Body, TransportError};
 
-/// A future in a box, for work that outlives the call that starts it.
+/// A boxed future, for work that outlives the call that starts it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An asynchronous HTTP client, reduced to what the protocol needs.
@@ -28,21 +28,21 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// - **Signed headers are sent as they are**: no header of the request is altered, and none that is
 ///   present is added a second time. `Host` and `Content-Length` may be added where they are missing.
 /// - **The body is sent exactly**: [`Body::len`] bytes, files streamed from the disk, without
-///   `Expect: 100-continue`. A file that is shorter or longer than its segment says is an error of
+///   `Expect: 100-continue`. A file that is shorter or longer than its segment is an error of
 ///   kind [`LocalFile`](sorna_core::TransportErrorKind::LocalFile).
-/// - **The response is handed over whole and as it came**: a truncated body is an error, and a content
-///   encoding is neither asked for nor undone.
-/// - **[`TransportError::sent`] tells the truth**: whether a request is retried depends on it.
+/// - **The response is returned whole and unchanged**: a truncated body is an error, and a content
+///   encoding is neither requested nor decoded.
+/// - **[`TransportError::sent`] is correct**: whether a request is retried depends on it.
 /// - **Dropping the future is always allowed**: it must not leave a connection behind in a state that
 ///   could harm a later request.
 ///
-/// The machines decide what to retry; an implementation never sends a request twice by itself.
+/// The machines decide what to retry; an implementation never sends a request twice on its own.
 pub trait Transport: Send + Sync {
     /// Sends one request and reads its whole response, within `time_limit` for everything together.
     ///
     /// # Errors
     ///
-    /// If no complete response came: [`TransportError`] says at what it failed and how much of the
+    /// If no complete response came: [`TransportError`] says what failed and how much of the
     /// request may have arrived.
     fn send(
         &self,
@@ -50,7 +50,7 @@ pub trait Transport: Send + Sync {
         time_limit: Duration,
     ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send;
 
-    /// Waits, on the timer of the runtime that this client runs on.
+    /// Waits, using the timer of the runtime that this client runs on.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
     /// Continues work in the background: the clean-up of a run that was dropped in the middle.
@@ -61,14 +61,14 @@ pub trait Transport: Send + Sync {
     }
 }
 
-/// A [`Transport`] that can hand over the body of a response while it comes: for downloads and streams of
+/// A [`Transport`] that can return the body of a response as it arrives: for downloads and streams of
 /// events ([`Client::stream`](crate::Client::stream)).
 ///
 /// The rules of [`Transport`] hold, and these:
 ///
-/// - The time limit is for the response's head. Afterwards a body may take as long as it takes, but not
-///   be silent for longer than the transport's own limit for that.
-/// - **A slow reader slows the server.** What is read ahead has a fixed bound.
+/// - The time limit is for the response's head. Afterwards there is no limit on the time for the
+///   body, but it must not be silent for longer than the transport's own limit for that.
+/// - **A slow reader slows the server.** The amount that is read ahead is bounded.
 /// - **A truncated body ends with an error**, never like a complete one.
 /// - Dropping the body closes its connection; reading it to its end leaves the connection to the next
 ///   request.
@@ -91,17 +91,17 @@ pub trait StreamTransport: Transport {
     ) -> impl Future<Output = Result<Response<Self::Body>, TransportError>> + Send;
 }
 
-/// A [`Transport`] that can turn a connection into another protocol (`101 Switching Protocols`): for
+/// A [`Transport`] that can switch a connection to another protocol (`101 Switching Protocols`): for
 /// terminals ([`Kernel::stream_pty`](crate::Kernel::stream_pty)).
 ///
 /// The rules of [`Transport`] hold, and these:
 ///
-/// - The headers of the request say to what to upgrade, and are sent as they are. What the response's
-///   headers must say is checked by the caller.
+/// - The headers of the request name the other protocol, and are sent as they are. The caller
+///   checks the response's headers.
 /// - The connection is used for nothing else before or after. A proxy is asked for a tunnel (`CONNECT`).
 #[cfg(feature = "terminal")]
 pub trait UpgradeTransport: Transport {
-    /// The connection once it speaks the other protocol. No limit on time applies to it any more.
+    /// The connection once it speaks the other protocol. No time limit applies to it any more.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Sends one request for another protocol and reads its response, within `time_limit` for

@@ -43,8 +43,8 @@ pub(crate) fn connect_request(
     Ok(request)
 }
 
-/// Mixes the address families, the resolver's favourite first: one that is broken on this machine
-/// then costs one head start, not many.
+/// Alternates between the address families, beginning with the resolver's first: a family that does
+/// not work on this machine then costs one head start, not many.
 pub(crate) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let favourite = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (one, two): (Vec<_>, Vec<_>) = addresses
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_families_take_turns() {
+    fn address_families_alternate() {
         let parse = |list: &[&str]| -> Vec<SocketAddr> {
             list.iter()
                 .map(|address| address.parse().unwrap())

@@ -1,4 +1,4 @@
-//! async-std, which is discontinued upstream in favour of smol: kept small and opt-in.
+//! async-std, which is discontinued upstream in favor of smol: kept small and opt-in.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::net::BoxFuture;
 
 /// The [async-std](https://docs.rs/async-std) runtime.
 ///
-/// Its authors have discontinued it (RUSTSEC-2025-0052); new programs should take [smol].
+/// Its authors have discontinued it (RUSTSEC-2025-0052); new programs should use [smol].
 ///
 /// [smol]: https://docs.rs/smol
 #[derive(Clone, Copy, Debug, Default)]

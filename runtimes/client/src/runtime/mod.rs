@@ -1,8 +1,7 @@
 //! What an async driver needs from a runtime: sockets, names, files and time.
 //!
 //! The marker types `Tokio`, `Smol` and `AsyncStd` implement [`Runtime`], behind the features
-//! `tokio`, `smol` and `async-std`. The program says which one it means, as a type; nothing is
-//! detected.
+//! `tokio`, `smol` and `async-std`. The program chooses one by its type; nothing is detected.
 //!
 //! Requests never spawn a task: the engine runs inside the future that the caller polls. Only the
 //! clean-up of a run that is dropped in the middle needs one ([`Runtime::detach`]).
@@ -35,8 +34,8 @@ pub use self::tokio::{Tokio, TokioIo};
 
 /// Sockets, name resolution, files and timers of one async runtime.
 ///
-/// Every returned future must be `Send`, and dropping one must release what it holds. The errors are
-/// the operating system's; the engine says what was being done.
+/// Every returned future must be `Send`, and dropping one must release what it holds. The errors
+/// are the operating system's; the engine adds what was being done.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A connected TCP socket.
     type Tcp: AsyncRead + AsyncWrite + Unpin + Send + 'static;
@@ -45,7 +44,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// The addresses of a host name, in the system resolver's order.
     ///
-    /// IP addresses never come here; the engine reads them itself.
+    /// Never called for IP addresses, which the engine parses itself.
     ///
     /// # Errors
     ///
@@ -63,15 +62,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// If the connection is refused or the address cannot be reached.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
 
-    /// Whether nothing came on a connection that is idle: no byte, and not its end. Must not wait.
+    /// Whether nothing has arrived on an idle connection, neither a byte nor its end. Must not wait.
     ///
-    /// The default works for every socket; where a read that finds nothing is expensive, a runtime may
-    /// have a better one.
+    /// The default works for every socket; a runtime for which an unsuccessful read is expensive
+    /// may override it.
     fn is_quiet(&self, tcp: &mut Self::Tcp) -> bool {
         nothing_to_read(tcp)
     }
 
-    /// Opens a local file for reading and tells its length in bytes.
+    /// Opens a local file for reading; returns it with its length in bytes.
     ///
     /// # Errors
     ///
@@ -81,11 +80,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Waits.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Carries work on in the background, as a task of the runtime; drops it if none is running.
+    /// Continues work in the background, as a task of the runtime; drops it if no runtime is running.
     fn detach(&self, work: BoxFuture<()>);
 }
 
-/// Whether a reading comes to nothing yet.
+/// Whether a read would have to wait.
 pub(crate) fn nothing_to_read<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     Pin::new(stream)

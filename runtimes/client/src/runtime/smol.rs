@@ -11,8 +11,8 @@ use smol::{Async, Timer, Unblock, unblock};
 use super::Runtime;
 use crate::net::BoxFuture;
 
-/// The [smol](https://docs.rs/smol) runtime; works in any executor, since its reactor has a thread
-/// of its own.
+/// The [smol](https://docs.rs/smol) runtime; works in any executor, since its reactor runs on its
+/// own thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol;
 
@@ -32,7 +32,7 @@ impl Runtime for Smol {
     }
 
     fn is_quiet(&self, tcp: &mut Self::Tcp) -> bool {
-        // Any reading that waits is registered with the reactor, by a system call.
+        // Each read that has to wait is registered with the reactor, by a system call.
         let seen = tcp.get_ref().peek(&mut [0]);
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }

@@ -51,14 +51,14 @@ impl Runtime for Tokio {
     }
 
     fn detach(&self, work: BoxFuture<()>) {
-        // Without a runtime there is nothing that could run it.
+        // Without a runtime, nothing could run it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(work);
         }
     }
 }
 
-/// A tokio stream, spoken to through the traits of futures-io.
+/// A tokio stream with the traits of futures-io.
 #[derive(Debug)]
 pub struct TokioIo<T>(T);
 

@@ -1,4 +1,4 @@
-//! One open terminal, shared by its reading and its writing half.
+//! An open terminal, which its reading and writing halves share.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -19,32 +19,32 @@ use super::queue::{EventQueue, QUEUE};
 use crate::Client;
 use crate::net::{BoxFuture, UpgradeTransport};
 
-/// The WebSocket, the machine, and the timers of both halves. Every method is a poll and never
-/// blocks, so that a plain lock around it does.
+/// The WebSocket, the machine, and the timers of both halves. No method blocks: each is a poll, so
+/// a plain lock around it is enough.
 pub(super) struct Duplex<T: UpgradeTransport> {
     peer: String,
-    /// For its clock and its timer.
+    /// Provides the clock and the timers.
     client: Client<T>,
     socket: WebSocketStream<T::Io>,
     pub(super) terminal: Terminal,
-    /// What was read and not taken yet.
+    /// Events that were read and not taken yet.
     pub(super) events: EventQueue,
-    /// Comes after the events.
+    /// Reported after the events.
     failure: Option<TransportError>,
-    /// The failure once more, for writers that were waiting when it happened.
+    /// A copy of the failure, for writers that were waiting when it happened.
     broken: Option<TransportError>,
     /// Wakes the reader when a ping is due.
     ping: Option<BoxFuture<()>>,
-    /// Wakes the writer when typing need not be held back any more.
+    /// Wakes the writer when typed bytes need not be held back any more.
     hold: Option<BoxFuture<()>>,
     goodbye: Goodbye,
     /// Writers that may be waiting: the WebSocket knows only which one wrote last.
     writers: Vec<Waker>,
-    /// Who uses the terminal, for a driver with a stand-in.
+    /// Which tasks use the terminal, for a driver with a stand-in.
     pub(super) presence: Option<Presence>,
 }
 
-/// How far the close frame of this side is.
+/// The progress of this side's close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Goodbye {
     Unsaid,
@@ -52,7 +52,7 @@ enum Goodbye {
     Sent,
 }
 
-/// How long to wait with the next ping if one could not be sent.
+/// How long to wait before the next ping if one could not be sent.
 const PING_AGAIN: Duration = Duration::from_secs(1);
 
 impl<T: UpgradeTransport + 'static> Duplex<T> {
@@ -78,7 +78,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Sends the window's size. A connection that takes nothing, or is broken, shows that later.
+    /// Sends the window's size. If the connection is blocked or broken, that shows later.
     pub(super) fn poll_start(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let _ = self.flush_now(context);
         Poll::Ready(())
@@ -112,7 +112,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         Poll::Ready(result)
     }
 
-    /// Reads one message, and does what it asks for. While there is none, sends pings.
+    /// Reads one message and handles it. While there is none, sends pings.
     pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(context) else {
             self.poll_ping(context);
@@ -120,7 +120,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         };
         self.take(message);
         if self.terminal.has_unsent() {
-            // The first output sets free what was typed before it.
+            // The first output releases what was typed before it.
             let waiting = self.terminal.queued();
             let flushed = self.flush_now(context).is_ready();
             if flushed || self.terminal.queued() < waiting {
@@ -134,7 +134,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         Poll::Ready(())
     }
 
-    /// Takes what the WebSocket brought; `None` is its end.
+    /// Handles what the WebSocket received; `None` is its end.
     fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) {
         let now = self.client.clock().now();
         match message {
@@ -154,7 +154,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             }
             Some(Ok(_)) => {}
             Some(Err(error)) => match socket_error(&self.peer, error) {
-                // After a close that we asked for, an abrupt end is still an end.
+                // After a close that this side requested, even an abrupt end is not a failure.
                 Some(failure) if self.goodbye == Goodbye::Unsaid => {
                     self.terminal.handle_failure();
                     self.broken = Some(copy(&failure));
@@ -169,7 +169,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Sends a ping when it is due, and sees to it that this is polled again for the next one.
+    /// Sends a ping when it is due, and makes sure that this is polled again for the next one.
     pub(super) fn poll_ping(&mut self, context: &mut Context<'_>) {
         loop {
             let mut least = Duration::from_millis(1);
@@ -178,7 +178,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                     return;
                 }
                 self.ping = None;
-                // If the write has to wait, or fails, the writer learns of it; here only the timer
+                // If the write has to wait or fails, the writer reports it; here only the timer
                 // starts again.
                 let _ = self.flush_now(context);
                 self.wake_writers();
@@ -196,7 +196,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// A timer of its own: it may outlive the terminal.
+    /// A separate timer, which may outlive the terminal.
     pub(super) fn sleep(&self, time: Duration) -> BoxFuture<()> {
         let client = self.client.clone();
         Box::pin(async move { client.transport().sleep(time).await })
@@ -208,7 +208,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Remembers a writer that has to wait, so that it is polled again when another has sent something.
+    /// Remembers a writer that has to wait, so that it is polled again when another writer has sent something.
     fn or_wait<P>(&mut self, polled: Poll<P>, context: &Context<'_>) -> Poll<P> {
         let waker = context.waker();
         if polled.is_pending() && !self.writers.iter().any(|writer| writer.will_wake(waker)) {
@@ -221,7 +221,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
     ///
     /// # Errors
     ///
-    /// The terminal is closed, however that came about.
+    /// The terminal is closed, for whatever reason.
     pub(super) fn check_open(&self) -> Result<(), Error> {
         match self.terminal.is_closed() || self.goodbye > Goodbye::Unsaid {
             true => Err(UsageError::TerminalClosed.into()),
@@ -238,7 +238,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         Poll::Ready(self.check_open().map_err(|_| self.closed()))
     }
 
-    /// Sends everything that waits, and waits until it is out of our hands.
+    /// Sends everything that waits to be sent, and flushes the socket.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let flushed = self.flush_now(context);
         self.or_wait(flushed, context)
@@ -256,8 +256,8 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             if self.check_open().is_err() {
                 return Poll::Ready(Err(self.closed()));
             }
-            // Room first: a frame that was taken from the machine must go. Only a flushed socket
-            // surely has some, since answers to pings may fill it.
+            // Make room first: a frame that was taken from the machine must be sent. Only a flushed
+            // socket is sure to have room, since replies to pings may fill its buffer.
             let room = ready!(Pin::new(&mut self.socket).poll_flush(context));
             room.map_err(|error| self.write_failed(error))?;
             match self.terminal.poll_outgoing(self.client.clock().now()) {
@@ -285,7 +285,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Says goodbye, after all that was typed. The reader then sees the end.
+    /// Sends a close frame after everything that was typed. The reader then sees the end.
     pub(super) fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.goodbye == Goodbye::Unsaid && !self.terminal.is_closed() {
             let sent = self.poll_send_one(context);
@@ -297,7 +297,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         self.or_wait(said, context)
     }
 
-    /// Says goodbye, whatever else waits to be sent.
+    /// Sends a close frame, without what else waits to be sent.
     pub(super) fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.terminal.is_closed() {
             let failure = self.failure_again().map(Error::Transport);
@@ -314,13 +314,13 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             sent.map_err(|error| self.write_failed(error))?;
             self.goodbye = Goodbye::Written;
         }
-        // From here on a connection that breaks is just the end.
+        // From here on, a broken connection is just the end.
         let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
         self.goodbye = Goodbye::Sent;
         Poll::Ready(Ok(()))
     }
 
-    /// Says goodbye, and throws away what still comes until the gateway agrees.
+    /// Sends a close frame, and discards what still arrives until the gateway's close frame.
     pub(super) fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if let Poll::Ready(said) = self.poll_close(context) {
             said?;
@@ -329,7 +329,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the gateway has, or will get, the goodbye; or does not need one any more.
+    /// Whether the close frame was sent or is certain to be, or is not needed any more.
     pub(super) fn has_parted(&self) -> bool {
         self.goodbye == Goodbye::Sent || self.terminal.is_closed()
     }

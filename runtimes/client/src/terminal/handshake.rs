@@ -1,4 +1,4 @@
-//! The WebSocket's part of a terminal's handshake, without I/O.
+//! The WebSocket part of a terminal's handshake, without I/O.
 
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -9,13 +9,13 @@ use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::WebSocketConfig;
 
-/// What a gateway must respond to open a WebSocket.
+/// How a gateway must respond to open a WebSocket.
 pub(crate) struct Handshake {
     accept: String,
 }
 
 impl Handshake {
-    /// Adds the WebSocket's own headers to the signed request.
+    /// Adds the headers for WebSocket to the signed request.
     pub(crate) fn begin(request: &mut Request<Body>) -> Self {
         let key = generate_key();
         let value = HeaderValue::from_str(&key).expect("a key is base64");
@@ -40,14 +40,13 @@ impl Handshake {
     }
 }
 
-/// What is accepted from the gateway: no message of a terminal is larger than a few KiB.
+/// Limits on what the gateway sends: no message of a terminal is larger than a few KiB.
 pub(crate) fn socket_config() -> WebSocketConfig {
     const MESSAGE: usize = 4 * 1024 * 1024;
-    // Each open terminal holds this much, and clears it before each read: bytes, not the 128 KiB of
-    // the default.
+    // Bytes that each open terminal allocates, and clears before each read. The default is 128 KiB.
     const READ: usize = 16 * 1024;
-    // Answers to pings that may wait to be sent: a gateway that asks for them and reads none gets no
-    // more. Everything else is sent only when nothing waits.
+    // Bytes of replies to pings that may wait to be sent: a gateway that sends pings and reads no
+    // replies gets no more of them. Everything else is sent only when nothing waits.
     const CONTROL: usize = 64 * 1024;
     WebSocketConfig::default()
         .max_message_size(Some(MESSAGE))

@@ -1,7 +1,7 @@
 //! Terminals: a shell or interpreter in a kernel, live.
 //!
-//! `Kernel::stream_pty` opens one, on any async runtime and without one (`blocking`). What can
-//! happen in it, and how it starts, is core's: [`TerminalEvent`], [`TerminalOptions`].
+//! `Kernel::stream_pty` opens one, on any async runtime and without one (`blocking`). Its events
+//! and options are defined in core: [`TerminalEvent`], [`TerminalOptions`].
 
 mod duplex;
 mod handshake;
@@ -14,7 +14,7 @@ mod presence;
 mod pty;
 #[cfg_attr(
     not(feature = "ureq"),
-    allow(dead_code, reason = "only a stand-in reads in advance")
+    allow(dead_code, reason = "only a stand-in reads ahead")
 )]
 mod queue;
 #[cfg(feature = "ureq")]

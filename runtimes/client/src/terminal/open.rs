@@ -13,7 +13,7 @@ use super::pty::Pty;
 use crate::Client;
 use crate::net::{UpgradeTransport, Upgraded};
 
-/// Connects, shakes hands, and starts the terminal, within one attempt's time limit.
+/// Connects, does the handshake and starts the terminal, within one attempt's time limit.
 pub(crate) async fn open<T: UpgradeTransport + 'static>(
     client: &Client<T>,
     kernel: KernelId,

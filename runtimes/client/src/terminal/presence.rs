@@ -1,35 +1,35 @@
-//! Who uses a terminal, for its [`StandIn`](super::stand_in::StandIn).
+//! Which tasks use a terminal, for its [`StandIn`](super::stand_in::StandIn).
 
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use crate::net::BoxFuture;
 
-/// Who uses a terminal, and what its stand-in waits for.
+/// Which tasks use a terminal, and what its stand-in waits for.
 pub(super) struct Presence {
     pub(super) reader: Reader,
     writers: usize,
-    /// Something was typed whose writer does not wait until it is sent.
+    /// Something was typed and its writer does not wait until it is sent.
     pub(super) unsent: bool,
     /// The stand-in's timer.
     pub(super) timer: Option<BoxFuture<()>>,
     stand_in: Option<Waker>,
-    /// The stand-in waits until it is woken, and not for a message.
+    /// The stand-in waits only to be woken, not for a message.
     pub(super) rests: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// Waits for an event, and receives messages and sends pings meanwhile.
+    /// The reader waits for an event; meanwhile it receives messages and sends pings.
     Waits,
-    /// Does something else, since this time.
+    /// The reader has been doing something else since this time.
     Away(Instant),
-    /// Will not come back: what comes is thrown away.
+    /// The reader is dropped: output is discarded.
     Gone,
 }
 
 impl Presence {
-    /// A reader that is not here yet, and one writer.
+    /// A reader that is away, and one writer.
     pub(super) fn new() -> Self {
         Self {
             reader: Reader::Away(Instant::now()),
@@ -71,13 +71,13 @@ impl Presence {
         self.reader == Reader::Gone && self.writers == 0
     }
 
-    /// Leaves it to the stand-in to send what was typed.
+    /// Lets the stand-in send what was typed.
     pub(super) fn leave_unsent(&mut self) {
         self.unsent = true;
         self.wake();
     }
 
-    /// The stand-in is polled, and wants to be woken by this context.
+    /// Notes that the stand-in was polled and wants to be woken through this context.
     pub(super) fn stand_in_works(&mut self, context: &Context<'_>) {
         self.rests = false;
         let waker = context.waker();

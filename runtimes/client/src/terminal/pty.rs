@@ -20,7 +20,7 @@ use super::queue::QUEUE;
 use crate::lock::lock;
 use crate::net::UpgradeTransport;
 
-/// How long [`Pty::close`] waits for the gateway's goodbye.
+/// How long [`Pty::close`] waits for the gateway's close message.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A terminal on a kernel, full duplex. [`split`](Self::split) it to read and write from different
@@ -42,9 +42,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// # }
 /// ```
 ///
-/// No task runs in the background, so nothing happens between calls. A slow reader slows the program in
-/// the kernel, since the gateway cannot send more; a fast writer waits. Pings, which keep the kernel
-/// alive, are sent while the next event is waited for.
+/// No task runs in the background, so nothing happens between calls. A slow reader slows the
+/// program in the kernel, since the gateway cannot send more; a fast writer has to wait. Pings,
+/// which keep the kernel alive, are sent while you wait for the next event.
 pub struct Pty<T: UpgradeTransport> {
     pub(super) reader: PtyReader<T>,
     writer: PtyWriter<T>,
@@ -131,11 +131,11 @@ impl<T: UpgradeTransport + 'static> Pty<T> {
         self.reader.is_closed()
     }
 
-    /// Says goodbye and waits for the gateway's, for at most 2 s. The kernel lives on.
+    /// Sends a close message and waits for the gateway's, for at most 2 s. The kernel keeps living.
     ///
     /// # Errors
     ///
-    /// The connection broke before the goodbye was sent, or it could not be sent in time.
+    /// The connection broke before the close message was sent, or it could not be sent in time.
     pub async fn close(self) -> Result<(), Error> {
         self.reader.part().await
     }
@@ -152,7 +152,7 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
             Either::Right(_) if lock(shared).has_parted() => Ok(()),
             Either::Right(_) => {
                 let message =
-                    "the gateway reads nothing, so the terminal was closed without notice";
+                    "the gateway does not read, so the terminal was closed without a close message";
                 let kind = TransportErrorKind::Timeout;
                 let failure = TransportError::new(kind, Sent::Maybe, message);
                 Err(Error::Transport(failure))
@@ -164,7 +164,7 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
     ///
     /// # Errors
     ///
-    /// The connection broke, or what came is not a WebSocket. There are no more events then.
+    /// The connection broke, or what arrived was not WebSocket. There are no more events then.
     pub async fn next_event(&mut self) -> Result<Option<TerminalEvent>, Error> {
         poll_fn(|context| self.poll_event(context)).await
     }
@@ -209,7 +209,7 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
 impl<T: UpgradeTransport + 'static> PtyWriter<T> {
     /// Types bytes, and waits until they are sent.
     ///
-    /// If the future is dropped, what was taken already is sent with whatever comes next.
+    /// If the future is dropped, the bytes that were already accepted are sent with the next ones.
     ///
     /// # Errors
     ///
@@ -241,8 +241,8 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         self.command(Terminal::restart).await
     }
 
-    /// Says that the client is still there; happens by itself every 30 s while the next event is
-    /// waited for.
+    /// Says that the client is still there; also sent automatically every 30 s while you wait for
+    /// the next event.
     ///
     /// # Errors
     ///
@@ -251,11 +251,11 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         self.command(Terminal::ping).await
     }
 
-    /// Says goodbye. The reading half then sees the end; the kernel lives on.
+    /// Sends a close message. The reading half then sees the end; the kernel keeps living.
     ///
     /// # Errors
     ///
-    /// The connection broke before.
+    /// The connection had broken already.
     pub async fn close(&mut self) -> Result<(), Error> {
         poll_fn(|context| lock(&self.shared).poll_close(context)).await
     }
@@ -273,7 +273,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         poll_fn(|context| lock(&self.shared).poll_flush(context)).await
     }
 
-    /// Takes as many bytes as there is room for.
+    /// Accepts as many bytes as there is room for.
     pub(super) fn poll_type(
         &mut self,
         context: &mut Context<'_>,
@@ -317,8 +317,8 @@ impl<T: UpgradeTransport + 'static> AsyncWrite for PtyWriter<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let taken = ready!(self.poll_type(context, bytes)).map_err(io::Error::other)?;
-        // As with a socket, what was written goes out without being asked to; if it has to wait, or
-        // fails, the next call tells.
+        // As with a socket, written bytes are sent without a flush; if that has to wait or fails,
+        // the next call reports it.
         let _ = lock(&self.shared).poll_flush(context);
         Poll::Ready(Ok(taken))
     }

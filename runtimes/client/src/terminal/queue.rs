@@ -1,18 +1,18 @@
-//! Events that were read and not taken yet, in bounds.
+//! A bounded queue of events that were read and not taken yet.
 
 use std::collections::VecDeque;
 
 use sorna_core::terminal::TerminalEvent;
 
-/// Typed bytes that may wait to be sent before the writer is made to wait.
+/// Typed bytes that may wait to be sent before the writer has to wait.
 pub(super) const QUEUE: usize = 64 * 1024;
 
-/// The most events, and the bytes from which on there is no room. Then the socket is not read, and
-/// the gateway can send no more.
+/// The most events, and the number of bytes from which on the queue is full. Then the socket is not
+/// read, and the gateway cannot send more.
 const EVENTS: usize = 64;
 const BYTES: usize = 1024 * 1024;
 
-/// A queue of events. It accepts every one: check for room before reading another message.
+/// A queue of events. `push` never fails: check for room before reading another message.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
     events: VecDeque<TerminalEvent>,

@@ -1,5 +1,5 @@
-//! What happens in a terminal between calls, for a driver without a runtime: something that runs in the
-//! background and stands in for the reader.
+//! What happens in a terminal between calls, for a driver without a runtime: a background thread
+//! stands in for the reader.
 //!
 //! ```text
 //!                     the reader returns with an event
@@ -12,7 +12,7 @@
 //!           └───────────────────────────────  the stand-in reads and pings
 //! ```
 //!
-//! A reader that is back at once is not disturbed, and need not wake the stand-in each time.
+//! So a reader that soon returns need not wake the stand-in each time.
 
 use std::future::poll_fn;
 use std::io;
@@ -43,7 +43,7 @@ const HANG_UP: Duration = Duration::from_secs(2);
 pub(crate) struct StandIn<T: UpgradeTransport>(Arc<Mutex<Duplex<T>>>);
 
 impl<T: UpgradeTransport + 'static> StandIn<T> {
-    /// One for this terminal, which has two halves.
+    /// A stand-in for this terminal, which has two halves.
     pub(super) fn new(shared: Arc<Mutex<Duplex<T>>>) -> Self {
         lock(&shared).presence = Some(Presence::new());
         Self(shared)
@@ -63,19 +63,19 @@ impl<T: UpgradeTransport + 'static> StandIn<T> {
 }
 
 impl<T: UpgradeTransport + 'static> Pty<T> {
-    /// Something to run in the background.
+    /// The work to run in the background.
     pub(crate) fn stand_in(&self) -> StandIn<T> {
         StandIn::new(Arc::clone(&self.reader.shared))
     }
 }
 
 impl<T: UpgradeTransport + 'static> PtyReader<T> {
-    /// Waits for output, and takes as much of it as there is room for; 0 after the end.
+    /// Waits for output, and takes as much of it as the buffer holds; 0 after the end.
     pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|context| Pin::new(&mut *self).poll_read(context, buffer)).await
     }
 
-    /// Lets the stand-in know that nothing will be read any more.
+    /// Notes that nothing will be read any more.
     pub(crate) fn leave(&self) {
         if let Some(presence) = &mut lock(&self.shared).presence {
             presence.drop_reader();
@@ -84,7 +84,8 @@ impl<T: UpgradeTransport + 'static> PtyReader<T> {
 }
 
 impl<T: UpgradeTransport + 'static> PtyWriter<T> {
-    /// Types as many bytes as there is room for, and leaves what cannot be sent at once to the stand-in.
+    /// Types as many bytes as there is room for, and leaves it to the stand-in to send what cannot
+    /// be sent at once.
     pub(crate) async fn write_some(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         lock(&self.shared).check_open()?;
         let taken = poll_fn(|context| self.poll_type(context, bytes)).await?;
@@ -107,7 +108,7 @@ impl<T: UpgradeTransport + 'static> PtyWriter<T> {
         Self { shared }
     }
 
-    /// Lets the stand-in know that there is one writer less.
+    /// Notes that there is one writer less.
     pub(crate) fn leave(&self) {
         if let Some(presence) = &mut lock(&self.shared).presence {
             presence.drop_writer();
@@ -128,7 +129,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                 return Poll::Ready(());
             }
             let reader = presence.reader;
-            // If this fails, the next writer learns of it.
+            // If this fails, the next writer reports it.
             if presence.unsent && self.flush_now(context).is_ready() {
                 self.set(|presence| presence.unsent = false);
             }
@@ -161,7 +162,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         }
     }
 
-    /// Waits for the stand-in's timer, which starts with this time if it does not run.
+    /// Waits for the stand-in's timer, and starts it with this duration if it is not running.
     fn poll_timer(&mut self, time: Duration, context: &mut Context<'_>) -> Poll<()> {
         let running = self.presence.as_mut().and_then(|p| p.timer.take());
         let mut timer = running.unwrap_or_else(|| self.sleep(time));

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as bytes, without I/O: requests out, responses in. The protocol itself is spoken by
-//! `ureq-proto`.
+//! HTTP/1.1 as bytes, without I/O: writes requests and reads responses. The protocol itself is
+//! implemented by `ureq-proto`.
 
 mod request;
 mod response;

@@ -32,7 +32,7 @@ impl From<Error> for RequestError {
     }
 }
 
-/// Writes the head; in the absolute form, with the proxy's credentials, if a proxy will read it.
+/// Writes the head. If a proxy will read it, it has the absolute form and the proxy's credentials.
 pub(crate) fn encode(
     request: Request<Body>,
     proxy: Option<&Proxy>,
@@ -57,7 +57,7 @@ pub(crate) fn encode(
             parts.headers.insert(PROXY_AUTHORIZATION, value);
         }
         if let (Some(scheme), Some(authority)) = (parts.uri.scheme_str(), parts.uri.authority()) {
-            // Behind the '@' of credentials, which do not belong into a request line.
+            // After the '@' of credentials, which do not belong in a request line.
             let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
             absolute = Some((
                 parts.method.as_str().len() + 1,
@@ -69,7 +69,7 @@ pub(crate) fn encode(
     let mut call = Call::new(Request::from_parts(parts, ()))?;
     call.allow_non_standard_methods(true);
     let mut call = call.proceed();
-    // Room for a short body, too.
+    // Enough for a short body, too.
     let mut head = vec![0; 2048];
     let mut used = 0;
     loop {
@@ -92,7 +92,7 @@ pub(crate) fn encode(
     let call = match next {
         SendRequestResult::RecvResponse(call) => call,
         SendRequestResult::SendBody(call) => after_body(call, len)?,
-        // `Expect: 100-continue` was asked for. Waiting for the 100 is optional, and not done.
+        // The caller set `Expect: 100-continue`. Waiting for the 100 is optional, and not done here.
         SendRequestResult::Await100(call) => match call.proceed()? {
             Await100Result::SendBody(call) => after_body(call, len)?,
             Await100Result::RecvResponse(call) => call,

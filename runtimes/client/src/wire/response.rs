@@ -1,4 +1,4 @@
-//! A response, built up from the bytes as they come. No I/O happens here.
+//! A response, parsed from bytes as they arrive. No I/O happens here.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -24,17 +24,17 @@ const CHUNK_LINE: usize = 8 * 1024;
 pub(crate) struct ResponseParser {
     limits: SizeLimits,
     state: State,
-    /// What came and was not parsed yet.
+    /// Bytes that arrived and were not parsed yet.
     input: Vec<u8>,
     /// Bytes of heads so far, interim ones included.
     head_bytes: usize,
-    /// Bytes of the body as they came, chunk sizes included.
+    /// Bytes of the body as received, chunk sizes included.
     wire_bytes: u64,
     head: Option<Response<()>>,
     body: Vec<u8>,
-    /// Whether the framing leaves no doubt where the response ends.
+    /// Whether the framing shows without doubt where the response ends.
     sound: bool,
-    /// Whether 101 was asked for.
+    /// Whether the request asked for 101.
     upgrade: bool,
 }
 
@@ -44,7 +44,7 @@ enum State {
     Done {
         close: bool,
     },
-    /// Another protocol is spoken from here on.
+    /// From here on, the connection speaks another protocol.
     Upgraded,
     /// An error was reported; nothing more is parsed.
     Broken,
@@ -81,14 +81,14 @@ impl ResponseParser {
         }
     }
 
-    /// Takes bytes from the connection. Those behind the response's end are kept as stray bytes.
+    /// Takes bytes from the connection. Those after the response's end are kept as stray bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), ResponseError> {
         let line_ended = bytes.contains(&b'\n');
         self.input.extend_from_slice(bytes);
         loop {
             match std::mem::replace(&mut self.state, State::Broken) {
                 State::Head(call) => {
-                    // A head that comes in a thousand pieces is not parsed a thousand times.
+                    // A head that arrives in a thousand pieces must not be parsed a thousand times.
                     if self.input.len() > 4096 && !line_ended {
                         self.state = State::Head(call);
                         return self.check_head(self.input.len() + 1);
@@ -110,7 +110,7 @@ impl ResponseParser {
         }
     }
 
-    /// The peer will send no more.
+    /// Handles the end of the connection: the peer will send no more.
     pub(crate) fn end(&mut self) -> Result<(), ResponseError> {
         let fault = match &self.state {
             State::Done { .. } | State::Upgraded => return Ok(()),
@@ -129,50 +129,50 @@ impl ResponseParser {
         Err(fault.into())
     }
 
-    /// Whether the whole response is here.
+    /// Whether the whole response has arrived.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done { .. })
     }
 
-    /// Whether the response's status and headers are here.
+    /// Whether the response's status and headers have arrived.
     pub(crate) fn has_begun(&self) -> bool {
         self.head.is_some()
     }
 
-    /// Whether the response's status is here and says that the request's body need not be sent.
+    /// Whether the response's status has arrived and says that the request's body need not be sent.
     pub(crate) fn refuses(&self) -> bool {
         self.head
             .as_ref()
             .is_some_and(|head| !head.status().is_success())
     }
 
-    /// The status and headers, once they are here.
+    /// The status and headers, once they have arrived.
     pub(crate) fn head(&self) -> Option<&Response<()>> {
         self.head.as_ref()
     }
 
-    /// What is here of the body, which is forgotten.
+    /// Takes the bytes of the body that have arrived since the last call.
     pub(crate) fn take_body(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut self.body))
     }
 
-    /// Whether another request may follow on the connection, as far as the response says.
+    /// Whether the response allows another request on the connection.
     pub(crate) fn keeps_alive(&self) -> bool {
         let open = matches!(self.state, State::Done { close: false });
         open && self.sound && self.input.is_empty()
     }
 
-    /// Whether bytes came behind the response's end.
+    /// Whether bytes arrived after the response's end.
     pub(crate) fn has_stray_bytes(&self) -> bool {
         !self.input.is_empty()
     }
 
-    /// Whether another protocol is spoken from here on.
+    /// Whether the connection speaks another protocol from here on.
     pub(crate) fn is_upgraded(&self) -> bool {
         matches!(self.state, State::Upgraded)
     }
 
-    /// The head of a 101 and the bytes behind it, once they are here.
+    /// The head of a 101 and the bytes after it, once they have arrived.
     pub(crate) fn take_upgrade(&mut self) -> Option<(Response<()>, Vec<u8>)> {
         if !self.is_upgraded() {
             return None;
@@ -180,7 +180,7 @@ impl ResponseParser {
         Some((self.head.take()?, std::mem::take(&mut self.input)))
     }
 
-    /// The response, once it is done, leaving nothing.
+    /// Takes the response, once it is done.
     pub(crate) fn take_response(&mut self) -> Option<Response<Bytes>> {
         if !self.is_done() {
             return None;
@@ -189,7 +189,7 @@ impl ResponseParser {
         self.head.take().map(|head| head.map(|()| body))
     }
 
-    /// Reads a head; whether there is more to do now.
+    /// Parses a head. Returns whether there is more to do now.
     fn read_head(&mut self, mut call: Box<Call<RecvResponse>>) -> Result<bool, ResponseError> {
         if let Some(end) = interim(&self.input) {
             self.take_head(end)?;
@@ -235,7 +235,7 @@ impl ResponseParser {
         Ok(true)
     }
 
-    /// Reads what is here of the body; whether there is more to do now.
+    /// Parses what has arrived of the body. Returns whether there is more to do now.
     fn read_body(&mut self, mut call: Box<Call<RecvBody>>) -> Result<bool, ResponseError> {
         let chunked = call.body_mode() == BodyMode::Chunked;
         let by_close = call.body_mode() == BodyMode::CloseDelimited;
@@ -318,7 +318,7 @@ impl From<Fault> for ResponseError {
     }
 }
 
-/// The length of an interim response (100, 103, ...) at the front of the input, if it is whole.
+/// The length of an interim response (100, 103, ...) at the front of the input, if it is complete.
 ///
 /// ureq-proto 0.7 would reject a 100 that carries headers, which a proxy may send.
 pub(crate) fn interim(input: &[u8]) -> Option<usize> {
@@ -330,7 +330,7 @@ pub(crate) fn interim(input: &[u8]) -> Option<usize> {
     Some(end + 4)
 }
 
-/// Rejects a response whose length cannot be known for sure; whether the connection may be reused.
+/// Rejects a response whose length is ambiguous. Returns whether the connection may be reused.
 fn framing_is_sound(head: &Response<()>) -> Result<bool, ResponseError> {
     if head.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Upgrade.into());
@@ -343,7 +343,7 @@ fn framing_is_sound(head: &Response<()>) -> Result<bool, ResponseError> {
     if !chunked || encodings.next().is_some() || head.version() != Version::HTTP_11 {
         return Err(Fault::UnknownEncoding.into());
     }
-    // RFC 9112, section 6.3: chunked wins over a length, but the sender is not to be trusted.
+    // RFC 9112, section 6.3: chunked takes precedence over a length, but such a sender is not trusted.
     Ok(!head.headers().contains_key(CONTENT_LENGTH))
 }
 
@@ -429,7 +429,7 @@ mod tests {
         assert!(parser.is_done());
     }
 
-    /// Whatever comes, the outcome is a response or an error.
+    /// Any input results in a response or an error.
     #[test]
     fn damaged_responses_never_panic() {
         let mut random = 0x2017_0315_u64;
