@@ -1,11 +1,11 @@
-//! Sending the requests through an HTTP client that the program already has: here reqwest.
+//! Sends the requests through an HTTP client that the program already has: here reqwest.
 //!
 //! ```console
 //! $ cargo run -p sorna --example own_transport --features terminal
 //! ```
 //!
-//! It brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it
-//! uses that one.
+//! It starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set,
+//! it uses the gateway named there.
 
 use std::error::Error;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Reqwest {
         let client = reqwest::Client::builder()
             // The signature holds for one host and path.
             .redirect(reqwest::redirect::Policy::none())
-            // How long a body may be silent that is read while it comes.
+            // How long a body may be silent while it is read as a stream.
             .read_timeout(Duration::from_secs(120))
             .build()?;
         Ok(Self(client))
@@ -41,7 +41,7 @@ impl Reqwest {
         let request = reqwest::Request::try_from(Request::from_parts(parts, body))
             .map_err(|error| failed(Sent::Nothing, error))?;
         self.0.execute(request).await.map_err(|error| {
-            // Only a connection that was never made has certainly sent nothing.
+            // Only if no connection was made is it certain that nothing was sent.
             let sent = if error.is_connect() {
                 Sent::Nothing
             } else {
@@ -120,7 +120,7 @@ impl UpgradeTransport for Reqwest {
             Ok(Upgraded::Switched {
                 head,
                 io: io.map_err(|error| failed(Sent::Maybe, error))?.compat(),
-                // reqwest hands it over with the connection.
+                // reqwest returns these bytes together with the connection.
                 read_ahead: Bytes::new(),
             })
         })
@@ -146,7 +146,7 @@ async fn within<T>(
     })
 }
 
-/// All of a body. A client that uploads large files would stream the segments instead.
+/// The whole body. A client that uploads large files would stream the segments instead.
 async fn gather(body: Body) -> Result<Vec<u8>, TransportError> {
     let mut all = Vec::new();
     for segment in body.into_segments() {

@@ -1,14 +1,14 @@
-//! Grades a hundred submissions, good ones and bad ones, four at a time, each in a kernel of its own. Who
-//! is too slow gets a second try, alone, since the machine may have been busy with the others.
+//! Grades a hundred submissions, good and bad, four at a time, each in its own kernel. A submission
+//! that was too slow is run again, alone, since the machine may have been busy with the others.
 //!
 //! ```console
 //! $ cargo run -p sorna --example autograder --features tokio
 //! ```
 //!
-//! It brings its own gateway, for which python3 and gcc must be on the machine; with `SORNA_ENDPOINT`,
-//! `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses that one. Time and memory are limited by the
-//! kernel, output and input here. Whatever a submission does, it has a verdict and its kernel is gone;
-//! only what the grader itself cannot do is an error.
+//! It starts its own gateway, which needs python3 and gcc on this machine; with `SORNA_ENDPOINT`,
+//! `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set, it uses the gateway named there. Time and memory are
+//! limited by the kernel, output and input here. Whatever a submission does, it gets a verdict and
+//! its kernel is destroyed; an error means that the grader itself failed.
 
 mod submissions;
 
@@ -26,7 +26,7 @@ use sorna::{
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use submissions::Submission;
 
-/// The exercise: read two numbers, a line each, and print their sum.
+/// The exercise: read two numbers, one on each line, and print their sum.
 const CASES: [Case; 2] = [
     Case {
         input: ["2", "3"],
@@ -82,7 +82,7 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
         .with_max_memory(MEMORY);
     let spec = KernelSpec::new(submission.language).with_limits(limits);
     let file = UploadFile::from_bytes(submission.file, submission.code)?;
-    // Built once, and run for each case.
+    // Built once and run for each case.
     let mut batch = Batch::new();
     let executions = CASES.iter().map(|_| {
         let next = batch.clone().without_build();
@@ -97,7 +97,7 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
     let mut input = case.input.iter();
     let mut output = String::new();
     while let Some(event) = run.next_event().await? {
-        // A verdict cancels what still runs; then its kernel is destroyed, and that is waited for.
+        // A verdict cancels a program that still runs. Then its kernel is destroyed; wait for that.
         if verdict != Verdict::Accepted {
             continue;
         }
@@ -133,7 +133,7 @@ async fn grade(client: &Client, submission: &Submission) -> Result<Verdict, Box<
 fn judge(result: &ExecutionResult, output: &str, case: &Case) -> Verdict {
     match (result.exit_code(), result.step()) {
         _ if result.status == ExecutionStatus::ExecTimeout => Verdict::TooSlow,
-        // Killed by SIGKILL, which is what becomes of kernels that take too much.
+        // Killed by SIGKILL, as kernels are that use too much.
         (Some(137), _) => Verdict::TooLarge,
         (Some(1..), Some("build")) => Verdict::DoesNotCompile,
         (None | Some(0), _) if output.trim_end() == case.output => Verdict::Accepted,
@@ -142,7 +142,7 @@ fn judge(result: &ExecutionResult, output: &str, case: &Case) -> Verdict {
     }
 }
 
-/// The gateway that the environment names, or one in this process for as long as the handle lives.
+/// The gateway that the environment names, or one in this process that lives as long as the handle.
 fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
@@ -161,7 +161,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(async |submission| (submission, grade(&client, submission).await))
         .buffer_unordered(AT_A_TIME);
     let mut graded: Vec<_> = graded.collect().await;
-    // Its neighbours may have held it up: who was too slow has a second try, alone.
+    // The others may have slowed it down: a submission that was too slow is run again, alone.
     for (submission, verdict) in &mut graded {
         if matches!(verdict, Ok(Verdict::TooSlow)) {
             *verdict = grade(&client, submission).await;

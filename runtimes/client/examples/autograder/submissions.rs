@@ -2,7 +2,7 @@
 
 /// A program of one file.
 pub(crate) struct Submission {
-    /// Who; and, for those who read the table, what is in it.
+    /// The student's name, which hints at what the program does.
     pub(crate) student: String,
     pub(crate) language: &'static str,
     /// The file's name, which is what the kernel runs by default.
@@ -10,7 +10,7 @@ pub(crate) struct Submission {
     pub(crate) code: &'static str,
 }
 
-/// How many hand in what, under which name and in which language.
+/// How many of each, the name, the language and the program.
 const KINDS: &[(usize, &str, &str, &str)] = &[
     (
         14,
@@ -93,7 +93,7 @@ int main(void) {
 pub(crate) fn a_hundred() -> Vec<Submission> {
     let kinds = KINDS.iter().flat_map(|kind| (0..kind.0).map(move |_| kind));
     let kinds: Vec<_> = kinds.collect();
-    // Coprime to a hundred, so that everybody has a turn.
+    // Coprime to a hundred, so that each is taken once.
     let mixed = (0..kinds.len()).map(|index| (index, kinds[index * 37 % kinds.len()]));
     mixed
         .map(|(index, &(_, name, language, code))| Submission {
