@@ -58,6 +58,15 @@
 //! | [`SubscribeEvents`](events::SubscribeEvents) | Backend.AI: `GET /events/session` | a stream of [`SessionEvent`](events::SessionEvent)s |
 //! | [`OpenTerminal`](terminal::OpenTerminal) | `GET /v2/stream/kernel/{id}/pty` | a WebSocket |
 //!
+//! Of Backend.AI only; in Sorna v2 they are [`BuildError::Unsupported`]:
+//!
+//! | operation | request | result |
+//! |---|---|---|
+//! | [`Logs`] | `GET /session/{name}/logs` | text |
+//! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
+//! | [`Rename`] | `POST /session/{name}/rename` | nothing |
+//! | [`Interrupt`] | `POST /session/{name}/interrupt` | nothing |
+//!
 //! # Many requests
 //!
 //! What takes several requests is a state machine in [`machine`]: a [`Call`](machine::Call) that
