@@ -62,6 +62,9 @@
 //!
 //! | operation | request | result |
 //! |---|---|---|
+//! | [`ListFiles`] | `GET /session/{name}/files` | [`FileListing`] |
+//! | [`Download`] | `POST` or `GET /session/{name}/download` | [`DownloadedFile`]s, or unpacked [as they arrive](download) |
+//! | [`DownloadSingle`] | `POST` or `GET /session/{name}/download_single` | the content |
 //! | [`Logs`] | `GET /session/{name}/logs` | text |
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
@@ -107,6 +110,7 @@ mod body;
 mod caller;
 mod config;
 mod console;
+pub mod download;
 mod error;
 pub mod events;
 mod ident;
@@ -133,8 +137,9 @@ pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
-    AgentDetails, BuildError, ConfigError, Error, ErrorBody, GatewayError, Hop, ParseError,
-    Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, UsageError,
+    AgentDetails, BuildError, ConfigError, Error, ErrorBody, FilesUnavailable, GatewayError, Hop,
+    ParseError, Problem, RejectedFile, ReportedError, Sent, TransportCause, TransportError,
+    TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;

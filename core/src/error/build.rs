@@ -44,7 +44,8 @@ pub enum BuildError {
         /// The first size that the gateway rejects, in bytes.
         limit: usize,
     },
-    /// A file name that an upload cannot carry: absolute, leaving the work directory, or empty.
+    /// A file name that cannot be requested, or that an upload cannot carry: absolute, leaving the work directory,
+    /// or empty.
     FileName {
         /// The name as given.
         name: String,
@@ -72,6 +73,8 @@ pub enum BuildError {
         /// How many there may be.
         most: usize,
     },
+    /// A download of no file.
+    NoFiles,
     /// A clock before 1970 or after 9999, which no request date can express.
     Clock,
     /// A value that cannot be written as the body of a request.
@@ -125,6 +128,7 @@ impl fmt::Display for BuildError {
             Self::TooManyFiles { given, most } => {
                 write!(f, "too many files for one request: {given} (limit {most})")
             }
+            Self::NoFiles => f.write_str("no file is named to be downloaded"),
             Self::Clock => f.write_str(
                 "this machine's clock is outside the years 1970 to 9999: set it, then try again",
             ),

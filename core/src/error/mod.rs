@@ -8,17 +8,21 @@
 mod build;
 pub(crate) mod config;
 mod document;
+mod files;
 mod gateway;
 mod parse;
 mod transport;
+mod unpack;
 mod usage;
 
 pub use build::BuildError;
 pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
+pub use files::{FilesUnavailable, ReportedError, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
+pub use unpack::UnpackError;
 pub use usage::UsageError;
 
 use std::error::Error as StdError;
@@ -45,6 +49,13 @@ pub enum Error {
     MayHaveRun(TransportError),
     /// The gateway accepted the other files of an upload, but not these.
     FilesRejected(Vec<RejectedFile>),
+    /// The gateway reported a failure in a response whose status says success, such as a directory to list
+    /// that does not exist.
+    Reported(Box<ReportedError>),
+    /// A download failed because of these files.
+    FilesUnavailable(Box<FilesUnavailable>),
+    /// A download came that cannot be unpacked, or must not be.
+    Unpack(UnpackError),
 }
 
 /// How many rejected files an error names when it is shown.
@@ -66,6 +77,7 @@ impl Error {
     pub fn gateway(&self) -> Option<&GatewayError> {
         match self {
             Self::Gateway(error) => Some(error),
+            Self::FilesUnavailable(files) => Some(&files.error),
             _ => None,
         }
     }
@@ -99,7 +111,12 @@ impl Error {
             Self::Gateway(error) => !error.is_conclusive(),
             Self::Transport(error) => error.may_have_acted(),
             Self::Parse(_) | Self::MayHaveRun(_) => true,
-            Self::Build(_) | Self::Usage(_) | Self::FilesRejected(_) => false,
+            Self::Build(_)
+            | Self::Usage(_)
+            | Self::FilesRejected(_)
+            | Self::Reported(_)
+            | Self::FilesUnavailable(_)
+            | Self::Unpack(_) => false,
         }
     }
 
@@ -113,7 +130,10 @@ impl Error {
             | Self::Usage(_)
             | Self::Parse(_)
             | Self::MayHaveRun(_)
-            | Self::FilesRejected(_) => false,
+            | Self::FilesRejected(_)
+            | Self::Reported(_)
+            | Self::FilesUnavailable(_)
+            | Self::Unpack(_) => false,
         }
     }
 }
@@ -140,6 +160,9 @@ impl fmt::Display for Error {
                     more => write!(f, " and {more} more"),
                 }
             }
+            Self::Reported(error) => error.fmt(f),
+            Self::FilesUnavailable(error) => error.fmt(f),
+            Self::Unpack(error) => error.fmt(f),
         }
     }
 }
@@ -154,6 +177,9 @@ impl StdError for Error {
             Self::Transport(error) => error.source(),
             Self::MayHaveRun(error) => Some(error),
             Self::FilesRejected(_) => None,
+            Self::Reported(error) => error.source(),
+            Self::FilesUnavailable(error) => error.source(),
+            Self::Unpack(error) => error.source(),
         }
     }
 }
@@ -179,6 +205,18 @@ impl From<TransportError> for Error {
 impl From<GatewayError> for Error {
     fn from(error: GatewayError) -> Self {
         Self::Gateway(Box::new(error))
+    }
+}
+
+impl From<ReportedError> for Error {
+    fn from(error: ReportedError) -> Self {
+        Self::Reported(Box::new(error))
+    }
+}
+
+impl From<UnpackError> for Error {
+    fn from(error: UnpackError) -> Self {
+        Self::Unpack(error)
     }
 }
 

@@ -1,4 +1,5 @@
 //! Exchanges recorded with managers 23.09.10 and 26.9.6 of Backend.AI.
 
+mod events;
 mod list;
 mod support;

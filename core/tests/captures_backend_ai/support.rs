@@ -4,9 +4,16 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::Response;
-use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+use sorna_core::{AccessKey, Config, Credentials, KernelId, SecretKey, Signer};
 
 pub(crate) use sorna_core::ApiVersion;
+
+pub(crate) const V7: ApiVersion = ApiVersion::V7_20230615;
+pub(crate) const V9: ApiVersion = ApiVersion::V9_20250722;
+
+pub(crate) fn id(id: &str) -> KernelId {
+    KernelId::new(id).expect("an ID")
+}
 
 /// A recorded message: its first line, its headers, and its body as it was sent.
 pub(crate) struct Message {
