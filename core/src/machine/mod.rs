@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Call`] | one operation: sends, waits, sends again where that is safe |
 //! | [`Upload`] | any number of files, in as many requests as it takes |
+//! | [`ExplainDownload`] | which files made a download fail |
 //! | [`Execution`] | one execution, through continuations, build steps and input requests, to its end |
 //! | [`Run`] | a whole run: create a kernel, upload, execute, destroy |
 //!
@@ -59,6 +60,7 @@
 
 mod call;
 mod execution;
+mod explain_download;
 mod run;
 mod step;
 #[cfg(test)]
@@ -67,6 +69,7 @@ mod upload;
 
 pub use call::Call;
 pub use execution::{Execution, ExecutionEvent};
+pub use explain_download::ExplainDownload;
 pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
 pub use step::{Machine, Step, Transmit};
 pub use upload::{Upload, UploadProgress};
