@@ -18,8 +18,8 @@ use sorna_core::server::{Route, reply};
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
     ApiVersion, Authorize, Complete, Console, CreateKernel, Destroy, Error, Execute, ExecuteMode,
-    ExecutionResult, Info, KernelId, KernelInfo, ListLanguages, Operation, Record, Reply, Restart,
-    SessionToken, UploadFiles, Version,
+    ExecutionResult, Info, KernelId, KernelInfo, ListFiles, ListLanguages, Logs, Operation, Record,
+    Reply, Restart, SessionToken, StatusHistory, UploadFiles, Version,
 };
 use sorna_fuzz::{Message, check_error, kernel, same_json, same_object, signer};
 
@@ -83,6 +83,20 @@ fuzz_target!(|data: &[u8]| {
     if let Some(result) = read(&execute, &response) {
         check_result(&execute, &result);
         check_kept(&result, response.body());
+    }
+    let _ = read(&Logs::new(kernel()), &response);
+    if let Some(history) = read(&StatusHistory::new(kernel()), &response) {
+        let times: Vec<_> = history.iter().map(|change| &change.time).collect();
+        let known = times.iter().filter(|time| time.is_some()).count();
+        assert!(times[..known].is_sorted() && times[..known].iter().all(|time| time.is_some()));
+    }
+    match ListFiles::new(kernel(), ".").read_response(ApiVersion::default(), response.clone()) {
+        // A failure whose status says success.
+        Err(error @ Error::Reported(_)) => {
+            assert!(response.status().is_success());
+            check_error(&error);
+        }
+        _ => drop(read(&ListFiles::new(kernel(), "."), &response)),
     }
     check_refusal(
         &OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response.clone()),

@@ -168,7 +168,10 @@ pub fn check_error(error: &(dyn StdError + 'static)) {
     let text = error.to_string();
     assert!(!text.is_empty(), "an error without text: {error:?}");
     // Several errors in one, each with the name of a file.
-    let is_many = matches!(error.downcast_ref(), Some(Error::FilesRejected(_)));
+    let is_many = matches!(
+        error.downcast_ref(),
+        Some(Error::FilesRejected(_) | Error::FilesUnavailable(_))
+    );
     let most = if is_many { 8_000 } else { 1_000 };
     assert!(text.chars().count() <= most, "{} bytes of text", text.len());
     assert!(text.chars().all(is_presentable), "{text:?}");
