@@ -11,10 +11,10 @@
 //!
 //! and ` | sh` sends it. `version` and `authorize` take no arguments.
 //!
-//! The secret key is not in the command. The signature is: anyone who sees it can send this very request
-//! until its date is 15 minutes old.
+//! The secret key is not in the command. The signature is: anyone who sees it can send the same
+//! request again until its date is 15 minutes old.
 
-// The core has no clock and no environment; a program around it does.
+// Core reads neither a clock nor the environment, so this program does.
 #![allow(clippy::disallowed_methods)]
 
 use std::error::Error;

@@ -2,12 +2,12 @@
 //!
 //! ```console
 //! $ cargo run -p sorna-core --example own_gateway --features server    # shows one run
-//! $ cargo test -p sorna-core --example own_gateway --features server   # tests what always holds
+//! $ cargo test -p sorna-core --example own_gateway --features server   # tests its properties
 //! ```
 //!
-//! Neither side does I/O: requests and responses are values and the time is an argument, so a test can lose
-//! any of them, and wait for minutes in no time. `OwnGateway::handle` is all that an HTTP server
-//! has to call.
+//! Neither side does I/O: requests and responses are values and the time is an argument, so a test
+//! can lose any request or response, and wait for minutes at no cost. An HTTP server only has to
+//! call `OwnGateway::handle`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,18 +28,18 @@ use sorna_core::{
     TransportError,
 };
 
-/// Its kernels know one language, `echo`: they output the code that they are sent, up to two characters with
-/// each response, and for a `?` a line of input that they ask for.
+/// Its kernels have one language, `echo`: they output the code that they receive, up to two
+/// characters with each response; for a `?` they request a line of input and output that.
 struct OwnGateway {
     keys: Credentials,
     kernels: BTreeMap<String, Echo>,
-    /// All code that was ever begun.
+    /// All code whose execution was ever started.
     begun: Vec<String>,
 }
 
 #[derive(Default)]
 struct Echo {
-    /// What is still to be output, while something runs.
+    /// The rest of the output, while something runs.
     rest: Option<VecDeque<char>>,
     asks: bool,
 }
@@ -164,7 +164,9 @@ fn drive(
             Step::Event(_) => {}
             Step::Done(report) => return (report, output),
             step => {
-                unreachable!("{step:?}: every request has a response, and every question an answer")
+                unreachable!(
+                    "{step:?}: every request has a response, and every input request gets input"
+                )
             }
         }
     }
@@ -180,7 +182,7 @@ fn keys(secret: &str) -> Result<Credentials, sorna_core::ConfigError> {
     Ok(Credentials::new(access_key, SecretKey::new(secret)?))
 }
 
-/// A run of these codes in a kernel of its own, signed with these keys.
+/// A run of these codes in a temporary kernel, signed with these keys.
 fn run(codes: &[String], keys: Credentials) -> Result<Run, Box<dyn std::error::Error>> {
     let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
     let token = SessionToken::new("my-session")?;
@@ -233,7 +235,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn whatever_gets_lost_nothing_runs_twice_and_no_kernel_stays(
+        fn lost_exchanges_run_nothing_twice_and_leave_no_kernel(
             codes in vec("[a-c?\"\\\\é😀\n]{0,6}", 1..4),
             fates in vec(
                 select(vec![Fate::Arrives, Fate::Unavailable, Fate::RequestLost, Fate::ResponseLost]),
@@ -255,7 +257,7 @@ mod tests {
                 }
             });
 
-            // Each once, in order, up to where it failed.
+            // Each code ran once, in order, up to where the run failed.
             prop_assert!(codes.starts_with(&gateway.begun), "{:?}", gateway.begun);
             if let Ending::Finished(_) = report.ending {
                 prop_assert_eq!(output, codes.concat().replace('?', "<answer>"));
@@ -268,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_happens_without_the_secret(code in ".{0,9}", secret in "[a-z]{1,9}") {
+        fn requests_without_the_secret_have_no_effect(code in ".{0,9}", secret in "[a-z]{1,9}") {
             prop_assume!(secret != "secret");
             let mut gateway = OwnGateway::new(keys("secret").unwrap());
             let run = run(&[code], keys(&secret).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Request bodies: bytes that core made, and files that a driver streams.
+//! Request bodies: bytes from core, and files that a driver streams.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// The body of a signed request, as a sequence of segments whose total length is known.
 ///
 /// A driver sends the segments in order. It must send exactly [`Body::len`] bytes: a file that
-/// turns out shorter or longer than its segment says is an error, not a shorter body.
+/// turns out to be shorter or longer than its segment is an error, not a shorter body.
 ///
 /// ```
 /// use sorna_core::{Body, Segment};
@@ -22,7 +22,7 @@ use bytes::Bytes;
 ///             _ => return Err(std::io::ErrorKind::Unsupported.into()),
 ///         };
 ///     }
-///     // (A driver finds out before the last byte is sent.)
+///     // (A real driver checks this before it sends the last byte.)
 ///     assert_eq!(sent, expected, "a file has changed");
 ///     Ok(())
 /// }
@@ -41,7 +41,7 @@ pub struct Body {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segments {
     One(Segment),
-    /// Any number but one.
+    /// Any other number of segments.
     Many(Vec<Segment>),
 }
 
@@ -76,7 +76,7 @@ impl Segment {
         }
     }
 
-    /// Whether the segment holds no byte.
+    /// Whether the segment is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! Who sends requests, how patiently, and what is remembered between them.
+//! What all requests of one user share: the keys, the retry policy, and the known rate limit.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use crate::signing::Signer;
 use crate::version::ApiVersion;
 
 /// What every machine needs for its requests: the [`Signer`], the [`RetryPolicy`], and what earlier
-/// responses said of the rate limit.
+/// responses said about the rate limit.
 ///
-/// Cheap to clone; clones share what is remembered, so make one for each user of a gateway and give clones
-/// of it to all machines. Their [`Moment`]s must have the same origin of time.
+/// Cheap to clone; clones share what is known of the rate limit, so create one for each user of a
+/// gateway and give clones of it to all machines. Their [`Moment`]s must have the same origin of
+/// time.
 ///
 /// ```
 /// use sorna_core::machine::Call;
@@ -38,7 +39,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with the default policy, which knows nothing of a rate limit yet.
+    /// A caller with the default policy, which does not know a rate limit yet.
     #[must_use]
     pub fn new(signer: Signer) -> Self {
         Self {
@@ -61,7 +62,7 @@ impl Caller {
         &self.signer
     }
 
-    /// When requests are repeated, and how long they may take.
+    /// When requests are retried, and how long they may take.
     #[must_use]
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
@@ -73,7 +74,7 @@ impl Caller {
         self.signer.config().version()
     }
 
-    /// Remembers what a response says of the rate limit.
+    /// Remembers what a response says about the rate limit.
     pub(crate) fn observe(&self, now: Moment, limit: Option<&RateLimit>) {
         if let Some(left) = limit.and_then(|limit| limit.reset) {
             *lock(&self.window_end) = now.instant.checked_add(left);

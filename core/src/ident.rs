@@ -1,4 +1,4 @@
-//! Names that travel in paths and bodies, checked when they are made.
+//! Identifiers in paths and bodies, checked when they are created.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +10,8 @@ use crate::error::BuildError;
 use crate::path;
 use crate::version::{ApiVersion, Dialect};
 
-/// The gateway's name for a kernel: 22 URL-safe characters in the original service, but any text
-/// that fits one path segment is taken, escaped where needed.
+/// The gateway's identifier of a kernel: 22 URL-safe characters in the original service, but any text
+/// that fits in one path segment is accepted, and escaped where needed.
 ///
 /// ```
 /// use sorna_core::KernelId;
@@ -105,13 +105,14 @@ impl fmt::Display for KernelId {
     }
 }
 
-/// The client's name for a kernel: creating with the token of a living kernel returns that kernel.
+/// The client's name for a kernel: creating a kernel with the token of a living one returns that one.
 /// In Sorna v2 it has 8 to 80 characters, counted as Unicode characters: see [`check`](Self::check). (API manual
 /// of 2017, "Kernel management".) In Backend.AI it is the session's name: 4 to 64 letters, digits, `_`, `.` and `-`,
 /// the first and the last neither `.` nor `-`.
 ///
-/// Observed on gateway 0.9.11: tokens are not kept apart by access key, so another user's token gives that
-/// user's kernel. Make it hard to guess: [`from_random`](Self::from_random).
+/// Observed on gateway 0.9.11: tokens are not kept apart by access key, so creating a kernel with
+/// another user's token returns that user's kernel. Make it hard to guess:
+/// [`from_random`](Self::from_random).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SessionToken(String);
 
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_that_name_no_segment_are_rejected() {
+    fn identifiers_that_cannot_be_a_segment_are_rejected() {
         for id in ["", ".", "..", "a\r\nb", "a\0b"] {
             assert!(KernelId::new(id).is_err(), "{id:?}");
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// A point in time on the monotonic clock of one machine.
 ///
-/// Like [`std::time::Instant`], but made from a length of time, since this crate reads no clock: the driver
-/// chooses an origin and says how much time has passed since then. Instants compare only with those of the
+/// Like [`std::time::Instant`], but created from a duration, since this crate reads no clock: the
+/// driver chooses an origin and passes the time since then. Instants compare only with those of the
 /// same origin.
 ///
 /// ```
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_past_the_end_of_the_clock_are_found() {
+    fn sums_past_the_end_of_the_clock_are_detected() {
         let end = Instant::from_origin(Duration::MAX);
         let second = Duration::from_secs(1);
         assert_eq!(end.checked_add(second), None);

@@ -4,10 +4,10 @@
 //! There is no I/O in this crate: no socket, clock, randomness, environment, thread or async. The
 //! time and random numbers come in as arguments or in a [`Moment`], bytes as bodies.
 //!
-//! What it leaves to you is to carry requests to the gateway: connections, TLS, proxies, streaming the
+//! It leaves the transport of requests to you: connections, TLS, proxies, streaming the
 //! files of uploads, time limits, and sleeping. Crate `sorna` does that for blocking use, tokio, smol
-//! and async-std; use this one to send requests by an HTTP client of your own, from a language or runtime
-//! that has its own ways, or to test and write gateways.
+//! and async-std; use this one to send requests through your own HTTP client, from another language
+//! or runtime, or to write and test gateways.
 //!
 //! # One request, one response
 //!
@@ -72,17 +72,17 @@
 //!
 //! # Many requests
 //!
-//! What takes several requests is a state machine in [`machine`]: a [`Call`](machine::Call) that
-//! repeats what may be repeated, an [`Upload`](machine::Upload) of any number of files, an
+//! Everything that takes several requests is a state machine in [`machine`]: a [`Call`](machine::Call)
+//! that retries where that is safe, an [`Upload`](machine::Upload) of any number of files, an
 //! [`Execution`](machine::Execution) through input requests to its end, and a whole
-//! [`Run`](machine::Run). An open terminal is one, too, of messages in place of requests:
+//! [`Run`](machine::Run). An open terminal is a state machine, too, with messages instead of requests:
 //! [`Terminal`](terminal::Terminal). Each has a diagram of its states and an example with literal bytes.
 //!
-//! # Where the facts are from
+//! # Sources
 //!
-//! From the Sorna API manual of 2017 (API version v2.20170315), and from looking at what the original
-//! gateway, `sorna-manager` 0.9.11, does on the wire; where the two disagree, the gateway counts, and the
-//! place says so. Names are those of the API.
+//! The Sorna API manual of 2017 (API version v2.20170315), and observations of what the original
+//! gateway, `sorna-manager` 0.9.11, sends and accepts; where the two disagree, this crate follows
+//! the gateway, and the documentation says so. Names are those of the API.
 //!
 //! # Features
 //!

@@ -1,12 +1,12 @@
-//! What a machine without I/O needs from outside: dates, time, chance.
+//! What a machine without I/O needs as arguments: dates, time, randomness.
 
 use std::time::{Duration, SystemTime};
 
 use crate::instant::Instant;
 
-/// A reading of everything that this crate does not read by itself: clocks and a random number.
+/// A reading of everything that this crate does not read on its own: clocks and a random number.
 ///
-/// Drivers make one each time they poll or feed a machine; tests make them up.
+/// Drivers take one each time they poll or feed a machine; tests make up their own.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -2,8 +2,9 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-/// What stays as it is in a path segment: the unreserved characters of RFC 3986, and `+`, which the
-/// original gateway restores before it checks the signature (so escaping it would break that).
+/// The characters that are not escaped in a path segment: the unreserved characters of RFC 3986,
+/// and `+`, which the original gateway restores before it checks the signature (so escaping it
+/// would break that).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

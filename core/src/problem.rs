@@ -1,6 +1,6 @@
 //! The kinds of problems that gateways report, in one table.
 
-/// One row for each kind: its variant, its name, and the dialects that have it, where that is not all.
+/// One row for each kind: its variant, its name, and a note on the dialects that have it, unless all do.
 macro_rules! kinds {
     ($($variant:ident = $name:literal $(, $note:literal)?;)*) => {
         /// A kind of problem that gateways of any dialect report. Its name is the last segment of the URI in a
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_that_of_one_kind() {
+    fn every_name_belongs_to_one_kind() {
         for kind in ProblemKind::ALL {
             assert_eq!(ProblemKind::from_name(kind.name()), Some(*kind));
         }

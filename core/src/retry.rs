@@ -1,10 +1,10 @@
-//! How patient a call is.
+//! When and how often a call retries.
 
 use std::time::Duration;
 
-/// When to try again, how often, and for how long.
+/// When to retry, how often, and for how long.
 ///
-/// The waiting time is random between zero and a bound that doubles with each try ("full jitter"),
+/// The waiting time is random between zero and a bound that doubles with each attempt ("full jitter"),
 /// unless the gateway said how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -17,7 +17,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Five tries, waiting up to 0.2, 0.4, 0.8, 1.6 s between them; 60 s for one try; 2 min in all;
+    /// Five attempts, waiting up to 0.2, 0.4, 0.8, 1.6 s between them; 60 s for one attempt; 2 min in all;
     /// 1 s more for each 64 KiB of the request's body.
     fn default() -> Self {
         Self {
@@ -38,35 +38,35 @@ impl RetryPolicy {
         Self::default()
     }
 
-    /// One try.
+    /// One attempt.
     #[must_use]
     pub fn never() -> Self {
         Self::default().with_attempts(1)
     }
 
-    /// At most this many tries, the first included; 0 is taken for 1.
+    /// At most this many attempts, the first included; 0 counts as 1.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// At most this much time for one try, from connecting to the last byte of the response.
+    /// At most this much time for one attempt, from connecting to the last byte of the response.
     #[must_use]
     pub fn with_attempt_limit(mut self, limit: Duration) -> Self {
         self.attempt_limit = limit;
         self
     }
 
-    /// At most this much time for the whole call, tries and waiting together. A wait that would pass it is
-    /// not begun: the last failure is reported at once.
+    /// At most this much time for the whole call, attempts and waiting together. If a wait would
+    /// exceed it, the last failure is reported at once.
     #[must_use]
     pub fn with_budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Waits up to `first` before the second try, and never more than `most` before a later one.
+    /// Waits up to `first` before the second attempt, and never more than `most` before a later one.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, most: Duration) -> Self {
         self.first_backoff = first;
@@ -75,32 +75,32 @@ impl RetryPolicy {
     }
 
     /// Waits for uploads of at least this many bytes a second: both limits are longer by the time that the
-    /// request's body takes at this rate. 0 is taken for 1.
+    /// request's body takes at this rate. 0 counts as 1.
     #[must_use]
     pub fn with_upload_rate(mut self, rate: u64) -> Self {
         self.upload_rate = rate.max(1);
         self
     }
 
-    /// The most tries, the first included.
+    /// The most attempts, the first included.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The longest wait before the second try.
+    /// The longest wait before the second attempt.
     #[must_use]
     pub fn first_backoff(&self) -> Duration {
         self.first_backoff
     }
 
-    /// The longest wait before a later try.
+    /// The longest wait before a later attempt.
     #[must_use]
     pub fn max_backoff(&self) -> Duration {
         self.max_backoff
     }
 
-    /// The time for one try.
+    /// The time for one attempt.
     #[must_use]
     pub fn attempt_limit(&self) -> Duration {
         self.attempt_limit
@@ -112,18 +112,18 @@ impl RetryPolicy {
         self.budget
     }
 
-    /// The slowest upload that is waited for, in bytes a second.
+    /// The slowest upload that has enough time, in bytes a second.
     #[must_use]
     pub fn upload_rate(&self) -> u64 {
         self.upload_rate
     }
 
-    /// How much longer a request may take for its body.
+    /// How much longer a request may take because of its body.
     pub(crate) fn allowance(&self, body: u64) -> Duration {
         Duration::from_millis(body.saturating_mul(1000) / self.upload_rate)
     }
 
-    /// The waiting time after the given number of tries.
+    /// The waiting time after the given number of attempts.
     pub(crate) fn backoff(&self, tries: u32, random: u64) -> Duration {
         let doublings = tries.saturating_sub(1).min(31);
         let bound = self

@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::error::BuildError;
 use crate::path;
 
-/// A request as an [`Operation`](crate::Operation) wants it, before it is signed: method, path, whether it
+/// A request of an [`Operation`](crate::Operation) before it is signed: method, path, whether it
 /// is signed, and body. A [`Signer`](crate::Signer) makes an `http::Request` of it.
 ///
 /// ```
@@ -29,8 +29,9 @@ pub struct UnsignedRequest {
     pub(crate) media_type: &'static str,
     /// The whole `Content-Type`, where it has parameters.
     pub(crate) content_type: Option<HeaderValue>,
-    /// Path and query below the endpoint's prefix, already escaped, then a body that is in memory. The
-    /// signer adds what else it writes, and the parts of the request share the one buffer.
+    /// Path and query below the endpoint's prefix, already escaped, then a body that is in memory.
+    /// The signer appends the texts that it writes, so that all parts of the request share one
+    /// buffer.
     pub(crate) texts: Vec<u8>,
     /// Where path and query end.
     pub(crate) path_len: usize,
@@ -40,7 +41,7 @@ pub struct UnsignedRequest {
     pub(crate) streamed: Option<Body>,
 }
 
-/// Whether and how a request says who sends it.
+/// Whether and how a request is authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
@@ -128,7 +129,7 @@ impl UnsignedRequest {
         self.query_at += text.len();
     }
 
-    /// Puts text into path or query.
+    /// Inserts text into the path or query.
     fn push(&mut self, at: usize, text: &str) {
         if at == self.texts.len() {
             self.texts.extend_from_slice(text.as_bytes());
@@ -163,7 +164,7 @@ impl UnsignedRequest {
         self
     }
 
-    /// Sent without a signature, for what is public.
+    /// Sends it without a signature, for public paths.
     #[must_use]
     pub fn without_signature(mut self) -> Self {
         self.auth = Auth::None;
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_that_is_no_json_is_an_error() {
+    fn a_value_that_is_not_json_is_an_error() {
         let keys = std::collections::BTreeMap::from([([1], 2)]);
         let request = UnsignedRequest::new(Method::POST, "/x");
         let error = request.json(&keys).unwrap_err();
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_body_counts() {
+    fn the_last_body_is_used() {
         let request = UnsignedRequest::new(Method::POST, "/x");
         let request = request.json(&"long enough").unwrap().json(&1).unwrap();
         let request = request.segment("y");

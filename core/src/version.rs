@@ -1,4 +1,4 @@
-//! Versions of the API, and what the versions of one dialect have in common.
+//! Versions of the API, and the facts that the versions of one dialect share.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -122,8 +122,8 @@ impl fmt::Display for ApiVersion {
 
 /// A family of API versions that share header names, paths and the form of bodies.
 ///
-/// Here are facts only. How an operation is written and read in a dialect stands with the operation, and
-/// how the headers of the rate limit are read with [`RateLimit`](crate::RateLimit).
+/// This type has only facts. How a dialect writes and reads an operation is defined with the
+/// operation, and how it reads the headers of the rate limit with [`RateLimit`](crate::RateLimit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -178,7 +178,7 @@ impl Dialect {
     #[must_use]
     pub const fn upload_limits(self) -> UploadLimits {
         match self {
-            // The manual says 20, but the original gateway rejects the request that holds 20.
+            // The manual says 20, but the original gateway rejects a request with 20.
             Self::SornaV2 => UploadLimits {
                 max_files: 19,
                 max_file_size: 1024 * 1024,

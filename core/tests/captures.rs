@@ -145,7 +145,7 @@ fn records_keep_their_order() {
 }
 
 #[test]
-fn statuses_on_the_way() {
+fn statuses_before_the_end_are_read() {
     let result = executed(capture!("06-execute-continued.response"));
     assert_eq!(result.status, ExecutionStatus::Continued);
     let result = executed(capture!("08-execute-waiting-input.response"));
@@ -238,8 +238,8 @@ mod server {
     #[test]
     fn the_original_client_s_signatures_verify() {
         let secret = SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key");
-        // Not 01-version: the original client signs `/v2/` there and sends `/v2`, which its gateway
-        // does not mind, since it does not check that signature.
+        // Not 01-version: the original client signs `/v2/` there and sends `/v2`, which works
+        // because its gateway does not check that signature.
         for bytes in [
             &capture!("03-create.request")[..],
             capture!("05-execute-records.request"),

@@ -1,4 +1,4 @@
-//! What holds for all values: both roles of the protocol understand each other.
+//! Properties of all values: each side of the protocol reads what the other writes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ use sorna_core::terminal::{
 };
 use sorna_core::*;
 
-/// Few enough cases for a build without optimization; the fuzz targets try more.
+/// Few cases, since the tests are built without optimization; the fuzz targets try more.
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 64,
@@ -29,7 +29,7 @@ fn config() -> ProptestConfig {
 
 // ------------------------------------------------------------------------------- arbitrary values
 
-/// Text of any characters, with those that break something more often than by chance.
+/// Text of any characters; those that often break something are more likely.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         ".{0,20}",
@@ -117,7 +117,7 @@ fn mode() -> impl Strategy<Value = ExecuteMode> {
     ]
 }
 
-/// JSON without fractions, whose last digits `serde_json` does not keep.
+/// JSON without fractions, since `serde_json` does not keep their last digits.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -265,8 +265,8 @@ fn some_kernel() -> KernelId {
     KernelId::new("k1").expect("it is one path segment")
 }
 
-/// Takes a multipart body apart by the letter of RFC 2046: the `Content-Disposition` and the content
-/// of each part.
+/// Splits a multipart body strictly according to RFC 2046 into the `Content-Disposition` and the
+/// content of each part.
 fn parts<'b>(body: &'b [u8], boundary: &str) -> Option<Vec<(&'b str, &'b [u8])>> {
     let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
     let delimiter = format!("\r\n--{boundary}");
@@ -291,14 +291,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_is_signed_verifies(client in signer(), id in kernel(), code in text(), now in time()) {
+    fn signed_requests_verify(client in signer(), id in kernel(), code in text(), now in time()) {
         let execute = Execute::start(id.clone(), ExecuteMode::query(code));
         let request = execute.request(&client.0, now).expect("a request");
         arrives(&request, &client, now, &Route::Execute(id))?;
     }
 
     #[test]
-    fn what_is_changed_does_not_verify(
+    fn changed_requests_do_not_verify(
         client in signer(),
         other in secret(),
         now in time(),
@@ -314,7 +314,8 @@ proptest! {
         let signed = ["date", "host", "content-type", "x-sorna-version", "authorization"];
         if let Some(name) = signed.get(which.index(signed.len() + 1)) {
             let mut value = request.headers()[*name].as_bytes().to_vec();
-            // All of the last is the signature, and before it comes what names the key.
+            // In `Authorization`, only the signature changes, which follows the last colon: the
+            // rest names the key.
             let first = value.iter().rposition(|byte| *byte == b':').filter(|_| *name == "authorization");
             let first = first.map_or(0, |colon| colon + 1);
             let at = first + at.index(value.len() - first);
@@ -325,7 +326,7 @@ proptest! {
             let at = at.index(content.len());
             content[at] ^= 1;
         }
-        // Most changed dates are not dates any more, and rejected for that.
+        // Most changed dates are no longer dates, so they are rejected as such.
         if let Ok(signed) = parse(&request, now) {
             prop_assert!(signed.verify(&client.1, &content).is_err());
         }
@@ -357,7 +358,7 @@ proptest! {
     }
 
     #[test]
-    fn a_kernel_is_created_as_it_was_asked_for(
+    fn a_kernel_is_created_as_requested(
         lang in ".{1,20}",
         token in token(),
         memory in any::<Option<u64>>(),
@@ -383,7 +384,7 @@ proptest! {
         let read = CreateRequest::parse(&body(&request)).expect("a body");
         prop_assert_eq!(read.token, token);
         prop_assert_eq!((read.spec.language(), read.spec.mounts()), (lang.as_str(), &*mounts));
-        // Memory is sent in KiB, and no limit is the server's.
+        // Memory is sent in KiB, and without a limit the server's default applies.
         let kib = memory.map(|bytes| bytes.div_ceil(1024)).filter(|kib| *kib != 0);
         let most = kib.map(|kib| kib.saturating_mul(1024));
         prop_assert_eq!(read.spec.limits().max_memory(), most);
@@ -394,7 +395,7 @@ proptest! {
     }
 
     #[test]
-    fn an_execution_is_read_as_it_was_asked_for(id in kernel(), mode in mode(), input in text()) {
+    fn an_execution_is_read_as_requested(id in kernel(), mode in mode(), input in text()) {
         let step = |text: Option<&str>| match text {
             None | Some("") => Step::Skip,
             Some("*") => Step::Default,
@@ -628,7 +629,7 @@ proptest! {
         prop_assert!(!shown.ends_with('/'));
         prop_assert_eq!(shown.starts_with("https:"), endpoint.is_https());
         prop_assert!(endpoint.prefix().is_empty() || endpoint.prefix().starts_with('/'));
-        // The `Host` header has the port exactly if it is not the scheme's own.
+        // The `Host` header has the port if and only if it is not the scheme's default.
         let standard = if endpoint.is_https() { 443 } else { 80 };
         let has_port = endpoint.host().ends_with(&format!(":{}", endpoint.port()));
         prop_assert_eq!(has_port, endpoint.port() != standard);
@@ -652,7 +653,7 @@ proptest! {
     }
 
     #[test]
-    fn any_kernel_id_is_one_segment(id in text()) {
+    fn any_kernel_id_is_a_single_path_segment(id in text()) {
         let id = KernelId::new(id).ok();
         if let Some(id) = id.filter(|id| id.check(ApiVersion::default()).is_ok()) {
             prop_assert!(!id.path_segment().contains(['/', '?', '#']));

@@ -37,7 +37,7 @@ impl Credentials {
 }
 
 /// Names the user in every request; not secret. In the original service `AKIA` and 16 base32
-/// characters, but any printable ASCII without spaces, `:` and `,` is taken.
+/// characters, but any printable ASCII without spaces, `:` and `,` is accepted.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AccessKey(String);
 
@@ -46,7 +46,7 @@ impl AccessKey {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::AccessKey`] if it could not travel in an `Authorization` header.
+    /// [`ConfigError::AccessKey`] if an `Authorization` header cannot contain it.
     pub fn new(key: impl Into<String>) -> Result<Self, ConfigError> {
         let key = key.into();
         let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':' && byte != b',';

@@ -31,7 +31,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Whether requests travel under TLS.
+    /// Whether requests are sent over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
@@ -44,7 +44,7 @@ impl Endpoint {
         self.authority.as_str()
     }
 
-    /// The host alone, without brackets around an IPv6 address.
+    /// The host without the port, and without brackets around an IPv6 address.
     #[must_use]
     pub fn hostname(&self) -> &str {
         let host = self.authority.host();
@@ -61,7 +61,7 @@ impl Endpoint {
             .unwrap_or_else(|| self.default_port())
     }
 
-    /// Whether the host is this machine by its very name or address (`localhost`, 127.0.0.0/8,
+    /// Whether the host is this machine, judging by its name or address (`localhost`, 127.0.0.0/8,
     /// `::1`), so that plain `http` exposes nothing.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -117,14 +117,14 @@ impl FromStr for Endpoint {
                 "must start with https:// or http://, not {scheme}://"
             )));
         }
-        let authority = parts.authority.ok_or_else(|| invalid("names no host"))?;
+        let authority = parts.authority.ok_or_else(|| invalid("has no host"))?;
         if authority.as_str().contains('@') {
             return Err(invalid(
-                "must not hold a user name or password; the keys have settings of their own",
+                "must not contain a user name or password; the keys are separate settings",
             ));
         }
         if authority.host().is_empty() {
-            return Err(invalid("names no host"));
+            return Err(invalid("has no host"));
         }
         let mut prefix = "";
         if let Some(path) = &parts.path_and_query {
@@ -166,7 +166,7 @@ impl Endpoint {
             .filter(|_| port.bytes().all(|digit| digit.is_ascii_digit()))
             .ok_or_else(|| invalid(format!("has an invalid port `{port}`")))?;
         if number == self.default_port() {
-            return host.parse().map_err(|_| invalid("names no host"));
+            return host.parse().map_err(|_| invalid("has no host"));
         }
         Ok(self.authority.clone())
     }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn trailing_slashes_go_and_prefixes_stay() {
+    fn trailing_slashes_are_dropped_and_prefixes_kept() {
         for (url, shown) in [
             ("https://api.sorna.io", "https://api.sorna.io"),
             ("https://api.sorna.io/", "https://api.sorna.io"),

@@ -72,7 +72,7 @@ impl Config {
         names: &EnvNames,
         mut lookup: impl FnMut(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        // What was read is wiped, since it may be the secret key.
+        // Wipe what was read, since it may be the secret key.
         let mut required = |name: &'static str| {
             let value = Zeroizing::new(lookup(name).unwrap_or_default());
             let trimmed = value.trim();
@@ -161,7 +161,7 @@ mod tests {
                 "SORNA_ENDPOINT" => endpoint,
                 "SORNA_ACCESS_KEY" => access_key,
                 "SORNA_SECRET_KEY" => secret_key,
-                other => panic!("{other} is asked for"),
+                other => panic!("{other} is read"),
             };
             (value != "unset").then(|| value.to_owned())
         })
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_can_be_asked_for() {
+    fn other_names_can_be_read() {
         let names = EnvNames::new("MY_URL", "MY_KEY", "MY_SECRET");
         let config = Config::from_lookup_with(&names, |name| match name {
             "MY_URL" => Some("https://cluster.example".to_owned()),

@@ -1,4 +1,4 @@
-//! Reads a console from JSON: text goes straight into its one buffer, or stays where it is.
+//! Reads a console from JSON: text is copied once into its buffer, or stays in the response's body.
 //!
 //! Written by hand, since derived readers allocate a value for each record and copy each text. A result may
 //! have tens of thousands of records, most of them text without escapes: this reads them without an allocation
@@ -44,12 +44,12 @@ impl<'de> DeserializeSeed<'de> for ConsoleSeed<'_> {
 struct Reading<'b> {
     console: Console,
     body: Option<&'b ByteString>,
-    /// Where the last text ends that stays in the body.
+    /// The end of the last text that stays in the body.
     body_end: usize,
 }
 
 impl Reading<'_> {
-    /// Adds a text without a copy, if there is any and it lies in the body.
+    /// Adds a text without copying it, if there is a body and the text is part of it.
     fn share(&mut self, kind: PartKind, text: &str) -> bool {
         let Some(body) = self.body else {
             return false;
@@ -71,7 +71,7 @@ impl Reading<'_> {
         true
     }
 
-    /// Keeps the body if most of it is text, so that a console never holds much else.
+    /// Keeps the body only if most of it is text, so that a console never keeps much else in memory.
     fn finish(self) -> Console {
         let mut console = self.console;
         if let Some(body) = self.body.filter(|_| console.in_body > 0) {
@@ -84,7 +84,7 @@ impl Reading<'_> {
     }
 }
 
-/// Hands every value that a visitor has no special use for to its function `other`.
+/// Passes every value that a visitor does not handle itself to its function `other`.
 macro_rules! other_values {
     () => {
         fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for ConsoleVisitor<'_, '_> {
 /// One record: `[kind, value]`, or for logs maybe `[kind, level, time, logger, message]`.
 struct RecordSeed<'r, 'b>(&'r mut Reading<'b>);
 
-/// The kinds of records that have a form of their own.
+/// The kinds of records with a specific form.
 #[derive(Clone, Copy)]
 enum Known {
     Text(PartKind),
@@ -286,7 +286,7 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
     }
 }
 
-/// Adds a string; any other value is handed back.
+/// Adds a string; returns any other value.
 struct TextSeed<'r, 'b> {
     kind: PartKind,
     reading: &'r mut Reading<'b>,
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(
             (console.body.len(), copied.body.len()),
             (0, 0),
-            "little is text"
+            "too little of it is text"
         );
         assert_eq!(console, copied);
 
@@ -426,13 +426,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_empty_console() {
+    fn null_and_an_empty_list_are_an_empty_console() {
         assert!(read("null").is_empty());
         assert!(read("[]").is_empty());
     }
 
     #[test]
-    fn what_is_not_known_survives_a_round_trip() {
+    fn unknown_records_survive_a_round_trip() {
         for json in [
             r#"[["hologram",1,{"a":[null]}],["stdout",null],["stdout",["x"],2],["html"]]"#,
             r#"[["media","image/png"],["media",["a","b","c"]],["log",[1,2,3,4]]]"#,

@@ -1,4 +1,4 @@
-//! Media records: images and other things to show.
+//! Media records: images and other media to show.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// A thing to show. Text and XML types (SVG) come as text, the rest as a data URI (RFC 2397).
+/// An image or another medium to show. Text and XML types (SVG) are text, the rest is a data URI (RFC 2397).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media<'a> {
     media_type: Cow<'a, str>,
@@ -35,7 +35,7 @@ impl<'a> Media<'a> {
         &self.content
     }
 
-    /// The content's bytes: a data URI is decoded, anything else is taken as text. `None` if it is
+    /// The content's bytes: a data URI is decoded, anything else is text. `None` if it is
     /// a data URI that cannot be decoded.
     ///
     /// ```

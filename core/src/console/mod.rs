@@ -18,10 +18,9 @@ use parts::{Part, PartKind, Parts, Pieces, Place};
 
 /// Console records, in the order in which the gateway sent them.
 ///
-/// A console takes about as much memory as the text it holds, however many records there are. Text
-/// that the gateway had no need to escape stays where it came, in the response's body, which is kept
-/// for as long as text makes up half of it; the rest lies in one buffer. Iterate to get [`Record`]s
-/// that borrow from it.
+/// A console takes about as much memory as its text, however many records there are. Text without
+/// escapes stays in the response's body, which is kept if at least half of it is text; the rest is
+/// copied into one buffer. Iterate to get [`Record`]s that borrow from it.
 ///
 /// ```
 /// use sorna_core::{Console, Record};
@@ -39,16 +38,16 @@ use parts::{Part, PartKind, Parts, Pieces, Place};
 /// ```
 #[derive(Clone, Default)]
 pub struct Console {
-    /// What is not in the body, in order.
+    /// The text that is not in the body, in order.
     text: String,
     /// The response's body, if some of the text is only there.
     body: ByteString,
-    /// How much that is.
+    /// How many bytes of text that is.
     in_body: usize,
     parts: Parts,
 }
 
-/// Two consoles are equal that hold the same records, wherever the text lies.
+/// Two consoles with the same records are equal, wherever their text is stored.
 impl PartialEq for Console {
     fn eq(&self, other: &Self) -> bool {
         self.pieces().eq(other.pieces())
@@ -57,11 +56,11 @@ impl PartialEq for Console {
 
 impl Eq for Console {}
 
-/// One console record: on the wire an array of its type's name and what belongs to it, such as
+/// One console record: on the wire, an array of its type's name and its fields, such as
 /// `["stdout", "a\n"]`. (API manual of 2017, "Execution result".)
 ///
-/// Text is as the program wrote it, not escaped, and may hold control sequences: filter them before you show it
-/// in a terminal. Records of a known type but another form are `Unknown`, too.
+/// Text is as the program wrote it, not escaped, and may contain control sequences: filter them
+/// before you show it in a terminal. Records of a known type but another form are `Unknown`, too.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Record<'a> {
@@ -69,7 +68,7 @@ pub enum Record<'a> {
     Stdout(Cow<'a, str>),
     /// Text that the program wrote to standard error.
     Stderr(Cow<'a, str>),
-    /// An image or another thing to show.
+    /// An image or another medium to show.
     Media(Media<'a>),
     /// A fragment of HTML, from the program: not to be trusted.
     Html(Cow<'a, str>),
@@ -88,7 +87,7 @@ pub enum Record<'a> {
     Unknown {
         /// The type's name; empty if the record has none.
         kind: Cow<'a, str>,
-        /// What came after it.
+        /// The other items of the record.
         values: Vec<Value>,
     },
 }
@@ -210,12 +209,12 @@ impl Console {
         }
     }
 
-    /// Adds text to standard output, joining it with the last record if that is one of it too.
+    /// Adds text to standard output. Extends the last record if it is standard output, too.
     pub fn push_stdout(&mut self, text: &str) {
         self.join(PartKind::Stdout, text);
     }
 
-    /// Adds text to standard error, joining it with the last record if that is one of it too.
+    /// Adds text to standard error. Extends the last record if it is standard error, too.
     pub fn push_stderr(&mut self, text: &str) {
         self.join(PartKind::Stderr, text);
     }
@@ -237,7 +236,7 @@ impl Console {
         }
     }
 
-    /// Takes over the text that is in the body, and lets the body go.
+    /// Copies the text out of the body, and drops the body.
     fn copy_body(&mut self) {
         let mut copy = Self {
             text: String::with_capacity(self.text_len()),

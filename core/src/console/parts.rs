@@ -1,6 +1,6 @@
-//! What a console consists of, packed: a part takes two bytes or little more.
+//! The parts of a console, packed: each takes two bytes or a little more.
 
-/// What a part holds. Records with several fields take several parts in a row.
+/// The kind of a part. A record with several fields takes several parts in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum PartKind {
@@ -11,7 +11,7 @@ pub(super) enum PartKind {
     MediaType,
     /// The level; time, logger and message follow.
     LogLevel,
-    /// A further field of the record before.
+    /// A further field of the record that began before.
     Field,
     /// The kind of a record of another form; its values follow as a JSON array.
     UnknownKind,
@@ -29,14 +29,14 @@ impl PartKind {
     ];
 }
 
-/// Where a part's text lies.
+/// Where a part's text is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the console's own text, behind that of the part before.
+    /// In the console's own text, after that of the previous part.
     Own,
-    /// In the response's body, so many bytes behind the end of the last part that lies there.
+    /// In the response's body, this many bytes after the end of the previous part there.
     Body {
-        /// What lies between, such as quotes and commas.
+        /// The number of bytes in between, such as quotes and commas.
         skip: usize,
     },
 }
@@ -49,8 +49,9 @@ pub(super) struct Part {
     pub(super) place: Place,
 }
 
-/// A list of parts. Each is a number that holds its length, place and kind; for a part in the body,
-/// what to skip follows. Numbers are in LEB128: seven bits a byte, the lowest first.
+/// A list of parts. Each is a number that encodes its length, place and kind; for a part in the
+/// body, the number of bytes to skip follows. Numbers are in LEB128: seven bits a byte, the lowest
+/// first.
 #[derive(Clone, Default)]
 pub(super) struct Parts {
     packed: Vec<u8>,
@@ -76,7 +77,7 @@ impl Parts {
         take_part(&mut &self.packed[self.last..])
     }
 
-    /// Puts another part in the place of the last.
+    /// Replaces the last part.
     pub(super) fn replace_last(&mut self, part: Part) {
         self.packed.truncate(self.last);
         self.push(part);
@@ -100,7 +101,7 @@ impl Parts {
     }
 }
 
-/// Goes through parts and their texts.
+/// Iterates over parts and their texts.
 #[derive(Clone)]
 pub(super) struct Pieces<'a> {
     packed: &'a [u8],
@@ -134,7 +135,8 @@ fn take_part(packed: &mut &[u8]) -> Option<Part> {
         place: if head & 8 == 0 {
             Place::Own
         } else {
-            let skip = take_number(packed).expect("what to skip follows a part in the body");
+            let skip = take_number(packed)
+                .expect("the number of bytes to skip follows a part in the body");
             Place::Body { skip: length(skip) }
         },
     })
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_any_length_come_back() {
+    fn parts_of_any_length_are_read_back() {
         let mut parts = Parts::default();
         assert_eq!(parts.last(), None);
         let mut packed = Vec::new();

@@ -1,11 +1,11 @@
-//! Values that cannot become a request.
+//! Values from which no request can be made.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use crate::version::ApiVersion;
 
-/// A value that cannot become a request. Nothing was sent; the text says what to change.
+/// A value from which no request can be made. Nothing was sent; the text says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -37,7 +37,7 @@ pub enum BuildError {
         /// How many there may be.
         most: usize,
     },
-    /// Code too long for one execute request. Upload it as a file instead.
+    /// Code that is too long for one execute request. Upload it as a file instead.
     CodeTooLong {
         /// The request's size in bytes.
         size: usize,
@@ -84,7 +84,7 @@ pub enum BuildError {
     },
     /// A path that cannot be sent.
     Target,
-    /// Something that the API has not, or not in this version. Do without it, or choose another version.
+    /// Something that the API, or this version of it, does not have. Do without it, or choose another version.
     Unsupported {
         /// The operation or setting, such as `the list of languages`.
         what: &'static str,

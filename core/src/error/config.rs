@@ -23,13 +23,13 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: Cow<'static, str>,
     },
-    /// The access key is empty or has characters that no access key has.
+    /// The access key is empty or has invalid characters.
     AccessKey,
     /// The secret key is empty.
     SecretKey,
-    /// The user agent has characters that no header may carry.
+    /// The user agent has characters that are invalid in a header.
     UserAgent,
-    /// No API version of this name is spoken by this crate.
+    /// This crate does not support an API version of this name.
     Version {
         /// The name as given.
         name: String,

@@ -145,7 +145,7 @@ impl GatewayError {
         }
     }
 
-    /// The body as it came.
+    /// The body as received.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -187,7 +187,7 @@ impl GatewayError {
         self.problem().and_then(Problem::data)
     }
 
-    /// Adds what earlier responses said, where this one says nothing.
+    /// Adds what earlier responses said about the rate limit, if this one says nothing.
     pub(crate) fn with_known_wait(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = self.retry_after.or(wait);
         self
@@ -195,7 +195,7 @@ impl GatewayError {
 
     /// How long the gateway asks to wait before the next request: from `Retry-After` (in seconds),
     /// `X-Retry-After` or `X-RateLimit-Reset` (in ms). A 429 of the original gateway
-    /// has none of these; a machine then adds what an earlier response said of the rate limit's window.
+    /// has none of these; a machine then adds what an earlier response said about the rate limit's window.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -279,7 +279,7 @@ impl GatewayError {
         self.kind() == Some(ProblemKind::KernelCreationFailed)
     }
 
-    /// The gateway, or something in front of it, is out of service for now.
+    /// The gateway, or a proxy in front of it, is out of service for now.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self.status {
@@ -301,8 +301,9 @@ impl GatewayError {
                 ))
     }
 
-    /// Whether it is certain that the request was not acted on. It is not after a server error without a
-    /// problem document, which may come from a proxy, or from a gateway that crashed while it was working.
+    /// Whether the gateway certainly did not act on the request. That is uncertain after a server
+    /// error without a problem document, which may come from a proxy, or from a gateway that
+    /// crashed while it was working.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         !self.status.is_server_error()

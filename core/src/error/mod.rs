@@ -38,13 +38,13 @@ pub enum Error {
     Usage(UsageError),
     /// The gateway responded with an error. See [`GatewayError`]'s predicates for what to do.
     Gateway(Box<GatewayError>),
-    /// The gateway's response is not of the protocol. Check that the endpoint is a Sorna
+    /// The gateway's response does not follow the protocol. Check that the endpoint is a Sorna
     /// gateway and speaks this version.
     Parse(Box<ParseError>),
-    /// No response came, although the request was repeated where that could help. It is safe to send it
-    /// again; see [`is_retryable`](Self::is_retryable) for whether that may help.
+    /// No response came, although the request was retried where that could help. It is safe to send
+    /// it again; see [`is_retryable`](Self::is_retryable) for whether that may help.
     Transport(TransportError),
-    /// No response came to a request that must not be repeated: the gateway may or may not have acted on it.
+    /// No response came to a request that must not be retried: the gateway may or may not have acted on it.
     /// Look at the kernel (its files, its variables, `info`) before sending it again.
     MayHaveRun(TransportError),
     /// The gateway accepted the other files of an upload, but not these.
@@ -61,7 +61,7 @@ pub enum Error {
 /// How many rejected files an error names when it is shown.
 const MOST_FILES: usize = 10;
 
-/// A file that the gateway rejected, whichever way it was sent.
+/// A file that the gateway rejected each time it was sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RejectedFile {
@@ -103,7 +103,7 @@ impl Error {
         self.gateway().is_some_and(GatewayError::is_not_found)
     }
 
-    /// Whether the gateway may have done what was requested even so: no response came to a request that may
+    /// Whether the gateway may still have done what was requested: no response came to a request that may
     /// have reached it, or the response leaves it open. Look before you try again.
     #[must_use]
     pub fn may_have_acted(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Responses that are not of the protocol.
+//! Responses that do not follow the protocol.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -36,7 +36,7 @@ impl ParseError {
         self.status
     }
 
-    /// The response's body as it came.
+    /// The response's body as received.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -68,7 +68,7 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     line(body, 200)
 }
 
-/// The first characters of a text, without what only moves a terminal's cursor.
+/// The first characters of a text on one line, with control characters replaced.
 pub(super) fn line(text: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(most.saturating_mul(4))]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -79,8 +79,9 @@ pub(super) fn line(text: &[u8], most: usize) -> String {
     }
 }
 
-/// Replaces what a terminal would act on: text from a server must not reach it as escape sequences, nor
-/// reverse the line that it stands in (the bidirectional controls of Unicode Standard Annex 9).
+/// Replaces characters that a terminal would act on: text from a server must not send it escape
+/// sequences, nor reverse the line around it (the bidirectional controls of Unicode Standard Annex
+/// 9).
 fn visible(c: char) -> char {
     match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

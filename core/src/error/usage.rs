@@ -12,7 +12,7 @@ pub enum UsageError {
     /// The program asked for input where none can be given. Execute it step by step, and answer its
     /// requests.
     InputUnavailable,
-    /// Input was given to a program that does not wait for any.
+    /// Input was given to a program that does not wait for it.
     InputNotExpected,
     /// The result was asked for, but the execution has failed: an earlier call returned the error.
     ExecutionFailed,

@@ -1,4 +1,4 @@
-//! One operation: send, wait, send again where that is safe.
+//! One operation: send, wait, retry where that is safe.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::moment::Moment;
 use crate::ops::{Operation, Repeat, Reply};
 use crate::rate_limit::RateLimit;
 
-/// Drives one operation to its reply.
+/// Drives one operation until it has a reply.
 ///
 /// ```text
 ///            the time has come
@@ -28,10 +28,11 @@ use crate::rate_limit::RateLimit;
 ///                                Step::Idle        Step::Done
 /// ```
 ///
-/// A request is repeated when that is safe and may help: the gateway asked to come back later (429,
-/// 503), something in front of it failed (502, 503, 504), or no response came. An operation that must
-/// not be done twice ([`Repeat::IfUnsent`]) is repeated only if the gateway cannot have acted on it;
-/// else it ends in [`Error::MayHaveRun`]. Every try is signed anew, with the date of that moment.
+/// A request is retried when that is safe and may help: the gateway asked to retry later (429,
+/// 503), a proxy in front of it failed (502, 503, 504), or no response came. An operation that must
+/// not be done twice ([`Repeat::IfUnsent`]) is retried only if the gateway cannot have acted on it;
+/// otherwise it ends in [`Error::MayHaveRun`]. Every attempt has a new signature, with the current
+/// date.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -55,7 +56,7 @@ use crate::rate_limit::RateLimit;
 /// call.handle_response(now, http::Response::builder().status(503).body(starting.into())?);
 /// let Step::Wait(until) = call.poll(now) else { panic!() };
 /// let wait = until.saturating_duration_since(now.instant);
-/// assert_eq!(wait.as_millis(), 99); // 200 ms and a random number of half its range
+/// assert_eq!(wait.as_millis(), 99); // half of 200 ms: the random number is half of its maximum
 /// let now = now.after(wait);
 /// let Step::Send(transmit) = call.poll(now) else { panic!() };
 /// assert_eq!(transmit.attempt, 2);
@@ -74,12 +75,12 @@ pub struct Call<O: Operation> {
     caller: Caller,
     state: State<O::Output>,
     tries: u32,
-    /// Whether an earlier try may have reached the gateway.
+    /// Whether an earlier attempt may have reached the gateway.
     maybe_done: bool,
     /// Whether the request has its second form: see [`Operation::adapt`].
     adapted: bool,
     started: Option<Instant>,
-    /// More time for a large body.
+    /// Extra time for a large body.
     allowance: Duration,
 }
 
@@ -113,7 +114,7 @@ impl<O: Operation> Call<O> {
         &self.operation
     }
 
-    /// The operation, when the call is over.
+    /// Takes the operation, once the call is over.
     #[must_use]
     pub fn into_operation(self) -> O {
         self.operation
@@ -124,8 +125,8 @@ impl<O: Operation> Call<O> {
         matches!(self.state, State::InFlight)
     }
 
-    /// Whether a request of this call may have reached the gateway. A result that was not polled yet may
-    /// say so.
+    /// Whether a request of this call may have reached the gateway. Also true if there is a result
+    /// that was not polled yet.
     pub(super) fn may_have_acted(&self) -> bool {
         self.maybe_done || matches!(self.state, State::InFlight | State::Done(_))
     }
@@ -155,7 +156,7 @@ impl<O: Operation> Call<O> {
             .saturating_add(self.allowance)
     }
 
-    /// Waits and tries again, or ends with this error if there is no try or no time left.
+    /// Waits and retries, or ends with this error if there is no attempt or no time left.
     fn retry(&mut self, now: Moment, wait: Duration, error: Error) {
         let until = now.instant.saturating_add(wait);
         self.state = if self.tries >= self.caller.retry().attempts() || until >= self.deadline(now)
@@ -184,15 +185,15 @@ impl<O: Operation> Call<O> {
             Repeat::Always => error.is_retryable(),
             Repeat::IfUnsent => error.was_rejected_before_execution(),
         };
-        // A response from a proxy leaves open whether the gateway behind it acted.
+        // A response from a proxy does not say whether the gateway behind it acted.
         self.maybe_done |= error.is_unavailable() && !error.was_rejected_before_execution();
         if !repeatable {
             self.state = State::Done(Err(Error::Gateway(error)));
             return;
         }
         let backoff = self.caller.retry().backoff(self.tries, now.random);
-        // Wait as long as the gateway asks for and, so that not all clients come back in the same
-        // instant, a little longer.
+        // Wait as long as the gateway asks for, and a little longer, so that not all clients retry
+        // in the same instant.
         let wait = error.retry_after().map_or(backoff, |asked| {
             asked.saturating_add(backoff.min(self.caller.retry().first_backoff()))
         });

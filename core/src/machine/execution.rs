@@ -20,7 +20,7 @@ use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionS
 /// about 2 s; one that does not must not be flooded.
 const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Executes code, until it ends.
+/// Executes code until it ends.
 ///
 /// ```text
 ///   new ─► Calling ──────────► a result: its console, and its status
@@ -34,13 +34,13 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// ```
 ///
 /// The console of a result is reported as an event before anything else. A gateway holds a request for
-/// output for about 2 s. Some do not: after a result without output that came within 200 ms of its request,
-/// the machine waits for the rest of these (`Step::Wait`).
+/// output for about 2 s. Some do not: if a result without output arrives within 200 ms of its
+/// request, the machine waits for the rest of the 200 ms (`Step::Wait`).
 ///
 /// The first request has the code, each further one `""` or the input, with the same mode (and steps,
-/// for a batch). Source: the API manual of 2017, "Code execution"; what the original gateway makes of it
-/// was observed on 0.9.11: code that is sent along with a continuation is ignored there, and after a
-/// failed build the `exec` step still runs.
+/// for a batch). Source: the API manual of 2017, "Code execution"; observed on gateway 0.9.11: code
+/// that is sent with a continuation is ignored, and after a failed build the `exec` step still
+/// runs.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -89,12 +89,12 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 #[must_use = "an execution does nothing until it is polled"]
 pub struct Execution {
-    /// What the next request is made of.
+    /// The operation of the next request.
     execute: Execute,
     caller: Caller,
     state: State,
     events: VecDeque<ExecutionEvent>,
-    /// When the last request went out, for the pace of the next.
+    /// When the last request was sent, for the pace of the next.
     sent: Instant,
 }
 
@@ -116,21 +116,21 @@ pub enum ExecutionEvent {
         /// The step's exit code, if the gateway sent it.
         exit_code: Option<i64>,
     },
-    /// The gateway reported a status that this version does not know, and that does not sound like an
-    /// end. The execution continues.
+    /// The gateway reported a status that this version does not know, and whose name does not say
+    /// that this is the end. The execution continues.
     Unknown(ExecutionResult),
 }
 
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one of these in each execution, and it is never moved around"
+    reason = "each execution has one of these, and it is never moved"
 )]
 enum State {
     Calling(Call<Execute>),
     AwaitingInput,
     Pausing(Instant),
-    /// How it ended, until that was polled.
+    /// How it ended; `None` once that was polled.
     Over(Option<Result<ExecutionResult, Error>>),
 }
 

@@ -20,7 +20,7 @@
 //!   Step::Done ──┘ the end
 //! ```
 //!
-//! So a driver is a loop. This one sends nothing, as its gateway is a function:
+//! So a driver is a loop. In this one, the gateway is a function:
 //!
 //! ```
 //! use std::time::UNIX_EPOCH;
@@ -55,7 +55,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An open terminal is a machine of messages in place of requests:
+//! An open terminal is a machine, too, with messages instead of requests:
 //! [`Terminal`](crate::terminal::Terminal).
 
 mod call;

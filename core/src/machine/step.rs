@@ -1,4 +1,4 @@
-//! What a machine is, and what it wants done.
+//! What a machine is, and the steps that it asks for.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::moment::Moment;
 /// [`handle_failure`](Self::handle_failure) once, then poll again. A machine never has more than
 /// one request in flight; polling while it does gives [`Step::Idle`].
 pub trait Machine {
-    /// What it reports in between.
+    /// What it reports before its end.
     type Event;
-    /// What it ends with.
+    /// Its output at the end.
     type Output;
 
     /// What to do next. Poll again after doing it; after [`Step::Done`] the machine is spent, and
@@ -27,15 +27,15 @@ pub trait Machine {
     #[must_use = "a step must be acted on"]
     fn poll(&mut self, now: Moment) -> Step<Self::Event, Self::Output>;
 
-    /// The response to the request in flight, whatever its status. Without a request in flight nothing
-    /// happens.
+    /// The response to the request in flight, whatever its status. Does nothing without a request
+    /// in flight.
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
 
-    /// The request in flight got no response. Without a request in flight nothing happens.
+    /// The request in flight got no response. Does nothing without a request in flight.
     fn handle_failure(&mut self, now: Moment, failure: TransportError);
 }
 
-/// What a machine wants done.
+/// What a machine asks for.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(
@@ -45,11 +45,11 @@ pub trait Machine {
 pub enum Step<E, O> {
     /// Send this.
     Send(Transmit),
-    /// Sleep until this time ([`Moment::instant`]). Polling earlier does no harm.
+    /// Sleep until this time ([`Moment::instant`]). Polling earlier is harmless.
     Wait(Instant),
     /// This happened.
     Event(E),
-    /// Nothing, until a response, a failure, or the caller's input comes in.
+    /// Do nothing until there is a response, a failure, or input from the caller.
     Idle,
     /// The end.
     Done(O),
@@ -63,12 +63,12 @@ pub struct Transmit {
     pub request: Request<Body>,
     /// How long the whole exchange may take, from connecting to the last byte of the response.
     pub time_limit: Duration,
-    /// Which try of this request it is, from 1.
+    /// The number of this attempt at the request, from 1.
     pub attempt: u32,
 }
 
 impl<E, O> Step<E, O> {
-    /// The output, or what is to be done before there is one.
+    /// The output, or a step to do before there is one.
     #[allow(
         clippy::result_large_err,
         reason = "a step is taken apart at once; a box would cost each request an allocation"
@@ -85,7 +85,7 @@ impl<E, O> Step<E, O> {
 }
 
 impl<E> Step<E, Infallible> {
-    /// The same step of a larger machine, whose events hold those of this one.
+    /// The same step of a larger machine, whose events contain those of this one.
     pub(super) fn within<F, O>(self, event: impl FnOnce(E) -> F) -> Step<F, O> {
         match self {
             Self::Send(transmit) => Step::Send(transmit),
@@ -97,7 +97,7 @@ impl<E> Step<E, Infallible> {
     }
 }
 
-/// What a machine does with responses and failures, whatever it brings.
+/// How a machine handles responses and failures, whatever its output.
 pub(super) trait Exchange {
     /// As [`Machine::handle_response`].
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>);

@@ -33,7 +33,7 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         self.machine.poll(self.now)
     }
 
-    /// Another machine, at the same moment.
+    /// Replaces the machine, at the same moment.
     pub(super) fn beside<N: Machine>(&self, machine: N) -> Driver<N> {
         let now = self.now;
         Driver { machine, now }
@@ -74,7 +74,7 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         self.machine.handle_failure(self.now, failure);
     }
 
-    /// Waits as long as it asks to.
+    /// Waits as long as the machine asks for.
     #[track_caller]
     pub(super) fn waits(&mut self) -> Duration {
         match self.poll() {

@@ -1,4 +1,4 @@
-//! Any number of files, in as many requests as it takes.
+//! Any number of files, in as many requests as needed.
 
 use std::collections::VecDeque;
 
@@ -14,12 +14,12 @@ use crate::moment::Moment;
 use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files};
 use crate::problem::ProblemKind;
 
-/// Uploads files in requests that the gateway takes.
+/// Uploads files in requests that the gateway accepts.
 ///
 /// The original gateway rejects some requests for the way their bytes arrive, not only for their content.
-/// So a rejected request is repeated; rejected again, its files are sent one by one; and the files that are
-/// still rejected are named in [`Error::FilesRejected`], after all other files were sent. Small files go
-/// first, since that helps there too.
+/// So a rejected request is repeated; if it is rejected again, its files are sent one by one; and
+/// the files that are still rejected are named in [`Error::FilesRejected`], after all other files
+/// were sent. Small files go first, since the gateway then rejects fewer requests.
 ///
 /// ```text
 ///   new ─► requests of at most 19 files, the small ones first
@@ -37,9 +37,9 @@ use crate::problem::ProblemKind;
 ///   any other error: Done at once
 /// ```
 ///
-/// Each request is a [`Call`], which is repeated by itself where no response came or the gateway asked for
-/// it; [`poll`](Machine::poll) gives `Step::Idle` only while one is in flight, and after the end.
-/// Files that no gateway of this version accepts (over 1 MiB, or two of one name) end the upload before
+/// Each request is a [`Call`], which retries where no response came or the gateway asks for it;
+/// [`poll`](Machine::poll) gives `Step::Idle` only while one is in flight, and after the end. Files
+/// that no gateway of this version accepts (over 1 MiB, or two of one name) end the upload before
 /// anything is sent, with [`Error::Build`].
 ///
 /// Source: the API manual of 2017, "Upload"; the limits of the original gateway (at most 19 files, not 20;
@@ -87,7 +87,7 @@ use crate::problem::ProblemKind;
 /// --sorna-07070707070707070707070707070707--\r
 /// ");
 ///
-/// // It arrived in unlucky pieces. The same request, once more, is taken.
+/// // It arrived in the wrong pieces. The same request is accepted when it is sent again.
 /// let rejected = r#"{"type": "https://api.sorna.io/probs/generic-bad-request", "title": "Too large file"}"#;
 /// upload.handle_response(now, http::Response::builder().status(400).body(rejected.into())?);
 /// let Step::Send(_) = upload.poll(now) else { panic!() };
@@ -114,7 +114,7 @@ pub struct Upload {
     spent: bool,
 }
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
@@ -155,7 +155,7 @@ impl Upload {
             .map(|error| Err(Error::Build(error)));
         let progress = UploadProgress {
             total_files: files.len(),
-            // Saturating, since the sum is made before sizes that are too large are rejected.
+            // Saturating, since sizes that are too large are rejected only after the sum.
             total_bytes: files
                 .iter()
                 .map(UploadFile::size)
@@ -186,7 +186,7 @@ impl Upload {
         }
     }
 
-    /// How far it has come.
+    /// Its progress.
     #[must_use]
     pub fn progress(&self) -> UploadProgress {
         self.progress
@@ -228,7 +228,7 @@ impl Upload {
     }
 
     fn rejected(&mut self, mut files: Vec<UploadFile>, stage: Stage, error: GatewayError) {
-        // A name that the agent cannot store is not repeated: it would fail again.
+        // Not repeated if the agent cannot store a name: it would fail again.
         if stage == Stage::First && error.status() != StatusCode::INTERNAL_SERVER_ERROR {
             self.batches.push_front(Batch {
                 files,
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_upload_is_done_at_once() {
+    fn an_empty_upload_is_done_at_once() {
         assert_eq!(upload(&[]).done().unwrap().files, 0);
     }
 

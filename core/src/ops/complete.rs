@@ -13,8 +13,8 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `POST /v2/kernel/{id}` in mode `complete`: asks for completions of code. Brings the candidates, in the
-/// gateway's order.
+/// `POST /v2/kernel/{id}` in mode `complete`: requests completions of code. Returns the candidates,
+/// in the gateway's order.
 ///
 /// Gateway 0.9.11 does not support it, and responds with 500 `internal-server-error`. (API manual of 2017, "Code
 /// execution".) Of Backend.AI, 23.09.10 responds with 500 `agent-timeout` after 30 s, and 26.9.6 with no

@@ -14,8 +14,9 @@ use crate::version::{ApiVersion, Dialect};
 /// `DELETE /v2/kernel/{id}`: ends a kernel and discards its files.
 ///
 /// A kernel that does not exist is an error response with
-/// [`Error::is_not_found`](crate::Error::is_not_found); a [`Call`](crate::machine::Call) whose earlier try may
-/// have destroyed it takes that for success. (API manual of 2017, "Kernel management".)
+/// [`Error::is_not_found`](crate::Error::is_not_found); a [`Call`](crate::machine::Call) whose
+/// earlier attempt may have destroyed it counts that as a success. (API manual of 2017, "Kernel
+/// management".)
 ///
 /// Gateway 0.9.11 responds up to 22 ms before the kernel is gone, manager 26.9.6 of Backend.AI about 3 s.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl Operation for Destroy {
         Ok(success.empty()?)
     }
 
-    /// The first try did it.
+    /// The first attempt destroyed it.
     fn success_on_retry(&self, version: ApiVersion, error: &GatewayError) -> Option<()> {
         Self::is_gone(version, error).then_some(())
     }

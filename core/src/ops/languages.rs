@@ -36,7 +36,7 @@ impl ListLanguages {
 pub struct LanguageInfo {
     /// Its name, for [`CreateKernel`](super::CreateKernel).
     pub name: String,
-    /// Other names for the same.
+    /// Other names for the same language.
     pub aliases: Vec<String>,
     /// Whether kernels of it can be created now.
     pub available: bool,

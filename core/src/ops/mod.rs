@@ -1,7 +1,7 @@
 //! One plain type for each operation of the API: the crate's page has the table.
 //!
-//! Each operation writes its request and reads its response for every dialect, side by side: in place where
-//! that takes a line or two, else in a file named after the dialect.
+//! Each operation writes its request and reads its response for every dialect, side by side: in the
+//! operation's file if that takes a line or two, otherwise in a file named after the dialect.
 
 mod authorize;
 mod backend_ai;

@@ -1,4 +1,4 @@
-//! What an operation is, and what it reads.
+//! What an operation is, and the successes that it reads.
 
 use std::time::SystemTime;
 
@@ -51,14 +51,14 @@ use crate::version::ApiVersion;
 ///
 /// # Your own operations
 ///
-/// A gateway with another path can be asked by an operation of your own. It is called like any other, so
-/// it is signed, repeated and read in the same way:
+/// For other paths of a gateway, define your own operation. It is called like any other, so it is
+/// signed, retried and read in the same way:
 ///
 /// ```
 /// use http::Method;
 /// use sorna_core::{ApiVersion, BuildError, Error, Operation, Success, UnsignedRequest};
 ///
-/// /// How many kernels are alive.
+/// /// How many kernels of a language are alive.
 /// struct CountKernels {
 ///     language: String,
 /// }
@@ -103,18 +103,18 @@ pub trait Operation {
     ///
     /// # Errors
     ///
-    /// [`Error::Parse`] if it is not of the documented form. Operations whose errors come with a status of
-    /// success report them.
+    /// [`Error::Parse`] if it does not have the documented form. If errors of an operation have a
+    /// success status, it reports them, too.
     fn read(&self, version: ApiVersion, success: &Success) -> Result<Self::Output, Error>;
 
-    /// When a machine may send the request again: whenever it failed, unless the operation says
+    /// When a machine may send the request again: after any failure, unless the operation says
     /// otherwise.
     fn repeat(&self) -> Repeat {
         Repeat::Always
     }
 
-    /// Whether an error response means success if an earlier try of the same request may have reached the
-    /// gateway: `Some` if the operation is done after all.
+    /// The output if this error response means success, given that an earlier attempt at the same
+    /// request may have reached the gateway.
     fn success_on_retry(&self, version: ApiVersion, error: &GatewayError) -> Option<Self::Output> {
         let _ = (version, error);
         None
@@ -239,7 +239,7 @@ impl Success {
     }
 }
 
-/// The result of an operation, with what every response says besides.
+/// The result of an operation, with what every response also says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reply<T> {
@@ -262,7 +262,7 @@ impl<T> Reply<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Repeat {
-    /// Whenever it failed: doing it twice is the same as doing it once.
+    /// After any failure: doing it twice is the same as doing it once.
     Always,
     /// Only while the gateway cannot have acted on it.
     IfUnsent,

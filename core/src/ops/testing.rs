@@ -75,7 +75,7 @@ pub(crate) fn has_no_content(operation: &impl Operation<Output = ()>, method: &s
     assert!(read(204, "").is_ok());
     // Later gateways send a body.
     assert!(read(200, r#"{"stats": {}}"#).is_ok());
-    // Something else responded in the gateway's place.
+    // Something else responded instead of the gateway.
     let page = read(200, "<html>Log in first</html>");
     assert!(matches!(page, Err(Error::Parse(_))));
     let gone = r#"{"type": "https://api.sorna.io/probs/kernel-not-found"}"#;

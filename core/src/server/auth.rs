@@ -1,4 +1,4 @@
-//! Who sent a request, and whether they hold the secret.
+//! The sender of a request, and the check of its signature.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,10 +17,10 @@ use crate::version::ApiVersion;
 /// captured request can be replayed.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// The names under which the version travels, in the order in which they count.
+/// The names of the version header, by precedence.
 const VERSION_HEADERS: [&str; 2] = ["x-backendai-version", "x-sorna-version"];
 
-/// The signature of a request, taken apart but not yet checked.
+/// The signature of a request, parsed but not yet verified.
 #[derive(Clone, Debug)]
 pub struct SignedRequest {
     access_key: String,
@@ -37,7 +37,7 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// Reads the date, the `Authorization` header and what else is signed.
+    /// Reads the date, the `Authorization` header and everything else that is signed.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl SignedRequest {
     ///
     /// # Errors
     ///
-    /// 401 `auth-failed` if the secret does not make this signature.
+    /// 401 `auth-failed` if the signature was not made with this secret.
     pub fn verify(&self, secret: &SecretKey, body: &[u8]) -> Result<(), ProblemReply> {
         let body = if self.hashes_body() { body } else { b"" };
         let string = StringToSign {
@@ -115,7 +115,7 @@ impl SignedRequest {
     }
 }
 
-/// `Date`, or only in its absence one of its stand-ins.
+/// `Date`; one of its substitutes only if it is absent.
 fn request_date(headers: &HeaderMap) -> Option<(&str, RequestDate)> {
     let value = [DATE.as_str(), "x-backendai-date", "x-sorna-date"]
         .into_iter()
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_signed_part_counts() {
+    fn changing_any_signed_part_breaks_the_signature() {
         let (parts, body) = signed(HashAlgorithm::Sha256);
         for name in ["date", "host", "content-type", "x-sorna-version"] {
             let mut changed = parts.clone();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn date_counts_before_its_stand_ins() {
+    fn date_takes_precedence_over_its_substitutes() {
         let request = |headers: &[(&'static str, &'static str)]| {
             let mut builder = Request::get("/v2")
                 .header("host", "h")

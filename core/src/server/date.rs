@@ -1,4 +1,4 @@
-//! Reads the dates that clients sign, in every form that the original gateway takes.
+//! Reads the dates that clients sign, in every form that the original gateway accepts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_of_one_second() {
+    fn all_forms_of_a_date_are_read() {
         for text in [
             "2017-11-24T00:00:00.678901+00:00",
             "2017-11-24T00:00:00Z",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_date() {
+    fn anything_else_is_rejected() {
         for text in [
             "",
             "1511481600",

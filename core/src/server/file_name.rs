@@ -2,8 +2,9 @@
 
 use percent_encoding::percent_decode_str;
 
-/// Reads the file name out of a `Content-Disposition` value: `filename*` (RFC 8187) wins over
-/// `filename`, quoted strings may hold escapes. `None` if there is none, or it is not UTF-8.
+/// Reads the file name out of a `Content-Disposition` value: `filename*` (RFC 8187) takes
+/// precedence over `filename`, and quoted strings may contain escapes. `None` if there is none, or
+/// it is not UTF-8.
 ///
 /// ```
 /// use sorna_core::server::upload_file_name;
@@ -18,7 +19,7 @@ pub fn upload_file_name(disposition: &str) -> Option<String> {
     while let Some(end) = rest.find([';', '=']) {
         let (name, after) = (rest[..end].trim(), &rest[end + 1..]);
         if rest[end..].starts_with(';') {
-            // A parameter without a value, or what follows a quoted string.
+            // A parameter without a value, or the rest after a quoted string.
             rest = after;
             continue;
         }
@@ -33,7 +34,7 @@ pub fn upload_file_name(disposition: &str) -> Option<String> {
     plain
 }
 
-/// A token or a quoted string, and what follows it.
+/// A token or a quoted string, and the rest after it.
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());

@@ -1,6 +1,6 @@
 //! The gateway's half of the protocol: verify signatures, read requests, write responses.
 //!
-//! Pure like the rest: the time and the bodies come in as arguments. A gateway routes with
+//! No I/O here either: the time and the bodies are arguments. A gateway routes with
 //! [`Route::parse`], authenticates with [`SignedRequest`], reads bodies with [`CreateRequest`] and
 //! [`ExecuteRequest`], and responds with [`reply`] or a [`ProblemReply`].
 //!

@@ -21,7 +21,7 @@ macro_rules! replies {
                 match self { $(Self::$variant => StatusCode::$status,)* }
             }
 
-            /// What it means, as the original gateway puts it.
+            /// What it means, in the text of the original gateway.
             #[must_use]
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
@@ -58,7 +58,7 @@ replies! {
     VfolderOperationFailed = BAD_REQUEST, "The file operation has failed.";
 }
 
-/// Where the types of problems live.
+/// The URI prefix of the types of problems.
 const BASE: &str = "https://api.sorna.io/probs/";
 
 /// The URI of a type of problem.
@@ -67,7 +67,7 @@ fn type_uri(name: &str) -> String {
 }
 
 impl ProblemKind {
-    /// The error response with its plain title.
+    /// The error response with only its title.
     #[must_use]
     pub fn reply(self) -> ProblemReply {
         ProblemReply {
@@ -77,7 +77,7 @@ impl ProblemKind {
         }
     }
 
-    /// The error response with a detail, in parentheses behind the title as the original gateway has it.
+    /// The error response with a detail, in parentheses after the title, as in the original gateway.
     #[must_use]
     pub fn reply_with(self, detail: &str) -> ProblemReply {
         ProblemReply {

@@ -16,7 +16,7 @@ pub fn version(version: ApiVersion) -> Response<Vec<u8>> {
     json_response(StatusCode::OK, &json!({"version": version.as_str()}))
 }
 
-/// 200: the keys are good.
+/// 200: the keys are valid.
 #[must_use]
 pub fn authorized(echo: Option<&Value>) -> Response<Vec<u8>> {
     let mut body = json!({"authorized": "yes"});
@@ -38,14 +38,14 @@ pub fn created(kernel: &KernelId) -> Response<Vec<u8>> {
     json_response(StatusCode::CREATED, &json!({"kernelId": kernel}))
 }
 
-/// 200: what is known of a kernel.
+/// 200: information about a kernel.
 #[must_use]
 pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {
     json_response(StatusCode::OK, info)
 }
 
-/// 204: done, without a body; for restart, destroy and upload. The original client reads the
-/// content type and length even so, and fails without them.
+/// 204: done, without a body; for restart, destroy and upload. The original client still reads the
+/// content type and length, and fails without them.
 #[must_use]
 pub fn done() -> Response<Vec<u8>> {
     let mut response = response(
@@ -65,7 +65,7 @@ pub fn completions(candidates: &[String]) -> Response<Vec<u8>> {
     json_response(StatusCode::OK, &json!({"result": candidates}))
 }
 
-/// 200: how far an execution has come. `options` is null, or an object (`is_password`,
+/// 200: the status of an execution. `options` is null, or an object (`is_password`,
 /// `exitCode`, `step`).
 #[must_use]
 pub fn execution(

@@ -37,7 +37,7 @@ impl AuthorizeRequest {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateRequest {
-    /// What kernel is wanted. It may be one that no gateway has: see [`KernelSpec::check`].
+    /// Which kernel to create. The values may not be valid: see [`KernelSpec::check`].
     pub spec: KernelSpec,
     /// The client's name for the kernel.
     pub token: SessionToken,
@@ -92,7 +92,7 @@ struct RawLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecuteRequest {
-    /// Run a snippet; or, while a run is under way, continue it (`""`) or give the input that it asks for.
+    /// Run a snippet; or, while one runs, continue it (`""`) or give the input that it asks for.
     Query {
         /// The snippet, or the input.
         code: String,
@@ -114,7 +114,7 @@ pub enum ExecuteRequest {
 pub struct BatchSteps {
     /// The build.
     pub build: Step,
-    /// Whether the build's log is wanted in the console.
+    /// Whether to show the build's log in the console.
     pub build_log: bool,
     /// The program.
     pub exec: Step,
@@ -142,7 +142,7 @@ impl Step {
     }
 }
 
-/// Where completion is asked for.
+/// The position at which to complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct CompleteRequest {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_steps_are_told_apart() {
+    fn the_forms_of_batch_steps_are_distinguished() {
         let parse = |options: &str| {
             let body = format!(r#"{{"mode": "batch", "code": "", "options": {options}}}"#);
             match ExecuteRequest::parse(body.as_bytes()).unwrap() {

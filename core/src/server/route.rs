@@ -1,4 +1,4 @@
-//! From a request's method and path to what it asks for.
+//! Routes: from a request's method and path to its operation.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -38,7 +38,7 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// 404 `generic-not-found` for a path below `/v2` that names nothing; 400
+    /// 404 `generic-not-found` for an unknown path below `/v2`; 400
     /// `generic-bad-request` for the root, another version, or a method that the path does not
     /// have, as the original gateway responds.
     pub fn parse(method: &Method, path: &str) -> Result<Self, ProblemReply> {
@@ -47,7 +47,7 @@ impl Route {
             return Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."));
         }
         let rest: Vec<&str> = segments.collect();
-        // Each path with what its methods mean; a path without the method is a bad request.
+        // Each path with the meaning of its methods; any other method is a bad request.
         let of_kernel = |id: &str, routes: &[MethodRoute]| {
             let id = percent_decode_str(id)
                 .decode_utf8()

@@ -1,4 +1,4 @@
-//! The date of a request, as sent and as the key needs it.
+//! The date of a request, as sent and as used in the key.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -16,7 +16,7 @@ pub(crate) struct Tag {
     len: u8,
 }
 
-/// For those that are keys.
+/// Digests that are used as keys.
 impl Zeroize for Tag {
     fn zeroize(&mut self) {
         self.bytes.zeroize();
@@ -44,8 +44,8 @@ impl Tag {
     }
 }
 
-/// Stamps out the enum, its names, and the keyed state. SHA-256 is the default; the SHA-2 family is
-/// always there; the rest comes with feature `all-hashes`.
+/// Defines the enum, its names, and the keyed state. SHA-256 is the default; the SHA-2 family is
+/// always included; the rest needs feature `all-hashes`.
 macro_rules! algorithms {
     ($($(#[$meta:meta])* $variant:ident, $name:literal, $wire:literal, $digest:ty, $mac:ty;)*) => {
         /// A hash function for signing: any that the gateway's `hashlib` guarantees. `signMethod`
@@ -60,7 +60,7 @@ macro_rules! algorithms {
             /// Every function compiled in.
             pub const ALL: &'static [Self] = &[$($(#[$meta])* Self::$variant,)*];
 
-            /// The name as Python's `hashlib` has it: `sha256`, `sha3_256`, `blake2b`.
+            /// The name as in Python's `hashlib`: `sha256`, `sha3_256`, `blake2b`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $($(#[$meta])* Self::$variant => $name,)* }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_nothing_is_the_well_known_one() {
+    fn the_digest_of_empty_input_is_the_known_one() {
         let mut buffer = [0; 128];
         assert_eq!(
             HashAlgorithm::Sha256.digest(b"").hex(&mut buffer),

@@ -1,7 +1,7 @@
-//! Signs requests: from an operation's unsigned request to the `http::Request` that travels.
+//! Signs requests: from an operation's unsigned request to the `http::Request` that is sent.
 //!
 //! [`Signer`] does it all. Its stages are public, too, to find out why a gateway rejects a
-//! signature, and for gateways:
+//! signature, and for use in gateways:
 //!
 //! ```text
 //!   Authorization: Sorna signMethod=HMAC-SHA256, credential=<access key>:<signature>

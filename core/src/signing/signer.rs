@@ -1,4 +1,4 @@
-//! From an unsigned request to the one that travels.
+//! Turns an unsigned request into the one that is sent.
 
 use std::fmt;
 use std::io::Write;
@@ -23,7 +23,7 @@ use crate::version::Dialect;
 /// Signs the requests of one user to one gateway.
 ///
 /// Cheap to clone; clones share the derived key, which is computed once a day, and the text of the
-/// date, which is computed once a second. Reads no clock: the time comes with each call.
+/// date, which is computed once a second. Reads no clock: the time is an argument of each call.
 #[derive(Clone)]
 pub struct Signer {
     inner: Arc<Inner>,
@@ -44,7 +44,7 @@ struct Inner {
 struct Dated {
     second: u64,
     text: String,
-    /// All headers of a request, to be copied; those that differ from one to the next are empty.
+    /// All headers of a request, to be copied; those that differ between requests are empty.
     /// Copying a map costs a fraction of filling one.
     headers: HeaderMap,
     day: date::Day,

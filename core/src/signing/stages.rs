@@ -1,7 +1,7 @@
 //! The stages of a signature, each testable on its own: the string to sign, the key, the MAC.
 //!
-//! Protocol facts: the Sorna API manual of 2017, "Authentication"; checked against the original
-//! client's signing function.
+//! Source: the Sorna API manual of 2017, "Authentication", checked against the original client's
+//! signing function.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub struct StringToSign<'a> {
 }
 
 impl StringToSign<'_> {
-    /// Hands the string over in pieces, so that signing need not build it.
+    /// Passes the string on in pieces, so that signing need not build it.
     fn for_each_piece(&self, mut take: impl FnMut(&str)) {
         for piece in [
             self.method,
@@ -98,7 +98,7 @@ impl fmt::Display for StringToSign<'_> {
 
 /// Stage 2: the key of one user for one day and one host.
 ///
-/// `HMAC(HMAC(secret, yyyymmdd), host)`. It changes once a day for each host, so keep it.
+/// `HMAC(HMAC(secret, yyyymmdd), host)`. It changes once a day for each host, so cache it.
 #[derive(Clone, Debug)]
 pub struct SigningKey {
     mac: KeyedMac,
@@ -188,7 +188,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// The hexadecimal digest of a body, as the last line of the string to sign has it.
+/// The hexadecimal digest of a body, as in the last line of the string to sign.
 #[must_use]
 pub fn body_hash(hash: HashAlgorithm, body: &[u8]) -> String {
     hash.digest(body).hex(&mut [0; 128]).to_owned()

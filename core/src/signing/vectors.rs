@@ -38,7 +38,7 @@ impl Vector {
         all
     }
 
-    /// The hash, unless it is one that this build does not have.
+    /// The hash, if this build includes it.
     fn hash(&self) -> Option<HashAlgorithm> {
         let hash = self.hash.parse().ok();
         assert!(
@@ -131,7 +131,7 @@ fn stage_3_signature() {
     }
 }
 
-/// The whole way, for the vectors whose date has the form that this client sends.
+/// All stages, for the vectors whose date has the form that this client sends.
 #[test]
 fn signed_requests_carry_the_vector_s_authorization() {
     let mut checked = 0;
@@ -171,7 +171,7 @@ fn signed_requests_carry_the_vector_s_authorization() {
 
 #[cfg(feature = "server")]
 #[test]
-fn verification_takes_the_signature_and_nothing_else() {
+fn verification_accepts_only_the_signature() {
     for vector in Vector::all() {
         let Some(hash) = vector.hash() else { continue };
         let endpoint = vector.endpoint();

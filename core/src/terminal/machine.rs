@@ -11,11 +11,11 @@ use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::version::{ApiVersion, Dialect};
 
-/// The most bytes that one message carries: large input is cut into several.
+/// The most bytes in one message: large input is split into several.
 const CHUNK: usize = 16 * 1024;
 
 /// How long typing is held back after the start, unless output comes first. Gateway 0.9.11 loses
-/// what is typed right after the handshake about half the time.
+/// typed bytes right after the handshake about half the time.
 const SETTLING: Duration = Duration::from_millis(200);
 
 /// How long after the first typing a terminal of Backend.AI may show nothing before that is reported.
@@ -43,20 +43,21 @@ const NORMAL: u16 = 1000;
 ///     └──────────────┬──────────────────────┘
 ///                    │ handle_close (one last event), handle_failure (none)
 ///                    ▼
-///                  Closed: takes nothing, sends nothing; events that wait can be polled
+///                  Closed: accepts and sends nothing; queued events can be polled
 /// ```
 ///
-/// It sends the window's size first, holds typing back until the terminal listens, cuts input into
-/// messages of at most 16 KiB, and pings when nothing else was sent for a while. Typing and restarts keep
-/// their order; the size of the window and pings go before them.
+/// It sends the window's size first, holds typed bytes back until the terminal is ready, splits
+/// input into messages of at most 16 KiB, and pings when nothing else was sent for a while. Typed
+/// bytes and restarts keep their order; the size of the window and pings are sent before them.
 ///
-/// Drive it like this: send what [`poll_outgoing`](Self::poll_outgoing) gives until it says
-/// [`Outgoing::Wait`]; hand messages in; poll all events; and do so again when a message or something
-/// typed comes, or when the time has come.
+/// Drive it like this: send what [`poll_outgoing`](Self::poll_outgoing) returns until it returns
+/// [`Outgoing::Wait`]; pass in messages from the gateway; poll all events. Repeat this when there
+/// is a message or typed input, or when the time to wait for has come.
 ///
 /// Source: the API manual of 2017, "Streaming". Observed on gateway 0.9.11, and the reason for the above:
-/// the window is 0 x 0 until the first resize; of what is typed right after the handshake about half
-/// is lost, and so is the first typing after a restart; after the close frame a raw HTTP 500 may follow.
+/// the window is 0 x 0 until the first resize; input right after the handshake is lost about half
+/// the time, and so is the first input after a restart; after the close frame a raw HTTP 500 may
+/// follow.
 ///
 /// Of Backend.AI ([`with_version`](Self::with_version)): manager 26.9.6 sends its messages as binary frames, and
 /// ignores those of the client that are not text. Nothing replies to a size or a ping. Two defects are reported as
@@ -90,8 +91,8 @@ const NORMAL: u16 = 1000;
 /// terminal.handle_frame(now, text(r#"{"type":"out","data":"4oI="}"#));
 /// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Output(b"\xe2\x82"[..].into())));
 ///
-/// // A restart comes after what was typed, with a typing that the gateway may lose; a new size does
-/// // not wait for either.
+/// // A restart is sent after what was typed, and then an empty input, which the gateway may lose. A new
+/// // size does not wait for either.
 /// terminal.stdin(b"x");
 /// terminal.restart();
 /// terminal.resize(50, 132);
@@ -105,13 +106,14 @@ const NORMAL: u16 = 1000;
 /// let now = now.after(Duration::from_secs(30));
 /// sends(&mut terminal, now, r#"{"type":"ping"}"#);
 ///
-/// // What is not known is shown, not dropped.
+/// // Unknown messages are events, too, and not dropped.
 /// terminal.handle_frame(now, text(r#"{"type":"error","data":"out of memory"}"#));
 /// terminal.handle_frame(now, text(r#"{"type":"bell"}"#));
 /// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Error("out of memory".into())));
 /// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Unknown(r#"{"type":"bell"}"#.into())));
 ///
-/// // The kernel was destroyed: the WebSocket is closed with 1000. What follows is not the protocol.
+/// // The kernel was destroyed: the WebSocket is closed with 1000. What follows does not belong to the
+/// // protocol.
 /// terminal.handle_close(Some(1000), "");
 /// terminal.handle_frame(now, text("HTTP/1.1 500 Internal Server Error"));
 /// let closed = TerminalEvent::Closed { code: Some(1000), reason: String::new() };
@@ -125,7 +127,7 @@ pub struct Terminal {
     /// Typing is held back until this time; `None` once it no longer is.
     settles: Option<Instant>,
     last_sent: Instant,
-    /// Everything but typing goes first: it never waits.
+    /// Messages other than typed bytes, which are sent first and never held back.
     control: VecDeque<Command>,
     typed: VecDeque<Typed>,
     queued: usize,
@@ -149,15 +151,15 @@ enum Typed {
     Restart,
 }
 
-/// What to do next for the gateway.
+/// What to send next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outgoing {
     /// Send this, then poll again.
     Send(Frame),
-    /// Nothing before this time ([`Moment::instant`]), unless something happens first.
+    /// Send nothing before this time ([`Moment::instant`]), unless something happens first.
     Wait(Instant),
-    /// Nothing any more: the terminal is closed.
+    /// Send nothing any more: the terminal is closed.
     Closed,
 }
 
@@ -169,7 +171,7 @@ pub enum TerminalEvent {
     Output(Bytes),
     /// The gateway reports a problem. The terminal may continue.
     Error(String),
-    /// A message that this version does not know, as it came.
+    /// A message that this version does not know, as received.
     Unknown(String),
     /// The gateway closes the terminal at the first input, without running it: [`Closed`](Self::Closed) follows.
     /// Executing code, rather than typing it, works.
@@ -234,8 +236,8 @@ impl Terminal {
         }
     }
 
-    /// How many typed bytes wait to be sent. A driver takes no more from its user while this is
-    /// large.
+    /// How many typed bytes wait to be sent. While this is large, a driver should accept no more
+    /// from its user.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.queued
@@ -258,7 +260,7 @@ impl Terminal {
     }
 
     /// Sends a ping, which keeps the kernel alive. The terminal does so itself when nothing else was sent for a
-    /// while. A ping that still waits to be sent is not doubled.
+    /// while. At most one ping waits to be sent.
     pub fn ping(&mut self) {
         if !self.closed && !self.control.contains(&Command::Ping) {
             self.control.push_back(Command::Ping);
@@ -278,7 +280,7 @@ impl Terminal {
         }
     }
 
-    /// The next frame for the gateway, or until when there is none.
+    /// The next frame for the gateway, or how long to wait for one.
     #[must_use = "a frame must be sent"]
     pub fn poll_outgoing(&mut self, now: Moment) -> Outgoing {
         if self.closed {
@@ -341,9 +343,9 @@ impl Terminal {
         Some(typed_at.saturating_add(SILENCE))
     }
 
-    /// A message came from the gateway.
+    /// Handles a message from the gateway.
     pub fn handle_frame(&mut self, _now: Moment, frame: Frame) {
-        // What follows a close is not the protocol any more.
+        // What follows a close does not belong to the protocol any more.
         if self.closed {
             return;
         }
@@ -364,7 +366,7 @@ impl Terminal {
     }
 
     /// The WebSocket is closed, by the gateway or by the caller, with the close frame's code and reason, if
-    /// there was one. Only the first time counts.
+    /// there was one. Only the first call has an effect.
     pub fn handle_close(&mut self, code: Option<u16>, reason: &str) {
         if !self.close() {
             return;
@@ -380,7 +382,7 @@ impl Terminal {
         });
     }
 
-    /// Forgets what was not sent; false if it was closed before.
+    /// Drops what was not sent; returns false if the terminal was closed already.
     fn close(&mut self) -> bool {
         let was_open = !self.closed;
         self.closed = true;
@@ -390,12 +392,12 @@ impl Terminal {
         was_open
     }
 
-    /// The connection broke. There is no event for it: the driver reports it.
+    /// The connection broke. That is not an event: the driver reports it.
     pub fn handle_failure(&mut self) {
         self.close();
     }
 
-    /// What happened, oldest first.
+    /// The next event, the oldest first.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<TerminalEvent> {
         self.events.pop_front()

@@ -1,4 +1,4 @@
-//! What travels through a terminal's WebSocket: JSON messages, with bytes in base64.
+//! The messages of a terminal's WebSocket: JSON, with bytes in base64.
 
 use std::borrow::Cow;
 
@@ -73,11 +73,11 @@ pub enum Message {
     Out(Bytes),
     /// Something went wrong: the gateway's message.
     Error(String),
-    /// A message of a form that this version does not know, as it came.
+    /// A message of a form that this version does not know, as received.
     Unknown(String),
 }
 
-/// Not an enum by its tag: serde would copy what comes before it knows which one it is.
+/// Not an enum with a tag: serde would buffer the fields before the tag.
 #[derive(Serialize, Deserialize)]
 struct RawMessage<'a> {
     #[serde(borrow, rename = "type")]
@@ -87,7 +87,7 @@ struct RawMessage<'a> {
 }
 
 impl Message {
-    /// Reads a message. Whatever is not of a known form is kept as [`Message::Unknown`].
+    /// Reads a message. Anything of an unknown form is kept as [`Message::Unknown`].
     #[must_use]
     pub fn decode(text: &str) -> Self {
         let known = serde_json::from_str(text).ok();
@@ -113,7 +113,7 @@ impl Message {
     }
 }
 
-/// A WebSocket message with content. Pings, pongs and closing are the WebSocket's own business.
+/// A WebSocket message with content. Pings, pongs and close frames are handled by the WebSocket library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_encodes_is_what_a_client_decodes() {
+    fn a_client_decodes_what_a_gateway_encodes() {
         for message in [
             Message::Out(Bytes::from_static(b"\xff\x00\x1b[0m")),
             Message::Error("é \"quoted\"".to_owned()),

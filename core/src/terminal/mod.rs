@@ -1,7 +1,7 @@
 //! The terminal: a shell or interpreter in a kernel, over a WebSocket. (API manual of 2017,
 //! "Streaming".)
 //!
-//! [`OpenTerminal`] makes the signed handshake, [`Command`] and [`Message`] are what travels, and
+//! [`OpenTerminal`] makes the signed handshake, [`Command`] and [`Message`] are its messages, and
 //! [`Terminal`] is the state machine between them and the caller.
 
 mod machine;

@@ -69,7 +69,7 @@ impl OpenTerminal {
         signer.sign(self.prepare(signer.config().version())?, now)
     }
 
-    /// Reads a response other than 101: why the gateway opens no terminal.
+    /// Reads a response other than 101: why the gateway does not open a terminal.
     #[must_use]
     pub fn read_error(&self, version: ApiVersion, response: Response<Bytes>) -> Error {
         let (parts, body) = response.into_parts();

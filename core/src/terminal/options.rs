@@ -34,7 +34,7 @@ impl TerminalOptions {
         self
     }
 
-    /// Sends a ping after this time without a message. It keeps the kernel from its idle timeout.
+    /// Sends a ping after this time without a message. Pings prevent the kernel's idle timeout.
     #[must_use]
     pub fn with_ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = interval;

@@ -85,7 +85,7 @@ fn only_one_request_is_in_flight() {
 }
 
 #[test]
-fn a_rate_limit_is_waited_out_as_long_as_the_gateway_says() {
+fn a_rate_limit_is_waited_for_as_long_as_the_gateway_says() {
     let mut call = call(execute());
     call.sends("POST /v2/kernel/k1");
     let mut response = problem(429, "rate-limit-exceeded");
@@ -123,7 +123,7 @@ fn window_ends_after(call: &Driver<Call<Execute>>, time: Duration) {
 }
 
 #[test]
-fn a_rate_limit_without_headers_is_waited_out_until_the_window_ends() {
+fn a_rate_limit_without_headers_is_waited_for_until_the_window_ends() {
     let mut call = call(execute());
     call.sends("POST /v2/kernel/k1");
     window_ends_after(&call, Duration::from_secs(7));

@@ -32,12 +32,12 @@ use crate::ops::{
 ///             └─► Over: Cleanup::NoKernel, Unknown
 /// ```
 ///
-/// Every step of [`Call`], [`Upload`] and [`Execution`] passes through; `Over` gives `Step::Done` once.
+/// Every step of [`Call`], [`Upload`] and [`Execution`] is passed on; `Over` gives `Step::Done` once.
 ///
-/// A temporary kernel is destroyed however the run ends. If the request to create it got no response, or one
-/// that cannot be understood, it may exist even so; creating again with the same token finds it, so that is
-/// tried first. Files that cannot be uploaded (larger than 1 MiB, two of one name) end the run
-/// before a kernel is created.
+/// A temporary kernel is destroyed however the run ends. If the request to create it got no
+/// response, or one that cannot be understood, the kernel may still exist; creating it again with
+/// the same token finds it, so the machine first tries that. Files that cannot be uploaded (larger
+/// than 1 MiB, two of one name) end the run before a kernel is created.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -106,8 +106,8 @@ pub struct Run {
     started: usize,
     kernel: Option<KernelId>,
     cancelled: bool,
-    /// Whether the creation was repeated, since the first response left open what became of it. From
-    /// then on there may be a kernel, whatever the responses say.
+    /// Whether the creation was repeated, since the first response did not say whether there is a
+    /// kernel. From then on there may be one, whatever the responses say.
     created_again: bool,
     phase: Phase,
     events: VecDeque<RunEvent>,
@@ -131,15 +131,15 @@ enum Phase {
 impl Run {
     /// A run. It starts when it is polled. The caller's policy applies to each of its requests.
     ///
-    /// `random` are 32 random bytes, new for each run: what separates the files of an upload is made of them,
-    /// and the kernel's token if the plan has none. From bytes that can be guessed follow a token that can be
-    /// guessed, and files that can be made to end early.
+    /// `random` are 32 random bytes, new for each run: the boundary between the files of an upload
+    /// is made of them, and the kernel's token if the plan has none. If the bytes can be guessed,
+    /// so can the token, and a file that contains the boundary would end early.
     pub fn new(plan: RunPlan, caller: Caller, random: [u8; 32]) -> Self {
         let [boundary, token] = halves(random);
         let token = plan
             .token
             .unwrap_or_else(|| SessionToken::from_random(token));
-        // What cannot be uploaded is reported before a kernel exists.
+        // Files that cannot be uploaded are reported before a kernel exists.
         let ending = check_files(&plan.files, caller.version())
             .err()
             .map(|error| Ending::Failed(Error::Build(error)));
@@ -166,8 +166,8 @@ impl Run {
         }
     }
 
-    /// Ends the run as soon as no request is in flight: nothing further is started, and a temporary kernel
-    /// is destroyed. The response or failure of a request in flight must still be handed in.
+    /// Ends the run as soon as no request is in flight: nothing else is started, and a temporary
+    /// kernel is destroyed. The response or failure of a request in flight must still be passed in.
     pub fn cancel(&mut self) {
         self.cancelled = true;
     }
@@ -298,8 +298,8 @@ fn halves(random: [u8; 32]) -> [[u8; 16]; 2] {
     [first, second]
 }
 
-/// Whether a response came that leaves open what became of the kernel, so that the same token may find it.
-/// (Where none came, the call has tried again already.)
+/// Whether a response came that does not say whether there is a kernel, so the same token may find
+/// it. (Where no response came, the call has retried already.)
 fn is_unusable(error: &Error) -> bool {
     match error {
         Error::Parse(_) => true,
@@ -330,8 +330,8 @@ impl Machine for Run {
                         *call = Call::new(create, self.caller.clone());
                     }
                     Ok(Err(error)) => {
-                        // An earlier try may have created it; and a response that is not understood
-                        // may be that of a new kernel.
+                        // An earlier attempt may have created it; and a response that cannot be
+                        // understood may come from a successful creation.
                         let unknown = self.temporary
                             && (self.created_again
                                 || call.may_have_acted()

@@ -1,9 +1,9 @@
-//! What a run is to do.
+//! What a run does.
 
 use crate::ident::SessionToken;
 use crate::ops::{ExecuteMode, KernelSpec, UploadFile};
 
-/// What a run is to do: get or create a kernel, upload files, execute, and destroy the kernel.
+/// What a run does: get or create a kernel, upload files, execute, and destroy the kernel.
 ///
 /// ```
 /// use sorna_core::machine::RunPlan;
@@ -27,10 +27,10 @@ pub struct RunPlan {
 }
 
 impl RunPlan {
-    /// A run in a temporary kernel, without files: the kernel is destroyed at the end, however the run ends.
+    /// A run in a temporary kernel, without files. The kernel is destroyed however the run ends.
     ///
-    /// The executions are done one after the other. After one that fails (whose exit code is known not to be
-    /// 0) or times out, the rest is skipped.
+    /// The executions run one after the other. After one that fails (with an exit code that is
+    /// known and not 0) or times out, the rest is skipped.
     #[must_use]
     pub fn temporary<E: Into<ExecuteMode>>(
         spec: impl Into<KernelSpec>,

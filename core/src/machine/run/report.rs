@@ -1,4 +1,4 @@
-//! What a run reports on the way and at the end.
+//! What a run reports, during its work and at the end.
 
 use crate::error::Error;
 use crate::ident::KernelId;
@@ -37,7 +37,7 @@ pub struct RunReport {
     pub kernel: Option<KernelId>,
     /// How it ended.
     pub ending: Ending,
-    /// What became of the kernel.
+    /// What happened to the kernel.
     pub cleanup: Cleanup,
 }
 
@@ -54,19 +54,19 @@ pub enum Ending {
     Failed(Error),
 }
 
-/// What became of the kernel.
+/// What happened to the kernel.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cleanup {
-    /// It was to be kept, and is still alive.
+    /// It was kept, and is still alive.
     Kept,
-    /// There was none to destroy.
+    /// There was no kernel to destroy.
     NoKernel,
     /// It is destroyed, or was gone already.
     Destroyed,
     /// It could not be destroyed, and stays alive until the gateway's idle timeout.
     Failed(Error),
-    /// The request to create it got no response, and trying again to find it failed: it may or may not
-    /// exist.
+    /// The request to create it got no response, and the attempts to find it failed: it may or may
+    /// not exist.
     Unknown,
 }

@@ -128,7 +128,7 @@ fn snippets_run_one_after_the_other_until_one_fails() {
 }
 
 #[test]
-fn a_failure_on_the_way_destroys_the_kernel() {
+fn a_failure_during_the_run_destroys_the_kernel() {
     let mut run = ready(plan(&["1"]));
     run.event();
     run.sends(EXECUTE);
@@ -240,7 +240,7 @@ fn an_error_after_a_lost_response_does_not_prove_that_there_is_no_kernel() {
     third.sends(CREATE);
     third.answers(problem(412, "quota-exceeded"));
     assert!(matches!(third.done().cleanup, Cleanup::NoKernel));
-    // Not from the gateway itself, which may have crashed after the kernel was created.
+    // Without a problem document: the gateway may have crashed after the kernel was created.
     let mut fourth = run(plan(&["1"]));
     fourth.sends(CREATE);
     fourth.answers(reply(500, "Internal Server Error"));
@@ -271,7 +271,7 @@ fn a_creation_with_an_unusable_response_is_repeated() {
         run.answers(reply(204, ""));
         assert!(matches!(run.done().cleanup, Cleanup::Destroyed));
     }
-    // An error for the second leaves open what the first did, and a cancellation must find out.
+    // An error for the second creation does not say what the first did, and a cancellation must find out.
     let mut second = run(plan(&[]));
     second.sends(CREATE);
     second.answers(reply(201, "garbled"));

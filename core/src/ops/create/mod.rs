@@ -1,7 +1,7 @@
 //! `POST /v2/kernel/create`: get or create a kernel. (API manual of 2017, "Kernel management".)
 //!
 //! With the token of a living kernel, that kernel is returned; so repeating the request is safe.
-//! The same token with another language makes another kernel.
+//! The same token with another language creates another kernel.
 
 mod backend_ai;
 mod created;
@@ -20,8 +20,8 @@ use crate::version::{ApiVersion, Dialect};
 /// `POST /v2/kernel/create`: gets or creates a kernel.
 ///
 /// With the token of a living kernel that kernel is returned (with 201, too), so repeating the request is
-/// safe. The same token with another language makes another kernel; `python` and `python3`
-/// are two. (API manual of 2017, "Kernel management".)
+/// safe. The same token with another language creates another kernel; `python` and `python3` are
+/// two languages. (API manual of 2017, "Kernel management".)
 ///
 /// Observed on gateway 0.9.11: an unknown language is 500 `kernel-creation-failed`
 /// ([`is_creation_failed`](crate::GatewayError::is_creation_failed)); at the limit of kernels even the
@@ -35,14 +35,15 @@ use crate::version::{ApiVersion, Dialect};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateKernel {
-    /// What kernel is wanted.
+    /// Which kernel to create.
     pub spec: KernelSpec,
     /// The client's name for the kernel.
     pub token: SessionToken,
 }
 
 impl CreateKernel {
-    /// A kernel like this with this token. The name of a language will do.
+    /// The operation: a kernel of this specification, which may be just the name of a language,
+    /// with this token.
     #[must_use]
     pub fn new(spec: impl Into<KernelSpec>, token: SessionToken) -> Self {
         Self {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_path_segment_is_not_accepted() {
+    fn an_id_that_is_not_a_path_segment_is_rejected() {
         let read = |id: &str| {
             let body = format!(r#"{{"kernelId": "{id}", "created": true}}"#);
             operation("c").read_response(ApiVersion::default(), response(201, &body))

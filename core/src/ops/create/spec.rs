@@ -1,11 +1,11 @@
-//! What kernel is wanted.
+//! Which kernel to create.
 
 use std::time::Duration;
 
 use crate::error::BuildError;
 use crate::version::{ApiVersion, Dialect};
 
-/// What a new kernel may use. What is not set is left to the server.
+/// What a new kernel may use. Limits that are not set are up to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     max_memory: Option<u64>,
@@ -46,8 +46,8 @@ impl Limits {
     }
 }
 
-/// What kernel is wanted: its language, limits and mounts. The name of a language is one, with the server's
-/// limits and no mounts.
+/// Which kernel to create: its language, limits and mounts. The name of a language converts into a
+/// specification with the server's limits and no mounts.
 ///
 /// ```
 /// use sorna_core::{KernelSpec, Limits};

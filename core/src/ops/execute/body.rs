@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::ops::operation::Success;
 
 pub(super) fn read(success: &Success) -> Result<ExecutionResult, Error> {
-    // One check of the whole body for UTF-8, so that the parser need not check each text, and text may
-    // stay there.
+    // The whole body is checked once for UTF-8, so that the parser need not check each text, and
+    // text may stay in it.
     let read = match ByteString::try_from(success.body().clone()) {
         Ok(body) => {
             let parser = serde_json::Deserializer::from_str(&body);

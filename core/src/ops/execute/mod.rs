@@ -44,8 +44,8 @@ impl Operation for Execute {
         }
     }
 
-    /// Code must not run twice; and a continuation takes output (or gives input) that a second one
-    /// would not find again.
+    /// Code must not run twice; and a continuation fetches output (or gives input), which a second
+    /// one would miss.
     fn repeat(&self) -> Repeat {
         Repeat::IfUnsent
     }

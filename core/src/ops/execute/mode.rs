@@ -1,4 +1,4 @@
-//! What to run, and where in an execution a request stands.
+//! What to run, and the position of a request in an execution.
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// The command that stands for what the kernel does by default.
+    /// The command that means the kernel's default.
     pub const DEFAULT: &'static str = "*";
 
     /// The kernel's defaults for both steps.
@@ -76,7 +76,7 @@ impl Batch {
         Self::default()
     }
 
-    /// Builds by this shell command. An empty one skips the step.
+    /// Builds with this shell command. An empty one skips the step.
     #[must_use]
     pub fn with_build(mut self, command: impl Into<String>) -> Self {
         self.build = Some(command.into());
@@ -130,7 +130,7 @@ impl Batch {
     }
 }
 
-/// Where in an execution a request stands.
+/// The position of a request in an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continuation {

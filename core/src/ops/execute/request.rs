@@ -1,4 +1,4 @@
-//! What an execute request is made of.
+//! The parts of an execute request.
 
 use super::mode::{Continuation, ExecuteMode};
 use super::result::ExecutionResult;
@@ -7,8 +7,8 @@ use crate::ident::KernelId;
 /// `POST /v2/kernel/{id}`: starts or continues an execution.
 ///
 /// One execution may take many of these requests: [`Execution`](crate::machine::Execution) makes them
-/// all. None is repeated by a machine if the gateway may have acted on it ([`Repeat::IfUnsent`](crate::Repeat::IfUnsent)). (API
-/// manual of 2017, "Code execution".)
+/// all. Machines do not retry one if the gateway may have acted on it
+/// ([`Repeat::IfUnsent`](crate::Repeat::IfUnsent)). (API manual of 2017, "Code execution".)
 ///
 /// Making the request fails with [`BuildError::CodeTooLong`](crate::BuildError::CodeTooLong) if its body has 1 MiB or more, which the
 /// original gateway rejects: upload such code as a file.
@@ -21,8 +21,8 @@ pub struct Execute {
     pub mode: ExecuteMode,
     /// Whether this starts the execution or continues it.
     pub continuation: Continuation,
-    /// What the requests of one execution have in common, in dialects that have such IDs. Sorna v2 has none,
-    /// and is not sent this.
+    /// The ID that all requests of one execution share, in dialects with such IDs. Sorna v2 has
+    /// none, so it is not sent there.
     pub run_id: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Execute {
         }
     }
 
-    /// Keeps what the next request needs of a result: its run ID, if it has one.
+    /// Keeps the part of a result that the next request needs: its run ID, if it has one.
     pub fn remember(&mut self, result: &ExecutionResult) {
         if let Some(run_id) = result.run_id()
             && self.run_id.as_deref() != Some(run_id)
@@ -47,13 +47,13 @@ impl Execute {
         }
     }
 
-    /// The next request of the same execution. The code is not sent again: gateways ignore what comes
-    /// with a continuation.
+    /// The next request of the same execution. The code is not sent again: gateways ignore code in
+    /// a continuation.
     #[must_use]
     pub fn proceed(&self, continuation: Continuation) -> Self {
         Self {
             kernel: self.kernel.clone(),
-            // What was sent at the start need not be kept: the gateway has it.
+            // The code need not be kept: the gateway has it.
             mode: match &self.mode {
                 ExecuteMode::Query { .. } => ExecuteMode::query(""),
                 batch @ ExecuteMode::Batch(_) => batch.clone(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::console::{Console, ConsoleSeed};
 
-/// How far an execution has come, and its output since the last request. (API manual of 2017,
+/// The status of an execution, and its output since the last request. (API manual of 2017,
 /// "Execution result".)
 ///
 /// ```
@@ -33,17 +33,17 @@ use crate::console::{Console, ConsoleSeed};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ExecutionResult {
-    /// How far it has come.
+    /// Its progress.
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// What belongs to the status: `is_password`, `exitCode`, `step`, and what later gateways add.
+    /// Details of the status: `is_password`, `exitCode`, `step`, and what later gateways add.
     pub options: Map<String, Value>,
-    /// The result's other fields (`files`, `runId`, …), and `options` if it was no object.
+    /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
 }
 
-/// How far an execution has come.
+/// The status of an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecutionStatus {
@@ -59,7 +59,7 @@ pub enum ExecutionStatus {
     Finished,
     /// Killed for running too long.
     ExecTimeout,
-    /// A status of a newer gateway.
+    /// A status that this crate does not know.
     Other(String),
 }
 
@@ -90,8 +90,8 @@ impl ExecutionStatus {
         }
     }
 
-    /// Whether the execution is over. An unknown status counts as an end if its name ends in a word that
-    /// says so; otherwise the execution continues.
+    /// Whether the execution is over. An unknown status counts as the end if its name ends in a
+    /// word that says so; otherwise the execution continues.
     #[must_use]
     pub fn is_end(&self) -> bool {
         const ENDINGS: [&str; 12] = [

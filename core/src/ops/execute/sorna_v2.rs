@@ -25,7 +25,7 @@ struct BatchOptions<'a> {
     exec: &'a str,
 }
 
-/// A continuation is the same request with the code replaced: by the input, or by nothing. A skipped step is
+/// A continuation is the same request with the input, or nothing, in place of the code. A skipped step is
 /// "", since null breaks the original agent.
 pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
     let (mode, code, options) = match &execute.mode {

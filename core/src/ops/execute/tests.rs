@@ -1,4 +1,4 @@
-//! What is written and read, in every dialect.
+//! How execute requests are written and their responses read, in every dialect.
 
 use super::*;
 use crate::ops::testing::{kernel, response, sent, signed};

@@ -130,14 +130,14 @@ impl KernelInfo {
         duration(self.max_cpu_time?)
     }
 
-    /// How many executions it has seen; may go down on the original gateway.
+    /// How many executions it has had; may decrease on the original gateway.
     #[must_use]
     pub fn executions(&self) -> Option<u64> {
         Some(whole(self.executions?))
     }
 
-    /// Time since it was last used. Gateway 0.9.11 sends µs where the manual says ms, so that its times are a
-    /// thousand times too long.
+    /// Time since it was last used. Gateway 0.9.11 sends µs where the manual says ms, so its times
+    /// are a thousand times too long.
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         duration(self.idle?)
@@ -250,7 +250,7 @@ fn milliseconds(time: Duration) -> f64 {
 
 /// The nearest whole number.
 fn whole(number: f64) -> u64 {
-    // This conversion keeps to the bounds of the integer.
+    // This conversion saturates at the bounds of the integer.
     number.round() as u64
 }
 
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_no_times_and_stay_in_the_range_of_sizes() {
+    fn numbers_out_of_range_are_no_times_and_the_nearest_sizes() {
         let body = r#"{"age": -1, "idle": 1e300, "memoryUsed": -4, "memoryLimit": 1e300}"#;
         let info: KernelInfo = serde_json::from_str(body).unwrap();
         assert_eq!((info.age(), info.idle()), (None, None));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_sets_is_what_a_client_gets() {
+    fn a_client_reads_what_a_gateway_sets() {
         let second = Duration::from_secs(1);
         let info = KernelInfo::new()
             .with_language("c")

@@ -1,4 +1,4 @@
-//! Files to upload, and what separates them.
+//! Files to upload, and the boundary between them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ impl UploadFile {
 }
 
 /// The line between the parts of an upload, such as `sorna-` and 32 hexadecimal digits. Made of random
-/// bytes, so that no file holds it: take new ones for each upload.
+/// bytes, so that no file contains it: use new ones for each upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary([u8; 16]);
 

@@ -1,4 +1,4 @@
-//! The form that carries files, `multipart/form-data`, which dialects share.
+//! The form with the files, `multipart/form-data`, which dialects share.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(super) fn with_files(
     request.multipart(content_type, encode(files, &boundary))
 }
 
-/// The multipart body: framing as bytes, contents as segments of their own.
+/// The multipart body: framing as bytes, contents as separate segments.
 fn encode(files: &[UploadFile], boundary: &str) -> Body {
     let mut segments = Vec::with_capacity(2 * files.len() + 1);
     let mut line_end = "";
@@ -41,8 +41,8 @@ fn encode(files: &[UploadFile], boundary: &str) -> Body {
     Body::from_segments(segments)
 }
 
-/// `filename="…"`; for names that a quoted string cannot carry safely also `filename*` (RFC 8187),
-/// which wins over it in the original gateway.
+/// `filename="…"`; for names that a quoted string cannot express safely, also `filename*` (RFC
+/// 8187), which takes precedence in the original gateway.
 fn file_name_parameter(name: &str) -> Cow<'_, str> {
     let plain = |c: char| c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%'));
     if name.chars().all(plain) {

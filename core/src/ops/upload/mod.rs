@@ -58,7 +58,7 @@ pub struct UploadFiles {
     pub kernel: KernelId,
     /// The files.
     pub files: Vec<UploadFile>,
-    /// What separates them.
+    /// The boundary between them.
     pub boundary: Boundary,
 }
 

@@ -10,7 +10,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A terminal that has said its size.
+    /// A terminal that has sent its size.
     fn new() -> Self {
         let now = Moment::new(
             UNIX_EPOCH,
@@ -25,7 +25,7 @@ impl Scene {
         this
     }
 
-    /// One that listens.
+    /// A terminal that is open.
     fn settled() -> Self {
         let mut this = Self::new();
         this.receives(r#"{"type":"out","data":""}"#);
@@ -110,7 +110,7 @@ fn large_input_is_cut_and_counted() {
 }
 
 #[test]
-fn a_restart_keeps_its_place_and_gives_the_gateway_something_to_lose() {
+fn a_restart_keeps_its_place_and_is_followed_by_an_empty_input() {
     let mut scene = Scene::settled();
     scene.terminal.stdin(b"a");
     scene.terminal.restart();
@@ -122,7 +122,7 @@ fn a_restart_keeps_its_place_and_gives_the_gateway_something_to_lose() {
 }
 
 #[test]
-fn unknown_messages_and_binary_frames_are_taken() {
+fn unknown_messages_and_binary_frames_are_accepted() {
     let mut scene = Scene::new();
     scene.receives(r#"{"type":"bell"}"#);
     let json = r#"{"type":"out","data":"aGk="}"#;
@@ -168,7 +168,7 @@ fn nothing_follows_the_close() {
 }
 
 #[test]
-fn a_broken_connection_is_reported_by_the_driver_alone() {
+fn a_broken_connection_is_not_an_event() {
     let mut scene = Scene::settled();
     scene.receives(r#"{"type":"out","data":"aGk="}"#);
     scene.terminal.handle_failure();
@@ -194,7 +194,7 @@ fn a_closed_terminal_keeps_nothing_for_later() {
 }
 
 #[test]
-fn unsent_pings_are_one() {
+fn at_most_one_ping_waits_to_be_sent() {
     let mut scene = Scene::settled();
     scene.terminal.ping();
     scene.terminal.ping();
