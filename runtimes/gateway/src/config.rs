@@ -1,4 +1,4 @@
-//! How a gateway is set up.
+//! The configuration of a gateway.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -91,7 +91,7 @@ impl Default for GatewayConfig {
     }
 }
 
-/// Where it listens, and who may use it.
+/// The address, and the key pairs of users.
 impl GatewayConfig {
     /// A gateway on a free port of 127.0.0.1 with a random key pair, and the default limits.
     #[must_use]
@@ -184,7 +184,7 @@ impl GatewayConfig {
     }
 }
 
-/// What kernels run, and what they see of this machine.
+/// The languages of kernels, and their access to this machine.
 impl GatewayConfig {
     /// Sets where to make the directory with the kernels' files: in the system's place for temporary
     /// files by default.
@@ -278,7 +278,7 @@ impl GatewayConfig {
     }
 
     /// Sets where to make a control group for each kernel: a directory of a `cgroup2` file system
-    /// that this user may write to and that holds no processes itself. By default it is the group
+    /// that this user may write to and that contains no processes itself. By default it is the group
     /// that the gateway is in, if it may make others there.
     #[must_use]
     pub fn with_cgroup(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -293,7 +293,7 @@ impl GatewayConfig {
     }
 }
 
-/// How much a kernel and its programs may take.
+/// Limits on a kernel and its programs.
 impl GatewayConfig {
     /// Sets the most memory of a kernel, in bytes; a client may ask for less. 1 GiB by default.
     #[must_use]
@@ -398,7 +398,7 @@ impl GatewayConfig {
     }
 }
 
-/// How much a client may take, and for how long.
+/// Limits on clients.
 impl GatewayConfig {
     /// Sets how many files one upload may bring: 20 by default.
     #[must_use]
@@ -481,8 +481,8 @@ impl GatewayConfig {
         self.write_timeout
     }
 
-    /// Sets how many connections may be open at a time, terminals included: 4096 by default. More
-    /// are closed with the error response `service-unavailable`.
+    /// Sets how many connections may be open at a time, terminals included: 4096 by default.
+    /// Further ones are closed with the error response `service-unavailable`.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;

@@ -181,7 +181,7 @@ fn a_client_that_hangs_up_loses_nothing() {
 }
 
 #[test]
-fn two_clients_of_one_kernel_take_turns() {
+fn requests_of_two_clients_to_one_kernel_alternate() {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");

@@ -288,7 +288,7 @@ fn one_response_holds_limited_output() {
 }
 
 #[test]
-fn the_configuration_can_open_files_to_kernels() {
+fn the_configuration_can_make_files_accessible_to_kernels() {
     if !is_isolated() {
         return;
     }

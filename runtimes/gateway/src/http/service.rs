@@ -94,7 +94,7 @@ impl Service {
     }
 
     /// Authenticates a request and carries it out. Headers and access key are checked before the
-    /// body is read, so that untrusted peers cannot send us one.
+    /// body is read, so that untrusted peers cannot make the gateway read one.
     async fn respond(
         &self,
         parts: &Parts,

@@ -26,7 +26,7 @@ use super::permit::Permit;
 use crate::kernel::{Attached, FromTerminal, ToTerminal};
 use crate::kernels::Entry;
 
-/// The largest message that is taken from a client, in bytes.
+/// The largest message that is accepted from a client, in bytes.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
 /// How long to wait for the client's close frame.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 #[derive(Debug)]
 pub(super) struct Upgrade {
     connection: OnUpgrade,
-    /// Held so that the connection counts as long as the terminal is open.
+    /// Held so that the connection counts against the limit as long as the terminal is open.
     _permit: Option<Permit>,
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn serve(upgrade: Upgrade, entry: Arc<Entry>, mut attached: Att
     };
     let (sink, stream) = socket.split();
     let (errors, reported) = mpsc::channel(4);
-    // Each direction by itself: a client may send while it does not read, and vice versa.
+    // Each direction is independent: a client may send while it does not read, and vice versa.
     let mut listening = pin!(listen(stream, &entry, &mut attached, errors));
     let is_over = tokio::select! {
         is_over = show(sink, output, reported) => is_over,

@@ -1,8 +1,8 @@
 //! Uploads: from the parts of a form to files in a kernel's work directory.
 //!
-//! Files are first written to a staging directory. They are moved into place when all have arrived
-//! and all can be stored, so a rejected upload stores no file. No symbolic link in the work directory
-//! is followed: the program could have made it point anywhere.
+//! Files are first written to a staging directory. They are moved into place once all have arrived
+//! and all can be stored, so a rejected upload stores no file. No symbolic link in the work
+//! directory is followed: the program could have made it point anywhere.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -32,7 +32,7 @@ pub(crate) struct UploadLimits {
 /// The most bytes of the head of a part.
 const PART_HEAD: u64 = 16 * 1024;
 
-/// A file that has arrived: where it is, and where it goes.
+/// A file that has arrived: its temporary path and its destination.
 #[derive(Debug)]
 struct Arrived {
     staged: PathBuf,
@@ -136,7 +136,7 @@ fn relative_path(name: &str) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
 
-/// Where a file goes: its directory, held open, and its name there.
+/// The destination of a file: its directory, held open, and its name there.
 struct Place<'a> {
     directory: OwnedFd,
     name: &'a OsStr,

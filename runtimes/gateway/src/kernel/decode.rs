@@ -35,7 +35,7 @@ impl Utf8Decoder {
         text
     }
 
-    /// Gives up on an incomplete sequence: there will be no more.
+    /// Replaces an incomplete sequence: there will be no more bytes.
     pub(crate) fn finish(&mut self) -> &'static str {
         if std::mem::take(&mut self.pending).is_empty() {
             ""

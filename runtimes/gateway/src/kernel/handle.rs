@@ -30,7 +30,7 @@ pub(crate) struct Kernel {
     turn: Mutex<()>,
     pub(super) born: Instant,
     restarts: Arc<Restarts>,
-    /// Whether it is being destroyed, so that no more terminals are opened.
+    /// Whether it is being destroyed, so that no more terminals may be opened.
     is_ending: AtomicBool,
     /// The terminal, once a client has opened it.
     terminal: std::sync::Mutex<Option<Arc<Hub>>>,

@@ -19,9 +19,9 @@ const END: Duration = Duration::from_millis(100);
 
 /// A FIFO that the programs read and that we write to when they wait for input.
 ///
-/// We hold it open in both directions, so that it does not end by itself. Where the system does not
-/// show that a program waits, the program would wait forever: there `/dev/null` takes its place, and
-/// programs see the end of their input.
+/// We hold it open in both directions, so that it does not end when a writer closes it. Where the
+/// system does not show that a program waits, the program would wait forever: there `/dev/null`
+/// takes its place, and programs see the end of their input.
 #[derive(Debug)]
 pub(crate) struct InputFifo {
     path: PathBuf,
@@ -36,7 +36,7 @@ enum State {
 }
 
 impl InputFifo {
-    /// Takes the FIFO that is at this path.
+    /// Opens the FIFO at this path.
     pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
         if !procfs::shows_system_calls() {
             return Ok(Self {
@@ -76,7 +76,8 @@ impl InputFifo {
         let descriptor = procfs::tree(root)
             .into_iter()
             .find_map(|process| procfs::waits_for(process, *identity))?;
-        // Checked after the process, because only we write: if it waited then, it still waits.
+        // Checked after the process, because only the gateway writes: if the process waited then,
+        // it still waits.
         let unread = rustix::io::ioctl_fionread(file).ok()?;
         (unread == 0).then_some(descriptor)
     }

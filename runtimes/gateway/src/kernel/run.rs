@@ -132,7 +132,7 @@ impl Plan {
         }
     }
 
-    /// Whether this is the batch that the client was told to continue.
+    /// Whether this is the batch that the last response asked the client to continue.
     pub(crate) fn continues(&self, awaited: Option<&BatchSteps>) -> bool {
         awaited.is_some() && awaited == self.batch_steps()
     }

@@ -76,7 +76,7 @@ pub(crate) enum ExecuteError {
     Failed(String),
 }
 
-/// What a request means for the driver.
+/// The effect of a request on the driver.
 #[derive(Debug)]
 pub(crate) enum Intent {
     /// Nothing: it continues the run.
@@ -96,7 +96,7 @@ pub(crate) struct State {
     pub(crate) runs: u64,
     /// The batch of the current run, if it is one.
     pub(crate) batch: Option<BatchSteps>,
-    /// The same, once its client has been told to continue.
+    /// The same, once a response has asked its client to continue.
     pub(crate) awaited: Option<BatchSteps>,
     /// Whether the last response asked for input, so that the next request brings it.
     pub(crate) asked: bool,
@@ -108,7 +108,7 @@ pub(crate) struct State {
     pub(crate) terminal: Option<u32>,
     /// When a request was last seen.
     pub(crate) used: Instant,
-    /// The processes at the top: the interpreter, and the step of a batch.
+    /// The top-level processes: the interpreter, and the step of a batch.
     pub(crate) processes: Vec<u32>,
     /// Processor time of processes that ended, in ms.
     pub(crate) cpu_spent: u64,
@@ -183,7 +183,7 @@ impl Drop for Listening<'_> {
 }
 
 impl State {
-    /// What an execute request means now, and what follows from that for the phase. `plan` is
+    /// Decides the meaning of an execute request now, and changes the phase accordingly. `plan` is
     /// what to start if nothing runs; it is `None` for a mere continuation.
     pub(crate) fn begin(&mut self, input: &str, plan: Option<Plan>) -> Intent {
         match (&self.phase, plan) {
@@ -195,11 +195,11 @@ impl State {
             // The run ended without the input that it had asked for. This request brings that
             // input, which must never be run as code.
             (Phase::Ended(_), _) if self.asked => Intent::Continue,
-            // Clients repeat a batch's steps in each continuation.
+            // Clients repeat the steps of a batch in each continuation.
             (Phase::Ended(_), Some(plan)) if plan.continues(self.awaited.as_ref()) => {
                 Intent::Continue
             }
-            // Output of a run whose end was never fetched is kept.
+            // Keep the output of a run whose end was never fetched.
             (Phase::Idle | Phase::Ended(_), Some(plan)) => {
                 self.phase = Phase::Running;
                 self.runs += 1;
@@ -213,7 +213,7 @@ impl State {
     }
 
     /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
-    /// It counts as delivered: the state moves on, and it is not returned again.
+    /// It counts as delivered: the state changes, and the response is not returned again.
     pub(crate) fn take_response(
         &mut self,
         limit: usize,

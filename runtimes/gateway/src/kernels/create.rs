@@ -1,4 +1,4 @@
-//! Making a kernel, or finding the one of a session.
+//! Creating a kernel, or finding the one of a session.
 
 use std::io;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Kernels {
         loop {
             let slot = Arc::clone(self.table().sessions.entry(session.clone()).or_default());
             let mut place = slot.lock().await;
-            // While we waited, another request may have failed and removed the slot.
+            // Meanwhile, another request may have failed and removed the slot.
             if !self.is_current(&session, &slot) {
                 continue;
             }

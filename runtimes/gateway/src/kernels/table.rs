@@ -1,4 +1,4 @@
-//! Who has which kernel, and how many there may be.
+//! The table of kernels, and their number for each key.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -116,7 +116,8 @@ impl Kernels {
         entry.kernel.info(&entry.session.lang, self.idle_timeout)
     }
 
-    /// Destroys a kernel. Its session is free at once, its place in the quota when it is gone.
+    /// Destroys a kernel. Its session token can be reused at once; it counts against the quota
+    /// until it is gone.
     pub(crate) async fn destroy(self: &Arc<Self>, entry: Arc<Entry>) {
         if !self.forget(&entry) {
             // Another request is destroying it; wait for the same end.
@@ -146,7 +147,7 @@ impl Kernels {
         self.closing.store(true, Ordering::SeqCst);
         let until = Instant::now() + CLOSE_TIME;
         loop {
-            // One that hangs must not keep the gateway from ending.
+            // A kernel that hangs must not keep the gateway from ending.
             let _ = tokio::time::timeout_at(until.into(), self.destroy_all()).await;
             if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
                 return;

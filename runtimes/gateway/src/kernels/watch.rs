@@ -67,7 +67,7 @@ impl Kernels {
                 Some(members) => kernel.check(&members, *kills),
                 None => {
                     let scanned = scanned.get_or_init(|| {
-                        // Scans for all kernels, or processes of others would be taken for unowned.
+                        // Scan for all kernels: otherwise processes of the others would seem to belong to none.
                         let kernels: Vec<Arc<Entry>> =
                             self.table().kernels.values().cloned().collect();
                         let marks: Vec<&str> =

@@ -12,7 +12,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// The limit on memory for people, such as `memory limit of 300 MiB`.
+    /// The limit on memory as text, such as `memory limit of 300 MiB`.
     pub(crate) fn memory_text(&self) -> Option<String> {
         const KIB: u64 = 1024;
         const MIB: u64 = 1024 * KIB;

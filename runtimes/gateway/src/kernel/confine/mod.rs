@@ -38,7 +38,7 @@ use super::language::Installed;
 use super::launch::search_path;
 use crate::lock::lock;
 
-/// What a gateway confines its kernels with.
+/// The means by which a gateway confines its kernels.
 #[derive(Debug)]
 pub(crate) struct Confinement {
     isolation: Isolation,
@@ -47,7 +47,7 @@ pub(crate) struct Confinement {
     groups: Option<GroupRoot>,
 }
 
-/// What confines one kernel.
+/// The confinement of one kernel.
 #[derive(Debug)]
 pub(crate) struct Confined {
     sandbox: Option<Sandbox>,
@@ -60,7 +60,7 @@ pub(crate) struct Confined {
 }
 
 impl Confinement {
-    /// Finds out what this system has.
+    /// Detects what this system offers.
     pub(crate) fn new(mark: &str, rules: Rules<'_>) -> Self {
         let cgroup = rules.cgroup;
         let groups = GroupRoot::create(cgroup, mark);
@@ -201,7 +201,7 @@ impl Confined {
         self.group.as_ref().is_some_and(Group::kill_all)
     }
 
-    /// Kills what is new in the kernel's control group, if there is one, except for the session of a
+    /// Kills the new processes in the kernel's control group, if there is one, except for the session of a
     /// terminal. Blocks.
     pub(crate) fn kill_new(&self, bystanders: &[u32], terminal: Option<u32>) {
         if let Some(group) = &self.group {

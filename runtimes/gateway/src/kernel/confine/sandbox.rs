@@ -33,7 +33,7 @@ pub(super) struct OpenPlaces {
 }
 
 impl OpenPlaces {
-    /// Opens what is there.
+    /// Opens the places that exist.
     pub(super) fn open(system: &SystemPlaces) -> Self {
         let all = AccessFs::from_all(VERSION);
         let device = AccessFs::ReadFile

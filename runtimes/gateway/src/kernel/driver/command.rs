@@ -1,11 +1,11 @@
-//! What requests ask of the driver.
+//! Commands of requests to the driver.
 
 use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
 use crate::kernel::run::Plan;
 
-/// What requests ask of the driver.
+/// Commands of requests to the driver.
 #[derive(Debug)]
 pub(crate) enum Command {
     Start(Plan),

@@ -42,7 +42,7 @@ impl Driver {
         }
     }
 
-    /// Asks the client for input, if it is not being asked already.
+    /// Asks the client for input, unless it has been asked already.
     pub(super) fn ask(&mut self, request: InputRequest, password: bool) {
         if self.asked.is_some() || self.run.is_none() {
             return;

@@ -37,9 +37,9 @@ pub(crate) struct Driver {
     pub(super) run: Option<Run>,
     /// Notified when the interpreter has started.
     pub(super) starting: Option<oneshot::Sender<Result<(), KernelStartError>>>,
-    /// Input requests of the runner that wait for their turn: the number, and whether to hide input.
+    /// Queued input requests of the runner: the number, and whether to hide input.
     pub(super) requests: Vec<(u64, bool)>,
-    /// The input request that the client is being asked.
+    /// The input request that was sent to the client.
     pub(super) asked: Option<InputRequest>,
     pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     pub(super) next_completion: u64,

@@ -163,7 +163,7 @@ impl Driver {
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
         let kill_reason = snippet.and_then(|run| run.kill_reason);
         let timed_out = kill_reason == Some(KillReason::TimedOut);
-        // One that was killed for the time limit of its first snippet has not failed to start.
+        // An interpreter that was killed for the time limit of its first snippet has not failed to start.
         if !interpreter.is_up() && !timed_out {
             return self.startup_failed(exit);
         }

@@ -41,8 +41,8 @@ const BUILT_IN: &str = include_str!("languages.toml");
 ///   and then receives each query as `x <bytes>\n` and the text. While it runs a query it may send
 ///   `o <bytes>\n`, `e <bytes>\n` or `r <bytes>\n` with text for standard output, for standard
 ///   error, or a console record as JSON; what it writes to descriptors 1 and 2 is passed on as well.
-///   It ends each query with `d <bytes>\n` and the exit status in decimal digits. Its standard input
-///   is that of the user's code, and its last argument is the path of the same.
+///   It ends each query with `d <bytes>\n` and the exit status in decimal digits. Its standard
+///   input is that of the user's code, and its last argument is the path of that input.
 ///
 /// In commands, `{tool}` stands for the tool's name, `{program}` for its full path, and `{bin}` for
 /// the directory it is in; in those of a program also `{work}` and `{snippet}` for the work directory
