@@ -48,7 +48,7 @@ Examples:
   sorna complete -t my-session python3 -c 'os.pa'
   sorna complete -t my-session python3 -c 'prin(1)' --row 0 --col 4";
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = session_token(&arguments.token).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;

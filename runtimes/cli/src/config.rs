@@ -43,7 +43,7 @@ Examples:
   sorna config --profile work
   ${EDITOR:-vi} \"$(sorna config --path)\"";
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, Failure> {
     if arguments.path {
         let path = settings::path(globals).map_err(Failure::Settings)?;

@@ -35,7 +35,7 @@ pub(crate) enum Failure {
         message: String,
         advice: Option<&'static str>,
     },
-    /// Something that the operating system did not do.
+    /// The operating system reported an error.
     System(&'static str, std::io::Error),
 }
 

@@ -84,7 +84,7 @@ struct Which {
     token: Option<String>,
 }
 
-/// Why something could not be done to a kernel.
+/// Why an operation on a kernel failed.
 enum Stop {
     /// The request failed; the other kernels are still attempted.
     Kernel(Error),
@@ -114,7 +114,7 @@ impl Which {
         ids.collect::<Result<_, _>>().map_err(Failure::Argument)
     }
 
-    /// Does the same to each kernel, even if it fails for another one.
+    /// Does the same with each kernel, even if it fails for another one.
     fn each(
         &self,
         globals: &Globals,
@@ -141,7 +141,7 @@ impl Which {
     }
 }
 
-/// Carries `info` out.
+/// Carries out `info`.
 pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Failure> {
     let mut is_first = true;
     arguments.which.each(globals, |_, kernel| {
@@ -161,7 +161,7 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
     })
 }
 
-/// Carries `restart` out.
+/// Carries out `restart`.
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |reporter, kernel| {
         kernel.restart()?;
@@ -170,7 +170,7 @@ pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit
     })
 }
 
-/// Carries `destroy` out.
+/// Carries out `destroy`.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |reporter, kernel| {
         kernel.destroy()?;

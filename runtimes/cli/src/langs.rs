@@ -34,7 +34,7 @@ Examples:
   sorna langs --local
   sorna langs --json | jq -r 'select(.available).name'";
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Failure> {
     let target = Target::open(arguments.local, globals)?;
     let languages = match target.client.languages() {

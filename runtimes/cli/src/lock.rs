@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks it. A mutex of this crate guards plain values that are whole after each statement, so what a
-/// panicking thread left is as good as any.
+/// Locks a mutex. The values that mutexes of this crate guard are consistent after each statement,
+/// even if a thread panicked while it held the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The name that was probably meant by one that does not exist.
+//! Finds the name that was probably meant by one that does not exist.
 
 /// The name that was probably meant.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {

@@ -1,4 +1,4 @@
-//! The progress line on standard error: what is in progress, and how far.
+//! The progress line on standard error.
 //!
 //! A thread redraws it. The thread is started with the first such line.
 
@@ -35,7 +35,7 @@ struct Line {
     frame: usize,
 }
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     files: usize,
@@ -76,7 +76,7 @@ pub(crate) fn replace(text: &str) {
     }
 }
 
-/// Erases the line, before something else is written.
+/// Erases the line before something else is written.
 pub(crate) fn erase() {
     wipe(&mut lock(&LINE));
 }

@@ -81,7 +81,7 @@ impl Reporter {
         }
     }
 
-    /// Something is in progress, this far. Shown until the next line.
+    /// Something is in progress, with this progress. Shown until the next line.
     pub(crate) fn progress(&mut self, text: impl Display, progress: Progress) {
         if self.moves {
             self.end_line();

@@ -69,7 +69,7 @@ impl Shortcut {
     }
 }
 
-/// Carries the program out.
+/// Carries out the program.
 pub(crate) fn run(shortcut: &Shortcut) -> Result<Exit, Failure> {
     let mut command = shortcut.command();
     let arguments: Vec<_> = std::env::args_os().collect();

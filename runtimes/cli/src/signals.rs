@@ -38,8 +38,9 @@ pub(crate) fn catch() -> Result<Signals, Failure> {
         .map_err(|error| Failure::System("cannot handle signals", error))
 }
 
-/// Watches for signals on a thread of its own. The first one calls `stop`, after which the command is
-/// expected to end by itself; the second one ends the process at once, after stopping the local gateway.
+/// Watches for signals on a separate thread. The first one calls `stop`, after which the command is
+/// expected to end on its own; the second one ends the process at once, after stopping the local
+/// gateway.
 pub(crate) fn watch(
     mut signals: Signals,
     gateway: LocalGateway,
@@ -56,7 +57,7 @@ pub(crate) fn watch(
                 std::process::exit(i32::from(Exit::of_signal(signal).code()));
             }
             let stop = stop.clone();
-            // On a thread of its own, so that a second signal is seen meanwhile.
+            // On a separate thread, so that a second signal is noticed meanwhile.
             thread::spawn(move || {
                 progress::replace("Stopping... (press Ctrl-C again to quit now)");
                 stop();

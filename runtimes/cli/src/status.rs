@@ -33,7 +33,7 @@ Examples:
   sorna status --profile work
   sorna status -v                     # also log each request";
 
-/// What was observed of the requests so far.
+/// Observations of the requests so far.
 #[derive(Clone, Debug, Default)]
 struct Seen(Arc<Mutex<Vec<Sighting>>>);
 
@@ -79,7 +79,7 @@ impl Seen {
     }
 }
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure> {
     let seen = Seen::default();
     let target = Target::remote(globals, |options| {

@@ -51,7 +51,7 @@ fn a_cursor_past_the_end_of_the_code() {
 
 #[test]
 fn a_gateway_that_does_not_complete() {
-    // As the original one.
+    // Like the original one.
     let created = ("201 Created", r#"{"kernelId": "k1"}"#);
     let refused = (
         "500 Internal Server Error\nContent-Type: application/problem+json",

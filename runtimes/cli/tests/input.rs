@@ -15,7 +15,7 @@ fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     check(command)
 }
 
-/// With this on its standard input.
+/// `sorna` with this on its standard input.
 fn run_with_input(input: &[u8], arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     let directory = here();
     let mut command = sorna(directory.path());
@@ -72,7 +72,7 @@ hi
 
 "#]]);
     run_with_input(b"exit 5", &["--local", "-q", "bash", "-"]).code(5);
-    // It is used up then.
+    // Then the standard input is used up.
     run_with_input(b"input('name? ')", &["--local", "-q", "python3", "-"])
         .code(1)
         .stdout_eq("name? ")
@@ -120,7 +120,7 @@ const PROJECT: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn directories_are_uploaded_without_what_is_hidden_or_ignored() {
+fn directories_are_uploaded_without_hidden_and_ignored_files() {
     let directory = here();
     write(directory.path(), PROJECT);
     let list = |arguments: &[&str]| {
@@ -249,7 +249,7 @@ fn the_time_limit_holds() {
 }
 
 #[test]
-fn limits_that_make_no_sense_are_errors() {
+fn invalid_limits_are_errors() {
     let directory = here();
     let refuse = |arguments: &[&str]| {
         let arguments = [arguments, &["--local", "python3", "-c", "1"]].concat();

@@ -43,7 +43,7 @@ fn lines(stdout: &[u8]) -> Vec<Value> {
     lines
 }
 
-/// Its lines and its exit code, which the last line contains, too.
+/// The lines, and the exit code, which the last line also contains.
 #[track_caller]
 fn run(mut command: Command, arguments: &[&str]) -> (Vec<Value>, i32) {
     command.args(["run", "--json"]).args(arguments);

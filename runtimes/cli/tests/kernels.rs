@@ -29,7 +29,7 @@ impl Lab {
         command
     }
 
-    /// A kernel that was used once, by its ID, as a person would get it.
+    /// The ID of a kernel that was used once, as a user would get it.
     fn kernel(&self, token: &str) -> String {
         let output = self
             .sorna(&["run", "-t", token, "python3", "-c", "x = 41"])

@@ -40,7 +40,7 @@ fn print(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Runs a script in a shell, if that is installed; hands over what it printed.
+/// Runs a script in a shell, if that is installed; returns what it printed.
 fn in_shell(shell: &str, arguments: &[&str], script: &str) -> Option<String> {
     let directory = here();
     if !need(shell) {

@@ -375,7 +375,7 @@ fn a_single_file_of_an_interpreted_language_runs_whatever_its_name() {
     local(&["bash", "it's a/script.sh"])
         .success()
         .stdout_eq("it's a/script.sh\n");
-    // A command of the user's counts, also the default's sign.
+    // The user's own command takes precedence, even `*`, which means the default.
     local(&["python3", "hello.py", "-e", "echo mine"]).stdout_eq("mine\n");
     local(&["python3", "hello.py", "-e", "*"]).code(2);
 }

@@ -33,7 +33,7 @@ impl Served {
         let mut child = command.spawn().expect("sorna runs");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut settings = HashMap::new();
-        // To its end: nothing else follows, and the pipe is closed.
+        // Read to the end: nothing else follows, and the pipe is closed.
         for line in stdout.lines() {
             let line = line.expect("text");
             let (name, value) = line
@@ -52,7 +52,7 @@ impl Served {
         command
     }
 
-    /// Stops it, and gives its log.
+    /// Stops it, and returns its log.
     fn stop(mut self, signal: Signal) -> String {
         let id = i32::try_from(self.child.id()).expect("an id");
         kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it lives");
@@ -170,7 +170,7 @@ fn keys_come_from_a_file_or_the_environment() {
 }
 
 #[test]
-fn it_listens_beyond_this_machine_only_if_allowed() {
+fn it_listens_on_other_addresses_only_if_allowed() {
     let directory = here();
     let refuse = |arguments: &[&str], words: &str| {
         let mut command = sorna(directory.path());

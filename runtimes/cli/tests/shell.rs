@@ -115,7 +115,7 @@ fn signals_restore_the_terminal_and_destroy_the_kernel() {
     }
 }
 
-/// Leaves it in the middle of a program that fills the screen.
+/// Detaches in the middle of a full-screen program.
 fn left(
     directory: &std::path::Path,
     options: &[&str],
@@ -255,7 +255,7 @@ fn a_temporary_kernel_whose_creation_got_a_garbled_response_is_found_and_destroy
     );
 }
 
-/// A gateway that opens a terminal and then reads nothing.
+/// A gateway that opens a terminal and then does not read.
 fn stalled(request: &stub::Request) -> stub::Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v2/kernel/create") => Some((201, r#"{"kernelId": "k1"}"#.to_owned())),
@@ -264,7 +264,7 @@ fn stalled(request: &stub::Request) -> stub::Answer {
     }
 }
 
-/// `sorna shell` at a gateway that reads nothing, with more typed than the connection can buffer.
+/// `sorna shell` with a gateway that does not read, after more was typed than the connection can buffer.
 fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
     let endpoint = format!("http://{}", stub::stub(stalled));
     let environment = stub::environment(&endpoint);
@@ -277,7 +277,7 @@ fn stuffed(directory: &std::path::Path, arguments: &[&str]) -> Terminal {
 }
 
 #[test]
-fn the_detach_key_works_while_the_gateway_reads_nothing() {
+fn the_detach_key_works_while_the_gateway_does_not_read() {
     let directory = here();
     let mut terminal = stuffed(directory.path(), &["-t", "my-session"]);
     terminal.types("\x1d");

@@ -1,4 +1,4 @@
-//! However `sorna run` is stopped, no kernel is left behind.
+//! `sorna run` leaves no kernel behind, however it is stopped.
 
 mod support;
 
@@ -87,7 +87,7 @@ fn a_signal_at_an_input_request() {
     check_empty(gateway);
 }
 
-/// The kernel is kept, so nothing ends the request that the run is waiting for but its own end.
+/// The kernel is kept, so only its own end ends the request that the run is waiting for.
 #[test]
 fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     let gateway = gateway();

@@ -28,7 +28,7 @@ impl Program {
     }
 }
 
-/// Carries `completions` out.
+/// Carries out `completions`.
 pub(crate) fn completions(arguments: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut command = arguments.program.command();
     let name = command.get_name().to_owned();
@@ -37,7 +37,7 @@ pub(crate) fn completions(arguments: &CompletionsArgs) -> Result<Exit, Failure> 
     print(&script)
 }
 
-/// Carries `man` out.
+/// Carries out `man`.
 pub(crate) fn man(arguments: &ManArgs) -> Result<Exit, Failure> {
     if let Some(dir) = &arguments.dir {
         let number =

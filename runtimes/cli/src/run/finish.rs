@@ -92,7 +92,7 @@ fn finished(
     Exit::of_program(code)
 }
 
-/// Reports what became of the kernel.
+/// Reports what happened to the kernel.
 fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit {
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {

@@ -24,7 +24,7 @@ pub(super) struct Input {
     wake: Sender<Wake>,
     woken: Receiver<Wake>,
     stopped: bool,
-    /// The program was last told that its input has ended.
+    /// The last input that the program received was the end of its input.
     ended: bool,
     /// The last line was typed on the terminal that shows the output, and so has ended a line there.
     typed: bool,

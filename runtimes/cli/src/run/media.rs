@@ -37,7 +37,7 @@ impl fmt::Display for SaveError {
     }
 }
 
-/// What became of one of them.
+/// What happened to such output.
 #[derive(Debug)]
 pub(super) struct Placed {
     /// It was shown on the terminal.
@@ -66,7 +66,7 @@ impl Gallery {
         }
     }
 
-    /// Creates the directory, before there is something to lose.
+    /// Creates the directory before the run, so that no output can be lost.
     pub(super) fn prepare(&self) -> io::Result<()> {
         self.directory.as_ref().map_or(Ok(()), fs::create_dir_all)
     }
@@ -79,7 +79,7 @@ impl Gallery {
     pub(super) fn place(&mut self, media: &Media<'_>) -> io::Result<Placed> {
         let decoded = media.bytes();
         let readable = decoded.is_some();
-        // What cannot be decoded is kept as it is.
+        // Keep content that cannot be decoded as it is.
         let bytes = decoded.unwrap_or_else(|| media.content().as_bytes().into());
         let drawing = self
             .protocol

@@ -34,7 +34,7 @@ use media::Gallery;
 use output::Output;
 pub(crate) use plan::collect;
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     if arguments.json_schema {
         // A closed pipe is no failure: the reader needs no more.
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
         return begin(&arguments, globals);
     }
     json::turn_on();
-    // A failure before there is a run is an event, too.
+    // A failure before the run begins is an event, too.
     let exit = begin(&arguments, globals).unwrap_or_else(|failure| {
         failure.show();
         failure.exit()
@@ -79,7 +79,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let canceller = run.canceller();
     let stop_waiting = wake.clone();
     let stopped = signals::watch(caught, target.gateway(), move || {
-        // If this fails the run tries again, and reports.
+        // If this fails, the run tries again and reports the outcome.
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
     })?;
@@ -164,7 +164,7 @@ struct Session<'p> {
     /// Advice if the program fails.
     advice: Option<String>,
     meter: SendMeter,
-    /// Which execution of the plan it is, from 0.
+    /// The number of the execution in the plan, from 0.
     execution: usize,
     program: Program,
     target: &'p Target,

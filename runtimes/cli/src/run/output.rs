@@ -152,7 +152,7 @@ impl Output {
     }
 }
 
-/// Reports what became of output that is not text.
+/// Reports what happened to output that is not text.
 fn report(
     reporter: &mut Reporter,
     shown: bool,

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_counted_and_what_is_clear_left_out() {
+    fn repeated_columns_are_counted_and_transparent_ones_left_out() {
         let mut bytes = vec![255; 4 * 10 * 7];
         bytes[4 * 10 * 6..].fill(0);
         let image = png(10, 7, ColorType::Rgba, &bytes);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn between_two_colors_both_are_used() {
+    fn a_color_between_two_levels_is_drawn_with_both() {
         let grey = png(20, 6, ColorType::Grayscale, &[25; 120]);
         let text = encode(&grey, 100).unwrap();
         assert!(
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_not_drawn() {
+    fn content_that_is_not_an_image_is_not_drawn() {
         let image = png(1, 1, ColorType::Grayscale, &[0]);
         for end in 0..image.len() - 20 {
             assert_eq!(encode(&image[..end], 100), None, "{end}");

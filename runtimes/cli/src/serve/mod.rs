@@ -18,7 +18,7 @@ use crate::settings::quoted;
 use crate::signals;
 use args::{Level, ServeArgs};
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
     let config = config(arguments)?;
     start_log(arguments.log);

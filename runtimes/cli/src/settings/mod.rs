@@ -48,12 +48,12 @@ pub(crate) struct Settings {
     pub(crate) path_exists: bool,
     /// The names of all profiles.
     profiles: Vec<String>,
-    /// What the user should know although nothing failed.
+    /// Warnings for the user.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Settings {
-    /// Gathers the settings. Reads the settings file, if there is one.
+    /// Collects the settings. Reads the settings file, if there is one.
     pub(crate) fn load(globals: &Globals) -> Result<Self, SettingsError> {
         let path = path(globals)?;
         let file = match &path {

@@ -1,4 +1,4 @@
-//! What the threads of `sorna shell` report to the one that shows the terminal.
+//! Events that the threads of `sorna shell` report to the one that shows the terminal.
 
 use sorna::Error;
 

@@ -30,7 +30,7 @@ use keys::DETACH_NAME;
 /// How long to wait, after the detach key, until what was typed before it is sent.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = arguments
         .token
@@ -205,7 +205,7 @@ fn next(happened: &Receiver<Event>, deadline: Option<Instant>) -> Event {
     }
 }
 
-/// Waits for the kernel's output, on a thread of its own.
+/// Waits for the kernel's output, on a separate thread.
 fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     loop {
         let happening = match reader.next_event() {

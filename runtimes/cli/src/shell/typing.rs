@@ -1,7 +1,7 @@
 //! Sends what is typed to the kernel.
 //!
 //! Two threads: one reads the keys, so that the detach key is always seen, and one sends them, which may
-//! block for as long as the gateway reads nothing.
+//! block for as long as the gateway does not read.
 
 use std::io::{self, Read};
 use std::sync::mpsc::Sender;
@@ -46,7 +46,7 @@ impl Typed {
         !waiting.closed
     }
 
-    /// Takes all that waits, once there is something; `None` at the end.
+    /// Takes all that is buffered, once there is something; `None` at the end.
     fn take(&self) -> Option<Vec<u8>> {
         let is_empty = |waiting: &mut Waiting| waiting.keys.is_empty() && !waiting.over;
         let waiting = self.changed.wait_while(lock(&self.waiting), is_empty);
@@ -90,7 +90,7 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
         };
         let (read, detached) = keys.until_detach(read);
         if detached {
-            // Before the rest is buffered, which may have to wait for room.
+            // Report this before the rest is buffered, which may have to wait for room.
             let _ = happen.send(Event::Leaving);
         }
         // If nothing can be sent any more the terminal is closed, which its reader reports.

@@ -53,8 +53,8 @@ pub(super) fn watch(
     Ok(window)
 }
 
-/// Sends the window's new size to the kernel, on a thread of its own: sending blocks for as long as the
-/// gateway reads nothing, and signals must not wait for that.
+/// Sends the window's new size to the kernel, on a separate thread: sending blocks for as long as
+/// the gateway does not read, and signals must not wait for that.
 pub(super) fn pass_on(changes: Window, mut writer: PtyWriter) -> Result<(), Failure> {
     start("window", move || {
         for () in changes {

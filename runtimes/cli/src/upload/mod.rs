@@ -21,7 +21,7 @@ use args::UploadArgs;
 const UPLOADING: &str = "Uploading files...";
 const NO_ID: &str = "To upload by language, add -t TOKEN.";
 
-/// Carries the command out.
+/// Carries out the command.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = collect(&arguments.files, arguments.collect)?;
     let destination = Destination::of(&arguments)?;

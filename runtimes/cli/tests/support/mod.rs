@@ -1,4 +1,4 @@
-//! What the tests of the command line share.
+//! Helpers that the tests of the command line share.
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 

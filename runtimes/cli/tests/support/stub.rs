@@ -1,4 +1,4 @@
-//! A gateway that responds as a test wants, or not at all.
+//! A gateway that responds as a test requires, or not at all.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

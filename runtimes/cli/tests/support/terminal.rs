@@ -1,4 +1,4 @@
-//! `sorna` in a terminal of its own.
+//! `sorna` in its own terminal.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Terminal {
         )
     }
 
-    /// `sorna` with these arguments, in a window of so many columns, with this environment besides the
+    /// `sorna` with these arguments, in a window of this many columns, with this environment besides the
     /// usual.
     pub(crate) fn open(
         directory: &Path,
@@ -99,7 +99,7 @@ impl Terminal {
         self.pty.write_all(text.as_bytes()).expect("it is there");
     }
 
-    /// Types so many characters, and waits until all were read, but not forever.
+    /// Types this many characters, and waits until all were read, but not forever.
     #[track_caller]
     pub(crate) fn types_much(&self, characters: usize) {
         let keyboard = rustix::io::fcntl_dupfd_cloexec(&self.pty, 0).expect("a descriptor");
@@ -112,7 +112,7 @@ impl Terminal {
         typed.expect("it is there");
     }
 
-    /// Waits until this was printed, and forgets everything up to its end.
+    /// Waits until this was printed, and drops everything up to its end.
     #[track_caller]
     pub(crate) fn shows(&mut self, text: &str) {
         while !self.seen.contains(text) {
@@ -125,7 +125,7 @@ impl Terminal {
         self.seen.drain(..end);
     }
 
-    /// Waits for its end; returns everything that was not forgotten.
+    /// Waits for its end; returns everything that was not dropped.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
         wait(&mut self.child);
@@ -180,7 +180,7 @@ impl Drop for Terminal {
     }
 }
 
-/// What a user finally sees: carriage returns and erased lines applied, colors left out.
+/// The text that a user finally sees: carriage returns and erased lines applied, colors removed.
 pub(crate) fn screen(text: &str) -> String {
     let mut lines = vec![String::new()];
     let mut column = 0;
