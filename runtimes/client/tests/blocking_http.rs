@@ -34,7 +34,7 @@ fn serve(
     (address, server)
 }
 
-/// Reads one request: a head that comes in one piece, and as much body as its length says.
+/// Reads one request: a head that arrives in one piece, and as much body as its length says.
 fn request(stream: &mut impl Read) -> io::Result<String> {
     let mut all = Vec::new();
     let mut buffer = [0; 64 * 1024];
@@ -243,7 +243,7 @@ fn stale_connection_is_replaced_at_once_for_repeatable_requests() {
         request(&mut stream).expect("a request");
         stream.write_all(VERSION.as_bytes()).expect("it reads");
         if served == 1 {
-            // The next request comes in, and the connection ends without a byte of a response.
+            // The next request arrives, and the connection ends without a byte of a response.
             request(&mut stream).expect("a request");
         }
     });
@@ -414,7 +414,7 @@ fn refusing_proxy_is_named_without_its_password() {
 }
 
 #[test]
-fn secrets_are_in_no_error() {
+fn errors_contain_no_secrets() {
     let (address, server) = serve(1, |mut stream| {
         request(&mut stream).expect("a request");
     });
@@ -429,7 +429,7 @@ fn secrets_are_in_no_error() {
     server.join().expect("it served");
 }
 
-/// The clean-up of a dropped guard is given 5 s, though a request alone may take minutes.
+/// The clean-up of a dropped guard has 5 s, though a single request may take minutes.
 #[test]
 fn dropped_guard_does_not_wait_long_for_a_silent_gateway() {
     let (address, server) = serve(1, |mut stream| {
@@ -463,7 +463,7 @@ fn streamed(wire: &'static str) -> (Client, JoinHandle<()>) {
 }
 
 #[test]
-fn body_is_read_while_it_comes_and_leaves_its_connection() {
+fn body_is_read_as_it_arrives_and_leaves_its_connection() {
     let (go_on, wait) = std::sync::mpsc::channel();
     let (address, server) = serve(1, move |mut stream| {
         request(&mut stream).expect("a request");

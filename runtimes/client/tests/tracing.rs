@@ -1,4 +1,4 @@
-//! What feature `tracing` shows of requests, and what it leaves out.
+//! What feature `tracing` shows about requests, and what it leaves out.
 
 #![cfg(all(feature = "tracing", feature = "tokio", feature = "ureq"))]
 

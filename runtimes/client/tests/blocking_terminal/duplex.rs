@@ -36,7 +36,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Reads typing until it is as long as the pattern.
+/// Reads typed bytes until there are as many as in the pattern.
 fn take_typing(peer: &mut Peer, typed: &mut Vec<u8>, until: usize) {
     while typed.len() < until {
         match peer.command() {
@@ -47,7 +47,7 @@ fn take_typing(peer: &mut Peer, typed: &mut Vec<u8>, until: usize) {
     }
 }
 
-/// Writes and reads at the same time, and checks what came.
+/// Writes and reads at the same time, and checks what arrived.
 fn exchange(reader: PtyReader, mut writer: PtyWriter) {
     let typing = thread::spawn(move || {
         writer.write_all(&pattern(1)).unwrap();
@@ -165,7 +165,7 @@ fn a_slow_reader_stops_an_encrypted_gateway() {
 /// A thread in the background reads while the caller does not; each takes over from the other many
 /// times here, and nothing may be lost or reordered.
 #[test]
-fn output_keeps_its_order_when_the_reader_comes_and_goes() {
+fn output_keeps_its_order_when_the_reader_pauses_and_returns() {
     const COUNT: usize = 2000;
     for secure in [false, true] {
         let gateway = Gateway::either(secure, move |mut peer| {
@@ -231,7 +231,7 @@ fn flood_of_pings_does_not_pile_up_pongs() {
                 _ => {}
             }
         }
-        // What fits into the system's buffers, which are a few MiB, and little more.
+        // As much as the system's buffers hold, which is a few MiB, and little more.
         assert!(pongs < COUNT / 2, "{pongs} pongs");
         peer.drain();
     });

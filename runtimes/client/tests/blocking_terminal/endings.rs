@@ -124,7 +124,7 @@ fn waiting_writer_gets_the_failure() {
 }
 
 #[test]
-fn garbage_is_not_a_websocket() {
+fn a_peer_that_does_not_speak_websocket_is_an_error() {
     for (garbage, kind, words) in [
         (
             b"HTTP/1.1 500 Oops\r\n\r\n".repeat(10),
@@ -179,7 +179,7 @@ fn until_goodbye(tcp: TcpStream) -> FrameSocket<TcpStream> {
 }
 
 #[test]
-fn output_may_come_until_the_gateway_agrees() {
+fn output_may_arrive_until_the_gateways_close_frame() {
     let gateway = Gateway::raw(|tcp| {
         let mut frames = until_goodbye(tcp);
         let last = r#"{"type":"out","data":"aGk="}"#;

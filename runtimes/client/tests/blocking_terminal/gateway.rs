@@ -157,7 +157,7 @@ impl Peer {
         }
     }
 
-    /// The next message of the client; none once it said goodbye.
+    /// The next message of the client; none after its close frame.
     pub(crate) fn command(&mut self) -> Option<Command> {
         loop {
             match self.socket.read().unwrap() {
@@ -189,7 +189,7 @@ impl Peer {
         self.say(&output.encode());
     }
 
-    /// Reads until the client has closed the connection; returns whether it said goodbye before.
+    /// Reads until the client has closed the connection; returns whether it sent a close frame before.
     pub(crate) fn drain(mut self) -> bool {
         let mut goodbye = false;
         loop {

@@ -135,7 +135,7 @@ fn closing_or_absent_gateway_is_an_error() {
 fn silent_gateway_times_out() {
     for (secure, drips) in [(false, false), (false, true), (true, false)] {
         let gateway = Gateway::raw(move |mut tcp| {
-            // Each byte comes in time, the whole response does not.
+            // Each byte arrives in time, the whole response does not.
             if drips {
                 tcp.write_all(b"HTTP/1.1 101 Soon\r\nX-Slow: ").unwrap();
             }

@@ -32,7 +32,7 @@ fn commands_are_sent_in_order() {
         peer.expect(typed(b"one"));
         peer.expect(Command::Resize { rows: 3, cols: 4 });
         peer.expect(Command::Restart);
-        // Gateway 0.9.11 loses the first typing after a restart.
+        // Gateway 0.9.11 loses the first input after a restart.
         peer.expect(typed(b""));
         peer.expect(Command::Ping);
         peer.expect(typed(b"two"));
@@ -120,7 +120,7 @@ fn output_can_be_read_as_bytes() {
     let mut bytes = [0; 10];
     reader.read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"hello, wor");
-    // What was not read is still an event.
+    // Output that was not read is still an event.
     assert_eq!(output(reader.next_event().unwrap()), b"ld");
     assert_eq!(reader.read(&mut bytes).unwrap_err().to_string(), "oops");
     let mut rest = Vec::new();
@@ -168,7 +168,7 @@ fn several_threads_may_write() {
 }
 
 #[test]
-fn websocket_pings_are_answered_between_calls() {
+fn websocket_pings_get_replies_between_calls() {
     let gateway = Gateway::encrypted(|mut peer: Peer| {
         peer.expect_size();
         for n in 0..3 {

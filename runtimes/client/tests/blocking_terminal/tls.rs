@@ -12,7 +12,7 @@ pub(crate) struct Authority {
     server: Arc<ServerConfig>,
 }
 
-/// One for all tests, with a certificate for the loopback address.
+/// One authority for all tests, with a certificate for the loopback address.
 pub(crate) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(Authority::new)

@@ -8,7 +8,7 @@
     reason = "a failed expectation of a test may panic; in helpers the place says enough"
 )]
 
-/// Stamps out one test per driver from checks of the form `async fn check<R: Runtime>(runtime: R)`.
+/// Defines one test per driver from checks of the form `async fn check<R: Runtime>(runtime: R)`.
 macro_rules! on_every_driver {
     ($($check:ident),+ $(,)?) => {
         #[cfg(feature = "tokio")]
@@ -28,11 +28,11 @@ macro_rules! on_every_driver {
     };
 }
 
-mod answers;
 mod lab;
 mod limits;
 mod proxies;
 mod requests;
+mod responses;
 mod reuse;
 mod server;
 mod streams;

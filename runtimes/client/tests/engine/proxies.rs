@@ -33,7 +33,7 @@ fn through<R: Runtime>(runtime: R, proxy: SocketAddr, user: &str) -> HttpTranspo
     HttpTransport::new(runtime, NetOptions::new().with_proxy(proxy))
 }
 
-/// A proxy whose tunnels all lead to one address, whatever is asked for.
+/// A proxy whose tunnels all lead to one address, whatever target is requested.
 fn tunnel(to: SocketAddr, authorization: Option<&'static str>) -> Server {
     Server::start(move |_, mut peer| {
         let Some(request) = peer.request() else {

@@ -20,7 +20,7 @@ on_every_driver!(
     responses_without_a_body_are_complete_at_once,
     interim_responses_are_skipped,
     redirects_are_not_followed,
-    a_content_encoding_is_handed_through,
+    a_content_encoding_is_passed_on,
     truncated_responses_are_errors,
     what_is_not_http_is_an_error,
     ambiguous_lengths_are_errors,
@@ -169,7 +169,7 @@ async fn redirects_are_not_followed<R: Runtime>(runtime: R) {
     assert_eq!(server.connections(), 1);
 }
 
-async fn a_content_encoding_is_handed_through<R: Runtime>(runtime: R) {
+async fn a_content_encoding_is_passed_on<R: Runtime>(runtime: R) {
     let server = canned(
         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x7fz",
         false,
@@ -271,7 +271,7 @@ async fn an_oversized_body_is_an_error<R: Runtime>(runtime: R) {
     let long = "x".repeat(1001);
     let ones = "1\r\nx\r\n".repeat(1001);
     for (answer, close) in [
-        // The length alone is enough; the body never comes.
+        // The length is enough; the body never arrives.
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n".into(),
             false,

@@ -23,7 +23,7 @@ on_every_driver!(
     connections_that_end_are_not_reused,
     an_idle_connection_with_stray_bytes_is_not_reused,
     an_idle_connection_that_ended_is_not_reused,
-    a_stale_connection_is_reported_and_its_siblings_dropped,
+    a_stale_connection_is_reported_and_other_idle_ones_dropped,
     connection_is_not_stale_after_a_byte_of_response,
     a_new_connection_is_never_stale,
     a_dropped_future_takes_its_connection_with_it,
@@ -161,7 +161,7 @@ async fn settle<R: Runtime>(client: &HttpTransport<R>, done: impl Fn() -> bool) 
     client.sleep(Duration::from_millis(100)).await;
 }
 
-async fn a_stale_connection_is_reported_and_its_siblings_dropped<R: Runtime>(runtime: R) {
+async fn a_stale_connection_is_reported_and_other_idle_ones_dropped<R: Runtime>(runtime: R) {
     // Two connections, each of which reads a second request and closes without a response.
     let server = Server::start(|number, mut peer| {
         while peer.request().is_some() {

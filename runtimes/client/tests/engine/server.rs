@@ -91,7 +91,7 @@ impl Drop for Server {
         let _wake = TcpStream::connect(self.address);
         let mut ended = vec![self.acceptor.take().map(JoinHandle::join)];
         for (stream, thread) in self.state.threads.lock().unwrap().drain(..) {
-            // The client may live on, with an idle connection that is never used again.
+            // The client may keep living, with an idle connection that is never used again.
             if let Some(stream) = stream.upgrade() {
                 stream.shutdown(Shutdown::Read).ok();
             }
@@ -120,7 +120,7 @@ pub(crate) trait Stream: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Stream for T {}
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) head: String,

@@ -1,4 +1,4 @@
-//! Responses whose bodies are read while they come: the transport's part, and the client's.
+//! Responses whose bodies are read as they arrive: the transport's part, and the client's.
 
 use std::future::poll_fn;
 use std::sync::mpsc;
@@ -36,7 +36,7 @@ on_every_driver!(
     pause_of_the_reader_is_not_silence,
     stale_connection_is_reported,
     error_response_of_the_proxy_is_a_proxy_error,
-    client_retries_until_the_head_is_here,
+    client_retries_until_the_head_arrives,
     client_makes_an_error_of_an_error_response,
     client_limits_the_size_on_request,
     client_reads_a_long_error_response_in_part,
@@ -147,7 +147,7 @@ async fn no_more_is_read_than_one_buffer_ahead<R: Runtime>(runtime: R) {
 }
 
 async fn slow_reader_slows_the_server<R: Runtime>(runtime: R) {
-    // More than all the buffers of the system take.
+    // More than all the buffers of the system hold.
     const SIZE: usize = 64 * 1024 * 1024;
     const PIECE: usize = 64 * 1024;
     let sent = Arc::new(Mutex::new(0));
@@ -370,7 +370,7 @@ fn of_gateway<R: Runtime>(runtime: R, server: &Server) -> Client<HttpTransport<R
     Client::with_transport(config(server), client(runtime), options)
 }
 
-async fn client_retries_until_the_head_is_here<R: Runtime>(runtime: R) {
+async fn client_retries_until_the_head_arrives<R: Runtime>(runtime: R) {
     let server = Server::start(|number, mut peer| {
         let request = peer.request().unwrap();
         assert!(request.head.starts_with("GET /v2 HTTP/1.1\r\n"));
@@ -393,7 +393,7 @@ async fn client_retries_until_the_head_is_here<R: Runtime>(runtime: R) {
     assert_eq!(all, b"onetwo");
     assert_eq!(server.connections(), 3);
 
-    // Not once the head is here.
+    // No retry once the head has arrived.
     let mut response = client.stream(Version::new()).await.unwrap();
     assert_eq!(response.chunk().await.unwrap(), Some(Bytes::from("one")));
     let error = response.chunk().await.unwrap_err();

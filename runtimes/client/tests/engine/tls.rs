@@ -19,7 +19,7 @@ use crate::server::{Peer, Server};
 
 on_every_driver!(
     a_private_authority_is_trusted_and_connections_are_reused,
-    a_large_body_goes_both_ways,
+    a_large_body_is_sent_in_both_directions,
     an_unknown_authority_is_refused,
     a_certificate_for_another_name_is_refused,
     a_server_without_tls_is_an_error,
@@ -124,7 +124,7 @@ async fn a_private_authority_is_trusted_and_connections_are_reused<R: Runtime>(r
     get(&client, &url).await.unwrap();
 }
 
-async fn a_large_body_goes_both_ways<R: Runtime>(runtime: R) {
+async fn a_large_body_is_sent_in_both_directions<R: Runtime>(runtime: R) {
     let authority = Authority::new();
     let server = authority.server("gateway.example");
     let client = client(runtime, &authority, &server);

@@ -1,4 +1,4 @@
-//! Connections that turn into another protocol.
+//! Connections that switch to another protocol.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::server::Server;
 
 on_every_driver!(
     connection_speaks_the_other_protocol_afterwards,
-    any_other_response_is_handed_over,
+    any_other_response_is_returned,
     connection_is_never_shared,
     upgrade_has_a_time_limit,
     connection_that_ends_is_an_error,
@@ -65,7 +65,7 @@ async fn connection_speaks_the_other_protocol_afterwards<R: Runtime>(runtime: R)
     assert_eq!(rest, b"earlyworld");
 }
 
-async fn any_other_response_is_handed_over<R: Runtime>(runtime: R) {
+async fn any_other_response_is_returned<R: Runtime>(runtime: R) {
     for status in ["200 OK", "404 Not Found", "500 Internal Server Error"] {
         let server = Server::start(move |_, mut peer| {
             peer.request().unwrap();
