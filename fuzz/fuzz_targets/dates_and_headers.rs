@@ -2,13 +2,13 @@
 //!
 //! The first line of the input is a date; further lines are headers, for a request and a response
 //! alike. If the date is three numbers (a form, seconds since 1970, minutes east of Greenwich), it is
-//! written in that form here, without any crate. What holds:
+//! written in that form here, without any crate. Properties:
 //!
-//! - Every form that the original gateway takes is understood to the second, within 15 minutes of
-//!   the gateway's clock and no more, and signed with the day of its own zone.
-//! - Any other date is rejected or is one instant; `Date` takes precedence over its substitutes.
+//! - Every form that the original gateway accepts is understood to the second, accepted within 15
+//!   minutes of the gateway's clock and not beyond, and signed with the day of its own zone.
+//! - Any other date is rejected or read as one instant; `Date` takes precedence over its substitutes.
 //! - The client's date is the HTTP form of the second, and rejected outside of 1970 to 9999.
-//! - Numbers in headers are read as they are, and nonsense is left out.
+//! - Numbers in headers are read as they are, and invalid values are ignored.
 
 #![no_main]
 
@@ -66,7 +66,7 @@ fuzz_target!(|data: &[u8]| {
 
 // ------------------------------------------------------------------------------------------ dates
 
-/// A time as people in some zone read it.
+/// A date and time in some zone.
 struct Civil {
     year: u64,
     /// From 1.
@@ -179,7 +179,7 @@ fn check_date(civil: &Civil, form: u64, seconds: u64) {
         assert!(verifies(at(early + 1)), "{date}");
         assert!(early == 0 || !verifies(at(early - 1)), "{date}");
     }
-    // It takes precedence over its substitutes, which count in its absence.
+    // It takes precedence over its substitutes, which are used in its absence.
     let mut parts = parts.clone();
     parts
         .headers

@@ -1,13 +1,13 @@
 //! Uploads: encoded by core, decoded by another decoder (multer).
 //!
-//! The input is file names and contents by turns, with two bytes `0xff` between them. What holds:
+//! The input alternates between file names and contents, with two bytes `0xff` between them. Properties:
 //!
-//! - What the gateway would not take (names, sizes, too many, two of a name) is rejected before
-//!   anything is sent, and nothing else is.
+//! - Uploads that the gateway would reject (names, sizes, too many files, duplicate names) are
+//!   rejected before anything is sent, and no others are.
 //! - The announced length is the length of the body.
 //! - The decoder finds the same files, names and contents, however the body is split in transit.
 //!
-//! The boundary is made of the whole input, so that contents do not hold it.
+//! The boundary is made of the whole input, so that contents do not contain it.
 
 #![no_main]
 
@@ -23,7 +23,7 @@ use sorna_core::server::upload_file_name;
 use sorna_core::{Boundary, BuildError, Operation, Segment, UploadFile, UploadFiles};
 use sorna_fuzz::{at, kernel, signer};
 
-/// The largest file and the most files that a gateway takes.
+/// The largest file and the most files that a gateway accepts.
 const LARGEST: u64 = 1024 * 1024;
 const MOST: usize = 19;
 
@@ -115,7 +115,7 @@ fn boundary(data: &[u8]) -> Boundary {
     Boundary::from_random(hash.to_be_bytes())
 }
 
-/// The body in one piece, local files as zeros; `None` if it is too large to be worth it.
+/// The body in one piece, local files as zeros; `None` if it is too large for the test.
 fn collect(segments: &[Segment]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     for segment in segments {
@@ -167,7 +167,7 @@ fn check_decoded(content_type: &str, body: &[u8], files: &[UploadFile], data: &[
         let disposition = field.headers()["content-disposition"].to_str();
         let disposition = disposition.expect("it is ASCII").to_owned();
         assert_eq!(upload_file_name(&disposition).as_deref(), Some(file.name()));
-        // The decoder reads the plain name only, which is the whole name where it can be.
+        // The decoder reads only `filename`, which is the whole name if a quoted string can express it.
         let is_plain = !disposition.contains("filename*=");
         if is_plain {
             assert_eq!(field.file_name(), Some(file.name()));

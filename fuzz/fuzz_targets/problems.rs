@@ -1,14 +1,13 @@
 //! Error responses: problem documents from a gateway, and the pages of proxies.
 //!
-//! The input is a response as text. One with a status of success is taken as if it had one of
-//! 400 to 599. What holds:
+//! The input is a response as text. A success status is replaced by one of 400 to 599. Properties:
 //!
-//! - Status and body are kept; the body is a problem, other JSON or neither, as plain JSON reading
-//!   has it; nothing of a problem document is lost.
+//! - Status and body are kept; the body is a problem, other JSON or neither, as a plain JSON parser
+//!   reads it; nothing of a problem document is lost.
 //! - The predicates agree with the status, the kind and each other, for the operation's error as for
 //!   the error response itself; `retry_after` and the date are those of the headers.
-//! - It can be shown, in one line, however long it is.
-//! - The problems of the gateway's side are read as what they are.
+//! - The error can be shown in one line, however long it is.
+//! - The problems that the gateway's side writes are read back as the same.
 
 #![no_main]
 
@@ -44,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     check_predicates(&error, refusal);
     check_error(&error);
 
-    // The terminal reads it in the same way.
+    // The terminal's handshake reads it in the same way.
     let other = OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response);
     assert_eq!(other.to_string(), error.to_string());
 });
@@ -78,7 +77,7 @@ fn check_refusal(refusal: &GatewayError, response: &Response<Bytes>) {
     }
 }
 
-/// Nothing is lost, but for keys that hold null anyway.
+/// Nothing is lost, except keys whose value is null.
 fn check_problem(problem: &Problem, json: &Value) {
     assert_eq!(json["type"], problem.type_uri.as_str());
     let written = serde_json::to_value(problem).expect("it came from JSON");
@@ -87,7 +86,7 @@ fn check_problem(problem: &Problem, json: &Value) {
     // (An array is read as the fields in their order; there is nothing to compare it with.)
     for (key, value) in json.as_object().into_iter().flatten() {
         match value {
-            // Keys that are known and hold nothing, or an agent's part that adds them.
+            // Known keys without a value, or an agent's part that adds them.
             Value::Null => {}
             Value::Object(_) if key == "agent-details" => {
                 let kept = problem.agent_details.as_ref().expect("it is there");
@@ -124,7 +123,7 @@ fn check_predicates(error: &Error, refusal: &GatewayError) {
     }
     if refusal.was_rejected_before_execution() {
         assert!(refusal.is_retryable());
-        // Only the gateway itself knows.
+        // Only the gateway itself can know this.
         assert!(status == 429 || refusal.kind_name().is_some());
     }
     // Only a problem document of a server error says that nothing was done.

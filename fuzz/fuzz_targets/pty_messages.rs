@@ -4,8 +4,8 @@
 //! and parsed again as the same, one that is not is kept unchanged.
 //!
 //! Then each line of the input is something that happens: a line that starts with `>` is the user or
-//! the connection (see [`Session::happens`]), any other one is a message from the gateway. What
-//! holds:
+//! the connection (see [`Session::happens`]), any other line is a message from the gateway.
+//! Properties:
 //!
 //! - Everything typed is sent, once and in order, in pieces that fit a message; typing waits until
 //!   the terminal listens, but not for long; a restart does not overtake it.
@@ -26,9 +26,9 @@ use sorna_core::terminal::{
 use sorna_core::{ApiVersion, Dialect, Instant, Moment};
 use sorna_fuzz::at;
 
-/// The most bytes of typing in a message.
+/// The most typed bytes in a message.
 const CHUNK: usize = 16 * 1024;
-/// The longest time for which typing is held back.
+/// The longest time for which typed bytes are held back.
 const SETTLING: Duration = Duration::from_millis(200);
 /// How long a terminal of Backend.AI may show nothing after something was typed.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ fn check_message(text: &str) {
     } else {
         assert_eq!(Message::decode(&message.encode()), message);
     }
-    // What the gateway's side sends arrives.
+    // Messages that the gateway's side sends are read back.
     for message in [
         Message::Out(text.as_bytes().to_vec().into()),
         Message::Error(text.to_owned()),
@@ -77,7 +77,7 @@ fn check_command(text: &str) {
     assert_eq!(Command::decode(&typed.encode()), Some(typed));
 }
 
-/// A terminal, and what it should do.
+/// A terminal, and its expected behavior.
 struct Session {
     version: ApiVersion,
     terminal: Terminal,
@@ -89,7 +89,7 @@ struct Session {
     silent: bool,
     interval: Duration,
     now: Moment,
-    /// What was typed and not sent yet; `None` is a restart, and what is typed for it.
+    /// Typed bytes that were not sent yet; `None` is a restart and the empty input after it.
     typed: VecDeque<Option<u8>>,
     /// How many bytes are in it.
     queued: usize,
@@ -151,7 +151,7 @@ impl Session {
             }
             (b"p", _) => {
                 self.terminal.ping();
-                // One that still waits to be sent stands for all.
+                // At most one ping waits to be sent.
                 self.pings = usize::from(!self.closed);
             }
             (b"r", _) => {
@@ -244,7 +244,7 @@ impl Session {
         self.pings = 0;
     }
 
-    /// What holds at any time.
+    /// Properties at any time.
     fn check(&mut self) {
         assert_eq!(self.terminal.queued(), self.queued);
         assert_eq!(self.terminal.is_closed(), self.closed);
@@ -329,7 +329,7 @@ impl Session {
         assert_eq!(self.terminal.queued(), self.queued);
     }
 
-    /// With time, everything is sent; and then it can be closed.
+    /// After some time, everything is sent; then the terminal can be closed.
     fn ends(mut self) {
         self.now = self.now.after(SETTLING);
         self.sends_everything();

@@ -1,11 +1,11 @@
 //! The response of every operation, from a gateway that may send anything.
 //!
-//! The input is a response as text, as in the recorded exchanges. What holds:
+//! The input is a response as text, as in the recorded exchanges. Properties:
 //!
 //! - A status other than success is an error response, which keeps status and body; a success is
 //!   read, or is a parse error that keeps them.
-//! - No record of a console is lost, whatever its form, and none is made up.
-//! - What was read, written by the gateway's side and read again is the same.
+//! - No record of a console is lost, whatever its form, and none is invented.
+//! - A result that was read, written by the gateway's side and read again is the same.
 //! - Errors can be shown: see [`sorna_fuzz::check_error`].
 
 #![no_main]
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
         sorna_core::Boundary::from_random([1; 16]),
     );
 
-    // These ignore the body of a success; but the page of a proxy is not a success.
+    // These operations need no content; but the page of a proxy is not a success.
     let is_done = response.status().is_success()
         && (response.body().is_empty() || is_object(response.body()));
     for success in [
@@ -108,7 +108,7 @@ fn is_object(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(|json: Value| json.is_object())
 }
 
-/// Reads the response as one of this operation; `None` if it is an error, as it then must be.
+/// Reads the response as one of this operation; `None` if it is an error, after checking that it should be.
 fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Output> {
     let is_success = response.status().is_success();
     match operation.read_response(ApiVersion::default(), response.clone()) {
@@ -154,7 +154,7 @@ fn again<O: Operation>(operation: &O, written: Response<Vec<u8>>) -> O::Output {
     }
 }
 
-/// An identifier names the kernel in every path that it is put into.
+/// A path with the identifier leads to the kernel.
 fn check_id(id: &KernelId) {
     let operation = Info::new(id.clone());
     let request = operation
@@ -179,7 +179,7 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
     assert_eq!(again.is_password(), result.is_password());
     check_console(&result.console, &again.console);
 
-    // Records can also be taken out and put in one by one.
+    // Records can also be copied one by one.
     let mut copy = Console::new();
     for record in &result.console {
         if let Record::Media(media) = &record {
@@ -195,10 +195,10 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
     assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
 }
 
-/// Each record is what plain JSON reading finds in its place.
+/// Each record is what a plain JSON parser reads in its place.
 fn check_kept(result: &ExecutionResult, body: &[u8]) {
-    // What follows the text of a record is not looked at, and may be no text at all; and the whole
-    // may come as an array of one result.
+    // Items after the text of a record are ignored, and need not be text; and the whole may be an
+    // array of one result.
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
     if !json.is_object() {
         return;
@@ -227,7 +227,7 @@ fn check_kept(result: &ExecutionResult, body: &[u8]) {
                 continue;
             }
         };
-        // Fields come in the record, or in an array of their own. What follows text is left out.
+        // Fields are in the record, or in an array of their own. Items after text are ignored.
         assert_eq!(json[0], kind);
         let values = &json.as_array().expect("it has a kind")[1..];
         let nested = values.first().and_then(Value::as_array);

@@ -1,12 +1,12 @@
 //! The gateway's side: routes, bodies, names of files, authentication.
 //!
-//! The input is a request as text. What holds:
+//! The input is a request as text. Properties:
 //!
-//! - Every error is a problem of status 400, 404 or (never here) 401, and arrives complete.
+//! - Every error is a problem of status 400, 404 or (never here) 401, and a client reads all of it.
 //! - A path that is understood is the path that a client would request, or an equivalent of it.
-//! - What is read from a body, sent by a client and read again is the same; anything but the
-//!   documented form is rejected.
-//! - The name of a file that a client may send comes through the header of its part.
+//! - A body that is read, sent by a client and read again is the same; anything but the documented
+//!   form is rejected.
+//! - Every file name that a client may send survives the header of its part.
 
 #![no_main]
 
@@ -62,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// An error arrives as what it is.
+/// A client reads an error back as the same.
 fn check_refusal(refusal: ProblemReply) {
     let (kind, title) = (refusal.kind(), refusal.title().to_owned());
     let response = refusal.into_response();
@@ -151,7 +151,7 @@ fn check_bodies(bytes: &[u8]) {
 fn check_create(request: &CreateRequest) {
     let length = request.token.as_str().chars().count();
     assert!((8..=80).contains(&length));
-    // What our clients never request.
+    // Our clients never request this.
     if request.spec.check(ApiVersion::default()).is_err() {
         return;
     }
@@ -206,7 +206,7 @@ fn complete(asked: &CompleteRequest) -> Complete {
     complete
 }
 
-/// A name that is read can be sent, if it may be, and is read again.
+/// A name that is read and may be sent is read back as the same.
 fn check_file_name(disposition: &str) {
     let Some(name) = upload_file_name(disposition) else {
         return;

@@ -1,12 +1,12 @@
 //! Signatures, from both sides.
 //!
 //! An input whose first line ends in `HTTP/1.1` is a request as text, as in the recorded exchanges,
-//! with the gateway's time in a header `X-Now`. It must verify exactly if its signature is the one
-//! that the rules give, computed here with nothing but HMAC-SHA256.
+//! with the gateway's time in a header `X-Now`. It must verify if and only if its signature is the
+//! one according to the rules, computed here with nothing but HMAC-SHA256.
 //!
 //! Any other input is one field a line: endpoint, access key, secret key, kernel, seconds since
-//! 1970, hash, and then code. What the client signs must verify, with that secret only, and not
-//! with any signed byte changed. (Parameters and case of the media type are not signed, nor is an
+//! 1970, hash, and then code. The client's requests must verify, only with that secret, and not if
+//! any signed byte is changed. (Parameters and case of the media type are not signed, nor is an
 //! upload's body.)
 
 #![no_main]
@@ -84,7 +84,7 @@ fn check_received(parts: &Parts, body: &[u8], now: SystemTime) {
     }
 }
 
-/// The rules of the protocol, written independently.
+/// An independent implementation of the protocol's rules.
 fn signature(parts: &Parts, body: &[u8], day: &str) -> String {
     let text = |name: &str| {
         parts
@@ -220,7 +220,7 @@ fn check_signed(client: &Client, data: &[u8]) {
     assert!(verifies(client, &bodyless, b"", &client.secret));
     assert!(!verifies(client, &bodyless, b"x", &client.secret));
 
-    // Not a zero at the end: HMAC pads keys with those.
+    // Not a zero at the end, since HMAC pads keys with zeros.
     let other = format!("{}x", client.secret.expose());
     let other = SecretKey::new(other).expect("it is not empty");
     assert!(

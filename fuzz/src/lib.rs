@@ -33,7 +33,7 @@ pub fn signer() -> Signer {
     ))
 }
 
-/// Some kernel.
+/// The ID of a kernel.
 #[must_use]
 pub fn kernel() -> KernelId {
     KernelId::new("6N0hHjQKeTAvdmU5q2Kgow").expect("it is one path segment")
@@ -45,7 +45,7 @@ pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// The year, month and day (from 1) that lie so many days after 1 January 1970, computed without
+/// The year, month and day (from 1) this many days after 1 January 1970, computed without
 /// any crate.
 #[must_use]
 pub fn civil(days: u64) -> (u64, usize, u64) {
@@ -72,18 +72,18 @@ pub fn civil(days: u64) -> (u64, usize, u64) {
 }
 
 /// A request or response as text: its first line, its headers, an empty line, its body. Lines end
-/// in `\n` or `\r\n`. What cannot be a header is left out.
+/// in `\n` or `\r\n`. Invalid headers are ignored.
 pub struct Message<'a> {
     /// The first line.
     pub first: &'a [u8],
     /// The headers, in order.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What follows the first empty line.
+    /// The rest after the first empty line.
     pub body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// Takes the text apart. Every text is some message.
+    /// Parses the text. Every text is a message.
     #[must_use]
     pub fn read(text: &'a [u8]) -> Self {
         let (first, mut rest) = line(text);
@@ -136,7 +136,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The form in which a `HeaderMap` keeps several values of one name.
+/// The form of headers with which a `HeaderMap` keeps several values of one name.
 fn multimap(
     headers: Vec<(HeaderName, HeaderValue)>,
 ) -> impl Iterator<Item = (Option<HeaderName>, HeaderValue)> {
@@ -158,12 +158,12 @@ fn parse_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     Some((name, value))
 }
 
-/// What holds for every error: its text is not empty, short however long the response was, and can
-/// be shown on a terminal; the causes do not go in circles.
+/// Properties of every error: its text is not empty, short however long the response was, and can
+/// be shown on a terminal; the chain of causes ends.
 ///
 /// # Panics
 ///
-/// If it does not hold.
+/// If a property does not hold.
 pub fn check_error(error: &(dyn StdError + 'static)) {
     let text = error.to_string();
     assert!(!text.is_empty(), "an error without text: {error:?}");
@@ -181,7 +181,7 @@ pub fn check_error(error: &(dyn StdError + 'static)) {
     );
 }
 
-/// Whether a character can be shown without moving the cursor or turning the text around.
+/// Whether a character can be shown without moving the cursor or reversing the text.
 fn is_presentable(c: char) -> bool {
     let turns_around = matches!(
         c,
@@ -191,7 +191,7 @@ fn is_presentable(c: char) -> bool {
 }
 
 /// Whether two JSON values are the same. Numbers with a fraction may differ in the last digits,
-/// which `serde_json` does not keep when it reads them.
+/// which `serde_json` does not keep.
 #[must_use]
 pub fn same_json(one: &Value, other: &Value) -> bool {
     match (one, other) {

@@ -1,4 +1,4 @@
-//! Drives a machine by events, and checks what holds for all of them.
+//! Drives a machine by events, and checks the properties of all machines.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const ENOUGH: usize = 2_000;
 /// Longer waits than this are not tried: dates have an end.
 const TOO_LONG: Instant = Instant::from_origin(Duration::from_secs(100 * 365 * 24 * 3600));
 
-/// A machine, with what is special about it.
+/// A machine, with the checks that are specific to it.
 pub(crate) trait Subject {
     type Machine: Machine<Event: Debug, Output: Debug>;
 
@@ -47,7 +47,7 @@ pub(crate) struct Harness<'a, S> {
     scene: &'a Scene,
     caller: Caller,
     now: Moment,
-    /// When the rate limit's window ends, as far as responses said.
+    /// When the rate limit's window ends, as far as responses have said.
     window_end: Option<Instant>,
     wire: Wire,
     in_flight: Option<Exchange>,
@@ -97,13 +97,13 @@ impl<'a, S: Subject> Harness<'a, S> {
         panic!("it does not end");
     }
 
-    /// Lets something happen. Letters that mean nothing else end the exchange: see
+    /// Carries out an event. Letters without another meaning end the exchange: see
     /// [`Outcome::read`].
     fn event(&mut self, letter: u8) {
         match letter {
             b',' => self.passes(Duration::from_millis(100)),
             b';' => self.passes(Duration::from_secs(10)),
-            // As long as the machine wants to wait, but never absurdly long.
+            // As long as the machine wants to wait, but with a limit.
             b'_' => {
                 let until = self.wait.filter(|until| *until <= TOO_LONG);
                 self.passes(
@@ -175,7 +175,7 @@ impl<'a, S: Subject> Harness<'a, S> {
         }
     }
 
-    /// Polls until the machine needs something from outside.
+    /// Polls until the machine needs an event.
     fn settle(&mut self) {
         for _ in 0..ENOUGH {
             let step = self.subject.machine().poll(self.now);

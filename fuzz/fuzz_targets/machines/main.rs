@@ -3,17 +3,17 @@
 //! The input is a line that sets the scene, then one event for each byte. Both are letters: see
 //! `Scene::read`, `Outcome::read` and `Harness::event`.
 //!
-//! What holds, whatever happens:
+//! Properties, whatever happens:
 //!
 //! - There is never more than one request in flight, and each verifies on the gateway's side.
 //! - Code that may have run, input that may have arrived and restarts are never sent again.
-//! - Every known temporary kernel is asked to be destroyed, and no other one; the report says what
-//!   became of it, and never that there was none when there may be one.
+//! - For every known temporary kernel there is a request to destroy it, and for no other one; the
+//!   report says what happened to the kernel, and never that there was none when there may be one.
 //! - Once cancelled, a run starts nothing new.
-//! - Tries, waiting times and time limits keep to the policy.
-//! - The content of each response is reported, in order and once; every file is taken or named.
-//! - A machine never waits for nothing; as soon as the gateway sends responses that end something
-//!   (or keeps failing), it ends; and then it stays ended.
+//! - Attempts, waiting times and time limits follow the policy.
+//! - The content of each response is reported, in order and once; every file is accepted or named.
+//! - A machine never waits without a reason; once the gateway sends only responses that end
+//!   something (or keeps failing), the machine ends; and then it stays ended.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! How exchanges end, by a letter each.
+//! How exchanges end: each way is a letter.
 
 use std::time::Duration;
 
@@ -120,8 +120,8 @@ impl Outcome {
         Some(Duration::from_millis(reset.to_str().ok()?.parse().ok()?))
     }
 
-    /// When the gateway allows a retry: as it says, or as earlier responses said where a response
-    /// for the rate limit says nothing.
+    /// When the gateway allows a retry: the time in this response, or that in earlier ones if a
+    /// response about the rate limit has none.
     pub(crate) fn not_before(&self, now: Moment, window_end: Option<Instant>) -> Instant {
         let Self::Response(answer) = self else {
             return Instant::default();
@@ -136,7 +136,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it is certain that the gateway did not do what it was asked.
+    /// Whether the gateway certainly did not act on the request.
     pub(crate) fn is_certainly_undone(&self) -> bool {
         match self {
             Self::Failure(_, sent) => *sent == Sent::Nothing,

@@ -1,4 +1,4 @@
-//! What is to be done, how patiently, and how the gateway behaves at the end.
+//! What the machine does, under which policy, and how the gateway behaves at the end.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) fn boundary() -> Boundary {
     Boundary::from_random([1; 16])
 }
 
-/// What is done, under which policy, and how the gateway behaves at the end.
+/// What the machine does, under which policy, and how the gateway behaves at the end.
 pub(crate) struct Scene {
     pub(crate) machine: u8,
     pub(crate) policy: RetryPolicy,

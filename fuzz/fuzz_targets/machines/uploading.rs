@@ -28,7 +28,7 @@ impl Uploading {
     }
 }
 
-/// What holds for an upload that is over, by itself or in a run.
+/// Properties of an upload that is over, alone or in a run.
 pub(crate) fn check_taken(names: &BTreeSet<String>, wire: &Wire, rejected: &[&str]) {
     let taken = wire.taken.iter().map(String::as_str);
     let mut all: Vec<&str> = taken.chain(rejected.iter().copied()).collect();
@@ -37,7 +37,7 @@ pub(crate) fn check_taken(names: &BTreeSet<String>, wire: &Wire, rejected: &[&st
     assert_eq!(all, names, "each file is taken or named, once");
 }
 
-/// What holds for progress, wherever it is seen.
+/// Properties of progress, wherever it is reported.
 pub(crate) fn check_progress(before: UploadProgress, after: UploadProgress, wire: &Wire) {
     assert!(before.files <= after.files && before.bytes <= after.bytes);
     assert!(after.files <= after.total_files && after.bytes <= after.total_bytes);

@@ -1,4 +1,4 @@
-//! What travels between a machine and its gateway, and what must hold of it.
+//! The traffic between a machine and its gateway, and its properties.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,25 +17,25 @@ use crate::scene::kernel;
 pub(crate) struct Exchange {
     pub(crate) asked: Route,
     pub(crate) attempt: u32,
-    /// What it would run, or type in.
+    /// The code that it would run, or the input.
     pub(crate) code: Option<String>,
     pub(crate) files: Vec<String>,
 }
 
-/// Everything that travelled, seen from between the machine and the gateway.
+/// All traffic between the machine and the gateway.
 #[derive(Default)]
 pub(crate) struct Wire {
     pub(crate) exchanges: usize,
-    /// When the first try of the request was sent, and the number of the last try.
+    /// When the first attempt at the request was sent, and the number of the last attempt.
     pub(crate) tries: Option<(Instant, u32)>,
     pub(crate) last_sent: Instant,
-    /// How much more time its body has.
+    /// The extra time for its body.
     pub(crate) allowance: Duration,
     /// When the gateway allows a retry.
     pub(crate) not_before: Instant,
     /// Code and input that may have arrived.
     pub(crate) used: HashSet<String>,
-    /// An execute or restart request came to an end that allows no other one.
+    /// An execute or restart request ended in a way that forbids another one.
     pub(crate) execution_over: bool,
     /// Output that the gateway sent.
     pub(crate) output: String,
@@ -71,7 +71,7 @@ impl Wire {
         };
         self.tries = Some((started, transmit.attempt));
         assert!(transmit.attempt <= policy.attempts(), "too many tries");
-        // A large body takes its time.
+        // A large body takes longer.
         let seconds = transmit.request.body().len() / policy.upload_rate();
         self.allowance = Duration::from_secs(seconds + 1);
         let most = policy.attempt_limit().saturating_add(self.allowance);
@@ -176,7 +176,7 @@ fn split(request: &Request<Body>) -> (http::request::Parts, Vec<u8>) {
     (copy.into_parts().0, body)
 }
 
-/// Whether a success has the form that the request asked for, read without `sorna-core`.
+/// Whether a success has the form that the request calls for, read without `sorna-core`.
 fn is_understood(exchange: &Exchange, outcome: &Outcome) -> bool {
     let Outcome::Response(answer) = outcome else {
         return false;
@@ -190,7 +190,7 @@ fn is_understood(exchange: &Exchange, outcome: &Outcome) -> bool {
         Route::Info(_) => json.is_object(),
         Route::Execute(_) if exchange.code.is_some() => json["result"]["status"].is_string(),
         Route::Execute(_) => json["result"].is_array(),
-        // The page of a proxy is no success.
+        // The page of a proxy is not a success.
         _ => answer.body().is_empty() || json.is_object(),
     }
 }
