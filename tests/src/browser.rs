@@ -24,7 +24,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, if it is installed. It can reach this machine only.
+    /// Starts one, if it is installed. It can reach only this machine.
     ///
     /// # Panics
     ///
@@ -36,7 +36,7 @@ impl Browser {
         let profile = tempfile::tempdir().expect("a directory");
         let process = Command::new(program)
             .args(["--headless", "--disable-gpu", "--no-first-run"])
-            // It opens pages of these tests only; its sandbox cannot be had as root.
+            // It opens only pages of these tests; its sandbox is not available to root.
             .args(["--no-sandbox", "--disable-dev-shm-usage"])
             .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
             .arg("--remote-debugging-port=0")
@@ -46,7 +46,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("it is on the path");
-        // The port, and a path, each on its line.
+        // The port and a path, one on each line.
         let file = profile.path().join("DevToolsActivePort");
         let words = wait_for("the browser", || {
             let words = std::fs::read_to_string(&file).ok()?;
@@ -79,14 +79,14 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// If it cannot be had.
+    /// If it cannot be opened.
     pub fn open(&mut self, url: &str) {
         let opened = self.command("Page.navigate", json!({"url": url}));
         assert!(opened["errorText"].is_null(), "{opened}");
         self.wait_for("document.readyState === 'complete'");
     }
 
-    /// The value of an expression on the page; of a promise, what it comes to.
+    /// The value of an expression on the page; for a promise, its result.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// If it does not get so.
+    /// If it does not become true.
     pub fn wait_for(&mut self, condition: &str) {
         let start = Instant::now();
         while self.evaluate(condition) != true {
@@ -115,7 +115,7 @@ impl Browser {
         }
     }
 
-    /// Types into what has the focus.
+    /// Types into the focused element.
     pub fn type_text(&mut self, text: &str) {
         self.command("Input.insertText", json!({"text": text}));
     }
@@ -138,7 +138,7 @@ impl Browser {
         self.command("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// What the page did wrong until now: exceptions, and what the browser refused to do.
+    /// Errors of the page so far: exceptions, and actions that the browser refused.
     #[must_use]
     pub fn complaints(&self) -> &[String] {
         &self.complaints
@@ -172,7 +172,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its other processes go with it.
+        // Its other processes end with it.
         let close = json!({"id": 0, "method": "Browser.close"}).to_string();
         if self.socket.send(Message::text(close)).is_err() {
             let _ = self.process.kill();

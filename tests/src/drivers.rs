@@ -1,4 +1,4 @@
-//! The four drivers, behind one face.
+//! The four drivers, behind one interface.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use sorna::{
     TerminalOptions, UploadFile, UploadProgress,
 };
 
-/// What a check asks of a driver.
+/// What a check needs from a driver.
 pub trait Driver: Send + Sync + Sized + 'static {
     /// Its terminals.
     type Pty: PtyDriver;
@@ -57,20 +57,20 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Creates a kernel with a new token.
     fn create(&self, lang: &str) -> impl Future<Output = Result<KernelId, Error>> + Send;
 
-    /// All bytes of a response that is read while it comes.
+    /// All bytes of a response that is read as it arrives.
     fn stream<O>(&self, operation: O) -> impl Future<Output = Result<Vec<u8>, Error>> + Send
     where
         O: Operation + Send + Sync + Unpin + 'static,
         O::Output: Send + Unpin;
 
-    /// Carries out a run; after the first output, maybe stops it.
+    /// Carries out a run, and stops it after the first output if requested.
     fn run(
         &self,
         plan: RunPlan,
         stop: Stop,
     ) -> impl Future<Output = Option<(RunReport, String)>> + Send;
 
-    /// Runs checks side by side: the blocking driver on threads.
+    /// Runs checks at the same time: the blocking driver on threads.
     fn execute_all(
         &self,
         kernels: Vec<KernelId>,
@@ -95,7 +95,7 @@ pub trait PtyDriver: Send + Sized {
     fn resize(&mut self, rows: u16, cols: u16) -> impl Future<Output = Result<(), Error>> + Send;
     /// Restarts the kernel.
     fn restart(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Says goodbye.
+    /// Closes it.
     fn close(self) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
@@ -110,16 +110,16 @@ pub enum Stop {
     Drop,
 }
 
-/// What came of an execution.
+/// The outcome of an execution.
 #[derive(Debug)]
 pub struct Executed {
     /// With the whole console.
     pub result: ExecutionResult,
-    /// Whether each input asked for was a password.
+    /// For each input request, whether it was for a password.
     pub passwords: Vec<bool>,
-    /// The statuses of steps on the way.
+    /// The statuses of steps before the end.
     pub steps: Vec<ExecutionStatus>,
-    /// How many events brought output.
+    /// How many events contained output.
     pub pieces: usize,
 }
 
@@ -132,7 +132,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Notes an event; true if it wants an answer.
+    /// Notes an event; true if it requests input.
     fn take(&mut self, event: ExecutionEvent) -> bool {
         match event {
             ExecutionEvent::Console(console) => {
@@ -190,7 +190,7 @@ macro_rules! is_async {
     };
 }
 
-/// Waits for futures at the same time. Those of the blocking driver are never pending: a thread each.
+/// Waits for futures at the same time. Those of the blocking driver are never pending, so each has a thread.
 macro_rules! wait_for_all {
     (async, $futures:expr) => {
         futures_util::future::join_all($futures).await
@@ -205,7 +205,7 @@ macro_rules! wait_for_all {
     };
 }
 
-/// A driver: the same code for each, in which only the waiting differs.
+/// A driver: the same code for each, except for the waiting.
 macro_rules! driver {
     ($kind:tt $driver:ident, $module:ident, $block_on:expr, $sleep:expr) => {
         #[doc = concat!("`sorna::", stringify!($module), "`.")]
@@ -308,7 +308,7 @@ macro_rules! driver {
                             Stop::Drop => {
                                 drop(run);
                                 if Self::IS_ASYNC {
-                                    // The background needs a runtime that still runs.
+                                    // Work in the background needs a runtime that still runs.
                                     wait!($kind, self.0.version()).expect("a version");
                                     Self::sleep(std::time::Duration::from_millis(500)).await;
                                 }

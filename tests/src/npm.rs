@@ -6,15 +6,15 @@ use std::process::Command;
 use serde_json::Value;
 use sorna_test_tools::{need, need_that};
 
-/// What npm installs for these packages, each with its version: a directory of modules below `place`,
-/// where it stays for the next time.
+/// Has npm install these packages, each with its version, into a directory of modules below
+/// `place`, where they stay for the next time.
 ///
 /// # Panics
 ///
 /// If npm is missing, or cannot install them, and `CI` is set.
 #[must_use]
 pub fn node_modules(place: &str, packages: &[&str]) -> Option<PathBuf> {
-    // npm leaves a list of what it has installed.
+    // npm leaves a list of the packages that it has installed.
     let modules = PathBuf::from(place).join("node_modules");
     let list = std::fs::read(modules.join(".package-lock.json")).unwrap_or_default();
     let list: Value = serde_json::from_slice(&list).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The paths that a page names: those that begin in a folder at the top.
+/// The paths that a page names: those that begin with a top-level folder.
 fn paths(page: &str) -> impl Iterator<Item = &str> {
     page.split(|c: char| c.is_whitespace() || "`()[]|,;".contains(c))
         .map(|word| word.trim_end_matches(['.', ':']))
@@ -40,7 +40,7 @@ fn links(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a heading is called in a link.
+/// The name of a heading in a link.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     kept.chars()

@@ -21,12 +21,12 @@ const LATENCY: Duration = Duration::from_millis(500);
 const TERMINALS: usize = 2000;
 /// The shells behind them: a kernel has one, which its terminals share.
 const SHELLS: usize = 20;
-/// What the whole load needs.
+/// The open files that the whole load needs.
 const OPEN_FILES: usize = 13_000;
 /// How many requests are in flight at most while kernels are created and destroyed.
 const AT_A_TIME: usize = 16;
 
-/// As much of it as `LOAD` says, and as the limit on open files allows.
+/// The share of the load that `LOAD` asks for and the limit on open files allows.
 fn scaled(number: usize) -> usize {
     let asked = std::env::var("LOAD").map_or(100, |load| load.parse().expect("a percentage"));
     let possible = open_files() * 100 / OPEN_FILES;
@@ -48,7 +48,7 @@ fn open_files() -> usize {
         .unwrap_or(usize::MAX / 100)
 }
 
-/// What this process has in memory, in KiB.
+/// The resident memory of this process, in KiB.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -128,7 +128,7 @@ async fn read_until(pty: &mut Pty, end: &str) {
     }
 }
 
-/// Terminals that are all open, and all show what comes.
+/// Terminals that are all open, and all show the output.
 async fn terminals(gateway: &RunningGateway) {
     let client = client(gateway, gateway.endpoint());
     let number = scaled(TERMINALS);
@@ -142,7 +142,7 @@ async fn terminals(gateway: &RunningGateway) {
                 .expect("a terminal")
         }
     };
-    // Starts the shells, and whatever is allocated once.
+    // Starts the shells, and everything that is allocated once.
     for index in 0..SHELLS {
         let mut pty = open(index).await;
         pty.write(b"PS1=; echo $((5 * 5))-first\n")

@@ -23,7 +23,7 @@ const SECRET: &str = "a-secret-that-nobody-may-see-7d1f";
 const WRONG: &str = "another-that-nobody-may-see-93ac";
 const PASSWORD: &str = "the-password-of-a-proxy-51be";
 
-/// Everything that is shown somewhere.
+/// Everything that is shown anywhere.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<Vec<u8>>>);
 
@@ -82,7 +82,7 @@ impl Shown {
     }
 }
 
-/// The line that shows it, without it.
+/// The line that shows the secret, without the secret.
 fn around(text: &str, secret: &str) -> String {
     let line = text
         .lines()
@@ -128,7 +128,7 @@ fn gateway() -> RunningGateway {
     Gateway::spawn(config).unwrap()
 }
 
-/// Reads a request and answers nothing sensible.
+/// Reads a request and sends an invalid response.
 fn garbage() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

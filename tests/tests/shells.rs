@@ -21,7 +21,7 @@ fn client(gateway: &RunningGateway) -> Client {
     Client::new(Config::new(endpoint, keys))
 }
 
-/// A terminal whose events come with a limit on the time.
+/// A terminal with a time limit on the wait for events.
 struct Terminal {
     writer: PtyWriter,
     events: Receiver<TerminalEvent>,
@@ -62,7 +62,7 @@ impl Terminal {
         if let TerminalEvent::Output(bytes) = &event
             && String::from_utf8_lossy(bytes).contains("\x1b[6n")
         {
-            // What a terminal does when it is asked where the cursor is.
+            // The reply of a terminal to a query of the cursor's position.
             self.writer.write(b"\x1b[1;1R").expect("answered");
         }
         event

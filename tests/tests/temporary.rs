@@ -24,7 +24,7 @@ fn kernels(gateway: &RunningGateway) -> u64 {
     gateway.stats().kernels
 }
 
-/// What is left to the background takes a moment.
+/// Work in the background takes a moment.
 #[track_caller]
 fn eventually_none(gateway: &RunningGateway) {
     let start = Instant::now();
@@ -78,7 +78,7 @@ macro_rules! tests {
                     assert_eq!(kernels(&gateway), 0);
 
                     drop(client.temporary("bash").await.unwrap());
-                    // The background has its turn while this waits.
+                    // Work in the background continues while this waits.
                     let start = Instant::now();
                     while kernels(&gateway) > 0 {
                         assert!(start.elapsed() < PATIENCE, "it is not destroyed");
@@ -102,7 +102,7 @@ macro_rules! tests {
                                     drop(kernel.unwrap());
                                     break;
                                 }
-                                // What it waits for continues meanwhile.
+                                // The work that it waits for continues meanwhile.
                                 $sleep(Duration::from_millis(2)).await;
                             }
                         }

@@ -15,7 +15,7 @@ mod results;
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// How often it allocates, and how much more it holds at its most.
+/// The number of allocations, and the peak of additional memory.
 fn measure<T>(work: impl FnOnce() -> T) -> (u64, usize) {
     let before = HeapStats::get();
     let result = work();
@@ -26,7 +26,7 @@ fn measure<T>(work: impl FnOnce() -> T) -> (u64, usize) {
 }
 
 fn main() {
-    // The highest mark is the profiler's, so each has its own.
+    // The profiler keeps one peak, so each measurement has its own profiler.
     let keys = Credentials::new(
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
         SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),

@@ -27,9 +27,9 @@ use execute::{bytes_of, config, message_len};
 use server::Server;
 
 const ROUNDS: usize = 21;
-/// So many kernels are a turn.
+/// The number of kernels in a turn.
 const KERNELS: usize = 10;
-/// So many executions, one after the other, are a turn.
+/// The number of executions in a turn, one after the other.
 const EXECUTIONS: usize = 100;
 
 fn main() {
@@ -132,7 +132,7 @@ fn executions(client: &Client, address: SocketAddr) {
     let execute = Execute::start(kernel.id().clone(), ExecuteMode::query("echo hello world"));
     let signer = Signer::new(config(address));
     let request = execute.request(&signer, SystemTime::now());
-    // The same bytes may come again until their date is old.
+    // The same bytes may be sent again until their date is too old.
     let request = bytes_of(&request.expect("a request"));
     let mut ours = TcpStream::connect(address).expect("a connection");
     let mut theirs = TcpStream::connect(hyper.address).expect("a connection");
@@ -174,7 +174,7 @@ fn exchanges(stream: &mut TcpStream, request: &[u8]) {
     }
 }
 
-/// What an execution cannot do without: an interpreter that reads a line and writes one.
+/// What every execution needs: an interpreter that reads a line and writes one.
 struct Bash {
     child: std::process::Child,
     input: Option<std::process::ChildStdin>,

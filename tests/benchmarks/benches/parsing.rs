@@ -12,7 +12,7 @@ use sorna_core::{ApiVersion, Execute, ExecuteMode, KernelId, Operation};
 #[path = "../shared/results.rs"]
 mod results;
 
-/// What a program could do with, and nothing more.
+/// The fields that a program needs, and nothing more.
 #[derive(Deserialize)]
 struct Lean<'a> {
     #[serde(borrow)]

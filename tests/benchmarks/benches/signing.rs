@@ -88,8 +88,8 @@ fn main() {
         "at most 1.25",
     );
 
-    // What is left to this crate to save: the rest is hashing, JSON, and what crate http takes to
-    // hold a target and seven headers, all of them at hand.
+    // The part that this crate could save: the rest is hashing, JSON, and the time of crate http to
+    // store a target and seven ready-made headers.
     let kept = request.headers().clone();
     let text = |name| Bytes::copy_from_slice(kept[name].as_bytes());
     let (authorization, length) = (text(AUTHORIZATION), text(CONTENT_LENGTH));

@@ -32,9 +32,9 @@ use server::Server;
 use terminals::{MESSAGE, MESSAGES, POUR};
 
 const ROUNDS: usize = 21;
-/// So many keystrokes, one after the other's echo, are a turn.
+/// The number of keystrokes in a turn, each after the echo of the one before.
 const KEYS: usize = 200;
-/// So many terminals are opened for their memory, unless the first argument says otherwise.
+/// The number of terminals opened to measure their memory, unless the first argument says otherwise.
 const TERMINALS: usize = 1000;
 
 fn main() {
@@ -141,8 +141,7 @@ fn beside_bare_ones(address: SocketAddr) {
     }
 }
 
-/// The output once more, beside a bare WebSocket whose messages are decoded: what a terminal cannot
-/// do without.
+/// The output again, beside a bare WebSocket whose messages are decoded, as every terminal has to.
 fn beside_decoding(address: SocketAddr) {
     let on_tokio = tokio_runtime();
     let client = sorna::tokio::Client::new(config(address));
@@ -196,7 +195,7 @@ async fn ready<T: UpgradeTransport + 'static>(pty: Result<Pty<T>, sorna_core::Er
     pty
 }
 
-/// So many keystrokes with their echo; without any, the output for one.
+/// Types this many keystrokes and reads their echo; with 0, reads the output for one.
 async fn typing<T: UpgradeTransport + 'static>(pty: &mut Pty<T>, keys: usize) {
     for _ in 0..keys {
         pty.write(b"k").await.expect("it is sent");
@@ -301,7 +300,7 @@ fn blocking_bare_typing(socket: &mut WebSocket<TcpStream>, keys: usize) {
     }
 }
 
-/// Opens so many terminals, each with its first output read and a pending read, in one task each.
+/// Opens this many terminals in one task each, with the first output read and a read pending.
 fn open_ones(address: SocketAddr, terminals: usize) {
     sorna_gateway::raise_open_files();
     let on_tokio = tokio_runtime();
@@ -318,7 +317,7 @@ fn open_ones(address: SocketAddr, terminals: usize) {
                 panic!("{event:?}");
             })
         };
-        // What comes with the first ones does not grow with the others.
+        // What the first ones allocate once does not grow with the others.
         for _ in 0..10 {
             tasks.push(wait(open().await));
         }

@@ -22,10 +22,10 @@ use execute::{config, kernel};
 use server::Server;
 
 const ROUNDS: usize = 11;
-/// So many files, unless the first argument says otherwise.
+/// The number of files, unless the first argument says otherwise.
 const FILES: usize = 100;
 const SIZE: usize = 1024 * 1024;
-/// So many go into one request, as the API says.
+/// The number of files in one request, according to the API.
 const A_REQUEST: usize = 20;
 
 fn main() {

@@ -1,4 +1,4 @@
-//! One small execution: the request, the response, and a server that sends nothing but that response.
+//! One small execution: the request, the response, and a server that sends only that response.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -69,7 +69,7 @@ pub fn bytes_of(request: &Request<Body>) -> Vec<u8> {
     bytes
 }
 
-/// How long the message is that begins here, if its head is here; by `Content-Length` alone.
+/// The length of the message at the start, by its `Content-Length`, if its head is complete.
 pub fn message_len(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
     let name = b"content-length:";

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-/// Each by its name.
+/// Each with its name.
 pub fn all() -> [(&'static str, Bytes); 3] {
     let mebibyte = 1024 * 1024;
     let line = "The quick brown fox jumps over the lazy dog, time and again\n";
@@ -33,7 +33,7 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 fn result(records: impl Iterator<Item = String>) -> Bytes {
-    // Two streams in turn, so that no records grow together.
+    // Two streams alternate, so that no records are joined.
     let streams = ["stdout", "stderr"].into_iter().cycle();
     let console: Vec<_> = streams
         .zip(records)

@@ -7,7 +7,7 @@ use std::thread;
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// The argument that makes a benchmark a server.
+/// The argument that turns a benchmark into a server.
 const SERVE: &str = "serve";
 
 /// The other process; it ends when this is dropped, or this process ends.
@@ -44,7 +44,7 @@ impl Drop for Server {
     }
 }
 
-/// What kind of server this process is to be, if it is one.
+/// The kind of server that this process should be, if it is one.
 pub fn asked_for() -> Option<String> {
     let mut arguments = std::env::args().skip(1);
     (arguments.next()? == SERVE).then(|| arguments.next().expect("a kind"))
@@ -70,7 +70,7 @@ where
         });
 }
 
-/// Says where this process listens, and sees to it that it ends with the one that started it.
+/// Reports the address of this process, and makes it end with the one that started it.
 fn announce(address: SocketAddr) {
     println!("{address}");
     thread::spawn(|| {

@@ -1,4 +1,4 @@
-//! A server of terminals that echo what is typed, and send much output when asked to.
+//! A server of terminals that echo what is typed, and send much output on request.
 
 use async_tungstenite::accept_async;
 use async_tungstenite::tokio::TokioAdapter;
@@ -8,9 +8,9 @@ use sorna_core::terminal::{Command, Message};
 use tokio::net::TcpStream;
 use tungstenite::Message as Frame;
 
-/// What makes it pour.
+/// The input that requests much output.
 pub const POUR: &[u8] = b"P";
-/// So many messages, each of so many bytes.
+/// The number of messages of that output, and the size of each.
 pub const MESSAGES: usize = 1024;
 pub const MESSAGE: usize = 4096;
 
@@ -18,7 +18,7 @@ pub const MESSAGE: usize = 4096;
 pub async fn serve_one(stream: TcpStream) -> Option<()> {
     let mut socket = accept_async(TokioAdapter::new(stream)).await.ok()?;
     let out = |bytes| Frame::text(Message::Out(bytes).encode());
-    // Drivers hold back what is typed until a terminal has said something.
+    // Drivers hold typed bytes back until the terminal's first output.
     socket.send(out(Bytes::from_static(b"$ "))).await.ok()?;
     let much = out(Bytes::from(vec![b'x'; MESSAGE]));
     while let Some(frame) = socket.next().await {

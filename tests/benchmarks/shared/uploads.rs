@@ -1,4 +1,4 @@
-//! A server that takes whatever is uploaded, and discards it.
+//! A server that accepts every upload, and discards it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

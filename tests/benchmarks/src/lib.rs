@@ -1,5 +1,5 @@
-//! Comparisons in pairs: both sides take turns on the same work in the same process, so that what
-//! disturbs the machine disturbs both. What counts is the median of the ratios.
+//! Comparisons in pairs: both sides do the same work in the same process, alternating, so that
+//! disturbances affect both. The result is the median of the ratios.
 
 use std::fmt;
 use std::hint::black_box;
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How often the sides take turns.
+/// The number of rounds, in which each side has one turn.
 const ROUNDS: usize = 41;
-/// How long a side has its turn, at least.
+/// The shortest duration of a turn.
 const TURN: Duration = Duration::from_millis(5);
 
-/// How many times as much one side takes as the other: the median and the middle half of the rounds.
+/// The ratio between the sides: the median and the middle half of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// The median.
@@ -25,7 +25,7 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Of what was measured in each round.
+    /// From the measurements of all rounds.
     #[must_use]
     pub fn of(mut rounds: Vec<f64>) -> Self {
         rounds.sort_by(f64::total_cmp);
@@ -48,12 +48,12 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// How many times as long `ours` takes as `theirs`.
+/// The ratio of the times of `ours` and `theirs`.
 pub fn compare<A, B>(mut ours: impl FnMut() -> A, mut theirs: impl FnMut() -> B) -> Ratio {
     let our_turn = calibrate(&mut ours);
     let their_turn = calibrate(&mut theirs);
     let rounds = (0..ROUNDS).map(|round| {
-        // The second may find the caches warm, or the processor hot.
+        // The second side may find warm caches, or a hot processor.
         if round % 2 == 0 {
             let ours = time(our_turn, &mut ours);
             ours / time(their_turn, &mut theirs)
@@ -65,7 +65,7 @@ pub fn compare<A, B>(mut ours: impl FnMut() -> A, mut theirs: impl FnMut() -> B)
     Ratio::of(rounds.collect())
 }
 
-/// How often to do it in one turn.
+/// The number of repetitions in one turn.
 fn calibrate<T>(work: &mut impl FnMut() -> T) -> u32 {
     let mut times = 1;
     loop {
@@ -101,7 +101,7 @@ fn processor_time(clock: ClockId) -> Duration {
     )
 }
 
-/// What a turn of work took, in seconds.
+/// The cost of a turn, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// Wall-clock time, which other processes on the machine disturb.
@@ -110,7 +110,7 @@ pub struct Cost {
     pub cpu: f64,
 }
 
-/// Each side has one turn in each of so many rounds; what each turn took, by side and round.
+/// Gives each side one turn in each of this many rounds; returns the cost of each turn, by side and round.
 ///
 /// The first round is not counted: it opens connections.
 pub fn take_turns<const N: usize>(rounds: usize, sides: [&mut dyn FnMut(); N]) -> [Vec<Cost>; N] {
@@ -137,19 +137,19 @@ fn cost(work: &mut dyn FnMut()) -> Cost {
     }
 }
 
-/// How many times as much processor time one side takes as the other.
+/// The ratio of the processor times of the sides.
 #[must_use]
 pub fn cpu(ours: &[Cost], theirs: &[Cost]) -> Ratio {
     Ratio::of(ratios(ours, theirs, |cost| cost.cpu))
 }
 
-/// How many times as long one side takes as the other.
+/// The ratio of the wall-clock times of the sides.
 #[must_use]
 pub fn wall(ours: &[Cost], theirs: &[Cost]) -> Ratio {
     Ratio::of(ratios(ours, theirs, |cost| cost.wall))
 }
 
-/// How many times as much one side gets done in the same time as the other.
+/// The ratio of the throughputs of the sides.
 #[must_use]
 pub fn throughput(ours: &[Cost], theirs: &[Cost]) -> Ratio {
     Ratio::of(ratios(theirs, ours, |cost| cost.wall))
@@ -162,9 +162,9 @@ fn ratios(ours: &[Cost], theirs: &[Cost], what: impl Fn(&Cost) -> f64) -> Vec<f6
         .collect()
 }
 
-/// Runs this program again with one thread for each runtime that would have more, as tokio's of one
-/// thread; false if this is that run already. Runtimes read the environment, which only a new
-/// process can have changed safely.
+/// Runs this program again with one thread for each runtime, like tokio's current-thread runtime;
+/// returns false if this is that run already. Runtimes read the environment, which can safely be
+/// changed only for a new process.
 pub fn again_with_one_thread() -> bool {
     let names = ["SMOL_THREADS", "ASYNC_STD_THREAD_COUNT"];
     if names.iter().all(|name| std::env::var_os(name).is_some()) {
@@ -179,7 +179,7 @@ pub fn again_with_one_thread() -> bool {
     true
 }
 
-/// Says how far ratios that contain other processes can be trusted.
+/// Prints how far to trust ratios that include other processes.
 pub fn caution() {
     println!(
         "Ratios: the median of the rounds, and their middle half. Processor time is this process's \

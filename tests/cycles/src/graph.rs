@@ -1,4 +1,4 @@
-//! Cycles in a graph: its strongly connected parts of more than one node.
+//! Cycles in a graph: its strongly connected components of more than one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub(crate) fn cycles<'g, N: Ord + Clone + 'g>(
     cycles
 }
 
-/// All nodes that can be reached from one, in one step or more.
+/// All nodes that can be reached from one, in at least one step.
 fn reach<'g, N: Ord>(next: &BTreeMap<&'g N, BTreeSet<&'g N>>, start: &'g N) -> BTreeSet<&'g N> {
     let mut reached = BTreeSet::new();
     let mut todo = vec![start];

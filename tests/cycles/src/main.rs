@@ -5,11 +5,11 @@
 //! ```
 //!
 //! A file imports another one if its code names something that is defined there: by a `use`, by a full
-//! path, or through the re-export of a third file. Naming a module is no import, and neither are `mod`
-//! and re-exports (`pub use`). So a module may gather its children; there is a cycle only if a child
-//! takes what its parent defines, and the parent uses the child.
+//! path, or through the re-export of a third file. Naming a module is not an import, and neither
+//! are `mod` and re-exports (`pub use`). So a module may re-export its children; there is a cycle
+//! only if a child uses what its parent defines, and the parent uses the child.
 //!
-//! What needs types to resolve is not seen: methods, fields and trait implementations.
+//! Names that can be resolved only with types are not detected: methods, fields and trait implementations.
 
 mod graph;
 mod mentions;
@@ -22,10 +22,10 @@ use std::process::ExitCode;
 
 use modules::Modules;
 
-/// The names that one file takes from another.
+/// The names that one file imports from another.
 type Imports = BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>;
 
-/// What each file of a crate takes from the others.
+/// The names that each file of a crate imports from the others.
 fn imports(root: &Path) -> Result<Imports, String> {
     let modules = Modules::read(root)?;
     let mut imports = Imports::new();

@@ -1,13 +1,13 @@
-//! Everything that a piece of code names by a path.
+//! All paths that a piece of code names.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemUse, Macro, Meta, Path, Stmt, UseTree, Visibility};
 
-/// A path, by its names: `["super", "wait", "sleep_until"]`.
+/// A path, as its names: `["super", "wait", "sleep_until"]`.
 pub(crate) type Names = Vec<String>;
 
-/// What a `use` brings into a module.
+/// What a `use` imports into a module.
 pub(crate) enum Import {
     /// A name, and the path of what it stands for.
     Name(String, Names),
@@ -58,7 +58,7 @@ fn with(path: &Names, name: String) -> Names {
     full
 }
 
-/// Whether something is compiled for tests only.
+/// Whether an item is compiled for tests only.
 pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
@@ -130,13 +130,13 @@ impl<'ast> Visit<'ast> for Collector {
         paths_of_tokens(call.tokens.clone(), &mut self.paths);
     }
 
-    // `pub(in …)` and attributes name nothing that is used.
+    // Paths in `pub(in …)` and attributes are not used.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
 }
 
-/// Whatever looks like a path in the arguments of a macro.
+/// Everything that looks like a path in the arguments of a macro.
 pub(crate) fn paths_of_tokens(tokens: TokenStream, paths: &mut Vec<Names>) {
     let mut path = Names::new();
     let mut colons = 0;

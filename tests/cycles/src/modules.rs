@@ -19,9 +19,9 @@ pub(crate) struct Module {
     pub(crate) children: BTreeMap<String, Id>,
     /// What it defines.
     pub(crate) items: BTreeSet<String>,
-    /// What it imports: the paths that a name stands for.
+    /// Its imports: the paths that a name stands for.
     pub(crate) names: BTreeMap<String, Vec<Names>>,
-    /// Of what it imports everything.
+    /// The paths of its glob imports.
     pub(crate) globs: Vec<Names>,
     /// The paths that it names, other than in re-exports.
     mentions: Vec<Names>,
@@ -43,12 +43,12 @@ impl Modules {
         &self.0[id]
     }
 
-    /// The file that a module stands in.
+    /// The file of a module.
     pub(crate) fn file(&self, id: Id) -> &Path {
         &self.0[id].file
     }
 
-    /// Every path that is named, with the module that names it.
+    /// Every path in the code, with the module that names it.
     pub(crate) fn mentions(&self) -> impl Iterator<Item = (Id, &Names)> {
         let modules = self.0.iter().enumerate();
         modules.flat_map(|(id, module)| module.mentions.iter().map(move |path| (id, path)))

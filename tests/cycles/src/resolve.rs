@@ -1,9 +1,9 @@
-//! What a path leads to.
+//! Resolving paths.
 
 use crate::mentions::Names;
 use crate::modules::{Id, Modules};
 
-/// A longer chain of re-exports leads nowhere.
+/// A longer chain of re-exports is not followed.
 const LONGEST: usize = 32;
 
 /// Where a path ends inside of the crate.
@@ -13,8 +13,8 @@ enum Place {
     Item(Id, String),
 }
 
-/// The module that defines what a path names in another module, and the name there. None for what
-/// other crates define, for local names, and for modules themselves.
+/// Resolves a path of a module: the module that defines the item, and the name there. None for
+/// items of other crates, local names, and modules themselves.
 pub(crate) fn target(modules: &Modules, from: Id, path: &Names) -> Option<(Id, String)> {
     match follow(modules, from, path, LONGEST)? {
         Place::Item(module, name) => Some((module, name)),
@@ -39,7 +39,7 @@ fn follow(modules: &Modules, from: Id, path: &[String], left: usize) -> Option<P
         place = if name == "super" {
             Place::Module(modules.get(module).parent?)
         } else {
-            // What is not seen there comes out of a macro.
+            // An item that is not found there was made by a macro.
             look_up(modules, module, name, is_last, left)
                 .unwrap_or_else(|| Place::Item(module, name.clone()))
         };
@@ -63,7 +63,7 @@ fn look_up(modules: &Modules, id: Id, name: &str, is_last: bool, left: usize) ->
     };
     let imported = || {
         let mut paths = module.names.get(name).into_iter().flatten();
-        // `use x::x` stands for the other crate's, not for itself.
+        // `use x::x` names the item of the other crate, not itself.
         paths.find_map(|path| match path.as_slice() {
             [first, ..] if first == name => None,
             path => follow(modules, id, path, left),

@@ -1,4 +1,4 @@
-//! Crates that are made for one test each.
+//! Tests, each with a crate made for it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ fn two_files_that_use_each_other_are_a_cycle() {
 }
 
 #[test]
-fn a_child_that_takes_what_its_parent_defines_is_a_cycle_if_the_parent_uses_it() {
+fn a_child_that_imports_from_its_parent_is_a_cycle_if_the_parent_uses_it() {
     let child = ("a/b.rs", "use super::A; pub(crate) fn f(_: A) {}");
     let uses = ("a/mod.rs", "mod b; pub(crate) struct A; fn g() { b::f(A) }");
     let (lines, cycles) = look(&[("lib.rs", "mod a;"), uses, child]);
@@ -55,7 +55,7 @@ fn a_child_that_takes_what_its_parent_defines_is_a_cycle_if_the_parent_uses_it()
 }
 
 #[test]
-fn what_is_re_exported_is_taken_from_where_it_is_defined() {
+fn re_exports_are_followed_to_the_definition() {
     let (lines, cycles) = look(&[
         ("lib.rs", "mod a; pub use a::*; mod c;"),
         (
@@ -79,7 +79,7 @@ fn what_is_re_exported_is_taken_from_where_it_is_defined() {
 }
 
 #[test]
-fn macros_name_things_too_and_tests_do_not() {
+fn macro_arguments_are_imports_and_tests_are_not() {
     let (lines, cycles) = look(&[
         ("lib.rs", "mod a; mod b; mod c;"),
         (
@@ -100,7 +100,7 @@ fn macros_name_things_too_and_tests_do_not() {
 }
 
 #[test]
-fn other_crates_and_local_names_are_no_files() {
+fn other_crates_and_local_names_are_not_files() {
     let (lines, _) = look(&[
         (
             "lib.rs",
@@ -119,7 +119,7 @@ fn other_crates_and_local_names_are_no_files() {
 }
 
 #[test]
-fn cycles_are_the_parts_that_lead_back() {
+fn cycles_are_the_strongly_connected_components() {
     let edges = [(1, 2), (2, 3), (3, 1), (3, 4), (4, 5), (5, 4), (6, 1)];
     let cycles = graph::cycles(edges.iter());
     assert_eq!(cycles, [BTreeSet::from([1, 2, 3]), BTreeSet::from([4, 5])]);

@@ -14,7 +14,7 @@ pub(crate) struct App {
     /// The origin of the page, as browsers send it.
     pub(crate) origin: String,
     pub(crate) places: Arc<Semaphore>,
-    /// Where the input goes that running programs wait for.
+    /// The senders of input for running programs.
     inputs: Mutex<HashMap<String, mpsc::Sender<String>>>,
     pub(crate) stopping: watch::Sender<bool>,
 }

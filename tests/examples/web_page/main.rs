@@ -4,14 +4,14 @@
 //! $ cargo run -p sorna-tests --example web_page
 //! ```
 //!
-//! and open the page that it names (`-- ADDRESS:PORT` listens elsewhere than on 127.0.0.1:8080). It
-//! starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it uses
-//! that one. The browser gets neither.
+//! and open the page that it names (`-- ADDRESS:PORT` changes the address from 127.0.0.1:8080). It
+//! starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set, it
+//! uses the gateway named there. The browser receives neither the endpoint nor the keys.
 //!
 //! Each run has a temporary kernel, which lives no longer than the response that carries its events:
-//! if the browser goes away, the response is dropped, and with it the `Session`. Time, memory, code,
-//! output and the number of runs are limited. Other web sites are kept out, but anyone who can reach the
-//! port may run code: put a login in front before others can.
+//! if the browser disconnects, the response is dropped, and with it the `Session`. Time, memory, code,
+//! output and the number of runs are limited. Requests from other web sites are rejected, but
+//! anyone who can reach the port can run code: require a login before you open the port to others.
 
 mod app;
 mod session;
@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use app::App;
 use session::{Job, Session};
 
-/// How long a request, which is mostly the code, may be.
+/// The largest request, which is mostly the code, in bytes.
 const REQUEST: usize = 64 * 1024;
 
 /// Starts a run; its events are the response's body.
@@ -88,7 +88,7 @@ fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The gateway that the environment names, or one in this process for as long as the handle lives.
+/// The gateway that the environment names, or one in this process that lives as long as the handle.
 fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
@@ -109,7 +109,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", app.origin);
     let stop = Arc::clone(&app);
     axum::serve(listener, routes(app))
-        // Responses in flight are waited for, and so is the end of their kernels.
+        // Waits for responses in flight, and for the end of their kernels.
         .with_graceful_shutdown(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 stop.stopping.send_replace(true);

@@ -17,14 +17,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app::App;
 
-/// How long a program may run; and how long with all waiting, for input and for the gateway.
+/// How long a program may run; and how long including all waiting for input and for the gateway.
 const TIME: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(300);
 const MEMORY: u64 = 512 << 20;
 /// How much output is allowed; the response that exceeds it is still shown.
 const OUTPUT: usize = 1024 * 1024;
 
-/// What the page asks for.
+/// The page's request.
 #[derive(Deserialize)]
 pub(crate) struct Job {
     language: String,
@@ -32,8 +32,8 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Snippets for interpreters; files for compilers, since files are built in a step of its own. None
-    /// if it is a language that is not on the page.
+    /// Snippets for interpreters; files for compilers, since files are built in a separate step.
+    /// None for a language that the page does not offer.
     pub(crate) fn plan(self) -> Option<RunPlan> {
         let limits = Limits::new()
             .with_exec_timeout(TIME)
@@ -54,7 +54,7 @@ impl Job {
     }
 }
 
-/// A run with a page that shows it. Dropping it destroys its kernel in the background.
+/// A run that a page shows. Dropping it destroys its kernel in the background.
 pub(crate) struct Session {
     app: Arc<App>,
     id: String,
@@ -66,7 +66,7 @@ pub(crate) struct Session {
     output_left: usize,
     /// Why it was stopped, if it was.
     stopped: Option<&'static str>,
-    /// What the page is yet to hear.
+    /// Events that were not sent to the page yet.
     events: VecDeque<Event>,
     is_over: bool,
     _place: OwnedSemaphorePermit,
@@ -74,7 +74,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(app: Arc<App>, plan: RunPlan, place: OwnedSemaphorePermit) -> Self {
-        // It cannot be guessed, and serves for input only.
+        // The ID of the run for input: it cannot be guessed, and has no other use.
         let id = random_token().as_str().to_owned();
         let (sender, input) = mpsc::channel(1);
         app.inputs().insert(id.clone(), sender);
@@ -94,8 +94,8 @@ impl Session {
         }
     }
 
-    /// The next event for the page. None after the last, which says how it ended: then the kernel is
-    /// gone.
+    /// The next event for the page. None after the last one, which says how the run ended: then the
+    /// kernel is destroyed.
     pub(crate) async fn next_event(&mut self) -> Option<Event> {
         while self.events.is_empty() && !self.is_over {
             let is_wanted = self.stopped.is_none();
@@ -103,7 +103,7 @@ impl Session {
                 event = self.run.next_event(), if !self.awaits_input => match event {
                     Ok(Some(event)) => self.happened(event).await,
                     Ok(None) => self.ended(),
-                    // The one error that there is.
+                    // The only possible error.
                     Err(_input_expected) => self.awaits_input = true,
                 },
                 Some(line) = self.input.recv(), if self.awaits_input => {
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Destroys the kernel, which ends the run. What comes until then is not shown any more.
+    /// Destroys the kernel, which ends the run. Output until then is not shown any more.
     async fn stop(&mut self, why: &'static str) {
         self.stopped = Some(why);
         self.awaits_input = false;
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    /// Failures are for the log: what they say of the gateway is not the browser's business.
+    /// Failures go to the log: the browser must not learn what they say about the gateway.
     fn log(&self, error: &dyn Error) {
         eprint!("run {}: {error}", self.id);
         let mut source = error.source();

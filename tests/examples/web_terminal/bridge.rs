@@ -1,7 +1,7 @@
 //! Between a page's WebSocket and the terminal of a kernel.
 //!
-//! Binary messages are what was typed and what is shown. Text messages of the page are `size ROWS COLS`,
-//! and `shown` for each message that it has shown.
+//! Binary messages contain typed bytes, or output. Text messages of the page are `size ROWS COLS`,
+//! and `shown` for each message that it has displayed.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use tokio_tungstenite::tungstenite::Message;
 
 const LANGUAGE: &str = "bash";
 const MEMORY: u64 = 512 << 20;
-/// How many messages the page may have yet to show. WebSockets of browsers take what comes; so that
-/// they are not flooded, the shell has to wait.
+/// How many messages the page may not have displayed yet. A browser's WebSocket accepts messages
+/// without a limit, so the shell has to wait.
 const WINDOW: usize = 16;
-/// How often to see whether the browser is still there.
+/// How often to check whether the browser is still there.
 const PING: Duration = Duration::from_secs(20);
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -63,7 +63,7 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
                 Message::Binary(bytes) => typing.write(&bytes).await?,
                 Message::Text(words) => match size(&words) {
                     Some((rows, cols)) => typing.resize(rows, cols).await?,
-                    // `shown`, which it may say too often.
+                    // `shown`, which the page may send too often.
                     None if window.available_permits() < WINDOW => window.add_permits(1),
                     None => {}
                 },

@@ -4,14 +4,15 @@
 //! $ cargo run -p sorna-tests --example web_terminal
 //! ```
 //!
-//! and open the page that it names. `-- --listen ADDRESS:PORT` listens elsewhere than on
-//! 127.0.0.1:8080. The page loads xterm.js from a CDN, of a fixed version and with its hash; or, with
-//! `--xterm node_modules`, from where npm installed it.
+//! and open the page that it names. `-- --listen ADDRESS:PORT` changes the address from
+//! 127.0.0.1:8080. The page loads a fixed version of xterm.js from a CDN, and checks its hash; with
+//! `--xterm node_modules`, it loads the copy that npm installed.
 //!
-//! It brings its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set it
-//! uses that one. The browser learns neither. Each terminal has a temporary kernel, which is destroyed
-//! when the page is closed. Other web sites are kept out, but anyone who can reach the port has a shell:
-//! put a login in front before others can.
+//! It starts its own gateway; with `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY` set, it
+//! uses the gateway named there. The browser receives neither the endpoint nor the keys. Each terminal
+//! has a temporary kernel, which is destroyed when the page is closed. Requests from other web
+//! sites are rejected, but anyone who can reach the port has a shell: require a login before you
+//! open the port to others.
 
 mod bridge;
 
@@ -34,13 +35,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-/// How many may be open at the same time.
+/// How many terminals may be open at the same time.
 const TERMINALS: u32 = 16;
-/// How long a message of the page may be, in bytes.
+/// The largest message of the page, in bytes.
 const MESSAGE: usize = 1024 * 1024;
 
 const CDN: &str = "https://cdn.jsdelivr.net/npm/";
-/// What the page loads from there, and where npm puts it.
+/// The files that the page loads, and where npm puts them.
 const XTERM: [(&str, &str); 3] = [
     (
         "@xterm/xterm@6.0.0/lib/xterm.js",
@@ -58,17 +59,17 @@ const XTERM: [(&str, &str); 3] = [
 
 struct App {
     client: Client,
-    /// Where the page is from, as browsers say it.
+    /// The origin of the page, as browsers send it.
     origin: String,
     node_modules: Option<PathBuf>,
     places: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
-/// Upgrades to a WebSocket. axum's feature `ws` does that in fewer lines, by an older tungstenite than
-/// the one that is here already.
+/// Upgrades to a WebSocket. axum's feature `ws` does that in fewer lines, but with an older
+/// tungstenite than the one in use here.
 async fn terminal(State(app): State<Arc<App>>, request: Request) -> Result<Response, StatusCode> {
-    // The one thing that keeps other sites' pages out: they may open WebSockets to anywhere.
+    // Only this check rejects the pages of other sites, which may open WebSockets to any server.
     let origin = request.headers().get(header::ORIGIN);
     if origin.is_none_or(|origin| origin != app.origin.as_str()) {
         return Err(StatusCode::FORBIDDEN);
@@ -86,7 +87,7 @@ async fn terminal(State(app): State<Arc<App>>, request: Request) -> Result<Respo
         let config = WebSocketConfig::default().max_message_size(Some(MESSAGE));
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         if let Err(error) = bridge::connect(socket, &app.client, app.stopping.subscribe()).await {
-            // For the log: what it says of the gateway is not the browser's business.
+            // For the log: the browser must not learn what it says about the gateway.
             eprintln!("a terminal failed: {error}");
         }
     });
@@ -122,7 +123,7 @@ async fn npm(
     Ok(([(header::CONTENT_TYPE, media_type)], content).into_response())
 }
 
-/// The gateway that the environment names, or one in this process for as long as the handle lives.
+/// The gateway that the environment names, or one in this process that lives as long as the handle.
 fn gateway() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
@@ -175,7 +176,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     axum::serve(listener, routes)
         .with_graceful_shutdown(interrupted)
         .await?;
-    // When all places are free, all kernels are gone.
+    // When all permits are back, all kernels are gone.
     app.stopping.send_replace(true);
     drop(app.places.acquire_many(TERMINALS).await?);
     Ok(())

@@ -12,7 +12,7 @@ use super::message::Reader;
 use super::shared::Shared;
 use super::{Accept, End, Fault, Message, Pace, Stream};
 
-/// How often a byte comes that drips.
+/// The time between two bytes that are sent one by one.
 const DRIP: Duration = Duration::from_millis(20);
 
 pub(super) async fn serve(client: TcpStream, shared: Arc<Shared>) {
@@ -136,7 +136,7 @@ impl Connection {
         Ok(self.gateway.as_mut().expect("it was just connected"))
     }
 
-    /// Has the gateway response.
+    /// Sends the gateway's response.
     async fn pass_on(&mut self, request: &Message, pace: Pace) -> io::Result<Message> {
         let shared = Arc::clone(&self.shared);
         let gateway = self.gateway().await?;
@@ -152,7 +152,7 @@ impl Connection {
         Ok(response)
     }
 
-    /// Passes on whatever comes, both ways, until one side ends.
+    /// Passes bytes on in both directions until one side ends.
     async fn stream(&mut self, fault: Option<Stream>) -> io::Result<()> {
         let mut gateway = self.gateway.take().expect("it has responded");
         gateway.stream.write_all(&self.client.rest).await?;
@@ -180,7 +180,7 @@ impl Connection {
     }
 }
 
-/// Whether another protocol is spoken after this response.
+/// Whether the connection speaks another protocol after this response.
 fn is_stream(response: &Message) -> bool {
     response.status() == 101
 }
@@ -213,7 +213,7 @@ async fn write<S: tokio::io::AsyncWrite + Unpin>(
     }
 }
 
-/// Passes on whatever comes until one side ends; how to end the client's.
+/// Passes bytes on until one side ends; returns how to end the client's side.
 async fn both_ways(
     client: &mut TcpStream,
     mut gateway: Reader<TcpStream>,

@@ -1,4 +1,4 @@
-//! What can go wrong between a client and a gateway.
+//! Faults between a client and a gateway.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use super::Message;
 pub enum Fault {
     /// To a new connection, before anything is read.
     Accept(Accept),
-    /// Passes the request on up to a place, and ends both connections there. The gateway never gets
-    /// all of it, so it does not act. (A request that ends at that place is passed on unchanged.)
+    /// Passes the request on up to a place, and ends both connections there. The gateway never
+    /// receives the whole request, so it does not act. (A request that ends at that place is passed
+    /// on unchanged.)
     CutRequest {
         /// Where.
         at: Place,
@@ -19,32 +20,32 @@ pub enum Fault {
     },
     /// Passes the request on at this pace.
     PaceRequest(Pace),
-    /// Reads the request, passes nothing on, and sends this.
+    /// Reads the request, does not pass it on, and sends this.
     Instead {
-        /// What to say.
+        /// What to send.
         say: fn() -> Vec<u8>,
-        /// What comes then.
+        /// What happens then.
         end: End,
     },
     /// Passes the request on, waits for the whole response, and sends something else.
     Response {
-        /// Whether responses without a body are left as they are.
+        /// Whether responses without a body are left unchanged.
         bodies_only: bool,
         /// What to send.
         change: fn(Message) -> Vec<u8>,
         /// How fast.
         pace: Pace,
-        /// What comes then.
+        /// What happens then.
         end: End,
     },
-    /// Passes the request on, and the response up to a place. (One that ends there is left as it is.)
+    /// Passes the request on, and the response up to a place. (One that ends there is left unchanged.)
     CutResponse {
         /// Where.
         at: Place,
         /// How.
         end: End,
     },
-    /// Passes a terminal on, and does this to what comes from the gateway after the handshake.
+    /// Passes a terminal on, and does this to the gateway's bytes after the handshake.
     Stream(Stream),
     /// Resets the connection instead of passing the request on, and every new one from then on.
     Gone,
@@ -90,7 +91,7 @@ impl Place {
     }
 }
 
-/// What comes after the last byte that the proxy sends.
+/// What happens after the last byte that the proxy sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The next request.
@@ -110,7 +111,7 @@ pub enum End {
 pub enum Pace {
     /// At once.
     Whole,
-    /// Each in a packet of its own.
+    /// Each byte in a separate packet.
     Bytewise,
     /// At once, after this time.
     After(Duration),
@@ -123,22 +124,22 @@ pub enum Stream {
     Paced(Pace),
     /// It ends after this many bytes.
     Cut(usize, End),
-    /// These bytes come first.
+    /// These bytes are sent first.
     Say(fn() -> Vec<u8>, End),
 }
 
-/// Which requests a fault is for.
+/// The requests that a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// All.
     Any,
-    /// That create a kernel.
+    /// Those that create a kernel.
     Create,
-    /// That upload files.
+    /// Those that upload files.
     Upload,
-    /// That execute code.
+    /// Those that execute code.
     Execute,
-    /// That destroy a kernel.
+    /// Those that destroy a kernel.
     Destroy,
 }
 
@@ -162,8 +163,8 @@ impl Target {
 /// How often a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Times {
-    /// The first request that it is for; for faults of connections, the first of these.
+    /// The first request that it is for; for faults of connections, the first connection.
     Once,
-    /// Whatever comes from then on.
+    /// Each one from then on.
     Always,
 }

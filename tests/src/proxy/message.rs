@@ -4,12 +4,12 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// A request or a response: its head as it came, the empty line included, and its body.
+/// A request or a response: its head as received, including the empty line, and its body.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The first line and the headers.
     pub head: Vec<u8>,
-    /// What follows.
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ impl Message {
         }
     }
 
-    /// All of it.
+    /// The whole message.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         [self.head.as_slice(), &self.body].concat()
@@ -83,7 +83,7 @@ impl Message {
         self
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         let is_kept = |line: &&str| {
@@ -106,7 +106,7 @@ impl Message {
     }
 }
 
-/// Reads messages, and keeps what was read too much.
+/// Reads messages, and keeps bytes after the end of one for the next.
 #[derive(Debug)]
 pub(super) struct Reader<S> {
     pub(super) stream: S,

@@ -1,6 +1,6 @@
 //! A proxy between a client and a gateway that injects faults.
 //!
-//! It passes whole requests and responses on, on connections of its own, until a [`Fault`] strikes.
+//! It passes whole requests and responses on, through its own connections, until a [`Fault`] strikes.
 
 mod exchange;
 mod fault;
@@ -21,7 +21,8 @@ pub use shared::Seen;
 
 use shared::{Plan, Shared, lock};
 
-/// All proxies of a process share it. It ends with the process; their tasks end with each.
+/// The runtime of all proxies in this process. It ends with the process; the tasks of a proxy end
+/// with the proxy.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread()
         .worker_threads(2)
@@ -31,7 +32,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .expect("a runtime")
 });
 
-/// A proxy on a port of its own. Dropping it ends its connections.
+/// A proxy on its own port. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -46,7 +47,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// If there is no port to be had.
+    /// If no port is available.
     #[must_use]
     pub fn start(gateway: SocketAddr) -> Self {
         let this = Self::closed(gateway);
@@ -58,7 +59,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// If there is no port to be had.
+    /// If no port is available.
     #[must_use]
     pub fn closed(gateway: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -73,7 +74,7 @@ impl Proxy {
         }
     }
 
-    /// Begins to listen, if it does not yet.
+    /// Starts to listen, unless it already does.
     ///
     /// # Panics
     ///
@@ -99,7 +100,7 @@ impl Proxy {
         self.shared.state().plan = Some(Plan::new(fault, target, times));
     }
 
-    /// Injects no more faults. Connections that a fault holds stay as they are.
+    /// Injects no more faults. Connections that a fault holds open stay open.
     pub fn lift(&self) {
         self.shared.state().plan = None;
         self.open();
@@ -126,13 +127,13 @@ impl Drop for Proxy {
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // Ends with this task.
+    // They end with this task.
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
             continue;
         };
-        // A connection that breaks is the client's to notice.
+        // If a connection breaks, the client has to notice.
         connections.spawn(exchange::serve(client, Arc::clone(&shared)));
         while connections.try_join_next().is_some() {}
     }

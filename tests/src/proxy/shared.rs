@@ -1,4 +1,4 @@
-//! What a proxy does next, and what it has seen.
+//! The state of a proxy: what it does next, and what it has seen.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ pub struct Seen {
     pub kernels: Vec<String>,
 }
 
-/// Holds what a panic may have left: every test looks at its own proxy.
+/// Ignores poisoning: each test has its own proxy.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Drop {
     /// As soon as it has been polled for the last time.
     AtOnce,
-    /// When it would be polled again, since something came for it.
+    /// When it would be polled again, because it was woken.
     WhenWoken,
 }
 
@@ -135,7 +135,7 @@ impl Lab {
         }
     }
 
-    /// Nothing is left, neither now nor in a while.
+    /// No kernel is left, neither now nor a while later.
     pub(crate) fn end(self) {
         self.no_kernels();
         self.gateway.stop();

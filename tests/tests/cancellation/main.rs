@@ -1,6 +1,6 @@
 //! Futures that are dropped at every await point, and whether their clients still work afterwards.
 //!
-//! Responses come byte by byte, so that there are many such points.
+//! Responses arrive byte by byte, so there are many such points.
 
 mod lab;
 
@@ -137,7 +137,7 @@ async fn executions<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-/// `next_event` is dropped again and again: nothing is lost.
+/// `next_event` is dropped again and again, and no event is lost.
 async fn executions_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     let kernel = client.kernel(lab.kernel());
     for how in Drop::BOTH {
@@ -307,7 +307,7 @@ async fn terminals_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     }
 }
 
-/// What was taken before `write` was dropped is sent once, in order.
+/// Bytes that were accepted before `write` was dropped are sent once, in order.
 async fn typing<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
     let kernel = client.kernel(lab.kernel());
     let mut pty = kernel.stream_pty(TerminalOptions::default()).await;

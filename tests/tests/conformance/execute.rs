@@ -237,7 +237,7 @@ pub(crate) fn run_to_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         assert_eq!((&*result.stdout(), &*result.stderr()), ("42\n", "no\n"));
         assert_eq!(result.status, ExecutionStatus::Finished);
 
-        // More than one response brings.
+        // More than one response contains.
         let code = "import time\nfor n in range(3): print(n, flush=True); time.sleep(1.2)";
         let result = lab.driver.run_code(kernel.clone(), code).await;
         assert_eq!(result.expect("it runs").stdout(), "0\n1\n2\n");
@@ -255,7 +255,7 @@ pub(crate) fn run_stops_programs_that_ask_for_input<D: Driver>(lab: &Lab<D>) -> 
             matches!(error, Error::Usage(UsageError::InputUnavailable)),
             "{error:?}"
         );
-        // The next code is code again.
+        // The next code runs as code again.
         let code = "print(open('kept').read(), 'x' in globals())";
         let result = lab.driver.run_code(kernel.clone(), code).await;
         assert_eq!(result.expect("it runs").stdout(), "yes False\n");

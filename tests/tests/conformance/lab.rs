@@ -17,12 +17,12 @@ use sorna_tests::drivers::Driver;
 /// Only a failing check waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What not every gateway offers.
+/// Features that not every gateway offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
     /// Uploads into directories.
     Directories,
-    /// Lone files over 200 kB.
+    /// Uploads of a single file over 200 kB.
     LargeFiles,
     /// An execution that runs for too long ends in `exec-timeout`.
     ExecTimeout,
@@ -58,7 +58,7 @@ pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
             check(&lab).await;
         });
     }));
-    // A check that failed must not leave kernels on a gateway that is not ours.
+    // A failed check must not leave kernels on someone else's gateway.
     let left: Vec<KernelId> = std::mem::take(&mut *lab.kernels.lock().expect("no panic inside"));
     for kernel in left {
         let destroy = sorna::protocol::Destroy::new(kernel);

@@ -1,9 +1,10 @@
 //! One body of checks, run against every driver.
 //!
-//! By default against a gateway of this repository, started for each check. With
-//! `SORNA_TEST_ENDPOINT`, `SORNA_TEST_ACCESS_KEY` and `SORNA_TEST_SECRET_KEY` set, against that
-//! gateway: then checks that need what only ours offers are skipped, by name. `SORNA_TEST_LACKS`
-//! names what the gateway lacks besides, separated by commas (see [`lab::Feature`]).
+//! By default they run against a gateway of this repository, started for each check. With
+//! `SORNA_TEST_ENDPOINT`, `SORNA_TEST_ACCESS_KEY` and `SORNA_TEST_SECRET_KEY` set, they run against
+//! that gateway, and checks of features that only our gateway offers are skipped, with a message.
+//! `SORNA_TEST_LACKS` lists further features that the gateway lacks, separated by commas (see
+//! [`lab::Feature`]).
 
 mod execute;
 mod lab;
@@ -13,7 +14,7 @@ mod runs;
 mod terminal;
 mod uploads;
 
-/// Stamps out the checks for each driver.
+/// Defines the checks for each driver.
 macro_rules! conformance {
     ($($module:ident: $($check:ident),+ $(,)?;)+) => {
         mod blocking {

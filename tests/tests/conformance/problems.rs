@@ -12,7 +12,7 @@ use sorna::{ClientOptions, Config, Endpoint, KernelId, RetryPolicy};
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
 
-/// Answers one request on each connection: a status, a header, a body.
+/// Responds to one request on each connection with a status, a header and a body.
 fn serve(listener: &TcpListener, answers: impl IntoIterator<Item = (u16, &'static str, Vec<u8>)>) {
     for (status, header, body) in answers {
         let (stream, _) = listener.accept().expect("a connection");
@@ -38,7 +38,7 @@ fn serve(listener: &TcpListener, answers: impl IntoIterator<Item = (u16, &'stati
     }
 }
 
-/// The same, on a thread and a port of its own.
+/// The same, on a separate thread and port.
 fn serve_apart<I>(answers: I) -> (Endpoint, JoinHandle<()>)
 where
     I: IntoIterator<Item = (u16, &'static str, Vec<u8>)> + Send + 'static,
@@ -78,7 +78,7 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
             .call(Authorize::new(""))
             .await
             .expect_err("an error response");
-        // Ten minutes are more than a call may take: it does not retry, and says why.
+        // Ten minutes are more than a call may take: it does not retry, and reports why.
         let refusal = error.gateway().expect("a refusal");
         assert!(refusal.is_rate_limited());
         let wait = refusal.retry_after().expect("it is known").as_secs();

@@ -1,4 +1,4 @@
-//! Whole runs, and how they end. That no kernel is left is checked after every check.
+//! Whole runs, and how they end. After every check, no kernel may be left.
 
 use sorna::{Batch, Cleanup, Ending, ExecuteMode, RunPlan, UploadFile};
 
@@ -34,7 +34,7 @@ pub(crate) fn failed_run_cleans_up<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// A program that puts something out and then does not end.
+/// A program that prints something and then does not end.
 fn endless() -> RunPlan {
     let code = "import time\nprint('on', flush=True)\ntime.sleep(1000)";
     plan("python3", vec![code.into()])

@@ -33,7 +33,7 @@ pub(crate) fn echo<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             "what is typed is echoed"
         );
         pty.close().await.expect("closed");
-        // The kernel lives on.
+        // The kernel keeps living.
         assert_eq!(
             lab.run(&kernel, "echo alive").await.console.stdout(),
             "alive\n"
@@ -136,7 +136,7 @@ pub(crate) fn ten_mebibytes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// A program that writes more than is read has to wait, and continues when it is read.
+/// A program that writes more than is read has to wait, and continues when its output is read.
 pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
@@ -179,7 +179,7 @@ pub(crate) fn slow_reader<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// A kernel has one terminal: its clients see the same and may all type.
+/// A kernel has one terminal: all its clients see the same output, and all may type.
 pub(crate) fn several_clients<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
@@ -206,7 +206,7 @@ pub(crate) fn output_before_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let code = "echo $$ > shell; stty raw -echo; \
             (trap '' HUP; seq 1000000 2999999; printf '%s%s' EN D) & exit\n";
         types(&mut pty, code).await;
-        // Nothing is read until the shell has ended; its output is more than all buffers hold.
+        // Nothing is read until the shell has ended, and its output exceeds all buffers.
         let state = "[ -s shell ] && sed 's/.*) //; s/ .*//' /proc/$(< shell)/stat 2> /dev/null \
             || { [ -s shell ] && echo ended; }";
         let start = std::time::Instant::now();
@@ -262,7 +262,7 @@ pub(crate) fn binary<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;
         let mut pty = open(lab, &kernel).await;
-        // All bytes there and back, through a raw terminal.
+        // All bytes in both directions, through a raw terminal.
         types(
             &mut pty,
             "stty raw -echo; printf READY; head -c 256; printf DONE; sleep 1000\n",

@@ -19,7 +19,8 @@ pub(crate) fn example(name: &str) -> Command {
     path.pop();
     path.set_file_name("examples");
     path.push(name);
-    // Cargo does not build the examples of other crates before this test, nor any if the test is named.
+    // Cargo does not build the examples of other crates before this test, and none at all if the
+    // test is selected by name.
     static BUILDING: Mutex<()> = Mutex::new(());
     let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() || !is_newer(&path, &source(name)) {
@@ -44,7 +45,7 @@ pub(crate) fn example_on(gateway: &RunningGateway, name: &str) -> Command {
     command
 }
 
-/// The file or folder that it is made of.
+/// The file or folder with its source.
 fn source(name: &str) -> PathBuf {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     ["core", "runtimes/client", "tests"]
@@ -93,7 +94,7 @@ fn is_newer(binary: &Path, source: &Path) -> bool {
 /// An example that serves a page until it is stopped.
 pub(crate) struct Server {
     process: Child,
-    /// Where the page is.
+    /// The URL of the page.
     pub(crate) url: String,
 }
 
@@ -124,7 +125,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing happens to one that has ended and was waited for.
+        // This has no effect on one that has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! The examples, as people run them: as processes, through what they show to the outside.
+//! The examples, as users run them: as processes, checked by their output.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod lab;

@@ -1,4 +1,4 @@
-//! Examples that end by themselves.
+//! Examples that end on their own.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -63,7 +63,7 @@ fn a_custom_gateway_runs_a_snippet() {
 }
 
 #[test]
-fn another_http_client_carries_the_requests() {
+fn another_http_client_sends_the_requests() {
     if !need("python3") {
         return;
     }
@@ -76,7 +76,7 @@ fn another_http_client_carries_the_requests() {
 }
 
 #[test]
-fn curl_sends_what_core_has_signed() {
+fn curl_sends_requests_that_core_has_signed() {
     if !need("curl") {
         return;
     }

@@ -1,4 +1,4 @@
-//! Code from a web page.
+//! Running code from a web page.
 
 use std::io::{BufRead, BufReader};
 
@@ -27,7 +27,7 @@ fn post(server: &Server, path: &str, origin: &str, body: &str) -> Response<Body>
         .unwrap()
 }
 
-/// The events of an answer, as they come.
+/// The events of a response, as they arrive.
 struct Events(Box<dyn BufRead>);
 
 impl Events {
@@ -50,7 +50,7 @@ impl Events {
                 Some(("event", words)) => name = words.to_owned(),
                 Some(("data", json)) => data = serde_json::from_str(json).unwrap(),
                 _ if !name.is_empty() => return Some((name, data)),
-                // A check for a living connection.
+                // A keep-alive comment.
                 _ => {}
             }
         }
@@ -61,7 +61,7 @@ impl Events {
         event.unwrap_or_else(|| panic!("no {wanted}")).1
     }
 
-    /// All that come, those of text joined.
+    /// All events, with consecutive text joined.
     fn all(self) -> Vec<(String, Value)> {
         let mut all: Vec<(String, Value)> = Vec::new();
         let mut events = self;
@@ -89,7 +89,7 @@ fn expect(all: &[(String, Value)], expected: Value) {
 }
 
 #[test]
-fn output_comes_as_events() {
+fn output_arrives_as_events() {
     if !need("python3") || !need("gcc") {
         return;
     }
@@ -161,7 +161,7 @@ fn the_page_gives_input_to_a_program() {
 #[test]
 fn a_run_ends_when_its_page_is_closed() {
     let (gateway, server) = start();
-    // One that says nothing, and one that asks.
+    // A program without output, and one that asks for input.
     for (code, sign) in [
         ("echo started; sleep 1000", "stdout"),
         ("read line", "input"),
@@ -175,7 +175,7 @@ fn a_run_ends_when_its_page_is_closed() {
 }
 
 #[test]
-fn ctrl_c_ends_what_runs() {
+fn ctrl_c_ends_running_programs() {
     let (gateway, server) = start();
     let mut events = Events::of(&server, "bash", "echo started; sleep 1000");
     events.until("stdout");
@@ -232,7 +232,7 @@ fn the_page_works_in_a_browser() {
     let Some(mut browser) = Browser::start() else {
         return;
     };
-    // With its own gateway.
+    // The example starts its own gateway.
     let server = Server::start(example("web_page").arg("127.0.0.1:0"));
     browser.open(&server.url);
     let run = |browser: &mut Browser, code: &str| {
@@ -301,7 +301,7 @@ fn the_browser_gets_no_secret() {
             assert!(!page.contains(secret));
         }
     }
-    // A gateway that cannot be used any more: what the client says of it stays here.
+    // A gateway that cannot be reached any more: the client's errors about it are not sent to the browser.
     let (access_key, secret_key) = (
         gateway.access_key().to_owned(),
         gateway.secret_key().to_owned(),

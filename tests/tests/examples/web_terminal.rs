@@ -9,11 +9,11 @@ use tungstenite::client::IntoClientRequest;
 
 use crate::lab::{Server, example_on, has_kernels};
 
-/// The versions that the page names, where npm can put them.
+/// The versions that the page names, for npm.
 const XTERM: [&str; 2] = ["@xterm/xterm@6.0.0", "@xterm/addon-fit@0.11.0"];
 const PLACE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/xterm");
 
-/// All lines that there are, without the ends of those that were wrapped.
+/// All lines, with wrapped ones joined.
 const SCREEN: &str = "(() => { const buffer = terminal.buffer.active; let text = ''; \
     for (let line = 0; line < buffer.length; line++) { \
     const of = buffer.getLine(line); text += (of.isWrapped ? '' : '\\n') + of.translateToString(true); } \
@@ -34,7 +34,7 @@ fn a_shell_works_in_the_browser() {
         .arg(modules);
     let server = Server::start(&mut command);
     browser.resize(800, 600);
-    // The browser compares what it loads with the hashes in the page.
+    // The browser compares the files that it loads with the hashes in the page.
     browser.open(&server.url);
     let enter = |browser: &mut Browser, line: &str| {
         browser.type_text(line);
@@ -44,7 +44,7 @@ fn a_shell_works_in_the_browser() {
 
     enter(&mut browser, "PS1=; echo $((6 * 7))-é");
     browser.wait_for(&shows("\n42-é"));
-    // What is on the page is what the terminal holds.
+    // The page shows the content of the terminal.
     browser.wait_for("document.querySelector('.xterm-rows').textContent.includes('42-é')");
     for (width, height) in [(800, 600), (500, 300)] {
         browser.resize(width, height);
@@ -53,7 +53,7 @@ fn a_shell_works_in_the_browser() {
         enter(&mut browser, "clear; echo size $(stty size)");
         browser.wait_for(&shows(&format!("\nsize {}", size.as_str().unwrap())));
     }
-    // More than the page may have yet to show.
+    // More messages than the page may not have displayed yet.
     enter(&mut browser, "yes | head -c 3000000; echo done-$((1 + 1))");
     browser.wait_for(&shows("\ndone-2"));
     assert_eq!(browser.complaints(), [""; 0]);

@@ -42,7 +42,7 @@ fn check<D: Driver>(name: &str, is_response: bool) {
         marks.lines().count()
     };
     D::block_on(async {
-        // A repeatable request is repeated.
+        // A repeatable request is retried.
         let mut whole = false;
         for bytes in 0..FAR {
             proxy.arm(cut(bytes, is_response), Target::Any, Times::Once);

@@ -18,7 +18,7 @@ use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
 use crate::faults::{Row, Scope};
 use crate::operations::{Kernel, Operation, Outcome, Setting, patience, perform, possible};
 
-/// After this time an operation counts as hanging. None takes a third of it otherwise.
+/// After this time an operation counts as hanging. Others take less than a third of it.
 const HANG: Duration = Duration::from_secs(100);
 
 /// The drivers, in the table's order.
@@ -61,7 +61,7 @@ impl Ground {
         }
     }
 
-    /// How many kernels live.
+    /// The number of living kernels.
     pub(crate) fn kernels(&self) -> u64 {
         self.gateway.stats().kernels
     }
@@ -72,7 +72,7 @@ impl Ground {
         Config::new(endpoint, self.config.credentials().clone())
     }
 
-    /// A proxy that fails in nothing yet.
+    /// A proxy without a fault yet.
     pub(crate) fn proxy(&self) -> Proxy {
         Proxy::start(self.address)
     }
@@ -82,7 +82,7 @@ impl Ground {
         self.marks.path().join(name)
     }
 
-    /// A kernel, made without a proxy.
+    /// A kernel, created without the proxy.
     pub(crate) fn kernel(&self) -> KernelId {
         let create = CreateKernel::new("bash", random_token());
         self.direct.call(create).expect("a kernel").value.id
@@ -114,13 +114,13 @@ pub(crate) struct Cell {
     pub(crate) number: usize,
 }
 
-/// What was seen in it.
+/// The observations in a cell.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     /// How often its code ran.
     pub(crate) executions: usize,
-    /// What is not as it must be.
+    /// The deviations from what must hold.
     pub(crate) complaints: Vec<String>,
     pub(crate) time: Duration,
 }
@@ -238,7 +238,7 @@ impl Cell {
         (outcome, complaints)
     }
 
-    /// Looks for what should not be there, and cleans up.
+    /// Looks for kernels that should not exist, and cleans up.
     fn aftermath(
         self,
         ground: &Ground,

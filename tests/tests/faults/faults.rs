@@ -1,4 +1,4 @@
-//! What can go wrong, and how a row of the table says it.
+//! Faults, and the rows of the table that describe them.
 
 use sorna_tests::proxy::{End, Fault, Message, Pace, Place, Stream};
 
@@ -7,27 +7,27 @@ use sorna_tests::proxy::{End, Fault, Message, Pace, Place, Stream};
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) fault: Fault,
-    /// What one try comes to.
+    /// The outcome of one attempt.
     pub(crate) verdict: Verdict,
     pub(crate) scope: Scope,
 }
 
-/// What one try of a request comes to under a fault.
+/// The outcome of one attempt at a request under a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The right response.
     Fine,
     /// No byte of the request was sent.
     Unsent,
-    /// The connection broke, or what came is not HTTP.
+    /// The connection broke, or what arrived was not HTTP.
     Broken,
     /// The connection broke at once: maybe before anything was sent, maybe after.
     Dropped,
     /// The time limit passed.
     Timeout,
-    /// More came than is accepted.
+    /// More arrived than is accepted.
     TooLarge,
-    /// A response that is not the protocol.
+    /// A response that does not follow the protocol.
     Malformed,
     /// An error response with this status, from which it is not clear whether the gateway acted.
     Status(u16),
@@ -38,20 +38,20 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// Whether a response comes that leaves open what was done: the creation of a temporary kernel is
-    /// requested once more then.
+    /// Whether a response comes that does not say whether the gateway acted: then the creation of a
+    /// temporary kernel is requested again.
     pub(crate) fn is_unusable(self) -> bool {
         matches!(self, Self::Malformed | Self::TooLarge | Self::Status(500))
     }
 }
 
-/// What a fault can happen to.
+/// What a fault can affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     Everything,
     /// The first request on a connection.
     NewConnections,
-    /// A request on a connection that has carried one before.
+    /// A request on a connection that was used before.
     UsedConnections,
     /// Requests with a body.
     RequestBodies,
@@ -62,7 +62,7 @@ pub(crate) enum Scope {
 }
 
 impl Row {
-    /// Whether the gateway gets the request that the fault strikes, and acts on it.
+    /// Whether the gateway receives the request that the fault strikes, and acts on it.
     pub(crate) fn is_passed_on(&self) -> bool {
         match self.fault {
             Fault::Response { .. }
@@ -125,7 +125,7 @@ pub(crate) const fn paced(pace: Pace) -> Fault {
     }
 }
 
-/// Puts these bytes into an open terminal.
+/// Inserts these bytes into an open terminal.
 pub(crate) const fn says(bytes: fn() -> Vec<u8>, end: End) -> Fault {
     Fault::Stream(Stream::Say(bytes, end))
 }

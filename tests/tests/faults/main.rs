@@ -1,6 +1,6 @@
 //! Every driver against every fault at every operation.
 //!
-//! `tests/README.md` explains, and keeps the table that this test prints and compares.
+//! `tests/README.md` explains the test, and contains the table that it prints and compares.
 
 mod any_byte;
 mod cell;
@@ -20,7 +20,7 @@ use faults::Verdict;
 use operations::Operation;
 use rows::ROWS;
 
-/// How many cells are tried at the same time: those that use the processor, and those that wait.
+/// How many cells are tried at the same time: those that mostly compute, and those that mostly wait.
 const BUSY: usize = 8;
 const WAITING: usize = 96;
 
@@ -32,7 +32,7 @@ fn cells() -> Vec<Cell> {
                 continue;
             }
             for times in [Times::Once, Times::Always] {
-                // What is harmless once is harmless every time.
+                // A fault that is harmless every time is harmless once, too.
                 if row.verdict == Verdict::Fine && times == Times::Once {
                     continue;
                 }
@@ -51,7 +51,7 @@ fn cells() -> Vec<Cell> {
     cells
 }
 
-/// Tries the cells, some at a time.
+/// Tries the cells, several at a time.
 fn try_all(ground: &Arc<Ground>, cells: &[Cell], at_a_time: usize) -> Vec<(Cell, Report)> {
     let next = AtomicUsize::new(0);
     let reports = Mutex::new(Vec::new());
@@ -75,7 +75,7 @@ fn try_all(ground: &Arc<Ground>, cells: &[Cell], at_a_time: usize) -> Vec<(Cell,
 fn every_driver_survives_every_fault() {
     sorna_gateway::raise_open_files();
     let ground = Arc::new(Ground::new());
-    // `FAULTS=gzip` tries the rows whose names hold that, and compares nothing.
+    // `FAULTS=gzip` tries only the rows whose names contain that, without comparing the table.
     let only = std::env::var("FAULTS").ok();
     let mut all = cells();
     all.retain(|cell| {

@@ -1,4 +1,4 @@
-//! What is done under a fault, and what came of it.
+//! Operations under a fault, and their outcomes.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) enum Stage {
 impl Stage {
     pub(crate) const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Execute, Self::Destroy];
 
-    /// The operation that the stage is.
+    /// The operation of the stage.
     fn operation(self) -> Operation {
         match self {
             Self::Create => Operation::Create,
@@ -77,7 +77,7 @@ impl Operation {
         Self::Run(Stage::Destroy),
     ];
 
-    /// The class that the table has a column for.
+    /// Its class, for which the table has a section.
     pub(crate) fn class(self) -> Class {
         match self {
             Self::Execute | Self::Restart => Class::OnceOnly,
@@ -87,7 +87,7 @@ impl Operation {
         }
     }
 
-    /// Which requests are its own.
+    /// The requests that belong to it.
     pub(crate) fn target(self) -> Target {
         match self {
             Self::Run(Stage::Create) => Target::Create,
@@ -98,7 +98,7 @@ impl Operation {
         }
     }
 
-    /// Whether there must be a kernel before.
+    /// Whether it needs an existing kernel.
     pub(crate) fn needs_kernel(self) -> bool {
         !matches!(
             self,
@@ -120,12 +120,12 @@ impl Operation {
         )
     }
 
-    /// Whether this fault can happen to it.
+    /// Whether this fault can affect it.
     pub(crate) fn is_struck_by(self, row: &Row) -> bool {
         match (row.scope, self) {
             (Scope::Terminals, operation) => operation == Self::Terminal,
             (Scope::NewConnections, Self::Run(stage)) => stage == Stage::Create,
-            // A terminal has a connection of its own.
+            // A terminal has its own connection.
             (Scope::UsedConnections, operation) => operation != Self::Terminal,
             (_, Self::Run(stage)) => {
                 verdict(row, stage.operation()) != Verdict::Fine
@@ -138,7 +138,7 @@ impl Operation {
     }
 }
 
-/// Operations for which the same is promised.
+/// Operations with the same promised outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Repeatable,
@@ -147,14 +147,14 @@ pub(crate) enum Class {
     Terminal,
 }
 
-/// What came of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The right result.
     Fine,
     /// An error of this class.
     Failed(Failure),
-    /// A run that did not do all that was planned, and what became of the kernel.
+    /// A run that did not do everything in its plan, and what happened to the kernel.
     Run(Option<Failure>, Kernel),
     /// A success with the wrong content, or an error without the details that it needs.
     Wrong(String),
@@ -178,15 +178,15 @@ pub(crate) enum Failure {
     Other(String),
 }
 
-/// What became of a temporary kernel.
+/// What happened to a temporary kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kernel {
     Destroyed,
-    /// There never was one.
+    /// There never was a kernel.
     None,
-    /// It is unknown whether there is one, and the report says so.
+    /// It is unknown whether there is a kernel, and the report says so.
     Unknown,
-    /// It lives on, and the report says so and names it.
+    /// It still lives, and the report says so and names it.
     Left,
 }
 
@@ -212,7 +212,7 @@ impl Failure {
         }
     }
 
-    /// In the table.
+    /// Its text in the table.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::NoConnection => "no connection".into(),
@@ -229,7 +229,7 @@ impl Failure {
 }
 
 impl Outcome {
-    /// In the table.
+    /// Its text in the table.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Fine => "ok".into(),
@@ -245,7 +245,7 @@ impl Outcome {
     }
 }
 
-/// What one request of an operation comes to.
+/// The outcome of one request of an operation.
 fn verdict(row: &Row, operation: Operation) -> Verdict {
     let strikes = match row.scope {
         Scope::ResponseBodies => operation.response_has_body(),
@@ -256,7 +256,7 @@ fn verdict(row: &Row, operation: Operation) -> Verdict {
     if strikes { row.verdict } else { Verdict::Fine }
 }
 
-/// What one operation of one request, or of its repetitions, must come to.
+/// The required outcome of an operation with one request, including its retries.
 fn expected_of_one(row: &Row, times: Times, operation: Operation) -> Result<(), Failure> {
     let class = operation.class();
     let repeats = match verdict(row, operation) {
@@ -291,7 +291,7 @@ fn expected_of_one(row: &Row, times: Times, operation: Operation) -> Result<(), 
     })
 }
 
-/// The same of a stage of a run, which requests its kernel once more after an unusable response.
+/// The same for a stage of a run, which requests its kernel again after an unusable response.
 fn expected_of_stage(row: &Row, times: Times, stage: Stage) -> Result<(), Failure> {
     let operation = stage.operation();
     let asks_again = stage == Stage::Create && verdict(row, operation).is_unusable();
@@ -301,7 +301,7 @@ fn expected_of_stage(row: &Row, times: Times, stage: Stage) -> Result<(), Failur
     expected_of_one(row, times, operation)
 }
 
-/// What an operation may come to, with how often its code runs then. There is more than one possibility
+/// The possible outcomes of an operation, each with how often its code runs. There is more than one
 /// where client and fault race.
 pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Outcome, usize)> {
     let of = |row: &Row| {
@@ -312,8 +312,8 @@ pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Ou
     match (row.verdict, row.fault, times) {
         (Verdict::Dropped, ..) => {
             let mut possible = vec![as_if(Verdict::Unsent), as_if(Verdict::Broken)];
-            // The last try decides over the failure, all of them together over the rest; and a
-            // connection may also break at the first byte, which then is not sent.
+            // The last attempt decides the failure, and all attempts together decide the rest. A
+            // connection may also break before the first byte is sent.
             if times == Times::Always && operation == Operation::Run(Stage::Create) {
                 let unknown = Outcome::Run(Some(Failure::NoConnection), Kernel::Unknown);
                 let none = Outcome::Run(Some(Failure::Broken), Kernel::None);
@@ -324,7 +324,7 @@ pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Ou
             possible
         }
         (_, Fault::Gone, Times::Always) => {
-            // The first try ends as it must, later ones maybe before they were sent.
+            // The first attempt ends as it must; later ones may fail before they are sent.
             let mut possible = vec![of(row)];
             let later = match possible[0].0.clone() {
                 Outcome::Failed(Failure::Broken) => Outcome::Failed(Failure::NoConnection),
@@ -342,7 +342,7 @@ pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Ou
     }
 }
 
-/// What an operation must come to.
+/// The required outcome of an operation.
 fn expected(row: &Row, times: Times, operation: Operation) -> Outcome {
     let Operation::Run(struck) = operation else {
         return match expected_of_one(row, times, operation) {
@@ -412,11 +412,11 @@ fn expected_executions(row: &Row, times: Times, operation: Operation) -> usize {
 /// What an operation needs.
 pub(crate) struct Setting<'a, D> {
     pub(crate) driver: &'a D,
-    /// The kernel that is there already.
+    /// The existing kernel.
     pub(crate) kernel: Option<KernelId>,
-    /// For a new one.
+    /// The token for a new one.
     pub(crate) token: SessionToken,
-    /// Leaves a line in the file that counts executions, and says `ran`.
+    /// Leaves a line in the file that counts executions, and prints `ran`.
     pub(crate) code: String,
 }
 
@@ -428,7 +428,7 @@ fn check(is_right: bool, what: &str) -> Outcome {
     }
 }
 
-/// Does it.
+/// Carries out the operation.
 pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'_, D>) -> Outcome {
     let Setting { driver, .. } = setting;
     let kernel = || setting.kernel.clone().expect("a kernel");
@@ -490,7 +490,7 @@ async fn terminal<D: Driver>(driver: &D, kernel: KernelId) -> Result<Outcome, Er
     let mut pty = driver
         .stream_pty(kernel, TerminalOptions::default())
         .await?;
-    // Typing into a connection that is broken already is reported to the writer or to the reader.
+    // If the connection is broken already, the failure is reported to the writer or to the reader.
     let typed = pty.write(b"echo $((6 * 7))-yes\n").await;
     let mut all = Vec::new();
     while !all.windows(6).any(|window| window == b"42-yes") {
@@ -537,7 +537,7 @@ async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
     Outcome::Run(failure, kernel)
 }
 
-/// How patient the client is. What waits in vain costs these times; nothing else does.
+/// The client's time limits and retries. Only cells that wait in vain take these times.
 pub(crate) fn patience(row: &Row, times: Times) -> sorna::RetryPolicy {
     let policy = sorna::RetryPolicy::default()
         .with_backoff(Duration::from_millis(5), Duration::from_millis(20));

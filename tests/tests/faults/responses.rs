@@ -44,7 +44,7 @@ pub(crate) fn chunked(response: Message, chunk: usize) -> Message {
     response
 }
 
-/// The body as gzip would store it, without compressing it.
+/// The body in gzip format, without compression.
 pub(crate) fn gzip(response: Message) -> Message {
     let body = &response.body;
     let length = u16::try_from(body.len()).expect("the responses here are short");
@@ -93,7 +93,7 @@ pub(crate) fn many_headers(response: Message) -> Vec<u8> {
         .bytes()
 }
 
-/// Headers that are there already, once more and with nonsense.
+/// Headers that are there already, again and with invalid values.
 pub(crate) fn duplicate_headers(response: Message) -> Vec<u8> {
     response
         .with("Date: x")
@@ -102,7 +102,7 @@ pub(crate) fn duplicate_headers(response: Message) -> Vec<u8> {
         .bytes()
 }
 
-/// Only the headers without which it is another response.
+/// Only the headers that the response cannot do without.
 pub(crate) fn fewest_headers(response: Message) -> Vec<u8> {
     response
         .without("Date")
@@ -111,7 +111,7 @@ pub(crate) fn fewest_headers(response: Message) -> Vec<u8> {
         .bytes()
 }
 
-/// The head with something replaced.
+/// The head with a text replaced.
 pub(crate) fn head_with(response: &Message, from: &str, to: &str) -> Vec<u8> {
     let head = String::from_utf8_lossy(&response.head).replace(from, to);
     [head.as_bytes(), &response.body].concat()
@@ -122,13 +122,13 @@ pub(crate) fn of_length(response: Message, length: &str) -> Vec<u8> {
     response.set("Content-Length", length).bytes()
 }
 
-/// With a Content-Length that is wrong by so many bytes.
+/// With a Content-Length that is wrong by this many bytes.
 pub(crate) fn length_off_by(response: Message, bytes: isize) -> Vec<u8> {
     let length = length_plus(&response, bytes);
     of_length(response, &length)
 }
 
-/// With a second Content-Length, which is wrong by so many bytes.
+/// With a second Content-Length, which is wrong by this many bytes.
 pub(crate) fn second_length_off_by(response: Message, bytes: isize) -> Vec<u8> {
     let length = length_plus(&response, bytes);
     response.with(&format!("Content-Length: {length}")).bytes()
@@ -138,7 +138,7 @@ fn length_plus(response: &Message, bytes: isize) -> String {
     response.body.len().saturating_add_signed(bytes).to_string()
 }
 
-/// Chunks of which the first has no length.
+/// Chunks, the first one without a length.
 pub(crate) fn malformed_chunks(response: Message) -> Vec<u8> {
     let mut response = chunked(response, 7);
     response.body[0] = b'x';
@@ -163,7 +163,7 @@ pub(crate) fn json(body: &str) -> Vec<u8> {
     Message::response("200 OK", "application/json", body.as_bytes()).bytes()
 }
 
-/// What the gateway itself says when it is overloaded.
+/// The gateway's own response when it is overloaded.
 pub(crate) fn unavailable() -> Vec<u8> {
     let problem =
         br#"{"type": "https://api.sorna.io/probs/service-unavailable", "title": "Later."}"#;
@@ -182,7 +182,7 @@ pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, length], payload].concat()
 }
 
-/// The beginning of a frame that is said to be that long.
+/// The beginning of a frame with this length in its header.
 pub(crate) fn frame_of_a_terabyte() -> Vec<u8> {
     [&[0x81, 127][..], &(1_u64 << 40).to_be_bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! The rows of the table, in its order: a fault, what one try comes to, and what it can happen to.
+//! The rows of the table, in its order: a fault, the outcome of one attempt, and what the fault can affect.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("chunks cut",                            body(|it| cut(&chunked(it, 7), Last), Close),                    Broken,        ResponseBodies),
     row("malformed chunks",                      body(malformed_chunks, Next),                                    Broken,        ResponseBodies),
     row("two responses to one request",          body(|it| [it.bytes(), html("200 OK")].concat(), Next),          Fine,          ResponseBodies),
-    // The response: not the gateway's.
+    // The response: not from the gateway.
     row("100 Continue first",                    response(|it| after(CONTINUE, &it), Next),                       Fine,          Everything),
     row("100 Continue with headers first",       response(|it| after(CONTINUE_VIA, &it), Next),                   Fine,          Everything),
     row("102 and 103 first",                     response(|it| after(PROCESSING_HINTS, &it), Next),               Fine,          Everything),

@@ -45,7 +45,7 @@ fn entry(reports: &[(Cell, Report)], row: &Row, class: Class, driver: &str) -> S
                 && cell.driver == driver
                 && cell.times == times
         });
-        // Where it depends on who is faster, the table shows what is possible.
+        // Where the outcome depends on a race, the table shows all possible outcomes.
         let names: BTreeSet<String> = of_entry
             .map(|(cell, report)| {
                 let possible = possible(row, times, cell.operation);
@@ -69,7 +69,7 @@ fn entry(reports: &[(Cell, Report)], row: &Row, class: Class, driver: &str) -> S
     }
 }
 
-/// Compares it with the one in `tests/README.md`; with `UPDATE_TABLE` set, puts it there.
+/// Compares it with the one in `tests/README.md`; with `UPDATE_TABLE` set, writes it there.
 pub(crate) fn compare(table: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = std::fs::read_to_string(path).expect("tests/README.md");

@@ -15,7 +15,7 @@ use sorna_test_tools::need;
 
 use crate::machine::{control_groups, processes_with, resident, zombies};
 
-/// How many kernels are created in all, by how many clients at a time.
+/// How many kernels are created in all, and by how many clients at a time.
 const SOAK: usize = 240;
 const CLIENTS: usize = 4;
 /// How many kernels are idle at the same time.
@@ -26,7 +26,7 @@ fn client_of(gateway: &RunningGateway) -> Client {
     Client::new(Config::new(endpoint, gateway.credentials()[0].clone()))
 }
 
-/// The mark that all processes of the gateway carry.
+/// The mark in the environment of all processes of the gateway.
 fn mark_of(client: &Client) -> String {
     let kernel = client.create("bash").unwrap();
     let result = kernel.execute("echo -n $SORNA_KERNEL_MARK").finish();
@@ -48,7 +48,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Numbers that look random, the same in every run.
+/// Pseudorandom numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -60,7 +60,7 @@ impl Dice {
     }
 }
 
-/// A language, what it prints `42` with, and what it does for long.
+/// A language, with code that prints `42`, and code that runs for long.
 const LANGUAGES: &[(&str, &str, &str, &str)] = &[
     (
         "python3",
@@ -119,7 +119,7 @@ fn hundreds_of_kernels_leave_nothing_behind() {
     });
     let left = gateway.stats();
     assert!(left.kernels_created >= SOAK as u64);
-    // Kernels whose clients went away are still there; they end with the gateway.
+    // Kernels whose clients have disconnected still exist; they end with the gateway.
     assert!(left.kernels < left.kernels_created / 2, "{left:?}");
     gateway.stop();
     assert_eq!(processes_with(&variable(&mark)), []);
@@ -140,7 +140,7 @@ fn live(client: &Client, name: &str, short: &str, long: &str, dice: &mut Dice) {
             begin(client, &kernel, long);
             kernel.destroy().unwrap();
         }
-        // The client is gone, and its kernel stays.
+        // The client disconnects, and its kernel stays.
         1 => begin(client, &kernel, long),
         2 => {
             begin(client, &kernel, long);
@@ -198,7 +198,7 @@ fn answer_in_time(kernel: &Kernel, code: &str) {
     });
 }
 
-/// Starts something, and does not wait for its end.
+/// Starts an execution, and does not wait for its end.
 fn begin(client: &Client, kernel: &Kernel, code: &str) {
     let start = Execute::start(kernel.id().clone(), ExecuteMode::query(code));
     client.call(start).unwrap();
@@ -223,11 +223,11 @@ fn hundreds_of_kernels_are_idle_at_the_same_time() {
         memory / IDLE as u64,
         resident("self") - own
     );
-    // They are there.
+    // All of them exist.
     for kernel in kernels.iter().step_by(IDLE / 10) {
         answer(kernel, "echo 42");
     }
-    // The next is one more than allowed when the limit is reached.
+    // At the limit, the next one is rejected.
     let last = client.create("bash").unwrap();
     let error = client.create("bash").unwrap_err();
     assert!(

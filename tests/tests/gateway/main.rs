@@ -1,4 +1,4 @@
-//! The gateway as a whole, by its real clients: HTTPS, many kernels, and what is left of them.
+//! The gateway as a whole, with its real clients: HTTPS, many kernels, and what they leave behind.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crowd;

@@ -1,5 +1,6 @@
-//! One rule for tests that need what a machine may lack: without it they are skipped, and say so past
-//! the capture of `cargo test`. With `CI` set they fail instead, since CI has everything.
+//! The rule for tests that need what a machine may lack: without it they are skipped, with a
+//! message that `cargo test` does not capture. With `CI` set they fail instead, since CI has
+//! everything.
 //!
 //! ```no_run
 //! # fn example() {
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 /// Programs, and the Debian package of each. `.ci/run` reads the same file.
 const PACKAGES: &str = include_str!("../debian.txt");
 
-/// Whether a program is on the path of this process. If not, the test is to return.
+/// Whether a program is on the path of this process. If not, the test must return.
 ///
 /// # Panics
 ///
@@ -26,7 +27,7 @@ pub fn need(program: &str) -> bool {
     need_one_of(&[program]).is_some()
 }
 
-/// The first of these programs that is on the path of this process. Without one the test is to return.
+/// The first of these programs that is on the path of this process. Without one, the test must return.
 ///
 /// # Panics
 ///
@@ -42,8 +43,8 @@ pub fn need_one_of<'p>(programs: &[&'p str]) -> Option<&'p str> {
     found
 }
 
-/// For what no package brings, such as control groups: skips the test unless `is_there`, and names what
-/// is missing. Returns `is_there`.
+/// For requirements that no package provides, such as control groups: skips the test unless
+/// `is_there`, and names what is missing. Returns `is_there`.
 ///
 /// # Panics
 ///
@@ -108,6 +109,6 @@ fn skip(what: &str) {
         std::env::var_os("CI").is_none(),
         "{what} is missing; tests are not skipped where CI is set"
     );
-    // Tests that pass show nothing that `eprintln!` writes. Without a standard error it is lost.
+    // `cargo test` hides what passing tests write with `eprintln!`, so write to standard error directly.
     let _ = writeln!(std::io::stderr(), "SKIPPED in {test}: {what} is missing");
 }

@@ -1,4 +1,4 @@
-//! Exchanges with nothing around them: the bytes of the request out, those of the response in.
+//! Bare exchanges: write the bytes of the request, read those of the response.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::execute::{bytes_of, message_len, request};
 
-/// An exchange with nothing around it, on a stream of futures-io.
+/// A bare exchange on a stream of futures-io.
 pub struct Bare<S> {
     stream: S,
     request: Vec<u8>,

@@ -10,10 +10,10 @@ use hyper_util::rt::TokioIo;
 
 use crate::execute::request;
 
-/// A connection of hyper's, its task spawned, with nothing around it.
+/// A bare connection of hyper, with its task spawned.
 pub struct Hyper {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// The head is copied for each exchange, as it is used up.
+    /// The head is copied for each exchange, since sending consumes it.
     request: Request<Bytes>,
 }
 

@@ -32,11 +32,11 @@ use python::Python;
 use server::Server;
 
 const ROUNDS: usize = 31;
-/// So many requests one after the other are a turn.
+/// The number of requests in a turn, one after the other.
 const SEQUENCE: usize = 250;
-/// So many tasks (or threads) at the same time.
+/// The number of tasks (or threads) at the same time.
 const TASKS: usize = 64;
-/// So many requests of each are a turn.
+/// The number of requests of each task in a turn.
 const EACH: usize = 24;
 
 const LATENCY: &str = "at most 1.15";
@@ -321,7 +321,7 @@ fn blocking_executes(client: &sorna::blocking::Client, times: usize) {
     }
 }
 
-/// What no client can do without: the request is made and signed, and the result is read.
+/// What every client has to do: build and sign the request, and parse the result.
 fn without_network(signer: &Signer) {
     let execute = Execute::start(kernel(), ExecuteMode::query(CODE));
     let request = execute.request(signer, SystemTime::now());
@@ -332,7 +332,7 @@ fn without_network(signer: &Signer) {
         .expect("a result");
 }
 
-/// The same with ureq as it comes, and with no time limits.
+/// The same with ureq's defaults, which have no time limits.
 fn ureq_executes(agent: &ureq::Agent, address: SocketAddr, times: usize) {
     let signer = Signer::new(config(address));
     for _ in 0..times {
@@ -387,7 +387,7 @@ async fn reqwest_exchanges(client: &reqwest::Client, address: SocketAddr, times:
     }
 }
 
-/// The original client, which keeps no connection: one request after the other; 64 threads with its
+/// The original client, which does not reuse connections: one request after the other; 64 threads with its
 /// synchronous API; 64 tasks with its asynchronous one.
 fn python(address: SocketAddr) {
     let Some(mut python) = Python::start(address) else {

@@ -77,7 +77,7 @@ for line in sys.stdin:
         })
     }
 
-    /// So many executions in this way: `sequence`, or each of 64 `threads` or `tasks`.
+    /// Does this many executions in this way: `sequence`, or in each of 64 `threads` or `tasks`.
     pub fn executes(&mut self, way: &str, times: usize) -> Cost {
         let input = self.input.as_mut().expect("a pipe");
         writeln!(input, "{way} {times}").expect("the process reads it");

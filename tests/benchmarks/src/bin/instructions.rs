@@ -1,8 +1,8 @@
-//! Work whose instructions valgrind counts: `.ci/instructions`. With a name, does that piece of
-//! work once; without one, lists the names.
+//! Pieces of work whose instructions valgrind counts, for `.ci/instructions`. With a name, does
+//! that piece of work once; without one, lists the names.
 //!
-//! Valgrind's processor has no instructions for SHA, so what is counted for a signature is mostly
-//! SHA-256 in software. That shows when more is hashed or built than before, and nothing about time.
+//! Valgrind's processor has no instructions for SHA, so the count for a signature is mostly SHA-256
+//! in software. It shows whether more is hashed or built than before, and nothing about time.
 
 use std::hint::black_box;
 use std::time::{Duration, UNIX_EPOCH};
@@ -26,13 +26,13 @@ const NAMES: [&str; 5] = [
     "multipart-head",
 ];
 
-/// The function whose instructions count, with all that it calls.
+/// The function whose instructions are counted, with all that it calls.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut()) {
     work();
 }
 
-/// Does it once to warm up, which computes keys and grows the heap, and once to be counted.
+/// Does it once to warm up, which computes keys and grows the heap, and once for the count.
 fn measure<T>(mut work: impl FnMut() -> T) {
     drop(black_box(work()));
     let mut result = None;
