@@ -140,7 +140,7 @@ fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Ou
 }
 
 fn check_refusal(error: &Error, response: &Response<Bytes>) {
-    let refusal = error.gateway().expect("a refusal");
+    let refusal = error.gateway().expect("an error response");
     assert_eq!(refusal.status(), response.status());
     assert_eq!(refusal.body(), response.body());
     check_error(error);

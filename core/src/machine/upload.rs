@@ -30,7 +30,7 @@ use crate::problem::ProblemKind;
 ///     │     ▼                           │
 ///     │   Repeated ──── 204 ────────────┘
 ///     │     │ 400, 413; or 500 of the agent at First: sending it again will not help
-///     │     ├─ several files: each in a request of its own ─┐
+///     │     ├─ several files: each in a separate request ───┐
 ///     └─────┼───────────────────────────────────────────────┘
 ///           └─ one file: rejected, then the next request
 ///

@@ -303,7 +303,7 @@ fn a_request_survives_ctrl_z_and_fg() {
         signal(&child, Signal::STOP);
         eventually("it is stopped", || state(child.id()) == Some('T'));
         signal(&child, Signal::CONT);
-        eventually("it goes on", || state(child.id()) != Some('T'));
+        eventually("it keeps running", || state(child.id()) != Some('T'));
     }
     go_on.send(()).expect("the gateway waits");
     let output = child.wait_with_output().expect("it ends");

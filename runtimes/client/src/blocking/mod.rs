@@ -14,7 +14,7 @@
 //!
 //! Requests are sent by [ureq](https://docs.rs/ureq) 3.5. Redirects are not followed, and connections are
 //! kept and reused. An HTTP proxy is always asked to connect (`CONNECT`), even for plain http,
-//! where the async drivers send it the whole URL. Each terminal has a connection of its own, and a
+//! where the async drivers send it the whole URL. Each terminal has its own connection, and a
 //! thread in the background.
 
 mod body;
