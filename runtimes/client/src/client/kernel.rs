@@ -201,7 +201,7 @@ impl<T: UpgradeTransport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; an error response of the gateway is a [`GatewayError`].
+    /// See [`Error`]; an error response of the gateway is a [`GatewayError`](sorna_core::GatewayError).
     pub async fn stream_pty(&self, options: TerminalOptions) -> Result<Pty<T>, Error> {
         terminal::open(&self.client, self.id.clone(), options).await
     }
