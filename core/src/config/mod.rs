@@ -87,11 +87,17 @@ impl Config {
         let endpoint = required(names.endpoint)?;
         let access_key = required(names.access_key)?;
         let secret_key = required(names.secret_key)?;
+        let named = |name| {
+            move |error| ConfigError::Variable {
+                name,
+                error: Box::new(error),
+            }
+        };
         Ok(Self::new(
-            endpoint.parse()?,
+            endpoint.parse().map_err(named(names.endpoint))?,
             Credentials::new(
-                AccessKey::new(access_key.as_str())?,
-                SecretKey::new(secret_key.as_str())?,
+                AccessKey::new(access_key.as_str()).map_err(named(names.access_key))?,
+                SecretKey::new(secret_key.as_str()).map_err(named(names.secret_key))?,
             ),
         ))
     }
@@ -191,6 +197,22 @@ mod tests {
         assert_eq!(config.endpoint().to_string(), "http://127.0.0.1:8081");
         assert_eq!(config.credentials().access_key().as_str(), "AK");
         assert_eq!(config.credentials().secret_key().expose(), "SK");
+    }
+
+    #[test]
+    fn variables_with_values_that_cannot_be_used_are_named() {
+        for (config, text) in [
+            (
+                read("localhost:1", "AK", "SK"),
+                "SORNA_ENDPOINT: the endpoint must start with https:// or http://",
+            ),
+            (
+                read("http://127.0.0.1:8081", "A K", "SK"),
+                "SORNA_ACCESS_KEY: the access key must be printable ASCII without spaces, `:` or `,`, and not empty",
+            ),
+        ] {
+            assert_eq!(config.unwrap_err().to_string(), text);
+        }
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub enum ConfigError {
         /// The variable's name.
         name: &'static str,
     },
+    /// A variable's value cannot be used.
+    Variable {
+        /// The variable's name.
+        name: &'static str,
+        /// What is wrong with its value.
+        error: Box<ConfigError>,
+    },
     /// The endpoint is not a URL that can be used.
     Endpoint {
         /// What is wrong with it.
@@ -48,6 +55,7 @@ impl fmt::Display for ConfigError {
             Self::LineBreak { name } => {
                 write!(f, "{name} has a line break inside: set it to one line")
             }
+            Self::Variable { name, error } => write!(f, "{name}: {error}"),
             Self::Endpoint { reason } => write!(f, "the endpoint {reason}"),
             Self::AccessKey => f.write_str(
                 "the access key must be printable ASCII without spaces, `:` or `,`, and not empty",

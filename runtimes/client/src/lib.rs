@@ -39,7 +39,8 @@
 //!
 //! # Errors
 //!
-//! Every failure is an [`Error`]. Decide by its predicates, not by its text:
+//! Every failure of a call is an [`Error`]; settings that cannot be used are an [`EnvError`], before any call.
+//! Decide by predicates, not by text:
 //!
 //! | predicate | what to do |
 //! |---|---|
@@ -68,7 +69,7 @@
 //! | `async` | `Client<T>` | no HTTP, for your own [`Transport`](crate::net::Transport) |
 //! | `terminal` | | terminals over your own transport; all drivers of this crate turn it on |
 //! | `tls` | | TLS options; all drivers of this crate turn it on |
-//! | `tracing` | | a [tracing](https://docs.rs/tracing) span and event for each request |
+//! | `tracing` | | a [tracing](https://docs.rs/tracing) span and event for each request, at level DEBUG with target `sorna` |
 //! | `tree` | | `files::collect`: whole directories, without the files that are ignored |
 //!
 //! The default is the blocking driver, since it needs no runtime; with a runtime, use

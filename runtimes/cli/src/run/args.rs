@@ -40,8 +40,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) code: Vec<String>,
 
-    /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
-    /// afterwards. Without a token, a temporary kernel is created and destroyed.
+    /// Use the kernel of this language with this client session token (8 to 80 characters), or create
+    /// it, and keep it afterwards. Without a token, a temporary kernel is created and destroyed.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 

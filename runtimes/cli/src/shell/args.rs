@@ -16,7 +16,8 @@ pub(crate) struct ShellArgs {
     /// Language or runtime, such as bash or python3.
     pub(crate) lang: String,
 
-    /// Use the kernel with this client session token (8 to 80 characters), or create it, and keep it
+    /// Use the kernel of this language with this client session token (8 to 80 characters), or create
+    /// it, and keep it
     /// afterwards. Without a token, a temporary kernel is created and destroyed.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,

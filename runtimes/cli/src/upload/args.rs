@@ -7,7 +7,7 @@ use clap::Args;
 use crate::run::args::CollectArgs;
 use crate::values;
 
-/// Upload files to an existing kernel.
+/// Upload files to a kernel: by its ID, or by a session token and its language.
 ///
 /// Files with the same name are replaced.
 ///
