@@ -107,7 +107,7 @@ impl fmt::Display for KernelId {
 
 /// The client's name for a kernel: creating a kernel with the token of a living one returns that one.
 /// In Sorna v2 it has 8 to 80 characters, counted as Unicode characters: see [`check`](Self::check). (API manual
-/// of 2017, "Kernel management".) In Backend.AI it is the session's name: 4 to 64 letters, digits, `_`, `.` and `-`,
+/// of 2017, "Kernel management".) In Backend.AI it is the session's name: 4 to 64 ASCII letters, digits, `_`, `.` and `-`,
 /// the first and the last neither `.` nor `-`.
 ///
 /// Observed on gateway 0.9.11: tokens are not kept apart by access key, so creating a kernel with
@@ -161,10 +161,11 @@ impl SessionToken {
     }
 }
 
-/// What every manager accepts: 26.9.6 checks nothing, but 23.09.10 does.
+/// What every manager accepts: 26.9.6 checks nothing, but 23.09.10 does, and there a letter is an ASCII letter (read in
+/// its source).
 fn check_session_name(name: &str) -> Result<(), BuildError> {
     check_token(name, 4, 64)?;
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !name.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
         || !name.starts_with(is_word)
         || !name.ends_with(is_word)
@@ -261,15 +262,23 @@ mod tests {
     #[test]
     fn names_of_sessions_have_few_special_characters() {
         let v7 = |token: &str| SessionToken::new(token)?.check(ApiVersion::V7_20230615);
-        for name in ["abcd", "a.b-c_d", "_ab_", "세션이름", &"x".repeat(64)] {
+        for name in ["abcd", "a.b-c_d", "_ab_", &"x".repeat(64)] {
             assert_eq!(v7(name), Ok(()), "{name}");
         }
-        for name in ["abc", "-abc", "abc.", "a b c", "a/b/c", &"x".repeat(65)] {
+        for name in [
+            "abc",
+            "-abc",
+            "abc.",
+            "a b c",
+            "a/b/c",
+            "세션이름",
+            &"x".repeat(65),
+        ] {
             assert!(v7(name).is_err(), "{name}");
         }
         assert_eq!(
             v7("my session").unwrap_err().to_string(),
-            "\"my session\" cannot be the name of a session: use letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
+            "\"my session\" cannot be the name of a session: use ASCII letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
         );
     }
 

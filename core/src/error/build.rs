@@ -107,7 +107,7 @@ impl fmt::Display for BuildError {
             ),
             Self::SessionName { name } => write!(
                 f,
-                "{name:?} cannot be the name of a session: use letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
+                "{name:?} cannot be the name of a session: use ASCII letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
             ),
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {
