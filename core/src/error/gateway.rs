@@ -57,6 +57,8 @@ pub struct GatewayError {
     body: Bytes,
     retry_after: Option<Duration>,
     date: Option<String>,
+    /// Whether it is the response to a creation.
+    is_of_creation: bool,
 }
 
 /// The body of an error response, as far as it could be understood.
@@ -106,7 +108,14 @@ impl GatewayError {
                 .get(DATE)
                 .and_then(|date| date.to_str().ok())
                 .map(str::to_owned),
+            is_of_creation: false,
         }
+    }
+
+    /// The response to the creation of a kernel.
+    pub(crate) fn of_creation(mut self) -> Self {
+        self.is_of_creation = true;
+        self
     }
 
     /// Keeps the errors of a GraphQL query.
@@ -121,6 +130,7 @@ impl GatewayError {
             body: body.clone(),
             retry_after: None,
             date: None,
+            is_of_creation: false,
         }
     }
 
@@ -254,7 +264,7 @@ impl GatewayError {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// 404 about a session of Backend.AI, and not about the path of the request.
+    /// 404 about a session of Backend.AI, or what it needs, and not about the path of the request.
     pub(crate) fn is_session_missing(&self) -> bool {
         let kinds = [ProblemKind::ObjectNotFound, ProblemKind::EntityNotFound];
         self.is_not_found() && self.kind().is_some_and(|kind| kinds.contains(&kind))
@@ -274,9 +284,14 @@ impl GatewayError {
     }
 
     /// The kernel could not be created; the [message](Self::message) says why (often an unknown language).
+    ///
+    /// Backend.AI has no kind of problem for it. There it is a 404 in response to a [`CreateKernel`](crate::CreateKernel),
+    /// which names no session that could be missing: an unknown image (observed on managers 23.09.10 and 26.9.6), group,
+    /// domain or scaling group, or a session that ended before it ran (26.9.6).
     #[must_use]
     pub fn is_creation_failed(&self) -> bool {
         self.kind() == Some(ProblemKind::KernelCreationFailed)
+            || (self.is_of_creation && self.is_session_missing())
     }
 
     /// The gateway, or a proxy in front of it, is out of service for now.

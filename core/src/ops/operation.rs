@@ -147,16 +147,25 @@ pub trait Operation {
         version: ApiVersion,
         response: Response<Bytes>,
     ) -> Result<Reply<Self::Output>, Error> {
-        let (parts, body) = response.into_parts();
-        let dialect = version.dialect();
-        if !parts.status.is_success() {
-            return Err(GatewayError::new(dialect, parts.status, &parts.headers, &body).into());
-        }
-        let rate_limit = RateLimit::from_headers(dialect, &parts.headers);
-        let success = Success::new(parts, body);
-        let value = self.read(version, &success)?;
-        Ok(Reply { value, rate_limit })
+        read_response(self, version, response)
     }
+}
+
+/// As [`Operation::read_response`], for operations that have more to say of an error response.
+pub(super) fn read_response<O: Operation + ?Sized>(
+    operation: &O,
+    version: ApiVersion,
+    response: Response<Bytes>,
+) -> Result<Reply<O::Output>, Error> {
+    let (parts, body) = response.into_parts();
+    let dialect = version.dialect();
+    if !parts.status.is_success() {
+        return Err(GatewayError::new(dialect, parts.status, &parts.headers, &body).into());
+    }
+    let rate_limit = RateLimit::from_headers(dialect, &parts.headers);
+    let success = Success::new(parts, body);
+    let value = operation.read(version, &success)?;
+    Ok(Reply { value, rate_limit })
 }
 
 /// A response whose status says success, not yet read.

@@ -11,7 +11,10 @@ mod spec;
 pub use created::CreatedKernel;
 pub use spec::{KernelSpec, Limits};
 
-use super::operation::{Operation, Success};
+use bytes::Bytes;
+use http::Response;
+
+use super::operation::{self, Operation, Reply, Success};
 use crate::error::{BuildError, Error};
 use crate::ident::SessionToken;
 use crate::unsigned::UnsignedRequest;
@@ -71,6 +74,17 @@ impl Operation for CreateKernel {
             Dialect::BackendAi => backend_ai::read(success),
         }
     }
+
+    fn read_response(
+        &self,
+        version: ApiVersion,
+        response: Response<Bytes>,
+    ) -> Result<Reply<CreatedKernel>, Error> {
+        operation::read_response(self, version, response).map_err(|error| match error {
+            Error::Gateway(error) => Error::Gateway(Box::new(error.of_creation())),
+            other => other,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -79,8 +93,10 @@ mod tests {
 
     use serde_json::{Value, json};
 
+    use super::super::Info;
     use super::super::testing::{response, signed};
     use super::*;
+    use crate::ident::KernelId;
 
     fn operation(spec: impl Into<KernelSpec>) -> CreateKernel {
         CreateKernel::new(spec, SessionToken::new("abcdefghi").unwrap())
@@ -118,6 +134,31 @@ mod tests {
             short.prepare(ApiVersion::default()),
             Err(BuildError::SessionToken { length: 5, .. })
         ));
+    }
+
+    #[test]
+    fn a_404_means_that_the_creation_failed_and_of_other_requests_that_the_session_is_gone() {
+        let version = ApiVersion::V7_20230615;
+        // A session that ended before it ran and an unknown group (26.9.6), and an unknown image (23.09.10).
+        for (kind, rest) in [
+            (
+                "object-not-found",
+                r#""title": "No such session.", "error_code": "session_read_not-found", "msg": "Session terminated during scheduling""#,
+            ),
+            ("entity-not-found", r#""title": null"#),
+            (
+                "object-not-found",
+                r#""title": "No such environment image.""#,
+            ),
+        ] {
+            let body = format!(r#"{{"type": "https://api.backend.ai/probs/{kind}", {rest}}}"#);
+            let failed = |error: Error| error.gateway().unwrap().is_creation_failed();
+            let error = operation("c").read_response(version, response(404, &body));
+            assert!(failed(error.unwrap_err()), "{body}");
+            let info = Info::new(KernelId::new("k1").unwrap());
+            let error = info.read_response(version, response(404, &body));
+            assert!(!failed(error.unwrap_err()), "{body}");
+        }
     }
 
     #[test]
