@@ -46,7 +46,7 @@
 //! | [`Version`] | `GET /v2` | [`VersionInfo`] |
 //! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
 //! | [`ListLanguages`] | `GET /v2/languages`, an extension | [`LanguageInfo`]s |
-//! | [`CreateKernel`] | `POST /v2/kernel/create` | [`CreatedKernel`] |
+//! | [`CreateKernel`] | `POST /v2/kernel/create`, `POST /session` | [`CreatedKernel`] |
 //! | [`Info`] | `GET /v2/kernel/{id}` | [`KernelInfo`] |
 //! | [`Restart`] | `PATCH /v2/kernel/{id}` | nothing |
 //! | [`Destroy`] | `DELETE /v2/kernel/{id}` | nothing |

@@ -294,6 +294,13 @@ impl GatewayError {
             || (self.is_of_creation && self.is_session_missing())
     }
 
+    /// The name of a session of Backend.AI is in use: by a session of another image, or by any if a creation was to
+    /// [make a new one](crate::KernelSpec::with_reuse). `existingSessionId` in the problem's `data` is that session.
+    #[must_use]
+    pub fn is_name_taken(&self) -> bool {
+        self.kind() == Some(ProblemKind::SessionAlreadyExists)
+    }
+
     /// The gateway, or a proxy in front of it, is out of service for now.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

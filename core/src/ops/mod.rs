@@ -29,7 +29,7 @@ mod version;
 
 pub use authorize::{Authorize, Authorized};
 pub use complete::Complete;
-pub use create::{CreateKernel, CreatedKernel, KernelSpec, Limits};
+pub use create::{ClusterMode, CreateKernel, CreatedKernel, KernelSpec, Limits};
 pub use destroy::Destroy;
 pub use download::{Download, DownloadSingle, DownloadedFile};
 pub use execute::{Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};

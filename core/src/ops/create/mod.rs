@@ -1,26 +1,30 @@
-//! `POST /v2/kernel/create`: get or create a kernel. (API manual of 2017, "Kernel management".)
+//! `POST /v2/kernel/create`, in Backend.AI `POST /session`: get or create a kernel. (API manual of 2017, "Kernel
+//! management".)
 //!
 //! With the token of a living kernel, that kernel is returned; so repeating the request is safe.
 //! The same token with another language creates another kernel.
 
 mod backend_ai;
 mod created;
+mod options;
+mod session;
 mod sorna_v2;
 mod spec;
 
 pub use created::CreatedKernel;
+pub use options::ClusterMode;
 pub use spec::{KernelSpec, Limits};
 
 use bytes::Bytes;
 use http::Response;
 
-use super::operation::{self, Operation, Reply, Success};
+use super::operation::{self, Operation, Repeat, Reply, Success};
 use crate::error::{BuildError, Error};
 use crate::ident::SessionToken;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `POST /v2/kernel/create`: gets or creates a kernel.
+/// `POST /v2/kernel/create`, in Backend.AI `POST /session`: gets or creates a kernel.
 ///
 /// With the token of a living kernel that kernel is returned (with 201, too), so repeating the request is
 /// safe. The same token with another language creates another kernel; `python` and `python3` are
@@ -32,9 +36,23 @@ use crate::version::{ApiVersion, Dialect};
 /// ([`is_quota_exceeded`](crate::GatewayError::is_quota_exceeded)); and for up to 22 ms after a destroy,
 /// creating with its token may return the dying kernel.
 ///
+/// # Backend.AI
+///
+/// A kernel is a session, and its token is the session's name. The same name with another image is 400
+/// `session-already-exists` ([`is_name_taken`](crate::GatewayError::is_name_taken)), and so is any name that is in use if
+/// [reuse](KernelSpec::with_reuse) is off. Names are kept apart by owner.
+///
+/// Observed on managers 23.09.10 and 26.9.6: the response comes when the session runs, unless
+/// [told otherwise](KernelSpec::with_enqueue_only); and an unknown image is 404 `object-not-found`. On 26.9.6, so are an
+/// unknown scaling group and a session that ended before it ran; an unknown group or domain is 404 `entity-not-found`.
+/// [`is_creation_failed`](crate::GatewayError::is_creation_failed) covers all of them.
+///
+/// # Mistakes
+///
 /// Making the request fails with [`BuildError::Language`] for an empty language,
-/// [`BuildError::TooManyMounts`] for more than five mounts, and [`BuildError::SessionToken`] for a token that
-/// does not have 8 to 80 characters.
+/// [`BuildError::TooManyMounts`] for more than five mounts in Sorna v2, [`BuildError::SessionToken`] or
+/// [`BuildError::SessionName`] for a token that the version does not [allow](SessionToken::check), and
+/// [`BuildError::Unsupported`] for a setting that the version lacks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CreateKernel {
@@ -72,6 +90,15 @@ impl Operation for CreateKernel {
         match version.dialect() {
             Dialect::SornaV2 => sorna_v2::read(success),
             Dialect::BackendAi => backend_ai::read(success),
+        }
+    }
+
+    /// Without reuse, a second request would not find the kernel of the first.
+    fn repeat(&self) -> Repeat {
+        if self.spec.reuse() {
+            Repeat::Always
+        } else {
+            Repeat::IfUnsent
         }
     }
 
@@ -159,6 +186,13 @@ mod tests {
             let error = info.read_response(version, response(404, &body));
             assert!(!failed(error.unwrap_err()), "{body}");
         }
+    }
+
+    #[test]
+    fn a_creation_without_reuse_is_not_repeated() {
+        assert_eq!(operation("c").repeat(), Repeat::Always);
+        let spec = KernelSpec::new("c").with_reuse(false);
+        assert_eq!(operation(spec).repeat(), Repeat::IfUnsent);
     }
 
     #[test]
