@@ -29,7 +29,9 @@ mod version;
 
 pub use authorize::{Authorize, Authorized};
 pub use complete::Complete;
-pub use create::{ClusterMode, CreateKernel, CreatedKernel, KernelSpec, Limits};
+pub use create::{
+    ClusterMode, CreateKernel, CreatedKernel, KernelSpec, Limits, ServicePort, SessionStatus,
+};
 pub use destroy::Destroy;
 pub use download::{Download, DownloadSingle, DownloadedFile};
 pub use execute::{Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};

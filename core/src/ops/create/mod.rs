@@ -10,10 +10,12 @@ mod options;
 mod session;
 mod sorna_v2;
 mod spec;
+mod status;
 
-pub use created::CreatedKernel;
+pub use created::{CreatedKernel, ServicePort};
 pub use options::ClusterMode;
 pub use spec::{KernelSpec, Limits};
+pub use status::SessionStatus;
 
 use bytes::Bytes;
 use http::Response;
@@ -45,7 +47,8 @@ use crate::version::{ApiVersion, Dialect};
 /// Observed on managers 23.09.10 and 26.9.6: the response comes when the session runs, unless
 /// [told otherwise](KernelSpec::with_enqueue_only); and an unknown image is 404 `object-not-found`. On 26.9.6, so are an
 /// unknown scaling group and a session that ended before it ran; an unknown group or domain is 404 `entity-not-found`.
-/// [`is_creation_failed`](crate::GatewayError::is_creation_failed) covers all of them.
+/// [`is_creation_failed`](crate::GatewayError::is_creation_failed) covers all of them. For 3 s after a destroy, the name
+/// gives the session that was destroyed: see [`CreatedKernel::is_dying`].
 ///
 /// # Mistakes
 ///
@@ -222,7 +225,7 @@ mod tests {
         assert_eq!((plain.created, plain.status), (None, None));
         let later = read(r#", "created": false, "status": "TERMINATING", "x": 1"#);
         assert_eq!(later.created, Some(false));
-        assert_eq!(later.status.as_deref(), Some("TERMINATING"));
+        assert_eq!(later.status, Some(SessionStatus::Terminating));
         assert_eq!(Value::from(later.extra), json!({"x": 1}));
         let odd = read(r#", "created": "yes", "status": 3"#);
         assert_eq!((odd.created, odd.status), (None, None));
