@@ -29,11 +29,20 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
+    /// How long an error response asks to wait: what it says of itself goes before the end of the window.
+    pub(crate) fn wait(dialect: Dialect, headers: &HeaderMap) -> Option<Duration> {
+        match dialect {
+            Dialect::SornaV2 => number(headers, RETRY_AFTER)
+                .or_else(|| number(headers, RESET))
+                .map(Duration::from_millis),
+            Dialect::BackendAi => number(headers, RESET).map(Duration::from_secs),
+        }
+    }
+
     /// Reads the headers of a response; `None` if it has none of these.
     #[must_use]
     pub fn from_headers(dialect: Dialect, headers: &HeaderMap) -> Option<Self> {
-        let number =
-            |name| -> Option<u64> { headers.get(&name)?.to_str().ok()?.trim().parse().ok() };
+        let number = |name| number(headers, name);
         let this = Self {
             limit: number(LIMIT),
             remaining: number(REMAINING),
@@ -47,6 +56,10 @@ impl RateLimit {
         };
         (this.limit.is_some() || this.remaining.is_some() || this.reset.is_some()).then_some(this)
     }
+}
+
+fn number(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
+    headers.get(&name)?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -96,9 +96,7 @@ impl GatewayError {
         // Backend.AI sends the time until the window ends with every response. Only one that was rejected for
         // the limit has to wait for it.
         let names_wait = dialect == Dialect::SornaV2 || status == StatusCode::TOO_MANY_REQUESTS;
-        let window = RateLimit::from_headers(dialect, headers)
-            .and_then(|limit| limit.reset)
-            .filter(|_| names_wait);
+        let window = RateLimit::wait(dialect, headers).filter(|_| names_wait);
         Self {
             status,
             error_body,

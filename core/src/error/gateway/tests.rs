@@ -154,6 +154,13 @@ fn waiting_times_have_their_units() {
         Some(Duration::from_millis(20))
     );
     assert_eq!(wait("retry-after", "soon"), None);
+
+    let mut headers = HeaderMap::new();
+    headers.insert("x-ratelimit-reset", HeaderValue::from_static("900000"));
+    headers.insert("x-retry-after", HeaderValue::from_static("1"));
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let error = GatewayError::new(Dialect::SornaV2, status, &headers, &Bytes::new());
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(1)));
 }
 
 #[test]
