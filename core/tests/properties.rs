@@ -788,7 +788,7 @@ proptest! {
         let info = of_backend_ai(&Info::new(some_kernel()), &Value::Object(fields.clone()))
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(info.image(), fields.get("image").and_then(Value::as_str));
-        let _ = (info.status_info(), info.created_at(), info.environ(), info.idle_checks());
+        let _ = (info.status_info(), info.creation_time(), info.environ(), info.idle_checks());
         prop_assert_eq!(info.extra(), &fields);
     }
 

@@ -76,7 +76,11 @@ fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Ou
 }
 
 fn check_info(info: &KernelInfo, json: Option<&Value>) {
-    let _ = (info.created_at(), info.terminated_at(), info.idle_checks());
+    let _ = (
+        info.creation_time(),
+        info.termination_time(),
+        info.idle_checks(),
+    );
     let _ = (info.status(), info.status_info(), info.container_id());
     for map in [
         info.occupied_slots(),

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::fields::{take, take_text};
+
 /// Something that happened to a session, or to one of the kernels that it consists of.
 ///
 /// Names are the manager's. Observed on creation: 23.09.10 sends `kernel_preparing`, `kernel_creating` and
@@ -45,16 +47,16 @@ impl SessionEvent {
                 ..Self::default()
             };
         };
-        let reason = text(&mut fields, "reason");
+        let reason = take_text(&mut fields, "reason");
         Self {
             name,
             reason: reason.unwrap_or_default(),
-            session_id: text(&mut fields, "sessionId"),
-            session_name: text(&mut fields, "sessionName"),
-            exit_code: field(&mut fields, "exitCode", Value::as_i64),
-            kernel_id: text(&mut fields, "kernelId"),
-            cluster_role: text(&mut fields, "clusterRole"),
-            cluster_index: field(&mut fields, "clusterIdx", Value::as_u64),
+            session_id: take_text(&mut fields, "sessionId"),
+            session_name: take_text(&mut fields, "sessionName"),
+            exit_code: take(&mut fields, "exitCode", Value::as_i64),
+            kernel_id: take_text(&mut fields, "kernelId"),
+            cluster_role: take_text(&mut fields, "clusterRole"),
+            cluster_index: take(&mut fields, "clusterIdx", Value::as_u64),
             extra: fields,
             raw: None,
         }
@@ -91,24 +93,6 @@ impl SessionEvent {
             .find_map(|prefix| self.name.strip_prefix(prefix));
         matches!(what, Some("cancelled" | "failure" | "error"))
     }
-}
-
-fn text(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
-    field(fields, name, |value| value.as_str().map(str::to_owned))
-}
-
-/// Takes a field out of the others, if it has the right type or is null.
-fn field<T>(
-    fields: &mut Map<String, Value>,
-    name: &str,
-    read: impl FnOnce(&Value) -> Option<T>,
-) -> Option<T> {
-    let value = fields.get(name)?;
-    let found = read(value);
-    if found.is_some() || value.is_null() {
-        fields.remove(name);
-    }
-    found
 }
 
 #[cfg(test)]

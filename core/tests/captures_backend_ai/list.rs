@@ -70,35 +70,35 @@ fn information_of_both_releases_is_read() {
             "23.09.10/06-info",
             "RUNNING",
             None,
-            1_795_486_982,
+            "2026-11-24 02:23:02.168172+00:00",
             ["1", "268435456"],
         ),
         (
             "26.9.6/73-info-pending-or-later",
             "SCHEDULED",
             None,
-            1_795_755_881,
+            "2026-11-27T05:04:41.566692+00:00",
             ["1.000000", "268435456.000000"],
         ),
         (
             "26.9.6/78-client-info",
             "RUNNING",
             None,
-            1_795_755_860,
+            "2026-11-27T05:04:20.875225+00:00",
             ["1.000000", "268435456.000000"],
         ),
         (
             "26.9.6/80-info-uuid",
             "RUNNING",
             None,
-            1_795_755_860,
+            "2026-11-27T05:04:20.875225+00:00",
             ["1.000000", "268435456.000000"],
         ),
         (
             "26.9.6/258-recreate-info",
             "TERMINATING",
             Some("user-requested"),
-            1_795_756_344,
+            "2026-11-27T05:12:24.695503+00:00",
             ["1.000000", "268435456.000000"],
         ),
     ] {
@@ -114,9 +114,8 @@ fn information_of_both_releases_is_read() {
             (Some(status), status_info),
             "{name}"
         );
-        let since = info.created_at().expect(name).duration_since(UNIX_EPOCH);
-        assert_eq!(since.expect("after 1970").as_secs(), created, "{name}");
-        assert_eq!(info.terminated_at(), None);
+        assert_eq!(info.creation_time(), Some(created), "{name}");
+        assert_eq!(info.termination_time(), None);
         assert_eq!(info.executions(), Some(0));
         for map in [info.occupied_slots(), info.requested_slots()] {
             let map = map.expect(name);

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::status::SessionStatus;
+use crate::fields::{take, take_text};
 use crate::ident::KernelId;
 
 /// A kernel that was created, or found by its token.
@@ -28,10 +29,9 @@ pub struct CreatedKernel {
 impl CreatedKernel {
     /// The kernel, as described by `fields`, the rest of the response.
     pub(super) fn new(id: KernelId, mut fields: Map<String, Value>) -> Self {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
         Self {
             id,
-            name: take(&mut fields, "sessionName", text),
+            name: take_text(&mut fields, "sessionName"),
             created: take(&mut fields, "created", Value::as_bool),
             status: take(&mut fields, "status", |value| {
                 value.as_str().map(SessionStatus::from_name)
@@ -106,17 +106,6 @@ impl From<RawPort> for ServicePort {
             extra: raw.extra,
         }
     }
-}
-
-/// Takes a field out, unless it is of another type.
-fn take<T>(
-    fields: &mut Map<String, Value>,
-    name: &str,
-    read: impl FnOnce(&Value) -> Option<T>,
-) -> Option<T> {
-    let value = read(fields.get(name)?)?;
-    fields.remove(name);
-    Some(value)
 }
 
 /// The services. Manager 23.09.10 lists those of a reused session as `service_ports`; 26.9.6 lists the same under both

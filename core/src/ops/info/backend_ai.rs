@@ -1,12 +1,11 @@
 //! Backend.AI: what `GET /session/{name or id}` says.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
 use super::KernelInfo;
-use crate::{iso_date, python};
+use crate::python;
 
 /// What Backend.AI says. Each field is in [`extra`](Self::extra) as well, as it came, and gateways set it with
 /// [`with_extra`](Self::with_extra).
@@ -44,16 +43,10 @@ impl KernelInfo {
         self.text("creationTime")
     }
 
-    /// When it was created: [`creation_time`](Self::creation_time), if that is a date.
+    /// When it ended, if it did, as [`creation_time`](Self::creation_time).
     #[must_use]
-    pub fn created_at(&self) -> Option<SystemTime> {
-        iso_date::parse(self.creation_time()?)
-    }
-
-    /// When it ended, if it did.
-    #[must_use]
-    pub fn terminated_at(&self) -> Option<SystemTime> {
-        iso_date::parse(self.text("terminationTime")?)
+    pub fn termination_time(&self) -> Option<&str> {
+        self.text("terminationTime")
     }
 
     /// What it has of each resource, as decimal numbers: `cpu` in cores, `mem` in bytes. `None` also if it is not
@@ -104,7 +97,7 @@ impl KernelInfo {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use serde_json::json;
 
@@ -143,10 +136,9 @@ mod tests {
         assert_eq!((info.status(), info.status_info()), (Some("RUNNING"), None));
         assert_eq!(info.container_id(), Some("c1"));
         assert_eq!(info.age(), Some(Duration::from_millis(2014)));
-        let created = UNIX_EPOCH + Duration::from_micros(1_795_486_982_168_172);
         assert_eq!(
-            (info.created_at(), info.terminated_at()),
-            (Some(created), None)
+            (info.creation_time(), info.termination_time()),
+            (Some("2026-11-24 02:23:02.168172+00:00"), None)
         );
         assert_eq!(info.executions(), Some(3));
         assert_eq!(info.occupied_slots().unwrap()["cpu"], "1.000000");
@@ -168,10 +160,7 @@ mod tests {
         );
         assert_eq!((info.status_info(), info.container_id()), (None, None));
         assert_eq!((info.occupied_slots(), info.environ()), (None, None));
-        assert_eq!(
-            (info.creation_time(), info.created_at()),
-            (Some("today"), None)
-        );
+        assert_eq!(info.creation_time(), Some("today"));
         assert_eq!(info.idle_checks(), None);
         assert_eq!(Value::Object(info.extra().clone()), body);
     }

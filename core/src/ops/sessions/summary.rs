@@ -1,12 +1,10 @@
 //! A session, as lists have it.
 
-use std::time::SystemTime;
-
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
+use crate::fields::take_text;
 use crate::ident::KernelId;
-use crate::iso_date;
 
 /// A session of Backend.AI, as lists have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +18,9 @@ pub struct SessionSummary {
     pub status: String,
     /// The image that it runs, in full, if the list says.
     pub image: Option<String>,
-    /// When it was created, if the list says. What is no date stays in [`extra`](Self::extra) as `created_at`.
-    pub created_at: Option<SystemTime>,
-    /// The other fields.
+    /// When it was created, as the manager writes it, if the list says: `2026-11-27T05:04:20.875225+00:00`.
+    pub created_at: Option<String>,
+    /// The other fields, and those above if they were of another type.
     pub extra: Map<String, Value>,
 }
 
@@ -35,21 +33,13 @@ impl SessionSummary {
                 Value::String(id) => Some(id),
                 _ => None,
             })?;
-        let created_at = fields.get("created_at").and_then(Value::as_str);
-        let created_at = created_at.and_then(iso_date::parse);
-        if created_at.is_some() {
-            fields.remove("created_at");
-        }
-        let mut text = |key| match fields.remove(key) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
+        let mut text = |name| take_text(&mut fields, name);
         Some(Self {
             id: KernelId::new(id).ok()?,
             name: text("name").unwrap_or_default(),
             status: text("status").unwrap_or_default(),
             image: text("image"),
-            created_at,
+            created_at: text("created_at"),
             extra: fields,
         })
     }
@@ -64,8 +54,6 @@ impl<'de> Deserialize<'de> for SessionSummary {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use super::*;
 
     fn read(text: &str) -> serde_json::Result<SessionSummary> {
@@ -84,20 +72,19 @@ mod tests {
             ("u1", "s1", "RUNNING")
         );
         assert_eq!(session.image.as_deref(), Some("python:3.9"));
-        assert_eq!(
-            session.created_at,
-            Some(UNIX_EPOCH + Duration::from_secs(1_795_755_860))
-        );
+        assert_eq!(session.created_at.as_deref(), Some("2026-11-27T05:04:20Z"));
         assert_eq!(session.extra.len(), 1);
         assert_eq!(session.extra["type"], "INTERACTIVE");
 
-        let session =
-            read(r#"{"id": "u1", "name": null, "image": null, "created_at": "today"}"#).unwrap();
+        let session = read(r#"{"id": "u1", "name": null, "image": 7, "created_at": 3}"#).unwrap();
         assert_eq!(
             (&*session.name, session.image, session.created_at),
             ("", None, None)
         );
-        assert_eq!(session.extra["created_at"], "today");
+        assert_eq!(
+            (&session.extra["image"], &session.extra["created_at"]),
+            (&7.into(), &3.into())
+        );
     }
 
     #[test]
