@@ -69,6 +69,7 @@ impl UnsignedRequest {
     }
 
     /// As [`new`](Self::new), with room for a body of about this many bytes, and for a path without a query.
+    #[inline]
     pub(crate) fn with_room(method: Method, path: &str, about: usize) -> Self {
         let mut texts = Vec::with_capacity(ROOM + about);
         texts.extend_from_slice(path.as_bytes());
@@ -86,6 +87,7 @@ impl UnsignedRequest {
 
     /// Adds a slash and this text, escaped, to the path; before the query, if there is one.
     #[must_use]
+    #[inline]
     pub fn segment(mut self, text: &str) -> Self {
         self.push_segment("/");
         for piece in path::segment(text) {
@@ -124,12 +126,14 @@ impl UnsignedRequest {
         self
     }
 
+    #[inline]
     fn push_segment(&mut self, text: &str) {
         self.push(self.query_at, text);
         self.query_at += text.len();
     }
 
     /// Inserts text into the path or query.
+    #[inline]
     fn push(&mut self, at: usize, text: &str) {
         if at == self.texts.len() {
             self.texts.extend_from_slice(text.as_bytes());
@@ -144,6 +148,7 @@ impl UnsignedRequest {
     /// # Errors
     ///
     /// [`BuildError::Body`] if the value cannot be written as JSON.
+    #[inline]
     pub fn json(mut self, value: &impl Serialize) -> Result<Self, BuildError> {
         self.texts.truncate(self.path_len);
         serde_json::to_writer(&mut self.texts, value).map_err(|error| BuildError::Body {

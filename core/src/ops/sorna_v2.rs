@@ -7,6 +7,7 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 
 /// A request to `/v2/kernel/{id}`, with room for a body of about this many bytes.
+#[inline]
 pub(super) fn to_kernel(
     method: Method,
     kernel: &KernelId,

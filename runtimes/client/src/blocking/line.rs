@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_io::{AsyncRead as _, AsyncWrite as _};
 use ureq::config::Config;
@@ -91,10 +92,16 @@ impl Transport for Line {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let timeout = limited(timeout).for_read();
         let room = self.buffers.input_append_buf();
         let connection = &mut self.connection;
+        // This future waits for nothing else.
+        connection.tcp().set_patience(*timeout.after);
         let read = poll_fn(|cx| Pin::new(&mut *connection).poll_read(cx, room));
-        let read = within(limited(timeout).for_read(), read)??;
+        let read = within(timeout, read);
+        // TLS may have had something to read without the socket.
+        connection.tcp().set_patience(Duration::ZERO);
+        let read = read??;
         self.buffers.input_appended(read);
         Ok(read > 0)
     }

@@ -37,10 +37,10 @@ impl<T> Connection<T> {
 #[cfg(feature = "ureq")]
 impl<T> Connection<T> {
     /// The socket.
-    pub(crate) fn tcp(&self) -> &T {
-        match &self.0 {
+    pub(crate) fn tcp(&mut self) -> &mut T {
+        match &mut self.0 {
             Kind::Plain(tcp) => tcp,
-            Kind::Tls(tls) => tls.get_ref().0,
+            Kind::Tls(tls) => tls.get_mut().0,
         }
     }
 }
