@@ -197,7 +197,7 @@ mod tests {
         here.set_patience(Duration::from_millis(1500));
         assert!(read(&mut here).is_pending());
         assert!(read(&mut here).is_pending());
-        // Too short for a timeout of the system: whoever polls waits.
+        // Too short for a timeout of the system: the read does not block.
         here.set_patience(Duration::from_millis(999));
         assert!(read(&mut here).is_pending());
         there.write_all(b"x").expect("it is sent");
