@@ -166,7 +166,7 @@ fn error_responses() {
     assert!(error.is_not_found());
     assert_eq!(
         error.to_string(),
-        "the gateway answered 404 kernel-not-found: No such kernel."
+        "the gateway responded with 404 kernel-not-found: No such kernel."
     );
     let error = read(capture!("21-wrong-secret.response"));
     assert!(error.is_auth());

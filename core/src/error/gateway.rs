@@ -354,7 +354,7 @@ impl fmt::Display for GatewayError {
                 more => write!(f, "; and {more} more"),
             };
         }
-        write!(f, "the gateway answered {}", self.status.as_u16())?;
+        write!(f, "the gateway responded with {}", self.status.as_u16())?;
         let Some(problem) = self.problem() else {
             if let Some(reason) = self.status.canonical_reason() {
                 write!(f, " {reason}")?;

@@ -290,7 +290,7 @@ mod tests {
              5 does not exist"
         );
         let source = error.source().unwrap().to_string();
-        assert!(source.starts_with("the gateway answered 500"), "{source}");
+        assert!(source.starts_with("the gateway responded with 500"), "{source}");
         assert_eq!(error.gateway().unwrap().status(), 500);
         assert!(matches!(explain.poll(), Step::Idle));
     }

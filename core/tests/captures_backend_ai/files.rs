@@ -194,11 +194,11 @@ fn other_downloads_that_fail() {
     let six = read("26.9.6/161-download-six");
     assert_eq!(
         six,
-        "the gateway answered 400 vfolder-operation-failed: Too many files (maximum 5 files allowed)"
+        "the gateway responded with 400 vfolder-operation-failed: Too many files (maximum 5 files allowed)"
     );
     let body_alone = read("26.9.6/152-download-post-body");
     assert!(
-        body_alone.starts_with("the gateway answered 400 generic-bad-request"),
+        body_alone.starts_with("the gateway responded with 400 generic-bad-request"),
         "{body_alone}"
     );
 }

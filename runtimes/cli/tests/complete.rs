@@ -66,7 +66,7 @@ fn a_gateway_that_does_not_complete() {
         .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .args(["complete", "-t", "my-session", "python3", "-c", "a"]);
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
-✘ the gateway answered 500 internal-server-error: Internal server error.
+✘ the gateway responded with 500 internal-server-error: Internal server error.
 ∙ The original gateway does not complete code.
 
 "#]]);

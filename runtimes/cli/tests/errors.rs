@@ -113,7 +113,7 @@ fn an_unknown_language() {
     run_in(directory.path(), &["--local", "-q", "cobol", "-c", "1"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol" (known: [..])
+✘ the gateway responded with 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol" (known: [..])
 ∙ List this machine's languages with `sorna langs --local`.
 
 "#]]);
@@ -124,7 +124,7 @@ fn an_unknown_language() {
     let mut command = at(directory.path(), &format!("http://{address}"));
     command.args(["run", "-q", "cobol", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed.
+✘ the gateway responded with 500 kernel-creation-failed: Kernel creation has failed.
 ∙ Check the name of the language, and that it is installed on the gateway.
 
 "#]]);
@@ -146,7 +146,7 @@ fn a_language_whose_tools_are_missing() {
     let mut command = stub::at(sorna(directory.path()), address);
     command.args(["run", "-q", "fortran", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: No.
+✘ the gateway responded with 500 kernel-creation-failed: No.
 ∙ The gateway cannot run fortran at present: gfortran is not on the PATH.
 
 "#]]);
@@ -158,7 +158,7 @@ fn a_misspelled_language() {
     run_in(directory.path(), &["--local", "-q", "pyton3", "-c", "1"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "pyton3" (known: [..])
+✘ the gateway responded with 500 kernel-creation-failed: Kernel creation has failed: unknown language "pyton3" (known: [..])
 ∙ Did you mean python3?
 
 "#]]);
@@ -173,7 +173,7 @@ fn an_endpoint_with_a_path() {
         .env("SORNA_ENDPOINT", format!("{}/api", gateway.endpoint()))
         .args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 400 generic-bad-request: [..]
+✘ the gateway responded with 400 generic-bad-request: [..]
 ∙ The endpoint has a path (/api), but gateways are usually at the root. Try http://[ADDRESS].
 
 "#]]);
@@ -298,7 +298,7 @@ fn wrong_keys_of_a_profile() {
         .args(["run", "--config", "test.toml", "--profile", "test"])
         .args(["-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 401 auth-failed: Credential/signature mismatch.
+✘ the gateway responded with 401 auth-failed: Credential/signature mismatch.
 ∙ Check that the access key [..] (from profile `test` in test.toml, line 3) and its secret key are valid for http://[ADDRESS] (from profile `test` in test.toml, line 2).
 
 "#]]);
@@ -315,7 +315,7 @@ fn a_wrong_clock() {
     let mut command = at(directory.path(), &format!("http://{address}"));
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 400 invalid-auth-params: Date/time sync error
+✘ the gateway responded with 400 invalid-auth-params: Date/time sync error
 ∙ This machine's clock is probably wrong by more than 15 minutes: it shows [..] GMT, and the gateway's response is dated Thu, 29 Jun 2017 01:23:45 GMT. Set the clock, then try again.
 
 "#]]);
@@ -329,7 +329,7 @@ fn too_many_kernels() {
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 412 quota-exceeded: [..]
+✘ the gateway responded with 412 quota-exceeded: [..]
 ∙ The access key [..] (from SORNA_ACCESS_KEY) has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.
 
 "#]]);
@@ -344,7 +344,7 @@ fn too_many_requests() {
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 429 rate-limit-exceeded: [..]
+✘ the gateway responded with 429 rate-limit-exceeded: [..]
 ∙ This key has sent too many requests. Try again when the rate limit resets, within 15 minutes.
 
 "#]]);
@@ -387,7 +387,7 @@ fn a_certificate_of_a_known_authority() {
         .env("SORNA_CA_FILE", &authority)
         .args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 401 Unauthorized: (empty)
+✘ the gateway responded with 401 Unauthorized: (empty)
 ...
 "#]]);
 }

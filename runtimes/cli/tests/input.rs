@@ -288,7 +288,7 @@ fn a_gateway_without_folders_reports_that() {
     )
     .code(1)
     .stderr_eq(str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: [..]: this gateway has no folders to mount
+✘ the gateway responded with 500 kernel-creation-failed: [..]: this gateway has no folders to mount
 
 "#]]);
 }

@@ -119,7 +119,7 @@ fn destroy_continues_after_a_kernel_that_does_not_exist() {
         .stderr_eq(format!(
             "✔ Destroyed kernel {}.\n\
              ∙ Kernel no-such-kernel:\n\
-             ✘ the gateway answered 404 kernel-not-found: [..]\n\
+             ✘ the gateway responded with 404 kernel-not-found: [..]\n\
              ∙ no-such-kernel was taken as a kernel ID. `sorna run` and `sorna shell` show the ID.\n\
              ✔ Destroyed kernel {}.\n",
             ids[0], ids[1]
@@ -135,7 +135,7 @@ fn a_kernel_that_has_ended() {
     for command in ["info", "restart", "destroy"] {
         check(lab.sorna(&[command, id])).code(1).stderr_eq(format!(
             "∙ Kernel {id}:\n\
-             ✘ the gateway answered 404 kernel-not-found: [..]\n\
+             ✘ the gateway responded with 404 kernel-not-found: [..]\n\
              ∙ The kernel has ended, or belongs to another key or gateway. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n"
         ));
     }

@@ -72,7 +72,7 @@ fn a_gateway_without_a_list() {
         .env("SORNA_SECRET_KEY", "a-secret-that-must-not-be-shown")
         .arg("langs");
     check(command).code(1).stdout_eq("").stderr_eq(str![[r#"
-✘ the gateway answered 404 generic-not-found: Not found.
+✘ the gateway responded with 404 generic-not-found: Not found.
 ∙ This gateway does not list its languages (the API of 2017 has no request for it). Try `sorna run` with the one you want.
 
 "#]]);

@@ -270,7 +270,7 @@ fn limits_languages_and_directories_are_passed_on() {
     run(&["bash", "-c", "true"])
         .code(1)
         .stderr_eq(snapbox::str![[r#"
-✘ the gateway answered 412 quota-exceeded[..]
+✘ the gateway responded with 412 quota-exceeded[..]
 ...
 "#]]);
     served.stop(Signal::TERM);

@@ -217,7 +217,7 @@ fn a_kernel_that_cannot_be_created_is_reported() {
     let mut command = support::sorna_at(directory.path(), &gateway);
     command.args(["shell", "-q", "cobol"]);
     support::check(command).code(1).stderr_eq(snapbox::str![[r#"
-✘ the gateway answered 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol" (known: [..])
+✘ the gateway responded with 500 kernel-creation-failed: Kernel creation has failed: unknown language "cobol" (known: [..])
 ∙ List the gateway's languages with `sorna langs`.
 
 "#]]);

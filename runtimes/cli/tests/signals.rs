@@ -431,7 +431,7 @@ fn a_kernel_that_cannot_be_destroyed_is_reported() {
     let mut command = stub::at(sorna(directory.path()), address);
     command.args(["run", "-q", "python3", "-c", "1"]);
     check(command).code(1).stderr_eq(str![[r#"
-✘ The kernel k1 could not be destroyed: the gateway answered 500 Internal Server Error: (empty)
+✘ The kernel k1 could not be destroyed: the gateway responded with 500 Internal Server Error: (empty)
 ∙ It ends when the gateway's idle timeout has passed.
 
 "#]]);

@@ -73,7 +73,7 @@ fn a_wrong_secret_key() {
 ✔ Gateway: API v2.20170315
 ✔ Round trip: [..] ([..] with connection setup)
 ✔ Clock: [..] s [..] the gateway's
-✘ Keys: the gateway answered 401 auth-failed: Credential/signature mismatch.
+✘ Keys: the gateway responded with 401 auth-failed: Credential/signature mismatch.
 ∙ Check that the access key [..] (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
 
 "#]]);
@@ -91,7 +91,7 @@ fn an_unknown_access_key() {
 ∙ Gateway: responds, but does not report its version (it requires valid keys)
 ✔ Round trip: [..] ([..] with connection setup)
 ✔ Clock: [..] s [..] the gateway's
-✘ Keys: the gateway answered 401 auth-failed: [..]
+✘ Keys: the gateway responded with 401 auth-failed: [..]
 ∙ Check that the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
 
 "#]]);
@@ -115,7 +115,7 @@ fn a_rejected_date() {
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ∙ Gateway: responds, but does not report its version
 ✔ Round trip: [..] ([..] with connection setup)
-✘ Clock: the gateway answered 400 invalid-auth-params: Date/time sync error
+✘ Clock: the gateway responded with 400 invalid-auth-params: Date/time sync error
 ∙ This machine's clock is probably wrong by more than 15 minutes: it shows [..] GMT, and the gateway's response is dated Thu, 29 Jun 2017 01:23:45 GMT. Set the clock, then try again.
 
 "#]]);
@@ -156,7 +156,7 @@ fn no_requests_left() {
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: API v2.20170315
 ✔ Round trip: [..] ([..] with connection setup)
-✘ Rate limit: the gateway answered 429 rate-limit-exceeded: [..]
+✘ Rate limit: the gateway responded with 429 rate-limit-exceeded: [..]
 ∙ This key has sent too many requests. Try again in [..] s.
 
 "#]]);

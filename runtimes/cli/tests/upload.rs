@@ -68,7 +68,7 @@ fn errors_of_an_upload() {
     at(&["-q", "AAAAAAAAAAAAAAAAAAAAAA", "a.txt"])
         .code(1)
         .stderr_eq(str![[r#"
-✘ the gateway answered 404 kernel-not-found: [..]
+✘ the gateway responded with 404 kernel-not-found: [..]
 ...
 "#]]);
     // Ids may begin with hyphens, and with the letter of an option.
@@ -78,12 +78,12 @@ fn errors_of_an_upload() {
         "--AAAAAAAAAAAAAAAAAAAA",
     ] {
         at(&["-q", id, "a.txt"]).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 404 kernel-not-found: [..]
+✘ the gateway responded with 404 kernel-not-found: [..]
 ...
 "#]]);
     }
     at(&["python3", "a.txt"]).code(1).stderr_eq(str![[r#"
-✘ the gateway answered 404 kernel-not-found: [..]
+✘ the gateway responded with 404 kernel-not-found: [..]
 ∙ python3 was taken as a kernel ID. To upload by language, add -t TOKEN.
 
 "#]]);

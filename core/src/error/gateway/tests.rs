@@ -27,7 +27,7 @@ fn problem_documents_are_kept_whole() {
     assert!(error.is_creation_failed());
     assert_eq!(
         error.to_string(),
-        "the gateway answered 500 kernel-creation-failed: Kernel creation has failed: KeyError('cobol')"
+        "the gateway responded with 500 kernel-creation-failed: Kernel creation has failed: KeyError('cobol')"
     );
 }
 
@@ -42,7 +42,7 @@ fn later_gateways_say_it_in_msg() {
     assert!(error.is_clock_skew());
     assert_eq!(
         error.to_string(),
-        "the gateway answered 400 invalid-auth-params: Date/time sync error"
+        "the gateway responded with 400 invalid-auth-params: Date/time sync error"
     );
     for msg in ["null", r#""""#, "1"] {
         let body = format!(r#"{{"type": "x/auth-failed", "title": "No.", "msg": {msg}}}"#);
@@ -100,7 +100,7 @@ fn html_and_empty_bodies_are_kept_too() {
     let error = error_response(418, "");
     assert_eq!(
         error.to_string(),
-        "the gateway answered 418 I'm a teapot: (empty)"
+        "the gateway responded with 418 I'm a teapot: (empty)"
     );
 }
 
