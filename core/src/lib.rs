@@ -138,8 +138,8 @@ pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
     AgentDetails, BuildError, ConfigError, Error, ErrorBody, FilesUnavailable, GatewayError, Hop,
-    ParseError, Problem, RejectedFile, ReportedError, Sent, TransportCause, TransportError,
-    TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UsageError,
+    ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind,
+    Unavailable, UnavailableFile, UnpackError, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;

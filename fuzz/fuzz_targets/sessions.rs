@@ -62,9 +62,9 @@ fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Ou
         Error::Gateway(error) => {
             assert_eq!(error.status(), response.status());
             assert_eq!(error.body(), response.body());
-            let is_query = matches!(error.error_body(), ErrorBody::Query(_));
-            assert_eq!(is_query, response.status().is_success());
-            assert!(!is_query || error.message().is_some());
+            let is_reported = matches!(error.error_body(), ErrorBody::Reported { .. });
+            assert_eq!(is_reported, response.status().is_success());
+            assert!(!is_reported || error.message().is_some());
         }
         Error::Parse(error) => {
             assert!(response.status().is_success());

@@ -16,7 +16,7 @@ use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
 use crate::version::Dialect;
 
-/// A response with a status other than success, kept whole.
+/// A response with a status other than success, or with a success that reports a failure, kept whole.
 ///
 /// The documented form is a problem document (RFC 9457, once RFC 7807); a proxy in between may
 /// respond with anything else. The kinds of problems of the API manual of
@@ -46,7 +46,7 @@ use crate::version::Dialect;
 /// | 405 | `method-not-allowed` | |
 /// | 500 | `invalid-session-data` (26): a mistake in the request, such as a continuation without a run ID | |
 /// | 501 | `not-implemented` | [`is_unsupported`](Self::is_unsupported) |
-/// | 200 | none: a GraphQL query with errors | [`ErrorBody::Query`] |
+/// | 200 | none: a GraphQL query with errors, a directory that cannot be listed | [`ErrorBody::Reported`] |
 ///
 /// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
 /// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.
@@ -67,8 +67,14 @@ pub struct GatewayError {
 pub enum ErrorBody {
     /// The documented form.
     Problem(Problem),
-    /// The errors of a GraphQL query, which come with a status of success: their messages, at least one.
-    Query(Vec<String>),
+    /// A failure that came with a status of success.
+    #[non_exhaustive]
+    Reported {
+        /// What failed, in the words of this crate: `the gateway rejected the query`.
+        what: &'static str,
+        /// Why, as the gateway puts it: at least one text, and more only of a GraphQL query.
+        messages: Vec<String>,
+    },
     /// JSON of another form.
     Json(Value),
     /// Anything else, or nothing; see [`GatewayError::body`].
@@ -116,15 +122,17 @@ impl GatewayError {
         self
     }
 
-    /// Keeps the errors of a GraphQL query.
-    pub(crate) fn of_query(status: StatusCode, body: &Bytes, errors: &[Value]) -> Self {
-        let message = |error: &Value| match error.get("message").and_then(Value::as_str) {
-            Some(message) => message.to_owned(),
-            None => error.to_string(),
-        };
+    /// Keeps a response that reports a failure though its status says success: what failed, and why (at least one
+    /// text).
+    pub(crate) fn reported(
+        status: StatusCode,
+        body: &Bytes,
+        what: &'static str,
+        messages: Vec<String>,
+    ) -> Self {
         Self {
             status,
-            error_body: ErrorBody::Query(errors.iter().map(message).collect()),
+            error_body: ErrorBody::Reported { what, messages },
             body: body.clone(),
             retry_after: None,
             date: None,
@@ -132,7 +140,7 @@ impl GatewayError {
         }
     }
 
-    /// The response's status: a success only if the errors are those of a [query](ErrorBody::Query).
+    /// The response's status: a success only if the failure was [reported](ErrorBody::Reported) with one.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -173,12 +181,12 @@ impl GatewayError {
     }
 
     /// What happened, as the gateway puts it, if the body was a problem document that says so:
-    /// [`Problem::message`]. Of a query with several errors, it is the first.
+    /// [`Problem::message`]. Of a [reported](ErrorBody::Reported) failure with several messages, it is the first.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         match &self.error_body {
             ErrorBody::Problem(problem) => problem.message(),
-            ErrorBody::Query(messages) => messages.first().map(String::as_str),
+            ErrorBody::Reported { messages, .. } => messages.first().map(String::as_str),
             ErrorBody::Json(_) | ErrorBody::Raw => None,
         }
     }
@@ -338,16 +346,25 @@ impl GatewayError {
     }
 }
 
-/// How many errors of a query are shown.
+/// How many messages of a reported failure are shown.
 const MOST_MESSAGES: usize = 3;
+
+/// What to show of a message: of a traceback of Python, only the line that says what happened.
+pub(super) fn gist(message: &str) -> &str {
+    let message = message.trim();
+    match message.strip_prefix("Traceback (most recent call last)") {
+        Some(rest) => rest.lines().last().unwrap_or(message),
+        None => message,
+    }
+}
 
 impl fmt::Display for GatewayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let ErrorBody::Query(messages) = &self.error_body {
-            f.write_str("the gateway rejected the query")?;
+        if let ErrorBody::Reported { what, messages } = &self.error_body {
+            f.write_str(what)?;
             for (index, message) in messages.iter().take(MOST_MESSAGES).enumerate() {
                 let mark = if index == 0 { ": " } else { "; " };
-                write!(f, "{mark}{}", excerpt(message.as_bytes()))?;
+                write!(f, "{mark}{}", excerpt(gist(message).as_bytes()))?;
             }
             return match messages.len().saturating_sub(MOST_MESSAGES) {
                 0 => Ok(()),

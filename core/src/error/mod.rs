@@ -18,7 +18,7 @@ mod usage;
 pub use build::BuildError;
 pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
-pub use files::{FilesUnavailable, ReportedError, Unavailable, UnavailableFile};
+pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
@@ -49,9 +49,6 @@ pub enum Error {
     MayHaveRun(TransportError),
     /// The gateway accepted the other files of an upload, but not these.
     FilesRejected(Vec<RejectedFile>),
-    /// The gateway reported a failure in a response whose status says success, such as a directory to list
-    /// that does not exist.
-    Reported(Box<ReportedError>),
     /// A download failed because of these files.
     FilesUnavailable(Box<FilesUnavailable>),
     /// A download came that cannot be unpacked, or must not be.
@@ -114,7 +111,6 @@ impl Error {
             Self::Build(_)
             | Self::Usage(_)
             | Self::FilesRejected(_)
-            | Self::Reported(_)
             | Self::FilesUnavailable(_)
             | Self::Unpack(_) => false,
         }
@@ -131,7 +127,6 @@ impl Error {
             | Self::Parse(_)
             | Self::MayHaveRun(_)
             | Self::FilesRejected(_)
-            | Self::Reported(_)
             | Self::FilesUnavailable(_)
             | Self::Unpack(_) => false,
         }
@@ -160,7 +155,6 @@ impl fmt::Display for Error {
                     more => write!(f, " and {more} more"),
                 }
             }
-            Self::Reported(error) => error.fmt(f),
             Self::FilesUnavailable(error) => error.fmt(f),
             Self::Unpack(error) => error.fmt(f),
         }
@@ -177,7 +171,6 @@ impl StdError for Error {
             Self::Transport(error) => error.source(),
             Self::MayHaveRun(error) => Some(error),
             Self::FilesRejected(_) => None,
-            Self::Reported(error) => error.source(),
             Self::FilesUnavailable(error) => error.source(),
             Self::Unpack(error) => error.source(),
         }
@@ -205,12 +198,6 @@ impl From<TransportError> for Error {
 impl From<GatewayError> for Error {
     fn from(error: GatewayError) -> Self {
         Self::Gateway(Box::new(error))
-    }
-}
-
-impl From<ReportedError> for Error {
-    fn from(error: ReportedError) -> Self {
-        Self::Reported(Box::new(error))
     }
 }
 

@@ -11,7 +11,7 @@ use super::step::{Machine, Step};
 use crate::caller::Caller;
 use crate::download::Requested;
 use crate::error::{
-    Error, FilesUnavailable, GatewayError, TransportError, Unavailable, UnavailableFile,
+    Error, ErrorBody, FilesUnavailable, GatewayError, TransportError, Unavailable, UnavailableFile,
 };
 use crate::ident::KernelId;
 use crate::moment::Moment;
@@ -142,9 +142,8 @@ impl ExplainDownload {
             if file.requested.directory == directory {
                 file.reason = match &result {
                     Ok(reply) => reason(&reply.value, &file.requested.name),
-                    Err(Error::Reported(error)) => Some(Unavailable::Unlisted((**error).clone())),
-                    // The download's own error says more than that of a listing.
-                    Err(_) => None,
+                    // Any other error of a listing says less than the download's own.
+                    Err(error) => unlisted(error),
                 };
             }
         }
@@ -179,6 +178,14 @@ fn reason(listing: &FileListing, name: &str) -> Option<Unavailable> {
         size: info.size,
         limit: MAX_SIZE,
     })
+}
+
+/// What the error of a listing says about the files of the directory, if it is about the directory.
+fn unlisted(error: &Error) -> Option<Unavailable> {
+    let error = error.gateway()?;
+    let message = error.message()?.to_owned();
+    matches!(error.error_body(), ErrorBody::Reported { .. })
+        .then_some(Unavailable::Unlisted { message })
 }
 
 /// Whether an error response to a download may be about one of its files. (Observed on managers 23.09.10 and
@@ -290,7 +297,10 @@ mod tests {
              5 does not exist"
         );
         let source = error.source().unwrap().to_string();
-        assert!(source.starts_with("the gateway responded with 500"), "{source}");
+        assert!(
+            source.starts_with("the gateway responded with 500"),
+            "{source}"
+        );
         assert_eq!(error.gateway().unwrap().status(), 500);
         assert!(matches!(explain.poll(), Step::Idle));
     }

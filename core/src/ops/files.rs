@@ -10,15 +10,15 @@ use serde_json::{Map, Value};
 
 use super::backend_ai;
 use super::operation::{Operation, Success};
-use crate::error::{BuildError, Error, ReportedError};
+use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
 /// `GET /session/{name}/files`: lists the files in a directory.
 ///
-/// Of Backend.AI only. A directory that does not exist is [`Error::Reported`], with the text of the gateway:
-/// its response has status 200. One outside of the work directory is a 500. (Observed on managers 23.09.10
+/// Of Backend.AI only. A directory that does not exist is an [`ErrorBody::Reported`](crate::ErrorBody::Reported),
+/// with the text of the gateway: its response has status 200. One outside of the work directory is a 500. (Observed on managers 23.09.10
 /// and 26.9.6.)
 ///
 /// ```
@@ -181,8 +181,9 @@ impl Operation for ListFiles {
         let listing: Listing = success.json(expected)?;
         let errors = listing.errors.unwrap_or_default();
         if listing.files.trim().is_empty() && !errors.trim().is_empty() {
+            let (status, body) = (success.status(), success.body());
             let what = "the directory cannot be listed";
-            return Err(ReportedError::new(what, &errors, success.body()).into());
+            return Err(GatewayError::reported(status, body, what, vec![errors]).into());
         }
         let files = serde_json::from_str(&listing.files)
             .map_err(|error| success.not_json("a list of files as JSON in JSON", error))?;
@@ -242,10 +243,10 @@ mod tests {
         let listing = read("[]\n", "DeprecationWarning: x\n").unwrap();
         assert_eq!(listing.files, []);
         assert_eq!(listing.errors, "DeprecationWarning: x\n");
-        assert!(matches!(
-            read("", "no such directory"),
-            Err(Error::Reported(_))
-        ));
+        let error = read("", "no such directory").unwrap_err();
+        let error = error.gateway().expect("a response");
+        assert_eq!(error.message(), Some("no such directory"));
+        assert!(!error.is_not_found() && !error.is_retryable());
         assert!(matches!(read("", ""), Err(Error::Parse(_))));
         assert!(matches!(read("{}", ""), Err(Error::Parse(_))));
     }

@@ -40,7 +40,14 @@ pub(super) fn read<T: DeserializeOwned>(
     // Errors first: with them, the data may be of any form.
     let response: Response<Value> = success.json(expected)?;
     if let Some(errors) = response.errors.filter(|errors| !errors.is_empty()) {
-        return Err(GatewayError::of_query(success.status(), success.body(), &errors).into());
+        let message = |error: &Value| match error.get("message").and_then(Value::as_str) {
+            Some(message) => message.to_owned(),
+            None => error.to_string(),
+        };
+        let messages = errors.iter().map(message).collect();
+        let (status, body) = (success.status(), success.body());
+        let what = "the gateway rejected the query";
+        return Err(GatewayError::reported(status, body, what, messages).into());
     }
     let data = response.data.ok_or_else(|| success.unexpected(expected))?;
     serde_json::from_value(data).map_err(|error| success.not_json(expected, error).into())
@@ -94,6 +101,15 @@ mod tests {
             assert_eq!(gateway.body(), body);
             assert!(!error.is_retryable() && !error.may_have_acted());
         }
+    }
+
+    #[test]
+    fn an_error_without_a_message_is_shown_whole() {
+        let error = read_number(r#"{"errors": [null, {"code": 3}, {"message": "No."}]}"#);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            r#"the gateway rejected the query: null; {"code":3}; No."#
+        );
     }
 
     #[test]

@@ -60,7 +60,12 @@ fn a_directory_that_does_not_exist() {
         error.to_string(),
         "the directory cannot be listed: FileNotFoundError: No such file or directory: 'nope'"
     );
-    assert!(matches!(error, Error::Reported(_)));
+    let error = error.gateway().expect("a response");
+    assert!(matches!(error.error_body(), ErrorBody::Reported { .. }));
+    assert_eq!(
+        error.message(),
+        Some("FileNotFoundError: No such file or directory: 'nope'\n")
+    );
     let error = list("26.9.6/144-files-outside").expect_err("an error");
     assert_eq!(error.gateway().expect("a response").status(), 500);
 }

@@ -67,26 +67,20 @@ fn backend_ai_says_more_in_fields_of_its_own() {
 }
 
 #[test]
-fn errors_of_a_query_are_shown_without_a_status() {
-    let show = |errors: Value| {
-        let errors = errors.as_array().unwrap().clone();
-        GatewayError::of_query(StatusCode::OK, &Bytes::new(), &errors).to_string()
+fn reported_failures_are_shown_without_a_status() {
+    let show = |messages: &[&str]| {
+        let messages = messages.iter().map(|&message| message.to_owned()).collect();
+        GatewayError::reported(StatusCode::OK, &Bytes::new(), "it failed", messages).to_string()
     };
-    let message = |text: &str| serde_json::json!({ "message": text });
+    assert_eq!(show(&["No such file\n"]), "it failed: No such file");
     assert_eq!(
-        show([message("Cannot query field 'nope'")].into_iter().collect()),
-        "the gateway rejected the query: Cannot query field 'nope'"
+        show(&["0", "1", "2", "3", "4"]),
+        "it failed: 0; 1; 2; and 2 more"
     );
-    let many = (0..5).map(|number| message(&number.to_string())).collect();
-    assert_eq!(
-        show(many),
-        "the gateway rejected the query: 0; 1; 2; and 2 more"
-    );
-    let odd = [message("a\u{1b}b"), Value::Null].into_iter().collect();
-    assert_eq!(
-        show(odd),
-        "the gateway rejected the query: a\u{fffd}b; null"
-    );
+    assert_eq!(show(&["a\u{1b}b", ""]), "it failed: a\u{fffd}b; (empty)");
+    let traceback =
+        "Traceback (most recent call last):\n  File \"<string>\"\nFileNotFoundError: 'x'\n";
+    assert_eq!(show(&[traceback]), "it failed: FileNotFoundError: 'x'");
 }
 
 #[test]
