@@ -26,6 +26,8 @@ use crate::path;
 pub struct UnsignedRequest {
     pub(crate) method: Method,
     pub(crate) auth: Auth,
+    /// Whether it names the version of the API.
+    pub(crate) versioned: bool,
     pub(crate) media_type: &'static str,
     /// The whole `Content-Type`, where it has parameters.
     pub(crate) content_type: Option<HeaderValue>,
@@ -76,6 +78,7 @@ impl UnsignedRequest {
         Self {
             method,
             auth: Auth::Signed,
+            versioned: true,
             media_type: "application/octet-stream",
             content_type: None,
             path_len: path.len(),
@@ -173,6 +176,16 @@ impl UnsignedRequest {
     #[must_use]
     pub fn without_signature(mut self) -> Self {
         self.auth = Auth::None;
+        self
+    }
+
+    /// Sends it without the header that names the version: for a request that finds out which versions there are,
+    /// since a gateway may reject those that it does not know.
+    ///
+    /// Use it together with [`without_signature`](Self::without_signature), since the version is signed.
+    #[must_use]
+    pub fn without_version(mut self) -> Self {
+        self.versioned = false;
         self
     }
 

@@ -72,8 +72,11 @@ impl Operation for Version {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         Ok(match version.dialect() {
             Dialect::SornaV2 => UnsignedRequest::new(Method::GET, "/v2"),
-            // Public; so it can be asked before the version of the API is known.
-            Dialect::BackendAi => UnsignedRequest::new(Method::GET, "/").without_signature(),
+            // Public, and asked before it is known which versions there are: manager 23.09.10 responds with 400 to
+            // a version that it does not know.
+            Dialect::BackendAi => UnsignedRequest::new(Method::GET, "/")
+                .without_signature()
+                .without_version(),
         })
     }
 
@@ -113,6 +116,7 @@ mod tests {
     fn backend_ai_is_asked_without_a_signature() {
         let request = Version.prepare(ApiVersion::V7_20230615).unwrap();
         assert_eq!((request.path(), request.auth()), ("/", Auth::None));
+        assert!(!request.versioned);
         let reply = Version.read_response(
             ApiVersion::V7_20230615,
             response(200, r#"{"version": "v9.20250722", "manager": "26.9.6"}"#),

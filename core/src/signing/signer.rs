@@ -97,6 +97,7 @@ impl Signer {
         let UnsignedRequest {
             method,
             auth,
+            versioned,
             media_type,
             content_type,
             mut texts,
@@ -148,6 +149,9 @@ impl Signer {
             headers.insert(AUTHORIZATION, authorization);
         } else {
             headers.remove(AUTHORIZATION);
+        }
+        if !versioned {
+            headers.remove(&inner.version_name);
         }
         headers.insert(
             CONTENT_TYPE,
@@ -251,5 +255,9 @@ mod tests {
         let mut headers = signed.headers().clone();
         assert!(headers.remove("authorization").is_some());
         assert_eq!(unsigned.headers(), &headers);
+        let open = hello().without_signature().without_version();
+        let open = signer.sign(open, now).unwrap();
+        assert!(headers.remove("x-sorna-version").is_some());
+        assert_eq!(open.headers(), &headers);
     }
 }

@@ -147,6 +147,7 @@ fn signed_requests_carry_the_vector_s_authorization() {
         let unsigned = UnsignedRequest {
             method: vector.method.parse().unwrap(),
             auth: Auth::Signed,
+            versioned: true,
             media_type: vector.content_type.clone().leak(),
             content_type: None,
             path_len: vector.path.len(),
