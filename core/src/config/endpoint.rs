@@ -100,6 +100,10 @@ impl FromStr for Endpoint {
 
     fn from_str(url: &str) -> Result<Self, ConfigError> {
         let url = url.trim();
+        // Backend.AI's own client takes several URLs of one cluster.
+        if url.contains(",http") {
+            return Err(invalid("must be one URL, not a list"));
+        }
         if url.contains('#') {
             return Err(invalid("must not have a fragment (`#...`)"));
         }
@@ -244,6 +248,7 @@ mod tests {
             ("https://a.example:", "port"),
             ("https://a.example:+80", "port"),
             ("https://", "URL"),
+            ("https://a.example,https://b.example", "not a list"),
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.contains(reason), "{url}: {error}");

@@ -1,6 +1,18 @@
-//! The names of environment variables.
+//! The names of environment variables, and how settings are read from them.
+
+use zeroize::Zeroizing;
+
+use super::credentials::{AccessKey, Credentials, SecretKey};
+use super::endpoint::Endpoint;
+use crate::error::ConfigError;
 
 /// The names of the variables that hold the settings of one client.
+///
+/// There are two families, which any endpoint may be given by: [`BACKEND`](Self::BACKEND), the names of Backend.AI's own
+/// clients, and [`SORNA`](Self::SORNA), the older ones. A configuration takes all of its settings from one family:
+/// that of `BACKEND_ENDPOINT` if it is set, else that of `SORNA_ENDPOINT`. So the keys of one gateway are never
+/// sent to another. (Backend.AI's own client takes each variable for itself from the second family if the first
+/// does not have it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EnvNames {
@@ -10,13 +22,42 @@ pub struct EnvNames {
     pub access_key: &'static str,
     /// The secret key, with which requests are signed.
     pub secret_key: &'static str,
+    /// `api` for a manager, which is the default, or `session` for a web server that users log in to, which is not
+    /// supported yet.
+    pub endpoint_type: Option<&'static str>,
+    /// The domain of new sessions, in Backend.AI.
+    pub domain: Option<&'static str>,
+    /// The group (project) of new sessions, in Backend.AI.
+    pub group: Option<&'static str>,
 }
 
 impl EnvNames {
-    /// `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY`.
-    pub const SORNA: Self = Self::new("SORNA_ENDPOINT", "SORNA_ACCESS_KEY", "SORNA_SECRET_KEY");
+    /// `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY`; if they are set, also
+    /// `SORNA_ENDPOINT_TYPE`, `SORNA_DOMAIN` and `SORNA_GROUP`.
+    pub const SORNA: Self = Self {
+        endpoint_type: Some("SORNA_ENDPOINT_TYPE"),
+        domain: Some("SORNA_DOMAIN"),
+        group: Some("SORNA_GROUP"),
+        ..Self::new("SORNA_ENDPOINT", "SORNA_ACCESS_KEY", "SORNA_SECRET_KEY")
+    };
 
-    /// Custom names.
+    /// `BACKEND_ENDPOINT`, `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`; if they are set, also
+    /// `BACKEND_ENDPOINT_TYPE`, `BACKEND_DOMAIN` and `BACKEND_GROUP`.
+    pub const BACKEND: Self = Self {
+        endpoint_type: Some("BACKEND_ENDPOINT_TYPE"),
+        domain: Some("BACKEND_DOMAIN"),
+        group: Some("BACKEND_GROUP"),
+        ..Self::new(
+            "BACKEND_ENDPOINT",
+            "BACKEND_ACCESS_KEY",
+            "BACKEND_SECRET_KEY",
+        )
+    };
+
+    /// Both families, the one that counts first.
+    pub const FAMILIES: [Self; 2] = [Self::BACKEND, Self::SORNA];
+
+    /// Custom names, without the settings that are optional.
     #[must_use]
     pub const fn new(
         endpoint: &'static str,
@@ -27,6 +68,145 @@ impl EnvNames {
             endpoint,
             access_key,
             secret_key,
+            endpoint_type: None,
+            domain: None,
+            group: None,
         }
     }
+
+    /// The family whose endpoint is set; that of `BACKEND_ENDPOINT` if both are.
+    ///
+    /// # Errors
+    ///
+    /// No endpoint is set. The error names the variable of a family that has keys, or else both.
+    pub fn choose(mut lookup: impl FnMut(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut is_set = |name| !text(&mut lookup, name).is_empty();
+        for family in Self::FAMILIES {
+            if is_set(family.endpoint) {
+                return Ok(family);
+            }
+        }
+        for family in Self::FAMILIES {
+            if is_set(family.access_key) || is_set(family.secret_key) {
+                let name = family.endpoint;
+                return Err(ConfigError::MissingVariable { name });
+            }
+        }
+        Err(ConfigError::NoEndpoint)
+    }
+
+    /// The names of the other family, if these are those of one.
+    fn other(&self) -> Option<Self> {
+        let [first, second] = Self::FAMILIES;
+        if *self == first {
+            Some(second)
+        } else {
+            (*self == second).then_some(first)
+        }
+    }
+}
+
+/// A variable's value without the whitespace around it; empty if it is not set. What was read is wiped, since it may be
+/// the secret key.
+fn text(lookup: &mut impl FnMut(&str) -> Option<String>, name: &str) -> Zeroizing<String> {
+    let value = Zeroizing::new(lookup(name).unwrap_or_default());
+    Zeroizing::new(value.trim().to_owned())
+}
+
+/// Reads the variables of one family.
+struct Reader<L> {
+    lookup: L,
+}
+
+impl<L: FnMut(&str) -> Option<String>> Reader<L> {
+    /// A value; `None` if it is not set or empty.
+    fn optional(&mut self, name: &'static str) -> Result<Option<Zeroizing<String>>, ConfigError> {
+        let value = text(&mut self.lookup, name);
+        if value.contains(['\r', '\n']) {
+            return Err(ConfigError::LineBreak { name });
+        }
+        Ok(Some(value).filter(|value| !value.is_empty()))
+    }
+
+    fn required(&mut self, name: &'static str) -> Result<Zeroizing<String>, ConfigError> {
+        self.optional(name)?
+            .ok_or(ConfigError::MissingVariable { name })
+    }
+
+    /// A key that belongs to this endpoint; `elsewhere` is where the other family has it.
+    fn key(
+        &mut self,
+        name: &'static str,
+        elsewhere: Option<&'static str>,
+        endpoint: &'static str,
+    ) -> Result<Zeroizing<String>, ConfigError> {
+        if let Some(value) = self.optional(name)? {
+            return Ok(value);
+        }
+        Err(match elsewhere {
+            Some(other) if !text(&mut self.lookup, other).is_empty() => ConfigError::OtherFamily {
+                name,
+                other,
+                endpoint,
+            },
+            _ => ConfigError::MissingVariable { name },
+        })
+    }
+}
+
+/// The settings of one client.
+pub(super) struct Settings {
+    pub(super) endpoint: Endpoint,
+    pub(super) credentials: Credentials,
+    pub(super) domain: Option<String>,
+    pub(super) group: Option<String>,
+}
+
+/// The settings that the variables of these names hold.
+pub(super) fn read(
+    names: &EnvNames,
+    lookup: impl FnMut(&str) -> Option<String>,
+) -> Result<Settings, ConfigError> {
+    let named = |name| {
+        move |error| ConfigError::Variable {
+            name,
+            error: Box::new(error),
+        }
+    };
+    let mut reader = Reader { lookup };
+    let endpoint = reader.required(names.endpoint)?;
+    if let Some(name) = names.endpoint_type
+        && let Some(kind) = reader.optional(name)?
+        && !kind.eq_ignore_ascii_case("api")
+    {
+        let kind = kind.as_str().to_owned();
+        return Err(named(name)(ConfigError::EndpointType { kind }));
+    }
+    let other = names.other();
+    let in_other = |key: fn(&EnvNames) -> &'static str| other.as_ref().map(key);
+    let access_key = reader.key(
+        names.access_key,
+        in_other(|names| names.access_key),
+        names.endpoint,
+    )?;
+    let secret_key = reader.key(
+        names.secret_key,
+        in_other(|names| names.secret_key),
+        names.endpoint,
+    )?;
+    let mut optional = |name: Option<&'static str>| match name {
+        Some(name) => Ok(reader
+            .optional(name)?
+            .map(|value| value.as_str().to_owned())),
+        None => Ok(None),
+    };
+    Ok(Settings {
+        domain: optional(names.domain)?,
+        group: optional(names.group)?,
+        endpoint: endpoint.parse().map_err(named(names.endpoint))?,
+        credentials: Credentials::new(
+            AccessKey::new(access_key.as_str()).map_err(named(names.access_key))?,
+            SecretKey::new(secret_key.as_str()).map_err(named(names.secret_key))?,
+        ),
+    })
 }

@@ -8,12 +8,10 @@ pub use credentials::{AccessKey, Credentials, SecretKey};
 pub use endpoint::Endpoint;
 pub use env::EnvNames;
 
-use http::HeaderValue;
-use zeroize::Zeroizing;
-
 use crate::error::ConfigError;
 use crate::signing::hash::HashAlgorithm;
 use crate::version::ApiVersion;
+use http::HeaderValue;
 
 /// Everything a [`Signer`](crate::Signer) needs to know about one gateway and one user.
 ///
@@ -34,33 +32,46 @@ use crate::version::ApiVersion;
 pub struct Config {
     endpoint: Endpoint,
     credentials: Credentials,
-    version: ApiVersion,
+    /// `None` if it is to be negotiated.
+    version: Option<ApiVersion>,
+    domain: Option<String>,
+    group: Option<String>,
     hash: HashAlgorithm,
     user_agent: HeaderValue,
 }
 
 impl Config {
-    /// A configuration for the given gateway and user, with the defaults of the protocol:
-    /// API v2.20170315, SHA-256.
+    /// A configuration for the given gateway and user, signing with SHA-256. The version of the API is not fixed: see
+    /// [`version`](Self::version).
     #[must_use]
     pub fn new(endpoint: Endpoint, credentials: Credentials) -> Self {
         Self {
             endpoint,
             credentials,
-            version: ApiVersion::default(),
+            version: None,
+            domain: None,
+            group: None,
             hash: HashAlgorithm::default(),
             user_agent: HeaderValue::from_static(concat!("sorna-rust/", env!("CARGO_PKG_VERSION"))),
         }
     }
 
-    /// Reads the settings of [`EnvNames::SORNA`] through a function, typically
-    /// `|name| std::env::var(name).ok()`: core itself reads no environment.
+    /// Reads the settings through a function, typically `|name| std::env::var(name).ok()`: core itself reads no
+    /// environment.
+    ///
+    /// All of them come from [one family of names](EnvNames): [`EnvNames::BACKEND`] if `BACKEND_ENDPOINT` is set, else
+    /// [`EnvNames::SORNA`]. The name says nothing about the server: either may be that of a manager of Backend.AI or of a
+    /// gateway of Sorna v2.
     ///
     /// # Errors
     ///
-    /// As [`from_lookup_with`](Self::from_lookup_with).
-    pub fn from_lookup(lookup: impl FnMut(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::from_lookup_with(&EnvNames::SORNA, lookup)
+    /// As [`from_lookup_with`](Self::from_lookup_with). A key that is missing in one family and set in the other is
+    /// [`ConfigError::OtherFamily`].
+    pub fn from_lookup(
+        mut lookup: impl FnMut(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let names = EnvNames::choose(&mut lookup)?;
+        Self::from_lookup_with(&names, lookup)
     }
 
     /// Reads the settings of these names through a function. Whitespace around a value is ignored.
@@ -70,42 +81,36 @@ impl Config {
     /// A variable that is not set or empty, or a value that is not valid; the error names it.
     pub fn from_lookup_with(
         names: &EnvNames,
-        mut lookup: impl FnMut(&str) -> Option<String>,
+        lookup: impl FnMut(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        // Wipe what was read, since it may be the secret key.
-        let mut required = |name: &'static str| {
-            let value = Zeroizing::new(lookup(name).unwrap_or_default());
-            let trimmed = value.trim();
-            if trimmed.is_empty() {
-                return Err(ConfigError::MissingVariable { name });
-            }
-            if trimmed.contains(['\r', '\n']) {
-                return Err(ConfigError::LineBreak { name });
-            }
-            Ok(Zeroizing::new(trimmed.to_owned()))
-        };
-        let endpoint = required(names.endpoint)?;
-        let access_key = required(names.access_key)?;
-        let secret_key = required(names.secret_key)?;
-        let named = |name| {
-            move |error| ConfigError::Variable {
-                name,
-                error: Box::new(error),
-            }
-        };
-        Ok(Self::new(
-            endpoint.parse().map_err(named(names.endpoint))?,
-            Credentials::new(
-                AccessKey::new(access_key.as_str()).map_err(named(names.access_key))?,
-                SecretKey::new(secret_key.as_str()).map_err(named(names.secret_key))?,
-            ),
-        ))
+        let read = env::read(names, lookup)?;
+        Ok(Self {
+            domain: read.domain,
+            group: read.group,
+            ..Self::new(read.endpoint, read.credentials)
+        })
     }
 
-    /// Speaks this API version.
+    /// Speaks this version of the API, without finding out what the gateway speaks.
     #[must_use]
     pub fn with_version(mut self, version: ApiVersion) -> Self {
-        self.version = version;
+        self.version = Some(version);
+        self
+    }
+
+    /// Creates sessions of Backend.AI in this domain, unless their [`KernelSpec`](crate::KernelSpec) names one. Sorna v2
+    /// has none.
+    #[must_use]
+    pub fn with_domain(mut self, name: impl Into<String>) -> Self {
+        self.domain = Some(name.into());
+        self
+    }
+
+    /// Creates sessions of Backend.AI in this group (project), unless their [`KernelSpec`](crate::KernelSpec) names one.
+    /// Sorna v2 has none.
+    #[must_use]
+    pub fn with_group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
         self
     }
 
@@ -138,10 +143,32 @@ impl Config {
         &self.credentials
     }
 
-    /// The API version spoken.
+    /// The version of the API that is spoken: the fixed one, else [the default](ApiVersion::default).
+    ///
+    /// If it is not fixed, it should be negotiated before the first request, since the endpoint may speak another
+    /// dialect: by [`Negotiate`](crate::machine::Negotiate), as the clients of crate `sorna` do, and then
+    /// [`Caller::with_version`](crate::Caller::with_version).
     #[must_use]
     pub fn version(&self) -> ApiVersion {
+        self.version.unwrap_or_default()
+    }
+
+    /// The version of the API, if it is [fixed](Self::with_version).
+    #[must_use]
+    pub fn fixed_version(&self) -> Option<ApiVersion> {
         self.version
+    }
+
+    /// The domain of new sessions, for those that name none.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    /// The group of new sessions, for those that name none.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
     }
 
     /// The hash function of the signatures.
@@ -161,69 +188,194 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn read(endpoint: &str, access_key: &str, secret_key: &str) -> Result<Config, ConfigError> {
+    fn sample() -> Config {
+        Config::from_lookup(|name| match name {
+            "SORNA_ENDPOINT" => Some("http://127.0.0.1:8081".to_owned()),
+            "SORNA_ACCESS_KEY" => Some("AKIAIOSFODNN7EXAMPLE".to_owned()),
+            "SORNA_SECRET_KEY" => Some("wJalrXUtnFEMI".to_owned()),
+            _ => None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_version_is_fixed_only_by_choice() {
+        let open = sample();
+        assert_eq!(open.version(), ApiVersion::default());
+        assert_eq!(open.fixed_version(), None);
+        for version in ApiVersion::ALL {
+            let fixed = sample().with_version(*version);
+            assert_eq!(fixed.version(), *version);
+            assert_eq!(fixed.fixed_version(), Some(*version));
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_secret() {
+        let shown = format!("{:?}", sample());
+        assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"));
+        assert!(!shown.contains("wJalrXUtnFEMI"), "{shown}");
+    }
+
+    const URL: &str = "http://127.0.0.1:8081";
+
+    /// Reads what is set, such as `A=b`.
+    fn config(variables: &[&str]) -> Result<Config, ConfigError> {
         Config::from_lookup(|name| {
-            let value = match name {
-                "SORNA_ENDPOINT" => endpoint,
-                "SORNA_ACCESS_KEY" => access_key,
-                "SORNA_SECRET_KEY" => secret_key,
-                other => panic!("{other} is read"),
-            };
-            (value != "unset").then(|| value.to_owned())
+            let mut pairs = variables.iter().filter_map(|pair| pair.split_once('='));
+            let (_, value) = pairs.find(|(other, _)| *other == name)?;
+            Some(value.to_owned())
         })
     }
 
     #[test]
     fn missing_variables_are_named() {
-        let url = "http://127.0.0.1:8081";
-        for unset in ["unset", "", " \n"] {
-            for (config, name) in [
-                (read(unset, "AK", "SK"), "SORNA_ENDPOINT"),
-                (read(url, unset, "SK"), "SORNA_ACCESS_KEY"),
-                (read(url, "AK", unset), "SORNA_SECRET_KEY"),
-            ] {
-                assert_eq!(
-                    config.unwrap_err(),
-                    ConfigError::MissingVariable { name },
-                    "{unset:?}"
-                );
-            }
+        let [url, access, secret] = [
+            "SORNA_ENDPOINT=http://h",
+            "SORNA_ACCESS_KEY=AK",
+            "SORNA_SECRET_KEY=SK",
+        ];
+        for (variables, name) in [
+            (&[access, secret][..], "SORNA_ENDPOINT"),
+            (&["SORNA_ENDPOINT= \n", access, secret], "SORNA_ENDPOINT"),
+            (&[secret], "SORNA_ENDPOINT"),
+            (&["BACKEND_ACCESS_KEY=AK", access], "BACKEND_ENDPOINT"),
+            (&[url, secret], "SORNA_ACCESS_KEY"),
+            (&[url, "SORNA_ACCESS_KEY=", secret], "SORNA_ACCESS_KEY"),
+            (&[url, access], "SORNA_SECRET_KEY"),
+            (&["BACKEND_ENDPOINT=http://h"], "BACKEND_ACCESS_KEY"),
+        ] {
+            let error = config(variables).unwrap_err();
+            assert_eq!(
+                error,
+                ConfigError::MissingVariable { name },
+                "{variables:?}"
+            );
         }
+        let error = config(&["HOME=/"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "neither BACKEND_ENDPOINT nor SORNA_ENDPOINT is set"
+        );
+    }
+
+    #[test]
+    fn settings_of_two_families_are_never_mixed() {
+        let sorna = [
+            "SORNA_ENDPOINT=http://sorna",
+            "SORNA_ACCESS_KEY=SA",
+            "SORNA_SECRET_KEY=SS",
+            "SORNA_GROUP=g",
+        ];
+        let backend = [
+            "BACKEND_ENDPOINT=http://backend",
+            "BACKEND_ACCESS_KEY=BA",
+            "BACKEND_SECRET_KEY=BS",
+        ];
+        let read = config(&[&sorna[..], &backend[..]].concat()).unwrap();
+        assert_eq!(read.endpoint().host(), "backend");
+        assert_eq!(read.credentials().access_key().as_str(), "BA");
+        assert_eq!(read.credentials().secret_key().expose(), "BS");
+        assert_eq!((read.domain(), read.group()), (None, None));
+        // Keys alone do not select a family.
+        let read = config(&[&sorna[..], &backend[1..]].concat()).unwrap();
+        assert_eq!(read.endpoint().host(), "sorna");
+        assert_eq!(read.credentials().access_key().as_str(), "SA");
+        assert_eq!(read.group(), Some("g"));
+
+        let error = config(&[&sorna[..], &backend[..2]].concat()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "BACKEND_SECRET_KEY is not set, and SORNA_SECRET_KEY, which is, does not belong to BACKEND_ENDPOINT: set the endpoint and both keys under one prefix"
+        );
+        let error = config(&[&sorna[..1], &backend[1..]].concat()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("SORNA_ACCESS_KEY is not set, and BACKEND_ACCESS_KEY"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn domain_and_group_are_optional() {
+        let all = [
+            "BACKEND_ENDPOINT=http://h",
+            "BACKEND_ACCESS_KEY=AK",
+            "BACKEND_SECRET_KEY=SK",
+        ];
+        let read = config(&all).unwrap();
+        assert_eq!((read.domain(), read.group()), (None, None));
+        let more = [
+            "BACKEND_DOMAIN= d ",
+            "BACKEND_GROUP=g h",
+            "BACKEND_ENDPOINT_TYPE=api",
+        ];
+        let read = config(&[&all[..], &more[..]].concat()).unwrap();
+        assert_eq!((read.domain(), read.group()), (Some("d"), Some("g h")));
+        let error = config(&[&all[..], &["BACKEND_GROUP=a\nb"]].concat()).unwrap_err();
+        assert_eq!(
+            error,
+            ConfigError::LineBreak {
+                name: "BACKEND_GROUP"
+            }
+        );
+        let error = config(&[&all[..], &["BACKEND_ENDPOINT_TYPE=session"]].concat()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "BACKEND_ENDPOINT_TYPE: `session` is not a supported type of endpoint: use `api`, and a key pair"
+        );
     }
 
     #[test]
     fn space_around_values_is_ignored() {
-        let config = read(" http://127.0.0.1:8081\r\n", "\tAK\n", " SK \n").unwrap();
-        assert_eq!(config.endpoint().to_string(), "http://127.0.0.1:8081");
-        assert_eq!(config.credentials().access_key().as_str(), "AK");
-        assert_eq!(config.credentials().secret_key().expose(), "SK");
+        let read = config(&[
+            "SORNA_ENDPOINT= http://127.0.0.1:8081\r\n",
+            "SORNA_ACCESS_KEY=\tAK\n",
+            "SORNA_SECRET_KEY= SK \n",
+        ])
+        .unwrap();
+        assert_eq!(read.endpoint().to_string(), URL);
+        assert_eq!(read.credentials().access_key().as_str(), "AK");
+        assert_eq!(read.credentials().secret_key().expose(), "SK");
     }
 
     #[test]
     fn variables_with_values_that_cannot_be_used_are_named() {
-        for (config, text) in [
-            (
-                read("localhost:1", "AK", "SK"),
-                "SORNA_ENDPOINT: the endpoint must start with https:// or http://",
-            ),
-            (
-                read("http://127.0.0.1:8081", "A K", "SK"),
-                "SORNA_ACCESS_KEY: the access key must be printable ASCII without spaces, `:` or `,`, and not empty",
-            ),
-        ] {
-            assert_eq!(config.unwrap_err().to_string(), text);
-        }
+        let read = |url: &str, access: &str| {
+            let (url, access) = (
+                format!("SORNA_ENDPOINT={url}"),
+                format!("SORNA_ACCESS_KEY={access}"),
+            );
+            config(&[&url, &access, "SORNA_SECRET_KEY=SK"])
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            read("localhost:1", "AK"),
+            "SORNA_ENDPOINT: the endpoint must start with https:// or http://"
+        );
+        assert_eq!(
+            read(URL, "A K"),
+            "SORNA_ACCESS_KEY: the access key must be printable ASCII without spaces, `:` or `,`, and not empty"
+        );
     }
 
     #[test]
     fn line_breaks_inside_are_named() {
-        let url = "http://127.0.0.1:8081";
-        for (config, name) in [
-            (read("http://a\nb", "AK", "SK"), "SORNA_ENDPOINT"),
-            (read(url, "A\nK", "SK"), "SORNA_ACCESS_KEY"),
-            (read(url, "AK", "S\rK"), "SORNA_SECRET_KEY"),
+        for (variables, name) in [
+            (["http://a\nb", "AK", "SK"], "SORNA_ENDPOINT"),
+            ([URL, "A\nK", "SK"], "SORNA_ACCESS_KEY"),
+            ([URL, "AK", "S\rK"], "SORNA_SECRET_KEY"),
         ] {
-            assert_eq!(config.unwrap_err(), ConfigError::LineBreak { name });
+            let names = ["SORNA_ENDPOINT", "SORNA_ACCESS_KEY", "SORNA_SECRET_KEY"];
+            let pairs: Vec<String> = names
+                .iter()
+                .zip(variables)
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+            assert_eq!(config(&pairs).unwrap_err(), ConfigError::LineBreak { name });
         }
     }
 
@@ -234,21 +386,9 @@ mod tests {
             "MY_URL" => Some("https://cluster.example".to_owned()),
             "MY_KEY" => Some("AK".to_owned()),
             "MY_SECRET" => Some("SK".to_owned()),
-            _ => None,
+            other => panic!("{other} is read"),
         })
         .unwrap();
         assert_eq!(config.endpoint().host(), "cluster.example");
-    }
-
-    #[test]
-    fn debug_output_hides_the_secret() {
-        let config = read(
-            "http://127.0.0.1:8081",
-            "AKIAIOSFODNN7EXAMPLE",
-            "wJalrXUtnFEMI",
-        );
-        let shown = format!("{:?}", config.unwrap());
-        assert!(shown.contains("AKIAIOSFODNN7EXAMPLE"));
-        assert!(!shown.contains("wJalrXUtnFEMI"), "{shown}");
     }
 }

@@ -13,6 +13,23 @@ pub enum ConfigError {
         /// The variable's name.
         name: &'static str,
     },
+    /// No endpoint is set in the environment: set `BACKEND_ENDPOINT` or `SORNA_ENDPOINT`.
+    NoEndpoint,
+    /// A key is missing, and its counterpart of the other family of variables is set. It is not used, since it belongs to
+    /// another endpoint.
+    OtherFamily {
+        /// The variable that is missing.
+        name: &'static str,
+        /// The variable that is set.
+        other: &'static str,
+        /// The variable of the endpoint.
+        endpoint: &'static str,
+    },
+    /// The type of the endpoint is not supported.
+    EndpointType {
+        /// The type as given.
+        kind: String,
+    },
     /// A variable's value has a line break inside.
     LineBreak {
         /// The variable's name.
@@ -52,6 +69,19 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingVariable { name } => write!(f, "{name} is not set"),
+            Self::NoEndpoint => f.write_str("neither BACKEND_ENDPOINT nor SORNA_ENDPOINT is set"),
+            Self::OtherFamily {
+                name,
+                other,
+                endpoint,
+            } => write!(
+                f,
+                "{name} is not set, and {other}, which is, does not belong to {endpoint}: set the endpoint and both keys under one prefix"
+            ),
+            Self::EndpointType { kind } => write!(
+                f,
+                "`{kind}` is not a supported type of endpoint: use `api`, and a key pair"
+            ),
             Self::LineBreak { name } => {
                 write!(f, "{name} has a line break inside: set it to one line")
             }

@@ -17,12 +17,16 @@ pub use options::ClusterMode;
 pub use spec::{KernelSpec, Limits};
 pub use status::SessionStatus;
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 
 use super::operation::{self, Operation, Repeat, Reply, Success};
+use crate::body::Body;
 use crate::error::{BuildError, Error};
 use crate::ident::SessionToken;
+use crate::signing::Signer;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
@@ -105,6 +109,21 @@ impl Operation for CreateKernel {
         }
     }
 
+    /// In Backend.AI, in the domain and the group of the configuration, unless the specification has others.
+    fn request(&self, signer: &Signer, now: SystemTime) -> Result<Request<Body>, BuildError> {
+        let config = signer.config();
+        let is_scoped = config.domain().is_some() || config.group().is_some();
+        let unsigned = match config.version().dialect() {
+            Dialect::BackendAi if is_scoped => Self {
+                spec: self.spec.clone().within(config),
+                token: self.token.clone(),
+            }
+            .prepare(config.version())?,
+            _ => self.prepare(config.version())?,
+        };
+        signer.sign(unsigned, now)
+    }
+
     fn read_response(
         &self,
         version: ApiVersion,
@@ -124,7 +143,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Info;
-    use super::super::testing::{response, signed};
+    use super::super::testing::{response, signed, signer_for};
     use super::*;
     use crate::ident::KernelId;
 
@@ -196,6 +215,25 @@ mod tests {
         assert_eq!(operation("c").repeat(), Repeat::Always);
         let spec = KernelSpec::new("c").with_reuse(false);
         assert_eq!(operation(spec).repeat(), Repeat::IfUnsent);
+    }
+
+    #[test]
+    fn sessions_are_created_where_the_configuration_says_unless_they_say_so() {
+        let body = |version, spec: KernelSpec| {
+            let config = signer_for(version).config().clone();
+            let signer = Signer::new(config.with_domain("d").with_group("g"));
+            let now = std::time::UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+            let request = operation(spec).request(&signer, now).unwrap();
+            let body = request.body().as_bytes().unwrap().to_vec();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            json!([body["domain"], body["group"]])
+        };
+        let version = ApiVersion::V7_20230615;
+        assert_eq!(body(version, "c".into()), json!(["d", "g"]));
+        let spec = KernelSpec::new("c").with_group("mine");
+        assert_eq!(body(version, spec), json!(["d", "mine"]));
+        let version = ApiVersion::V2_20170315;
+        assert_eq!(body(version, "c".into()), json!([null, null]));
     }
 
     #[test]

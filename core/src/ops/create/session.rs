@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::options::ClusterMode;
 use super::spec::KernelSpec;
+use crate::config::Config;
 
 /// # Settings of Backend.AI
 ///
@@ -116,14 +117,23 @@ impl KernelSpec {
         self
     }
 
-    /// In this domain; without it, `default`.
+    /// In the domain and the group of the configuration, where it names none.
+    pub(super) fn within(mut self, config: &Config) -> Self {
+        let of_config = |name: Option<&str>| name.map(str::to_owned);
+        let session = &mut self.session;
+        session.domain = session.domain.take().or_else(|| of_config(config.domain()));
+        session.group = session.group.take().or_else(|| of_config(config.group()));
+        self
+    }
+
+    /// In this domain; without it, in that of the [configuration](Config::with_domain), else `default`.
     #[must_use]
     pub fn with_domain(mut self, name: impl Into<String>) -> Self {
         self.session.domain = Some(name.into());
         self
     }
 
-    /// In this group (project); without it, `default`.
+    /// In this group (project); without it, in that of the [configuration](Config::with_group), else `default`.
     #[must_use]
     pub fn with_group(mut self, name: impl Into<String>) -> Self {
         self.session.group = Some(name.into());
