@@ -56,6 +56,16 @@ impl Caller {
         self
     }
 
+    /// The same caller, speaking this version: that which a [`Negotiate`](crate::machine::Negotiate) found.
+    #[must_use]
+    pub fn with_version(mut self, version: ApiVersion) -> Self {
+        let config = self.signer.config();
+        if config.fixed_version() != Some(version) {
+            self.signer = Signer::new(config.clone().with_version(version));
+        }
+        self
+    }
+
     /// Signs the requests.
     #[must_use]
     pub fn signer(&self) -> &Signer {

@@ -67,6 +67,32 @@ versions! {
 }
 
 impl ApiVersion {
+    /// The oldest version of Backend.AI that this crate speaks.
+    pub(crate) const OLDEST_BACKEND_AI: Self = Self::V6_20220615;
+
+    /// The highest version of Backend.AI that both this crate and a manager speak, if `offered` is the newest one of
+    /// the manager, as its hello says. `None` if the manager speaks only older ones, or if `offered` is not the name of
+    /// a version. Managers also speak the versions before their newest.
+    ///
+    /// ```
+    /// use sorna_core::ApiVersion;
+    ///
+    /// let version = |offered| ApiVersion::highest_up_to(offered);
+    /// assert_eq!(version("v7.20230615"), Some(ApiVersion::V7_20230615));
+    /// assert_eq!(version("v8.20240601"), Some(ApiVersion::V8_20240315));
+    /// assert_eq!(version("v10.20270101"), Some(ApiVersion::V9_20250722));
+    /// assert_eq!(version("v5.20191215"), None);
+    /// ```
+    #[must_use]
+    pub fn highest_up_to(offered: &str) -> Option<Self> {
+        let offered = numbers(offered)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|version| version.dialect() == Dialect::BackendAi)
+            .rfind(|version| numbers(version.as_str()).is_some_and(|own| own <= offered))
+    }
+
     /// How much one upload request may carry, as observed on gateways of this version.
     ///
     /// ```
@@ -90,6 +116,16 @@ impl ApiVersion {
             Self::V6_20220615 | Self::V7_20230615 | Self::V8_20240315 | Self::V8_20240915 => true,
         }
     }
+}
+
+/// Major version and date of a version's name: 9 and 20250722 for `v9.20250722`. (As text, v10 would be less than v9.)
+pub(crate) fn numbers(name: &str) -> Option<(u32, u32)> {
+    let (major, date) = name.strip_prefix('v')?.split_once('.')?;
+    let number = |text: &str| {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number)
+    };
+    Some((number(major)?, number(date)?))
 }
 
 impl PartialOrd for ApiVersion {
@@ -213,6 +249,31 @@ mod tests {
         }
         let error = "v1.19700101".parse::<ApiVersion>().unwrap_err();
         assert!(error.to_string().contains("v1.19700101"), "{error}");
+    }
+
+    #[test]
+    fn the_highest_version_of_both_sides_is_found_by_number() {
+        let highest = ApiVersion::highest_up_to;
+        for version in ApiVersion::ALL {
+            let is_backend_ai = version.dialect() == Dialect::BackendAi;
+            assert_eq!(highest(version.as_str()), is_backend_ai.then_some(*version));
+        }
+        assert_eq!(highest("v6.20230315"), Some(ApiVersion::OLDEST_BACKEND_AI));
+        assert_eq!(highest("v6.20220614"), None);
+        assert_eq!(highest("v10.20270101"), Some(ApiVersion::V9_20250722));
+        assert_eq!(highest("v3.20170615"), None);
+        for odd in [
+            "",
+            "v",
+            "9.20250722",
+            "v9",
+            "v9.",
+            "v+9.20250722",
+            "v9.20250722 ",
+            "v99999999999.1",
+        ] {
+            assert_eq!(highest(odd), None, "{odd}");
+        }
     }
 
     #[test]

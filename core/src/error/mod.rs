@@ -10,6 +10,7 @@ pub(crate) mod config;
 mod document;
 mod files;
 mod gateway;
+mod negotiation;
 mod parse;
 mod transport;
 mod unpack;
@@ -20,6 +21,7 @@ pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
 pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
+pub use negotiation::{FoundResponse, NegotiationError};
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
 pub use unpack::UnpackError;
@@ -53,6 +55,8 @@ pub enum Error {
     FilesUnavailable(Box<FilesUnavailable>),
     /// A download came that cannot be unpacked, or must not be.
     Unpack(UnpackError),
+    /// The endpoint speaks no version of the API that this crate speaks. Nothing else was requested from it.
+    Negotiation(Box<NegotiationError>),
 }
 
 /// How many rejected files an error names when it is shown.
@@ -112,7 +116,8 @@ impl Error {
             | Self::Usage(_)
             | Self::FilesRejected(_)
             | Self::FilesUnavailable(_)
-            | Self::Unpack(_) => false,
+            | Self::Unpack(_)
+            | Self::Negotiation(_) => false,
         }
     }
 
@@ -128,7 +133,8 @@ impl Error {
             | Self::MayHaveRun(_)
             | Self::FilesRejected(_)
             | Self::FilesUnavailable(_)
-            | Self::Unpack(_) => false,
+            | Self::Unpack(_)
+            | Self::Negotiation(_) => false,
         }
     }
 }
@@ -157,6 +163,7 @@ impl fmt::Display for Error {
             }
             Self::FilesUnavailable(error) => error.fmt(f),
             Self::Unpack(error) => error.fmt(f),
+            Self::Negotiation(error) => error.fmt(f),
         }
     }
 }
@@ -173,6 +180,7 @@ impl StdError for Error {
             Self::FilesRejected(_) => None,
             Self::FilesUnavailable(error) => error.source(),
             Self::Unpack(error) => error.source(),
+            Self::Negotiation(error) => error.source(),
         }
     }
 }
@@ -204,6 +212,12 @@ impl From<GatewayError> for Error {
 impl From<UnpackError> for Error {
     fn from(error: UnpackError) -> Self {
         Self::Unpack(error)
+    }
+}
+
+impl From<NegotiationError> for Error {
+    fn from(error: NegotiationError) -> Self {
+        Self::Negotiation(Box::new(error))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | machine | what it does |
 //! |---|---|
+//! | [`Negotiate`] | which version of the API an endpoint speaks |
 //! | [`Call`] | one operation: sends, waits, sends again where that is safe |
 //! | [`Upload`] | any number of files, in as many requests as it takes |
 //! | [`ExplainDownload`] | which files made a download fail |
@@ -61,6 +62,7 @@
 mod call;
 mod execution;
 mod explain_download;
+mod negotiate;
 mod run;
 mod step;
 #[cfg(test)]
@@ -70,6 +72,7 @@ mod upload;
 pub use call::Call;
 pub use execution::{Execution, ExecutionEvent};
 pub use explain_download::ExplainDownload;
+pub use negotiate::{Negotiate, Negotiated};
 pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
 pub use step::{Machine, Step, Transmit};
 pub use upload::{Upload, UploadProgress};

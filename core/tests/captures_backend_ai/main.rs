@@ -4,4 +4,5 @@ mod create;
 mod events;
 mod files;
 mod list;
+mod negotiate;
 mod support;

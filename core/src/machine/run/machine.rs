@@ -172,6 +172,18 @@ impl Run {
         self.cancelled = true;
     }
 
+    /// Ends a run that cannot begin, with this error: for one whose gateway's version cannot be
+    /// [found out](crate::machine::Negotiate). Does nothing once a request was sent.
+    pub fn give_up(&mut self, error: Error) {
+        let is_new = match &self.phase {
+            Phase::Creating(call) => !call.may_have_acted() && !self.created_again,
+            _ => false,
+        };
+        if is_new {
+            self.failed(error);
+        }
+    }
+
     /// Gives the input that the program asks for.
     ///
     /// # Errors
