@@ -43,7 +43,7 @@
 //!
 //! | operation | request | result |
 //! |---|---|---|
-//! | [`Version`] | `GET /v2` | [`VersionInfo`] |
+//! | [`Version`] | `GET /v2`, `GET /` | [`VersionInfo`] |
 //! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
 //! | [`ListLanguages`] | `GET /v2/languages`, an extension | [`LanguageInfo`]s |
 //! | [`CreateKernel`] | `POST /v2/kernel/create`, `POST /session` | [`CreatedKernel`] |
@@ -72,8 +72,8 @@
 //!
 //! # Many requests
 //!
-//! Everything that takes several requests is a state machine in [`machine`]: a [`Call`](machine::Call)
-//! that retries where that is safe, an [`Upload`](machine::Upload) of any number of files, an
+//! Everything that takes several requests is a state machine in [`machine`]: [`Negotiate`](machine::Negotiate), which
+//! finds out the version that a gateway speaks, a [`Call`](machine::Call) that retries where that is safe, an [`Upload`](machine::Upload) of any number of files, an
 //! [`Execution`](machine::Execution) through input requests to its end, and a whole
 //! [`Run`](machine::Run). An open terminal is a state machine, too, with messages instead of requests:
 //! [`Terminal`](terminal::Terminal). Each has a diagram of its states and an example with literal bytes.

@@ -65,7 +65,8 @@ fn gateway() -> RunningGateway {
 
 fn client(gateway: &RunningGateway, endpoint: &str) -> Client {
     let endpoint = endpoint.parse().expect("an endpoint");
-    Client::new(Config::new(endpoint, gateway.credentials()[0].clone()))
+    let config = Config::new(endpoint, gateway.credentials()[0].clone());
+    Client::new(config.with_version(sorna::ApiVersion::V2_20170315))
 }
 
 async fn create(client: &Client, number: usize) -> Vec<Kernel> {

@@ -114,6 +114,7 @@ fn credentials(secret: &str) -> Credentials {
 
 fn config(endpoint: &str, secret: &str) -> Config {
     Config::new(endpoint.parse().unwrap(), credentials(secret))
+        .with_version(sorna::ApiVersion::V2_20170315)
 }
 
 fn options(shown: &Shown) -> ClientOptions {

@@ -18,7 +18,7 @@ fn client(gateway: &RunningGateway) -> Client {
         SecretKey::new(gateway.secret_key()).expect("a key"),
     );
     let endpoint = gateway.endpoint().parse().expect("an endpoint");
-    Client::new(Config::new(endpoint, keys))
+    Client::new(Config::new(endpoint, keys).with_version(sorna::ApiVersion::V2_20170315))
 }
 
 /// A terminal with a time limit on the wait for events.

@@ -18,6 +18,7 @@ fn gateway() -> RunningGateway {
 fn config(gateway: &RunningGateway) -> Config {
     let credentials = gateway.credentials()[0].clone();
     Config::new(gateway.endpoint().parse().unwrap(), credentials)
+        .with_version(sorna::ApiVersion::V2_20170315)
 }
 
 fn kernels(gateway: &RunningGateway) -> u64 {

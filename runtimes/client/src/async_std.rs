@@ -8,7 +8,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     async_std::task::block_on(async {
-//!         // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
+//!         // The environment names the gateway and the user.
 //!         let client = Client::from_env()?;
 //!         let kernel = client.temporary("python3").await?;
 //!         println!("{}", kernel.run("print(6 * 7)").await?.stdout());

@@ -6,7 +6,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use sorna::blocking::Client;
 //!
-//! // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
+//! // The environment names the gateway and the user: see below.
 //! let kernel = Client::from_env()?.temporary("python3")?;
 //! println!("{}", kernel.run("print(6 * 7)")?.stdout());
 //! # Ok(())
@@ -37,6 +37,26 @@
 //! | see each request | `Observer`, feature `tracing` |
 //! | send a request that this crate does not know | `Client::call`, `Client::stream` |
 //!
+//! # Which gateway, and what it speaks
+//!
+//! `Client::from_env` takes endpoint and keys from `BACKEND_ENDPOINT`, `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`; if
+//! `BACKEND_ENDPOINT` is not set, from `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY`. The two families are
+//! never mixed: see [`EnvNames`]. The names do not say what the endpoint speaks, which may be the API of a manager of
+//! Backend.AI or that of a gateway of Sorna v2. A client finds that out once, before its first request, by `GET /` and
+//! perhaps `GET /v2`; all its clones use the result, and `Client::negotiated` tells it. To skip that, fix the version:
+//!
+//! ```
+//! # use sorna::{AccessKey, Config, Credentials, SecretKey};
+//! use sorna::ApiVersion;
+//!
+//! # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+//! let config = Config::new("https://cluster.example".parse()?, keys);
+//! let config = config.with_version(ApiVersion::V7_20230615);
+//! # Ok::<(), sorna::ConfigError>(())
+//! ```
+//!
+//! An operation that the version in use lacks is a [`BuildError::Unsupported`], and is not sent.
+//!
 //! # Errors
 //!
 //! Every failure of a call is an [`Error`]; settings that cannot be used are an [`EnvError`], before any call.
@@ -49,6 +69,7 @@
 //! | [`is_retryable`](Error::is_retryable) | the same may succeed later; the client has tried a few times already |
 //! | [`may_have_acted`](Error::may_have_acted) | look before you try again: the gateway may have done it |
 //! | [`gateway`](Error::gateway) | ask the [`GatewayError`] what kind it is, and whether it names a time to wait |
+//! | [`Error::Negotiation`] | check the endpoint: what is there is no gateway, or one that is too old |
 //! | [`transport`](Error::transport) | ask the [`TransportError`] what failed, for what cause, and whether at a proxy |
 //!
 //! A program that fails is not an error of this crate: see [`ExecutionResult::exit_code`]. Calls in the
@@ -107,6 +128,8 @@ pub mod blocking;
 mod client;
 #[cfg(feature = "async")]
 mod clock;
+#[cfg(feature = "async")]
+mod copy;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod files;
@@ -139,12 +162,13 @@ pub use terminal::{Pty, PtyReader, PtyWriter};
 
 pub use sorna_core as protocol;
 pub use sorna_core::machine::{
-    Cleanup, Ending, ExecutionEvent, RunEvent, RunPlan, RunReport, UploadProgress,
+    Cleanup, Ending, ExecutionEvent, Negotiated, RunEvent, RunPlan, RunReport, UploadProgress,
 };
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{
-    AccessKey, Batch, BuildError, Config, ConfigError, Console, Credentials, Endpoint, EnvNames,
-    Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, KernelId, KernelInfo,
-    KernelSpec, LanguageInfo, Limits, Media, Operation, Record, Reply, RetryPolicy, SecretKey,
-    SessionToken, TransportError, TransportErrorKind, UploadFile, UsageError,
+    AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console, Credentials, Dialect,
+    Endpoint, EnvNames, Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError,
+    KernelId, KernelInfo, KernelSpec, LanguageInfo, Limits, Media, NegotiationError, Operation,
+    Record, Reply, RetryPolicy, SecretKey, SessionToken, TransportError, TransportErrorKind,
+    UploadFile, UsageError,
 };

@@ -112,7 +112,8 @@ async fn oversized_message_is_rejected() {
         AccessKey::new("AK").expect("a key"),
         SecretKey::new("SK").expect("a key"),
     );
-    let client = sorna::tokio::Client::new(Config::new(endpoint.parse().expect("a URL"), keys));
+    let config = Config::new(endpoint.parse().expect("a URL"), keys);
+    let client = sorna::tokio::Client::new(config.with_version(sorna::ApiVersion::V2_20170315));
     let kernel = client.kernel(KernelId::new("k").expect("an id"));
     let pty = kernel.stream_pty(TerminalOptions::default()).await;
     let mut pty = pty.expect("a terminal");

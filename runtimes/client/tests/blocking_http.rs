@@ -65,7 +65,8 @@ fn client(url: &str, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Cli
         SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a key"),
     );
     let options = change(ClientOptions::new().with_retry(RetryPolicy::never()));
-    Client::with_options(Config::new(url.parse().expect("a URL"), keys), options)
+    let config = Config::new(url.parse().expect("a URL"), keys);
+    Client::with_options(config.with_version(sorna::ApiVersion::V2_20170315), options)
 }
 
 fn plain(address: SocketAddr) -> Client {

@@ -27,6 +27,7 @@ macro_rules! all_futures_are_send {
     ($name:ident, $module:ident) => {
         #[expect(dead_code, reason = "that it compiles is the test")]
         async fn $name(client: sorna::$module::Client, id: KernelId, create: CreateKernel) {
+            let _ = send(client.negotiated()).await;
             let _ = send(client.version()).await;
             let _ = send(client.authorize("")).await;
             let _ = send(client.get_or_create("", &create.token)).await;

@@ -41,7 +41,7 @@ fn config(address: SocketAddr) -> Config {
         SecretKey::new(SECRET).expect("a key"),
     );
     let url = format!("http://{address}");
-    Config::new(url.parse().expect("a URL"), keys)
+    Config::new(url.parse().expect("a URL"), keys).with_version(sorna::ApiVersion::V2_20170315)
 }
 
 fn options() -> ClientOptions {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sorna_core::{Config, Credentials};
+use sorna_core::{ApiVersion, Config, Credentials};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -77,7 +77,7 @@ impl RunningGateway {
         &self.endpoint
     }
 
-    /// The configuration for a client: the endpoint, and the first key pair.
+    /// The configuration for a client: the endpoint, the first key pair, and the version of the API.
     ///
     /// ```
     /// use sorna_core::Signer;
@@ -91,7 +91,7 @@ impl RunningGateway {
     pub fn config(&self) -> Config {
         let endpoint = self.endpoint.parse();
         let endpoint = endpoint.expect("an address with a scheme before it is an endpoint");
-        Config::new(endpoint, self.first().clone())
+        Config::new(endpoint, self.first().clone()).with_version(ApiVersion::default())
     }
 
     /// The key pairs it accepts, in the order of the configuration.

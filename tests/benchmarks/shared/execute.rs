@@ -36,6 +36,7 @@ pub fn config(address: SocketAddr) -> Config {
         format!("http://{address}").parse().expect("an endpoint"),
         keys,
     )
+    .with_version(sorna_core::ApiVersion::V2_20170315)
 }
 
 pub fn kernel() -> KernelId {

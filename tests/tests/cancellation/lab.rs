@@ -91,7 +91,8 @@ impl Lab {
         };
         proxy.arm(bytewise, Target::Any, Times::Always);
         let endpoint = gateway.endpoint().parse().expect("an endpoint");
-        let direct = Config::new(endpoint, gateway.credentials()[0].clone());
+        let direct = Config::new(endpoint, gateway.credentials()[0].clone())
+            .with_version(sorna::ApiVersion::V2_20170315);
         Self {
             direct: sorna::blocking::Client::new(direct),
             gateway,
@@ -105,6 +106,7 @@ impl Lab {
     pub(crate) fn config(&self) -> Config {
         let endpoint = self.proxy.endpoint().parse().expect("an endpoint");
         Config::new(endpoint, self.gateway.credentials()[0].clone())
+            .with_version(sorna::ApiVersion::V2_20170315)
     }
 
     pub(crate) fn kernel(&self) -> KernelId {

@@ -95,11 +95,24 @@ impl<D: Driver> Lab<D> {
                 SecretKey::new(secret_key).expect("a secret key"),
             ),
         );
+        // What another gateway speaks is found out.
+        let config = match gateway {
+            Some(_) => config.with_version(sorna::ApiVersion::V2_20170315),
+            None => config,
+        };
         Self {
             driver: D::connect(config.clone(), ClientOptions::default()),
             config,
             gateway,
             kernels: Mutex::default(),
+        }
+    }
+
+    /// This configuration, with the version of the lab's own, if that is fixed.
+    pub(crate) fn speaking(&self, config: Config) -> Config {
+        match self.config.fixed_version() {
+            Some(version) => config.with_version(version),
+            None => config,
         }
     }
 

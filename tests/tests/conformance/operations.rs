@@ -204,7 +204,7 @@ pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 SecretKey::new(secret_key).expect("a key"),
             );
             D::connect(
-                Config::new(endpoint.clone(), keys),
+                lab.speaking(Config::new(endpoint.clone(), keys)),
                 ClientOptions::default(),
             )
         };
@@ -313,7 +313,8 @@ pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let endpoint = format!("http://{address}").parse().expect("an endpoint");
-        let config = Config::new(endpoint, lab.config.credentials().clone());
+        let config = Config::new(endpoint, lab.config.credentials().clone())
+            .with_version(sorna::ApiVersion::V2_20170315);
         let driver = D::connect(config, options(2));
         let version = driver.call(Version::new()).await;
         version.expect_err("connection refused");
@@ -369,7 +370,7 @@ pub(crate) fn keys_are_isolated<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             AccessKey::new("AKIASECOND").expect("a key"),
             SecretKey::new("second-secret").expect("a key"),
         );
-        let config = Config::new(lab.config.endpoint().clone(), keys);
+        let config = lab.speaking(Config::new(lab.config.endpoint().clone(), keys));
         let other = D::connect(config, ClientOptions::default());
         let token = SessionToken::new("shared-token").expect("a token");
         let mine = lab.kernel_named("python3", token.clone()).await;

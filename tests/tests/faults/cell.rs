@@ -51,7 +51,8 @@ impl Ground {
         let config = Config::new(
             endpoint.parse().expect("an endpoint"),
             gateway.credentials()[0].clone(),
-        );
+        )
+        .with_version(sorna::ApiVersion::V2_20170315);
         Self {
             address: address.parse().expect("an address"),
             direct: Client::new(config.clone()),
@@ -70,6 +71,7 @@ impl Ground {
     pub(crate) fn config(&self, proxy: &Proxy) -> Config {
         let endpoint = proxy.endpoint().parse().expect("an endpoint");
         Config::new(endpoint, self.config.credentials().clone())
+            .with_version(sorna::ApiVersion::V2_20170315)
     }
 
     /// A proxy without a fault yet.

@@ -23,7 +23,8 @@ const IDLE: usize = 500;
 
 fn client_of(gateway: &RunningGateway) -> Client {
     let endpoint = gateway.endpoint().parse().unwrap();
-    Client::new(Config::new(endpoint, gateway.credentials()[0].clone()))
+    let config = Config::new(endpoint, gateway.credentials()[0].clone());
+    Client::new(config.with_version(sorna::ApiVersion::V2_20170315))
 }
 
 /// The mark in the environment of all processes of the gateway.

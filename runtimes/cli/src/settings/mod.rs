@@ -25,7 +25,7 @@ pub(crate) use source::{Setting, Source};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use sorna::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
+use sorna::{AccessKey, ApiVersion, Config, Credentials, Endpoint, EnvNames, SecretKey};
 
 use crate::globals::Globals;
 use file::{File, Located, Profile};
@@ -213,7 +213,9 @@ impl Settings {
     /// The client's configuration.
     pub(crate) fn client_config(&self) -> Result<Config, SettingsError> {
         let endpoint = self.endpoint()?;
-        Ok(Config::new(endpoint, self.credentials()?))
+        // The command itself speaks Sorna v2 only, so far.
+        let config = Config::new(endpoint, self.credentials()?);
+        Ok(config.with_version(ApiVersion::V2_20170315))
     }
 }
 

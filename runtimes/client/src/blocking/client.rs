@@ -1,5 +1,6 @@
 //! The client itself.
 
+use sorna_core::machine::Negotiated;
 use sorna_core::{Authorized, Config, Error, LanguageInfo, Operation, Reply, VersionInfo};
 
 use super::transport::UreqTransport;
@@ -26,8 +27,9 @@ impl Client {
         Self(crate::Client::with_transport(config, transport, options))
     }
 
-    /// A client for the gateway and the user that the environment names: `SORNA_ENDPOINT`,
-    /// `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, and the variables for proxies.
+    /// A client for the gateway and the user that the environment names: `BACKEND_ENDPOINT`,
+    /// `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`, or those with `SORNA_` if `BACKEND_ENDPOINT` is not set
+    /// ([`EnvNames`](crate::EnvNames)); and the variables for proxies.
     ///
     /// # Errors
     ///
@@ -49,11 +51,26 @@ impl Client {
         self.0.transport().options()
     }
 
-    /// Gets the gateway's API version. Does not prove that the secret key is right.
+    /// The version of the API in use, its dialect, and the release of the manager if there is one.
+    ///
+    /// If the configuration [fixes](Config::with_version) a version it is that one, and no request is sent. Else it is
+    /// negotiated, by one or two requests ([`Negotiate`](sorna_core::machine::Negotiate)), before the first request of
+    /// any kind; all that are made at the same time wait for the same negotiation. The result is remembered for all clones
+    /// of this client. A failure is not: the next request negotiates anew.
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// [`Error::Negotiation`] if the endpoint speaks no version that this crate speaks; else see [`Error`].
+    pub fn negotiated(&self) -> Result<Negotiated, Error> {
+        wait(self.0.negotiated())
+    }
+
+    /// Asks the gateway for its API version. Does not prove that the secret key is right. For the version in use,
+    /// see [`negotiated`](Self::negotiated).
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
     pub fn version(&self) -> Result<VersionInfo, Error> {
         wait(self.0.version())
     }

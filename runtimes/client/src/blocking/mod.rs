@@ -4,7 +4,7 @@
 //! use sorna::blocking::Client;
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY name the gateway and the user.
+//!     // The environment names the gateway and the user.
 //!     let kernel = Client::from_env()?.temporary("python3")?;
 //!     println!("{}", kernel.run("print(6 * 7)")?.stdout());
 //!     kernel.close()?;

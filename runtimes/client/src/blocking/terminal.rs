@@ -302,7 +302,8 @@ mod tests {
             AccessKey::new("AKIAIOSFODNN7EXAMPLE").expect("a key"),
             SecretKey::new("wJalrXUtnFEMI").expect("a key"),
         );
-        let config = Config::new(url.parse().expect("a URL"), keys);
+        let config = Config::new(url.parse().expect("a URL"), keys)
+            .with_version(sorna_core::ApiVersion::V2_20170315);
         let client = crate::blocking::Client::with_options(config, ClientOptions::default());
         let kernel = client.0.kernel(KernelId::new("k").expect("an ID"));
         let opened = wait(kernel.stream_pty(TerminalOptions::default()));

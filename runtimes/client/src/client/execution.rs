@@ -8,7 +8,8 @@ use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
 use sorna_core::{Console, Error, ExecuteMode, ExecutionResult, KernelId, UsageError};
 
-use super::driver::{Driven, Driver};
+use super::deferred::Deferred;
+use super::driver::Driven;
 use super::handle::Client;
 use crate::net::Transport;
 
@@ -40,16 +41,16 @@ use crate::net::Transport;
 /// the program.
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
-    driver: Driver<T, machine::Execution>,
+    driver: Deferred<T, machine::Execution>,
     result: Option<ExecutionResult>,
     failed: bool,
 }
 
 impl<T: Transport + 'static> Execution<T> {
     pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
-        let machine = machine::Execution::new(kernel, mode, client.caller());
+        let make = |caller| machine::Execution::new(kernel, mode, caller);
         Self {
-            driver: client.drive(machine),
+            driver: Deferred::new(&client, make),
             result: None,
             failed: false,
         }
@@ -73,13 +74,13 @@ impl<T: Transport + 'static> Execution<T> {
             return Poll::Ready(Ok(None));
         }
         self.driver.poll(context).map(|driven| match driven {
-            Driven::Event(event) => Ok(Some(event)),
-            Driven::Idle => Err(UsageError::InputExpected.into()),
-            Driven::Done(Ok(result)) => {
+            Ok(Driven::Event(event)) => Ok(Some(event)),
+            Ok(Driven::Idle) => Err(UsageError::InputExpected.into()),
+            Ok(Driven::Done(Ok(result))) => {
                 self.result = Some(result);
                 Ok(None)
             }
-            Driven::Done(Err(error)) => {
+            Ok(Driven::Done(Err(error))) | Err(error) => {
                 self.failed = true;
                 Err(error)
             }
@@ -92,7 +93,10 @@ impl<T: Transport + 'static> Execution<T> {
     ///
     /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
-        self.driver.machine.answer(input)
+        match self.driver.machine() {
+            Some(execution) => execution.answer(input),
+            None => Err(UsageError::InputNotExpected),
+        }
     }
 
     /// The result, once the program has ended. Its console is empty: the output came as events.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Request;
 #[cfg(feature = "terminal")]
 use sorna_core::Body;
-use sorna_core::machine::{Call, Machine};
+use sorna_core::machine::{Call, Machine, Negotiate, Negotiated};
 use sorna_core::{
     Authorize, Authorized, Caller, Config, Error, LanguageInfo, ListLanguages, Operation, Reply,
     Signer, Version, VersionInfo,
@@ -17,6 +17,7 @@ use sorna_core::{
 use super::background::Background;
 use super::driver::{Driven, Driver};
 use super::inner::Inner;
+use super::negotiation::{Known, Negotiation};
 use crate::ClientOptions;
 #[cfg(feature = "engine")]
 use crate::EnvError;
@@ -60,9 +61,11 @@ impl<T: Transport + 'static> Client<T> {
     /// are used; the network settings are up to the transport.
     #[must_use]
     pub fn with_transport(config: Config, transport: T, options: ClientOptions) -> Self {
+        let caller = Caller::new(Signer::new(config)).with_retry(options.retry);
         Self {
             inner: Arc::new(Inner {
-                caller: Caller::new(Signer::new(config)).with_retry(options.retry),
+                negotiation: Negotiation::of(&caller),
+                caller,
                 transport,
                 observer: options.observer,
                 clock: Clock::start(),
@@ -109,12 +112,50 @@ impl<T: Transport + 'static> Client<T> {
         poll_fn(|context| self.inner.background.poll_settled(context)).await;
     }
 
-    /// Gets the gateway's API version. Does not prove that the secret key is right.
+    /// The version of the API in use, its dialect, and the release of the manager if there is one.
+    ///
+    /// If the configuration [fixes](Config::with_version) a version it is that one, and no request is sent. Else it is
+    /// negotiated, by one or two requests ([`Negotiate`]), before the first request of any kind; all that are made at
+    /// the same time wait for the same negotiation. The result is remembered for all clones of this client. A failure is
+    /// not: the next request negotiates anew.
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// [`Error::Negotiation`] if the endpoint speaks no version that this crate speaks; else see [`Error`].
+    pub async fn negotiated(&self) -> Result<Negotiated, Error> {
+        if let Some(known) = self.inner.negotiation.known() {
+            return Ok(known.negotiated.clone());
+        }
+        let negotiation = &self.inner.negotiation;
+        negotiation
+            .join(|| Box::pin(self.clone().negotiate()))
+            .await
+    }
+
+    async fn negotiate(self) -> Result<Negotiated, Error> {
+        let inner = &self.inner;
+        let negotiate = Negotiate::new(inner.caller.clone());
+        let found = match self.drive(negotiate).next().await {
+            Driven::Done(result) => result?,
+            Driven::Event(never) => match never {},
+            Driven::Idle => unreachable!("a negotiation idles only while its request is in flight"),
+        };
+        inner.negotiation.learn(&inner.caller, found.clone());
+        Ok(found)
+    }
+
+    /// Asks the gateway for its API version. Does not prove that the secret key is right. For the version in use,
+    /// see [`negotiated`](Self::negotiated).
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
     pub async fn version(&self) -> Result<VersionInfo, Error> {
+        if self.inner.negotiation.known().is_none()
+            && let Some(info) = self.negotiated().await?.info
+        {
+            return Ok(info);
+        }
         Ok(self.call(Version::new()).await?.value)
     }
 
@@ -171,12 +212,13 @@ impl<T: Transport + 'static> Client<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]. [`Error::Build`] if the version in use does not have the operation, or a value is not allowed:
+    /// the operation was not sent.
     pub async fn call<O>(&self, operation: O) -> Result<Reply<O::Output>, Error>
     where
         O: Operation,
     {
-        self.call_with(operation, self.caller()).await
+        self.call_with(operation, self.caller().await?).await
     }
 
     pub(super) async fn call_with<O>(
@@ -195,8 +237,23 @@ impl<T: Transport + 'static> Client<T> {
         }
     }
 
-    pub(crate) fn caller(&self) -> Caller {
-        self.inner.caller.clone()
+    /// Speaks the version in use, which is negotiated if it is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`negotiated`](Self::negotiated).
+    pub(crate) async fn caller(&self) -> Result<Caller, Error> {
+        if let Some(caller) = self.known_caller() {
+            return Ok(caller);
+        }
+        let found = self.negotiated().await?;
+        Ok(self.inner.caller.clone().with_version(found.version))
+    }
+
+    /// Speaks the version in use, if it is known.
+    pub(super) fn known_caller(&self) -> Option<Caller> {
+        let known: &Known = self.inner.negotiation.known()?;
+        Some(known.caller.clone())
     }
 
     pub(super) fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
@@ -254,8 +311,9 @@ impl<R: Runtime + Default> Client<HttpTransport<R>> {
         Self::with_runtime(R::default(), config, options)
     }
 
-    /// A client for the gateway and the user that the environment names: `SORNA_ENDPOINT`,
-    /// `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, and the variables for proxies.
+    /// A client for the gateway and the user that the environment names: `BACKEND_ENDPOINT`,
+    /// `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`, or those with `SORNA_` if `BACKEND_ENDPOINT` is not set
+    /// ([`EnvNames`](crate::EnvNames)); and the variables for proxies.
     ///
     /// # Errors
     ///

@@ -154,7 +154,8 @@ impl<T: Transport + 'static> Kernel<T> {
         mut progress: impl FnMut(UploadProgress),
     ) -> Result<UploadProgress, Error> {
         let client = &self.client;
-        let upload = Upload::new(self.id.clone(), files, random_boundary(), client.caller());
+        let caller = client.caller().await?;
+        let upload = Upload::new(self.id.clone(), files, random_boundary(), caller);
         let mut upload = client.drive(upload);
         loop {
             match upload.next().await {

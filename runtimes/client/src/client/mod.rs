@@ -1,11 +1,13 @@
 //! The async client: everything above a [`Transport`], once for all runtimes.
 
 mod background;
+mod deferred;
 mod driver;
 mod execution;
 mod handle;
 mod inner;
 mod kernel;
+mod negotiation;
 mod run;
 mod stream;
 mod temporary;

@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, RunEvent, RunPlan, RunReport};
 use sorna_core::{Destroy, Error, KernelId, RetryPolicy, UsageError};
 
-use super::driver::{Driven, Driver};
+use super::deferred::Deferred;
+use super::driver::Driven;
 use super::handle::Client;
 use crate::ClientOptions;
 use crate::lock::lock;
@@ -45,7 +46,7 @@ use crate::random::random;
 pub struct Run<T: Transport + 'static> {
     client: Client<T>,
     /// `None` once the run is over or was handed to the background.
-    driver: Option<Driver<T, machine::Run>>,
+    driver: Option<Deferred<T, machine::Run>>,
     temporary: bool,
     shared: Arc<Mutex<Shared>>,
     report: Option<RunReport>,
@@ -71,9 +72,10 @@ impl<T: Transport + 'static> Client<T> {
 impl<T: Transport + 'static> Run<T> {
     pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
         let temporary = !plan.keeps_kernel();
-        let machine = machine::Run::new(plan, client.caller(), random());
+        let random = random();
+        let make = move |caller| machine::Run::new(plan, caller, random);
         Self {
-            driver: Some(client.drive(machine)),
+            driver: Some(Deferred::new(&client, make)),
             temporary,
             client,
             shared: Arc::default(),
@@ -98,13 +100,21 @@ impl<T: Transport + 'static> Run<T> {
         };
         let mut shared = lock(&self.shared);
         if shared.cancelled {
-            driver.machine.cancel();
+            // Before the version is known, it ends without a request.
+            driver.machine_without_version().cancel();
             driver.wake();
         } else {
             shared.waker = Some(context.waker().clone());
         }
         drop(shared);
-        driver.poll(context).map(|driven| match driven {
+        let driven = match ready!(driver.poll(context)) {
+            Ok(driven) => driven,
+            Err(error) => {
+                driver.machine_without_version().give_up(error);
+                ready!(driver.poll(context))?
+            }
+        };
+        Poll::Ready(match driven {
             Driven::Event(event) => {
                 if let (RunEvent::KernelReady(kernel), true) = (&event, self.temporary) {
                     lock(&self.shared).kernel = Some(kernel.clone());
@@ -127,8 +137,8 @@ impl<T: Transport + 'static> Run<T> {
     ///
     /// [`UsageError::InputNotExpected`] if the program is not waiting for input.
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
-        match &mut self.driver {
-            Some(driver) => driver.machine.answer(input),
+        match self.driver.as_mut().and_then(Deferred::machine) {
+            Some(run) => run.answer(input),
             None => Err(UsageError::InputNotExpected),
         }
     }
@@ -165,12 +175,19 @@ impl<T: Transport + 'static> Drop for Run<T> {
         let Some(mut driver) = self.driver.take().filter(|_| self.temporary) else {
             return;
         };
-        driver.machine.cancel();
+        match driver.machine() {
+            Some(run) => run.cancel(),
+            // Nothing was sent.
+            None => return,
+        }
         driver.wake();
         // Waits for a request in flight, since it may be the one that creates the kernel.
         let work = self.client.inner.background.begin();
         let clean_up = async move {
-            while !matches!(driver.next().await, Driven::Done(_)) {}
+            while !matches!(
+                poll_fn(|context| driver.poll(context)).await,
+                Ok(Driven::Done(_)) | Err(_)
+            ) {}
             drop(work);
         };
         self.client.transport().detach(Box::pin(clean_up));
@@ -224,7 +241,7 @@ impl<T: Transport + 'static> Canceller<T> {
         let policy = RetryPolicy::default()
             .with_attempt_limit(ClientOptions::LAST_TRY)
             .with_budget(ClientOptions::LAST_TRY);
-        let caller = self.client.caller().with_retry(policy);
+        let caller = self.client.caller().await?.with_retry(policy);
         let version = caller.version();
         match self.client.call_with(Destroy::new(kernel), caller).await {
             Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => Ok(()),

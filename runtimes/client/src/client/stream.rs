@@ -11,8 +11,8 @@ use futures_core::Stream;
 use http::{HeaderMap, Request, Response, StatusCode};
 use sorna_core::machine::{Call, Machine as _, Step};
 use sorna_core::{
-    ApiVersion, Body, BuildError, Error, Operation, Repeat, Sent, Success, TransportError,
-    TransportErrorKind, UnsignedRequest,
+    ApiVersion, Body, BuildError, Error, GatewayError, Operation, Repeat, Sent, Success,
+    TransportError, TransportErrorKind, UnsignedRequest,
 };
 
 use super::handle::Client;
@@ -138,6 +138,10 @@ impl<O: Operation> Operation for Head<O> {
     fn repeat(&self) -> Repeat {
         self.0.repeat()
     }
+
+    fn adapt(&mut self, version: ApiVersion, error: &GatewayError) -> bool {
+        self.0.adapt(version, error)
+    }
 }
 
 impl<T: StreamTransport + 'static> Client<T> {
@@ -156,7 +160,7 @@ impl<T: StreamTransport + 'static> Client<T> {
         operation: O,
     ) -> Result<StreamedResponse<T::Body>, Error> {
         let inner = &*self.inner;
-        let mut call = Call::new(Head(operation), inner.caller.clone());
+        let mut call = Call::new(Head(operation), self.caller().await?);
         let mut opened = None;
         loop {
             match call.poll(inner.clock.now()) {

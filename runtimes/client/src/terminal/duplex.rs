@@ -8,7 +8,7 @@ use async_tungstenite::WebSocketStream;
 use futures_io::AsyncWrite as _;
 use futures_util::{Sink, Stream};
 use sorna_core::terminal::{Frame, Outgoing, Terminal, TerminalEvent, TerminalOptions};
-use sorna_core::{Error, TransportError, UsageError};
+use sorna_core::{ApiVersion, Error, Instant, TransportError, UsageError};
 use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -17,6 +17,7 @@ use super::handshake::socket_error;
 use super::presence::Presence;
 use super::queue::{EventQueue, QUEUE};
 use crate::Client;
+use crate::copy;
 use crate::net::{BoxFuture, UpgradeTransport};
 
 /// The WebSocket, the machine, and the timers of both halves. No method blocks: each is a poll, so
@@ -33,8 +34,8 @@ pub(super) struct Duplex<T: UpgradeTransport> {
     failure: Option<TransportError>,
     /// A copy of the failure, for writers that were waiting when it happened.
     broken: Option<TransportError>,
-    /// Wakes the reader when a ping is due.
-    ping: Option<BoxFuture<()>>,
+    /// Wakes the reader when the machine has to be polled: for a ping, or to report silence.
+    timeout: Option<Timeout>,
     /// Wakes the writer when typed bytes need not be held back any more.
     hold: Option<BoxFuture<()>>,
     goodbye: Goodbye,
@@ -42,6 +43,13 @@ pub(super) struct Duplex<T: UpgradeTransport> {
     writers: Vec<Waker>,
     /// Which tasks use the terminal, for a driver with a stand-in.
     pub(super) presence: Option<Presence>,
+}
+
+/// A timer, until when it runs, and whom it wakes.
+struct Timeout {
+    until: Instant,
+    timer: BoxFuture<()>,
+    reader: Option<Waker>,
 }
 
 /// The progress of this side's close frame.
@@ -61,16 +69,17 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         client: Client<T>,
         socket: WebSocketStream<T::Io>,
         options: TerminalOptions,
+        version: ApiVersion,
     ) -> Self {
         Self {
             peer,
-            terminal: Terminal::new(options, client.clock().now()),
+            terminal: Terminal::new(options, client.clock().now()).with_version(version),
             client,
             socket,
             events: EventQueue::default(),
             failure: None,
             broken: None,
-            ping: None,
+            timeout: None,
             hold: None,
             goodbye: Goodbye::Unsaid,
             writers: Vec::new(),
@@ -112,11 +121,16 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
         Poll::Ready(result)
     }
 
-    /// Reads one message and handles it. While there is none, sends pings.
+    /// Reads one message and handles it. While there is none, sends pings. Ready, too, if the machine has reported
+    /// something without one.
     pub(super) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(context) else {
-            self.poll_ping(context);
-            return Poll::Pending;
+            let waiting = self.events.len();
+            self.poll_timeout(context);
+            return match self.events.len() > waiting {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            };
         };
         self.take(message);
         if self.terminal.has_unsent() {
@@ -157,27 +171,33 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                 // After a close that this side requested, even an abrupt end is not a failure.
                 Some(failure) if self.goodbye == Goodbye::Unsaid => {
                     self.terminal.handle_failure();
-                    self.broken = Some(copy(&failure));
+                    self.broken = Some(copy::transport(&failure));
                     self.failure = Some(failure);
                 }
                 _ => self.terminal.handle_close(None, ""),
             },
             None => self.terminal.handle_close(None, ""),
         }
+        self.gather();
+    }
+
+    /// Queues what the machine reports.
+    fn gather(&mut self) {
         while let Some(event) = self.terminal.poll_event() {
             self.events.push(event);
         }
     }
 
-    /// Sends a ping when it is due, and makes sure that this is polled again for the next one.
-    pub(super) fn poll_ping(&mut self, context: &mut Context<'_>) {
+    /// Polls the machine when it is time, which may send a ping, and makes sure that this is polled again the next time.
+    pub(super) fn poll_timeout(&mut self, context: &mut Context<'_>) {
         loop {
             let mut least = Duration::from_millis(1);
-            if let Some(timer) = &mut self.ping {
-                if timer.as_mut().poll(context).is_pending() {
+            if let Some(timeout) = &mut self.timeout {
+                if timeout.timer.as_mut().poll(context).is_pending() {
+                    timeout.reader = Some(context.waker().clone());
                     return;
                 }
-                self.ping = None;
+                self.timeout = None;
                 // If the write has to wait or fails, the writer reports it; here only the timer
                 // starts again.
                 let _ = self.flush_now(context);
@@ -185,14 +205,35 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                 least = PING_AGAIN;
             }
             let open = self.goodbye == Goodbye::Unsaid;
-            let Some(next) = self.terminal.next_ping().filter(|_| open) else {
+            let Some(next) = self.terminal.next_timeout().filter(|_| open) else {
                 return;
             };
             let until = match self.client.clock().until(next) {
                 Duration::ZERO => least,
                 until => until,
             };
-            self.ping = Some(self.sleep(until));
+            self.timeout = Some(Timeout {
+                until: next,
+                timer: self.sleep(until),
+                reader: None,
+            });
+        }
+    }
+
+    /// Wakes the reader if the machine has reported something, or has to be polled sooner than was known.
+    fn hurry(&mut self) {
+        let next = self.terminal.next_timeout();
+        let is_sooner = |timeout: &Timeout| next.is_some_and(|next| next < timeout.until);
+        let waiting = self.events.len();
+        self.gather();
+        if let Some(timeout) = &mut self.timeout
+            && (is_sooner(timeout) || self.events.len() > waiting)
+        {
+            let reader = timeout.reader.take();
+            self.timeout = None;
+            if let Some(reader) = reader {
+                reader.wake();
+            }
         }
     }
 
@@ -260,7 +301,9 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             // socket is sure to have room, since replies to pings may fill its buffer.
             let room = ready!(Pin::new(&mut self.socket).poll_flush(context));
             room.map_err(|error| self.write_failed(error))?;
-            match self.terminal.poll_outgoing(self.client.clock().now()) {
+            let outgoing = self.terminal.poll_outgoing(self.client.clock().now());
+            self.hurry();
+            match outgoing {
                 Outgoing::Send(Frame::Text(text)) => {
                     let sent = Pin::new(&mut self.socket).start_send(Message::text(text));
                     sent.map_err(|error| self.write_failed(error))?;
@@ -361,16 +404,6 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
     }
 
     fn failure_again(&self) -> Option<TransportError> {
-        self.broken.as_ref().map(copy)
-    }
-}
-
-/// The same failure, without its source.
-fn copy(failure: &TransportError) -> TransportError {
-    let copy = TransportError::new(failure.kind(), failure.sent(), failure.to_string());
-    let copy = copy.with_hop(failure.hop());
-    match failure.cause() {
-        Some(cause) => copy.with_cause(cause),
-        None => copy,
+        self.broken.as_ref().map(copy::transport)
     }
 }

@@ -20,7 +20,8 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
     options: TerminalOptions,
 ) -> Result<Pty<T>, Error> {
     let open = OpenTerminal::new(kernel);
-    let mut request = open.request(client.caller().signer(), client.clock().now().wall)?;
+    let caller = client.caller().await?;
+    let mut request = open.request(caller.signer(), client.clock().now().wall)?;
     let handshake = Handshake::begin(&mut request);
     let peer = client.config().endpoint().host().to_owned();
     let (io, read_ahead) = match client.upgrade(request).await? {
@@ -33,13 +34,13 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
             (io, read_ahead)
         }
         Upgraded::Refused(response) => {
-            return Err(open.read_error(client.caller().version(), response));
+            return Err(open.read_error(caller.version(), response));
         }
     };
     let config = Some(socket_config());
     let socket =
         WebSocketStream::from_partially_read(io, read_ahead.into(), Role::Client, config).await;
-    let mut duplex = Duplex::new(peer, client.clone(), socket, options);
+    let mut duplex = Duplex::new(peer, client.clone(), socket, options, caller.version());
     poll_fn(|context| duplex.poll_start(context)).await;
     Ok(Pty::new(duplex))
 }

@@ -20,6 +20,10 @@ pub(super) struct EventQueue {
 }
 
 impl EventQueue {
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.events.len() < EVENTS && self.bytes < BYTES
     }

@@ -148,7 +148,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                 Reader::Gone => self.events.clear(),
             }
             if !self.events.has_room() {
-                self.poll_ping(context);
+                self.poll_timeout(context);
                 self.set(|presence| presence.rests = true);
                 return Poll::Pending;
             }

@@ -132,7 +132,8 @@ pub(crate) fn kernel_at(url: &str, options: ClientOptions) -> Kernel {
         AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(),
         SecretKey::new("wJalrXUtnFEMI").unwrap(),
     );
-    let config = Config::new(url.parse().unwrap(), keys);
+    let config =
+        Config::new(url.parse().unwrap(), keys).with_version(sorna::ApiVersion::V2_20170315);
     let id = KernelId::new("zuF1OzMIhFknyjUl7Apbvg").unwrap();
     Client::with_options(config, options).kernel(id)
 }

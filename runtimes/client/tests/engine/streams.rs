@@ -360,7 +360,7 @@ async fn error_response_of_the_proxy_is_a_proxy_error<R: Runtime>(runtime: R) {
 
 fn config(server: &Server) -> Config {
     let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
-    Config::new(server.url("").parse().unwrap(), keys)
+    Config::new(server.url("").parse().unwrap(), keys).with_version(sorna::ApiVersion::V2_20170315)
 }
 
 fn of_gateway<R: Runtime>(runtime: R, server: &Server) -> Client<HttpTransport<R>> {

@@ -74,7 +74,8 @@ pub(crate) fn failures(
     works: &[Work],
 ) -> Vec<(&'static str, Work, Error)> {
     let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
-    let config = Config::new(endpoint.parse().unwrap(), keys);
+    let config =
+        Config::new(endpoint.parse().unwrap(), keys).with_version(sorna::ApiVersion::V2_20170315);
     let works = DRIVERS
         .iter()
         .flat_map(|driver| works.iter().map(move |work| (driver, *work)));
