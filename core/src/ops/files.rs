@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_told_by_their_mode_and_times_have_fractions() {
+    fn directories_are_known_by_their_mode_and_times_have_fractions() {
         let files = r#"[{"filename": "d", "mode": "drwxr-xr-x", "mtime": 1.5, "atime": -1, "ctime": null,
                          "size": 4096, "inode": 3}, {"filename": "a"}]"#;
         let files = read(files, "").unwrap().files;

@@ -15,7 +15,7 @@ use crate::version::{ApiVersion, Dialect};
 /// A machine does not repeat it if the gateway may have acted on it ([`Repeat::IfUnsent`]): what ran since
 /// would be lost. (API manual of 2017, "Kernel management".)
 ///
-/// Managers of Backend.AI from 26.4 respond with 501 `not-implemented`: destroy the session and create it anew.
+/// Managers of Backend.AI from 26.4 respond with 501 `not-implemented`: destroy the session and create it again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restart {

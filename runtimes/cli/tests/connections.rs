@@ -68,7 +68,7 @@ fn events(endpoint: &str) -> Vec<String> {
 const ALERT: &[u8] = b"\x15\x03\x01\x00\x02\x02\x28";
 
 #[test]
-fn a_gateway_that_stops_in_the_middle_of_a_run_is_not_told_to_use_tls() {
+fn a_gateway_that_stops_in_the_middle_of_a_run_gets_no_advice_about_tls() {
     let answered = AtomicUsize::new(0);
     let address = serve(move |mut stream| {
         let _ = stream.read(&mut [0; 16 * 1024]);

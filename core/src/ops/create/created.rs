@@ -49,7 +49,7 @@ impl CreatedKernel {
     }
 
     /// Whether it does not run yet, but is to: after a creation [without](crate::KernelSpec::with_enqueue_only) or with
-    /// a [limited](crate::KernelSpec::with_max_wait) wait, or if it was found on its way.
+    /// a [limited](crate::KernelSpec::with_max_wait) wait, or if the session that was found is still starting.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.status.as_ref().is_some_and(SessionStatus::is_pending)

@@ -46,10 +46,10 @@ pub(crate) fn connect_request(
 /// Alternates between the address families, beginning with the resolver's first: a family that does
 /// not work on this machine then costs one head start, not many.
 pub(crate) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let favourite = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let favorite = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (one, two): (Vec<_>, Vec<_>) = addresses
         .into_iter()
-        .partition(|address| address.is_ipv6() == favourite);
+        .partition(|address| address.is_ipv6() == favorite);
     let mut mixed = Vec::with_capacity(one.len() + two.len());
     let (mut one, mut two) = (one.into_iter(), two.into_iter());
     while one.len() + two.len() > 0 {
