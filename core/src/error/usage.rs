@@ -3,20 +3,21 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A method that was called at the wrong time. Nothing was sent; the conversation can continue.
+/// A method that was called at the wrong time. The call itself sent nothing, except where the variant says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
-    /// The next event was asked for while the program waits for input. Give the input first.
+    /// The next event was asked for while the program waits for input. Give the input, then continue.
     InputExpected,
-    /// The program asked for input where none can be given. Execute it step by step, and answer its
-    /// requests.
+    /// The program asked for input where none can be given; it was started, and stopped by restarting its
+    /// kernel. Execute it step by step, and answer its requests.
     InputUnavailable,
     /// Input was given to a program that does not wait for it.
     InputNotExpected,
     /// The result was asked for, but the execution has failed: an earlier call returned the error.
     ExecutionFailed,
-    /// Something was sent to a terminal that is closed.
+    /// Something was to be sent to a terminal that is closed, or whose connection broke: an earlier call
+    /// reported that.
     TerminalClosed,
 }
 

@@ -65,7 +65,9 @@ impl Execution {
     /// # Errors
     ///
     /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
-    /// [`UsageError::ExecutionFailed`] if an earlier call failed already.
+    /// [`UsageError::ExecutionFailed`] if an earlier call failed already. A program that asked for input still
+    /// waits for it, and would take the code of the next execution: restart the kernel, or use `Kernel::run`, which
+    /// does.
     pub fn finish(self) -> Result<ExecutionResult, Error> {
         wait(self.0.finish())
     }

@@ -126,7 +126,7 @@ impl Kernel {
         wait(self.0.upload_with(files, progress))
     }
 
-    /// What the gateway knows about it: times in ms, memory in KiB.
+    /// What the gateway knows about it: times as [`Duration`](std::time::Duration)s, memory in bytes.
     ///
     /// # Errors
     ///

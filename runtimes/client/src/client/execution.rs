@@ -110,7 +110,9 @@ impl<T: Transport + 'static> Execution<T> {
     /// # Errors
     ///
     /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
-    /// [`UsageError::ExecutionFailed`] if an earlier call failed already.
+    /// [`UsageError::ExecutionFailed`] if an earlier call failed already. A program that asked for input still
+    /// waits for it, and would take the code of the next execution: restart the kernel, or use `Kernel::run`, which
+    /// does.
     pub async fn finish(mut self) -> Result<ExecutionResult, Error> {
         let mut all = Console::new();
         while let Some(event) = self.next_event().await? {

@@ -166,7 +166,7 @@ impl<T: Transport + 'static> Kernel<T> {
         }
     }
 
-    /// What the gateway knows about it: times in ms, memory in KiB.
+    /// What the gateway knows about it: times as [`Duration`](std::time::Duration)s, memory in bytes.
     ///
     /// # Errors
     ///
