@@ -2,11 +2,10 @@
 
 use std::time::SystemTime;
 
-use sorna::protocol::{
-    GatewayError, Hop, LanguageInfo, ProblemKind, TransportCause, TransportError,
+use sorna::{
+    Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause, TransportError,
     TransportErrorKind,
 };
-use sorna::{Error, KernelId};
 
 use crate::chain::message;
 use crate::nearest::nearest;
@@ -257,8 +256,7 @@ fn clock_advice(gateway: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sorna::protocol::Sent;
-    use sorna::{AccessKey, Config, Credentials, SecretKey};
+    use sorna::{AccessKey, Config, Credentials, SecretKey, Sent};
 
     use super::*;
 

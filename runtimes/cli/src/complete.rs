@@ -1,7 +1,8 @@
 //! `sorna complete`: candidates that complete code.
 
 use clap::Args;
-use sorna::protocol::{Complete, ProblemKind};
+use sorna::ProblemKind;
+use sorna::protocol::Complete;
 
 use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;

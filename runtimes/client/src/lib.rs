@@ -167,8 +167,8 @@ pub use sorna_core::machine::{
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{
     AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console, Credentials, Dialect,
-    Endpoint, EnvNames, Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError,
+    Endpoint, EnvNames, Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, Hop,
     KernelId, KernelInfo, KernelSpec, LanguageInfo, Limits, Media, NegotiationError, Operation,
-    Record, Reply, RetryPolicy, SecretKey, SessionToken, TransportError, TransportErrorKind,
-    UploadFile, UsageError,
+    ParseError, ProblemKind, Record, Reply, RetryPolicy, SecretKey, Sent, SessionToken,
+    TransportCause, TransportError, TransportErrorKind, UploadFile, UsageError,
 };
