@@ -137,9 +137,10 @@ pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
-    AgentDetails, BuildError, ConfigError, Error, ErrorBody, FilesUnavailable, FoundResponse,
-    GatewayError, Hop, NegotiationError, ParseError, Problem, RejectedFile, Sent, TransportCause,
-    TransportError, TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UsageError,
+    AbortReason, Aborted, AgentDetails, BuildError, ConfigError, Error, ErrorBody,
+    FilesUnavailable, FoundResponse, GatewayError, Hop, NegotiationError, NotRunning, ParseError,
+    Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, Unavailable,
+    UnavailableFile, UnpackError, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;

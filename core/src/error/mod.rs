@@ -5,23 +5,27 @@
 //! error, [`ParseError`] when it could not be understood. Machines and drivers report all but the first
 //! together as [`Error`].
 
+mod aborted;
 mod build;
 pub(crate) mod config;
 mod document;
 mod files;
 mod gateway;
 mod negotiation;
+mod not_running;
 mod parse;
 mod transport;
 mod unpack;
 mod usage;
 
+pub use aborted::{AbortReason, Aborted};
 pub use build::BuildError;
 pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
 pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
 pub use negotiation::{FoundResponse, NegotiationError};
+pub use not_running::NotRunning;
 pub use parse::ParseError;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
 pub use unpack::UnpackError;
@@ -57,6 +61,10 @@ pub enum Error {
     Unpack(UnpackError),
     /// The endpoint speaks no version of the API that this crate speaks. Nothing else was requested from it.
     Negotiation(Box<NegotiationError>),
+    /// An execution ended without a result.
+    Aborted(Box<Aborted>),
+    /// A session was created, but does not run.
+    NotRunning(Box<NotRunning>),
 }
 
 /// How many rejected files an error names when it is shown.
@@ -79,6 +87,10 @@ impl Error {
         match self {
             Self::Gateway(error) => Some(error),
             Self::FilesUnavailable(files) => Some(&files.error),
+            Self::Aborted(aborted) => match &aborted.reason {
+                AbortReason::Broken(error) => Some(error),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -111,7 +123,7 @@ impl Error {
         match self {
             Self::Gateway(error) => !error.is_conclusive(),
             Self::Transport(error) => error.may_have_acted(),
-            Self::Parse(_) | Self::MayHaveRun(_) => true,
+            Self::Parse(_) | Self::MayHaveRun(_) | Self::Aborted(_) | Self::NotRunning(_) => true,
             Self::Build(_)
             | Self::Usage(_)
             | Self::FilesRejected(_)
@@ -134,7 +146,9 @@ impl Error {
             | Self::FilesRejected(_)
             | Self::FilesUnavailable(_)
             | Self::Unpack(_)
-            | Self::Negotiation(_) => false,
+            | Self::Negotiation(_)
+            | Self::Aborted(_)
+            | Self::NotRunning(_) => false,
         }
     }
 }
@@ -164,6 +178,8 @@ impl fmt::Display for Error {
             Self::FilesUnavailable(error) => error.fmt(f),
             Self::Unpack(error) => error.fmt(f),
             Self::Negotiation(error) => error.fmt(f),
+            Self::Aborted(error) => error.fmt(f),
+            Self::NotRunning(error) => error.fmt(f),
         }
     }
 }
@@ -181,6 +197,8 @@ impl StdError for Error {
             Self::FilesUnavailable(error) => error.source(),
             Self::Unpack(error) => error.source(),
             Self::Negotiation(error) => error.source(),
+            Self::Aborted(error) => error.source(),
+            Self::NotRunning(error) => error.source(),
         }
     }
 }
@@ -218,6 +236,18 @@ impl From<UnpackError> for Error {
 impl From<NegotiationError> for Error {
     fn from(error: NegotiationError) -> Self {
         Self::Negotiation(Box::new(error))
+    }
+}
+
+impl From<Aborted> for Error {
+    fn from(error: Aborted) -> Self {
+        Self::Aborted(Box::new(error))
+    }
+}
+
+impl From<NotRunning> for Error {
+    fn from(error: NotRunning) -> Self {
+        Self::NotRunning(Box::new(error))
     }
 }
 

@@ -125,6 +125,11 @@ impl<O: Operation> Call<O> {
         matches!(self.state, State::InFlight)
     }
 
+    /// Whether a request is in flight, or there is a result that was not polled yet.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.state, State::InFlight | State::Done(_))
+    }
+
     /// Whether a request of this call may have reached the gateway. Also true if there is a result
     /// that was not polled yet.
     pub(super) fn may_have_acted(&self) -> bool {

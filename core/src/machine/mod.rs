@@ -6,6 +6,8 @@
 //! | [`Call`] | one operation: sends, waits, sends again where that is safe |
 //! | [`Upload`] | any number of files, in as many requests as it takes |
 //! | [`ExplainDownload`] | which files made a download fail |
+//! | [`Create`] | a kernel, from its creation until it can run code |
+//! | [`Removal`] | the end of a kernel |
 //! | [`Execution`] | one execution, through continuations, build steps and input requests, to its end |
 //! | [`Run`] | a whole run: create a kernel, upload, execute, destroy |
 //!
@@ -60,9 +62,11 @@
 //! [`Terminal`](crate::terminal::Terminal).
 
 mod call;
+mod create;
 mod execution;
 mod explain_download;
 mod negotiate;
+mod removal;
 mod run;
 mod step;
 #[cfg(test)]
@@ -70,9 +74,11 @@ mod testing;
 mod upload;
 
 pub use call::Call;
+pub use create::{Create, SessionPending};
 pub use execution::{Execution, ExecutionEvent};
 pub use explain_download::ExplainDownload;
 pub use negotiate::{Negotiate, Negotiated};
+pub use removal::Removal;
 pub use run::{Cleanup, Ending, Run, RunEvent, RunPlan, RunReport};
 pub use step::{Machine, Step, Transmit};
 pub use upload::{Upload, UploadProgress};

@@ -108,7 +108,6 @@ pub(super) fn caller() -> Caller {
     Caller::new(signer())
 }
 
-#[allow(dead_code, reason = "used as soon as a machine differs by version")]
 pub(super) fn caller_for(version: ApiVersion) -> Caller {
     Caller::new(signer_for(version))
 }

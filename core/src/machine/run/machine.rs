@@ -1,6 +1,7 @@
 //! The machine of a whole run.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -10,14 +11,14 @@ use super::report::{Cleanup, Ending, RunEvent, RunReport};
 use crate::caller::Caller;
 use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
 use crate::ident::{KernelId, SessionToken};
-use crate::machine::call::Call;
+use crate::machine::create::Create;
 use crate::machine::execution::Execution;
+use crate::machine::removal::Removal;
 use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::Upload;
 use crate::moment::Moment;
-use crate::ops::{
-    Boundary, CreateKernel, Destroy, ExecuteMode, ExecutionResult, UploadFile, check_files,
-};
+use crate::ops::{Boundary, CreateKernel, ExecuteMode, ExecutionResult, UploadFile, check_files};
+use crate::version::Dialect;
 
 /// Drives a whole run.
 ///
@@ -32,7 +33,7 @@ use crate::ops::{
 ///             └─► Over: Cleanup::NoKernel, Unknown
 /// ```
 ///
-/// Every step of [`Call`], [`Upload`] and [`Execution`] is passed on; `Over` gives `Step::Done` once.
+/// Every step of [`Create`], [`Upload`], [`Execution`] and [`Removal`] is passed on; `Over` gives `Step::Done` once.
 ///
 /// A temporary kernel is destroyed however the run ends. If the request to create it got no
 /// response, or one that cannot be understood, the kernel may still exist; creating it again with
@@ -100,6 +101,9 @@ use crate::ops::{
 pub struct Run {
     caller: Caller,
     temporary: bool,
+    /// Whether the dialect has a way to end an execution without the kernel.
+    frees_kernels: bool,
+    silence_limit: Option<Duration>,
     files: Vec<UploadFile>,
     boundary: Boundary,
     executions: std::vec::IntoIter<ExecuteMode>,
@@ -121,10 +125,10 @@ pub struct Run {
     reason = "there is one of these in each run, and it is never moved around"
 )]
 enum Phase {
-    Creating(Call<CreateKernel>),
+    Creating(Create),
     Uploading(Upload),
     Executing(Execution),
-    Destroying(Call<Destroy>),
+    Destroying(Removal),
     Over(Option<Cleanup>),
 }
 
@@ -147,11 +151,17 @@ impl Run {
             Phase::Over(Some(Cleanup::NoKernel))
         } else {
             let create = CreateKernel::new(plan.spec, token);
-            Phase::Creating(Call::new(create, caller.clone()))
+            let create = Create::new(create, caller.clone());
+            Phase::Creating(match plan.start_limit {
+                Some(limit) => create.with_time_limit(limit),
+                None => create,
+            })
         };
         Self {
+            frees_kernels: caller.version().dialect() == Dialect::BackendAi,
             caller,
             temporary: plan.temporary,
+            silence_limit: plan.silence_limit,
             files: plan.files,
             boundary: Boundary::from_random(boundary),
             executions: plan.executions.into_iter(),
@@ -215,8 +225,7 @@ impl Run {
             (Some(_), false) => Phase::Over(Some(Cleanup::Kept)),
             (Some(kernel), true) => {
                 self.events.push_back(RunEvent::CleaningUp);
-                let destroy = Destroy::new(kernel.clone());
-                Phase::Destroying(Call::new(destroy, self.caller.clone()))
+                Phase::Destroying(Removal::new(kernel.clone(), self.caller.clone()))
             }
         };
     }
@@ -224,24 +233,39 @@ impl Run {
     /// The machine whose requests are sent in this phase.
     fn current(&mut self) -> Option<&mut dyn Exchange> {
         match &mut self.phase {
-            Phase::Creating(call) => Some(call),
+            Phase::Creating(create) => Some(create),
             Phase::Uploading(upload) => Some(upload),
             Phase::Executing(execution) => Some(execution),
-            Phase::Destroying(call) => Some(call),
+            Phase::Destroying(removal) => Some(removal),
             Phase::Over(_) => None,
         }
     }
 
     /// Acts on a cancellation once nothing is in flight.
     fn check_cancelled(&mut self) {
-        let may_stop = match &self.phase {
+        if !self.cancelled {
+            return;
+        }
+        let may_stop = match &mut self.phase {
             // A kernel that the gateway may have created must first be found.
-            Phase::Creating(call) => !call.may_have_acted() && !self.created_again,
+            Phase::Creating(create) => {
+                self.kernel = create.kernel().cloned();
+                if self.kernel.is_some() {
+                    !create.is_in_flight()
+                } else {
+                    !create.may_have_acted() && !create.is_in_flight() && !self.created_again
+                }
+            }
             Phase::Uploading(upload) => !upload.is_in_flight(),
+            // A kernel that is kept must be free.
+            Phase::Executing(execution) if !self.temporary && self.frees_kernels => {
+                execution.give_up();
+                false
+            }
             Phase::Executing(execution) => !execution.is_in_flight(),
             Phase::Destroying(_) | Phase::Over(_) => false,
         };
-        if self.cancelled && may_stop {
+        if may_stop {
             self.finish(Ending::Cancelled);
         }
     }
@@ -274,7 +298,13 @@ impl Run {
             index: self.started,
         });
         self.started += 1;
-        let execution = Execution::new(kernel, mode, self.caller.clone());
+        let mut execution = Execution::new(kernel, mode, self.caller.clone());
+        if let Some(limit) = self.silence_limit {
+            execution = execution.with_silence_limit(limit);
+        }
+        if self.temporary && self.executions.len() == 0 {
+            execution = execution.in_last_use();
+        }
         self.phase = Phase::Executing(execution);
     }
 
@@ -284,7 +314,9 @@ impl Run {
         self.events
             .push_back(RunEvent::ExecutionFinished(result.clone()));
         self.last = Some(result);
-        if has_failed {
+        if self.cancelled {
+            self.finish(Ending::Cancelled);
+        } else if has_failed {
             let last = self.last.take();
             self.finish(Ending::Finished(last));
         } else {
@@ -293,7 +325,9 @@ impl Run {
     }
 
     fn failed(&mut self, error: Error) {
-        let ending = if self.cancelled {
+        let stays_busy = !self.temporary
+            && matches!(&error, Error::Aborted(aborted) if self.frees_kernels && !aborted.is_freed);
+        let ending = if self.cancelled && !stays_busy {
             Ending::Cancelled
         } else {
             Ending::Failed(error)
@@ -332,28 +366,28 @@ impl Machine for Run {
                 return Step::Event(event);
             }
             match &mut self.phase {
-                Phase::Creating(call) => match call.poll(now).split() {
-                    Ok(Ok(reply)) => self.created(reply.value.id),
+                Phase::Creating(create) => match create.poll(now).split() {
+                    Ok(Ok(created)) => self.created(created.id),
                     Ok(Err(error))
                         if self.temporary && !self.created_again && is_unusable(&error) =>
                     {
                         self.created_again = true;
-                        let create = call.operation().clone();
-                        *call = Call::new(create, self.caller.clone());
+                        create.again();
                     }
                     Ok(Err(error)) => {
                         // An earlier attempt may have created it; and a response that cannot be
                         // understood may come from a successful creation.
                         let unknown = self.temporary
                             && (self.created_again
-                                || call.may_have_acted()
+                                || create.may_have_acted()
                                 || error.may_have_acted());
+                        self.kernel = create.kernel().cloned();
                         self.failed(error);
-                        if unknown {
+                        if unknown && self.kernel.is_none() {
                             self.phase = Phase::Over(Some(Cleanup::Unknown));
                         }
                     }
-                    Err(step) => return step.within(|never| match never {}),
+                    Err(step) => return step.within(RunEvent::SessionPending),
                 },
                 Phase::Uploading(upload) => match upload.poll(now).split() {
                     Ok(Ok(progress)) => {
@@ -368,15 +402,11 @@ impl Machine for Run {
                     Ok(Err(error)) => self.failed(error),
                     Err(step) => return step.within(RunEvent::Execution),
                 },
-                Phase::Destroying(call) => match call.poll(now).split() {
+                Phase::Destroying(removal) => match removal.poll(now).split() {
                     Ok(result) => {
-                        let version = self.caller.version();
                         let cleanup = match result {
-                            Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => {
-                                Cleanup::Destroyed
-                            }
                             Err(error) => Cleanup::Failed(error),
-                            Ok(_) => Cleanup::Destroyed,
+                            Ok(()) => Cleanup::Destroyed,
                         };
                         self.phase = Phase::Over(Some(cleanup));
                     }

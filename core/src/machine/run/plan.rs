@@ -1,5 +1,7 @@
 //! What a run does.
 
+use std::time::Duration;
+
 use crate::ident::SessionToken;
 use crate::ops::{ExecuteMode, KernelSpec, UploadFile};
 
@@ -24,6 +26,8 @@ pub struct RunPlan {
     pub(super) temporary: bool,
     pub(super) files: Vec<UploadFile>,
     pub(super) executions: Vec<ExecuteMode>,
+    pub(super) start_limit: Option<Duration>,
+    pub(super) silence_limit: Option<Duration>,
 }
 
 impl RunPlan {
@@ -42,7 +46,24 @@ impl RunPlan {
             temporary: true,
             files: Vec::new(),
             executions: executions.into_iter().map(Into::into).collect(),
+            start_limit: None,
+            silence_limit: None,
         }
+    }
+
+    /// Waits this long for the kernel to start: see [`Create::with_time_limit`](crate::machine::Create::with_time_limit).
+    #[must_use]
+    pub fn with_start_limit(mut self, limit: Duration) -> Self {
+        self.start_limit = Some(limit);
+        self
+    }
+
+    /// Gives up a program that prints nothing for this long: see
+    /// [`Execution::with_silence_limit`](crate::machine::Execution::with_silence_limit).
+    #[must_use]
+    pub fn with_silence_limit(mut self, limit: Duration) -> Self {
+        self.silence_limit = Some(limit);
+        self
     }
 
     /// Runs in the living kernel with this token, or in a new one with it. Without this, the token is random,

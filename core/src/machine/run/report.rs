@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ident::KernelId;
+use crate::machine::create::SessionPending;
 use crate::machine::execution::ExecutionEvent;
 use crate::machine::upload::UploadProgress;
 use crate::ops::ExecutionResult;
@@ -10,6 +11,9 @@ use crate::ops::ExecutionResult;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunEvent {
+    /// The kernel exists, or an older one of its name does, but does not run yet: its status, once and when it changes. Of
+    /// Backend.AI only.
+    SessionPending(SessionPending),
     /// The kernel exists.
     KernelReady(KernelId),
     /// The gateway accepted some of the files.

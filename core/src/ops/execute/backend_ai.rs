@@ -41,7 +41,7 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
             "batch",
             "",
             Some(BatchOptions {
-                clean: "",
+                clean: batch.clean(),
                 build: batch.build().unwrap_or(""),
                 build_log: batch.build_log(),
                 exec: batch.exec().unwrap_or(""),

@@ -50,6 +50,8 @@ impl From<Batch> for ExecuteMode {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// What Backend.AI runs before the build.
+    clean: String,
     build: Option<String>,
     build_log: bool,
     exec: Option<String>,
@@ -59,6 +61,7 @@ impl Default for Batch {
     /// The kernel's defaults for both steps, without the build's log.
     fn default() -> Self {
         Self {
+            clean: String::new(),
             build: Some(Self::DEFAULT.to_owned()),
             build_log: false,
             exec: Some(Self::DEFAULT.to_owned()),
@@ -109,6 +112,21 @@ impl Batch {
     pub fn with_build_log(mut self, shown: bool) -> Self {
         self.build_log = shown;
         self
+    }
+
+    /// For Backend.AI: a command in place of the build, as the step before it.
+    pub(crate) fn in_clean(command: String, exec: String) -> Self {
+        Self {
+            clean: command,
+            build: None,
+            build_log: false,
+            exec: Some(exec),
+        }
+    }
+
+    /// What Backend.AI runs before the build; empty for nothing.
+    pub(super) fn clean(&self) -> &str {
+        &self.clean
     }
 
     /// How to build; `None` if that is skipped.

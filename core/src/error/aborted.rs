@@ -1,0 +1,61 @@
+//! Executions without a result.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use super::gateway::GatewayError;
+
+/// An execution that ended without a result, and what became of its kernel.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Aborted {
+    /// Why.
+    pub reason: AbortReason,
+    /// Whether the kernel can be used again. Otherwise the program may still run, and in Backend.AI requests to execute
+    /// something else wait until it ends: restart or destroy the kernel.
+    pub is_freed: bool,
+}
+
+/// Why an execution ended without a result.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AbortReason {
+    /// The caller gave it up.
+    GivenUp,
+    /// There was no output for as long as the caller allows.
+    Silent(Duration),
+    /// The gateway failed to report what the program has done.
+    ///
+    /// Observed on managers 23.09.10 and 26.9.6 of Backend.AI: a program that shows HTML breaks the response.
+    Broken(Box<GatewayError>),
+}
+
+impl Aborted {
+    pub(crate) fn new(reason: AbortReason, is_freed: bool) -> Self {
+        Self { reason, is_freed }
+    }
+}
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            AbortReason::GivenUp => f.write_str("the execution was given up")?,
+            AbortReason::Silent(time) => write!(
+                f,
+                "the execution was given up after {} s without output",
+                time.as_secs()
+            )?,
+            AbortReason::Broken(error) => write!(
+                f,
+                "the gateway failed to report what the program did (managers of Backend.AI fail so if it shows HTML): {error}"
+            )?,
+        }
+        if self.is_freed {
+            return Ok(());
+        }
+        f.write_str("; the program may still run, and keep the kernel busy")
+    }
+}
+
+impl StdError for Aborted {}

@@ -1,0 +1,27 @@
+//! What happens while code runs.
+
+use crate::console::Console;
+use crate::ops::{ExecutionResult, ExecutionStatus};
+
+/// What happens while code runs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ExecutionEvent {
+    /// Output.
+    Console(Console),
+    /// The program waits for a line of input: call [`Execution::answer`](super::Execution::answer) before polling on.
+    InputRequested {
+        /// Whether the line should not be shown while it is typed.
+        is_password: bool,
+    },
+    /// A step of a batch ended; the next one follows.
+    StepFinished {
+        /// `BuildFinished`, `CleanFinished`.
+        status: ExecutionStatus,
+        /// The step's exit code, if the gateway sent it.
+        exit_code: Option<i64>,
+    },
+    /// The gateway reported a status that this version does not know, and whose name does not say
+    /// that this is the end. The execution continues.
+    Unknown(ExecutionResult),
+}

@@ -1,0 +1,452 @@
+//! The machine of one execution.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::conduct::{Conduct, Next};
+use super::event::ExecutionEvent;
+use super::settle::Ask;
+use crate::caller::Caller;
+use crate::error::{AbortReason, Aborted, Error, TransportError, UsageError};
+use crate::ident::KernelId;
+use crate::instant::Instant;
+use crate::machine::call::Call;
+use crate::machine::step::{Exchange, Machine, Step};
+use crate::moment::Moment;
+use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Interrupt};
+use crate::retry::RetryPolicy;
+use crate::version::Dialect;
+
+/// The least time between two requests for output if the first had none. A gateway holds such a request for
+/// about 2 s; one that does not must not be flooded.
+const LEAST_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The most time for each request after the end of a program, or when it is given up.
+const LAST_LIMIT: Duration = Duration::from_secs(10);
+
+/// Executes code until it ends.
+///
+/// ```text
+///   new ─► Calling ──────────► a result: its console, and its status
+///           ▲  ▲                 │             │              │
+///           │  │   continued,    │             │ waiting-     │ finished,
+///           │  │   …-finished,   │             │ input        │ exec-timeout,
+///           │  │   unknown       │             │              │ an error
+///           │  └── (Pausing) ◄───┘             ▼              ▼
+///           └────── answer(…) ◄────────── AwaitingInput      Over (Idle from then on)
+///                                         Step::Idle         Step::Done
+/// ```
+///
+/// The console of a result is reported as an event before anything else. A gateway holds a request for
+/// output for about 2 s. Some do not: if a result without output arrives within 200 ms of its
+/// request, the machine waits for the rest of the 200 ms (`Step::Wait`).
+///
+/// The first request has the code, each further one `""` or the input, with the same mode (and steps,
+/// for a batch). Source: the API manual of 2017, "Code execution"; observed on gateway 0.9.11: code
+/// that is sent with a continuation is ignored, and after a failed build the `exec` step still
+/// runs.
+///
+/// In Backend.AI there is more to it: see [below](Self#backendai).
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use sorna_core::machine::{Execution, ExecutionEvent, Machine, Step};
+/// use sorna_core::{Caller, ExecuteMode, Instant, KernelId, Moment};
+/// # use sorna_core::{AccessKey, Config, Credentials, SecretKey, Signer};
+/// # let keys = Credentials::new(AccessKey::new("AK")?, SecretKey::new("SK")?);
+/// # let signer = Signer::new(Config::new("http://127.0.0.1:8081".parse()?, keys));
+/// # let now = Moment::new(UNIX_EPOCH + Duration::from_secs(1_498_699_425), Instant::default(), 42);
+///
+/// let code = ExecuteMode::query("name = input('name? '); print('hi', name)");
+/// let kernel = KernelId::new("zuF1OzMIhFknyjUl7Apbvg")?;
+/// let mut execution = Execution::new(kernel, code, Caller::new(signer));
+///
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(
+///     transmit.request.body().as_bytes().unwrap(),
+///     br#"{"mode":"query","code":"name = input('name? '); print('hi', name)"}"#,
+/// );
+/// let response = r#"{"result": {"status": "waiting-input", "console": [["stdout", "name? "]],
+///                             "options": {"is_password": false}}}"#;
+/// execution.handle_response(now, http::Response::new(response.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(console)) = execution.poll(now) else { panic!() };
+/// assert_eq!(console.stdout(), "name? ");
+/// let Step::Event(ExecutionEvent::InputRequested { is_password }) = execution.poll(now) else { panic!() };
+/// assert!(!is_password);
+/// execution.answer("lablup")?;
+///
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":"lablup"}"#);
+/// let response = r#"{"result": {"status": "continued", "console": [["stdout", "hi "]]}}"#;
+/// execution.handle_response(now, http::Response::new(response.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
+/// let Step::Send(transmit) = execution.poll(now) else { panic!() };
+/// assert_eq!(transmit.request.body().as_bytes().unwrap(), br#"{"mode":"query","code":""}"#);
+/// let response = r#"{"result": {"status": "finished", "console": [["stdout", "lablup\n"]]}}"#;
+/// execution.handle_response(now, http::Response::new(response.into()));
+///
+/// let Step::Event(ExecutionEvent::Console(_)) = execution.poll(now) else { panic!() };
+/// let Step::Done(Ok(end)) = execution.poll(now) else { panic!() };
+/// assert_eq!(end.exit_code(), None); // this gateway does not send it
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Backend.AI
+///
+/// All requests of an execution have the same run ID, which the machine makes of [`Moment::random`] at the first poll.
+/// A continuation has the mode `continue` or `input`. After the end, the machine never continues: managers would hold
+/// that request, answer `continued` for ever, and let every other execution in the kernel wait.
+///
+/// **A batch is one command** there, for all managers. Managers from 25.12 on drop what a step reports until the
+/// next request arrives (observed on 26.9.6, read in the agent's source: each end of a step detaches the run's queue);
+/// a build or program that ends before that is lost, with its exit code, and no request can find out. Only the first
+/// answer, `clean-finished`, is always delivered. So both steps run in the step `clean`, as a shell command that prints
+/// a mark between their outputs, which the machine takes out; the empty steps that follow are collected afterwards.
+/// The events are those of other gateways: the output of the build, `StepFinished`, the output of the program, the end.
+/// The default steps (`*`) of Python images are part of that command. For an older image of another language (up to
+/// 25.14.4) the command reports that it does not know them, and the machine sends the steps as such. From 25.14.5 on, images other
+/// than Python's must be given a command; without one, the program ends with exit code 127 and says so.
+///
+/// Exit codes: a failed build makes the batch end with 127, as managers do; its own code is in `StepFinished`. A program
+/// killed by a signal has the negative number of the signal if it is the whole step, and 128 plus the number if a
+/// shell waited for it. An exception in a snippet is 0 on 23.09 and 1 on 26.9; so is `sys.exit(3)`: 0 and 3.
+///
+/// **A program that must be given up** keeps its kernel busy. [`give_up`](Self::give_up) interrupts it, collects its end, and
+/// sends a query with the same run ID if there is none, which ends the run on both managers; that takes 8 s at most
+/// if the manager responds in time. The same is done if a response is a 500, as it is for a program that
+/// shows HTML. A program that ends its interpreter (`os._exit`) is `continued` for ever, and neither `info` nor
+/// anything else tells it from one that computes: use [`with_silence_limit`](Self::with_silence_limit), and destroy
+/// the kernel if it could not be freed.
+#[derive(Debug)]
+#[must_use = "an execution does nothing until it is polled"]
+pub struct Execution {
+    /// The operation of the next request.
+    execute: Execute,
+    caller: Caller,
+    pub(super) state: State,
+    events: VecDeque<ExecutionEvent>,
+    /// When the last request was sent, for the pace of the next.
+    sent: Instant,
+    is_given_up: bool,
+    /// What only Backend.AI needs.
+    conduct: Option<Box<Conduct>>,
+}
+
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each execution has one of these, and it is never moved"
+)]
+pub(super) enum State {
+    /// The first request needs a run ID.
+    Ready(ExecuteMode),
+    Calling(Call<Execute>),
+    Interrupting(Call<Interrupt>),
+    AwaitingInput,
+    Pausing(Instant),
+    /// How it ended; `None` once that was polled.
+    Over(Option<Result<ExecutionResult, Error>>),
+}
+
+impl Execution {
+    /// An execution. It starts when it is polled. The caller's policy applies to each of its requests.
+    pub fn new(kernel: KernelId, mode: ExecuteMode, caller: Caller) -> Self {
+        let (execute, state, conduct) = match caller.version().dialect() {
+            Dialect::SornaV2 => {
+                let execute = Execute::start(kernel, mode);
+                // Later requests need the mode, but not the code.
+                let rest = execute.proceed(Continuation::Continue);
+                let call = Call::new(execute, caller.clone());
+                (rest, State::Calling(call), None)
+            }
+            Dialect::BackendAi => {
+                let rest = Execute::start(kernel, ExecuteMode::query(""));
+                let conduct = Box::new(Conduct::new(caller.version()));
+                (rest, State::Ready(mode), Some(conduct))
+            }
+        };
+        Self {
+            state,
+            execute,
+            caller,
+            events: VecDeque::new(),
+            sent: Instant::default(),
+            is_given_up: false,
+            conduct,
+        }
+    }
+
+    /// Gives the execution up after this much time without output, as [`give_up`](Self::give_up). Without this it is
+    /// awaited for ever. Waiting for input does not count. Of Backend.AI only: in Sorna v2, the gateway has a limit.
+    pub fn with_silence_limit(mut self, limit: Duration) -> Self {
+        if let Some(conduct) = &mut self.conduct {
+            conduct.limit_silence(limit);
+        }
+        self
+    }
+
+    /// For a kernel that is about to be destroyed: leaves it as it is at the end.
+    pub(in crate::machine) fn in_last_use(mut self) -> Self {
+        if let Some(conduct) = &mut self.conduct {
+            conduct.leave_as_it_is();
+        }
+        self
+    }
+
+    /// Gives the input that the program asks for. A line end is not added: interpreters expect none.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::InputNotExpected`] if the program does not wait for input.
+    pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
+        if !self.awaits_input() {
+            return Err(UsageError::InputNotExpected);
+        }
+        if let Some(conduct) = &mut self.conduct {
+            conduct.input_given();
+        }
+        self.proceed(Continuation::Input(input.into()));
+        Ok(())
+    }
+
+    /// Whether the program waits for input.
+    #[must_use]
+    pub fn awaits_input(&self) -> bool {
+        matches!(self.state, State::AwaitingInput) && !self.is_given_up
+    }
+
+    /// Gives the execution up as soon as no request is in flight: poll on, and pass in the response or failure of a
+    /// request in flight. The end is [`Error::Aborted`], which says whether the kernel can be used again, or a
+    /// result if the program ended first.
+    ///
+    /// Sorna v2 has no way to free the kernel, so nothing more is sent there.
+    pub fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// Whether a request is in flight.
+    pub(in crate::machine) fn is_in_flight(&self) -> bool {
+        match &self.state {
+            State::Calling(call) => call.is_in_flight(),
+            State::Interrupting(call) => call.is_in_flight(),
+            _ => false,
+        }
+    }
+
+    fn proceed(&mut self, continuation: Continuation) {
+        let next = self.execute.proceed(continuation);
+        self.call(next);
+    }
+
+    fn call(&mut self, execute: Execute) {
+        let caller = self.caller.clone();
+        let caller = match &self.conduct {
+            Some(conduct) if !conduct.is_running() => caller.with_retry(last_policy()),
+            _ => caller,
+        };
+        self.state = State::Calling(Call::new(execute, caller));
+    }
+
+    fn end(&mut self, end: Result<ExecutionResult, Error>) {
+        self.state = State::Over(Some(end));
+    }
+
+    /// Makes the first request.
+    fn begin(&mut self, now: Moment, mode: ExecuteMode) {
+        self.execute.run_id = Some(format!("{:016x}", now.random));
+        let mode = match &mut self.conduct {
+            Some(conduct) => conduct.begin(mode, now),
+            None => mode,
+        };
+        let mut start = self.execute.proceed(Continuation::Start);
+        start.mode = mode;
+        self.call(start);
+    }
+
+    /// Acts on a request to give up, once nothing is in flight.
+    fn check_given_up(&mut self) {
+        if self
+            .conduct
+            .as_ref()
+            .is_some_and(|conduct| !conduct.is_running())
+        {
+            // It is about to end.
+            return;
+        }
+        let has_begun = match &self.state {
+            State::Over(_) => return,
+            State::Ready(_) => false,
+            State::Calling(call) => {
+                if call.is_busy() {
+                    return;
+                }
+                call.operation().continuation != Continuation::Start || call.may_have_acted()
+            }
+            State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
+        };
+        let awaits_input = matches!(self.state, State::AwaitingInput);
+        let next = match &mut self.conduct {
+            _ if !has_begun => Next::End(Err(Aborted::new(AbortReason::GivenUp, true).into())),
+            Some(conduct) => conduct.give_up(AbortReason::GivenUp, awaits_input),
+            None => Next::End(Err(Aborted::new(AbortReason::GivenUp, false).into())),
+        };
+        self.act(next);
+    }
+
+    fn act(&mut self, next: Next) {
+        match next {
+            Next::Ask(Ask::Continue) => self.proceed(Continuation::Continue),
+            Next::Ask(Ask::Input) => self.proceed(Continuation::Input(String::new())),
+            Next::Ask(Ask::Query) => {
+                let query = self.execute.proceed(Continuation::Start);
+                self.call(query);
+            }
+            Next::Interrupt => {
+                let interrupt = Interrupt::new(self.execute.kernel.clone());
+                let caller = self.caller.clone().with_retry(last_policy());
+                self.state = State::Interrupting(Call::new(interrupt, caller));
+            }
+            Next::Start(mode) => {
+                let mut start = self.execute.proceed(Continuation::Start);
+                start.mode = mode;
+                self.call(start);
+            }
+            Next::Wait(until) => self.state = State::Pausing(until),
+            Next::End(end) => self.end(end),
+        }
+    }
+
+    fn received(&mut self, now: Moment, result: ExecutionResult) {
+        let taken = match &mut self.conduct {
+            Some(conduct) => conduct.received(result, now, &mut self.events),
+            None => Ok((result, false)),
+        };
+        match taken {
+            Ok((result, had_output)) => self.progress(now, result, had_output),
+            Err(next) => self.act(next),
+        }
+    }
+
+    /// Reports a result, and continues.
+    fn progress(&mut self, now: Moment, mut result: ExecutionResult, had_output: bool) {
+        let console = std::mem::take(&mut result.console);
+        let silent = console.is_empty() && !had_output;
+        if !console.is_empty() {
+            self.events.push_back(ExecutionEvent::Console(console));
+        }
+        if result.status.is_end() {
+            self.end(Ok(result));
+            return;
+        }
+        self.execute.remember(&result);
+        match result.status {
+            ExecutionStatus::WaitingInput => {
+                self.events.push_back(ExecutionEvent::InputRequested {
+                    is_password: result.is_password(),
+                });
+                self.state = State::AwaitingInput;
+                return;
+            }
+            ExecutionStatus::BuildFinished | ExecutionStatus::CleanFinished => {
+                self.events.push_back(ExecutionEvent::StepFinished {
+                    exit_code: result.exit_code(),
+                    status: result.status,
+                });
+            }
+            ExecutionStatus::Other(_) => {
+                self.events.push_back(ExecutionEvent::Unknown(result));
+            }
+            _ => {}
+        }
+        let next = self.sent.saturating_add(LEAST_INTERVAL);
+        if silent && now.instant < next {
+            self.state = State::Pausing(next);
+        } else {
+            self.proceed(Continuation::Continue);
+        }
+    }
+
+    fn failed(&mut self, error: Error) {
+        let next = match &mut self.conduct {
+            Some(conduct) => conduct.failed(error),
+            None => Next::End(Err(error)),
+        };
+        self.act(next);
+    }
+}
+
+/// A request that is only to leave the kernel in order must not take long.
+fn last_policy() -> RetryPolicy {
+    RetryPolicy::never().with_attempt_limit(LAST_LIMIT)
+}
+
+impl Machine for Execution {
+    type Event = ExecutionEvent;
+    type Output = Result<ExecutionResult, Error>;
+
+    fn poll(&mut self, now: Moment) -> Step<ExecutionEvent, Self::Output> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Step::Event(event);
+            }
+            if self.is_given_up {
+                self.check_given_up();
+            }
+            match &mut self.state {
+                State::Calling(call) => match call.poll(now).split() {
+                    Ok(Ok(reply)) => self.received(now, reply.value),
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => {
+                        if matches!(step, Step::Send(_)) {
+                            self.sent = now.instant;
+                        }
+                        return step.within(|never| match never {});
+                    }
+                },
+                State::Ready(mode) => {
+                    let mode = std::mem::replace(mode, ExecuteMode::query(""));
+                    self.begin(now, mode);
+                }
+                State::Interrupting(call) => match call.poll(now).split() {
+                    Ok(Ok(_)) => {
+                        let next = self.conduct.as_mut().and_then(|conduct| conduct.released());
+                        self.act(next.unwrap_or(Next::Ask(Ask::Continue)));
+                    }
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(|never| match never {}),
+                },
+                State::Pausing(until) if now.instant < *until => return Step::Wait(*until),
+                State::Pausing(_) => {
+                    let end = self.conduct.as_mut().and_then(|conduct| conduct.freed());
+                    match end {
+                        Some(error) => self.end(Err(error)),
+                        None => self.proceed(Continuation::Continue),
+                    }
+                }
+                State::AwaitingInput => return Step::Idle,
+                State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        match &mut self.state {
+            State::Calling(call) => Exchange::handle_response(call, now, response),
+            State::Interrupting(call) => Exchange::handle_response(call, now, response),
+            _ => {}
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        match &mut self.state {
+            State::Calling(call) => Exchange::handle_failure(call, now, failure),
+            State::Interrupting(call) => Exchange::handle_failure(call, now, failure),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Frees the session of a run that is given up.
+
+use std::collections::VecDeque;
+
+/// What to do next for a run that is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Interrupt the program.
+    Interrupt,
+    /// Ask for the next result. If it is the end, the program has ended by itself.
+    Collect,
+    /// Send a query without code, and the same run ID.
+    Query,
+}
+
+/// Which requests free the session, one after the other until one is answered with an end.
+///
+/// A manager holds a request for 2 s, so this takes 10 s at most.
+#[derive(Debug)]
+pub(super) struct Release {
+    actions: VecDeque<Action>,
+    has_queried: bool,
+}
+
+impl Release {
+    /// For a run that is given up while its program may run.
+    pub(super) fn of_program() -> Self {
+        use Action::{Collect, Interrupt, Query};
+        Self::of([Interrupt, Collect, Collect, Query, Collect])
+    }
+
+    /// For a run that the manager has broken. Its program may have ended.
+    pub(super) fn of_broken_run() -> Self {
+        use Action::{Collect, Interrupt, Query};
+        Self::of([Query, Interrupt, Collect, Collect])
+    }
+
+    fn of(actions: impl IntoIterator<Item = Action>) -> Self {
+        Self {
+            actions: actions.into_iter().collect(),
+            has_queried: false,
+        }
+    }
+
+    /// The next action; `None` if nothing helped.
+    pub(super) fn next(&mut self) -> Option<Action> {
+        let action = self.actions.pop_front();
+        self.has_queried |= action == Some(Action::Query);
+        action
+    }
+
+    /// Whether an end may be that of a query, and not the program's.
+    pub(super) fn has_queried(&self) -> bool {
+        self.has_queried
+    }
+}

@@ -1,0 +1,267 @@
+//! Destroys a kernel, and makes sure of it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::call::Call;
+use super::step::{Exchange, Machine, Step};
+use crate::caller::Caller;
+use crate::error::{Error, TransportError};
+use crate::ident::KernelId;
+use crate::instant::Instant;
+use crate::moment::Moment;
+use crate::ops::{Destroy, Info, KernelInfo, SessionStatus};
+use crate::version::Dialect;
+
+/// The time between two requests.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The most time after the first response.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Destroys a kernel.
+///
+/// Unlike a [`Call`] of [`Destroy`] it asks if the response leaves it open whether the kernel ends: manager 23.09.10 of
+/// Backend.AI rejects the destruction of a session that is being prepared with the same 403 as that of one which is being
+/// destroyed. The one is destroyed as soon as the manager allows it, within a minute; then the rejection is the error.
+///
+/// A kernel that does not exist (any more) counts as destroyed.
+#[derive(Debug)]
+#[must_use = "a removal does nothing until it is polled"]
+pub struct Removal {
+    kernel: KernelId,
+    caller: Caller,
+    until_gone: bool,
+    state: State,
+    /// Why the manager did not destroy it.
+    rejection: Option<Error>,
+    /// When there was a first response.
+    since: Option<Instant>,
+}
+
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "each removal has one of these, and it is never moved"
+)]
+enum State {
+    Destroying(Call<Destroy>),
+    Asking(Call<Info>),
+    Waiting(Instant),
+    Over(Option<Result<(), Error>>),
+}
+
+impl Removal {
+    /// A removal. It starts when it is polled. The caller's policy applies to each of its requests.
+    pub fn new(kernel: KernelId, caller: Caller) -> Self {
+        let call = Call::new(Destroy::new(kernel.clone()), caller.clone());
+        Self {
+            kernel,
+            caller,
+            until_gone: false,
+            state: State::Destroying(call),
+            rejection: None,
+            since: None,
+        }
+    }
+
+    /// Waits until a session of Backend.AI is gone, and its name can be used again. Manager 26.9.6 responds about 3 s
+    /// before. Sorna v2 has no such time.
+    pub fn until_gone(mut self) -> Self {
+        self.until_gone = self.caller.version().dialect() == Dialect::BackendAi;
+        self
+    }
+
+    fn end(&mut self, end: Result<(), Error>) {
+        self.state = State::Over(Some(end));
+    }
+
+    fn ask(&mut self) {
+        let info = Info::new(self.kernel.clone());
+        self.state = State::Asking(Call::new(info, self.caller.clone()));
+    }
+
+    fn destroyed(&mut self, now: Moment, result: Result<(), Error>) {
+        self.since.get_or_insert(now.instant);
+        match result {
+            Ok(()) if !self.until_gone => self.end(Ok(())),
+            Ok(()) => {
+                self.rejection = None;
+                self.ask();
+            }
+            Err(Error::Gateway(error)) if Destroy::is_gone(self.caller.version(), &error) => {
+                if error.is_not_found() {
+                    self.end(Ok(()));
+                } else {
+                    self.rejection = Some(Error::Gateway(error));
+                    self.ask();
+                }
+            }
+            Err(error) => self.end(Err(error)),
+        }
+    }
+
+    fn answered(&mut self, now: Moment, info: Result<KernelInfo, Error>) {
+        let status = match info {
+            Ok(info) => info.status().map(SessionStatus::from_name),
+            Err(error) if error.is_not_found() => return self.end(Ok(())),
+            Err(error) => {
+                let rejection = self.rejection.take();
+                return self.end(Err(rejection.unwrap_or(error)));
+            }
+        };
+        let is_dying = status.as_ref().is_some_and(SessionStatus::is_dying);
+        if is_dying {
+            self.rejection = None;
+            if !self.until_gone {
+                return self.end(Ok(()));
+            }
+        }
+        let since = self.since.unwrap_or(now.instant);
+        if now.instant.saturating_duration_since(since) < LIMIT {
+            self.state = State::Waiting(now.instant.saturating_add(INTERVAL));
+            return;
+        }
+        // It ends, but late.
+        let end = self.rejection.take().map_or(Ok(()), Err);
+        self.end(end);
+    }
+}
+
+impl Machine for Removal {
+    type Event = Infallible;
+    type Output = Result<(), Error>;
+
+    fn poll(&mut self, now: Moment) -> Step<Infallible, Self::Output> {
+        loop {
+            match &mut self.state {
+                State::Destroying(call) => match call.poll(now).split() {
+                    Ok(result) => self.destroyed(now, result.map(|_| ())),
+                    Err(step) => return step.within(|never| match never {}),
+                },
+                State::Asking(call) => match call.poll(now).split() {
+                    Ok(info) => self.answered(now, info.map(|reply| reply.value)),
+                    Err(step) => return step.within(|never| match never {}),
+                },
+                State::Waiting(until) if now.instant < *until => return Step::Wait(*until),
+                State::Waiting(_) if self.rejection.is_some() => {
+                    let destroy = Destroy::new(self.kernel.clone());
+                    self.state = State::Destroying(Call::new(destroy, self.caller.clone()));
+                }
+                State::Waiting(_) => self.ask(),
+                State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),
+            }
+        }
+    }
+
+    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
+        match &mut self.state {
+            State::Destroying(call) => Exchange::handle_response(call, now, response),
+            State::Asking(call) => Exchange::handle_response(call, now, response),
+            State::Waiting(_) | State::Over(_) => {}
+        }
+    }
+
+    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
+        match &mut self.state {
+            State::Destroying(call) => Exchange::handle_failure(call, now, failure),
+            State::Asking(call) => Exchange::handle_failure(call, now, failure),
+            State::Waiting(_) | State::Over(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Driver, caller, caller_for, problem, reply};
+    use super::*;
+    use crate::ops::testing::kernel;
+    use crate::version::ApiVersion;
+
+    const DESTROY: &str = "DELETE /session/k1";
+    const INFO: &str = "GET /session/k1";
+
+    fn removal() -> Removal {
+        Removal::new(kernel(), caller_for(ApiVersion::V7_20230615))
+    }
+
+    fn terminated() -> Response<Bytes> {
+        reply(200, r#"{"stats": {"status": "terminated"}}"#)
+    }
+
+    fn status(name: &str) -> Response<Bytes> {
+        reply(200, &format!(r#"{{"status": "{name}"}}"#))
+    }
+
+    #[test]
+    fn it_may_wait_until_the_session_is_gone() {
+        let mut run = Driver::new(removal());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        assert!(run.done().is_ok());
+
+        let mut run = Driver::new(removal().until_gone());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        for _ in 0..6 {
+            run.sends(INFO);
+            run.answers(status("TERMINATING"));
+            assert_eq!(run.waits(), INTERVAL);
+        }
+        run.sends(INFO);
+        run.answers(problem(404, "object-not-found"));
+        assert!(run.done().is_ok());
+
+        let mut run = Driver::new(Removal::new(kernel(), caller()).until_gone());
+        run.sends("DELETE /v2/kernel/k1");
+        run.answers(reply(204, ""));
+        assert!(run.done().is_ok());
+    }
+
+    #[test]
+    fn a_403_is_looked_into() {
+        let rejected = || {
+            let mut run = Driver::new(removal());
+            run.sends(DESTROY);
+            run.answers(problem(403, "generic-forbidden"));
+            run.sends(INFO);
+            run
+        };
+        for response in [problem(404, "object-not-found"), status("TERMINATING")] {
+            let mut run = rejected();
+            run.answers(response);
+            assert!(run.done().is_ok());
+        }
+        let mut run = rejected();
+        run.answers(status("PREPARING"));
+        run.waits();
+        run.sends(DESTROY);
+        run.answers(terminated());
+        assert!(run.done().is_ok());
+        let mut run = rejected();
+        run.answers(status("PREPARING"));
+        for _ in 0..120 {
+            run.waits();
+            run.sends(DESTROY);
+            run.answers(problem(403, "generic-forbidden"));
+            run.sends(INFO);
+            run.answers(status("PREPARING"));
+        }
+        assert!(run.done().unwrap_err().gateway().unwrap().is_forbidden());
+    }
+
+    #[test]
+    fn what_does_not_exist_is_destroyed_and_other_errors_are_reported() {
+        let mut run = Driver::new(removal());
+        run.sends(DESTROY);
+        run.answers(problem(404, "entity-not-found"));
+        assert!(run.done().is_ok());
+        let mut run = Driver::new(removal());
+        run.sends(DESTROY);
+        run.answers(problem(500, "internal-server-error"));
+        assert!(run.done().is_err());
+    }
+}
