@@ -48,6 +48,18 @@ impl KernelId {
         &self.0
     }
 
+    /// Whether it has the form of a UUID, as the IDs of Backend.AI's sessions do. Manager 26.9.6 takes whatever looks
+    /// like one for an ID, even if a session has it for a name.
+    #[must_use]
+    pub fn is_uuid(&self) -> bool {
+        let bytes = self.0.as_bytes();
+        bytes.len() == 36
+            && bytes.iter().enumerate().all(|(index, byte)| match index {
+                8 | 13 | 18 | 23 => *byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    }
+
     /// Checks what this version requires of an identifier. Making a request checks it as well.
     ///
     /// # Errors
@@ -213,6 +225,22 @@ impl fmt::Display for SessionToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uuids_are_told_by_their_form() {
+        let is_uuid = |id: &str| KernelId::new(id).unwrap().is_uuid();
+        assert!(is_uuid("7c548299-6be3-4613-8cf0-f11deb896755"));
+        assert!(is_uuid("7C548299-6BE3-4613-8CF0-F11DEB896755"));
+        for id in [
+            "7c548299-6be3-4613-8cf0-f11deb89675",
+            "7c548299-6be3-4613-8cf0-f11deb89675g",
+            "7c548299-6be3-4613-8cf00f11deb896755",
+            "7c5482996be346138cf0f11deb896755",
+            "my-session",
+        ] {
+            assert!(!is_uuid(id), "{id}");
+        }
+    }
 
     #[test]
     fn an_identifier_is_one_path_segment() {

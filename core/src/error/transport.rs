@@ -39,7 +39,8 @@ pub enum TransportErrorKind {
     Timeout,
     /// The response was larger than the client accepts.
     TooLarge,
-    /// A local file of the request body could not be read, or changed while it was sent.
+    /// A local file of the request body could not be read, or changed while it was sent; or a downloaded one could
+    /// not be written.
     LocalFile,
     /// The caller cancelled.
     Cancelled,

@@ -31,6 +31,10 @@ pub type Client = crate::Client<Transport>;
 pub type Kernel = crate::Kernel<Transport>;
 /// See [`Execution`](crate::Execution).
 pub type Execution = crate::Execution<Transport>;
+/// See [`DownloadStream`](crate::DownloadStream).
+pub type DownloadStream = crate::DownloadStream<Transport>;
+/// See [`Events`](crate::Events).
+pub type Events = crate::Events<<Transport as crate::net::StreamTransport>::Body>;
 /// See [`Run`](crate::Run).
 pub type Run = crate::Run<Transport>;
 /// See [`TemporaryKernel`](crate::TemporaryKernel).

@@ -1,4 +1,4 @@
-//! Local files for an upload.
+//! Local files: for an upload, and of a download.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,9 +11,11 @@ use sorna_core::{BuildError, UploadFile};
 mod ignored;
 #[cfg(feature = "tree")]
 mod rule;
+mod save;
 #[cfg(feature = "tree")]
 mod tree;
 
+pub use save::Saver;
 #[cfg(feature = "tree")]
 pub use tree::{Skip, collect};
 

@@ -33,6 +33,10 @@
 //! | limit memory and time | [`Limits`] in a [`KernelSpec`] |
 //! | do all of that in one go, and stop it from another task | `Client::run`, `Run::canceller` |
 //! | open a terminal | `Kernel::stream_pty` |
+//! | download files and directories | `Kernel::download`, [`files::Saver`] (Backend.AI) |
+//! | list and find sessions | `Client::list`, `Client::find` (Backend.AI) |
+//! | interrupt a program, list files, read logs | `Kernel::interrupt`, `Kernel::list_files`, `Kernel::logs` (Backend.AI) |
+//! | follow what happens to sessions | `Client::events`, `Kernel::events` (Backend.AI) |
 //! | set time limits, retries, proxies and certificates | [`ClientOptions`] |
 //! | see each request | `Observer`, feature `tracing` |
 //! | send a request that this crate does not know | `Client::call`, `Client::stream` |
@@ -152,7 +156,10 @@ pub mod tokio;
 mod wire;
 
 #[cfg(feature = "async")]
-pub use client::{Canceller, Client, Execution, Kernel, Run, StreamedResponse, TemporaryKernel};
+pub use client::{
+    Canceller, Client, DownloadStream, Events, Execution, Kernel, Run, StreamedResponse,
+    TemporaryKernel,
+};
 #[cfg(feature = "async")]
 pub use observe::{Exchange, Observer};
 pub use options::{ClientOptions, EnvError};
@@ -161,14 +168,19 @@ pub use random::{random_boundary, random_token};
 pub use terminal::{Pty, PtyReader, PtyWriter};
 
 pub use sorna_core as protocol;
+pub use sorna_core::download::{UnpackEvent, UnpackLimits, UnpackedEntry};
+pub use sorna_core::events::{EventScope, SessionEvent, SubscribeEvents};
 pub use sorna_core::machine::{
     Cleanup, Ending, ExecutionEvent, Negotiated, RunEvent, RunPlan, RunReport, UploadProgress,
 };
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{
-    AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console, Credentials, Dialect,
-    Endpoint, EnvNames, Error, ExecuteMode, ExecutionResult, ExecutionStatus, GatewayError, Hop,
-    KernelId, KernelInfo, KernelSpec, LanguageInfo, Limits, Media, NegotiationError, Operation,
-    ParseError, ProblemKind, Record, Reply, RetryPolicy, SecretKey, Sent, SessionToken,
-    TransportCause, TransportError, TransportErrorKind, UploadFile, UsageError,
+    AbortReason, Aborted, AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console,
+    Credentials, Dialect, Endpoint, EnvNames, Error, ErrorBody, ExecuteMode, ExecutionResult,
+    ExecutionStatus, FileInfo, FileListing, FilesUnavailable, GatewayError, Hop, KernelId,
+    KernelInfo, KernelSpec, LanguageInfo, Limits, ListSessions, Media, NegotiationError,
+    NotRunning, Operation, ParseError, ProblemKind, Record, Reply, RetryPolicy, SecretKey, Sent,
+    ServicePort, SessionStatus, SessionSummary, SessionToken, StatusChange, TransportCause,
+    TransportError, TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UploadFile,
+    UsageError,
 };

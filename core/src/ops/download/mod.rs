@@ -138,7 +138,12 @@ impl Operation for Download {
 }
 
 impl Download {
-    fn check(&self) -> Result<(), BuildError> {
+    /// Checks the files, as making the request does.
+    ///
+    /// # Errors
+    ///
+    /// See [`Download`].
+    pub fn check(&self) -> Result<(), BuildError> {
         if self.files.is_empty() {
             return Err(BuildError::NoFiles);
         }

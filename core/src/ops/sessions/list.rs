@@ -57,6 +57,8 @@ pub struct ListSessions {
     pub filter: Option<String>,
     /// The order, as fields with `+` or `-`: `-created_at`. Without, it is the manager's.
     pub order: Option<String>,
+    /// Without statuses: only those of sessions that have not ended.
+    is_of_living: bool,
 }
 
 /// A page of the list of sessions.
@@ -80,6 +82,17 @@ impl ListSessions {
             owner: None,
             filter: None,
             order: None,
+            is_of_living: false,
+        }
+    }
+
+    /// The first 20 sessions that have not ended: of the statuses `PENDING` to `TERMINATING`, and `ERROR`. Which they
+    /// are depends on the version; setting [`statuses`](Self::statuses) replaces them.
+    #[must_use]
+    pub fn living() -> Self {
+        Self {
+            is_of_living: true,
+            ..Self::new()
         }
     }
 
@@ -144,6 +157,13 @@ impl Default for ListSessions {
     }
 }
 
+/// The statuses of sessions that have not ended, that managers 23.09 and later know (read in the sources of 23.09.10).
+const LIVING: &str =
+    "PENDING,SCHEDULED,PULLING,PREPARING,RUNNING,RESTARTING,RUNNING_DEGRADED,TERMINATING,ERROR";
+
+/// Those that came later (read in the sources of 26.8.1, and observed on 26.9.6).
+const LIVING_OF_V9: &str = ",PREPARED,CREATING";
+
 /// The query has 32-bit integers.
 const MOST: u64 = i32::MAX as u64;
 
@@ -169,6 +189,19 @@ struct List {
     total_count: u64,
 }
 
+impl ListSessions {
+    fn status(&self, version: ApiVersion) -> Option<String> {
+        match (self.statuses.is_empty(), self.is_of_living) {
+            (false, _) => Some(self.statuses.join(",")),
+            (true, true) if version >= ApiVersion::V9_20250722 => {
+                Some([LIVING, LIVING_OF_V9].concat())
+            }
+            (true, true) => Some(LIVING.to_owned()),
+            (true, false) => None,
+        }
+    }
+}
+
 impl Operation for ListSessions {
     type Output = SessionPage;
 
@@ -183,7 +216,7 @@ impl Operation for ListSessions {
                 Variables {
                     limit: u64::from(self.limit).min(MOST),
                     offset: self.offset.min(MOST),
-                    status: (!self.statuses.is_empty()).then(|| self.statuses.join(",")),
+                    status: self.status(version),
                     access_key: self.owner.as_deref(),
                     filter: self.filter.as_deref(),
                     order: self.order.as_deref(),
@@ -220,6 +253,23 @@ mod tests {
         let mut body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["query"], QUERY);
         body["variables"].take()
+    }
+
+    #[test]
+    fn living_sessions_are_asked_for_by_the_statuses_that_a_version_knows() {
+        let status = |list: &ListSessions, version| {
+            let (_, body) = sent(list, version);
+            let body: Value = serde_json::from_str(&body).unwrap();
+            body["variables"]["status"].as_str().map(str::to_owned)
+        };
+        let living = ListSessions::living();
+        let of_v7 = status(&living, VERSION).unwrap();
+        assert!(of_v7.starts_with("PENDING,SCHEDULED") && of_v7.ends_with("TERMINATING,ERROR"));
+        let of_v9 = status(&living, ApiVersion::V9_20250722).unwrap();
+        assert_eq!(of_v9, of_v7 + ",PREPARED,CREATING");
+        let running = living.with_statuses(["RUNNING"]);
+        assert_eq!(status(&running, VERSION).as_deref(), Some("RUNNING"));
+        assert_eq!(status(&ListSessions::new(), VERSION), None);
     }
 
     #[test]

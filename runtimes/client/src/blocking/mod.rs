@@ -19,6 +19,8 @@
 
 mod body;
 mod client;
+mod download;
+mod events;
 mod execution;
 mod failure;
 mod kernel;
@@ -27,6 +29,7 @@ mod meter;
 mod park;
 mod run;
 mod runtime;
+mod sessions;
 mod socket;
 mod stream;
 mod streamed_body;
@@ -37,6 +40,8 @@ mod transport;
 mod wait;
 
 pub use client::Client;
+pub use download::DownloadStream;
+pub use events::Events;
 pub use execution::Execution;
 pub use kernel::Kernel;
 pub use meter::SendMeter;

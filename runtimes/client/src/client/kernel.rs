@@ -85,6 +85,10 @@ impl<T: Transport + 'static> Kernel<T> {
         Self { client, id }
     }
 
+    pub(super) fn client(&self) -> &Client<T> {
+        &self.client
+    }
+
     /// The ID that the gateway gave it.
     #[must_use]
     pub fn id(&self) -> &KernelId {

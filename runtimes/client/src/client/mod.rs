@@ -2,16 +2,21 @@
 
 mod background;
 mod deferred;
+mod download;
 mod driver;
+mod events;
 mod execution;
 mod handle;
 mod inner;
 mod kernel;
 mod negotiation;
 mod run;
+mod sessions;
 mod stream;
 mod temporary;
 
+pub use download::DownloadStream;
+pub use events::Events;
 pub use execution::Execution;
 pub use handle::Client;
 pub use kernel::Kernel;

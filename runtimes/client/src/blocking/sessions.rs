@@ -1,0 +1,109 @@
+//! What Backend.AI does besides: sessions by name, their files, logs and events.
+
+use sorna_core::events::SubscribeEvents;
+use sorna_core::{Error, FileListing, ListSessions, SessionSummary, SessionToken, StatusChange};
+
+use super::wait::wait;
+use super::{Client, DownloadStream, Events, Kernel};
+
+impl Client {
+    /// Lists sessions: those of all pages, from the one that `sessions` starts with. For the caller's own that have
+    /// not ended: `client.list(ListSessions::living().with_owner(access_key))`.
+    ///
+    /// It is put together from as many requests as there are pages, of [`limit`](ListSessions::limit) sessions each.
+    /// What changes meanwhile may be missing; no session is there twice.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported) in Sorna v2, which has no list.
+    pub fn list(&self, sessions: ListSessions) -> Result<Vec<SessionSummary>, Error> {
+        wait(self.0.list(sessions))
+    }
+
+    /// Finds the caller's sessions that have not ended by name, ID, or what either starts with. A session whose name
+    /// or ID is the whole text is the only result; else there may be several, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub fn find(&self, text: &str) -> Result<Vec<SessionSummary>, Error> {
+        wait(self.0.find(text))
+    }
+
+    /// Subscribes to events of sessions, from now on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported) in Sorna v2, which has none.
+    pub fn events(&self, subscribe: SubscribeEvents) -> Result<Events, Error> {
+        wait(self.0.events(subscribe)).map(Events)
+    }
+}
+
+/// What only Backend.AI has. In Sorna v2 each of these is an error
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent.
+impl Kernel {
+    /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a directory that does not exist is an
+    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported).
+    pub fn list_files(&self, path: &str) -> Result<FileListing, Error> {
+        wait(self.0.list_files(path))
+    }
+
+    /// What its container printed. That is not what programs in it printed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn logs(&self) -> Result<String, Error> {
+        wait(self.0.logs())
+    }
+
+    /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried.
+    pub fn interrupt(&self) -> Result<(), Error> {
+        wait(self.0.interrupt())
+    }
+
+    /// Gives its session another name. A `Kernel` that was made of the former name does not find it any more; one that
+    /// was created or listed has its ID, and does.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a [`GatewayError`](sorna_core::GatewayError) whose `is_name_taken` is true if another
+    /// session has the name; [`Error::MayHaveRun`] if no response came, since it is not retried.
+    pub fn rename(&self, name: SessionToken) -> Result<(), Error> {
+        wait(self.0.rename(name))
+    }
+
+    /// When its session reached which status, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn status_history(&self) -> Result<Vec<StatusChange>, Error> {
+        wait(self.0.status_history())
+    }
+
+    /// A download of files and directories, by their paths below the work directory: any number of them, unpacked as
+    /// they arrive. It starts when its first event is asked for.
+    pub fn download<P: Into<String>>(&self, paths: impl IntoIterator<Item = P>) -> DownloadStream {
+        DownloadStream(self.0.download(paths))
+    }
+
+    /// Subscribes to the events of its session, from now on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn events(&self) -> Result<Events, Error> {
+        wait(self.0.events()).map(Events)
+    }
+}

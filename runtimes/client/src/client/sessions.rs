@@ -1,0 +1,177 @@
+//! What Backend.AI does besides: sessions by name, their files, logs and events.
+
+use sorna_core::events::SubscribeEvents;
+use sorna_core::{
+    Error, FileListing, Interrupt, ListFiles, ListSessions, Logs, MatchSessions, Rename,
+    SessionSummary, SessionToken, StatusChange, StatusHistory,
+};
+
+use super::download::DownloadStream;
+use super::events::Events;
+use super::handle::Client;
+use super::kernel::Kernel;
+use crate::net::{StreamTransport, Transport};
+
+/// Sessions in a request of [`Client::list`], where the caller does not say.
+const PAGE: u32 = 100;
+
+impl<T: Transport + 'static> Client<T> {
+    /// Lists sessions: those of all pages, from the one that `sessions` starts with. For the caller's own that have
+    /// not ended: `client.list(ListSessions::living().with_owner(access_key))`.
+    ///
+    /// It is put together from as many requests as there are pages, of [`limit`](ListSessions::limit) sessions each.
+    /// What changes meanwhile may be missing; no session is there twice.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported) in Sorna v2, which has no list.
+    pub async fn list(&self, sessions: ListSessions) -> Result<Vec<SessionSummary>, Error> {
+        let mut found: Vec<SessionSummary> = Vec::new();
+        let mut next = Some(sessions);
+        while let Some(list) = next {
+            let page = self.call(list.clone()).await?.value;
+            next = list.next(&page);
+            for session in page.sessions {
+                if found.iter().all(|other| other.id != session.id) {
+                    found.push(session);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Finds the caller's sessions that have not ended by name, ID, or what either starts with. A session whose name
+    /// or ID is the whole text is the only result; else there may be several, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn find(&self, text: &str) -> Result<Vec<SessionSummary>, Error> {
+        // Managers find whole names only, and IDs not at all.
+        let matches = self.call(MatchSessions::new(text)).await?.value;
+        if let Some(session) = matches.into_iter().find(|session| is_called(session, text)) {
+            return Ok(vec![session]);
+        }
+        let owner = self.config().credentials().access_key().as_str();
+        let living = ListSessions::living().with_owner(owner).with_limit(PAGE);
+        let mut found = self.list(living).await?;
+        found.retain(|session| {
+            session.name.starts_with(text) || starts_with_id(session.id.as_str(), text)
+        });
+        if let Some(exact) = found.iter().position(|session| is_called(session, text)) {
+            return Ok(vec![found.swap_remove(exact)]);
+        }
+        Ok(found)
+    }
+}
+
+fn is_called(session: &SessionSummary, text: &str) -> bool {
+    session.name == text || session.id.as_str().eq_ignore_ascii_case(text)
+}
+
+fn starts_with_id(id: &str, text: &str) -> bool {
+    let start = id.as_bytes().get(..text.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(text.as_bytes()))
+}
+
+impl<T: StreamTransport + 'static> Client<T> {
+    /// Subscribes to events of sessions, from now on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported) in Sorna v2, which has none.
+    pub async fn events(&self, subscribe: SubscribeEvents) -> Result<Events<T::Body>, Error> {
+        let stream = subscribe.stream();
+        Ok(Events::new(self.stream(subscribe).await?, stream))
+    }
+}
+
+/// What only Backend.AI has. In Sorna v2 each of these is an error
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent.
+impl<T: Transport + 'static> Kernel<T> {
+    /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a directory that does not exist is an
+    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported).
+    pub async fn list_files(&self, path: &str) -> Result<FileListing, Error> {
+        let list = ListFiles::new(self.id().clone(), path);
+        Ok(self.client().call(list).await?.value)
+    }
+
+    /// What its container printed. That is not what programs in it printed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn logs(&self) -> Result<String, Error> {
+        Ok(self
+            .client()
+            .call(Logs::new(self.id().clone()))
+            .await?
+            .value)
+    }
+
+    /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried.
+    pub async fn interrupt(&self) -> Result<(), Error> {
+        self.client()
+            .call(Interrupt::new(self.id().clone()))
+            .await?;
+        Ok(())
+    }
+
+    /// Gives its session another name. A `Kernel` that was made of the former name does not find it any more; one that
+    /// was created or listed has its ID, and does.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a [`GatewayError`](sorna_core::GatewayError) whose `is_name_taken` is true if another
+    /// session has the name; [`Error::MayHaveRun`] if no response came, since it is not retried.
+    pub async fn rename(&self, name: SessionToken) -> Result<(), Error> {
+        let rename = Rename::new(self.id().clone(), name);
+        self.client().call(rename).await?;
+        Ok(())
+    }
+
+    /// When its session reached which status, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn status_history(&self) -> Result<Vec<StatusChange>, Error> {
+        let history = StatusHistory::new(self.id().clone());
+        Ok(self.client().call(history).await?.value)
+    }
+}
+
+impl<T: StreamTransport + 'static> Kernel<T> {
+    /// A download of files and directories, by their paths below the work directory: any number of them, unpacked as
+    /// they arrive. It starts when its first event is asked for.
+    pub fn download<P: Into<String>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> DownloadStream<T> {
+        let paths = paths.into_iter().map(Into::into).collect();
+        DownloadStream::new(self.clone(), paths)
+    }
+
+    /// Subscribes to the events of its session, from now on.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn events(&self) -> Result<Events<T::Body>, Error> {
+        let subscribe = SubscribeEvents::new();
+        let subscribe = match self.id().is_uuid() {
+            true => subscribe.with_session_id(self.id().clone()),
+            false => subscribe.with_session(self.id().as_str()),
+        };
+        self.client().events(subscribe).await
+    }
+}

@@ -1,0 +1,294 @@
+//! Downloaded files, written to disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use sorna_core::download::{UnpackEvent, UnpackedEntry};
+use sorna_core::{Sent, TransportError, TransportErrorKind};
+
+use crate::random_token;
+
+/// Writes what a download unpacks below a directory on this machine.
+///
+/// A file appears under its name when it is complete, and then replaces one that is there. Nothing is written
+/// through a symbolic link below the directory, so nothing outside of it changes. On Unix, files get the mode that they
+/// have in the kernel, as far as the umask allows it.
+///
+/// ```no_run
+/// # fn example(kernel: sorna::blocking::Kernel) -> Result<(), sorna::Error> {
+/// use sorna::files::Saver;
+///
+/// let mut saver = Saver::new("results");
+/// for event in kernel.download(["data.csv"]) {
+///     saver.handle(event?)?;
+/// }
+/// println!("saved {:?}", saver.saved());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Saver {
+    directory: PathBuf,
+    open: Option<Partial>,
+    saved: Vec<PathBuf>,
+}
+
+impl Saver {
+    /// Writes below this directory, and creates it when there is something to write.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            open: None,
+            saved: Vec::new(),
+        }
+    }
+
+    /// Does what an event of a download says.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error::Transport`](crate::Error::Transport) of kind [`LocalFile`](TransportErrorKind::LocalFile), which
+    /// names the path.
+    pub fn handle(&mut self, event: UnpackEvent) -> Result<(), TransportError> {
+        match event {
+            UnpackEvent::Directory(entry) => {
+                let path = self.directory.join(&entry.path);
+                self.create_directories(&path)
+            }
+            UnpackEvent::FileStart(entry) => {
+                self.open = Some(self.start(&entry)?);
+                Ok(())
+            }
+            UnpackEvent::Data(bytes) => match &mut self.open {
+                Some(partial) => partial
+                    .file
+                    .write_all(&bytes)
+                    .map_err(|error| unwritable(&partial.target, error)),
+                None => Ok(()),
+            },
+            UnpackEvent::FileEnd => match self.open.take() {
+                Some(partial) => {
+                    self.saved.push(partial.finish()?);
+                    Ok(())
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The files that are complete, in the order of the download.
+    #[must_use]
+    pub fn saved(&self) -> &[PathBuf] {
+        &self.saved
+    }
+
+    /// As [`saved`](Self::saved), at the end.
+    #[must_use]
+    pub fn into_saved(mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.saved)
+    }
+
+    fn start(&self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
+        let target = self.directory.join(&entry.path);
+        let parent = target.parent().unwrap_or(&self.directory);
+        self.create_directories(parent)?;
+        let partial = parent.join(format!(".{}.part", random_token()));
+        let file = create(&partial, entry.mode).map_err(|error| unwritable(&target, error))?;
+        Ok(Partial {
+            path: Some(partial),
+            target,
+            file,
+        })
+    }
+
+    /// Creates a directory and those above it. Those between it and the directory that everything is below must be no
+    /// links.
+    fn create_directories(&self, path: &Path) -> Result<(), TransportError> {
+        fs::create_dir_all(&self.directory).map_err(|error| unwritable(&self.directory, error))?;
+        let below = path.strip_prefix(&self.directory).unwrap_or(path);
+        let mut directory = self.directory.clone();
+        for part in below {
+            directory.push(part);
+            create_directory(&directory).map_err(|error| unwritable(&directory, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn create_directory(path: &Path) -> io::Result<()> {
+    let error = match fs::create_dir(path) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(metadata) if metadata.is_symlink() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it is a symbolic link",
+        )),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "it is not a directory",
+        )),
+        Err(_) => Err(error),
+    }
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o777 | 0o600);
+    #[cfg(not(unix))]
+    let _ = mode;
+    options.open(path)
+}
+
+/// A file that is not complete. It is removed when it is dropped.
+#[derive(Debug)]
+struct Partial {
+    path: Option<PathBuf>,
+    target: PathBuf,
+    file: File,
+}
+
+impl Partial {
+    fn finish(mut self) -> Result<PathBuf, TransportError> {
+        if let Some(path) = self.path.take() {
+            let renamed = fs::rename(&path, &self.target);
+            if renamed.is_err() {
+                self.path = Some(path);
+            }
+            renamed.map_err(|error| unwritable(&self.target, error))?;
+        }
+        Ok(self.target.clone())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // It may be on a disk that is full or gone; and then it stays.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: io::Error) -> TransportError {
+    let message = format!("cannot write {}", path.display());
+    // The gateway has sent it, which changes nothing there.
+    TransportError::new(TransportErrorKind::LocalFile, Sent::Nothing, message).with_source(error)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use sorna_core::download::{UnpackLimits, Unpacker};
+
+    use super::*;
+
+    /// The events of a download of this file.
+    fn events(path: &str, content: &str, mode: u32) -> Vec<UnpackEvent> {
+        let name = path.rsplit('/').next().unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append(&header, content.as_bytes()).unwrap();
+        let archive = archive.into_inner().unwrap();
+        let body = [b"--b\r\n\r\n", &*archive, b"\r\n--b--\r\n"].concat();
+        let value = http::HeaderValue::from_static("multipart/mixed; boundary=b");
+        let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, value)]);
+        let mut unpacker = Unpacker::new(&[path], &headers, UnpackLimits::new()).unwrap();
+        unpacker.feed(body.into());
+        std::iter::from_fn(|| unpacker.next_event().unwrap()).collect()
+    }
+
+    fn save(directory: &Path, events: Vec<UnpackEvent>) -> Result<Vec<PathBuf>, TransportError> {
+        let mut saver = Saver::new(directory);
+        for event in events {
+            saver.handle(event)?;
+        }
+        Ok(saver.into_saved())
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let names = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = names
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_replaces_another_when_it_is_complete() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a");
+        fs::write(&target, "before").unwrap();
+        let mut events = events("a", "after", 0o755);
+        let end = events.pop().unwrap();
+        let mut saver = Saver::new(directory.path());
+        for event in events {
+            saver.handle(event).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "before");
+        saver.handle(end).unwrap();
+        assert_eq!(saver.saved(), std::slice::from_ref(&target));
+        assert_eq!(fs::read_to_string(&target).unwrap(), "after");
+        assert_eq!(names(directory.path()), ["a"]);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&target).unwrap().permissions().mode();
+            assert_eq!(mode & 0o700, 0o700);
+        }
+    }
+
+    #[test]
+    fn of_a_file_that_is_not_complete_nothing_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut events = events("d/a", "content", 0o644);
+        events.pop();
+        save(directory.path(), events).unwrap();
+        assert_eq!(names(&directory.path().join("d")), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        use std::os::unix::fs::symlink;
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        symlink(elsewhere.path(), directory.path().join("d")).unwrap();
+        let error = save(directory.path(), events("d/a", "x", 0o644)).unwrap_err();
+        let text = format!("cannot write {}", directory.path().join("d").display());
+        assert_eq!(error.to_string(), text);
+        assert_eq!(names(elsewhere.path()), [""; 0]);
+
+        // A link in the place of the file is replaced; what it leads to stays as it is.
+        fs::write(elsewhere.path().join("b"), "before").unwrap();
+        symlink(elsewhere.path().join("b"), directory.path().join("b")).unwrap();
+        let saved = save(directory.path(), events("b", "after", 0o644)).unwrap();
+        assert!(!fs::symlink_metadata(&saved[0]).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&saved[0]).unwrap(), "after");
+        let linked = fs::read_to_string(elsewhere.path().join("b"));
+        assert_eq!(linked.unwrap(), "before");
+    }
+
+    #[test]
+    fn a_directory_in_the_way_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("a")).unwrap();
+        let error = save(directory.path(), events("a", "x", 0o644)).unwrap_err();
+        let text = format!("cannot write {}", directory.path().join("a").display());
+        assert_eq!(error.to_string(), text);
+        assert_eq!(names(directory.path()), ["a"]);
+    }
+}

@@ -1,0 +1,392 @@
+//! What only Backend.AI has, in all drivers, over responses that are literal.
+
+#![cfg(all(
+    feature = "tokio",
+    feature = "smol",
+    feature = "async-std",
+    feature = "ureq"
+))]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod server;
+
+use std::fs;
+
+use sorna::protocol::download::{UnpackEvent, UnpackLimits};
+use sorna::protocol::events::SubscribeEvents;
+use sorna::protocol::{ErrorBody, ListSessions, UnpackError};
+use sorna::{
+    ApiVersion, BuildError, ClientOptions, Config, Error, KernelId, RetryPolicy, SessionToken,
+    TransportErrorKind,
+};
+
+use server::{Answer, Server};
+
+const V7: ApiVersion = ApiVersion::V7_20230615;
+const V9: ApiVersion = ApiVersion::V9_20250722;
+const ID: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
+
+fn options() -> ClientOptions {
+    ClientOptions::new().with_retry(RetryPolicy::never())
+}
+
+macro_rules! wait {
+    (async, $call:expr) => {
+        $call.await
+    };
+    (blocking, $call:expr) => {
+        $call
+    };
+}
+
+/// The checks for one driver.
+macro_rules! driver {
+    ($kind:tt $driver:ident, $block_on:expr) => {
+        mod $driver {
+            use super::*;
+
+            fn kernel(config: Config, id: &str) -> sorna::$driver::Kernel {
+                client(config).kernel(KernelId::new(id).unwrap())
+            }
+
+            fn client(config: Config) -> sorna::$driver::Client {
+                sorna::$driver::Client::with_options(config, options())
+            }
+
+            #[test]
+            fn operations_of_a_session() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V9), "my session");
+                $block_on(async {
+                    let listing = wait!($kind, kernel.list_files("a b")).unwrap();
+                    assert_eq!((&*listing.files[0].name, listing.files[0].size), ("b.txt", 2));
+                    assert_eq!(wait!($kind, kernel.logs()).unwrap(), "started\n");
+                    wait!($kind, kernel.interrupt()).unwrap();
+                    let name = SessionToken::new("another").unwrap();
+                    wait!($kind, kernel.rename(name)).unwrap();
+                    let history = wait!($kind, kernel.status_history()).unwrap();
+                    assert_eq!(&*history[0].status, "PENDING");
+                    let error = wait!($kind, kernel.list_files("nope")).unwrap_err();
+                    let error = error.gateway().unwrap();
+                    assert!(matches!(error.error_body(), ErrorBody::Reported { .. }));
+                });
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "GET /session/my%20session/files?path=a%20b",
+                        "GET /session/my%20session/logs",
+                        "POST /session/my%20session/interrupt",
+                        "POST /session/my%20session/rename",
+                        "GET /session/my%20session/status-history",
+                        "GET /session/my%20session/files?path=nope",
+                    ]
+                );
+            }
+
+            #[test]
+            fn nothing_is_sent_in_sorna_v2() {
+                let server = Server::start(manager);
+                let config = server.config(ApiVersion::V2_20170315);
+                let (client, kernel) = (client(config.clone()), kernel(config, "k1"));
+                $block_on(async {
+                    let name = SessionToken::new("another").unwrap();
+                    let errors = [
+                        wait!($kind, kernel.list_files(".")).unwrap_err(),
+                        wait!($kind, kernel.logs()).unwrap_err(),
+                        wait!($kind, kernel.interrupt()).unwrap_err(),
+                        wait!($kind, kernel.rename(name)).unwrap_err(),
+                        wait!($kind, kernel.status_history()).unwrap_err(),
+                        wait!($kind, kernel.events()).unwrap_err(),
+                        wait!($kind, client.list(ListSessions::living())).unwrap_err(),
+                        wait!($kind, client.find("a")).unwrap_err(),
+                        wait!($kind, kernel.download(["a"]).next_event()).unwrap_err(),
+                    ];
+                    for error in errors {
+                        let error = format!("{error:?}");
+                        assert!(error.contains("Unsupported"), "{error}");
+                    }
+                });
+                assert_eq!(server.seen(), [""; 0]);
+            }
+
+            #[test]
+            fn lists_have_all_pages() {
+                let server = Server::start(manager);
+                let client = client(server.config(V9));
+                $block_on(async {
+                    let list = ListSessions::new().with_limit(2);
+                    let found = wait!($kind, client.list(list)).unwrap();
+                    let names: Vec<_> = found.iter().map(|session| &*session.name).collect();
+                    // `ab` is on two pages.
+                    assert_eq!(names, ["abc", "ab", "xyz"]);
+                });
+                assert_eq!(server.seen(), ["POST /admin/gql"; 2]);
+            }
+
+            #[test]
+            fn sessions_are_found_by_name_and_id_and_their_beginnings() {
+                let server = Server::start(manager);
+                let client = client(server.config(V9));
+                $block_on(async {
+                    for (text, expected) in [
+                        ("known", &["known"][..]),
+                        // The whole name of one, and the beginning of another's.
+                        ("ab", &["ab"]),
+                        ("x", &["xyz"]),
+                        ("7c54", &["xyz"]),
+                        (&*ID.to_uppercase(), &["xyz"]),
+                        ("a", &["abc", "ab"]),
+                        ("nope", &[]),
+                        ("7c548299-6be3-4613-8cf0-f11deb896755-and-more", &[]),
+                    ] {
+                        let found = wait!($kind, client.find(text)).unwrap();
+                        let names: Vec<_> = found.iter().map(|session| &*session.name).collect();
+                        assert_eq!(names, expected, "{text}");
+                    }
+                });
+            }
+
+            #[test]
+            fn any_number_of_files_is_downloaded() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V9), "k1");
+                let directory = tempfile::tempdir().unwrap();
+                let target = directory.path().join("new");
+                let paths = (0..7).map(|number| format!("d/{number}"));
+                let saved = $block_on(async {
+                    wait!($kind, kernel.download(paths).save_to(&target)).unwrap()
+                });
+                let expected = (0..7).map(|number| target.join(format!("d/{number}")));
+                assert_eq!(saved, expected.collect::<Vec<_>>());
+                for path in saved {
+                    let name = path.file_name().unwrap().to_str().unwrap();
+                    assert_eq!(fs::read_to_string(&path).unwrap(), name.repeat(1000));
+                }
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "POST /session/k1/download?files=d%2F0&files=d%2F1&files=d%2F2&files=d%2F3&files=d%2F4",
+                        "POST /session/k1/download?files=d%2F5&files=d%2F6",
+                    ]
+                );
+            }
+
+            #[test]
+            fn the_other_method_is_tried_once() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V7), "k1");
+                let mut download = kernel.download(["d/1"]);
+                $block_on(async {
+                    let event = wait!($kind, download.next_event()).unwrap().unwrap();
+                    assert!(matches!(event, UnpackEvent::FileStart(entry) if entry.path == "d/1"));
+                });
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "GET /session/k1/download?files=d%2F1",
+                        "POST /session/k1/download?files=d%2F1",
+                    ]
+                );
+            }
+
+            #[test]
+            fn missing_files_are_named_although_the_gateway_does_not() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V9), "k1");
+                $block_on(async {
+                    let mut download = kernel.download(["b.txt", "gone", "a", "c", "e", "f"]);
+                    let error = wait!($kind, download.next_event()).unwrap_err();
+                    assert!(matches!(error, Error::FilesUnavailable(_)), "{error:?}");
+                    assert!(error.to_string().contains("gone does not exist"), "{error}");
+                    assert!(wait!($kind, download.next_event()).unwrap().is_none());
+                });
+                // The sixth is not asked for.
+                assert_eq!(server.seen().len(), 2);
+            }
+
+            #[test]
+            fn paths_and_limits_of_downloads() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V9), "k1");
+                $block_on(async {
+                    let paths = ["a", "b", "c", "d", "e", "../f"];
+                    let error = wait!($kind, kernel.download(paths).next_event()).unwrap_err();
+                    assert!(matches!(error, Error::Build(BuildError::FileName { .. })));
+                    let mut none = kernel.download([""; 0]);
+                    let error = wait!($kind, none.next_event()).unwrap_err();
+                    assert!(matches!(error, Error::Build(BuildError::NoFiles)));
+                    assert_eq!(server.seen(), [""; 0]);
+
+                    let directory = tempfile::tempdir().unwrap();
+                    let limits = UnpackLimits::new().with_max_size(1500);
+                    let download = kernel.download(["d/1", "d/2"]).with_limits(limits);
+                    let error = wait!($kind, download.save_to(directory.path())).unwrap_err();
+                    assert!(matches!(error, Error::Unpack(UnpackError::TooLarge { .. })), "{error:?}");
+                });
+            }
+
+            #[test]
+            fn files_that_cannot_be_written_are_named() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V9), "k1");
+                let directory = tempfile::tempdir().unwrap();
+                fs::write(directory.path().join("d"), "in the way").unwrap();
+                $block_on(async {
+                    let download = kernel.download(["d/1"]).save_to(directory.path());
+                    let error = wait!($kind, download).unwrap_err();
+                    assert_eq!(
+                        error.transport().unwrap().kind(),
+                        TransportErrorKind::LocalFile
+                    );
+                    assert!(!error.may_have_acted() && !error.is_retryable());
+                    let path = directory.path().join("d").display().to_string();
+                    assert!(error.to_string().contains(&path), "{error}");
+                });
+            }
+
+            #[test]
+            fn events_come_until_the_gateway_ends_them() {
+                let server = Server::start(manager);
+                let config = server.config(V9);
+                let (client, by_id) = (client(config.clone()), kernel(config.clone(), ID));
+                let by_name = kernel(config, "k1");
+                $block_on(async {
+                    let mut all = wait!($kind, client.events(SubscribeEvents::new())).unwrap();
+                    let mut names = Vec::new();
+                    while let Some(event) = wait!($kind, all.next_event()).unwrap() {
+                        names.push(event.name);
+                    }
+                    assert_eq!(names, ["kernel_started", "session_started"]);
+                    let mut of_one = wait!($kind, by_id.events()).unwrap();
+                    let event = wait!($kind, of_one.next_event()).unwrap().unwrap();
+                    assert_eq!(event.name, "session_started");
+                    assert!(wait!($kind, of_one.next_event()).unwrap().is_none());
+                    let error = wait!($kind, by_name.events()).unwrap_err();
+                    assert!(error.is_not_found(), "{error:?}");
+                });
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "GET /events/session?scope=*",
+                        "GET /events/session?scope=*",
+                        "GET /events/session?sessionName=k1&scope=*",
+                    ]
+                );
+            }
+
+            #[test]
+            fn what_came_before_a_broken_event_is_not_lost() {
+                let server = Server::start(|_, _| {
+                    let long = "x".repeat(300_000);
+                    Answer::events(&format!("event: a\r\ndata: {{}}\r\n\r\n{long}"))
+                });
+                let client = client(server.config(V9));
+                $block_on(async {
+                    let mut events = wait!($kind, client.events(SubscribeEvents::new())).unwrap();
+                    let event = wait!($kind, events.next_event()).unwrap().unwrap();
+                    assert_eq!(event.name, "a");
+                    let error = wait!($kind, events.next_event()).unwrap_err();
+                    assert!(matches!(error, Error::Parse(_)), "{error:?}");
+                    assert!(wait!($kind, events.next_event()).unwrap().is_none());
+                });
+            }
+        }
+    };
+}
+
+driver!(blocking blocking, ::smol::future::block_on);
+driver!(async tokio, |future| ::tokio::runtime::Runtime::new().unwrap().block_on(future));
+driver!(async smol, ::smol::block_on);
+driver!(async async_std, ::async_std::task::block_on);
+
+/// As a manager 26.9.6 responds, or one that is told `GET` is not allowed.
+fn manager(line: &str, body: &str) -> Answer {
+    if line.starts_with("GET /session/k1/download") {
+        return Answer::json(405, "");
+    }
+    let target = line.split_once(' ').unwrap().1;
+    if let Some(query) = target.strip_prefix("/session/k1/download?files=") {
+        let files: Vec<_> = query
+            .split("&files=")
+            .map(|file| file.replace("%2F", "/"))
+            .collect();
+        if files.iter().any(|file| file == "gone") {
+            return Answer::json(
+                500,
+                r#"{"type": "https://api.backend.ai/probs/internal-server-error", "title": "No."}"#,
+            );
+        }
+        let archives: Vec<_> = files.iter().map(|file| archive(file)).collect();
+        return Answer::multipart(&archives);
+    }
+    let name = target.rsplit_once('/').unwrap().1;
+    match name {
+        "files?path=a%20b" | "files?path=." => Answer::json(
+            200,
+            r#"{"files": "[{\"mode\": \"-rw-r--r--\", \"size\": 2, \"filename\": \"b.txt\"}]\n", "errors": "", "abspath": "/home/work/a b"}"#,
+        ),
+        "files?path=nope" => Answer::json(
+            200,
+            r#"{"files": "", "errors": "FileNotFoundError: 'nope'\n", "abspath": ""}"#,
+        ),
+        "logs" => Answer::json(200, r#"{"result": {"logs": "started\n"}}"#),
+        "interrupt" | "rename" => Answer::json(204, ""),
+        "status-history" => Answer::json(
+            200,
+            r#"{"result": {"RUNNING": "2026-11-27T05:04:22+00:00", "PENDING": "2026-11-27T05:04:20+00:00"}}"#,
+        ),
+        "match?id=known" => Answer::json(
+            200,
+            r#"{"matches": [{"id": "1c548299-6be3-4613-8cf0-f11deb896755", "name": "known", "status": "RUNNING"}]}"#,
+        ),
+        "gql" => Answer::json(200, page(body)),
+        "session?scope=*" => Answer::events(&format!(
+            "event: kernel_started\r\ndata: {{\"sessionId\": \"1c548299-6be3-4613-8cf0-f11deb896755\"}}\r\n\r\n\
+             : ping\r\n\r\nevent: session_started\r\ndata: {{\"sessionId\": \"{ID}\"}}\r\n\r\n"
+        )),
+        "session?sessionName=k1&scope=*" => Answer::json(
+            404,
+            r#"{"type": "https://api.backend.ai/probs/entity-not-found", "title": "No."}"#,
+        ),
+        _ if name.starts_with("match?") => Answer::json(200, r#"{"matches": []}"#),
+        _ => Answer::json(404, ""),
+    }
+}
+
+/// Two sessions of three at a time; they have moved by one after the first page.
+fn page(body: &str) -> String {
+    let [abc, ab, xyz] = [
+        r#"{"session_id": "ac548299-6be3-4613-8cf0-f11deb896755", "name": "abc", "status": "RUNNING"}"#.to_owned(),
+        r#"{"session_id": "bc548299-6be3-4613-8cf0-f11deb896755", "name": "ab", "status": "RUNNING"}"#.to_owned(),
+        format!(r#"{{"session_id": "{ID}", "name": "xyz", "status": "PENDING"}}"#),
+    ];
+    let items = if body.contains(r#""limit":100"#) {
+        [abc, ab, xyz].join(",")
+    } else if body.contains(r#""offset":0"#) {
+        [abc, ab].join(",")
+    } else {
+        [ab, xyz].join(",")
+    };
+    let count = if body.contains(r#""limit":100"#) {
+        3
+    } else {
+        4
+    };
+    format!(
+        r#"{{"data": {{"compute_session_list": {{"total_count": {count}, "items": [{items}]}}}}, "errors": null}}"#
+    )
+}
+
+/// An archive of this file. Its content is its name, many times.
+fn archive(path: &str) -> Vec<u8> {
+    let name = path.rsplit('/').next().unwrap();
+    let content = name.repeat(1000);
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name).unwrap();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append(&header, content.as_bytes()).unwrap();
+    archive.into_inner().unwrap()
+}
