@@ -124,3 +124,26 @@ fn cycles_are_the_strongly_connected_components() {
     let cycles = graph::cycles(edges.iter());
     assert_eq!(cycles, [BTreeSet::from([1, 2, 3]), BTreeSet::from([4, 5])]);
 }
+
+#[test]
+fn modules_that_import_all_of_each_other_end() {
+    let names: Vec<String> = (0..20).map(|number| format!("m{number}")).collect();
+    let globs: String = names
+        .iter()
+        .map(|name| format!("pub(crate) use crate::{name}::*; "))
+        .collect();
+    let root: String = names.iter().map(|name| format!("mod {name}; ")).collect();
+    let mut files = vec![("lib.rs".to_owned(), root)];
+    for name in &names {
+        let text = format!("{globs} fn f() {{ missing(); found(); }}");
+        files.push((format!("{name}.rs"), text));
+    }
+    files[1].1 += " pub(crate) fn found() {}";
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    let (lines, cycles) = look(&files);
+    // Each but the first imports it from there.
+    assert_eq!((lines.len(), cycles), (19, 0));
+}
