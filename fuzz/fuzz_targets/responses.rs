@@ -6,6 +6,7 @@
 //!   read, or is a parse error that keeps them.
 //! - No record of a console is lost, whatever its form, and none is invented.
 //! - A result that was read, written by the gateway's side and read again is the same.
+//! - A negotiation ends after two requests, and what it finds was said.
 //! - Errors can be shown: see [`sorna_fuzz::check_error`].
 
 #![no_main]
@@ -14,12 +15,14 @@ use bytes::Bytes;
 use http::{Method, Response};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use sorna_core::machine::{Machine as _, Negotiate, Step};
 use sorna_core::server::{Route, reply};
 use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
-    ApiVersion, Authorize, Complete, Console, CreateKernel, Destroy, Error, Execute, ExecuteMode,
-    ExecutionResult, Info, KernelId, KernelInfo, ListFiles, ListLanguages, Logs, Operation, Record,
-    Reply, Restart, SessionToken, StatusHistory, UploadFiles, Version,
+    ApiVersion, Authorize, Caller, Complete, Console, CreateKernel, Destroy, Dialect, Error,
+    Execute, ExecuteMode, ExecutionResult, Info, Instant, KernelId, KernelInfo, ListFiles,
+    ListLanguages, Logs, Moment, Operation, Record, Reply, Restart, RetryPolicy, SessionToken,
+    StatusHistory, UploadFiles, Version,
 };
 use sorna_fuzz::{Message, check_error, kernel, same_json, same_object, signer};
 
@@ -97,11 +100,49 @@ fuzz_target!(|data: &[u8]| {
         }
         _ => drop(read(&ListFiles::new(kernel(), "."), &response)),
     }
+    check_negotiation(&response);
     check_refusal(
         &OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response.clone()),
         &response,
     );
 });
+
+/// Negotiates with a gateway that always responds so: it ends after two requests, and what it found was said.
+fn check_negotiation(response: &Response<Bytes>) {
+    let caller = Caller::new(signer()).with_retry(RetryPolicy::never());
+    let now = Moment::new(sorna_fuzz::at(1_498_699_425), Instant::default(), 7);
+    let mut negotiate = Negotiate::new(caller);
+    let mut paths = Vec::new();
+    let result = loop {
+        match negotiate.poll(now) {
+            Step::Send(transmit) => {
+                paths.push(transmit.request.uri().path().to_owned());
+                negotiate.handle_response(now, response.clone());
+            }
+            Step::Done(result) => break result,
+            step => panic!("{step:?}"),
+        }
+    };
+    assert!(matches!(negotiate.poll(now), Step::Idle));
+    assert!(paths.len() <= 2);
+    assert_eq!(paths, ["/", "/v2"][..paths.len()]);
+    match result {
+        Ok(found) => {
+            assert!(response.status().is_success());
+            let said: Value = serde_json::from_slice(response.body()).expect("it is JSON");
+            let info = found.info.as_ref().expect("it was asked");
+            assert_eq!(said["version"], *info.version);
+            assert_eq!(said["manager"].as_str(), found.manager());
+            let is_sorna = info
+                .version
+                .trim_start_matches(['v', '0'])
+                .starts_with("2.");
+            assert_eq!(found.dialect() == Dialect::SornaV2, is_sorna, "{info:?}");
+            assert_eq!(paths.len() == 2, is_sorna);
+        }
+        Err(error) => check_error(&error),
+    }
+}
 
 fn is_object(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(|json: Value| json.is_object())
