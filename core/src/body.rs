@@ -1,5 +1,6 @@
 //! Request bodies: bytes from core, and files that a driver streams.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -51,8 +52,8 @@ impl Default for Segments {
     }
 }
 
-/// One piece of a [`Body`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One piece of a [`Body`]. `Debug` shows no bytes, which may be a password.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Segment {
     /// These bytes.
@@ -64,6 +65,19 @@ pub enum Segment {
         /// Its length in bytes when the request was planned; exactly this many are sent.
         len: u64,
     },
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes([{} bytes])", bytes.len()),
+            Self::File { path, len } => f
+                .debug_struct("File")
+                .field("path", path)
+                .field("len", len)
+                .finish(),
+        }
+    }
 }
 
 impl Segment {

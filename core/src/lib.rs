@@ -69,6 +69,7 @@
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
 //! | [`Interrupt`] | `POST /session/{name}/interrupt` | nothing |
+//! | [`Login`], [`Logout`] | web servers: `POST /server/login`, `POST /server/logout` | a [`WebSession`], nothing |
 //!
 //! # Many requests
 //!
@@ -134,13 +135,13 @@ mod version;
 
 pub use body::{Body, Segment};
 pub use caller::Caller;
-pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey};
+pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey, SessionCookie};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
     AbortReason, Aborted, AgentDetails, BuildError, ConfigError, Error, ErrorBody,
-    FilesUnavailable, FoundResponse, GatewayError, Hop, NegotiationError, NotRunning, ParseError,
-    Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind, Unavailable,
-    UnavailableFile, UnpackError, UsageError,
+    FilesUnavailable, FoundResponse, GatewayError, Hop, LoginError, NegotiationError, NotRunning,
+    ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind,
+    Unavailable, UnavailableFile, UnpackError, UsageError,
 };
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;

@@ -28,6 +28,8 @@ pub struct UnsignedRequest {
     pub(crate) auth: Auth,
     /// Whether it names the version of the API.
     pub(crate) versioned: bool,
+    /// Whether a web server handles it itself, and does not pass it on to a manager.
+    pub(crate) outside_api: bool,
     pub(crate) media_type: &'static str,
     /// The whole `Content-Type`, where it has parameters.
     pub(crate) content_type: Option<HeaderValue>,
@@ -47,7 +49,7 @@ pub struct UnsignedRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// By a signature in `Authorization`.
+    /// By a signature in `Authorization`; for a [session](crate::Config::with_session) with a web server, by its cookie.
     Signed,
     /// Not at all. The other headers are sent as well.
     None,
@@ -79,6 +81,7 @@ impl UnsignedRequest {
             method,
             auth: Auth::Signed,
             versioned: true,
+            outside_api: false,
             media_type: "application/octet-stream",
             content_type: None,
             path_len: path.len(),
@@ -186,6 +189,14 @@ impl UnsignedRequest {
     #[must_use]
     pub fn without_version(mut self) -> Self {
         self.versioned = false;
+        self
+    }
+
+    /// Sends it to the web server of Backend.AI itself, which does not pass it on to a manager: the path is not put below
+    /// `/func`. It makes a difference only for a configuration [of a web server](crate::Config::of_web_server).
+    #[must_use]
+    pub fn outside_api(mut self) -> Self {
+        self.outside_api = true;
         self
     }
 

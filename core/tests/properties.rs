@@ -217,7 +217,11 @@ fn arrives(
         .expect("digits");
     prop_assert_eq!(length, body.len().to_string());
     let signed = parse(request, now)?;
-    let access_key = signer.config().credentials().access_key();
+    let access_key = signer
+        .config()
+        .credentials()
+        .expect("it has keys")
+        .access_key();
     prop_assert_eq!(signed.access_key(), access_key.as_str());
     prop_assert!(signed.verify(secret, &body).is_ok());
     let prefix = signer.config().endpoint().prefix();

@@ -204,7 +204,11 @@ fn check_signed(client: &Client, data: &[u8]) {
     let signed = SignedRequest::parse(&parts, client.now).expect("it did just now");
     assert_eq!(
         signed.access_key(),
-        config.credentials().access_key().as_str()
+        config
+            .credentials()
+            .expect("it has keys")
+            .access_key()
+            .as_str()
     );
     assert_eq!(parts.headers[HOST], config.endpoint().host());
 

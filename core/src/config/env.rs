@@ -22,8 +22,8 @@ pub struct EnvNames {
     pub access_key: &'static str,
     /// The secret key, with which requests are signed.
     pub secret_key: &'static str,
-    /// `api` for a manager, which is the default, or `session` for a web server that users log in to, which is not
-    /// supported yet.
+    /// `api` for a manager or a gateway, which is the default, or `session` for a web server, to which users log in, so
+    /// that there are no keys: [`Config::of_web_server`](crate::Config::of_web_server).
     pub endpoint_type: Option<&'static str>,
     /// The domain of new sessions, in Backend.AI.
     pub domain: Option<&'static str>,
@@ -113,6 +113,14 @@ fn text(lookup: &mut impl FnMut(&str) -> Option<String>, name: &str) -> Zeroizin
     Zeroizing::new(value.trim().to_owned())
 }
 
+/// Adds the name of a variable to what is wrong with its value.
+fn named(name: &'static str) -> impl FnOnce(ConfigError) -> ConfigError {
+    move |error| ConfigError::Variable {
+        name,
+        error: Box::new(error),
+    }
+}
+
 /// Reads the variables of one family.
 struct Reader<L> {
     lookup: L,
@@ -133,22 +141,34 @@ impl<L: FnMut(&str) -> Option<String>> Reader<L> {
             .ok_or(ConfigError::MissingVariable { name })
     }
 
-    /// A key that belongs to this endpoint; `elsewhere` is where the other family has it.
+    /// The keys of these names.
+    fn credentials(&mut self, names: &EnvNames) -> Result<Credentials, ConfigError> {
+        let other = names.other();
+        let in_other = |key: fn(&EnvNames) -> &'static str| other.as_ref().map(key);
+        let (access_name, secret_name) = (names.access_key, names.secret_key);
+        let in_others = in_other(|names| names.access_key);
+        let access_key = self.key(access_name, in_others)?;
+        let in_others = in_other(|names| names.secret_key);
+        let secret_key = self.key(secret_name, in_others)?;
+        Ok(Credentials::new(
+            AccessKey::new(access_key.as_str()).map_err(named(access_name))?,
+            SecretKey::new(secret_key.as_str()).map_err(named(secret_name))?,
+        ))
+    }
+
+    /// A key; `elsewhere` is where the other family has it.
     fn key(
         &mut self,
         name: &'static str,
         elsewhere: Option<&'static str>,
-        endpoint: &'static str,
     ) -> Result<Zeroizing<String>, ConfigError> {
         if let Some(value) = self.optional(name)? {
             return Ok(value);
         }
         Err(match elsewhere {
-            Some(other) if !text(&mut self.lookup, other).is_empty() => ConfigError::OtherFamily {
-                name,
-                other,
-                endpoint,
-            },
+            Some(other) if !text(&mut self.lookup, other).is_empty() => {
+                ConfigError::OtherFamily { name, other }
+            }
             _ => ConfigError::MissingVariable { name },
         })
     }
@@ -157,7 +177,8 @@ impl<L: FnMut(&str) -> Option<String>> Reader<L> {
 /// The settings of one client.
 pub(super) struct Settings {
     pub(super) endpoint: Endpoint,
-    pub(super) credentials: Credentials,
+    /// `None` for a web server.
+    pub(super) credentials: Option<Credentials>,
     pub(super) domain: Option<String>,
     pub(super) group: Option<String>,
 }
@@ -167,33 +188,25 @@ pub(super) fn read(
     names: &EnvNames,
     lookup: impl FnMut(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
-    let named = |name| {
-        move |error| ConfigError::Variable {
-            name,
-            error: Box::new(error),
-        }
-    };
     let mut reader = Reader { lookup };
     let endpoint = reader.required(names.endpoint)?;
+    let mut is_web_server = false;
     if let Some(name) = names.endpoint_type
         && let Some(kind) = reader.optional(name)?
-        && !kind.eq_ignore_ascii_case("api")
     {
-        let kind = kind.as_str().to_owned();
-        return Err(named(name)(ConfigError::EndpointType { kind }));
+        is_web_server = match kind.as_str() {
+            "api" => false,
+            "session" => true,
+            other => {
+                let kind = other.to_owned();
+                return Err(named(name)(ConfigError::EndpointType { kind }));
+            }
+        };
     }
-    let other = names.other();
-    let in_other = |key: fn(&EnvNames) -> &'static str| other.as_ref().map(key);
-    let access_key = reader.key(
-        names.access_key,
-        in_other(|names| names.access_key),
-        names.endpoint,
-    )?;
-    let secret_key = reader.key(
-        names.secret_key,
-        in_other(|names| names.secret_key),
-        names.endpoint,
-    )?;
+    let credentials = match is_web_server {
+        true => None,
+        false => Some(reader.credentials(names)?),
+    };
     let mut optional = |name: Option<&'static str>| match name {
         Some(name) => Ok(reader
             .optional(name)?
@@ -204,9 +217,6 @@ pub(super) fn read(
         domain: optional(names.domain)?,
         group: optional(names.group)?,
         endpoint: endpoint.parse().map_err(named(names.endpoint))?,
-        credentials: Credentials::new(
-            AccessKey::new(access_key.as_str()).map_err(named(names.access_key))?,
-            SecretKey::new(secret_key.as_str()).map_err(named(names.secret_key))?,
-        ),
+        credentials,
     })
 }

@@ -3,10 +3,12 @@
 mod credentials;
 mod endpoint;
 mod env;
+mod session;
 
 pub use credentials::{AccessKey, Credentials, SecretKey};
 pub use endpoint::Endpoint;
 pub use env::EnvNames;
+pub use session::SessionCookie;
 
 use crate::error::ConfigError;
 use crate::signing::hash::HashAlgorithm;
@@ -31,7 +33,7 @@ use http::HeaderValue;
 #[derive(Clone, Debug)]
 pub struct Config {
     endpoint: Endpoint,
-    credentials: Credentials,
+    identity: Identity,
     /// `None` if it is to be negotiated.
     version: Option<ApiVersion>,
     domain: Option<String>,
@@ -40,14 +42,39 @@ pub struct Config {
     user_agent: HeaderValue,
 }
 
+/// Who the user is.
+#[derive(Clone, Debug)]
+enum Identity {
+    Keys(Credentials),
+    /// A session with a web server; `None` before the login.
+    Session(Option<SessionCookie>),
+}
+
 impl Config {
+    /// The version that is spoken with a web server unless it is negotiated: all managers of 23.09 and later speak it.
+    const WITH_WEB_SERVER: ApiVersion = ApiVersion::V7_20230615;
+
+    /// A configuration for a web server of Backend.AI, to which users log in with a password, and which passes their
+    /// requests on to a manager: `BACKEND_ENDPOINT_TYPE=session`. A [`Login`](crate::Login) gives the session without
+    /// which it rejects all other requests: [`with_session`](Self::with_session).
+    ///
+    /// Requests go below `/func`, and are not signed.
+    #[must_use]
+    pub fn of_web_server(endpoint: Endpoint) -> Self {
+        Self::with_identity(endpoint, Identity::Session(None))
+    }
+
     /// A configuration for the given gateway and user, signing with SHA-256. The version of the API is not fixed: see
     /// [`version`](Self::version).
     #[must_use]
     pub fn new(endpoint: Endpoint, credentials: Credentials) -> Self {
+        Self::with_identity(endpoint, Identity::Keys(credentials))
+    }
+
+    fn with_identity(endpoint: Endpoint, identity: Identity) -> Self {
         Self {
             endpoint,
-            credentials,
+            identity,
             version: None,
             domain: None,
             group: None,
@@ -87,7 +114,10 @@ impl Config {
         Ok(Self {
             domain: read.domain,
             group: read.group,
-            ..Self::new(read.endpoint, read.credentials)
+            ..match read.credentials {
+                Some(credentials) => Self::new(read.endpoint, credentials),
+                None => Self::of_web_server(read.endpoint),
+            }
         })
     }
 
@@ -95,6 +125,13 @@ impl Config {
     #[must_use]
     pub fn with_version(mut self, version: ApiVersion) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Makes requests in this session with a web server, in place of keys.
+    #[must_use]
+    pub fn with_session(mut self, cookie: SessionCookie) -> Self {
+        self.identity = Identity::Session(Some(cookie));
         self
     }
 
@@ -137,20 +174,42 @@ impl Config {
         &self.endpoint
     }
 
-    /// The user's keys.
+    /// The user's keys. A user of a [web server](Self::of_web_server) has none.
     #[must_use]
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match &self.identity {
+            Identity::Keys(credentials) => Some(credentials),
+            Identity::Session(_) => None,
+        }
     }
 
-    /// The version of the API that is spoken: the fixed one, else [the default](ApiVersion::default).
+    /// Whether it is for a [web server](Self::of_web_server).
+    #[must_use]
+    pub fn is_of_web_server(&self) -> bool {
+        matches!(self.identity, Identity::Session(_))
+    }
+
+    /// The session with a web server, once the user has logged in.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionCookie> {
+        match &self.identity {
+            Identity::Session(cookie) => cookie.as_ref(),
+            Identity::Keys(_) => None,
+        }
+    }
+
+    /// The version of the API that is spoken: the fixed one, else [the default](ApiVersion::default), or with a web
+    /// server v7.20230615.
     ///
     /// If it is not fixed, it should be negotiated before the first request, since the endpoint may speak another
     /// dialect: by [`Negotiate`](crate::machine::Negotiate), as the clients of crate `sorna` do, and then
     /// [`Caller::with_version`](crate::Caller::with_version).
     #[must_use]
     pub fn version(&self) -> ApiVersion {
-        self.version.unwrap_or_default()
+        self.version.unwrap_or(match self.identity {
+            Identity::Keys(_) => ApiVersion::default(),
+            Identity::Session(_) => Self::WITH_WEB_SERVER,
+        })
     }
 
     /// The version of the API, if it is [fixed](Self::with_version).
@@ -187,6 +246,10 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn keys(config: &Config) -> &Credentials {
+        config.credentials().expect("it has keys")
+    }
 
     fn sample() -> Config {
         Config::from_lookup(|name| match name {
@@ -274,19 +337,19 @@ mod tests {
         ];
         let read = config(&[&sorna[..], &backend[..]].concat()).unwrap();
         assert_eq!(read.endpoint().host(), "backend");
-        assert_eq!(read.credentials().access_key().as_str(), "BA");
-        assert_eq!(read.credentials().secret_key().expose(), "BS");
+        assert_eq!(keys(&read).access_key().as_str(), "BA");
+        assert_eq!(keys(&read).secret_key().expose(), "BS");
         assert_eq!((read.domain(), read.group()), (None, None));
         // Keys alone do not select a family.
         let read = config(&[&sorna[..], &backend[1..]].concat()).unwrap();
         assert_eq!(read.endpoint().host(), "sorna");
-        assert_eq!(read.credentials().access_key().as_str(), "SA");
+        assert_eq!(keys(&read).access_key().as_str(), "SA");
         assert_eq!(read.group(), Some("g"));
 
         let error = config(&[&sorna[..], &backend[..2]].concat()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "BACKEND_SECRET_KEY is not set, and SORNA_SECRET_KEY, which is, does not belong to BACKEND_ENDPOINT: set the endpoint and both keys under one prefix"
+            "BACKEND_SECRET_KEY is not set, and SORNA_SECRET_KEY, which is, belongs to another endpoint: set the endpoint and both keys under one prefix"
         );
         let error = config(&[&sorna[..1], &backend[1..]].concat()).unwrap_err();
         assert!(
@@ -320,11 +383,18 @@ mod tests {
                 name: "BACKEND_GROUP"
             }
         );
-        let error = config(&[&all[..], &["BACKEND_ENDPOINT_TYPE=session"]].concat()).unwrap_err();
+        let error = config(&[&all[..], &["BACKEND_ENDPOINT_TYPE=sesame"]].concat()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "BACKEND_ENDPOINT_TYPE: `session` is not a supported type of endpoint: use `api`, and a key pair"
+            "BACKEND_ENDPOINT_TYPE: `sesame` is not a type of endpoint: use `api` or `session`"
         );
+        // Keys are not needed, and not used.
+        let web = ["BACKEND_ENDPOINT=http://h", "BACKEND_ENDPOINT_TYPE=session"];
+        for variables in [&web[..], &[&web[..], &all[1..]].concat()] {
+            let read = config(variables).unwrap();
+            assert!(read.is_of_web_server());
+            assert!(read.credentials().is_none() && read.session().is_none());
+        }
     }
 
     #[test]
@@ -336,8 +406,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(read.endpoint().to_string(), URL);
-        assert_eq!(read.credentials().access_key().as_str(), "AK");
-        assert_eq!(read.credentials().secret_key().expose(), "SK");
+        assert_eq!(keys(&read).access_key().as_str(), "AK");
+        assert_eq!(keys(&read).secret_key().expose(), "SK");
     }
 
     #[test]

@@ -22,10 +22,8 @@ pub enum ConfigError {
         name: &'static str,
         /// The variable that is set.
         other: &'static str,
-        /// The variable of the endpoint.
-        endpoint: &'static str,
     },
-    /// The type of the endpoint is not supported.
+    /// The type of the endpoint is neither `api` nor `session`.
     EndpointType {
         /// The type as given.
         kind: String,
@@ -51,6 +49,8 @@ pub enum ConfigError {
     AccessKey,
     /// The secret key is empty.
     SecretKey,
+    /// The cookie of a session is empty or has invalid characters.
+    SessionCookie,
     /// The user agent has characters that are invalid in a header.
     UserAgent,
     /// This crate does not support an API version of this name.
@@ -70,17 +70,13 @@ impl fmt::Display for ConfigError {
         match self {
             Self::MissingVariable { name } => write!(f, "{name} is not set"),
             Self::NoEndpoint => f.write_str("neither BACKEND_ENDPOINT nor SORNA_ENDPOINT is set"),
-            Self::OtherFamily {
-                name,
-                other,
-                endpoint,
-            } => write!(
+            Self::OtherFamily { name, other } => write!(
                 f,
-                "{name} is not set, and {other}, which is, does not belong to {endpoint}: set the endpoint and both keys under one prefix"
+                "{name} is not set, and {other}, which is, belongs to another endpoint: set the endpoint and both keys under one prefix"
             ),
             Self::EndpointType { kind } => write!(
                 f,
-                "`{kind}` is not a supported type of endpoint: use `api`, and a key pair"
+                "`{kind}` is not a type of endpoint: use `api` or `session`"
             ),
             Self::LineBreak { name } => {
                 write!(f, "{name} has a line break inside: set it to one line")
@@ -89,6 +85,9 @@ impl fmt::Display for ConfigError {
             Self::Endpoint { reason } => write!(f, "the endpoint {reason}"),
             Self::AccessKey => f.write_str(
                 "the access key must be printable ASCII without spaces, `:` or `,`, and not empty",
+            ),
+            Self::SessionCookie => f.write_str(
+                "the cookie of a session must be printable ASCII without spaces, `\"`, `,`, `;` or `\\`, and not empty",
             ),
             Self::SecretKey => f.write_str("the secret key must not be empty"),
             Self::UserAgent => f.write_str("the user agent must be printable ASCII"),

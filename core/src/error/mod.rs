@@ -11,6 +11,7 @@ pub(crate) mod config;
 mod document;
 mod files;
 mod gateway;
+mod login;
 mod negotiation;
 mod not_running;
 mod parse;
@@ -24,6 +25,7 @@ pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
 pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
+pub use login::LoginError;
 pub use negotiation::{FoundResponse, NegotiationError};
 pub use not_running::NotRunning;
 pub use parse::ParseError;
@@ -65,6 +67,8 @@ pub enum Error {
     Aborted(Box<Aborted>),
     /// A session was created, but does not run.
     NotRunning(Box<NotRunning>),
+    /// A web server did not log the user in.
+    Login(Box<LoginError>),
 }
 
 /// How many rejected files an error names when it is shown.
@@ -129,7 +133,8 @@ impl Error {
             | Self::FilesRejected(_)
             | Self::FilesUnavailable(_)
             | Self::Unpack(_)
-            | Self::Negotiation(_) => false,
+            | Self::Negotiation(_)
+            | Self::Login(_) => false,
         }
     }
 
@@ -148,7 +153,8 @@ impl Error {
             | Self::Unpack(_)
             | Self::Negotiation(_)
             | Self::Aborted(_)
-            | Self::NotRunning(_) => false,
+            | Self::NotRunning(_)
+            | Self::Login(_) => false,
         }
     }
 }
@@ -180,6 +186,7 @@ impl fmt::Display for Error {
             Self::Negotiation(error) => error.fmt(f),
             Self::Aborted(error) => error.fmt(f),
             Self::NotRunning(error) => error.fmt(f),
+            Self::Login(error) => error.fmt(f),
         }
     }
 }
@@ -199,6 +206,7 @@ impl StdError for Error {
             Self::Negotiation(error) => error.source(),
             Self::Aborted(error) => error.source(),
             Self::NotRunning(error) => error.source(),
+            Self::Login(error) => error.source(),
         }
     }
 }
@@ -230,6 +238,12 @@ impl From<GatewayError> for Error {
 impl From<UnpackError> for Error {
     fn from(error: UnpackError) -> Self {
         Self::Unpack(error)
+    }
+}
+
+impl From<LoginError> for Error {
+    fn from(error: LoginError) -> Self {
+        Self::Login(Box::new(error))
     }
 }
 

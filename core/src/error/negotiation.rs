@@ -30,6 +30,12 @@ pub enum NegotiationError {
         /// The response to `GET /v2`, to which a gateway of Sorna v2 says its version.
         v2: FoundResponse,
     },
+    /// What is at the endpoint is not a web server of Backend.AI. Check the endpoint; that of a manager needs
+    /// [keys](crate::Config::new).
+    NoWebServer {
+        /// The response to `GET /func/`, which a web server passes on to its manager.
+        found: FoundResponse,
+    },
 }
 
 /// A response that is not that of a gateway: its status, and how its body begins.
@@ -86,6 +92,10 @@ impl fmt::Display for NegotiationError {
                     excerpt(offered.as_bytes())
                 )
             }
+            Self::NoWebServer { found } => write!(
+                f,
+                "the endpoint is not a web server of Backend.AI: it answered GET /func/ with {found}"
+            ),
             Self::Unknown { root, v2 } => write!(
                 f,
                 "the endpoint is neither Backend.AI nor Sorna v2: it answered GET / with {root}, and GET /v2 with {v2}"

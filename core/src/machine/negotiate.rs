@@ -35,6 +35,9 @@ use crate::version::{ApiVersion, Dialect, numbers};
 /// only that the gateway does not work for now or that there were too many requests; and at `GET /v2`, if the gateway
 /// rejects the keys or the date. None of these says what the endpoint speaks.
 ///
+/// For a [web server](crate::Config::of_web_server), only hello is requested, through it from its manager; if that fails, the
+/// error is [`NegotiationError::NoWebServer`].
+///
 /// Observed on managers 23.09.10 and 26.9.6: hello needs no signature and has a rate limit of its own (1000 requests in 15
 /// minutes for each address); 23.09.10 rejects version headers that it does not know. Gateway 0.9.11 responds to
 /// `GET /` with 400.
@@ -134,6 +137,9 @@ impl Negotiate {
             Err(Error::Parse(error)) => FoundResponse::new(error.status(), error.body()),
             Err(error) => return Some(Err(error)),
         };
+        if self.caller.signer().config().is_of_web_server() {
+            return Some(Err(NegotiationError::NoWebServer { found }.into()));
+        }
         self.root = Some(found);
         let caller = self.caller.clone().with_version(ApiVersion::V2_20170315);
         self.call = Call::new(Version::new(), caller);

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, Entry, SET_COOKIE};
 use http::response::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -177,7 +177,13 @@ pub struct Success {
 }
 
 impl Success {
-    pub(super) fn new(head: Parts, body: Bytes) -> Self {
+    pub(super) fn new(mut head: Parts, body: Bytes) -> Self {
+        // It may be a session's, which `Debug` must not show.
+        if let Entry::Occupied(mut cookies) = head.headers.entry(SET_COOKIE) {
+            for cookie in cookies.iter_mut() {
+                cookie.set_sensitive(true);
+            }
+        }
         Self {
             status: head.status,
             headers: head.headers,

@@ -7,20 +7,23 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, USER_AGENT};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use super::date;
 use super::stages::{SigningKey, StringToSign};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Config, SessionCookie};
 use crate::error::BuildError;
 use crate::lock::lock;
 use crate::unsigned::{Auth, UnsignedRequest};
 use crate::version::Dialect;
 
-/// Signs the requests of one user to one gateway.
+/// Where a web server takes requests for a manager. (Read in the sources of 23.09.10 and 26.9.6.)
+const WEB_SERVER_PREFIX: &str = "/func";
+
+/// Signs the requests of one user to one gateway; those of a session with a web server get its cookie instead.
 ///
 /// Cheap to clone; clones share the derived key, which is computed once a day, and the text of the
 /// date, which is computed once a second. Reads no clock: the time is an argument of each call.
@@ -35,8 +38,10 @@ struct Inner {
     host: HeaderValue,
     version_name: HeaderName,
     version_value: HeaderValue,
-    /// `Authorization` without the signature at its end.
-    authorization: String,
+    /// `Authorization` without the signature at its end; `None` without keys.
+    authorization: Option<String>,
+    /// The cookie of a session with a web server.
+    cookie: Option<HeaderValue>,
     cache: Mutex<Option<Arc<Dated>>>,
 }
 
@@ -48,7 +53,8 @@ struct Dated {
     /// Copying a map costs a fraction of filling one.
     headers: HeaderMap,
     day: date::Day,
-    key: SigningKey,
+    /// `None` without keys.
+    key: Option<SigningKey>,
 }
 
 impl Signer {
@@ -62,12 +68,15 @@ impl Signer {
                 host: config.endpoint().host_header(),
                 version_name: dialect.version_header(),
                 version_value: HeaderValue::from_static(config.version().as_str()),
-                authorization: format!(
-                    "{} signMethod={}, credential={}:",
-                    dialect.auth_scheme(),
-                    config.hash().sign_method(),
-                    config.credentials().access_key().as_str(),
-                ),
+                authorization: config.credentials().map(|keys| {
+                    format!(
+                        "{} signMethod={}, credential={}:",
+                        dialect.auth_scheme(),
+                        config.hash().sign_method(),
+                        keys.access_key().as_str(),
+                    )
+                }),
+                cookie: config.session().map(SessionCookie::header),
                 cache: Mutex::new(None),
                 config,
             }),
@@ -98,6 +107,7 @@ impl Signer {
             method,
             auth,
             versioned,
+            outside_api,
             media_type,
             content_type,
             mut texts,
@@ -106,6 +116,10 @@ impl Signer {
             ..
         } = unsigned;
 
+        if config.is_of_web_server() && !outside_api {
+            texts.splice(..0, WEB_SERVER_PREFIX.bytes());
+            path_len += WEB_SERVER_PREFIX.len();
+        }
         let prefix = config.endpoint().prefix();
         if !prefix.is_empty() {
             texts.splice(..0, prefix.bytes());
@@ -113,13 +127,17 @@ impl Signer {
         }
         let target = ..path_len;
         let body = path_len..texts.len();
-        if auth == Auth::Signed {
+        let with = match &inner.authorization {
+            Some(authorization) if auth == Auth::Signed => Some((authorization, &dated.key)),
+            _ => None,
+        };
+        if let Some((start, Some(key))) = with {
             let hashed = if inner.dialect.hashes_body(media_type) {
                 &texts[body.clone()]
             } else {
                 b""
             };
-            let signature = dated.key.sign(&StringToSign {
+            let signature = key.sign(&StringToSign {
                 method: method.as_str(),
                 target: std::str::from_utf8(&texts[target]).map_err(|_| BuildError::Target)?,
                 date: &dated.text,
@@ -129,7 +147,7 @@ impl Signer {
                 version: config.version().as_str(),
                 body_hash: config.hash().digest(hashed).hex(&mut [0; 128]),
             });
-            texts.extend_from_slice(inner.authorization.as_bytes());
+            texts.extend_from_slice(start.as_bytes());
             texts.extend_from_slice(signature.hex(&mut [0; 128]).as_bytes());
         }
         let authorization = body.end..texts.len();
@@ -143,7 +161,10 @@ impl Signer {
                 .expect("access keys and digits are valid in a header")
         };
         let mut headers = dated.headers.clone();
-        if auth == Auth::Signed {
+        if let Some(cookie) = inner.cookie.as_ref().filter(|_| auth == Auth::Signed) {
+            headers.insert(COOKIE, cookie.clone());
+        }
+        if with.is_some() {
             let mut authorization = value(authorization);
             authorization.set_sensitive(true);
             headers.insert(AUTHORIZATION, authorization);
@@ -186,12 +207,14 @@ impl Signer {
         let (text, day) = date::http_date(now)?;
         let key = match cache.as_ref() {
             Some(dated) if dated.day == day => dated.key.clone(),
-            _ => SigningKey::derive(
-                self.inner.config.hash(),
-                self.inner.config.credentials().secret_key().expose(),
-                &day,
-                self.inner.config.endpoint().host(),
-            ),
+            _ => self.inner.config.credentials().map(|keys| {
+                SigningKey::derive(
+                    self.inner.config.hash(),
+                    keys.secret_key().expose(),
+                    &day,
+                    self.inner.config.endpoint().host(),
+                )
+            }),
         };
         let date = HeaderValue::from_str(&text).expect("an HTTP date is a valid header value");
         let dated = Arc::new(Dated {

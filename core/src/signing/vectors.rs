@@ -148,6 +148,7 @@ fn signed_requests_carry_the_vector_s_authorization() {
             method: vector.method.parse().unwrap(),
             auth: Auth::Signed,
             versioned: true,
+            outside_api: false,
             media_type: vector.content_type.clone().leak(),
             content_type: None,
             path_len: vector.path.len(),

@@ -154,7 +154,10 @@ impl Target {
 
     /// The access key, and where it comes from, for messages.
     pub(crate) fn access_key(&self) -> String {
-        let key = self.client.config().credentials().access_key();
+        let keys = self.client.config().credentials();
+        let key = keys
+            .expect("the command makes no other configuration")
+            .access_key();
         match self
             .settings
             .as_ref()

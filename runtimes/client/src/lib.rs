@@ -59,6 +59,10 @@
 //! # Ok::<(), sorna::ConfigError>(())
 //! ```
 //!
+//! With `BACKEND_ENDPOINT_TYPE=session`, the endpoint is a web server of Backend.AI, to which users log in: there are no
+//! keys. `client.call(Login::new(…))` gives the session, and `Config::with_session` uses it; see
+//! [`Config::of_web_server`] and [`protocol::Login`].
+//!
 //! An operation that the version in use lacks is a [`BuildError::Unsupported`], and is not sent.
 //!
 //! # Errors
@@ -178,9 +182,9 @@ pub use sorna_core::{
     AbortReason, Aborted, AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console,
     Credentials, Dialect, Endpoint, EnvNames, Error, ErrorBody, ExecuteMode, ExecutionResult,
     ExecutionStatus, FileInfo, FileListing, FilesUnavailable, GatewayError, Hop, KernelId,
-    KernelInfo, KernelSpec, LanguageInfo, Limits, ListSessions, Media, NegotiationError,
-    NotRunning, Operation, ParseError, ProblemKind, Record, Reply, RetryPolicy, SecretKey, Sent,
-    ServicePort, SessionStatus, SessionSummary, SessionToken, StatusChange, TransportCause,
-    TransportError, TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UploadFile,
-    UsageError,
+    KernelInfo, KernelSpec, LanguageInfo, Limits, ListSessions, LoginError, Media,
+    NegotiationError, NotRunning, Operation, ParseError, ProblemKind, Record, Reply, RetryPolicy,
+    SecretKey, Sent, ServicePort, SessionCookie, SessionStatus, SessionSummary, SessionToken,
+    StatusChange, TransportCause, TransportError, TransportErrorKind, Unavailable, UnavailableFile,
+    UnpackError, UploadFile, UsageError,
 };

@@ -50,7 +50,7 @@ fn main() {
 /// The gateway in a separate process, with the keys that all benchmarks use.
 fn serve_gateway() {
     let config: Config = config(SocketAddr::from(([127, 0, 0, 1], 1)));
-    let keys: &Credentials = config.credentials();
+    let keys: &Credentials = config.credentials().expect("it has keys");
     let config = GatewayConfig::new()
         .with_credentials([keys.clone()])
         .with_max_requests_per_window(u64::MAX);

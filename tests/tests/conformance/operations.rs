@@ -208,7 +208,13 @@ pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 ClientOptions::default(),
             )
         };
-        let real = lab.config.credentials().access_key().as_str().to_owned();
+        let real = lab
+            .config
+            .credentials()
+            .expect("keys")
+            .access_key()
+            .as_str()
+            .to_owned();
         for driver in [with_keys(&real, "wrong"), with_keys("AKIANOBODY", "wrong")] {
             let error = driver.call(Authorize::new("")).await.expect_err("refused");
             assert!(error.is_auth(), "{error}");
@@ -313,7 +319,7 @@ pub(crate) fn requests_are_observed<D: Driver>(lab: &Lab<D>) -> Check<'_> {
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let endpoint = format!("http://{address}").parse().expect("an endpoint");
-        let config = Config::new(endpoint, lab.config.credentials().clone())
+        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone())
             .with_version(sorna::ApiVersion::V2_20170315);
         let driver = D::connect(config, options(2));
         let version = driver.call(Version::new()).await;

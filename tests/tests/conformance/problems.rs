@@ -71,7 +71,7 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
             ),
             problem(ProblemKind::RateLimitExceeded.reply()),
         ]);
-        let config = Config::new(endpoint, lab.config.credentials().clone())
+        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone())
             .with_version(sorna::ApiVersion::V2_20170315);
         let driver = D::connect(config, ClientOptions::default());
         driver.call(Authorize::new("")).await.expect("authorized");
@@ -94,7 +94,7 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             let reply = kind.reply_with("for the test");
             problem(reply.with_agent("agent-failure", "the agent's message", None))
         }));
-        let config = Config::new(endpoint, lab.config.credentials().clone())
+        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone())
             .with_version(sorna::ApiVersion::V2_20170315);
         let options = ClientOptions::new().with_retry(RetryPolicy::never());
         let driver = D::connect(config, options);

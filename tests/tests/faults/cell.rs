@@ -70,7 +70,7 @@ impl Ground {
     /// A client's configuration for a proxy.
     pub(crate) fn config(&self, proxy: &Proxy) -> Config {
         let endpoint = proxy.endpoint().parse().expect("an endpoint");
-        Config::new(endpoint, self.config.credentials().clone())
+        Config::new(endpoint, self.config.credentials().expect("keys").clone())
             .with_version(sorna::ApiVersion::V2_20170315)
     }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::Config;
 use crate::error::{Sent, TransportErrorKind};
 use crate::machine::testing::{Driver, caller, problem, reply};
 use crate::ops::Authorize;
 use crate::retry::RetryPolicy;
+use crate::signing::Signer;
 
 fn negotiate() -> Driver<Negotiate> {
     Driver::new(Negotiate::new(caller()))
@@ -221,6 +223,29 @@ fn failures_and_limits_end_it_without_a_guess() {
             assert!(error.is_retryable());
             assert!(matches!(busy.poll(), Step::Idle));
         }
+    }
+}
+
+#[test]
+fn a_web_server_passes_hello_on_and_is_never_a_gateway_of_sorna() {
+    let config = Config::of_web_server("https://web.example".parse().unwrap());
+    let begin = || Driver::new(Negotiate::new(Caller::new(Signer::new(config.clone()))));
+    let mut negotiate = begin();
+    negotiate.sends("GET /func/");
+    negotiate.answers(reply(
+        200,
+        r#"{"version": "v9.20250722", "manager": "26.9.6"}"#,
+    ));
+    assert_eq!(negotiate.done().unwrap().version, ApiVersion::V9_20250722);
+    for body in ["<html>", SORNA] {
+        let mut negotiate = begin();
+        negotiate.sends("GET /func/");
+        negotiate.answers(reply(200, body));
+        let error = error(&mut negotiate);
+        assert!(
+            matches!(error, NegotiationError::NoWebServer { .. }),
+            "{error}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sorna::protocol::Info;
+use sorna::protocol::{Info, Login, WebSession};
 use sorna::{
     ClientOptions, Config, Error, ExecutionResult, KernelId, KernelInfo, LanguageInfo, Negotiated,
     RetryPolicy, RunPlan, RunReport, TerminalEvent, TerminalOptions, UploadFile, UploadProgress,
@@ -18,6 +18,7 @@ pub(crate) trait Driver: Clone + Send + Sync + 'static {
     fn negotiated(&self) -> impl Future<Output = Result<Negotiated, Error>> + Send;
     fn version(&self) -> impl Future<Output = Result<String, Error>> + Send;
     fn info(&self) -> impl Future<Output = Result<KernelInfo, Error>> + Send;
+    fn login(&self) -> impl Future<Output = Result<WebSession, Error>> + Send;
     /// Several times at once.
     fn infos(&self) -> impl Future<Output = Vec<Result<KernelInfo, Error>>> + Send;
     fn languages(&self) -> impl Future<Output = Result<Vec<LanguageInfo>, Error>> + Send;
@@ -104,6 +105,11 @@ macro_rules! driver {
 
             async fn info(&self) -> Result<KernelInfo, Error> {
                 wait!($kind, self.0.kernel(id()).info())
+            }
+
+            async fn login(&self) -> Result<WebSession, Error> {
+                let login = Login::new("a@example.com", "hunter2");
+                Ok(wait!($kind, self.0.call(login))?.value)
             }
 
             async fn infos(&self) -> Vec<Result<KernelInfo, Error>> {

@@ -13,7 +13,8 @@ mod drivers;
 mod server;
 
 use sorna::{
-    ApiVersion, BuildError, Cleanup, Dialect, Ending, Error, NegotiationError, TerminalEvent,
+    ApiVersion, BuildError, Cleanup, Config, Dialect, Ending, Error, NegotiationError,
+    TerminalEvent,
 };
 
 use drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
@@ -42,6 +43,7 @@ each! {
     every_kind_of_request_uses_the_version
     a_run_that_cannot_begin_reports_why
     a_terminal_that_loses_input_says_so
+    a_user_of_a_web_server_logs_in
 }
 
 /// They wait for 10 s, so they do it at the same time.
@@ -78,6 +80,19 @@ fn manager(line: &str) -> (u16, &'static str) {
             404,
             r#"{"type": "https://api.backend.ai/probs/url-not-found", "title": "Unknown URL path."}"#,
         ),
+    }
+}
+
+fn web_server(line: &str) -> (u16, &'static str) {
+    match line {
+        "GET /func/" => (200, HELLO_26),
+        "POST /server/login" => (
+            200,
+            r#"{"authenticated": true, "data": {"access_key": "AK", "role": "user"}}"#,
+        ),
+        "GET /func/session/k1" => (200, r#"{"lang": "python"}"#),
+        "GET /func/stream/session/k1/pty" => (101, ""),
+        _ => (404, "<html>"),
     }
 }
 
@@ -244,6 +259,26 @@ mod checks {
         let events = D::block_on(client.terminal(closed.clone())).unwrap();
         assert_eq!(events, [TerminalEvent::InputLost, closed], "{}", D::NAME);
         assert_eq!(server.seen(), ["GET /", "GET /stream/session/k1/pty"]);
+    }
+
+    pub(super) fn a_user_of_a_web_server_logs_in<D: Driver>() {
+        let server = Server::with_terminals(web_server, Typed::Closes);
+        let config = Config::of_web_server(server.endpoint());
+        D::block_on(async {
+            let session = D::connect(config.clone()).login().await.unwrap();
+            assert_eq!(server.seen(), ["GET /func/", "POST /server/login"]);
+            let client = D::connect(config.with_session(session.cookie));
+            client.info().await.unwrap();
+            assert_eq!(server.cookies(), ["AIOHTTP_SESSION=5f0c"]);
+            let found = client.negotiated().await.unwrap();
+            assert_eq!(found.version, ApiVersion::V9_20250722);
+            let closed = TerminalEvent::Closed {
+                code: Some(1000),
+                reason: String::new(),
+            };
+            assert_eq!(client.terminal(closed.clone()).await.unwrap(), [closed]);
+            assert_eq!(server.cookies(), ["AIOHTTP_SESSION=5f0c"]);
+        });
     }
 
     pub(super) fn a_terminal_that_shows_nothing_says_so<D: Driver>() {

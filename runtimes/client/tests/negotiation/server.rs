@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sorna::{AccessKey, Config, Credentials, SecretKey};
+use sorna::{AccessKey, Config, Credentials, Endpoint, SecretKey};
 use tungstenite::Message;
 use tungstenite::protocol::Role;
 
@@ -15,6 +15,13 @@ pub(crate) const HELLO_26: &str = r#"{"version": "v9.20250722", "manager": "26.9
 
 /// What a server does with a request of this line: a status and a body; 101 opens a terminal.
 pub(crate) type Script = fn(&str) -> (u16, &'static str);
+
+/// A request.
+struct Seen {
+    line: String,
+    version: Option<String>,
+    cookie: Option<String>,
+}
 
 /// What a terminal does with what is typed.
 #[derive(Clone, Copy)]
@@ -33,8 +40,7 @@ pub(crate) struct Server {
 struct Shared {
     script: Mutex<Script>,
     typed: Typed,
-    /// The lines of all requests, and their version headers.
-    seen: Mutex<Vec<(String, Option<String>)>>,
+    seen: Mutex<Vec<Seen>>,
     stopped: AtomicBool,
 }
 
@@ -75,21 +81,32 @@ impl Server {
             AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(),
             SecretKey::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").unwrap(),
         );
-        Config::new(format!("http://{}", self.address).parse().unwrap(), keys)
+        Config::new(self.endpoint(), keys)
     }
 
     /// The lines of the requests since the last time.
     pub(crate) fn seen(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.shared.seen.lock().unwrap());
-        seen.into_iter().map(|(line, _)| line).collect()
+        seen.into_iter().map(|seen| seen.line).collect()
     }
 
     /// The version headers of the requests since the last time, those without one left out.
     pub(crate) fn versions(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.shared.seen.lock().unwrap());
-        seen.into_iter()
-            .filter_map(|(_, version)| version)
-            .collect()
+        seen.into_iter().filter_map(|seen| seen.version).collect()
+    }
+}
+
+impl Server {
+    /// The URL.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        format!("http://{}", self.address).parse().unwrap()
+    }
+
+    /// The cookies of the requests since the last time, those without one left out.
+    pub(crate) fn cookies(&self) -> Vec<String> {
+        let seen = std::mem::take(&mut *self.shared.seen.lock().unwrap());
+        seen.into_iter().filter_map(|seen| seen.cookie).collect()
     }
 }
 
@@ -120,7 +137,11 @@ impl Shared {
                 .read_to_end(&mut Vec::new())
                 .unwrap();
             let version = header("x-backendai-version").or_else(|| header("x-sorna-version"));
-            self.seen.lock().unwrap().push((line.clone(), version));
+            self.seen.lock().unwrap().push(Seen {
+                line: line.clone(),
+                version,
+                cookie: header("cookie"),
+            });
             let script = *self.script.lock().unwrap();
             let (status, body) = script(&line);
             match status {
@@ -136,8 +157,12 @@ impl Shared {
                 }
                 _ => {}
             }
+            let cookie = match line.as_str() {
+                "POST /server/login" => "Set-Cookie: AIOHTTP_SESSION=5f0c; HttpOnly; Path=/\r\n",
+                _ => "",
+            };
             let response = format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{cookie}Content-Length: {}\r\n\r\n{body}",
                 body.len()
             );
             if stream.write_all(response.as_bytes()).is_err() {
