@@ -12,7 +12,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use sorna_core::machine::{Execution, ExecutionEvent, Machine, Step};
-use sorna_core::*;
+use sorna_core::{
+    AccessKey, ApiVersion, Batch, Caller, Config, Credentials, Error, ExecuteMode, ExecutionResult,
+    ExecutionStatus, Instant, KernelId, Moment, SecretKey, Signer,
+};
 
 use manager::{Act, Answer, Manager, Program, Release};
 
