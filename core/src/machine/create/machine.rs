@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::caller::Caller;
-use crate::error::{Error, NotRunning, TransportError};
+use crate::error::{Error, GatewayError, NotRunning, TransportError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::machine::call::Call;
@@ -41,7 +41,8 @@ const MOST_CREATIONS: u32 = 5;
 ///
 /// In Sorna v2 it is the same as a [`Call`]. In Backend.AI a session may be returned that is pending, or, for about
 /// 3 s after it was destroyed, one that is `TERMINATING` (observed on 26.9.6): the machine asks about the one until it
-/// runs, and about the other until it is gone, and then creates the session again.
+/// runs, and about the other until it is gone, and then creates the session again. So it does if the name is taken by a
+/// session that is about to end.
 ///
 /// The manager holds the request for 5 s at most; from then on each change of the status is an event. With
 /// [`enqueue_only`](crate::KernelSpec::with_enqueue_only), a pending session is the result. With
@@ -61,6 +62,8 @@ pub struct Create {
     state: State,
     /// The last session that was returned, unless it is about to end.
     found: Option<CreatedKernel>,
+    /// That the name is taken, perhaps by a session that is about to end.
+    taken: Option<Error>,
     /// Whether a request that failed may have created a session.
     may_exist: bool,
     /// What was reported last.
@@ -115,6 +118,7 @@ impl Create {
             creations: 1,
             state: State::Calling(call),
             found: None,
+            taken: None,
             may_exist: false,
             reported: None,
             event: None,
@@ -177,6 +181,16 @@ impl Create {
         } else {
             self.found = Some(created.clone());
             self.end(Ok(created));
+        }
+    }
+
+    fn failed(&mut self, error: Error) {
+        let is_taken = error.gateway().is_some_and(GatewayError::is_name_taken);
+        if is_taken && !self.may_exist && self.creations < MOST_CREATIONS {
+            self.taken = Some(error);
+            self.ask(Wish::Gone);
+        } else {
+            self.end(Err(error));
         }
     }
 
@@ -269,11 +283,17 @@ impl Create {
             ),
             Err(Error::Gateway(error)) if error.is_session_missing() => {
                 return match wish {
-                    Wish::Gone => self.create_again(),
+                    Wish::Gone => {
+                        self.taken = None;
+                        self.create_again();
+                    }
                     Wish::Running => self.end(Err(Error::Gateway(Box::new(error.of_creation())))),
                 };
             }
-            Err(error) => return self.end(Err(error)),
+            Err(error) => {
+                let error = self.taken.take().unwrap_or(error);
+                return self.end(Err(error));
+            }
         };
         let is_dying = status.as_ref().is_some_and(SessionStatus::is_dying);
         let is_pending = status.as_ref().is_none_or(SessionStatus::is_pending);
@@ -293,7 +313,10 @@ impl Create {
             (Wish::Gone, _) if is_dying && self.waited(now) < self.limit => {
                 self.state = State::Waiting(self.next_time(now), Wish::Gone);
             }
-            _ => self.create_again(),
+            _ => match self.taken.take() {
+                Some(error) => self.end(Err(error)),
+                None => self.create_again(),
+            },
         }
     }
 }
@@ -323,7 +346,7 @@ impl Machine for Create {
                     Ok(Ok(reply)) => self.created(now, reply.value),
                     Ok(Err(error)) => {
                         self.may_exist = call.may_have_acted();
-                        self.end(Err(error));
+                        self.failed(error);
                     }
                     Err(step) => return step.within(|never| match never {}),
                 },

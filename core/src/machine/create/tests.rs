@@ -146,6 +146,29 @@ fn a_session_that_is_being_destroyed_is_awaited_and_created_again() {
 }
 
 #[test]
+fn a_name_that_a_dying_session_has_is_awaited_and_others_are_an_error() {
+    let taken = || {
+        let mut run = create(KernelSpec::new("python").with_reuse(false));
+        run.sends(CREATE);
+        let body = r#"{"type":"https://api.backend.ai/probs/session-already-exists","title":"The session already exists.","data":{"existingSessionId":"u0"}}"#;
+        run.answers(reply(400, body));
+        run.sends(NAME_INFO);
+        run
+    };
+    let mut run = taken();
+    run.answers(info("TERMINATING", "None"));
+    run.waits();
+    run.sends(NAME_INFO);
+    run.answers(gone());
+    run.sends(CREATE);
+    run.answers(created("u1", "RUNNING", true));
+    assert!(run.done().is_ok());
+    let mut run = taken();
+    run.answers(info("RUNNING", "None"));
+    assert!(run.done().unwrap_err().gateway().unwrap().is_name_taken());
+}
+
+#[test]
 fn a_name_that_always_gives_a_dying_session_is_an_error() {
     let mut run = create("python");
     for round in 0..4 {

@@ -143,8 +143,19 @@ impl Conduct {
             if is_over {
                 events.extend(steps.finish());
             }
-            if result.status == ExecutionStatus::CleanFinished {
-                return Err(self.batch_ended(result));
+            match result.status {
+                ExecutionStatus::CleanFinished => return Err(self.batch_ended(result)),
+                // A gateway that has no step `clean` has done nothing.
+                ExecutionStatus::BuildFinished if self.is_running() => {
+                    self.stage = Stage::Settling(Settling::resume(), After::Native);
+                    return Err(Next::Ask(Ask::Continue));
+                }
+                ExecutionStatus::Finished
+                    if self.is_running() && result.exit_code() == Some(LAST_EXIT_CODE) =>
+                {
+                    return Err(self.start_native());
+                }
+                _ => {}
             }
         }
         if let Stage::Releasing(..) = self.stage {
@@ -205,12 +216,15 @@ impl Conduct {
             Stage::Settling(_, After::Freed(reason)) => {
                 Next::End(Err(Aborted::new(reason, true).into()))
             }
-            _ => {
-                self.steps = None;
-                let batch = self.batch.take().unwrap_or_default();
-                Next::Start(batch.into())
-            }
+            _ => self.start_native(),
         }
+    }
+
+    /// Executes the batch with the steps of the runner.
+    fn start_native(&mut self) -> Next {
+        self.steps = None;
+        let batch = self.batch.take().unwrap_or_default();
+        Next::Start(batch.into())
     }
 
     /// Gives the program up, and frees the kernel unless it is to be destroyed.

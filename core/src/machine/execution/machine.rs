@@ -112,6 +112,8 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// 25.14.4) the command reports that it does not know them, and the machine sends the steps as such. From 25.14.5 on, images other
 /// than Python's must be given a command; without one, the program ends with exit code 127 and says so.
 ///
+/// An [`Interrupt`] reaches the program of `exec` as usual; one during the build takes effect when the build has ended.
+///
 /// Exit codes: a failed build makes the batch end with 127, as managers do; its own code is in `StepFinished`. A program
 /// killed by a signal has the negative number of the signal if it is the whole step, and 128 plus the number if a
 /// shell waited for it. An exception in a snippet is 0 on 23.09 and 1 on 26.9; so is `sys.exit(3)`: 0 and 3.

@@ -17,7 +17,8 @@ pub(super) const LAST_EXIT_CODE: i64 = 93;
 /// Read in the runners of 23.09.10 and 26.9.6: a runner's arguments end in its language and the path of the language's
 /// program. From 25.14.5 on a runner hides them and calls itself `bai-krunner`; in a container, process 1 still shows
 /// them. Then only Python has default steps (exactly so from 26.1 on), and its runner puts the directory with its
-/// `sitecustomize.py` first in `PYTHONPATH`.
+/// `sitecustomize.py` first in `PYTHONPATH`, which tells the version of the image's Python. The runner's own is taken if
+/// it is of that version.
 const FIND_DEFAULTS: &str = r#"d=
 p=
 c=$(tr '\0' ' ' <"/proc/$PPID/cmdline" 2>/dev/null)
@@ -26,8 +27,12 @@ case $c in *'ai.backend.kernel python /'*) d=python; p=${c##*'ai.backend.kernel 
 if [ "$d" = app ] && [ -f "${PYTHONPATH%%:*}/sitecustomize.py" ]; then
 d=python
 v=${PYTHONPATH%%/site-packages*}
-for v in "${v##*/}" python3 python; do p=$(command -v "$v") && break; done
-p=${p:-$(readlink "/proc/$PPID/exe")}
+v=${v##*/}
+e=$(readlink "/proc/$PPID/exe")
+if [ "${e##*/}" != "$v" ]; then
+for v in "$v" python3 python; do p=$(command -v "$v") && break; done
+fi
+p=${p:-$e}
 fi
 "#;
 

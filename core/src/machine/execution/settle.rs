@@ -42,6 +42,14 @@ impl Settling {
         (settling, ask)
     }
 
+    /// Begins in the middle, where the next result is to be asked for.
+    pub(super) fn resume() -> Self {
+        Self {
+            queries: 0,
+            requests: 1,
+        }
+    }
+
     /// What to send after this result; `None` if nothing is left.
     pub(super) fn next(&mut self, result: &ExecutionResult) -> Option<Ask> {
         let ask = match result.status {

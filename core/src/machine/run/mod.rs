@@ -5,6 +5,8 @@ mod plan;
 mod report;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_backend_ai;
 
 pub use machine::Run;
 pub use plan::RunPlan;

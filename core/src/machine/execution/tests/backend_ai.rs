@@ -183,6 +183,28 @@ fn default_steps_that_the_command_does_not_know_are_sent_as_such() {
 }
 
 #[test]
+fn a_gateway_without_a_step_to_clean_gets_the_steps_as_such() {
+    for version in [OLD, NEW] {
+        for first in ["build-finished", "finished"] {
+            let mut run = execution(batch(), version);
+            run.sends(EXECUTE);
+            if first == "build-finished" {
+                run.answers(answer("build-finished", "0", ""));
+                assert_eq!(run.sends_body(EXECUTE), body("continue", ""));
+            }
+            run.answers(answer("finished", "93", ""));
+            let sent = run.sends_body(EXECUTE);
+            assert!(
+                sent.contains(r#""build":"make","buildLog":false,"exec":"./main""#),
+                "{sent}"
+            );
+            run.answers(answer("finished", "93", ""));
+            assert_eq!(run.done().unwrap().exit_code(), Some(93));
+        }
+    }
+}
+
+#[test]
 fn giving_up_interrupts_the_program_and_collects_its_end() {
     let mut run = execution("while True: pass", NEW);
     run.sends(EXECUTE);
