@@ -1,7 +1,8 @@
 //! The call, upload, execution and run machines, driven by arbitrary sequences of events.
 //!
 //! The input is a line that sets the scene, then one event for each byte. Both are letters: see
-//! `Scene::read`, `Outcome::read` and `Harness::event`.
+//! `Scene::read`, `Outcome::read` and `Harness::event`. A scene that begins with `A` is in Backend.AI: see
+//! [`backend_ai`].
 //!
 //! Properties, whatever happens:
 //!
@@ -17,6 +18,7 @@
 
 #![no_main]
 
+mod backend_ai;
 mod calling;
 mod executing;
 mod harness;
@@ -46,6 +48,9 @@ use uploading::Uploading;
 fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|byte| *byte == b'\n');
     let (scene, events) = data.split_at(end.unwrap_or(data.len()));
+    if scene.starts_with(b"A") {
+        return backend_ai::fuzz(scene, events.get(1..).unwrap_or_default());
+    }
     let scene = Scene::read(scene);
     let caller = Caller::new(signer()).with_retry(scene.policy);
     let id = kernel();

@@ -1,0 +1,412 @@
+//! Executions, creations, removals and runs in Backend.AI.
+//!
+//! The second letter of the scene is the machine: `C`reate, `D`estroy, `E`xecute, `R`un; `k` keeps the session, `b` is a
+//! batch, `v` a manager before 25.12. Each event is the response to the request in flight, or time, or a wish of the
+//! caller: see [`respond`] and [`play`].
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+use sorna_core::machine::{
+    Cleanup, Create, Execution, ExecutionEvent, Machine, Removal, Run, RunEvent, RunPlan, Step,
+    Transmit,
+};
+use sorna_core::{
+    ApiVersion, Batch, Caller, Console, CreateKernel, Error, ExecuteMode, Instant, KernelId,
+    Moment, Sent, SessionToken, Signer, TransportError, TransportErrorKind, UsageError,
+};
+use sorna_fuzz::{check_error, signer};
+
+/// More steps than any machine needs.
+const ENOUGH: usize = 3_000;
+
+/// A machine, and what is checked of it.
+trait Subject {
+    type Machine: Machine<Event: Debug, Output: Debug>;
+
+    fn machine(&mut self) -> &mut Self::Machine;
+
+    /// Its event, or the output that it reports.
+    fn output<'e>(&self, event: &'e <Self::Machine as Machine>::Event) -> Option<&'e Console>;
+
+    fn done(&mut self, output: <Self::Machine as Machine>::Output, wire: &Wire);
+
+    fn stop(&mut self) {}
+
+    fn answer(&mut self) -> Result<(), UsageError> {
+        Err(UsageError::InputNotExpected)
+    }
+}
+
+/// What went over the wire.
+#[derive(Default)]
+struct Wire {
+    /// Whether the code was sent.
+    used: bool,
+    run_id: Option<Value>,
+    is_batch: bool,
+    /// Whether the end of the run of a snippet came.
+    over: bool,
+    destroys: usize,
+    sent: String,
+    seen: String,
+    marks: bool,
+    number: usize,
+}
+
+pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
+    let has = |letter| scene.contains(&letter);
+    let version = if has(b'v') {
+        ApiVersion::V7_20230615
+    } else {
+        ApiVersion::V9_20250722
+    };
+    let config = signer().config().clone().with_version(version);
+    let caller = Caller::new(Signer::new(config));
+    let mode = || -> ExecuteMode {
+        if has(b'b') {
+            Batch::new().with_exec("./main").into()
+        } else {
+            "code-0".into()
+        }
+    };
+    let session = KernelId::new("u1").expect("a path segment");
+    match scene.get(1) {
+        Some(b'C') => {
+            let token = SessionToken::new("mine").expect("short");
+            let create = Create::new(CreateKernel::new("python", token), caller);
+            play(Creating(create), false, events);
+        }
+        Some(b'D') => {
+            let removal = Removal::new(session, caller);
+            play(Removing(if has(b'k') {
+                    removal
+                } else {
+                    removal.until_gone()
+                }), false, events);
+        }
+        Some(b'R') => {
+            let plan = RunPlan::temporary("python", [mode()]);
+            let temporary = !has(b'k');
+            let plan = if temporary { plan } else { plan.keep_kernel() };
+            let run = Run::new(plan, caller, [1; 32]);
+            play(Running { run, temporary }, has(b'b'), events);
+        }
+        _ => {
+            let limit = Duration::from_secs(20);
+            let execution = Execution::new(session, mode(), caller).with_silence_limit(limit);
+            play(Executing(execution), has(b'b'), events);
+        }
+    }
+}
+
+struct Creating(Create);
+
+impl Subject for Creating {
+    type Machine = Create;
+
+    fn machine(&mut self) -> &mut Create {
+        &mut self.0
+    }
+
+    fn output<'e>(&self, _: &'e sorna_core::machine::SessionPending) -> Option<&'e Console> {
+        None
+    }
+
+    fn done(&mut self, output: Result<sorna_core::CreatedKernel, Error>, _: &Wire) {
+        match output {
+            Ok(created) => assert!(!created.is_pending() && !created.is_dying()),
+            Err(error) => check_error(&error),
+        }
+    }
+}
+
+struct Removing(Removal);
+
+impl Subject for Removing {
+    type Machine = Removal;
+
+    fn machine(&mut self) -> &mut Removal {
+        &mut self.0
+    }
+
+    fn output<'e>(&self, event: &'e std::convert::Infallible) -> Option<&'e Console> {
+        match *event {}
+    }
+
+    fn done(&mut self, output: Result<(), Error>, wire: &Wire) {
+        assert!(wire.destroys > 0);
+        if let Err(error) = output {
+            check_error(&error);
+        }
+    }
+}
+
+fn console(event: &ExecutionEvent) -> Option<&Console> {
+    match event {
+        ExecutionEvent::Console(console) => {
+            assert!(!console.is_empty());
+            Some(console)
+        }
+        _ => None,
+    }
+}
+
+struct Executing(Execution);
+
+impl Subject for Executing {
+    type Machine = Execution;
+
+    fn machine(&mut self) -> &mut Execution {
+        &mut self.0
+    }
+
+    fn output<'e>(&self, event: &'e ExecutionEvent) -> Option<&'e Console> {
+        console(event)
+    }
+
+    fn done(&mut self, output: Result<sorna_core::ExecutionResult, Error>, wire: &Wire) {
+        match output {
+            Ok(result) => {
+                assert!(result.status.is_end(), "{:?}", result.status);
+                assert!(result.console.is_empty());
+            }
+            Err(error) => check_error(&error),
+        }
+        assert!(
+            wire.marks || wire.sent.starts_with(&wire.seen),
+            "it was not sent so"
+        );
+    }
+
+    fn stop(&mut self) {
+        self.0.give_up();
+    }
+
+    fn answer(&mut self) -> Result<(), UsageError> {
+        self.0.answer("typed")
+    }
+}
+
+struct Running {
+    run: Run,
+    temporary: bool,
+}
+
+impl Subject for Running {
+    type Machine = Run;
+
+    fn machine(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
+    fn output<'e>(&self, event: &'e RunEvent) -> Option<&'e Console> {
+        match event {
+            RunEvent::Execution(event) => console(event),
+            _ => None,
+        }
+    }
+
+    fn done(&mut self, report: sorna_core::machine::RunReport, wire: &Wire) {
+        assert!(self.temporary || wire.destroys == 0, "it was to be kept");
+        let is_known = report.kernel.is_some();
+        match report.cleanup {
+            Cleanup::Kept => assert!(!self.temporary && is_known),
+            Cleanup::NoKernel | Cleanup::Unknown => assert!(!is_known),
+            Cleanup::Destroyed => assert!(is_known && wire.destroys > 0),
+            Cleanup::Failed(error) => check_error(&error),
+            _ => unreachable!("a cleanup of a new kind"),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.run.cancel();
+    }
+
+    fn answer(&mut self) -> Result<(), UsageError> {
+        self.run.answer("typed")
+    }
+}
+
+impl Wire {
+    /// Checks a request.
+    fn sends(&mut self, transmit: &Transmit) -> String {
+        let request = &transmit.request;
+        let line = format!("{} {}", request.method(), request.uri().path());
+        assert!(
+            self.destroys == 0 || !line.starts_with("POST"),
+            "{line} at the end"
+        );
+        match line.as_str() {
+            "POST /session" | "GET /session/u1" | "POST /session/u1/interrupt" => {}
+            "DELETE /session/u1" => self.destroys += 1,
+            "POST /session/u1" => {
+                let body: Value = serde_json::from_slice(request.body().as_bytes().expect("bytes"))
+                    .expect("it is JSON");
+                assert_eq!(body["run_id"], body["runId"]);
+                let id = self.run_id.get_or_insert_with(|| body["run_id"].clone());
+                assert!(id.is_string() && *id == body["run_id"], "another run ID");
+                if body["mode"] == "continue" {
+                    assert!(!self.over, "it has ended");
+                }
+                let code = body["code"].as_str().expect("text");
+                if code == "code-0" && transmit.attempt == 1 {
+                    assert!(!self.used, "it is sent again");
+                    self.used = true;
+                }
+            }
+            line => assert!(line.starts_with("GET /session/"), "unexpected: {line}"),
+        }
+        line
+    }
+}
+
+/// What a letter means as the end of an exchange.
+fn respond(
+    letter: u8,
+    line: &str,
+    wire: &mut Wire,
+) -> Option<Result<Response<Bytes>, TransportError>> {
+    use TransportErrorKind as Kind;
+    let reply = |status: u16, body: Value| {
+        let response = Response::builder().status(status);
+        Some(Ok(response
+            .body(body.to_string().into())
+            .expect("a response")))
+    };
+    let problem = |status: u16, kind: &str| {
+        reply(
+            status,
+            json!({"type": format!("https://api.backend.ai/probs/{kind}")}),
+        )
+    };
+    let failure = |kind, sent| Some(Err(TransportError::new(kind, sent, "it broke")));
+    let is_execute = line == "POST /session/u1";
+    let mut result = |status: &str, code: Value, text: &str| {
+        let mut console = Vec::new();
+        if !text.is_empty() {
+            wire.number += 1;
+            let text = format!("{text}{};", wire.number);
+            console.push(json!(["stdout", text]));
+            wire.sent += &text;
+        }
+        wire.over = status == "finished" && !wire.is_batch;
+        reply(
+            200,
+            json!({"result": {"status": status, "exitCode": code, "console": console}}),
+        )
+    };
+    let session = |status: &str, is_new: bool| {
+        let body = json!({"sessionId": "u1", "status": status, "created": is_new});
+        reply(if line == "POST /session" { 201 } else { 200 }, body)
+    };
+    match (letter, is_execute) {
+        (b'o', true) => result("finished", 0.into(), ""),
+        (b'x', true) => result("finished", 3.into(), "#"),
+        (b'l', true) => result("finished", 93.into(), ""),
+        (b'c', true) => result("continued", Value::Null, "#"),
+        (b's', true) => result("continued", Value::Null, ""),
+        (b'b', true) => result("build-finished", 0.into(), "#"),
+        (b'B', true) => result("clean-finished", 4.into(), ""),
+        (b'w', true) => result("waiting-input", Value::Null, "#"),
+        (b'u', true) => result("pondering", Value::Null, ""),
+        (b'M' | b'N', true) => {
+            wire.marks = true;
+            let id = wire
+                .run_id
+                .as_ref()
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let what = if letter == b'M' { "built 0" } else { "native" };
+            let text = format!("\u{1e}sorna-{id} {what}\n");
+            let console = json!([["stdout", text], ["stderr", text]]);
+            reply(
+                200,
+                json!({"result": {"status": "clean-finished", "exitCode": 0, "console": console}}),
+            )
+        }
+        (b'o' | b'x', false) => session("RUNNING", true),
+        (b'p' | b's', false) => session("PENDING", true),
+        (b'd', false) => session("TERMINATING", false),
+        (b'D', false) => session("ERROR", true),
+        (b'q', false) => problem(400, "session-already-exists"),
+        (b'3', _) => problem(403, "generic-forbidden"),
+        (b'4', _) => problem(404, "object-not-found"),
+        (b'5', _) => problem(500, "internal-server-error"),
+        (b'e', _) => problem(500, "invalid-session-data"),
+        (b'g', _) => reply(200, json!("garbled")),
+        (b'm', _) => failure(Kind::Receive, Sent::Maybe),
+        (b'n', _) => failure(Kind::Connect, Sent::Nothing),
+        _ => None,
+    }
+}
+
+fn play<S: Subject>(mut subject: S, is_batch: bool, events: &[u8]) {
+    let mut wire = Wire {
+        is_batch,
+        ..Wire::default()
+    };
+    let start = sorna_fuzz::at(1_795_486_930);
+    let mut now = Moment::new(start, Instant::default(), u64::MAX / 3);
+    let mut in_flight: Option<String> = None;
+    let mut wait: Option<Instant> = None;
+    let rest = std::iter::repeat_n(&b'o', ENOUGH);
+    'events: for letter in events.iter().chain(rest) {
+        // Polls until the machine needs an event.
+        for round in 0.. {
+            assert!(round < ENOUGH, "it never settles");
+            wait = None;
+            match subject.machine().poll(now) {
+                Step::Event(event) => {
+                    if let Some(console) = subject.output(&event) {
+                        wire.seen += &console.stdout();
+                    }
+                }
+                Step::Send(transmit) => {
+                    assert!(in_flight.is_none(), "two requests are in flight");
+                    in_flight = Some(wire.sends(&transmit));
+                }
+                Step::Wait(until) => {
+                    assert!(in_flight.is_none() && until > now.instant);
+                    wait = Some(until);
+                    break;
+                }
+                Step::Done(output) => {
+                    assert!(in_flight.is_none());
+                    subject.done(output, &wire);
+                    assert!(matches!(subject.machine().poll(now), Step::Idle));
+                    return;
+                }
+                Step::Idle => break,
+                _ => unreachable!("a step of a new kind"),
+            }
+        }
+        match letter {
+            b'k' => subject.stop(),
+            b'?' => {
+                let _ = subject.answer();
+            }
+            b',' => now = now.after(Duration::from_secs(1)),
+            letter => {
+                if let Some(until) = wait {
+                    now = now.after(until.saturating_duration_since(now.instant));
+                } else if let Some(line) = in_flight.take() {
+                    let Some(outcome) = respond(*letter, &line, &mut wire) else {
+                        in_flight = Some(line);
+                        continue 'events;
+                    };
+                    match outcome {
+                        Ok(response) => subject.machine().handle_response(now, response),
+                        Err(failure) => subject.machine().handle_failure(now, failure),
+                    }
+                } else {
+                    assert!(subject.answer().is_ok(), "it is stuck");
+                }
+            }
+        }
+    }
+    panic!("it does not end");
+}
