@@ -143,7 +143,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Gateway(error) => error.is_retryable(),
-            Self::Transport(error) => error.kind().is_transient(),
+            Self::Transport(error) => error.is_transient(),
             Self::Build(_)
             | Self::Usage(_)
             | Self::Parse(_)

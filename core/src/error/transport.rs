@@ -48,19 +48,6 @@ pub enum TransportErrorKind {
     Other,
 }
 
-impl TransportErrorKind {
-    /// Whether the same request may succeed later without any change. Failures of TLS, of a local file
-    /// and of the size of a response come again until something is changed, and a caller who cancelled
-    /// does not want to retry.
-    #[must_use]
-    pub fn is_transient(self) -> bool {
-        !matches!(
-            self,
-            Self::Tls | Self::TooLarge | Self::LocalFile | Self::Cancelled
-        )
-    }
-}
-
 /// What exactly went wrong, where a driver found it out.
 ///
 /// For programs that give advice: this is a fact, while the text of an error may change.
@@ -185,11 +172,25 @@ impl TransportError {
     /// speaks another protocol.
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
-        let elsewhere = matches!(
+        self.sent != Sent::Nothing && !self.is_of_another_protocol()
+    }
+
+    /// Whether the same request may succeed later without any change. Failures of TLS, of a local file and of
+    /// the size of a response come again until something is changed, and so does what speaks another
+    /// protocol; and a caller who cancelled does not want to retry.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        use TransportErrorKind::{Cancelled, LocalFile, Tls, TooLarge};
+
+        !matches!(self.kind, Tls | TooLarge | LocalFile | Cancelled)
+            && !self.is_of_another_protocol()
+    }
+
+    fn is_of_another_protocol(&self) -> bool {
+        matches!(
             self.cause,
             Some(TransportCause::ExpectsTls | TransportCause::OtherProtocol)
-        );
-        self.sent != Sent::Nothing && !elsewhere
+        )
     }
 
     /// Whether a time limit passed.
@@ -254,6 +255,11 @@ mod tests {
                 error = error.with_cause(cause);
             }
             assert_eq!(error.may_have_acted(), expected, "{error:?}");
+            let speaks_http = !matches!(
+                cause,
+                Some(TransportCause::ExpectsTls | TransportCause::OtherProtocol)
+            );
+            assert_eq!(error.is_transient(), speaks_http, "{error:?}");
         }
     }
 }

@@ -263,7 +263,7 @@ impl<O: Operation> Machine for Call<O> {
             self.state = State::Done(Err(Error::MayHaveRun(failure)));
             return;
         }
-        if !failure.kind().is_transient() {
+        if !failure.is_transient() {
             self.state = State::Done(Err(failure.into()));
             return;
         }
