@@ -7,22 +7,39 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use super::date::{self, RequestDate};
+use super::dialect::{dialect_of, version_of};
 use super::problem::ProblemReply;
 use crate::config::SecretKey;
 use crate::problem::ProblemKind;
 use crate::signing::{HashAlgorithm, SigningKey, StringToSign, body_hash};
-use crate::version::ApiVersion;
+use crate::version::Dialect;
 
 /// How far a request's date may be from the gateway's clock, in either direction. Within it a
 /// captured request can be replayed.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// The names of the version header, by precedence.
-const VERSION_HEADERS: [&str; 2] = ["x-backendai-version", "x-sorna-version"];
+/// The versions of Backend.AI's API that managers 23.09.10 and 26.9.6 accept. Requests look the same in all.
+const ACCEPTED: [&str; 14] = [
+    "v4.20181215",
+    "v4.20190115",
+    "v4.20190315",
+    "v4.20190615",
+    "v5.20191215",
+    "v6.20200815",
+    "v6.20210815",
+    "v6.20220315",
+    "v6.20220615",
+    "v6.20230315",
+    "v7.20230615",
+    "v8.20240315",
+    "v8.20240915",
+    "v9.20250722",
+];
 
 /// The signature of a request, parsed but not yet verified.
 #[derive(Clone, Debug)]
 pub struct SignedRequest {
+    dialect: Dialect,
     access_key: String,
     signature: String,
     hash: HashAlgorithm,
@@ -42,8 +59,12 @@ impl SignedRequest {
     /// # Errors
     ///
     /// 400 `invalid-auth-params` if the date is missing, unreadable or more than 15 minutes from
-    /// `now`, or if the header is missing or malformed.
+    /// `now`, or if the header is missing or malformed. In Backend.AI, 401 `auth-failed` if it is missing.
     pub fn parse(parts: &Parts, now: SystemTime) -> Result<Self, ProblemReply> {
+        let dialect = dialect_of(parts);
+        if dialect == Dialect::BackendAi && !parts.headers.contains_key(AUTHORIZATION) {
+            return Err(ProblemKind::AuthFailed.reply_with("Unauthorized access"));
+        }
         let (date, RequestDate { instant, day }) =
             request_date(&parts.headers).ok_or_else(|| invalid("Date/time sync error"))?;
         let distance = now
@@ -55,12 +76,11 @@ impl SignedRequest {
         let authorization = text(&parts.headers, &AUTHORIZATION)
             .ok_or_else(|| invalid("Missing authorization header"))?;
         let (hash, access_key, signature) = authorization_parts(authorization)?;
-        let (version_header, version) = VERSION_HEADERS
-            .into_iter()
-            .find_map(|name| Some((name, parts.headers.get(name)?.to_str().ok()?)))
+        let (version_header, version) = version_of(&parts.headers)
             .ok_or_else(|| invalid("API version missing in request headers"))?;
         let host = text(&parts.headers, &HOST).ok_or_else(|| invalid("Missing host header"))?;
         Ok(Self {
+            dialect,
             access_key,
             signature,
             hash,
@@ -84,9 +104,20 @@ impl SignedRequest {
     /// Whether the body is part of the signature; if not, it need not be read to check it.
     #[must_use]
     pub fn hashes_body(&self) -> bool {
-        ApiVersion::default()
-            .dialect()
-            .hashes_body(&self.media_type)
+        self.dialect.hashes_body(&self.media_type)
+    }
+
+    /// Checks that the version is one of the dialect, once the signature is known to be right. Of Sorna v2, any
+    /// version is accepted, as on the original gateway.
+    ///
+    /// # Errors
+    ///
+    /// 400 `generic-bad-request`.
+    pub fn check_version(&self) -> Result<(), ProblemReply> {
+        if self.dialect == Dialect::BackendAi && !ACCEPTED.contains(&self.version.as_str()) {
+            return Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."));
+        }
+        Ok(())
     }
 
     /// Checks the signature in constant time. `body` is ignored where it is not signed.
@@ -107,10 +138,12 @@ impl SignedRequest {
             body_hash: &body_hash(self.hash, body),
         };
         let key = SigningKey::derive(self.hash, secret.expose(), &self.day, &self.host);
-        if key.verify(&string, &self.signature) {
-            Ok(())
-        } else {
-            Err(ProblemKind::AuthFailed.reply())
+        match self.dialect {
+            _ if key.verify(&string, &self.signature) => Ok(()),
+            Dialect::SornaV2 => Err(ProblemKind::AuthFailed.reply()),
+            Dialect::BackendAi => {
+                Err(ProblemKind::AuthFailed.reply_with("HMAC signature mismatch"))
+            }
         }
     }
 }
@@ -274,6 +307,97 @@ mod tests {
         assert!(request(&[("x-backendai-date", good)]).is_ok());
         assert!(request(&[("date", "soon"), ("x-sorna-date", good)]).is_err());
         assert!(request(&[]).is_err());
+    }
+
+    /// What manager 26.9.6 accepted, signed by another implementation.
+    const RECORDED: &[(&str, &str)] = &[
+        ("host", "127.0.0.1:8094"),
+        ("x-backendai-version", "v9.20250722"),
+        ("date", "2026-11-27T05:04:15.058774+00:00"),
+        ("content-type", "application/json"),
+        (
+            "authorization",
+            "BackendAI signMethod=HMAC-SHA256, credential=AKIAIOSFODNN7EXAMPLE:60905fa9757a46e776c983d67f931e2e3a7988cd7c4023a8055a10a3ae65a19c",
+        ),
+    ];
+    const RECORDED_AT: Duration = Duration::from_secs(1_795_755_855);
+
+    fn recorded(
+        target: &str,
+        changes: &[(&'static str, &'static str)],
+    ) -> Result<SignedRequest, ProblemReply> {
+        let mut builder = Request::post(target);
+        for (name, value) in RECORDED {
+            builder = builder.header(*name, *value);
+        }
+        let (mut parts, ()) = builder.body(()).unwrap().into_parts();
+        for (name, value) in changes {
+            if value.is_empty() {
+                parts.headers.remove(*name);
+            } else {
+                parts.headers.insert(*name, HeaderValue::from_static(value));
+            }
+        }
+        SignedRequest::parse(&parts, UNIX_EPOCH + RECORDED_AT)
+    }
+
+    #[test]
+    fn of_backend_ai_the_body_is_not_signed_but_the_query_is() {
+        let request = recorded("/auth", &[]).unwrap();
+        assert!(!request.hashes_body());
+        assert!(request.verify(&secret(), b"{\"echo\": \"hi\"}").is_ok());
+        assert!(request.verify(&secret(), b"another").is_ok());
+        assert!(request.check_version().is_ok());
+        let with_charset = [("content-type", "Application/JSON; charset=utf-8")];
+        let request = recorded("/auth", &with_charset).unwrap();
+        assert!(request.verify(&secret(), b"").is_ok());
+        let substitute = [
+            ("date", ""),
+            ("x-backendai-date", "2026-11-27T05:04:15.058774+00:00"),
+        ];
+        assert!(
+            recorded("/auth", &substitute)
+                .unwrap()
+                .verify(&secret(), b"")
+                .is_ok()
+        );
+        for (target, changes) in [
+            ("/auth?x=1", ("host", "127.0.0.1:8094")),
+            ("/auth/", ("host", "127.0.0.1:8094")),
+            ("/auth", ("content-type", "")),
+            ("/auth", ("date", "2026-11-27T05:04:15.058774Z")),
+            ("/auth", ("x-backendai-version", "v7.20230615")),
+        ] {
+            let request = recorded(target, &[changes]).unwrap();
+            let problem = request.verify(&secret(), b"").unwrap_err();
+            assert!(
+                problem.title().contains("HMAC signature mismatch"),
+                "{target} {changes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_backend_ai_only_known_versions_are_accepted() {
+        for (version, accepted) in [
+            ("v4.20181215", true),
+            ("v7.20230615", true),
+            ("v8.20240915", true),
+            ("v9.20250722", true),
+            ("v9.20250101", false),
+            ("v10.20300101", false),
+            ("v2", false),
+        ] {
+            let request = recorded("/auth", &[("x-backendai-version", version)]).unwrap();
+            assert_eq!(request.check_version().is_ok(), accepted, "{version}");
+        }
+        let kind = |changes: &[_]| recorded("/auth", changes).unwrap_err().kind();
+        assert_eq!(kind(&[("authorization", "")]), ProblemKind::AuthFailed);
+        assert_eq!(kind(&[("date", "")]), ProblemKind::InvalidAuthParams);
+        assert_eq!(
+            kind(&[("x-backendai-version", "")]),
+            ProblemKind::InvalidAuthParams
+        );
     }
 
     #[test]

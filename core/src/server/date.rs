@@ -20,6 +20,31 @@ pub(super) fn parse(text: &str) -> Option<RequestDate> {
     iso_8601(text).or_else(|| http(text)).or_else(|| mail(text))
 }
 
+/// A time as Backend.AI 26 writes it: ISO 8601 with microseconds, in UTC. Before 1970 it is the beginning of 1970.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// let time = UNIX_EPOCH + Duration::from_micros(1_795_755_860_875_225);
+/// let text = sorna_core::server::iso_date(time);
+/// assert_eq!(text, "2026-11-27T05:04:20.875225+00:00");
+/// ```
+#[must_use]
+pub fn iso_date(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let nanoseconds = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
+    let timestamp = jiff::Timestamp::from_nanosecond(nanoseconds).unwrap_or(jiff::Timestamp::MAX);
+    let civil = Offset::UTC.to_datetime(timestamp);
+    let (date, time) = (civil.date(), civil.time());
+    let micros = time.subsec_nanosecond() / 1000;
+    format!(
+        "{date}T{:02}:{:02}:{:02}.{micros:06}+00:00",
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
 fn iso_8601(text: &str) -> Option<RequestDate> {
     let pieces = temporal::Pieces::parse(text).ok()?;
     let date = pieces.date();

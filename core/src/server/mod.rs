@@ -2,7 +2,8 @@
 //!
 //! No I/O here either: the time and the bodies are arguments. A gateway routes with
 //! [`Route::parse`], authenticates with [`SignedRequest`], reads bodies with [`CreateRequest`] and
-//! [`ExecuteRequest`], and responds with [`reply`] or a [`ProblemReply`].
+//! [`ExecuteRequest`], and responds with [`reply`] or a [`ProblemReply`]. Where a gateway speaks Backend.AI as well,
+//! [`dialect_of`] tells the requests apart, and [`backend_ai`] has what differs.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -25,7 +26,9 @@
 //! ```
 
 mod auth;
+pub mod backend_ai;
 mod date;
+mod dialect;
 mod file_name;
 mod problem;
 pub mod reply;
@@ -33,6 +36,8 @@ mod request;
 mod route;
 
 pub use auth::SignedRequest;
+pub use date::iso_date;
+pub use dialect::dialect_of;
 pub use file_name::upload_file_name;
 pub use problem::ProblemReply;
 pub use request::{

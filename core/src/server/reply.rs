@@ -97,6 +97,12 @@ pub fn execution(
     )
 }
 
+/// Any JSON.
+#[must_use]
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
+    json_response(status, body)
+}
+
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
     response(status, "application/json; charset=utf-8", to_json(body))
 }

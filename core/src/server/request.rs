@@ -112,12 +112,16 @@ pub enum ExecuteRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchSteps {
+    /// What comes before the build, which only Backend.AI has.
+    pub clean: Step,
     /// The build.
     pub build: Step,
     /// Whether to show the build's log in the console.
     pub build_log: bool,
     /// The program.
     pub exec: Step,
+    /// Whether the end of each step is reported even if there is nothing to do, as Backend.AI does.
+    pub reports_all: bool,
 }
 
 /// One step of a batch execution.
@@ -133,7 +137,7 @@ pub enum Step {
 }
 
 impl Step {
-    fn from_wire(text: Option<String>) -> Self {
+    pub(super) fn from_wire(text: Option<String>) -> Self {
         match text.as_deref() {
             None | Some("") => Self::Skip,
             Some("*") => Self::Default,
@@ -179,6 +183,8 @@ impl ExecuteRequest {
                 Ok(Self::Batch {
                     code,
                     steps: BatchSteps {
+                        clean: Step::Skip,
+                        reports_all: false,
                         build: Step::from_wire(options.build),
                         build_log: options.build_log.unwrap_or(false),
                         exec: Step::from_wire(options.exec),
