@@ -229,6 +229,7 @@ mod kernels;
 mod lock;
 mod random;
 mod running;
+mod sessions;
 mod stats;
 #[cfg(feature = "tls")]
 mod tls;

@@ -27,6 +27,27 @@ pub(crate) fn kernel_id() -> io::Result<KernelId> {
     KernelId::new(text).map_err(io::Error::other)
 }
 
+/// A random UUID (version 4), as sessions of Backend.AI have it.
+pub(crate) fn session_id() -> io::Result<KernelId> {
+    let mut bytes = bytes::<16>()?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = hex(&bytes);
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
+    KernelId::new(text).map_err(io::Error::other)
+}
+
+/// 32 hexadecimal digits, as IDs of runs have them.
+pub(crate) fn run_id() -> io::Result<String> {
+    Ok(hex(&bytes::<16>()?))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A key pair that looks like those of the original service.
 pub(crate) fn credentials() -> io::Result<Credentials> {
     let access_key = format!("AKIA{}", letters::<16>(BASE32)?);
@@ -56,5 +77,10 @@ mod tests {
         assert_eq!(id.as_str().len(), 22);
         assert_eq!(id.path_segment(), id.as_str());
         assert_ne!(id, kernel_id().unwrap());
+        let id = session_id().unwrap();
+        let parts: Vec<usize> = id.as_str().split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert_eq!(id.as_str().as_bytes()[14], b'4');
+        assert_eq!(run_id().unwrap().len(), 32);
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use sorna_core::ProblemKind;
@@ -50,16 +51,28 @@ pub(crate) async fn drain(body: Incoming) {
     let _ = tokio::time::timeout(DRAIN_TIME, all).await;
 }
 
-/// The body of a response, in one piece.
+/// The body of a response.
 ///
 /// It does not report its end before it is polled: hyper would then leave `Content-Length: 0` out
 /// of a 204, and the original client of 2017 fails without it.
-#[derive(Debug)]
-pub(crate) struct ReplyBody(Option<Bytes>);
+pub(crate) enum ReplyBody {
+    /// In one piece.
+    Whole(Option<Bytes>),
+    /// As it arrives, to the end of this many bytes if that is known.
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>, Option<u64>),
+}
 
 impl ReplyBody {
     pub(crate) fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(Some(bytes.into()))
+        Self::Whole(Some(bytes.into()))
+    }
+
+    /// The length, if it is known.
+    pub(crate) fn len(&self) -> Option<u64> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_, length) => *length,
+        }
     }
 }
 
@@ -69,13 +82,23 @@ impl Body for ReplyBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.0.take().filter(|bytes| !bytes.is_empty());
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        match &mut *self {
+            Self::Whole(bytes) => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Stream(stream, length) => stream.as_mut().poll_next(context).map(|bytes| {
+                let bytes = bytes?;
+                *length = length.map(|left| left.saturating_sub(bytes.len() as u64));
+                Some(Ok(Frame::data(bytes)))
+            }),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, Bytes::len) as u64)
+        self.len()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

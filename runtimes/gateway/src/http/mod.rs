@@ -1,12 +1,16 @@
 //! HTTP: from connections to operations on kernels.
 
+mod backend_ai;
 mod body;
 mod connection;
+mod context;
 mod permit;
 mod rate_limit;
 mod service;
+mod sorna_v2;
 mod terminal;
 mod upload;
+mod websocket;
 
 pub(crate) use connection::{Acceptor, ConnectionLimits, serve};
 pub(crate) use service::Service;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sorna_core::Dialect;
 
 use crate::lock::lock;
 
@@ -41,8 +42,12 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request of a known key; `None` if the limit is exceeded.
-    pub(crate) fn count(&self, key: &str, now: Instant) -> Option<Allowance> {
+    /// Counts a request of a known key.
+    ///
+    /// # Errors
+    ///
+    /// The limit is exceeded; nothing is left until the window ends.
+    pub(crate) fn count(&self, key: &str, now: Instant) -> Result<Allowance, Allowance> {
         let mut windows = lock(&self.windows);
         let new_window = Window {
             since: now,
@@ -52,28 +57,38 @@ impl RateLimiter {
         if now.duration_since(window.since) >= WINDOW {
             *window = new_window;
         }
-        if window.requests >= self.limit {
-            return None;
-        }
-        window.requests += 1;
-        Some(Allowance {
+        let is_within = window.requests < self.limit;
+        window.requests += u64::from(is_within);
+        let allowance = Allowance {
             limit: self.limit,
             remaining: self.limit - window.requests,
             reset: WINDOW - now.duration_since(window.since),
-        })
+        };
+        if is_within {
+            Ok(allowance)
+        } else {
+            Err(allowance)
+        }
     }
 }
 
 impl Allowance {
-    /// Adds the rate limit headers, in requests and ms.
-    pub(crate) fn add_headers(self, headers: &mut HeaderMap) {
-        let reset = u64::try_from(self.reset.as_millis()).unwrap_or(u64::MAX);
+    /// Adds the rate limit headers, in requests and, in Sorna v2, ms; in Backend.AI in seconds.
+    pub(crate) fn add_headers(self, dialect: Dialect, headers: &mut HeaderMap) {
+        let reset = match dialect {
+            Dialect::BackendAi => self.reset.as_secs(),
+            _ => u64::try_from(self.reset.as_millis()).unwrap_or(u64::MAX),
+        };
+        let window = (dialect == Dialect::BackendAi).then_some(WINDOW.as_secs());
         for (name, number) in [
-            ("x-ratelimit-limit", self.limit),
-            ("x-ratelimit-remaining", self.remaining),
-            ("x-ratelimit-reset", reset),
+            ("x-ratelimit-limit", Some(self.limit)),
+            ("x-ratelimit-remaining", Some(self.remaining)),
+            ("x-ratelimit-reset", Some(reset)),
+            ("x-ratelimit-window", window),
         ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+            if let Some(number) = number {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+            }
         }
     }
 }
@@ -92,8 +107,9 @@ mod tests {
         assert_eq!(limiter.count("a", start).unwrap().remaining, 1);
         let second = limiter.count("a", start + minute).unwrap();
         assert_eq!((second.remaining, second.reset), (0, 14 * minute));
-        assert_eq!(limiter.count("a", start + 2 * minute), None);
-        assert!(limiter.count("b", start + 2 * minute).is_some());
+        let refused = limiter.count("a", start + 2 * minute).unwrap_err();
+        assert_eq!((refused.remaining, refused.reset), (0, 13 * minute));
+        assert!(limiter.count("b", start + 2 * minute).is_ok());
         assert_eq!(
             limiter.count("a", start + 15 * minute).unwrap().remaining,
             1

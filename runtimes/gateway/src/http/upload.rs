@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
+use percent_encoding::percent_decode_str;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sorna_core::ProblemKind;
@@ -27,6 +28,8 @@ use crate::kernel::Home;
 pub(crate) struct UploadLimits {
     pub(crate) files: usize,
     pub(crate) file_size: u64,
+    /// Whether names are percent-encoded, as the official clients of Backend.AI send them.
+    pub(crate) encoded_names: bool,
 }
 
 /// The most bytes of the head of a part.
@@ -72,6 +75,11 @@ pub(crate) async fn store(
             .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
             .and_then(upload_file_name)
             .ok_or_else(|| bad("a part has no file name"))?;
+        let name = if limits.encoded_names {
+            percent_decode_str(&name).decode_utf8_lossy().into_owned()
+        } else {
+            name
+        };
         let target = relative_path(&name).ok_or_else(|| outside(&name))?;
         let staged = staging.path().join(arrived.len().to_string());
         write_part(field, &staged, &name, limits.file_size).await?;

@@ -11,14 +11,24 @@ use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
 use super::run::Plan;
 use super::setup::Setup;
-use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared};
+use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared, State};
 use super::terminal::{Attached, Hub, Restarts};
 use crate::lock::lock;
 
 /// How long a completion may take.
 const COMPLETION_TIME: Duration = Duration::from_secs(5);
+/// How long an interrupted program may take to stop waiting for input.
+const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long an interpreter may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
+
+/// What a request of a client does that says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn<'a> {
+    Start(&'a ExecuteRequest),
+    Continue,
+    Input(&'a str),
+}
 
 /// A living kernel.
 #[derive(Debug)]
@@ -128,6 +138,11 @@ impl Kernel {
             // The driver looks for input requests only while a request waits.
             self.shared.to_driver.notify_one();
         }
+        self.report(interval).await
+    }
+
+    /// Waits until there is something to report, or for `interval`.
+    async fn report(&self, interval: Duration) -> Result<ExecuteResponse, ExecuteError> {
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
         let mut is_due = false;
         loop {
@@ -141,6 +156,70 @@ impl Kernel {
                 () = &mut deadline, if !is_due => is_due = true,
             }
         }
+    }
+
+    /// As [`execute`](Self::execute), for a client that says whether it starts a run, continues it, or gives input.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Busy`] if it starts a run while another has not ended.
+    pub(crate) async fn take_turn(
+        &self,
+        turn: Turn<'_>,
+        interval: Duration,
+        on_start: impl FnOnce(),
+    ) -> Result<ExecuteResponse, ExecuteError> {
+        let _turn = self.turn.lock().await;
+        let _listening = self.shared.listen();
+        let sent = {
+            // As in `begin`.
+            let mut state = self.shared.lock();
+            let intent = match turn {
+                Turn::Start(request) => {
+                    let plan = self.plan(request)?;
+                    let intent = state.begin_run(plan).ok_or(ExecuteError::Busy)?;
+                    on_start();
+                    intent
+                }
+                Turn::Continue => Intent::Continue,
+                Turn::Input(text) => state.give_input(text),
+            };
+            self.send(intent)?
+        };
+        if !sent {
+            self.shared.to_driver.notify_one();
+        }
+        self.report(interval).await
+    }
+
+    /// Waits until a run may be started, at most until `until`; `false` if that was not enough.
+    pub(crate) async fn settled(&self, until: Instant) -> bool {
+        let settled = self.until(State::is_settled);
+        tokio::time::timeout_at(until.into(), settled).await.is_ok()
+    }
+
+    /// Waits until it is destroyed.
+    pub(crate) async fn gone(&self) {
+        self.until(|state| state.phase == Phase::Gone).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.shared.to_client.notified());
+            changed.as_mut().enable();
+            if condition(&self.shared.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Interrupts what runs, as Ctrl-C does on a terminal. Nothing happens if nothing runs. Returns when a program
+    /// that waits for input does so no more, unless it does not care.
+    pub(crate) async fn interrupt(&self) {
+        let _ = self.commands.send(Command::Interrupt);
+        let goes_on = self.until(|state| !matches!(state.phase, Phase::WaitingInput { .. }));
+        let _ = tokio::time::timeout(INTERRUPT_TIME, goes_on).await;
     }
 
     /// The response for the client, if there is something to report. Wakes the driver if it may be
@@ -158,35 +237,48 @@ impl Kernel {
 
     /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
+        let (input, plan) = match request {
+            ExecuteRequest::Query { code } if code.is_empty() => ("", None),
+            ExecuteRequest::Query { code } => (code.as_str(), Some(self.plan(request)?)),
+            ExecuteRequest::Batch { code, .. } => (code.as_str(), self.plan(request).ok()),
+            _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
+        };
+        // Holding the lock while sending keeps the commands in the order of the phases that they
+        // belong to.
+        let mut state = self.shared.lock();
+        let intent = state.begin(input, plan);
+        let starts = matches!(intent, Intent::Start(_));
+        self.send(intent)?;
+        Ok(starts)
+    }
+
+    /// What a request runs, if it starts a run.
+    fn plan(&self, request: &ExecuteRequest) -> Result<Plan, ExecuteError> {
         let Setup {
             installed,
             home,
             launcher,
             ..
         } = &*self.setup;
-        let (input, plan) = match request {
-            ExecuteRequest::Query { code } => {
-                let plan = (!code.is_empty()).then(|| Plan::query(code, installed, home, launcher));
-                (code.as_str(), plan)
-            }
-            ExecuteRequest::Batch { code, steps } => {
-                let plan = Plan::batch(steps, installed, home, launcher);
-                (code.as_str(), plan)
-            }
-            _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
-        };
-        // Holding the lock while sending keeps the commands in the order of the phases that they
-        // belong to.
-        let mut state = self.shared.lock();
-        let (command, started) = match state.begin(input, plan) {
+        match request {
+            ExecuteRequest::Query { code } => Some(Plan::query(code, installed, home, launcher)),
+            ExecuteRequest::Batch { steps, .. } => Plan::batch(steps, installed, home, launcher),
+            _ => None,
+        }
+        .ok_or_else(|| ExecuteError::Failed("nothing to run".to_owned()))
+    }
+
+    /// Sends the driver what a request means. Returns whether there is something to send.
+    fn send(&self, intent: Intent) -> Result<bool, ExecuteError> {
+        let command = match intent {
             Intent::Continue => return Ok(false),
-            Intent::Start(plan) => (Command::Start(plan), true),
-            Intent::Input(text) => (Command::Input(text), false),
+            Intent::Start(plan) => Command::Start(plan),
+            Intent::Input(text) => Command::Input(text),
         };
         self.commands
             .send(command)
             .map_err(|_| ExecuteError::Gone)?;
-        Ok(started)
+        Ok(true)
     }
 
     /// The candidates at a position; none if the language has no completion or takes too long.

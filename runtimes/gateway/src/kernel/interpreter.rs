@@ -13,7 +13,7 @@ use super::input::InputFifo;
 use super::language::Query;
 use super::output::OutputPipes;
 use super::setup::Setup;
-use super::spawn::{Streams, kill_group, spawn, wait};
+use super::spawn::{Streams, interrupt, kill_group, spawn, wait};
 use super::wait::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files and then clean
@@ -25,6 +25,8 @@ const EXIT_TIME: Duration = Duration::from_secs(2);
 pub(crate) struct Interpreter {
     child: Child,
     channel: Channel,
+    /// Whether it has helpers in its process group that a signal would end.
+    has_helpers: bool,
     protocol: Protocol,
     mark: String,
     up: bool,
@@ -64,6 +66,7 @@ impl Interpreter {
         Ok(Some(Self {
             child,
             channel,
+            has_helpers: runner.has_helpers(),
             protocol: runner.protocol(),
             mark,
             up: false,
@@ -97,6 +100,11 @@ impl Interpreter {
 
     pub(crate) fn kill(&mut self) {
         kill_group(&mut self.child);
+    }
+
+    /// Sends it the signal of Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        interrupt(&self.child, !self.has_helpers);
     }
 
     pub(crate) async fn wait(&mut self) {

@@ -27,16 +27,16 @@ mod terminal;
 mod wait;
 
 pub use confine::Isolation;
-pub(crate) use confine::{Bounds, Confinement, Rules};
+pub(crate) use confine::{Bounds, Confinement, Cores, Rules};
 pub(crate) use driver::KernelStartError;
-pub(crate) use handle::Kernel;
+pub(crate) use handle::{Kernel, Turn};
 pub(crate) use home::{Home, remove_tree};
 pub use language::{LanguageError, LanguageTable};
 pub(crate) use language::{Languages, Runner, Unavailable};
 pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
 pub(crate) use setup::Setup;
-pub(crate) use state::ExecuteError;
+pub(crate) use state::{ExecuteError, ExecuteResponse};
 #[cfg(test)]
 pub(crate) use sweep::MARK;
 pub(crate) use sweep::sweep;

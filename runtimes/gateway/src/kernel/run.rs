@@ -32,6 +32,7 @@ pub(crate) struct Steps {
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) kind: StepKind,
+    /// The command. Empty: there is nothing to do, and only its end is reported.
     pub(crate) arguments: Arguments,
     pub(crate) directory: PathBuf,
 }
@@ -39,6 +40,7 @@ pub(crate) struct Step {
 /// What a step is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepKind {
+    Clean,
     Build,
     Exec,
 }
@@ -47,6 +49,7 @@ impl StepKind {
     /// Its name in the API.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Clean => "clean",
             Self::Build => "build",
             Self::Exec => "exec",
         }
@@ -106,15 +109,32 @@ impl Plan {
             Some(Step {
                 kind,
                 arguments: match kind {
-                    StepKind::Build => shell,
+                    StepKind::Clean | StepKind::Build => shell,
                     StepKind::Exec => launcher.line_buffered(shell),
                 },
                 directory: home.work(),
             })
         };
-        let build = step(StepKind::Build, &wanted.build, &language.build);
-        let exec = step(StepKind::Exec, &wanted.exec, &language.exec);
-        let steps: VecDeque<Step> = build.into_iter().chain(exec).collect();
+        let steps = [
+            (StepKind::Clean, step(StepKind::Clean, &wanted.clean, "")),
+            (
+                StepKind::Build,
+                step(StepKind::Build, &wanted.build, &language.build),
+            ),
+            (
+                StepKind::Exec,
+                step(StepKind::Exec, &wanted.exec, &language.exec),
+            ),
+        ];
+        let nothing = |kind| Step {
+            kind,
+            arguments: Arguments::new(),
+            directory: home.work(),
+        };
+        let steps = steps
+            .into_iter()
+            .filter_map(|(kind, step)| step.or_else(|| wanted.reports_all.then(|| nothing(kind))));
+        let steps: VecDeque<Step> = steps.collect();
         (!steps.is_empty()).then(|| {
             Self::Steps(Steps {
                 source: None,

@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) process_table: Arc<Mutex<ProcessTable>>,
     /// The directory with the runners' files.
     pub(crate) runners: PathBuf,
+    /// Environment variables that the client asked for.
+    pub(crate) environ: Vec<(String, String)>,
     pub(crate) exec_timeout: Duration,
     /// The most console text in one response, in bytes.
     pub(crate) console_limit: usize,

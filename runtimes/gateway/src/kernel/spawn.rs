@@ -54,12 +54,12 @@ pub(crate) fn spawn(
         .stderr(streams.stderr)
         .kill_on_drop(true)
         .env_clear()
-        .envs(environment(setup, mark))
         .env("TERM", "dumb")
         // Python programs in batches show their output at once.
         .env("PYTHONUNBUFFERED", "1")
         // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
-        .env("ASAN_OPTIONS", "verify_asan_link_order=0");
+        .env("ASAN_OPTIONS", "verify_asan_link_order=0")
+        .envs(environment(setup, mark));
     if !has_session {
         command.process_group(0);
     }
@@ -68,17 +68,23 @@ pub(crate) fn spawn(
         .spawn(gate, || command.spawn(), |child| child)
 }
 
-/// The environment of every process of a kernel: nothing of the gateway's own but the path.
-pub(crate) fn environment(setup: &Setup, mark: &str) -> [(&'static str, OsString); 6] {
+/// The environment of every process of a kernel: nothing of the gateway's own but the path, and what its
+/// client asked for.
+pub(crate) fn environment(setup: &Setup, mark: &str) -> Vec<(OsString, OsString)> {
     let home = &setup.home;
-    [
+    let own = [
         ("PATH", setup.installed.path_before(setup.launcher.path())),
         ("HOME", home.work().into()),
         ("TMPDIR", home.temp().into()),
         ("SHELL", "/bin/bash".into()),
         ("LANG", "C.UTF-8".into()),
-        (MARK, mark.into()),
-    ]
+    ];
+    let own = own.into_iter().map(|(name, value)| (name.into(), value));
+    let asked = setup.environ.iter();
+    let asked = asked.map(|(name, value)| (name.into(), value.into()));
+    own.chain(asked)
+        .chain([(MARK.into(), mark.into())])
+        .collect()
 }
 
 /// Kills a process and its group; the process need not be the group's leader yet.
@@ -87,6 +93,19 @@ pub(crate) fn kill_group(child: &mut Child) {
         let _ = rustix::process::kill_process_group(id, Signal::KILL);
     }
     let _ = child.start_kill();
+}
+
+/// Sends a process the signal of Ctrl-C; `whole_group`: also what it started, as a terminal does.
+pub(crate) fn interrupt(child: &Child, whole_group: bool) {
+    let Some(id) = child.id().and_then(pid) else {
+        return;
+    };
+    // A process that has ended meanwhile is no error.
+    let _ = if whole_group {
+        rustix::process::kill_process_group(id, Signal::INT)
+    } else {
+        rustix::process::kill_process(id, Signal::INT)
+    };
 }
 
 /// Waits for a killed process to end, but not forever: one that hangs in the system never does.

@@ -6,7 +6,7 @@
 //!    ▲                  │  ▲
 //!    │          step ends  │ reported
 //!    │                  ▼  │
-//!    │              BuildFinished
+//!    │              StepFinished
 //!    │ reported         │
 //!    └──── Ended ◄──────┘ run ends (from any state)
 //! ```
@@ -19,7 +19,7 @@ use sorna_core::server::BatchSteps;
 use sorna_core::{Console, ExecutionStatus};
 use tokio::sync::Notify;
 
-use super::run::Plan;
+use super::run::{Plan, StepKind};
 use crate::lock::lock;
 
 /// The phase of the current run.
@@ -36,8 +36,8 @@ pub(crate) enum Phase {
         /// Whether this was reported to the client. Until then, what it sends is not the input.
         reported: bool,
     },
-    /// The build is done, and the program is started when that has been reported to the client.
-    BuildFinished { exit_code: i32 },
+    /// A step is done, and the next one is started when that has been reported to the client.
+    StepFinished { kind: StepKind, exit_code: i32 },
     /// The run is over, and that has not been reported yet.
     Ended(Ending),
     /// The kernel was destroyed.
@@ -49,8 +49,8 @@ pub(crate) enum Phase {
 pub(crate) enum Ending {
     Finished {
         exit_code: i32,
-        /// `build` or `exec`, in a batch.
-        step: Option<&'static str>,
+        /// The step that ended a batch.
+        step: Option<StepKind>,
         /// Whether the interpreter ended with the run, and its state is lost.
         restarted: bool,
     },
@@ -64,6 +64,8 @@ pub(crate) enum Ending {
 pub(crate) struct ExecuteResponse {
     pub(crate) status: ExecutionStatus,
     pub(crate) console: Console,
+    /// The exit code of the program, or of the step that ended.
+    pub(crate) exit_code: Option<i32>,
     pub(crate) options: Value,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct ExecuteResponse {
 pub(crate) enum ExecuteError {
     /// The kernel was destroyed.
     Gone,
+    /// Another run has not ended yet.
+    Busy,
     /// The run could not be started or was stopped.
     Failed(String),
 }
@@ -200,16 +204,43 @@ impl State {
                 Intent::Continue
             }
             // Keep the output of a run whose end was never fetched.
-            (Phase::Idle | Phase::Ended(_), Some(plan)) => {
-                self.phase = Phase::Running;
-                self.runs += 1;
-                self.batch = plan.batch_steps().cloned();
-                self.awaited = None;
-                Intent::Start(plan)
-            }
+            (Phase::Idle | Phase::Ended(_), Some(plan)) => Intent::Start(self.start(plan)),
             // Code in a continuation is ignored, as on the original gateway.
             _ => Intent::Continue,
         }
+    }
+
+    /// Starts a run of a client that says when it does. `None` if another one has not ended.
+    pub(crate) fn begin_run(&mut self, plan: Plan) -> Option<Intent> {
+        match self.phase {
+            Phase::Idle => {}
+            // The end of the run before this was never fetched, and its output is of no use to this one.
+            Phase::Ended(_) => self.console = Console::new(),
+            _ => return None,
+        }
+        Some(Intent::Start(self.start(plan)))
+    }
+
+    /// Gives input to a run whose client says that it does. It is dropped if the program does not wait for it.
+    pub(crate) fn give_input(&mut self, input: &str) -> Intent {
+        if !matches!(self.phase, Phase::WaitingInput { .. }) {
+            return Intent::Continue;
+        }
+        self.phase = Phase::Running;
+        Intent::Input(input.to_owned())
+    }
+
+    /// Whether a run may be started.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Ended(_) | Phase::Gone)
+    }
+
+    fn start(&mut self, plan: Plan) -> Plan {
+        self.phase = Phase::Running;
+        self.runs += 1;
+        self.batch = plan.batch_steps().cloned();
+        self.awaited = None;
+        plan
     }
 
     /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
@@ -219,24 +250,22 @@ impl State {
         limit: usize,
         is_due: bool,
     ) -> Option<Result<ExecuteResponse, ExecuteError>> {
-        let (status, options) = match &mut self.phase {
+        let report = match &mut self.phase {
             Phase::Gone => return Some(Err(ExecuteError::Gone)),
-            Phase::Idle => (ExecutionStatus::Finished, json!({})),
+            Phase::Idle => Report::new(ExecutionStatus::Finished, json!({})),
             Phase::Running if is_due || self.console.text_len() >= limit => {
-                (ExecutionStatus::Continued, Value::Null)
+                Report::new(ExecutionStatus::Continued, Value::Null)
             }
             Phase::Running => return None,
             Phase::WaitingInput { password, reported } => {
                 *reported = true;
-                (
-                    ExecutionStatus::WaitingInput,
-                    json!({"is_password": *password}),
-                )
+                let options = json!({"is_password": *password});
+                Report::new(ExecutionStatus::WaitingInput, options)
             }
-            Phase::BuildFinished { exit_code } => {
-                let options = json!({"exitCode": *exit_code, "step": "build"});
+            Phase::StepFinished { kind, exit_code } => {
+                let report = Report::of_step(*kind, *exit_code);
                 self.phase = Phase::Running;
-                (ExecutionStatus::BuildFinished, options)
+                report
             }
             Phase::Ended(ending) => {
                 let report = ending.report();
@@ -247,22 +276,51 @@ impl State {
                 }
             }
         };
-        self.asked = status == ExecutionStatus::WaitingInput;
-        self.awaited = if status.is_end() {
+        self.asked = report.status == ExecutionStatus::WaitingInput;
+        self.awaited = if report.status.is_end() {
             None
         } else {
             self.batch.clone()
         };
         Some(Ok(ExecuteResponse {
-            status,
+            status: report.status,
             console: std::mem::take(&mut self.console),
-            options,
+            exit_code: report.exit_code,
+            options: report.options,
         }))
     }
 }
 
+/// What there is to report, apart from the console.
+struct Report {
+    status: ExecutionStatus,
+    exit_code: Option<i32>,
+    options: Value,
+}
+
+impl Report {
+    fn new(status: ExecutionStatus, options: Value) -> Self {
+        Self {
+            status,
+            exit_code: None,
+            options,
+        }
+    }
+
+    fn of_step(kind: StepKind, exit_code: i32) -> Self {
+        let status = match kind {
+            StepKind::Clean => ExecutionStatus::CleanFinished,
+            StepKind::Build | StepKind::Exec => ExecutionStatus::BuildFinished,
+        };
+        Self {
+            exit_code: Some(exit_code),
+            ..Self::new(status, json!({"exitCode": exit_code, "step": kind.name()}))
+        }
+    }
+}
+
 impl Ending {
-    fn report(&self) -> Result<(ExecutionStatus, Value), String> {
+    fn report(&self) -> Result<Report, String> {
         match self {
             Self::Finished {
                 exit_code,
@@ -271,14 +329,17 @@ impl Ending {
             } => {
                 let mut options = json!({"exitCode": exit_code});
                 if let Some(step) = step {
-                    options["step"] = json!(step);
+                    options["step"] = json!(step.name());
                 }
                 if *restarted {
                     options["restarted"] = json!(true);
                 }
-                Ok((ExecutionStatus::Finished, options))
+                Ok(Report {
+                    exit_code: Some(*exit_code),
+                    ..Report::new(ExecutionStatus::Finished, options)
+                })
             }
-            Self::TimedOut => Ok((ExecutionStatus::ExecTimeout, json!({}))),
+            Self::TimedOut => Ok(Report::new(ExecutionStatus::ExecTimeout, json!({}))),
             Self::Failed(reason) => Err(reason.clone()),
         }
     }

@@ -3,13 +3,39 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sorna_core::server::{CreateRequest, ProblemReply};
 use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
-use crate::kernel::{Bounds, Home, Kernel, KernelStartError, Setup, Unavailable};
+use crate::kernel::{Bounds, Cores, Home, Kernel, KernelStartError, Setup, Unavailable};
 use crate::random;
+
+/// What a kernel shall be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// The name or an alias of a language.
+    pub(crate) language: String,
+    /// The most memory, in bytes.
+    pub(crate) memory: Option<u64>,
+    /// How many processor cores it may use.
+    pub(crate) cores: Option<u64>,
+    pub(crate) exec_timeout: Option<Duration>,
+    pub(crate) environ: Vec<(String, String)>,
+}
+
+impl From<&CreateRequest> for Wanted {
+    fn from(request: &CreateRequest) -> Self {
+        let limits = request.spec.limits();
+        Self {
+            language: request.spec.language().to_owned(),
+            memory: limits.max_memory(),
+            exec_timeout: limits.exec_timeout(),
+            ..Self::default()
+        }
+    }
+}
 
 impl Kernels {
     /// The living kernel of a session, or a new one.
@@ -88,43 +114,101 @@ impl Kernels {
                 "this gateway has no folders to mount",
             ));
         }
-        self.reserve(&session.owner)?;
-        if self.closing.load(Ordering::SeqCst) {
-            self.release(&session.owner);
-            return Err(ProblemKind::ServiceUnavailable.reply());
-        }
-        let started = self.start(request).await;
-        if started.is_err() {
-            self.release(&session.owner);
-        }
-        let (id, kernel) = started?;
+        let id = random::kernel_id()
+            .map_err(|error| creation_failed("agent-failure", &error.to_string()))?;
+        let kernel = self
+            .start_counted(&session.owner, &id, &request.into())
+            .await?;
         Ok(Arc::new(Entry {
             id,
-            session: session.clone(),
+            owner: session.owner.clone(),
+            lang: session.lang.clone(),
+            session: Some(session.clone()),
             kernel,
         }))
     }
 
+    /// Creates a kernel for a session of Backend.AI, under an ID that no other has.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_create`](Self::get_or_create).
+    pub(crate) async fn create_under(
+        self: &Arc<Self>,
+        owner: &str,
+        id: KernelId,
+        wanted: &Wanted,
+    ) -> Result<Arc<Entry>, ProblemReply> {
+        let kernel = self.start_counted(owner, &id, wanted).await?;
+        let entry = Arc::new(Entry {
+            owner: owner.to_owned(),
+            lang: wanted.language.clone(),
+            session: None,
+            kernel,
+            id,
+        });
+        let key = entry.id.as_str().to_owned();
+        self.table().kernels.insert(key, Arc::clone(&entry));
+        self.counters.kernels_created.up();
+        Ok(entry)
+    }
+
+    /// Why there is no kernel of this language, if there is none.
+    pub(crate) async fn check_language(
+        self: &Arc<Self>,
+        language: &str,
+    ) -> Result<(), Unavailable> {
+        let (this, language) = (Arc::clone(self), language.to_owned());
+        let find = move || this.languages.find(&language, &this.launcher).map(|_| ());
+        // Fails only if the runtime is shutting down, and then no kernel is created either.
+        tokio::task::spawn_blocking(find).await.unwrap_or(Ok(()))
+    }
+
+    /// The names of the languages, for messages.
+    pub(crate) fn language_names(&self) -> String {
+        self.languages.names()
+    }
+
+    /// Starts a kernel that counts against its owner's quota.
+    async fn start_counted(
+        self: &Arc<Self>,
+        owner: &str,
+        id: &KernelId,
+        wanted: &Wanted,
+    ) -> Result<Kernel, ProblemReply> {
+        self.reserve(owner)?;
+        if self.closing.load(Ordering::SeqCst) {
+            self.release(owner);
+            return Err(ProblemKind::ServiceUnavailable.reply());
+        }
+        let started = self.start(id, wanted).await;
+        if started.is_err() {
+            self.release(owner);
+        }
+        started
+    }
+
     async fn start(
         self: &Arc<Self>,
-        request: &CreateRequest,
-    ) -> Result<(KernelId, Kernel), ProblemReply> {
+        id: &KernelId,
+        wanted: &Wanted,
+    ) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
-        let id = random::kernel_id().map_err(failed)?;
         let this = Arc::clone(self);
-        let wanted = request.clone();
+        let wanted = wanted.clone();
+        let lang = wanted.language.clone();
         let prepared = tokio::task::spawn_blocking(move || this.prepare(&wanted)).await;
         let setup = prepared.map_err(|error| failed(error.into()))??;
         let kernel = Kernel::start(setup)
             .await
             .map_err(|KernelStartError(reason)| creation_failed("agent-failure", &reason))?;
-        tracing::info!(kernel = %id, lang = %request.spec.language(), "kernel created");
-        Ok((id, kernel))
+        tracing::info!(kernel = %id, lang, "kernel created");
+        Ok(kernel)
     }
 
     /// Finds the language and makes the directory. Blocks.
-    fn prepare(&self, request: &CreateRequest) -> Result<Setup, ProblemReply> {
-        let lang = request.spec.language();
+    fn prepare(&self, wanted: &Wanted) -> Result<Setup, ProblemReply> {
+        let lang = wanted.language.as_str();
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let reason = match error {
                 Unavailable::Unknown => {
@@ -143,9 +227,12 @@ impl Kernels {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let home = Home::create(self.base.kernel(number), installed.compiles_snippets());
         let home = home.map_err(failed)?;
-        let limits = request.spec.limits();
         let bounds = Bounds {
-            memory: match (limits.max_memory(), self.bounds.memory) {
+            cores: wanted.cores.map(|count| Cores {
+                first: usize::try_from(number).unwrap_or_default(),
+                count: usize::try_from(count.max(1)).unwrap_or(usize::MAX),
+            }),
+            memory: match (wanted.memory, self.bounds.memory) {
                 (Some(wanted), Some(most)) => Some(wanted.min(most)),
                 (wanted, most) => wanted.or(most),
             },
@@ -168,7 +255,8 @@ impl Kernels {
             launcher: Arc::clone(&self.launcher),
             process_table: Arc::clone(&self.process_table),
             runners,
-            exec_timeout: limits.exec_timeout().unwrap_or(self.exec_timeout),
+            environ: wanted.environ.clone(),
+            exec_timeout: wanted.exec_timeout.unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,
             confined,
         })

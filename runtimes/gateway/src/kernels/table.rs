@@ -61,8 +61,12 @@ pub(super) type Slot = tokio::sync::Mutex<Option<Arc<Entry>>>;
 /// A kernel in the table.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(super) id: KernelId,
-    pub(super) session: Session,
+    pub(crate) id: KernelId,
+    pub(super) owner: String,
+    /// The name under which its language was asked for.
+    pub(super) lang: String,
+    /// Of Sorna v2: what a later request has to say to get this kernel.
+    pub(super) session: Option<Session>,
     pub(crate) kernel: Kernel,
 }
 
@@ -79,6 +83,7 @@ impl Kernels {
                 memory: config.max_memory(),
                 processes: config.max_processes(),
                 file_size: config.max_file_size(),
+                cores: None,
             },
             console_limit: config.max_console_size(),
             exec_timeout: config.exec_timeout(),
@@ -106,14 +111,14 @@ impl Kernels {
         self.table()
             .kernels
             .get(id.as_str())
-            .filter(|entry| entry.session.owner == owner && !entry.kernel.is_gone())
+            .filter(|entry| entry.owner == owner && !entry.kernel.is_gone())
             .cloned()
             .ok_or_else(|| ProblemKind::KernelNotFound.reply())
     }
 
     /// Information about a kernel.
     pub(crate) fn info(&self, entry: &Entry) -> KernelInfo {
-        entry.kernel.info(&entry.session.lang, self.idle_timeout)
+        entry.kernel.info(&entry.lang, self.idle_timeout)
     }
 
     /// Destroys a kernel. Its session token can be reused at once; it counts against the quota
@@ -126,7 +131,7 @@ impl Kernels {
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
             entry.kernel.destroy().await;
-            this.release(&entry.session.owner);
+            this.release(&entry.owner);
             tracing::info!(kernel = %entry.id, "kernel destroyed");
         });
         let _ = task.await;
@@ -136,8 +141,8 @@ impl Kernels {
     pub(super) fn forget(&self, entry: &Entry) -> bool {
         let mut table = self.table();
         let was_there = table.kernels.remove(entry.id.as_str()).is_some();
-        if was_there {
-            table.sessions.remove(&entry.session);
+        if let Some(session) = entry.session.as_ref().filter(|_| was_there) {
+            table.sessions.remove(session);
         }
         was_there
     }

@@ -9,6 +9,17 @@ pub(crate) struct Bounds {
     pub(crate) processes: u64,
     /// The size of one file, in bytes.
     pub(crate) file_size: u64,
+    /// Processor cores; `None` means all.
+    pub(crate) cores: Option<Cores>,
+}
+
+/// Which processor cores a kernel may use, of those that the gateway may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cores {
+    /// The first; counted on beyond the last one, from the first again.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
 }
 
 impl Bounds {
@@ -41,6 +52,7 @@ mod tests {
                 memory: Some(bytes),
                 processes: 1,
                 file_size: 1,
+                cores: None,
             };
             assert_eq!(bounds.memory_text().as_deref(), Some(text));
         }

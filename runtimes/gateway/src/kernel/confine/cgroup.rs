@@ -247,6 +247,7 @@ mod tests {
         memory: Some(4096),
         processes: 7,
         file_size: 1,
+        cores: None,
     };
 
     #[test]

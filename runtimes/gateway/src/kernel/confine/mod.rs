@@ -26,7 +26,7 @@ use std::thread;
 use tokio::process::Child;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub(crate) use self::bounds::Bounds;
+pub(crate) use self::bounds::{Bounds, Cores};
 use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
 pub use self::isolation::Isolation;

@@ -3,8 +3,9 @@
 use std::fs;
 
 use rustix::process::{Pid, Resource, Rlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Cores};
 
 /// How many tasks may be added to those on the machine before a kernel cannot start more. The limit
 /// applies to all processes of the user, so it is only a backstop: it keeps a fork bomb from growing
@@ -42,6 +43,32 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool) {
         most(Resource::Nproc, tasks + TASKS);
     }
     limit(Resource::Nofile, OPEN_FILES, u64::MAX);
+    if let Some(cores) = bounds.cores {
+        use_cores(id, cores);
+    }
+}
+
+/// Lets a process, and what it starts, run on some of the cores that the gateway may use.
+fn use_cores(process: Pid, cores: Cores) {
+    let Ok(own) = sched_getaffinity(None) else {
+        return;
+    };
+    let own: Vec<usize> = (0..CpuSet::MAX_CPU)
+        .filter(|core| own.is_set(*core))
+        .collect();
+    if own.is_empty() || cores.count >= own.len() {
+        return;
+    }
+    let mut chosen = CpuSet::new();
+    for core in own
+        .iter()
+        .cycle()
+        .skip(cores.first % own.len())
+        .take(cores.count)
+    {
+        chosen.set(*core);
+    }
+    let _ = sched_setaffinity(Some(process), &chosen);
 }
 
 /// How many tasks there are on the machine.
@@ -70,9 +97,16 @@ mod tests {
             memory: Some(4096 * 1024),
             processes: 10,
             file_size: 12345,
+            cores: Some(Cores { first: 1, count: 1 }),
         };
         set(child.id(), bounds, false);
         let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let cores = status
+            .lines()
+            .find(|line| line.starts_with("Cpus_allowed_list:"));
+        let cores = cores.unwrap().split_whitespace().nth(1).unwrap();
+        assert!(cores.parse::<u32>().is_ok(), "one core: {cores}");
         drop(child.stdin.take());
         child.wait().unwrap();
         let value = |name: &str| {

@@ -16,6 +16,8 @@ pub(crate) enum Command {
     },
     /// The kernel exceeded a limit: kill it, and show this message.
     Exceeded(String),
+    /// Interrupt what runs, as Ctrl-C does.
+    Interrupt,
     Restart(oneshot::Sender<Result<(), KernelStartError>>),
     Destroy(oneshot::Sender<()>),
 }

@@ -86,6 +86,7 @@ impl Driver {
             Command::Input(text) => self.give_input(&text),
             Command::Exceeded(message) => self.kill_for_limit(&message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),
+            Command::Interrupt => self.interrupt(),
             Command::Restart(reply) => {
                 self.kill_everything().await;
                 self.forget_run("the kernel was restarted");

@@ -13,7 +13,7 @@ use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::run::{Plan, Step, StepKind};
-use crate::kernel::spawn::{Streams, kill_group, spawn};
+use crate::kernel::spawn::{Streams, interrupt, kill_group, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
 
@@ -62,10 +62,13 @@ impl Driver {
             // There was only a build, and it succeeded: a failed build ends the run.
             return self.end(Ending::Finished {
                 exit_code: 0,
-                step: Some(StepKind::Build.name()),
+                step: Some(StepKind::Build),
                 restarted: false,
             });
         };
+        if step.arguments.is_empty() {
+            return self.step_ended(step.kind, 0);
+        }
         if let Err(error) = self.start_step(step) {
             self.end(Ending::Failed(error.to_string()));
         }
@@ -141,16 +144,31 @@ impl Driver {
             0 if kill_reason == Some(KillReason::LimitExceeded) => ExitKind::Signal(9).code(),
             code => code,
         };
-        let is_last = step.kind == StepKind::Exec || exit_code != 0;
-        if is_last {
+        // Whether cleaning succeeds is no matter, but a kernel that was killed is not built in.
+        if exit_code != 0 && (step.kind != StepKind::Clean || kill_reason.is_some()) {
             self.end(Ending::Finished {
                 exit_code,
-                step: batch.then(|| step.kind.name()),
+                step: batch.then_some(step.kind),
+                restarted: false,
+            });
+        } else {
+            self.step_ended(step.kind, exit_code);
+        }
+    }
+
+    /// Continues after a step after which others may follow.
+    fn step_ended(&mut self, kind: StepKind, exit_code: i32) {
+        let steps = self.run.as_ref().and_then(|run| run.steps.as_ref());
+        let batch = steps.is_some_and(|steps| steps.batch.is_some());
+        if kind == StepKind::Exec {
+            self.end(Ending::Finished {
+                exit_code,
+                step: batch.then_some(kind),
                 restarted: false,
             });
         } else if batch {
             self.pause_clock();
-            self.shared.enter(Phase::BuildFinished { exit_code });
+            self.shared.enter(Phase::StepFinished { kind, exit_code });
         }
     }
 
@@ -292,7 +310,7 @@ impl Driver {
                     .is_some_and(|steps| steps.batch.is_some());
                 self.end(Ending::Finished {
                     exit_code: ExitKind::Signal(9).code(),
-                    step: step.then(|| StepKind::Build.name()),
+                    step: step.then_some(StepKind::Build),
                     restarted: false,
                 });
             }
@@ -303,6 +321,16 @@ impl Driver {
         let mut state = self.shared.lock();
         state.exceeding = false;
         state.kills += 1;
+    }
+
+    /// Sends what runs the signal that Ctrl-C sends on a terminal.
+    pub(super) fn interrupt(&mut self) {
+        let Some(run) = &self.run else { return };
+        match (&self.step, &self.interpreter) {
+            (Some(step), _) => interrupt(&step.child, true),
+            (None, Some(interpreter)) if run.steps.is_none() => interpreter.interrupt(),
+            _ => {}
+        }
     }
 
     /// Why a process was killed, if the system killed it for memory.

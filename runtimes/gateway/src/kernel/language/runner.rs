@@ -127,6 +127,11 @@ impl Runner {
         }
     }
 
+    /// Whether it is connected by pipes, and so by helper processes in its process group.
+    pub(crate) fn has_helpers(&self) -> bool {
+        matches!(self, Self::Lua | Self::R)
+    }
+
     pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Self::Python => Protocol::Full,

@@ -1,0 +1,142 @@
+//! `POST /admin/gql`: the queries that clients send, for sessions and the key itself.
+
+mod fields;
+mod syntax;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sorna_core::KernelId;
+
+use self::fields::{keypair, select, session};
+use self::syntax::{Field, parse};
+use super::{Result, ok};
+use crate::http::context::Context;
+use crate::sessions::Session;
+
+/// How many sessions one page has at most.
+const MAX_PAGE: usize = 100;
+
+#[derive(Deserialize)]
+struct Request {
+    query: String,
+    variables: Option<Map<String, Value>>,
+}
+
+/// Errors come with 200, too.
+pub(super) fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
+    let answer = serde_json::from_slice(bytes)
+        .map_err(|error| format!("the body is no query: {error}"))
+        .and_then(|request| answer(context, key, request));
+    Ok(ok(&match answer {
+        Ok(data) => json!({"data": data, "errors": null}),
+        Err(message) => json!({"data": null, "errors": [{"message": message}]}),
+    }))
+}
+
+fn answer(context: &Context, key: &str, request: Request) -> std::result::Result<Value, String> {
+    let variables = request.variables.unwrap_or_default();
+    let mut data = Map::new();
+    for field in parse(&request.query, &variables)? {
+        let value = match field.name.as_str() {
+            "compute_session_list" => list(context, key, &field)?,
+            "compute_session" => one(context, key, &field)?,
+            "keypair" => select(&field, &keypair(context, key), "KeyPair")?,
+            other => return Err(format!("Cannot query field '{other}' on type 'Query'.")),
+        };
+        data.insert(field.key, value);
+    }
+    Ok(data.into())
+}
+
+fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Value, String> {
+    let text = |name: &str| field.arguments.get(name).and_then(Value::as_str);
+    let number = |name: &str| field.arguments.get(name).and_then(Value::as_u64);
+    if text("access_key").is_some_and(|owner| owner != key) {
+        return Err("a key can only see its own sessions".to_owned());
+    }
+    let statuses: Option<Vec<&str>> = text("status").map(|list| list.split(',').collect());
+    let mut sessions = context.sessions.list(key);
+    sessions.retain(|session| {
+        let status = session.status();
+        statuses
+            .as_ref()
+            .is_none_or(|wanted| wanted.iter().any(|it| it.trim() == status.as_str()))
+    });
+    if let Some(filter) = text("filter").filter(|filter| !filter.trim().is_empty()) {
+        keep(&mut sessions, filter)?;
+    }
+    if let Some(order) = text("order").filter(|order| !order.trim().is_empty()) {
+        sort(&mut sessions, order)?;
+    }
+    let total = sessions.len();
+    let offset = usize::try_from(number("offset").unwrap_or_default()).unwrap_or(usize::MAX);
+    let limit = usize::try_from(number("limit").unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let page = sessions.iter().skip(offset).take(limit.min(MAX_PAGE));
+    let items: Vec<Value> = page.map(|it| Value::Object(session(context, it))).collect();
+    let mut found = Map::new();
+    found.insert("items".to_owned(), items.into());
+    found.insert("total_count".to_owned(), total.into());
+    select(field, &found, "ComputeSessionList")
+}
+
+fn one(context: &Context, key: &str, field: &Field) -> std::result::Result<Value, String> {
+    let id = field.arguments.get("id").and_then(Value::as_str);
+    let id = id.ok_or("compute_session needs the argument 'id'")?;
+    let found = KernelId::new(id)
+        .ok()
+        .and_then(|id| context.sessions.find_any(key, &id).ok());
+    match found {
+        Some(found) => select(field, &session(context, &found), "ComputeSession"),
+        None => Ok(Value::Null),
+    }
+}
+
+/// Keeps those that fulfil a filter: comparisons with `==` or `!=`, joined by `&`.
+fn keep(sessions: &mut Vec<Arc<Session>>, filter: &str) -> std::result::Result<(), String> {
+    let unsupported =
+        || format!("the filter {filter:?} is not supported: use `name == \"…\"`, joined by `&`");
+    for comparison in filter.split('&') {
+        let (name, value, wanted) = match (comparison.split_once("=="), comparison.split_once("!="))
+        {
+            (Some((name, value)), None) => (name, value, true),
+            (None, Some((name, value))) => (name, value, false),
+            _ => return Err(unsupported()),
+        };
+        let value = value.trim().trim_matches(['"', '\'']);
+        let get = by_name(name.trim()).ok_or_else(unsupported)?;
+        sessions.retain(|session| (get(session) == value) == wanted);
+    }
+    Ok(())
+}
+
+/// Sorts by fields such as `-created_at,name`; the first counts most.
+fn sort(sessions: &mut [Arc<Session>], order: &str) -> std::result::Result<(), String> {
+    for name in order.rsplit(',') {
+        let name = name.trim();
+        let plain = name.trim_start_matches(['-', '+']);
+        if plain == "created_at" {
+            sessions.sort_by_key(|session| session.born);
+        } else {
+            let get = by_name(plain).ok_or_else(|| format!("cannot order by {plain:?}"))?;
+            sessions.sort_by_key(|session| get(session));
+        }
+        if name.starts_with('-') {
+            sessions.reverse();
+        }
+    }
+    Ok(())
+}
+
+/// The text fields by which sessions can be filtered and ordered.
+fn by_name(name: &str) -> Option<fn(&Session) -> String> {
+    Some(match name {
+        "name" => Session::name,
+        "id" | "session_id" => |session| session.id.as_str().to_owned(),
+        "status" => |session| session.status().as_str().to_owned(),
+        "image" => |session| session.spec.language().to_owned(),
+        "tag" => |session| session.spec.tag().unwrap_or_default().to_owned(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,128 @@
+//! The operations of Backend.AI: each of its requests, with sessions that are kernels of this machine.
+
+mod archive;
+mod events;
+mod execute;
+mod files;
+mod graphql;
+mod info;
+mod sessions;
+mod stream;
+mod tree;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+use sorna_core::server::backend_ai::{Parameters, SessionRoute, SessionVerb};
+use sorna_core::server::{ProblemReply, reply};
+use sorna_core::{ApiVersion, KernelId, ProblemKind};
+
+use super::body::ReplyBody;
+use super::context::{Call, Context};
+
+type Result<T = Response<ReplyBody>> = std::result::Result<T, ProblemReply>;
+
+/// What responses call the manager: no release of Backend.AI, so that no client expects the defects of one.
+const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
+
+/// The response to a request that needs no signature; `None` for others.
+pub(super) fn public(route: &SessionRoute) -> Option<Response<ReplyBody>> {
+    let version = ApiVersion::V9_20250722.as_str();
+    match route {
+        SessionRoute::Hello => Some(ok(&json!({"version": version, "manager": MANAGER}))),
+        SessionRoute::Health => {
+            let release = env!("CARGO_PKG_VERSION");
+            Some(ok(&json!({"status": "ok", "version": release})))
+        }
+        _ => None,
+    }
+}
+
+/// Responds to an authenticated request.
+pub(super) async fn respond(context: &Context, mut call: Call<'_>, route: SessionRoute) -> Result {
+    let query = call.parts.uri.query();
+    if let SessionRoute::Session(id, SessionVerb::Upload) = &route {
+        check_owner(&call, &Parameters::parse(query, b"")?)?;
+        return files::upload(context, call, id).await;
+    }
+    let bytes = context.read(call.body).await?;
+    // Bodies that are no objects are explained by those who read them.
+    let parameters = Parameters::parse(query, &bytes).or_else(|_| Parameters::parse(query, b""))?;
+    check_owner(&call, &parameters)?;
+    match route {
+        SessionRoute::Session(id, verb) => {
+            to_session(context, &mut call, &id, verb, &parameters, &bytes).await
+        }
+        SessionRoute::Authorize => authorize(&bytes, query),
+        SessionRoute::Create => sessions::create(context, call.key, &bytes).await,
+        SessionRoute::Match => sessions::find_matches(context, call.key, &parameters),
+        SessionRoute::Query => graphql::respond(context, call.key, &bytes),
+        SessionRoute::Events => events::listen(context, call.key, &parameters),
+        _ => Err(ProblemKind::NotImplemented.reply()),
+    }
+}
+
+async fn to_session(
+    context: &Context,
+    call: &mut Call<'_>,
+    id: &KernelId,
+    verb: SessionVerb,
+    parameters: &Parameters,
+    bytes: &Bytes,
+) -> Result {
+    let key = call.key;
+    match verb {
+        SessionVerb::Info => {
+            let session = context.sessions.find(key, id)?;
+            Ok(ok(&info::of(context, &session)))
+        }
+        SessionVerb::Restart => sessions::restart(context, key, id).await,
+        SessionVerb::Destroy => sessions::destroy(context, key, id).await,
+        SessionVerb::Rename => {
+            Parameters::parse(None, bytes)?;
+            sessions::rename(context, key, id, parameters)
+        }
+        SessionVerb::Logs => sessions::logs(context, key, id),
+        SessionVerb::StatusHistory => sessions::status_history(context, key, id),
+        SessionVerb::Execute => execute::execute(context, key, id, bytes).await,
+        SessionVerb::Complete => execute::complete(context, key, id, bytes).await,
+        SessionVerb::Interrupt => execute::interrupt(context, key, id).await,
+        SessionVerb::ListFiles => files::list(context, key, id, parameters).await,
+        SessionVerb::Download => files::download(context, key, id, parameters).await,
+        SessionVerb::DownloadSingle => files::download_single(context, key, id, parameters).await,
+        SessionVerb::Terminal => stream::open_terminal(context, call, id),
+        SessionVerb::ExecuteStream => stream::open_execution(context, call, id),
+        _ => Err(ProblemKind::NotImplemented.reply()),
+    }
+}
+
+/// 200 with what was sent, from the body or the query.
+fn authorize(bytes: &[u8], query: Option<&str>) -> Result {
+    let parameters = Parameters::parse(query, bytes)?;
+    let echo = parameters.required("echo")?;
+    Ok(ok(&json!({"authorized": "yes", "echo": echo})))
+}
+
+/// Requests of one key to the sessions of another are not for this gateway.
+fn check_owner(call: &Call<'_>, parameters: &Parameters) -> Result<()> {
+    let owner = parameters.any_text(&["owner_access_key", "ownerAccessKey"]);
+    match owner {
+        Some(owner) if owner != call.key => {
+            Err(ProblemKind::GenericForbidden.reply_with("a key can only use its own sessions"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ok(body: &impl Serialize) -> Response<ReplyBody> {
+    reply::json(StatusCode::OK, body).map(ReplyBody::new)
+}
+
+fn done() -> Response<ReplyBody> {
+    reply::done().map(ReplyBody::new)
+}
+
+fn agent_failed(kind: ProblemKind, reason: &str) -> ProblemReply {
+    kind.reply().with_agent("agent-failure", reason, None)
+}

@@ -1,0 +1,128 @@
+//! WebSockets of a session: its terminal, and executions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sorna_core::server::backend_ai::ExecuteInSession;
+use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::execute::{ResultBody, problem};
+use super::{Result, agent_failed};
+use crate::http::body::ReplyBody;
+use crate::http::context::{Call, Context};
+use crate::http::terminal;
+use crate::http::websocket::{self, CLOSE_TIME, Socket, Upgrade};
+use crate::kernel::KernelStartError;
+use crate::kernels::{Entry, Kernels};
+use crate::sessions::Session;
+
+/// How often output is sent while a program runs.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// `GET /stream/session/{name}/pty`
+pub(super) fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
+    let session = context.sessions.find(call.key, id)?;
+    let response = websocket::accept(call.parts)?;
+    let upgrade = call.upgrade.take().ok_or_else(websocket::no_handshake)?;
+    let entry = session.running()?;
+    entry.kernel.touch();
+    let attached = entry.kernel.attach().map_err(|KernelStartError(reason)| {
+        agent_failed(ProblemKind::KernelExecutionFailed, &reason)
+    })?;
+    tokio::spawn(terminal::serve(
+        upgrade,
+        entry,
+        attached,
+        Dialect::BackendAi,
+    ));
+    Ok(response.map(ReplyBody::new))
+}
+
+/// `GET /stream/session/{name}/execute`
+pub(super) fn open_execution(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
+    let session = context.sessions.find(call.key, id)?;
+    let response = websocket::accept(call.parts)?;
+    let upgrade = call.upgrade.take().ok_or_else(websocket::no_handshake)?;
+    let entry = session.running()?;
+    tokio::spawn(serve(upgrade, session, entry, Arc::clone(&context.kernels)));
+    Ok(response.map(ReplyBody::new))
+}
+
+async fn serve(upgrade: Upgrade, session: Arc<Session>, entry: Arc<Entry>, kernels: Arc<Kernels>) {
+    let Some((mut socket, _permit)) = upgrade.open().await else {
+        return;
+    };
+    let count = || kernels.counters.executions.up();
+    let goes_on = run(&mut socket, &session, &entry, count).await.is_some();
+    if goes_on && websocket::close(&mut socket).await {
+        // If the connection is closed before the client's close frame arrives, ours may be lost.
+        let rest = async { while let Some(Ok(_)) = socket.next().await {} };
+        let _ = tokio::time::timeout(CLOSE_TIME, rest).await;
+    }
+}
+
+/// Runs what the client sends to its end. `None` if the client is gone.
+async fn run(
+    socket: &mut Socket,
+    session: &Session,
+    entry: &Entry,
+    count: impl Fn(),
+) -> Option<()> {
+    let first = next_text(socket).await?;
+    let mut request = match start_of(&first) {
+        Ok(request) => request,
+        Err(message) => return send(socket, &json!({"status": "error", "msg": message})).await,
+    };
+    loop {
+        let executed = session.execute(&entry.kernel, &request, INTERVAL, &count);
+        let reply = match executed.await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let message = problem(error).to_string();
+                return send(socket, &json!({"status": "error", "msg": message})).await;
+            }
+        };
+        let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
+        if is_news {
+            send(socket, &json!(ResultBody::without_id(&reply))).await?;
+        }
+        if reply.status.is_end() {
+            return Some(());
+        }
+        let run_id = reply.run_id;
+        request = if reply.status == ExecutionStatus::WaitingInput {
+            let text = next_text(socket).await?;
+            ExecuteInSession::Input { run_id, text }
+        } else {
+            ExecuteInSession::Continue { run_id }
+        };
+    }
+}
+
+/// The run that the first message asks for.
+fn start_of(text: &str) -> std::result::Result<ExecuteInSession, String> {
+    match ExecuteInSession::parse(text.as_bytes()) {
+        Ok(request @ ExecuteInSession::Start { .. }) => Ok(request),
+        Ok(_) => Err("mode has an invalid value: only query and batch can be streamed".to_owned()),
+        Err(problem) => Err(problem.to_string()),
+    }
+}
+
+/// The next message of text. `None` if the client is gone.
+async fn next_text(socket: &mut Socket) -> Option<String> {
+    loop {
+        match socket.next().await?.ok()? {
+            Frame::Text(text) => return Some(text.as_str().to_owned()),
+            Frame::Binary(bytes) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            // Reading once more lets tungstenite send the reply to a close frame, and then ends.
+            _ => {}
+        }
+    }
+}
+
+async fn send(socket: &mut Socket, message: &Value) -> Option<()> {
+    socket.send(Frame::text(message.to_string())).await.ok()
+}

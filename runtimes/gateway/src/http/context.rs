@@ -1,0 +1,81 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use hyper::body::Incoming;
+use sorna_core::ProblemKind;
+use sorna_core::server::ProblemReply;
+
+use super::body;
+use super::upload::{self, UploadLimits};
+use super::websocket::Upgrade;
+use crate::config::GatewayConfig;
+use crate::kernel::Kernel;
+use crate::kernels::Kernels;
+use crate::sessions::Sessions;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) kernels: Arc<Kernels>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) continuation_interval: Duration,
+    body_limit: usize,
+    body_timeout: Duration,
+    pub(super) upload_limits: UploadLimits,
+}
+
+/// An authenticated request.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    /// The access key of its sender.
+    pub(super) key: &'a str,
+    pub(super) parts: &'a Parts,
+    pub(super) body: &'a mut Incoming,
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+impl Context {
+    pub(super) fn new(config: &GatewayConfig, kernels: Arc<Kernels>) -> Self {
+        Self {
+            sessions: Arc::new(Sessions::new(Arc::clone(&kernels))),
+            kernels,
+            continuation_interval: config.continuation_interval(),
+            body_limit: config.max_body_size(),
+            body_timeout: config.body_timeout(),
+            upload_limits: UploadLimits {
+                files: config.max_upload_files(),
+                file_size: config.max_upload_file_size(),
+                encoded_names: false,
+            },
+        }
+    }
+
+    /// Reads a body within the limits.
+    pub(super) async fn read(&self, body: &mut Incoming) -> Result<Bytes, ProblemReply> {
+        body::read(body, self.body_limit, self.body_timeout).await
+    }
+
+    /// Stores the files of a form in a kernel's work directory.
+    pub(super) async fn upload(
+        &self,
+        call: &mut Call<'_>,
+        kernel: &Kernel,
+        limits: UploadLimits,
+    ) -> Result<(), ProblemReply> {
+        let content_type = call
+            .parts
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let stored = upload::store(call.body, content_type, kernel.home(), limits);
+        tokio::time::timeout(self.body_timeout, stored)
+            .await
+            .map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))?
+    }
+}

@@ -1,0 +1,120 @@
+//! The operations of Sorna v2.
+
+use http::Response;
+use sorna_core::server::{
+    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply,
+};
+use sorna_core::{ApiVersion, Dialect, KernelId, ProblemKind};
+
+use super::context::{Call, Context};
+use super::terminal;
+use super::websocket;
+use crate::kernel::{ExecuteError, KernelStartError};
+
+type Result = std::result::Result<Response<Vec<u8>>, ProblemReply>;
+
+/// Responds to an authenticated request. The body is `bytes`, or still to be read if it `is_form`.
+pub(super) async fn respond(
+    context: &Context,
+    call: Call<'_>,
+    route: Route,
+    bytes: &[u8],
+    is_form: bool,
+) -> Result {
+    let key = call.key;
+    match route {
+        Route::Upload(id) if is_form => upload(context, call, &id).await,
+        Route::Terminal(id) => open_terminal(context, call, &id),
+        Route::Version => Ok(reply::version(ApiVersion::default())),
+        Route::Authorize => {
+            let request = AuthorizeRequest::parse(bytes)?;
+            Ok(reply::authorized(request.echo.as_ref()))
+        }
+        Route::Languages => Ok(reply::languages(&context.kernels.languages().await)),
+        Route::Create => {
+            let request = CreateRequest::parse(bytes)?;
+            let id = context.kernels.get_or_create(key, request).await?;
+            Ok(reply::created(&id))
+        }
+        Route::Info(id) => {
+            let entry = context.kernels.find(key, &id)?;
+            Ok(reply::info(&context.kernels.info(&entry)))
+        }
+        Route::Restart(id) => {
+            let entry = context.kernels.find(key, &id)?;
+            entry.kernel.touch();
+            entry
+                .kernel
+                .restart()
+                .await
+                .map_err(|KernelStartError(reason)| {
+                    agent_failed(ProblemKind::KernelRestartFailed, &reason)
+                })?;
+            Ok(reply::done())
+        }
+        Route::Destroy(id) => {
+            let entry = context.kernels.find(key, &id)?;
+            context.kernels.destroy(entry).await;
+            Ok(reply::done())
+        }
+        Route::Execute(id) => execute(context, key, &id, &ExecuteRequest::parse(bytes)?).await,
+        Route::Upload(_) => {
+            Err(ProblemKind::GenericBadRequest.reply_with("the body is not multipart/form-data"))
+        }
+        _ => Err(ProblemKind::NotImplemented.reply()),
+    }
+}
+
+async fn execute(context: &Context, key: &str, id: &KernelId, request: &ExecuteRequest) -> Result {
+    let entry = context.kernels.find(key, id)?;
+    if let ExecuteRequest::Complete(request) = request {
+        entry.kernel.touch();
+        return Ok(reply::completions(&entry.kernel.complete(request).await));
+    }
+    let counters = &context.kernels.counters;
+    let executed = entry
+        .kernel
+        .execute(request, context.continuation_interval, || {
+            counters.executions.up()
+        })
+        .await;
+    match executed {
+        Ok(response) => Ok(reply::execution(
+            &response.status,
+            &response.console,
+            &response.options,
+        )),
+        Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),
+        Err(ExecuteError::Failed(reason)) => {
+            Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))
+        }
+        // Requests of this dialect join the run that there is.
+        Err(ExecuteError::Busy) => Err(ProblemKind::ServiceUnavailable.reply()),
+    }
+}
+
+/// Accepts the WebSocket handshake, and serves the terminal in the background.
+fn open_terminal(context: &Context, call: Call<'_>, id: &KernelId) -> Result {
+    let entry = context.kernels.find(call.key, id)?;
+    let response = websocket::accept(call.parts)?;
+    let upgrade = call.upgrade.ok_or_else(websocket::no_handshake)?;
+    entry.kernel.touch();
+    let attached = entry.kernel.attach().map_err(|KernelStartError(reason)| {
+        agent_failed(ProblemKind::KernelExecutionFailed, &reason)
+    })?;
+    let served = terminal::serve(upgrade, entry, attached, Dialect::SornaV2);
+    tokio::spawn(served);
+    Ok(response)
+}
+
+async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId) -> Result {
+    let entry = context.kernels.find(call.key, id)?;
+    entry.kernel.touch();
+    let limits = context.upload_limits;
+    context.upload(&mut call, &entry.kernel, limits).await?;
+    Ok(reply::done())
+}
+
+fn agent_failed(kind: ProblemKind, reason: &str) -> ProblemReply {
+    kind.reply().with_agent("agent-failure", reason, None)
+}

@@ -1,0 +1,110 @@
+//! WebSockets: from a handshake to a socket.
+
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::request::Parts;
+use http::{Extensions, HeaderValue, Response, StatusCode};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use sorna_core::ProblemKind;
+use sorna_core::server::ProblemReply;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+
+use super::permit::Permit;
+
+/// The largest message that is accepted from a client, in bytes.
+const MESSAGE_LIMIT: usize = 1024 * 1024;
+/// How long to wait for the client's close frame.
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A connection that may become a WebSocket.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    connection: OnUpgrade,
+    /// Held so that the connection counts against the limit as long as the socket is open.
+    permit: Option<Permit>,
+}
+
+impl Upgrade {
+    pub(super) fn of(extensions: &mut Extensions) -> Option<Self> {
+        Some(Self {
+            connection: extensions.remove()?,
+            permit: extensions.remove(),
+        })
+    }
+}
+
+/// The 101 response, if the request is a WebSocket handshake of RFC 6455.
+///
+/// # Errors
+///
+/// 400 `generic-bad-request` if it does not.
+pub(super) fn accept(parts: &Parts) -> Result<Response<Vec<u8>>, ProblemReply> {
+    let has = |name, word: &str| {
+        parts.headers.get_all(name).iter().any(|value| {
+            let list = value.to_str().unwrap_or_default().split(',');
+            list.map(str::trim)
+                .any(|each| each.eq_ignore_ascii_case(word))
+        })
+    };
+    let key = parts.headers.get(SEC_WEBSOCKET_KEY);
+    let asks = has(&UPGRADE, "websocket")
+        && has(&CONNECTION, "upgrade")
+        && has(&SEC_WEBSOCKET_VERSION, "13");
+    let key = key.filter(|_| asks).ok_or_else(no_handshake)?;
+    let accept = derive_accept_key(key.as_bytes());
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::try_from(accept).map_err(|_| no_handshake())?;
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+pub(super) fn no_handshake() -> ProblemReply {
+    ProblemKind::GenericBadRequest.reply_with("this path needs a WebSocket handshake")
+}
+
+impl Upgrade {
+    /// The socket, once the 101 response has been sent; the permit is to be held as long. `None` if the client is
+    /// gone.
+    pub(super) async fn open(self) -> Option<(Socket, Option<Permit>)> {
+        let upgraded = match self.connection.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                tracing::debug!(%error, "a connection could not be upgraded");
+                return None;
+            }
+        };
+        let config = WebSocketConfig::default()
+            // Allocated for each socket; the default is 128 KiB.
+            .read_buffer_size(8 * 1024)
+            .max_message_size(Some(MESSAGE_LIMIT))
+            .max_frame_size(Some(MESSAGE_LIMIT))
+            .write_buffer_size(0);
+        let connection = TokioIo::new(upgraded);
+        let socket = Socket::from_raw_socket(connection, Role::Server, Some(config)).await;
+        Some((socket, self.permit))
+    }
+}
+
+/// Sends a close frame that says that all went well; `false` if the client is gone.
+pub(super) async fn close<S: SinkExt<Frame> + Unpin>(sink: &mut S) -> bool {
+    let close = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
+    sink.send(Frame::Close(Some(close))).await.is_ok()
+}

@@ -1,0 +1,172 @@
+//! Runs in a session, and their IDs.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sorna_core::server::ExecuteRequest;
+use sorna_core::server::backend_ai::ExecuteInSession;
+use sorna_core::{Console, ExecutionStatus};
+
+use super::session::Session;
+use crate::kernel::{ExecuteError, ExecuteResponse, Kernel, Turn};
+use crate::lock::lock;
+use crate::random;
+
+/// How long a run waits for another one to end. (In 23.09 it is as long, and then 500 `agent-timeout`.)
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The latest run.
+#[derive(Debug)]
+pub(super) struct Run {
+    id: String,
+    /// How it ended, once that was reported.
+    end: Option<(ExecutionStatus, Option<i32>)>,
+}
+
+/// The response to a request to run code.
+#[derive(Debug)]
+pub(crate) struct RunReply {
+    pub(crate) run_id: String,
+    pub(crate) status: ExecutionStatus,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) options: Value,
+    pub(crate) console: Console,
+}
+
+/// Why a request to run code failed.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// Another run does not end.
+    Busy(String),
+    /// There is no run with this ID.
+    Unknown(String),
+    Execute(ExecuteError),
+}
+
+impl Session {
+    /// Starts a run, continues it, or gives it input; then waits until there is something to report, or for `interval`.
+    /// `on_start` is called if this starts a run.
+    pub(crate) async fn execute(
+        &self,
+        kernel: &Kernel,
+        request: &ExecuteInSession,
+        interval: Duration,
+        on_start: impl Fn(),
+    ) -> Result<RunReply, RunError> {
+        match request {
+            ExecuteInSession::Start { run_id, request } => {
+                let run_id = match run_id {
+                    Some(run_id) => run_id.clone(),
+                    None => random::run_id().map_err(|error| {
+                        RunError::Execute(ExecuteError::Failed(error.to_string()))
+                    })?,
+                };
+                self.start(kernel, run_id, request, interval, on_start)
+                    .await
+            }
+            ExecuteInSession::Continue { run_id } => {
+                self.proceed(kernel, run_id, Turn::Continue, interval).await
+            }
+            ExecuteInSession::Input { run_id, text } => {
+                self.proceed(kernel, run_id, Turn::Input(text), interval)
+                    .await
+            }
+            _ => Err(RunError::Execute(ExecuteError::Failed(
+                "not an execution".to_owned(),
+            ))),
+        }
+    }
+
+    async fn start(
+        &self,
+        kernel: &Kernel,
+        run_id: String,
+        request: &ExecuteRequest,
+        interval: Duration,
+        on_start: impl Fn(),
+    ) -> Result<RunReply, RunError> {
+        let until = Instant::now() + PATIENCE;
+        let note = || {
+            on_start();
+            *lock(&self.run) = Some(Run {
+                id: run_id.clone(),
+                end: None,
+            });
+        };
+        loop {
+            if !kernel.settled(until).await {
+                let other = lock(&self.run).as_ref().map(|run| run.id.clone());
+                return Err(RunError::Busy(other.unwrap_or_default()));
+            }
+            if is_empty(request) {
+                note();
+                let response = ExecuteResponse {
+                    status: ExecutionStatus::Finished,
+                    console: Console::new(),
+                    exit_code: Some(0),
+                    options: Value::Null,
+                };
+                return Ok(self.reply(run_id.clone(), response));
+            }
+            let started = kernel.take_turn(Turn::Start(request), interval, note).await;
+            match started {
+                // Another request was faster.
+                Err(ExecuteError::Busy) => {}
+                Ok(response) => return Ok(self.reply(run_id.clone(), response)),
+                Err(error) => return Err(RunError::Execute(error)),
+            }
+        }
+    }
+
+    async fn proceed(
+        &self,
+        kernel: &Kernel,
+        run_id: &str,
+        turn: Turn<'_>,
+        interval: Duration,
+    ) -> Result<RunReply, RunError> {
+        let end = match &*lock(&self.run) {
+            Some(run) if run.id == run_id => run.end.clone(),
+            _ => return Err(RunError::Unknown(run_id.to_owned())),
+        };
+        // A client whose connection broke while it received the end asks for it again.
+        if let Some((status, exit_code)) = end {
+            return Ok(RunReply {
+                run_id: run_id.to_owned(),
+                status,
+                exit_code,
+                options: Value::Null,
+                console: Console::new(),
+            });
+        }
+        let response = kernel.take_turn(turn, interval, || {}).await;
+        match response {
+            Ok(response) => Ok(self.reply(run_id.to_owned(), response)),
+            Err(error) => Err(RunError::Execute(error)),
+        }
+    }
+
+    fn reply(&self, run_id: String, response: ExecuteResponse) -> RunReply {
+        self.keep(&response.console);
+        if response.status.is_end()
+            && let Some(run) = lock(&self.run).as_mut().filter(|run| run.id == run_id)
+        {
+            run.end = Some((response.status.clone(), response.exit_code));
+        }
+        RunReply {
+            run_id,
+            options: match response.status {
+                ExecutionStatus::WaitingInput => response.options,
+                _ => Value::Null,
+            },
+            status: response.status,
+            exit_code: response.exit_code,
+            console: response.console,
+        }
+    }
+}
+
+/// Whether there is nothing to run, which compilers would not accept.
+fn is_empty(request: &ExecuteRequest) -> bool {
+    matches!(request, ExecuteRequest::Query { code } if code.trim().is_empty())
+}

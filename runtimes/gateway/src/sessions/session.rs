@@ -1,0 +1,196 @@
+//! One session.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Instant, SystemTime};
+
+use sorna_core::server::ProblemReply;
+use sorna_core::server::backend_ai::CreateSession;
+use sorna_core::{Console, KernelId, KernelSpec, ProblemKind, SessionStatus};
+use tokio::sync::watch;
+
+use super::log::Log;
+use super::run::Run;
+use crate::kernels::Entry;
+use crate::lock::lock;
+
+/// A session, from its creation until it is forgotten.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Its ID, which is its kernel's as well.
+    pub(crate) id: KernelId,
+    /// The access key that it belongs to.
+    pub(crate) owner: String,
+    pub(crate) spec: KernelSpec,
+    /// Whether it ends with its startup command.
+    pub(crate) is_batch: bool,
+    pub(crate) born: Instant,
+    /// The language that its image stands for.
+    pub(super) language: String,
+    state: Mutex<State>,
+    status: watch::Sender<SessionStatus>,
+    pub(super) run: Mutex<Option<Run>>,
+}
+
+#[derive(Debug)]
+struct State {
+    name: String,
+    history: Vec<(SessionStatus, SystemTime)>,
+    reason: Option<String>,
+    entry: Option<Arc<Entry>>,
+    failure: Option<ProblemReply>,
+    /// How a batch session ended.
+    result: &'static str,
+    log: Log,
+}
+
+impl Session {
+    /// A session that waits for its kernel.
+    pub(super) fn new(
+        id: KernelId,
+        owner: &str,
+        request: &CreateSession,
+        language: String,
+    ) -> Self {
+        Self {
+            id,
+            owner: owner.to_owned(),
+            spec: request.spec.clone(),
+            is_batch: request.is_batch,
+            born: Instant::now(),
+            language,
+            state: Mutex::new(State {
+                name: request.name.as_str().to_owned(),
+                history: vec![(SessionStatus::Pending, SystemTime::now())],
+                reason: None,
+                entry: None,
+                failure: None,
+                result: "UNDEFINED",
+                log: Log::default(),
+            }),
+            status: watch::Sender::new(SessionStatus::Pending),
+            run: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.state().name.clone()
+    }
+
+    pub(super) fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.state().name);
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Each status that it had, and since when.
+    pub(crate) fn history(&self) -> Vec<(SessionStatus, SystemTime)> {
+        self.state().history.clone()
+    }
+
+    /// When it came into its current status.
+    pub(crate) fn changed(&self) -> SystemTime {
+        let state = self.state();
+        state
+            .history
+            .last()
+            .map_or(SystemTime::UNIX_EPOCH, |(_, time)| *time)
+    }
+
+    /// Since when it has, or had, this status.
+    pub(crate) fn since(&self, status: &SessionStatus) -> Option<SystemTime> {
+        let state = self.state();
+        let entry = state.history.iter().rev().find(|(of, _)| of == status);
+        entry.map(|(_, time)| *time)
+    }
+
+    /// Why it is in its status, if there is a reason.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.state().reason.clone()
+    }
+
+    /// `UNDEFINED`, or how a batch session ended.
+    pub(crate) fn result(&self) -> &'static str {
+        self.state().result
+    }
+
+    pub(super) fn set_result(&self, result: &'static str) {
+        self.state().result = result;
+    }
+
+    /// Changes its status, unless it has ended. Returns whether it did.
+    pub(super) fn enter(&self, status: SessionStatus, reason: Option<&str>) -> bool {
+        let mut state = self.state();
+        let has_ended = matches!(
+            *self.status.borrow(),
+            SessionStatus::Terminated | SessionStatus::Cancelled
+        );
+        if has_ended {
+            return false;
+        }
+        state.history.push((status.clone(), SystemTime::now()));
+        state.reason = reason.map(str::to_owned);
+        self.status.send_replace(status);
+        true
+    }
+
+    /// Waits until its status fulfils a condition.
+    pub(super) async fn wait_for(&self, condition: impl Fn(&SessionStatus) -> bool) {
+        let mut status = self.status.subscribe();
+        // The sender lives as long as the session.
+        let _ = status.wait_for(|status| condition(status)).await;
+    }
+
+    /// Its kernel, if it runs.
+    ///
+    /// # Errors
+    ///
+    /// 400 `generic-bad-request` if it does not run yet.
+    pub(crate) fn running(&self) -> Result<Arc<Entry>, ProblemReply> {
+        let status = self.status();
+        let entry = self.entry().filter(|_| status == SessionStatus::Running);
+        entry.ok_or_else(|| {
+            ProblemKind::GenericBadRequest.reply_with(&format!("the session is {status}"))
+        })
+    }
+
+    /// Its kernel, if there is one yet.
+    pub(crate) fn entry(&self) -> Option<Arc<Entry>> {
+        self.state().entry.clone()
+    }
+
+    pub(super) fn set_entry(&self, entry: Arc<Entry>) {
+        self.state().entry = Some(entry);
+    }
+
+    /// Why it could not be created, if it could not.
+    pub(super) fn failure(&self) -> Option<ProblemReply> {
+        self.state().failure.clone()
+    }
+
+    pub(super) fn set_failure(&self, problem: ProblemReply) {
+        self.state().failure = Some(problem);
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.state().log.text().to_owned()
+    }
+
+    /// Keeps what a program has written.
+    pub(super) fn keep(&self, console: &Console) {
+        if console.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        for record in console {
+            if let sorna_core::Record::Stdout(text) | sorna_core::Record::Stderr(text) = record {
+                state.log.push(&text);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}

@@ -1,0 +1,202 @@
+//! All sessions.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sorna_core::server::ProblemReply;
+use sorna_core::{KernelId, ProblemKind, SessionStatus};
+use tokio::sync::broadcast;
+
+use super::events::{Event, Events};
+use super::session::Session;
+use crate::kernel::KernelStartError;
+use crate::kernels::{Entry, Kernels};
+use crate::lock::lock;
+
+/// How many sessions that have ended are remembered.
+const ENDED: usize = 256;
+
+/// All sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) kernels: Arc<Kernels>,
+    pub(super) events: Events,
+    table: Mutex<Table>,
+}
+
+/// The living sessions by ID and by owner and name, and the last ones that ended, the latest last.
+#[derive(Debug, Default)]
+struct Table {
+    living: HashMap<String, Arc<Session>>,
+    names: HashMap<(String, String), Arc<Session>>,
+    ended: VecDeque<Arc<Session>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(kernels: Arc<Kernels>) -> Self {
+        Self {
+            kernels,
+            events: Events::new(),
+            table: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.listen()
+    }
+
+    /// The living session with this ID or name, if it belongs to this key: other keys do not see it.
+    ///
+    /// # Errors
+    ///
+    /// 404 `object-not-found` if it is asked for by ID, `entity-not-found` by name.
+    pub(crate) fn find(&self, owner: &str, id: &KernelId) -> Result<Arc<Session>, ProblemReply> {
+        let table = self.table();
+        let by_id = table.living.get(id.as_str()).filter(|it| it.owner == owner);
+        let key = (owner.to_owned(), id.as_str().to_owned());
+        let found = by_id.or_else(|| table.names.get(&key));
+        found.cloned().ok_or_else(|| no_session(id.as_str()))
+    }
+
+    /// As [`find`](Self::find), but also a session that has ended, by its ID.
+    pub(crate) fn find_any(
+        &self,
+        owner: &str,
+        id: &KernelId,
+    ) -> Result<Arc<Session>, ProblemReply> {
+        self.find(owner, id).or_else(|problem| {
+            let table = self.table();
+            let mut ended = table.ended.iter().rev();
+            let found = ended.find(|it| it.owner == owner && it.id == *id);
+            found.cloned().ok_or(problem)
+        })
+    }
+
+    /// All sessions of a key, the latest first.
+    pub(crate) fn list(&self, owner: &str) -> Vec<Arc<Session>> {
+        let table = self.table();
+        let all = table.living.values().chain(&table.ended);
+        let mut list: Vec<_> = all.filter(|it| it.owner == owner).cloned().collect();
+        list.sort_by_key(|session| std::cmp::Reverse(session.born));
+        list
+    }
+
+    /// The living sessions of a key, the latest first.
+    pub(crate) fn living(&self, owner: &str) -> Vec<Arc<Session>> {
+        let mut list = self.list(owner);
+        let ended = [SessionStatus::Terminated, SessionStatus::Cancelled];
+        list.retain(|session| !ended.contains(&session.status()));
+        list
+    }
+
+    /// Adds a new session, unless its owner has one of that name, which is returned then.
+    pub(super) fn insert(&self, session: &Arc<Session>) -> Result<(), Arc<Session>> {
+        let mut table = self.table();
+        let key = (session.owner.clone(), session.name());
+        if let Some(existing) = table.names.get(&key) {
+            return Err(Arc::clone(existing));
+        }
+        table.names.insert(key, Arc::clone(session));
+        let id = session.id.as_str().to_owned();
+        table.living.insert(id, Arc::clone(session));
+        Ok(())
+    }
+
+    /// The living session of this name.
+    pub(super) fn by_name(&self, owner: &str, name: &str) -> Option<Arc<Session>> {
+        let key = (owner.to_owned(), name.to_owned());
+        self.table().names.get(&key).cloned()
+    }
+
+    /// Gives a session another name.
+    ///
+    /// # Errors
+    ///
+    /// 400 `session-already-exists` if it is taken.
+    pub(crate) fn rename(&self, session: &Arc<Session>, name: &str) -> Result<(), ProblemReply> {
+        let mut table = self.table();
+        let key = |name: &str| (session.owner.clone(), name.to_owned());
+        if table.names.contains_key(&key(name)) {
+            let detail = format!("Session with name '{name}' already exists");
+            return Err(ProblemKind::SessionAlreadyExists.reply_with(&detail));
+        }
+        // It may have ended meanwhile.
+        if table.names.remove(&key(&session.name())).is_some() {
+            table.names.insert(key(name), Arc::clone(session));
+        }
+        session.set_name(name);
+        Ok(())
+    }
+
+    /// Starts a session's interpreter again; its files are kept. Returns when it runs.
+    pub(crate) async fn restart(
+        &self,
+        session: &Arc<Session>,
+        entry: &Arc<Entry>,
+    ) -> Result<(), KernelStartError> {
+        let (session, entry) = (Arc::clone(session), Arc::clone(entry));
+        // In a separate task, so that a client that hangs up does not leave it in the middle.
+        let task = tokio::spawn(async move {
+            session.enter(SessionStatus::Restarting, None);
+            let restarted = entry.kernel.restart().await;
+            session.enter(SessionStatus::Running, None);
+            restarted
+        });
+        let interrupted = || Err(KernelStartError("the gateway is closing".to_owned()));
+        task.await.unwrap_or_else(|_| interrupted())
+    }
+
+    /// Destroys a session, and waits until it is gone. Returns its last status, as responses have it.
+    pub(crate) async fn destroy(&self, session: &Arc<Session>) -> &'static str {
+        let reason = "user-requested";
+        self.events.tell(session, "session_terminating", reason);
+        let Some(entry) = session.entry() else {
+            self.end(session, SessionStatus::Cancelled, reason);
+            return "cancelled";
+        };
+        session.enter(SessionStatus::Terminating, Some(reason));
+        self.kernels.destroy(entry).await;
+        self.end(session, SessionStatus::Terminated, reason);
+        "terminated"
+    }
+
+    /// Notes that a session has ended. Does nothing if that is known.
+    pub(super) fn end(&self, session: &Arc<Session>, status: SessionStatus, reason: &str) {
+        {
+            let mut table = self.table();
+            if table.living.remove(session.id.as_str()).is_none() {
+                return;
+            }
+            let key = (session.owner.clone(), session.name());
+            table.names.remove(&key);
+            table.ended.push_back(Arc::clone(session));
+            if table.ended.len() > ENDED {
+                table.ended.pop_front();
+            }
+        }
+        let is_cancelled = status == SessionStatus::Cancelled;
+        session.enter(status, Some(reason));
+        if is_cancelled {
+            self.events.tell(session, "session_cancelled", reason);
+        } else {
+            self.events.tell(session, "kernel_terminated", reason);
+            self.events.tell(session, "session_terminated", reason);
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+/// The error response for a session that does not exist.
+fn no_session(id: &str) -> ProblemReply {
+    let is_uuid = id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if is_uuid {
+        let detail = format!("Session (id={id}) does not exist.");
+        let reply = ProblemKind::ObjectNotFound.reply_with(&detail);
+        return reply.with_title("No such session.");
+    }
+    let name: String = id.chars().take(80).collect();
+    ProblemKind::EntityNotFound.reply_with(&format!("No session has the name {name:?}"))
+}

@@ -1,0 +1,316 @@
+//! Running code.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sorna_core::{Complete, KernelId};
+
+use crate::client::{Client, PATIENCE, gateway, text};
+
+#[test]
+fn a_query_has_a_run_id_and_an_exit_code() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("query", "python");
+    let result = client.execute(
+        "query",
+        &json!({"mode": "query", "code": "print('hi')\nx = 1", "runId": null}),
+    );
+    let run_id = result["runId"].as_str().unwrap();
+    assert_eq!(run_id.len(), 32);
+    let expected = json!({
+        "status": "finished", "runId": run_id, "exitCode": 0, "options": null, "files": [],
+        "console": [["stdout", "hi\n"]],
+    });
+    assert_eq!(result, expected);
+    for (body, run_id) in [
+        (
+            json!({"mode": "query", "code": "x", "run_id": "mine"}),
+            "mine",
+        ),
+        (
+            json!({"mode": "query", "code": "x", "runId": "mine"}),
+            "mine",
+        ),
+        (
+            json!({"mode": "query", "code": "x", "run_id": "a", "runId": "b"}),
+            "a",
+        ),
+        (json!({"mode": "query", "run_id": "empty"}), "empty"),
+    ] {
+        let result = client.execute("query", &body);
+        assert_eq!(
+            (&result["runId"], &result["exitCode"]),
+            (&json!(run_id), &json!(0))
+        );
+    }
+    for (code, exit_code) in [
+        ("1/0", 1),
+        ("import sys; sys.exit(3)", 3),
+        ("sys.exit()", 0),
+        ("sys.exit('bye')", 1),
+    ] {
+        assert_eq!(client.run("query", code)["exitCode"], exit_code, "{code}");
+    }
+    assert_eq!(text(&client.run("query", "print(x)"), "stdout"), "1\n");
+    let error = client.run("query", "1/0");
+    assert!(text(&error, "stderr").contains("ZeroDivisionError"));
+}
+
+#[test]
+fn a_long_run_is_continued_by_its_id() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("long", "bash");
+    let body = json!({"mode": "query", "code": "echo a; sleep 1; echo b; (exit 4)", "runId": null});
+    let first = client.execute("long", &body);
+    assert_eq!(
+        (&first["status"], &first["exitCode"]),
+        (&json!("continued"), &Value::Null)
+    );
+    let run_id = first["runId"].clone();
+    let (status, problem) = client.json(
+        "POST",
+        "/session/long",
+        &json!({"mode": "continue", "code": "", "run_id": "other"}),
+    );
+    assert_eq!(status, 400, "{problem}");
+    let last = client.finish("long", first);
+    assert_eq!(
+        (text(&last, "stdout").as_str(), &last["exitCode"]),
+        ("a\nb\n", &json!(4))
+    );
+    assert_eq!(last["runId"], run_id);
+    // Who did not receive the end asks again, under either name of the ID.
+    for name in ["run_id", "runId"] {
+        let body = json!({"mode": "continue", "code": "", name: run_id});
+        let again = client.execute("long", &body);
+        assert_eq!(
+            (&again["status"], &again["exitCode"]),
+            (&json!("finished"), &json!(4))
+        );
+        assert_eq!(again["console"], json!([]));
+    }
+    for body in [
+        json!({"code": "1"}),
+        json!({"mode": "nope"}),
+        json!({"mode": "continue", "runId": null}),
+    ] {
+        let (status, problem) = client.json("POST", "/session/long", &body);
+        let kind = "https://api.backend.ai/probs/invalid-api-params";
+        assert_eq!((status, &problem["type"]), (400, &json!(kind)), "{body}");
+    }
+}
+
+#[test]
+fn input_is_given_by_run_id() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("input", "python");
+    let asked = client.run("input", "n = input('name? '); print('hi', n)");
+    assert_eq!(
+        (&asked["status"], &asked["options"]),
+        (&json!("waiting-input"), &json!({"is_password": false}))
+    );
+    assert_eq!(
+        (text(&asked, "stdout").as_str(), &asked["exitCode"]),
+        ("name? ", &Value::Null)
+    );
+    let body =
+        json!({"mode": "input", "code": "you", "run_id": asked["runId"], "runId": asked["runId"]});
+    let last = client.execute("input", &body);
+    let last = client.finish("input", last);
+    assert_eq!(
+        (text(&last, "stdout").as_str(), &last["status"]),
+        ("hi you\n", &json!("finished"))
+    );
+    let asked = client.run("input", "import getpass; getpass.getpass()");
+    assert_eq!(asked["options"]["is_password"], true);
+}
+
+#[test]
+fn another_run_waits_for_the_one_before_it() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("queue", "bash");
+    let first = client.execute(
+        "queue",
+        &json!({"mode": "query", "code": "echo old; sleep 1", "runId": null}),
+    );
+    assert_eq!(first["status"], "continued");
+    // Nobody continues the first one, and its output is not the second one's.
+    let second = client.run("queue", "echo new");
+    assert_eq!(
+        (text(&second, "stdout").as_str(), &second["status"]),
+        ("new\n", &json!("finished"))
+    );
+    let body = json!({"mode": "continue", "code": "", "run_id": first["runId"]});
+    assert_eq!(client.json("POST", "/session/queue", &body).0, 400);
+}
+
+#[test]
+fn a_batch_reports_every_step_and_loses_nothing() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("batch", "bash");
+    let run = |options: Value| {
+        let mut reports = Vec::new();
+        let body = json!({"mode": "batch", "code": "", "runId": null, "options": options});
+        let mut result = client.execute("batch", &body);
+        loop {
+            result = client.finish("batch", result);
+            let status = result["status"].as_str().unwrap().to_owned();
+            let report = (
+                status.clone(),
+                result["exitCode"].clone(),
+                text(&result, "stdout"),
+            );
+            reports.push(report);
+            if status == "finished" {
+                return reports;
+            }
+            // The steps that end meanwhile are not lost.
+            std::thread::sleep(Duration::from_millis(50));
+            let body = json!({"mode": "continue", "code": "", "run_id": result["runId"]});
+            result = client.execute("batch", &body);
+        }
+    };
+    let report =
+        |status: &str, code: i32, output: &str| (status.to_owned(), json!(code), output.to_owned());
+    let all = json!({"clean": "echo c; exit 7", "build": "echo b", "exec": "echo x; exit 3"});
+    let expected = [
+        report("clean-finished", 7, "c\n"),
+        report("build-finished", 0, "b\n"),
+        report("finished", 3, "x\n"),
+    ];
+    assert_eq!(run(all), expected);
+    let quick = json!({"clean": null, "build": null, "buildLog": false, "exec": "echo hi"});
+    let expected = [
+        report("clean-finished", 0, ""),
+        report("build-finished", 0, ""),
+        report("finished", 0, "hi\n"),
+    ];
+    assert_eq!(run(quick), expected);
+    let failing = json!({"build": "exit 5", "exec": "echo never"});
+    assert_eq!(
+        run(failing),
+        [report("clean-finished", 0, ""), report("finished", 5, "")]
+    );
+    let nothing = [
+        report("clean-finished", 0, ""),
+        report("build-finished", 0, ""),
+        report("finished", 0, ""),
+    ];
+    assert_eq!(run(json!({})), nothing);
+}
+
+#[test]
+fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("stop", "python");
+    // Also when nothing runs.
+    assert_eq!(
+        client
+            .json("POST", "/session/stop/interrupt", &Value::Null)
+            .0,
+        204
+    );
+    let code = "x = 41\nprint('begun', flush=True)\nimport time\nwhile True: time.sleep(0.1)";
+    let body = json!({"mode": "query", "code": code, "runId": "loop"});
+    let mut result = client.execute("stop", &body);
+    while text(&result, "stdout").is_empty() {
+        result = client.execute("stop", &json!({"mode": "continue", "runId": "loop"}));
+    }
+    assert_eq!(
+        client
+            .json("POST", "/session/stop/interrupt", &Value::Null)
+            .0,
+        204
+    );
+    let last = client.finish("stop", result);
+    assert_eq!(
+        (&last["status"], &last["exitCode"]),
+        (&json!("finished"), &json!(1))
+    );
+    assert!(
+        text(&last, "stderr").contains("KeyboardInterrupt"),
+        "{last}"
+    );
+    assert_eq!(text(&client.run("stop", "print(x + 1)"), "stdout"), "42\n");
+    // One that waits for input, and one that runs another program.
+    let asked = client.run("stop", "input()");
+    assert_eq!(asked["status"], "waiting-input");
+    assert_eq!(
+        client
+            .json("POST", "/session/stop/interrupt", &Value::Null)
+            .0,
+        204
+    );
+    let last = client.execute(
+        "stop",
+        &json!({"mode": "continue", "runId": asked["runId"]}),
+    );
+    assert_eq!(client.finish("stop", last)["exitCode"], 1);
+    let code = "print('begun', flush=True); import subprocess; subprocess.run(['sleep', '1000'])";
+    let mut result = client.execute(
+        "stop",
+        &json!({"mode": "query", "code": code, "runId": "sleep"}),
+    );
+    while text(&result, "stdout").is_empty() {
+        result = client.execute("stop", &json!({"mode": "continue", "runId": "sleep"}));
+    }
+    // The program may not have been started yet, and an interrupt before that ends the run as well.
+    assert_eq!(
+        client
+            .json("POST", "/session/stop/interrupt", &Value::Null)
+            .0,
+        204
+    );
+    assert_eq!(client.finish("stop", result)["exitCode"], 1);
+    assert_eq!(text(&client.run("stop", "print(x)"), "stdout"), "41\n");
+}
+
+#[test]
+fn an_interrupt_ends_a_batch() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("stop", "bash");
+    let options = json!({"exec": "echo begun; sleep 1000"});
+    let mut result = client.execute(
+        "stop",
+        &json!({"mode": "batch", "code": "", "runId": "b", "options": options}),
+    );
+    let until = Instant::now() + PATIENCE;
+    while text(&result, "stdout").is_empty() {
+        assert!(Instant::now() < until, "{result}");
+        result = client.execute("stop", &json!({"mode": "continue", "runId": "b"}));
+    }
+    assert_eq!(
+        client
+            .json("POST", "/session/stop/interrupt", &Value::Null)
+            .0,
+        204
+    );
+    let last = client.finish("stop", result);
+    assert_eq!(
+        (&last["status"], &last["exitCode"]),
+        (&json!("finished"), &json!(130))
+    );
+}
+
+#[test]
+fn completions_are_suggested() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("complete", "python");
+    let complete = Complete::at_end(KernelId::new("complete").unwrap(), "prin");
+    assert_eq!(client.call(&complete).unwrap(), ["print("]);
+    let (status, body) = client.json(
+        "POST",
+        "/session/complete/complete",
+        &json!({"code": "no_such_name"}),
+    );
+    let expected = json!({"result": {"status": "finished", "error": null, "suggestions": []}});
+    assert_eq!((status, body), (200, expected));
+}

@@ -1,0 +1,144 @@
+//! Queries.
+
+use serde_json::{Value, json};
+use sorna_core::ListSessions;
+
+use crate::client::{Client, gateway};
+
+#[test]
+fn sessions_are_listed_page_by_page() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let ids: Vec<String> = ["one-one", "two-two", "three"]
+        .map(|name| client.create(name, "bash"))
+        .into();
+    client.json("DELETE", "/session/three", &Value::Null);
+    let list = |list: &ListSessions| {
+        let page = client.call(list).unwrap();
+        let names: Vec<String> = page.sessions.iter().map(|it| it.name.clone()).collect();
+        (names, page.total_count)
+    };
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let running = ListSessions::new().with_statuses(["RUNNING"]);
+    assert_eq!(list(&running), (names(&["two-two", "one-one"]), 2));
+    assert_eq!(
+        list(&running.clone().with_limit(1)),
+        (names(&["two-two"]), 2)
+    );
+    assert_eq!(
+        list(&running.clone().with_offset(1)),
+        (names(&["one-one"]), 2)
+    );
+    assert_eq!(
+        list(&running.clone().with_order("name")),
+        (names(&["one-one", "two-two"]), 2)
+    );
+    assert_eq!(
+        list(&running.clone().with_filter("name == \"one-one\"")),
+        (names(&["one-one"]), 1)
+    );
+    let ended = ListSessions::new().with_statuses(["TERMINATED", "CANCELLED"]);
+    assert_eq!(list(&ended), (names(&["three"]), 1));
+    let page = client.call(&running).unwrap();
+    assert_eq!(page.sessions[1].id.as_str(), ids[0]);
+    assert_eq!(page.sessions[1].image.as_deref(), Some("bash"));
+    assert!(
+        page.sessions[1]
+            .created_at
+            .as_ref()
+            .unwrap()
+            .ends_with("+00:00")
+    );
+    for list in [
+        ListSessions::new().with_owner("AKOTHER"),
+        ListSessions::new().with_filter("name ilike \"%\""),
+        ListSessions::new().with_order("color"),
+    ] {
+        assert!(client.call(&list).is_err(), "{list:?}");
+    }
+}
+
+#[test]
+fn what_official_clients_ask_for_is_there() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let id = client.create("details", "bash");
+    let gql = |path: &str, query: &str, variables: Value| {
+        let (status, body) = client.json(
+            "POST",
+            path,
+            &json!({"query": query, "variables": variables}),
+        );
+        assert_eq!(status, 200);
+        body
+    };
+    // Of 26.9.6, recorded.
+    let query = "query($limit:Int!, $offset:Int!, $status: String, $access_key: String, $filter: String, $order: String) {\n  compute_session_list(\n      limit:$limit, offset:$offset, status:$status, access_key:$access_key, filter:$filter, order:$order) {\n    items { id image type status status_info status_changed result abusing_reports }\n    total_count\n  }\n}";
+    let variables = json!({"status": "RUNNING", "access_key": null, "filter": null, "order": null, "limit": 20, "offset": 0});
+    let body = gql("/admin/gql", query, variables);
+    assert_eq!(body["errors"], Value::Null);
+    let list = &body["data"]["compute_session_list"];
+    assert_eq!(list["total_count"], 1);
+    let item = list["items"][0].as_object().unwrap();
+    assert_eq!(item.len(), 8);
+    assert_eq!(
+        (&item["id"], &item["type"], &item["result"]),
+        (&json!(id), &json!("INTERACTIVE"), &json!("UNDEFINED"))
+    );
+    // Of 23.09.10.
+    let query = "query($id: UUID!) {  compute_session(id: $id) {    name id main_kernel_id image tag created_at terminated_at status status_info status_data occupying_slots idle_checks containers { id cluster_role cluster_idx cluster_hostname session_id image registry status status_info status_data status_changed agent container_id resource_opts occupied_slots preopen_ports live_stat last_stat } dependencies { name id }  }}";
+    let body = gql("/admin/graphql", query, json!({"id": id}));
+    let session = &body["data"]["compute_session"];
+    assert_eq!(
+        (&session["name"], &session["dependencies"]),
+        (&json!("details"), &json!([]))
+    );
+    assert_eq!(session["containers"][0]["session_id"], id);
+    let slots: Value = serde_json::from_str(session["occupying_slots"].as_str().unwrap()).unwrap();
+    assert_eq!(slots["cpu"], "1");
+    let query = "query {  keypair {    user_id user_info { full_name } access_key secret_key is_active is_admin }}";
+    let body = gql("/admin/gql", query, json!({}));
+    let keypair = &body["data"]["keypair"];
+    assert_eq!(keypair["access_key"], gateway.access_key());
+    assert_eq!(
+        (&keypair["is_admin"], &keypair["secret_key"]),
+        (&json!(false), &Value::Null)
+    );
+}
+
+#[test]
+fn errors_come_with_success() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (body, part) in [
+        (
+            json!({"query": "query{nope{x}}", "variables": {}}),
+            "Cannot query field 'nope' on type 'Query'",
+        ),
+        (
+            json!({"query": "{ keypair { nope } }"}),
+            "Cannot query field 'nope' on type 'KeyPair'",
+        ),
+        (json!({"query": "{ keypair }"}), "must have a selection"),
+        (json!({"query": "mutation { x }"}), "only queries"),
+        (json!({"query": "{"}), "Syntax Error"),
+        (json!({}), "query"),
+        (json!([]), "query"),
+    ] {
+        let (status, answer) = client.json("POST", "/admin/gql", &body);
+        assert_eq!((status, &answer["data"]), (200, &Value::Null), "{body}");
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(part), "{body}: {message}");
+    }
+    let query = json!({"query": "{ compute_session(id: \"01a21b47-c9f0-799d-b5c3-f19ac4b5e0bc\") { id } }"});
+    let (_, answer) = client.json("POST", "/admin/gql", &query);
+    assert_eq!(
+        answer,
+        json!({"data": {"compute_session": null}, "errors": null})
+    );
+}

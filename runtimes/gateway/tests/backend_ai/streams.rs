@@ -1,0 +1,324 @@
+//! WebSockets, and server-sent events.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Signing, gateway, read_head, read_some};
+
+/// A WebSocket of a client, frame by frame.
+struct Socket {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+
+impl Socket {
+    fn open(client: &Client, target: &str) -> Result<Self, (u16, Value)> {
+        let signing = Signing {
+            media_type: None,
+            ..Signing::default()
+        };
+        let extra = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let mut stream = client.connect();
+        let head = client.head("GET", target, 0, &signing, extra);
+        stream.write_all(head.as_bytes()).unwrap();
+        let (head, mut received) = read_head(&mut stream);
+        if head.status() == 101 {
+            assert_eq!(
+                head.headers()["sec-websocket-accept"],
+                "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+            );
+            return Ok(Self { stream, received });
+        }
+        let length: usize = head.headers()["content-length"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut rest = vec![0; length - received.len()];
+        stream.read_exact(&mut rest).unwrap();
+        received.extend(rest);
+        Err((
+            head.status().as_u16(),
+            serde_json::from_slice(&received).unwrap(),
+        ))
+    }
+
+    fn send(&mut self, text: &str) {
+        // Masked with zeros, which leaves the text as it is.
+        let length = u8::try_from(text.len()).unwrap();
+        let mut frame = vec![0x80 | TEXT];
+        if length < 126 {
+            frame.push(0x80 | length);
+        } else {
+            frame.extend([0x80 | 126, 0, length]);
+        }
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    /// The next frame: its kind and content.
+    fn next(&mut self) -> (u8, Vec<u8>) {
+        let kind = self.take(1)[0] & 0x0f;
+        let length = match self.take(1)[0] {
+            126 => {
+                let bytes = self.take(2);
+                usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
+            }
+            127 => panic!("not used here"),
+            length => usize::from(length),
+        };
+        (kind, self.take(length))
+    }
+
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut chunk = [0; 4096];
+        while self.received.len() < count {
+            let read = read_some(&mut self.stream, &mut chunk);
+            assert!(read > 0, "the connection ended");
+            self.received.extend_from_slice(&chunk[..read]);
+        }
+        let rest = self.received.split_off(count);
+        std::mem::replace(&mut self.received, rest)
+    }
+
+    fn json(&mut self) -> Value {
+        let (kind, content) = self.next();
+        assert_eq!(kind, TEXT, "{:?}", String::from_utf8_lossy(&content));
+        serde_json::from_slice(&content).unwrap()
+    }
+}
+
+#[test]
+fn a_run_is_streamed_to_its_end() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("stream", "python");
+    let mut socket = Socket::open(&client, "/stream/session/stream/execute").unwrap();
+    socket.send(&json!({"mode": "query", "code": "print(6 * 7)", "options": {}}).to_string());
+    let expected = json!({"status": "finished", "exitCode": 0, "options": null, "files": [], "console": [["stdout", "42\n"]]});
+    assert_eq!(socket.json(), expected);
+    assert_eq!(socket.next(), (CLOSE, vec![3, 232]));
+
+    let mut socket = Socket::open(&client, "/stream/session/stream/execute").unwrap();
+    let code = "print('a', flush=True)\nn = input('? ')\nprint(n)\nexit(4)";
+    socket.send(&json!({"mode": "query", "code": code}).to_string());
+    let mut output = String::new();
+    loop {
+        let message = socket.json();
+        for record in message["console"].as_array().unwrap() {
+            output += record[1].as_str().unwrap();
+        }
+        match message["status"].as_str().unwrap() {
+            "waiting-input" => socket.send("typed"),
+            "finished" => {
+                assert_eq!(message["exitCode"], 4);
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(output, "a\n? typed\n");
+    assert_eq!(socket.next().0, CLOSE);
+}
+
+#[test]
+fn a_batch_is_streamed_step_by_step() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("steps", "bash");
+    let mut socket = Socket::open(&client, "/stream/session/steps/execute").unwrap();
+    let options = json!({"clean": "", "build": "echo b", "exec": "exit 3"});
+    socket.send(&json!({"mode": "batch", "code": "", "options": options}).to_string());
+    let mut reports = Vec::new();
+    while reports
+        .last()
+        .is_none_or(|(status, _)| status != "finished")
+    {
+        let message = socket.json();
+        reports.push((
+            message["status"].as_str().unwrap().to_owned(),
+            message["exitCode"].clone(),
+        ));
+    }
+    reports.retain(|(status, _)| status != "continued");
+    let report = |status: &str, code: i32| (status.to_owned(), json!(code));
+    let expected = [
+        report("clean-finished", 0),
+        report("build-finished", 0),
+        report("finished", 3),
+    ];
+    assert_eq!(reports, expected);
+}
+
+#[test]
+fn what_cannot_be_streamed_is_an_error() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("wrong", "bash");
+    for message in [
+        "{",
+        r#"{"mode": "nope"}"#,
+        r#"{"mode": "continue", "runId": "x"}"#,
+    ] {
+        let mut socket = Socket::open(&client, "/stream/session/wrong/execute").unwrap();
+        socket.send(message);
+        let answer = socket.json();
+        assert_eq!(answer["status"], "error", "{message}");
+        assert!(!answer["msg"].as_str().unwrap().is_empty());
+        assert_eq!(socket.next(), (CLOSE, vec![3, 232]));
+    }
+    let (status, _) = Socket::open(&client, "/stream/session/none/execute")
+        .err()
+        .unwrap();
+    assert_eq!(status, 404);
+    let (status, _) = Socket::open(&client, "/stream/session/none/pty")
+        .err()
+        .unwrap();
+    assert_eq!(status, 404);
+    let (status, problem) = client.json("GET", "/stream/session/wrong/pty", &Value::Null);
+    assert_eq!(status, 400, "{problem}");
+}
+
+#[test]
+fn a_terminal_sends_binary_frames() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("terminal", "bash");
+    let mut socket = Socket::open(&client, "/stream/session/terminal/pty").unwrap();
+    for message in [
+        json!({"type": "resize", "rows": 40, "cols": 100}),
+        json!({"type": "ping"}),
+    ] {
+        socket.send(&message.to_string());
+    }
+    let typed = STANDARD.encode("stty size; echo $((6*7))\n");
+    socket.send(&json!({"type": "stdin", "chars": typed}).to_string());
+    let mut screen = String::new();
+    while !(screen.contains("40 100\r\n") && screen.contains("\n42\r\n")) {
+        let (kind, content) = socket.next();
+        assert_eq!(kind, BINARY);
+        let message: Value = serde_json::from_slice(&content).unwrap();
+        assert_eq!(message["type"], "out");
+        let bytes = STANDARD.decode(message["data"].as_str().unwrap()).unwrap();
+        screen += &String::from_utf8_lossy(&bytes);
+    }
+    socket.send(&json!({"type": "stdin", "chars": STANDARD.encode("exit\n")}).to_string());
+    while socket.next().0 != CLOSE {}
+}
+
+/// The events that arrive, until there is one of this name.
+fn events(client: &Client, target: &str, act: impl FnOnce(), last: &str) -> Vec<(String, Value)> {
+    let signing = Signing {
+        media_type: None,
+        ..Signing::default()
+    };
+    let mut stream = client.connect();
+    stream
+        .write_all(client.head("GET", target, 0, &signing, "").as_bytes())
+        .unwrap();
+    let (head, received) = read_head(&mut stream);
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers()["content-type"], "text/event-stream");
+    assert_eq!(head.headers()["transfer-encoding"], "chunked");
+    assert!(head.headers().contains_key("x-ratelimit-reset"));
+    act();
+    let mut text = String::from_utf8(received).unwrap();
+    let mut chunk = [0; 4096];
+    loop {
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        let named = lines.iter().enumerate();
+        let events: Vec<(String, Value)> = named
+            .filter_map(|(at, line)| {
+                let name = line.strip_prefix("event: ")?;
+                // The last line may not be there as a whole.
+                let data = lines.get(at + 1)?.strip_prefix("data: ")?;
+                Some((name.to_owned(), serde_json::from_str(data).ok()?))
+            })
+            .collect();
+        if events.iter().any(|(name, _)| name == last) {
+            return events;
+        }
+        let read = read_some(&mut stream, &mut chunk);
+        assert!(read > 0, "the stream ended: {text}");
+        text += std::str::from_utf8(&chunk[..read]).unwrap();
+    }
+}
+
+#[test]
+fn the_life_of_a_session_is_told() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let act = || {
+        client.create("told", "bash");
+        client.json("DELETE", "/session/told", &Value::Null);
+    };
+    let all = events(
+        &client,
+        "/events/session?sessionName=*&scope=*",
+        act,
+        "session_terminated",
+    );
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "session_pending",
+        "session_scheduled",
+        "session_preparing",
+        "kernel_creating",
+        "kernel_started",
+        "session_started",
+        "session_terminating",
+        "kernel_terminated",
+        "session_terminated",
+    ];
+    assert_eq!(names, expected);
+    let (_, data) = &all[8];
+    let id = &data["sessionId"];
+    let expected = json!({
+        "reason": "user-requested", "sessionName": "told", "ownerAccessKey": gateway.access_key(), "sessionId": id,
+        "exitCode": null,
+    });
+    assert_eq!(data, &expected);
+    assert_eq!(
+        (&all[4].1["kernelId"], &all[4].1["clusterRole"]),
+        (id, &json!("main"))
+    );
+}
+
+#[test]
+fn one_session_s_events_are_only_its_own() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let id = client.create("mine", "bash");
+    let act = || {
+        client.create("other", "bash");
+        client.json("DELETE", "/session/other", &Value::Null);
+        client.json("DELETE", "/session/mine", &Value::Null);
+    };
+    let target = format!("/events/session?sessionId={id}&scope=kernel");
+    let mine = events(&client, &target, act, "kernel_terminated");
+    let names: Vec<&str> = mine.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["kernel_terminated"]);
+    assert_eq!(mine[0].1["sessionName"], "mine");
+    assert_eq!(
+        client
+            .json("GET", "/events/session?scope=nope", &Value::Null)
+            .0,
+        400
+    );
+    assert_eq!(
+        client
+            .json("GET", "/events/session?sessionName=none", &Value::Null)
+            .0,
+        404
+    );
+}
