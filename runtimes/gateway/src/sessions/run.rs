@@ -7,21 +7,13 @@ use sorna_core::server::ExecuteRequest;
 use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus};
 
-use super::session::Session;
+use super::session::{Run, Session};
 use crate::kernel::{ExecuteError, ExecuteResponse, Kernel, Turn};
 use crate::lock::lock;
 use crate::random;
 
 /// How long a run waits for another one to end. (In 23.09 it is as long, and then 500 `agent-timeout`.)
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The latest run.
-#[derive(Debug)]
-pub(super) struct Run {
-    id: String,
-    /// How it ended, once that was reported.
-    end: Option<(ExecutionStatus, Option<i32>)>,
-}
 
 /// The response to a request to run code.
 #[derive(Debug)]

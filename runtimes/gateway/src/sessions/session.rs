@@ -5,11 +5,10 @@ use std::time::{Instant, SystemTime};
 
 use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::CreateSession;
-use sorna_core::{Console, KernelId, KernelSpec, ProblemKind, SessionStatus};
+use sorna_core::{Console, ExecutionStatus, KernelId, KernelSpec, ProblemKind, SessionStatus};
 use tokio::sync::watch;
 
 use super::log::Log;
-use super::run::Run;
 use crate::kernels::Entry;
 use crate::lock::lock;
 
@@ -28,7 +27,16 @@ pub(crate) struct Session {
     pub(super) language: String,
     state: Mutex<State>,
     status: watch::Sender<SessionStatus>,
+    /// The latest run.
     pub(super) run: Mutex<Option<Run>>,
+}
+
+/// A run of a session.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) id: String,
+    /// How it ended, once that was reported.
+    pub(super) end: Option<(ExecutionStatus, Option<i32>)>,
 }
 
 #[derive(Debug)]

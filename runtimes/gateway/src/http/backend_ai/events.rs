@@ -12,7 +12,7 @@ use sorna_core::{KernelId, ProblemKind};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Result;
+use super::answer::Result;
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
 use crate::sessions::{Event, Scope};

@@ -6,7 +6,7 @@ use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, KernelId, ProblemKind};
 
-use super::{Result, agent_failed, done, ok};
+use super::answer::{Result, agent_failed, done, ok};
 use crate::http::context::Context;
 use crate::kernel::ExecuteError;
 use crate::sessions::{RunError, RunReply};

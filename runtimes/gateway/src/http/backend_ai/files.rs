@@ -15,7 +15,8 @@ use sorna_core::server::backend_ai::Parameters;
 use sorna_core::{ApiVersion, Download, KernelId, ProblemKind};
 use tokio::sync::mpsc;
 
-use super::{Result, archive, done, ok, tree};
+use super::answer::{Result, done, ok};
+use super::{archive, tree};
 use crate::http::body::ReplyBody;
 use crate::http::context::{Call, Context};
 use crate::http::upload::UploadLimits;

@@ -1,5 +1,6 @@
 //! The operations of Backend.AI: each of its requests, with sessions that are kernels of this machine.
 
+mod answer;
 mod archive;
 mod events;
 mod execute;
@@ -11,17 +12,14 @@ mod stream;
 mod tree;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use serde::Serialize;
+use http::Response;
 use serde_json::json;
 use sorna_core::server::backend_ai::{Parameters, SessionRoute, SessionVerb};
-use sorna_core::server::{ProblemReply, reply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind};
 
+use self::answer::{Result, ok};
 use super::body::ReplyBody;
 use super::context::{Call, Context};
-
-type Result<T = Response<ReplyBody>> = std::result::Result<T, ProblemReply>;
 
 /// What responses call the manager: no release of Backend.AI, so that no client expects the defects of one.
 const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
@@ -113,16 +111,4 @@ fn check_owner(call: &Call<'_>, parameters: &Parameters) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn ok(body: &impl Serialize) -> Response<ReplyBody> {
-    reply::json(StatusCode::OK, body).map(ReplyBody::new)
-}
-
-fn done() -> Response<ReplyBody> {
-    reply::done().map(ReplyBody::new)
-}
-
-fn agent_failed(kind: ProblemKind, reason: &str) -> ProblemReply {
-    kind.reply().with_agent("agent-failure", reason, None)
 }

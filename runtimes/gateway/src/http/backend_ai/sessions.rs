@@ -6,7 +6,7 @@ use sorna_core::server::backend_ai::{CreateSession, Parameters};
 use sorna_core::server::{iso_date, reply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind, SessionToken};
 
-use super::{Result, agent_failed, done, ok};
+use super::answer::{Result, agent_failed, done, ok};
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
 use crate::kernel::KernelStartError;

@@ -9,8 +9,8 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use super::answer::{Result, agent_failed};
 use super::execute::{ResultBody, problem};
-use super::{Result, agent_failed};
 use crate::http::body::ReplyBody;
 use crate::http::context::{Call, Context};
 use crate::http::terminal;

@@ -11,7 +11,7 @@ use sorna_core::KernelId;
 
 use self::fields::{keypair, select, session};
 use self::syntax::{Field, parse};
-use super::{Result, ok};
+use super::answer::{Result, ok};
 use crate::http::context::Context;
 use crate::sessions::Session;
 
