@@ -36,6 +36,13 @@ pub(crate) enum RunError {
 }
 
 impl Session {
+    /// Whether this is the run that has not ended.
+    pub(crate) fn is_running(&self, run_id: &str) -> bool {
+        let run = lock(&self.run);
+        run.as_ref()
+            .is_some_and(|run| run.id == run_id && run.end.is_none())
+    }
+
     /// Starts a run, continues it, or gives it input; then waits until there is something to report, or for `interval`.
     /// `on_start` is called if this starts a run.
     pub(crate) async fn execute(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sorna_core::ListSessions;
 
-use crate::client::{Client, gateway};
+use crate::client::{Client, Signing, gateway};
 
 #[test]
 fn sessions_are_listed_page_by_page() {
@@ -108,6 +108,30 @@ fn what_official_clients_ask_for_is_there() {
     assert_eq!(
         (&keypair["is_admin"], &keypair["secret_key"]),
         (&json!(false), &Value::Null)
+    );
+}
+
+#[test]
+fn fields_come_in_the_order_of_the_query() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("order", "bash");
+    let query = "{ compute_session_list(limit: 1) { total_count items { status name image } } }";
+    let body = json!({ "query": query }).to_string();
+    let response = client.send("POST", "/admin/gql", body.as_bytes(), &Signing::default());
+    let expected = r#"{"data":{"compute_session_list":{"total_count":1,"items":[{"status":"RUNNING","name":"order","image":"bash"}]}},"errors":null}"#;
+    assert_eq!(std::str::from_utf8(response.body()).unwrap(), expected);
+    let response = client.send(
+        "GET",
+        "/session/order/status-history",
+        b"",
+        &Signing::default(),
+    );
+    let history = String::from_utf8(response.body().clone()).unwrap();
+    let at = |status: &str| history.find(status).unwrap();
+    assert!(
+        at("PENDING") < at("CREATING") && at("CREATING") < at("RUNNING"),
+        "{history}"
     );
 }
 

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Signing, gateway, read_head, read_some};
+use crate::client::{Client, Signing, gateway, read_head, read_some, text};
 
 /// A WebSocket of a client, frame by frame.
 struct Socket {
@@ -158,6 +158,40 @@ fn a_batch_is_streamed_step_by_step() {
         report("finished", 3),
     ];
     assert_eq!(reports, expected);
+}
+
+#[test]
+fn a_run_whose_client_leaves_does_not_block_the_session() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("left", "python");
+    for code in [
+        "x = 1\nprint('begun', flush=True)\ninput()",
+        "print('begun', flush=True)\nwhile True: pass",
+    ] {
+        let mut socket = Socket::open(&client, "/stream/session/left/execute").unwrap();
+        socket.send(&json!({"mode": "query", "code": code}).to_string());
+        assert!(
+            socket.json()["console"][0][1]
+                .as_str()
+                .unwrap()
+                .starts_with("begun")
+        );
+        drop(socket);
+        assert_eq!(text(&client.run("left", "print(x)"), "stdout"), "1\n");
+    }
+    // What was sent too early is kept.
+    let mut socket = Socket::open(&client, "/stream/session/left/execute").unwrap();
+    socket.send(&json!({"mode": "query", "code": "print(input(), input())"}).to_string());
+    socket.send("early");
+    socket.send("bird");
+    let mut output = String::new();
+    while !output.contains('\n') {
+        for record in socket.json()["console"].as_array().unwrap() {
+            output += record[1].as_str().unwrap();
+        }
+    }
+    assert_eq!(output, "early bird\n");
 }
 
 #[test]

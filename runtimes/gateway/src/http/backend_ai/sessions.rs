@@ -1,12 +1,12 @@
 //! Requests about a session as a whole.
 
 use http::{Response, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sorna_core::server::backend_ai::{CreateSession, Parameters};
 use sorna_core::server::{iso_date, reply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind, SessionToken};
 
-use super::answer::{Result, agent_failed, done, ok};
+use super::answer::{Ordered, Result, agent_failed, done, ok};
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
 use crate::kernel::KernelStartError;
@@ -101,10 +101,10 @@ pub(super) fn status_history(
     id: &KernelId,
 ) -> Result<Response<ReplyBody>> {
     let session = context.sessions.find_any(key, id)?;
-    let history: Map<String, Value> = session
-        .history()
-        .into_iter()
-        .map(|(status, time)| (status.as_str().to_owned(), iso_date(time).into()))
-        .collect();
-    Ok(ok(&json!({"result": history})))
+    let history = session.history().into_iter();
+    let history = history.map(|(status, time)| (status.as_str().to_owned(), iso_date(time)));
+    Ok(ok(&Ordered(vec![(
+        "result".to_owned(),
+        Ordered(history.collect()),
+    )])))
 }

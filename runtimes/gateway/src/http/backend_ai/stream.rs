@@ -1,5 +1,6 @@
 //! WebSockets of a session: its terminal, and executions.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,13 @@ use crate::http::terminal;
 use crate::http::websocket::{self, CLOSE_TIME, Socket, Upgrade};
 use crate::kernel::KernelStartError;
 use crate::kernels::{Entry, Kernels};
+use crate::random;
 use crate::sessions::Session;
 
 /// How often output is sent while a program runs.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How many messages of a client are kept until they are asked for.
+const MAX_TYPED: usize = 64;
 
 /// `GET /stream/session/{name}/pty`
 pub(super) fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
@@ -56,8 +60,10 @@ async fn serve(upgrade: Upgrade, session: Arc<Session>, entry: Arc<Entry>, kerne
         return;
     };
     let count = || kernels.counters.executions.up();
-    let goes_on = run(&mut socket, &session, &entry, count).await.is_some();
-    if goes_on && websocket::close(&mut socket).await {
+    if run(&mut socket, &session, &entry, count).await.is_none() {
+        return;
+    }
+    if websocket::close(&mut socket).await {
         // If the connection is closed before the client's close frame arrives, ours may be lost.
         let rest = async { while let Some(Ok(_)) = socket.next().await {} };
         let _ = tokio::time::timeout(CLOSE_TIME, rest).await;
@@ -72,13 +78,18 @@ async fn run(
     count: impl Fn(),
 ) -> Option<()> {
     let first = next_text(socket).await?;
-    let mut request = match start_of(&first) {
-        Ok(request) => request,
+    let (run_id, mut request) = match start_of(&first) {
+        Ok(start) => start,
         Err(message) => return send(socket, &json!({"status": "error", "msg": message})).await,
     };
+    // What the client sends before it is asked is the answer to a later question.
+    let mut typed = VecDeque::new();
     loop {
         let executed = session.execute(&entry.kernel, &request, INTERVAL, &count);
-        let reply = match executed.await {
+        let Some(executed) = with_client(socket, &mut typed, executed).await else {
+            return abandon(session, entry, &run_id).await;
+        };
+        let reply = match executed {
             Ok(reply) => reply,
             Err(error) => {
                 let message = problem(error).to_string();
@@ -86,26 +97,75 @@ async fn run(
             }
         };
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
-        if is_news {
-            send(socket, &json!(ResultBody::without_id(&reply))).await?;
+        if is_news
+            && send(socket, &json!(ResultBody::without_id(&reply)))
+                .await
+                .is_none()
+        {
+            return abandon(session, entry, &run_id).await;
         }
         if reply.status.is_end() {
             return Some(());
         }
-        let run_id = reply.run_id;
+        let run_id = run_id.clone();
         request = if reply.status == ExecutionStatus::WaitingInput {
-            let text = next_text(socket).await?;
-            ExecuteInSession::Input { run_id, text }
+            let text = match typed.pop_front() {
+                Some(text) => Some(text),
+                None => next_text(socket).await,
+            };
+            match text {
+                Some(text) => ExecuteInSession::Input { run_id, text },
+                None => return abandon(session, entry, &run_id).await,
+            }
         } else {
             ExecuteInSession::Continue { run_id }
         };
     }
 }
 
-/// The run that the first message asks for.
-fn start_of(text: &str) -> std::result::Result<ExecuteInSession, String> {
+/// Waits for a result while the client is there; `None` if it leaves.
+async fn with_client<T>(
+    socket: &mut Socket,
+    typed: &mut VecDeque<String>,
+    result: impl Future<Output = T>,
+) -> Option<T> {
+    let mut result = std::pin::pin!(result);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut result => return Some(result),
+            text = next_text(socket) => {
+                let text = text?;
+                if typed.len() < MAX_TYPED {
+                    typed.push_back(text);
+                }
+            }
+        }
+    }
+}
+
+/// Interrupts a run whose client is gone: it has told nobody the run's ID, so nobody can continue it.
+async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
+    if session.is_running(run_id) {
+        entry.kernel.interrupt().await;
+    }
+    None
+}
+
+/// The run that the first message asks for, and its ID.
+fn start_of(text: &str) -> std::result::Result<(String, ExecuteInSession), String> {
     match ExecuteInSession::parse(text.as_bytes()) {
-        Ok(request @ ExecuteInSession::Start { .. }) => Ok(request),
+        Ok(ExecuteInSession::Start { run_id, request }) => {
+            let run_id = match run_id {
+                Some(run_id) => run_id,
+                None => random::run_id().map_err(|error| error.to_string())?,
+            };
+            let start = ExecuteInSession::Start {
+                run_id: Some(run_id.clone()),
+                request,
+            };
+            Ok((run_id, start))
+        }
         Ok(_) => Err("mode has an invalid value: only query and batch can be streamed".to_owned()),
         Err(problem) => Err(problem.to_string()),
     }

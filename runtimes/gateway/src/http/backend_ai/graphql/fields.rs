@@ -1,27 +1,38 @@
 //! The fields of what can be queried.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sorna_core::server::iso_date;
 use sorna_core::{KernelInfo, SessionStatus};
 
 use super::syntax::Field;
+use crate::http::backend_ai::answer::Ordered;
 use crate::http::backend_ai::info;
 use crate::http::context::Context;
 use crate::sessions::Session;
+
+/// What a query is answered with: fields in the order in which it asks for them.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Value(Value),
+    Object(Ordered<Answer>),
+    List(Vec<Answer>),
+}
 
 /// Those fields of an object that a query asks for. `kind` is the name of its type.
 pub(super) fn select(
     field: &Field,
     object: &Map<String, Value>,
     kind: &str,
-) -> Result<Value, String> {
+) -> Result<Answer, String> {
     if field.fields.is_empty() {
         return Err(format!(
             "Field '{}' of type '{kind}' must have a selection of subfields.",
             field.name
         ));
     }
-    let mut selected = Map::new();
+    let mut selected = Vec::new();
     for wanted in &field.fields {
         let value = object.get(&wanted.name).ok_or_else(|| {
             let name: String = wanted.name.chars().take(60).collect();
@@ -31,16 +42,16 @@ pub(super) fn select(
             Value::Object(inner) if !wanted.fields.is_empty() => {
                 select(wanted, inner, &wanted.name)?
             }
-            Value::Array(items) if !wanted.fields.is_empty() => items
-                .iter()
-                .filter_map(Value::as_object)
-                .map(|inner| select(wanted, inner, &wanted.name))
-                .collect::<Result<Value, _>>()?,
-            value => value.clone(),
+            Value::Array(items) if !wanted.fields.is_empty() => {
+                let items = items.iter().filter_map(Value::as_object);
+                let items = items.map(|inner| select(wanted, inner, &wanted.name));
+                Answer::List(items.collect::<Result<_, _>>()?)
+            }
+            value => Answer::Value(value.clone()),
         };
-        selected.insert(wanted.key.clone(), value);
+        selected.push((wanted.key.clone(), value));
     }
-    Ok(selected.into())
+    Ok(Answer::Object(Ordered(selected)))
 }
 
 /// A session's fields.

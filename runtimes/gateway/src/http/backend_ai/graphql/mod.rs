@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sorna_core::KernelId;
 
-use self::fields::{keypair, select, session};
+use self::fields::{Answer, keypair, select, session};
 use self::syntax::{Field, parse};
-use super::answer::{Result, ok};
+use super::answer::{Ordered, Result, ok};
 use crate::http::context::Context;
 use crate::sessions::Session;
 
@@ -29,15 +29,19 @@ pub(super) fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
     let answer = serde_json::from_slice(bytes)
         .map_err(|error| format!("the body is no query: {error}"))
         .and_then(|request| answer(context, key, request));
-    Ok(ok(&match answer {
-        Ok(data) => json!({"data": data, "errors": null}),
-        Err(message) => json!({"data": null, "errors": [{"message": message}]}),
-    }))
+    let (data, errors) = match answer {
+        Ok(data) => (data, Value::Null),
+        Err(message) => (Answer::Value(Value::Null), json!([{"message": message}])),
+    };
+    Ok(ok(&Ordered(vec![
+        ("data".to_owned(), data),
+        ("errors".to_owned(), Answer::Value(errors)),
+    ])))
 }
 
-fn answer(context: &Context, key: &str, request: Request) -> std::result::Result<Value, String> {
+fn answer(context: &Context, key: &str, request: Request) -> std::result::Result<Answer, String> {
     let variables = request.variables.unwrap_or_default();
-    let mut data = Map::new();
+    let mut data = Vec::new();
     for field in parse(&request.query, &variables)? {
         let value = match field.name.as_str() {
             "compute_session_list" => list(context, key, &field)?,
@@ -45,12 +49,12 @@ fn answer(context: &Context, key: &str, request: Request) -> std::result::Result
             "keypair" => select(&field, &keypair(context, key), "KeyPair")?,
             other => return Err(format!("Cannot query field '{other}' on type 'Query'.")),
         };
-        data.insert(field.key, value);
+        data.push((field.key, value));
     }
-    Ok(data.into())
+    Ok(Answer::Object(Ordered(data)))
 }
 
-fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Value, String> {
+fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Answer, String> {
     let text = |name: &str| field.arguments.get(name).and_then(Value::as_str);
     let number = |name: &str| field.arguments.get(name).and_then(Value::as_u64);
     if text("access_key").is_some_and(|owner| owner != key) {
@@ -81,7 +85,7 @@ fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Valu
     select(field, &found, "ComputeSessionList")
 }
 
-fn one(context: &Context, key: &str, field: &Field) -> std::result::Result<Value, String> {
+fn one(context: &Context, key: &str, field: &Field) -> std::result::Result<Answer, String> {
     let id = field.arguments.get("id").and_then(Value::as_str);
     let id = id.ok_or("compute_session needs the argument 'id'")?;
     let found = KernelId::new(id)
@@ -89,7 +93,7 @@ fn one(context: &Context, key: &str, field: &Field) -> std::result::Result<Value
         .and_then(|id| context.sessions.find_any(key, &id).ok());
     match found {
         Some(found) => select(field, &session(context, &found), "ComputeSession"),
-        None => Ok(Value::Null),
+        None => Ok(Answer::Value(Value::Null)),
     }
 }
 
