@@ -175,7 +175,8 @@ pub use sorna_core as protocol;
 pub use sorna_core::download::{UnpackEvent, UnpackLimits, UnpackedEntry};
 pub use sorna_core::events::{EventScope, SessionEvent, SubscribeEvents};
 pub use sorna_core::machine::{
-    Cleanup, Ending, ExecutionEvent, Negotiated, RunEvent, RunPlan, RunReport, UploadProgress,
+    Cleanup, Ending, ExecutionEvent, Negotiated, RunEvent, RunPlan, RunReport, SessionPending,
+    UploadProgress,
 };
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{

@@ -27,9 +27,9 @@ use super::wait::wait;
 /// ```
 ///
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// the gateway takes the kernel's next execution for a continuation of this one: it returns the
+/// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
-/// the program.
+/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped.
 #[derive(Debug)]
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution(pub(super) crate::Execution<UreqTransport>);
@@ -66,10 +66,16 @@ impl Execution {
     ///
     /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
     /// [`UsageError::ExecutionFailed`] if an earlier call failed already. A program that asked for input still
-    /// waits for it, and would take the code of the next execution: restart the kernel, or use `Kernel::run`, which
-    /// does.
+    /// waits for it, and would take the code of the next execution: use `Kernel::run`, which stops it.
     pub fn finish(self) -> Result<ExecutionResult, Error> {
         wait(self.0.finish())
+    }
+
+    /// Gives the execution up. Then ask for its events to the end: in Backend.AI the program is interrupted, and
+    /// its kernel is freed for the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result,
+    /// if the program ended first. Sorna v2 cannot do that; there, restart the kernel.
+    pub fn give_up(&mut self) {
+        self.0.give_up();
     }
 }
 

@@ -1,6 +1,6 @@
 //! A kernel.
 
-use sorna_core::machine::UploadProgress;
+use sorna_core::machine::{SessionPending, UploadProgress};
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
     Error, ExecuteMode, ExecutionResult, KernelId, KernelInfo, KernelSpec, SessionToken, UploadFile,
@@ -33,11 +33,15 @@ impl Client {
     /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway
     /// allows. For one that is destroyed automatically, use [`temporary`](Self::temporary).
     ///
+    /// In Backend.AI it is a session, and this waits until it runs: for 10 minutes, or as long as the specification
+    /// [says](KernelSpec::with_max_wait).
+    ///
     /// # Errors
     ///
     /// See [`Error`]; for a language that the gateway does not have, a
     /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
-    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same. [`Error::NotRunning`] names a session that
+    /// exists, but does not run in time.
     pub fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel, Error> {
         wait(self.0.create(spec)).map(Kernel)
     }
@@ -53,6 +57,21 @@ impl Client {
         token: &SessionToken,
     ) -> Result<Kernel, Error> {
         wait(self.0.get_or_create(spec, token)).map(Kernel)
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), reporting why a session of Backend.AI does not run yet, whenever that
+    /// changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_with(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+        pending: impl FnMut(SessionPending),
+    ) -> Result<Kernel, Error> {
+        wait(self.0.create_with(spec, token, pending)).map(Kernel)
     }
 
     /// A kernel that exists already. Sends no request.
@@ -86,9 +105,9 @@ impl Kernel {
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`](sorna_core::UsageError::InputUnavailable) if the
     /// program asks for input, which cannot be given here. Such a program would take the code of
-    /// the next execution for its input, so it is stopped by [restarting](Self::restart) the
-    /// kernel: files are kept, the interpreter's state is lost. If the restart fails, its error is
-    /// returned.
+    /// the next execution for its input, so it is stopped: in Backend.AI it is
+    /// [interrupted](Execution::give_up), in Sorna v2 the kernel is [restarted](Self::restart), by which files are
+    /// kept and the interpreter's state is lost. If that fails, its error is returned.
     pub fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
         wait(self.0.run(mode))
     }
@@ -154,6 +173,9 @@ impl Kernel {
     }
 
     /// Ends the kernel and discards its files.
+    ///
+    /// A session of Backend.AI that is still being prepared is destroyed as soon as its manager allows it, within a
+    /// minute. Its name can be used again a few seconds later: [`Client::create`] waits for that.
     ///
     /// # Errors
     ///

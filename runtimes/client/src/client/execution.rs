@@ -36,9 +36,9 @@ use crate::net::Transport;
 /// ```
 ///
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// the gateway takes the kernel's next execution for a continuation of this one: it returns the
+/// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
-/// the program.
+/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped.
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
     driver: Deferred<T, machine::Execution>,
@@ -111,9 +111,24 @@ impl<T: Transport + 'static> Execution<T> {
     ///
     /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
     /// [`UsageError::ExecutionFailed`] if an earlier call failed already. A program that asked for input still
-    /// waits for it, and would take the code of the next execution: restart the kernel, or use `Kernel::run`, which
-    /// does.
+    /// waits for it, and would take the code of the next execution: use `Kernel::run`, which stops it.
     pub async fn finish(mut self) -> Result<ExecutionResult, Error> {
+        self.collect().await
+    }
+
+    /// Gives the execution up. Then ask for its events to the end: in Backend.AI the program is interrupted, and
+    /// its kernel is freed for the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result,
+    /// if the program ended first. Sorna v2 cannot do that; there, restart the kernel.
+    pub fn give_up(&mut self) {
+        match self.driver.machine() {
+            Some(execution) => execution.give_up(),
+            None => self.driver.machine_without_version().give_up(),
+        }
+        self.driver.wake();
+    }
+
+    /// As [`finish`](Self::finish), and leaves it as it is on an error.
+    pub(super) async fn collect(&mut self) -> Result<ExecutionResult, Error> {
         let mut all = Console::new();
         while let Some(event) = self.next_event().await? {
             if let ExecutionEvent::Console(console) = event {

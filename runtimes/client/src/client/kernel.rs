@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use sorna_core::machine::{Upload, UploadProgress};
+use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgress};
 #[cfg(feature = "terminal")]
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
-    Complete, CreateKernel, Destroy, Error, ExecuteMode, ExecutionResult, Info, KernelId,
+    Complete, CreateKernel, Destroy, Dialect, Error, ExecuteMode, ExecutionResult, Info, KernelId,
     KernelInfo, KernelSpec, Restart, SessionToken, UploadFile, UsageError,
 };
 
@@ -44,14 +44,17 @@ impl<T: Transport + 'static> Client<T> {
     /// It lives until it is [destroyed](Kernel::destroy), or idle for longer than the gateway
     /// allows. For one that is destroyed automatically, use [`temporary`](Self::temporary).
     ///
+    /// In Backend.AI it is a session, and this waits until it runs: for 10 minutes, or as long as the specification
+    /// [says](KernelSpec::with_max_wait).
+    ///
     /// # Errors
     ///
     /// See [`Error`]; for a language that the gateway does not have, a
     /// [`GatewayError`](sorna_core::GatewayError) whose `is_creation_failed` is true. If
-    /// [`Error::may_have_acted`] is true the kernel may exist all the same.
+    /// [`Error::may_have_acted`] is true the kernel may exist all the same. [`Error::NotRunning`] names a session that
+    /// exists, but does not run in time.
     pub async fn create(&self, spec: impl Into<KernelSpec>) -> Result<Kernel<T>, Error> {
-        self.create_kernel(CreateKernel::new(spec, random_token()))
-            .await
+        self.create_with(spec, &random_token(), |_| ()).await
     }
 
     /// Gets the kernel with this session token and language if it is alive, or creates it.
@@ -64,13 +67,30 @@ impl<T: Transport + 'static> Client<T> {
         spec: impl Into<KernelSpec>,
         token: &SessionToken,
     ) -> Result<Kernel<T>, Error> {
-        self.create_kernel(CreateKernel::new(spec, token.clone()))
-            .await
+        self.create_with(spec, token, |_| ()).await
     }
 
-    async fn create_kernel(&self, create: CreateKernel) -> Result<Kernel<T>, Error> {
-        let created = self.call(create).await?.value;
-        Ok(self.kernel(created.id))
+    /// As [`get_or_create`](Self::get_or_create), reporting why a session of Backend.AI does not run yet, whenever that
+    /// changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub async fn create_with(
+        &self,
+        spec: impl Into<KernelSpec>,
+        token: &SessionToken,
+        mut pending: impl FnMut(SessionPending),
+    ) -> Result<Kernel<T>, Error> {
+        let create = CreateKernel::new(spec, token.clone());
+        let mut create = self.drive(Create::new(create, self.caller().await?));
+        loop {
+            match create.next().await {
+                Driven::Event(event) => pending(event),
+                Driven::Done(result) => return Ok(self.kernel(result?.id)),
+                Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
+            }
+        }
     }
 
     /// A kernel that exists already. Sends no request.
@@ -112,17 +132,38 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`] if the program asks for input, which cannot be given
     /// here. Such a program would take the code of the next execution for its input, so it is
-    /// stopped by [restarting](Self::restart) the kernel: files are kept, the interpreter's state
-    /// is lost. If the restart fails, its error is returned.
+    /// stopped: in Backend.AI it is [interrupted](Execution::give_up), in Sorna v2 the kernel is
+    /// [restarted](Self::restart), by which files are kept and the interpreter's state is lost. If that fails, its
+    /// error is returned.
     pub async fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
-        match self.execute(mode).finish().await {
+        let mut execution = self.execute(mode);
+        match execution.collect().await {
             Err(Error::Usage(UsageError::InputExpected)) => {
-                self.restart().await?;
-                // A gateway may report the end of the stopped program in response to the next execution.
-                let _ = self.execute("").finish().await;
+                self.stop(execution).await?;
                 Err(UsageError::InputUnavailable.into())
             }
             result => result,
+        }
+    }
+
+    /// Stops a program that waits for input.
+    async fn stop(&self, mut execution: Execution<T>) -> Result<(), Error> {
+        match self.client.negotiated().await?.version.dialect() {
+            Dialect::BackendAi => {
+                execution.give_up();
+                match execution.collect().await {
+                    Err(Error::Aborted(aborted)) if !aborted.is_freed => Err((*aborted).into()),
+                    // It is interrupted, or has ended by itself.
+                    Err(Error::Aborted(_)) | Ok(_) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+            _ => {
+                self.restart().await?;
+                // A gateway may report the end of the stopped program in response to the next execution.
+                let _ = self.execute("").finish().await;
+                Ok(())
+            }
         }
     }
 
@@ -191,12 +232,28 @@ impl<T: Transport + 'static> Kernel<T> {
 
     /// Ends the kernel and discards its files.
     ///
+    /// A session of Backend.AI that is still being prepared is destroyed as soon as its manager allows it, within a
+    /// minute. Its name can be used again a few seconds later: [`Client::create`] waits for that.
+    ///
     /// # Errors
     ///
     /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already.
     pub async fn destroy(&self) -> Result<(), Error> {
-        self.client.call(Destroy::new(self.id.clone())).await?;
-        Ok(())
+        let caller = self.client.caller().await?;
+        let version = caller.version();
+        let destroy = Destroy::new(self.id.clone());
+        match self.client.call_with(destroy, caller.clone()).await {
+            // Rejected: it is being prepared, or destroyed already.
+            Err(Error::Gateway(error))
+                if Destroy::is_gone(version, &error) && !error.is_not_found() => {}
+            result => return result.map(|_| ()),
+        }
+        let removal = Removal::new(self.id.clone(), caller);
+        match self.client.drive(removal).next().await {
+            Driven::Done(result) => result,
+            Driven::Event(never) => match never {},
+            Driven::Idle => unreachable!("a removal idles only while a request is in flight"),
+        }
     }
 }
 
