@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use sorna_core::machine::Negotiated;
-use sorna_core::{Caller, Error};
+use sorna_core::{Caller, Error, Sent, TransportError, TransportErrorKind};
 
 use crate::copy;
 use crate::lock::lock;
@@ -148,7 +148,10 @@ impl Future for Joined {
             Work::Taken => return Poll::Pending,
             Work::Idle(mut future) => {
                 let waker = Waker::from(Arc::clone(&flight.waiting));
-                match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                let abandoned = Abandoned(&flight);
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                std::mem::forget(abandoned);
+                match polled {
                     Poll::Pending => {
                         *lock(&flight.work) = Work::Idle(future);
                         return Poll::Pending;
@@ -165,6 +168,18 @@ impl Future for Joined {
         self.is_done = true;
         flight.waiting.wake_by_ref();
         Poll::Ready(result)
+    }
+}
+
+/// Ends a flight if polling it panics, so that nothing waits for it.
+struct Abandoned<'a>(&'a Flight);
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        let message = "finding out the version of the API panicked in another task";
+        let failure = TransportError::new(TransportErrorKind::Other, Sent::Maybe, message);
+        *lock(&self.0.work) = Work::Done(Err(failure.into()));
+        self.0.waiting.wake_by_ref();
     }
 }
 
@@ -286,6 +301,18 @@ mod tests {
         switch.turn();
         assert_eq!(two.woken(), 2);
         assert!(matches!(two.poll(&mut second), Poll::Ready(Ok(_))));
+    }
+
+    #[test]
+    fn a_panic_leaves_no_one_waiting() {
+        let negotiation = Negotiation::default();
+        let mut first = negotiation.join(|| Box::pin(async { panic!("for the test") }));
+        let mut second = negotiation.join(never);
+        let one = Arc::<Task>::default();
+        let panics = std::panic::AssertUnwindSafe(|| one.poll(&mut first));
+        assert!(std::panic::catch_unwind(panics).is_err());
+        let result = Arc::<Task>::default().poll(&mut second);
+        assert!(matches!(result, Poll::Ready(Err(Error::Transport(_)))));
     }
 
     #[test]
