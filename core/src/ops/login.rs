@@ -288,6 +288,13 @@ mod tests {
         assert!(matches!(missing, Error::Parse(_)), "{missing}");
         let set = "AIOHTTP_SESSION=5f0c; HttpOnly; Path=/".parse().unwrap();
         accepted.headers_mut().insert(SET_COOKIE, set);
+        let (parts, body) = accepted.clone().into_parts();
+        let success = Success::new(parts, body);
+        assert_eq!(
+            success.headers()[SET_COOKIE],
+            "AIOHTTP_SESSION=5f0c; HttpOnly; Path=/"
+        );
+        assert!(!format!("{success:?}").contains("5f0c"));
         let session = login().read_response(V7, accepted).unwrap().value;
         assert_eq!(session.cookie.expose(), "5f0c");
         assert_eq!(session.access_key.as_deref(), Some("AK"));

@@ -1,5 +1,6 @@
 //! What an operation is, and the successes that it reads.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -169,21 +170,31 @@ pub(super) fn read_response<O: Operation + ?Sized>(
 }
 
 /// A response whose status says success, not yet read.
-#[derive(Debug)]
 pub struct Success {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Success {
-    pub(super) fn new(mut head: Parts, body: Bytes) -> Self {
-        // It may be a session's, which `Debug` must not show.
-        if let Entry::Occupied(mut cookies) = head.headers.entry(SET_COOKIE) {
+/// Without the values of cookies, which may be secrets.
+impl fmt::Debug for Success {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut headers = self.headers.clone();
+        if let Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE) {
             for cookie in cookies.iter_mut() {
                 cookie.set_sensitive(true);
             }
         }
+        f.debug_struct("Success")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+impl Success {
+    pub(super) fn new(head: Parts, body: Bytes) -> Self {
         Self {
             status: head.status,
             headers: head.headers,
