@@ -13,7 +13,7 @@ use crate::error::ConfigError;
 pub struct SessionCookie(Zeroizing<String>);
 
 impl SessionCookie {
-    /// The cookie's name. (Read in the sources of 23.09.10 and 26.9.6.)
+    /// The cookie's name. (Observed on web server 23.09.10, and read in the sources of 26.9.6.)
     pub const NAME: &'static str = "AIOHTTP_SESSION";
 
     /// Checks and wraps the cookie's value.

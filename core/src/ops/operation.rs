@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, Entry, SET_COOKIE};
 use http::response::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
@@ -169,6 +169,9 @@ pub(super) fn read_response<O: Operation + ?Sized>(
     Ok(Reply { value, rate_limit })
 }
 
+/// In responses of web servers of Backend.AI, the cookie of the session again.
+const SESSION_ID: HeaderName = HeaderName::from_static("x-backendai-sessionid");
+
 /// A response whose status says success, not yet read.
 pub struct Success {
     status: StatusCode,
@@ -176,13 +179,15 @@ pub struct Success {
     body: Bytes,
 }
 
-/// Without the values of cookies, which may be secrets.
+/// Without the values of cookies, and without those of headers that repeat them: they may be secrets.
 impl fmt::Debug for Success {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut headers = self.headers.clone();
-        if let Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE) {
-            for cookie in cookies.iter_mut() {
-                cookie.set_sensitive(true);
+        for name in [SET_COOKIE, SESSION_ID] {
+            if let Entry::Occupied(mut values) = headers.entry(name) {
+                for value in values.iter_mut() {
+                    value.set_sensitive(true);
+                }
             }
         }
         f.debug_struct("Success")

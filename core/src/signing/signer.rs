@@ -20,7 +20,7 @@ use crate::lock::lock;
 use crate::unsigned::{Auth, UnsignedRequest};
 use crate::version::Dialect;
 
-/// Where a web server takes requests for a manager. (Read in the sources of 23.09.10 and 26.9.6.)
+/// Where a web server takes requests for a manager. (Observed on 23.09.10, and read in the sources of 26.9.6.)
 const WEB_SERVER_PREFIX: &str = "/func";
 
 /// Signs the requests of one user to one gateway; those of a session with a web server get its cookie instead.

@@ -4,5 +4,6 @@ mod create;
 mod events;
 mod files;
 mod list;
+mod login;
 mod negotiate;
 mod support;

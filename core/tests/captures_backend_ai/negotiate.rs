@@ -4,15 +4,18 @@ use std::time::UNIX_EPOCH;
 
 use http::Response;
 use sorna_core::machine::{Machine, Negotiate, Negotiated, Step};
-use sorna_core::{Caller, Error, Instant, Moment, NegotiationError};
+use sorna_core::{Caller, Config, Error, Instant, Moment, NegotiationError, Signer};
 
 use crate::support::{ApiVersion, V7, V9, message, response, signer};
 
 /// Negotiates with a server whose responses are recorded, and also returns what it was sent.
 fn negotiate(recorded: &[&str]) -> (Result<Negotiated, Error>, Vec<String>) {
+    negotiate_by(signer(ApiVersion::default(), "127.0.0.1:8094"), recorded)
+}
+
+fn negotiate_by(signer: Signer, recorded: &[&str]) -> (Result<Negotiated, Error>, Vec<String>) {
     let now = Moment::new(UNIX_EPOCH, Instant::default(), 7);
-    let caller = Caller::new(signer(ApiVersion::default(), "127.0.0.1:8094"));
-    let mut machine = Negotiate::new(caller);
+    let mut machine = Negotiate::new(Caller::new(signer));
     let mut recorded = recorded.iter();
     let mut sent = Vec::new();
     loop {
@@ -44,6 +47,14 @@ fn managers_say_hello() {
         assert_eq!((found.version, found.manager()), (version, Some(manager)));
         assert_eq!(sent, ["GET /"]);
     }
+}
+
+#[test]
+fn a_web_server_passes_hello_on() {
+    let config = Config::of_web_server("http://127.0.0.1:18090".parse().expect("an endpoint"));
+    let (found, sent) = negotiate_by(Signer::new(config), &["web-23.09.10/hello"]);
+    assert_eq!(found.expect("a version").version, V7);
+    assert_eq!(sent, ["GET /func/"]);
 }
 
 #[test]
