@@ -13,6 +13,9 @@ pub(crate) struct Launcher {
     path: OsString,
     /// `setsid`, which gives a process its own session without a controlling terminal.
     setsid: Option<PathBuf>,
+    /// A command that lets programs be interrupted, where the gateway itself ignores interrupts, as it does if a
+    /// shell started it in the background: its programs would ignore them, too.
+    interruptible: Arguments,
     /// Makes C programs write whole lines at once, and prompts before they read.
     stdbuf: Option<PathBuf>,
 }
@@ -26,10 +29,16 @@ impl Launcher {
         let mut this = Self {
             path: search_path(path),
             setsid: None,
+            interruptible: Arguments::new(),
             stdbuf: None,
         };
         this.setsid = this.find("setsid");
         this.stdbuf = this.find("stdbuf");
+        if ignores_interrupts()
+            && let Some(env) = this.find("env")
+        {
+            this.interruptible = vec![env.into(), "--default-signal=INT".into()];
+        }
         this
     }
 
@@ -41,6 +50,11 @@ impl Launcher {
     /// The program that gives another its own session, if there is one.
     pub(crate) fn setsid(&self) -> Option<&Path> {
         self.setsid.as_deref()
+    }
+
+    /// What to put before a command, so that it can be interrupted.
+    pub(crate) fn interruptible(&self) -> &[OsString] {
+        &self.interruptible
     }
 
     /// The full path of a program.
@@ -68,6 +82,15 @@ pub(crate) fn search_path(path: Option<&OsStr>) -> OsString {
         .or_else(|| std::env::var_os("PATH"))
         .filter(|path| !path.is_empty())
         .unwrap_or_else(|| DEFAULT_PATH.into())
+}
+
+/// Whether this process ignores `SIGINT`.
+fn ignores_interrupts() -> bool {
+    const INTERRUPT: u64 = 1 << 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    ignored.is_some_and(|set| set & INTERRUPT != 0)
 }
 
 fn is_executable(path: &Path) -> bool {

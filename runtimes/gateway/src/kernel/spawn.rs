@@ -41,7 +41,8 @@ pub(crate) fn spawn(
         Gate::Shell => gate::before(arguments),
         Gate::Channel => arguments,
     };
-    let mut command_line = setsid.iter().chain(&gated);
+    let interruptible = setup.launcher.interruptible();
+    let mut command_line = setsid.iter().chain(interruptible).chain(&gated);
     let program = command_line
         .next()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;

@@ -53,4 +53,13 @@ read() {
 # Its length shows whether the shell counts characters or bytes, whatever locale the program sets.
 __sorna_two=é
 
+# Reports how a snippet ended. A trace that the snippet began is not to show this.
+__sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
+builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status"'
+
+# Ctrl-C on a terminal. It breaks out of all loops, that of the runner too, which then starts anew. In a function there
+# is no way out but the end of the shell.
+trap '__sorna_stopped=1
+if [[ ${FUNCNAME[0]} ]]; then trap - INT; kill -INT $$; else builtin break 1000; fi' INT
+
 builtin printf '+ 0\n' >&62

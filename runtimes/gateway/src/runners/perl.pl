@@ -69,6 +69,8 @@
 
     use Errno ();
     use IO::Handle ();
+    # Ctrl-C on a terminal ends the snippet.
+    $SIG{INT} = sub { die "Interrupted\n" if $busy };
     $0 = 'perl';
     STDOUT->autoflush(1);
     put('+', '');

@@ -10,11 +10,21 @@
 final class SornaRunner
 {
     private static $link;
+    private static $busy = false;
 
     public static function start(): void
     {
         self::$link = fopen('php://fd/3', 'r+b');
         stream_set_read_buffer(self::$link, 0);
+        if (function_exists('pcntl_async_signals')) {
+            // Ctrl-C on a terminal ends the snippet.
+            pcntl_async_signals(true);
+            pcntl_signal(SIGINT, function (): void {
+                if (self::$busy) {
+                    throw new Exception('Interrupted');
+                }
+            });
+        }
         self::put('+', '');
     }
 
@@ -54,11 +64,13 @@ final class SornaRunner
             // A seek by nothing clears the end-of-file state.
             fseek(STDIN, 0, SEEK_CUR);
         }
+        self::$busy = true;
         return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
     }
 
     public static function done(int $status): void
     {
+        self::$busy = false;
         while (ob_get_level() > 0) {
             ob_end_flush();
         }

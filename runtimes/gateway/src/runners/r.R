@@ -72,6 +72,9 @@ local({
         }, error = function(problem) {
             show(problem)
             "1"
+        }, interrupt = function(condition) {
+            cat("Interrupted\n", file = stderr())
+            "1"
         })
         if (!is.null(input)) close(input)
         input <- NULL

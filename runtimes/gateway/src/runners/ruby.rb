@@ -70,16 +70,23 @@ module SornaRunner
   end
 
   def self.serve(scope)
+    # Ctrl-C on a terminal ends the snippet, and is nothing between snippets.
+    busy = false
+    trap('INT') { raise Interrupt if busy }
     put('+', '')
     loop do
       status = 0
       begin
-        scope.eval(take, 'snippet', 1)
+        code = take
+        busy = true
+        scope.eval(code, 'snippet', 1)
       rescue SystemExit
         raise
       rescue Exception => e
         show(e)
         status = 1
+      ensure
+        busy = false
       end
       done(status)
     end

@@ -272,6 +272,90 @@ fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
 }
 
 #[test]
+fn interpreters_of_other_languages_keep_their_state_too() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, tool, first, begin, last, output) in [
+        (
+            "bash",
+            "bash",
+            "x=1",
+            "echo begun; for i in 1 2; do while :; do sleep 0.1; done; done; echo never",
+            "echo $x",
+            "1\n",
+        ),
+        (
+            "perl",
+            "perl",
+            "my $x = 1",
+            "print \"begun\\n\"; while (1) { sleep 1 } print 'never'",
+            "print $x",
+            "1",
+        ),
+        (
+            "ruby",
+            "ruby",
+            "x = 1",
+            "puts 'begun'; loop { sleep 0.1 }; puts 'never'",
+            "puts x",
+            "1\n",
+        ),
+        (
+            "lua",
+            "lua",
+            "x = 1",
+            "print('begun') while true do end print('never')",
+            "print(x)",
+            "1\n",
+        ),
+        (
+            "php",
+            "php",
+            "$x = 1;",
+            "echo \"begun\\n\"; while (true) usleep(1000); echo 'never';",
+            "echo $x;",
+            "1",
+        ),
+        (
+            "r",
+            "R",
+            "x <- 1",
+            "cat('begun\\n'); repeat Sys.sleep(0.1); cat('never')",
+            "cat(x)",
+            "1",
+        ),
+    ] {
+        if !sorna_test_tools::need(tool) {
+            continue;
+        }
+        client.create(&format!("int-{language}"), language);
+        let session = format!("int-{language}");
+        client.run(&session, first);
+        // More than once, as far as the language goes along.
+        let rounds = if language == "lua" { 1 } else { 2 };
+        for round in 0..rounds {
+            let run_id = format!("{round}");
+            let body = json!({"mode": "query", "code": begin, "runId": run_id});
+            let mut result = client.execute(&session, &body);
+            let mut seen = text(&result, "stdout");
+            while !seen.contains("begun") {
+                assert_eq!(result["status"], "continued", "{language}: {result}");
+                result = client.execute(&session, &json!({"mode": "continue", "runId": run_id}));
+                seen += &text(&result, "stdout");
+            }
+            let interrupt = format!("/session/{session}/interrupt");
+            assert_eq!(client.json("POST", &interrupt, &Value::Null).0, 204);
+            let end = client.finish(&session, result);
+            assert_ne!(end["exitCode"], 0, "{language}: {end}");
+            let output_after = text(&end, "stdout");
+            assert!(!output_after.contains("never"), "{language}: {end}");
+            let kept = client.run(&session, last);
+            assert_eq!(text(&kept, "stdout"), output, "{language}: {kept}");
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_ends_a_batch() {
     let gateway = gateway();
     let client = Client::new(&gateway);
