@@ -1,5 +1,5 @@
-//! A Sorna gateway for one machine: it implements the API v2 with real kernels, which are processes
-//! of this user. For development, for tests, and for running code without a cluster.
+//! A Sorna gateway for one machine: it implements the API v2, and [that of Backend.AI](#backendai), with real
+//! kernels, which are processes of this user. For development, for tests, and for running code without a cluster.
 //!
 //! You provide the languages' tools and a client, and decide who may run programs on this machine: see
 //! [what the gateway protects from](#what-it-protects-from-and-what-it-does-not).
@@ -129,6 +129,42 @@
 //! - At the limit of kernels, the token of a living kernel still returns that kernel.
 //! - `GET /v2/languages` exists.
 //!
+//! # Backend.AI
+//!
+//! The gateway speaks the API of Sorna's successor as well, on the same port and with the same keys: its versions
+//! `v4.20181215` to `v9.20250722`, which managers 23.09 and 26.9 have. Paths tell the dialects apart: those of Sorna
+//! begin with `/v2`. The official clients 23.9.10 and ours work with it unchanged.
+//!
+//! A session is a kernel on this machine. It has a name (4 to 64 ASCII letters, digits, `_`, `.` and `-`) and a UUID,
+//! and only its own key sees it. Its image is a language, an alias, or a reference such as
+//! `cr.backend.ai/stable/python:3.9-ubuntu20.04`, whose tag does not matter.
+//!
+//! | operation | here |
+//! |---|---|
+//! | create | `mem` is the limit on memory and `cpu` on processor cores, at most those of this machine; `environ`; `bootstrap_script`; `enqueueOnly`, `maxWaitSeconds`, `reuseIfExists`; type `batch` with `startupCommand` |
+//! | info, restart, rename, destroy, match, status history | as documented; match also knows the beginnings of names and IDs |
+//! | execute | query, batch (clean, build, exec), continue, input, complete, by `run_id` or `runId` |
+//! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state: python3, bash (outside of functions), perl, ruby, php, r; lua once. Others are started again |
+//! | upload, files, download, download_single | parameters in the query or the body; downloads by GET or POST, of directories, too, and of any size |
+//! | logs | the last 64 KiB of what programs wrote, also of a session that has ended, by its ID |
+//! | list | GraphQL: `compute_session_list`, `compute_session`, `keypair`; without fragments and mutations. Filters are comparisons with `==` and `!=`, joined by `&` |
+//! | terminal, execute by WebSocket, events | as in 26.9; but events may be those of one session, by ID or name |
+//!
+//! What a local gateway does not have is refused: mounts, clusters of more than one container, other resources than
+//! `cpu` and `mem`, start times, dependencies, callbacks, another key's sessions. `environ` may not hold variables that
+//! act before a process is under its limits, such as `LD_PRELOAD` and `BASH_ENV`.
+//!
+//! It is meant to be what a manager should be, so some things differ from 26.9.6, where they are defects:
+//!
+//! - A batch loses nothing: each step is reported, however fast it is.
+//! - Mistakes in execute requests are 400. A run that has ended is `finished` however often it is continued, and a run
+//!   that does not exist is 400.
+//! - A run starts when the one before it has ended; after 30 s it is 500 `agent-timeout`. Its output is its own.
+//! - The run of a WebSocket whose client leaves is interrupted.
+//! - `DELETE` returns when the session is gone, and its name is free then. `PATCH` restarts it.
+//! - Uploads that cannot be stored are 400, and files that cannot be downloaded are named, with 400.
+//! - A build that fails ends a batch with its own exit code.
+//!
 //! # Limits
 //!
 //! [`GatewayConfig`] has all of them. A program that runs for too long is killed with everything that
@@ -179,7 +215,7 @@
 //! - **Privileges**: none can be gained (`no_new_privs`), so `sudo` does not work. Kernels have no
 //!   capabilities, even if the gateway runs as root or has some.
 //! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM` and a mark; nothing else of
-//!   the gateway's environment.
+//!   the gateway's environment. A session of Backend.AI has what its client sets.
 //! - **Resources**: see above; no core dumps, and a limit on the size of files.
 //!
 //! It does **not** protect from:

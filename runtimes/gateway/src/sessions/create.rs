@@ -159,11 +159,12 @@ impl Sessions {
                 return self.end(&session, SessionStatus::Cancelled, &reason);
             }
         };
-        if session.status().is_over() {
-            // It was destroyed meanwhile.
-            return self.kernels.destroy(entry).await;
-        }
+        // In this order, so that either this or a request to destroy the session sees what the other did.
         session.set_entry(Arc::clone(&entry));
+        if session.status().is_over() {
+            self.kernels.destroy(entry).await;
+            return session.clear_entry();
+        }
         // The tasks of a session must not keep a closing gateway's files.
         let sessions = Arc::downgrade(&self);
         drop(self);
@@ -181,7 +182,7 @@ async fn run_scripts(sessions: Weak<Sessions>, session: Arc<Session>, entry: Arc
     if let Some(script) = session.spec.bootstrap_script() {
         run_script(&session, &entry, script).await;
     }
-    let has_started = session.enter(SessionStatus::Running, None);
+    let has_started = session.enter_running();
     if let Some(sessions) = sessions.upgrade().filter(|_| has_started) {
         sessions.events.tell(&session, "kernel_started", "");
         sessions.events.tell(&session, "session_started", "");

@@ -143,6 +143,12 @@ impl Session {
         true
     }
 
+    /// Lets it run, if it was going to: it may have been destroyed meanwhile. Returns whether it runs now.
+    pub(super) fn enter_running(&self) -> bool {
+        let is_pending = self.status().is_pending();
+        is_pending && self.enter(SessionStatus::Running, None)
+    }
+
     /// Waits until its status fulfils a condition.
     pub(super) async fn wait_for(&self, condition: impl Fn(&SessionStatus) -> bool) {
         let mut status = self.status.subscribe();
@@ -170,6 +176,11 @@ impl Session {
 
     pub(super) fn set_entry(&self, entry: Arc<Entry>) {
         self.state().entry = Some(entry);
+    }
+
+    /// Lets its kernel go, which has ended.
+    pub(super) fn clear_entry(&self) {
+        self.state().entry = None;
     }
 
     /// Why it could not be created, if it could not.

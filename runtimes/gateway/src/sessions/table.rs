@@ -14,7 +14,7 @@ use crate::kernels::{Entry, Kernels};
 use crate::lock::lock;
 
 /// How many sessions that have ended are remembered.
-const ENDED: usize = 256;
+const ENDED: usize = 64;
 
 /// All sessions.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl Sessions {
         let task = tokio::spawn(async move {
             session.enter(SessionStatus::Restarting, None);
             let restarted = entry.kernel.restart().await;
-            session.enter(SessionStatus::Running, None);
+            session.enter_running();
             restarted
         });
         let interrupted = || Err(KernelStartError("the gateway is closing".to_owned()));
@@ -152,6 +152,10 @@ impl Sessions {
         self.events.tell(session, "session_terminating", reason);
         let Some(entry) = session.entry() else {
             self.end(session, SessionStatus::Cancelled, reason);
+            // It may have got its kernel just before, and who made it does not know the end yet.
+            if let Some(entry) = session.entry() {
+                self.kernels.destroy(entry).await;
+            }
             return "cancelled";
         };
         session.enter(SessionStatus::Terminating, Some(reason));
@@ -176,6 +180,9 @@ impl Sessions {
         }
         let is_cancelled = status == SessionStatus::Cancelled;
         session.enter(status, Some(reason));
+        if !is_cancelled {
+            session.clear_entry();
+        }
         if is_cancelled {
             self.events.tell(session, "session_cancelled", reason);
         } else {

@@ -289,6 +289,39 @@ fn a_session_may_be_waited_for_or_not() {
 }
 
 #[test]
+fn a_session_may_be_destroyed_before_it_runs() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let script = "echo begun; sleep 1000";
+    for round in 0..5 {
+        let body = json!({
+            "name": "early", "image": "bash", "enqueueOnly": true, "bootstrap_script": script,
+        });
+        let (status, body) = client.json("POST", "/session", &body);
+        assert_eq!((status, &body["status"]), (201, &json!("PENDING")));
+        // In the first rounds there may be no kernel yet.
+        std::thread::sleep(Duration::from_millis(round * 20));
+        let (status, body) = client.json("DELETE", "/session/early", &Value::Null);
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(client.json("GET", "/session/early", &Value::Null).0, 404);
+    }
+    let until = Instant::now() + PATIENCE;
+    while gateway.stats().kernels > 0 {
+        assert!(Instant::now() < until, "a kernel is left");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let query = json!({"query": "{ compute_session_list(limit: 100) { items { status } } }"});
+    let (_, body) = client.json("POST", "/admin/gql", &query);
+    for session in body["data"]["compute_session_list"]["items"]
+        .as_array()
+        .unwrap()
+    {
+        let status = session["status"].as_str().unwrap();
+        assert!(["TERMINATED", "CANCELLED"].contains(&status), "{status}");
+    }
+}
+
+#[test]
 fn a_batch_session_ends_with_its_command() {
     let gateway = gateway();
     let client = Client::new(&gateway);

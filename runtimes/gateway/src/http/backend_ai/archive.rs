@@ -83,6 +83,9 @@ fn names(directory: &OwnedFd) -> io::Result<Vec<PathBuf>> {
     for entry in rustix::fs::Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
+        if names.len() > MAX_FILES {
+            return Err(io::Error::other("too many files"));
+        }
         if !matches!(name.to_bytes(), b"." | b"..") {
             names.push(PathBuf::from(OsStr::from_bytes(name.to_bytes())));
         }
