@@ -166,8 +166,8 @@ fn check_date(civil: &Civil, form: u64, seconds: u64) {
                 .expect("it has the day of its own zone");
             true
         }
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidAuthParams);
             false
         }
     };
@@ -255,7 +255,7 @@ fn check_authorization(headers: &HeaderMap) {
             assert!(!signed.access_key().contains([':', ',']));
             let _ = signed.verify(&secret(), b"");
         }
-        Err(refusal) => assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams),
+        Err(error_response) => assert_eq!(error_response.kind(), ProblemKind::InvalidAuthParams),
     }
 }
 
@@ -290,12 +290,12 @@ fn check_response(headers: &HeaderMap) {
 
     let error = answered(429, "").expect_err("an error response");
     check_error(&error);
-    let refusal = error.gateway().expect("an error response");
+    let error_response = error.gateway().expect("an error response");
     let wait = match number("retry-after") {
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => number("x-retry-after")
             .or_else(|| number("x-ratelimit-reset"))
             .map(Duration::from_millis),
     };
-    assert_eq!(refusal.retry_after(), wait);
+    assert_eq!(error_response.retry_after(), wait);
 }

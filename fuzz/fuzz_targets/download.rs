@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let files: Vec<&str> = line.trim_start_matches('!').split(' ').collect();
     let mut body = message.body.to_vec();
     if is_mended {
-        mend(&mut body);
+        repair(&mut body);
     }
     let mut headers = HeaderMap::new();
     if let Some(value) = message.header(CONTENT_TYPE.as_str()) {
@@ -63,7 +63,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// Gives a checksum to whatever looks like a header.
-fn mend(body: &mut [u8]) {
+fn repair(body: &mut [u8]) {
     let magic: Vec<usize> = body
         .windows(5)
         .enumerate()

@@ -38,9 +38,9 @@ fuzz_target!(|data: &[u8]| {
     let error = Info::new(kernel())
         .read_response(ApiVersion::default(), response.clone())
         .expect_err("an error response");
-    let refusal = error.gateway().expect("an error response");
-    check_refusal(refusal, &response);
-    check_predicates(&error, refusal);
+    let error_response = error.gateway().expect("an error response");
+    check_error_response(error_response, &response);
+    check_predicates(&error, error_response);
     check_error(&error);
 
     // The terminal's handshake reads it in the same way.
@@ -48,27 +48,30 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(other.to_string(), error.to_string());
 });
 
-fn check_refusal(refusal: &GatewayError, response: &Response<Bytes>) {
-    assert_eq!(refusal.status(), response.status());
-    assert_eq!(refusal.body(), response.body());
+fn check_error_response(error_response: &GatewayError, response: &Response<Bytes>) {
+    assert_eq!(error_response.status(), response.status());
+    assert_eq!(error_response.body(), response.body());
     let date = response
         .headers()
         .get("date")
         .and_then(|date| date.to_str().ok());
-    assert_eq!(refusal.gateway_date(), date);
-    assert_eq!(refusal.retry_after(), retry_after(response.headers()));
+    assert_eq!(error_response.gateway_date(), date);
+    assert_eq!(
+        error_response.retry_after(),
+        retry_after(response.headers())
+    );
 
     let json: Option<Value> = serde_json::from_slice(response.body()).ok();
-    match (refusal.error_body(), json) {
+    match (error_response.error_body(), json) {
         (ErrorBody::Raw, None) => {}
         (ErrorBody::Json(kept), Some(json)) => assert!(same_json(kept, &json)),
         (ErrorBody::Problem(problem), Some(json)) => check_problem(problem, &json),
         (kept, json) => panic!("{json:?} became {kept:?}"),
     }
-    if let Some(kind) = refusal.kind_name() {
+    if let Some(kind) = error_response.kind_name() {
         assert!(!kind.contains('/'));
         assert!(
-            refusal
+            error_response
                 .problem()
                 .expect("it has a kind")
                 .type_uri
@@ -110,35 +113,35 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     seconds.or_else(|| milliseconds().map(Duration::from_millis))
 }
 
-fn check_predicates(error: &Error, refusal: &GatewayError) {
-    assert_eq!(error.is_auth(), refusal.is_auth());
-    assert_eq!(error.is_not_found(), refusal.is_not_found());
-    assert_eq!(error.is_retryable(), refusal.is_retryable());
-    let status = refusal.status().as_u16();
-    assert_eq!(refusal.is_auth(), status == 401);
-    assert_eq!(refusal.is_not_found(), status == 404);
-    assert_eq!(refusal.is_rate_limited(), status == 429);
-    if refusal.is_retryable() {
+fn check_predicates(error: &Error, error_response: &GatewayError) {
+    assert_eq!(error.is_auth(), error_response.is_auth());
+    assert_eq!(error.is_not_found(), error_response.is_not_found());
+    assert_eq!(error.is_retryable(), error_response.is_retryable());
+    let status = error_response.status().as_u16();
+    assert_eq!(error_response.is_auth(), status == 401);
+    assert_eq!(error_response.is_not_found(), status == 404);
+    assert_eq!(error_response.is_rate_limited(), status == 429);
+    if error_response.is_retryable() {
         assert!(matches!(status, 429 | 502..=504), "{status} is retried");
     }
-    if refusal.was_rejected_before_execution() {
-        assert!(refusal.is_retryable());
+    if error_response.was_rejected_before_execution() {
+        assert!(error_response.is_retryable());
         // Only the gateway itself can know this.
-        assert!(status == 429 || refusal.kind_name().is_some());
+        assert!(status == 429 || error_response.kind_name().is_some());
     }
     // Only a problem document of a server error says that nothing was done.
     let is_failure = (500..600).contains(&status);
-    assert!(refusal.is_conclusive() || is_failure);
-    assert!(!refusal.is_conclusive() || !is_failure || refusal.kind_name().is_some());
-    assert!(refusal.is_conclusive() || !refusal.was_rejected_before_execution());
-    if refusal.is_clock_skew() {
+    assert!(error_response.is_conclusive() || is_failure);
+    assert!(!error_response.is_conclusive() || !is_failure || error_response.kind_name().is_some());
+    assert!(error_response.is_conclusive() || !error_response.was_rejected_before_execution());
+    if error_response.is_clock_skew() {
         assert_eq!(
-            (status, refusal.kind()),
+            (status, error_response.kind()),
             (400, Some(ProblemKind::InvalidAuthParams))
         );
     }
-    if refusal.is_creation_failed() || refusal.is_quota_exceeded() {
-        assert!(!refusal.was_rejected_before_execution() || status == 429 || status == 503);
+    if error_response.is_creation_failed() || error_response.is_quota_exceeded() {
+        assert!(!error_response.was_rejected_before_execution() || status == 429 || status == 503);
     }
 }
 
@@ -173,11 +176,11 @@ fn check_reply(choice: usize, words: &str) {
     assert!(problem.extra.is_empty() && agent.extra.is_empty());
 
     let plain = received(kind.reply());
-    let refusal = plain.gateway().expect("an error response");
-    assert_eq!(refusal.status(), kind.status());
-    assert_eq!(refusal.kind(), Some(kind));
+    let error_response = plain.gateway().expect("an error response");
+    assert_eq!(error_response.status(), kind.status());
+    assert_eq!(error_response.kind(), Some(kind));
     assert!(
-        refusal
+        error_response
             .problem()
             .expect("a problem")
             .agent_details

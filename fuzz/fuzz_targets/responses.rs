@@ -101,7 +101,7 @@ fuzz_target!(|data: &[u8]| {
         _ => drop(read(&ListFiles::new(kernel(), "."), &response)),
     }
     check_negotiation(&response);
-    check_refusal(
+    check_error_response(
         &OpenTerminal::new(kernel()).read_error(ApiVersion::default(), response.clone()),
         &response,
     );
@@ -172,17 +172,17 @@ fn read<O: Operation>(operation: &O, response: &Response<Bytes>) -> Option<O::Ou
                 assert!(!error.is_retryable());
                 check_error(&error);
             } else {
-                check_refusal(&error, response);
+                check_error_response(&error, response);
             }
             None
         }
     }
 }
 
-fn check_refusal(error: &Error, response: &Response<Bytes>) {
-    let refusal = error.gateway().expect("an error response");
-    assert_eq!(refusal.status(), response.status());
-    assert_eq!(refusal.body(), response.body());
+fn check_error_response(error: &Error, response: &Response<Bytes>) {
+    let error_response = error.gateway().expect("an error response");
+    assert_eq!(error_response.status(), response.status());
+    assert_eq!(error_response.body(), response.body());
     check_error(error);
 }
 

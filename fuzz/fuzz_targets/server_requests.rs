@@ -37,40 +37,42 @@ fuzz_target!(|data: &[u8]| {
     let (parts, body) = request.into_parts();
     match Route::parse(&parts.method, parts.uri.path()) {
         Ok(route) => check_route(&route, &parts.method),
-        Err(refusal) => {
+        Err(error_response) => {
             use ProblemKind::{GenericBadRequest, GenericNotFound, KernelNotFound};
             let kinds = [GenericBadRequest, GenericNotFound, KernelNotFound];
-            assert!(kinds.contains(&refusal.kind()), "{refusal}");
-            check_refusal(refusal);
+            assert!(kinds.contains(&error_response.kind()), "{error_response}");
+            check_error_response(error_response);
         }
     }
     match SignedRequest::parse(&parts, at(RECORDED.as_secs())) {
         Ok(signed) => {
-            if let Err(refusal) = signed.verify(&secret(), &body) {
-                assert_eq!(refusal.kind(), ProblemKind::AuthFailed);
-                check_refusal(refusal);
+            if let Err(error_response) = signed.verify(&secret(), &body) {
+                assert_eq!(error_response.kind(), ProblemKind::AuthFailed);
+                check_error_response(error_response);
             }
             if !signed.hashes_body() {
                 let verdict = signed.verify(&secret(), b"another body").is_ok();
                 assert_eq!(signed.verify(&secret(), &body).is_ok(), verdict);
             }
         }
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
-            check_refusal(refusal);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidAuthParams);
+            check_error_response(error_response);
         }
     }
 });
 
 /// A client reads an error back as the same.
-fn check_refusal(refusal: ProblemReply) {
-    let (kind, title) = (refusal.kind(), refusal.title().to_owned());
-    let response = refusal.into_response();
+fn check_error_response(error_response: ProblemReply) {
+    let (kind, title) = (error_response.kind(), error_response.title().to_owned());
+    let response = error_response.into_response();
     assert!(response.status().is_client_error());
     let error = Info::new(kernel())
         .read_response(ApiVersion::default(), response.map(Bytes::from))
         .expect_err("an error response");
-    let problem = error.gateway().and_then(|refusal| refusal.problem());
+    let problem = error
+        .gateway()
+        .and_then(|error_response| error_response.problem());
     let problem = problem.expect("a problem document");
     assert_eq!(problem.kind(), Some(kind));
     assert_eq!(problem.title, Some(title));
@@ -127,23 +129,23 @@ fn check_bodies(bytes: &[u8]) {
                 assert!(same_json(&json["echo"], echo));
             }
         }
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
-            check_refusal(refusal);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidAuthParams);
+            check_error_response(error_response);
         }
     }
     match CreateRequest::parse(bytes) {
         Ok(request) => check_create(&request),
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
-            check_refusal(refusal);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidApiParams);
+            check_error_response(error_response);
         }
     }
     match ExecuteRequest::parse(bytes) {
         Ok(request) => check_execute(&request, bytes.len()),
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidApiParams);
-            check_refusal(refusal);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidApiParams);
+            check_error_response(error_response);
         }
     }
 }

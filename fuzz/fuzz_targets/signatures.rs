@@ -45,16 +45,16 @@ fuzz_target!(|data: &[u8]| {
 fn check_received(parts: &Parts, body: &[u8], now: SystemTime) {
     let signed = match SignedRequest::parse(parts, now) {
         Ok(signed) => signed,
-        Err(refusal) => {
-            assert_eq!(refusal.kind(), ProblemKind::InvalidAuthParams);
+        Err(error_response) => {
+            assert_eq!(error_response.kind(), ProblemKind::InvalidAuthParams);
             return;
         }
     };
     let header = parts.headers[AUTHORIZATION].to_str().expect("it was read");
     assert!(header.contains(&format!("{}:", signed.access_key())));
     let verified = signed.verify(&secret(), body);
-    if let Err(refusal) = &verified {
-        assert_eq!(refusal.kind(), ProblemKind::AuthFailed);
+    if let Err(error_response) = &verified {
+        assert_eq!(error_response.kind(), ProblemKind::AuthFailed);
     }
     let other = SecretKey::new("other").expect("it is not empty");
     assert!(signed.verify(&other, body).is_err());

@@ -82,11 +82,15 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
         }
         Some(b'D') => {
             let removal = Removal::new(session, caller);
-            play(Removing(if has(b'k') {
+            play(
+                Removing(if has(b'k') {
                     removal
                 } else {
                     removal.until_gone()
-                }), false, events);
+                }),
+                false,
+                events,
+            );
         }
         Some(b'R') => {
             let plan = RunPlan::temporary("python", [mode()]);

@@ -104,7 +104,7 @@ impl Wire {
                 Some(code)
             }
             Some(Ok(_)) => None,
-            Some(Err(refusal)) => panic!("{refusal}"),
+            Some(Err(error_response)) => panic!("{error_response}"),
         };
         if matches!(asked, Route::Restart(_)) {
             assert!(!self.execution_over, "it may have been restarted");

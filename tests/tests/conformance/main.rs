@@ -76,7 +76,7 @@ conformance! {
         restart,
         destroy,
         complete,
-        refusals,
+        error_responses,
         rate_limit_headers,
         connections_are_reused,
         requests_are_observed,

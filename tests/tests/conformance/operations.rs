@@ -195,7 +195,7 @@ pub(crate) fn complete<D: Driver>(lab: &Lab<D>) -> Check<'_> {
 }
 
 /// Every type of problem that a client can cause.
-pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+pub(crate) fn error_responses<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let endpoint = lab.config.endpoint().clone();
         let with_keys = |access_key: &str, secret_key: &str| {
@@ -229,9 +229,9 @@ pub(crate) fn refusals<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .call(Info::new(missing.clone()))
             .await
             .expect_err("refused");
-        let refusal = error.gateway().expect("a refusal");
+        let error_response = error.gateway().expect("an error response");
         assert_eq!(
-            (refusal.status().as_u16(), refusal.kind()),
+            (error_response.status().as_u16(), error_response.kind()),
             (404, Some(ProblemKind::KernelNotFound))
         );
         let odd = KernelId::new("../../v2/authorize?x=%2F").expect("an id");

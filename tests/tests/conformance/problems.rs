@@ -80,9 +80,9 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
             .await
             .expect_err("an error response");
         // Ten minutes are more than a call may take: it does not retry, and reports why.
-        let refusal = error.gateway().expect("a refusal");
-        assert!(refusal.is_rate_limited());
-        let wait = refusal.retry_after().expect("it is known").as_secs();
+        let error_response = error.gateway().expect("an error response");
+        assert!(error_response.is_rate_limited());
+        let wait = error_response.retry_after().expect("it is known").as_secs();
         assert!((1..=600).contains(&wait), "{wait}");
         server.join().expect("it was asked twice");
     })
@@ -104,9 +104,9 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
                 .call(Info::new(kernel))
                 .await
                 .expect_err("an error response");
-            let refusal = error.gateway().expect("a refusal");
-            assert_eq!(refusal.kind(), Some(*kind));
-            assert_eq!(refusal.status(), kind.status());
+            let error_response = error.gateway().expect("an error response");
+            assert_eq!(error_response.kind(), Some(*kind));
+            assert_eq!(error_response.status(), kind.status());
             let text = error.to_string();
             assert!(
                 text.contains("(for the test): the agent's message"),

@@ -97,8 +97,8 @@ pub(crate) fn error_response_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .stream_pty(missing, TerminalOptions::default())
             .await;
         let error = opened.err().expect("refused");
-        let refusal = error.gateway().expect("a refusal");
-        assert_eq!(refusal.kind_name(), Some("kernel-not-found"));
+        let error_response = error.gateway().expect("an error response");
+        assert_eq!(error_response.kind_name(), Some("kernel-not-found"));
     })
 }
 

@@ -234,7 +234,7 @@ fn hundreds_of_kernels_are_idle_at_the_same_time() {
     assert!(
         error
             .gateway()
-            .is_some_and(|refusal| refusal.is_quota_exceeded())
+            .is_some_and(|error_response| error_response.is_quota_exceeded())
     );
     last.destroy().unwrap();
     gateway.stop();

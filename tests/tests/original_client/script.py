@@ -143,7 +143,7 @@ def batch():
     passed('batch with three files')
 
 
-def refusals():
+def error_responses():
     try:
         Kernel.get_or_create('no-such-language')
     except SornaAPIError as e:
@@ -325,7 +325,7 @@ def main():
         batch()
         command_line()
         os.chdir('/')
-    refusals()
+    error_responses()
     asyncio.run(async_api())
     asyncio.run(terminal())
     passed('all')

@@ -110,7 +110,7 @@ impl Gateway {
             .unwrap()
     }
 
-    pub(crate) fn refusal(&self) -> Error {
+    pub(crate) fn error_response(&self) -> Error {
         let opened = self.kernel().stream_pty(TerminalOptions::default());
         opened.expect_err("an error response")
     }

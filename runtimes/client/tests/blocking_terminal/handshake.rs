@@ -62,7 +62,7 @@ fn error_response_in_two_segments_keeps_its_text() {
         tcp.write_all(two).unwrap();
         tcp.read_to_end(&mut Vec::new()).unwrap();
     });
-    let error = gateway.refusal();
+    let error = gateway.error_response();
     assert!(error.is_not_found());
     assert!(chain(&error).ends_with("Gone."), "{error}");
     gateway.join();
@@ -103,7 +103,7 @@ fn accept_header_of_another_handshake_is_refused() {
                       Upgrade: websocket\r\nSec-WebSocket-Accept: c29tZWJvZHkgZWxzZQ==\r\n\r\n";
         tcp.write_all(answer.as_bytes()).unwrap();
     });
-    let error = gateway.refusal();
+    let error = gateway.error_response();
     assert!(
         chain(&error).contains("invalid Sec-WebSocket-Accept"),
         "{error}"
@@ -116,7 +116,7 @@ fn closing_or_absent_gateway_is_an_error() {
     let gateway = Gateway::raw(|mut tcp| {
         head(&mut tcp);
     });
-    let error = gateway.refusal();
+    let error = gateway.error_response();
     let failure = error.transport().unwrap();
     assert_eq!(failure.kind(), TransportErrorKind::Receive);
     assert!(chain(&error).contains("without a response"), "{error}");
@@ -200,7 +200,7 @@ fn ipv6_address_works() {
         // This machine has no such address.
         return;
     };
-    let error = gateway.refusal();
+    let error = gateway.error_response();
     assert_eq!(error.gateway().unwrap().status(), 503);
     gateway.join();
 }
