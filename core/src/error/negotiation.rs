@@ -94,11 +94,11 @@ impl fmt::Display for NegotiationError {
             }
             Self::NoWebServer { found } => write!(
                 f,
-                "the endpoint is not a web server of Backend.AI: it answered GET /func/ with {found}"
+                "the endpoint is not a web server of Backend.AI: it responded to GET /func/ with {found}"
             ),
             Self::Unknown { root, v2 } => write!(
                 f,
-                "the endpoint is neither Backend.AI nor Sorna v2: it answered GET / with {root}, and GET /v2 with {v2}"
+                "the endpoint is neither Backend.AI nor Sorna v2: it responded to GET / with {root}, and GET /v2 with {v2}"
             ),
         }
     }
