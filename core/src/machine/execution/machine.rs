@@ -107,12 +107,14 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// a build or program that ends before that is lost, with its exit code, and no request can find out. Only the first
 /// answer, `clean-finished`, is always delivered. So both steps run in the step `clean`, as a shell command that prints
 /// a mark between their outputs, which the machine takes out; the empty steps that follow are collected afterwards.
+/// (Observed with the agent's code of 23.09.10 and 26.9.6, and the kernel runner of 26.9.6.)
 /// The events are those of other gateways: the output of the build, `StepFinished`, the output of the program, the end.
 /// The default steps (`*`) of Python images are part of that command. For an older image of another language (up to
 /// 25.14.4) the command reports that it does not know them, and the machine sends the steps as such. From 25.14.5 on, images other
 /// than Python's must be given a command; without one, the program ends with exit code 127 and says so.
 ///
-/// An [`Interrupt`] reaches the program of `exec` as usual; one during the build takes effect when the build has ended.
+/// An [`Interrupt`] reaches the first process of `exec`, as managers have it, and not what a shell has started there; one
+/// during the build takes effect when the build has ended.
 ///
 /// Exit codes: a failed build makes the batch end with 127, as managers do; its own code is in `StepFinished`. A program
 /// killed by a signal has the negative number of the signal if it is the whole step, and 128 plus the number if a
