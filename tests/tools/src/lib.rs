@@ -92,6 +92,39 @@ pub fn need_original_client() -> Option<PathBuf> {
     need_that(python.exists(), &what).then_some(python)
 }
 
+/// The Python interpreter of a virtual environment that holds the official client of Backend.AI 23.09. The client runs
+/// on Python 3.11 alone, so its tests are also skipped in CI where `python3.11` is missing.
+///
+/// `SORNA_TEST_BACKENDAI_PYTHON` names it; otherwise it is where `.ci/run` makes it. By hand:
+///
+/// ```text
+/// python3.11 -m venv target/backendai-client
+/// target/backendai-client/bin/pip install backend.ai-client==23.9.10 'yarl<1.10' 'aiohttp<3.9'
+/// ```
+///
+/// # Panics
+///
+/// If it is missing, `python3.11` is there, and `CI` is set.
+#[must_use]
+#[track_caller]
+pub fn need_backend_ai_client() -> Option<PathBuf> {
+    let usual = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/backendai-client/bin/python"
+    );
+    let given = std::env::var_os("SORNA_TEST_BACKENDAI_PYTHON");
+    let python = given.as_ref().map_or_else(|| usual.into(), PathBuf::from);
+    if !python.exists() && given.is_none() && !has("python3.11") {
+        say_skipped("python3.11, for the official client of Backend.AI,");
+        return None;
+    }
+    let what = format!(
+        "{}, a Python with the official client (backend.ai-client 23.9.10), which .ci/run installs,",
+        python.display()
+    );
+    need_that(python.exists(), &what).then_some(python)
+}
+
 /// A program and its package.
 fn describe(program: &str) -> String {
     let mut lines = PACKAGES.lines().filter_map(|line| line.split_once(' '));
@@ -103,12 +136,16 @@ fn describe(program: &str) -> String {
 
 #[track_caller]
 fn skip(what: &str) {
-    let test = std::thread::current();
-    let test = test.name().unwrap_or("a test");
     assert!(
         std::env::var_os("CI").is_none(),
         "{what} is missing; tests are not skipped where CI is set"
     );
+    say_skipped(what);
+}
+
+fn say_skipped(what: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
     // `cargo test` hides what passing tests write with `eprintln!`, so write to standard error directly.
     let _ = writeln!(std::io::stderr(), "SKIPPED in {test}: {what} is missing");
 }

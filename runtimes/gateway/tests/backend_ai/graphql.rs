@@ -159,6 +159,16 @@ fn errors_come_with_success() {
         let message = answer["errors"][0]["message"].as_str().unwrap();
         assert!(message.contains(part), "{body}: {message}");
     }
+    client.create("some-one", "bash");
+    for (below, kind) in [
+        ("nope", "ComputeSession"),
+        ("containers { nope }", "ComputeContainer"),
+    ] {
+        let query = format!("{{ compute_session_list(limit: 1) {{ items {{ {below} }} }} }}");
+        let (_, answer) = client.json("POST", "/admin/gql", &json!({ "query": query }));
+        let expected = format!("Cannot query field 'nope' on type '{kind}'.");
+        assert_eq!(answer["errors"][0]["message"], expected);
+    }
     let query = json!({"query": "{ compute_session(id: \"01a21b47-c9f0-799d-b5c3-f19ac4b5e0bc\") { id } }"});
     let (_, answer) = client.json("POST", "/admin/gql", &query);
     assert_eq!(

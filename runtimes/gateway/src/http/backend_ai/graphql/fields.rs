@@ -32,6 +32,11 @@ pub(super) fn select(
             field.name
         ));
     }
+    let kind_below = |name: &str| match name {
+        "items" | "dependencies" => "ComputeSession",
+        "containers" => "ComputeContainer",
+        _ => "Object",
+    };
     let mut selected = Vec::new();
     for wanted in &field.fields {
         let value = object.get(&wanted.name).ok_or_else(|| {
@@ -40,11 +45,11 @@ pub(super) fn select(
         })?;
         let value = match value {
             Value::Object(inner) if !wanted.fields.is_empty() => {
-                select(wanted, inner, &wanted.name)?
+                select(wanted, inner, kind_below(&wanted.name))?
             }
             Value::Array(items) if !wanted.fields.is_empty() => {
                 let items = items.iter().filter_map(Value::as_object);
-                let items = items.map(|inner| select(wanted, inner, &wanted.name));
+                let items = items.map(|inner| select(wanted, inner, kind_below(&wanted.name)));
                 Answer::List(items.collect::<Result<_, _>>()?)
             }
             value => Answer::Value(value.clone()),
@@ -104,6 +109,9 @@ pub(super) fn session(context: &Context, session: &Session) -> Map<String, Value
         "scaling_group": spec.scaling_group().unwrap_or("default"),
         "service_ports": "[]",
         "mounts": [],
+        "vfolder_mounts": [],
+        "priority": 10,
+        "is_preemptible": false,
         "occupied_slots": slots,
         "occupying_slots": slots,
         "requested_slots": slots,
