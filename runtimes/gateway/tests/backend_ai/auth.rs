@@ -311,3 +311,27 @@ fn parameters_are_read_from_query_and_body_but_must_be_there() {
     let kind = "https://api.backend.ai/probs/generic-forbidden";
     assert_eq!((status, &problem["type"]), (403, &json!(kind)));
 }
+
+#[test]
+fn a_body_is_read_only_after_its_signature_was_checked_and_up_to_a_limit() {
+    let gateway = gateway_with(|config| config.with_max_body_size(1000));
+    let client = Client::new(&gateway);
+    // The body is announced and never sent: the response does not wait for it.
+    let mut stream = client.connect();
+    let wrong = Signing {
+        hashed: b"x",
+        ..Signing::default()
+    };
+    let head = client.head("POST", "/auth", 900, &wrong, "");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(read_response(&mut stream).status(), 401);
+    let large = vec![b' '; 1000];
+    let response = client.send("POST", "/auth", &large, &Signing::default());
+    assert_eq!(response.status(), 400);
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert!(
+        problem["msg"].as_str().unwrap().contains("1000 bytes"),
+        "{problem}"
+    );
+}

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Signing, gateway, read_head, read_some, text};
+use crate::client::{Client, Signing, gateway, gateway_with, read_head, read_some, text};
 
 /// A WebSocket of a client, frame by frame.
 struct Socket {
@@ -286,6 +286,50 @@ fn events(client: &Client, target: &str, act: impl FnOnce(), last: &str) -> Vec<
         assert!(read > 0, "the stream ended: {text}");
         text += std::str::from_utf8(&chunk[..read]).unwrap();
     }
+}
+
+#[test]
+fn a_gateway_stops_with_all_streams_open_and_leaves_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(|config| config.with_directory(parent.path()));
+    let client = Client::new(&gateway);
+    client.create("open", "python");
+    let mut terminal = Socket::open(&client, "/stream/session/open/pty").unwrap();
+    assert_eq!(terminal.next().0, BINARY);
+    let mut run = Socket::open(&client, "/stream/session/open/execute").unwrap();
+    run.send(
+        &json!({"mode": "query", "code": "print(1, flush=True)\nwhile True: pass"}).to_string(),
+    );
+    assert_eq!(run.json()["status"], "continued");
+    let signing = Signing {
+        media_type: None,
+        ..Signing::default()
+    };
+    let mut events = client.connect();
+    let head = client.head("GET", "/events/session?scope=*", 0, &signing, "");
+    events.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_head(&mut events).0.status(), 200);
+    // One that is being created, and a download that is not read.
+    let pending = json!({"name": "slow", "image": "bash", "enqueueOnly": true, "bootstrap_script": "sleep 1000"});
+    assert_eq!(client.json("POST", "/session", &pending).0, 201);
+    let code = "import os; os.truncate(os.open('large', os.O_CREAT | os.O_WRONLY), 50_000_000)";
+    client.create("file", "python");
+    assert_eq!(client.run("file", code)["exitCode"], 0);
+    let mut download = client.connect();
+    let head = client.head(
+        "GET",
+        "/session/file/download_single?file=large",
+        0,
+        &signing,
+        "",
+    );
+    download.write_all(head.as_bytes()).unwrap();
+    assert_eq!(
+        read_head(&mut download).0.headers()["content-length"],
+        "50000000"
+    );
+    gateway.stop();
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
 #[test]
