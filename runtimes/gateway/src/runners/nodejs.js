@@ -17,6 +17,7 @@ const { createRequire } = require('module');
 const path = require('path');
 const { Readable } = require('stream');
 const util = require('util');
+const vm = require('vm');
 
 const LINK = 3;
 const session = new inspector.Session();
@@ -146,13 +147,31 @@ function evaluate(code) {
     );
 }
 
+// Runs the code of a snippet until it waits for something, and ends it there if Ctrl-C is pressed on a terminal. Only
+// scripts of `vm` can be ended so, with all that they call. (Who only waits is ended with the process.)
+const guarded = new vm.Script('__sornaEvaluate()', { filename: 'sorna' });
+let snippet = '';
+Object.defineProperty(globalThis, '__sornaEvaluate', { value: () => evaluate(snippet) });
+
+function evaluateGuarded(code) {
+    snippet = code;
+    try {
+        guarded.runInThisContext({ breakOnSigint: true });
+    } catch (error) {
+        if (error.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') {
+            throw error;
+        }
+        report('Interrupted');
+    }
+}
+
 function next() {
     status = 0;
     const code = take();
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
     running = true;
-    evaluate(code);
+    evaluateGuarded(code);
 }
 
 Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });

@@ -301,6 +301,14 @@ fn interpreters_of_other_languages_keep_their_state_too() {
             "1\n",
         ),
         (
+            "nodejs",
+            "node",
+            "let x = 1",
+            "process.stdout.write('begun\\n'); while (true) {} console.log('never')",
+            "process.stdout.write(String(x))",
+            "1",
+        ),
+        (
             "lua",
             "lua",
             "x = 1",
