@@ -6,11 +6,13 @@
 mod create;
 mod execute;
 mod parameters;
+mod query;
 mod resources;
 mod route;
 
 pub use create::CreateSession;
 pub use execute::ExecuteInSession;
 pub use parameters::Parameters;
+pub use query::{QueryField, parse_query};
 pub use resources::{parse_cores, parse_size};
 pub use route::{SessionRoute, SessionVerb};

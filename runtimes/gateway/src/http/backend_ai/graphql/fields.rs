@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use sorna_core::server::backend_ai::QueryField;
 use sorna_core::server::iso_date;
 use sorna_core::{KernelInfo, SessionStatus};
 
-use super::syntax::Field;
 use crate::http::backend_ai::answer::Ordered;
 use crate::http::backend_ai::info;
 use crate::http::context::Context;
@@ -22,7 +22,7 @@ pub(super) enum Answer {
 
 /// Those fields of an object that a query asks for. `kind` is the name of its type.
 pub(super) fn select(
-    field: &Field,
+    field: &QueryField,
     object: &Map<String, Value>,
     kind: &str,
 ) -> Result<Answer, String> {

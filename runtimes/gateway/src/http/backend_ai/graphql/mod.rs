@@ -1,16 +1,15 @@
 //! `POST /admin/gql`: the queries that clients send, for sessions and the key itself.
 
 mod fields;
-mod syntax;
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sorna_core::KernelId;
+use sorna_core::server::backend_ai::{QueryField, parse_query};
 
 use self::fields::{Answer, keypair, select, session};
-use self::syntax::{Field, parse};
 use super::answer::{Ordered, Result, ok};
 use crate::http::context::Context;
 use crate::sessions::Session;
@@ -42,7 +41,7 @@ pub(super) fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
 fn answer(context: &Context, key: &str, request: Request) -> std::result::Result<Answer, String> {
     let variables = request.variables.unwrap_or_default();
     let mut data = Vec::new();
-    for field in parse(&request.query, &variables)? {
+    for field in parse_query(&request.query, &variables)? {
         let value = match field.name.as_str() {
             "compute_session_list" => list(context, key, &field)?,
             "compute_session" => one(context, key, &field)?,
@@ -54,7 +53,7 @@ fn answer(context: &Context, key: &str, request: Request) -> std::result::Result
     Ok(Answer::Object(Ordered(data)))
 }
 
-fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Answer, String> {
+fn list(context: &Context, key: &str, field: &QueryField) -> std::result::Result<Answer, String> {
     let text = |name: &str| field.arguments.get(name).and_then(Value::as_str);
     let number = |name: &str| field.arguments.get(name).and_then(Value::as_u64);
     if text("access_key").is_some_and(|owner| owner != key) {
@@ -85,7 +84,7 @@ fn list(context: &Context, key: &str, field: &Field) -> std::result::Result<Answ
     select(field, &found, "ComputeSessionList")
 }
 
-fn one(context: &Context, key: &str, field: &Field) -> std::result::Result<Answer, String> {
+fn one(context: &Context, key: &str, field: &QueryField) -> std::result::Result<Answer, String> {
     let id = field.arguments.get("id").and_then(Value::as_str);
     let id = id.ok_or("compute_session needs the argument 'id'")?;
     let found = KernelId::new(id)

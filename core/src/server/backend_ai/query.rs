@@ -13,18 +13,35 @@ const MAX_NODES: usize = 4096;
 
 /// A field that a query asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Field {
+#[non_exhaustive]
+pub struct QueryField {
     /// The name in the response: its alias, or its own.
-    pub(super) key: String,
-    pub(super) name: String,
+    pub key: String,
+    /// The field's own name.
+    pub name: String,
     /// With the variables' values.
-    pub(super) arguments: Map<String, Value>,
+    pub arguments: Map<String, Value>,
     /// The fields below it.
-    pub(super) fields: Vec<Field>,
+    pub fields: Vec<QueryField>,
 }
 
-/// Reads a query. `variables` are the values of its variables.
-pub(super) fn parse(query: &str, variables: &Map<String, Value>) -> Result<Vec<Field>, String> {
+/// Reads the fields of a GraphQL query. `variables` are the values of its variables.
+///
+/// ```
+/// use serde_json::{Map, json};
+/// use sorna_core::server::backend_ai::parse_query;
+///
+/// let fields = parse_query("query { mine: session(id: 7) { name } }", &Map::new())?;
+/// assert_eq!((&*fields[0].key, &*fields[0].name), ("mine", "session"));
+/// assert_eq!(fields[0].arguments["id"], json!(7));
+/// assert_eq!(fields[0].fields[0].name, "name");
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+///
+/// The message for the client: the query has another form, is nested too deeply, or too large.
+pub fn parse_query(query: &str, variables: &Map<String, Value>) -> Result<Vec<QueryField>, String> {
     let mut parser = Parser {
         text: query,
         chars: query.char_indices().peekable(),
@@ -58,7 +75,7 @@ struct Parser<'q> {
 }
 
 impl Parser<'_> {
-    fn operation(&mut self) -> Result<Vec<Field>, String> {
+    fn operation(&mut self) -> Result<Vec<QueryField>, String> {
         if let Some(Token::Name(kind)) = &self.token {
             if kind != "query" {
                 return Err(format!("only queries are supported, not {kind:?}"));
@@ -98,7 +115,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn fields(&mut self, depth: usize) -> Result<Vec<Field>, String> {
+    fn fields(&mut self, depth: usize) -> Result<Vec<QueryField>, String> {
         self.descend(depth)?;
         self.expect('{')?;
         let mut fields = Vec::new();
@@ -111,7 +128,7 @@ impl Parser<'_> {
         Ok(fields)
     }
 
-    fn field(&mut self, depth: usize) -> Result<Field, String> {
+    fn field(&mut self, depth: usize) -> Result<QueryField, String> {
         let key = self.name()?;
         let name = if self.takes(':')? {
             self.name()?
@@ -133,7 +150,7 @@ impl Parser<'_> {
         } else {
             Vec::new()
         };
-        Ok(Field {
+        Ok(QueryField {
             key,
             name,
             arguments,
@@ -294,17 +311,15 @@ impl Parser<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
     use serde_json::json;
 
     use super::*;
 
-    fn read(query: &str, variables: Value) -> Result<Vec<Field>, String> {
+    fn read(query: &str, variables: Value) -> Result<Vec<QueryField>, String> {
         let Value::Object(variables) = variables else {
             panic!("no object")
         };
-        parse(query, &variables)
+        parse_query(query, &variables)
     }
 
     #[test]
@@ -319,7 +334,7 @@ mod tests {
         assert_eq!(list.name, "compute_session_list");
         let arguments = json!({"limit": 20, "offset": 0, "status": null, "ids": [1, "a\n"], "deep": {"x": true}});
         assert_eq!(Value::Object(list.arguments.clone()), arguments);
-        let names = |fields: &[Field]| -> Vec<(String, String)> {
+        let names = |fields: &[QueryField]| -> Vec<(String, String)> {
             let each = fields.iter().map(|it| (it.key.clone(), it.name.clone()));
             each.collect()
         };
