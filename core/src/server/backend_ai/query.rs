@@ -1,15 +1,19 @@
-//! The part of GraphQL's syntax that queries of clients use: one operation with variables, fields with arguments and
-//! fields below them, aliases. No fragments, no directives.
+//! Queries in GraphQL: one operation with variables, and fields with arguments, aliases and fields below them. No
+//! fragments, no directives: clients do not use them.
 
-use std::iter::Peekable;
-use std::str::CharIndices;
-
+use graphql_parser::query::{
+    Definition, Document, Field, OperationDefinition, Selection, SelectionSet, Value as Given,
+    VariableDefinition, parse_query as parse,
+};
 use serde_json::{Map, Number, Value};
 
-/// How deep fields and values may be nested.
-const MAX_DEPTH: usize = 16;
-/// The most fields and values of a query.
-const MAX_NODES: usize = 4096;
+/// The most fields of a query.
+const MAX_FIELDS: usize = 4096;
+/// The longest that the values of variables may be together, each time that they are used, in bytes of JSON.
+const MAX_VALUES: usize = 1 << 20;
+const TOO_LARGE: &str = "the query is too large";
+/// The most characters of an error of the parser that a client is sent.
+const MAX_ERROR: usize = 200;
 
 /// A field that a query asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,270 +46,108 @@ pub struct QueryField {
 ///
 /// The message for the client: the query has another form, is nested too deeply, or too large.
 pub fn parse_query(query: &str, variables: &Map<String, Value>) -> Result<Vec<QueryField>, String> {
-    let mut parser = Parser {
-        text: query,
-        chars: query.char_indices().peekable(),
-        token: None,
-        variables: variables.clone(),
-        nodes: 0,
+    let document: Document<'_, String> = parse(query).map_err(|error| {
+        let text = error.to_string().trim().replace('\n', ": ");
+        let text: String = text.chars().take(MAX_ERROR).collect();
+        format!("Syntax Error: {text}")
+    })?;
+    let [definition] = &document.definitions[..] else {
+        return Err("only one operation is supported".to_owned());
     };
-    parser.advance()?;
-    let fields = parser.operation()?;
-    match parser.token {
-        None => Ok(fields),
-        Some(_) => Err("only one operation is supported".to_owned()),
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Name(String),
-    Number(String),
-    Text(String),
-    /// One of `{}()[]:$!=@`, or a dot of `...`.
-    Sign(char),
-}
-
-struct Parser<'q> {
-    text: &'q str,
-    chars: Peekable<CharIndices<'q>>,
-    token: Option<Token>,
-    variables: Map<String, Value>,
-    nodes: usize,
-}
-
-impl Parser<'_> {
-    fn operation(&mut self) -> Result<Vec<QueryField>, String> {
-        if let Some(Token::Name(kind)) = &self.token {
-            if kind != "query" {
-                return Err(format!("only queries are supported, not {kind:?}"));
-            }
-            self.advance()?;
-            if matches!(self.token, Some(Token::Name(_))) {
-                self.advance()?;
-            }
-            if self.takes('(')? {
-                self.declarations()?;
-            }
+    let (declared, selection) = match definition {
+        Definition::Operation(OperationDefinition::SelectionSet(selection)) => (&[][..], selection),
+        Definition::Operation(OperationDefinition::Query(query)) if query.directives.is_empty() => {
+            (&query.variable_definitions[..], &query.selection_set)
         }
-        self.fields(0)
-    }
+        _ => return Err("only queries are supported, without fragments and directives".to_owned()),
+    };
+    let mut reader = Reader {
+        variables,
+        defaults: Map::new(),
+        fields_left: MAX_FIELDS,
+        bytes_left: MAX_VALUES,
+    };
+    reader.declare(declared)?;
+    reader.fields(selection)
+}
 
-    /// `$limit: Int!, $status: String = "RUNNING"`
-    fn declarations(&mut self) -> Result<(), String> {
-        while !self.takes(')')? {
-            self.expect('$')?;
-            let name = self.name()?;
-            self.expect(':')?;
-            let mut lists = 0;
-            while self.takes('[')? {
-                lists += 1;
-            }
-            self.name()?;
-            self.takes('!')?;
-            for _ in 0..lists {
-                self.expect(']')?;
-                self.takes('!')?;
-            }
-            if self.takes('=')? {
-                let value = self.value(0)?;
-                self.variables.entry(name).or_insert(value);
+struct Reader<'v> {
+    variables: &'v Map<String, Value>,
+    /// Of the variables that have no value.
+    defaults: Map<String, Value>,
+    /// How many more fields there may be.
+    fields_left: usize,
+    /// How long the values of variables may still be, as JSON: one that is used often is copied as often.
+    bytes_left: usize,
+}
+
+impl Reader<'_> {
+    fn declare(&mut self, declared: &[VariableDefinition<'_, String>]) -> Result<(), String> {
+        for variable in declared {
+            if let Some(default) = &variable.default_value {
+                // A default has no variables, so the order does not matter.
+                let value = self.constant(default)?;
+                self.defaults.insert(variable.name.clone(), value);
             }
         }
         Ok(())
     }
 
-    fn fields(&mut self, depth: usize) -> Result<Vec<QueryField>, String> {
-        self.descend(depth)?;
-        self.expect('{')?;
-        let mut fields = Vec::new();
-        while !self.takes('}')? {
-            fields.push(self.field(depth)?);
-        }
-        if fields.is_empty() {
-            return Err("Syntax Error: Expected Name, found '}'.".to_owned());
-        }
-        Ok(fields)
+    fn fields(&mut self, selection: &SelectionSet<'_, String>) -> Result<Vec<QueryField>, String> {
+        let fields = selection.items.iter().map(|item| match item {
+            Selection::Field(field) if field.directives.is_empty() => self.field(field),
+            _ => Err("fragments and directives are not supported".to_owned()),
+        });
+        fields.collect()
     }
 
-    fn field(&mut self, depth: usize) -> Result<QueryField, String> {
-        let key = self.name()?;
-        let name = if self.takes(':')? {
-            self.name()?
-        } else {
-            key.clone()
-        };
+    fn field(&mut self, field: &Field<'_, String>) -> Result<QueryField, String> {
+        self.fields_left = self.fields_left.checked_sub(1).ok_or(TOO_LARGE)?;
         let mut arguments = Map::new();
-        if self.takes('(')? {
-            while !self.takes(')')? {
-                let name = self.name()?;
-                self.expect(':')?;
-                let value = self.value(depth)?;
-                arguments.insert(name, value);
-            }
+        for (name, value) in &field.arguments {
+            arguments.insert(name.clone(), self.constant(value)?);
         }
-        let has_fields = self.token == Some(Token::Sign('{'));
-        let fields = if has_fields {
-            self.fields(depth + 1)?
-        } else {
-            Vec::new()
-        };
         Ok(QueryField {
-            key,
-            name,
+            key: field.alias.as_ref().unwrap_or(&field.name).clone(),
+            name: field.name.clone(),
             arguments,
-            fields,
+            fields: self.fields(&field.selection_set)?,
         })
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, String> {
-        self.descend(depth)?;
-        if self.takes('$')? {
-            let name = self.name()?;
-            return Ok(self.variables.get(&name).cloned().unwrap_or_default());
-        }
-        if self.takes('[')? {
-            let mut list = Vec::new();
-            while !self.takes(']')? {
-                list.push(self.value(depth + 1)?);
+    /// The value with those of its variables.
+    fn constant(&mut self, value: &Given<'_, String>) -> Result<Value, String> {
+        Ok(match value {
+            Given::Variable(name) => self.variable(name)?,
+            Given::Int(number) => number.as_i64().into(),
+            Given::Float(number) => Number::from_f64(*number)
+                .ok_or_else(|| format!("the number {number} is too large"))?
+                .into(),
+            Given::String(text) | Given::Enum(text) => text.clone().into(),
+            Given::Boolean(is_true) => (*is_true).into(),
+            Given::Null => Value::Null,
+            Given::List(items) => {
+                let items = items.iter().map(|item| self.constant(item));
+                items.collect::<Result<Vec<_>, _>>()?.into()
             }
-            return Ok(list.into());
-        }
-        if self.takes('{')? {
-            let mut object = Map::new();
-            while !self.takes('}')? {
-                let name = self.name()?;
-                self.expect(':')?;
-                object.insert(name, self.value(depth + 1)?);
+            Given::Object(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), self.constant(value)?)));
+                Value::Object(fields.collect::<Result<_, String>>()?)
             }
-            return Ok(object.into());
-        }
-        let value = match &self.token {
-            Some(Token::Text(text)) => text.clone().into(),
-            Some(Token::Number(number)) => number.parse::<Number>().map_or_else(
-                |_| Err(format!("Syntax Error: Invalid number {number}.")),
-                |number| Ok(number.into()),
-            )?,
-            Some(Token::Name(name)) => match name.as_str() {
-                "true" => true.into(),
-                "false" => false.into(),
-                "null" => Value::Null,
-                name => name.into(),
-            },
-            _ => return Err(self.unexpected("a value")),
+        })
+    }
+
+    /// The value of a variable: null if there is none.
+    fn variable(&mut self, name: &str) -> Result<Value, String> {
+        let value = self.variables.get(name).or_else(|| self.defaults.get(name));
+        let Some(value) = value else {
+            return Ok(Value::Null);
         };
-        self.advance()?;
-        Ok(value)
-    }
-
-    fn descend(&mut self, depth: usize) -> Result<(), String> {
-        self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            return Err("the query is too large".to_owned());
-        }
-        Ok(())
-    }
-
-    fn name(&mut self) -> Result<String, String> {
-        match self.token.take() {
-            Some(Token::Name(name)) => {
-                self.descend(0)?;
-                self.advance()?;
-                Ok(name)
-            }
-            token => {
-                self.token = token;
-                Err(self.unexpected("Name"))
-            }
-        }
-    }
-
-    fn expect(&mut self, sign: char) -> Result<(), String> {
-        if self.takes(sign)? {
-            return Ok(());
-        }
-        Err(self.unexpected(&format!("'{sign}'")))
-    }
-
-    fn takes(&mut self, sign: char) -> Result<bool, String> {
-        let is_it = self.token == Some(Token::Sign(sign));
-        if is_it {
-            self.advance()?;
-        }
-        Ok(is_it)
-    }
-
-    fn unexpected(&self, expected: &str) -> String {
-        let found = match &self.token {
-            None => "<EOF>".to_owned(),
-            Some(Token::Name(text) | Token::Number(text) | Token::Text(text)) => {
-                let text: String = text.chars().take(40).collect();
-                format!("{text:?}")
-            }
-            Some(Token::Sign(sign)) => format!("'{sign}'"),
-        };
-        format!("Syntax Error: Expected {expected}, found {found}.")
-    }
-
-    /// Reads the next token.
-    fn advance(&mut self) -> Result<(), String> {
-        self.token = loop {
-            let Some((start, c)) = self.chars.next() else {
-                break None;
-            };
-            match c {
-                // Commas are white space.
-                c if c.is_whitespace() || c == ',' || c == '\u{feff}' => {}
-                '#' => while self.chars.next_if(|(_, c)| *c != '\n').is_some() {},
-                c if c.is_ascii_alphabetic() || c == '_' => {
-                    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                    break Some(Token::Name(self.rest(start, word)));
-                }
-                c if c.is_ascii_digit() || c == '-' => {
-                    let digit =
-                        |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-                    break Some(Token::Number(self.rest(start, digit)));
-                }
-                '"' => break Some(Token::Text(self.string()?)),
-                '{' | '}' | '(' | ')' | '[' | ']' | ':' | '$' | '!' | '=' => {
-                    break Some(Token::Sign(c));
-                }
-                '.' | '@' => return Err("fragments and directives are not supported".to_owned()),
-                c => {
-                    return Err(format!(
-                        "Syntax Error: Cannot parse the unexpected character {c:?}."
-                    ));
-                }
-            }
-        };
-        Ok(())
-    }
-
-    fn rest(&mut self, start: usize, belongs: impl Fn(char) -> bool) -> String {
-        let mut end = start + 1;
-        while let Some((at, c)) = self.chars.next_if(|(_, c)| belongs(*c)) {
-            end = at + c.len_utf8();
-        }
-        self.text[start..end].to_owned()
-    }
-
-    /// A string; its first quote has been read. Its escapes are those of JSON.
-    fn string(&mut self) -> Result<String, String> {
-        let mut json = String::from('"');
-        let mut escaped = false;
-        for (_, c) in self.chars.by_ref() {
-            json.push(c);
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => {
-                    let text = serde_json::from_str(&json);
-                    return text.map_err(|_| "Syntax Error: Invalid string.".to_owned());
-                }
-                _ => {}
-            }
-        }
-        Err("Syntax Error: Unterminated string.".to_owned())
+        let length = value.to_string().len();
+        self.bytes_left = self.bytes_left.checked_sub(length).ok_or(TOO_LARGE)?;
+        Ok(value.clone())
     }
 }
 
@@ -357,6 +199,14 @@ mod tests {
             json!({"a": [1], "b": 3})
         );
         assert_eq!(read("{ x }", json!({})).unwrap()[0].name, "x");
+    }
+
+    #[test]
+    fn a_long_variable_cannot_be_used_often() {
+        let variables = json!({"a": "x".repeat(300_000)});
+        let query = |times: usize| format!("query($a: String) {{ {} }}", "x(a: $a) ".repeat(times));
+        assert_eq!(read(&query(3), variables.clone()).unwrap().len(), 3);
+        assert_eq!(read(&query(4), variables).unwrap_err(), TOO_LARGE);
     }
 
     #[test]
