@@ -87,8 +87,8 @@ impl Config {
     /// environment.
     ///
     /// All of them come from [one family of names](EnvNames): [`EnvNames::BACKEND`] if `BACKEND_ENDPOINT` is set, else
-    /// [`EnvNames::SORNA`]. The name says nothing about the server: either may be that of a manager of Backend.AI or of a
-    /// gateway of Sorna v2.
+    /// [`EnvNames::SORNA`]. With the latter the version is fixed to that of Sorna v2, which is what programs that set them
+    /// were written for, also where the endpoint speaks both dialects; [`negotiated`](Self::negotiated) changes that.
     ///
     /// # Errors
     ///
@@ -98,7 +98,13 @@ impl Config {
         mut lookup: impl FnMut(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let names = EnvNames::choose(&mut lookup)?;
-        Self::from_lookup_with(&names, lookup)
+        let config = Self::from_lookup_with(&names, lookup)?;
+        Ok(match config.identity {
+            Identity::Keys(_) if names == EnvNames::SORNA => {
+                config.with_version(ApiVersion::V2_20170315)
+            }
+            _ => config,
+        })
     }
 
     /// Reads the settings of these names through a function. Whitespace around a value is ignored.
@@ -125,6 +131,13 @@ impl Config {
     #[must_use]
     pub fn with_version(mut self, version: ApiVersion) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Finds out what the gateway speaks before the first request, even if the version was fixed.
+    #[must_use]
+    pub fn negotiated(mut self) -> Self {
+        self.version = None;
         self
     }
 
@@ -263,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_version_is_fixed_only_by_choice() {
-        let open = sample();
+        let open = sample().negotiated();
         assert_eq!(open.version(), ApiVersion::default());
         assert_eq!(open.fixed_version(), None);
         for version in ApiVersion::ALL {
@@ -320,6 +333,22 @@ mod tests {
             error.to_string(),
             "neither BACKEND_ENDPOINT nor SORNA_ENDPOINT is set"
         );
+    }
+
+    #[test]
+    fn sorna_names_fix_sorna_v2() {
+        let lines = |family: &str| {
+            ["ENDPOINT=http://h", "ACCESS_KEY=A", "SECRET_KEY=S"]
+                .map(|line| format!("{family}_{line}"))
+        };
+        let read = |family: &str| {
+            let lines = lines(family);
+            config(&lines.each_ref().map(String::as_str)).unwrap()
+        };
+        let sorna = read("SORNA");
+        assert_eq!(sorna.fixed_version(), Some(ApiVersion::V2_20170315));
+        assert_eq!(sorna.negotiated().fixed_version(), None);
+        assert_eq!(read("BACKEND").fixed_version(), None);
     }
 
     #[test]

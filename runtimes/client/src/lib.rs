@@ -45,9 +45,10 @@
 //!
 //! `Client::from_env` takes endpoint and keys from `BACKEND_ENDPOINT`, `BACKEND_ACCESS_KEY` and `BACKEND_SECRET_KEY`; if
 //! `BACKEND_ENDPOINT` is not set, from `SORNA_ENDPOINT`, `SORNA_ACCESS_KEY` and `SORNA_SECRET_KEY`. The two families are
-//! never mixed: see [`EnvNames`]. The names do not say what the endpoint speaks, which may be the API of a manager of
-//! Backend.AI or that of a gateway of Sorna v2. A client finds that out once, before its first request, by `GET /` and
-//! perhaps `GET /v2`; all its clones use the result, and `Client::negotiated` tells it. To skip that, fix the version. It
+//! never mixed: see [`EnvNames`]. The endpoint may speak the API of a manager of Backend.AI or that of a gateway of Sorna v2.
+//! A client finds that out once, before its first request, by `GET /` and perhaps `GET /v2`; all its clones use the
+//! result, and `Client::negotiated` tells it. `SORNA_*` names fix Sorna v2, also where the endpoint speaks both, unless
+//! the configuration is to be [negotiated](Config::negotiated). To skip the negotiation, fix the version. It
 //! is worth it where many short-lived programs share an address, from which a manager takes 1000 such requests in 15
 //! minutes:
 //!
