@@ -174,6 +174,9 @@ impl Kernel {
         let sent = {
             // As in `begin`.
             let mut state = self.shared.lock();
+            if state.phase == Phase::Gone {
+                return Err(ExecuteError::Gone);
+            }
             let intent = match turn {
                 Turn::Start(request) => {
                     let plan = self.plan(request)?;

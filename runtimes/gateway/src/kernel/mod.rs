@@ -35,7 +35,7 @@ pub use language::{LanguageError, LanguageTable};
 pub(crate) use language::{Languages, Runner, Unavailable};
 pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
-pub(crate) use setup::Setup;
+pub(crate) use setup::{Environ, Setup};
 pub(crate) use state::{ExecuteError, ExecuteResponse};
 #[cfg(test)]
 pub(crate) use sweep::MARK;

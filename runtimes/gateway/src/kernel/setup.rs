@@ -1,5 +1,6 @@
 //! What a kernel is made from, and how all of its processes are killed.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -16,6 +17,17 @@ use crate::lock::lock;
 /// How long to keep killing what a kernel starts as fast as it is killed.
 const SWEEP_TIME: Duration = Duration::from_secs(5);
 
+/// Environment variables, whose values may be secrets: they are not shown.
+#[derive(Clone, Default)]
+pub(crate) struct Environ(pub(crate) Vec<(String, String)>);
+
+impl fmt::Debug for Environ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
 /// What a kernel is made from.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -29,7 +41,7 @@ pub(crate) struct Setup {
     /// The directory with the runners' files.
     pub(crate) runners: PathBuf,
     /// Environment variables that the client asked for.
-    pub(crate) environ: Vec<(String, String)>,
+    pub(crate) environ: Environ,
     pub(crate) exec_timeout: Duration,
     /// The most console text in one response, in bytes.
     pub(crate) console_limit: usize,

@@ -81,7 +81,7 @@ pub(crate) fn environment(setup: &Setup, mark: &str) -> Vec<(OsString, OsString)
         ("LANG", "C.UTF-8".into()),
     ];
     let own = own.into_iter().map(|(name, value)| (name.into(), value));
-    let asked = setup.environ.iter();
+    let asked = setup.environ.0.iter();
     let asked = asked.map(|(name, value)| (name.into(), value.into()));
     own.chain(asked)
         .chain([(MARK.into(), mark.into())])

@@ -9,7 +9,7 @@ use sorna_core::server::{CreateRequest, ProblemReply};
 use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
-use crate::kernel::{Bounds, Cores, Home, Kernel, KernelStartError, Setup, Unavailable};
+use crate::kernel::{Bounds, Cores, Environ, Home, Kernel, KernelStartError, Setup, Unavailable};
 use crate::random;
 
 /// What a kernel shall be.
@@ -22,7 +22,7 @@ pub(crate) struct Wanted {
     /// How many processor cores it may use.
     pub(crate) cores: Option<u64>,
     pub(crate) exec_timeout: Option<Duration>,
-    pub(crate) environ: Vec<(String, String)>,
+    pub(crate) environ: Environ,
 }
 
 impl From<&CreateRequest> for Wanted {

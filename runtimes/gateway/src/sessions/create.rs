@@ -10,7 +10,7 @@ use sorna_core::{KernelSpec, ProblemKind, SessionStatus};
 
 use super::session::Session;
 use super::table::Sessions;
-use crate::kernel::Unavailable;
+use crate::kernel::{Environ, Unavailable};
 use crate::kernels::{Entry, Wanted};
 use crate::random;
 
@@ -301,7 +301,7 @@ fn languages_of(image: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The environment variables of a session.
-fn environ(spec: &KernelSpec) -> Result<Vec<(String, String)>, ProblemReply> {
+fn environ(spec: &KernelSpec) -> Result<Environ, ProblemReply> {
     let refused = |text: String| Err(ProblemKind::InvalidApiParams.reply_with(&text));
     let mut size = 0;
     let mut environ = Vec::new();
@@ -323,7 +323,7 @@ fn environ(spec: &KernelSpec) -> Result<Vec<(String, String)>, ProblemReply> {
         }
         environ.push((name.to_owned(), value.to_owned()));
     }
-    Ok(environ)
+    Ok(Environ(environ))
 }
 
 /// Variables that would run code before a process is under its limits, or that the gateway recognizes processes by.

@@ -149,6 +149,25 @@ fn another_run_waits_for_the_one_before_it() {
 }
 
 #[test]
+fn a_run_that_waits_ends_with_its_session() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("doomed", "bash");
+    let body = json!({"mode": "query", "code": "sleep 1000", "runId": null});
+    assert_eq!(client.execute("doomed", &body)["status"], "continued");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.json("POST", "/session/doomed", &body));
+        // It may also be destroyed before the request arrives, which is no other error.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(
+            client.json("DELETE", "/session/doomed", &Value::Null).0,
+            200
+        );
+        assert_eq!(waiting.join().unwrap().0, 404);
+    });
+}
+
+#[test]
 fn a_batch_reports_every_step_and_loses_nothing() {
     let gateway = gateway();
     let client = Client::new(&gateway);
