@@ -145,7 +145,7 @@ impl Pty {
     ///
     /// The connection broke before the close message was sent, or it could not be sent in time.
     pub fn close(self) -> Result<(), Error> {
-        wait(self.reader.0.part())
+        wait(self.reader.0.close_both())
     }
 }
 

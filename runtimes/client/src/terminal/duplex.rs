@@ -38,7 +38,7 @@ pub(super) struct Duplex<T: UpgradeTransport> {
     timeout: Option<Timeout>,
     /// Wakes the writer when typed bytes need not be held back any more.
     hold: Option<BoxFuture<()>>,
-    goodbye: Goodbye,
+    closing: Closing,
     /// Writers that may be waiting: the WebSocket knows only which one wrote last.
     writers: Vec<Waker>,
     /// Which tasks use the terminal, for a driver with a stand-in.
@@ -54,8 +54,8 @@ struct Timeout {
 
 /// The progress of this side's close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Goodbye {
-    Unsaid,
+enum Closing {
+    NotYet,
     Written,
     Sent,
 }
@@ -81,7 +81,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             broken: None,
             timeout: None,
             hold: None,
-            goodbye: Goodbye::Unsaid,
+            closing: Closing::NotYet,
             writers: Vec::new(),
             presence: None,
         }
@@ -169,7 +169,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
             Some(Ok(_)) => {}
             Some(Err(error)) => match socket_error(&self.peer, error) {
                 // After a close that this side requested, even an abrupt end is not a failure.
-                Some(failure) if self.goodbye == Goodbye::Unsaid => {
+                Some(failure) if self.closing == Closing::NotYet => {
                     self.terminal.handle_failure();
                     self.broken = Some(copy::transport(&failure));
                     self.failure = Some(failure);
@@ -204,7 +204,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                 self.wake_writers();
                 least = PING_AGAIN;
             }
-            let open = self.goodbye == Goodbye::Unsaid;
+            let open = self.closing == Closing::NotYet;
             let Some(next) = self.terminal.next_timeout().filter(|_| open) else {
                 return;
             };
@@ -264,7 +264,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
     ///
     /// The terminal is closed, for whatever reason.
     pub(super) fn check_open(&self) -> Result<(), Error> {
-        match self.terminal.is_closed() || self.goodbye > Goodbye::Unsaid {
+        match self.terminal.is_closed() || self.closing > Closing::NotYet {
             true => Err(UsageError::TerminalClosed.into()),
             false => Ok(()),
         }
@@ -330,51 +330,51 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
 
     /// Sends a close frame after everything that was typed. The reader then sees the end.
     pub(super) fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while self.goodbye == Goodbye::Unsaid && !self.terminal.is_closed() {
+        while self.closing == Closing::NotYet && !self.terminal.is_closed() {
             let sent = self.poll_send_one(context);
             if !ready!(self.or_wait(sent, context))? {
                 break;
             }
         }
-        let said = self.poll_goodbye(context);
-        self.or_wait(said, context)
+        let sent = self.poll_send_close(context);
+        self.or_wait(sent, context)
     }
 
     /// Sends a close frame, without what else waits to be sent.
-    pub(super) fn poll_goodbye(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_send_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.terminal.is_closed() {
             let failure = self.failure_again().map(Error::Transport);
             return Poll::Ready(failure.map_or(Ok(()), Err));
         }
-        if self.goodbye == Goodbye::Unsaid {
+        if self.closing == Closing::NotYet {
             ready!(Pin::new(&mut self.socket).poll_flush(context))
                 .map_err(|error| self.write_failed(error))?;
-            let goodbye = CloseFrame {
+            let frame = CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),
             };
-            let sent = Pin::new(&mut self.socket).start_send(Message::Close(Some(goodbye)));
+            let sent = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
             sent.map_err(|error| self.write_failed(error))?;
-            self.goodbye = Goodbye::Written;
+            self.closing = Closing::Written;
         }
         // From here on, a broken connection is just the end.
         let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
-        self.goodbye = Goodbye::Sent;
+        self.closing = Closing::Sent;
         Poll::Ready(Ok(()))
     }
 
     /// Sends a close frame, and discards what still arrives until the gateway's close frame.
-    pub(super) fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if let Poll::Ready(said) = self.poll_close(context) {
-            said?;
+    pub(super) fn poll_close_both(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Poll::Ready(sent) = self.poll_close(context) {
+            sent?;
         }
         while ready!(self.poll_event(context))?.is_some() {}
         Poll::Ready(Ok(()))
     }
 
     /// Whether the close frame was sent or is certain to be, or is not needed any more.
-    pub(super) fn has_parted(&self) -> bool {
-        self.goodbye == Goodbye::Sent || self.terminal.is_closed()
+    pub(super) fn has_sent_close(&self) -> bool {
+        self.closing == Closing::Sent || self.terminal.is_closed()
     }
 
     /// Replies to the gateway's close frame, if it sent one, and ends the connection on this side. Gateway

@@ -21,7 +21,7 @@ use crate::lock::lock;
 use crate::net::UpgradeTransport;
 
 /// How long [`Pty::close`] waits for the gateway's close message.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// A terminal on a kernel, full duplex. [`split`](Self::split) it to read and write from different
 /// tasks.
@@ -137,19 +137,19 @@ impl<T: UpgradeTransport + 'static> Pty<T> {
     ///
     /// The connection broke before the close message was sent, or it could not be sent in time.
     pub async fn close(self) -> Result<(), Error> {
-        self.reader.part().await
+        self.reader.close_both().await
     }
 }
 
 impl<T: UpgradeTransport + 'static> PtyReader<T> {
     /// Closes the terminal, for both halves: as [`Pty::close`].
-    pub(crate) async fn part(&self) -> Result<(), Error> {
+    pub(crate) async fn close_both(&self) -> Result<(), Error> {
         let shared = &self.shared;
-        let limit = lock(shared).sleep(GOODBYE);
-        let goodbye = poll_fn(|context| lock(shared).poll_part(context));
-        match select(pin!(goodbye), limit).await {
+        let limit = lock(shared).sleep(CLOSE_TIME);
+        let closing = poll_fn(|context| lock(shared).poll_close_both(context));
+        match select(pin!(closing), limit).await {
             Either::Left((result, _)) => result,
-            Either::Right(_) if lock(shared).has_parted() => Ok(()),
+            Either::Right(_) if lock(shared).has_sent_close() => Ok(()),
             Either::Right(_) => {
                 let message =
                     "the gateway does not read, so the terminal was closed without a close message";

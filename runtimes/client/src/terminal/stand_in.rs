@@ -55,7 +55,7 @@ impl<T: UpgradeTransport + 'static> StandIn<T> {
         let limit = lock(&self.0).sleep(HANG_UP);
         let leave = async {
             // If the terminal is closed, this does nothing.
-            let _ = poll_fn(|context| lock(&self.0).poll_goodbye(context)).await;
+            let _ = poll_fn(|context| lock(&self.0).poll_send_close(context)).await;
             poll_fn(|context| lock(&self.0).poll_hang_up(context)).await;
         };
         select(pin!(leave), limit).await;
