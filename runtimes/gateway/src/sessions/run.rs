@@ -35,6 +35,14 @@ pub(crate) enum RunError {
     Execute(ExecuteError),
 }
 
+/// What became of a run whose ID is used again.
+enum RunOut {
+    /// It has ended, with this output.
+    Ended(Console),
+    /// It has not, and its client is told so.
+    Running(RunReply),
+}
+
 impl Session {
     /// Whether this is the run that has not ended.
     pub(crate) fn is_running(&self, run_id: &str) -> bool {
@@ -85,6 +93,18 @@ impl Session {
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
         let until = Instant::now() + PATIENCE;
+        let mut before = Console::new();
+        if self.is_running(&run_id) {
+            match self.run_out(kernel, &run_id, interval).await? {
+                RunOut::Ended(console) => before = console,
+                RunOut::Running(reply) => return Ok(reply),
+            }
+        }
+        let with_all = |mut response: ExecuteResponse| {
+            let after = std::mem::replace(&mut response.console, before);
+            response.console.append(after);
+            self.reply(run_id.clone(), response)
+        };
         let note = || {
             on_start();
             *lock(&self.run) = Some(Run {
@@ -105,14 +125,41 @@ impl Session {
                     exit_code: Some(0),
                     options: Value::Null,
                 };
-                return Ok(self.reply(run_id.clone(), response));
+                return Ok(with_all(response));
             }
             let started = kernel.take_turn(Turn::Start(request), interval, note).await;
             match started {
                 // Another request was faster.
                 Err(ExecuteError::Busy) => {}
-                Ok(response) => return Ok(self.reply(run_id.clone(), response)),
+                Ok(response) => return Ok(with_all(response)),
                 Err(error) => return Err(RunError::Execute(error)),
+            }
+        }
+    }
+
+    /// Lets a run end whose ID is about to be used again. That is how clients free a session from a run that they do not
+    /// want to continue, such as a batch whose last steps are empty. What it still prints belongs to the next one, as
+    /// with managers.
+    async fn run_out(
+        &self,
+        kernel: &Kernel,
+        run_id: &str,
+        interval: Duration,
+    ) -> Result<RunOut, RunError> {
+        let until = Instant::now() + interval;
+        let mut console = Console::new();
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            let mut reply = self.proceed(kernel, run_id, Turn::Continue, rest).await?;
+            console.append(std::mem::take(&mut reply.console));
+            match reply.status {
+                ExecutionStatus::Continued | ExecutionStatus::WaitingInput => {
+                    reply.console = console;
+                    return Ok(RunOut::Running(reply));
+                }
+                status if status.is_end() => return Ok(RunOut::Ended(console)),
+                // Of a step.
+                _ => {}
             }
         }
     }

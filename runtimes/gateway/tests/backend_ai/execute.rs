@@ -223,6 +223,36 @@ fn a_batch_reports_every_step_and_loses_nothing() {
     assert_eq!(run(json!({})), nothing);
 }
 
+/// Clients free a session so from a batch that they do not want to continue.
+#[test]
+fn a_query_with_the_id_of_a_run_lets_it_end() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("same", "bash");
+    let batch = json!({"clean": "echo c", "build": "", "exec": "echo x; exit 93"});
+    let body = json!({"mode": "batch", "code": "", "runId": "r1", "options": batch});
+    let first = client.execute("same", &body);
+    let first = client.finish("same", first);
+    assert_eq!(first["status"], "clean-finished");
+    let query = |code: &str| json!({"mode": "query", "code": code, "runId": "r1"});
+    let last = client.execute("same", &query(""));
+    assert_eq!(
+        (&last["status"], &last["exitCode"], text(&last, "stdout")),
+        (&json!("finished"), &json!(0), "x\n".to_owned())
+    );
+    assert_eq!(text(&client.run("same", "echo free"), "stdout"), "free\n");
+
+    // What does not end in time goes on.
+    let body = json!({"mode": "query", "code": "echo on; sleep 1000", "runId": "r1"});
+    client.execute("same", &body);
+    let still = client.execute("same", &query("echo too early"));
+    assert_eq!(still["status"], "continued");
+    let (status, _) = client.json("POST", "/session/same/interrupt", &Value::Null);
+    assert_eq!(status, 204);
+    let last = client.finish("same", client.execute("same", &query("echo after")));
+    assert_eq!(text(&last, "stdout"), "after\n");
+}
+
 #[test]
 fn an_interrupt_ends_the_run_and_keeps_the_interpreter() {
     let gateway = gateway();
