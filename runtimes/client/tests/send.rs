@@ -13,7 +13,8 @@ use std::fmt::Debug;
 use sorna::net::Transport;
 use sorna::protocol::{CreateKernel, Info};
 use sorna::{
-    Canceller, Client, Execution, Kernel, KernelId, Run, RunPlan, TemporaryKernel, TerminalOptions,
+    Canceller, Client, Execution, Kernel, KernelId, ListSessions, Run, RunPlan, SubscribeEvents,
+    TemporaryKernel, TerminalOptions,
 };
 
 fn send<T: Send>(value: T) -> T {
@@ -45,6 +46,20 @@ macro_rules! all_futures_are_send {
             let _ = send(kernel.complete("")).await;
             let _ = send(kernel.upload(Vec::new())).await;
             let _ = send(kernel.upload_with(Vec::new(), |_| ())).await;
+            let _ = send(client.list(ListSessions::living())).await;
+            let _ = send(client.find("")).await;
+            let _ = send(kernel.list_files("")).await;
+            let _ = send(kernel.logs()).await;
+            let _ = send(kernel.interrupt()).await;
+            let _ = send(kernel.rename(create.token.clone())).await;
+            let _ = send(kernel.status_history()).await;
+            let mut download = send(kernel.download([""]));
+            let _ = send(download.next_event()).await;
+            let _ = send(download.save_to("")).await;
+            let _ = send(client.events(SubscribeEvents::new())).await;
+            if let Ok(mut events) = send(kernel.events()).await {
+                let _ = send(events.next_event()).await;
+            }
             let mut execution = send(kernel.execute(""));
             let _ = send(execution.next_event()).await;
             let _ = send(execution.finish()).await;

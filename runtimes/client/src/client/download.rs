@@ -86,7 +86,8 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
                     return Ok(None);
                 }
                 let count = self.paths.len().min(Download::MAX_FILES);
-                self.current = Some(self.open(self.paths[..count].to_vec()).await?);
+                let paths = self.paths[..count].to_vec();
+                self.current = Some(open(&self.kernel, self.limits, paths).await?);
                 self.paths.drain(..count);
                 continue;
             };
@@ -114,26 +115,6 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
             .try_for_each(|paths| Download::new(id.clone(), paths.to_vec()).check())
     }
 
-    async fn open(&self, paths: Vec<String>) -> Result<Current<T::Body>, Error> {
-        let (id, client) = (self.kernel.id(), self.kernel.client());
-        let download = Download::new(id.clone(), paths.clone());
-        match client.stream(download.clone()).await {
-            Ok(response) => Ok(Current {
-                unpacker: download.unpacker(response.headers(), self.limits)?,
-                response,
-            }),
-            Err(error) => {
-                let explain =
-                    ExplainDownload::new(id.clone(), paths, error, client.caller().await?);
-                match client.drive(explain).next().await {
-                    Driven::Done(error) => Err(error),
-                    Driven::Event(never) => match never {},
-                    Driven::Idle => unreachable!("it idles only while a request is in flight"),
-                }
-            }
-        }
-    }
-
     /// Downloads all of it into a directory on this machine, as a [`Saver`] does, and returns the paths of the files.
     ///
     /// Writes to the disk in between without leaving the thread, at most one network buffer at a time.
@@ -149,6 +130,31 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
             saver.handle(event)?;
         }
         Ok(saver.into_saved())
+    }
+}
+
+/// Requests files. Not a method, since the stream may be sent to another thread, but not shared with it: it must not be
+/// borrowed meanwhile.
+async fn open<T: StreamTransport + 'static>(
+    kernel: &Kernel<T>,
+    limits: UnpackLimits,
+    paths: Vec<String>,
+) -> Result<Current<T::Body>, Error> {
+    let (id, client) = (kernel.id(), kernel.client());
+    let download = Download::new(id.clone(), paths.clone());
+    match client.stream(download.clone()).await {
+        Ok(response) => Ok(Current {
+            unpacker: download.unpacker(response.headers(), limits)?,
+            response,
+        }),
+        Err(error) => {
+            let explain = ExplainDownload::new(id.clone(), paths, error, client.caller().await?);
+            match client.drive(explain).next().await {
+                Driven::Done(error) => Err(error),
+                Driven::Event(never) => match never {},
+                Driven::Idle => unreachable!("it idles only while a request is in flight"),
+            }
+        }
     }
 }
 
