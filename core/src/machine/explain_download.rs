@@ -24,12 +24,13 @@ const MAX_SIZE: u64 = 1024 * 1024 - 3 * 512;
 /// Finds out which files made a download fail.
 ///
 /// Managers of Backend.AI respond with 500 if a file does not exist, and do not always say which: 23.09.10 has
-/// it in the text of its agent's exception, 26.9.6 says nothing. So this machine lists the directories of
+/// it in the text of its agent's exception, 26.9.6 says nothing. `sorna-gateway` responds with 400 and names the first.
+/// So this machine lists the directories of
 /// the files, one after the other, and ends with an error: [`Error::FilesUnavailable`] if files are missing
 /// or too large; else the one that it began with, as for any other failure.
 ///
 /// ```text
-///   new ─► any error but a 500 of a download ─────────────────────► Done: that error
+///   new ─► any error that is not about the files of a download ───► Done: that error
 ///     │
 ///     └──► list the directory of a file ──► the next one ──► … ──► Done
 ///              │ listed: files that are not in it are missing
@@ -188,15 +189,17 @@ fn unlisted(error: &Error) -> Option<Unavailable> {
         .then_some(Unavailable::Unlisted { message })
 }
 
-/// Whether an error response to a download may be about one of its files. (Observed on managers 23.09.10 and
-/// 26.9.6.)
+/// Whether an error response to a download may be about one of its files.
 fn may_be_about_files(error: &GatewayError) -> bool {
-    let kinds = [
-        ProblemKind::KernelExecutionFailed,
-        ProblemKind::InternalServerError,
-    ];
-    error.status() == StatusCode::INTERNAL_SERVER_ERROR
-        && error.kind().is_some_and(|kind| kinds.contains(&kind))
+    match error.kind() {
+        // Observed on managers 23.09.10 and 26.9.6.
+        Some(ProblemKind::KernelExecutionFailed | ProblemKind::InternalServerError) => {
+            error.status() == StatusCode::INTERNAL_SERVER_ERROR
+        }
+        // `sorna-gateway`, which names the first file.
+        Some(ProblemKind::VfolderOperationFailed) => true,
+        _ => false,
+    }
 }
 
 impl Machine for ExplainDownload {
@@ -279,6 +282,22 @@ mod tests {
     }
 
     #[test]
+    fn all_missing_files_are_named_where_the_gateway_names_the_first() {
+        let files = ["here", "gone", "too"];
+        let mut explain = explain(&files, 400, "vfolder-operation-failed");
+        assert_eq!(explain.sends_body(LIST), r#"{"path":"."}"#);
+        explain.answers(listing(&[("here", 1)]));
+        let error = explain.done();
+        assert_eq!(
+            named(&error),
+            [
+                ("gone", &Unavailable::Missing),
+                ("too", &Unavailable::Missing)
+            ]
+        );
+    }
+
+    #[test]
     fn each_directory_is_listed_once_and_what_is_missing_is_named() {
         let files = ["a/1", "2", "/home/work/a/3", "./b/4", "5"];
         let mut explain = explain(&files, 500, "internal-server-error");
@@ -349,7 +368,7 @@ mod tests {
     fn other_errors_are_not_looked_into() {
         for (status, kind) in [
             (404, "entity-not-found"),
-            (400, "vfolder-operation-failed"),
+            (400, "generic-bad-request"),
             (500, "invalid-session-data"),
             (503, "internal-server-error"),
         ] {
