@@ -211,10 +211,12 @@ fn a_batch_reports_every_step_and_loses_nothing() {
     ];
     assert_eq!(run(quick), expected);
     let failing = json!({"build": "exit 5", "exec": "echo never"});
-    assert_eq!(
-        run(failing),
-        [report("clean-finished", 0, ""), report("finished", 5, "")]
-    );
+    let expected = [
+        report("clean-finished", 0, ""),
+        report("build-finished", 5, ""),
+        report("finished", 127, ""),
+    ];
+    assert_eq!(run(failing), expected);
     let nothing = [
         report("clean-finished", 0, ""),
         report("build-finished", 0, ""),

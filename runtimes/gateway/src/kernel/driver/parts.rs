@@ -65,6 +65,8 @@ pub(super) struct RunningStep {
 pub(super) struct Run {
     /// The rest of the steps; `None` if the interpreter runs a snippet.
     pub(super) steps: Option<Steps>,
+    /// Whether its build has failed, and was reported as a step.
+    pub(super) has_failed_build: bool,
     /// How much longer it may run, not counting the time it waits for the client.
     pub(super) left: Duration,
     /// When its clock was started; `None` while it is paused.

@@ -17,6 +17,9 @@ use crate::kernel::spawn::{Streams, interrupt, kill_group, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
 
+/// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
+const NOT_BUILT: i32 = 127;
+
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
         self.input.clear();
@@ -25,6 +28,7 @@ impl Driver {
         self.input_poll = InputPoll::new();
         let mut run = Run {
             steps: None,
+            has_failed_build: false,
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
             kill_reason: None,
@@ -58,6 +62,13 @@ impl Driver {
 
     pub(super) fn next_step(&mut self) {
         let Some(run) = &mut self.run else { return };
+        if run.has_failed_build {
+            return self.end(Ending::Finished {
+                exit_code: NOT_BUILT,
+                step: Some(StepKind::Exec),
+                restarted: false,
+            });
+        }
         let Some(step) = run.steps.as_mut().and_then(|steps| steps.steps.pop_front()) else {
             // There was only a build, and it succeeded: a failed build ends the run.
             return self.end(Ending::Finished {
@@ -125,10 +136,9 @@ impl Driver {
 
     pub(super) fn conclude_step(&mut self, step: &RunningStep) {
         let Some(run) = &self.run else { return };
-        let batch = run
-            .steps
-            .as_ref()
-            .is_some_and(|steps| steps.batch.is_some());
+        let steps = run.steps.as_ref().and_then(|steps| steps.batch.as_ref());
+        let batch = steps.is_some();
+        let reports_all = steps.is_some_and(|steps| steps.reports_all);
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
         let kill_reason = run.kill_reason;
         if kill_reason == Some(KillReason::TimedOut) {
@@ -144,8 +154,14 @@ impl Driver {
             0 if kill_reason == Some(KillReason::LimitExceeded) => ExitKind::Signal(9).code(),
             code => code,
         };
-        // Whether cleaning succeeds is no matter, but a kernel that was killed is not built in.
-        if exit_code != 0 && (step.kind != StepKind::Clean || kill_reason.is_some()) {
+        // Whether cleaning succeeds is no matter, and a build may be reported before its batch ends; but a kernel that
+        // was killed does nothing more.
+        let goes_on = match step.kind {
+            StepKind::Clean => true,
+            StepKind::Build => reports_all,
+            StepKind::Exec => false,
+        };
+        if exit_code != 0 && (!goes_on || kill_reason.is_some()) {
             self.end(Ending::Finished {
                 exit_code,
                 step: batch.then_some(step.kind),
@@ -167,6 +183,9 @@ impl Driver {
                 restarted: false,
             });
         } else if batch {
+            if let Some(run) = &mut self.run {
+                run.has_failed_build = kind == StepKind::Build && exit_code != 0;
+            }
             self.pause_clock();
             self.shared.enter(Phase::StepFinished { kind, exit_code });
         }
