@@ -5,8 +5,8 @@ use std::future::Future;
 use bytes::Bytes;
 use sorna::{
     ClientOptions, Config, Console, Error, ExecuteMode, ExecutionEvent, ExecutionResult,
-    ExecutionStatus, KernelId, Operation, Reply, RunPlan, RunReport, TerminalEvent,
-    TerminalOptions, UploadFile, UploadProgress,
+    ExecutionStatus, KernelId, KernelSpec, Negotiated, Operation, Reply, RunPlan, RunReport,
+    SessionToken, TerminalEvent, TerminalOptions, UploadFile, UploadProgress,
 };
 
 /// What a check needs from a driver.
@@ -56,6 +56,16 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// Creates a kernel with a new token.
     fn create(&self, lang: &str) -> impl Future<Output = Result<KernelId, Error>> + Send;
+
+    /// Gets the kernel with this token, or creates it.
+    fn get_or_create(
+        &self,
+        spec: KernelSpec,
+        token: SessionToken,
+    ) -> impl Future<Output = Result<KernelId, Error>> + Send;
+
+    /// What is spoken.
+    fn negotiated(&self) -> impl Future<Output = Result<Negotiated, Error>> + Send;
 
     /// All bytes of a response that is read as it arrives.
     fn stream<O>(&self, operation: O) -> impl Future<Output = Result<Vec<u8>, Error>> + Send
@@ -117,8 +127,8 @@ pub struct Executed {
     pub result: ExecutionResult,
     /// For each input request, whether it was for a password.
     pub passwords: Vec<bool>,
-    /// The statuses of steps before the end.
-    pub steps: Vec<ExecutionStatus>,
+    /// The steps before the end: their statuses and exit codes.
+    pub steps: Vec<(ExecutionStatus, Option<i64>)>,
     /// How many events contained output.
     pub pieces: usize,
 }
@@ -127,7 +137,7 @@ pub struct Executed {
 struct Gathered {
     console: Console,
     passwords: Vec<bool>,
-    steps: Vec<ExecutionStatus>,
+    steps: Vec<(ExecutionStatus, Option<i64>)>,
     pieces: usize,
 }
 
@@ -143,7 +153,9 @@ impl Gathered {
                 self.passwords.push(is_password);
                 return true;
             }
-            ExecutionEvent::StepFinished { status, .. } => self.steps.push(status),
+            ExecutionEvent::StepFinished { status, exit_code } => {
+                self.steps.push((status, exit_code));
+            }
             _ => {}
         }
         false
@@ -276,6 +288,20 @@ macro_rules! driver {
                 Ok(wait!($kind, self.0.create(lang))?.id().clone())
             }
 
+            async fn get_or_create(
+                &self,
+                spec: KernelSpec,
+                token: SessionToken,
+            ) -> Result<KernelId, Error> {
+                Ok(wait!($kind, self.0.get_or_create(spec, &token))?
+                    .id()
+                    .clone())
+            }
+
+            async fn negotiated(&self) -> Result<Negotiated, Error> {
+                wait!($kind, self.0.negotiated())
+            }
+
             async fn stream<O>(&self, operation: O) -> Result<Vec<u8>, Error>
             where
                 O: Operation + Send + Sync + Unpin + 'static,
@@ -391,6 +417,10 @@ driver!(
     async_std::task::block_on,
     async_std::task::sleep
 );
+
+mod sessions;
+
+pub use sessions::{SessionDriver, StopProgram};
 
 /// Reads until a condition holds of all output so far.
 ///

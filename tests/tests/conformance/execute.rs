@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sorna::protocol::CreateKernel;
-use sorna::{Batch, Error, ExecutionStatus, KernelSpec, Limits, Record, UploadFile, UsageError};
+use sorna::{
+    Batch, Dialect, Error, ExecutionStatus, KernelSpec, Limits, Record, UploadFile, UsageError,
+};
 
 use crate::lab::{Check, Feature, Lab};
 use sorna_tests::drivers::Driver;
@@ -99,15 +100,9 @@ pub(crate) fn continued<D: Driver>(lab: &Lab<D>) -> Check<'_> {
 
 pub(crate) fn exec_timeout<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        if !lab.offers(Feature::ExecTimeout) {
-            return;
-        }
         let limits = Limits::new().with_exec_timeout(Duration::from_millis(1500));
-        let create = CreateKernel::new(
-            KernelSpec::new("python3").with_limits(limits),
-            sorna::random_token(),
-        );
-        let kernel = lab.driver.call(create).await.expect("a kernel").value.id;
+        let spec = KernelSpec::new(lab.image("python3")).with_limits(limits);
+        let kernel = lab.kernel_of(spec, sorna::random_token()).await;
         let result = lab.run(&kernel, "while True: pass").await;
         assert_eq!(result.status, ExecutionStatus::ExecTimeout);
         assert_eq!(lab.run(&kernel, "print(1)").await.console.stdout(), "1\n");
@@ -179,7 +174,10 @@ pub(crate) fn batch_with_three_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await;
         let executed = executed.expect("it runs");
         assert!(
-            executed.steps.contains(&ExecutionStatus::BuildFinished),
+            executed
+                .steps
+                .iter()
+                .any(|(status, _)| *status == ExecutionStatus::BuildFinished),
             "{executed:?}"
         );
         assert_eq!(executed.result.console.stdout(), "myvalue is 42\n");
@@ -199,13 +197,22 @@ pub(crate) fn build_failure<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .driver
             .execute(kernel.clone(), Batch::new().into(), &[])
             .await;
-        let result = executed.expect("it runs").result;
+        let executed = executed.expect("it runs");
+        let result = &executed.result;
         assert!(result.console.stderr().contains("nothing"), "{result:?}");
         if lab.offers(Feature::ExitCodes) {
-            assert_eq!(
-                (result.exit_code(), result.step()),
-                (Some(1), Some("build"))
-            );
+            match lab.dialect() {
+                Dialect::SornaV2 => assert_eq!(
+                    (result.exit_code(), result.step()),
+                    (Some(1), Some("build"))
+                ),
+                // The batch ends with 127, whatever the build did.
+                _ => {
+                    assert_eq!(result.exit_code(), Some(127));
+                    let built = (ExecutionStatus::BuildFinished, Some(1));
+                    assert!(executed.steps.contains(&built), "{executed:?}");
+                }
+            }
         }
         lab.destroy(kernel).await;
     })
@@ -213,9 +220,6 @@ pub(crate) fn build_failure<D: Driver>(lab: &Lab<D>) -> Check<'_> {
 
 pub(crate) fn exit_codes<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        if !lab.offers(Feature::ExitCodes) {
-            return;
-        }
         let kernel = lab.kernel("bash").await;
         for code in [0, 3, 255] {
             let batch = Batch::new()
@@ -259,6 +263,51 @@ pub(crate) fn run_stops_programs_that_ask_for_input<D: Driver>(lab: &Lab<D>) -> 
         let code = "print(open('kept').read(), 'x' in globals())";
         let result = lab.driver.run_code(kernel.clone(), code).await;
         assert_eq!(result.expect("it runs").stdout(), "yes False\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+pub(crate) fn input_in_a_batch<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("python3").await;
+        let files = vec![file(
+            "main.py",
+            "name = input('name? ')\nprint('hi', name)\n",
+        )];
+        lab.driver
+            .upload(kernel.clone(), files)
+            .await
+            .expect("uploaded");
+        let batch = Batch::new().without_build().with_exec("python3 main.py");
+        let executed = lab
+            .driver
+            .execute(kernel.clone(), batch.into(), &["é 1"])
+            .await;
+        let executed = executed.expect("it runs");
+        assert_eq!(executed.passwords, [false]);
+        assert_eq!(executed.result.console.stdout(), "name? hi é 1\n");
+        lab.destroy(kernel).await;
+    })
+}
+
+/// Steps with output and exit codes of their own, also if they end before the client asks for them.
+pub(crate) fn both_steps_of_a_batch<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        for pause in ["0", "0.3"] {
+            let batch = Batch::new()
+                .with_build(format!("echo built; sleep {pause}"))
+                .with_exec(format!("echo ran; echo no >&2; sleep {pause}; exit 3"));
+            let executed = lab.driver.execute(kernel.clone(), batch.into(), &[]).await;
+            let executed = executed.expect("it runs");
+            let console = &executed.result.console;
+            assert_eq!(console.stdout(), "built\nran\n");
+            assert_eq!(console.stderr(), "no\n");
+            assert_eq!(executed.steps, [(ExecutionStatus::BuildFinished, Some(0))]);
+            assert_eq!(executed.result.exit_code(), Some(3));
+            // What follows a batch is not taken for a part of it.
+            assert_eq!(lab.run(&kernel, "echo x").await.console.stdout(), "x\n");
+        }
         lab.destroy(kernel).await;
     })
 }

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sorna::{
-    AccessKey, ClientOptions, Config, Credentials, ExecutionResult, KernelId, SecretKey,
-    SessionToken, random_token,
+    AccessKey, ApiVersion, ClientOptions, Config, Credentials, Dialect, Error, ExecutionResult,
+    KernelId, KernelSpec, ProblemKind, SecretKey, SessionToken, random_token,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
@@ -17,9 +17,13 @@ use sorna_tests::drivers::Driver;
 /// Only a failing check waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Features that not every gateway offers.
+/// What not every gateway offers. `SORNA_TEST_LACKS` has these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
+    /// The dialect Sorna v2.
+    SornaV2,
+    /// The dialect Backend.AI.
+    BackendAi,
     /// Uploads into directories.
     Directories,
     /// Uploads of a single file over 200 kB.
@@ -36,12 +40,55 @@ pub(crate) enum Feature {
     Isolation,
     /// `stats` of a gateway in this process.
     Embedded,
+    /// Names of kernels that are unique, whatever the language, can be changed, and be looked for.
+    Names,
+    /// Lists and downloads of files.
+    Files,
+    /// What a session's container printed.
+    Logs,
+    /// An interrupt that keeps the state of the interpreter, and frees the kernel.
+    Interrupts,
+    /// When a session reached which status.
+    StatusHistory,
+    /// A stream of what happens to sessions.
+    Events,
+    /// The environment of a kernel's programs.
+    Environment,
+    /// Messages of a terminal's client that restart the kernel.
+    TerminalRestart,
+    /// Restarts, which the dialect has, but managers refuse from 26.4 on.
+    Restart,
+    /// Terminals, which are dead with some managers.
+    Terminal,
+    /// Remaining requests in the headers of responses.
+    RateLimit,
+}
+
+impl Feature {
+    /// Why a dialect does not have this, whatever the gateway. The one place that says which checks are only for one
+    /// dialect.
+    fn missing_in(self, dialect: Dialect) -> Option<&'static str> {
+        match (dialect, self) {
+            (Dialect::SornaV2, Self::Names) => Some("its kernels have no names"),
+            (Dialect::SornaV2, Self::Files) => Some("it has no list and no download of files"),
+            (Dialect::SornaV2, Self::Logs) => Some("its kernels have no logs"),
+            (Dialect::SornaV2, Self::Interrupts) => Some("it can only restart a kernel"),
+            (Dialect::SornaV2, Self::StatusHistory) => Some("its kernels have no status"),
+            (Dialect::SornaV2, Self::Events) => Some("it has no events"),
+            (Dialect::SornaV2, Self::Environment) => Some("its requests have no environment"),
+            (Dialect::BackendAi, Self::Languages) => Some("it has no list of languages"),
+            (Dialect::BackendAi, Self::ExecTimeout) => Some("its executions have no time limit"),
+            _ => None,
+        }
+    }
 }
 
 /// A driver's client on the gateway under test.
 pub(crate) struct Lab<D: Driver> {
     pub(crate) driver: D,
     pub(crate) config: Config,
+    /// What the driver speaks.
+    pub(crate) version: ApiVersion,
     gateway: Option<RunningGateway>,
     /// Kernels that are not destroyed yet.
     kernels: Mutex<Vec<KernelId>>,
@@ -50,9 +97,19 @@ pub(crate) struct Lab<D: Driver> {
 /// A check's future, on whatever runtime the driver has.
 pub(crate) type Check<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 
-/// Runs one check on one driver.
-pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
-    let lab = Lab::<D>::new();
+/// Runs one check on one driver, in one dialect, unless the gateway does not offer what it needs.
+pub(crate) fn check<D: Driver>(
+    dialect: Dialect,
+    needs: &[Feature],
+    name: &str,
+    check: fn(&Lab<D>) -> Check<'_>,
+) {
+    let Some(lab) = Lab::<D>::new(dialect) else {
+        return;
+    };
+    if !needs.iter().all(|feature| lab.offers(*feature)) {
+        return lab.end(name);
+    }
     let checked = catch_unwind(AssertUnwindSafe(|| {
         D::block_on(async {
             check(&lab).await;
@@ -70,9 +127,21 @@ pub(crate) fn check<D: Driver>(name: &str, check: fn(&Lab<D>) -> Check<'_>) {
     lab.end(name);
 }
 
+/// A variable of the environment that is not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether `SORNA_TEST_LACKS` has this feature.
+fn is_lacking(feature: Feature) -> bool {
+    let lacks = variable("SORNA_TEST_LACKS").unwrap_or_default();
+    let name = format!("{feature:?}");
+    lacks.split(',').any(|lacking| lacking.trim() == name)
+}
+
 impl<D: Driver> Lab<D> {
-    fn new() -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    /// `None` if the gateway is somebody else's and does not speak this dialect.
+    fn new(dialect: Dialect) -> Option<Self> {
         let (gateway, endpoint, access_key, secret_key) = match variable("SORNA_TEST_ENDPOINT") {
             Some(endpoint) => (
                 None,
@@ -95,25 +164,49 @@ impl<D: Driver> Lab<D> {
                 SecretKey::new(secret_key).expect("a secret key"),
             ),
         );
-        // What another gateway speaks is found out.
-        let config = match gateway {
-            Some(_) => config.with_version(sorna::ApiVersion::V2_20170315),
-            None => config,
+        // Versions of Backend.AI are negotiated. A gateway that speaks both dialects is found to speak that one.
+        let config = match dialect {
+            Dialect::SornaV2 => config.with_version(ApiVersion::V2_20170315),
+            _ => config,
         };
-        Self {
-            driver: D::connect(config.clone(), ClientOptions::default()),
+        let driver = D::connect(config.clone(), ClientOptions::default());
+        let version = match gateway {
+            Some(_) => Some(newest(dialect)),
+            None => D::block_on(version_of_another(dialect, &driver)),
+        };
+        let Some(version) = version else {
+            eprintln!("SKIPPED: this gateway does not speak {dialect:?}");
+            return None;
+        };
+        Some(Self {
+            driver,
             config,
+            version,
             gateway,
             kernels: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.version.dialect()
+    }
+
+    /// The problem that says that there is no such kernel.
+    pub(crate) fn not_found(&self) -> ProblemKind {
+        match self.dialect() {
+            Dialect::SornaV2 => ProblemKind::KernelNotFound,
+            // Managers up to 25 say `object-not-found`.
+            _ => match self.gateway {
+                Some(_) => ProblemKind::EntityNotFound,
+                None if self.version < ApiVersion::V9_20250722 => ProblemKind::ObjectNotFound,
+                None => ProblemKind::EntityNotFound,
+            },
         }
     }
 
-    /// This configuration, with the version of the lab's own, if that is fixed.
+    /// Another configuration that speaks this lab's dialect, even if nothing can be negotiated there.
     pub(crate) fn speaking(&self, config: Config) -> Config {
-        match self.config.fixed_version() {
-            Some(version) => config.with_version(version),
-            None => config,
-        }
+        config.with_version(self.version)
     }
 
     /// No kernel may be left.
@@ -132,17 +225,29 @@ impl<D: Driver> Lab<D> {
         gateway.stop();
     }
 
-    /// Whether the gateway offers a feature; if not, prints what is skipped.
+    /// Whether the dialect and the gateway offer a feature; if not, prints what is skipped.
     pub(crate) fn offers(&self, feature: Feature) -> bool {
-        let lacks = std::env::var("SORNA_TEST_LACKS").unwrap_or_default();
-        let lacking = lacks
-            .split(',')
-            .any(|name| name.trim() == format!("{feature:?}"));
-        let offers = self.gateway.is_some() || (feature != Feature::Embedded && !lacking);
+        let dialect = self.dialect();
+        if let Some(reason) = feature.missing_in(dialect) {
+            eprintln!("SKIPPED: {dialect:?} does not offer {feature:?}: {reason}");
+            return false;
+        }
+        let offers =
+            self.gateway.is_some() || (feature != Feature::Embedded && !is_lacking(feature));
         if !offers {
             eprintln!("SKIPPED: this gateway does not offer {feature:?}");
         }
         offers
+    }
+
+    /// What the gateway calls a language: `SORNA_TEST_IMAGES` has the names that differ, such as
+    /// `python3=cr.backend.ai/stable/python:3.9-ubuntu20.04`, separated by commas.
+    pub(crate) fn image(&self, lang: &str) -> String {
+        let images = variable("SORNA_TEST_IMAGES").filter(|_| self.gateway.is_none());
+        let image = images.iter().flat_map(|images| images.split(','));
+        let mut pairs = image.filter_map(|pair| pair.trim().split_once('='));
+        let found = pairs.find(|(name, _)| *name == lang);
+        found.map_or(lang, |(_, image)| image).to_owned()
     }
 
     /// The gateway in this process, if it is one.
@@ -156,8 +261,13 @@ impl<D: Driver> Lab<D> {
     }
 
     pub(crate) async fn kernel_named(&self, lang: &str, token: SessionToken) -> KernelId {
-        let create = sorna::protocol::CreateKernel::new(lang, token);
-        let kernel = self.driver.call(create).await.expect("a kernel").value.id;
+        self.kernel_of(KernelSpec::new(self.image(lang)), token)
+            .await
+    }
+
+    pub(crate) async fn kernel_of(&self, spec: KernelSpec, token: SessionToken) -> KernelId {
+        let created = self.driver.get_or_create(spec, token).await;
+        let kernel = created.expect("a kernel");
         self.kernels
             .lock()
             .expect("no panic inside")
@@ -179,6 +289,35 @@ impl<D: Driver> Lab<D> {
             .expect("no panic inside")
             .retain(|living| *living != kernel);
     }
+}
+
+/// The version of our gateway.
+fn newest(dialect: Dialect) -> ApiVersion {
+    match dialect {
+        Dialect::SornaV2 => ApiVersion::V2_20170315,
+        _ => ApiVersion::V9_20250722,
+    }
+}
+
+/// Which version of this dialect somebody else's gateway speaks, if it speaks one.
+async fn version_of_another<D: Driver>(dialect: Dialect, driver: &D) -> Option<ApiVersion> {
+    let named = match dialect {
+        Dialect::SornaV2 => Feature::SornaV2,
+        _ => Feature::BackendAi,
+    };
+    if is_lacking(named) {
+        return None;
+    }
+    match dialect {
+        Dialect::SornaV2 => match driver.call(sorna::protocol::Version::new()).await {
+            Ok(reply) => reply.value.version.parse().ok(),
+            // It is there, and responds with something else.
+            Err(Error::Gateway(_) | Error::Parse(_)) => None,
+            Err(error) => panic!("{error}"),
+        },
+        _ => Some(driver.negotiated().await.expect("a version").version),
+    }
+    .filter(|version| version.dialect() == dialect)
 }
 
 fn gateway_config() -> GatewayConfig {

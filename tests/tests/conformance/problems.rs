@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use sorna::protocol::server::ProblemReply;
 use sorna::protocol::{Authorize, Info, ProblemKind};
-use sorna::{ClientOptions, Config, Endpoint, KernelId, RetryPolicy};
+use sorna::{ClientOptions, Config, Dialect, Endpoint, KernelId, RetryPolicy};
 
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
@@ -66,13 +66,17 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
         let (endpoint, server) = serve_apart([
             (
                 200,
-                "X-RateLimit-Reset: 600000",
+                match lab.dialect() {
+                    // In ms, and in s.
+                    Dialect::SornaV2 => "X-RateLimit-Reset: 600000",
+                    _ => "X-RateLimit-Reset: 600",
+                },
                 br#"{"authorized": "yes"}"#.to_vec(),
             ),
             problem(ProblemKind::RateLimitExceeded.reply()),
         ]);
-        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone())
-            .with_version(sorna::ApiVersion::V2_20170315);
+        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone());
+        let config = lab.speaking(config);
         let driver = D::connect(config, ClientOptions::default());
         driver.call(Authorize::new("")).await.expect("authorized");
         let error = driver
@@ -94,8 +98,8 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             let reply = kind.reply_with("for the test");
             problem(reply.with_agent("agent-failure", "the agent's message", None))
         }));
-        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone())
-            .with_version(sorna::ApiVersion::V2_20170315);
+        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone());
+        let config = lab.speaking(config);
         let options = ClientOptions::new().with_retry(RetryPolicy::never());
         let driver = D::connect(config, options);
         for kind in ProblemKind::ALL {

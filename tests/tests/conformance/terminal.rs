@@ -98,7 +98,7 @@ pub(crate) fn error_response_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await;
         let error = opened.err().expect("refused");
         let error_response = error.gateway().expect("an error response");
-        assert_eq!(error_response.kind_name(), Some("kernel-not-found"));
+        assert_eq!(error_response.kind(), Some(lab.not_found()));
     })
 }
 

@@ -2,7 +2,7 @@
 
 use sorna::{KernelId, UploadFile};
 
-use crate::lab::{Check, Feature, Lab};
+use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
 
 /// The names and sizes in the work directory, as the kernel sees them.
@@ -32,7 +32,9 @@ pub(crate) fn a_hundred_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .await
             .expect("uploaded");
         assert_eq!((progress.files, progress.bytes), (100, 4950));
-        assert!(reports >= 6, "progress is reported");
+        // Once for each request.
+        let requests = 100_usize.div_ceil(lab.version.upload_limits().max_files);
+        assert!(reports >= requests, "progress is reported");
         let expected: String = (0..100)
             .map(|index| format!("'f{index:02}' {index}\n"))
             .collect();
@@ -41,29 +43,34 @@ pub(crate) fn a_hundred_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-pub(crate) fn empty_and_exactly_one_mebibyte<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+pub(crate) fn empty_and_exactly_the_limit<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        if !lab.offers(Feature::LargeFiles) {
-            return;
-        }
         let kernel = lab.kernel("python3").await;
+        // 1 MiB, or a byte less.
+        let limit = lab.version.upload_limits().max_file_size;
+        let bytes = usize::try_from(limit).expect("a size");
         let mut files = vec![
             UploadFile::from_bytes("empty", "").expect("a file"),
-            UploadFile::from_bytes("full", vec![b'x'; 1 << 20]).expect("a file"),
+            UploadFile::from_bytes("full", vec![b'x'; bytes]).expect("a file"),
         ];
         lab.driver
             .upload(kernel.clone(), files.clone())
             .await
             .expect("uploaded");
-        assert_eq!(sizes(lab, &kernel).await, "'empty' 0\n'full' 1048576\n");
-        files.push(UploadFile::from_bytes("over", vec![0; (1 << 20) + 1]).expect("a file"));
+        assert_eq!(
+            sizes(lab, &kernel).await,
+            format!("'empty' 0\n'full' {limit}\n")
+        );
+        files.push(UploadFile::from_bytes("over", vec![0; bytes + 1]).expect("a file"));
         let error = lab
             .driver
             .upload(kernel.clone(), files)
             .await
             .expect_err("too large");
         assert!(
-            error.to_string().starts_with("over has 1048577 bytes"),
+            error
+                .to_string()
+                .starts_with(&format!("over has {} bytes", limit + 1)),
             "{error}"
         );
         lab.destroy(kernel).await;
@@ -72,9 +79,6 @@ pub(crate) fn empty_and_exactly_one_mebibyte<D: Driver>(lab: &Lab<D>) -> Check<'
 
 pub(crate) fn directories_and_odd_names<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
-        if !lab.offers(Feature::Directories) {
-            return;
-        }
         let kernel = lab.kernel("python3").await;
         let files = [
             "a b",
