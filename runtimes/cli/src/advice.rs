@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use sorna::{
-    Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause, TransportError,
-    TransportErrorKind,
+    BuildError, Dialect, Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind,
+    TransportCause, TransportError, TransportErrorKind,
 };
 
 use crate::chain::message;
@@ -73,6 +73,9 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     if let Some(transport) = error.transport() {
         return vec![transport_advice(transport, target)];
     }
+    if let Error::Build(error) = error {
+        return build_advice(error).map(str::to_owned).into_iter().collect();
+    }
     let Some(response) = error.gateway() else {
         return Vec::new();
     };
@@ -115,6 +118,21 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     } else {
         Vec::new()
     }
+}
+
+/// What to do about a request that cannot be made.
+pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
+    let BuildError::Unsupported { version, .. } = error else {
+        return None;
+    };
+    Some(match version.dialect() {
+        Dialect::SornaV2 => {
+            "Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile."
+        }
+        _ => {
+            "Sorna v2 may have it: leave it out, or use --api sorna if the gateway speaks that, too."
+        }
+    })
 }
 
 fn transport_advice(error: &TransportError, target: &Target) -> String {

@@ -20,7 +20,8 @@ use crate::upload::args::UploadArgs;
 /// Run code in remote Sorna kernels, or on this machine.
 ///
 /// Three environment variables select the gateway: SORNA_ENDPOINT (its URL), SORNA_ACCESS_KEY and
-/// SORNA_SECRET_KEY. A profile of the settings file can replace them (see `sorna config --help`).
+/// SORNA_SECRET_KEY; or BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY, for a manager of
+/// Backend.AI. A profile of the settings file can replace them (see `sorna config --help`).
 /// --local needs none of them: it runs a temporary gateway on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]

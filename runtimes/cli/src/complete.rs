@@ -51,9 +51,10 @@ Examples:
 
 /// Carries out the command.
 pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let token = session_token(&arguments.token).map_err(Failure::Argument)?;
+    let token = session_token(&arguments.token, globals).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
     let target = Target::open(false, globals)?;
+    target.check_token(Some(&token))?;
     let mut reporter = Reporter::new(false);
     let kernel = match target.client.get_or_create(arguments.lang.as_str(), &token) {
         Ok(kernel) => kernel,

@@ -7,12 +7,15 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::settings::{self, Setting, Settings, SettingsError, Source};
+use crate::settings::{self, Api, Setting, Settings, SettingsError, Source};
 
 /// Show the settings and where each comes from
 ///
-/// A setting comes from the command line, else from the environment (SORNA_ENDPOINT,
-/// SORNA_ACCESS_KEY, SORNA_SECRET_KEY, SORNA_CA_FILE), else from a profile of the settings file.
+/// A setting comes from the command line, else from the environment, else from a profile of the
+/// settings file. The variables are BACKEND_ENDPOINT, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY,
+/// BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same with SORNA_; never
+/// some of each. SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api =
+/// "backend-ai" (or "auto"), sorna speaks Backend.AI, else Sorna v2, unless --api says otherwise.
 /// The profile is selected by --profile, SORNA_PROFILE or default_profile in the file. Both keys
 /// always come from the same source. The secret key is never shown.
 ///
@@ -27,6 +30,8 @@ use crate::settings::{self, Setting, Settings, SettingsError, Source};
 ///   access_key = "AKIA..."
 ///   secret_key = "..."
 ///   ca_file = "work-ca.pem"    # relative to this file; for a private certificate
+///   api = "backend-ai"         # or "sorna", the default, or "auto"
+///   domain = "default"         # of new sessions of Backend.AI, as is group
 ///
 /// Exit code: 0; 2 if a setting is wrong.
 #[derive(Debug, Args)]
@@ -62,7 +67,7 @@ pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, 
     }
 }
 
-fn lines(settings: &Settings) -> [[String; 3]; 6] {
+fn lines(settings: &Settings) -> Vec<[String; 3]> {
     let mut file = line("file", settings.path.as_ref(), |path| {
         path.display().to_string()
     });
@@ -74,7 +79,7 @@ fn lines(settings: &Settings) -> [[String; 3]; 6] {
         // It may contain a password.
         Err(_) => "(not usable)".to_owned(),
     };
-    [
+    let mut lines = vec![
         file,
         line("profile", settings.profile.as_ref(), String::clone),
         line("endpoint", settings.endpoint.as_ref(), endpoint),
@@ -85,7 +90,14 @@ fn lines(settings: &Settings) -> [[String; 3]; 6] {
         line("ca_file", settings.ca_file.as_ref(), |path| {
             path.display().to_string()
         }),
-    ]
+        line("api", Some(&settings.api), Api::to_string),
+    ];
+    for (name, setting) in [("domain", &settings.domain), ("group", &settings.group)] {
+        if setting.is_some() {
+            lines.push(line(name, setting.as_ref(), String::clone));
+        }
+    }
+    lines
 }
 
 /// Where it comes from. The file's path has a line of its own.

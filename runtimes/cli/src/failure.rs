@@ -1,11 +1,12 @@
 //! Failures of the command, and how they are shown.
 
-use sorna::BuildError;
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
+use sorna::{BuildError, Error};
 use sorna_gateway::StartError;
 
-use crate::chain::chain;
+use crate::advice::build_advice;
+use crate::chain::{chain, message};
 use crate::exit::Exit;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
@@ -24,6 +25,13 @@ pub(crate) enum Failure {
     NeedsIds,
     /// A proxy in the environment.
     Proxy(ProxyError),
+    /// A request that failed before the work began.
+    Request {
+        error: Box<Error>,
+        advice: Vec<String>,
+    },
+    /// A gateway of Sorna v2, where Backend.AI was asked for.
+    NotBackendAi { endpoint: String },
     /// An argument that the gateway would reject.
     Argument(BuildError),
     /// A file that was to be uploaded.
@@ -68,6 +76,7 @@ impl Failure {
             | Self::Argument(_)
             | Self::Usage { .. }
             | Self::Files(_) => Exit::USAGE,
+            Self::Request { .. } | Self::NotBackendAi { .. } => Exit::FAILURE,
             Self::Gateway(_) | Self::System(..) => Exit::FAILURE,
         }
     }
@@ -100,7 +109,25 @@ impl Failure {
                 reporter.fail(chain(error));
                 reporter.advice("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.");
             }
-            Self::Argument(error) => reporter.fail(error),
+            Self::Request { error, advice } => {
+                reporter.note_error(error);
+                reporter.fail(message(error));
+                for advice in advice {
+                    reporter.advice(advice);
+                }
+            }
+            Self::NotBackendAi { endpoint } => {
+                reporter.fail(format_args!(
+                    "{endpoint} speaks Sorna v2, and not Backend.AI"
+                ));
+                reporter.advice("Check the endpoint, or use --api auto or --api sorna.");
+            }
+            Self::Argument(error) => {
+                reporter.fail(error);
+                if let Some(advice) = build_advice(error) {
+                    reporter.advice(advice);
+                }
+            }
             Self::Files(error) => reporter.fail(chain(error)),
             Self::Gateway(error) => {
                 reporter.fail(format!("cannot start the gateway: {}", chain(error)))

@@ -8,12 +8,13 @@ use sorna::{Exchange, Observer};
 
 use crate::chain::chain;
 use crate::reporter::Reporter;
+use crate::settings::Api;
 use crate::values;
 
 /// The options. They override the environment and the settings file: see `settings`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Globals {
-    /// URL of the gateway; overrides SORNA_ENDPOINT.
+    /// URL of the gateway; overrides BACKEND_ENDPOINT and SORNA_ENDPOINT.
     #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
     pub(crate) endpoint: Option<String>,
 
@@ -28,6 +29,11 @@ pub(crate) struct Globals {
     /// Settings file; overrides SORNA_CONFIG.
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
+
+    /// API to speak; auto is Backend.AI if the gateway speaks it, else Sorna v2. By default auto with
+    /// BACKEND_ENDPOINT, else what the profile says, else sorna.
+    #[arg(long, global = true, value_name = "API", help_heading = HEADING)]
+    pub(crate) api: Option<Api>,
 
     /// Log each gateway request to standard error.
     #[arg(short, long, global = true, help_heading = HEADING)]

@@ -106,11 +106,11 @@ impl From<Failure> for Stop {
 
 impl Which {
     /// The IDs. The API has no lookup by token: it would create a kernel if there is none.
-    fn ids(&self) -> Result<Vec<KernelId>, Failure> {
+    fn ids(&self, globals: &Globals) -> Result<Vec<KernelId>, Failure> {
         if self.token.is_some() {
             return Err(Failure::NeedsIds);
         }
-        let ids = self.ids.iter().map(|id| values::kernel_id(id));
+        let ids = self.ids.iter().map(|id| values::kernel_id(id, globals));
         ids.collect::<Result<_, _>>().map_err(Failure::Argument)
     }
 
@@ -120,7 +120,7 @@ impl Which {
         globals: &Globals,
         mut act: impl FnMut(&mut Reporter, &Kernel) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
-        let ids = self.ids()?;
+        let ids = self.ids(globals)?;
         let target = Target::open(false, globals)?;
         let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;

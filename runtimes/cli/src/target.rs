@@ -6,19 +6,22 @@ use std::time::Duration;
 
 use sorna::blocking::Client;
 use sorna::net::TlsOptions;
-use sorna::{ClientOptions, Observer};
+use sorna::{ApiVersion, ClientOptions, Config, Dialect, Observer, SessionToken};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
+use crate::advice::advice;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
 use crate::reporter::Reporter;
-use crate::settings::Settings;
+use crate::settings::{Api, Settings};
 
 /// A client, and the settings it was made from or the local gateway it talks to.
 pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) settings: Option<Settings>,
+    /// The API that was asked for.
+    api: Api,
     gateway: LocalGateway,
     contact: Contact,
 }
@@ -59,10 +62,15 @@ impl LocalGateway {
 impl Target {
     /// A local gateway, or the one in the settings.
     pub(crate) fn open(local: bool, globals: &Globals) -> Result<Self, Failure> {
-        match globals.names_a_gateway() {
-            Some(option) if local => Err(Failure::LocalAnd(option)),
-            _ if local => Self::local(globals),
-            _ => Self::remote(globals, |options| options),
+        Self::open_with(local.then_some(Api::Sorna), globals)
+    }
+
+    /// A local gateway with which this API is spoken unless `--api` says otherwise, or the gateway in the settings.
+    pub(crate) fn open_with(local: Option<Api>, globals: &Globals) -> Result<Self, Failure> {
+        match (globals.names_a_gateway(), local) {
+            (Some(option), Some(_)) => Err(Failure::LocalAnd(option)),
+            (_, Some(api)) => Self::local(globals, globals.api.unwrap_or(api)),
+            (_, None) => Self::remote(globals, |options| options),
         }
     }
 
@@ -91,6 +99,7 @@ impl Target {
         let options = change(options.with_observer(contact.observer(globals.observer())));
         Ok(Self {
             client: Client::with_options(config, options),
+            api: settings.api.value,
             settings: Some(settings),
             gateway: LocalGateway::default(),
             contact,
@@ -102,6 +111,7 @@ impl Target {
     pub(crate) fn of(config: sorna::Config) -> Self {
         Self {
             client: Client::new(config),
+            api: Api::Auto,
             settings: None,
             gateway: LocalGateway::default(),
             contact: Contact::default(),
@@ -115,7 +125,7 @@ impl Target {
         self
     }
 
-    fn local(globals: &Globals) -> Result<Self, Failure> {
+    fn local(globals: &Globals, api: Api) -> Result<Self, Failure> {
         // On their own machine, users stop their programs themselves.
         let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
         let config = GatewayConfig::new()
@@ -127,7 +137,8 @@ impl Target {
         let contact = Contact::default();
         let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));
         Ok(Self {
-            client: Client::with_options(gateway.config(), options),
+            client: Client::with_options(config_of(&gateway, api), options),
+            api,
             settings: None,
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
             contact,
@@ -136,6 +147,31 @@ impl Target {
 
     pub(crate) fn gateway(&self) -> LocalGateway {
         self.gateway.clone()
+    }
+
+    /// The version of the API that is spoken. It is found out by a request or two, if it is not fixed.
+    pub(crate) fn version(&self) -> Result<ApiVersion, Failure> {
+        let negotiated = self.client.negotiated();
+        let negotiated = negotiated.map_err(|error| Failure::Request {
+            advice: advice(&error, self),
+            error: Box::new(error),
+        })?;
+        let is_other = negotiated.dialect() == Dialect::SornaV2 && self.api == Api::BackendAi;
+        if is_other {
+            return Err(Failure::NotBackendAi {
+                endpoint: self.endpoint(),
+            });
+        }
+        Ok(negotiated.version)
+    }
+
+    /// Checks what the API requires of a token.
+    pub(crate) fn check_token(&self, token: Option<&SessionToken>) -> Result<(), Failure> {
+        let version = self.version()?;
+        match token {
+            Some(token) => token.check(version).map_err(Failure::Argument),
+            None => Ok(()),
+        }
     }
 
     /// Whether the gateway has responded to any request.
@@ -166,6 +202,15 @@ impl Target {
             Some(setting) => format!("{key} (from {})", setting.source),
             None => format!("{key} (made for --local)"),
         }
+    }
+}
+
+/// The configuration for a gateway of this project, which speaks all versions.
+fn config_of(gateway: &RunningGateway, api: Api) -> Config {
+    let config = gateway.config();
+    match api {
+        Api::Sorna => config,
+        Api::BackendAi | Api::Auto => config.with_version(ApiVersion::V9_20250722),
     }
 }
 

@@ -65,6 +65,7 @@ endpoint    (not set)
 access_key  (not set)
 secret_key  (not set)
 ca_file     (not set)
+api         sorna[..]  the default
 
 "#]]);
 }
@@ -82,6 +83,7 @@ endpoint    https://work.example.com[..]  from profile `work`, line 4
 access_key  AKIAWORK[..]  from profile `work`, line 5
 secret_key  (set)[..]  from profile `work`, line 6
 ca_file     [DIR]/.config/sorna/ca.pem[..]  from profile `work`, line 7
+api         sorna[..]  the default
 
 "#]]);
 }
@@ -102,6 +104,7 @@ endpoint    https://flag.example.com[..]  from --endpoint
 access_key  AKIAVARIABLE[..]  from SORNA_ACCESS_KEY
 secret_key  (set)[..]  from SORNA_SECRET_KEY
 ca_file     (not set)
+api         sorna[..]  the default
 
 "#]]);
 }
@@ -123,6 +126,7 @@ endpoint    https://variable.example.com[..]  from SORNA_ENDPOINT
 access_key  AKIAHOME[..]  from profile `home`, line 11
 secret_key  (set)[..]  from profile `home`, line 12
 ca_file     /variable.pem[..]  from SORNA_CA_FILE
+api         sorna[..]  the default
 
 "#]]);
 }
@@ -146,6 +150,7 @@ endpoint    http://other  from profile `work`, line 2
 access_key  (not set)
 secret_key  (not set)
 ca_file     (not set)
+api         sorna[..]  the default
 
 "#]]);
     run(&directory, &["config", "--config", "missing.toml"])
@@ -430,7 +435,7 @@ fn errors_in_the_file_name_the_line() {
         ),
         (
             "[profiles.work]\ncolour = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown key `colour` in profile `work`\n∙ Known keys: endpoint, access_key, secret_key, ca_file.\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown key `colour` in profile `work`\n∙ Known keys: endpoint, access_key, secret_key, ca_file, api, domain, group.\n",
         ),
         (
             "\n[work]\nendpoint = \"x\"\n",
@@ -485,6 +490,7 @@ endpoint    (not usable)[..]  from profile `work`, line 3
 access_key  a b[..]  from profile `work`, line 4
 secret_key  (set)[..]  from profile `work`, line 5
 ca_file     (not set)
+api         sorna[..]  the default
 
 "#]])
         .stderr_eq(str![[r#"

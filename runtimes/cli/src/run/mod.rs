@@ -57,13 +57,14 @@ pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure
 }
 
 fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let (plan, token, advice) = plan::plan(arguments)?;
+    let (plan, token, advice) = plan::plan(arguments, globals)?;
     let gallery = Gallery::new(&arguments.media, !arguments.json);
     gallery
         .prepare()
         .map_err(|error| Failure::System("cannot create the media directory", error))?;
     let caught = signals::catch()?;
     let target = Target::open(arguments.local, globals)?;
+    plan::check(&plan, target.version()?)?;
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
     reporter.info(format_args!("Client session token: {token}"));
     reporter.wait(if plan.keeps_kernel() {

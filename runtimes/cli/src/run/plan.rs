@@ -10,7 +10,8 @@ use sorna::{Batch, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random
 use super::args::{CollectArgs, LimitArgs, RunArgs};
 use super::program::Program;
 use crate::failure::Failure;
-use crate::values::session_token;
+use crate::globals::Globals;
+use crate::values::{self, session_token};
 
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
@@ -18,12 +19,13 @@ const DEFAULT: &str = "*";
 /// The plan, the token of its kernel, and advice if its program fails.
 pub(super) fn plan(
     arguments: &RunArgs,
+    globals: &Globals,
 ) -> Result<(RunPlan, SessionToken, Option<String>), Failure> {
     let token = match &arguments.token {
-        Some(token) => session_token(token).map_err(Failure::Argument)?,
+        Some(token) => session_token(token, globals).map_err(Failure::Argument)?,
         None => random_token(),
     };
-    let spec = spec(&arguments.lang, &arguments.limits)?;
+    let spec = spec(&arguments.lang, &arguments.limits, globals)?;
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
         let code = code_from_stdin()?;
@@ -57,7 +59,7 @@ pub(super) fn plan(
     Ok((plan, token, advice))
 }
 
-fn spec(lang: &str, limits: &LimitArgs) -> Result<KernelSpec, Failure> {
+fn spec(lang: &str, limits: &LimitArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     let mut wanted = Limits::new();
     if let Some(time) = limits.exec_timeout {
         wanted = wanted.with_exec_timeout(time);
@@ -68,8 +70,7 @@ fn spec(lang: &str, limits: &LimitArgs) -> Result<KernelSpec, Failure> {
     let spec = KernelSpec::new(lang)
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
-    spec.check(ApiVersion::default())
-        .map_err(Failure::Argument)?;
+    values::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
     Ok(spec)
 }
 
@@ -93,4 +94,13 @@ pub(crate) fn collect<P: AsRef<Path>>(
         Skip::HiddenAndIgnored
     };
     files::collect(Path::new("."), paths, skip).map_err(Failure::Files)
+}
+
+/// Checks what this version of the API requires, before anything is sent.
+pub(super) fn check(plan: &RunPlan, version: ApiVersion) -> Result<(), Failure> {
+    let token = plan.token().map(|token| token.check(version));
+    plan.spec()
+        .check(version)
+        .and(token.unwrap_or(Ok(())))
+        .map_err(Failure::Argument)
 }

@@ -50,10 +50,12 @@ pub(crate) enum SettingsError {
     },
     /// A variable that is not text.
     NotText { variable: &'static str },
+    /// An endpoint that users log in to.
+    WebServer { variable: &'static str },
     /// No endpoint is set.
-    NoEndpoint(Missing),
+    NoEndpoint(Box<Missing>),
     /// No keys are set.
-    NoKeys(Missing),
+    NoKeys(Box<Missing>),
     /// A secret key that no gateway can have issued.
     Secret { source: Source },
     /// A source has only one of the two keys.
@@ -82,6 +84,10 @@ pub(crate) struct Missing {
     pub(super) profiles: Vec<String>,
     /// Whether the keys are set.
     pub(super) has_keys: bool,
+    /// The names of the variables that count.
+    pub(super) names: EnvNames,
+    /// A variable of the others that has a key.
+    pub(super) elsewhere: Option<&'static str>,
 }
 
 impl Missing {
@@ -89,6 +95,13 @@ impl Missing {
     fn advice(&self) -> String {
         const LOCAL: &str = "`sorna run --local` needs none of this.";
 
+        if let (Some(other), false) = (self.elsewhere, self.has_keys) {
+            let names = &self.names;
+            return format!(
+                "{other} is not used beside {}: set {} and {}.",
+                names.endpoint, names.access_key, names.secret_key
+            );
+        }
         let path = self.path.as_ref().map(|path| path.display());
         if self.has_keys {
             let file = match (&self.profile, path) {
@@ -99,7 +112,7 @@ impl Missing {
             };
             return format!(
                 "Set {} or use --endpoint URL{file}. {LOCAL}",
-                EnvNames::SORNA.endpoint
+                self.names.endpoint
             );
         }
         let file = match path {
@@ -112,9 +125,7 @@ impl Missing {
         };
         format!(
             "Set {}, {} and {}{file}. {LOCAL}",
-            EnvNames::SORNA.endpoint,
-            EnvNames::SORNA.access_key,
-            EnvNames::SORNA.secret_key
+            self.names.endpoint, self.names.access_key, self.names.secret_key
         )
     }
 }
@@ -160,6 +171,7 @@ impl SettingsError {
                 (source, Some(meant)) => format!("Check {source}: did you mean {meant}?"),
                 (source, None) => format!("Check {source}."),
             }),
+            Self::WebServer { variable } => Some(format!("Set {variable} to api, and the endpoint to that of the manager.")),
             Self::NoHome => Some("Give the file with --config or SORNA_CONFIG.".to_owned()),
             Self::Read { .. }
             | Self::Syntax { .. }
@@ -215,6 +227,10 @@ impl fmt::Display for SettingsError {
                 }
             }
             Self::NotText { variable } => write!(f, "{variable} is not valid UTF-8"),
+            Self::WebServer { variable } => write!(
+                f,
+                "{variable} is session, but sorna cannot log in to web servers yet"
+            ),
             Self::NoEndpoint(_) => f.write_str("no endpoint is set"),
             Self::NoKeys(_) => f.write_str("no access key and secret key are set"),
             Self::Secret { .. } => {

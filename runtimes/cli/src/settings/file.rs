@@ -10,10 +10,19 @@ use sorna::SecretKey;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::api::Api;
 use super::error::SettingsError;
 
 const TOP: &[&str] = &["default_profile", "profiles"];
-const PROFILE: &[&str] = &["endpoint", "access_key", "secret_key", "ca_file"];
+const PROFILE: &[&str] = &[
+    "endpoint",
+    "access_key",
+    "secret_key",
+    "ca_file",
+    "api",
+    "domain",
+    "group",
+];
 
 /// The content of a settings file.
 #[derive(Debug)]
@@ -32,6 +41,9 @@ pub(super) struct Profile {
     pub(super) access_key: Option<Located<String>>,
     pub(super) secret_key: Option<Located<SecretKey>>,
     pub(super) ca_file: Option<Located<PathBuf>>,
+    pub(super) api: Option<Located<Api>>,
+    pub(super) domain: Option<Located<String>>,
+    pub(super) group: Option<Located<String>>,
 }
 
 /// A value and its line, from 1.
@@ -138,6 +150,15 @@ impl Parser<'_> {
                     let value = folder.join(value);
                     profile.ca_file = Some(Located { value, line });
                 }
+                "api" => {
+                    let Located { value, line } = self.text(key, value)?;
+                    let Some(value) = Api::of_name(&value) else {
+                        return Err(self.wrong(key, "must be sorna, backend-ai or auto"));
+                    };
+                    profile.api = Some(Located { value, line });
+                }
+                "domain" => profile.domain = Some(self.text(key, value)?),
+                "group" => profile.group = Some(self.text(key, value)?),
                 _ => return Err(self.unknown(key, value, Some(name))),
             }
         }

@@ -4,7 +4,8 @@
 //!
 //! 1. the command line (`--endpoint`, `--ca-file`; keys are never arguments, since other users of the
 //!    machine could see them);
-//! 2. the environment (`SORNA_ENDPOINT`, `SORNA_ACCESS_KEY`, `SORNA_SECRET_KEY`, `SORNA_CA_FILE`);
+//! 2. the environment: the variables of one family (`BACKEND_ENDPOINT`, `BACKEND_ACCESS_KEY`, …, or those with
+//!    `SORNA_`), and `SORNA_CA_FILE`;
 //! 3. a profile of the settings file: the one that `--profile`, else `SORNA_PROFILE`, else the file's
 //!    own `default_profile` names;
 //!
@@ -14,10 +15,14 @@
 //! one source with the secret key from another would lead to an unexplained 401 at best, and at worst to
 //! requests signed for another user. `.env` is never read.
 
+mod api;
+mod environment;
 mod error;
 mod file;
 mod source;
 
+pub(crate) use api::Api;
+use environment::{Environment, variable};
 use error::Missing;
 pub(crate) use error::SettingsError;
 pub(crate) use source::{Setting, Source};
@@ -42,10 +47,19 @@ pub(crate) struct Settings {
     pub(crate) access_key: Option<Setting<String>>,
     pub(crate) secret_key: Option<Setting<SecretKey>>,
     pub(crate) ca_file: Option<Setting<PathBuf>>,
+    /// The API to speak.
+    pub(crate) api: Setting<Api>,
+    /// Where new sessions of Backend.AI belong.
+    pub(crate) domain: Option<Setting<String>>,
+    pub(crate) group: Option<Setting<String>>,
     pub(crate) profile: Option<Setting<String>>,
     /// The settings file, whether it exists or not.
     pub(crate) path: Option<Setting<PathBuf>>,
     pub(crate) path_exists: bool,
+    /// The names of the variables that count.
+    names: EnvNames,
+    /// A variable of the others that has a key.
+    elsewhere: Option<&'static str>,
     /// The names of all profiles.
     profiles: Vec<String>,
     /// Warnings for the user.
@@ -88,31 +102,46 @@ impl Settings {
             name: name.as_ref().map_or("", |name| &name.value),
             profile: profile.unwrap_or(&nothing),
         };
+        let environment = Environment::read()?;
+        let names = environment.names;
         let mut overridden = Vec::new();
-        let mut variable = |name: &'static str, is_in_profile: bool| {
-            let setting = variable(name)?;
-            if setting.is_some() && is_in_profile {
+        let mut note = |name: &'static str, is_set: bool, is_in_profile: bool| {
+            if is_set && is_in_profile {
                 overridden.push(name);
             }
-            Ok(setting)
         };
 
         let flag = globals.endpoint.clone();
         let endpoint = match flag.map(|url| Setting::new(url, Source::Flag("--endpoint"))) {
-            None => variable(EnvNames::SORNA.endpoint, in_file.profile.endpoint.is_some())?,
+            None => {
+                let is_in_profile = in_file.profile.endpoint.is_some();
+                note(
+                    names.endpoint,
+                    environment.endpoint.is_some(),
+                    is_in_profile,
+                );
+                environment.endpoint
+            }
             flag => flag,
         };
         let flag = globals.ca_file.clone();
         let ca_file = match flag.map(|path| Setting::new(path, Source::Flag("--ca-file"))) {
-            None => variable(CA_FILE, in_file.profile.ca_file.is_some())?
-                .map(|setting| setting.map(PathBuf::from)),
+            None => {
+                let variable = variable(CA_FILE)?;
+                note(
+                    CA_FILE,
+                    variable.is_some(),
+                    in_file.profile.ca_file.is_some(),
+                );
+                variable.map(|setting| setting.map(PathBuf::from))
+            }
             flag => flag,
         };
         let has_keys = in_file.profile.access_key.is_some() || in_file.profile.secret_key.is_some();
-        let mut access_key = variable(EnvNames::SORNA.access_key, has_keys)?;
-        let mut secret_key = variable(EnvNames::SORNA.secret_key, has_keys)?.map(|setting| {
-            setting.map(|key| SecretKey::new(key).expect("a variable that counts is not empty"))
-        });
+        let mut access_key = environment.access_key;
+        let mut secret_key = environment.secret_key;
+        note(names.access_key, access_key.is_some(), has_keys);
+        note(names.secret_key, secret_key.is_some(), has_keys);
         if access_key.is_none() && secret_key.is_none() {
             access_key = in_file.setting(&in_file.profile.access_key);
             secret_key = in_file.setting(&in_file.profile.secret_key);
@@ -126,6 +155,9 @@ impl Settings {
             ));
         }
         let endpoint = endpoint.or_else(|| in_file.setting(&in_file.profile.endpoint));
+        let api = choose_api(globals, endpoint.as_ref(), access_key.as_ref(), &in_file);
+        let domain = environment.domain;
+        let group = environment.group;
         if let Some(Setting { value, .. }) = &endpoint
             && let Ok(url) = value.parse::<Endpoint>()
             && !url.is_https()
@@ -141,6 +173,11 @@ impl Settings {
             access_key,
             secret_key,
             ca_file: ca_file.or_else(|| in_file.setting(&in_file.profile.ca_file)),
+            api,
+            domain: domain.or_else(|| in_file.setting(&in_file.profile.domain)),
+            group: group.or_else(|| in_file.setting(&in_file.profile.group)),
+            names,
+            elsewhere: environment.elsewhere,
             profiles: file
                 .as_ref()
                 .map(|file| file.profiles.keys().cloned().collect())
@@ -184,14 +221,14 @@ impl Settings {
             }
             (Some(access_key), None) => Err(SettingsError::HalfAPair {
                 missing: match access_key.source {
-                    Source::Variable(_) => EnvNames::SORNA.secret_key,
+                    Source::Variable(_) => self.names.secret_key,
                     _ => "secret_key",
                 },
                 present: access_key.source.clone(),
             }),
             (None, Some(secret_key)) => Err(SettingsError::HalfAPair {
                 missing: match secret_key.source {
-                    Source::Variable(_) => EnvNames::SORNA.access_key,
+                    Source::Variable(_) => self.names.access_key,
                     _ => "access_key",
                 },
                 present: secret_key.source.clone(),
@@ -201,22 +238,63 @@ impl Settings {
     }
 
     /// Where what is missing could be set.
-    fn missing(&self, has_keys: bool) -> Missing {
-        Missing {
+    fn missing(&self, has_keys: bool) -> Box<Missing> {
+        Box::new(Missing {
             path: self.path.as_ref().map(|path| path.value.clone()),
             profile: self.profile.as_ref().map(|profile| profile.value.clone()),
             profiles: self.profiles.clone(),
             has_keys,
-        }
+            names: self.names,
+            elsewhere: self.elsewhere,
+        })
     }
 
     /// The client's configuration.
     pub(crate) fn client_config(&self) -> Result<Config, SettingsError> {
         let endpoint = self.endpoint()?;
-        // The command itself speaks Sorna v2 only, so far.
-        let config = Config::new(endpoint, self.credentials()?);
-        Ok(config.with_version(ApiVersion::V2_20170315))
+        let mut config = Config::new(endpoint, self.credentials()?);
+        if let Some(domain) = &self.domain {
+            config = config.with_domain(domain.value.as_str());
+        }
+        if let Some(group) = &self.group {
+            config = config.with_group(group.value.as_str());
+        }
+        Ok(match self.api.value {
+            Api::Sorna => config.with_version(ApiVersion::V2_20170315),
+            // It is negotiated.
+            Api::BackendAi | Api::Auto => config,
+        })
     }
+}
+
+/// Whether Sorna v2 is spoken, as far as that is known without a request.
+pub(crate) fn speak_sorna_v2(globals: &Globals) -> bool {
+    match globals.api {
+        Some(api) => api == Api::Sorna,
+        // What is wrong with the settings is reported later.
+        None => Settings::load(globals).map_or(true, |all| all.api.value == Api::Sorna),
+    }
+}
+
+/// The API to speak: what the command line says; else whatever the gateway speaks, for `BACKEND_ENDPOINT` and its keys;
+/// else what the profile says; else Sorna v2, as always.
+fn choose_api(
+    globals: &Globals,
+    endpoint: Option<&Setting<String>>,
+    access_key: Option<&Setting<String>>,
+    in_file: &InFile<'_>,
+) -> Setting<Api> {
+    if let Some(api) = globals.api {
+        return Setting::new(api, Source::Flag("--api"));
+    }
+    let sources = [endpoint, access_key].into_iter().flatten();
+    let mut sources = sources.map(|setting| &setting.source);
+    if let Some(source) = sources.find(|source| Environment::is_of_backend_ai(source)) {
+        return Setting::new(Api::Auto, source.clone());
+    }
+    in_file
+        .setting(&in_file.profile.api)
+        .unwrap_or(Setting::new(Api::Sorna, Source::Default))
 }
 
 /// The URL that was probably meant by one without a scheme. One with a password is never shown.
@@ -308,19 +386,6 @@ fn choose<'f>(
             .map(|file| file.profiles.keys().cloned().collect())
             .unwrap_or_default(),
     })
-}
-
-/// A variable, without white space around it (a line end, mostly, of the file that it was read from). An
-/// empty one counts as unset.
-fn variable(name: &'static str) -> Result<Option<Setting<String>>, SettingsError> {
-    let Some(value) = std::env::var_os(name) else {
-        return Ok(None);
-    };
-    let Ok(value) = value.into_string() else {
-        return Err(SettingsError::NotText { variable: name });
-    };
-    let value = value.trim();
-    Ok((!value.is_empty()).then(|| Setting::new(value.to_owned(), Source::Variable(name))))
 }
 
 /// Whether a secret key cannot be one that a gateway issued: requests signed with it would only get a 401.

@@ -35,11 +35,12 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let token = arguments
         .token
         .as_deref()
-        .map(session_token)
+        .map(|token| session_token(token, globals))
         .transpose()
         .map_err(Failure::Argument)?;
     let caught = watch::catch()?;
     let target = Target::open(arguments.local, globals)?;
+    target.check_token(token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
     if let Some(token) = &token {
         reporter.info(format_args!("Client session token: {token}"));

@@ -24,8 +24,9 @@ const NO_ID: &str = "To upload by language, add -t TOKEN.";
 /// Carries out the command.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = collect(&arguments.files, arguments.collect)?;
-    let destination = Destination::of(&arguments)?;
+    let destination = Destination::of(&arguments, globals)?;
     let target = Target::open(false, globals)?;
+    target.check_token(destination.token())?;
     let mut reporter = Reporter::new(arguments.quiet);
     if reporter.moves() {
         signals::erase_progress_at_exit()?;
@@ -66,11 +67,13 @@ enum Destination {
 }
 
 impl Destination {
-    fn of(arguments: &UploadArgs) -> Result<Self, Failure> {
+    fn of(arguments: &UploadArgs, globals: &Globals) -> Result<Self, Failure> {
         let name = arguments.kernel.as_str();
         let destination = match &arguments.token {
-            Some(token) => session_token(token).map(|token| Self::Create(name.into(), token)),
-            None => kernel_id(name).map(Self::Id),
+            Some(token) => {
+                session_token(token, globals).map(|token| Self::Create(name.into(), token))
+            }
+            None => kernel_id(name, globals).map(Self::Id),
         };
         destination.map_err(Failure::Argument)
     }
@@ -80,6 +83,13 @@ impl Destination {
         match self {
             Self::Id(id) => Some(id.clone()),
             Self::Create(..) => None,
+        }
+    }
+
+    fn token(&self) -> Option<&SessionToken> {
+        match self {
+            Self::Id(_) => None,
+            Self::Create(_, token) => Some(token),
         }
     }
 

@@ -1,0 +1,112 @@
+//! Settings in the environment.
+
+use sorna::{ConfigError, EnvNames, SecretKey};
+
+use super::error::SettingsError;
+use super::source::{Setting, Source};
+
+/// The variables of one family: that of `BACKEND_ENDPOINT` if it is set, else that of `SORNA_ENDPOINT`; without
+/// an endpoint, the one that has keys. The others are not read, so that the keys of one gateway are never sent to
+/// another.
+#[derive(Debug)]
+pub(super) struct Environment {
+    pub(super) names: EnvNames,
+    pub(super) endpoint: Option<Setting<String>>,
+    pub(super) access_key: Option<Setting<String>>,
+    pub(super) secret_key: Option<Setting<SecretKey>>,
+    pub(super) domain: Option<Setting<String>>,
+    pub(super) group: Option<Setting<String>>,
+    /// A key that is set in the other family.
+    pub(super) elsewhere: Option<&'static str>,
+}
+
+impl Environment {
+    pub(super) fn read() -> Result<Self, SettingsError> {
+        let mut chosen = None;
+        for names in EnvNames::FAMILIES {
+            if variable(names.endpoint)?.is_some() {
+                chosen = Some(names);
+                break;
+            }
+        }
+        if chosen.is_none() {
+            for names in EnvNames::FAMILIES {
+                if key_in(&names)?.is_some() {
+                    chosen = Some(names);
+                    break;
+                }
+            }
+        }
+        let names = chosen.unwrap_or(EnvNames::SORNA);
+        let mut elsewhere = None;
+        for other in EnvNames::FAMILIES {
+            if other != names {
+                elsewhere = key_in(&other)?;
+            }
+        }
+        check_type(&names)?;
+        let optional = |name: Option<&'static str>| match name {
+            Some(name) => variable(name),
+            None => Ok(None),
+        };
+        Ok(Self {
+            endpoint: variable(names.endpoint)?,
+            access_key: variable(names.access_key)?,
+            secret_key: variable(names.secret_key)?.map(|setting| {
+                setting.map(|key| SecretKey::new(key).expect("a variable that counts is not empty"))
+            }),
+            domain: optional(names.domain)?,
+            group: optional(names.group)?,
+            names,
+            elsewhere,
+        })
+    }
+
+    /// Whether a value from there asks for Backend.AI.
+    pub(super) fn is_of_backend_ai(source: &Source) -> bool {
+        let names = EnvNames::BACKEND;
+        let of_family = [names.endpoint, names.access_key, names.secret_key];
+        matches!(source, Source::Variable(name) if of_family.contains(name))
+    }
+}
+
+/// The name of a key that is set.
+fn key_in(names: &EnvNames) -> Result<Option<&'static str>, SettingsError> {
+    for name in [names.access_key, names.secret_key] {
+        if variable(name)?.is_some() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Only managers and gateways are spoken to so far, not web servers.
+fn check_type(names: &EnvNames) -> Result<(), SettingsError> {
+    let Some(name) = names.endpoint_type else {
+        return Ok(());
+    };
+    match variable(name)? {
+        Some(Setting { value, .. }) if value == "session" => {
+            Err(SettingsError::WebServer { variable: name })
+        }
+        Some(Setting { value, source }) if value != "api" => Err(SettingsError::Value {
+            error: ConfigError::EndpointType { kind: value },
+            source,
+            meant: None,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A variable, without white space around it (a line end, mostly, of the file that it was read from). An
+/// empty one counts as unset.
+pub(super) fn variable(name: &'static str) -> Result<Option<Setting<String>>, SettingsError> {
+    let Some(value) = std::env::var_os(name) else {
+        return Ok(None);
+    };
+    let Ok(value) = value.into_string() else {
+        return Err(SettingsError::NotText { variable: name });
+    };
+    let value = value.trim();
+    Ok((!value.is_empty()).then(|| Setting::new(value.to_owned(), Source::Variable(name))))
+}
