@@ -76,6 +76,13 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     if let Error::Build(error) = error {
         return build_advice(error).map(str::to_owned).into_iter().collect();
     }
+    if let Error::NotRunning(session) = error
+        && session.status.is_pending()
+    {
+        return vec![
+            "The cluster may lack what was asked for, or still pull the image: ask for less with -r, or wait longer with --max-wait.".to_owned(),
+        ];
+    }
     let Some(response) = error.gateway() else {
         return Vec::new();
     };

@@ -40,6 +40,19 @@ pub(crate) enum Event<'e> {
         token: &'e SessionToken,
         temporary: bool,
     },
+    /// The session does not run yet.
+    SessionPending {
+        kernel: &'e KernelId,
+        status: &'e str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'e str>,
+        waited_ms: u64,
+    },
+    /// The session is created, and not waited for.
+    SessionEnqueued {
+        kernel: &'e KernelId,
+        token: &'e SessionToken,
+    },
     UploadProgress(Files),
     Uploaded(Files),
     ExecutionStarted {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, Once, PoisonError, TryLockError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
 use sorna::UploadProgress;
@@ -32,6 +32,8 @@ static PAINTER: Once = Once::new();
 struct Line {
     text: String,
     progress: Option<Progress>,
+    /// Since when it is waited for.
+    since: Option<Instant>,
     frame: usize,
 }
 
@@ -48,11 +50,21 @@ pub(crate) struct Progress {
 
 /// Shows the line, replacing the one before.
 pub(crate) fn show(text: String, progress: Option<Progress>) {
+    show_line(text, progress, None);
+}
+
+/// Shows the line with the time for which it was waited already, and goes on counting.
+pub(crate) fn show_since(text: String, waited: Duration) {
+    show_line(text, None, Instant::now().checked_sub(waited));
+}
+
+fn show_line(text: String, progress: Option<Progress>, since: Option<Instant>) {
     let mut shown = lock(&LINE);
     let frame = shown.as_ref().map_or(0, |before| before.frame);
     let line = Line {
         text,
         progress,
+        since,
         frame,
     };
     line.draw();
@@ -72,6 +84,7 @@ pub(crate) fn replace(text: &str) {
     if let Some(line) = lock(&LINE).as_mut() {
         text.clone_into(&mut line.text);
         line.progress = None;
+        line.since = None;
         line.draw();
     }
 }
@@ -138,6 +151,9 @@ impl Line {
                 progress.draw_bar(signs, &mut text);
             }
             let _ = write!(text, " {figures}");
+        }
+        if let Some(since) = self.since {
+            let _ = write!(text, " {} s", since.elapsed().as_secs());
         }
         if let Some(turn) = self.frame.checked_sub(1) {
             let _ = write!(text, " {}", signs.spinner[turn % signs.spinner.len()]);
@@ -220,6 +236,7 @@ mod tests {
                 total_bytes: 8 * 1024 * 1024,
                 in_flight: None,
             }),
+            since: None,
             frame: 0,
         }
     }

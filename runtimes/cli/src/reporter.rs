@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use anstyle::AnsiColor;
 use sorna::Error;
@@ -78,6 +79,14 @@ impl Reporter {
         if self.moves {
             self.end_line();
             progress::show(text.to_string(), None);
+        }
+    }
+
+    /// As [`wait`](Self::wait), with a clock that shows how long it takes so far.
+    pub(crate) fn wait_since(&mut self, text: impl Display, waited: Duration) {
+        if self.moves {
+            self.end_line();
+            progress::show_since(text.to_string(), waited);
         }
     }
 

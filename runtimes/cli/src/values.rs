@@ -26,6 +26,24 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// A time to wait: a number is one of seconds.
+pub(crate) fn wait(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => time(text),
+    }
+}
+
+/// A name and a value.
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected a name and a value, such as cpu=2".to_owned()),
+    }
+}
+
 /// Memory such as `512MiB`, `64m` or a number of bytes, rounded up to KiB.
 pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     let bytes = Config::new()

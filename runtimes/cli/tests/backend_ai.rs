@@ -6,24 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use snapbox::str;
-use sorna_gateway::RunningGateway;
 
-use support::{check, gateway, here, sorna, sorna_at, write};
+use support::{backend_at, check, gateway, here, sorna, sorna_at, write};
 
 fn config(directory: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = sorna(directory);
     let variables = variables.iter().copied();
     command.arg("config").args(arguments).envs(variables);
-    command
-}
-
-/// `sorna` with the variables of Backend.AI.
-fn backend_at(directory: &Path, gateway: &RunningGateway) -> Command {
-    let mut command = sorna(directory);
-    command
-        .env("BACKEND_ENDPOINT", gateway.endpoint())
-        .env("BACKEND_ACCESS_KEY", gateway.access_key())
-        .env("BACKEND_SECRET_KEY", gateway.secret_key());
     command
 }
 

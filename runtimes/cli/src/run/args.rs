@@ -32,7 +32,7 @@ pub(crate) struct RunArgs {
 
     /// Source files to upload, build and run, and directories with all files in them. Files keep their
     /// path relative to the current directory. `-` alone reads a snippet from standard input.
-    #[arg(conflicts_with = "code", required_unless_present_any = ["code", "json_schema"])]
+    #[arg(conflicts_with = "code", required_unless_present_any = ["code", "json_schema", "enqueue"])]
     pub(crate) files: Vec<PathBuf>,
 
     /// Snippet to run. Several run in order in the same kernel; after one whose exit code is not 0, the
@@ -41,7 +41,8 @@ pub(crate) struct RunArgs {
     pub(crate) code: Vec<String>,
 
     /// Use the kernel of this language with this client session token (8 to 80 characters), or create
-    /// it, and keep it afterwards. Without a token, a temporary kernel is created and destroyed.
+    /// it, and keep it afterwards. Without a token, a temporary kernel is created and destroyed. In
+    /// Backend.AI it is the session's name (4 to 64 ASCII letters, digits, `_`, `.` and `-`).
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
@@ -52,14 +53,23 @@ pub(crate) struct RunArgs {
 
     /// Shell command that runs the program; `*` is the kernel's default, such as `python3 main.py`, and
     /// an empty string skips the step. A single file of an interpreted language runs whatever its name.
-    #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
-    pub(crate) exec: Option<String>,
+    /// `-e CMD` is the same, unless CMD begins like an assignment.
+    #[arg(long, value_name = "CMD", conflicts_with = "code")]
+    exec: Option<String>,
+
+    /// Environment variable of a new session of Backend.AI. Can be given several times. (`-e CMD` with
+    /// a command is --exec.)
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
 
     #[command(flatten)]
     pub(crate) collect: CollectArgs,
 
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
 
     #[command(flatten)]
     pub(crate) media: MediaArgs,
@@ -87,17 +97,45 @@ impl RunArgs {
         self.files.iter().any(|file| file.as_os_str() == STDIN)
     }
 
+    /// The command that runs the program.
+    pub(super) fn exec(&self) -> Option<&str> {
+        let mut commands = self.env.iter().filter(|env| !is_assignment(env));
+        self.exec.as_ref().or(commands.next()).map(String::as_str)
+    }
+
+    /// How long the session is waited for.
+    pub(super) fn max_wait(&self) -> Duration {
+        /// As the client does without it.
+        const DEFAULT: Duration = Duration::from_secs(600);
+        self.session.max_wait.unwrap_or(DEFAULT)
+    }
+
+    /// The environment variables.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let assignments = self.env.iter().filter(|env| is_assignment(env));
+        assignments.filter_map(|env| env.split_once('='))
+    }
+
     /// Checks what clap cannot.
     ///
     /// # Errors
     ///
     /// What is wrong with the arguments.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if !self.reads_stdin() {
+        let commands = self.env.iter().filter(|env| !is_assignment(env)).count();
+        if commands + usize::from(self.exec.is_some()) > 1 {
+            Err("several commands to run the program: give --exec, or -e CMD, once")
+        } else if commands > 0 && !self.code.is_empty() {
+            Err("the argument '-e <CMD>' cannot be used with '--code <CODE>'")
+        } else if self.session.enqueue && (!self.code.is_empty() || !self.files.is_empty()) {
+            Err(
+                "--enqueue only creates the session, and runs nothing: run the code later, with the same -t NAME and without --enqueue",
+            )
+        } else if !self.reads_stdin() {
             Ok(())
         } else if self.files.len() > 1 {
             Err("`-`, code from standard input, cannot be used with files")
-        } else if self.build.is_some() || self.exec.is_some() {
+        } else if self.build.is_some() || self.exec().is_some() {
             Err(
                 "--build and --exec are for files and cannot be used with `-`, code from standard input",
             )
@@ -130,6 +168,39 @@ pub(crate) struct LimitArgs {
     /// Folder to mount in the kernel, under its name or an alias. Can be given up to five times.
     #[arg(long = "mount", value_name = "NAME[:ALIAS]", value_parser = values::mount)]
     pub(crate) mounts: Vec<String>,
+}
+
+/// What only sessions of Backend.AI have.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SessionArgs {
+    /// How much of a resource a new session of Backend.AI has, such as cpu=2, mem=4g or
+    /// cuda.device=1. Can be given several times.
+    #[arg(short, long = "resource", value_name = "NAME=AMOUNT", value_parser = values::assignment)]
+    pub(super) resources: Vec<(String, String)>,
+
+    /// Option of the resources of a new session of Backend.AI, such as shmem=256m. Can be given several
+    /// times.
+    #[arg(long = "resource-opt", value_name = "NAME=VALUE", value_parser = values::assignment)]
+    pub(super) resource_options: Vec<(String, String)>,
+
+    /// Only create the session, and do not wait until it runs. It is kept. Of Backend.AI only.
+    #[arg(long, alias = "enqueue-only", conflicts_with = "local")]
+    pub(super) enqueue: bool,
+
+    /// Give up when the session does not run after this time, such as 30s or 2m; by default 10 minutes.
+    /// Of Backend.AI only.
+    #[arg(long, value_name = "TIME", value_parser = values::wait, conflicts_with = "enqueue")]
+    pub(super) max_wait: Option<Duration>,
+}
+
+/// Whether it has the form `NAME=VALUE`, and so is no command (but maybe begins one).
+fn is_assignment(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(name, _)| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        !name.is_empty()
+            && name.bytes().all(fits)
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// What to do with output that is not text.
@@ -169,6 +240,7 @@ Examples:
   sorna run c main.c mylib.c mylib.h
   sorna run python3 hello.py
   sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, none named main.py
+  sorna run -e GREETING=hello -r cpu=2 -r mem=4g -t my-session python main.py   # Backend.AI
   sorna run c src                               # all files in src
   sorna run -t my-session python3 -c 'x = 1'    # keep the kernel ...
   sorna run -t my-session python3 -c 'print(x)' # ... and use it again

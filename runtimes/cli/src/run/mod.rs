@@ -1,6 +1,7 @@
 //! `sorna run`.
 
 pub(crate) mod args;
+mod enqueue;
 mod finish;
 mod images;
 mod input;
@@ -12,10 +13,12 @@ mod sixel;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use sorna::blocking::{Run, SendMeter};
 use sorna::{
-    Cleanup, Ending, ExecutionEvent, ExecutionStatus, RunEvent, RunPlan, RunReport, SessionToken,
+    Cleanup, Dialect, Ending, ExecutionEvent, ExecutionStatus, RunEvent, RunPlan, RunReport,
+    SessionToken,
 };
 
 use crate::exit::Exit;
@@ -26,7 +29,7 @@ use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::target::Target;
-use crate::units::count;
+use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, finish};
 use input::{Input, Wake};
@@ -63,9 +66,14 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         .prepare()
         .map_err(|error| Failure::System("cannot create the media directory", error))?;
     let caught = signals::catch()?;
-    let target = Target::open(arguments.local, globals)?;
-    plan::check(&plan, target.version()?)?;
+    let local = arguments.local.then(|| plan::local_api(&plan));
+    let target = Target::open_with(local, globals)?;
+    let version = target.version()?;
+    plan::check(&plan, version)?;
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
+    if plan.spec().enqueue_only() {
+        return enqueue::enqueue(&target, &plan, &token, &mut reporter);
+    }
     reporter.info(format_args!("Client session token: {token}"));
     reporter.wait(if plan.keeps_kernel() {
         "Connecting to the kernel..."
@@ -98,6 +106,9 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         program: Program::Ended,
         target: &target,
         lang: &arguments.lang,
+        dialect: version.dialect(),
+        max_wait: arguments.max_wait(),
+        pending: Pending::Unsaid,
         stopped,
     };
     Ok(session.run())
@@ -123,6 +134,27 @@ impl Files {
     }
 }
 
+/// What was said of a session that does not run yet, where lines stay: it is said once, and once more if the reason
+/// is known only later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    Unsaid,
+    WithoutReason,
+    WithReason,
+}
+
+impl Pending {
+    fn is_news(&mut self, has_reason: bool) -> bool {
+        let before = *self;
+        match (before, has_reason) {
+            (Self::Unsaid | Self::WithoutReason, true) => *self = Self::WithReason,
+            (Self::Unsaid, false) => *self = Self::WithoutReason,
+            _ => {}
+        }
+        before != *self
+    }
+}
+
 /// What the program is doing in the kernel.
 #[derive(Clone, Copy, Debug)]
 enum Program {
@@ -135,18 +167,22 @@ enum Program {
 
 impl Program {
     /// Reports what it still does, if the command ends before it.
-    fn report_if_left(self, report: &RunReport, reporter: &mut Reporter) {
+    fn report_if_left(self, report: &RunReport, reporter: &mut Reporter, dialect: Dialect) {
         let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
             (&report.ending, &report.cleanup, &report.kernel)
         else {
             return;
         };
+        let stop = match dialect {
+            Dialect::SornaV2 => "restart",
+            _ => "interrupt",
+        };
         match self {
             Self::Runs => reporter.info(format_args!(
-                "The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna restart {kernel}`."
+                "The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
             )),
             Self::Asks => reporter.info(format_args!(
-                "The program is waiting for input in kernel {kernel} and will read the next run's code as that input. Stop it with `sorna restart {kernel}`."
+                "The program is waiting for input in kernel {kernel} and will read the next run's code as that input. Stop it with `sorna {stop} {kernel}`."
             )),
             Self::Ended => {}
         }
@@ -170,6 +206,9 @@ struct Session<'p> {
     program: Program,
     target: &'p Target,
     lang: &'p str,
+    dialect: Dialect,
+    max_wait: Duration,
+    pending: Pending,
     stopped: Stopped,
 }
 
@@ -209,7 +248,8 @@ impl Session<'_> {
             self.target,
             self.lang,
         );
-        self.program.report_if_left(&report, &mut self.reporter);
+        let (program, dialect) = (self.program, self.dialect);
+        program.report_if_left(&report, &mut self.reporter, dialect);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }
@@ -219,6 +259,12 @@ impl Session<'_> {
     /// Prints the event as JSON, if that was requested. [`Output`] prints the console records.
     fn report(&mut self, event: &RunEvent) -> io::Result<()> {
         match event {
+            RunEvent::SessionPending(pending) => json::emit(&Event::SessionPending {
+                kernel: &pending.kernel,
+                status: pending.status.as_str(),
+                reason: pending.status_info.as_deref(),
+                waited_ms: u64::try_from(pending.waited.as_millis()).unwrap_or(u64::MAX),
+            }),
             RunEvent::KernelReady(kernel) => json::emit(&Event::KernelReady {
                 kernel,
                 token: &self.token,
@@ -256,6 +302,19 @@ impl Session<'_> {
     fn show(&mut self, event: RunEvent) -> Result<(), Stop> {
         let reporter = &mut self.reporter;
         match event {
+            RunEvent::SessionPending(pending) => {
+                let status = pending.status.as_str();
+                let text = match &pending.status_info {
+                    Some(reason) => format!("Waiting for the session: {status} ({reason})"),
+                    None => format!("Waiting for the session: {status}"),
+                };
+                if reporter.moves() {
+                    reporter.wait_since(text, pending.waited);
+                } else if self.pending.is_news(pending.status_info.is_some()) {
+                    let most = time(self.max_wait.as_secs_f64() * 1000.0);
+                    reporter.info(format_args!("{text}, for at most {most}."));
+                }
+            }
             RunEvent::KernelReady(kernel) => {
                 reporter.done(format_args!("Kernel (ID: {kernel}) is ready."));
                 if self.files.is_some() {

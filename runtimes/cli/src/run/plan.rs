@@ -7,10 +7,11 @@ use sorna::files::{self, Skip};
 use sorna::protocol::ApiVersion;
 use sorna::{Batch, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token};
 
-use super::args::{CollectArgs, LimitArgs, RunArgs};
+use super::args::{CollectArgs, RunArgs};
 use super::program::Program;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::settings::Api;
 use crate::values::{self, session_token};
 
 /// The kernel's default for a step.
@@ -25,17 +26,17 @@ pub(super) fn plan(
         Some(token) => session_token(token, globals).map_err(Failure::Argument)?,
         None => random_token(),
     };
-    let spec = spec(&arguments.lang, &arguments.limits, globals)?;
+    let spec = spec(arguments, globals)?;
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
         let code = code_from_stdin()?;
         RunPlan::temporary(spec, [code])
-    } else if !arguments.code.is_empty() {
+    } else if !arguments.code.is_empty() || arguments.session.enqueue {
         RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
     } else {
         let files = collect(&arguments.files, arguments.collect)?;
-        let program = match &arguments.exec {
-            Some(command) => Program::Command(command.clone()),
+        let program = match arguments.exec() {
+            Some(command) => Program::Command(command.to_owned()),
             None => Program::find(&arguments.lang, &arguments.files, &files),
         };
         let exec = match program {
@@ -51,7 +52,7 @@ pub(super) fn plan(
         RunPlan::temporary(spec, [batch]).with_files(files)
     };
     let plan = plan.with_token(token.clone());
-    let plan = if arguments.token.is_some() {
+    let plan = if arguments.token.is_some() || arguments.session.enqueue {
         plan.keep_kernel()
     } else {
         plan
@@ -59,7 +60,8 @@ pub(super) fn plan(
     Ok((plan, token, advice))
 }
 
-fn spec(lang: &str, limits: &LimitArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
+fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
+    let limits = &arguments.limits;
     let mut wanted = Limits::new();
     if let Some(time) = limits.exec_timeout {
         wanted = wanted.with_exec_timeout(time);
@@ -67,11 +69,36 @@ fn spec(lang: &str, limits: &LimitArgs, globals: &Globals) -> Result<KernelSpec,
     if let Some(memory) = limits.max_mem {
         wanted = wanted.with_max_memory(memory.0.saturating_mul(1024));
     }
-    let spec = KernelSpec::new(lang)
+    let mut spec = KernelSpec::new(arguments.lang.as_str())
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
-    values::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
+    for (name, value) in arguments.variables() {
+        spec = spec.with_env(name, value);
+    }
+    let session = &arguments.session;
+    for (slot, amount) in &session.resources {
+        spec = spec.with_resource(slot, amount);
+    }
+    for (name, value) in &session.resource_options {
+        spec = spec.with_resource_option(name, value);
+    }
+    if let Some(time) = session.max_wait {
+        spec = spec.with_max_wait(time);
+    }
+    spec = spec.with_enqueue_only(session.enqueue);
+    if !arguments.local {
+        values::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
+    }
     Ok(spec)
+}
+
+/// The API that is spoken with a local gateway: Sorna v2, unless something is asked for that only Backend.AI has.
+pub(super) fn local_api(plan: &RunPlan) -> Api {
+    let is_for = |version| plan.spec().check(version).is_ok();
+    match is_for(ApiVersion::V2_20170315) || !is_for(ApiVersion::V9_20250722) {
+        true => Api::Sorna,
+        false => Api::BackendAi,
+    }
 }
 
 /// All of standard input.

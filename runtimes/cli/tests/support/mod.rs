@@ -62,6 +62,16 @@ pub(crate) fn sorna_at(directory: &Path, gateway: &RunningGateway) -> Command {
     command
 }
 
+/// The same in Backend.AI.
+pub(crate) fn backend_at(directory: &Path, gateway: &RunningGateway) -> Command {
+    let mut command = sorna(directory);
+    command
+        .env("BACKEND_ENDPOINT", gateway.endpoint())
+        .env("BACKEND_ACCESS_KEY", gateway.access_key())
+        .env("BACKEND_SECRET_KEY", gateway.secret_key());
+    command
+}
+
 /// Runs it to its end, and compares with ids and addresses masked.
 pub(crate) fn check(mut command: Command) -> OutputAssert {
     let output = command.output().expect("sorna runs");

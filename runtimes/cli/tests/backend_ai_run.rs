@@ -1,0 +1,263 @@
+//! `sorna run` in Backend.AI.
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use snapbox::str;
+
+use support::stub::{self, Request};
+use support::{backend_at, check, gateway, here, sorna, sorna_at};
+
+#[test]
+fn a_session_has_the_environment_and_the_resources_that_were_asked_for() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args([
+        "run",
+        "-t",
+        "work",
+        "-e",
+        "GREETING=hello world",
+        "-e",
+        "B=2",
+    ]);
+    command.args(["-r", "mem=512m", "-r", "cpu=1", "--max-wait", "30"]);
+    command.args(["bash", "-c", "echo $GREETING $B"]);
+    check(command).success().stdout_eq("hello world 2\n");
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "-q", "-t", "work", "bash", "-c", "echo $B"]);
+    check(command).success().stdout_eq("2\n");
+    gateway.stop();
+}
+
+#[test]
+fn a_local_gateway_speaks_backend_ai_where_that_is_needed() {
+    let directory = here();
+    let mut command = sorna(directory.path());
+    command.args([
+        "run",
+        "-q",
+        "--local",
+        "-e",
+        "A=b",
+        "bash",
+        "-c",
+        "echo $A; exit 3",
+    ]);
+    check(command).code(3).stdout_eq("b\n").stderr_eq("");
+}
+
+#[test]
+fn what_sorna_v2_lacks_is_an_error_before_anything_is_sent() {
+    let gateway = gateway();
+    let directory = here();
+    for (arguments, what) in [
+        (
+            &["-e", "A=b", "bash", "-c", "1"][..],
+            "environment variables",
+        ),
+        (&["-r", "cpu=2", "bash", "-c", "1"], "resources of kernels"),
+        (&["--enqueue", "bash"], "[..]"),
+        (&["--max-wait", "30s", "bash", "-c", "1"], "[..]"),
+    ] {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.arg("run").args(arguments);
+        check(command).code(2).stdout_eq("").stderr_eq(format!(
+            "✘ version v2.20170315 of the API does not support {what}\n\
+             ∙ Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile.\n"
+        ));
+    }
+    assert_eq!(gateway.stats().requests, 0);
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "--exec-timeout", "3s", "bash", "-c", "1"]);
+    check(command).code(2).stderr_eq(
+        "✘ version v9.20250722 of the API does not support time limits of executions\n...\n",
+    );
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "-t", "no spaces", "bash", "-c", "1"]);
+    check(command)
+        .code(2)
+        .stderr_eq("✘ \"no spaces\" cannot be the name of a session: [..]\n");
+    gateway.stop();
+}
+
+#[test]
+fn commands_and_variables_share_an_option() {
+    let directory = here();
+    let refused = |arguments: &[&str], message: &str| {
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local"]).args(arguments);
+        check(command)
+            .code(2)
+            .stderr_eq(format!("error: {message}\n...\n"));
+    };
+    refused(
+        &["-e", "./a", "--exec", "./b", "c", "main.c"],
+        "several commands to run the program: give --exec, or -e CMD, once",
+    );
+    refused(
+        &["-e", "./a", "c", "-c", "1"],
+        "the argument '-e <CMD>' cannot be used with '--code <CODE>'",
+    );
+    refused(
+        &["-r", "cpu", "bash", "-c", "1"],
+        "invalid value 'cpu' for '--resource <NAME=AMOUNT>': expected a name and a value, such as cpu=2",
+    );
+}
+
+#[test]
+fn an_enqueued_session_is_kept_and_no_code_is_run() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "--enqueue", "-t", "work", "bash"]);
+    check(command).success().stdout_eq("").stderr_eq(str![[r#"
+✔ Session work (ID: [..]) is enqueued.
+∙ `sorna info work` shows its status, `sorna run -t work bash` runs code in it, and `sorna destroy work` ends it.
+
+"#]]);
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "--json", "--enqueue", "-t", "work", "bash"]);
+    check(command).success().stderr_eq("").stdout_eq(str![[r#"
+{"v":1,"event":"session-enqueued","kernel":"[..]","token":"work"}
+{"v":1,"event":"finished","exitCode":0}
+
+"#]]);
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "--enqueue", "-t", "work", "bash", "-c", "1"]);
+    check(command)
+        .code(2)
+        .stderr_eq("error: --enqueue only creates the session, [..]\n...\n");
+    gateway.stop();
+}
+
+const UUID: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
+
+/// A manager whose session waits for resources, then for its image, and then runs.
+fn slow_manager() -> std::net::SocketAddr {
+    let asked = AtomicUsize::new(0);
+    stub::stub(move |request: &Request| {
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let body = String::from_utf8_lossy(&request.body);
+        Some(match (method, path) {
+            ("GET", "/") => (
+                200,
+                r#"{"version": "v9.20250722", "manager": "26.9.6"}"#.into(),
+            ),
+            ("POST", "/session") => (
+                201,
+                format!(
+                    r#"{{"sessionId": "{UUID}", "sessionName": "work", "status": "PENDING", "created": true, "servicePorts": []}}"#
+                ),
+            ),
+            ("GET", _) => {
+                let (status, info) = match asked.fetch_add(1, Ordering::Relaxed) {
+                    0 => ("PENDING", "no-available-instances"),
+                    1 => ("PULLING", "None"),
+                    _ => ("RUNNING", "None"),
+                };
+                (
+                    200,
+                    format!(r#"{{"status": "{status}", "statusInfo": "{info}"}}"#),
+                )
+            }
+            ("DELETE", _) => (200, r#"{"stats": {"status": "terminated"}}"#.into()),
+            _ => {
+                let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+                let run = body["run_id"].as_str().unwrap_or("r1").to_owned();
+                (
+                    200,
+                    format!(
+                        r#"{{"result": {{"status": "finished", "runId": "{run}", "exitCode": 0, "options": null, "files": [], "console": [["stdout", "hi\n"]]}}}}"#
+                    ),
+                )
+            }
+        })
+    })
+}
+
+#[test]
+fn one_line_says_why_a_session_does_not_run_yet() {
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), slow_manager());
+    command.args([
+        "run",
+        "--api",
+        "auto",
+        "--max-wait",
+        "2m",
+        "python",
+        "-c",
+        "print('hi')",
+    ]);
+    check(command)
+        .success()
+        .stdout_eq("hi\n")
+        .stderr_eq(str![[r#"
+∙ Client session token: [TOKEN]
+∙ Waiting for the session: PENDING, for at most 2 min 0 s.
+∙ Waiting for the session: PENDING (no-available-instances), for at most 2 min 0 s.
+✔ Kernel (ID: [..]) is ready.
+✔ Cleaned up the kernel.
+
+"#]]);
+    let mut command = stub::at(sorna(directory.path()), slow_manager());
+    command.args([
+        "run",
+        "--api",
+        "auto",
+        "--json",
+        "python",
+        "-c",
+        "print('hi')",
+    ]);
+    let output = command.output().expect("sorna runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let pending: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|line: &serde_json::Value| line["event"] == "session-pending")
+        .collect();
+    let states: Vec<_> = pending
+        .iter()
+        .map(|line| (line["status"].as_str(), line["reason"].as_str()))
+        .collect();
+    let expected = [
+        (Some("PENDING"), None),
+        (Some("PENDING"), Some("no-available-instances")),
+        (Some("PULLING"), None),
+    ];
+    assert_eq!(states, expected, "{text}");
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../schema/run-v1.json")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for line in &pending {
+        assert!(
+            line["waitedMs"].is_u64() && validator.is_valid(line),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn on_a_terminal_the_line_changes() {
+    let address = slow_manager();
+    let directory = here();
+    let environment = stub::environment("http://address");
+    let endpoint = format!("http://{address}");
+    let mut environment = environment.to_vec();
+    environment[0].1 = &endpoint;
+    let arguments = ["run", "--api", "auto", "python", "-c", "print('hi')"];
+    let mut terminal =
+        support::terminal::Terminal::open(directory.path(), None, 90, &environment, &arguments);
+    let text = terminal.rest();
+    assert!(
+        text.contains("Waiting for the session: PENDING (no-available-instances) "),
+        "{text}"
+    );
+    assert!(text.contains("Waiting for the session: PULLING "), "{text}");
+    let screen = support::terminal::screen(&text);
+    assert!(!screen.contains("Waiting"), "{screen}");
+}
