@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use sorna::{
-    BuildError, Dialect, Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind,
-    TransportCause, TransportError, TransportErrorKind,
+    Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause, TransportError,
+    TransportErrorKind,
 };
 
 use crate::chain::message;
+use crate::failure::build_advice;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
 use crate::target::Target;
@@ -112,6 +113,8 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         vec![format!(
             "This key has sent too many requests. Try again {wait}."
         )]
+    } else if response.is_unsupported() {
+        vec!["Managers of Backend.AI from 26.4 on do not restart sessions: stop a program with `sorna interrupt`, or destroy the session and create it anew.".to_owned()]
     } else if is_elsewhere(response, target) {
         let endpoint = target.client.config().endpoint();
         let scheme = if endpoint.is_https() { "https" } else { "http" };
@@ -125,21 +128,6 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     } else {
         Vec::new()
     }
-}
-
-/// What to do about a request that cannot be made.
-pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
-    let BuildError::Unsupported { version, .. } = error else {
-        return None;
-    };
-    Some(match version.dialect() {
-        Dialect::SornaV2 => {
-            "Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile."
-        }
-        _ => {
-            "Sorna v2 may have it: leave it out, or use --api sorna if the gateway speaks that, too."
-        }
-    })
 }
 
 fn transport_advice(error: &TransportError, target: &Target) -> String {

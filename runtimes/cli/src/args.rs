@@ -13,6 +13,11 @@ use crate::langs::LangsArgs;
 use crate::pages::args::{CompletionsArgs, ManArgs};
 use crate::run::args::RunArgs;
 use crate::serve::args::ServeArgs;
+use crate::sessions::control::{InterruptArgs, RenameArgs};
+use crate::sessions::events::EventsArgs;
+use crate::sessions::files::{DownloadArgs, LsArgs};
+use crate::sessions::logs::LogsArgs;
+use crate::sessions::ps::PsArgs;
 use crate::shell::args::ShellArgs;
 use crate::status::StatusArgs;
 use crate::upload::args::UploadArgs;
@@ -81,6 +86,13 @@ pub(crate) enum Command {
     Info(InfoArgs),
     Restart(RestartArgs),
     Destroy(DestroyArgs),
+    Ps(PsArgs),
+    Logs(LogsArgs),
+    Ls(LsArgs),
+    Download(DownloadArgs),
+    Interrupt(InterruptArgs),
+    Rename(RenameArgs),
+    Events(EventsArgs),
     Complete(CompleteArgs),
     Config(ConfigArgs),
     Completions(CompletionsArgs),

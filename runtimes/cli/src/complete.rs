@@ -10,8 +10,8 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::print;
 use crate::reporter::Reporter;
+use crate::spoken::{self, session_token};
 use crate::target::Target;
-use crate::values::session_token;
 
 /// Complete code in a kernel: prints candidates, one per line.
 ///
@@ -54,7 +54,7 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let token = session_token(&arguments.token, globals).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
     let target = Target::open(false, globals)?;
-    target.check_token(Some(&token))?;
+    spoken::check_token(&target, Some(&token))?;
     let mut reporter = Reporter::new(false);
     let kernel = match target.client.get_or_create(arguments.lang.as_str(), &token) {
         Ok(kernel) => kernel,

@@ -2,10 +2,9 @@
 
 use sorna::files::FilesError;
 use sorna::net::ProxyError;
-use sorna::{BuildError, Error};
+use sorna::{BuildError, Dialect, Error};
 use sorna_gateway::StartError;
 
-use crate::advice::build_advice;
 use crate::chain::{chain, message};
 use crate::exit::Exit;
 use crate::nearest::nearest;
@@ -32,6 +31,10 @@ pub(crate) enum Failure {
     },
     /// A gateway of Sorna v2, where Backend.AI was asked for.
     NotBackendAi { endpoint: String },
+    /// Several sessions that may be meant, one per line.
+    Ambiguous { text: String, sessions: Vec<String> },
+    /// A session that does not exist.
+    NoSession { text: String, endpoint: String },
     /// An argument that the gateway would reject.
     Argument(BuildError),
     /// A file that was to be uploaded.
@@ -66,6 +69,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is about one of several sessions, so that the others can be dealt with all the same.
+    pub(crate) fn is_of_one_session(&self) -> bool {
+        matches!(self, Self::Ambiguous { .. } | Self::NoSession { .. })
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Settings(_)
@@ -76,6 +84,7 @@ impl Failure {
             | Self::Argument(_)
             | Self::Usage { .. }
             | Self::Files(_) => Exit::USAGE,
+            Self::Ambiguous { .. } | Self::NoSession { .. } => Exit::FAILURE,
             Self::Request { .. } | Self::NotBackendAi { .. } => Exit::FAILURE,
             Self::Gateway(_) | Self::System(..) => Exit::FAILURE,
         }
@@ -116,6 +125,20 @@ impl Failure {
                     reporter.advice(advice);
                 }
             }
+            Self::Ambiguous { text, sessions } => {
+                reporter.fail(format_args!("`{text}` may be one of several sessions"));
+                for session in sessions {
+                    reporter.advice(session);
+                }
+            }
+            Self::NoSession { text, endpoint } => {
+                reporter.fail(format_args!(
+                    "no session has the name or ID `{text}`, or one that starts so"
+                ));
+                reporter.advice(format_args!(
+                    "`sorna ps` lists your sessions that have not ended. The endpoint is {endpoint}."
+                ));
+            }
             Self::NotBackendAi { endpoint } => {
                 reporter.fail(format_args!(
                     "{endpoint} speaks Sorna v2, and not Backend.AI"
@@ -141,4 +164,19 @@ impl Failure {
             Self::System(what, error) => reporter.fail(format!("{what}: {error}")),
         }
     }
+}
+
+/// What to do about a request that cannot be made.
+pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
+    let BuildError::Unsupported { version, .. } = error else {
+        return None;
+    };
+    Some(match version.dialect() {
+        Dialect::SornaV2 => {
+            "Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile."
+        }
+        _ => {
+            "Sorna v2 may have it: leave it out, or use --api sorna if the gateway speaks that, too."
+        }
+    })
 }

@@ -1,8 +1,11 @@
 //! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their IDs.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
 use clap::Args;
 use sorna::blocking::Kernel;
-use sorna::{Error, KernelId, KernelInfo};
+use sorna::{Dialect, Error, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
 use crate::exit::Exit;
@@ -10,6 +13,8 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
+use crate::sessions::{find, moment, safe};
+use crate::spoken;
 use crate::target::Target;
 use crate::units::{size, time};
 use crate::values;
@@ -37,6 +42,8 @@ Examples:
   sorna info --json zuF1OzMIhFknyjUl7Apbvg | jq .memoryUsed";
 
 /// Restart kernels: interpreter state is lost, files are kept.
+///
+/// Managers of Backend.AI from 26.4 on do not restart sessions.
 ///
 /// Exit code: 0; 1 if a kernel could not be restarted; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
@@ -70,7 +77,8 @@ const NO_ID: &str = "`sorna run` and `sorna shell` show the ID.";
 
 #[derive(Debug, Args)]
 struct Which {
-    /// IDs of the kernels, as `sorna run` and `sorna shell` show them.
+    /// IDs of the kernels, as `sorna run` and `sorna shell` show them. In Backend.AI also names of sessions,
+    /// and what a name or an ID starts with.
     #[arg(
         value_name = "ID",
         required_unless_present = "token",
@@ -105,12 +113,12 @@ impl From<Failure> for Stop {
 }
 
 impl Which {
-    /// The IDs. The API has no lookup by token: it would create a kernel if there is none.
+    /// The IDs. Sorna v2 has no lookup by token: it would create a kernel if there is none.
     fn ids(&self, globals: &Globals) -> Result<Vec<KernelId>, Failure> {
         if self.token.is_some() {
             return Err(Failure::NeedsIds);
         }
-        let ids = self.ids.iter().map(|id| values::kernel_id(id, globals));
+        let ids = self.ids.iter().map(|id| spoken::kernel_id(id, globals));
         ids.collect::<Result<_, _>>().map_err(Failure::Argument)
     }
 
@@ -118,15 +126,31 @@ impl Which {
     fn each(
         &self,
         globals: &Globals,
-        mut act: impl FnMut(&mut Reporter, &Kernel) -> Result<(), Stop>,
+        mut act: impl FnMut(&mut Reporter, &Kernel, &dyn Display) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids(globals)?;
         let target = Target::open(false, globals)?;
+        let finds = spoken::version(&target)?.dialect() == Dialect::BackendAi;
         let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;
         for id in ids {
-            let kernel = target.client.kernel(id);
-            match act(&mut reporter, &kernel) {
+            let kernel = match finds {
+                false => target.client.kernel(id.clone()),
+                true => match find(&target, id.as_str()) {
+                    Ok(kernel) => kernel,
+                    Err(failure) if failure.is_of_one_session() => {
+                        failure.show();
+                        exit = Exit::FAILURE;
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                },
+            };
+            let name: &dyn Display = match finds {
+                true => &format_args!("session {id}"),
+                false => &format_args!("kernel {id}"),
+            };
+            match act(&mut reporter, &kernel, name) {
                 Ok(()) => {}
                 Err(Stop::Command(failure)) => return Err(failure),
                 Err(Stop::Kernel(error)) => {
@@ -144,7 +168,7 @@ impl Which {
 /// Carries out `info`.
 pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Failure> {
     let mut is_first = true;
-    arguments.which.each(globals, |_, kernel| {
+    arguments.which.each(globals, |_, kernel, _| {
         let info = kernel.info()?;
         let mut text = String::new();
         if arguments.json {
@@ -163,18 +187,18 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 
 /// Carries out `restart`.
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |reporter, kernel| {
+    arguments.which.each(globals, |reporter, kernel, name| {
         kernel.restart()?;
-        reporter.done(format_args!("Restarted kernel {}.", kernel.id()));
+        reporter.done(format_args!("Restarted {name}."));
         Ok(())
     })
 }
 
 /// Carries out `destroy`.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |reporter, kernel| {
+    arguments.which.each(globals, |reporter, kernel, name| {
         kernel.destroy()?;
-        reporter.done(format_args!("Destroyed kernel {}.", kernel.id()));
+        reporter.done(format_args!("Destroyed {name}."));
         Ok(())
     })
 }
@@ -208,9 +232,16 @@ fn whole(value: &serde_json::Value) -> Option<i64> {
 fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
     let kib = |bytes: u64| bytes as f64 / 1024.0;
+    // Of Backend.AI, whose fields have names of their own: see `SHOWN`.
+    let language = info.language().filter(|_| info.image().is_none());
     let mut fields = vec![("ID", Some(id.to_string()))];
     fields.extend([
-        ("Language", info.language().map(str::to_owned)),
+        ("Language", language.map(str::to_owned)),
+        ("Image", info.image().map(safe)),
+        ("Status", info.status().map(safe)),
+        ("Reason", info.status_info().map(safe)),
+        ("Created", info.creation_time().map(moment)),
+        ("Resources", info.occupied_slots().map(slots)),
         ("Age", info.age().map(ms).map(time)),
         ("Idle for", info.idle().map(ms).map(time)),
         ("Idle timeout", info.idle_timeout().map(ms).map(limit)),
@@ -232,8 +263,46 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         .filter_map(|(name, value)| Some([name.to_owned(), value?]))
         .collect();
     let extra = info.extra().iter();
+    let extra =
+        extra.filter(|(name, _)| info.status().is_none() || !SHOWN.contains(&name.as_str()));
     lines.extend(extra.map(|(name, value)| [name.clone(), value.to_string()]));
     lines
+}
+
+/// Fields of Backend.AI that are shown by another name, and those that are of no use to people.
+const SHOWN: &[&str] = &[
+    "image",
+    "status",
+    "statusInfo",
+    "statusData",
+    "creationTime",
+    "terminationTime",
+    "occupiedSlots",
+    "occupyingSlots",
+    "requestedSlots",
+    "occupiedShares",
+    "resourceOpts",
+    "environ",
+    "lastStat",
+    "idleChecks",
+    "containerId",
+    "userId",
+    "groupId",
+    "registry",
+    "lang",
+];
+
+/// Amounts of resources, such as `cpu 1, mem 256 MiB`.
+fn slots(slots: BTreeMap<String, String>) -> String {
+    let amount = |(name, amount): (&String, &String)| {
+        let number: Option<f64> = amount.parse().ok();
+        match number {
+            Some(bytes) if name == "mem" => format!("mem {}", size(bytes / 1024.0)),
+            Some(number) => format!("{} {number}", safe(name)),
+            None => format!("{} {}", safe(name), safe(amount)),
+        }
+    };
+    slots.iter().map(amount).collect::<Vec<_>>().join(", ")
 }
 
 fn limit(ms: f64) -> String {

@@ -30,10 +30,12 @@ mod progress;
 mod reporter;
 mod run;
 mod serve;
+mod sessions;
 mod settings;
 mod shell;
 mod shortcut;
 mod signals;
+mod spoken;
 mod status;
 mod style;
 mod target;
@@ -73,6 +75,13 @@ pub fn sorna() -> ExitCode {
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),
         Command::Destroy(arguments) => kernels::destroy(&arguments, &globals),
+        Command::Ps(arguments) => sessions::ps::ps(&arguments, &globals),
+        Command::Logs(arguments) => sessions::logs::logs(&arguments, &globals),
+        Command::Ls(arguments) => sessions::files::ls(&arguments, &globals),
+        Command::Download(arguments) => sessions::files::download(&arguments, &globals),
+        Command::Interrupt(arguments) => sessions::control::interrupt(&arguments, &globals),
+        Command::Rename(arguments) => sessions::control::rename(&arguments, &globals),
+        Command::Events(arguments) => sessions::events::events(&arguments, &globals),
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),

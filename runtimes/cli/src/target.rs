@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use sorna::blocking::Client;
 use sorna::net::TlsOptions;
-use sorna::{ApiVersion, ClientOptions, Config, Dialect, Observer, SessionToken};
+use sorna::{ApiVersion, ClientOptions, Config, Observer};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
-use crate::advice::advice;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
@@ -21,7 +20,7 @@ pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) settings: Option<Settings>,
     /// The API that was asked for.
-    api: Api,
+    pub(crate) api: Api,
     gateway: LocalGateway,
     contact: Contact,
 }
@@ -147,31 +146,6 @@ impl Target {
 
     pub(crate) fn gateway(&self) -> LocalGateway {
         self.gateway.clone()
-    }
-
-    /// The version of the API that is spoken. It is found out by a request or two, if it is not fixed.
-    pub(crate) fn version(&self) -> Result<ApiVersion, Failure> {
-        let negotiated = self.client.negotiated();
-        let negotiated = negotiated.map_err(|error| Failure::Request {
-            advice: advice(&error, self),
-            error: Box::new(error),
-        })?;
-        let is_other = negotiated.dialect() == Dialect::SornaV2 && self.api == Api::BackendAi;
-        if is_other {
-            return Err(Failure::NotBackendAi {
-                endpoint: self.endpoint(),
-            });
-        }
-        Ok(negotiated.version)
-    }
-
-    /// Checks what the API requires of a token.
-    pub(crate) fn check_token(&self, token: Option<&SessionToken>) -> Result<(), Failure> {
-        let version = self.version()?;
-        match token {
-            Some(token) => token.check(version).map_err(Failure::Argument),
-            None => Ok(()),
-        }
     }
 
     /// Whether the gateway has responded to any request.

@@ -1,5 +1,9 @@
 //! Times, sizes and counts, for people.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
 /// A time in ms.
 pub(crate) fn time(ms: f64) -> String {
     let seconds = ms / 1000.0;
@@ -15,6 +19,12 @@ pub(crate) fn time(ms: f64) -> String {
         3600..86_400 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3600),
     }
+}
+
+/// A time, for dates; without fractions of a second.
+pub(crate) fn since_1970(time: SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok()
 }
 
 /// A size in KiB.

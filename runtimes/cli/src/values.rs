@@ -6,10 +6,6 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use parse_size::Config;
-use sorna::{ApiVersion, BuildError, KernelId, SessionToken};
-
-use crate::globals::Globals;
-use crate::settings;
 
 /// Memory in KiB, as the protocol counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,34 +50,6 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
         return Err("the minimum is 1k".to_owned());
     }
     Ok(Kib(bytes.div_ceil(1024)))
-}
-
-/// A session token that may be accepted, so that most wrong ones are errors before anything is done. Later,
-/// [`Target::check_token`](crate::target::Target::check_token) knows the API.
-pub(crate) fn session_token(text: &str, globals: &Globals) -> Result<SessionToken, BuildError> {
-    let token = SessionToken::new(text)?;
-    check(globals, |version| token.check(version))?;
-    Ok(token)
-}
-
-/// Checks what a gateway may accept while it is not known what it speaks: what Sorna v2 requires, or, unless the
-/// settings say that it is spoken, Backend.AI.
-pub(crate) fn check(
-    globals: &Globals,
-    check: impl Fn(ApiVersion) -> Result<(), BuildError>,
-) -> Result<(), BuildError> {
-    let error = match check(ApiVersion::V2_20170315) {
-        Err(error) if !settings::speak_sorna_v2(globals) => error,
-        result => return result,
-    };
-    check(ApiVersion::V9_20250722).map_err(|_| error)
-}
-
-/// A kernel ID that may be accepted, as with [`session_token`].
-pub(crate) fn kernel_id(text: &str, globals: &Globals) -> Result<KernelId, BuildError> {
-    let id = KernelId::new(text)?;
-    check(globals, |version| id.check(version))?;
-    Ok(id)
 }
 
 /// An address and a port, where `localhost` is 127.0.0.1.

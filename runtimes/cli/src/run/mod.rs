@@ -28,6 +28,7 @@ use crate::json::{self, Event};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
+use crate::spoken;
 use crate::target::Target;
 use crate::units::{count, time};
 use args::RunArgs;
@@ -68,7 +69,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let caught = signals::catch()?;
     let local = arguments.local.then(|| plan::local_api(&plan));
     let target = Target::open_with(local, globals)?;
-    let version = target.version()?;
+    let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
     if plan.spec().enqueue_only() {

@@ -12,7 +12,7 @@ use super::program::Program;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::settings::Api;
-use crate::values::{self, session_token};
+use crate::spoken::{self, session_token};
 
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
@@ -87,7 +87,7 @@ fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     }
     spec = spec.with_enqueue_only(session.enqueue);
     if !arguments.local {
-        values::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
+        spoken::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
     }
     Ok(spec)
 }

@@ -19,10 +19,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::reporter::Reporter;
+use crate::spoken::{self, session_token};
 use crate::target::Target;
 use crate::threads::start;
 use crate::tty;
-use crate::values::session_token;
 use args::ShellArgs;
 use event::Event;
 use keys::DETACH_NAME;
@@ -40,7 +40,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         .map_err(Failure::Argument)?;
     let caught = watch::catch()?;
     let target = Target::open(arguments.local, globals)?;
-    target.check_token(token.as_ref())?;
+    spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
     if let Some(token) = &token {
         reporter.info(format_args!("Client session token: {token}"));

@@ -13,9 +13,9 @@ use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::collect;
 use crate::signals;
+use crate::spoken::{self, kernel_id, session_token};
 use crate::target::Target;
 use crate::units::count;
-use crate::values::{kernel_id, session_token};
 use args::UploadArgs;
 
 const UPLOADING: &str = "Uploading files...";
@@ -26,7 +26,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let files = collect(&arguments.files, arguments.collect)?;
     let destination = Destination::of(&arguments, globals)?;
     let target = Target::open(false, globals)?;
-    target.check_token(destination.token())?;
+    spoken::check_token(&target, destination.token())?;
     let mut reporter = Reporter::new(arguments.quiet);
     if reporter.moves() {
         signals::erase_progress_at_exit()?;

@@ -1,0 +1,82 @@
+//! `sorna interrupt` and `sorna rename`.
+
+use clap::Args;
+use sorna::SessionToken;
+
+use super::with_session;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::spoken;
+
+/// Interrupt the program that a session runs, as Ctrl-C does: the interpreter's state is kept.
+///
+/// Of Backend.AI only.
+///
+/// Exit code: 0, even if nothing runs; 1 if the gateway returned an error or could not be reached, or there
+/// is no such session; 2 for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(after_help = INTERRUPT_EXAMPLES)]
+pub(crate) struct InterruptArgs {
+    /// Name or ID of the session, or what it starts with.
+    #[arg(value_name = "NAME")]
+    session: String,
+}
+
+const INTERRUPT_EXAMPLES: &str = "\
+Examples:
+  sorna interrupt my-session";
+
+/// Give a session another name.
+///
+/// Of Backend.AI only.
+///
+/// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session; 2
+/// for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(after_help = RENAME_EXAMPLES)]
+pub(crate) struct RenameArgs {
+    /// Name or ID of the session, or what it starts with.
+    #[arg(value_name = "NAME")]
+    session: String,
+
+    /// Its new name: 4 to 64 ASCII letters, digits, `_`, `.` and `-`.
+    #[arg(value_name = "NEW-NAME")]
+    to: String,
+}
+
+const RENAME_EXAMPLES: &str = "\
+Examples:
+  sorna rename my-session training";
+
+/// Carries out `interrupt`.
+pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<Exit, Failure> {
+    with_session(
+        globals,
+        "interrupts",
+        &arguments.session,
+        |kernel, reporter| {
+            kernel.interrupt()?;
+            reporter.done(format_args!("Interrupted session {}.", arguments.session));
+            Ok(Ok(Exit::SUCCESS))
+        },
+    )
+}
+
+/// Carries out `rename`.
+pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let name = SessionToken::new(arguments.to.as_str());
+    let name = name.map_err(Failure::Argument)?;
+    spoken::check_name(&name).map_err(Failure::Argument)?;
+    with_session(
+        globals,
+        "names of sessions",
+        &arguments.session,
+        |kernel, reporter| {
+            kernel.rename(name)?;
+            let (session, to) = (&arguments.session, &arguments.to);
+            reporter.done(format_args!("Renamed session {session} to {to}."));
+            Ok(Ok(Exit::SUCCESS))
+        },
+    )
+}

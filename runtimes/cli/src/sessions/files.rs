@@ -1,0 +1,150 @@
+//! `sorna ls` and `sorna download`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+use sorna::FileInfo;
+use sorna::files::Saver;
+
+use super::{safe, with_session};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::print::{columns, print};
+use crate::units::{count, since_1970};
+
+/// List files of a session.
+///
+/// Of Backend.AI only.
+///
+/// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session or
+/// directory; 2 for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(after_help = LS_EXAMPLES)]
+pub(crate) struct LsArgs {
+    /// Name or ID of the session, or what it starts with.
+    #[arg(value_name = "NAME")]
+    session: String,
+
+    /// Directory, below the work directory.
+    #[arg(default_value = ".")]
+    path: String,
+
+    /// Print the list as JSON, one file per line. Times are in seconds since 1970.
+    #[arg(long)]
+    json: bool,
+}
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  sorna ls my-session
+  sorna ls my-session results";
+
+/// Download files and directories of a session.
+///
+/// They keep their path below the work directory. Files of the same name are replaced. Of Backend.AI only.
+///
+/// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
+/// file, or a file cannot be written; 2 for a usage error or a wrong setting.
+#[derive(Debug, Args)]
+#[command(after_help = DOWNLOAD_EXAMPLES)]
+pub(crate) struct DownloadArgs {
+    /// Name or ID of the session, or what it starts with.
+    #[arg(value_name = "NAME")]
+    session: String,
+
+    /// Files and directories, below the work directory.
+    #[arg(required = true)]
+    files: Vec<String>,
+
+    /// Directory to write to, which is created if needed; by default the current one.
+    #[arg(short, long = "output", value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+}
+
+const DOWNLOAD_EXAMPLES: &str = "\
+Examples:
+  sorna download my-session plot.png
+  sorna download my-session results data.csv -o here";
+
+/// Carries out `ls`.
+pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure> {
+    with_session(
+        globals,
+        "lists of files",
+        &arguments.session,
+        |kernel, reporter| {
+            let mut listing = kernel.list_files(&arguments.path)?;
+            listing
+                .files
+                .sort_by(|one, other| one.name.cmp(&other.name));
+            let errors = listing.errors.trim();
+            if !errors.is_empty() {
+                reporter.advice(errors);
+            }
+            Ok(if arguments.json {
+                print(
+                    listing
+                        .files
+                        .iter()
+                        .map(line)
+                        .collect::<String>()
+                        .as_bytes(),
+                )
+            } else {
+                let lines: Vec<_> = listing.files.iter().map(cells).collect();
+                print(columns(&lines).as_bytes())
+            })
+        },
+    )
+}
+
+fn seconds(file: &FileInfo) -> Option<Timestamp> {
+    since_1970(file.modified?)
+}
+
+fn line(file: &FileInfo) -> String {
+    let fields = json!({
+        "name": file.name,
+        "size": file.size,
+        "mode": file.mode,
+        "modified": seconds(file).map(|time| time.as_second()),
+        "directory": file.is_directory(),
+    });
+    format!("{fields}\n")
+}
+
+fn cells(file: &FileInfo) -> [String; 4] {
+    let slash = if file.is_directory() { "/" } else { "" };
+    let time = seconds(file).map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
+    [
+        safe(&file.mode),
+        file.size.to_string(),
+        time.unwrap_or_default(),
+        format!("{}{slash}", safe(&file.name)),
+    ]
+}
+
+/// Carries out `download`.
+pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Exit, Failure> {
+    with_session(
+        globals,
+        "downloads",
+        &arguments.session,
+        |kernel, reporter| {
+            let mut saver = Saver::new(&arguments.output);
+            reporter.wait("Downloading...");
+            for event in kernel.download(arguments.files.iter().map(String::as_str)) {
+                saver.handle(event?)?;
+            }
+            let files = count(saver.saved().len(), "file");
+            reporter.done(format_args!(
+                "Downloaded {files} to {}.",
+                arguments.output.display()
+            ));
+            Ok(Ok(Exit::SUCCESS))
+        },
+    )
+}

@@ -1,0 +1,53 @@
+//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `ls`, `download`, `interrupt`, `rename` and `events`; and
+//! how they find a session by its name, its ID or what either starts with.
+
+pub(crate) mod control;
+pub(crate) mod events;
+pub(crate) mod files;
+mod find;
+pub(crate) mod logs;
+pub(crate) mod ps;
+mod text;
+
+pub(crate) use find::find;
+pub(crate) use text::{moment, safe};
+
+use sorna::blocking::Kernel;
+use sorna::{ApiVersion, BuildError, Dialect, Error};
+
+use crate::advice::show_error;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::reporter::Reporter;
+use crate::spoken;
+use crate::target::Target;
+
+/// The gateway in the settings, which must speak Backend.AI; `what` is what is asked of it.
+fn open(globals: &Globals, what: &'static str) -> Result<Target, Failure> {
+    let target = Target::open(false, globals)?;
+    let version: ApiVersion = spoken::version(&target)?;
+    match version.dialect() {
+        Dialect::SornaV2 => Err(Failure::Argument(BuildError::Unsupported { what, version })),
+        _ => Ok(target),
+    }
+}
+
+/// Does something with the session of this name, ID or prefix.
+fn with_session(
+    globals: &Globals,
+    what: &'static str,
+    text: &str,
+    act: impl FnOnce(&Kernel, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
+) -> Result<Exit, Failure> {
+    let target = open(globals, what)?;
+    let mut reporter = Reporter::new(false);
+    let kernel = find(&target, text)?;
+    match act(&kernel, &mut reporter) {
+        Ok(result) => result,
+        Err(error) => {
+            show_error(&mut reporter, &error, &target);
+            Ok(Exit::FAILURE)
+        }
+    }
+}

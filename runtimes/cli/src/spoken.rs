@@ -1,0 +1,67 @@
+//! Which version of the API is spoken, and what that requires of values.
+
+use sorna::{ApiVersion, BuildError, Dialect, KernelId, SessionToken};
+
+use crate::advice::advice;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::settings::{self, Api};
+use crate::target::Target;
+
+/// The version of the API that is spoken. It is found out by a request or two, if it is not fixed.
+pub(crate) fn version(target: &Target) -> Result<ApiVersion, Failure> {
+    let negotiated = target.client.negotiated();
+    let negotiated = negotiated.map_err(|error| Failure::Request {
+        advice: advice(&error, target),
+        error: Box::new(error),
+    })?;
+    let is_other = negotiated.dialect() == Dialect::SornaV2 && target.api == Api::BackendAi;
+    if is_other {
+        return Err(Failure::NotBackendAi {
+            endpoint: target.endpoint(),
+        });
+    }
+    Ok(negotiated.version)
+}
+
+/// Checks what the API requires of a token.
+pub(crate) fn check_token(target: &Target, token: Option<&SessionToken>) -> Result<(), Failure> {
+    let version = version(target)?;
+    match token {
+        Some(token) => token.check(version).map_err(Failure::Argument),
+        None => Ok(()),
+    }
+}
+
+/// A session token that may be accepted, so that most wrong ones are errors before anything is done. Later,
+/// [`check_token`] knows the API.
+pub(crate) fn session_token(text: &str, globals: &Globals) -> Result<SessionToken, BuildError> {
+    let token = SessionToken::new(text)?;
+    check(globals, |version| token.check(version))?;
+    Ok(token)
+}
+
+/// Checks what a gateway may accept while it is not known what it speaks: what Sorna v2 requires, or, unless the
+/// settings say that it is spoken, Backend.AI.
+pub(crate) fn check(
+    globals: &Globals,
+    check: impl Fn(ApiVersion) -> Result<(), BuildError>,
+) -> Result<(), BuildError> {
+    let error = match check(ApiVersion::V2_20170315) {
+        Err(error) if !settings::speak_sorna_v2(globals) => error,
+        result => return result,
+    };
+    check(ApiVersion::V9_20250722).map_err(|_| error)
+}
+
+/// Checks what Backend.AI requires of a name.
+pub(crate) fn check_name(name: &SessionToken) -> Result<(), BuildError> {
+    name.check(ApiVersion::V9_20250722)
+}
+
+/// A kernel ID that may be accepted, as with [`session_token`].
+pub(crate) fn kernel_id(text: &str, globals: &Globals) -> Result<KernelId, BuildError> {
+    let id = KernelId::new(text)?;
+    check(globals, |version| id.check(version))?;
+    Ok(id)
+}

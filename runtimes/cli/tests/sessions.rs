@@ -1,0 +1,312 @@
+//! Commands for sessions of Backend.AI: by name, ID and prefix, and all that only Backend.AI has.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use snapbox::str;
+use sorna_gateway::RunningGateway;
+use tempfile::TempDir;
+
+use support::{backend_at, check, gateway, sorna_at, wait};
+
+struct Lab {
+    gateway: RunningGateway,
+    directory: TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self {
+            gateway: gateway(),
+            directory: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    fn sorna(&self, arguments: &[&str]) -> Command {
+        let mut command = backend_at(self.directory.path(), &self.gateway);
+        command.args(arguments);
+        command
+    }
+
+    /// Runs code in the session of this name, which is then there.
+    fn run(&self, name: &str, code: &str) -> String {
+        let arguments = ["run", "-q", "-t", name, "bash", "-c", code];
+        let output = self.sorna(&arguments).output().expect("sorna runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What it prints as JSON, line by line.
+    fn json(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let output = self.sorna(arguments).output().expect("sorna runs");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let line = |line| serde_json::from_str(line).expect("JSON");
+        text.lines().map(line).collect()
+    }
+
+    fn end(self) {
+        self.gateway.stop();
+    }
+}
+
+#[test]
+fn sessions_are_listed() {
+    let lab = Lab::new();
+    check(lab.sorna(&["ps"]))
+        .success()
+        .stdout_eq("")
+        .stderr_eq("∙ No sessions.\n");
+    lab.run("first", "true");
+    lab.run("second", "true");
+    check(lab.sorna(&["ps"]))
+        .success()
+        .stderr_eq("")
+        .stdout_eq(str![[r#"
+NAME    STATUS   IMAGE[..]CREATED[..]ID
+second  RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
+first   RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
+
+"#]]);
+    check(lab.sorna(&["destroy", "first"]))
+        .success()
+        .stderr_eq("✔ Destroyed session first.\n");
+    check(lab.sorna(&["ps", "-q"]))
+        .success()
+        .stdout_eq("second\n");
+    let all = lab.json(&["ps", "--all", "--json"]);
+    let states: Vec<_> = all
+        .iter()
+        .map(|session| (session["name"].as_str(), session["status"].as_str()))
+        .collect();
+    assert!(
+        states.contains(&(Some("second"), Some("RUNNING"))),
+        "{all:?}"
+    );
+    assert!(
+        states.contains(&(Some("first"), Some("TERMINATED"))),
+        "{all:?}"
+    );
+    assert!(
+        all.iter()
+            .all(|session| session["id"].as_str().is_some_and(|id| id.len() == 36))
+    );
+    lab.end();
+}
+
+#[test]
+fn a_session_is_found_by_its_name_its_id_or_a_unique_prefix() {
+    let lab = Lab::new();
+    lab.run("training-1", "true");
+    lab.run("training-2", "true");
+    lab.run("other", "true");
+    let id = lab.json(&["info", "--json", "oth"])[0]["kernelId"].clone();
+    let id = id.as_str().expect("an ID");
+    assert_eq!(id.len(), 36);
+    for text in ["other", "o", id, &id[..13], &id.to_uppercase()] {
+        check(lab.sorna(&["info", text]))
+            .success()
+            .stdout_eq(str![[r#"
+ID              [..]
+Image           [..]bash[..]
+Status          RUNNING
+...
+"#]]);
+    }
+    check(lab.sorna(&["interrupt", "train"]))
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq(str![[r#"
+✘ `train` may be one of several sessions
+∙ training-1 (ID: [..], RUNNING)
+∙ training-2 (ID: [..], RUNNING)
+
+"#]]);
+    check(lab.sorna(&["logs", "nothing"])).code(1).stderr_eq(str![[r#"
+✘ no session has the name or ID `nothing`, or one that starts so
+∙ `sorna ps` lists your sessions that have not ended. The endpoint is http://[ADDRESS] (from BACKEND_ENDPOINT).
+
+"#]]);
+    check(lab.sorna(&["destroy", "nothing", "train", "other", "training-1"]))
+        .code(1)
+        .stderr_eq(str![[r#"
+✘ no session has the name or ID `nothing`, or one that starts so
+...
+✔ Destroyed session other.
+✔ Destroyed session training-1.
+
+"#]]);
+    check(lab.sorna(&["ps", "-q"]))
+        .success()
+        .stdout_eq("training-2\n");
+    lab.end();
+}
+
+#[test]
+fn files_are_listed_and_downloaded() {
+    let lab = Lab::new();
+    lab.run(
+        "files",
+        "mkdir -p out/deep; echo one > out/a.txt; echo two > out/deep/b; echo three > c",
+    );
+    check(lab.sorna(&["ls", "files", "out"]))
+        .success()
+        .stderr_eq("")
+        .stdout_eq(str![[r#"
+-rw[..]  4[..]  20[..]-[..]-[..] [..]:[..]:[..]  a.txt
+drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
+
+"#]]);
+    let files = lab.json(&["ls", "files", "--json"]);
+    let c = files
+        .iter()
+        .find(|file| file["name"] == "c")
+        .expect("it is there");
+    assert_eq!(
+        (c["size"].as_u64(), c["directory"].as_bool()),
+        (Some(6), Some(false))
+    );
+    check(lab.sorna(&["ls", "files", "nowhere"]))
+        .code(1)
+        .stdout_eq("")
+        .stderr_eq("✘ the directory cannot be listed: [..]nowhere[..]\n");
+    check(lab.sorna(&["download", "files", "out", "c", "-o", "here"]))
+        .success()
+        .stdout_eq("")
+        .stderr_eq("✔ Downloaded 3 files to here.\n");
+    let read =
+        |path: &str| std::fs::read_to_string(lab.directory.path().join(path)).expect("a file");
+    assert_eq!(
+        (read("here/out/a.txt"), read("here/out/deep/b")),
+        ("one\n".into(), "two\n".into())
+    );
+    assert_eq!(read("here/c"), "three\n");
+    check(lab.sorna(&["download", "files", "nothing"]))
+        .code(1)
+        .stderr_eq("✘ [..]nothing[..]\n...\n");
+    check(lab.sorna(&["download", "files", "../../etc/passwd"]))
+        .code(1)
+        .stderr_eq("✘ the file name \"../../etc/passwd\" [..]\n");
+    lab.end();
+}
+
+#[test]
+fn an_interrupt_ends_the_program_and_keeps_the_session() {
+    let lab = Lab::new();
+    lab.run("work", "X=41");
+    let arguments = [
+        "run",
+        "--json",
+        "-t",
+        "work",
+        "bash",
+        "-c",
+        "echo begun; sleep 1000",
+    ];
+    let mut running = lab.sorna(&arguments).spawn().expect("sorna runs");
+    let stdout = BufReader::new(running.stdout.take().expect("a pipe"));
+    let mut lines = stdout.lines();
+    assert!(lines.any(|line| line.expect("text").contains("begun")));
+    check(lab.sorna(&["interrupt", "work"]))
+        .success()
+        .stderr_eq("✔ Interrupted session work.\n");
+    assert!(!wait(&mut running).success());
+    assert_eq!(lab.run("work", "echo $X"), "41\n");
+    lab.end();
+}
+
+#[test]
+fn a_session_is_renamed_and_has_logs() {
+    let lab = Lab::new();
+    lab.run("before", "true");
+    check(lab.sorna(&["rename", "before", "a b c"]))
+        .code(2)
+        .stderr_eq("✘ [..]\"a b c\" cannot be the name of a session[..]\n");
+    check(lab.sorna(&["rename", "before", "after"]))
+        .success()
+        .stderr_eq("✔ Renamed session before to after.\n");
+    check(lab.sorna(&["ps", "-q"]))
+        .success()
+        .stdout_eq("after\n");
+    check(lab.sorna(&["logs", "after"])).success().stderr_eq("");
+    let mut following = lab
+        .sorna(&["logs", "-f", "after"])
+        .spawn()
+        .expect("sorna runs");
+    check(lab.sorna(&["destroy", "after"])).success();
+    assert!(wait(&mut following).success());
+    lab.end();
+}
+
+#[test]
+fn events_are_printed_until_the_session_ends() {
+    let lab = Lab::new();
+    lab.run("watched", "true");
+    let mut events = lab
+        .sorna(&["events", "--json", "watched"])
+        .spawn()
+        .expect("sorna runs");
+    let mut stderr = BufReader::new(events.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("text");
+    assert_eq!(line, "∙ Waiting for events (Ctrl-C ends it).\n");
+    check(lab.sorna(&["destroy", "watched"])).success();
+    assert!(wait(&mut events).success());
+    let output = events.wait_with_output().expect("output");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let last: serde_json::Value =
+        serde_json::from_str(text.lines().last().expect("events")).expect("JSON");
+    assert_eq!(
+        (&last["event"], &last["sessionName"]),
+        (&"session_terminated".into(), &"watched".into())
+    );
+    lab.end();
+}
+
+#[test]
+fn sorna_v2_has_none_of_this_and_that_is_said() {
+    let lab = Lab::new();
+    for (arguments, what) in [
+        (&["ps"][..], "lists of sessions"),
+        (&["logs", "x"], "logs"),
+        (&["ls", "x"], "lists of files"),
+        (&["download", "x", "y"], "downloads"),
+        (&["interrupt", "x"], "interrupts"),
+        (&["rename", "x", "long-enough"], "names of sessions"),
+        (&["events"], "events"),
+    ] {
+        let mut command = sorna_at(lab.directory.path(), &lab.gateway);
+        command.args(arguments);
+        check(command).code(2).stdout_eq("").stderr_eq(format!(
+            "✘ version v2.20170315 of the API does not support {what}\n\
+             ∙ Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile.\n"
+        ));
+    }
+    assert_eq!(lab.gateway.stats().requests, 0);
+    lab.end();
+}
+
+#[test]
+fn a_manager_that_restarts_no_sessions() {
+    let address = support::stub::stub(|request| {
+        Some(match request.path.as_str() {
+            "/" => (200, r#"{"version": "v9.20250722", "manager": "26.9.6"}"#.into()),
+            "/session/_/match?id=work" => (
+                200,
+                r#"{"matches": [{"id": "7c548299-6be3-4613-8cf0-f11deb896755", "name": "work", "status": "RUNNING"}]}"#.into(),
+            ),
+            _ => (501, r#"{"type": "https://api.backend.ai/probs/not-implemented", "title": "No."}"#.into()),
+        })
+    });
+    let directory = support::here();
+    let mut command = support::stub::at(support::sorna(directory.path()), address);
+    command.args(["restart", "--api", "auto", "work"]);
+    check(command).code(1).stderr_eq(str![[r#"
+∙ Kernel 7c548299-6be3-4613-8cf0-f11deb896755:
+✘ the gateway responded with 501[..]
+∙ Managers of Backend.AI from 26.4 on do not restart sessions: stop a program with `sorna interrupt`, or destroy the session and create it anew.
+
+"#]]);
+}
