@@ -16,11 +16,12 @@ fn all_checks_pass() {
     command.arg("status");
     check(command).success().stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: API v2.20170315
+✔ Gateway: Sorna v2, API v2.20170315
 ✔ Round trip: [..] ([..] with connection setup)
 ✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
 ✔ Rate limit: 999998 of 1000000 requests left, resets in 1[..] min [..] s
+∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
 
 "#]]);
     let stats = gateway.stats();
@@ -70,11 +71,12 @@ fn a_wrong_secret_key() {
     command.env("SORNA_SECRET_KEY", "wrong").arg("status");
     check(command).code(1).stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: API v2.20170315
+✔ Gateway: Sorna v2, API v2.20170315
 ✔ Round trip: [..] ([..] with connection setup)
 ✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway responded with 401 auth-failed: Credential/signature mismatch.
 ∙ Check that the access key [..] (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
+∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
 
 "#]]);
     gateway.stop();
@@ -136,11 +138,12 @@ fn an_odd_date_is_not_a_failure_and_a_gateway_may_report_less() {
         .arg("status");
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-∙ Gateway: API v3.20170615 (this client uses v2.20170315)
+∙ Gateway: Sorna v2, API v3.20170615 (this client uses v2.20170315)
 ✔ Round trip: [..] ([..] with connection setup)
 ∙ Clock: [..] d [..] h ahead of the gateway's by its Date header, which may be wrong; requests are rejected when the difference is more than 15 min
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
 ∙ Rate limit: not reported
+∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
 
 "#]]);
 }
@@ -154,10 +157,11 @@ fn no_requests_left() {
     command.arg("status");
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
-✔ Gateway: API v2.20170315
+✔ Gateway: Sorna v2, API v2.20170315
 ✔ Round trip: [..] ([..] with connection setup)
 ✘ Rate limit: the gateway responded with 429 rate-limit-exceeded: [..]
 ∙ This key has sent too many requests. Try again in [..] s.
+∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
 
 "#]]);
     gateway.stop();
@@ -172,4 +176,70 @@ fn settings_are_checked_first() {
         .code(2)
         .stdout_eq("")
         .stderr_eq("✘ no endpoint is set\n...\n");
+}
+
+/// What a manager of this release says at `GET /`, and that keys are right.
+fn manager(release: &'static str, version: &'static str) -> std::net::SocketAddr {
+    support::stub::stub(move |request| {
+        Some(match request.path.as_str() {
+            "/" => (
+                200,
+                format!(r#"{{"version": "{version}", "manager": "{release}"}}"#),
+            ),
+            _ => (
+                200,
+                r#"{"authorized": "yes", "echo": "sorna status"}"#.into(),
+            ),
+        })
+    })
+}
+
+#[test]
+fn a_manager_of_backend_ai_and_what_does_not_work_there() {
+    let directory = here();
+    let status = |release, version| {
+        let address = manager(release, version);
+        let mut command = support::stub::at(sorna(directory.path()), address);
+        command.args(["status", "--api", "auto"]);
+        check(command).success().stderr_eq("")
+    };
+    status("23.09.10", "v7.20230615").stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
+✔ Gateway: Backend.AI, manager 23.09.10, API v7.20230615
+✔ Round trip: [..] ([..] with connection setup)
+∙ Clock: unknown (the gateway sends no Date header)
+✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
+∙ Rate limit: not reported
+∙ Does not work here: `sorna langs`, and run --exec-timeout: Backend.AI has neither
+∙ Does not work here: `sorna shell`: managers 22.09 to 25.8 lose what is typed into terminals, and close them
+∙ Does not work here: output as HTML: managers fail on it, and the program that prints it is stopped
+
+"#]]);
+    status("26.9.6", "v10.20270101").stdout_eq(str![[r#"
+...
+∙ Gateway: Backend.AI, manager 26.9.6, API v10.20270101 (this client uses v9.20250722)
+...
+∙ Does not work here: `sorna shell`: managers from 25.9 on show nothing in terminals (observed on 26.9.6)
+∙ Does not work here: `sorna restart`: managers from 26.4 on do not restart sessions
+...
+"#]]);
+}
+
+#[test]
+fn our_gateway_has_no_defects_of_managers() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = support::backend_at(directory.path(), &gateway);
+    command.arg("status");
+    check(command).success().stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from BACKEND_ENDPOINT)
+✔ Gateway: Backend.AI, manager sorna-gateway [..], API v9.20250722
+✔ Round trip: [..] ([..] with connection setup)
+✔ Clock: [..] s [..] the gateway's
+✔ Keys: the gateway accepts [..] (from BACKEND_ACCESS_KEY)
+✔ Rate limit: [..] of [..] requests left[..]
+∙ Does not work here: `sorna langs`, and run --exec-timeout: Backend.AI has neither
+
+"#]]);
+    gateway.stop();
 }

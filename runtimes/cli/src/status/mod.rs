@@ -1,5 +1,7 @@
 //! `sorna status`: checks from the settings to the rate limit.
 
+mod limits;
+
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use sorna::protocol::{Authorize, RateLimit};
-use sorna::{Error, Exchange, Observer, RetryPolicy};
+use sorna::{Dialect, Error, Exchange, Observer, RetryPolicy};
 
 use crate::advice::advice;
 use crate::chain::message;
@@ -16,11 +18,15 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
+use crate::sessions::safe;
 use crate::style;
 use crate::target::Target;
 use crate::units::time;
 
 /// Check settings, gateway, clock and keys: try this first when something fails.
+///
+/// Says which API is spoken, the release of the manager if it is one of Backend.AI, and what is known not to
+/// work with that.
 ///
 /// Exit code: 0 if all checks pass; 1 if one fails; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
@@ -92,19 +98,16 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     let mut report = Report::default();
     report.fact(format_args!("Endpoint: {}", target.endpoint()));
 
-    // Needs an access key that the gateway knows, and the clock.
-    let version = target.client.version();
-    match &version {
-        Ok(version) => {
-            let ours = target.client.config().version().as_str();
-            match version.version.as_str() {
-                theirs if theirs == ours => report.good(format_args!("Gateway: API {ours}")),
-                theirs => report.fact(format_args!(
-                    "Gateway: API {theirs} (this client uses {ours})"
-                )),
+    // In Sorna v2, it needs an access key that the gateway knows, and the clock.
+    let limits = match spoken(&target) {
+        Ok((what, limits)) => {
+            match what {
+                What::Same(text) => report.good(text),
+                What::Other(text) => report.fact(text),
             }
+            limits
         }
-        Err(error) if is_about_us(error) => {
+        Err(error) if is_about_us(&error) => {
             let why = match error.is_auth() {
                 true => " (it requires valid keys)",
                 false => "",
@@ -112,12 +115,17 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             report.fact(format_args!(
                 "Gateway: responds, but does not report its version{why}"
             ));
+            Vec::new()
         }
         Err(error) => {
-            report.bad(format_args!("Gateway: {}", message(error)), error, &target);
+            report.bad(
+                format_args!("Gateway: {}", message(&error)),
+                &error,
+                &target,
+            );
             return Ok(report.exit());
         }
-    }
+    };
     let connecting = seen.last();
 
     let authorized = target.client.call(Authorize::new("sorna status"));
@@ -151,7 +159,45 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             report.bad(format_args!("{what}: {}", message(&error)), &error, &target);
         }
     }
+    for limit in limits {
+        report.fact(format_args!("Does not work here: {limit}"));
+    }
     Ok(report.exit())
+}
+
+/// What the gateway speaks.
+enum What {
+    /// The same version as this client.
+    Same(String),
+    /// Another one, too, or none that is known.
+    Other(String),
+}
+
+/// What the gateway speaks, and what does not work with it.
+fn spoken(target: &Target) -> Result<(What, Vec<&'static str>), Error> {
+    let client = &target.client;
+    let negotiated = client.negotiated()?;
+    let ours = negotiated.version.as_str();
+    let info = match &negotiated.info {
+        Some(info) => info.clone(),
+        None => client.version()?,
+    };
+    let limits = limits::of(negotiated.version, &info);
+    let (dialect, release) = match negotiated.dialect() {
+        Dialect::SornaV2 => ("Sorna v2", String::new()),
+        _ => {
+            let manager = info.manager.as_deref().unwrap_or("of an unknown release");
+            ("Backend.AI", format!(", manager {}", safe(manager)))
+        }
+    };
+    let what = match info.version.as_str() {
+        theirs if theirs == ours => What::Same(format!("Gateway: {dialect}{release}, API {ours}")),
+        theirs => What::Other(format!(
+            "Gateway: {dialect}{release}, API {} (this client uses {ours})",
+            safe(theirs)
+        )),
+    };
+    Ok((what, limits))
 }
 
 /// Whether the gateway understood the request and rejects the keys, the clock or the number of requests.

@@ -1,0 +1,92 @@
+//! What does not work with which gateway.
+
+use sorna::protocol::VersionInfo;
+use sorna::{ApiVersion, Dialect};
+
+/// A defect of managers, or something that they do not have, and the releases (year and month) from and up to which
+/// they are known for it.
+struct Limit {
+    from: (u32, u32),
+    to: (u32, u32),
+    what: &'static str,
+}
+
+const NEWEST: (u32, u32) = (u32::MAX, 0);
+
+/// Observed on managers 23.09.10 and 26.9.6; which releases are concerned was read in their sources.
+const LIMITS: &[Limit] = &[
+    Limit {
+        from: (22, 9),
+        to: (25, 8),
+        what: "`sorna shell`: managers 22.09 to 25.8 lose what is typed into terminals, and close them",
+    },
+    Limit {
+        from: (25, 9),
+        to: NEWEST,
+        what: "`sorna shell`: managers from 25.9 on show nothing in terminals (observed on 26.9.6)",
+    },
+    Limit {
+        from: (26, 4),
+        to: NEWEST,
+        what: "`sorna restart`: managers from 26.4 on do not restart sessions",
+    },
+    Limit {
+        from: (0, 0),
+        to: NEWEST,
+        what: "output as HTML: managers fail on it, and the program that prints it is stopped",
+    },
+];
+
+/// The limits of a gateway that says this of itself.
+pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
+    if version.dialect() == Dialect::SornaV2 {
+        return vec![
+            "ps, logs, ls, download, interrupt, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
+        ];
+    }
+    let mut limits = vec!["`sorna langs`, and run --exec-timeout: Backend.AI has neither"];
+    // The gateway of this project has none of the defects.
+    if let Some(release) = release(info) {
+        let has = |limit: &&Limit| (limit.from..=limit.to).contains(&release);
+        limits.extend(LIMITS.iter().filter(has).map(|limit| limit.what));
+    }
+    limits
+}
+
+/// Year and month of a manager's release.
+fn release(info: &VersionInfo) -> Option<(u32, u32)> {
+    let mut numbers = info.manager.as_deref()?.split('.');
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_of_the_release() {
+        let limits = |manager: &str| {
+            let text = format!(r#"{{"version": "v9.20250722", "manager": "{manager}"}}"#);
+            let info: VersionInfo = serde_json::from_str(&text).unwrap();
+            of(ApiVersion::V9_20250722, &info).join("\n")
+        };
+        let of_2023 = limits("23.09.10");
+        assert!(
+            of_2023.contains("lose what is typed") && !of_2023.contains("restart"),
+            "{of_2023}"
+        );
+        let of_2025 = limits("25.12.0");
+        assert!(
+            of_2025.contains("show nothing") && !of_2025.contains("restart"),
+            "{of_2025}"
+        );
+        let of_2026 = limits("26.9.6");
+        assert!(
+            of_2026.contains("show nothing") && of_2026.contains("restart"),
+            "{of_2026}"
+        );
+        assert!(!of_2026.contains("lose what is typed"), "{of_2026}");
+        assert!(!limits("next").contains("shell"));
+    }
+}
