@@ -7,7 +7,8 @@ use clap_complete::Shell;
 
 /// Print a completion script for a shell.
 ///
-/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) when you press Tab.
+/// The shell then completes commands and options of `sorna` (or of `lcc`, `lpython`) when you press Tab. In
+/// bash, zsh and fish also names of sessions of Backend.AI, which `sorna ps -q` lists.
 #[derive(Debug, Args)]
 #[command(after_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct CompletionsArgs {

@@ -1,6 +1,7 @@
 //! `sorna completions` and `sorna man`: the commands described for shells and for `man`.
 
 pub(crate) mod args;
+mod sessions;
 
 use std::io;
 use std::path::Path;
@@ -34,7 +35,11 @@ pub(crate) fn completions(arguments: &CompletionsArgs) -> Result<Exit, Failure> 
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, name, &mut script);
-    print(&script)
+    match (arguments.program, String::from_utf8(script)) {
+        (Program::Sorna, Ok(script)) => print(sessions::add(arguments.shell, script).as_bytes()),
+        (_, Ok(script)) => print(script.as_bytes()),
+        (_, Err(error)) => print(error.as_bytes()),
+    }
 }
 
 /// Carries out `man`.

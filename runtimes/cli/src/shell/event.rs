@@ -9,6 +9,8 @@ pub(super) enum Event {
     Output(Vec<u8>),
     /// A message from the gateway.
     Message(String),
+    /// Something to know while the terminal goes on.
+    Notice(&'static str),
     /// The terminal is closed by the gateway; with an error if the connection broke.
     Closed(Option<Error>),
     /// The user left with the detach key; what was typed before it may still be in flight.

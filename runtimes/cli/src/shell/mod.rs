@@ -30,6 +30,9 @@ use keys::DETACH_NAME;
 /// How long to wait, after the detach key, until what was typed before it is sent.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+const INPUT_LOST: &str = "The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.";
+const SILENT: &str = "The terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: leave with Ctrl-], and use `sorna run` instead.";
+
 /// Carries out the command.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = arguments
@@ -158,6 +161,12 @@ fn attend(
                 }
             }
             Event::Message(text) => message = Some(text),
+            Event::Notice(text) => {
+                // The terminal is in raw mode: a line end does not return to the first column.
+                let _ = screen.write_all(b"\r\n").and_then(|()| screen.flush());
+                reporter.advice(text);
+                let _ = screen.write_all(b"\r").and_then(|()| screen.flush());
+            }
             Event::Closed(None) => {
                 break (Exit::SUCCESS, Some("The terminal is closed.".to_owned()));
             }
@@ -212,6 +221,8 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
         let happening = match reader.next_event() {
             Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
             Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
+            Ok(Some(TerminalEvent::InputLost)) => Event::Message(INPUT_LOST.to_owned()),
+            Ok(Some(TerminalEvent::Silent)) => Event::Notice(SILENT),
             Ok(Some(_)) => continue,
             Ok(None) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),
