@@ -360,3 +360,18 @@ fn bash_completes_names_of_sessions() {
     assert_eq!(complete("sorna interr"), "interrupt\n");
     lab.end();
 }
+
+#[test]
+fn files_are_uploaded_to_a_session_by_what_its_name_starts_with() {
+    let lab = Lab::new();
+    lab.run("training", "true");
+    support::write(lab.directory.path(), &[("data.csv", "1,2\n")]);
+    check(lab.sorna(&["upload", "train", "data.csv"]))
+        .success()
+        .stderr_eq("✔ Uploaded 1 file (4 bytes).\n");
+    assert_eq!(lab.run("training", "cat data.csv"), "1,2\n");
+    check(lab.sorna(&["upload", "nothing", "data.csv"]))
+        .code(1)
+        .stderr_eq("✘ no session has the name or ID `nothing`, or one that starts so\n...\n");
+    lab.end();
+}

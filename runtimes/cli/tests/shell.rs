@@ -305,3 +305,17 @@ fn a_signal_works_while_a_new_window_size_cannot_be_sent() {
     assert_eq!(terminal.ends(), Some(143));
     assert!(terminal.shows_typing(), "the terminal is restored");
 }
+
+#[test]
+fn a_shell_in_a_session_of_backend_ai() {
+    let directory = here();
+    let arguments = ["--local", "--api", "backend-ai", "bash"];
+    let mut terminal = Terminal::start(directory.path(), None, &arguments);
+    terminal.shows("Leave with Ctrl-].");
+    eventually("raw mode", || !terminal.shows_typing());
+    terminal.types("echo $((6 * 7))\r");
+    terminal.shows("42\r\n");
+    terminal.types("\x1d");
+    terminal.shows("Cleaned up the kernel.");
+    assert_eq!(terminal.ends(), Some(0));
+}

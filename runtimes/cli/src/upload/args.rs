@@ -16,7 +16,8 @@ use crate::values;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UploadArgs {
-    /// ID of the kernel; with --client-token, its language.
+    /// ID of the kernel; with --client-token, its language. In Backend.AI also the session's name, or what
+    /// its name or its ID starts with.
     // Of the IDs that gateways make, one in 64 begins with a hyphen.
     #[arg(
         value_name = "KERNEL-ID|LANG",

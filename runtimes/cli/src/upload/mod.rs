@@ -3,7 +3,7 @@
 pub(crate) mod args;
 
 use sorna::blocking::Kernel;
-use sorna::{Error, KernelId, KernelSpec, SessionToken};
+use sorna::{Dialect, Error, KernelId, KernelSpec, SessionToken};
 
 use crate::advice::{show_error_creating, show_error_of};
 use crate::exit::Exit;
@@ -12,6 +12,7 @@ use crate::globals::Globals;
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::collect;
+use crate::sessions::find;
 use crate::signals;
 use crate::spoken::{self, kernel_id, session_token};
 use crate::target::Target;
@@ -27,6 +28,13 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let destination = Destination::of(&arguments, globals)?;
     let target = Target::open(false, globals)?;
     spoken::check_token(&target, destination.token())?;
+    let destination = match destination {
+        // Also by what its name or its ID starts with.
+        Destination::Id(id) if spoken::version(&target)?.dialect() == Dialect::BackendAi => {
+            Destination::Id(find(&target, id.as_str())?.id().clone())
+        }
+        other => other,
+    };
     let mut reporter = Reporter::new(arguments.quiet);
     if reporter.moves() {
         signals::erase_progress_at_exit()?;
