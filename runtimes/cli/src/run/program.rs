@@ -64,7 +64,7 @@ impl Program {
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
         let known = INTERPRETERS
             .iter()
-            .find(|known| known.names.contains(&lang));
+            .find(|known| known.names.contains(&language_of(lang)));
         let Some(known) = known else {
             return Self::Default;
         };
@@ -76,6 +76,13 @@ impl Program {
             (_, files) => known.unclear(lang, files),
         }
     }
+}
+
+/// The language of an image of Backend.AI, which a full reference names after the registry and before the tag:
+/// `cr.backend.ai/stable/python:3.9-ubuntu20.04`.
+fn language_of(image: &str) -> &str {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split(':').next().unwrap_or(name)
 }
 
 impl Interpreter {
@@ -127,6 +134,12 @@ mod tests {
     fn a_single_file_is_the_program() {
         for (lang, file, command) in [
             ("python3", "hello.py", "python3 hello.py"),
+            ("python:3.9-ubuntu20.04", "hello.py", "python3 hello.py"),
+            (
+                "cr.backend.ai/stable/python:3.9",
+                "hello.py",
+                "python3 hello.py",
+            ),
             ("python3", "sub/main.py", "python3 sub/main.py"),
             ("nodejs", "a b.js", "node 'a b.js'"),
             ("bash", "it's.sh", r"bash 'it'\''s.sh'"),
