@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use snapbox::str;
 
 use support::stub::{self, Request};
-use support::{backend_at, check, gateway, here, sorna, sorna_at};
+use support::{backend_at, check, gateway, here, sorna, sorna_at, write};
 
 #[test]
 fn a_session_has_the_environment_and_the_resources_that_were_asked_for() {
@@ -47,6 +47,30 @@ fn a_local_gateway_speaks_backend_ai_where_that_is_needed() {
         "echo $A; exit 3",
     ]);
     check(command).code(3).stdout_eq("b\n").stderr_eq("");
+}
+
+#[test]
+fn files_are_built_and_executed_with_their_exit_codes() {
+    let gateway = gateway();
+    let directory = here();
+    let run = |file: &str| {
+        let mut command = backend_at(directory.path(), &gateway);
+        command.args(["run", "-q", "c", file]);
+        check(command)
+    };
+    let program = "#include <stdio.h>\nint main() { puts(\"built\"); return 3; }\n";
+    write(
+        directory.path(),
+        &[("main.c", program), ("broken.c", "int main() {")],
+    );
+    run("main.c").code(3).stdout_eq("built\n").stderr_eq("");
+    // As managers end a batch whose build fails.
+    run("broken.c").code(127).stdout_eq("").stderr_eq(str![[r#"
+...
+[..]error: expected[..]
+...
+"#]]);
+    gateway.stop();
 }
 
 #[test]
