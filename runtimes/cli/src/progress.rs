@@ -53,7 +53,7 @@ pub(crate) fn show(text: String, progress: Option<Progress>) {
     show_line(text, progress, None);
 }
 
-/// Shows the line with the time for which it was waited already, and goes on counting.
+/// Shows the line with the time that it has been waited for so far, and keeps counting.
 pub(crate) fn show_since(text: String, waited: Duration) {
     show_line(text, None, Instant::now().checked_sub(waited));
 }

@@ -9,7 +9,7 @@ pub(super) enum Event {
     Output(Vec<u8>),
     /// A message from the gateway.
     Message(String),
-    /// Something to know while the terminal goes on.
+    /// Something to know while the terminal stays open.
     Notice(&'static str),
     /// The terminal is closed by the gateway; with an error if the connection broke.
     Closed(Option<Error>),

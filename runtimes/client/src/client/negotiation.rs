@@ -72,7 +72,7 @@ impl Negotiation {
     }
 }
 
-/// A negotiation in flight. Whoever waits for it drives it, so that it continues whoever is dropped.
+/// A negotiation in flight. All tasks that wait for it drive it, so that it continues if one of them is dropped.
 struct Flight {
     work: Mutex<Work>,
     waiting: Arc<Waiting>,

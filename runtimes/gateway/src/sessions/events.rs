@@ -106,7 +106,7 @@ impl Events {
             reason: reason.to_owned(),
             exit_code,
         };
-        // Without listeners it is nobody's.
+        // Without subscribers it is dropped.
         let _ = self.0.send(Arc::new(event));
     }
 }

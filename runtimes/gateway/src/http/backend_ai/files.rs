@@ -197,7 +197,7 @@ fn in_pieces(
     response
 }
 
-/// Sends this many bytes of a file; `false` if there are less or nobody wants them. Blocks.
+/// Sends this many bytes of a file; `false` if there are less, or the client is gone. Blocks.
 fn send_file(sender: &mpsc::Sender<Bytes>, mut file: File, size: u64) -> bool {
     let mut left = size;
     while left > 0 {

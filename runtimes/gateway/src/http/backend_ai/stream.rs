@@ -144,7 +144,7 @@ async fn with_client<T>(
     }
 }
 
-/// Interrupts a run whose client is gone: it has told nobody the run's ID, so nobody can continue it.
+/// Interrupts a run whose client is gone: no other client knows the run's ID, so none can continue it.
 async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
     if session.is_running(run_id) {
         entry.kernel.interrupt().await;
