@@ -1,6 +1,7 @@
 //! Running code from a web page.
 
 use std::io::{BufRead, BufReader};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
@@ -221,7 +222,15 @@ fn limits_hold() {
     assert_eq!(status(own, json!({"language": "bash", "code": ""})), 503);
     running.pop();
     has_kernels(&gateway, 7);
-    assert_eq!(status(own, json!({"language": "bash", "code": ""})), 200);
+    // The example hears of the kernel's end a little later, and then has room for another.
+    let free = (0..1000).find_map(|_| {
+        let status = status(own, json!({"language": "bash", "code": ""}));
+        if status == 503 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(status).filter(|status| *status != 503)
+    });
+    assert_eq!(free.expect("there is room in time"), 200);
 }
 
 #[test]
