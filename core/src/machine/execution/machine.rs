@@ -100,7 +100,7 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// All requests of an execution have the same run ID, which the machine makes of [`Moment::random`] at the first poll.
 /// A continuation has the mode `continue` or `input`. After the end, the machine never continues: managers would hold
-/// that request, answer `continued` for ever, and let every other execution in the kernel wait.
+/// that request, answer `continued` without end, and let every other execution in the kernel wait.
 ///
 /// **A batch is one command** there, for all managers. Managers from 25.12 on drop what a step reports until the
 /// next request arrives (observed on 26.9.6, read in the agent's source: each end of a step detaches the run's queue);
@@ -123,7 +123,7 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// **A program that must be given up** keeps its kernel busy. [`give_up`](Self::give_up) interrupts it, collects its end, and
 /// sends a query with the same run ID if there is none, which ends the run on both managers; that takes 8 s at most
 /// if the manager responds in time. The same is done if a response is a 500, as it is for a program that
-/// shows HTML. A program that ends its interpreter (`os._exit`) is `continued` for ever, and neither `info` nor
+/// shows HTML. A program that ends its interpreter (`os._exit`) stays `continued` without end, and neither `info` nor
 /// anything else tells it from one that computes: use [`with_silence_limit`](Self::with_silence_limit), and destroy
 /// the kernel if it could not be freed.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl Execution {
     }
 
     /// Gives the execution up after this much time without output, as [`give_up`](Self::give_up). Without this it is
-    /// awaited for ever. Waiting for input does not count. Of Backend.AI only: in Sorna v2, the gateway has a limit.
+    /// awaited without a limit. Waiting for input does not count. Of Backend.AI only: in Sorna v2, the gateway has a limit.
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {
         if let Some(conduct) = &mut self.conduct {
             conduct.limit_silence(limit);

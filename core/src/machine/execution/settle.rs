@@ -22,7 +22,7 @@ pub(super) enum Ask {
 ///
 /// Outstanding are the ends of the steps `build` (B) and `exec` (F, known by its exit code), and from then on that of
 /// each query (Q), in this order. A manager before 25.12 keeps all of them until they are asked for. A later one drops
-/// what arrives while no request is there; asked to continue when everything was dropped, it waits for ever, and only
+/// what arrives while no request is there; asked to continue when everything was dropped, it waits without end, and only
 /// a query with the same run ID ends that.
 #[derive(Debug)]
 pub(super) struct Settling {

@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// A negotiation that ends when it is told to, and its switch.
+    /// A negotiation that ends when its switch says so.
     #[derive(Clone, Default)]
     struct Switch(Arc<Mutex<(bool, Option<Waker>)>>);
 

@@ -299,7 +299,7 @@ driver!(async tokio, |future| ::tokio::runtime::Runtime::new().unwrap().block_on
 driver!(async smol, ::smol::block_on);
 driver!(async async_std, ::async_std::task::block_on);
 
-/// As a manager 26.9.6 responds, or one that is told `GET` is not allowed.
+/// As a manager 26.9.6 responds, or, to `GET` of a download, as one that does not allow it.
 fn manager(line: &str, body: &str) -> Answer {
     if line.starts_with("GET /session/k1/download") {
         return Answer::json(405, "");

@@ -39,7 +39,7 @@ pub(crate) enum RunError {
 enum RunOut {
     /// It has ended, with this output.
     Ended(Console),
-    /// It has not, and its client is told so.
+    /// It has not; this is the response to its client.
     Running(RunReply),
 }
 

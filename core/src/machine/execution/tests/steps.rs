@@ -93,7 +93,7 @@ fn what_only_resembles_a_mark_is_output() {
             (format!("{text}|"), format!("{text}|"), Some(0)),
             "{text:?}"
         );
-        // Nothing is held back for ever.
+        // Nothing is held back indefinitely.
         let all = reported(
             true,
             true,
