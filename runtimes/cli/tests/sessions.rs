@@ -183,6 +183,10 @@ drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
         ("one\n".into(), "two\n".into())
     );
     assert_eq!(read("here/c"), "three\n");
+    check(lab.sorna(&["download", "files", "c"]))
+        .success()
+        .stderr_eq("✔ Downloaded 1 file.\n");
+    assert_eq!(read("c"), "three\n");
     check(lab.sorna(&["download", "files", "nothing"]))
         .code(1)
         .stderr_eq("✘ [..]nothing[..]\n...\n");

@@ -140,10 +140,12 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
                 saver.handle(event?)?;
             }
             let files = count(saver.saved().len(), "file");
-            reporter.done(format_args!(
-                "Downloaded {files} to {}.",
-                arguments.output.display()
-            ));
+            if arguments.output.as_os_str() == "." {
+                reporter.done(format_args!("Downloaded {files}."));
+            } else {
+                let directory = arguments.output.display();
+                reporter.done(format_args!("Downloaded {files} to {directory}."));
+            }
             Ok(Ok(Exit::SUCCESS))
         },
     )
