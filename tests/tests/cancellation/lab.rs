@@ -18,6 +18,9 @@ use sorna_tests::proxy::{End, Fault, Pace, Proxy, Target, Times};
 /// Only a failing test waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After this time a test counts as hanging.
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+
 /// When a future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drop {

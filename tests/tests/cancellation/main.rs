@@ -31,6 +31,8 @@ macro_rules! cancellation {
                 fn $check() {
                     use sorna_tests::drivers::Driver;
 
+                    let watched = concat!(stringify!($check), " with ", stringify!($driver));
+                    let _watchdog = sorna_test_tools::watch(watched, crate::lab::LIMIT);
                     let lab = crate::lab::Lab::new();
                     let options = sorna::ClientOptions::default();
                     let client = sorna::$module::Client::with_options(lab.config(), options);

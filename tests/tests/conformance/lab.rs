@@ -17,6 +17,9 @@ use sorna_tests::drivers::Driver;
 /// Only a failing check waits this long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After this time a check counts as hanging. The slowest take a tenth of it.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// What not every gateway offers. `SORNA_TEST_LACKS` has these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
@@ -104,6 +107,9 @@ pub(crate) fn check<D: Driver>(
     name: &str,
     check: fn(&Lab<D>) -> Check<'_>,
 ) {
+    let driver = std::any::type_name::<D>();
+    let watched = format!("{name} with {driver} in {dialect:?}");
+    let _watchdog = sorna_test_tools::watch(watched, LIMIT);
     let Some(lab) = Lab::<D>::new(dialect) else {
         return;
     };

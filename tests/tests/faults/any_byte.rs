@@ -13,6 +13,9 @@ use crate::cell::Ground;
 /// Longer than any message here.
 const FAR: usize = 100_000;
 
+/// After this time a test counts as hanging.
+const LIMIT: Duration = Duration::from_secs(600);
+
 /// The fault that breaks a connection after this many bytes.
 fn cut(bytes: usize, is_response: bool) -> Fault {
     let at = Place::After(bytes);
@@ -29,6 +32,7 @@ fn cut(bytes: usize, is_response: bool) -> Fault {
 }
 
 fn check<D: Driver>(name: &str, is_response: bool) {
+    let _watchdog = sorna_test_tools::watch(name, LIMIT);
     let ground = Ground::new();
     let proxy = ground.proxy();
     let kernel = ground.kernel();

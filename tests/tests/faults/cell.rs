@@ -163,7 +163,10 @@ impl Cell {
                 let message = message.or_else(|| Some((*panic.downcast_ref::<&str>()?).to_owned()));
                 (Outcome::Panic(message.unwrap_or_default()), Vec::new())
             }
-            Err(_) => (Outcome::Hang, Vec::new()),
+            Err(_) => {
+                let state = sorna_test_tools::state();
+                (Outcome::Hang, vec![format!("it hangs:\n{state}")])
+            }
         };
         let Self {
             row,

@@ -12,6 +12,7 @@ mod table;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sorna_tests::proxy::Times;
 
@@ -23,6 +24,9 @@ use rows::ROWS;
 /// How many cells are tried at the same time: those that mostly compute, and those that mostly wait.
 const BUSY: usize = 8;
 const WAITING: usize = 96;
+
+/// After this time all cells together count as hanging; each has a limit of its own.
+const LIMIT: Duration = Duration::from_secs(2400);
 
 fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
@@ -73,6 +77,7 @@ fn try_all(ground: &Arc<Ground>, cells: &[Cell], at_a_time: usize) -> Vec<(Cell,
 
 #[test]
 fn every_driver_survives_every_fault() {
+    let _watchdog = sorna_test_tools::watch("every_driver_survives_every_fault", LIMIT);
     sorna_gateway::raise_open_files();
     let ground = Arc::new(Ground::new());
     // `FAULTS=gzip` tries only the rows whose names contain that, without comparing the table.

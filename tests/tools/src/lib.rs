@@ -9,9 +9,15 @@
 //! }
 //! # }
 //! ```
+//!
+//! And a [watchdog](watch) for tests that may hang.
+
+mod watchdog;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+
+pub use watchdog::{Watchdog, state, watch};
 
 /// Programs, and the Debian package of each. `.ci/run` reads the same file.
 const PACKAGES: &str = include_str!("../debian.txt");
