@@ -136,6 +136,7 @@ conformance! {
     terminal needs Terminal:
         echo,
         resize,
+        resize_that_is_undone needs Embedded,
         restart_in_the_terminal needs TerminalRestart,
         closed_with_the_kernel,
         error_response_is_reported,

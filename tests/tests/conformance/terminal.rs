@@ -55,6 +55,31 @@ pub(crate) fn resize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
+/// Before each prompt, bash sets the window's size to the one that it has just read, which may undo a change.
+const UNDOES_A_CHANGE: &str = r#"python3 -c '
+import fcntl, os, termios, time
+old = fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))
+print("rea" + "dy", flush=True)
+for _ in "undone", "kept":
+    fcntl.ioctl(0, termios.TIOCSWINSZ, old)
+    while fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)) == old:
+        time.sleep(0.001)
+print("lines:", os.get_terminal_size().lines)
+'
+"#;
+
+pub(crate) fn resize_that_is_undone<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, UNDOES_A_CHANGE).await;
+        read_until(&mut pty, |all| contains(all, "ready\r\n")).await;
+        pty.resize(50, 132).await.expect("resized");
+        read_until(&mut pty, |all| contains(all, "lines: 50\r\n")).await;
+        lab.destroy(kernel).await;
+    })
+}
+
 pub(crate) fn restart_in_the_terminal<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;

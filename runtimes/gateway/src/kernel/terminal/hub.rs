@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pty_process::{OwnedReadPty, OwnedWritePty, Size};
+use pty_process::{OwnedReadPty, OwnedWritePty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
+use super::window::Window;
 use crate::kernel::setup::Setup;
 use crate::kernel::spawn;
 use crate::kernel::state::Shared;
@@ -180,11 +181,12 @@ impl Hub {
             mut child,
             mut output,
             mut input,
+            mut window,
         } = shell;
         let mut closing = self.closing.subscribe();
         tokio::select! {
             () = self.show_all(&mut output, &mut child) => {}
-            () = self.type_all(&mut input, from_clients) => {}
+            () = self.type_all(&mut input, &mut window, from_clients) => {}
             // The shell may have been started after the kernel's other processes were killed.
             _ = closing.wait_for(|closing| *closing) => {}
         }
@@ -257,9 +259,15 @@ impl Hub {
     async fn type_all(
         &self,
         input: &mut OwnedWritePty,
+        window: &mut Window,
         from_clients: &mut mpsc::Receiver<ToTerminal>,
     ) {
-        while let Some(message) = from_clients.recv().await {
+        loop {
+            let message = tokio::select! {
+                message = from_clients.recv() => message,
+                () = window.keep() => continue,
+            };
+            let Some(message) = message else { break };
             match message {
                 ToTerminal::Typed(bytes) => {
                     if input.write_all(&bytes).await.is_err() {
@@ -268,7 +276,7 @@ impl Hub {
                 }
                 ToTerminal::Resized(rows, cols) => {
                     self.screen().size = Some((rows, cols));
-                    let _ = input.resize(Size::new(rows, cols));
+                    let _ = window.resize((rows, cols));
                 }
             }
         }

@@ -6,6 +6,7 @@
 mod hub;
 mod restarts;
 mod shell;
+mod window;
 
 pub(crate) use hub::{Attached, FromTerminal, Hub, ToTerminal};
 pub(crate) use restarts::Restarts;

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use pty_process::{Command, OwnedReadPty, OwnedWritePty, Size};
+use pty_process::{Command, OwnedReadPty, OwnedWritePty};
 use tokio::process::Child;
 
+use super::window::Window;
 use crate::kernel::confine::gate::{self, Gate};
 use crate::kernel::setup::Setup;
 use crate::kernel::spawn::environment;
@@ -17,6 +18,7 @@ pub(super) struct Shell {
     pub(super) child: Child,
     pub(super) output: OwnedReadPty,
     pub(super) input: OwnedWritePty,
+    pub(super) window: Window,
 }
 
 impl Shell {
@@ -24,7 +26,7 @@ impl Shell {
     /// terminal. Must be called within a tokio runtime.
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
-        resize(&pty, size)?;
+        let window = Window::new(&pty, size)?;
         let command_line = gate::before(setup.installed.shell(&setup.home));
         let (program, arguments) = command_line
             .split_first()
@@ -48,10 +50,7 @@ impl Shell {
             child,
             output,
             input,
+            window,
         })
     }
-}
-
-fn resize(pty: &pty_process::Pty, (rows, cols): (u16, u16)) -> io::Result<()> {
-    pty.resize(Size::new(rows, cols)).map_err(io::Error::other)
 }
