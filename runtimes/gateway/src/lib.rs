@@ -144,7 +144,7 @@
 //! | create | `mem` is the limit on memory and `cpu` on processor cores, at most those of this machine; `environ`; `bootstrap_script`; `enqueueOnly`, `maxWaitSeconds`, `reuseIfExists`; type `batch` with `startupCommand` |
 //! | info, restart, rename, destroy, match, status history | as documented; match also knows the beginnings of names and IDs |
 //! | execute | query, batch (clean, build, exec), continue, input, complete, by `run_id` or `runId` |
-//! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state: python3, bash (outside of functions), perl, ruby, php, r, nodejs (while it computes, not while it waits); lua once. Otherwise they are started again |
+//! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state, however often: python3, bash, perl, ruby, php (with `pcntl`), r, nodejs, lua (200 times). A program of a compiled language ends. What a snippet of perl or r starts with `system` ends alone. nodejs does not notice it while a callback for files or sockets computes: a third interrupt then starts it again |
 //! | upload, files, download, download_single | parameters in the query or the body; downloads by GET or POST, of directories, too, and of any size |
 //! | logs | the last 64 KiB of what programs wrote, also of a session that has ended, by its ID |
 //! | list | GraphQL: `compute_session_list`, `compute_session`, `keypair`; without fragments and mutations. Filters are comparisons with `==` and `!=`, joined by `&` |

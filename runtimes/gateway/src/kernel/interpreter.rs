@@ -25,9 +25,11 @@ const EXIT_TIME: Duration = Duration::from_secs(2);
 pub(crate) struct Interpreter {
     child: Child,
     channel: Channel,
-    /// Whether it has helpers in its process group that a signal would end.
-    has_helpers: bool,
     protocol: Protocol,
+    /// How many interrupts of one snippet it may leave unanswered.
+    patience: Option<u32>,
+    /// How many the current snippet has received.
+    interrupts: u32,
     mark: String,
     up: bool,
     /// When to kill it, since it has closed its channel.
@@ -66,8 +68,9 @@ impl Interpreter {
         Ok(Some(Self {
             child,
             channel,
-            has_helpers: runner.has_helpers(),
             protocol: runner.protocol(),
+            patience: runner.patience(),
+            interrupts: 0,
             mark,
             up: false,
             kill_at: None,
@@ -102,9 +105,16 @@ impl Interpreter {
         kill_group(&mut self.child);
     }
 
-    /// Sends it the signal of Ctrl-C.
-    pub(crate) fn interrupt(&self) {
-        interrupt(&self.child, !self.has_helpers);
+    /// Sends it, and what it started, the signal of Ctrl-C.
+    pub(crate) fn interrupt(&mut self) {
+        if self
+            .patience
+            .is_some_and(|patience| self.interrupts >= patience)
+        {
+            return self.kill();
+        }
+        self.interrupts += 1;
+        interrupt(&self.child);
     }
 
     pub(crate) async fn wait(&mut self) {
@@ -158,6 +168,7 @@ impl Interpreter {
     }
 
     pub(crate) fn run(&mut self, code: &str) {
+        self.interrupts = 0;
         self.channel.send(&self.protocol.run(code));
     }
 

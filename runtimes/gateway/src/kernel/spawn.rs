@@ -96,17 +96,12 @@ pub(crate) fn kill_group(child: &mut Child) {
     let _ = child.start_kill();
 }
 
-/// Sends a process the signal of Ctrl-C; `whole_group`: also what it started, as a terminal does.
-pub(crate) fn interrupt(child: &Child, whole_group: bool) {
-    let Some(id) = child.id().and_then(pid) else {
-        return;
-    };
-    // A process that has ended meanwhile is no error.
-    let _ = if whole_group {
-        rustix::process::kill_process_group(id, Signal::INT)
-    } else {
-        rustix::process::kill_process(id, Signal::INT)
-    };
+/// Sends a process and its group the signal of Ctrl-C, as a terminal does.
+pub(crate) fn interrupt(child: &Child) {
+    if let Some(id) = child.id().and_then(pid) {
+        // A process that has ended meanwhile is no error.
+        let _ = rustix::process::kill_process_group(id, Signal::INT);
+    }
 }
 
 /// Waits for a killed process to end, but not forever: one that hangs in the system never does.

@@ -57,9 +57,23 @@ __sorna_two=é
 __sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
 builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status"'
 
-# Ctrl-C on a terminal. It breaks out of all loops, that of the runner too, which then starts anew. In a function there
-# is no way out but the end of the shell.
-trap '__sorna_stopped=1
-if [[ ${FUNCNAME[0]} ]]; then trap - INT; kill -INT $$; else builtin break 1000; fi' INT
+# Ctrl-C, as a terminal sends it. It breaks out of all loops, that of the runner too, which then starts anew. Functions
+# and sourced files are left by what is meant for debuggers: a trap before each command, whose status 2 makes the shell
+# return from them, and whose status 1 skips the command.
+__sorna_leave() {
+    builtin return 2
+}
+trap 'builtin printf "Interrupted\n" >&2
+if [[ -z $__sorna_stopped ]]; then
+    __sorna_debugger=$(builtin trap -p DEBUG; builtin shopt -p extdebug; builtin shopt -po functrace)
+fi
+__sorna_stopped=1
+if [[ ${FUNCNAME[0]} ]]; then
+    builtin shopt -s extdebug
+    builtin set -T
+    builtin trap "if [[ \${FUNCNAME[0]} ]]; then __sorna_leave; else builtin trap - DEBUG; ! builtin break 1000; fi" DEBUG
+else
+    builtin break 1000
+fi' INT
 
 builtin printf '+ 0\n' >&62

@@ -5,6 +5,10 @@
 -- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
 -- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 -- status after each snippet. Output goes through the pipes.
+--
+-- Ctrl-C, as a terminal sends it, is taken by the interpreter itself, but only once for each chunk of its command line:
+-- the next one would end it. So this file only defines a function, which is called by one chunk after another, and
+-- returns to the command line after each interrupt.
 
 local io, os, tostring, xpcall, getmetatable = io, os, tostring, xpcall, getmetatable
 local traceback = debug.traceback
@@ -32,27 +36,74 @@ local function explain(problem)
         problem = "(error object is a " .. type(problem) .. " value)"
     end
     local trace = traceback(problem, 2)
+    trace = trace:gsub("\n%s*%[C%]: in function 'error'\n[^\n]* in function 'os.execute'", "\n\t[C]: in function 'os.execute'")
     return (trace:gsub("\n%s*%[C%]: in function 'xpcall'.*$", ""))
 end
 
-arg = { [0] = "lua" }
-put("+", "")
-while true do
+local function is_interrupt(problem)
+    return type(problem) == "string" and problem:find("interrupted!", 1, true) ~= nil
+end
+
+-- How the last snippet ended, while that has not been reported.
+local status
+-- Whether it was interrupted.
+local stopped
+
+local function next_snippet()
     local header = from:read("*l")
     if not header then
         os.exit(1)
     end
     local length = tonumber(header:match("%d+"))
-    local code = length > 0 and from:read(length) or ""
+    return length > 0 and from:read(length) or ""
+end
+
+local function explain_and_note(problem)
+    stopped = stopped or is_interrupt(problem)
+    return explain(problem)
+end
+
+local function run(code)
     local chunk, problem = compile(code, "=snippet")
     local fine = false
     if chunk then
-        fine, problem = xpcall(chunk, explain)
+        fine, problem = xpcall(chunk, explain_and_note)
     end
+    status = fine and "0" or "1"
     stdout:flush()
     if not fine then
         stderr:write("lua: ", tostring(problem), "\n")
         stderr:flush()
     end
-    put("d", fine and "0" or "1")
+end
+
+local function serve()
+    while not stopped do
+        if status then
+            put("d", status)
+            status = nil
+        end
+        run(next_snippet())
+    end
+end
+
+-- While another program runs, the C library lets only that be interrupted.
+local execute = os.execute
+os.execute = function(...)
+    local fine, how, code = execute(...)
+    if (how == "signal" and code == 2) or (how == "exit" and code == 130) then
+        error("interrupted!", 2)
+    end
+    return fine, how, code
+end
+
+arg = { [0] = "lua" }
+put("+", "")
+package.loaded["sorna.runner"] = function()
+    stopped = false
+    local fine, problem = pcall(serve)
+    -- An interrupt may come just after the end of a snippet.
+    if not fine and not is_interrupt(problem) then
+        error(problem, 0)
+    end
 end

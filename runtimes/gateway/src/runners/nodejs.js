@@ -11,11 +11,14 @@
 
 'use strict';
 
+const events = require('events');
 const fs = require('fs');
 const inspector = require('inspector');
-const { createRequire } = require('module');
+const Module = require('module');
+const os = require('os');
 const path = require('path');
 const { Readable } = require('stream');
+const timers = require('timers');
 const util = require('util');
 const vm = require('vm');
 
@@ -23,8 +26,13 @@ const LINK = 3;
 const session = new inspector.Session();
 session.connect();
 
+// The runner's own, which no interrupt ends.
+const startNext = setImmediate;
+
 let running = false;
 let status = 0;
+// Whether an interrupt has come while no snippet ran, and will be reported while the next one does.
+let late = false;
 
 function put(letter, content) {
     let bytes = Buffer.from(`${letter} ${Buffer.byteLength(content)}\n${content}`);
@@ -36,7 +44,17 @@ function put(letter, content) {
 function get(length) {
     const bytes = Buffer.alloc(length);
     for (let at = 0; at < length; ) {
-        const read = fs.readSync(LINK, bytes, at, length - at, null);
+        let read;
+        try {
+            read = fs.readSync(LINK, bytes, at, length - at, null);
+        } catch (error) {
+            if (error.code !== 'EINTR') {
+                throw error;
+            }
+            // The interrupt of a snippet that has just ended.
+            late = true;
+            continue;
+        }
         if (read === 0) {
             // The gateway is gone.
             process.kill(process.pid, 'SIGKILL');
@@ -80,7 +98,7 @@ class Input extends Readable {
 
     // A listener that has received enough pauses the stream before immediates run.
     #look() {
-        setImmediate(() => {
+        startNext(() => {
             const listening = this.readableFlowing || this.listenerCount('readable') > 0;
             if (!this.#wanted || !listening || this.destroyed) {
                 return;
@@ -90,8 +108,11 @@ class Input extends Readable {
             fs.read(this.fd, bytes, 0, bytes.length, null, (error, length) => {
                 if (error) {
                     this.destroy(error);
+                } else if (length > 0) {
+                    this.push(bytes.subarray(0, length));
                 } else {
-                    this.push(length > 0 ? bytes.subarray(0, length) : null);
+                    // An interrupt ends the input as well, and is handled first.
+                    startNext(() => startNext(() => this.destroyed || this.push(null)));
                 }
             });
         });
@@ -115,10 +136,12 @@ function currentInput() {
     return input;
 }
 
-// A stack without the runner's own lines.
+// A stack without the runner's own lines and those below them.
 function clean(stack) {
-    const [text] = stack.split('\n    at Session.post (node:inspector');
-    return text;
+    const lines = stack.split('\n');
+    const own = ['at Session.post (node:inspector', `${__filename}:`, 'at sorna:1:'];
+    const end = lines.findIndex((line) => line.startsWith('    at ') && own.some((text) => line.includes(text)));
+    return (end < 0 ? lines : lines.slice(0, end)).join('\n');
 }
 
 function show(error) {
@@ -147,22 +170,112 @@ function evaluate(code) {
     );
 }
 
-// Runs the code of a snippet until it waits for something, and ends it there if Ctrl-C is pressed on a terminal. Only
-// scripts of `vm` can be ended so, with all that they call. (Who only waits is ended with the process.)
-const guarded = new vm.Script('__sornaEvaluate()', { filename: 'sorna' });
-let snippet = '';
-Object.defineProperty(globalThis, '__sornaEvaluate', { value: () => evaluate(snippet) });
+// What runs of a snippet is ended by Ctrl-C, as a terminal sends it: scripts of `vm` can be, with all that they call.
+const guarded = new vm.Script('__sornaGuarded()', { filename: 'sorna' });
+let action;
+Object.defineProperty(globalThis, '__sornaGuarded', { value: () => action() });
 
-function evaluateGuarded(code) {
-    snippet = code;
+// Runs part of a snippet, until it waits for something, and what follows by promises.
+function guard(part) {
+    if (action) {
+        part();
+        return;
+    }
+    action = () => {
+        part();
+        process._tickCallback();
+    };
     try {
-        guarded.runInThisContext({ breakOnSigint: true });
+        guarded.runInThisContext({ breakOnSigint: true, displayErrors: false });
     } catch (error) {
         if (error.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') {
             throw error;
         }
-        report('Interrupted');
+        interrupt();
+    } finally {
+        action = undefined;
+        // `vm` leaves the signal with its default effect.
+        signal.stop();
+        signal.start(os.constants.signals.SIGINT);
     }
+}
+
+// What the snippet waits for: timers, and how to end them.
+const pending = new Map();
+let stopping = new AbortController();
+
+function wrap(module, name, make) {
+    const original = module[name];
+    const wrapped = Object.defineProperty(make(original), 'name', { value: name, configurable: true });
+    module[name] = wrapped;
+    return wrapped;
+}
+
+// The functions that start timers, with callbacks that are guarded.
+function wrapTimer(name, stopName) {
+    const isOnce = name !== 'setInterval';
+    const stop = timers[stopName];
+    globalThis[name] = wrap(timers, name, (start) => function (callback, ...rest) {
+        if (typeof callback !== 'function') {
+            return start(callback, ...rest);
+        }
+        const timer = start(function (...parameters) {
+            if (isOnce) {
+                pending.delete(timer);
+            }
+            guard(() => Reflect.apply(callback, this, parameters));
+        }, ...rest);
+        pending.set(timer, stop);
+        return timer;
+    });
+    globalThis[stopName] = wrap(timers, stopName, (end) => (timer) => {
+        pending.delete(timer);
+        return end(timer);
+    });
+}
+
+// The functions that return promises; `at` is where they have options.
+function wrapPromise(module, name, at) {
+    wrap(module, name, (start) => function (...parameters) {
+        const options = parameters[at] ?? {};
+        if (typeof options === 'object') {
+            const signals = [stopping.signal, options.signal].filter((signal) => signal !== undefined);
+            const signal = signals.length > 1 && AbortSignal.any ? AbortSignal.any(signals) : signals.at(-1);
+            parameters.length = Math.max(parameters.length, at + 1);
+            parameters[at] = { ...options, signal };
+        }
+        return Reflect.apply(start, this, parameters);
+    });
+}
+
+// Ends all that a snippet waits for.
+function interrupt() {
+    report('Interrupted');
+    for (const [timer, stop] of pending) {
+        stop(timer);
+    }
+    pending.clear();
+    stopping.abort();
+    renewStopping();
+    if (input) {
+        input.removeAllListeners();
+        input.on('error', () => {});
+        input.destroy();
+    }
+    for (const handle of process._getActiveHandles()) {
+        if ([0, 1, 2, LINK].includes(handle.fd)) {
+            continue;
+        }
+        handle.removeAllListeners?.();
+        handle.on?.('error', () => {});
+        const end = handle.terminate ?? handle.destroy ?? handle.close;
+        end?.call(handle);
+    }
+}
+
+function renewStopping() {
+    stopping = new AbortController();
+    events.setMaxListeners(0, stopping.signal);
 }
 
 function next() {
@@ -171,9 +284,34 @@ function next() {
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
     running = true;
-    evaluateGuarded(code);
+    guard(() => evaluate(code));
 }
 
+renewStopping();
+wrapTimer('setTimeout', 'clearTimeout');
+wrapTimer('setInterval', 'clearInterval');
+wrapTimer('setImmediate', 'clearImmediate');
+wrapPromise(timers.promises, 'setTimeout', 2);
+wrapPromise(timers.promises, 'setInterval', 2);
+wrapPromise(timers.promises, 'setImmediate', 1);
+Module.syncBuiltinESMExports();
+for (const name of ['setTimeout', 'setImmediate']) {
+    timers[name][util.promisify.custom] = timers.promises[name];
+}
+
+// While the snippet only waits. A program may handle interrupts itself. `process.on` is not for this: `vm` removes its
+// listeners while a script runs, and with them a signal that has already arrived.
+process.noDeprecation = true;
+const signal = new (process.binding('signal_wrap').Signal)();
+delete process.noDeprecation;
+signal.onsignal = () => {
+    if (running && !late && process.listenerCount('SIGINT') === 0) {
+        interrupt();
+    }
+    late = false;
+};
+signal.unref();
+signal.start(os.constants.signals.SIGINT);
 Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
 process.on('uncaughtException', show);
 process.on('beforeExit', () => {
@@ -182,10 +320,10 @@ process.on('beforeExit', () => {
         put('d', String(status));
     }
     // Keeps the process alive, and runs after all other listeners.
-    setImmediate(next);
+    startNext(next);
 });
 
-globalThis.require = createRequire(path.join(process.cwd(), 'snippet.js'));
+globalThis.require = Module.createRequire(path.join(process.cwd(), 'snippet.js'));
 globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 process.argv.length = 1;

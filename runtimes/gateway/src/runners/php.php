@@ -17,7 +17,7 @@ final class SornaRunner
         self::$link = fopen('php://fd/3', 'r+b');
         stream_set_read_buffer(self::$link, 0);
         if (function_exists('pcntl_async_signals')) {
-            // Ctrl-C on a terminal ends the snippet.
+            // Ctrl-C, as a terminal sends it, ends the snippet.
             pcntl_async_signals(true);
             pcntl_signal(SIGINT, function (): void {
                 if (self::$busy) {

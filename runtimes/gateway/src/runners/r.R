@@ -58,16 +58,22 @@ local({
     attach(list(readline = function(prompt = "") {
         cat(prompt)
         flush(stdout())
-        if (is.null(input)) input <<- file(fifo, "r")
+        if (is.null(input)) input <<- file(fifo, "r", raw = TRUE)
         line <- readLines(input, 1L)
+        # An interrupt ends the input as well. It is noticed while R sleeps.
+        if (length(line) == 0L) Sys.sleep(0)
         if (length(line) == 0L) "" else line
     }), name = "sorna", warn.conflicts = FALSE)
     options(warn = 1L)
     put("+", "")
-    repeat {
+    # Between snippets, an interrupt must not end the runner.
+    suspendInterrupts(repeat {
         code <- take()
         status <- tryCatch({
-            evaluate(code)
+            allowInterrupts({
+                evaluate(code)
+                Sys.sleep(0)
+            })
             "0"
         }, error = function(problem) {
             show(problem)
@@ -80,5 +86,5 @@ local({
         input <- NULL
         flush(stdout())
         put("d", status)
-    }
+    })
 })

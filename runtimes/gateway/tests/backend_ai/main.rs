@@ -7,5 +7,6 @@ mod client;
 mod execute;
 mod files;
 mod graphql;
+mod interrupt;
 mod sessions;
 mod streams;

@@ -1,10 +1,17 @@
 //! Input: noticing that a program waits for it, asking the client, and passing it on.
 
+use std::time::Duration;
+
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::input::HIDDEN_INPUT;
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
+
+/// How long a program that waits for input has to end for an interrupt by itself.
+const REACTION_TIME: Duration = Duration::from_millis(30);
+/// How long after an interrupt a program may still be about to wait.
+const WAKING_TIME: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// Whether to check for processes that wait for input: only while a request waits.
@@ -35,6 +42,9 @@ impl Driver {
         let Some(descriptor) = root.and_then(|root| self.input.waiting_descriptor(root)) else {
             return;
         };
+        if self.wakes_interrupted() {
+            return;
+        }
         // Output from before it began to wait belongs before the input request.
         if self.pump() {
             let password = descriptor == HIDDEN_INPUT;
@@ -53,6 +63,38 @@ impl Driver {
             password,
             reported: false,
         });
+    }
+
+    /// Forgets that a program waits for input which has been interrupted.
+    pub(super) fn stop_asking(&mut self) {
+        let asked = self
+            .asked
+            .take_if(|asked| matches!(asked, InputRequest::Fifo));
+        if asked.is_some() {
+            self.resume_clock();
+            self.shared.enter(Phase::Running);
+        }
+        self.input_poll = InputPoll::new();
+    }
+
+    /// Whether a program that waits for input has just been interrupted. Its input then ends, as many interpreters handle
+    /// the signal only when they have read.
+    fn wakes_interrupted(&mut self) -> bool {
+        let Some(since) = self.run.as_ref().and_then(|run| run.interrupted) else {
+            return false;
+        };
+        let elapsed = since.elapsed();
+        if elapsed < REACTION_TIME {
+            return true;
+        }
+        if let Some(run) = &mut self.run {
+            run.interrupted = None;
+        }
+        if elapsed > WAKING_TIME {
+            return false;
+        }
+        self.input.end();
+        true
     }
 
     /// Passes the client's input on.

@@ -73,6 +73,8 @@ pub(super) struct Run {
     pub(super) since: Option<Instant>,
     /// Why its processes were killed, if they were.
     pub(super) kill_reason: Option<KillReason>,
+    /// When its interpreter was interrupted, while it may still have to be woken for it.
+    pub(super) interrupted: Option<Instant>,
     /// The processes that were in the kernel's control group before the run, if there is a group.
     pub(super) bystanders: Vec<u32>,
 }

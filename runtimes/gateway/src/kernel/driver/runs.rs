@@ -32,6 +32,7 @@ impl Driver {
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
             kill_reason: None,
+            interrupted: None,
             bystanders: self.setup.confined.members().unwrap_or_default(),
         };
         match plan {
@@ -344,10 +345,14 @@ impl Driver {
 
     /// Sends what runs the signal that Ctrl-C sends on a terminal.
     pub(super) fn interrupt(&mut self) {
-        let Some(run) = &self.run else { return };
-        match (&self.step, &self.interpreter) {
-            (Some(step), _) => interrupt(&step.child, true),
-            (None, Some(interpreter)) if run.steps.is_none() => interpreter.interrupt(),
+        let Some(run) = &mut self.run else { return };
+        match (&self.step, &mut self.interpreter) {
+            (Some(step), _) => interrupt(&step.child),
+            (None, Some(interpreter)) if run.steps.is_none() => {
+                interpreter.interrupt();
+                run.interrupted = Some(Instant::now());
+                self.stop_asking();
+            }
             _ => {}
         }
     }

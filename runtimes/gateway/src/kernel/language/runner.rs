@@ -13,8 +13,10 @@ use crate::kernel::launch::Arguments;
 /// descriptor 3.
 const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
 /// The same for languages that cannot open a socket: pipes from and to the channel are descriptors
-/// 3 and 4.
-const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(exec cat <&5 5<&-) 4> >(exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
+/// 3 and 4. What serves them outlives interrupts of the program.
+const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(trap '' INT; exec cat <&5 5<&-) 4> >(trap '' INT; exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
+/// How many interrupts an interpreter of lua outlives: it takes one for each chunk of its command line.
+const LUA_INTERRUPTS: usize = 200;
 
 /// A program inside an interpreter that receives snippets on the control channel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -110,6 +112,10 @@ impl Runner {
             return command;
         }
         command.push(program.into());
+        if *self == Self::Lua {
+            command.extend(lua_chunks(&runners.join(file)));
+            return command;
+        }
         command.extend(options.iter().map(OsString::from));
         command.push(runners.join(file).into());
         if *self == Self::R {
@@ -127,9 +133,10 @@ impl Runner {
         }
     }
 
-    /// Whether it is connected by pipes, and so by helper processes in its process group.
-    pub(crate) fn has_helpers(&self) -> bool {
-        matches!(self, Self::Lua | Self::R)
+    /// How many interrupts of one snippet may have no effect, before one ends the interpreter: nodejs does not notice
+    /// them while it computes in a callback for files or sockets.
+    pub(crate) fn patience(&self) -> Option<u32> {
+        (*self == Self::Node).then_some(2)
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -139,4 +146,16 @@ impl Runner {
             _ => Protocol::Sized,
         }
     }
+}
+
+/// The chunks of lua's command line: one loads the runner, the others run it.
+fn lua_chunks(runner: &Path) -> Arguments {
+    let mut load = OsString::from("dofile [==[");
+    load.push(runner);
+    load.push("]==]");
+    let run = "package.loaded['sorna.runner']()";
+    let last = "os.exit(130)";
+    let runs = std::iter::repeat_n(run, LUA_INTERRUPTS).chain([last]);
+    let chunks = std::iter::once(load).chain(runs.map(OsString::from));
+    chunks.flat_map(|chunk| ["-e".into(), chunk]).collect()
 }
