@@ -248,6 +248,38 @@ fn a_session_is_renamed_and_has_logs() {
 }
 
 #[test]
+fn logs_show_what_programs_print_and_nothing_else() {
+    let lab = Lab::new();
+    let program = "#include <stdio.h>\nint main() { puts(\"ran\"); return 0; }\n";
+    support::write(
+        lab.directory.path(),
+        &[("main.c", program), ("main.sh", "echo scripted\n")],
+    );
+    for arguments in [
+        [
+            "c",
+            "--build",
+            "echo built; gcc -o main main.c",
+            "--exec",
+            "./main",
+            "main.c",
+        ]
+        .as_slice(),
+        &["bash", "main.sh"],
+    ] {
+        let name = format!("logs-{}", arguments[0]);
+        check(lab.sorna(&[&["run", "-q", "-t", &name], arguments].concat())).success();
+    }
+    check(lab.sorna(&["logs", "logs-c"]))
+        .success()
+        .stdout_eq("built\nran\n");
+    check(lab.sorna(&["logs", "logs-bash"]))
+        .success()
+        .stdout_eq("scripted\n");
+    lab.end();
+}
+
+#[test]
 fn events_are_printed_until_the_session_ends() {
     let lab = Lab::new();
     lab.run("watched", "true");

@@ -3,6 +3,10 @@
 /// The most text that is kept, in bytes.
 const LIMIT: usize = 64 * 1024;
 
+/// How a mark begins; 16 digits, a word and perhaps an exit code follow.
+const MARK: &str = "\u{1e}sorna-";
+const LONGEST_MARK: usize = 40;
+
 /// The last output.
 #[derive(Debug, Default)]
 pub(super) struct Log(String);
@@ -20,14 +24,48 @@ impl Log {
         }
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.0
+    /// The output, without the marks of [`Batch`](sorna_core::Batch)es: clients of this project tell the end of a build
+    /// by them, and nothing else has the character that they begin with before `sorna-`.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::with_capacity(self.0.len());
+        let mut rest = self.0.as_str();
+        while let Some(at) = rest.find(MARK) {
+            text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let line = rest.find('\n').map_or(rest.len(), |end| end + 1);
+            // A mark is short, and one that is not is not ours.
+            let end = if line <= LONGEST_MARK {
+                line
+            } else {
+                MARK.len()
+            };
+            if end == MARK.len() {
+                text.push_str(MARK);
+            }
+            rest = &rest[end..];
+        }
+        text.push_str(rest);
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_of_batches_are_not_shown() {
+        let mut log = Log::default();
+        let nonce = "0123456789abcdef";
+        log.push(&format!("built\n\u{1e}sorna-{nonce} bui"));
+        log.push("lt 0\nran\n");
+        log.push(&format!("\u{1e}sorna-{nonce} native\nend"));
+        assert_eq!(log.text(), "built\nran\nend");
+        let mut log = Log::default();
+        let other = format!("\u{1e}sorna-{}\n", "x".repeat(50));
+        log.push(&other);
+        assert_eq!(log.text(), other);
+    }
 
     #[test]
     fn only_the_last_lines_are_kept() {

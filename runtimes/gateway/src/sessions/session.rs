@@ -193,7 +193,7 @@ impl Session {
     }
 
     pub(crate) fn log(&self) -> String {
-        self.state().log.text().to_owned()
+        self.state().log.text()
     }
 
     /// Keeps what a program has written.
