@@ -140,6 +140,17 @@ impl SessionToken {
         Ok(Self(token))
     }
 
+    /// Wraps a token that this version accepts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check`](Self::check).
+    pub fn for_version(token: impl Into<String>, version: ApiVersion) -> Result<Self, BuildError> {
+        let token = Self(token.into());
+        token.check(version)?;
+        Ok(token)
+    }
+
     /// Checks what this version requires of a token. Making the request checks it as well.
     ///
     /// ```
@@ -225,6 +236,20 @@ impl fmt::Display for SessionToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_for_a_version_names_the_limits_of_that_version() {
+        for (version, limits) in [
+            (ApiVersion::V2_20170315, "8 to 80"),
+            (ApiVersion::V9_20250722, "4 to 64"),
+        ] {
+            for text in ["", "abc", &"x".repeat(300), "control\n-character"] {
+                let error = SessionToken::for_version(text, version).unwrap_err();
+                assert!(error.to_string().contains(limits), "{error}");
+            }
+            assert!(SessionToken::for_version("long-enough", version).is_ok());
+        }
+    }
 
     #[test]
     fn uuids_are_told_by_their_form() {

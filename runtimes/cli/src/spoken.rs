@@ -36,27 +36,27 @@ pub(crate) fn check_token(target: &Target, token: Option<&SessionToken>) -> Resu
 /// A session token that may be accepted, so that most wrong ones are errors before anything is done. Later,
 /// [`check_token`] knows the API.
 pub(crate) fn session_token(text: &str, globals: &Globals) -> Result<SessionToken, BuildError> {
-    let token = SessionToken::new(text)?;
-    check(globals, |version| token.check(version))?;
-    Ok(token)
+    check(globals, |version| {
+        SessionToken::for_version(text, version).map(drop)
+    })?;
+    SessionToken::new(text)
 }
 
 /// Checks what a gateway may accept while it is not known what it speaks: what Sorna v2 requires, or, unless the
-/// settings say that it is spoken, Backend.AI.
+/// settings say that it is spoken, Backend.AI. An error is about Backend.AI then.
 pub(crate) fn check(
     globals: &Globals,
     check: impl Fn(ApiVersion) -> Result<(), BuildError>,
 ) -> Result<(), BuildError> {
-    let error = match check(ApiVersion::V2_20170315) {
-        Err(error) if !settings::speak_sorna_v2(globals) => error,
-        result => return result,
-    };
-    check(ApiVersion::V9_20250722).map_err(|_| error)
+    match check(ApiVersion::V2_20170315) {
+        Err(_) if !settings::speak_sorna_v2(globals) => check(ApiVersion::V9_20250722),
+        result => result,
+    }
 }
 
-/// Checks what Backend.AI requires of a name.
-pub(crate) fn check_name(name: &SessionToken) -> Result<(), BuildError> {
-    name.check(ApiVersion::V9_20250722)
+/// A name that a session of Backend.AI can have.
+pub(crate) fn session_name(text: &str) -> Result<SessionToken, BuildError> {
+    SessionToken::for_version(text, ApiVersion::V9_20250722)
 }
 
 /// A kernel ID that may be accepted, as with [`session_token`].

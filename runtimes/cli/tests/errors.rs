@@ -271,6 +271,35 @@ fn wrong_command_lines() {
     check(sorna(directory.path())).code(2);
 }
 
+#[test]
+fn names_of_sessions_are_checked_by_the_api_that_is_spoken() {
+    let directory = here();
+    for (variables, length, limits) in [
+        ("SORNA", 0, "8 to 80"),
+        ("BACKEND", 0, "4 to 64"),
+        ("BACKEND", 3, "4 to 64"),
+    ] {
+        let mut command = sorna(directory.path());
+        for (name, value) in [
+            ("ENDPOINT", "http://127.0.0.1:1"),
+            ("ACCESS_KEY", "AKIA"),
+            ("SECRET_KEY", "x"),
+        ] {
+            command.env(format!("{variables}_{name}"), value);
+        }
+        command.args(["run", "-t", &"n".repeat(length), "python", "-c", "1"]);
+        check(command).code(2).stderr_eq(format!(
+            "✘ a client session token must have {limits} characters and no control characters; this one has {length} characters\n"
+        ));
+    }
+    let mut command = sorna(directory.path());
+    command.args(["rename", "some-session", ""]);
+    check(command).code(2).stderr_eq(str![[r#"
+✘ a client session token must have 4 to 64 characters and no control characters; this one has 0 characters
+
+"#]]);
+}
+
 /// `sorna` with any keys, at this endpoint.
 fn at(directory: &std::path::Path, endpoint: &str) -> std::process::Command {
     let mut command = sorna(directory);

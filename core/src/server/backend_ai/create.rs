@@ -107,11 +107,9 @@ impl CreateSession {
             Some(other) => return Err(bad_value("type", other)),
         };
         let name = raw.name.ok_or_else(|| invalid("name: Field required"))?;
-        let name = SessionToken::new(name)
-            .and_then(|name| name.check(ApiVersion::V9_20250722).map(|()| name))
-            .map_err(|error: BuildError| {
-                ProblemKind::InvalidApiParams.reply_with(&error.to_string())
-            })?;
+        let name = SessionToken::for_version(name, ApiVersion::V9_20250722).map_err(
+            |error: BuildError| ProblemKind::InvalidApiParams.reply_with(&error.to_string()),
+        )?;
         let image = raw.image.ok_or_else(|| invalid("image: Field required"))?;
         let config = raw.config.unwrap_or_default();
         let mut spec = KernelSpec::new(image)

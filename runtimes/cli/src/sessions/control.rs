@@ -1,7 +1,6 @@
 //! `sorna interrupt` and `sorna rename`.
 
 use clap::Args;
-use sorna::SessionToken;
 
 use super::with_session;
 use crate::exit::Exit;
@@ -65,9 +64,7 @@ pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<
 
 /// Carries out `rename`.
 pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let name = SessionToken::new(arguments.to.as_str());
-    let name = name.map_err(Failure::Argument)?;
-    spoken::check_name(&name).map_err(Failure::Argument)?;
+    let name = spoken::session_name(&arguments.to).map_err(Failure::Argument)?;
     with_session(
         globals,
         "names of sessions",

@@ -56,8 +56,7 @@ pub(super) fn rename(
 ) -> Result {
     let session = context.sessions.find(key, id)?;
     let name = parameters.required("name")?;
-    let name = SessionToken::new(name)
-        .and_then(|name| name.check(ApiVersion::V9_20250722).map(|()| name))
+    let name = SessionToken::for_version(name, ApiVersion::V9_20250722)
         .map_err(|error| ProblemKind::InvalidApiParams.reply_with(&error.to_string()))?;
     context.sessions.rename(&session, name.as_str())?;
     Ok(done())
