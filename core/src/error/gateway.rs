@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::header::{DATE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -57,6 +57,7 @@ pub struct GatewayError {
     body: Bytes,
     retry_after: Option<Duration>,
     date: Option<String>,
+    redirect: Option<String>,
     /// Whether it is the response to a creation.
     is_of_creation: bool,
 }
@@ -112,6 +113,7 @@ impl GatewayError {
                 .get(DATE)
                 .and_then(|date| date.to_str().ok())
                 .map(str::to_owned),
+            redirect: redirect(status, headers),
             is_of_creation: false,
         }
     }
@@ -136,6 +138,7 @@ impl GatewayError {
             body: body.clone(),
             retry_after: None,
             date: None,
+            redirect: None,
             is_of_creation: false,
         }
     }
@@ -222,6 +225,14 @@ impl GatewayError {
     #[must_use]
     pub fn gateway_date(&self) -> Option<&str> {
         self.date.as_deref()
+    }
+
+    /// The origin that a redirect (301, 302, 303, 307 or 308) names, such as `https://api.example.com`: the scheme, host
+    /// and port of an absolute URL in its `Location`. No redirect is followed, since requests are signed for one host.
+    /// If it is another origin than that of the endpoint, the endpoint may have to be changed.
+    #[must_use]
+    pub fn redirect_origin(&self) -> Option<&str> {
+        self.redirect.as_deref()
     }
 
     /// 401: the access key is unknown, or the secret does not belong to it. Check both keys, and
@@ -346,6 +357,22 @@ impl GatewayError {
     }
 }
 
+/// The origin that a redirect names.
+fn redirect(status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location: Uri = headers.get(LOCATION)?.to_str().ok()?.trim().parse().ok()?;
+    let scheme = location.scheme_str()?.to_ascii_lowercase();
+    // Without a name and password, if it has them.
+    let authority = location.authority()?.as_str();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let is_http = scheme == "http" || scheme == "https";
+    is_http.then(|| format!("{scheme}://{host}"))
+}
+
 /// How many messages of a reported failure are shown.
 const MOST_MESSAGES: usize = 3;
 
@@ -375,6 +402,9 @@ impl fmt::Display for GatewayError {
         let Some(problem) = self.problem() else {
             if let Some(reason) = self.status.canonical_reason() {
                 write!(f, " {reason}")?;
+            }
+            if let Some(origin) = &self.redirect {
+                return write!(f, " to {}", excerpt(origin.as_bytes()));
             }
             return write!(f, ": {}", excerpt(&self.body));
         };

@@ -133,6 +133,10 @@ impl Negotiate {
                 // A gateway of Sorna v2, maybe, or something else that has a version.
                 _ => FoundResponse::new(http::StatusCode::OK, &said(&info)),
             },
+            // It says where the gateway is, whatever it speaks.
+            Err(Error::Gateway(error)) if error.redirect_origin().is_some() => {
+                return Some(Err(Error::Gateway(error)));
+            }
             Err(Error::Gateway(error)) if !error.is_retryable() => of_gateway(&error),
             Err(Error::Parse(error)) => FoundResponse::new(error.status(), error.body()),
             Err(error) => return Some(Err(error)),

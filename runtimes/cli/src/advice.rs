@@ -87,7 +87,15 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     let Some(response) = error.gateway() else {
         return Vec::new();
     };
-    if response.is_auth() {
+    if let Some(origin) = response
+        .redirect_origin()
+        .filter(|origin| !target.endpoint().starts_with(*origin))
+    {
+        vec![format!(
+            "The endpoint is {}. Requests are signed for it, so redirects are not followed. If {origin} is to be trusted, make it the endpoint.",
+            target.endpoint()
+        )]
+    } else if response.is_auth() {
         vec![format!(
             "Check that the access key {} and its secret key are valid for {}.",
             target.access_key(),

@@ -300,6 +300,29 @@ fn names_of_sessions_are_checked_by_the_api_that_is_spoken() {
 "#]]);
 }
 
+#[test]
+fn a_redirect_names_the_endpoint_to_set() {
+    let head = "301 Moved Permanently\nLocation: https://user:hidden@api.example.com/x";
+    let address = answering(head, "<html>Moved</html>");
+    let directory = here();
+    for variables in ["SORNA", "BACKEND"] {
+        let mut command = sorna(directory.path());
+        let endpoint = format!("http://{address}");
+        for (name, value) in [
+            ("ENDPOINT", endpoint.as_str()),
+            ("ACCESS_KEY", "AKIA"),
+            ("SECRET_KEY", "x"),
+        ] {
+            command.env(format!("{variables}_{name}"), value);
+        }
+        command.args(["run", "-q", "python", "-c", "1"]);
+        check(command).code(1).stderr_eq(format!(
+            "✘ the gateway responded with 301 Moved Permanently to https://api.example.com\n\
+             ∙ The endpoint is http://[ADDRESS] (from {variables}_ENDPOINT). Requests are signed for it, so redirects are not followed. If https://api.example.com is to be trusted, make it the endpoint.\n"
+        ));
+    }
+}
+
 /// `sorna` with any keys, at this endpoint.
 fn at(directory: &std::path::Path, endpoint: &str) -> std::process::Command {
     let mut command = sorna(directory);
