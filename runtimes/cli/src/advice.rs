@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use sorna::{
-    Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause, TransportError,
-    TransportErrorKind,
+    ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause,
+    TransportError, TransportErrorKind,
 };
 
 use crate::chain::message;
@@ -13,6 +13,9 @@ use crate::nearest::nearest;
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::values::is_id;
+
+/// For settings of Sorna v2 that lead to a manager of Backend.AI.
+const MANAGER: &str = "This is a manager of Backend.AI, which does not speak Sorna v2. Use --api backend-ai, put api = \"backend-ai\" into the profile, or set BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY in place of SORNA_ENDPOINT and its keys.";
 
 /// For a creation that failed, or got no response that can be read.
 pub(crate) const MAY_LEAVE_A_KERNEL: &str = "The gateway may have created a kernel anyway; it ends when the gateway's idle timeout has passed.";
@@ -87,7 +90,9 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     let Some(response) = error.gateway() else {
         return Vec::new();
     };
-    if let Some(origin) = response
+    if is_of_a_manager(response) && speaks_sorna_v2(target) {
+        vec![MANAGER.to_owned()]
+    } else if let Some(origin) = response
         .redirect_origin()
         .filter(|origin| !target.endpoint().starts_with(*origin))
     {
@@ -208,6 +213,18 @@ fn lost_advice(error: &TransportError, target: &Target) -> String {
         None => "",
     };
     format!("{endpoint} has responded before. {failed} may have failed since.{next}")
+}
+
+/// Whether the problem is one of Backend.AI: the URI of its kind says so, for a path that a manager does not have just as
+/// for a version that it does not speak.
+fn is_of_a_manager(response: &GatewayError) -> bool {
+    let kind = response.problem().map(|problem| problem.type_uri.as_str());
+    kind.is_some_and(|uri| uri.starts_with("https://api.backend.ai/probs/"))
+}
+
+/// Whether requests are those of Sorna v2.
+fn speaks_sorna_v2(target: &Target) -> bool {
+    target.client.config().fixed_version() == Some(ApiVersion::V2_20170315)
 }
 
 /// Whether the response is that of a path at which there is no gateway.

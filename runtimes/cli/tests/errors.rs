@@ -323,6 +323,39 @@ fn a_redirect_names_the_endpoint_to_set() {
     }
 }
 
+#[test]
+fn settings_of_sorna_v2_that_lead_to_a_manager_of_backend_ai() {
+    let captures = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../core/tests/data/captures-backend-ai"
+    );
+    let recorded = format!("{captures}/26.9.6/35-v2-signed.response.http");
+    let recorded = std::fs::read_to_string(recorded)
+        .expect("a file")
+        .replace("\r\n", "\n");
+    let (_, body) = recorded.split_once("\n\n").expect("a body");
+    // What managers respond to a version that they do not speak.
+    let version = r#"{"type": "https://api.backend.ai/probs/generic-bad-request", "title": "Unsupported API version."}"#;
+    for (head, body) in [("404 Not Found", body), ("400 Bad Request", version)] {
+        let endpoint = format!("http://{}", answering(head, body));
+        let directory = here();
+        let mut command = at(directory.path(), &endpoint);
+        command.args(["run", "-q", "python", "-c", "1"]);
+        check(command).code(1).stderr_eq(str![[r#"
+✘ the gateway responded with 40[..]
+∙ This is a manager of Backend.AI, which does not speak Sorna v2. Use --api backend-ai, put api = "backend-ai" into the profile, or set BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY in place of SORNA_ENDPOINT and its keys.
+
+"#]]);
+        let mut command = at(directory.path(), &endpoint);
+        command.arg("status");
+        check(command).code(1).stdout_eq(str![[r#"
+...
+∙ This is a manager of Backend.AI, which does not speak Sorna v2. Use --api backend-ai[..]
+
+"#]]);
+    }
+}
+
 /// `sorna` with any keys, at this endpoint.
 fn at(directory: &std::path::Path, endpoint: &str) -> std::process::Command {
     let mut command = sorna(directory);
