@@ -310,9 +310,37 @@ fn a_line_end_within_the_secret_key_is_reported_without_the_key() {
         .env("SORNA_SECRET_KEY", "variable-\nsecret")
         .arg("status");
     check(command).code(2).stderr_eq(str![[r#"
-✘ the secret key contains a line end or another control character
+✘ the secret key contains a line end or another invisible character
 ∙ Check SORNA_SECRET_KEY.
 
+"#]]);
+}
+
+#[test]
+fn an_invisible_character_within_a_key_is_reported_before_anything_is_sent() {
+    let directory = with(PROFILES);
+    for invisible in ['\u{a0}', '\u{200b}', '\u{feff}', '\u{2060}', '\u{ad}', '\t'] {
+        let mut command = sorna(directory.path());
+        command
+            .env("BACKEND_ENDPOINT", "http://127.0.0.1:1")
+            .env("BACKEND_ACCESS_KEY", "AKIAVARIABLE")
+            .env("BACKEND_SECRET_KEY", format!("variable{invisible}secret"))
+            .arg("ps");
+        check(command).code(2).stderr_eq(str![[r#"
+✘ the secret key contains a line end or another invisible character
+∙ Check BACKEND_SECRET_KEY.
+
+"#]]);
+    }
+    let mut command = sorna(directory.path());
+    command
+        .env("BACKEND_ENDPOINT", "http://127.0.0.1:1")
+        .env("BACKEND_ACCESS_KEY", "AKIA\u{200b}VARIABLE")
+        .env("BACKEND_SECRET_KEY", "variable-secret")
+        .arg("ps");
+    check(command).code(2).stderr_eq(str![[r#"
+✘ the access key must be printable ASCII[..]
+...
 "#]]);
 }
 

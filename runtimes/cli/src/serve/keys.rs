@@ -8,7 +8,7 @@ use sorna::{AccessKey, Credentials, EnvNames, SecretKey};
 
 use crate::failure::Failure;
 use crate::reporter::Reporter;
-use crate::settings::{has_control_characters, quoted};
+use crate::settings::{has_invisible_characters, quoted};
 
 /// The pairs in the file, else the pair in the environment, if any.
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
@@ -86,8 +86,8 @@ fn parse(text: &str) -> Result<Vec<Credentials>, String> {
 
 fn pair(access: &str, secret: &str) -> Result<Credentials, String> {
     let access = AccessKey::new(access).map_err(|error| error.to_string())?;
-    if has_control_characters(secret) {
-        return Err("the secret key contains a line end or another control character".to_owned());
+    if has_invisible_characters(secret) {
+        return Err("the secret key contains a line end or another invisible character".to_owned());
     }
     let secret = SecretKey::new(secret).map_err(|error| error.to_string())?;
     Ok(Credentials::new(access, secret))

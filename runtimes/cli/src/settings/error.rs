@@ -234,7 +234,7 @@ impl fmt::Display for SettingsError {
             Self::NoEndpoint(_) => f.write_str("no endpoint is set"),
             Self::NoKeys(_) => f.write_str("no access key and secret key are set"),
             Self::Secret { .. } => {
-                f.write_str("the secret key contains a line end or another control character")
+                f.write_str("the secret key contains a line end or another invisible character")
             }
             Self::HalfAPair { missing, present } => match present {
                 Source::Variable(name) => write!(f, "{name} is set, but {missing} is not"),

@@ -213,7 +213,7 @@ impl Settings {
                         source: source.clone(),
                         meant: None,
                     })?;
-                if has_control_characters(secret_key.value.expose()) {
+                if has_invisible_characters(secret_key.value.expose()) {
                     let source = secret_key.source.clone();
                     return Err(SettingsError::Secret { source });
                 }
@@ -389,8 +389,15 @@ fn choose<'f>(
 }
 
 /// Whether a secret key cannot be one that a gateway issued: requests signed with it would only get a 401.
-pub(crate) fn has_control_characters(secret: &str) -> bool {
-    secret.chars().any(char::is_control)
+pub(crate) fn has_invisible_characters(secret: &str) -> bool {
+    let is_invisible = |c: char| {
+        c.is_control()
+            || (c.is_whitespace() && c != ' ')
+            // Soft hyphen, joiners, marks of direction, and zero-width spaces, which are copied along from web pages.
+            || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    secret.chars().any(is_invisible)
 }
 
 /// Such as `A, B and C`.
