@@ -415,3 +415,34 @@ fn a_certificate_of_an_authority_is_explained() {
     );
     served.stop(Signal::TERM);
 }
+
+#[test]
+fn on_a_terminal_the_settings_are_shown_for_both_apis() {
+    let directory = here();
+    let mut terminal = support::terminal::Terminal::open(
+        directory.path(),
+        None,
+        200,
+        &[],
+        &["serve", "--log", "off"],
+    );
+    terminal.shows(
+        "# For sorna and other clients of Sorna v2:\r\nexport SORNA_ENDPOINT=http://127.0.0.1:",
+    );
+    terminal.shows("export SORNA_ACCESS_KEY=");
+    terminal.shows("export SORNA_SECRET_KEY=");
+    terminal.shows("# For clients of Backend.AI, the official ones and sorna with all its commands:\r\nexport BACKEND_ENDPOINT=http://127.0.0.1:");
+    terminal.shows("export BACKEND_ACCESS_KEY=");
+    terminal.shows("export BACKEND_SECRET_KEY=");
+    terminal.shows("\r\n");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), Some(0));
+    let output = sorna(directory.path())
+        .args(["serve", "--help"])
+        .output()
+        .expect("sorna runs");
+    let help = String::from_utf8(output.stdout).expect("text");
+    for word in ["Backend.AI", "SORNA_ENDPOINT", "BACKEND_"] {
+        assert!(help.contains(word), "{help}");
+    }
+}

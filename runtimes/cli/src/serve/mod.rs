@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use rustix::process::DumpableBehavior;
+use sorna::EnvNames;
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -118,21 +119,37 @@ fn start_log(level: Level) {
         .init();
 }
 
-/// Prints the endpoint and the keys for a shell to evaluate. Then standard output is closed, so that a
-/// command substitution ends while the gateway keeps running in the background.
+/// Prints the endpoint and the keys for a shell to evaluate; on a terminal, for clients of either API. Then standard
+/// output is closed, so that a command substitution ends while the gateway keeps running in the background.
 fn announce(gateway: &RunningGateway) -> io::Result<()> {
     let mut stdout = io::stdout();
-    for (name, value) in [
-        (sorna::EnvNames::SORNA.endpoint, gateway.endpoint()),
-        (sorna::EnvNames::SORNA.access_key, gateway.access_key()),
-        (sorna::EnvNames::SORNA.secret_key, gateway.secret_key()),
-    ] {
-        writeln!(stdout, "export {name}={}", quoted(value))?;
+    let is_terminal = stdout.is_terminal();
+    if is_terminal {
+        writeln!(stdout, "# For sorna and other clients of Sorna v2:")?;
+    }
+    export(&mut stdout, &EnvNames::SORNA, gateway)?;
+    if is_terminal {
+        writeln!(
+            stdout,
+            "# For clients of Backend.AI, the official ones and sorna with all its commands:"
+        )?;
+        export(&mut stdout, &EnvNames::BACKEND, gateway)?;
     }
     stdout.flush()?;
-    if !stdout.is_terminal() {
+    if !is_terminal {
         let nothing: File = OpenOptions::new().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&nothing)?;
+    }
+    Ok(())
+}
+
+fn export(to: &mut impl Write, names: &EnvNames, gateway: &RunningGateway) -> io::Result<()> {
+    for (name, value) in [
+        (names.endpoint, gateway.endpoint()),
+        (names.access_key, gateway.access_key()),
+        (names.secret_key, gateway.secret_key()),
+    ] {
+        writeln!(to, "export {name}={}", quoted(value))?;
     }
     Ok(())
 }
