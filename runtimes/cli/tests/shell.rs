@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -304,6 +305,99 @@ fn a_signal_works_while_a_new_window_size_cannot_be_sent() {
     terminal.shows("Cleaned up the kernel.");
     assert_eq!(terminal.ends(), Some(143));
     assert!(terminal.shows_typing(), "the terminal is restored");
+}
+
+#[test]
+fn a_connection_that_breaks_says_how_to_reattach() {
+    let address = stub::stub_with_terminals(stalled, |_| {});
+    let endpoint = format!("http://{address}");
+    let directory = here();
+    let open = |arguments: &[&str]| {
+        let environment = stub::environment(&endpoint);
+        Terminal::open(directory.path(), None, 90, &environment, arguments)
+    };
+    let mut terminal = open(&["shell", "-t", "my session", "bash"]);
+    terminal.shows("✘ ");
+    terminal.shows("∙ Reattach with `sorna shell -t 'my session' bash`.");
+    assert_eq!(terminal.ends(), Some(1));
+    // A temporary kernel is gone.
+    let mut terminal = open(&["shell", "bash"]);
+    terminal.shows("Cleaned up the kernel.");
+    assert!(!terminal.rest().contains("Reattach"));
+}
+
+/// A manager with one session.
+fn manager(request: &stub::Request, hello: &str) -> stub::Answer {
+    const CREATED: &str = r#"{"sessionId": "7c548299-6be3-4613-8cf0-f11deb896755", "sessionName": "my-session", "status": "RUNNING", "servicePorts": [], "created": true}"#;
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/") => Some((200, hello.to_owned())),
+        ("POST", "/session") => Some((201, CREATED.to_owned())),
+        _ => Some((404, "{}".to_owned())),
+    }
+}
+
+fn shell_at(address: std::net::SocketAddr, directory: &std::path::Path) -> Terminal {
+    let endpoint = format!("http://{address}");
+    let environment = stub::environment(&endpoint);
+    let arguments = [
+        "shell",
+        "--api",
+        "backend-ai",
+        "-t",
+        "my-session",
+        "python:3",
+    ];
+    let mut terminal = Terminal::open(directory, None, 200, &environment, &arguments);
+    terminal.shows("Leave with");
+    eventually("raw mode", || !terminal.shows_typing());
+    terminal
+}
+
+#[test]
+fn input_that_a_manager_loses_is_reported() {
+    const HELLO: &str = r#"{"version": "v7.20230615", "manager": "23.09.10"}"#;
+    let closes_at_input = |terminal: &mut BufReader<TcpStream>| {
+        // Frames of a client: two bytes, of which the second is the length with the highest bit, a mask of four
+        // bytes, and the content.
+        loop {
+            let mut head = [0; 6];
+            if terminal.read_exact(&mut head).is_err() {
+                return;
+            }
+            let mut content = vec![0; usize::from(head[1] & 0x7f)];
+            terminal.read_exact(&mut content).expect("the content");
+            for (byte, mask) in content.iter_mut().zip(head[2..].iter().cycle()) {
+                *byte ^= mask;
+            }
+            if String::from_utf8_lossy(&content).contains("stdin") {
+                break;
+            }
+        }
+        let close = [0x88, 2, 0x03, 0xe8];
+        terminal.get_mut().write_all(&close).expect("a client");
+        let _ = terminal.read(&mut [0; 64]);
+    };
+    let address = stub::stub_with_terminals(|request| manager(request, HELLO), closes_at_input);
+    let directory = here();
+    let mut terminal = shell_at(address, directory.path());
+    terminal.types("x");
+    terminal.shows("✘ The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.");
+    terminal.ends();
+    assert!(terminal.shows_typing(), "the terminal is restored");
+}
+
+#[test]
+fn a_terminal_that_shows_nothing_is_reported() {
+    const HELLO: &str = r#"{"version": "v9.20250722", "manager": "26.9.6"}"#;
+    let address = stub::stub(|request| manager(request, HELLO));
+    let directory = here();
+    let mut terminal = shell_at(address, directory.path());
+    terminal.types("x");
+    terminal.shows("∙ The terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: leave with Ctrl-], and use `sorna run` instead.");
+    assert!(terminal.is_running());
+    terminal.types("\x1d");
+    terminal.shows("Reattach with `sorna shell -t my-session python:3`.");
+    assert_eq!(terminal.ends(), Some(0));
 }
 
 #[test]

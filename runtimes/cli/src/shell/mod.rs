@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::reporter::Reporter;
+use crate::settings::quoted;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
 use crate::threads::start;
@@ -172,7 +173,7 @@ fn attend(
             }
             Event::Closed(Some(error)) => {
                 message = Some(chain(&error));
-                break (Exit::FAILURE, None);
+                break (Exit::FAILURE, reattach(arguments));
             }
             Event::Leaving => deadline = Some(Instant::now() + FAREWELL),
             Event::Detached => break (Exit::SUCCESS, Some(detached(arguments))),
@@ -193,13 +194,19 @@ fn attend(
 
 /// The message after the detach key.
 fn detached(arguments: &ShellArgs) -> String {
-    match &arguments.token {
+    match reattach(arguments) {
         None => "Detached.".to_owned(),
-        Some(token) => format!(
-            "Detached. Reattach with `sorna shell -t {token} {}`.",
-            arguments.lang
-        ),
+        Some(how) => format!("Detached. {how}"),
     }
+}
+
+/// How to come back to a kernel that is kept.
+fn reattach(arguments: &ShellArgs) -> Option<String> {
+    let token = quoted(arguments.token.as_deref()?);
+    let language = quoted(&arguments.lang);
+    Some(format!(
+        "Reattach with `sorna shell -t {token} {language}`."
+    ))
 }
 
 /// Waits for the next event, but not past the deadline after the detach key.

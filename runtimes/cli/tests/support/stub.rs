@@ -18,32 +18,45 @@ pub(crate) struct Request {
 /// A response's status and body; or none, and the request hangs.
 pub(crate) type Answer = Option<(u16, String)>;
 
-/// Starts it; it ends with the test program.
+/// Starts it; it ends with the test program. Its terminals stay open, and nothing is read from them.
 pub(crate) fn stub(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> SocketAddr {
+    stub_with_terminals(answer, |_| {
+        loop {
+            thread::park();
+        }
+    })
+}
+
+/// The same with something to do once a terminal is open, whose connection ends with it.
+pub(crate) fn stub_with_terminals(
+    answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    terminal: impl Fn(&mut BufReader<TcpStream>) + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let answer = Arc::new(answer);
+    let acts = Arc::new((answer, terminal));
     thread::spawn(move || {
         for connection in listener.incoming() {
-            let answer = Arc::clone(&answer);
-            thread::spawn(move || serve(connection.expect("a connection"), &*answer));
+            let acts = Arc::clone(&acts);
+            thread::spawn(move || serve(connection.expect("a connection"), &acts.0, &acts.1));
         }
     });
     address
 }
 
-fn serve(connection: TcpStream, answer: &(impl Fn(&Request) -> Answer + ?Sized)) {
+fn serve(
+    connection: TcpStream,
+    answer: &impl Fn(&Request) -> Answer,
+    terminal: &impl Fn(&mut BufReader<TcpStream>),
+) {
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader) {
         if let Some(accept) = &request.accept {
-            // A terminal that is open, and from which nothing is read any more.
             let head = format!(
                 "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
             );
             let _ = reader.get_mut().write_all(head.as_bytes());
-            loop {
-                thread::park();
-            }
+            return terminal(&mut reader);
         }
         let Some((status, body)) = answer(&request) else {
             // Until the client gives up.
