@@ -70,6 +70,7 @@
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
 //! | [`Interrupt`] | `POST /session/{name}/interrupt` | nothing |
 //! | [`Login`], [`Logout`] | web servers: `POST /server/login`, `POST /server/logout` | a [`WebSession`], nothing |
+//! | [`LoginCheck`] | web servers: `POST /server/login-check` | a [`WebUser`], if someone is logged in |
 //!
 //! # Many requests
 //!

@@ -6,6 +6,7 @@
 //! - A body that is read, sent by a client and read again is the same.
 //! - A query that is read is no deeper and no larger than allowed.
 //! - The dialect of a request does not depend on its body.
+//! - A cookie that is read can be sent again; a login that is read has a name and a password.
 
 #![no_main]
 
@@ -13,12 +14,13 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use sorna_core::server::backend_ai::{
-    CreateSession, ExecuteInSession, Parameters, QueryField, SessionRoute, parse_cores,
-    parse_query, parse_size,
+    CreateSession, ExecuteInSession, LoginRequest, Parameters, QueryField, SessionRoute, WebRoute,
+    parse_cores, parse_query, parse_size,
 };
 use sorna_core::server::{ExecuteRequest, ProblemReply, dialect_of};
 use sorna_core::{
     ApiVersion, Continuation, CreateKernel, Dialect, Execute, ExecuteMode, Info, Operation,
+    SessionCookie,
 };
 use sorna_fuzz::{Message, at, kernel, signer};
 
@@ -37,7 +39,19 @@ fuzz_target!(|data: &[u8]| {
             ),
             Err(problem) => check_problem(problem),
         }
+        match WebRoute::parse(&parts.method, parts.uri.path()) {
+            Ok(Some(WebRoute::Func(path))) => assert!(path.starts_with('/')),
+            Ok(_) => {}
+            Err(problem) => check_problem(problem),
+        }
+        if let Some(cookie) = SessionCookie::of_request(&parts.headers) {
+            assert!(cookie.set_cookie("Path=/").is_ok());
+        }
         check_parameters(parts.uri.query(), &body);
+    }
+    match LoginRequest::parse(&body) {
+        Ok(login) => assert!(!login.username.is_empty() && !login.password().is_empty()),
+        Err(problem) => check_problem(problem),
     }
     check_create(&body);
     check_execute(&body);

@@ -5,6 +5,8 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
+#[cfg(feature = "server")]
+use crate::signing::hash::{HashAlgorithm, KeyedMac};
 
 /// An access key and its secret.
 #[derive(Clone, Debug)]
@@ -99,6 +101,18 @@ impl SecretKey {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is the same key; the time that it takes depends on the length of `given` only.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        let mac = |key: &str| {
+            let mut mac = KeyedMac::new(HashAlgorithm::Sha256, b"compare");
+            mac.update(key.as_bytes());
+            mac
+        };
+        mac(&self.0).verify(mac(given).finish().as_bytes())
+    }
 }
 
 impl fmt::Debug for SecretKey {
@@ -123,5 +137,15 @@ mod tests {
     fn secrets_stay_hidden() {
         let secret = SecretKey::new("wJalrXUtnFEMI").unwrap();
         assert_eq!(format!("{secret:?}"), "SecretKey(hidden)");
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn only_the_same_secret_is_it() {
+        let secret = SecretKey::new("wJalrXUtnFEMI").unwrap();
+        assert!(secret.is("wJalrXUtnFEMI"));
+        for other in ["", "wJalrXUtnFEM", "wJalrXUtnFEMI\0", "WJALRXUTNFEMI"] {
+            assert!(!secret.is(other), "{other:?}");
+        }
     }
 }

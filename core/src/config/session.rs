@@ -46,16 +46,43 @@ impl SessionCookie {
         value
     }
 
+    /// Reads the `Cookie` headers of a request; `None` if they do not have it.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn of_request(headers: &http::HeaderMap) -> Option<Self> {
+        let values = headers.get_all(http::header::COOKIE).into_iter();
+        let mut pairs = values.flat_map(|value| value.to_str().unwrap_or_default().split(';'));
+        pairs.find_map(Self::of_pair)
+    }
+
+    /// The value of a `Set-Cookie` header, with these attributes after it (`HttpOnly; Path=/`).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::SessionCookie`] if a header cannot contain the attributes.
+    #[cfg(feature = "server")]
+    pub fn set_cookie(&self, attributes: &str) -> Result<HeaderValue, ConfigError> {
+        let text = Zeroizing::new(format!("{}={}; {attributes}", Self::NAME, self.expose()));
+        let mut value = HeaderValue::from_str(&text).map_err(|_| ConfigError::SessionCookie)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
     /// Reads the values of `Set-Cookie` headers; `None` if they do not set it.
     pub(crate) fn from_headers<'a>(
         values: impl IntoIterator<Item = &'a HeaderValue>,
     ) -> Option<Self> {
         values.into_iter().find_map(|value| {
             let pair = value.to_str().ok()?.split(';').next()?;
-            let (name, value) = pair.split_once('=')?;
-            let value = value.trim().trim_matches('"');
-            Self::new(value).ok().filter(|_| name.trim() == Self::NAME)
+            Self::of_pair(pair)
         })
+    }
+
+    /// Reads `name=value`; `None` if it has another name.
+    fn of_pair(pair: &str) -> Option<Self> {
+        let (name, value) = pair.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        Self::new(value).ok().filter(|_| name.trim() == Self::NAME)
     }
 }
 
@@ -90,6 +117,31 @@ mod tests {
             "AIOHTTP_SESSION=a b",
         ] {
             assert_eq!(read(&[none]), None, "{none}");
+        }
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn what_a_client_sends_back_is_what_was_set() {
+        let cookie = SessionCookie::new("5f0c").unwrap();
+        let set = cookie.set_cookie("HttpOnly; Path=/").unwrap();
+        assert_eq!(set, "AIOHTTP_SESSION=5f0c; HttpOnly; Path=/");
+        assert!(!format!("{set:?}").contains("5f0c"));
+        assert!(cookie.set_cookie("a\r\nb").is_err());
+        let read = |value: &'static str| {
+            let headers = http::HeaderMap::from_iter([(
+                http::header::COOKIE,
+                HeaderValue::from_static(value),
+            )]);
+            Some(SessionCookie::of_request(&headers)?.expose().to_owned())
+        };
+        assert_eq!(
+            read("a=b; AIOHTTP_SESSION=5f0c; c=d").as_deref(),
+            Some("5f0c")
+        );
+        assert_eq!(read("AIOHTTP_SESSION=\"5f0c\"").as_deref(), Some("5f0c"));
+        for none in ["", "a=b", "AIOHTTP_SESSION=", "AIOHTTP_SESSION"] {
+            assert_eq!(read(none), None, "{none}");
         }
     }
 

@@ -34,15 +34,24 @@ impl LoginError {
     }
 
     /// The user has a second factor: log in again with a [one-time password](crate::Login::with_otp).
+    ///
+    /// Releases before two-factor authentication had a type of its own say it in a text, which is what the official
+    /// client 23.9.10 looks for. (Read in its source.)
     #[must_use]
     pub fn needs_otp(&self) -> bool {
         self.problem.kind_name() == "require-totp-authentication"
+            || self.details() == Some("OTP not provided")
     }
 
     /// The user must first set up a second factor, in the web server's pages.
     #[must_use]
     pub fn needs_otp_registration(&self) -> bool {
         self.problem.kind_name() == "require-totp-registration"
+    }
+
+    fn details(&self) -> Option<&str> {
+        let details = self.problem.extra.get("details");
+        details.and_then(serde_json::Value::as_str)
     }
 
     /// There were too many failed logins of this user. Wait: each further one makes the wait longer.
@@ -55,9 +64,7 @@ impl LoginError {
 impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the login was rejected")?;
-        let details = self.problem.extra.get("details");
-        let details = details.and_then(serde_json::Value::as_str);
-        let mut texts = [self.problem.message(), details]
+        let mut texts = [self.problem.message(), self.details()]
             .into_iter()
             .flatten()
             .peekable();

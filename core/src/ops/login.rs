@@ -337,6 +337,14 @@ mod tests {
             otp.to_string(),
             "the login was rejected: Two-Factor Authentication needed: You must authenticate."
         );
+        let older = reason(
+            "auth-failed",
+            r#", "title": "x", "details": "OTP not provided""#,
+        );
+        let Error::Login(older) = error(200, &older) else {
+            panic!("it is rejected")
+        };
+        assert!(older.needs_otp(), "{older}");
         let Error::Login(blocked) = error(
             429,
             r#"{"type": "https://api.backend.ai/probs/too-many-requests", "title": "Too many failed login attempts"}"#,

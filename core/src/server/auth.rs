@@ -114,10 +114,10 @@ impl SignedRequest {
     ///
     /// 400 `generic-bad-request`.
     pub fn check_version(&self) -> Result<(), ProblemReply> {
-        if self.dialect == Dialect::BackendAi && !ACCEPTED.contains(&self.version.as_str()) {
-            return Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."));
+        match self.dialect {
+            Dialect::SornaV2 => Ok(()),
+            Dialect::BackendAi => accept(&self.version),
         }
-        Ok(())
     }
 
     /// Checks the signature in constant time. `body` is ignored where it is not signed.
@@ -146,6 +146,22 @@ impl SignedRequest {
             }
         }
     }
+}
+
+/// Checks that a request of a session with a web server, which is not signed, names a version of Backend.AI, or none.
+///
+/// # Errors
+///
+/// 400 `generic-bad-request`.
+pub fn check_version(headers: &HeaderMap) -> Result<(), ProblemReply> {
+    version_of(headers).map_or(Ok(()), |(_, version)| accept(version))
+}
+
+fn accept(version: &str) -> Result<(), ProblemReply> {
+    if ACCEPTED.contains(&version) {
+        return Ok(());
+    }
+    Err(ProblemKind::GenericBadRequest.reply_with("Unsupported API version."))
 }
 
 /// `Date`; one of its substitutes only if it is absent.

@@ -35,7 +35,7 @@ pub mod reply;
 mod request;
 mod route;
 
-pub use auth::SignedRequest;
+pub use auth::{SignedRequest, check_version};
 pub use date::iso_date;
 pub use dialect::dialect_of;
 pub use file_name::upload_file_name;

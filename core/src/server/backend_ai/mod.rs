@@ -9,6 +9,7 @@ mod parameters;
 mod query;
 mod resources;
 mod route;
+mod web;
 
 pub use create::CreateSession;
 pub use execute::ExecuteInSession;
@@ -16,3 +17,4 @@ pub use parameters::Parameters;
 pub use query::{QueryField, parse_query};
 pub use resources::{parse_cores, parse_size};
 pub use route::{SessionRoute, SessionVerb};
+pub use web::{LoginRequest, WebRoute};
