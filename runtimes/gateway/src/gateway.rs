@@ -126,7 +126,12 @@ impl Gateway {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
         let listener =
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::System)?;
-        let service = Service::new(&self.config, &self.credentials, Arc::clone(&self.kernels));
+        let service = Service::new(
+            &self.config,
+            &self.credentials,
+            Arc::clone(&self.kernels),
+            is_encrypted(&self.config),
+        );
         tracing::info!(address = %self.address, isolation = %self.kernels.isolation(), "listening");
         {
             let acceptor = acceptor(&self.config);

@@ -4,7 +4,7 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sorna_core::{AccessKey, Credentials, KernelId, SecretKey};
+use sorna_core::{AccessKey, Credentials, KernelId, SecretKey, SessionCookie};
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -54,6 +54,11 @@ pub(crate) fn credentials() -> io::Result<Credentials> {
     let access_key = AccessKey::new(access_key).map_err(io::Error::other)?;
     let secret_key = SecretKey::new(letters::<40>(BASE64)?).map_err(io::Error::other)?;
     Ok(Credentials::new(access_key, secret_key))
+}
+
+/// The cookie of a session: 256 bits and a little more.
+pub(crate) fn session_cookie() -> io::Result<SessionCookie> {
+    SessionCookie::new(letters::<43>(BASE64)?).map_err(io::Error::other)
 }
 
 /// A mark for the processes of this gateway that no other gateway has.

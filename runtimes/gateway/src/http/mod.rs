@@ -10,6 +10,7 @@ mod service;
 mod sorna_v2;
 mod terminal;
 mod upload;
+mod web;
 mod websocket;
 
 pub(crate) use connection::{Acceptor, ConnectionLimits, serve};

@@ -9,13 +9,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use sorna_core::server::backend_ai::SessionRoute;
+use sorna_core::server::backend_ai::{SessionRoute, WebRoute};
 use sorna_core::server::{ProblemReply, Route, SignedRequest, dialect_of};
 use sorna_core::{Credentials, Dialect, ProblemKind, SecretKey};
 
 use super::body::{self, ReplyBody};
 use super::context::{Call, Context};
 use super::rate_limit::{Allowance, RateLimiter};
+use super::web::Web;
 use super::websocket::Upgrade;
 use super::{backend_ai, sorna_v2};
 use crate::config::GatewayConfig;
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     context: Context,
     keys: HashMap<String, SecretKey>,
     rate_limiter: RateLimiter,
+    web: Web,
 }
 
 /// A response, and what its sender may still send, if that was counted.
@@ -40,6 +42,7 @@ impl Service {
         config: &GatewayConfig,
         credentials: &[Credentials],
         kernels: Arc<Kernels>,
+        is_encrypted: bool,
     ) -> Self {
         let keys = credentials.iter().map(|pair| {
             let key = pair.access_key().as_str().to_owned();
@@ -49,6 +52,7 @@ impl Service {
             context: Context::new(config, kernels),
             keys: keys.collect(),
             rate_limiter: RateLimiter::new(config.max_requests_per_window()),
+            web: Web::new(is_encrypted, config.body_timeout()),
         }
     }
 
@@ -136,7 +140,8 @@ impl Service {
         Answer { result, allowance }
     }
 
-    /// Of Backend.AI, where no body is signed: it is read only once the signature has been checked.
+    /// Of Backend.AI, where no body is signed: it is read only once the signature, or the session with the web server, has
+    /// been checked.
     async fn backend_ai(
         &self,
         parts: &Parts,
@@ -145,17 +150,26 @@ impl Service {
     ) -> Answer {
         let mut allowance = None;
         let result = async {
-            let route = SessionRoute::parse(&parts.method, parts.uri.path())?;
+            let path = parts.uri.path();
+            let (path, is_of_session) = match WebRoute::parse(&parts.method, path)? {
+                None => (path, false),
+                Some(WebRoute::Func(path)) => (path, true),
+                Some(route) => return self.web.respond(route, &self.keys, parts, body).await,
+            };
+            // A web server knows no paths, so the session comes first there.
+            let user = match is_of_session && path != "/" {
+                true => Some(self.web.user(parts)?),
+                false => None,
+            };
+            let route = SessionRoute::parse(&parts.method, path)?;
             if let Some(response) = backend_ai::public(&route) {
                 return Ok(response);
             }
-            let signed = SignedRequest::parse(parts, SystemTime::now())?;
-            let key = signed.access_key();
-            let secret = self.secret(key).ok_or_else(|| {
-                ProblemKind::AuthFailed.reply_with("Access key not found in HMAC")
-            })?;
-            signed.verify(secret, b"")?;
-            signed.check_version()?;
+            let key = match user {
+                Some(user) => user,
+                None => self.signer(parts)?,
+            };
+            let key = key.as_str();
             let counted = self.count(key);
             allowance = Some(counted.unwrap_or_else(|refused| refused));
             if counted.is_err() {
@@ -171,6 +185,18 @@ impl Service {
         };
         let result = result.await;
         Answer { result, allowance }
+    }
+
+    /// The access key by which a request of Backend.AI is signed.
+    fn signer(&self, parts: &Parts) -> Result<String, ProblemReply> {
+        let signed = SignedRequest::parse(parts, SystemTime::now())?;
+        let key = signed.access_key();
+        let secret = self
+            .secret(key)
+            .ok_or_else(|| ProblemKind::AuthFailed.reply_with("Access key not found in HMAC"))?;
+        signed.verify(secret, b"")?;
+        signed.check_version()?;
+        Ok(key.to_owned())
     }
 
     fn secret(&self, key: &str) -> Option<&SecretKey> {

@@ -10,3 +10,4 @@ mod graphql;
 mod interrupt;
 mod sessions;
 mod streams;
+mod web;

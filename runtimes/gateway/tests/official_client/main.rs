@@ -1,37 +1,73 @@
-//! The official client of Backend.AI 23.09 is the judge of the gateway: its functional API, and its command.
+//! The official client of Backend.AI 23.09 is the judge of the gateway: its functional API, and its command, with keys
+//! and in a session with a web server.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use sorna_gateway::{Gateway, GatewayConfig};
+use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_test_tools::need_backend_ai_client;
 
 #[test]
 fn the_official_client_passes_its_script() {
-    let Some(python) = need_backend_ai_client() else {
-        return;
-    };
     let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
-    let directory = tempfile::tempdir().unwrap();
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/official_client/script.py"
     );
-    let command = python.parent().unwrap_or(Path::new("/")).join("backend.ai");
-    let output = Command::new(&python)
+    passes(&gateway, script, |command| {
+        command
+            .env("BACKEND_ENDPOINT", gateway.endpoint())
+            .env("BACKEND_ENDPOINT_TYPE", "api")
+            .env("BACKEND_ACCESS_KEY", gateway.access_key())
+            .env("BACKEND_SECRET_KEY", gateway.secret_key());
+    });
+}
+
+#[test]
+fn the_official_client_logs_in() {
+    let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/official_client/session.py"
+    );
+    // Its HTTP library, aiohttp 3.8, keeps no cookies of hosts that are addresses.
+    let endpoint = gateway.endpoint().replace("127.0.0.1", "localhost");
+    passes(&gateway, script, |command| {
+        command
+            .arg(gateway.access_key())
+            .env("BACKEND_ENDPOINT", endpoint)
+            .env("BACKEND_ENDPOINT_TYPE", "session");
+    });
+}
+
+/// Runs a script with the client's command, and the secret key on its standard input.
+#[track_caller]
+fn passes(gateway: &RunningGateway, script: &str, change: impl FnOnce(&mut Command)) {
+    let Some(python) = need_backend_ai_client() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let client = python.parent().unwrap_or(Path::new("/")).join("backend.ai");
+    let mut command = Command::new(&python);
+    command
         .args(["-W", "ignore", script])
-        .arg(command)
+        .arg(client)
         .current_dir(&directory)
         .env("HOME", directory.path())
+        .env_remove("XDG_STATE_HOME")
         .env("PYTHONWARNINGS", "ignore")
-        .env("BACKEND_ENDPOINT", gateway.endpoint())
-        .env("BACKEND_ENDPOINT_TYPE", "api")
-        .env("BACKEND_ACCESS_KEY", gateway.access_key())
-        .env("BACKEND_SECRET_KEY", gateway.secret_key())
-        .output()
-        .unwrap();
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    change(&mut command);
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", gateway.secret_key()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     println!("{stdout}");
