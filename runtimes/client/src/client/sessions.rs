@@ -2,8 +2,8 @@
 
 use sorna_core::events::SubscribeEvents;
 use sorna_core::{
-    Error, FileListing, Interrupt, ListFiles, ListSessions, Logs, MatchSessions, Rename,
-    SessionSummary, SessionToken, StatusChange, StatusHistory,
+    Error, FileListing, Interrupt, ListFiles, ListSessions, LoginCheck, Logs, MatchSessions,
+    Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
 };
 
 use super::download::DownloadStream;
@@ -53,9 +53,16 @@ impl<T: Transport + 'static> Client<T> {
             return Ok(vec![session]);
         }
         let mut living = ListSessions::living().with_limit(PAGE);
-        // Without keys, in the session of a web server, the manager knows them.
-        if let Some(keys) = self.config().credentials() {
-            living = living.with_owner(keys.access_key().as_str());
+        let owner = match self.config().credentials() {
+            Some(keys) => Some(keys.access_key().to_string()),
+            // In a session with a web server, which has the keys.
+            None => {
+                let user = self.call(LoginCheck::new()).await?.value;
+                user.and_then(|user| user.access_key)
+            }
+        };
+        if let Some(owner) = owner {
+            living = living.with_owner(owner);
         }
         let mut found = self.list(living).await?;
         found.retain(|session| {
