@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use sorna::{
-    ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, ProblemKind, TransportCause,
-    TransportError, TransportErrorKind,
+    ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, LoginError, ProblemKind,
+    TransportCause, TransportError, TransportErrorKind,
 };
 
 use crate::chain::message;
@@ -87,6 +87,9 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
             "The cluster may lack what was asked for, or still pull the image: ask for less with -r, or wait longer with --max-wait.".to_owned(),
         ];
     }
+    if let Error::Login(login) = error {
+        return login_advice(login).map(str::to_owned).into_iter().collect();
+    }
     let Some(response) = error.gateway() else {
         return Vec::new();
     };
@@ -101,17 +104,22 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
             target.endpoint()
         )]
     } else if response.is_auth() {
-        vec![format!(
-            "Check that the access key {} and its secret key are valid for {}.",
-            target.access_key(),
-            target.endpoint(),
-        )]
+        vec![match target.access_key() {
+            Some(key) => format!(
+                "Check that the access key {key} and its secret key are valid for {}.",
+                target.endpoint(),
+            ),
+            None => session_advice(target),
+        }]
     } else if response.is_clock_skew() {
         vec![clock_advice(response.gateway_date())]
     } else if response.is_quota_exceeded() {
         vec![format!(
-            "The access key {} has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.",
-            target.access_key()
+            "{} has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.",
+            match target.access_key() {
+                Some(key) => format!("The access key {key}"),
+                None => "Your user".to_owned(),
+            }
         )]
     } else if response.is_not_found() && response.kind() == Some(ProblemKind::KernelNotFound) {
         vec![format!(
@@ -141,6 +149,29 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
     } else {
         Vec::new()
     }
+}
+
+/// What to do about a login that was rejected.
+fn login_advice(error: &LoginError) -> Option<&'static str> {
+    if error.is_blocked() {
+        Some("Wait before you try again, 20 minutes by default: each attempt makes it longer.")
+    } else if error.needs_otp() {
+        Some(
+            "The one-time password is missing: type it when asked, or give it as the second line with --password-stdin.",
+        )
+    } else if error.needs_otp_registration() {
+        Some("Set up two-factor authentication in the web pages of the server first.")
+    } else {
+        None
+    }
+}
+
+/// For a session with a web server that is none any more.
+pub(crate) fn session_advice(target: &Target) -> String {
+    format!(
+        "Your session at {} has probably ended. Log in again with `sorna login`.",
+        target.endpoint()
+    )
 }
 
 fn transport_advice(error: &TransportError, target: &Target) -> String {

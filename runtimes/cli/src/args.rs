@@ -10,6 +10,7 @@ use crate::config::ConfigArgs;
 use crate::globals::{self, Globals};
 use crate::kernels::{DestroyArgs, InfoArgs, RestartArgs};
 use crate::langs::LangsArgs;
+use crate::login::{LoginArgs, LogoutArgs};
 use crate::pages::args::{CompletionsArgs, ManArgs};
 use crate::run::args::RunArgs;
 use crate::serve::args::ServeArgs;
@@ -26,7 +27,7 @@ use crate::upload::args::UploadArgs;
 ///
 /// Three environment variables select the gateway: SORNA_ENDPOINT (its URL), SORNA_ACCESS_KEY and
 /// SORNA_SECRET_KEY; or BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY, for a manager of
-/// Backend.AI. A profile of the settings file can replace them (see `sorna config --help`).
+/// Backend.AI; for a web server, see `sorna login --help`. A profile of the settings file can replace them (see `sorna config --help`).
 /// --local needs none of them: it runs a temporary gateway on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "sorna", version, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -94,6 +95,8 @@ pub(crate) enum Command {
     Rename(RenameArgs),
     Events(EventsArgs),
     Complete(CompleteArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

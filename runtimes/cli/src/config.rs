@@ -7,17 +7,19 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::settings::{self, Api, Setting, Settings, SettingsError, Source};
+use crate::sessions::safe;
+use crate::settings::{self, Api, EndpointType, Setting, Settings, SettingsError, Source};
 
 /// Show the settings and where each comes from
 ///
 /// A setting comes from the command line, else from the environment, else from a profile of the
-/// settings file. The variables are BACKEND_ENDPOINT, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY,
-/// BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same with SORNA_; never
-/// some of each. SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api =
+/// settings file. The variables are BACKEND_ENDPOINT, BACKEND_ENDPOINT_TYPE, BACKEND_ACCESS_KEY,
+/// BACKEND_SECRET_KEY, BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same
+/// with SORNA_; never some of each. SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api =
 /// "backend-ai" (or "auto"), sorna speaks Backend.AI, else Sorna v2, unless --api says otherwise.
 /// The profile is selected by --profile, SORNA_PROFILE or default_profile in the file. Both keys
-/// always come from the same source. The secret key is never shown.
+/// always come from the same source. The secret key is never shown. An endpoint of type session, a
+/// web server of Backend.AI, has no keys: log in with `sorna login`.
 ///
 /// The settings file is the one given by --config or SORNA_CONFIG, else sorna/config.toml in the
 /// user's configuration directory ($XDG_CONFIG_HOME, usually ~/.config). Keep it private
@@ -32,6 +34,10 @@ use crate::settings::{self, Api, Setting, Settings, SettingsError, Source};
 ///   ca_file = "work-ca.pem"    # relative to this file; for a private certificate
 ///   api = "backend-ai"         # or "sorna", the default, or "auto"
 ///   domain = "default"         # of new sessions of Backend.AI, as is group
+///
+///   [profiles.web]
+///   endpoint = "https://web.example.com"
+///   endpoint_type = "session"  # a web server, for `sorna login`; the default is "api"
 ///
 /// Exit code: 0; 2 if a setting is wrong.
 #[derive(Debug, Args)]
@@ -62,7 +68,12 @@ pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, 
     print(columns(&lines(&settings)).as_bytes())?;
     match settings.client_config() {
         // Nothing is wrong yet; commands that need them report what is missing.
-        Ok(_) | Err(SettingsError::NoEndpoint(_) | SettingsError::NoKeys(_)) => Ok(Exit::SUCCESS),
+        Ok(_)
+        | Err(
+            SettingsError::NoEndpoint(_)
+            | SettingsError::NoKeys(_)
+            | SettingsError::NotLoggedIn { .. },
+        ) => Ok(Exit::SUCCESS),
         Err(error) => Err(Failure::Settings(error)),
     }
 }
@@ -83,21 +94,51 @@ fn lines(settings: &Settings) -> Vec<[String; 3]> {
         file,
         line("profile", settings.profile.as_ref(), String::clone),
         line("endpoint", settings.endpoint.as_ref(), endpoint),
-        line("access_key", settings.access_key.as_ref(), String::clone),
-        line("secret_key", settings.secret_key.as_ref(), |_| {
-            "(set)".to_owned()
-        }),
-        line("ca_file", settings.ca_file.as_ref(), |path| {
-            path.display().to_string()
-        }),
-        line("api", Some(&settings.api), Api::to_string),
     ];
+    let kind = &settings.endpoint_type;
+    if kind.source != Source::Default {
+        lines.push(line("endpoint_type", Some(kind), EndpointType::to_string));
+    }
+    if settings.is_of_web_server() {
+        lines.push(login(settings));
+    } else {
+        lines.push(line(
+            "access_key",
+            settings.access_key.as_ref(),
+            String::clone,
+        ));
+        lines.push(line("secret_key", settings.secret_key.as_ref(), |_| {
+            "(set)".to_owned()
+        }));
+    }
+    lines.push(line("ca_file", settings.ca_file.as_ref(), |path| {
+        path.display().to_string()
+    }));
+    lines.push(line("api", Some(&settings.api), Api::to_string));
     for (name, setting) in [("domain", &settings.domain), ("group", &settings.group)] {
         if setting.is_some() {
             lines.push(line(name, setting.as_ref(), String::clone));
         }
     }
     lines
+}
+
+/// Who is logged in to the web server, and where that is kept.
+fn login(settings: &Settings) -> [String; 3] {
+    let nobody = || {
+        let no_one = "(not logged in)".to_owned();
+        ["login".to_owned(), no_one, String::new()]
+    };
+    let Ok(file) = settings.login_file() else {
+        return nobody();
+    };
+    let path = format!("kept in {}", file.path().display());
+    match file.read() {
+        Ok(Some(login)) => ["login".to_owned(), safe(&login.user), path],
+        Ok(None) => nobody(),
+        // The reason is the command's failure.
+        Err(_) => ["login".to_owned(), "(not usable)".to_owned(), path],
+    }
 }
 
 /// Where it comes from. The file's path has a line of its own.

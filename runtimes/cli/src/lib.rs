@@ -23,6 +23,7 @@ mod json;
 mod kernels;
 mod langs;
 mod lock;
+mod login;
 mod nearest;
 mod pages;
 mod print;
@@ -84,6 +85,8 @@ pub fn sorna() -> ExitCode {
         Command::Events(arguments) => sessions::events::events(&arguments, &globals),
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
+        Command::Login(arguments) => login::login(&arguments, &globals),
+        Command::Logout(arguments) => login::logout(&arguments, &globals),
         Command::Config(arguments) => config::config(&arguments, &globals),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man(arguments) => pages::man(&arguments),

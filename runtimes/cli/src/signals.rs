@@ -68,11 +68,12 @@ pub(crate) fn watch(
     Ok(stopped)
 }
 
-/// Ends the process at the first signal, as by default, but erases the progress line before.
-pub(crate) fn erase_progress_at_exit() -> Result<(), Failure> {
+/// Ends the process at the first signal, as by default, but restores the terminal and erases the progress line before.
+pub(crate) fn clean_up_at_exit() -> Result<(), Failure> {
     let mut signals = catch()?;
     let watcher = move || {
         if let Some(signal) = signals.forever().next() {
+            tty::restore();
             progress::erase_at_once();
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }

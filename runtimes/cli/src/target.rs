@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
 use crate::reporter::Reporter;
-use crate::settings::{Api, Settings};
+use crate::settings::{Api, Login, Settings};
 
 /// A client, and the settings it was made from or the local gateway it talks to.
 pub(crate) struct Target {
@@ -78,11 +78,27 @@ impl Target {
         globals: &Globals,
         change: impl FnOnce(ClientOptions) -> ClientOptions,
     ) -> Result<Self, Failure> {
+        let settings = Self::settings(globals)?;
+        let config = settings.client_config().map_err(Failure::Settings)?;
+        Self::of_settings(settings, config, globals, change)
+    }
+
+    /// The settings; warnings about them are shown.
+    pub(crate) fn settings(globals: &Globals) -> Result<Settings, Failure> {
         let settings = Settings::load(globals).map_err(Failure::Settings)?;
         for warning in &settings.warnings {
             Reporter::new(false).advice(warning);
         }
-        let config = settings.client_config().map_err(Failure::Settings)?;
+        Ok(settings)
+    }
+
+    /// The gateway in these settings, by a client with this configuration, whose options can be changed.
+    pub(crate) fn of_settings(
+        settings: Settings,
+        config: Config,
+        globals: &Globals,
+        change: impl FnOnce(ClientOptions) -> ClientOptions,
+    ) -> Result<Self, Failure> {
         let mut options = ClientOptions::from_env().map_err(Failure::Proxy)?;
         if let Some(file) = &settings.ca_file {
             // Opened even if no connection will read it: otherwise the mistake would show only later.
@@ -162,20 +178,33 @@ impl Target {
         }
     }
 
-    /// The access key, and where it comes from, for messages.
-    pub(crate) fn access_key(&self) -> String {
-        let keys = self.client.config().credentials();
-        let key = keys
-            .expect("the command makes no other configuration")
-            .access_key();
-        match self
-            .settings
-            .as_ref()
-            .and_then(|all| all.access_key.as_ref())
-        {
+    /// Whether requests are made in a session with a web server.
+    pub(crate) fn is_of_web_server(&self) -> bool {
+        self.client.config().is_of_web_server()
+    }
+
+    /// The access key that the user's sessions belong to, as far as it is known.
+    pub(crate) fn owner(&self) -> Option<String> {
+        match self.client.config().credentials() {
+            Some(keys) => Some(keys.access_key().to_string()),
+            None => self.login()?.access_key,
+        }
+    }
+
+    /// The login that was kept.
+    pub(crate) fn login(&self) -> Option<Login> {
+        let settings = self.settings.as_ref()?;
+        settings.login_file().ok()?.read().ok()?
+    }
+
+    /// The access key, and where it comes from, for messages; `None` in a session with a web server.
+    pub(crate) fn access_key(&self) -> Option<String> {
+        let key = self.client.config().credentials()?.access_key();
+        let settings = self.settings.as_ref();
+        Some(match settings.and_then(|all| all.access_key.as_ref()) {
             Some(setting) => format!("{key} (from {})", setting.source),
             None => format!("{key} (made for --local)"),
-        }
+        })
     }
 }
 

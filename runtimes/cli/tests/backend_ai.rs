@@ -93,11 +93,9 @@ fn the_kind_of_endpoint_is_checked() {
         check(config(directory.path(), &variables, &[]))
     };
     with("api").success();
-    with("session").code(2).stderr_eq(str![[r#"
-✘ BACKEND_ENDPOINT_TYPE is session, but sorna cannot log in to web servers yet
-∙ Set BACKEND_ENDPOINT_TYPE to api, and the endpoint to that of the manager.
-
-"#]]);
+    with("session").success().stdout_eq(
+        "...\nendpoint_type  session[..]from BACKEND_ENDPOINT_TYPE\nlogin          (not logged in)\n...\n",
+    );
     with("other")
         .code(2)
         .stderr_eq("✘ [..]other[..]\n∙ Check BACKEND_ENDPOINT_TYPE.\n");

@@ -29,6 +29,8 @@ const COMMANDS: &[&str] = &[
     "rename",
     "events",
     "complete",
+    "login",
+    "logout",
     "config",
     "completions",
     "man",

@@ -463,7 +463,7 @@ fn errors_in_the_file_name_the_line() {
         ),
         (
             "[profiles.work]\ncolour = \"x\"\n",
-            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown key `colour` in profile `work`\n∙ Known keys: endpoint, access_key, secret_key, ca_file, api, domain, group.\n",
+            "✘ [DIR]/.config/sorna/config.toml, line 2: unknown key `colour` in profile `work`\n∙ Known keys: endpoint, endpoint_type, access_key, secret_key, ca_file, api, domain, group.\n",
         ),
         (
             "\n[work]\nendpoint = \"x\"\n",

@@ -48,8 +48,8 @@ pub(crate) fn ps(arguments: &PsArgs, globals: &Globals) -> Result<Exit, Failure>
         false => ListSessions::living(),
     };
     let list = list.with_limit(100).with_order("-created_at");
-    let list = match target.client.config().credentials() {
-        Some(keys) => list.with_owner(keys.access_key().as_str()),
+    let list = match target.owner() {
+        Some(key) => list.with_owner(key),
         None => list,
     };
     let sessions = match target.client.list(list) {

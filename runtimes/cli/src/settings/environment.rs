@@ -3,15 +3,17 @@
 use sorna::{ConfigError, EnvNames, SecretKey};
 
 use super::error::SettingsError;
+use super::kind::EndpointType;
 use super::source::{Setting, Source};
 
 /// The variables of one family: that of `BACKEND_ENDPOINT` if it is set, else that of `SORNA_ENDPOINT`; without
-/// an endpoint, the one that has keys. The others are not read, so that the keys of one gateway are never sent to
+/// an endpoint, the one that has keys, or says what the endpoint is. The others are not read, so that the keys of one gateway are never sent to
 /// another.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) names: EnvNames,
     pub(super) endpoint: Option<Setting<String>>,
+    pub(super) endpoint_type: Option<Setting<EndpointType>>,
     pub(super) access_key: Option<Setting<String>>,
     pub(super) secret_key: Option<Setting<SecretKey>>,
     pub(super) domain: Option<Setting<String>>,
@@ -37,6 +39,14 @@ impl Environment {
                 }
             }
         }
+        if chosen.is_none() {
+            for names in EnvNames::FAMILIES {
+                if endpoint_type(&names)?.is_some() {
+                    chosen = Some(names);
+                    break;
+                }
+            }
+        }
         let names = chosen.unwrap_or(EnvNames::SORNA);
         let mut elsewhere = None;
         for other in EnvNames::FAMILIES {
@@ -44,13 +54,13 @@ impl Environment {
                 elsewhere = key_in(&other)?;
             }
         }
-        check_type(&names)?;
         let optional = |name: Option<&'static str>| match name {
             Some(name) => variable(name),
             None => Ok(None),
         };
         Ok(Self {
             endpoint: variable(names.endpoint)?,
+            endpoint_type: endpoint_type(&names)?,
             access_key: variable(names.access_key)?,
             secret_key: variable(names.secret_key)?.map(|setting| {
                 setting.map(|key| SecretKey::new(key).expect("a variable that counts is not empty"))
@@ -80,21 +90,21 @@ fn key_in(names: &EnvNames) -> Result<Option<&'static str>, SettingsError> {
     Ok(None)
 }
 
-/// Only managers and gateways are spoken to so far, not web servers.
-fn check_type(names: &EnvNames) -> Result<(), SettingsError> {
+/// What the endpoint is, by the variable of a family.
+fn endpoint_type(names: &EnvNames) -> Result<Option<Setting<EndpointType>>, SettingsError> {
     let Some(name) = names.endpoint_type else {
-        return Ok(());
+        return Ok(None);
     };
-    match variable(name)? {
-        Some(Setting { value, .. }) if value == "session" => {
-            Err(SettingsError::WebServer { variable: name })
-        }
-        Some(Setting { value, source }) if value != "api" => Err(SettingsError::Value {
+    let Some(Setting { value, source }) = variable(name)? else {
+        return Ok(None);
+    };
+    match EndpointType::of_name(&value) {
+        Some(kind) => Ok(Some(Setting::new(kind, source))),
+        None => Err(SettingsError::Value {
             error: ConfigError::EndpointType { kind: value },
             source,
             meant: None,
         }),
-        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use sorna::{ConfigError, EnvNames};
 
 use super::source::Source;
+use super::text::quoted;
 use crate::nearest::nearest;
 
 /// A setting that is wrong or missing.
@@ -50,8 +51,23 @@ pub(crate) enum SettingsError {
     },
     /// A variable that is not text.
     NotText { variable: &'static str },
-    /// An endpoint that users log in to.
-    WebServer { variable: &'static str },
+    /// Sorna v2, and an endpoint that users log in to.
+    SornaWebServer { source: Source },
+    /// An endpoint that users do not log in to.
+    NoWebServer { source: Source },
+    /// A web server to which the user has not logged in.
+    NotLoggedIn {
+        endpoint: String,
+        /// The profile that was chosen by an option.
+        profile: Option<String>,
+    },
+    /// There is no directory for what is kept between commands.
+    NoState,
+    /// A session that was kept.
+    LoginFile {
+        path: PathBuf,
+        problem: LoginFileProblem,
+    },
     /// No endpoint is set.
     NoEndpoint(Box<Missing>),
     /// No keys are set.
@@ -71,6 +87,18 @@ pub(crate) enum SettingsError {
         /// What was probably meant.
         meant: Option<String>,
     },
+}
+
+/// What is wrong with a file that keeps a session.
+#[derive(Debug)]
+pub(crate) enum LoginFileProblem {
+    Read(io::Error),
+    Write(io::Error),
+    Remove(io::Error),
+    /// Others than the user can read or write it.
+    Open,
+    /// It is not what this program writes.
+    Content,
 }
 
 /// Where something that is not set could be set.
@@ -171,9 +199,18 @@ impl SettingsError {
                 (source, Some(meant)) => format!("Check {source}: did you mean {meant}?"),
                 (source, None) => format!("Check {source}."),
             }),
-            Self::WebServer { variable } => Some(format!("Set {variable} to api, and the endpoint to that of the manager.")),
+            Self::SornaWebServer { .. } => Some("Web servers are of Backend.AI: leave the API out, or use the endpoint of a gateway and endpoint type api.".to_owned()),
+            Self::NoWebServer { .. } => Some("To log in to a web server of Backend.AI, set BACKEND_ENDPOINT_TYPE=session, or endpoint_type = \"session\" in the profile. With keys there is no need to log in.".to_owned()),
+            Self::NotLoggedIn { profile, .. } => {
+                let option = profile.as_ref().map(|name| format!(" --profile {}", quoted(name)));
+                Some(format!("Log in with `sorna login{}`.", option.unwrap_or_default()))
+            }
+            Self::NoState => Some("Set HOME or XDG_STATE_HOME.".to_owned()),
+            Self::LoginFile { problem: LoginFileProblem::Open, .. } => Some("Someone may have copied it: end the session with `sorna logout`, then log in again with `sorna login`.".to_owned()),
+            Self::LoginFile { problem: LoginFileProblem::Content, .. } => Some("Log in again with `sorna login`, which replaces it.".to_owned()),
             Self::NoHome => Some("Give the file with --config or SORNA_CONFIG.".to_owned()),
             Self::Read { .. }
+            | Self::LoginFile { .. }
             | Self::Syntax { .. }
             | Self::WrongValue { .. }
             | Self::NotText { .. } => None,
@@ -227,10 +264,31 @@ impl fmt::Display for SettingsError {
                 }
             }
             Self::NotText { variable } => write!(f, "{variable} is not valid UTF-8"),
-            Self::WebServer { variable } => write!(
+            Self::SornaWebServer { source } => write!(
                 f,
-                "{variable} is session, but sorna cannot log in to web servers yet"
+                "the API is sorna ({source}), but the endpoint type is session"
             ),
+            Self::NoWebServer { source } => {
+                write!(f, "the endpoint type is api ({source}), not session")
+            }
+            Self::NotLoggedIn { endpoint, .. } => write!(f, "not logged in to {endpoint}"),
+            Self::NoState => {
+                f.write_str("cannot find the home directory, where the session would be kept")
+            }
+            Self::LoginFile { path, problem } => {
+                let path = path.display();
+                match problem {
+                    LoginFileProblem::Read(_) => write!(f, "cannot read {path}"),
+                    LoginFileProblem::Write(_) => write!(f, "cannot write {path}"),
+                    LoginFileProblem::Remove(_) => write!(f, "cannot remove {path}"),
+                    LoginFileProblem::Open => {
+                        write!(f, "{path} keeps a session, but others can read or write it")
+                    }
+                    LoginFileProblem::Content => {
+                        write!(f, "{path} is not a session that `sorna login` has kept")
+                    }
+                }
+            }
             Self::NoEndpoint(_) => f.write_str("no endpoint is set"),
             Self::NoKeys(_) => f.write_str("no access key and secret key are set"),
             Self::Secret { .. } => {
@@ -255,6 +313,12 @@ impl StdError for SettingsError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Read { error, .. } => Some(error),
+            Self::LoginFile { problem, .. } => match problem {
+                LoginFileProblem::Read(error)
+                | LoginFileProblem::Write(error)
+                | LoginFileProblem::Remove(error) => Some(error),
+                LoginFileProblem::Open | LoginFileProblem::Content => None,
+            },
             _ => None,
         }
     }

@@ -12,10 +12,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::api::Api;
 use super::error::SettingsError;
+use super::kind::EndpointType;
 
 const TOP: &[&str] = &["default_profile", "profiles"];
 const PROFILE: &[&str] = &[
     "endpoint",
+    "endpoint_type",
     "access_key",
     "secret_key",
     "ca_file",
@@ -38,6 +40,7 @@ pub(super) struct File {
 #[derive(Debug, Default)]
 pub(super) struct Profile {
     pub(super) endpoint: Option<Located<String>>,
+    pub(super) endpoint_type: Option<Located<EndpointType>>,
     pub(super) access_key: Option<Located<String>>,
     pub(super) secret_key: Option<Located<SecretKey>>,
     pub(super) ca_file: Option<Located<PathBuf>>,
@@ -137,6 +140,13 @@ impl Parser<'_> {
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "endpoint" => profile.endpoint = Some(self.text(key, value)?),
+                "endpoint_type" => {
+                    let Located { value, line } = self.text(key, value)?;
+                    let Some(value) = EndpointType::of_name(&value) else {
+                        return Err(self.wrong(key, "must be api or session"));
+                    };
+                    profile.endpoint_type = Some(Located { value, line });
+                }
                 "access_key" => profile.access_key = Some(self.text(key, value)?),
                 "secret_key" => {
                     let Located { value, line } = self.text(key, value)?;

@@ -11,6 +11,8 @@
 //!
 //! The endpoint has no default: the domain of the original service may belong to anyone by now.
 //!
+//! A web server of Backend.AI has no keys: users log in, and the session is kept in a file (`login`).
+//!
 //! The two keys are one setting: the first source that has one of them must have both. An access key from
 //! one source with the secret key from another would lead to an unexplained 401 at best, and at worst to
 //! requests signed for another user. `.env` is never read.
@@ -19,13 +21,20 @@ mod api;
 mod environment;
 mod error;
 mod file;
+mod kind;
+mod login;
 mod source;
+mod text;
 
 pub(crate) use api::Api;
 use environment::{Environment, variable};
 use error::Missing;
 pub(crate) use error::SettingsError;
+pub(crate) use kind::EndpointType;
+pub(crate) use login::{Login, LoginFile};
 pub(crate) use source::{Setting, Source};
+use text::in_words;
+pub(crate) use text::{has_invisible_characters, quoted};
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +52,8 @@ const CONFIG: &str = "SORNA_CONFIG";
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Option<Setting<String>>,
+    /// What is there. It belongs to the endpoint: with one in the environment, that of a profile does not count.
+    pub(crate) endpoint_type: Setting<EndpointType>,
     /// Both keys of one source, or what that source has of them.
     pub(crate) access_key: Option<Setting<String>>,
     pub(crate) secret_key: Option<Setting<SecretKey>>,
@@ -111,6 +122,7 @@ impl Settings {
             }
         };
 
+        let has_endpoint = environment.endpoint.is_some();
         let flag = globals.endpoint.clone();
         let endpoint = match flag.map(|url| Setting::new(url, Source::Flag("--endpoint"))) {
             None => {
@@ -124,6 +136,16 @@ impl Settings {
             }
             flag => flag,
         };
+        let is_in_profile = in_file.profile.endpoint_type.is_some();
+        if let Some(name) = names.endpoint_type {
+            note(name, environment.endpoint_type.is_some(), is_in_profile);
+        }
+        let endpoint_type = match environment.endpoint_type {
+            None if !has_endpoint => in_file.setting(&in_file.profile.endpoint_type),
+            setting => setting,
+        };
+        let endpoint_type =
+            endpoint_type.unwrap_or(Setting::new(EndpointType::Api, Source::Default));
         let flag = globals.ca_file.clone();
         let ca_file = match flag.map(|path| Setting::new(path, Source::Flag("--ca-file"))) {
             None => {
@@ -155,7 +177,25 @@ impl Settings {
             ));
         }
         let endpoint = endpoint.or_else(|| in_file.setting(&in_file.profile.endpoint));
-        let api = choose_api(globals, endpoint.as_ref(), access_key.as_ref(), &in_file);
+        let api = match endpoint_type.value {
+            EndpointType::Api => {
+                choose_api(globals, endpoint.as_ref(), access_key.as_ref(), &in_file)
+            }
+            EndpointType::Session => {
+                let chosen = globals
+                    .api
+                    .map(|api| Setting::new(api, Source::Flag("--api")));
+                match chosen.or_else(|| in_file.setting(&in_file.profile.api)) {
+                    Some(Setting {
+                        value: Api::Sorna,
+                        source,
+                    }) => {
+                        return Err(SettingsError::SornaWebServer { source });
+                    }
+                    _ => Setting::new(Api::BackendAi, endpoint_type.source.clone()),
+                }
+            }
+        };
         let domain = environment.domain;
         let group = environment.group;
         if let Some(Setting { value, .. }) = &endpoint
@@ -163,13 +203,20 @@ impl Settings {
             && !url.is_https()
             && !url.is_loopback()
         {
+            let secrets = match endpoint_type.value {
+                EndpointType::Api => "The secret key is not sent.",
+                EndpointType::Session => {
+                    "They can take over the session, and read the password when you log in."
+                }
+            };
             warnings.push(format!(
                 "{url} is not encrypted: anyone on the network path can read and change code and output. \
-                 The secret key is not sent. Use https:// if the gateway supports it."
+                 {secrets} Use https:// if the gateway supports it."
             ));
         }
         Ok(Self {
             endpoint,
+            endpoint_type,
             access_key,
             secret_key,
             ca_file: ca_file.or_else(|| in_file.setting(&in_file.profile.ca_file)),
@@ -193,6 +240,7 @@ impl Settings {
     pub(crate) fn endpoint(&self) -> Result<Endpoint, SettingsError> {
         let Some(Setting { value, source }) = &self.endpoint else {
             let has_keys = self.access_key.is_some() && self.secret_key.is_some();
+            let has_keys = has_keys || self.is_of_web_server();
             return Err(SettingsError::NoEndpoint(self.missing(has_keys)));
         };
         value.parse().map_err(|error| SettingsError::Value {
@@ -249,21 +297,58 @@ impl Settings {
         })
     }
 
+    /// Whether users log in at the endpoint.
+    pub(crate) fn is_of_web_server(&self) -> bool {
+        self.endpoint_type.value == EndpointType::Session
+    }
+
+    /// The file that keeps the session with the web server.
+    pub(crate) fn login_file(&self) -> Result<LoginFile, SettingsError> {
+        if !self.is_of_web_server() {
+            let source = self.endpoint_type.source.clone();
+            return Err(SettingsError::NoWebServer { source });
+        }
+        LoginFile::of(&self.endpoint()?)
+    }
+
+    /// The client's configuration for logging in to a web server.
+    pub(crate) fn login_config(&self) -> Result<Config, SettingsError> {
+        Ok(self.complete(Config::of_web_server(self.endpoint()?)))
+    }
+
     /// The client's configuration.
     pub(crate) fn client_config(&self) -> Result<Config, SettingsError> {
         let endpoint = self.endpoint()?;
-        let mut config = Config::new(endpoint, self.credentials()?);
+        if !self.is_of_web_server() {
+            return Ok(self.complete(Config::new(endpoint, self.credentials()?)));
+        }
+        match self.login_file()?.read()? {
+            Some(login) => Ok(self.login_config()?.with_session(login.cookie)),
+            None => Err(SettingsError::NotLoggedIn {
+                endpoint: endpoint.to_string(),
+                profile: match &self.profile {
+                    Some(Setting {
+                        value,
+                        source: Source::Flag(_),
+                    }) => Some(value.clone()),
+                    _ => None,
+                },
+            }),
+        }
+    }
+
+    fn complete(&self, mut config: Config) -> Config {
         if let Some(domain) = &self.domain {
             config = config.with_domain(domain.value.as_str());
         }
         if let Some(group) = &self.group {
             config = config.with_group(group.value.as_str());
         }
-        Ok(match self.api.value {
+        match self.api.value {
             Api::Sorna => config.with_version(ApiVersion::V2_20170315),
             // It is negotiated.
             Api::BackendAi | Api::Auto => config,
-        })
+        }
     }
 }
 
@@ -386,35 +471,4 @@ fn choose<'f>(
             .map(|file| file.profiles.keys().cloned().collect())
             .unwrap_or_default(),
     })
-}
-
-/// Whether a secret key cannot be one that a gateway issued: requests signed with it would only get a 401.
-pub(crate) fn has_invisible_characters(secret: &str) -> bool {
-    let is_invisible = |c: char| {
-        c.is_control()
-            || (c.is_whitespace() && c != ' ')
-            // Soft hyphen, joiners, marks of direction, and zero-width spaces, which are copied along from web pages.
-            || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    secret.chars().any(is_invisible)
-}
-
-/// Such as `A, B and C`.
-fn in_words(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [name] => (*name).to_owned(),
-        [names @ .., last] => format!("{} and {last}", names.join(", ")),
-    }
-}
-
-/// Quotes text so that a shell reads it as one word.
-pub(crate) fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

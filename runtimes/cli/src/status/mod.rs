@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use sorna::protocol::{Authorize, RateLimit};
+use sorna::protocol::{Authorize, LoginCheck, RateLimit};
 use sorna::{Dialect, Error, Exchange, Observer, RetryPolicy};
 
-use crate::advice::advice;
+use crate::advice::{advice, session_advice};
 use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ use crate::style;
 use crate::target::Target;
 use crate::units::time;
 
-/// Check settings, gateway, clock and keys: try this first when something fails.
+/// Check settings, gateway, clock and keys or login: try this first when something fails.
 ///
 /// Says which API is spoken, the release of the manager if it is one of Backend.AI, and what is known not to
 /// work with that.
@@ -127,6 +127,9 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
         }
     };
     let connecting = seen.last();
+    if target.is_of_web_server() && !report.login(&target) {
+        return Ok(report.exit());
+    }
 
     let authorized = target.client.call(Authorize::new("sorna status"));
     if let (Some(connecting), Some(reused)) = (connecting, seen.last()) {
@@ -140,10 +143,10 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     match authorized {
         Ok(reply) => {
             report.clock(clock);
-            report.good(format_args!(
-                "Keys: the gateway accepts {}",
-                target.access_key()
-            ));
+            match target.access_key() {
+                Some(key) => report.good(format_args!("Keys: the gateway accepts {key}")),
+                None => report.good("Session: the gateway accepts it"),
+            }
             report.rate_limit(reply.rate_limit);
         }
         Err(error) => {
@@ -154,7 +157,11 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
                 "Rate limit"
             } else {
                 report.clock(clock);
-                if error.is_auth() { "Keys" } else { "Gateway" }
+                match error.is_auth() {
+                    true if target.is_of_web_server() => "Session",
+                    true => "Keys",
+                    false => "Gateway",
+                }
             };
             report.bad(format_args!("{what}: {}", message(&error)), &error, &target);
         }
@@ -228,6 +235,37 @@ impl Report {
         for advice in advice(error, target) {
             self.fact(advice);
         }
+    }
+
+    /// Who is logged in to the web server; `false` if it is no one.
+    fn login(&mut self, target: &Target) -> bool {
+        let web_user = match target.client.call(LoginCheck::new()) {
+            Ok(reply) => reply.value,
+            Err(error) => {
+                self.bad(format_args!("Login: {}", message(&error)), &error, target);
+                return false;
+            }
+        };
+        let Some(web_user) = web_user else {
+            self.failed = true;
+            let text = "Login: the session has ended";
+            line(style::signs().fail, AnsiColor::BrightRed, text);
+            self.fact(session_advice(target));
+            return false;
+        };
+        let facts = [
+            ("access key", web_user.access_key),
+            ("role", web_user.role),
+            ("status", web_user.status),
+        ];
+        let facts = facts.into_iter().filter_map(|(name, fact)| {
+            let fact = fact?;
+            Some(format!(", {name} {}", safe(&fact)))
+        });
+        let facts: String = facts.collect();
+        let name = target.login().map(|login| login.user).unwrap_or_default();
+        self.good(format_args!("Login: {}{facts}", safe(&name)));
+        true
     }
 
     /// Never a failure: the `Date` of the original gateway drifts by a minute and more.

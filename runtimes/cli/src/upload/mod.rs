@@ -37,7 +37,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     };
     let mut reporter = Reporter::new(arguments.quiet);
     if reporter.moves() {
-        signals::erase_progress_at_exit()?;
+        signals::clean_up_at_exit()?;
     }
     reporter.wait("Connecting to the kernel...");
     let meter = target.client.send_meter();

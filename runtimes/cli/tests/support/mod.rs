@@ -46,6 +46,7 @@ pub(crate) fn program(path: &Path, directory: &Path) -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("LANG", "C.UTF-8")
         .env("XDG_CONFIG_HOME", directory.join(".config"))
+        .env("XDG_STATE_HOME", directory.join(".state"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

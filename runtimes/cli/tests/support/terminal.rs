@@ -20,6 +20,8 @@ pub(crate) struct Terminal {
     child: Child,
     pub(crate) output: Receiver<Vec<u8>>,
     seen: String,
+    /// All that was printed, whether it was dropped or not.
+    all: String,
 }
 
 impl Terminal {
@@ -65,7 +67,8 @@ impl Terminal {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("LANG", "C.UTF-8")
             .env("TERM", "xterm-256color")
-            .env("TMPDIR", directory);
+            .env("TMPDIR", directory)
+            .env("XDG_STATE_HOME", directory.join(".state"));
         if let Some(gateway) = gateway {
             command = command
                 .env("SORNA_ENDPOINT", gateway.endpoint())
@@ -92,7 +95,19 @@ impl Terminal {
             child,
             output,
             seen: String::new(),
+            all: String::new(),
         }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        self.seen += &text;
+        self.all += &text;
+    }
+
+    /// All that was printed so far.
+    pub(crate) fn transcript(&self) -> &str {
+        &self.all
     }
 
     pub(crate) fn types(&mut self, text: &str) {
@@ -117,7 +132,7 @@ impl Terminal {
     pub(crate) fn shows(&mut self, text: &str) {
         while !self.seen.contains(text) {
             match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
+                Ok(bytes) => self.note(&bytes),
                 Err(error) => panic!("{text:?}: {error} after {:?}", self.seen),
             }
         }
@@ -131,7 +146,7 @@ impl Terminal {
         wait(&mut self.child);
         // The terminal's other end is closed with the process, and then the reader ends.
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(10)) {
-            self.seen += &String::from_utf8_lossy(&bytes);
+            self.note(&bytes);
         }
         std::mem::take(&mut self.seen)
     }
