@@ -11,10 +11,12 @@ use std::time::SystemTime;
 
 use sorna::net::ProxyOptions;
 use sorna::protocol::machine::{Call, Machine, Run, Step};
-use sorna::protocol::{Authorize, Caller, Instant, Moment, Signer};
+use sorna::protocol::{
+    Authorize, Caller, Instant, Login, LoginCheck, Logout, Moment, Operation, Signer,
+};
 use sorna::{
     AccessKey, ClientOptions, Config, Credentials, KernelId, Observer, RetryPolicy, RunPlan,
-    SecretKey, SessionToken, UploadFile,
+    SecretKey, SessionCookie, SessionToken, UploadFile,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use tracing_subscriber::filter::LevelFilter;
@@ -22,6 +24,10 @@ use tracing_subscriber::filter::LevelFilter;
 const SECRET: &str = "a-secret-that-nobody-may-see-7d1f";
 const WRONG: &str = "another-that-nobody-may-see-93ac";
 const PASSWORD: &str = "the-password-of-a-proxy-51be";
+const OTP: &str = "one-time-that-nobody-may-see-0a6e";
+/// Of a session with a web server.
+const COOKIE: &str = "cookie-that-nobody-may-see-e4c8";
+const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 
 /// Everything that is shown anywhere.
 #[derive(Clone, Default)]
@@ -65,8 +71,18 @@ impl Shown {
 
     #[track_caller]
     fn check(&self) {
+        self.check_with(&[]);
+    }
+
+    /// The same with these secrets besides.
+    #[track_caller]
+    fn check_with(&self, more: &[String]) {
         let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
-        for secret in [SECRET, WRONG, PASSWORD] {
+        let more = more.iter().map(String::as_str);
+        for secret in [SECRET, WRONG, PASSWORD, OTP, COOKIE]
+            .into_iter()
+            .chain(more)
+        {
             assert!(!text.contains(secret), "{}", around(&text, secret));
             let base64 = base64_of(&format!("user:{secret}"));
             assert!(!text.contains(&base64), "{}", around(&text, &base64));
@@ -109,7 +125,7 @@ fn base64_of(text: &str) -> String {
 
 fn credentials(secret: &str) -> Credentials {
     let secret = SecretKey::new(secret).unwrap();
-    Credentials::new(AccessKey::new("AKIAIOSFODNN7EXAMPLE").unwrap(), secret)
+    Credentials::new(AccessKey::new(ACCESS_KEY).unwrap(), secret)
 }
 
 fn config(endpoint: &str, secret: &str) -> Config {
@@ -127,6 +143,59 @@ fn options(shown: &Shown) -> ClientOptions {
 fn gateway() -> RunningGateway {
     let config = GatewayConfig::new().with_credentials([credentials(SECRET)]);
     Gateway::spawn(config).unwrap()
+}
+
+fn web_server(endpoint: &str) -> Config {
+    Config::of_web_server(endpoint.parse().unwrap())
+}
+
+/// Logs in and out; returns the cookie.
+fn log_in_and_out(shown: &Shown, endpoint: &str) -> String {
+    let client = |config| sorna::blocking::Client::with_options(config, options(shown));
+    let nobody = client(web_server(endpoint));
+    shown.result(&nobody.call(Login::new(ACCESS_KEY, WRONG).with_otp(OTP)));
+    let login = nobody.call(Login::new(ACCESS_KEY, SECRET).with_otp(OTP));
+    shown.result(&login);
+    let cookie = login.unwrap().value.cookie;
+    let config = web_server(endpoint).with_session(cookie.clone());
+    let user = client(config.clone());
+    shown.value(&user);
+    shown.result(&user.call(LoginCheck::new()));
+    shown.result(&user.authorize("x"));
+    let missing = user.kernel(KernelId::new("missing").unwrap());
+    shown.result(&missing.info());
+    shown.result(&missing.stream_pty(Default::default()));
+    for endpoint in [
+        "http://127.0.0.1:1",
+        &garbage(),
+        &endpoint.replace("http:", "https:"),
+    ] {
+        let lost = client(web_server(endpoint).with_session(cookie.clone()));
+        shown.error(&lost.authorize("x").unwrap_err());
+        shown.error(&lost.call(Login::new(ACCESS_KEY, SECRET)).unwrap_err());
+        shown.error(&lost.call(Logout::new()).unwrap_err());
+    }
+    shown.result(&user.call(Logout::new()));
+    shown.error(&user.authorize("x").unwrap_err());
+    cookie.expose().to_owned()
+}
+
+/// The same for a driver of a runtime.
+async fn log_in_and_out_in_a_task(shown: &Shown, endpoint: &str) -> String {
+    let client = |config| sorna::tokio::Client::with_options(config, options(shown));
+    let nobody = client(web_server(endpoint));
+    shown.result(&nobody.call(Login::new(ACCESS_KEY, WRONG)).await);
+    let login = nobody.call(Login::new(ACCESS_KEY, SECRET)).await;
+    shown.result(&login);
+    let cookie = login.unwrap().value.cookie;
+    let user = client(web_server(endpoint).with_session(cookie.clone()));
+    shown.value(&user);
+    shown.result(&user.call(LoginCheck::new()).await);
+    let missing = user.kernel(KernelId::new("missing").unwrap());
+    shown.result(&missing.stream_pty(Default::default()).await);
+    shown.result(&user.call(Logout::new()).await);
+    shown.error(&user.authorize("x").await.unwrap_err());
+    cookie.expose().to_owned()
 }
 
 /// Reads a request and sends an invalid response.
@@ -176,6 +245,57 @@ fn machines_and_requests_show_no_secret() {
     shown.value(&run);
     let unusable = SecretKey::new(format!("{SECRET}\n"));
     shown.result(&unusable);
+    shown.check();
+}
+
+#[test]
+fn logins_and_sessions_of_web_servers_show_no_secret() {
+    let shown = Shown::default();
+    let cookie = SessionCookie::new(COOKIE).unwrap();
+    shown.value(&cookie);
+    let config = web_server("http://127.0.0.1:1").with_session(cookie);
+    shown.value(&config);
+    let signer = Signer::new(config);
+    shown.value(&signer);
+    let login = Login::new("me", SECRET).with_otp(OTP);
+    shown.value(&login);
+    let now = Moment::new(SystemTime::now(), Instant::default(), 1);
+    let mut call = Call::new(login.clone(), Caller::new(signer.clone()));
+    let Step::Send(transmit) = call.poll(now) else {
+        panic!("it asks");
+    };
+    shown.value(&transmit);
+    shown.value(&call);
+    let mut call = Call::new(Logout::new(), Caller::new(signer.clone()));
+    let Step::Send(transmit) = call.poll(now) else {
+        panic!("it asks");
+    };
+    assert!(
+        transmit.request.headers()["cookie"]
+            .to_str()
+            .unwrap()
+            .contains(COOKIE)
+    );
+    shown.value(&transmit);
+    let version = signer.config().version();
+    let response = |body: String| {
+        http::Response::builder()
+            .header("Set-Cookie", format!("AIOHTTP_SESSION={COOKIE}; Path=/"))
+            .header("X-BackendAI-SessionID", COOKIE)
+            .body(body.into())
+            .unwrap()
+    };
+    for data in ["null", "{}", "1"] {
+        for authenticated in ["true", "false", "0"] {
+            let body = format!(
+                r#"{{"authenticated": {authenticated}, "data": {data}, "session_id": "{COOKIE}"}}"#
+            );
+            shown.result(&LoginCheck::new().read_response(version, response(body)));
+            let body = format!(r#"{{"authenticated": {authenticated}, "data": {data}}}"#);
+            shown.result(&login.read_response(version, response(body)));
+        }
+    }
+    shown.result(&SessionCookie::new(format!("{COOKIE}\n")));
     shown.check();
 }
 
@@ -233,13 +353,18 @@ fn gateway_log_and_clients_show_no_secret() {
     let unusable = ProxyOptions::url(&format!("ftp://user:{PASSWORD}@127.0.0.1:1"));
     shown.result(&unusable);
 
-    tokio::runtime::Runtime::new()
-        .unwrap()
-        .block_on(tasks(&shown, &endpoint));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(tasks(&shown, &endpoint));
+    let cookies = [
+        log_in_and_out(&shown, &endpoint),
+        runtime.block_on(log_in_and_out_in_a_task(&shown, &endpoint)),
+    ];
     gateway.stop();
-    let log = String::from_utf8_lossy(&shown.0.lock().unwrap()).contains("/v2/authorize");
-    assert!(log, "there is no log");
-    shown.check();
+    for path in ["/v2/authorize", "/server/login", "/func/auth"] {
+        let log = String::from_utf8_lossy(&shown.0.lock().unwrap()).contains(path);
+        assert!(log, "there is no log of {path}");
+    }
+    shown.check_with(&cookies);
 }
 
 /// The same for a driver of a runtime.
@@ -280,6 +405,7 @@ fn the_check_finds_secrets() {
     };
     assert!(!shows("nothing of interest"));
     assert!(shows(&format!("key={SECRET}")));
+    assert!(shows(&format!("Cookie: a={COOKIE}")));
     assert!(shows(&base64_of(&format!("user:{PASSWORD}"))));
     assert!(shows(&"0a".repeat(32)));
 }

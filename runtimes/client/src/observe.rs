@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{Entry, SET_COOKIE};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use sorna_core::{Body, TransportError};
 
 /// A function that is called for each request of a client, when its response has arrived or it has
@@ -42,7 +43,8 @@ pub struct Exchange<'a> {
     /// The time from before connecting to the last byte of the response, or of its head if the body is
     /// streamed.
     pub time: Duration,
-    /// The response's status and headers, whatever the status; or why there was none.
+    /// The response's status and headers, whatever the status; or why there was none. Cookies are marked as sensitive,
+    /// so that `Debug` does not show them.
     pub outcome: Result<(StatusCode, &'a HeaderMap), &'a TransportError>,
 }
 
@@ -77,11 +79,17 @@ impl fmt::Debug for Observer {
 pub(crate) trait Outcome {
     /// The response's status and headers.
     fn head(&self) -> (StatusCode, &HeaderMap);
+
+    fn headers_mut(&mut self) -> &mut HeaderMap;
 }
 
 impl<B> Outcome for Response<B> {
     fn head(&self) -> (StatusCode, &HeaderMap) {
         (self.status(), self.headers())
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        Response::headers_mut(self)
     }
 }
 
@@ -91,6 +99,29 @@ impl<Io> Outcome for crate::net::Upgraded<Io> {
         match self {
             Self::Switched { head, .. } => Outcome::head(head),
             Self::Refused(response) => Outcome::head(response),
+        }
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Switched { head, .. } => head.headers_mut(),
+            Self::Refused(response) => response.headers_mut(),
+        }
+    }
+}
+
+/// In responses of web servers of Backend.AI, the cookie of the session again.
+const SESSION_ID: HeaderName = HeaderName::from_static("x-backendai-sessionid");
+
+/// Marks cookies as sensitive, so that `Debug` does not show them: they stand for a user like a key.
+fn hide_cookies(headers: &mut HeaderMap) {
+    for name in [SET_COOKIE, SESSION_ID] {
+        if headers.contains_key(&name)
+            && let Entry::Occupied(mut values) = headers.entry(name)
+        {
+            for value in values.iter_mut() {
+                value.set_sensitive(true);
+            }
         }
     }
 }
@@ -110,9 +141,12 @@ where
 {
     let timer = RequestTimer::begin(observer, &request, attempt);
     #[cfg(feature = "tracing")]
-    let result = traced(request, attempt, send).await;
+    let mut result = traced(request, attempt, send).await;
     #[cfg(not(feature = "tracing"))]
-    let result = send(request).await;
+    let mut result = send(request).await;
+    if let Ok(outcome) = &mut result {
+        hide_cookies(outcome.headers_mut());
+    }
     if let Some(timer) = timer {
         timer.end(result.as_ref().map(Outcome::head));
     }
