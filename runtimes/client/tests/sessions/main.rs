@@ -147,6 +147,22 @@ macro_rules! driver {
             }
 
             #[test]
+            fn of_a_web_server_only_the_sessions_of_its_user_are_found() {
+                let server = Server::start(web_server);
+                let client = client(server.web_config(V9));
+                let found = $block_on(async { wait!($kind, client.find("x")).unwrap() });
+                assert_eq!(found.len(), 1, "{found:?}");
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "GET /func/session/_/match?id=x",
+                        "POST /server/login-check",
+                        "POST /func/admin/gql",
+                    ]
+                );
+            }
+
+            #[test]
             fn any_number_of_files_is_downloaded() {
                 let server = Server::start(manager);
                 let kernel = kernel(server.config(V9), "k1");
@@ -351,6 +367,20 @@ fn manager(line: &str, body: &str) -> Answer {
         _ if name.starts_with("match?") => Answer::json(200, r#"{"matches": []}"#),
         _ => Answer::json(404, ""),
     }
+}
+
+/// A web server before it, and an administrator who is logged in.
+fn web_server(line: &str, body: &str) -> Answer {
+    if line == "POST /server/login-check" {
+        return Answer::json(
+            200,
+            r#"{"authenticated": true, "data": {"access_key": "AKIAWEB", "role": "superadmin"}, "session_id": "5f0c"}"#,
+        );
+    }
+    if line.ends_with("/admin/gql") && !body.contains(r#""AKIAWEB""#) {
+        return Answer::json(403, "");
+    }
+    manager(line, body)
 }
 
 /// Two sessions of three at a time; they have moved by one after the first page.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sorna::{AccessKey, ApiVersion, Config, Credentials, SecretKey};
+use sorna::{AccessKey, ApiVersion, Config, Credentials, SecretKey, SessionCookie};
 
 /// A response.
 pub(crate) struct Answer {
@@ -83,6 +83,14 @@ impl Server {
         let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
         let endpoint = format!("http://{}", self.address).parse().unwrap();
         Config::new(endpoint, keys).with_version(version)
+    }
+
+    /// In a session with a web server.
+    pub(crate) fn web_config(&self, version: ApiVersion) -> Config {
+        let endpoint = format!("http://{}", self.address).parse().unwrap();
+        Config::of_web_server(endpoint)
+            .with_session(SessionCookie::new("5f0c").unwrap())
+            .with_version(version)
     }
 
     /// The lines of the requests since the last time.
