@@ -152,9 +152,9 @@ fn web_server(endpoint: &str) -> Config {
 /// Logs in and out; returns the cookie.
 fn log_in_and_out(shown: &Shown, endpoint: &str) -> String {
     let client = |config| sorna::blocking::Client::with_options(config, options(shown));
-    let nobody = client(web_server(endpoint));
-    shown.result(&nobody.call(Login::new(ACCESS_KEY, WRONG).with_otp(OTP)));
-    let login = nobody.call(Login::new(ACCESS_KEY, SECRET).with_otp(OTP));
+    let anonymous = client(web_server(endpoint));
+    shown.result(&anonymous.call(Login::new(ACCESS_KEY, WRONG).with_otp(OTP)));
+    let login = anonymous.call(Login::new(ACCESS_KEY, SECRET).with_otp(OTP));
     shown.result(&login);
     let cookie = login.unwrap().value.cookie;
     let config = web_server(endpoint).with_session(cookie.clone());
@@ -183,9 +183,9 @@ fn log_in_and_out(shown: &Shown, endpoint: &str) -> String {
 /// The same for a driver of a runtime.
 async fn log_in_and_out_in_a_task(shown: &Shown, endpoint: &str) -> String {
     let client = |config| sorna::tokio::Client::with_options(config, options(shown));
-    let nobody = client(web_server(endpoint));
-    shown.result(&nobody.call(Login::new(ACCESS_KEY, WRONG)).await);
-    let login = nobody.call(Login::new(ACCESS_KEY, SECRET)).await;
+    let anonymous = client(web_server(endpoint));
+    shown.result(&anonymous.call(Login::new(ACCESS_KEY, WRONG)).await);
+    let login = anonymous.call(Login::new(ACCESS_KEY, SECRET)).await;
     shown.result(&login);
     let cookie = login.unwrap().value.cookie;
     let user = client(web_server(endpoint).with_session(cookie.clone()));

@@ -30,14 +30,14 @@ fn web_server(gateway: &RunningGateway) -> Config {
 
 /// A client in a session of this user, and one without.
 async fn log_in<D: SessionDriver>(gateway: &RunningGateway, user: &str) -> D {
-    let nobody = D::connect(web_server(gateway), ClientOptions::default());
-    let error = nobody.call(Login::new(user, "wrong")).await.unwrap_err();
+    let anonymous = D::connect(web_server(gateway), ClientOptions::default());
+    let error = anonymous.call(Login::new(user, "wrong")).await.unwrap_err();
     assert!(matches!(error, Error::Login(_)), "{error}");
-    assert_eq!(nobody.call(LoginCheck::new()).await.unwrap().value, None);
-    let error = nobody.create("bash").await.unwrap_err();
+    assert_eq!(anonymous.call(LoginCheck::new()).await.unwrap().value, None);
+    let error = anonymous.create("bash").await.unwrap_err();
     assert!(error.is_auth(), "{error}");
     let login = Login::new(user, format!("secret-of-{user}"));
-    let session = nobody.call(login).await.unwrap().value;
+    let session = anonymous.call(login).await.unwrap().value;
     assert_eq!(session.access_key.as_deref(), Some(user));
     let config = web_server(gateway).with_session(session.cookie);
     D::connect(config, ClientOptions::default())

@@ -27,7 +27,7 @@ impl LoginCheck {
     }
 }
 
-/// The user of a session with a web server, as far as the server tells.
+/// The user of a session with a web server, as far as the server says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebUser {

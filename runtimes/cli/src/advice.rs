@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use sorna::{
-    ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, LoginError, ProblemKind,
-    TransportCause, TransportError, TransportErrorKind,
+    ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, LoginError, NegotiationError,
+    ProblemKind, TransportCause, TransportError, TransportErrorKind,
 };
 
 use crate::chain::message;
@@ -86,6 +86,14 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         return vec![
             "The cluster may lack what was asked for, or still pull the image: ask for less with -r, or wait longer with --max-wait.".to_owned(),
         ];
+    }
+    if let Error::Negotiation(negotiation) = error
+        && let NegotiationError::NoWebServer { .. } = &**negotiation
+    {
+        return vec![format!(
+            "The endpoint is {}. It must be that of a web server; for a manager or gateway, the endpoint type is api, and there are keys.",
+            target.endpoint()
+        )];
     }
     if let Error::Login(login) = error {
         return login_advice(login).map(str::to_owned).into_iter().collect();

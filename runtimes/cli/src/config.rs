@@ -125,17 +125,17 @@ fn lines(settings: &Settings) -> Vec<[String; 3]> {
 
 /// Who is logged in to the web server, and where that is kept.
 fn login(settings: &Settings) -> [String; 3] {
-    let nobody = || {
-        let no_one = "(not logged in)".to_owned();
-        ["login".to_owned(), no_one, String::new()]
+    let no_one = || {
+        let text = "(not logged in)".to_owned();
+        ["login".to_owned(), text, String::new()]
     };
     let Ok(file) = settings.login_file() else {
-        return nobody();
+        return no_one();
     };
     let path = format!("kept in {}", file.path().display());
     match file.read() {
         Ok(Some(login)) => ["login".to_owned(), safe(&login.user), path],
-        Ok(None) => nobody(),
+        Ok(None) => no_one(),
         // The reason is the command's failure.
         Err(_) => ["login".to_owned(), "(not usable)".to_owned(), path],
     }

@@ -220,7 +220,11 @@ fn the_password_is_not_sent_to_what_is_no_web_server() {
     let command = web(directory.path(), &format!("http://{address}"));
     check_output(log_in(command, "me", "hunter2\n"))
         .code(1)
-        .stderr_eq("✘ the endpoint is not a web server of Backend.AI: [..]\n");
+        .stderr_eq(str![[r#"
+✘ the endpoint is not a web server of Backend.AI: [..]
+∙ The endpoint is http://[ADDRESS] (from BACKEND_ENDPOINT). It must be that of a web server; for a manager or gateway, the endpoint type is api, and there are keys.
+
+"#]]);
     let received = received.lock().expect("no panic").concat();
     assert!(!String::from_utf8_lossy(&received).contains("hunter2"));
 }

@@ -62,7 +62,7 @@ impl Source {
             Echo::Hidden => Some(tty::Changed::hidden().map_err(failed)?),
             Echo::Shown => None,
         };
-        // After the echo is off: whoever sees the question may answer at once.
+        // After the echo is off: anyone who sees the question may type at once.
         let asked = write!(stderr, "{what}: ").and_then(|()| stderr.flush());
         asked.map_err(|error| Failure::System("cannot write to standard error", error))?;
         let line = read_line();

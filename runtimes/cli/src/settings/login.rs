@@ -74,7 +74,7 @@ impl LoginFile {
         })
     }
 
-    /// Reads it, whoever else can, in order to end the session.
+    /// Reads it, even if others can, in order to end the session.
     pub(crate) fn read_to_end_it(&self) -> Result<Option<Login>, SettingsError> {
         self.read_as(|_| Ok(true))
     }
@@ -116,7 +116,7 @@ impl LoginFile {
         })
     }
 
-    /// Writes it, in place of the one that is there: whoever reads sees either.
+    /// Writes it, in place of the one that is there: a reader sees either.
     pub(crate) fn write(&self, login: &Login) -> Result<(), SettingsError> {
         self.replace(login)
             .map_err(|error| self.problem(LoginFileProblem::Write(error)))

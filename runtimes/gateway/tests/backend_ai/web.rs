@@ -88,8 +88,8 @@ fn a_user_logs_in_is_known_and_logs_out() {
     let gateway = gateway();
     let mut browser = Browser::new(&gateway);
     let check = |browser: &Browser| browser.json("POST", "/server/login-check", &Value::Null);
-    let nobody = json!({"authenticated": false, "data": null});
-    assert_eq!(check(&browser), (200, nobody.clone()));
+    let no_one = json!({"authenticated": false, "data": null});
+    assert_eq!(check(&browser), (200, no_one.clone()));
 
     let user = json!({"access_key": gateway.access_key(), "role": "user", "status": "active"});
     let known = json!({"authenticated": true, "data": user});
@@ -113,8 +113,8 @@ fn a_user_logs_in_is_known_and_logs_out() {
     assert_eq!(response.status(), 200);
     let set = response.headers()["set-cookie"].to_str().unwrap();
     assert_eq!(set, "AIOHTTP_SESSION=\"\"; Max-Age=0; Path=/");
-    // For whoever else has the cookie, too.
-    assert_eq!(check(&other), (200, nobody));
+    // For anyone else who has the cookie, too.
+    assert_eq!(check(&other), (200, no_one));
     let (status, problem) = other.json("POST", "/func/auth", &json!({"echo": "hi"}));
     assert_eq!(
         (status, &problem["title"]),

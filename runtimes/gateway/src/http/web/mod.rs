@@ -107,7 +107,7 @@ impl Web {
     fn log_in(&self, request: &LoginRequest, keys: &HashMap<String, SecretKey>) -> Result {
         let now = Instant::now();
         let user = request.username.as_str();
-        // Which access keys there are is no secret: signed requests with others are told so.
+        // Which access keys there are is no secret: the response to a signed request says so, too.
         let Some(secret) = keys.get(user) else {
             return Ok(rejected());
         };
@@ -134,7 +134,7 @@ impl Web {
         Ok(response)
     }
 
-    /// What a client is told about the cookie. Pages of other sites must not use it.
+    /// What the cookie is for. Pages of other sites must not use it.
     fn attributes(&self) -> String {
         let age = LIFETIME.as_secs();
         let secure = if self.is_encrypted { "; Secure" } else { "" };
@@ -142,7 +142,7 @@ impl Web {
     }
 }
 
-/// What a user is told about themselves.
+/// What users learn about themselves.
 fn public(user: &str) -> serde_json::Value {
     json!({"access_key": user, "role": "user", "status": "active"})
 }
