@@ -1,16 +1,18 @@
 //! Every type of problem, as every driver reports it. A small server sends each in turn, since no
-//! gateway can easily be brought into all these states.
+//! gateway can easily be brought into all these states: in Sorna v2 made from the table of kinds, in Backend.AI as managers
+//! 23.09.10 and 26.9.6 sent them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
+use serde_json::Value;
 use sorna::protocol::server::ProblemReply;
 use sorna::protocol::{Authorize, Info, ProblemKind};
-use sorna::{ClientOptions, Config, Dialect, Endpoint, KernelId, RetryPolicy};
+use sorna::{ClientOptions, Config, Dialect, Endpoint, Error, KernelId, ListSessions, RetryPolicy};
 
 use crate::lab::{Check, Lab};
-use sorna_tests::drivers::Driver;
+use sorna_tests::drivers::{Driver, SessionDriver};
 
 /// Responds to one request on each connection with a status, a header and a body.
 fn serve(listener: &TcpListener, answers: impl IntoIterator<Item = (u16, &'static str, Vec<u8>)>) {
@@ -92,22 +94,22 @@ pub(crate) fn the_end_of_a_rate_limit_is_remembered<D: Driver>(lab: &Lab<D>) -> 
     })
 }
 
-pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+pub(crate) fn every_type_is_reported<D: SessionDriver>(lab: &Lab<D>) -> Check<'_> {
+    match lab.dialect() {
+        Dialect::SornaV2 => made(lab),
+        _ => recorded(lab),
+    }
+}
+
+fn made<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let (endpoint, server) = serve_apart(ProblemKind::ALL.iter().map(|kind| {
             let reply = kind.reply_with("for the test");
             problem(reply.with_agent("agent-failure", "the agent's message", None))
         }));
-        let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone());
-        let config = lab.speaking(config);
-        let options = ClientOptions::new().with_retry(RetryPolicy::never());
-        let driver = D::connect(config, options);
+        let driver = connect(lab, endpoint);
         for kind in ProblemKind::ALL {
-            let kernel = KernelId::new("k").expect("an id");
-            let error = driver
-                .call(Info::new(kernel))
-                .await
-                .expect_err("an error response");
+            let error = driver.call(info()).await.expect_err("an error response");
             let error_response = error.gateway().expect("an error response");
             assert_eq!(error_response.kind(), Some(*kind));
             assert_eq!(error_response.status(), kind.status());
@@ -123,4 +125,109 @@ pub(crate) fn every_type_is_reported<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             "the server is gone"
         );
     })
+}
+
+fn recorded<D: SessionDriver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let problems: Vec<Recorded> = ["23.09.10", "26.9.6"].iter().flat_map(all_of).collect();
+        assert!(problems.len() > 30, "{} problems", problems.len());
+        let responses = problems.iter().map(Recorded::response);
+        let (endpoint, server) = serve_apart(responses.collect::<Vec<_>>());
+        let driver = connect(lab, endpoint);
+        for recorded in &problems {
+            let error = match recorded.status {
+                // Only GraphQL has errors with it.
+                200 => driver.list(ListSessions::new()).await.map(|_| ()),
+                _ => driver.call(info()).await.map(|_| ()),
+            };
+            recorded.check(&error.expect_err("an error response"));
+        }
+        server.join().expect("it served all");
+    })
+}
+
+fn connect<D: Driver>(lab: &Lab<D>, endpoint: Endpoint) -> D {
+    let config = Config::new(endpoint, lab.config.credentials().expect("keys").clone());
+    let options = ClientOptions::new().with_retry(RetryPolicy::never());
+    D::connect(lab.speaking(config), options)
+}
+
+fn info() -> Info {
+    Info::new(KernelId::new("k").expect("an id"))
+}
+
+/// An error response of a manager.
+struct Recorded {
+    name: String,
+    status: u16,
+    body: Vec<u8>,
+    json: Value,
+}
+
+/// The error responses that a release was seen to send, among them the one to a query.
+fn all_of(release: &&str) -> Vec<Recorded> {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../core/tests/data/captures-backend-ai"
+    );
+    let files = std::fs::read_dir(format!("{folder}/{release}")).expect("recorded exchanges");
+    let files = files.map(|file| file.expect("it can be listed").path());
+    let responses = files.filter(|file| file.to_string_lossy().ends_with(".response.http"));
+    let read = responses.filter_map(|file| {
+        let bytes = std::fs::read(&file).expect("it can be read");
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
+        let body = bytes[end + 4..].to_vec();
+        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let is_error = status >= 400 || json["errors"].is_array() && json["data"].is_null();
+        let name = file.to_string_lossy().into_owned();
+        is_error.then_some(Recorded {
+            name,
+            status,
+            body,
+            json,
+        })
+    });
+    read.collect()
+}
+
+impl Recorded {
+    fn response(&self) -> (u16, &'static str, Vec<u8>) {
+        let media_type = "Content-Type: application/problem+json; charset=utf-8";
+        (self.status, media_type, self.body.clone())
+    }
+
+    /// Nothing of what the manager said is lost.
+    fn check(&self, error: &Error) {
+        let Self { name, json, .. } = self;
+        let response = error.gateway();
+        let response = response.unwrap_or_else(|| panic!("{name}: {error:?}"));
+        assert_eq!(response.status(), self.status, "{name}");
+        assert_eq!(*response.body(), self.body, "{name}");
+        let text = error.to_string();
+        let kind = json["type"].as_str().and_then(|uri| uri.rsplit('/').next());
+        assert_eq!(response.kind_name(), kind, "{name}");
+        assert_eq!(
+            response.kind().is_some(),
+            kind.is_some(),
+            "{name}: {kind:?}"
+        );
+        assert_eq!(response.error_code(), json["error_code"].as_str(), "{name}");
+        assert_eq!(
+            response.data(),
+            json.get("data").filter(|it| !it.is_null()),
+            "{name}"
+        );
+        let said = [
+            &json["msg"],
+            &json["agent-details"]["exception"],
+            &json["errors"][0]["message"],
+        ];
+        for said in said.into_iter().filter_map(Value::as_str) {
+            // Texts are shortened.
+            let begin: String = said.chars().take(100).collect();
+            assert!(text.contains(&begin), "{name}: {text}");
+        }
+    }
 }
