@@ -1,7 +1,9 @@
 //! Downloads, unpacked as they arrive.
 
 use std::fmt;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use sorna_core::download::{UnpackEvent, UnpackLimits, Unpacker};
 use sorna_core::machine::ExplainDownload;
@@ -34,8 +36,12 @@ pub struct DownloadStream<T: StreamTransport> {
     /// What was not requested yet.
     paths: Vec<String>,
     is_checked: bool,
+    /// The next request, kept so that dropping a future that waits for it does not send it again.
+    opening: Option<Opening<T::Body>>,
     current: Option<Current<T::Body>>,
 }
+
+type Opening<B> = Pin<Box<dyn Future<Output = Result<Current<B>, Error>> + Send>>;
 
 struct Current<B> {
     response: StreamedResponse<B>,
@@ -49,6 +55,7 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
             limits: UnpackLimits::default(),
             paths,
             is_checked: false,
+            opening: None,
             current: None,
         }
     }
@@ -70,6 +77,7 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
         let result = self.advance().await;
         if result.is_err() {
             self.paths.clear();
+            self.opening = None;
             self.current = None;
         }
         result
@@ -81,14 +89,18 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
             self.is_checked = true;
         }
         loop {
+            if let Some(opening) = &mut self.opening {
+                let opened = opening.as_mut().await;
+                self.opening = None;
+                self.current = Some(opened?);
+            }
             let Some(current) = &mut self.current else {
                 if self.paths.is_empty() {
                     return Ok(None);
                 }
                 let count = self.paths.len().min(Download::MAX_FILES);
-                let paths = self.paths[..count].to_vec();
-                self.current = Some(open(&self.kernel, self.limits, paths).await?);
-                self.paths.drain(..count);
+                let paths = self.paths.drain(..count).collect();
+                self.opening = Some(Box::pin(open(self.kernel.clone(), self.limits, paths)));
                 continue;
             };
             if let Some(event) = current.unpacker.next_event()? {
@@ -133,10 +145,9 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
     }
 }
 
-/// Requests files. Not a method, since the stream may be sent to another thread, but not shared with it: it must not be
-/// borrowed meanwhile.
+/// Requests files.
 async fn open<T: StreamTransport + 'static>(
-    kernel: &Kernel<T>,
+    kernel: Kernel<T>,
     limits: UnpackLimits,
     paths: Vec<String>,
 ) -> Result<Current<T::Body>, Error> {
