@@ -143,11 +143,12 @@ impl Connection {
         write(&mut gateway.stream, &request.bytes(), pace).await?;
         let response = gateway.response().await?;
         let response = response.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let created = String::from_utf8_lossy(&response.body);
-        if response.status() == 201
-            && let Some(kernel) = created.split('"').nth(3)
-        {
-            shared.state().seen.kernels.push(kernel.to_owned());
+        if response.status() == 201 {
+            let created: serde_json::Value =
+                serde_json::from_slice(&response.body).unwrap_or_default();
+            let id = ["kernelId", "sessionId"].map(|name| created[name].as_str());
+            let id = id.into_iter().flatten().next().map(str::to_owned);
+            shared.state().seen.kernels.extend(id);
         }
         Ok(response)
     }
@@ -180,9 +181,9 @@ impl Connection {
     }
 }
 
-/// Whether the connection speaks another protocol after this response.
+/// Whether bytes without a known end follow this response: of another protocol, or events.
 fn is_stream(response: &Message) -> bool {
-    response.status() == 101
+    response.status() == 101 || response.is_of_events()
 }
 
 /// Reads until the client closes.

@@ -139,6 +139,8 @@ pub enum Target {
     Upload,
     /// Those that execute code.
     Execute,
+    /// Those that give input to a program, which only Backend.AI tells from code.
+    Input,
     /// Those that destroy a kernel.
     Destroy,
 }
@@ -147,13 +149,26 @@ impl Target {
     pub(super) fn matches(self, request: &Message) -> bool {
         let method = request.method();
         let target = request.target();
-        let segments: Vec<&str> = target.split('/').skip(2).collect();
+        let path = target.split('?').next().unwrap_or_default();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let is_post = method == "POST";
         match self {
             Self::Any => true,
-            Self::Create => segments == ["kernel", "create"],
-            Self::Upload => matches!(segments[..], ["kernel", _, "upload"]),
-            Self::Execute => {
-                method == "POST" && matches!(segments[..], ["kernel", id] if id != "create")
+            Self::Create => {
+                is_post && matches!(segments[..], ["v2", "kernel", "create"] | ["session"])
+            }
+            Self::Upload => matches!(
+                segments[..],
+                ["v2", "kernel", _, "upload"] | ["session", _, "upload"]
+            ),
+            Self::Execute => match segments[..] {
+                ["v2", "kernel", id] => is_post && id != "create",
+                ["session", _] => is_post,
+                _ => false,
+            },
+            Self::Input => {
+                let mode = br#""mode":"input""#;
+                request.body.windows(mode.len()).any(|part| part == mode)
             }
             Self::Destroy => method == "DELETE",
         }
