@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use sorna::engine::HttpTransport;
 use sorna::net::Transport;
-use sorna::protocol::CreateKernel;
 use sorna::runtime::Runtime;
-use sorna::{Client, Config, KernelId, random_token};
+use sorna::{ApiVersion, Client, Config, KernelId};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use sorna_tests::proxy::{End, Fault, Pace, Proxy, Target, Times};
 
@@ -69,6 +68,7 @@ pub(crate) fn lines(path: &Path) -> usize {
 }
 
 pub(crate) struct Lab {
+    version: ApiVersion,
     gateway: RunningGateway,
     proxy: Proxy,
     /// Without the proxy.
@@ -78,7 +78,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(version: ApiVersion) -> Self {
         let marks = tempfile::tempdir().expect("a directory");
         let config = GatewayConfig::new()
             .with_writable([marks.path()])
@@ -94,9 +94,9 @@ impl Lab {
         };
         proxy.arm(bytewise, Target::Any, Times::Always);
         let endpoint = gateway.endpoint().parse().expect("an endpoint");
-        let direct = Config::new(endpoint, gateway.credentials()[0].clone())
-            .with_version(sorna::ApiVersion::V2_20170315);
+        let direct = Config::new(endpoint, gateway.credentials()[0].clone()).with_version(version);
         Self {
+            version,
             direct: sorna::blocking::Client::new(direct),
             gateway,
             proxy,
@@ -107,14 +107,17 @@ impl Lab {
 
     /// For clients of the proxy.
     pub(crate) fn config(&self) -> Config {
+        self.unversioned_config().with_version(self.version)
+    }
+
+    /// The same for those that negotiate the version.
+    pub(crate) fn unversioned_config(&self) -> Config {
         let endpoint = self.proxy.endpoint().parse().expect("an endpoint");
         Config::new(endpoint, self.gateway.credentials()[0].clone())
-            .with_version(sorna::ApiVersion::V2_20170315)
     }
 
     pub(crate) fn kernel(&self) -> KernelId {
-        let create = CreateKernel::new("bash", random_token());
-        self.direct.call(create).expect("a kernel").value.id
+        self.direct.create("bash").expect("a kernel").id().clone()
     }
 
     pub(crate) fn kernels(&self) -> u64 {

@@ -9,53 +9,106 @@ use std::time::Instant;
 use sorna::engine::HttpTransport;
 use sorna::runtime::Runtime;
 use sorna::{
-    Cleanup, Client, Ending, ExecutionEvent, Pty, RunEvent, RunPlan, TerminalEvent,
-    TerminalOptions, UploadFile, random_token,
+    ApiVersion, Cleanup, Client, Config, Ending, ExecutionEvent, Kernel, ListSessions, Pty,
+    RunEvent, RunPlan, TerminalEvent, TerminalOptions, UnpackEvent, UploadFile, random_token,
 };
 
 use lab::{Drop, Lab, counts, polled};
 
 type OnRuntime<R> = Client<HttpTransport<R>>;
 
-/// The checks, for each async driver. The blocking one has no futures to drop.
+/// The checks, in each dialect that has what they are about, for each async driver. The blocking one has no futures to
+/// drop.
 macro_rules! cancellation {
-    ($($check:ident),+ $(,)?) => {
-        cancellation!(@ tokio Tokio $($check)+);
-        cancellation!(@ smol Smol $($check)+);
-        cancellation!(@ async_std AsyncStd $($check)+);
-    };
-    (@ $module:ident $driver:ident $($check:ident)+) => {
-        mod $module {
-            $(
-                #[test]
-                fn $check() {
-                    use sorna_tests::drivers::Driver;
-
-                    let watched = concat!(stringify!($check), " with ", stringify!($driver));
-                    let _watchdog = sorna_test_tools::watch(watched, crate::lab::LIMIT);
-                    let lab = crate::lab::Lab::new();
-                    let options = sorna::ClientOptions::default();
-                    let client = sorna::$module::Client::with_options(lab.config(), options);
-                    sorna_tests::drivers::$driver::block_on(crate::$check(&lab, &client));
-                    lab.end();
-                }
-            )+
+    (both: $($check:ident),+; backend_ai: $($only:ident),+; negotiated: $($negotiated:ident),+ $(;)?) => {
+        mod sorna_v2 {
+            drivers!(V2_20170315: $($check)+);
+        }
+        mod backend_ai {
+            drivers!(V9_20250722: $($check)+ $($only)+);
+        }
+        mod negotiated {
+            drivers!(negotiated: $($negotiated)+);
         }
     };
 }
 
+macro_rules! drivers {
+    ($version:ident: $($check:ident)+) => {
+        mod tokio {
+            $(driver!(tokio Tokio $version $check);)+
+        }
+        mod smol {
+            $(driver!(smol Smol $version $check);)+
+        }
+        mod async_std {
+            $(driver!(async_std AsyncStd $version $check);)+
+        }
+    };
+}
+
+macro_rules! driver {
+    ($module:ident $driver:ident negotiated $check:ident) => {
+        #[test]
+        fn $check() {
+            // What the lab itself speaks does not matter.
+            checked!($driver V9_20250722 $check, lab, {
+                let connect = |config| sorna::$module::Client::new(config);
+                crate::$check(lab.unversioned_config(), connect)
+            });
+        }
+    };
+    ($module:ident $driver:ident $version:ident $check:ident) => {
+        #[test]
+        fn $check() {
+            checked!($driver $version $check, lab, {
+                let client = sorna::$module::Client::new(lab.config());
+                let lab = &lab;
+                async move { crate::$check(lab, &client).await }
+            });
+        }
+    };
+}
+
+macro_rules! checked {
+    ($driver:ident $version:ident $check:ident, $lab:ident, $future:expr) => {
+        use sorna_tests::drivers::Driver;
+
+        let watched = concat!(
+            stringify!($check),
+            " with ",
+            stringify!($driver),
+            " in ",
+            stringify!($version)
+        );
+        let _watchdog = sorna_test_tools::watch(watched, crate::lab::LIMIT);
+        let $lab = crate::lab::Lab::new(sorna::ApiVersion::$version);
+        sorna_tests::drivers::$driver::block_on($future);
+        $lab.end();
+    };
+}
+
 cancellation! {
-    calls,
-    creations,
-    uploads,
-    executions,
-    executions_polled_again,
-    runs,
-    runs_polled_again,
-    cancellations,
-    terminals_being_opened,
-    terminals_polled_again,
-    typing,
+    both:
+        calls,
+        creations,
+        uploads,
+        executions,
+        executions_polled_again,
+        runs,
+        runs_polled_again,
+        cancellations,
+        terminals_being_opened,
+        terminals_polled_again,
+        typing;
+    backend_ai:
+        lists,
+        downloads,
+        downloads_polled_again,
+        events_being_opened,
+        events_polled_again;
+    negotiated:
+        negotiations;
 }
 
 /// The next request gets its own response.
@@ -328,4 +381,134 @@ async fn typing<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
         }
     }
     kernel.destroy().await.expect("destroyed");
+}
+
+/// The answer to a query, not to a request.
+async fn lists<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+    let kernel = client.kernel(lab.kernel());
+    for how in Drop::BOTH {
+        for count in counts() {
+            let done = polled(client.list(ListSessions::living()), count, how).await;
+            still_works(client, count).await;
+            if let Some(sessions) = done {
+                assert_eq!(&sessions.expect("a list")[0].id, kernel.id());
+                break;
+            }
+        }
+    }
+    kernel.destroy().await.expect("destroyed");
+}
+
+const CONTENT: &str = "a line of a file\n";
+
+async fn with_file<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) -> Kernel<HttpTransport<R>> {
+    let kernel = client.kernel(lab.kernel());
+    let file = UploadFile::from_bytes("file", CONTENT).expect("a file");
+    kernel.upload(vec![file]).await.expect("uploaded");
+    kernel
+}
+
+/// What a dropped download leaves is whole, or nothing.
+async fn downloads<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+    let kernel = with_file(lab, client).await;
+    for how in Drop::BOTH {
+        for count in counts() {
+            let directory = tempfile::tempdir().expect("a directory");
+            let download = kernel.download(["file"]).save_to(directory.path());
+            let done = polled(download, count, how).await;
+            still_works(client, count).await;
+            let left: Vec<_> = std::fs::read_dir(directory.path())
+                .expect("it is there")
+                .collect();
+            for file in &left {
+                let file = file.as_ref().expect("a file").path();
+                assert!(file.ends_with("file"), "{file:?}");
+                assert_eq!(std::fs::read_to_string(file).expect("text"), CONTENT);
+            }
+            if let Some(saved) = done {
+                assert_eq!((saved.expect("saved").len(), left.len()), (1, 1));
+                break;
+            }
+        }
+    }
+    kernel.destroy().await.expect("destroyed");
+}
+
+/// `next_event` is dropped again and again, and no byte is lost.
+async fn downloads_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+    let kernel = with_file(lab, client).await;
+    for how in Drop::BOTH {
+        let mut download = kernel.download(["file"]);
+        let mut content = Vec::new();
+        loop {
+            match polled(download.next_event(), 1, how).await {
+                None => lab::pause(client).await,
+                Some(event) => match event.expect("an event") {
+                    Some(UnpackEvent::Data(bytes)) => content.extend_from_slice(&bytes),
+                    Some(_) => {}
+                    None => break,
+                },
+            }
+        }
+        assert_eq!(String::from_utf8_lossy(&content), CONTENT);
+        still_works(client, 0).await;
+    }
+    kernel.destroy().await.expect("destroyed");
+}
+
+async fn events_being_opened<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+    for how in Drop::BOTH {
+        for count in counts() {
+            let kernel = client.kernel(lab.kernel());
+            let done = polled(kernel.events(), count, how).await;
+            still_works(client, count).await;
+            kernel.destroy().await.expect("destroyed");
+            if let Some(events) = done {
+                let event = events.expect("events").next_event().await;
+                assert!(event.expect("an event").is_some());
+                break;
+            }
+        }
+    }
+}
+
+async fn events_polled_again<R: Runtime>(lab: &Lab, client: &OnRuntime<R>) {
+    for how in Drop::BOTH {
+        let kernel = client.kernel(lab.kernel());
+        let mut events = kernel.events().await.expect("events");
+        kernel.destroy().await.expect("destroyed");
+        let mut names = Vec::new();
+        while names.last().is_none_or(|name| name != "session_terminated") {
+            match polled(events.next_event(), 1, how).await {
+                None => lab::pause(client).await,
+                Some(event) => {
+                    let event = event.expect("an event").expect("it does not end");
+                    assert_eq!(event.session_id.as_deref(), Some(kernel.id().as_str()));
+                    names.push(event.name);
+                }
+            }
+        }
+        // Each came once.
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:?}");
+    }
+}
+
+/// Each client negotiates anew.
+async fn negotiations<R: Runtime>(config: Config, connect: impl Fn(Config) -> OnRuntime<R>) {
+    for how in Drop::BOTH {
+        for count in counts() {
+            let client = connect(config.clone());
+            let done = polled(client.negotiated(), count, how).await;
+            still_works(&client, count).await;
+            let negotiated = client.negotiated().await.expect("a version");
+            assert_eq!(negotiated.version, ApiVersion::V9_20250722);
+            if let Some(done) = done {
+                assert_eq!(done.expect("a version"), negotiated);
+                break;
+            }
+        }
+    }
 }
