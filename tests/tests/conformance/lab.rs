@@ -18,7 +18,7 @@ use sorna_tests::drivers::Driver;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After this time a check counts as hanging. The slowest take a tenth of it.
-const LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
 /// What not every gateway offers. `SORNA_TEST_LACKS` has these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,7 +326,7 @@ async fn version_of_another<D: Driver>(dialect: Dialect, driver: &D) -> Option<A
     .filter(|version| version.dialect() == dialect)
 }
 
-fn gateway_config() -> GatewayConfig {
+pub(crate) fn gateway_config() -> GatewayConfig {
     // The second pair is for the check of isolation.
     let pairs = [
         ("AKIAFIRST", "first-secret"),

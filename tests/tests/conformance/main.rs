@@ -8,6 +8,7 @@
 
 mod execute;
 mod files;
+mod foreign;
 mod lab;
 mod operations;
 mod problems;
