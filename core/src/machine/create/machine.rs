@@ -44,7 +44,8 @@ const MOST_CREATIONS: u32 = 5;
 /// runs, and about the other until it is gone, and then creates the session again. So it does if the name is taken by a
 /// session that is about to end.
 ///
-/// The manager holds the request for 5 s at most; from then on each change of the status is an event. With
+/// The manager holds the request for 5 s at most, and then responds with `TIMEOUT`, which says nothing about the session;
+/// from then on each change of its status is an event. With
 /// [`enqueue_only`](crate::KernelSpec::with_enqueue_only), a pending session is the result. With
 /// [`max_wait`](crate::KernelSpec::with_max_wait), that is the time limit.
 ///
@@ -177,7 +178,12 @@ impl Create {
         } else if created.is_pending() && !self.operation.spec.enqueue_only() {
             let status = created.status.clone();
             self.found = Some(created);
-            self.pending(now, status, None);
+            if status == Some(SessionStatus::Timeout) {
+                // Says only how long the manager has waited, not what the session does.
+                self.ask(Wish::Running);
+            } else {
+                self.pending(now, status, None);
+            }
         } else {
             self.found = Some(created.clone());
             self.end(Ok(created));

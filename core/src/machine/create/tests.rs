@@ -67,14 +67,16 @@ fn a_session_that_starts_is_asked_about_until_it_runs() {
     assert!(run.machine.kernel().is_none());
     run.passes(Duration::from_secs(5));
     run.answers(created("u1", "TIMEOUT", true));
-    pending(&mut run, "TIMEOUT", None, 5);
-    assert_eq!(run.machine.kernel().unwrap().as_str(), "u1");
     for (status, status_info, seconds) in [
-        ("PENDING", Some("no-available-instances"), 6),
-        ("PREPARING", None, 7),
+        // What the manager waited for is not the session's status, which is asked for at once.
+        ("PENDING", Some("no-available-instances"), 5),
+        ("PREPARING", None, 6),
     ] {
-        assert_eq!(run.waits(), Duration::from_secs(1));
+        if seconds > 5 {
+            assert_eq!(run.waits(), Duration::from_secs(1));
+        }
         run.sends(INFO);
+        assert_eq!(run.machine.kernel().unwrap().as_str(), "u1");
         run.answers(info(status, status_info.unwrap_or("None")));
         pending(&mut run, status, status_info, seconds);
     }
@@ -124,6 +126,20 @@ fn a_session_that_stays_pending_is_given_up_at_the_limit() {
         "session u1 does not run after 2 s (PENDING: \"no-available-instances\")"
     );
     assert_eq!(run.machine.kernel().unwrap().as_str(), "u1");
+}
+
+#[test]
+fn a_short_limit_that_the_manager_has_waited_for_ends_with_the_status_and_its_reason() {
+    let mut run = create(KernelSpec::new("python").with_max_wait(Duration::from_secs(3)));
+    run.sends(CREATE);
+    run.passes(Duration::from_secs(3));
+    run.answers(created("u1", "TIMEOUT", true));
+    run.sends(INFO);
+    run.answers(info("PENDING", "no-available-instances"));
+    assert_eq!(
+        run.done().unwrap_err().to_string(),
+        "session u1 does not run after 3 s (PENDING: \"no-available-instances\")"
+    );
 }
 
 #[test]
