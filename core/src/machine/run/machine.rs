@@ -355,6 +355,11 @@ fn is_unusable(error: &Error) -> bool {
     }
 }
 
+/// Whether the session is known to have ended before it ran, so that there is none to look for.
+fn has_ended(error: &Error) -> bool {
+    matches!(error, Error::NotRunning(session) if session.status.is_dying())
+}
+
 impl Machine for Run {
     type Event = RunEvent;
     type Output = RunReport;
@@ -378,6 +383,7 @@ impl Machine for Run {
                         // An earlier attempt may have created it; and a response that cannot be
                         // understood may come from a successful creation.
                         let unknown = self.temporary
+                            && !has_ended(&error)
                             && (self.created_again
                                 || create.may_have_acted()
                                 || error.may_have_acted());

@@ -187,6 +187,23 @@ fn a_kernel_that_could_not_start_is_not_there() {
 }
 
 #[test]
+fn a_kernel_that_ended_while_it_started_is_not_looked_for() {
+    let mut run = pending(plan(&["1"]));
+    run.waits();
+    run.sends(INFO);
+    run.answers(reply(
+        200,
+        r#"{"status": "TERMINATING", "statusInfo": "failed-to-start"}"#,
+    ));
+    let report = run.done();
+    assert!(matches!(
+        report.ending,
+        Ending::Failed(Error::NotRunning(_))
+    ));
+    assert!(matches!(report.cleanup, Cleanup::NoKernel), "{report:?}");
+}
+
+#[test]
 fn a_kernel_that_is_being_destroyed_is_not_taken_for_a_new_one() {
     let mut run = run(plan(&[]));
     run.sends(CREATE);
