@@ -24,13 +24,26 @@ use crate::version::{ApiVersion, Dialect};
 pub struct Destroy {
     /// The kernel.
     pub kernel: KernelId,
+    /// Whether it is destroyed whatever its state. Of Backend.AI only.
+    pub forced: bool,
 }
 
 impl Destroy {
     /// The operation.
     #[must_use]
     pub fn new(kernel: KernelId) -> Self {
-        Self { kernel }
+        Self {
+            kernel,
+            forced: false,
+        }
+    }
+
+    /// Destroys a session of Backend.AI whatever its state, also one that its manager would not destroy because it is
+    /// being prepared, or has failed. Nothing is asked of the agent that lost it.
+    #[must_use]
+    pub fn with_force(mut self) -> Self {
+        self.forced = true;
+        self
     }
 
     /// Whether this error response to a destroy says that there is no such kernel (any more), so that there is
@@ -53,8 +66,18 @@ impl Operation for Destroy {
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
+            Dialect::SornaV2 if self.forced => Err(BuildError::Unsupported {
+                what: "destroying by force",
+                version,
+            }),
             Dialect::SornaV2 => sorna_v2::to_kernel(Method::DELETE, &self.kernel, 0),
-            Dialect::BackendAi => backend_ai::to_session(Method::DELETE, &self.kernel, 0),
+            Dialect::BackendAi => {
+                let request = backend_ai::to_session(Method::DELETE, &self.kernel, 0)?;
+                Ok(match self.forced {
+                    true => request.query("forced", "true"),
+                    false => request,
+                })
+            }
         }
     }
 
@@ -76,6 +99,20 @@ mod tests {
     #[test]
     fn request_and_response() {
         has_no_content(&Destroy::new(kernel()), "DELETE");
+    }
+
+    #[test]
+    fn of_backend_ai_it_may_be_forced() {
+        let forced = Destroy::new(kernel()).with_force();
+        let request = forced.prepare(ApiVersion::V9_20250722).unwrap();
+        assert_eq!(request.path(), format!("/session/{}?forced=true", kernel()));
+        assert_eq!(
+            forced
+                .prepare(ApiVersion::V2_20170315)
+                .unwrap_err()
+                .to_string(),
+            "version v2.20170315 of the API does not support destroying by force"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use clap::Args;
 use sorna::blocking::Kernel;
-use sorna::{Dialect, Error, KernelId, KernelInfo};
+use sorna::{Dialect, Error, GatewayError, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
 use crate::exit::Exit;
@@ -66,6 +66,10 @@ Examples:
 pub(crate) struct DestroyArgs {
     #[command(flatten)]
     which: Which,
+
+    /// Destroy sessions of Backend.AI whatever their status, also those that hang while they start or end.
+    #[arg(long)]
+    force: bool,
 }
 
 const DESTROY_EXAMPLES: &str = "\
@@ -96,6 +100,8 @@ struct Which {
 enum Stop {
     /// The request failed; the other kernels are still attempted.
     Kernel(Error),
+    /// The session cannot be destroyed in its status, which it keeps.
+    Hanging(Error),
     /// The command itself cannot continue.
     Command(Failure),
 }
@@ -159,6 +165,14 @@ impl Which {
                     show_error_of(&mut reporter, &error, &target, kernel.id(), NO_ID);
                     exit = Exit::FAILURE;
                 }
+                Err(Stop::Hanging(error)) => {
+                    reporter.clear();
+                    reporter.fail(&error);
+                    reporter.advice(format_args!(
+                        "If it hangs, use `sorna destroy --force {id}`."
+                    ));
+                    exit = Exit::FAILURE;
+                }
             }
         }
         Ok(exit)
@@ -194,10 +208,22 @@ pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit
     })
 }
 
+/// Why a kernel was not destroyed.
+fn not_destroyed(error: Error) -> Stop {
+    if error.gateway().is_some_and(GatewayError::is_forbidden) {
+        Stop::Hanging(error)
+    } else {
+        Stop::Kernel(error)
+    }
+}
+
 /// Carries out `destroy`.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |reporter, kernel, name| {
-        kernel.destroy()?;
+        match arguments.force {
+            true => kernel.destroy_by_force()?,
+            false => kernel.destroy().map_err(not_destroyed)?,
+        }
         reporter.done(format_args!("Destroyed {name}."));
         Ok(())
     })

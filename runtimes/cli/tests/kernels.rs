@@ -143,6 +143,20 @@ fn a_kernel_that_has_ended() {
 }
 
 #[test]
+fn sorna_v2_has_no_force() {
+    let lab = Lab::new();
+    let id = "zuF1OzMIhFknyjUl7Apbvg";
+    check(lab.sorna(&["destroy", "--force", id]))
+        .code(1)
+        .stderr_eq(format!(
+            "∙ Kernel {id}:\n\
+             ✘ version v2.20170315 of the API does not support destroying by force\n\
+             ∙ Only Backend.AI has that. [..]\n"
+        ));
+    lab.end();
+}
+
+#[test]
 fn the_usage_asks_for_an_id() {
     let lab = Lab::new();
     for command in ["info", "restart", "destroy"] {

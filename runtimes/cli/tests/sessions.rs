@@ -76,6 +76,10 @@ first   RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
     check(lab.sorna(&["ps", "-q"]))
         .success()
         .stdout_eq("second\n");
+    lab.run("third", "true");
+    check(lab.sorna(&["destroy", "--force", "third"]))
+        .success()
+        .stderr_eq("✔ Destroyed session third.\n");
     let all = lab.json(&["ps", "--all", "--json"]);
     let states: Vec<_> = all
         .iter()

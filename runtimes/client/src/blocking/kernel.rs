@@ -183,4 +183,15 @@ impl Kernel {
     pub fn destroy(&self) -> Result<(), Error> {
         wait(self.0.destroy())
     }
+
+    /// Ends a session of Backend.AI whatever its state, also one that [`destroy`](Self::destroy) cannot end because its
+    /// agent was lost while it prepared it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already. In Sorna v2 it is an error before anything
+    /// is sent.
+    pub fn destroy_by_force(&self) -> Result<(), Error> {
+        wait(self.0.destroy_by_force())
+    }
 }

@@ -255,6 +255,19 @@ impl<T: Transport + 'static> Kernel<T> {
             Driven::Idle => unreachable!("a removal idles only while a request is in flight"),
         }
     }
+
+    /// Ends a session of Backend.AI whatever its state, also one that [`destroy`](Self::destroy) cannot end because its
+    /// agent was lost while it prepared it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::is_not_found`] is true if it was gone already. In Sorna v2 it is an error before anything
+    /// is sent.
+    pub async fn destroy_by_force(&self) -> Result<(), Error> {
+        let destroy = Destroy::new(self.id.clone()).with_force();
+        self.client.call(destroy).await?;
+        Ok(())
+    }
 }
 
 #[cfg(feature = "terminal")]
