@@ -35,6 +35,16 @@ const LIMITS: &[Limit] = &[
         to: NEWEST,
         what: "output as HTML: managers fail on it, and the program that prints it is stopped",
     },
+    Limit {
+        from: (0, 0),
+        to: NEWEST,
+        what: "ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C",
+    },
+    Limit {
+        from: (0, 0),
+        to: NEWEST,
+        what: "`sorna complete`: managers have no candidates (observed on 23.09.10, after 30 s, and on 26.9.6)",
+    },
 ];
 
 /// The limits of a gateway that says this of itself.
