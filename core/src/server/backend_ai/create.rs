@@ -87,7 +87,7 @@ struct RawConfig {
     #[serde(alias = "scalingGroup")]
     scaling_group: Option<String>,
     #[serde(alias = "preopenPorts")]
-    preopen_ports: Option<Vec<u16>>,
+    preopen_ports: Option<Vec<RawPort>>,
 }
 
 impl CreateSession {
@@ -115,7 +115,7 @@ impl CreateSession {
         let mut spec = KernelSpec::new(image)
             .with_reuse(raw.reuse.unwrap_or(true))
             .with_enqueue_only(raw.enqueue_only.unwrap_or(false))
-            .with_preopen_ports(config.preopen_ports.unwrap_or_default())
+            .with_preopen_ports(ports(config.preopen_ports.unwrap_or_default())?)
             .with_mounts(mounts(
                 config.mounts.unwrap_or_default(),
                 &config.mount_map.unwrap_or_default(),
@@ -201,6 +201,25 @@ fn bad_value(name: &str, value: &str) -> ProblemReply {
     ProblemKind::InvalidApiParams.reply_with(&format!("{name} has an unsupported value: {value:?}"))
 }
 
+/// A port; the command of the official client 23.9.10 sends text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawPort {
+    Number(u16),
+    Text(String),
+}
+
+fn ports(raw: Vec<RawPort>) -> Result<Vec<u16>, ProblemReply> {
+    let port = |raw| match raw {
+        RawPort::Number(port) => Ok(port),
+        RawPort::Text(text) => {
+            let port = text.trim().parse();
+            port.map_err(|_| bad_value("preopen_ports", &text))
+        }
+    };
+    raw.into_iter().map(port).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +255,21 @@ mod tests {
         assert_eq!((request.spec, request.name), (spec, name));
         assert!(request.is_batch);
         assert_eq!((request.owner, request.waits_for), (None, None));
+    }
+
+    #[test]
+    fn ports_are_numbers_or_text() {
+        let parse = |ports: &str| {
+            let body = format!(
+                r#"{{"name": "abcd", "image": "i", "config": {{"preopen_ports": {ports}}}}}"#
+            );
+            CreateSession::parse(body.as_bytes())
+        };
+        let request = parse(r#"[8080, "9090"]"#).unwrap();
+        assert_eq!(request.spec.preopen_ports(), [8080, 9090]);
+        for ports in [r#"["http"]"#, r#"["70000"]"#, "[70000]"] {
+            assert!(parse(ports).is_err(), "{ports}");
+        }
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub enum SessionRoute {
     Query,
     /// `GET /events/session`, a stream of server-sent events.
     Events,
+    /// `GET /scaling-groups`
+    ScalingGroups,
+    /// What else managers have, in words: `folders`.
+    Unoffered(&'static str),
     /// A request to one session, by its name or ID.
     Session(KernelId, SessionVerb),
 }
@@ -63,6 +67,10 @@ pub enum SessionVerb {
     Terminal,
     /// `GET /stream/session/{name}/execute`, to be upgraded to a WebSocket.
     ExecuteStream,
+    /// `GET /stream/session/{name}/apps`: the services that can be opened.
+    Apps,
+    /// What else managers do with a session, in words: `services of sessions`.
+    Unoffered(&'static str),
 }
 
 impl SessionRoute {
@@ -96,6 +104,9 @@ impl SessionRoute {
                 Ok(Self::Session(session(name)?, verb))
             }
             ["session", name, verb] if !name.is_empty() => {
+                if let Some(what) = unoffered_verb(verb) {
+                    return Ok(Self::Session(session(name)?, SessionVerb::Unoffered(what)));
+                }
                 let (verb, allowed) = match *verb {
                     "complete" => (SessionVerb::Complete, post),
                     "interrupt" => (SessionVerb::Interrupt, post),
@@ -118,6 +129,8 @@ impl SessionRoute {
                 let verb = match *verb {
                     "pty" => SessionVerb::Terminal,
                     "execute" => SessionVerb::ExecuteStream,
+                    "apps" => SessionVerb::Apps,
+                    "httpproxy" | "tcpproxy" => SessionVerb::Unoffered(SERVICES),
                     _ => return Err(not_found(path)),
                 };
                 if !get {
@@ -125,7 +138,11 @@ impl SessionRoute {
                 }
                 Ok(Self::Session(session(name)?, verb))
             }
-            _ => Err(not_found(path)),
+            ["scaling-groups"] => only(get, Self::ScalingGroups),
+            [first, ..] => unoffered(first)
+                .map(Self::Unoffered)
+                .ok_or_else(|| not_found(path)),
+            [] => Err(not_found(path)),
         }
     }
 
@@ -134,6 +151,35 @@ impl SessionRoute {
     pub fn is_public(&self) -> bool {
         matches!(self, Self::Hello | Self::Health)
     }
+}
+
+const SERVICES: &str = "services of sessions, such as Jupyter";
+
+/// What managers have below a path, beside sessions.
+fn unoffered(first: &str) -> Option<&'static str> {
+    Some(match first {
+        "folders" | "vfolders" => "folders (vfolders)",
+        "services" => "services of models",
+        "resource" => "resource presets and statistics",
+        "config" | "manager" => "settings of a cluster",
+        "scaling-groups" | "group-config" | "domain-config" | "user-config" => {
+            "settings of groups, domains and users"
+        }
+        "template" => "templates of sessions and clusters",
+        "image" => "images to import",
+        "logs" => "logs of errors of a cluster",
+        _ => return None,
+    })
+}
+
+/// What managers do with a session beyond the routes here.
+fn unoffered_verb(verb: &str) -> Option<&'static str> {
+    Some(match verb {
+        "start-service" | "shutdown-service" | "direct-access-info" => SERVICES,
+        "commit" | "imagify" => "images made of sessions",
+        "abusing-report" | "dependency-graph" => "reports of schedulers",
+        _ => return None,
+    })
 }
 
 /// The name or ID in a path.
@@ -264,6 +310,19 @@ mod tests {
             "/stream/x",
         ] {
             assert_eq!(kind(Method::GET, path), "url-not-found", "{path}");
+        }
+        let route = |path: &str| SessionRoute::parse(&Method::GET, path).unwrap();
+        assert!(matches!(route("/folders"), SessionRoute::Unoffered(_)));
+        assert!(matches!(
+            route("/folders/x/files"),
+            SessionRoute::Unoffered(_)
+        ));
+        for path in ["/session/x/commit", "/stream/session/x/httpproxy"] {
+            let verb = match route(path) {
+                SessionRoute::Session(_, verb) => verb,
+                other => panic!("{other:?}"),
+            };
+            assert!(matches!(verb, SessionVerb::Unoffered(_)), "{path}");
         }
         for (method, path) in [
             (Method::HEAD, "/session/x"),

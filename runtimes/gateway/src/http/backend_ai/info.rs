@@ -85,6 +85,23 @@ pub(super) fn slots(session: &Session, kernel: Option<&KernelInfo>) -> Vec<(&'st
         .collect()
 }
 
+/// The ports that it was created with for its own servers, which are those of this machine: nothing is between a
+/// session's processes and the network.
+pub(super) fn service_ports(session: &Session) -> Vec<Value> {
+    let ports = session.spec.preopen_ports().iter();
+    let service = |port: &u16| {
+        json!({
+            "name": port.to_string(),
+            "protocol": "preopen",
+            "ports": [port],
+            "container_ports": [port],
+            "host_ports": [port],
+            "is_inference": false,
+        })
+    };
+    ports.map(service).collect()
+}
+
 /// What it uses, in the form that managers have it.
 pub(super) fn stats(kernel: Option<&KernelInfo>) -> Option<Value> {
     let kernel = kernel?;

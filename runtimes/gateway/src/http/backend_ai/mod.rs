@@ -14,6 +14,7 @@ mod tree;
 use bytes::Bytes;
 use http::Response;
 use serde_json::json;
+use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::{Parameters, SessionRoute, SessionVerb};
 use sorna_core::{ApiVersion, KernelId, ProblemKind};
 
@@ -56,6 +57,8 @@ pub(super) async fn respond(context: &Context, mut call: Call<'_>, route: Sessio
         SessionRoute::Create => sessions::create(context, call.key, &bytes).await,
         SessionRoute::Match => sessions::find_matches(context, call.key, &parameters),
         SessionRoute::Query => graphql::respond(context, call.key, &bytes),
+        SessionRoute::ScalingGroups => Ok(ok(&json!({"scaling_groups": [{"name": "default"}]}))),
+        SessionRoute::Unoffered(what) => Err(unoffered(what)),
         SessionRoute::Events => events::listen(context, call.key, &parameters),
         _ => Err(ProblemKind::NotImplemented.reply()),
     }
@@ -89,10 +92,26 @@ async fn to_session(
         SessionVerb::ListFiles => files::list(context, key, id, parameters).await,
         SessionVerb::Download => files::download(context, key, id, parameters).await,
         SessionVerb::DownloadSingle => files::download_single(context, key, id, parameters).await,
+        SessionVerb::Apps => {
+            context.sessions.find(key, id)?;
+            // What is listed there can be opened by a proxy, and there is none.
+            Ok(ok(&json!([])))
+        }
+        SessionVerb::Unoffered(what) => {
+            context.sessions.find(key, id)?;
+            Err(unoffered(what))
+        }
         SessionVerb::Terminal => stream::open_terminal(context, call, id),
         SessionVerb::ExecuteStream => stream::open_execution(context, call, id),
         _ => Err(ProblemKind::NotImplemented.reply()),
     }
+}
+
+/// 501 for what managers have and this gateway does not.
+fn unoffered(what: &str) -> ProblemReply {
+    let detail =
+        format!("{what}: not offered by this gateway, which runs sessions on its own machine");
+    ProblemKind::NotImplemented.reply_with(&detail)
 }
 
 /// 200 with what was sent, from the body or the query.

@@ -7,6 +7,7 @@ use sorna_core::server::{iso_date, reply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind, SessionToken};
 
 use super::answer::{Ordered, Result, agent_failed, done, ok};
+use super::info;
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
 use crate::kernel::KernelStartError;
@@ -19,11 +20,11 @@ pub(super) async fn create(context: &Context, key: &str, bytes: &[u8]) -> Result
         "sessionId": created.session.id,
         "sessionName": created.session.name(),
         "status": created.status.as_str(),
-        "servicePorts": [],
+        "servicePorts": info::service_ports(&created.session),
         "created": created.is_new,
     });
     if !created.is_new {
-        body["service_ports"] = json!([]);
+        body["service_ports"] = info::service_ports(&created.session).into();
     }
     Ok(reply::json(StatusCode::CREATED, &body).map(ReplyBody::new))
 }
