@@ -147,10 +147,13 @@
 //! | interrupt | the signal of Ctrl-C for what runs. Interpreters keep their state, however often: python3, bash, perl, ruby, php (with `pcntl`), r, nodejs, lua (200 times). A program of a compiled language ends. What a snippet of perl or r starts with `system` ends alone. nodejs does not notice it while a callback for files or sockets computes: a third interrupt then starts it again |
 //! | upload, files, download, download_single | parameters in the query or the body; downloads by GET or POST, of directories, too, and of any size |
 //! | logs | the last 64 KiB of what programs wrote, also of a session that has ended, by its ID |
-//! | list | GraphQL: `compute_session_list`, `compute_session`, `keypair`; without fragments and mutations. Filters are comparisons with `==` and `!=`, joined by `&` |
+//! | list | GraphQL: `compute_session_list`, `compute_session`; without fragments and mutations. Filters are comparisons with `==` and `!=`, joined by `&` |
+//! | images, groups, policies | GraphQL: `images` (the languages whose tools are installed), and the only `domain`, `group`, `scaling_group`, `keypair`, `keypair_resource_policy` and `user` there are; with the lists of each |
+//! | ports | `preopen_ports` come back as services: a session's servers are those of this machine |
 //! | terminal, execute by WebSocket, events | as in 26.9; but events may be those of one session, by ID or name |
 //!
-//! What a local gateway does not have is refused: mounts, clusters of more than one container, other resources than
+//! What a local gateway does not have is refused: folders, agents, services such as Jupyter (501, or an error of GraphQL,
+//! that says so), mounts, clusters of more than one container, other resources than
 //! `cpu` and `mem`, start times, dependencies, callbacks, another key's sessions. `environ` may not hold variables that
 //! act before a process is under its limits, such as `LD_PRELOAD` and `BASH_ENV`.
 //!

@@ -95,6 +95,16 @@ impl Kernels {
         }
     }
 
+    /// How many kernels a key can have.
+    pub(crate) fn max_per_key(&self) -> usize {
+        self.kernels_per_key
+    }
+
+    /// How long a kernel may be idle.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
     /// The languages, and whether their tools are installed.
     pub(crate) async fn languages(self: &Arc<Self>) -> Vec<LanguageInfo> {
         let this = Arc::clone(self);

@@ -112,6 +112,125 @@ fn what_official_clients_ask_for_is_there() {
 }
 
 #[test]
+fn what_is_around_sessions_is_there_once() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let gql = |query: &str| {
+        let (status, body) = client.json("POST", "/admin/gql", &json!({"query": query}));
+        assert_eq!(status, 200);
+        assert_eq!(body["errors"], Value::Null, "{query}: {body}");
+        body["data"].clone()
+    };
+    // As official clients ask.
+    for query in [
+        "query { domains { name description is_active created_at total_resource_slots allowed_vfolder_hosts allowed_docker_registries integration_id } }",
+        "query { domain(name: \"default\") { name } }",
+        "query { groups(domain_name: \"default\") { id name description is_active created_at domain_name total_resource_slots allowed_vfolder_hosts integration_id } }",
+        "query { scaling_groups(is_active: true) { name description is_active is_public created_at driver driver_opts scheduler scheduler_opts use_host_network wsproxy_addr wsproxy_api_token } }",
+        "query { keypairs(is_active: true) { user_id access_key is_active } }",
+        "query { keypair_list(limit: 20, offset: 0) { items { user_id access_key is_active } total_count } }",
+        "query { keypair_resource_policies { name created_at total_resource_slots max_concurrent_sessions max_vfolder_count max_vfolder_size idle_timeout max_containers_per_session allowed_vfolder_hosts } }",
+        "query { keypair_resource_policy { name } }",
+        "query { user { uuid username role email groups { id name } main_access_key } }",
+        "query($is_operation: Boolean) { images(is_operation: $is_operation) { id name registry architecture tag digest size_bytes aliases last_used_at labels { key value } } }",
+    ] {
+        let data = gql(query);
+        let (_, value) = data.as_object().unwrap().iter().next().unwrap();
+        assert!(
+            value.is_object() || value.as_array().is_some_and(|list| !list.is_empty()),
+            "{query}: {data}"
+        );
+    }
+    assert_eq!(
+        gql("{ user { groups { name } } }"),
+        json!({"user": {"groups": [{"name": "default"}]}})
+    );
+}
+
+#[test]
+fn what_a_single_machine_does_not_have_is_an_error_that_says_so() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("here", "bash");
+    for field in [
+        "agent_list",
+        "vfolder_list",
+        "storage_volume_list",
+        "endpoint_list",
+        "user_list",
+    ] {
+        let query =
+            json!({"query": format!("{{ {field}(limit: 1, offset: 0) {{ total_count }} }}")});
+        let (status, body) = client.json("POST", "/admin/gql", &query);
+        let message = body["errors"][0]["message"].as_str().unwrap();
+        assert_eq!(status, 200);
+        assert!(
+            message.starts_with(&format!("{field} is not offered: this gateway has no ")),
+            "{message}"
+        );
+    }
+    for (method, path, what) in [
+        ("GET", "/folders", "folders"),
+        ("POST", "/folders/x/mkdir", "folders"),
+        ("GET", "/services", "services of models"),
+        ("GET", "/resource/presets", "resource presets"),
+        (
+            "POST",
+            "/session/here/start-service",
+            "services of sessions",
+        ),
+        (
+            "GET",
+            "/stream/session/here/httpproxy?app=jupyter",
+            "services of sessions",
+        ),
+        ("POST", "/session/here/commit", "images made of sessions"),
+    ] {
+        let (status, body) = client.json(method, path, &Value::Null);
+        assert_eq!(status, 501, "{path}: {body}");
+        let text = body["msg"].as_str().or(body["title"].as_str()).unwrap();
+        assert!(
+            text.contains(what) && text.contains("not offered"),
+            "{path}: {body}"
+        );
+    }
+    let (status, body) = client.json("GET", "/stream/session/here/apps", &Value::Null);
+    assert_eq!((status, body), (200, json!([])));
+    let (status, body) = client.json("GET", "/scaling-groups?group=default", &Value::Null);
+    assert_eq!(
+        (status, body),
+        (200, json!({"scaling_groups": [{"name": "default"}]}))
+    );
+    // Without a session, that is what is wrong.
+    assert_eq!(
+        client
+            .json("POST", "/session/nope/start-service", &Value::Null)
+            .0,
+        404
+    );
+}
+
+#[test]
+fn ports_of_a_session_s_own_servers_are_listed() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let body = json!({"name": "ports", "image": "bash", "config": {"preopen_ports": [18080]}});
+    let (status, created) = client.json("POST", "/session", &body);
+    assert_eq!(status, 201);
+    let service = &created["servicePorts"][0];
+    assert_eq!(
+        (&service["name"], &service["protocol"], &service["ports"]),
+        (&json!("18080"), &json!("preopen"), &json!([18080]))
+    );
+    let query = json!({"query": "{ compute_session_list(limit: 1) { items { service_ports containers { preopen_ports } } } }"});
+    let (_, body) = client.json("POST", "/admin/gql", &query);
+    let item = &body["data"]["compute_session_list"]["items"][0];
+    assert_eq!(item["containers"][0]["preopen_ports"], json!([18080]));
+    let services: Value = serde_json::from_str(item["service_ports"].as_str().unwrap()).unwrap();
+    assert_eq!(services[0], *service);
+}
+
+#[test]
 fn fields_come_in_the_order_of_the_query() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -212,6 +212,32 @@ def command():
     run("session", "destroy", "detailed")
     check("create and info")
 
+    run("session", "create", "-t", "around", "--preopen", "18080", "python")
+    images = run("admin", "image", "list")
+    assert "python3" in images and "local" in images, images
+    assert "default" in run("admin", "domain", "list")
+    assert "default" in run("admin", "scaling-group", "list")
+    assert "default" in run("admin", "group", "list")
+    assert "local" in run("admin", "keypair", "list")
+    assert "default" in run("admin", "keypair-resource-policy", "list")
+    check("images, domains, scaling groups, policies")
+
+    def refused(*arguments):
+        done = subprocess.run([COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        assert "Traceback" not in done.stdout + done.stderr, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    for arguments in [
+        ["vfolder", "list"],
+        ["admin", "agent", "list"],
+        ["admin", "vfolder", "list"],
+        ["session", "commit", "around"],
+    ]:
+        output = refused(*arguments)
+        assert "not offered" in output, f"{arguments}: {output}"
+    run("session", "destroy", "around")
+    check("what is not offered")
+
 
 functional()
 asyncio.run(streaming())

@@ -56,7 +56,7 @@ pub(super) async fn respond(context: &Context, mut call: Call<'_>, route: Sessio
         SessionRoute::Authorize => authorize(&bytes, query),
         SessionRoute::Create => sessions::create(context, call.key, &bytes).await,
         SessionRoute::Match => sessions::find_matches(context, call.key, &parameters),
-        SessionRoute::Query => graphql::respond(context, call.key, &bytes),
+        SessionRoute::Query => graphql::respond(context, call.key, &bytes).await,
         SessionRoute::ScalingGroups => Ok(ok(&json!({"scaling_groups": [{"name": "default"}]}))),
         SessionRoute::Unoffered(what) => Err(unoffered(what)),
         SessionRoute::Events => events::listen(context, call.key, &parameters),

@@ -33,6 +33,7 @@ pub(super) fn select(
         ));
     }
     let kind_below = |name: &str| match name {
+        "items" if kind == "KeyPairList" => "KeyPair",
         "items" | "dependencies" => "ComputeSession",
         "containers" => "ComputeContainer",
         _ => "Object",
@@ -57,6 +58,18 @@ pub(super) fn select(
         selected.push((wanted.key.clone(), value));
     }
     Ok(Answer::Object(Ordered(selected)))
+}
+
+/// As [`select`] for an object, or for each of a list.
+pub(super) fn select_all(field: &QueryField, value: &Value, kind: &str) -> Result<Answer, String> {
+    match value {
+        Value::Object(object) => select(field, object, kind),
+        Value::Array(items) => {
+            let items = items.iter().map(|item| select_all(field, item, kind));
+            Ok(Answer::List(items.collect::<Result<_, _>>()?))
+        }
+        value => Ok(Answer::Value(value.clone())),
+    }
 }
 
 /// A session's fields.
@@ -107,7 +120,7 @@ pub(super) fn session(context: &Context, session: &Session) -> Map<String, Value
     fields.extend(object(json!({
         "resource_opts": resource_options(session),
         "scaling_group": spec.scaling_group().unwrap_or("default"),
-        "service_ports": "[]",
+        "service_ports": Value::from(info::service_ports(session)).to_string(),
         "mounts": [],
         "vfolder_mounts": [],
         "priority": 10,
@@ -127,7 +140,7 @@ pub(super) fn session(context: &Context, session: &Session) -> Map<String, Value
 }
 
 /// The agent that runs all sessions.
-const AGENT: &str = "local";
+pub(super) const AGENT: &str = "local";
 
 /// The only container of a session, or what stands in for it.
 fn container(session: &Session, kernel: Option<&KernelInfo>) -> Value {
@@ -151,7 +164,7 @@ fn container(session: &Session, kernel: Option<&KernelInfo>) -> Value {
         "container_id": info::container(session),
         "resource_opts": resource_options(session),
         "occupied_slots": slots,
-        "preopen_ports": [],
+        "preopen_ports": session.spec.preopen_ports(),
         "live_stat": stats,
         "last_stat": stats,
     })
@@ -165,7 +178,7 @@ pub(super) fn keypair(context: &Context, key: &str) -> Map<String, Value> {
         "full_name": null,
         "projects": ["default"],
         "access_key": key,
-        // Nobody has it from here who does not have it already.
+        // No one has it from here who does not have it already.
         "secret_key": null,
         "is_active": true,
         "is_admin": false,

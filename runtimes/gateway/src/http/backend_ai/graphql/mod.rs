@@ -1,5 +1,6 @@
-//! `POST /admin/gql`: the queries that clients send, for sessions and the key itself.
+//! `POST /admin/gql`: the queries that clients send, for sessions, the key itself, and what is around them.
 
+mod cluster;
 mod fields;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sorna_core::KernelId;
 use sorna_core::server::backend_ai::{QueryField, parse_query};
 
-use self::fields::{Answer, keypair, select, session};
+use self::fields::{Answer, keypair, select, select_all, session};
 use super::answer::{Ordered, Result, ok};
 use crate::http::context::Context;
 use crate::sessions::Session;
@@ -24,10 +25,11 @@ struct Request {
 }
 
 /// Errors come with 200, too.
-pub(super) fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
-    let answer = serde_json::from_slice(bytes)
-        .map_err(|error| format!("the body is no query: {error}"))
-        .and_then(|request| answer(context, key, request));
+pub(super) async fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
+    let answer = match serde_json::from_slice(bytes) {
+        Ok(request) => answer(context, key, request).await,
+        Err(error) => Err(format!("the body is no query: {error}")),
+    };
     let (data, errors) = match answer {
         Ok(data) => (data, Value::Null),
         Err(message) => (Answer::Value(Value::Null), json!([{"message": message}])),
@@ -38,7 +40,11 @@ pub(super) fn respond(context: &Context, key: &str, bytes: &[u8]) -> Result {
     ])))
 }
 
-fn answer(context: &Context, key: &str, request: Request) -> std::result::Result<Answer, String> {
+async fn answer(
+    context: &Context,
+    key: &str,
+    request: Request,
+) -> std::result::Result<Answer, String> {
     let variables = request.variables.unwrap_or_default();
     let mut data = Vec::new();
     for field in parse_query(&request.query, &variables)? {
@@ -46,11 +52,43 @@ fn answer(context: &Context, key: &str, request: Request) -> std::result::Result
             "compute_session_list" => list(context, key, &field)?,
             "compute_session" => one(context, key, &field)?,
             "keypair" => select(&field, &keypair(context, key), "KeyPair")?,
-            other => return Err(format!("Cannot query field '{other}' on type 'Query'.")),
+            "keypairs" => {
+                let keys = Value::from(vec![Value::Object(keypair(context, key))]);
+                select_all(&field, &keys, "KeyPair")?
+            }
+            "keypair_list" => {
+                let items = json!([keypair(context, key)]);
+                let page = json!({"items": items, "total_count": 1});
+                select_all(&field, &page, "KeyPairList")?
+            }
+            other => match cluster::field(context, key, other).await {
+                Some(value) => select_all(&field, &value, type_of(other))?,
+                None => return Err(unknown(other)),
+            },
         };
         data.push((field.key, value));
     }
     Ok(Answer::Object(Ordered(data)))
+}
+
+/// The name of a field's type, for messages.
+fn type_of(field: &str) -> &'static str {
+    match field {
+        "images" => "Image",
+        "domain" | "domains" => "Domain",
+        "keypair_resource_policy" | "keypair_resource_policies" => "KeyPairResourcePolicy",
+        "user" | "user_from_uuid" => "User",
+        _ if field.starts_with("group") => "Group",
+        _ => "ScalingGroup",
+    }
+}
+
+fn unknown(field: &str) -> String {
+    let field: String = field.chars().take(60).collect();
+    match cluster::missing(&field) {
+        Some(why) => format!("{field} is not offered: {why}"),
+        None => format!("Cannot query field '{field}' on type 'Query'."),
+    }
 }
 
 fn list(context: &Context, key: &str, field: &QueryField) -> std::result::Result<Answer, String> {
