@@ -45,7 +45,7 @@
 //! |---|---|---|
 //! | [`Version`] | `GET /v2`, `GET /` | [`VersionInfo`] |
 //! | [`Authorize`] | `GET /v2/authorize` | [`Authorized`] |
-//! | [`ListLanguages`] | `GET /v2/languages`, an extension | [`LanguageInfo`]s |
+//! | [`ListLanguages`] | `GET /v2/languages`, an extension; in Backend.AI the images, by `POST /admin/gql` | [`LanguageInfo`]s |
 //! | [`CreateKernel`] | `POST /v2/kernel/create`, `POST /session` | [`CreatedKernel`] |
 //! | [`Info`] | `GET /v2/kernel/{id}` | [`KernelInfo`] |
 //! | [`Restart`] | `PATCH /v2/kernel/{id}` | nothing |

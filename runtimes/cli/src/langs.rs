@@ -1,6 +1,7 @@
 //! `sorna langs`: which languages the gateway runs.
 
 use clap::Args;
+use sorna::{Dialect, GatewayError, LanguageInfo, ProblemKind};
 
 use crate::advice::show_error;
 use crate::exit::Exit;
@@ -8,11 +9,12 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
+use crate::sessions::safe;
 use crate::target::Target;
 
-/// List the gateway's languages.
+/// List the gateway's languages, or the images of a manager of Backend.AI.
 ///
-/// Only the gateway of this project has such a list; the original one responds with 404.
+/// Of Sorna v2, only the gateway of this project has such a list; the original one responds with 404.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached; 2 for a usage error or a
 /// wrong setting.
@@ -42,7 +44,8 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
         Err(error) => {
             let mut reporter = Reporter::new(false);
             show_error(&mut reporter, &error, &target);
-            if error.is_not_found() {
+            let kind = error.gateway().and_then(GatewayError::kind);
+            if error.is_not_found() && kind != Some(ProblemKind::UrlNotFound) {
                 reporter.advice("This gateway does not list its languages (the API of 2017 has no request for it). Try `sorna run` with the one you want.");
             }
             return Ok(Exit::FAILURE);
@@ -51,6 +54,10 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
     if arguments.json {
         let line = |language| serde_json::to_string(language).expect("a language is JSON") + "\n";
         return print(languages.iter().map(line).collect::<String>().as_bytes());
+    }
+    let negotiated = target.client.negotiated();
+    if negotiated.is_ok_and(|negotiated| negotiated.dialect() == Dialect::BackendAi) {
+        return print(columns(&lines_of_images(languages)).as_bytes());
     }
     let lines: Vec<_> = languages
         .into_iter()
@@ -67,4 +74,19 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
         })
         .collect();
     print(columns(&lines).as_bytes())
+}
+
+/// Each image, the machines that it is for, and its other names.
+fn lines_of_images(images: Vec<LanguageInfo>) -> Vec<[String; 3]> {
+    let line = |image: LanguageInfo| {
+        let architecture = image.extra.get("architecture");
+        let architecture = architecture.and_then(|text| text.as_str());
+        let architecture = safe(architecture.unwrap_or_default());
+        [
+            safe(&image.name),
+            architecture,
+            safe(&image.aliases.join(", ")),
+        ]
+    };
+    images.into_iter().map(line).collect()
 }

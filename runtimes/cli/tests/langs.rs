@@ -77,3 +77,25 @@ fn a_gateway_without_a_list() {
 
 "#]]);
 }
+
+#[test]
+fn the_images_of_a_gateway_of_backend_ai() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = support::backend_at(directory.path(), &gateway);
+    command.arg("langs");
+    check(command).success().stderr_eq("").stdout_eq(str![[r#"
+...
+local/bash:latest[..]bash
+...
+"#]]);
+    // An error of a manager is about the image, with the names that there are.
+    let mut command = support::backend_at(directory.path(), &gateway);
+    command.args(["run", "-q", "pyton", "-c", "1"]);
+    check(command).code(1).stderr_eq(str![[r#"
+✘ [..]Unknown image reference: pyton[..]
+∙ Did you mean python?
+
+"#]]);
+    gateway.stop();
+}

@@ -210,7 +210,7 @@ fn a_manager_of_backend_ai_and_what_does_not_work_there() {
 ∙ Clock: unknown (the gateway sends no Date header)
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
 ∙ Rate limit: not reported
-∙ Does not work here: `sorna langs`, and run --exec-timeout: Backend.AI has neither
+∙ Does not work here: run --exec-timeout: Backend.AI has no such limit
 ∙ Does not work here: `sorna shell`: managers 22.09 to 25.8 lose what is typed into terminals, and close them
 ∙ Does not work here: output as HTML: managers fail on it, and the program that prints it is stopped
 ∙ Does not work here: ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C
@@ -240,7 +240,7 @@ fn our_gateway_has_no_defects_of_managers() {
 ✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from BACKEND_ACCESS_KEY)
 ✔ Rate limit: [..] of [..] requests left[..]
-∙ Does not work here: `sorna langs`, and run --exec-timeout: Backend.AI has neither
+∙ Does not work here: run --exec-timeout: Backend.AI has no such limit
 
 "#]]);
     gateway.stop();

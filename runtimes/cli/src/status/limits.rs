@@ -54,7 +54,7 @@ pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
             "ps, logs, ls, download, interrupt, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
         ];
     }
-    let mut limits = vec!["`sorna langs`, and run --exec-timeout: Backend.AI has neither"];
+    let mut limits = vec!["run --exec-timeout: Backend.AI has no such limit"];
     // The gateway of this project has none of the defects.
     if let Some(release) = release(info) {
         let has = |limit: &&Limit| (limit.from..=limit.to).contains(&release);

@@ -170,8 +170,8 @@ impl<T: Transport + 'static> Client<T> {
         Ok(self.call(Authorize::new(echo)).await?.value)
     }
 
-    /// Lists the languages of the gateway. An extension of `sorna-gateway`: other gateways send
-    /// an error for which [`Error::is_not_found`] is true.
+    /// Lists the languages of the gateway, or the images of a manager of Backend.AI. In Sorna v2 it is an extension of
+    /// `sorna-gateway`: other gateways send an error for which [`Error::is_not_found`] is true.
     ///
     /// # Errors
     ///

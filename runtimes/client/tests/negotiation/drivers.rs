@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sorna::protocol::{Info, Login, WebSession};
 use sorna::{
-    ClientOptions, Config, Error, ExecutionResult, KernelId, KernelInfo, LanguageInfo, Negotiated,
-    RetryPolicy, RunPlan, RunReport, TerminalEvent, TerminalOptions, UploadFile, UploadProgress,
+    ClientOptions, Config, Error, ExecutionResult, KernelId, KernelInfo, KernelSpec, Limits,
+    Negotiated, RetryPolicy, RunPlan, RunReport, TerminalEvent, TerminalOptions, UploadFile,
+    UploadProgress,
 };
 
 /// What the tests need from a driver. The futures of the blocking one are never pending.
@@ -21,7 +22,8 @@ pub(crate) trait Driver: Clone + Send + Sync + 'static {
     fn login(&self) -> impl Future<Output = Result<WebSession, Error>> + Send;
     /// Several times at once.
     fn infos(&self) -> impl Future<Output = Vec<Result<KernelInfo, Error>>> + Send;
-    fn languages(&self) -> impl Future<Output = Result<Vec<LanguageInfo>, Error>> + Send;
+    /// A creation with a time limit, which only Sorna v2 has.
+    fn create_limited(&self) -> impl Future<Output = Result<(), Error>> + Send;
     fn execute(&self) -> impl Future<Output = Result<ExecutionResult, Error>> + Send;
     fn upload(&self) -> impl Future<Output = Result<UploadProgress, Error>> + Send;
     fn stream(&self) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
@@ -116,8 +118,10 @@ macro_rules! driver {
                 many!($kind, (0..8).map(|_| self.info()))
             }
 
-            async fn languages(&self) -> Result<Vec<LanguageInfo>, Error> {
-                wait!($kind, self.0.languages())
+            async fn create_limited(&self) -> Result<(), Error> {
+                let limits = Limits::new().with_exec_timeout(Duration::from_secs(1));
+                let spec = KernelSpec::new("python").with_limits(limits);
+                wait!($kind, self.0.create(spec)).map(drop)
             }
 
             async fn execute(&self) -> Result<ExecutionResult, Error> {

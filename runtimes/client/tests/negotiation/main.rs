@@ -213,7 +213,7 @@ mod checks {
     pub(super) fn what_the_version_lacks_is_not_sent<D: Driver>() {
         let server = Server::start(manager_26);
         let client = D::connect(server.config());
-        let error = D::block_on(client.languages()).unwrap_err();
+        let error = D::block_on(client.create_limited()).unwrap_err();
         let Error::Build(BuildError::Unsupported { version, .. }) = error else {
             panic!("{error}")
         };

@@ -1,7 +1,7 @@
 //! Queries.
 
 use serde_json::{Value, json};
-use sorna_core::ListSessions;
+use sorna_core::{ApiVersion, ListLanguages, ListSessions};
 
 use crate::client::{Client, Signing, gateway};
 
@@ -109,6 +109,25 @@ fn what_official_clients_ask_for_is_there() {
         (&keypair["is_admin"], &keypair["secret_key"]),
         (&json!(false), &Value::Null)
     );
+}
+
+#[test]
+fn images_are_the_languages_that_are_installed() {
+    let gateway = gateway();
+    for version in [ApiVersion::V7_20230615, ApiVersion::V9_20250722] {
+        let client = Client::with_version(&gateway, version);
+        let images = client.call(&ListLanguages::new()).unwrap();
+        let bash = images
+            .iter()
+            .find(|image| image.name == "local/bash:latest");
+        assert_eq!(bash.unwrap().aliases, ["bash"]);
+        // Either name is that of an image.
+        client.create(
+            &format!("by-name-{}", version.as_str().len()),
+            "local/bash:latest",
+        );
+        client.json("DELETE", "/session/by-name-11", &Value::Null);
+    }
 }
 
 #[test]
