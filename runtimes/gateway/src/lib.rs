@@ -136,7 +136,8 @@
 //! begin with `/v2`. The official clients 23.9.10 and ours work with it unchanged.
 //!
 //! A session is a kernel on this machine. It has a name (4 to 64 ASCII letters, digits, `_`, `.` and `-`) and a UUID,
-//! and only its own key sees it. Its image is a language, an alias, or a reference such as
+//! and only its own key sees it. A kernel that the same key has made in Sorna v2 is a session as well: its name is its
+//! token, if that can be a name, else its ID. A session's image is a language, an alias, or a reference such as
 //! `cr.backend.ai/stable/python:3.9-ubuntu20.04`, whose tag does not matter.
 //!
 //! | operation | here |

@@ -195,6 +195,11 @@ impl Kernel {
         self.report(interval).await
     }
 
+    /// How long ago it was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
     /// Waits until a run may be started, at most until `until`; `false` if that was not enough.
     pub(crate) async fn settled(&self, until: Instant) -> bool {
         let settled = self.until(State::is_settled);

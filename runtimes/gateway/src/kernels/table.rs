@@ -62,12 +62,19 @@ pub(super) type Slot = tokio::sync::Mutex<Option<Arc<Entry>>>;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: KernelId,
-    pub(super) owner: String,
+    pub(crate) owner: String,
     /// The name under which its language was asked for.
-    pub(super) lang: String,
+    pub(crate) lang: String,
     /// Of Sorna v2: what a later request has to say to get this kernel.
     pub(super) session: Option<Session>,
     pub(crate) kernel: Kernel,
+}
+
+impl Entry {
+    /// Whether it was created in Sorna v2.
+    pub(crate) fn is_of_sorna_v2(&self) -> bool {
+        self.session.is_some()
+    }
 }
 
 impl Kernels {
@@ -124,6 +131,20 @@ impl Kernels {
             .filter(|entry| entry.owner == owner && !entry.kernel.is_gone())
             .cloned()
             .ok_or_else(|| ProblemKind::KernelNotFound.reply())
+    }
+
+    /// The living kernels of a key that were created in Sorna v2, with their tokens.
+    pub(crate) fn of_sorna_v2(&self, owner: &str) -> Vec<(Arc<Entry>, String)> {
+        let table = self.table();
+        let own = table
+            .kernels
+            .values()
+            .filter(|entry| entry.owner == owner && !entry.kernel.is_gone());
+        let with_token = own.filter_map(|entry| {
+            let token = entry.session.as_ref()?.token.clone();
+            Some((Arc::clone(entry), token))
+        });
+        with_token.collect()
     }
 
     /// Information about a kernel.

@@ -42,6 +42,7 @@ impl Sessions {
         request: &CreateSession,
     ) -> Result<Created, ProblemReply> {
         let wanted = self.check(owner, request).await?;
+        self.adopt(owner);
         loop {
             let name = request.name.as_str();
             if let Some(existing) = self.by_name(owner, name) {
@@ -172,6 +173,7 @@ impl Sessions {
             sessions.clone(),
             Arc::clone(&session),
             Arc::clone(&entry),
+            "idle-timeout",
         ));
         run_scripts(sessions, session, entry).await;
     }
@@ -210,12 +212,17 @@ async fn run_scripts(sessions: Weak<Sessions>, session: Arc<Session>, entry: Arc
 
 /// Notes the end of a session whose kernel ends for another reason than a request: idle for too long, or a closing
 /// gateway.
-async fn follow(sessions: Weak<Sessions>, session: Arc<Session>, entry: Arc<Entry>) {
+///
+/// `otherwise` is the reason if none is known.
+pub(super) async fn follow(
+    sessions: Weak<Sessions>,
+    session: Arc<Session>,
+    entry: Arc<Entry>,
+    otherwise: &str,
+) {
     entry.kernel.gone().await;
     if let Some(sessions) = sessions.upgrade() {
-        let reason = session
-            .reason()
-            .unwrap_or_else(|| "idle-timeout".to_owned());
+        let reason = session.reason().unwrap_or_else(|| otherwise.to_owned());
         sessions.end(&session, SessionStatus::Terminated, &reason);
     }
 }

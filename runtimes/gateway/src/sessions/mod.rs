@@ -2,6 +2,7 @@
 //!
 //! A session exists before its kernel does, and is remembered for a while when its kernel is gone.
 
+mod adopt;
 mod create;
 mod events;
 mod log;

@@ -80,6 +80,33 @@ impl Session {
         }
     }
 
+    /// The session of a kernel that was made by a client of Sorna v2, and runs.
+    pub(super) fn of_kernel(entry: Arc<Entry>, name: &str) -> Self {
+        let age = entry.kernel.age();
+        let state = State {
+            name: name.to_owned(),
+            history: [SessionStatus::Pending, SessionStatus::Running]
+                .map(|status| (status, SystemTime::now() - age))
+                .into(),
+            reason: None,
+            entry: Some(Arc::clone(&entry)),
+            failure: None,
+            result: "UNDEFINED",
+            log: Log::default(),
+        };
+        Self {
+            id: entry.id.clone(),
+            owner: entry.owner.clone(),
+            spec: KernelSpec::new(&*entry.lang),
+            is_batch: false,
+            born: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
+            language: entry.lang.clone(),
+            state: Mutex::new(state),
+            status: watch::Sender::new(SessionStatus::Running),
+            run: Mutex::default(),
+        }
+    }
+
     pub(crate) fn name(&self) -> String {
         self.state().name.clone()
     }

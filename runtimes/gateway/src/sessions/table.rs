@@ -50,7 +50,12 @@ impl Sessions {
     /// # Errors
     ///
     /// 404 `object-not-found` if it is asked for by ID, `entity-not-found` by name.
-    pub(crate) fn find(&self, owner: &str, id: &KernelId) -> Result<Arc<Session>, ProblemReply> {
+    pub(crate) fn find(
+        self: &Arc<Self>,
+        owner: &str,
+        id: &KernelId,
+    ) -> Result<Arc<Session>, ProblemReply> {
+        self.adopt(owner);
         let table = self.table();
         let by_id = table.living.get(id.as_str()).filter(|it| it.owner == owner);
         let key = (owner.to_owned(), id.as_str().to_owned());
@@ -60,7 +65,7 @@ impl Sessions {
 
     /// As [`find`](Self::find), but also a session that has ended, by its ID.
     pub(crate) fn find_any(
-        &self,
+        self: &Arc<Self>,
         owner: &str,
         id: &KernelId,
     ) -> Result<Arc<Session>, ProblemReply> {
@@ -73,7 +78,8 @@ impl Sessions {
     }
 
     /// All sessions of a key, the latest first.
-    pub(crate) fn list(&self, owner: &str) -> Vec<Arc<Session>> {
+    pub(crate) fn list(self: &Arc<Self>, owner: &str) -> Vec<Arc<Session>> {
+        self.adopt(owner);
         let table = self.table();
         let all = table.living.values().chain(&table.ended);
         let mut list: Vec<_> = all.filter(|it| it.owner == owner).cloned().collect();
@@ -82,11 +88,33 @@ impl Sessions {
     }
 
     /// The living sessions of a key, the latest first.
-    pub(crate) fn living(&self, owner: &str) -> Vec<Arc<Session>> {
+    pub(crate) fn living(self: &Arc<Self>, owner: &str) -> Vec<Arc<Session>> {
         let mut list = self.list(owner);
         let ended = [SessionStatus::Terminated, SessionStatus::Cancelled];
         list.retain(|session| !ended.contains(&session.status()));
         list
+    }
+
+    /// Ends sessions whose kernels a client of Sorna v2 has just destroyed: [`follow`](super::create::follow) may not have
+    /// seen it yet.
+    pub(super) fn end_gone(&self, owner: &str) {
+        let is_gone = |session: &Session| {
+            let entry = session.entry();
+            entry.is_some_and(|entry| entry.is_of_sorna_v2() && entry.kernel.is_gone())
+        };
+        let own: Vec<_> = {
+            let table = self.table();
+            let living = table.living.values();
+            living.filter(|it| it.owner == owner).cloned().collect()
+        };
+        for session in own.iter().filter(|session| is_gone(session)) {
+            self.end(session, SessionStatus::Terminated, "terminated");
+        }
+    }
+
+    /// Whether there is a living session with this ID.
+    pub(super) fn has(&self, id: &KernelId) -> bool {
+        self.table().living.contains_key(id.as_str())
     }
 
     /// Adds a new session, unless its owner has one of that name, which is returned then.

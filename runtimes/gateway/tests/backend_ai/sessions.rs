@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sorna_core::{
-    CreateKernel, Destroy, Info, KernelId, KernelSpec, Logs, MatchSessions, Rename, Restart,
-    SessionStatus, SessionToken, StatusHistory,
+    ApiVersion, CreateKernel, Destroy, Execute, ExecuteMode, Info, KernelId, KernelSpec,
+    ListSessions, Logs, MatchSessions, Rename, Restart, SessionStatus, SessionToken, StatusHistory,
 };
 
 use crate::client::{Client, PATIENCE, gateway, gateway_with, text};
@@ -428,4 +428,54 @@ fn an_idle_session_ends() {
             .0,
         200
     );
+}
+
+#[test]
+fn kernels_of_sorna_v2_are_sessions_of_their_key() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let old = Client::with_version(&gateway, ApiVersion::V2_20170315);
+    let create = |token: &str| {
+        let token = SessionToken::new(token).unwrap();
+        old.call(&CreateKernel::new("bash", token)).unwrap().id
+    };
+    let id = create("my-kernel");
+    let nameless = create("no name of a session");
+    let list = || {
+        let page = client
+            .call(&ListSessions::living().with_order("name"))
+            .unwrap();
+        let session =
+            |it: &sorna_core::SessionSummary| (it.name.clone(), it.id.as_str().to_owned());
+        page.sessions.iter().map(session).collect::<Vec<_>>()
+    };
+    let mut expected = vec![
+        ("my-kernel".to_owned(), id.as_str().to_owned()),
+        (nameless.as_str().to_owned(), nameless.as_str().to_owned()),
+    ];
+    expected.sort();
+    assert_eq!(list(), expected);
+    assert_eq!(
+        text(&client.run("my-kernel", "x=1; echo $x"), "stdout"),
+        "1\n"
+    );
+    // It is the same kernel, also for a client that creates it again.
+    let start = Execute::start(id.clone(), ExecuteMode::query("echo $x"));
+    assert_eq!(old.call(&start).unwrap().stdout(), "1\n");
+    assert_eq!(create("my-kernel"), id);
+    assert_eq!(client.create("my-kernel", "bash"), id.as_str());
+    // Its end is seen on both sides.
+    old.call(&Destroy::new(id.clone())).unwrap();
+    assert_eq!(
+        client.json("GET", "/session/my-kernel", &Value::Null).0,
+        404
+    );
+    let path = format!("/session/{nameless}");
+    assert_eq!(client.json("DELETE", &path, &Value::Null).0, 200);
+    assert!(old.call(&Info::new(nameless)).unwrap_err().is_not_found());
+    assert_eq!(list(), []);
+    // Another key sees nothing of it.
+    create("my-kernel");
+    let ours = client.call(&ListSessions::living()).unwrap();
+    assert_eq!(ours.total_count, 1);
 }
