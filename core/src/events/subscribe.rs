@@ -1,10 +1,12 @@
 //! `GET /events/session`: the request for a stream of events.
 
-use http::Method;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::event::SessionEvent;
 use super::stream::EventStream;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Error, ParseError};
 use crate::ident::KernelId;
 use crate::ops::{Operation, Success};
 use crate::unsigned::UnsignedRequest;
@@ -128,6 +130,26 @@ impl SubscribeEvents {
             None => EventStream::new(),
         }
     }
+
+    /// What reads the body of a response with these headers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parse`] if it is not a stream of events, but the page of a proxy, for example. Without a
+    /// `Content-Type`, it may be one.
+    pub fn stream_of(&self, headers: &HeaderMap) -> Result<EventStream, Error> {
+        let is_of_events = |value: &HeaderValue| {
+            let media_type = value.as_bytes().split(|byte| *byte == b';').next();
+            media_type.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+        };
+        match headers.get(CONTENT_TYPE) {
+            Some(value) if !is_of_events(value) => {
+                let expected = "a stream of events";
+                Err(ParseError::new(expected, StatusCode::OK, &Bytes::new(), None).into())
+            }
+            _ => Ok(self.stream()),
+        }
+    }
 }
 
 impl Operation for SubscribeEvents {
@@ -245,5 +267,18 @@ mod tests {
             text,
             "version v2.20170315 of the API does not support events"
         );
+    }
+
+    #[test]
+    fn a_page_is_no_stream() {
+        let stream_of = |media_type: &'static str| {
+            let value = HeaderValue::from_static(media_type);
+            SubscribeEvents::new().stream_of(&HeaderMap::from_iter([(CONTENT_TYPE, value)]))
+        };
+        assert!(stream_of("text/event-stream").is_ok());
+        assert!(stream_of("Text/Event-Stream ; charset=utf-8").is_ok());
+        assert!(matches!(stream_of("text/html"), Err(Error::Parse(_))));
+        let without = SubscribeEvents::new().stream_of(&HeaderMap::new());
+        assert!(without.is_ok());
     }
 }

@@ -91,8 +91,9 @@ impl<T: StreamTransport + 'static> Client<T> {
     ///
     /// See [`Error`]; [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported) in Sorna v2, which has none.
     pub async fn events(&self, subscribe: SubscribeEvents) -> Result<Events<T::Body>, Error> {
-        let stream = subscribe.stream();
-        Ok(Events::new(self.stream(subscribe).await?, stream))
+        let response = self.stream(subscribe.clone()).await?;
+        let stream = subscribe.stream_of(response.headers())?;
+        Ok(Events::new(response, stream))
     }
 }
 
