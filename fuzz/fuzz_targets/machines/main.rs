@@ -2,7 +2,7 @@
 //!
 //! The input is a line that sets the scene, then one event for each byte. Both are letters: see
 //! `Scene::read`, `Outcome::read` and `Harness::event`. A scene that begins with `A` is in Backend.AI: see
-//! [`backend_ai`].
+//! [`backend_ai`]; one that begins with `N` or `L` is a negotiation or a login: see [`finding`].
 //!
 //! Properties, whatever happens:
 //!
@@ -21,6 +21,7 @@
 mod backend_ai;
 mod calling;
 mod executing;
+mod finding;
 mod harness;
 mod outcome;
 mod running;
@@ -50,6 +51,9 @@ fuzz_target!(|data: &[u8]| {
     let (scene, events) = data.split_at(end.unwrap_or(data.len()));
     if scene.starts_with(b"A") {
         return backend_ai::fuzz(scene, events.get(1..).unwrap_or_default());
+    }
+    if scene.starts_with(b"N") || scene.starts_with(b"L") {
+        return finding::fuzz(scene, events.get(1..).unwrap_or_default());
     }
     let scene = Scene::read(scene);
     let caller = Caller::new(signer()).with_retry(scene.policy);
