@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use sorna::protocol::Info;
-use sorna::{ClientOptions, Error, RetryPolicy};
+use sorna::{ApiVersion, ClientOptions, Error, RetryPolicy};
 use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
 use sorna_tests::proxy::{End, Fault, Place, Target, Times};
 
@@ -33,7 +33,7 @@ fn cut(bytes: usize, is_response: bool) -> Fault {
 
 fn check<D: Driver>(name: &str, is_response: bool) {
     let _watchdog = sorna_test_tools::watch(name, LIMIT);
-    let ground = Ground::new();
+    let ground = Ground::new(ApiVersion::V2_20170315);
     let proxy = ground.proxy();
     let kernel = ground.kernel();
     let retry = RetryPolicy::default().with_backoff(Duration::ZERO, Duration::ZERO);

@@ -7,16 +7,18 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::Client;
-use sorna::protocol::{CreateKernel, Destroy, Info, Version};
+use sorna::protocol::{Destroy, Info, Version};
 use sorna::{
-    AccessKey, ClientOptions, Config, Credentials, KernelId, Observer, SecretKey, random_token,
+    AccessKey, ApiVersion, ClientOptions, Config, Credentials, Dialect, Error, KernelId, Observer,
+    SecretKey, random_token,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
-use sorna_tests::drivers::{AsyncStd, Blocking, Driver, Smol, Tokio};
+use sorna_tests::drivers::{AsyncStd, Blocking, SessionDriver, Smol, Tokio};
 use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
 
-use crate::faults::{Row, Scope};
-use crate::operations::{Kernel, Operation, Outcome, Setting, patience, perform, possible};
+use crate::expected::possible;
+use crate::faults::{Row, Scope, Verdict};
+use crate::operations::{CONTENT, Kernel, Operation, Outcome, Setting, patience, perform};
 
 /// After this time an operation counts as hanging. Others take less than a third of it.
 const HANG: Duration = Duration::from_secs(100);
@@ -24,8 +26,9 @@ const HANG: Duration = Duration::from_secs(100);
 /// The drivers, in the table's order.
 pub(crate) const DRIVERS: [&str; 4] = ["blocking", "tokio", "smol", "async-std"];
 
-/// The gateway behind all proxies.
+/// The gateway behind all proxies, and one dialect to speak with it.
 pub(crate) struct Ground {
+    version: ApiVersion,
     gateway: RunningGateway,
     address: SocketAddr,
     config: Config,
@@ -36,7 +39,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(version: ApiVersion) -> Self {
         let marks = tempfile::tempdir().expect("a directory");
         let config = GatewayConfig::new()
             .with_writable([marks.path()])
@@ -52,8 +55,9 @@ impl Ground {
             endpoint.parse().expect("an endpoint"),
             gateway.credentials()[0].clone(),
         )
-        .with_version(sorna::ApiVersion::V2_20170315);
+        .with_version(version);
         Self {
+            version,
             address: address.parse().expect("an address"),
             direct: Client::new(config.clone()),
             config,
@@ -67,11 +71,19 @@ impl Ground {
         self.gateway.stats().kernels
     }
 
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.version.dialect()
+    }
+
     /// A client's configuration for a proxy.
     pub(crate) fn config(&self, proxy: &Proxy) -> Config {
+        self.negotiating(proxy).with_version(self.version)
+    }
+
+    /// The same without a version.
+    fn negotiating(&self, proxy: &Proxy) -> Config {
         let endpoint = proxy.endpoint().parse().expect("an endpoint");
         Config::new(endpoint, self.config.credentials().expect("keys").clone())
-            .with_version(sorna::ApiVersion::V2_20170315)
     }
 
     /// A proxy without a fault yet.
@@ -86,8 +98,14 @@ impl Ground {
 
     /// A kernel, created without the proxy.
     pub(crate) fn kernel(&self) -> KernelId {
-        let create = CreateKernel::new("bash", random_token());
-        self.direct.call(create).expect("a kernel").value.id
+        self.direct.create("bash").expect("a kernel").id().clone()
+    }
+
+    /// Puts a file into a kernel.
+    fn put(&self, kernel: &KernelId) {
+        let file = sorna::UploadFile::from_bytes("kept", CONTENT).expect("a file");
+        let kernel = self.direct.kernel(kernel.clone());
+        kernel.upload(vec![file]).expect("it is stored");
     }
 
     pub(crate) fn is_alive(&self, kernel: &KernelId) -> bool {
@@ -100,10 +118,16 @@ impl Ground {
 
     pub(crate) fn destroy(&self, kernel: &KernelId) {
         match self.direct.call(Destroy::new(kernel.clone())) {
-            Err(error) if !error.is_not_found() => panic!("the direct way fails: {error:?}"),
+            Err(error) if !is_gone(&error) => panic!("the direct way fails: {error:?}"),
             _ => {}
         }
     }
+}
+
+/// Managers reject the destruction of a session that is being destroyed.
+fn is_gone(error: &Error) -> bool {
+    let is_forbidden = |error: &sorna::GatewayError| error.is_forbidden();
+    error.is_not_found() || error.gateway().is_some_and(is_forbidden)
 }
 
 /// A cell of the matrix.
@@ -175,7 +199,7 @@ impl Cell {
             ..
         } = self;
         let executions = self.executions(ground);
-        let possible = possible(row, times, operation);
+        let possible = possible(row, times, operation, ground.dialect());
         if !possible.contains(&(outcome.clone(), executions)) {
             complaints.push(format!(
                 "{outcome:?} after {executions} executions, not {possible:?}"
@@ -189,7 +213,7 @@ impl Cell {
         }
     }
 
-    fn run_on<D: Driver>(self, ground: &Ground) -> (Outcome, Vec<String>) {
+    fn run_on<D: SessionDriver>(self, ground: &Ground) -> (Outcome, Vec<String>) {
         let Self {
             row,
             operation,
@@ -198,13 +222,20 @@ impl Cell {
         } = self;
         let mut complaints = Vec::new();
         let kernel = operation.needs_kernel().then(|| ground.kernel());
+        if let (Operation::Download, Some(kernel)) = (operation, &kernel) {
+            ground.put(kernel);
+        }
         let is_refused = matches!(row.fault, Fault::Accept(Accept::Refuse));
         let proxy = Arc::new(if is_refused {
             Proxy::closed(ground.address)
         } else {
             ground.proxy()
         });
-        let mut options = ClientOptions::new().with_retry(patience(row, times));
+        let mut options = ClientOptions::new().with_retry(patience(row, times, operation));
+        let is_stream = matches!(operation, Operation::Download | Operation::Events);
+        if is_stream && matches!(row.verdict, Verdict::Timeout | Verdict::TooLarge) {
+            options = options.with_idle_timeout(Duration::from_secs(1));
+        }
         if is_refused && times == Times::Once {
             let door = Arc::clone(&proxy);
             options = options.with_observer(Observer::new(move |exchange| {
@@ -213,12 +244,18 @@ impl Cell {
                 }
             }));
         }
-        let driver = D::connect(ground.config(&proxy), options);
+        let config = match operation {
+            Operation::Negotiate => ground.negotiating(&proxy),
+            _ => ground.config(&proxy),
+        };
+        let driver = D::connect(config, options);
         let setting = Setting {
             driver: &driver,
             kernel: kernel.clone(),
             token: random_token(),
+            dialect: ground.dialect(),
             code: format!("echo ran >> {} && echo ran", self.marks(ground).display()),
+            end_kernel: &|| ground.destroy(kernel.as_ref().expect("a kernel")),
         };
         let outcome = D::block_on(async {
             if row.scope == Scope::UsedConnections {
@@ -234,7 +271,7 @@ impl Cell {
             // The client works as before.
             proxy.lift();
             match driver.call(Version::new()).await {
-                Ok(response) if response.value.version == "v2.20170315" => {}
+                Ok(response) if operation.works_afterwards(ground.dialect(), &response.value) => {}
                 after => complaints.push(format!("afterwards: {after:?}")),
             }
             outcome

@@ -1,5 +1,6 @@
 //! Faults, and the rows of the table that describe them.
 
+use sorna::Dialect;
 use sorna_tests::proxy::{End, Fault, Message, Pace, Place, Stream};
 
 /// A row of the table.
@@ -10,6 +11,8 @@ pub(crate) struct Row {
     /// The outcome of one attempt.
     pub(crate) verdict: Verdict,
     pub(crate) scope: Scope,
+    /// The one dialect that it is for, if it is not for all.
+    pub(crate) only: Option<Dialect>,
 }
 
 /// The outcome of one attempt at a request under a fault.
@@ -41,7 +44,7 @@ impl Verdict {
     /// Whether a response comes that does not say whether the gateway acted: then the creation of a
     /// temporary kernel is requested again.
     pub(crate) fn is_unusable(self) -> bool {
-        matches!(self, Self::Malformed | Self::TooLarge | Self::Status(500))
+        matches!(self, Self::Malformed | Self::TooLarge)
     }
 }
 
@@ -59,9 +62,49 @@ pub(crate) enum Scope {
     ResponseBodies,
     /// Open terminals.
     Terminals,
+    /// Open streams of events.
+    Events,
+    /// Queries in GraphQL.
+    Queries,
 }
 
 impl Row {
+    /// The row, for one dialect.
+    pub(crate) const fn only_in(mut self, dialect: Dialect) -> Self {
+        self.only = Some(dialect);
+        self
+    }
+
+    pub(crate) fn is_for(&self, dialect: Dialect) -> bool {
+        let has_them = match self.scope {
+            Scope::Events | Scope::Queries => dialect == Dialect::BackendAi,
+            _ => true,
+        };
+        has_them && self.only.is_none_or(|only| only == dialect)
+    }
+
+    /// Whether the client has the head of a good response before the fault strikes.
+    pub(crate) fn strikes_bodies(&self) -> bool {
+        match self.fault {
+            Fault::CutResponse { at, .. } => matches!(at, Place::HeadEnd | Place::Last),
+            Fault::Response { bodies_only, .. } => bodies_only,
+            Fault::Stream(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether bytes of a body come forever.
+    pub(crate) fn is_drip_of_body(&self) -> bool {
+        matches!(
+            self.fault,
+            Fault::Response {
+                bodies_only: true,
+                end: End::Drip,
+                ..
+            }
+        )
+    }
+
     /// Whether the gateway receives the request that the fault strikes, and acts on it.
     pub(crate) fn is_passed_on(&self) -> bool {
         match self.fault {
@@ -82,6 +125,7 @@ pub(crate) const fn row(name: &'static str, fault: Fault, verdict: Verdict, scop
         fault,
         verdict,
         scope,
+        only: None,
     }
 }
 
@@ -125,7 +169,7 @@ pub(crate) const fn paced(pace: Pace) -> Fault {
     }
 }
 
-/// Inserts these bytes into an open terminal.
+/// Inserts these bytes into an open terminal, or a stream of events.
 pub(crate) const fn says(bytes: fn() -> Vec<u8>, end: End) -> Fault {
     Fault::Stream(Stream::Say(bytes, end))
 }

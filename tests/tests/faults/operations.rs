@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use sorna::protocol::{
-    Authorize, Complete, CreateKernel, Destroy, Info, ListLanguages, Restart, Version,
+    Authorize, Complete, CreateKernel, Destroy, Info, Interrupt, ListLanguages, Restart, Version,
+    VersionInfo,
 };
 use sorna::{
-    Cleanup, Ending, Error, KernelId, RunPlan, RunReport, SessionToken, TerminalEvent,
-    TerminalOptions, TransportError, TransportErrorKind, UploadFile,
+    Cleanup, Dialect, Ending, Error, KernelId, ListSessions, RunPlan, RunReport, SessionToken,
+    TerminalEvent, TerminalOptions, TransportError, TransportErrorKind, UploadFile,
 };
-use sorna_tests::drivers::{Driver, PtyDriver, Stop};
-use sorna_tests::proxy::{Fault, Target, Times};
+use sorna_tests::drivers::{PtyDriver, SessionDriver, Stop};
+use sorna_tests::proxy::{Target, Times};
 
+use crate::expected::verdict;
 use crate::faults::{Row, Scope, Verdict};
 
-/// The content of the uploaded file.
-const CONTENT: &str = "as it was sent\n";
+/// The content of files.
+pub(crate) const CONTENT: &str = "as it was sent\n";
 
 /// An operation of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    /// Finds out what the gateway speaks.
+    Negotiate,
     Version,
     Authorize,
     Languages,
@@ -30,6 +34,14 @@ pub(crate) enum Operation {
     Destroy,
     Restart,
     Execute,
+    /// An execution that reads a line; the fault strikes the input.
+    Input,
+    Interrupt,
+    /// Sessions, by GraphQL.
+    List,
+    Download,
+    /// The stream of events, until there is one.
+    Events,
     Terminal,
     /// A whole run in a temporary kernel; the fault strikes at this stage.
     Run(Stage),
@@ -48,7 +60,7 @@ impl Stage {
     pub(crate) const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Execute, Self::Destroy];
 
     /// The operation of the stage.
-    fn operation(self) -> Operation {
+    pub(crate) fn operation(self) -> Operation {
         match self {
             Self::Create => Operation::Create,
             Self::Upload => Operation::Upload,
@@ -59,29 +71,45 @@ impl Stage {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 15] = [
-        Self::Version,
-        Self::Authorize,
-        Self::Languages,
-        Self::Create,
-        Self::Info,
-        Self::Complete,
-        Self::Upload,
-        Self::Destroy,
-        Self::Restart,
-        Self::Execute,
-        Self::Terminal,
-        Self::Run(Stage::Create),
-        Self::Run(Stage::Upload),
-        Self::Run(Stage::Execute),
-        Self::Run(Stage::Destroy),
-    ];
+    /// All that a dialect has.
+    pub(crate) fn all(dialect: Dialect) -> Vec<Self> {
+        let mut all = match dialect {
+            Dialect::SornaV2 => vec![
+                Self::Version,
+                Self::Authorize,
+                Self::Languages,
+                Self::Complete,
+                Self::Restart,
+            ],
+            // Others are sent and retried in the same way as one of these.
+            _ => vec![
+                Self::Negotiate,
+                Self::Input,
+                Self::Interrupt,
+                Self::List,
+                Self::Download,
+                Self::Events,
+            ],
+        };
+        all.extend([
+            Self::Create,
+            Self::Info,
+            Self::Upload,
+            Self::Destroy,
+            Self::Execute,
+            Self::Terminal,
+        ]);
+        all.extend(Stage::ALL.map(Self::Run));
+        all
+    }
 
     /// Its class, for which the table has a section.
     pub(crate) fn class(self) -> Class {
         match self {
-            Self::Execute | Self::Restart => Class::OnceOnly,
+            Self::Execute | Self::Input | Self::Restart | Self::Interrupt => Class::OnceOnly,
             Self::Terminal => Class::Terminal,
+            Self::Download => Class::Download,
+            Self::Events => Class::Events,
             Self::Run(_) => Class::Run,
             _ => Class::Repeatable,
         }
@@ -94,6 +122,7 @@ impl Operation {
             Self::Run(Stage::Upload) => Target::Upload,
             Self::Run(Stage::Execute) => Target::Execute,
             Self::Run(Stage::Destroy) => Target::Destroy,
+            Self::Input => Target::Input,
             _ => Target::Any,
         }
     }
@@ -102,36 +131,67 @@ impl Operation {
     pub(crate) fn needs_kernel(self) -> bool {
         !matches!(
             self,
-            Self::Version | Self::Authorize | Self::Languages | Self::Create | Self::Run(_)
+            Self::Negotiate
+                | Self::Version
+                | Self::Authorize
+                | Self::Languages
+                | Self::Create
+                | Self::Run(_)
         )
     }
 
-    fn response_has_body(self) -> bool {
-        !matches!(
-            self,
-            Self::Upload | Self::Destroy | Self::Restart | Self::Terminal
-        )
+    /// Whether this is what the gateway should say of its version once the fault is gone. One that speaks both dialects is
+    /// found to speak the other if the fault made its hello incomprehensible.
+    pub(crate) fn works_afterwards(self, dialect: Dialect, info: &VersionInfo) -> bool {
+        match (dialect, info.version.as_str()) {
+            (Dialect::SornaV2, version) => version == "v2.20170315",
+            (_, "v2.20170315") => self == Self::Negotiate,
+            (_, version) => version == "v9.20250722",
+        }
     }
 
-    fn request_has_body(self) -> bool {
+    pub(crate) fn response_has_body(self, dialect: Dialect) -> bool {
+        match self {
+            Self::Upload | Self::Restart | Self::Interrupt | Self::Events | Self::Terminal => false,
+            Self::Destroy => dialect == Dialect::BackendAi,
+            _ => true,
+        }
+    }
+
+    pub(crate) fn request_has_body(self) -> bool {
         matches!(
             self,
-            Self::Authorize | Self::Create | Self::Complete | Self::Upload | Self::Execute
+            Self::Authorize
+                | Self::Create
+                | Self::Complete
+                | Self::Upload
+                | Self::Execute
+                | Self::Input
+                | Self::List
+                | Self::Download
         )
     }
 
     /// Whether this fault can affect it.
-    pub(crate) fn is_struck_by(self, row: &Row) -> bool {
+    pub(crate) fn is_struck_by(self, row: &Row, dialect: Dialect) -> bool {
         match (row.scope, self) {
             (Scope::Terminals, operation) => operation == Self::Terminal,
+            (Scope::Events, operation) => operation == Self::Events,
+            (Scope::Queries, operation) => operation == Self::List,
             (Scope::NewConnections, Self::Run(stage)) => stage == Stage::Create,
-            // A terminal has its own connection.
-            (Scope::UsedConnections, operation) => operation != Self::Terminal,
+            // Its connection was used for the code.
+            (Scope::NewConnections, Self::Input) => false,
+            // A terminal has its own connection; after another request, nothing is negotiated any more.
+            (Scope::UsedConnections, operation) => {
+                !matches!(operation, Self::Terminal | Self::Negotiate)
+            }
             (_, Self::Run(stage)) => {
-                verdict(row, stage.operation()) != Verdict::Fine
+                verdict(row, stage.operation(), dialect) != Verdict::Fine
                     || (row.verdict == Verdict::Fine && stage == Stage::Create)
             }
-            (Scope::ResponseBodies, operation) => operation.response_has_body(),
+            // A download may take any time, as long as bytes come.
+            (_, Self::Download) if row.is_drip_of_body() => false,
+            (Scope::ResponseBodies, operation) => operation.response_has_body(dialect),
             (Scope::RequestBodies, operation) => operation.request_has_body(),
             (Scope::Everything | Scope::NewConnections, _) => true,
         }
@@ -145,6 +205,8 @@ pub(crate) enum Class {
     OnceOnly,
     Run,
     Terminal,
+    Download,
+    Events,
 }
 
 /// The outcome of an operation.
@@ -175,6 +237,14 @@ pub(crate) enum Failure {
     Malformed,
     Status(u16),
     Closed,
+    /// Neither dialect was found.
+    Unknown,
+    /// The other dialect was found, of a gateway that speaks both.
+    OtherDialect,
+    /// The execution was given up, and the kernel is free.
+    GivenUp,
+    /// The same, and the kernel may not be free.
+    LeftBusy,
     Other(String),
 }
 
@@ -194,7 +264,10 @@ impl Failure {
     fn of(error: &Error) -> Self {
         match error {
             Error::Gateway(error) => Self::Status(error.status().as_u16()),
-            Error::Parse(_) => Self::Malformed,
+            Error::Parse(_) | Error::Unpack(_) => Self::Malformed,
+            Error::Negotiation(_) => Self::Unknown,
+            Error::Aborted(aborted) if aborted.is_freed => Self::GivenUp,
+            Error::Aborted(_) => Self::LeftBusy,
             Error::Transport(failure) => Self::of_transport(failure),
             Error::MayHaveRun(failure) => Self::MayHaveRun(Box::new(Self::of_transport(failure))),
             error => Self::Other(format!("{error:?}")),
@@ -223,6 +296,10 @@ impl Failure {
             Self::Malformed => "malformed".into(),
             Self::Status(status) => status.to_string(),
             Self::Closed => "closed".into(),
+            Self::Unknown => "unknown gateway".into(),
+            Self::OtherDialect => "Sorna v2".into(),
+            Self::GivenUp => "given up".into(),
+            Self::LeftBusy => "left busy".into(),
             Self::Other(what) => what.clone(),
         }
     }
@@ -245,170 +322,6 @@ impl Outcome {
     }
 }
 
-/// The outcome of one request of an operation.
-fn verdict(row: &Row, operation: Operation) -> Verdict {
-    let strikes = match row.scope {
-        Scope::ResponseBodies => operation.response_has_body(),
-        Scope::RequestBodies => operation.request_has_body(),
-        Scope::Terminals => operation == Operation::Terminal,
-        Scope::Everything | Scope::NewConnections | Scope::UsedConnections => true,
-    };
-    if strikes { row.verdict } else { Verdict::Fine }
-}
-
-/// The required outcome of an operation with one request, including its retries.
-fn expected_of_one(row: &Row, times: Times, operation: Operation) -> Result<(), Failure> {
-    let class = operation.class();
-    let repeats = match verdict(row, operation) {
-        Verdict::Unsent | Verdict::NotActed(_) => class != Class::Terminal,
-        Verdict::Broken | Verdict::Dropped | Verdict::Timeout => class == Class::Repeatable,
-        Verdict::Status(status) => status >= 500 && class == Class::Repeatable,
-        _ => false,
-    };
-    if repeats && times == Times::Once {
-        return Ok(());
-    }
-    let failure = match verdict(row, operation) {
-        Verdict::Fine => return Ok(()),
-        Verdict::Unsent => return Err(Failure::NoConnection),
-        Verdict::Broken | Verdict::Dropped => Failure::Broken,
-        Verdict::Timeout => Failure::Timeout,
-        Verdict::TooLarge => Failure::TooLarge,
-        // Only 101 opens a terminal; everything else is an error response.
-        Verdict::Malformed if class == Class::Terminal => Failure::Status(200),
-        Verdict::Malformed => Failure::Malformed,
-        Verdict::Status(status) | Verdict::NotActed(status) => Failure::Status(status),
-        Verdict::Closed => Failure::Closed,
-    };
-    let is_transport = matches!(
-        failure,
-        Failure::Broken | Failure::Timeout | Failure::TooLarge
-    );
-    Err(if is_transport && class == Class::OnceOnly {
-        Failure::MayHaveRun(Box::new(failure))
-    } else {
-        failure
-    })
-}
-
-/// The same for a stage of a run, which requests its kernel again after an unusable response.
-fn expected_of_stage(row: &Row, times: Times, stage: Stage) -> Result<(), Failure> {
-    let operation = stage.operation();
-    let asks_again = stage == Stage::Create && verdict(row, operation).is_unusable();
-    if asks_again && times == Times::Once {
-        return Ok(());
-    }
-    expected_of_one(row, times, operation)
-}
-
-/// The possible outcomes of an operation, each with how often its code runs. There is more than one
-/// where client and fault race.
-pub(crate) fn possible(row: &Row, times: Times, operation: Operation) -> Vec<(Outcome, usize)> {
-    let of = |row: &Row| {
-        let executions = expected_executions(row, times, operation);
-        (expected(row, times, operation), executions)
-    };
-    let as_if = |verdict| of(&Row { verdict, ..*row });
-    match (row.verdict, row.fault, times) {
-        (Verdict::Dropped, ..) => {
-            let mut possible = vec![as_if(Verdict::Unsent), as_if(Verdict::Broken)];
-            // The last attempt decides the failure, and all attempts together decide the rest. A
-            // connection may also break before the first byte is sent.
-            if times == Times::Always && operation == Operation::Run(Stage::Create) {
-                let unknown = Outcome::Run(Some(Failure::NoConnection), Kernel::Unknown);
-                let none = Outcome::Run(Some(Failure::Broken), Kernel::None);
-                possible.extend([(unknown, 0), (none, 0)]);
-            } else if times == Times::Always {
-                possible.push((Outcome::Failed(Failure::Broken), 0));
-            }
-            possible
-        }
-        (_, Fault::Gone, Times::Always) => {
-            // The first attempt ends as it must; later ones may fail before they are sent.
-            let mut possible = vec![of(row)];
-            let later = match possible[0].0.clone() {
-                Outcome::Failed(Failure::Broken) => Outcome::Failed(Failure::NoConnection),
-                Outcome::Run(Some(Failure::Broken), kernel) => {
-                    Outcome::Run(Some(Failure::NoConnection), kernel)
-                }
-                _ => return possible,
-            };
-            if operation != Operation::Terminal {
-                possible.push((later, 0));
-            }
-            possible
-        }
-        _ => vec![of(row)],
-    }
-}
-
-/// The required outcome of an operation.
-fn expected(row: &Row, times: Times, operation: Operation) -> Outcome {
-    let Operation::Run(struck) = operation else {
-        return match expected_of_one(row, times, operation) {
-            Ok(()) => Outcome::Fine,
-            Err(failure) => Outcome::Failed(failure),
-        };
-    };
-    let of_stage = |stage: Stage| {
-        let is_struck = match times {
-            Times::Once => stage == struck,
-            Times::Always => stage >= struck,
-        };
-        if is_struck {
-            expected_of_stage(row, times, stage)
-        } else {
-            Ok(())
-        }
-    };
-    if let Err(failure) = of_stage(Stage::Create) {
-        let kernel = match row.verdict {
-            Verdict::Unsent | Verdict::NotActed(_) | Verdict::Status(..500) => Kernel::None,
-            _ => Kernel::Unknown,
-        };
-        return Outcome::Run(Some(failure), kernel);
-    }
-    let work = of_stage(Stage::Upload).and_then(|()| of_stage(Stage::Execute));
-    match (work, of_stage(Stage::Destroy)) {
-        (Ok(()), Ok(())) => Outcome::Fine,
-        (work, destroyed) => {
-            let kernel = if destroyed.is_ok() {
-                Kernel::Destroyed
-            } else {
-                Kernel::Left
-            };
-            Outcome::Run(work.err(), kernel)
-        }
-    }
-}
-
-/// How often the code of an operation must have run at the end.
-fn expected_executions(row: &Row, times: Times, operation: Operation) -> usize {
-    let executes = match operation {
-        Operation::Execute => true,
-        Operation::Run(Stage::Destroy) => return 1,
-        Operation::Run(struck) => {
-            let stages = Stage::ALL.into_iter().filter(|stage| match times {
-                Times::Once => *stage == struck,
-                Times::Always => *stage >= struck,
-            });
-            let before = stages.take_while(|stage| *stage < Stage::Execute);
-            let gets_there = before
-                .map(|stage| expected_of_stage(row, times, stage))
-                .all(|ended| ended.is_ok());
-            if !gets_there {
-                return 0;
-            }
-            times == Times::Always || struck == Stage::Execute
-        }
-        _ => return 0,
-    };
-    let is_struck = executes;
-    let runs =
-        !is_struck || row.is_passed_on() || expected_of_one(row, times, Operation::Execute).is_ok();
-    usize::from(runs)
-}
-
 /// What an operation needs.
 pub(crate) struct Setting<'a, D> {
     pub(crate) driver: &'a D,
@@ -418,6 +331,9 @@ pub(crate) struct Setting<'a, D> {
     pub(crate) token: SessionToken,
     /// Leaves a line in the file that counts executions, and prints `ran`.
     pub(crate) code: String,
+    pub(crate) dialect: Dialect,
+    /// Destroys the existing kernel, past the proxy.
+    pub(crate) end_kernel: &'a (dyn Fn() + Sync),
 }
 
 fn check(is_right: bool, what: &str) -> Outcome {
@@ -429,14 +345,26 @@ fn check(is_right: bool, what: &str) -> Outcome {
 }
 
 /// Carries out the operation.
-pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'_, D>) -> Outcome {
-    let Setting { driver, .. } = setting;
+pub(crate) async fn perform<D: SessionDriver>(
+    operation: Operation,
+    setting: &Setting<'_, D>,
+) -> Outcome {
+    let Setting {
+        driver, dialect, ..
+    } = setting;
     let kernel = || setting.kernel.clone().expect("a kernel");
     let done = match operation {
-        Operation::Version => driver
-            .call(Version::new())
+        Operation::Negotiate => driver
+            .negotiated()
             .await
-            .map(|response| check(response.value.version == "v2.20170315", "another version")),
+            .map(|found| match found.dialect() {
+                Dialect::SornaV2 => Outcome::Failed(Failure::OtherDialect),
+                _ => Outcome::Fine,
+            }),
+        Operation::Version => driver.call(Version::new()).await.map(|response| {
+            let is_right = operation.works_afterwards(*dialect, &response.value);
+            check(is_right, "another version")
+        }),
         Operation::Authorize => driver
             .call(Authorize::new("hello"))
             .await
@@ -447,7 +375,8 @@ pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'
         }),
         Operation::Create => {
             let create = CreateKernel::new("bash", setting.token.clone());
-            driver.call(create).await.map(|_| Outcome::Fine)
+            let created = driver.get_or_create(create.spec, create.token).await;
+            created.map(|_| Outcome::Fine)
         }
         Operation::Info => driver
             .call(Info::new(kernel()))
@@ -476,6 +405,27 @@ pub(crate) async fn perform<D: Driver>(operation: Operation, setting: &Setting<'
             executed
                 .map(|executed| check(executed.result.console.stdout() == "ran\n", "other output"))
         }
+        Operation::Input => {
+            let code = format!("{}; read line; echo $line", setting.code);
+            let executed = driver.execute(kernel(), code.into(), &["typed"]).await;
+            executed.map(|executed| {
+                let output = executed.result.console.stdout().into_owned();
+                check(output == "ran\ntyped\n", &output)
+            })
+        }
+        Operation::Interrupt => {
+            let interrupted = driver.call(Interrupt::new(kernel())).await;
+            interrupted.map(|_| Outcome::Fine)
+        }
+        Operation::List => {
+            let listed = driver.list(ListSessions::living().with_limit(1000)).await;
+            listed.map(|sessions| {
+                let is_there = sessions.iter().any(|session| session.id == kernel());
+                check(is_there, "it is not in the list")
+            })
+        }
+        Operation::Download => download(*driver, kernel()).await,
+        Operation::Events => events(*driver, kernel(), setting.end_kernel).await,
         Operation::Terminal => terminal(*driver, kernel()).await,
         Operation::Run(_) => return run(setting).await,
     };
@@ -486,7 +436,39 @@ fn file() -> UploadFile {
     UploadFile::from_bytes("uploaded", CONTENT).expect("a file")
 }
 
-async fn terminal<D: Driver>(driver: &D, kernel: KernelId) -> Result<Outcome, Error> {
+async fn download<D: SessionDriver>(driver: &D, kernel: KernelId) -> Result<Outcome, Error> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let saved = driver
+        .download(kernel, vec!["kept".to_owned()], directory.path())
+        .await;
+    let content = std::fs::read_to_string(directory.path().join("kept")).ok();
+    let is_right = match &saved {
+        Ok(_) => content.as_deref() == Some(CONTENT),
+        // What is there is complete.
+        Err(_) => content.is_none_or(|content| content == CONTENT),
+    };
+    if !is_right {
+        return Ok(Outcome::Wrong(format!("{saved:?}")));
+    }
+    saved.map(|_| Outcome::Fine)
+}
+
+async fn events<D: SessionDriver>(
+    driver: &D,
+    kernel: KernelId,
+    end_kernel: &(dyn Fn() + Sync),
+) -> Result<Outcome, Error> {
+    let mut events = driver.events_of(kernel.clone()).await?;
+    end_kernel();
+    while let Some(event) = D::next_event(&mut events).await? {
+        if event.session_id.as_deref() == Some(kernel.as_str()) {
+            return Ok(Outcome::Fine);
+        }
+    }
+    Ok(Outcome::Failed(Failure::Closed))
+}
+
+async fn terminal<D: SessionDriver>(driver: &D, kernel: KernelId) -> Result<Outcome, Error> {
     let mut pty = driver
         .stream_pty(kernel, TerminalOptions::default())
         .await?;
@@ -506,7 +488,7 @@ async fn terminal<D: Driver>(driver: &D, kernel: KernelId) -> Result<Outcome, Er
     Ok(Outcome::Fine)
 }
 
-async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
+async fn run<D: SessionDriver>(setting: &Setting<'_, D>) -> Outcome {
     let create = CreateKernel::new("bash", setting.token.clone());
     let code = format!("cat uploaded > /dev/null && {}", setting.code);
     let plan = RunPlan::temporary(create.spec, [code])
@@ -538,16 +520,18 @@ async fn run<D: Driver>(setting: &Setting<'_, D>) -> Outcome {
 }
 
 /// The client's time limits and retries. Only cells that wait in vain take these times.
-pub(crate) fn patience(row: &Row, times: Times) -> sorna::RetryPolicy {
+pub(crate) fn patience(row: &Row, times: Times, operation: Operation) -> sorna::RetryPolicy {
+    // The request before the fault must have time enough on any machine.
+    let attempt = Duration::from_secs(if operation == Operation::Input { 10 } else { 3 });
     let policy = sorna::RetryPolicy::default()
         .with_backoff(Duration::from_millis(5), Duration::from_millis(20));
     match (row.verdict, times) {
         (Verdict::Timeout, Times::Once) => policy
-            .with_attempt_limit(Duration::from_secs(1))
+            .with_attempt_limit(attempt)
             .with_budget(Duration::from_secs(20)),
         (Verdict::Timeout, Times::Always) => policy
             .with_attempts(2)
-            .with_attempt_limit(Duration::from_secs(1))
+            .with_attempt_limit(attempt)
             .with_budget(Duration::from_secs(20)),
         _ => policy
             .with_attempts(3)

@@ -104,11 +104,14 @@ pub(crate) fn duplicate_headers(response: Message) -> Vec<u8> {
 
 /// Only the headers that the response cannot do without.
 pub(crate) fn fewest_headers(response: Message) -> Vec<u8> {
-    response
-        .without("Date")
-        .without("Content-Type")
-        .without("X-RateLimit-Limit")
-        .bytes()
+    let media_type = response.header("Content-Type").unwrap_or_default();
+    let response = response.without("Date").without("X-RateLimit-Limit");
+    // The boundary of a download is only there.
+    if media_type.starts_with("multipart/") {
+        response.bytes()
+    } else {
+        response.without("Content-Type").bytes()
+    }
 }
 
 /// The head with a text replaced.
@@ -173,6 +176,33 @@ pub(crate) fn unavailable() -> Vec<u8> {
         problem,
     )
     .bytes()
+}
+
+/// What managers respond with if they fail.
+pub(crate) fn internal_error() -> Vec<u8> {
+    let problem = br#"{"type": "https://api.backend.ai/probs/internal-server-error", "title": "Internal server error"}"#;
+    Message::response(
+        "500 Internal Server Error",
+        "application/problem+json",
+        problem,
+    )
+    .bytes()
+}
+
+/// What managers respond with to a query that they cannot answer.
+pub(crate) fn graphql_error() -> Vec<u8> {
+    json(r#"{"data": null, "errors": [{"message": "Text of a manager."}]}"#)
+}
+
+/// A chunk of a body.
+pub(crate) fn chunk(content: &[u8]) -> Vec<u8> {
+    let head = format!("{:x}\r\n", content.len());
+    [head.as_bytes(), content, b"\r\n"].concat()
+}
+
+/// A line of a MiB, and no end of it.
+pub(crate) fn endless_line() -> Vec<u8> {
+    chunk(&vec![b'x'; 1 << 20])
 }
 
 /// A WebSocket frame from a server.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sorna::Dialect::BackendAi;
 use sorna_tests::proxy::End::{Close, Drip, Next, Reset, Silence};
 use sorna_tests::proxy::Place::{After, HeadEnd, Last, MidHead};
 use sorna_tests::proxy::{Accept, Fault, Pace, Stream};
@@ -87,6 +88,9 @@ pub(crate) const ROWS: &[Row] = &[
     row("HTML with 502",                         instead(|| html("502 Bad Gateway"), Next),                       Status(502),   Everything),
     row("HTML with 504 after the gateway acted", response(|_| html("504 Gateway Timeout"), Next),                 Status(504),   Everything),
     row("503 from the gateway itself",           instead(unavailable, Next),                                      NotActed(503), Everything),
+    row("500 from a manager",                    instead(internal_error, Next),                                   Status(500),   Everything).only_in(BackendAi),
+    row("GraphQL error with 200",                instead(graphql_error, Next),                                    Status(200),   Queries),
+    row("half of an object of GraphQL",          instead(|| json(r#"{"data": {}}"#), Next),                       Malformed,     Queries),
     // Open terminals.
     row("terminal byte by byte",                 Fault::Stream(Stream::Paced(Pace::Bytewise)),                    Fine,          Terminals),
     row("terminal closed at once",               Fault::Stream(Stream::Cut(0, Close)),                            Broken,        Terminals),
@@ -99,4 +103,14 @@ pub(crate) const ROWS: &[Row] = &[
     row("terminal: a ping",                      says(|| frame(9, b"x"), Next),                                   Fine,          Terminals),
     row("terminal: closed with 1011",            says(|| frame(8, b"\x03\xf3why"), Close),                        Closed,        Terminals),
     row("terminal: HTTP behind the close frame", says(|| [frame(8, b"\x03\xe8"), html("500 X")].concat(), Close), Closed,        Terminals),
+    // Open streams of events.
+    row("events byte by byte",                   Fault::Stream(Stream::Paced(Pace::Bytewise)),                    Fine,          Events),
+    row("events closed at once",                 Fault::Stream(Stream::Cut(0, Close)),                            Broken,        Events),
+    row("events reset in an event",              Fault::Stream(Stream::Cut(20, Reset)),                           Broken,        Events),
+    row("events that never come",                Fault::Stream(Stream::Cut(0, Silence)),                          Timeout,       Events),
+    row("events: garbage",                       says(garbage, Silence),                                          Timeout,       Events),
+    row("events: a line without end",            says(endless_line, Silence),                                     Malformed,     Events),
+    row("events: other JSON",                    says(|| chunk(b"event: x\ndata: []\n\n"), Next),                  Fine,          Events),
+    row("events: not UTF-8",                     says(|| chunk(b"event: x\ndata: \xff\n\n"), Next),                Fine,          Events),
+    row("events: the end",                       says(|| b"0\r\n\r\n".to_vec(), Close),                          Closed,        Events),
 ];
