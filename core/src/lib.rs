@@ -65,6 +65,7 @@
 //! | [`ListFiles`] | `GET /session/{name}/files` | [`FileListing`] |
 //! | [`Download`] | `POST` or `GET /session/{name}/download` | [`DownloadedFile`]s, or unpacked [as they arrive](download) |
 //! | [`DownloadSingle`] | `POST` or `GET /session/{name}/download_single` | the content |
+//! | [`OpenExecution`] | `GET /stream/session/{name}/execute` | a WebSocket |
 //! | [`Logs`] | `GET /session/{name}/logs` | text |
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
@@ -116,6 +117,7 @@ pub mod download;
 mod error;
 pub mod events;
 mod fields;
+mod frame;
 mod ident;
 mod instant;
 mod lock;
@@ -144,6 +146,7 @@ pub use error::{
     ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind,
     Unavailable, UnavailableFile, UnpackError, UsageError,
 };
+pub use frame::Frame;
 pub use ident::{KernelId, SessionToken};
 pub use instant::Instant;
 pub use moment::Moment;

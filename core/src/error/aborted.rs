@@ -29,6 +29,10 @@ pub enum AbortReason {
     ///
     /// Observed on managers 23.09.10 and 26.9.6 of Backend.AI: a program that shows HTML breaks the response.
     Broken(Box<GatewayError>),
+    /// The gateway ended the WebSocket of the execution, and said why.
+    ///
+    /// Managers of Backend.AI do so if a program shows HTML, and for the executions of a session that is destroyed.
+    Reported(String),
 }
 
 impl Aborted {
@@ -50,6 +54,9 @@ impl fmt::Display for Aborted {
                 f,
                 "the gateway failed to report what the program did (managers of Backend.AI fail so if it shows HTML): {error}"
             )?,
+            AbortReason::Reported(message) => {
+                write!(f, "the gateway ended the execution: {message}")?;
+            }
         }
         if self.is_freed {
             return Ok(());

@@ -29,6 +29,7 @@ pub use login::LoginError;
 pub use negotiation::{FoundResponse, NegotiationError};
 pub use not_running::NotRunning;
 pub use parse::ParseError;
+pub(crate) use parse::line;
 pub use transport::{Hop, Sent, TransportCause, TransportError, TransportErrorKind};
 pub use unpack::UnpackError;
 pub use usage::UsageError;

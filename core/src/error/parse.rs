@@ -69,7 +69,7 @@ pub(super) fn excerpt(body: &[u8]) -> String {
 }
 
 /// The first characters of a text on one line, with control characters replaced.
-pub(super) fn line(text: &[u8], most: usize) -> String {
+pub(crate) fn line(text: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(most.saturating_mul(4))]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(most) {

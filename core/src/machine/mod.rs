@@ -11,7 +11,7 @@
 //! | [`Execution`] | one execution, through continuations, build steps and input requests, to its end |
 //! | [`Run`] | a whole run: create a kernel, upload, execute, destroy |
 //!
-//! All are [`Machine`]s, driven in the same way:
+//! All are [`Machine`]s, driven in the same way (a WebSocket adds [a few steps](Machine)):
 //!
 //! ```text
 //!                ┌──────────────────────────── poll ───────────────────────────┐
@@ -75,7 +75,7 @@ mod upload;
 
 pub use call::Call;
 pub use create::{Create, SessionPending};
-pub use execution::{Execution, ExecutionEvent};
+pub use execution::{Execution, ExecutionEvent, Streaming};
 pub use explain_download::ExplainDownload;
 pub use negotiate::{Negotiate, Negotiated};
 pub use removal::Removal;

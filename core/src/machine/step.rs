@@ -8,6 +8,7 @@ use http::{Request, Response};
 
 use crate::body::Body;
 use crate::error::TransportError;
+use crate::frame::Frame;
 use crate::instant::Instant;
 use crate::moment::Moment;
 
@@ -16,6 +17,13 @@ use crate::moment::Moment;
 /// After each [`Step::Send`], call [`handle_response`](Self::handle_response) or
 /// [`handle_failure`](Self::handle_failure) once, then poll again. A machine never has more than
 /// one request in flight; polling while it does gives [`Step::Idle`].
+///
+/// A machine that was allowed to [stream] also asks for a WebSocket, one at a time. After
+/// [`Step::Open`], call one of the same two functions if there is none, or else [`handle_open`](Self::handle_open). From
+/// then on, read a message whenever the machine waits ([`Step::Wait`]), and pass it in; also the end of the WebSocket, by
+/// [`handle_close`](Self::handle_close) or [`handle_failure`](Self::handle_failure). Other machines ignore these calls.
+///
+/// [stream]: super::Execution::with_streaming
 pub trait Machine {
     /// What it reports before its end.
     type Event;
@@ -31,8 +39,17 @@ pub trait Machine {
     /// in flight.
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>);
 
-    /// The request in flight got no response. Does nothing without a request in flight.
+    /// The request in flight got no response, or the open WebSocket broke. Does nothing without either.
     fn handle_failure(&mut self, now: Moment, failure: TransportError);
+
+    /// The WebSocket that was requested is open.
+    fn handle_open(&mut self, _now: Moment) {}
+
+    /// A message arrived on the WebSocket.
+    fn handle_frame(&mut self, _now: Moment, _frame: Frame) {}
+
+    /// The gateway closed the WebSocket, with the code and the reason of its close frame, if there was one.
+    fn handle_close(&mut self, _now: Moment, _code: Option<u16>, _reason: &str) {}
 }
 
 /// What a machine asks for.
@@ -51,6 +68,12 @@ pub enum Step<E, O> {
     Event(E),
     /// Do nothing until there is a response, a failure, or input from the caller.
     Idle,
+    /// Open a WebSocket with this request: the headers of the WebSocket itself, which are not signed, are to be added.
+    Open(Transmit),
+    /// Send this over the WebSocket.
+    SendFrame(Frame),
+    /// Close the WebSocket, and drop what it still receives.
+    Close,
     /// The end.
     Done(O),
 }
@@ -79,6 +102,9 @@ impl<E, O> Step<E, O> {
             Self::Wait(until) => Step::Wait(until),
             Self::Event(event) => Step::Event(event),
             Self::Idle => Step::Idle,
+            Self::Open(transmit) => Step::Open(transmit),
+            Self::SendFrame(frame) => Step::SendFrame(frame),
+            Self::Close => Step::Close,
             Self::Done(output) => return Ok(output),
         })
     }
@@ -92,6 +118,9 @@ impl<E> Step<E, Infallible> {
             Self::Wait(until) => Step::Wait(until),
             Self::Event(inner) => Step::Event(event(inner)),
             Self::Idle => Step::Idle,
+            Self::Open(transmit) => Step::Open(transmit),
+            Self::SendFrame(frame) => Step::SendFrame(frame),
+            Self::Close => Step::Close,
             Self::Done(never) => match never {},
         }
     }
@@ -104,6 +133,15 @@ pub(super) trait Exchange {
 
     /// As [`Machine::handle_failure`].
     fn handle_failure(&mut self, now: Moment, failure: TransportError);
+
+    /// As [`Machine::handle_open`].
+    fn handle_open(&mut self, now: Moment);
+
+    /// As [`Machine::handle_frame`].
+    fn handle_frame(&mut self, now: Moment, frame: Frame);
+
+    /// As [`Machine::handle_close`].
+    fn handle_close(&mut self, now: Moment, code: Option<u16>, reason: &str);
 }
 
 impl<M: Machine> Exchange for M {
@@ -113,5 +151,17 @@ impl<M: Machine> Exchange for M {
 
     fn handle_failure(&mut self, now: Moment, failure: TransportError) {
         Machine::handle_failure(self, now, failure);
+    }
+
+    fn handle_open(&mut self, now: Moment) {
+        Machine::handle_open(self, now);
+    }
+
+    fn handle_frame(&mut self, now: Moment, frame: Frame) {
+        Machine::handle_frame(self, now, frame);
+    }
+
+    fn handle_close(&mut self, now: Moment, code: Option<u16>, reason: &str) {
+        Machine::handle_close(self, now, code, reason);
     }
 }

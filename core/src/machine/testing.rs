@@ -9,6 +9,7 @@ use http::Response;
 use super::step::{Machine, Step, Transmit};
 use crate::caller::Caller;
 use crate::error::TransportError;
+use crate::frame::Frame;
 use crate::instant::Instant;
 use crate::moment::Moment;
 pub(super) use crate::ops::testing::response as reply;
@@ -64,6 +65,59 @@ impl<M: Machine<Event: Debug, Output: Debug>> Driver<M> {
         let transmit = self.sends(line);
         let body = transmit.request.body().as_bytes().unwrap_or(b"(segments)");
         String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    /// It requests a WebSocket.
+    #[track_caller]
+    pub(super) fn opens(&mut self, line: &str) -> Transmit {
+        match self.poll() {
+            Step::Open(transmit) => {
+                let request = &transmit.request;
+                let sent = format!("{} {}", request.method(), request.uri().path());
+                assert_eq!(sent, line);
+                transmit
+            }
+            step => panic!("opens {line}: {step:?}"),
+        }
+    }
+
+    pub(super) fn is_open(&mut self) {
+        self.machine.handle_open(self.now);
+    }
+
+    #[track_caller]
+    pub(super) fn sends_frame(&mut self) -> Frame {
+        match self.poll() {
+            Step::SendFrame(frame) => frame,
+            step => panic!("sends a frame: {step:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn sends_text(&mut self) -> String {
+        match self.sends_frame() {
+            Frame::Text(text) => text,
+            frame => panic!("sends text: {frame:?}"),
+        }
+    }
+
+    /// A message arrives on the WebSocket.
+    pub(super) fn hears(&mut self, text: &str) {
+        self.hears_frame(Frame::Text(text.to_owned()));
+    }
+
+    pub(super) fn hears_frame(&mut self, frame: Frame) {
+        self.machine.handle_frame(self.now, frame);
+    }
+
+    pub(super) fn is_closed(&mut self, code: Option<u16>, reason: &str) {
+        self.machine.handle_close(self.now, code, reason);
+    }
+
+    #[track_caller]
+    pub(super) fn closes(&mut self) {
+        let step = self.poll();
+        assert!(matches!(step, Step::Close), "closes: {step:?}");
     }
 
     pub(super) fn answers(&mut self, response: Response<Bytes>) {

@@ -36,7 +36,10 @@ pub use create::{
 };
 pub use destroy::Destroy;
 pub use download::{Download, DownloadSingle, DownloadedFile};
-pub use execute::{Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus};
+pub(crate) use execute::stream;
+pub use execute::{
+    Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, OpenExecution,
+};
 pub use files::{FileInfo, FileListing, ListFiles};
 pub use info::{Info, KernelInfo};
 pub use interrupt::Interrupt;

@@ -42,7 +42,7 @@ pub struct VersionInfo {
 
 impl VersionInfo {
     /// The year and month of a manager's release: 23 and 9 for `23.09.10`.
-    fn release(&self) -> Option<(u32, u32)> {
+    pub(crate) fn release(&self) -> Option<(u32, u32)> {
         let mut numbers = self.manager.as_deref()?.split('.');
         let mut next = || numbers.next()?.parse().ok();
         Some((next()?, next()?))

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::message::{Command, Frame, Message};
+use super::message::{Command, Message};
 use super::options::TerminalOptions;
+use crate::frame::Frame;
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::version::{ApiVersion, Dialect};
@@ -352,6 +353,7 @@ impl Terminal {
         let message = match frame {
             Frame::Text(text) => Message::decode(&text),
             Frame::Binary(bytes) => Message::decode(&String::from_utf8_lossy(&bytes)),
+            Frame::Ping | Frame::Pong => return,
         };
         self.events.push_back(match message {
             Message::Out(bytes) => {

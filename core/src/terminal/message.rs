@@ -113,16 +113,6 @@ impl Message {
     }
 }
 
-/// A WebSocket message with content. Pings, pongs and close frames are handled by the WebSocket library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Frame {
-    /// Text, which is what clients send.
-    Text(String),
-    /// Bytes. Managers of Backend.AI from 25.6 send the same JSON in these, and ignore them from clients.
-    Binary(Bytes),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,8 @@ mod message;
 mod open;
 mod options;
 
+pub use crate::frame::Frame;
 pub use machine::{Outgoing, Terminal, TerminalEvent};
-pub use message::{Command, Frame, Message};
+pub use message::{Command, Message};
 pub use open::OpenTerminal;
 pub use options::TerminalOptions;

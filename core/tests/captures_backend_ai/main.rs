@@ -6,4 +6,5 @@ mod files;
 mod list;
 mod login;
 mod negotiate;
+mod streamed;
 mod support;

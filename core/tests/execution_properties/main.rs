@@ -11,13 +11,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
-use sorna_core::machine::{Execution, ExecutionEvent, Machine, Step};
+use sorna_core::machine::{Execution, ExecutionEvent, Machine, Negotiated, Step, Streaming};
 use sorna_core::{
     AccessKey, ApiVersion, Batch, Caller, Config, Credentials, Error, ExecuteMode, ExecutionResult,
-    ExecutionStatus, Instant, KernelId, Moment, SecretKey, Signer,
+    ExecutionStatus, Frame, Instant, KernelId, Moment, SecretKey, Signer,
 };
 
-use manager::{Act, Answer, Manager, Program, Release};
+use manager::{Act, Answer, Manager, Program, Release, Stream};
 
 fn config() -> ProptestConfig {
     ProptestConfig {
@@ -90,6 +90,8 @@ struct Seen {
     inputs: usize,
     end: Option<Result<ExecutionResult, Error>>,
     requests: usize,
+    /// Messages of a WebSocket.
+    messages: usize,
 }
 
 /// Plays an execution to its end. Each request and each response takes one of the delays.
@@ -98,7 +100,7 @@ struct Play {
     delays: Vec<Duration>,
     random: u64,
     requests: usize,
-    /// Gives up after this many requests.
+    /// Gives up after this many requests, or messages of a WebSocket.
     patience: Option<usize>,
 }
 
@@ -134,6 +136,7 @@ impl Play {
     fn run(&mut self, mut execution: Execution) -> Result<Seen, TestCaseError> {
         let mut seen = Seen::default();
         let mut run_id = None;
+        let mut stream: Option<Stream> = None;
         for _ in 0..2_000 {
             let now = self.moment();
             match execution.poll(now) {
@@ -174,7 +177,37 @@ impl Play {
                     let now = self.moment();
                     execution.handle_response(now, response.expect("a response"));
                 }
+                Step::Open(_) => {
+                    self.requests += 1;
+                    self.delay();
+                    stream = Some(Stream::default());
+                    let now = self.moment();
+                    execution.handle_open(now);
+                }
+                Step::SendFrame(Frame::Text(text)) => {
+                    self.delay();
+                    stream.as_mut().expect("it is open").hears(&text);
+                }
+                Step::SendFrame(_) => {}
+                Step::Close => stream = None,
                 Step::Wait(until) => {
+                    let said = stream
+                        .as_mut()
+                        .and_then(|stream| stream.says(&mut self.manager));
+                    if let Some((message, closes)) = said {
+                        seen.messages += 1;
+                        self.delay();
+                        let now = self.moment();
+                        execution.handle_frame(now, Frame::Text(message.to_string()));
+                        if closes {
+                            execution.handle_close(now, Some(1000), "");
+                            stream = None;
+                        }
+                        if self.patience == Some(seen.messages) {
+                            execution.give_up();
+                        }
+                        continue;
+                    }
                     let time = until.saturating_duration_since(now.instant);
                     prop_assert!(!time.is_zero());
                     self.manager.pass(time);
@@ -248,6 +281,18 @@ fn execution(mode: impl Into<ExecuteMode>, version: ApiVersion) -> Execution {
     Execution::new(kernel, mode.into(), caller(version))
 }
 
+/// An execution that may go over a WebSocket of this manager.
+fn streamed(mode: impl Into<ExecuteMode>, version: ApiVersion, release: Release) -> Execution {
+    let manager = match release {
+        Release::Old => "23.09.10",
+        Release::New => "26.9.6",
+    };
+    let info = format!(r#"{{"version": "{version}", "manager": "{manager}"}}"#);
+    let mut negotiated = Negotiated::fixed(version);
+    negotiated.info = Some(serde_json::from_str(&info).expect("a hello"));
+    execution(mode, version).with_streaming(Streaming::of(&negotiated))
+}
+
 fn release() -> impl Strategy<Value = (Release, ApiVersion)> {
     select(vec![
         (Release::Old, ApiVersion::V7_20230615),
@@ -299,6 +344,69 @@ proptest! {
         prop_assert_eq!(seen.inputs, inputs);
         let expected: Vec<_> = (1..=inputs).map(|i| format!("input {i}")).collect();
         prop_assert_eq!(&play.manager.answered, &expected);
+        play.is_usable()?;
+    }
+
+    #[test]
+    fn a_batch_over_a_websocket_reports_the_same(
+        (release, version) in release(),
+        build in build(),
+        exec in program(),
+        delays in delays(),
+    ) {
+        let manager = Manager::new(release, build.clone(), exec.clone(), nothing());
+        let mut play = Play::new(manager, delays);
+        let batch = Batch::new().with_build("make").with_exec("./main");
+        let seen = play.run(streamed(batch, version, release))?;
+        // Where ends are dropped, it must be asked for.
+        prop_assert_eq!(seen.messages == 0, release == Release::New);
+        prop_assert_eq!(seen.requests == 0, release == Release::Old);
+        prop_assert_eq!(seen.build, (output(&build, "stdout"), output(&build, "stderr")));
+        prop_assert_eq!(seen.built, Some(Some(build.code)));
+        let result = seen.end.expect("an end").map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let (code, stdout) = match build.code {
+            0 => (exec.code, output(&exec, "stdout")),
+            _ => (127, String::new()),
+        };
+        prop_assert_eq!((result.exit_code(), seen.program.0), (Some(code), stdout));
+        play.is_usable()?;
+    }
+
+    #[test]
+    fn a_snippet_over_a_websocket_reports_the_same(
+        (release, version) in release(),
+        query in program(),
+        delays in delays(),
+    ) {
+        let mut play = Play::new(Manager::new(release, nothing(), nothing(), query.clone()), delays);
+        let seen = play.run(streamed("code", version, release))?;
+        prop_assert_eq!(seen.requests, 0);
+        prop_assert_eq!(seen.build, (output(&query, "stdout"), output(&query, "stderr")));
+        let result = seen.end.expect("an end").map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert_eq!(result.exit_code(), Some(query.code));
+        prop_assert_eq!(seen.inputs, questions(&query));
+        play.is_usable()?;
+    }
+
+    #[test]
+    fn what_is_given_up_over_a_websocket_leaves_the_kernel_usable(
+        (release, version) in release(),
+        program in program(),
+        is_batch in any::<bool>(),
+        patience in 1..4_usize,
+        delays in delays(),
+    ) {
+        let manager = Manager::new(release, nothing(), program.clone(), program);
+        let mut play = Play::new(manager, delays);
+        play.patience = Some(patience);
+        let batch = Batch::new().with_build("make").with_exec("./main");
+        let mode = if is_batch { batch.into() } else { ExecuteMode::query("code") };
+        let seen = play.run(streamed(mode, version, release))?;
+        match seen.end.expect("an end") {
+            Ok(result) => prop_assert_eq!(result.status, ExecutionStatus::Finished),
+            Err(Error::Aborted(aborted)) => prop_assert!(aborted.is_freed),
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        }
         play.is_usable()?;
     }
 

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How long an agent holds a request.
+/// How long an agent holds a request of a client, and one of a manager for a WebSocket.
 const FLUSH: Duration = Duration::from_secs(2);
+const STREAM_FLUSH: Duration = Duration::from_millis(200);
+
+/// The run ID of a WebSocket, which no client knows.
+const HIDDEN: &str = "hidden";
 
 /// What a program does.
 #[derive(Clone, Debug)]
@@ -66,6 +70,50 @@ pub(crate) enum Answer {
     Broken,
     /// Nothing: it waits for another run.
     Blocked,
+}
+
+/// An open WebSocket: what its manager asks the agent for next.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    next: Option<Value>,
+    is_started: bool,
+}
+
+impl Stream {
+    /// A message of the client: what to execute, or input.
+    pub(crate) fn hears(&mut self, text: &str) {
+        let mut body = match self.is_started {
+            false => serde_json::from_str(text).expect("JSON"),
+            true => json!({"mode": "input", "code": text}),
+        };
+        self.is_started = true;
+        body["run_id"] = HIDDEN.into();
+        body["runId"] = HIDDEN.into();
+        self.next = Some(body);
+    }
+
+    /// What the manager sends next, and whether it closes the WebSocket. `None` while it waits for the client.
+    pub(crate) fn says(&mut self, manager: &mut Manager) -> Option<(Value, bool)> {
+        let body = self.next.take()?;
+        match manager.ask(&body, STREAM_FLUSH) {
+            Answer::Result(mut answer) => {
+                let result = answer["result"].take();
+                let status = result["status"].as_str().expect("a status");
+                let is_end = status == "finished";
+                if status != "waiting-input" && !is_end {
+                    self.next = Some(
+                        json!({"mode": "continue", "code": "", "run_id": HIDDEN, "runId": HIDDEN}),
+                    );
+                }
+                Some((result, is_end))
+            }
+            Answer::Broken => Some((json!({"status": "error", "msg": "BackendError"}), true)),
+            Answer::Blocked => {
+                self.next = Some(body);
+                None
+            }
+        }
+    }
 }
 
 impl Manager {
@@ -240,6 +288,10 @@ impl Manager {
 
     /// A request to execute, which arrives now. Time passes until the response.
     pub(crate) fn execute(&mut self, body: &Value) -> Answer {
+        self.ask(body, FLUSH)
+    }
+
+    fn ask(&mut self, body: &Value, flush: Duration) -> Answer {
         let run = body["run_id"].as_str().expect("a run ID").to_owned();
         assert_eq!(body["runId"], body["run_id"]);
         let (current, _) = self
@@ -249,7 +301,7 @@ impl Manager {
             return Answer::Blocked;
         }
         self.feed(body);
-        let end = self.now + FLUSH;
+        let end = self.now + flush;
         let mut console = Vec::new();
         let mut is_broken = false;
         loop {

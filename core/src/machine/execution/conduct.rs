@@ -28,6 +28,8 @@ pub(super) struct Conduct {
     steps: Option<Steps>,
     /// The batch itself, for a runner that has to do its default steps itself.
     batch: Option<Batch>,
+    /// Whether results come by themselves, over a WebSocket.
+    is_streamed: bool,
     /// Whether the kernel must be usable afterwards.
     is_used_again: bool,
     /// Whether the program waits for input that it will not get.
@@ -76,6 +78,7 @@ impl Conduct {
             stage: Stage::Running,
             steps: None,
             batch: None,
+            is_streamed: false,
             is_used_again: true,
             awaits_input: false,
             silence_limit: None,
@@ -89,6 +92,16 @@ impl Conduct {
 
     pub(super) fn leave_as_it_is(&mut self) {
         self.is_used_again = false;
+    }
+
+    /// Whether the kernel must be usable afterwards.
+    pub(super) fn is_used_again(&self) -> bool {
+        self.is_used_again
+    }
+
+    /// Whether results come by themselves from now on.
+    pub(super) fn set_streamed(&mut self, is_streamed: bool) {
+        self.is_streamed = is_streamed;
     }
 
     /// Whether its program runs, as far as is known.
@@ -147,7 +160,11 @@ impl Conduct {
                 ExecutionStatus::CleanFinished => return Err(self.batch_ended(result)),
                 // A gateway that has no step `clean` has done nothing.
                 ExecutionStatus::BuildFinished if self.is_running() => {
-                    self.stage = Stage::Settling(Settling::resume(), After::Native);
+                    let settling = match self.is_streamed {
+                        true => Settling::streamed(),
+                        false => Settling::resume(),
+                    };
+                    self.stage = Stage::Settling(settling, After::Native);
                     return Err(Next::Ask(Ask::Continue));
                 }
                 ExecutionStatus::Finished
@@ -188,12 +205,22 @@ impl Conduct {
             .then(|| self.give_up(AbortReason::Silent(limit), false))
     }
 
+    /// When a program that runs will have been silent for too long, and how long that is.
+    pub(super) fn silent_at(&mut self, now: Moment) -> Option<(Instant, Duration)> {
+        let limit = self.silence_limit.filter(|_| self.is_running())?;
+        let heard = *self.heard.get_or_insert(now.instant);
+        Some((heard.saturating_add(limit), limit))
+    }
+
     /// The command that is the batch has ended.
     fn batch_ended(&mut self, mut result: ExecutionResult) -> Next {
         let is_native = self.steps.as_ref().is_some_and(Steps::is_native);
         let stage = std::mem::replace(&mut self.stage, Stage::Running);
         let has_queried = matches!(&stage, Stage::Releasing(release, _) if release.has_queried());
-        let (settling, ask) = Settling::begin(self.version, has_queried);
+        let (settling, ask) = match self.is_streamed {
+            true => (Settling::streamed(), Ask::Continue),
+            false => Settling::begin(self.version, has_queried),
+        };
         let after = match stage {
             Stage::Releasing(_, reason) if has_queried || is_native => After::Freed(reason),
             _ if is_native => After::Native,
@@ -260,9 +287,12 @@ impl Conduct {
 
     /// A result of a run that was given up.
     fn answered(&mut self, result: ExecutionResult, now: Moment) -> Next {
-        if result.status == ExecutionStatus::WaitingInput {
-            self.awaits_input = true;
+        let asks = result.status == ExecutionStatus::WaitingInput;
+        if self.is_streamed && !result.status.is_end() {
+            // Results come every 0.2 s, and no query can be sent: the end is awaited for as long as the stream allows.
+            return Next::Ask(if asks { Ask::Input } else { Ask::Continue });
         }
+        self.awaits_input |= asks;
         match &mut self.stage {
             Stage::Releasing(release, reason) if result.status.is_end() => {
                 if !release.has_queried() {
@@ -280,6 +310,16 @@ impl Conduct {
         match &self.stage {
             Stage::Freed(reason) => Some(Aborted::new(reason.clone(), true).into()),
             _ => None,
+        }
+    }
+
+    /// The end of the program, or of what is left of its batch, was awaited for long enough.
+    pub(super) fn late(&mut self) -> Next {
+        match &self.stage {
+            Stage::Settling(_, After::Freed(reason)) | Stage::Releasing(_, reason) => {
+                Next::End(Err(Aborted::new(reason.clone(), false).into()))
+            }
+            _ => self.settled(),
         }
     }
 

@@ -1,20 +1,22 @@
 //! The machine of one execution.
 
+mod driving;
+mod websocket;
+
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use bytes::Bytes;
-use http::Response;
 
 use super::conduct::{Conduct, Next};
 use super::event::ExecutionEvent;
 use super::settle::Ask;
+use super::stream::Stream;
+use super::streaming::Streaming;
 use crate::caller::Caller;
-use crate::error::{AbortReason, Aborted, Error, TransportError, UsageError};
+use crate::error::{AbortReason, Aborted, Error, UsageError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::machine::call::Call;
-use crate::machine::step::{Exchange, Machine, Step};
+use crate::machine::step::Transmit;
 use crate::moment::Moment;
 use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Interrupt};
 use crate::retry::RetryPolicy;
@@ -126,6 +128,28 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// shows HTML. A program that ends its interpreter (`os._exit`) stays `continued` without end, and neither `info` nor
 /// anything else tells it from one that computes: use [`with_silence_limit`](Self::with_silence_limit), and destroy
 /// the kernel if it could not be freed.
+///
+/// # Over a WebSocket
+///
+/// With [`with_streaming`](Self::with_streaming), an execution is one WebSocket instead of many requests: managers then
+/// send output every 0.2 s and not every 2 s, and ask for nothing in between. Events, results and `give_up` are the same.
+///
+/// ```text
+///   new ─► Opening ───── handle_open ────────► Listening ◄─────────────┐ handle_frame: events
+///          Step::Open                          Step::SendFrame, ───────┘
+///              │                               Step::Wait │   ▲
+///              │ any response, any failure                │   └─ answer(…) ◄── AwaitingInput
+///              ▼                                          ▼
+///           Calling (as above)                 Step::Close, then Over
+/// ```
+///
+/// Nothing is executed before the WebSocket is open, so if there is none the same code is sent by a request. From the
+/// first message on nothing is repeated: the run's ID is known to the manager alone (read in the sources of 23.09.10 and
+/// 26.9.6), so an execution cannot be continued in another way. If the WebSocket breaks or is closed before the end, that
+/// is [`Error::MayHaveRun`], after all output that has arrived. Managers interrupt the program then, if they notice; if
+/// they do not, and it does not end, its kernel stays busy. The same holds if the manager
+/// [says that it failed](AbortReason::Reported), for example since a program shows HTML: only a run with a known ID
+/// can be freed.
 #[derive(Debug)]
 #[must_use = "an execution does nothing until it is polled"]
 pub struct Execution {
@@ -139,6 +163,11 @@ pub struct Execution {
     is_given_up: bool,
     /// What only Backend.AI needs.
     conduct: Option<Box<Conduct>>,
+    /// What may go over a WebSocket.
+    streaming: Option<Streaming>,
+    /// The WebSocket, while it is open.
+    stream: Option<Box<Stream>>,
+    must_close: bool,
 }
 
 #[derive(Debug)]
@@ -150,11 +179,24 @@ pub(super) enum State {
     /// The first request needs a run ID.
     Ready(ExecuteMode),
     Calling(Call<Execute>),
+    /// A WebSocket is requested.
+    Opening(Box<Opening>),
+    /// Results come over the WebSocket.
+    Listening,
     Interrupting(Call<Interrupt>),
     AwaitingInput,
     Pausing(Instant),
     /// How it ended; `None` once that was polled.
     Over(Option<Result<ExecutionResult, Error>>),
+}
+
+/// A request for a WebSocket, and what is to be executed with or without it.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// `None` once it is in flight.
+    request: Option<Transmit>,
+    first: String,
+    start: Execute,
 }
 
 impl Execution {
@@ -182,6 +224,9 @@ impl Execution {
             sent: Instant::default(),
             is_given_up: false,
             conduct,
+            streaming: None,
+            stream: None,
+            must_close: false,
         }
     }
 
@@ -238,11 +283,19 @@ impl Execution {
         match &self.state {
             State::Calling(call) => call.is_in_flight(),
             State::Interrupting(call) => call.is_in_flight(),
+            State::Opening(opening) => opening.request.is_none(),
             _ => false,
         }
     }
 
     fn proceed(&mut self, continuation: Continuation) {
+        if let Some(stream) = &mut self.stream {
+            if let Continuation::Input(text) = continuation {
+                stream.send(text);
+            }
+            self.state = State::Listening;
+            return;
+        }
         let next = self.execute.proceed(continuation);
         self.call(next);
     }
@@ -257,6 +310,7 @@ impl Execution {
     }
 
     fn end(&mut self, end: Result<ExecutionResult, Error>) {
+        self.close();
         self.state = State::Over(Some(end));
     }
 
@@ -269,7 +323,18 @@ impl Execution {
         };
         let mut start = self.execute.proceed(Continuation::Start);
         start.mode = mode;
-        self.call(start);
+        let is_last = self
+            .conduct
+            .as_ref()
+            .is_some_and(|conduct| !conduct.is_used_again());
+        let streams = |streaming: Streaming| streaming.allows(&start.mode, is_last);
+        if !self.streaming.is_some_and(streams) {
+            return self.call(start);
+        }
+        match self.open(now, start) {
+            Ok(opening) => self.state = State::Opening(Box::new(opening)),
+            Err(error) => self.end(Err(error)),
+        }
     }
 
     /// Acts on a request to give up, once nothing is in flight.
@@ -291,6 +356,9 @@ impl Execution {
                 }
                 call.operation().continuation != Continuation::Start || call.may_have_acted()
             }
+            State::Opening(opening) if opening.request.is_none() => return,
+            State::Opening(_) => false,
+            State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),
             State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
         };
         let awaits_input = matches!(self.state, State::AwaitingInput);
@@ -306,6 +374,8 @@ impl Execution {
         match next {
             Next::Ask(Ask::Continue) => self.proceed(Continuation::Continue),
             Next::Ask(Ask::Input) => self.proceed(Continuation::Input(String::new())),
+            // With a run ID that only the manager knows, none can be sent.
+            Next::Ask(Ask::Query) if self.stream.is_some() => self.state = State::Listening,
             Next::Ask(Ask::Query) => {
                 let query = self.execute.proceed(Continuation::Start);
                 self.call(query);
@@ -316,6 +386,7 @@ impl Execution {
                 self.state = State::Interrupting(Call::new(interrupt, caller));
             }
             Next::Start(mode) => {
+                self.close();
                 let mut start = self.execute.proceed(Continuation::Start);
                 start.mode = mode;
                 self.call(start);
@@ -368,7 +439,7 @@ impl Execution {
             _ => {}
         }
         let next = self.sent.saturating_add(LEAST_INTERVAL);
-        if silent && now.instant < next {
+        if silent && now.instant < next && self.stream.is_none() {
             self.state = State::Pausing(next);
         } else {
             self.proceed(Continuation::Continue);
@@ -387,70 +458,4 @@ impl Execution {
 /// A request that is only to leave the kernel in order must not take long.
 fn last_policy() -> RetryPolicy {
     RetryPolicy::never().with_attempt_limit(LAST_LIMIT)
-}
-
-impl Machine for Execution {
-    type Event = ExecutionEvent;
-    type Output = Result<ExecutionResult, Error>;
-
-    fn poll(&mut self, now: Moment) -> Step<ExecutionEvent, Self::Output> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Step::Event(event);
-            }
-            if self.is_given_up {
-                self.check_given_up();
-            }
-            match &mut self.state {
-                State::Calling(call) => match call.poll(now).split() {
-                    Ok(Ok(reply)) => self.received(now, reply.value),
-                    Ok(Err(error)) => self.failed(error),
-                    Err(step) => {
-                        if matches!(step, Step::Send(_)) {
-                            self.sent = now.instant;
-                        }
-                        return step.within(|never| match never {});
-                    }
-                },
-                State::Ready(mode) => {
-                    let mode = std::mem::replace(mode, ExecuteMode::query(""));
-                    self.begin(now, mode);
-                }
-                State::Interrupting(call) => match call.poll(now).split() {
-                    Ok(Ok(_)) => {
-                        let next = self.conduct.as_mut().and_then(|conduct| conduct.released());
-                        self.act(next.unwrap_or(Next::Ask(Ask::Continue)));
-                    }
-                    Ok(Err(error)) => self.failed(error),
-                    Err(step) => return step.within(|never| match never {}),
-                },
-                State::Pausing(until) if now.instant < *until => return Step::Wait(*until),
-                State::Pausing(_) => {
-                    let end = self.conduct.as_mut().and_then(|conduct| conduct.freed());
-                    match end {
-                        Some(error) => self.end(Err(error)),
-                        None => self.proceed(Continuation::Continue),
-                    }
-                }
-                State::AwaitingInput => return Step::Idle,
-                State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),
-            }
-        }
-    }
-
-    fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
-        match &mut self.state {
-            State::Calling(call) => Exchange::handle_response(call, now, response),
-            State::Interrupting(call) => Exchange::handle_response(call, now, response),
-            _ => {}
-        }
-    }
-
-    fn handle_failure(&mut self, now: Moment, failure: TransportError) {
-        match &mut self.state {
-            State::Calling(call) => Exchange::handle_failure(call, now, failure),
-            State::Interrupting(call) => Exchange::handle_failure(call, now, failure),
-            _ => {}
-        }
-    }
 }

@@ -7,8 +7,11 @@ mod release;
 mod script;
 mod settle;
 mod steps;
+mod stream;
+mod streaming;
 #[cfg(test)]
 mod tests;
 
 pub use event::ExecutionEvent;
 pub use machine::Execution;
+pub use streaming::Streaming;

@@ -28,6 +28,8 @@ pub(super) enum Ask {
 pub(super) struct Settling {
     queries: u8,
     requests: u8,
+    /// Whether they come by themselves, over a WebSocket. No query can be sent then.
+    is_streamed: bool,
 }
 
 impl Settling {
@@ -38,8 +40,17 @@ impl Settling {
         let settling = Self {
             queries: u8::from(drops) + u8::from(has_queried),
             requests: 1,
+            is_streamed: false,
         };
         (settling, ask)
+    }
+
+    /// Begins with what comes by itself over a WebSocket.
+    pub(super) fn streamed() -> Self {
+        Self {
+            is_streamed: true,
+            ..Self::resume()
+        }
     }
 
     /// Begins in the middle, where the next result is to be asked for.
@@ -47,6 +58,7 @@ impl Settling {
         Self {
             queries: 0,
             requests: 1,
+            is_streamed: false,
         }
     }
 
@@ -62,6 +74,7 @@ impl Settling {
                 Ask::Continue
             }
             ExecutionStatus::WaitingInput => Ask::Input,
+            ExecutionStatus::Continued if self.is_streamed => return Some(Ask::Continue),
             // It has waited for 2 s: everything was dropped.
             ExecutionStatus::Continued => Ask::Query,
             _ => Ask::Continue,

@@ -10,9 +10,10 @@ use super::plan::RunPlan;
 use super::report::{Cleanup, Ending, RunEvent, RunReport};
 use crate::caller::Caller;
 use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
+use crate::frame::Frame;
 use crate::ident::{KernelId, SessionToken};
 use crate::machine::create::Create;
-use crate::machine::execution::Execution;
+use crate::machine::execution::{Execution, Streaming};
 use crate::machine::removal::Removal;
 use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::Upload;
@@ -104,6 +105,9 @@ pub struct Run {
     /// Whether the dialect has a way to end an execution without the kernel.
     frees_kernels: bool,
     silence_limit: Option<Duration>,
+    streaming: Option<Streaming>,
+    /// The WebSocket of an execution that was cancelled is still open.
+    must_close: bool,
     files: Vec<UploadFile>,
     boundary: Boundary,
     executions: std::vec::IntoIter<ExecuteMode>,
@@ -162,6 +166,8 @@ impl Run {
             caller,
             temporary: plan.temporary,
             silence_limit: plan.silence_limit,
+            streaming: None,
+            must_close: false,
             files: plan.files,
             boundary: Boundary::from_random(boundary),
             executions: plan.executions.into_iter(),
@@ -174,6 +180,12 @@ impl Run {
             last: None,
             ending,
         }
+    }
+
+    /// Executes over WebSockets where that is good: see [`Execution::with_streaming`].
+    pub fn with_streaming(mut self, streaming: Streaming) -> Self {
+        self.streaming = Some(streaming);
+        self
     }
 
     /// Ends the run as soon as no request is in flight: nothing else is started, and a temporary
@@ -220,6 +232,8 @@ impl Run {
 
     fn finish(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
+        self.must_close |=
+            matches!(&self.phase, Phase::Executing(execution) if execution.is_open());
         self.phase = match (&self.kernel, self.temporary) {
             (None, _) => Phase::Over(Some(Cleanup::NoKernel)),
             (Some(_), false) => Phase::Over(Some(Cleanup::Kept)),
@@ -302,6 +316,9 @@ impl Run {
         if let Some(limit) = self.silence_limit {
             execution = execution.with_silence_limit(limit);
         }
+        if let Some(streaming) = self.streaming {
+            execution = execution.with_streaming(streaming);
+        }
         if self.temporary && self.executions.len() == 0 {
             execution = execution.in_last_use();
         }
@@ -369,6 +386,9 @@ impl Machine for Run {
             self.check_cancelled();
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
+            }
+            if std::mem::take(&mut self.must_close) {
+                return Step::Close;
             }
             match &mut self.phase {
                 Phase::Creating(create) => match create.poll(now).split() {
@@ -441,6 +461,24 @@ impl Machine for Run {
     fn handle_failure(&mut self, now: Moment, failure: TransportError) {
         if let Some(exchange) = self.current() {
             exchange.handle_failure(now, failure);
+        }
+    }
+
+    fn handle_open(&mut self, now: Moment) {
+        if let Some(exchange) = self.current() {
+            exchange.handle_open(now);
+        }
+    }
+
+    fn handle_frame(&mut self, now: Moment, frame: Frame) {
+        if let Some(exchange) = self.current() {
+            exchange.handle_frame(now, frame);
+        }
+    }
+
+    fn handle_close(&mut self, now: Moment, code: Option<u16>, reason: &str) {
+        if let Some(exchange) = self.current() {
+            exchange.handle_close(now, code, reason);
         }
     }
 }

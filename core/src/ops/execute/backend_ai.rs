@@ -25,15 +25,16 @@ struct Body<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BatchOptions<'a> {
+pub(super) struct BatchOptions<'a> {
     clean: &'a str,
     build: &'a str,
     build_log: bool,
     exec: &'a str,
 }
 
-pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
-    let (mode, code, options) = match (&execute.continuation, &execute.mode) {
+/// The mode, the code and the options of a request.
+pub(super) fn parts(execute: &Execute) -> (&str, &str, Option<BatchOptions<'_>>) {
+    match (&execute.continuation, &execute.mode) {
         (Continuation::Continue, _) => ("continue", "", None),
         (Continuation::Input(text), _) => ("input", text.as_str(), None),
         (Continuation::Start, ExecuteMode::Query { code }) => ("query", code.as_str(), None),
@@ -47,7 +48,11 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
                 exec: batch.exec().unwrap_or(""),
             }),
         ),
-    };
+    }
+}
+
+pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
+    let (mode, code, options) = parts(execute);
     let run_id = execute.run_id.as_deref();
     to_session(Method::POST, &execute.kernel, code.len())?.json(&Body {
         mode,

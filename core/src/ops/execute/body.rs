@@ -25,10 +25,20 @@ pub(super) fn read(success: &Success) -> Result<ExecutionResult, Error> {
     Ok(read.map_err(|error| success.not_json(r#"{"result": {"status": …}}"#, error))?)
 }
 
-fn to_end<'de, R: serde_json::de::Read<'de>>(
+/// Reads a result that is not inside of another object, whose text may stay in `text`.
+pub(super) fn read_bare(text: &ByteString) -> serde_json::Result<ExecutionResult> {
+    let parser = serde_json::Deserializer::from_str(text);
+    to_end(parser, ResultSeed { body: Some(text) })
+}
+
+fn to_end<'de, R, S>(
     mut parser: serde_json::Deserializer<R>,
-    seed: BodySeed<'_>,
-) -> serde_json::Result<ExecutionResult> {
+    seed: S,
+) -> serde_json::Result<S::Value>
+where
+    R: serde_json::de::Read<'de>,
+    S: DeserializeSeed<'de>,
+{
     let result = seed.deserialize(&mut parser)?;
     parser.end()?;
     Ok(result)

@@ -9,12 +9,14 @@ mod mode;
 mod request;
 mod result;
 mod sorna_v2;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use mode::{Batch, Continuation, ExecuteMode};
 pub use request::Execute;
 pub use result::{ExecutionResult, ExecutionStatus};
+pub use stream::OpenExecution;
 
 use super::operation::{Operation, Repeat, Success};
 use crate::error::{BuildError, Error};
@@ -30,11 +32,8 @@ impl Operation for Execute {
             Dialect::SornaV2 => sorna_v2::prepare(self)?,
             Dialect::BackendAi => backend_ai::prepare(self)?,
         };
-        let limit = dialect.execute_body_limit();
         let size = usize::try_from(request.body_len()).unwrap_or(usize::MAX);
-        if size >= limit {
-            return Err(BuildError::CodeTooLong { size, limit });
-        }
+        check_size(size, dialect)?;
         Ok(request)
     }
 
@@ -48,5 +47,14 @@ impl Operation for Execute {
     /// one would miss.
     fn repeat(&self) -> Repeat {
         Repeat::IfUnsent
+    }
+}
+
+/// What starts or continues an execution must be shorter than what gateways reject.
+fn check_size(size: usize, dialect: Dialect) -> Result<(), BuildError> {
+    let limit = dialect.execute_body_limit();
+    match size >= limit {
+        true => Err(BuildError::CodeTooLong { size, limit }),
+        false => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ mod backend_ai;
 mod script;
 mod sorna_v2;
 mod steps;
+mod stream;
 
 use std::time::Duration;
 

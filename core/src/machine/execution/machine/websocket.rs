@@ -1,0 +1,119 @@
+//! An execution over a WebSocket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Execution, Opening, State};
+use crate::error::{AbortReason, Aborted, Error, line};
+use crate::machine::execution::event::ExecutionEvent;
+use crate::machine::execution::stream::Next;
+use crate::machine::execution::streaming::Streaming;
+use crate::machine::step::{Step, Transmit};
+use crate::moment::Moment;
+use crate::ops::stream::{first_message, read_message};
+use crate::ops::{Execute, ExecutionResult, OpenExecution};
+
+/// The most time to open a WebSocket. After that, requests are made instead.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most characters of a message that explains why a gateway ended an execution.
+const MOST_MESSAGE: usize = 300;
+
+impl Execution {
+    /// Executes over a WebSocket where that [is good](Streaming), so that output comes as it is written; of Backend.AI
+    /// only. See [below](Self#over-a-websocket). Without this, no [`Step::Open`] comes.
+    pub fn with_streaming(mut self, streaming: Streaming) -> Self {
+        self.streaming = Some(streaming);
+        self
+    }
+
+    /// Makes requests, and opens no WebSocket: for output that is not needed before the end. Has no effect once the
+    /// execution has begun.
+    pub fn poll_only(&mut self) {
+        self.streaming = None;
+    }
+
+    /// Whether a WebSocket is open.
+    pub(in crate::machine) fn is_open(&self) -> bool {
+        self.stream.is_some() || self.must_close
+    }
+
+    /// Closes the WebSocket, if it is open.
+    pub(super) fn close(&mut self) {
+        self.must_close |= self.stream.take().is_some();
+        if let Some(conduct) = &mut self.conduct {
+            conduct.set_streamed(false);
+        }
+    }
+
+    /// Makes the request for a WebSocket.
+    pub(super) fn open(&self, now: Moment, start: Execute) -> Result<Opening, Error> {
+        let open = OpenExecution::new(start.kernel.clone());
+        let request = open.request(self.caller.signer(), now.wall)?;
+        Ok(Opening {
+            request: Some(Transmit {
+                request,
+                time_limit: self.caller.retry().attempt_limit().min(OPEN_LIMIT),
+                attempt: 1,
+            }),
+            first: first_message(&start)?,
+            start,
+        })
+    }
+
+    /// There is no WebSocket, for whatever reason: nothing was executed yet.
+    pub(super) fn refused(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Listening);
+        if let State::Opening(opening) = state {
+            self.call(opening.start);
+        }
+    }
+
+    /// Acts on what the WebSocket needs, or gives the step.
+    pub(super) fn listen(
+        &mut self,
+        now: Moment,
+    ) -> Option<Step<ExecutionEvent, Result<ExecutionResult, Error>>> {
+        let stream = self.stream.as_mut()?;
+        let conduct = self.conduct.as_mut()?;
+        let silent = conduct.silent_at(now);
+        match stream.poll(now.instant, !conduct.is_running()) {
+            Next::Received(message) => self.read(now, message),
+            Next::Broken(failure) => {
+                self.close();
+                self.failed(Error::MayHaveRun(failure));
+            }
+            Next::Send(frame) => return Some(Step::SendFrame(frame)),
+            Next::Late => {
+                let next = conduct.late();
+                self.act(next);
+            }
+            Next::Wait(until) => match silent {
+                Some((at, limit)) if now.instant >= at => {
+                    let next = conduct.give_up(AbortReason::Silent(limit), false);
+                    self.act(next);
+                }
+                Some((at, _)) => return Some(Step::Wait(until.min(at))),
+                None => return Some(Step::Wait(until)),
+            },
+        }
+        None
+    }
+
+    /// Reads a message of the WebSocket.
+    fn read(&mut self, now: Moment, message: Bytes) {
+        let result = match read_message(message) {
+            Ok(result) => result,
+            Err(error) => return self.failed(Error::Parse(Box::new(error))),
+        };
+        // Not results: the manager fails, or is about to restart or to destroy the session.
+        let ends = ["error", "server-restarting"];
+        if !ends.contains(&result.status.as_str()) {
+            return self.received(now, result);
+        }
+        let message = result.extra.get("msg").and_then(|message| message.as_str());
+        let message = line(message.unwrap_or_default().as_bytes(), MOST_MESSAGE);
+        self.failed(Aborted::new(AbortReason::Reported(message), false).into());
+    }
+}
