@@ -184,7 +184,7 @@ fn failed(sent: Sent, error: reqwest::Error) -> TransportError {
 }
 
 async fn hello(config: Config) -> Result<String, Box<dyn Error>> {
-    let client = Client::with_transport(config, Reqwest::new()?, ClientOptions::new());
+    let client = Client::with_upgrades(config, Reqwest::new()?, ClientOptions::new());
     let kernel = client.create("python3").await?;
     let result = kernel.run("print('hello world')").await?;
     kernel.destroy().await?;
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(hello(config.clone()).await.unwrap(), "hello world\n");
 
         let transport = Reqwest::new().unwrap();
-        let client = Client::with_transport(config, transport, ClientOptions::new());
+        let client = Client::with_upgrades(config, transport, ClientOptions::new());
         let kernel = client.create("bash").await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.txt");

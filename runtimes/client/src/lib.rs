@@ -99,7 +99,7 @@
 //! | `async-std` | `async_std::Client` | async-std is discontinued upstream, in favor of smol |
 //! | `engine` | `Client<HttpTransport<R>>` | the HTTP engine, for your own [`Runtime`](crate::runtime::Runtime) |
 //! | `async` | `Client<T>` | no HTTP, for your own [`Transport`](crate::net::Transport) |
-//! | `terminal` | | terminals over your own transport; all drivers of this crate turn it on |
+//! | `terminal` | | terminals, and executions by WebSocket, over your own transport; all drivers of this crate turn it on |
 //! | `tls` | | TLS options; all drivers of this crate turn it on |
 //! | `tracing` | | a [tracing](https://docs.rs/tracing) span and event for each request, at level DEBUG with target `sorna` |
 //! | `tree` | | `files::collect`: whole directories, without the files that are ignored |
@@ -159,6 +159,8 @@ pub mod smol;
 mod terminal;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "terminal")]
+mod websocket;
 #[cfg(feature = "engine")]
 mod wire;
 

@@ -11,8 +11,8 @@ use sorna_core::{Body, TransportError};
 /// A function that is called for each request of a client, when its response has arrived or it has
 /// failed: for logs and measurements. Set it in [`ClientOptions`](crate::ClientOptions).
 ///
-/// Every driver calls it at the same places: once for each try of each request, a terminal's handshake
-/// included; for a response that is [streamed](crate::Client::stream), when its head has arrived.
+/// Every driver calls it at the same places: once for each try of each request, the handshakes of
+/// WebSockets included; for a response that is [streamed](crate::Client::stream), when its head has arrived.
 /// It is not called for requests that are abandoned (their future dropped). It runs on the thread,
 /// or inside the future, that waits for the response, so it should be quick. A client without an
 /// observer has no overhead.

@@ -24,12 +24,26 @@ use crate::net::{NetOptions, ProxyError, ProxyOptions};
 ///     .with_connect_timeout(Duration::from_secs(3))
 ///     .with_retry(RetryPolicy::default().with_attempts(3));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     pub(crate) net: NetOptions,
     pub(crate) retry: RetryPolicy,
+    pub(crate) streaming: bool,
     #[cfg(feature = "async")]
     pub(crate) observer: Option<Observer>,
+}
+
+impl Default for ClientOptions {
+    /// No proxy, the certificates of the system, and streaming where the gateway can.
+    fn default() -> Self {
+        Self {
+            net: NetOptions::default(),
+            retry: RetryPolicy::default(),
+            streaming: true,
+            #[cfg(feature = "async")]
+            observer: None,
+        }
+    }
 }
 
 impl ClientOptions {
@@ -138,6 +152,18 @@ impl ClientOptions {
         self
     }
 
+    /// Executes over a WebSocket where the gateway has one, so that output comes as it is written: `Kernel::execute` and
+    /// `Client::run`, in Backend.AI. On by default.
+    ///
+    /// Otherwise output is asked for, again and again: it comes every 2 s, but an execution needs no connection that
+    /// stays open, and managers of Backend.AI leave its kernel usable if a program shows HTML. Without a
+    /// WebSocket (an old gateway, a proxy), a client notices that once, and asks from then on.
+    #[must_use]
+    pub fn with_streaming(mut self, enabled: bool) -> Self {
+        self.streaming = enabled;
+        self
+    }
+
     /// Calls this observer for each request. There is none by default.
     #[cfg(feature = "async")]
     #[must_use]
@@ -156,6 +182,12 @@ impl ClientOptions {
     #[must_use]
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
+    }
+
+    /// Whether executions use WebSockets.
+    #[must_use]
+    pub fn streaming(&self) -> bool {
+        self.streaming
     }
 
     /// What is called for each request.

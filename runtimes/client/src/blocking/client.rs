@@ -24,7 +24,7 @@ impl Client {
     #[must_use]
     pub fn with_options(config: Config, options: ClientOptions) -> Self {
         let transport = UreqTransport::new(options.clone());
-        Self(crate::Client::with_transport(config, transport, options))
+        Self(crate::Client::with_upgrades(config, transport, options))
     }
 
     /// A client for the gateway and the user that the environment names: `BACKEND_ENDPOINT`,

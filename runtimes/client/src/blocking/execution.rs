@@ -29,12 +29,26 @@ use super::wait::wait;
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
 /// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
-/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped.
+/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
+/// output comes over a WebSocket, that is closed, and the program may be interrupted.
+///
+/// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one; else it is asked for. Nothing is
+/// ever executed twice: the code is sent by a request if the WebSocket is refused, and once it was sent, a connection
+/// that breaks is an [`Error::MayHaveRun`]. Where all output is collected at the end ([`finish`](Self::finish),
+/// `Kernel::run`), it is asked for: the kernel then stays usable in more cases.
 #[derive(Debug)]
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution(pub(super) crate::Execution<UreqTransport>);
 
 impl Execution {
+    /// Asks for the output every 2 s, and uses no WebSocket: see [`ClientOptions::with_streaming`]. Call this before
+    /// the first event.
+    ///
+    /// [`ClientOptions::with_streaming`]: crate::ClientOptions::with_streaming
+    pub fn polled(self) -> Self {
+        Self(self.0.polled())
+    }
+
     /// Waits for the next event; `None` after the end.
     ///
     /// # Errors

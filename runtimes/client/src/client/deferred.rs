@@ -76,6 +76,26 @@ impl<T: Transport + 'static, M: Machine> Deferred<T, M> {
         }
     }
 
+    /// Changes the machine, now or when it is made.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut M) + Send + Sync + 'static)
+    where
+        M: 'static,
+    {
+        let make = match &mut self.state {
+            State::Driving(driver) => return change(&mut driver.machine),
+            State::Waiting(_, make) => make,
+            State::Failed(Some(make)) => make,
+            State::Failed(None) => return,
+        };
+        let unchanged: Make<M> = Box::new(|_| unreachable!("it is replaced at once"));
+        let unchanged = std::mem::replace(make, unchanged);
+        *make = Box::new(move |caller| {
+            let mut machine = unchanged(caller);
+            change(&mut machine);
+            machine
+        });
+    }
+
     /// The machine, if it was made.
     pub(super) fn machine(&mut self) -> Option<&mut M> {
         match &mut self.state {

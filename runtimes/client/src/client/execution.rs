@@ -38,7 +38,14 @@ use crate::net::Transport;
 /// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
 /// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
-/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped.
+/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
+/// output comes over a WebSocket, that is closed, and the program may be interrupted.
+///
+/// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one, and the transport
+/// [can upgrade connections](Client::with_upgrades); else it is asked for. Nothing is ever executed twice: the code is sent
+/// by a request if the WebSocket is refused, and once it was sent, a connection that breaks is an
+/// [`Error::MayHaveRun`]. Where all output is collected at the end ([`finish`](Self::finish), `Kernel::run`), it is asked
+/// for: the kernel then stays usable in more cases.
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
     driver: Deferred<T, machine::Execution>,
@@ -48,12 +55,28 @@ pub struct Execution<T> {
 
 impl<T: Transport + 'static> Execution<T> {
     pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
-        let make = |caller| machine::Execution::new(kernel, mode, caller);
+        let streams = client.clone();
+        let make = move |caller| {
+            let execution = machine::Execution::new(kernel, mode, caller);
+            match streams.streaming() {
+                Some(streaming) => execution.with_streaming(streaming),
+                None => execution,
+            }
+        };
         Self {
             driver: Deferred::new(&client, make),
             result: None,
             failed: false,
         }
+    }
+
+    /// Asks for the output every 2 s, and uses no WebSocket: see [`ClientOptions::with_streaming`]. Call this before
+    /// the first event.
+    ///
+    /// [`ClientOptions::with_streaming`]: crate::ClientOptions::with_streaming
+    pub fn polled(mut self) -> Self {
+        self.driver.change(machine::Execution::poll_only);
+        self
     }
 
     /// Waits for the next event; `None` after the end. May be dropped and called again without loss.
@@ -112,8 +135,8 @@ impl<T: Transport + 'static> Execution<T> {
     /// See [`Error`]; [`UsageError::InputExpected`] if the program asks for input, and
     /// [`UsageError::ExecutionFailed`] if an earlier call failed already. A program that asked for input still
     /// waits for it, and would take the code of the next execution: use `Kernel::run`, which stops it.
-    pub async fn finish(mut self) -> Result<ExecutionResult, Error> {
-        self.collect().await
+    pub async fn finish(self) -> Result<ExecutionResult, Error> {
+        self.polled().collect().await
     }
 
     /// Gives the execution up. Then ask for its events to the end: in Backend.AI the program is interrupted, and

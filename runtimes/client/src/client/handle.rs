@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::Request;
 #[cfg(feature = "terminal")]
 use sorna_core::Body;
-use sorna_core::machine::{Call, Machine, Negotiate, Negotiated};
+use sorna_core::machine::{Call, Machine, Negotiate, Negotiated, Streaming};
 use sorna_core::{
     Authorize, Authorized, Caller, Config, Error, LanguageInfo, ListLanguages, Operation, Reply,
     Signer, Version, VersionInfo,
@@ -16,8 +16,10 @@ use sorna_core::{
 
 use super::background::Background;
 use super::driver::{Driven, Driver};
-use super::inner::Inner;
+use super::inner::{Channels, Inner, Opener};
 use super::negotiation::{Known, Negotiation};
+#[cfg(feature = "terminal")]
+use super::socket;
 use crate::ClientOptions;
 #[cfg(feature = "engine")]
 use crate::EnvError;
@@ -57,16 +59,26 @@ pub struct Client<T> {
 }
 
 impl<T: Transport + 'static> Client<T> {
-    /// A client over your own HTTP client. Of the options, only the retry policy and the observer
-    /// are used; the network settings are up to the transport.
+    /// A client over your own HTTP client. Of the options, the network settings are up to the transport. Without
+    /// upgrades, executions ask for their output: see [`with_upgrades`](Self::with_upgrades).
     #[must_use]
     pub fn with_transport(config: Config, transport: T, options: ClientOptions) -> Self {
+        Self::with_channels(config, transport, options, None)
+    }
+
+    fn with_channels(
+        config: Config,
+        transport: T,
+        options: ClientOptions,
+        opener: Option<Opener<T>>,
+    ) -> Self {
         let caller = Caller::new(Signer::new(config)).with_retry(options.retry);
         Self {
             inner: Arc::new(Inner {
                 negotiation: Negotiation::of(&caller),
                 caller,
                 transport,
+                channels: Channels::new(opener.filter(|_| options.streaming)),
                 observer: options.observer,
                 clock: Clock::start(),
                 background: Background::default(),
@@ -256,6 +268,13 @@ impl<T: Transport + 'static> Client<T> {
         Some(known.caller.clone())
     }
 
+    /// What may be executed over WebSockets, if anything.
+    pub(super) fn streaming(&self) -> Option<Streaming> {
+        self.inner.channels.opener()?;
+        let known = self.inner.negotiation.known()?;
+        Some(Streaming::of(&known.negotiated))
+    }
+
     pub(super) fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
         Driver::new(Arc::clone(&self.inner), machine)
     }
@@ -263,6 +282,13 @@ impl<T: Transport + 'static> Client<T> {
 
 #[cfg(feature = "terminal")]
 impl<T: UpgradeTransport + 'static> Client<T> {
+    /// As [`with_transport`](Self::with_transport), for an HTTP client that can upgrade connections: executions use
+    /// WebSockets where the gateway has them, unless the [options](ClientOptions::with_streaming) say otherwise.
+    #[must_use]
+    pub fn with_upgrades(config: Config, transport: T, options: ClientOptions) -> Self {
+        Self::with_channels(config, transport, options, Some(socket::open::<T>))
+    }
+
     pub(crate) fn clock(&self) -> Clock {
         self.inner.clock
     }
@@ -283,7 +309,7 @@ impl<R: Runtime> Client<HttpTransport<R>> {
     #[must_use]
     pub fn with_runtime(runtime: R, config: Config, options: ClientOptions) -> Self {
         let transport = HttpTransport::new(runtime, options.net.clone());
-        Self::with_transport(config, transport, options)
+        Self::with_upgrades(config, transport, options)
     }
 
     /// A client on this runtime, configured as by [`from_env`](Self::from_env).

@@ -136,7 +136,7 @@ impl<T: Transport + 'static> Kernel<T> {
     /// [restarted](Self::restart), by which files are kept and the interpreter's state is lost. If that fails, its
     /// error is returned.
     pub async fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
-        let mut execution = self.execute(mode);
+        let mut execution = self.execute(mode).polled();
         match execution.collect().await {
             Err(Error::Usage(UsageError::InputExpected)) => {
                 self.stop(execution).await?;

@@ -1,6 +1,14 @@
 //! The async client: everything above a [`Transport`], once for all runtimes.
 
 mod background;
+#[cfg_attr(
+    not(feature = "terminal"),
+    allow(
+        dead_code,
+        reason = "only transports that can upgrade connections have WebSockets"
+    )
+)]
+mod channel;
 mod deferred;
 mod download;
 mod driver;
@@ -12,6 +20,8 @@ mod kernel;
 mod negotiation;
 mod run;
 mod sessions;
+#[cfg(feature = "terminal")]
+mod socket;
 mod stream;
 mod temporary;
 

@@ -73,7 +73,14 @@ impl<T: Transport + 'static> Run<T> {
     pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
         let temporary = !plan.keeps_kernel();
         let random = random();
-        let make = move |caller| machine::Run::new(plan, caller, random);
+        let streams = client.clone();
+        let make = move |caller| {
+            let run = machine::Run::new(plan, caller, random);
+            match streams.streaming() {
+                Some(streaming) => run.with_streaming(streaming),
+                None => run,
+            }
+        };
         Self {
             driver: Some(Deferred::new(&client, make)),
             temporary,

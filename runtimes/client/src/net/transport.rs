@@ -92,7 +92,8 @@ pub trait StreamTransport: Transport {
 }
 
 /// A [`Transport`] that can switch a connection to another protocol (`101 Switching Protocols`): for
-/// terminals ([`Kernel::stream_pty`](crate::Kernel::stream_pty)).
+/// terminals ([`Kernel::stream_pty`](crate::Kernel::stream_pty)), and for executions of a client
+/// [that uses it](crate::Client::with_upgrades).
 ///
 /// The rules of [`Transport`] hold, and these:
 ///

@@ -13,12 +13,12 @@ use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::handshake::socket_error;
 use super::presence::Presence;
 use super::queue::{EventQueue, QUEUE};
 use crate::Client;
 use crate::copy;
 use crate::net::{BoxFuture, UpgradeTransport};
+use crate::websocket::socket_error;
 
 /// The WebSocket, the machine, and the timers of both halves. No method blocks: each is a poll, so
 /// a plain lock around it is enough.
@@ -167,7 +167,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
                     .handle_close(code, reason.as_deref().unwrap_or_default());
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => match socket_error(&self.peer, error) {
+            Some(Err(error)) => match socket_error(&self.peer, "terminal", error) {
                 // After a close that this side requested, even an abrupt end is not a failure.
                 Some(failure) if self.closing == Closing::NotYet => {
                     self.terminal.handle_failure();
@@ -389,7 +389,7 @@ impl<T: UpgradeTransport + 'static> Duplex<T> {
     }
 
     fn write_failed(&self, error: tungstenite::Error) -> Error {
-        match socket_error(&self.peer, error) {
+        match socket_error(&self.peer, "terminal", error) {
             Some(failure) => Error::Transport(failure),
             None => self.closed(),
         }

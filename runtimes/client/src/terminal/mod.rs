@@ -4,7 +4,6 @@
 //! and options are defined in core: [`TerminalEvent`], [`TerminalOptions`].
 
 mod duplex;
-mod handshake;
 mod open;
 #[cfg_attr(
     not(feature = "ureq"),

@@ -8,10 +8,13 @@ use sorna_core::{Error, KernelId};
 use tungstenite::protocol::Role;
 
 use super::duplex::Duplex;
-use super::handshake::{Handshake, socket_config};
 use super::pty::Pty;
 use crate::Client;
 use crate::net::{UpgradeTransport, Upgraded};
+use crate::websocket::{Handshake, socket_config};
+
+/// The largest message: those of terminals have a few KiB.
+const MESSAGE: usize = 4 * 1024 * 1024;
 
 /// Connects, does the handshake and starts the terminal, within one attempt's time limit.
 pub(crate) async fn open<T: UpgradeTransport + 'static>(
@@ -37,7 +40,7 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
             return Err(open.read_error(caller.version(), response));
         }
     };
-    let config = Some(socket_config());
+    let config = Some(socket_config(MESSAGE));
     let socket =
         WebSocketStream::from_partially_read(io, read_ahead.into(), Role::Client, config).await;
     let mut duplex = Duplex::new(peer, client.clone(), socket, options, caller.version());

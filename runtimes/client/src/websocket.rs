@@ -1,4 +1,4 @@
-//! The WebSocket part of a terminal's handshake, without I/O.
+//! What WebSockets of terminals and executions share: the handshake, limits and failures, without I/O.
 
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -40,24 +40,27 @@ impl Handshake {
     }
 }
 
-/// Limits on what the gateway sends: no message of a terminal is larger than a few KiB.
-pub(crate) fn socket_config() -> WebSocketConfig {
-    const MESSAGE: usize = 4 * 1024 * 1024;
-    // Bytes that each open terminal allocates, and clears before each read. The default is 128 KiB.
+/// Limits on what the gateway sends: `message` bytes in one message.
+pub(crate) fn socket_config(message: usize) -> WebSocketConfig {
+    // Bytes that each open socket allocates, and clears before each read. The default is 128 KiB.
     const READ: usize = 16 * 1024;
     // Bytes of replies to pings that may wait to be sent: a gateway that sends pings and reads no
     // replies gets no more of them. Everything else is sent only when nothing waits.
     const CONTROL: usize = 64 * 1024;
     WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE))
-        .max_frame_size(Some(MESSAGE))
+        .max_message_size(Some(message))
+        .max_frame_size(Some(message))
         .read_buffer_size(READ)
         .write_buffer_size(0)
         .max_write_buffer_size(CONTROL)
 }
 
-/// What went wrong on an open WebSocket; `None` if it is just closed.
-pub(crate) fn socket_error(peer: &str, error: tungstenite::Error) -> Option<TransportError> {
+/// What went wrong on the open WebSocket of a terminal or an execution; `None` if it is just closed.
+pub(crate) fn socket_error(
+    peer: &str,
+    of: &str,
+    error: tungstenite::Error,
+) -> Option<TransportError> {
     use tungstenite::Error;
     use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
 
@@ -69,7 +72,7 @@ pub(crate) fn socket_error(peer: &str, error: tungstenite::Error) -> Option<Tran
         ),
         Error::Io(_) | Error::Tls(_) | Error::Protocol(ResetWithoutClosingHandshake) => (
             TransportErrorKind::Receive,
-            format!("the terminal's connection to {peer} broke"),
+            format!("the {of}'s connection to {peer} broke"),
         ),
         _ => (
             TransportErrorKind::Receive,
@@ -77,6 +80,12 @@ pub(crate) fn socket_error(peer: &str, error: tungstenite::Error) -> Option<Tran
         ),
     };
     Some(failure(kind, message).with_source(error))
+}
+
+/// Why nothing can be sent over a WebSocket that is closed.
+pub(crate) fn closed(peer: &str) -> TransportError {
+    let message = format!("{peer} has closed the WebSocket");
+    failure(TransportErrorKind::Send, message)
 }
 
 fn failure(kind: TransportErrorKind, message: String) -> TransportError {
