@@ -47,6 +47,14 @@ pub trait Driver: Send + Sync + Sized + 'static {
         answers: &[&str],
     ) -> impl Future<Output = Result<Executed, Error>> + Send;
 
+    /// Executes, and calls `seen` for each event.
+    fn follow(
+        &self,
+        kernel: KernelId,
+        mode: ExecuteMode,
+        seen: impl FnMut(&ExecutionEvent) + Send,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// Executes, and waits for the end.
     fn run_code(
         &self,
@@ -274,6 +282,19 @@ macro_rules! driver {
                     }
                 }
                 Ok(gathered.end(execution.result()))
+            }
+
+            async fn follow(
+                &self,
+                kernel: KernelId,
+                mode: ExecuteMode,
+                mut seen: impl FnMut(&ExecutionEvent) + Send,
+            ) -> Result<(), Error> {
+                let mut execution = self.0.kernel(kernel).execute(mode);
+                while let Some(event) = wait!($kind, execution.next_event())? {
+                    seen(&event);
+                }
+                Ok(())
             }
 
             async fn run_code(

@@ -1,9 +1,13 @@
 //! Executions: every status, every kind of output.
 
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sorna::{
-    Batch, Dialect, Error, ExecutionStatus, KernelSpec, Limits, Record, UploadFile, UsageError,
+    Batch, Dialect, Error, Exchange, ExecutionEvent, ExecutionStatus, KernelSpec, Limits, Observer,
+    Record, UploadFile, UsageError,
 };
 
 use crate::lab::{Check, Feature, Lab};
@@ -307,6 +311,51 @@ pub(crate) fn both_steps_of_a_batch<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             assert_eq!(executed.result.exit_code(), Some(3));
             // What follows a batch is not taken for a part of it.
             assert_eq!(lab.run(&kernel, "echo x").await.console.stdout(), "x\n");
+        }
+        lab.destroy(kernel).await;
+    })
+}
+
+/// The program goes on only when what it has written was reported.
+pub(crate) fn as_it_is_written<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let observer = Observer::new(move |exchange: &Exchange<'_>| {
+            let kind = match exchange.target.ends_with("/execute") {
+                true => "WebSocket",
+                false => exchange.method.as_str(),
+            };
+            if exchange.target.len() > "/v2".len() {
+                seen.lock().expect("no panic inside").push(kind.to_owned());
+            }
+        });
+        let driver = D::connect(lab.config.clone(), lab.options().with_observer(observer));
+        let kernel = lab.kernel("python3").await;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let code = format!(
+            "import socket\nfor text in 'ab':\n    print(text, flush=True)\n    \
+             socket.create_connection(('127.0.0.1', {port})).recv(1)\nprint('c')"
+        );
+        let mut output = Vec::new();
+        let followed = driver.follow(kernel.clone(), code.into(), |event| {
+            if let ExecutionEvent::Console(console) = event {
+                output.push(console.stdout().into_owned());
+                if output.len() < 3 {
+                    let (mut program, _) = listener.accept().expect("it waits");
+                    program.write_all(b"x").expect("it waits");
+                }
+            }
+        });
+        followed.await.expect("it runs");
+        assert_eq!(output, ["a\n", "b\n", "c\n"]);
+        let requests = requests.lock().expect("no panic inside").clone();
+        if lab.streams() {
+            assert_eq!(requests, ["WebSocket"]);
+        } else {
+            assert!(requests.len() >= 3, "{requests:?}");
+            assert!(requests.iter().all(|kind| kind == "POST"), "{requests:?}");
         }
         lab.destroy(kernel).await;
     })

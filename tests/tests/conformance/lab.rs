@@ -20,6 +20,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// After this time a check counts as hanging. The slowest take a tenth of it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
+/// How the checks speak to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    SornaV2,
+    BackendAi,
+    /// Without WebSockets for executions.
+    BackendAiPolled,
+}
+
+impl Manner {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::SornaV2 => Dialect::SornaV2,
+            Self::BackendAi | Self::BackendAiPolled => Dialect::BackendAi,
+        }
+    }
+}
+
 /// What not every gateway offers. `SORNA_TEST_LACKS` has these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
@@ -92,6 +110,7 @@ pub(crate) struct Lab<D: Driver> {
     pub(crate) config: Config,
     /// What the driver speaks.
     pub(crate) version: ApiVersion,
+    manner: Manner,
     gateway: Option<RunningGateway>,
     /// Kernels that are not destroyed yet.
     kernels: Mutex<Vec<KernelId>>,
@@ -100,17 +119,17 @@ pub(crate) struct Lab<D: Driver> {
 /// A check's future, on whatever runtime the driver has.
 pub(crate) type Check<'l> = Pin<Box<dyn Future<Output = ()> + Send + 'l>>;
 
-/// Runs one check on one driver, in one dialect, unless the gateway does not offer what it needs.
+/// Runs one check on one driver, in one manner, unless the gateway does not offer what it needs.
 pub(crate) fn check<D: Driver>(
-    dialect: Dialect,
+    manner: Manner,
     needs: &[Feature],
     name: &str,
     check: fn(&Lab<D>) -> Check<'_>,
 ) {
     let driver = std::any::type_name::<D>();
-    let watched = format!("{name} with {driver} in {dialect:?}");
+    let watched = format!("{name} with {driver} in {manner:?}");
     let _watchdog = sorna_test_tools::watch(watched, LIMIT);
-    let Some(lab) = Lab::<D>::new(dialect) else {
+    let Some(lab) = Lab::<D>::new(manner) else {
         return;
     };
     if !needs.iter().all(|feature| lab.offers(*feature)) {
@@ -147,7 +166,8 @@ fn is_lacking(feature: Feature) -> bool {
 
 impl<D: Driver> Lab<D> {
     /// `None` if the gateway is somebody else's and does not speak this dialect.
-    fn new(dialect: Dialect) -> Option<Self> {
+    fn new(manner: Manner) -> Option<Self> {
+        let dialect = manner.dialect();
         let (gateway, endpoint, access_key, secret_key) = match variable("SORNA_TEST_ENDPOINT") {
             Some(endpoint) => (
                 None,
@@ -175,7 +195,7 @@ impl<D: Driver> Lab<D> {
             Dialect::SornaV2 => config.with_version(ApiVersion::V2_20170315),
             _ => config,
         };
-        let driver = D::connect(config.clone(), ClientOptions::default());
+        let driver = D::connect(config.clone(), options(manner));
         let version = match gateway {
             Some(_) => Some(newest(dialect)),
             None => D::block_on(version_of_another(dialect, &driver)),
@@ -188,6 +208,7 @@ impl<D: Driver> Lab<D> {
             driver,
             config,
             version,
+            manner,
             gateway,
             kernels: Mutex::default(),
         })
@@ -195,6 +216,16 @@ impl<D: Driver> Lab<D> {
 
     pub(crate) fn dialect(&self) -> Dialect {
         self.version.dialect()
+    }
+
+    /// Whether output comes over WebSockets.
+    pub(crate) fn streams(&self) -> bool {
+        self.manner == Manner::BackendAi
+    }
+
+    /// The options of another client of the same manner.
+    pub(crate) fn options(&self) -> ClientOptions {
+        options(self.manner)
     }
 
     /// The problem that says that there is no such kernel.
@@ -295,6 +326,10 @@ impl<D: Driver> Lab<D> {
             .expect("no panic inside")
             .retain(|living| *living != kernel);
     }
+}
+
+fn options(manner: Manner) -> ClientOptions {
+    ClientOptions::new().with_streaming(manner != Manner::BackendAiPolled)
 }
 
 /// The version of our gateway.

@@ -17,37 +17,40 @@ mod sessions;
 mod terminal;
 mod uploads;
 
-/// Defines the checks of both dialects, for each driver.
+/// Defines the checks of both dialects, and those that are also made without WebSockets, for each driver.
 macro_rules! conformance {
-    ($($checks:tt)+) => {
+    ({ $($checks:tt)+ } { $($executions:tt)+ }) => {
         mod sorna_v2 {
-            drivers!(SornaV2: $($checks)+);
+            drivers!(SornaV2: $($checks)+ $($executions)+);
         }
         mod backend_ai {
-            drivers!(BackendAi: $($checks)+);
+            drivers!(BackendAi: $($checks)+ $($executions)+);
+        }
+        mod backend_ai_polled {
+            drivers!(BackendAiPolled: $($executions)+);
         }
     };
 }
 
 macro_rules! drivers {
-    ($dialect:ident: $($checks:tt)+) => {
+    ($manner:ident: $($checks:tt)+) => {
         mod blocking {
-            checks!($dialect, Blocking: $($checks)+);
+            checks!($manner, Blocking: $($checks)+);
         }
         mod tokio {
-            checks!($dialect, Tokio: $($checks)+);
+            checks!($manner, Tokio: $($checks)+);
         }
         mod smol {
-            checks!($dialect, Smol: $($checks)+);
+            checks!($manner, Smol: $($checks)+);
         }
         mod async_std {
-            checks!($dialect, AsyncStd: $($checks)+);
+            checks!($manner, AsyncStd: $($checks)+);
         }
     };
 }
 
 macro_rules! checks {
-    ($dialect:ident, $driver:ident:
+    ($manner:ident, $driver:ident:
         $($module:ident $(needs $($feature:ident)+)?:
             $($check:ident $(needs $($need:ident)+)?),+ $(,)?;)+
     ) => {
@@ -59,7 +62,7 @@ macro_rules! checks {
             $(#[test]
             fn $check() {
                 crate::lab::check::<sorna_tests::drivers::$driver>(
-                    sorna::Dialect::$dialect,
+                    crate::lab::Manner::$manner,
                     &[NEEDS, &[$($(Feature::$need),+)?]].concat(),
                     stringify!($check),
                     crate::$module::$check,
@@ -70,6 +73,7 @@ macro_rules! checks {
 }
 
 conformance! {
+    {
     operations:
         version_and_authorize,
         languages needs Languages,
@@ -89,23 +93,6 @@ conformance! {
     problems:
         every_type_is_reported,
         the_end_of_a_rate_limit_is_remembered;
-    execute:
-        state_and_order,
-        unicode,
-        exceptions,
-        input,
-        password,
-        continued,
-        exec_timeout needs ExecTimeout,
-        one_mebibyte_of_output,
-        sixty_four_at_once,
-        batch_with_three_files,
-        build_failure,
-        exit_codes needs ExitCodes,
-        run_to_the_end,
-        run_stops_programs_that_ask_for_input,
-        input_in_a_batch,
-        both_steps_of_a_batch needs ExitCodes;
     uploads:
         a_hundred_files,
         empty_and_exactly_the_limit needs LargeFiles,
@@ -128,12 +115,6 @@ conformance! {
         events_of_all needs Events,
         events_of_one needs Events,
         environment needs Environment;
-    runs:
-        to_the_end,
-        both_steps_of_a_batch needs ExitCodes,
-        failed_run_cleans_up,
-        cancelled_run_cleans_up,
-        dropped_run_cleans_up;
     terminal needs Terminal:
         echo,
         resize,
@@ -147,4 +128,31 @@ conformance! {
         several_clients,
         output_before_the_end,
         binary;
+    }
+    {
+    execute:
+        state_and_order,
+        unicode,
+        exceptions,
+        input,
+        password,
+        continued,
+        exec_timeout needs ExecTimeout,
+        one_mebibyte_of_output,
+        sixty_four_at_once,
+        batch_with_three_files,
+        build_failure,
+        exit_codes needs ExitCodes,
+        as_it_is_written needs Embedded,
+        run_to_the_end,
+        run_stops_programs_that_ask_for_input,
+        input_in_a_batch,
+        both_steps_of_a_batch needs ExitCodes;
+    runs:
+        to_the_end,
+        both_steps_of_a_batch needs ExitCodes,
+        failed_run_cleans_up,
+        cancelled_run_cleans_up,
+        dropped_run_cleans_up;
+    }
 }
