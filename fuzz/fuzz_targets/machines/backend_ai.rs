@@ -1,7 +1,7 @@
 //! Executions, creations, removals and runs in Backend.AI.
 //!
 //! The second letter of the scene is the machine: `C`reate, `D`estroy, `E`xecute, `R`un; `k` keeps the session, `b` is a
-//! batch, `v` a manager before 25.12. Each event is the response to the request in flight, or time, or a wish of the
+//! batch, `v` a manager before 25.12, `s` executes over WebSockets. Each event is the response to the request in flight, or time, or a wish of the
 //! caller: see [`respond`] and [`play`].
 
 use std::fmt::Debug;
@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 use sorna_core::machine::{
-    Cleanup, Create, Execution, ExecutionEvent, Machine, Removal, Run, RunEvent, RunPlan, Step,
-    Transmit,
+    Cleanup, Create, Execution, ExecutionEvent, Machine, Negotiated, Removal, Run, RunEvent,
+    RunPlan, Step, Streaming, Transmit,
 };
 use sorna_core::{
-    ApiVersion, Batch, Caller, Console, CreateKernel, Error, ExecuteMode, Instant, KernelId,
+    ApiVersion, Batch, Caller, Console, CreateKernel, Error, ExecuteMode, Frame, Instant, KernelId,
     Moment, Sent, SessionToken, Signer, TransportError, TransportErrorKind, UsageError,
 };
 use sorna_fuzz::{check_error, signer};
@@ -55,6 +55,8 @@ struct Wire {
     seen: String,
     marks: bool,
     number: usize,
+    /// Whether a WebSocket is open.
+    open: bool,
 }
 
 pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
@@ -74,6 +76,11 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
         }
     };
     let session = KernelId::new("u1").expect("a path segment");
+    let manager = if has(b'v') { "23.09.10" } else { "26.9.6" };
+    let hello = json!({"version": version.as_str(), "manager": manager});
+    let mut negotiated = Negotiated::fixed(version);
+    negotiated.info = serde_json::from_value(hello).ok();
+    let streaming = Streaming::of(&negotiated);
     match scene.get(1) {
         Some(b'C') => {
             let token = SessionToken::new("mine").expect("short");
@@ -96,12 +103,18 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
             let plan = RunPlan::temporary("python", [mode()]);
             let temporary = !has(b'k');
             let plan = if temporary { plan } else { plan.keep_kernel() };
-            let run = Run::new(plan, caller, [1; 32]);
+            let mut run = Run::new(plan, caller, [1; 32]);
+            if has(b's') {
+                run = run.with_streaming(streaming);
+            }
             play(Running { run, temporary }, has(b'b'), events);
         }
         _ => {
             let limit = Duration::from_secs(20);
-            let execution = Execution::new(session, mode(), caller).with_silence_limit(limit);
+            let mut execution = Execution::new(session, mode(), caller).with_silence_limit(limit);
+            if has(b's') {
+                execution = execution.with_streaming(streaming);
+            }
             play(Executing(execution), has(b'b'), events);
         }
     }
@@ -262,10 +275,48 @@ impl Wire {
                     self.used = true;
                 }
             }
+            OPEN => {}
             line => assert!(line.starts_with("GET /session/"), "unexpected: {line}"),
         }
         line
     }
+
+    /// Checks a frame.
+    fn sends_frame(&mut self, frame: &Frame) {
+        assert!(self.open, "there is no WebSocket");
+        match frame {
+            Frame::Text(text) if text.contains("code-0") => {
+                assert!(!self.used, "it is sent again");
+                self.used = true;
+            }
+            Frame::Text(_) | Frame::Ping => {}
+            frame => panic!("it sends {frame:?}"),
+        }
+    }
+}
+
+const OPEN: &str = "GET /stream/session/u1/execute";
+
+/// What a letter means as a message over a WebSocket: that of the response, without what is around it.
+fn speak(letter: u8, wire: &mut Wire) -> Option<Frame> {
+    if matches!(letter, b'g' | b'E') {
+        let text = if letter == b'g' {
+            "garbled"
+        } else {
+            r#"{"status": "error", "msg": "no"}"#
+        };
+        return Some(Frame::Text(text.to_owned()));
+    }
+    if !b"oxlcsbBwuMN".contains(&letter) {
+        return (letter == b'P').then_some(Frame::Pong);
+    }
+    let response = respond(letter, "POST /session/u1", wire)?.ok()?;
+    let body: Value = serde_json::from_slice(response.body()).expect("it is JSON");
+    let text = body["result"].to_string();
+    Some(match letter {
+        b'u' => Frame::Binary(text.into()),
+        _ => Frame::Text(text),
+    })
 }
 
 /// What a letter means as the end of an exchange.
@@ -323,7 +374,8 @@ fn respond(
                 .run_id
                 .as_ref()
                 .and_then(Value::as_str)
-                .unwrap_or_default();
+                // Over a WebSocket the marks have the random number that is else the run ID.
+                .unwrap_or("5555555555555555");
             let what = if letter == b'M' { "built 0" } else { "native" };
             let text = format!("\u{1e}sorna-{id} {what}\n");
             let console = json!([["stdout", text], ["stderr", text]]);
@@ -373,13 +425,22 @@ fn play<S: Subject>(mut subject: S, is_batch: bool, events: &[u8]) {
                     assert!(in_flight.is_none(), "two requests are in flight");
                     in_flight = Some(wire.sends(&transmit));
                 }
+                Step::Open(transmit) => {
+                    assert!(in_flight.is_none() && !wire.open, "two are in flight");
+                    in_flight = Some(wire.sends(&transmit));
+                }
+                Step::SendFrame(frame) => {
+                    assert!(in_flight.is_none());
+                    wire.sends_frame(&frame);
+                }
+                Step::Close => wire.open = false,
                 Step::Wait(until) => {
                     assert!(in_flight.is_none() && until > now.instant);
                     wait = Some(until);
                     break;
                 }
                 Step::Done(output) => {
-                    assert!(in_flight.is_none());
+                    assert!(in_flight.is_none() && !wire.open);
                     subject.done(output, &wire);
                     assert!(matches!(subject.machine().poll(now), Step::Idle));
                     return;
@@ -395,7 +456,25 @@ fn play<S: Subject>(mut subject: S, is_batch: bool, events: &[u8]) {
             }
             b',' => now = now.after(Duration::from_secs(1)),
             letter => {
-                if let Some(until) = wait {
+                if let (Some(_), true) = (wait, wire.open)
+                    && let Some(frame) = speak(*letter, &mut wire)
+                {
+                    subject.machine().handle_frame(now, frame);
+                } else if wire.open && wait.is_some() && matches!(letter, b'z' | b'm') {
+                    wire.open = false;
+                    match letter {
+                        b'z' => subject.machine().handle_close(now, Some(1000), "bye"),
+                        _ => {
+                            let kind = TransportErrorKind::Receive;
+                            let failure = TransportError::new(kind, Sent::Maybe, "it broke");
+                            subject.machine().handle_failure(now, failure);
+                        }
+                    }
+                } else if *letter == b'W' && in_flight.as_deref() == Some(OPEN) {
+                    in_flight = None;
+                    wire.open = true;
+                    subject.machine().handle_open(now);
+                } else if let Some(until) = wait {
                     now = now.after(until.saturating_duration_since(now.instant));
                 } else if let Some(line) = in_flight.take() {
                     let Some(outcome) = respond(*letter, &line, &mut wire) else {
