@@ -51,7 +51,11 @@ fn serve(
 ) {
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader) {
-        if let Some(accept) = &request.accept {
+        if let Some(accept) = request
+            .accept
+            .as_ref()
+            .filter(|_| request.path.ends_with("/pty"))
+        {
             let head = format!(
                 "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
             );
