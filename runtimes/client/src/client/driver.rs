@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use sorna_core::machine::{Machine, Step, Transmit};
 use sorna_core::{Frame, Moment, Sent, TransportError, TransportErrorKind};
 
@@ -145,7 +145,14 @@ impl<T: Transport + 'static, M: Machine> Driver<T, M> {
             Pending::Opening(opening) => {
                 let opened = ready!(Pending::poll(opening, context));
                 let now = clock.now();
-                self.was_refused = !matches!(opened, Ok(Opened::Channel(_)));
+                self.was_refused = match &opened {
+                    Ok(Opened::Channel(_)) => false,
+                    // This says nothing about WebSockets.
+                    Ok(Opened::Refused(response)) => {
+                        response.status() != StatusCode::TOO_MANY_REQUESTS
+                    }
+                    Err(_) => true,
+                };
                 match opened {
                     Ok(Opened::Channel(channel)) => {
                         self.channel = Some(Mutex::new(channel));

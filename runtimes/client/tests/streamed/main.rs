@@ -148,6 +148,14 @@ mod checks {
             assert!(seen.end.unwrap().unwrap_err().is_not_found());
             assert_eq!(manager.seen(), [OPEN, EXECUTE]);
         }
+        // Nor if there were too many requests.
+        let manager = refusing(|| Reply::Response(429, String::new()));
+        let driver = D::connect(manager.config(), options());
+        for _ in 0..2 {
+            let seen = D::block_on(driver.execute("1".into(), How::default(), |_| ()));
+            assert!(seen.end.unwrap().is_ok());
+            assert_eq!(manager.seen(), [OPEN, EXECUTE, EXECUTE]);
+        }
     }
 
     pub(super) fn what_may_have_run_is_never_sent_again<D: Driver>() {
