@@ -189,6 +189,12 @@ impl Operation {
                 verdict(row, stage.operation(), dialect) != Verdict::Fine
                     || (row.verdict == Verdict::Fine && stage == Stage::Create)
             }
+            // A subscription changes nothing at the gateway.
+            (_, Self::Events)
+                if matches!(row.verdict, Verdict::Status(_)) && row.is_passed_on() =>
+            {
+                false
+            }
             // A download may take any time, as long as bytes come.
             (_, Self::Download) if row.is_drip_of_body() => false,
             (Scope::ResponseBodies, operation) => operation.response_has_body(dialect),
