@@ -153,7 +153,8 @@ impl ClientOptions {
     }
 
     /// Executes over a WebSocket where the gateway has one, so that output comes as it is written: `Kernel::execute` and
-    /// `Client::run`, in Backend.AI. On by default.
+    /// `Client::run`, in Backend.AI. On by default. With a manager, `Client::run` does so only where it destroys the kernel
+    /// afterwards.
     ///
     /// Otherwise output is asked for, again and again: it comes every 2 s, but an execution needs no connection that
     /// stays open, and managers of Backend.AI leave its kernel usable if a program shows HTML. Without a

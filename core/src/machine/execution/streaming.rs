@@ -9,9 +9,14 @@ use crate::ops::{ExecuteMode, VersionInfo};
 /// for it arrives (see [`Execution`](super::Execution#backendai)), and each WebSocket has a run ID of its own that only its
 /// manager knows (read in the sources of 23.09.10 and 26.9.6). So if the end of a batch is dropped, nothing can end its
 /// run any more, and every later execution in the session waits. Polling can end it: it knows the run's ID.
+///
+/// A snippet that shows HTML blocks its session in the same way, in all releases. So a [`Run`](crate::machine::Run) that
+/// keeps its session streams nothing with a manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streaming {
     batches: Batches,
+    /// Whether no program can block its session.
+    pub(crate) never_blocks: bool,
 }
 
 /// Which batches may go over a WebSocket.
@@ -27,7 +32,8 @@ impl Streaming {
     /// What the gateway does well that said this of itself.
     #[must_use]
     pub fn of(negotiated: &Negotiated) -> Self {
-        let batches = match negotiated.info.as_ref().map(VersionInfo::release) {
+        let release = negotiated.info.as_ref().map(VersionInfo::release);
+        let batches = match release {
             // The version is fixed, so it is not known which manager it is.
             None => Batches::None,
             // No release of Backend.AI: a gateway such as ours.
@@ -37,7 +43,10 @@ impl Streaming {
             Some(Some(release)) if release < (25, 15) => Batches::None,
             Some(Some(_)) => Batches::Last,
         };
-        Self { batches }
+        Self {
+            batches,
+            never_blocks: release == Some(None),
+        }
     }
 
     /// Whether this may be streamed; `is_last` if the session is destroyed after it.

@@ -182,7 +182,8 @@ impl Run {
         }
     }
 
-    /// Executes over WebSockets where that is good: see [`Execution::with_streaming`].
+    /// Executes over WebSockets where that is good: see [`Execution::with_streaming`]. With a manager of Backend.AI, that
+    /// is only the last execution in a temporary session: what blocks the session does no harm there.
     pub fn with_streaming(mut self, streaming: Streaming) -> Self {
         self.streaming = Some(streaming);
         self
@@ -316,10 +317,11 @@ impl Run {
         if let Some(limit) = self.silence_limit {
             execution = execution.with_silence_limit(limit);
         }
-        if let Some(streaming) = self.streaming {
+        let is_last = self.temporary && self.executions.len() == 0;
+        if let Some(streaming) = self.streaming.filter(|it| it.never_blocks || is_last) {
             execution = execution.with_streaming(streaming);
         }
-        if self.temporary && self.executions.len() == 0 {
+        if is_last {
             execution = execution.in_last_use();
         }
         self.phase = Phase::Executing(execution);

@@ -9,7 +9,7 @@ use super::*;
 use crate::error::Error;
 use crate::ident::SessionToken;
 use crate::machine::testing::{Driver, caller_for, problem, reply};
-use crate::machine::{ExecutionEvent, Step};
+use crate::machine::{ExecutionEvent, Negotiated, Step, Streaming};
 use crate::ops::{Batch, ExecuteMode};
 use crate::version::ApiVersion;
 
@@ -101,6 +101,36 @@ fn files_are_built_and_run_and_the_kernel_is_destroyed_at_once() {
     );
     let report = destroys(&mut run);
     assert!(matches!(report.ending, Ending::Finished(Some(_))));
+}
+
+#[test]
+fn only_what_cannot_block_a_kernel_that_is_used_again_is_streamed() {
+    const OPEN: &str = "GET /stream/session/u1/execute";
+    for (manager, keeps, opens) in [
+        ("26.9.6", false, true),
+        ("26.9.6", true, false),
+        ("23.09.10", true, false),
+        ("sorna-gateway 0.1.0", true, true),
+    ] {
+        let version = ApiVersion::V9_20250722;
+        let info = format!(r#"{{"version": "{version}", "manager": "{manager}"}}"#);
+        let info = serde_json::from_str(&info).ok();
+        let streaming = Streaming::of(&Negotiated { version, info });
+        let plan = match keeps {
+            true => plan(&["1"]).keep_kernel(),
+            false => plan(&["1"]),
+        };
+        let machine = Run::new(plan, caller_for(version), [7; 32]).with_streaming(streaming);
+        let mut run = Driver::new(machine);
+        run.sends(CREATE);
+        run.answers(created("RUNNING"));
+        run.event();
+        run.event();
+        match opens {
+            true => run.opens(OPEN),
+            false => run.sends(EXECUTE),
+        };
+    }
 }
 
 #[test]
