@@ -119,13 +119,56 @@ printf '\036sorna-{nonce:016x} built %d\n' "$s" >&2
         Some(Batch::DEFAULT) => script.push_str(RUN_BY_DEFAULT),
         // In place of this shell, so that signals reach the program, and its end is reported as it is.
         Some(command) => {
+            if let Some(program) = program(command) {
+                let _ = writeln!(
+                    script,
+                    "case $(command -v {program}) in */*) exec {command};; esac"
+                );
+            }
             let _ = writeln!(script, "exec /bin/sh -c {}", quoted(command));
         }
     }
     script
 }
 
+/// The first word of a command that is nothing but words, so that no shell is needed if it is a program.
+///
+/// A runner interrupts the process that it has started, and nothing else. A shell that has started a program for
+/// `-c` (dash 0.5.12 does) would wait for it and not pass the signal on, and the session would stay busy (observed on
+/// 26.9.6).
+fn program(command: &str) -> Option<&str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " ./_-+:,@=".contains(c);
+    let first = command.split(' ').find(|word| !word.is_empty())?;
+    let is_name = !first.contains('=') && !first.starts_with('-');
+    (is_name && command.chars().all(is_plain)).then_some(first)
+}
+
 /// The text as one word of the shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_takes_the_place_of_the_shell_to_be_interrupted() {
+        let script = |exec: &str| command(&Batch::new().without_build().with_exec(exec), 7);
+        assert_eq!(
+            script("python3 -u main.py --to=out.txt"),
+            "export _BACKEND_BATCH_MODE=1\n\
+             case $(command -v python3) in */*) exec python3 -u main.py --to=out.txt;; esac\n\
+             exec /bin/sh -c 'python3 -u main.py --to=out.txt'\n"
+        );
+        for not_plain in [
+            "a; b", "a $X", "X=1 a", "a > b", "'a b'", "a *", "~/a", "-x", "! a", "a\nb",
+        ] {
+            let quoted = quoted(not_plain);
+            assert_eq!(
+                script(not_plain),
+                format!("export _BACKEND_BATCH_MODE=1\nexec /bin/sh -c {quoted}\n")
+            );
+        }
+    }
 }
