@@ -287,6 +287,11 @@ impl<D: Driver> Lab<D> {
         found.map_or(lang, |(_, image)| image).to_owned()
     }
 
+    /// Whether a kernel is gone when its destruction is answered. Managers of Backend.AI need some more seconds.
+    pub(crate) fn ends_at_once(&self) -> bool {
+        self.gateway.is_some() || self.dialect() == Dialect::SornaV2
+    }
+
     /// The gateway in this process, if it is one.
     pub(crate) fn gateway(&self) -> Option<&RunningGateway> {
         self.gateway.as_ref()

@@ -13,8 +13,8 @@ pub(crate) fn to_the_end<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let batch = Batch::new().without_build().with_exec("cat hello.txt");
         let file = UploadFile::from_bytes("hello.txt", "hello\n").expect("a file");
-        let plan =
-            plan(lab, "bash", vec![batch.into(), "echo again".into()]).with_files(vec![file]);
+        let executions = vec![batch.into(), "print('again')".into()];
+        let plan = plan(lab, "python3", executions).with_files(vec![file]);
         let (report, output) = lab.driver.run(plan, Stop::Not).await.expect("a report");
         assert_eq!(output, "hello\nagain\n");
         assert!(
@@ -36,7 +36,7 @@ pub(crate) fn both_steps_of_a_batch<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             let batch = Batch::new()
                 .with_build(format!("echo built; sleep {pause}; exit {built}"))
                 .with_exec(format!("echo ran; sleep {pause}; exit {code}"));
-            let plan = plan(lab, "bash", vec![batch.into()]);
+            let plan = plan(lab, "python3", vec![batch.into()]);
             let (report, output) = lab.driver.run(plan, Stop::Not).await.expect("a report");
             assert_eq!(output, expected);
             let Ending::Finished(Some(result)) = &report.ending else {

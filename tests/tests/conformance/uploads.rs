@@ -6,12 +6,13 @@ use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
 
 /// The names and sizes in the work directory, as the kernel sees them.
+/// The files of a kernel, without those that an image brings along.
 async fn sizes<D: Driver>(lab: &Lab<D>, kernel: &KernelId) -> String {
     let code = "import os\n\
         for d, _, names in sorted(os.walk('.')):\n\
         \x20   for n in sorted(names):\n\
         \x20       p = os.path.join(d, n)[2:]\n\
-        \x20       print(ascii(p), os.path.getsize(p))";
+        \x20       if p[0] != '.': print(ascii(p), os.path.getsize(p))";
     lab.run(kernel, code).await.console.stdout().into_owned()
 }
 
