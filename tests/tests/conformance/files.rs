@@ -74,11 +74,11 @@ pub(crate) fn files_and_directories_come_back<D: SessionDriver>(lab: &Lab<D>) ->
             ("other", b"not wanted".to_vec()),
         ];
         upload(lab, &kernel, &files).await;
-        // Larger than what can be uploaded. A manager sends no file over 1 MiB.
+        // Larger than what can be uploaded. A manager sends at most 1 MiB of a directory.
         let size = if lab.gateway().is_some() {
             3_000_000
         } else {
-            1_000_000
+            500_000
         };
         let code = format!("open('dir/large', 'wb').write(bytes({size})) and None");
         lab.run(&kernel, &code).await;
