@@ -50,6 +50,11 @@ pub enum Unavailable {
         /// The largest size that may be sent, in bytes.
         limit: u64,
     },
+    /// It is a directory, and no other reason was found: together, its files may be larger than gateways send.
+    Directory {
+        /// The largest size that may be sent, in bytes.
+        limit: u64,
+    },
 }
 
 impl fmt::Display for FilesUnavailable {
@@ -67,6 +72,10 @@ impl fmt::Display for FilesUnavailable {
                 Unavailable::TooLarge { size, limit } => write!(
                     f,
                     "{comma}{name} has {size} bytes, and the gateway sends files of at most {limit}"
+                )?,
+                Unavailable::Directory { limit } => write!(
+                    f,
+                    "{comma}{name} is a directory, which may have more than the {limit} bytes that the gateway sends at once"
                 )?,
             }
         }

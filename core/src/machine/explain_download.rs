@@ -85,6 +85,7 @@ struct File {
     given: String,
     requested: Requested,
     reason: Option<Unavailable>,
+    is_directory: bool,
 }
 
 impl ExplainDownload {
@@ -99,6 +100,7 @@ impl ExplainDownload {
                     given,
                     requested,
                     reason: None,
+                    is_directory: false,
                 })
             })
             .collect();
@@ -142,7 +144,12 @@ impl ExplainDownload {
         for file in &mut self.files {
             if file.requested.directory == directory {
                 file.reason = match &result {
-                    Ok(reply) => reason(&reply.value, &file.requested.name),
+                    Ok(reply) => {
+                        let found = reply.value.files.iter();
+                        let mut found = found.filter(|info| info.name == file.requested.name);
+                        file.is_directory = found.any(|info| info.is_directory());
+                        reason(&reply.value, &file.requested.name)
+                    }
                     // Any other error of a listing says less than the download's own.
                     Err(error) => unlisted(error),
                 };
@@ -151,6 +158,13 @@ impl ExplainDownload {
     }
 
     fn end(&mut self, error: Error) -> Error {
+        let is_explained = self.files.iter().any(|file| file.reason.is_some());
+        let status = error.gateway().map(GatewayError::status);
+        if !is_explained && status == Some(StatusCode::INTERNAL_SERVER_ERROR) {
+            for file in self.files.iter_mut().filter(|file| file.is_directory) {
+                file.reason = Some(Unavailable::Directory { limit: MAX_SIZE });
+            }
+        }
         let files: Vec<UnavailableFile> = std::mem::take(&mut self.files)
             .into_iter()
             .filter_map(|file| {
@@ -339,6 +353,26 @@ mod tests {
             error.to_string(),
             "b has 1047041 bytes, and the gateway sends files of at most 1047040"
         );
+    }
+
+    #[test]
+    fn a_directory_is_named_where_there_is_no_other_reason() {
+        let listing = || {
+            let files = r#"[{"filename": "d", "size": 4096, "mode": "drwxr-xr-x"}]"#;
+            let body = json!({"files": files, "errors": "", "abspath": ""});
+            reply(200, &body.to_string())
+        };
+        let mut explained = explain(&["d"], 500, "internal-server-error");
+        explained.sends(LIST);
+        explained.answers(listing());
+        assert_eq!(
+            explained.done().to_string(),
+            "d is a directory, which may have more than the 1047040 bytes that the gateway sends at once"
+        );
+        let mut explained = explain(&["d", "e"], 500, "internal-server-error");
+        explained.sends(LIST);
+        explained.answers(listing());
+        assert_eq!(named(&explained.done()), [("e", &Unavailable::Missing)]);
     }
 
     #[test]
