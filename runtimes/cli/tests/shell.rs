@@ -382,7 +382,7 @@ fn input_that_a_manager_loses_is_reported() {
     let mut terminal = shell_at(address, directory.path());
     terminal.types("x");
     terminal.shows("✘ The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.");
-    terminal.ends();
+    assert_eq!(terminal.ends(), Some(1));
     assert!(terminal.shows_typing(), "the terminal is restored");
 }
 

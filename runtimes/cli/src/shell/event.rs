@@ -9,6 +9,8 @@ pub(super) enum Event {
     Output(Vec<u8>),
     /// A message from the gateway.
     Message(String),
+    /// The manager loses what is typed, and closes the terminal.
+    InputLost,
     /// Something to know while the terminal stays open.
     Notice(&'static str),
     /// The terminal is closed by the gateway; with an error if the connection broke.

@@ -147,6 +147,8 @@ fn attend(
     let is_terminal = screen.is_terminal() && io::stderr().is_terminal();
     let mut message = None;
     let mut deadline = None;
+    // How it ends if the gateway closes the terminal.
+    let mut closed = Exit::SUCCESS;
     let (exit, ending) = loop {
         match next(happened, deadline) {
             Event::Output(bytes) => {
@@ -162,6 +164,7 @@ fn attend(
                 }
             }
             Event::Message(text) => message = Some(text),
+            Event::InputLost => closed = Exit::FAILURE,
             Event::Notice(text) => {
                 // The terminal is in raw mode: a line end does not return to the first column.
                 let _ = screen.write_all(b"\r\n").and_then(|()| screen.flush());
@@ -169,7 +172,10 @@ fn attend(
                 let _ = screen.write_all(b"\r").and_then(|()| screen.flush());
             }
             Event::Closed(None) => {
-                break (Exit::SUCCESS, Some("The terminal is closed.".to_owned()));
+                if closed != Exit::SUCCESS {
+                    message = Some(INPUT_LOST.to_owned());
+                }
+                break (closed, Some("The terminal is closed.".to_owned()));
             }
             Event::Closed(Some(error)) => {
                 message = Some(chain(&error));
@@ -228,7 +234,7 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
         let happening = match reader.next_event() {
             Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
             Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
-            Ok(Some(TerminalEvent::InputLost)) => Event::Message(INPUT_LOST.to_owned()),
+            Ok(Some(TerminalEvent::InputLost)) => Event::InputLost,
             Ok(Some(TerminalEvent::Silent)) => Event::Notice(SILENT),
             Ok(Some(_)) => continue,
             Ok(None) => Event::Closed(None),
