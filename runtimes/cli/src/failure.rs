@@ -133,7 +133,7 @@ impl Failure {
             }
             Self::NoSession { text, endpoint } => {
                 reporter.fail(format_args!(
-                    "no session has the name or ID `{text}`, or one that starts so"
+                    "no session has a name or ID that is or starts with `{text}`"
                 ));
                 reporter.advice(format_args!(
                     "`sorna ps` lists your sessions that have not ended. The endpoint is {endpoint}."

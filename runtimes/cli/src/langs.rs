@@ -51,12 +51,20 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
             return Ok(Exit::FAILURE);
         }
     };
+    let negotiated = target.client.negotiated();
+    let are_images = negotiated.is_ok_and(|negotiated| negotiated.dialect() == Dialect::BackendAi);
     if arguments.json {
-        let line = |language| serde_json::to_string(language).expect("a language is JSON") + "\n";
+        let line = |language: &LanguageInfo| {
+            let mut line = serde_json::to_value(language).expect("a language is JSON");
+            // Managers do not say this of their images.
+            if let Some(fields) = line.as_object_mut().filter(|_| are_images) {
+                fields.remove("keepsState");
+            }
+            format!("{line}\n")
+        };
         return print(languages.iter().map(line).collect::<String>().as_bytes());
     }
-    let negotiated = target.client.negotiated();
-    if negotiated.is_ok_and(|negotiated| negotiated.dialect() == Dialect::BackendAi) {
+    if are_images {
         return print(columns(&lines_of_images(languages)).as_bytes());
     }
     let lines: Vec<_> = languages

@@ -129,14 +129,14 @@ Status          RUNNING
 
 "#]]);
     check(lab.sorna(&["logs", "nothing"])).code(1).stderr_eq(str![[r#"
-✘ no session has the name or ID `nothing`, or one that starts so
+✘ no session has a name or ID that is or starts with `nothing`
 ∙ `sorna ps` lists your sessions that have not ended. The endpoint is http://[ADDRESS] (from BACKEND_ENDPOINT).
 
 "#]]);
     check(lab.sorna(&["destroy", "nothing", "train", "other", "training-1"]))
         .code(1)
         .stderr_eq(str![[r#"
-✘ no session has the name or ID `nothing`, or one that starts so
+✘ no session has a name or ID that is or starts with `nothing`
 ...
 ✔ Destroyed session other.
 ✔ Destroyed session training-1.
@@ -412,6 +412,6 @@ fn files_are_uploaded_to_a_session_by_what_its_name_starts_with() {
     assert_eq!(lab.run("training", "cat data.csv"), "1,2\n");
     check(lab.sorna(&["upload", "nothing", "data.csv"]))
         .code(1)
-        .stderr_eq("✘ no session has the name or ID `nothing`, or one that starts so\n...\n");
+        .stderr_eq("✘ no session has a name or ID that is or starts with `nothing`\n...\n");
     lab.end();
 }

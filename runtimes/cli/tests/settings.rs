@@ -422,7 +422,7 @@ fn nothing_is_set_but_there_are_profiles() {
         .code(2)
         .stderr_eq(str![[r#"
 ✘ no endpoint is set
-∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY, or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work). `sorna run --local` needs none of this.
+∙ Set SORNA_ENDPOINT, SORNA_ACCESS_KEY and SORNA_SECRET_KEY (for a manager of Backend.AI, BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY), or choose a profile of [DIR]/.config/sorna/config.toml with --profile (home, work). `sorna run --local` needs none of this.
 
 "#]]);
 }

@@ -183,12 +183,12 @@ pub(crate) struct SessionArgs {
     #[arg(long = "resource-opt", value_name = "NAME=VALUE", value_parser = values::assignment)]
     pub(super) resource_options: Vec<(String, String)>,
 
-    /// Only create the session, and do not wait until it runs. It is kept. Of Backend.AI only.
+    /// Only create the session, and do not wait until it runs. It is kept. Backend.AI only.
     #[arg(long, alias = "enqueue-only", conflicts_with = "local")]
     pub(super) enqueue: bool,
 
     /// Give up when the session does not run after this time, such as 30s or 2m; by default 10 minutes.
-    /// Of Backend.AI only.
+    /// Backend.AI only.
     #[arg(long, value_name = "TIME", value_parser = values::wait, conflicts_with = "enqueue")]
     pub(super) max_wait: Option<Duration>,
 }

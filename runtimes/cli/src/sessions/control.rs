@@ -10,7 +10,7 @@ use crate::spoken;
 
 /// Interrupt the program that a session runs, as Ctrl-C does: the interpreter's state is kept.
 ///
-/// Of Backend.AI only.
+/// Backend.AI only.
 ///
 /// Exit code: 0, even if nothing runs; 1 if the gateway returned an error or could not be reached, or there
 /// is no such session; 2 for a usage error or a wrong setting.
@@ -28,7 +28,7 @@ Examples:
 
 /// Give a session another name.
 ///
-/// Of Backend.AI only.
+/// Backend.AI only.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session; 2
 /// for a usage error or a wrong setting.

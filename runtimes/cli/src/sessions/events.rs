@@ -18,7 +18,7 @@ use crate::units::since_1970;
 
 /// Print events of sessions as they happen.
 ///
-/// Those of all your sessions; or those of one, until that has ended. Of Backend.AI only.
+/// Prints events of all your sessions, or of one session until it ends. Backend.AI only.
 ///
 /// Exit code: 0 if the session has ended, or the gateway ends the stream; 1 if the gateway returned an error
 /// or could not be reached, or there is no such session; 2 for a usage error or a wrong setting.

@@ -17,7 +17,7 @@ use crate::units::{count, since_1970};
 
 /// List files of a session.
 ///
-/// Of Backend.AI only.
+/// Backend.AI only.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session or
 /// directory; 2 for a usage error or a wrong setting.
@@ -44,7 +44,7 @@ Examples:
 
 /// Download files and directories of a session.
 ///
-/// They keep their path below the work directory. Files of the same name are replaced. Of Backend.AI only.
+/// They keep their path below the work directory. Files of the same name are replaced. Backend.AI only.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
 /// file, or a file cannot be written; 2 for a usage error or a wrong setting.

@@ -13,7 +13,7 @@ use crate::print::print;
 
 /// Print what a session's container printed.
 ///
-/// Of Backend.AI only. A session that has ended has logs as well, by its whole ID.
+/// Backend.AI only. A session that has ended has logs as well, by its whole ID.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session; 2
 /// for a usage error or a wrong setting.
@@ -24,7 +24,7 @@ pub(crate) struct LogsArgs {
     #[arg(value_name = "NAME")]
     session: String,
 
-    /// Go on and print what is added, until the session ends or Ctrl-C.
+    /// Keep printing what is added, until the session ends or Ctrl-C.
     #[arg(short, long)]
     follow: bool,
 }

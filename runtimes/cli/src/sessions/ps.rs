@@ -14,7 +14,7 @@ use crate::reporter::Reporter;
 
 /// List your sessions that have not ended.
 ///
-/// Of Backend.AI only.
+/// Backend.AI only.
 ///
 /// Exit code: 0, even without sessions; 1 if the gateway returned an error or could not be reached; 2 for a
 /// usage error or a wrong setting.

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 pub(crate) enum Api {
     /// Sorna v2, of 2017.
     Sorna,
-    /// Backend.AI, in the highest version that the gateway speaks, too.
+    /// Backend.AI, in the highest version that both sides speak.
     BackendAi,
     /// Backend.AI if the gateway speaks it, else Sorna v2.
     Auto,

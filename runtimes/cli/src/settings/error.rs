@@ -119,8 +119,8 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// How to set it.
-    fn advice(&self) -> String {
+    /// How to set it; `has_endpoint`: only keys are missing.
+    fn advice(&self, has_endpoint: bool) -> String {
         const LOCAL: &str = "`sorna run --local` needs none of this.";
 
         if let (Some(other), false) = (self.elsewhere, self.has_keys) {
@@ -151,10 +151,25 @@ impl Missing {
             Some(path) => format!(", or write a profile into {path} (see `sorna config --help`)"),
             None => String::new(),
         };
-        format!(
-            "Set {}, {} and {}{file}. {LOCAL}",
-            self.names.endpoint, self.names.access_key, self.names.secret_key
-        )
+        let names = &self.names;
+        let (access_key, secret_key) = (names.access_key, names.secret_key);
+        match names.endpoint == EnvNames::BACKEND.endpoint {
+            true if has_endpoint => format!(
+                "Set {access_key} and {secret_key}{file}. For a web server, set {}=session instead, and log in with `sorna login`. {LOCAL}",
+                names.endpoint_type.unwrap_or("the endpoint type")
+            ),
+            true => format!(
+                "Set {}, {access_key} and {secret_key}{file}. {LOCAL}",
+                names.endpoint
+            ),
+            false => format!(
+                "Set {}, {access_key} and {secret_key} (for a manager of Backend.AI, {}, {} and {}){file}. {LOCAL}",
+                names.endpoint,
+                EnvNames::BACKEND.endpoint,
+                EnvNames::BACKEND.access_key,
+                EnvNames::BACKEND.secret_key
+            ),
+        }
     }
 }
 
@@ -188,7 +203,8 @@ impl SettingsError {
             Self::NoFile { source, .. } => {
                 Some(format!("Check {source}, or create the file: see `sorna config --help`."))
             }
-            Self::NoEndpoint(missing) | Self::NoKeys(missing) => Some(missing.advice()),
+            Self::NoEndpoint(missing) => Some(missing.advice(false)),
+            Self::NoKeys(missing) => Some(missing.advice(true)),
             Self::Secret { source } => Some(format!("Check {source}.")),
             Self::HalfAPair { .. } => Some(
                 "Both keys must come from the same source: set both there, or neither. `sorna config` shows all settings."
@@ -199,7 +215,7 @@ impl SettingsError {
                 (source, Some(meant)) => format!("Check {source}: did you mean {meant}?"),
                 (source, None) => format!("Check {source}."),
             }),
-            Self::SornaWebServer { .. } => Some("Web servers are of Backend.AI: leave the API out, or use the endpoint of a gateway and endpoint type api.".to_owned()),
+            Self::SornaWebServer { .. } => Some("Web servers belong to Backend.AI: leave the API out, or use the endpoint of a gateway and endpoint type api.".to_owned()),
             Self::NoWebServer { .. } => Some("To log in to a web server of Backend.AI, set BACKEND_ENDPOINT_TYPE=session, or endpoint_type = \"session\" in the profile. With keys there is no need to log in.".to_owned()),
             Self::NotLoggedIn { profile, .. } => {
                 let option = profile.as_ref().map(|name| format!(" --profile {}", quoted(name)));
