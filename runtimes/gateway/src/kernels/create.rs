@@ -164,6 +164,11 @@ impl Kernels {
         tokio::task::spawn_blocking(find).await.unwrap_or(Ok(()))
     }
 
+    /// The language that this is a name of, by the name that the list of languages has.
+    pub(crate) fn canonical_language(&self, name: &str) -> String {
+        self.languages.canonical(name).unwrap_or(name).to_owned()
+    }
+
     /// The names of the languages, for messages.
     pub(crate) fn language_names(&self) -> String {
         self.languages.names()

@@ -23,7 +23,9 @@ impl Sessions {
                 Some(entry.id.as_str().to_owned()),
             ];
             for name in names.into_iter().flatten() {
-                let session = Arc::new(Session::of_kernel(Arc::clone(&entry), &name));
+                let language = self.kernels.canonical_language(&entry.lang);
+                let session = Session::of_kernel(Arc::clone(&entry), &name, language);
+                let session = Arc::new(session);
                 if self.insert(&session).is_ok() {
                     let sessions = Arc::downgrade(self);
                     let entry = Arc::clone(&entry);

@@ -121,7 +121,7 @@ impl Sessions {
         let mut missing = None;
         for name in languages_of(image) {
             match self.kernels.check_language(name).await {
-                Ok(()) => return Ok(name.to_owned()),
+                Ok(()) => return Ok(self.kernels.canonical_language(name)),
                 Err(Unavailable::Unknown) => {}
                 Err(Unavailable::ToolMissing(tools)) => {
                     let tools = tools.join(" or ");

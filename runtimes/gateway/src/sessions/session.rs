@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// The session of a kernel that was made by a client of Sorna v2, and runs.
-    pub(super) fn of_kernel(entry: Arc<Entry>, name: &str) -> Self {
+    pub(super) fn of_kernel(entry: Arc<Entry>, name: &str, language: String) -> Self {
         let age = entry.kernel.age();
         let state = State {
             name: name.to_owned(),
@@ -100,7 +100,7 @@ impl Session {
             spec: KernelSpec::new(&*entry.lang),
             is_batch: false,
             born: Instant::now().checked_sub(age).unwrap_or_else(Instant::now),
-            language: entry.lang.clone(),
+            language,
             state: Mutex::new(state),
             status: watch::Sender::new(SessionStatus::Running),
             run: Mutex::default(),

@@ -105,6 +105,22 @@ fn a_session_is_reached_by_name_and_by_id() {
 }
 
 #[test]
+fn a_session_is_reused_by_any_name_of_its_language() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let reference = "cr.backend.ai/stable/python:3.9-ubuntu20.04";
+    for first in ["python", "python3", reference] {
+        let id = client.create("same", first);
+        for image in ["python", "python3", "local/python3:latest", reference] {
+            let body = json!({"name": "same", "image": image});
+            let (status, again) = client.json("POST", "/session", &body);
+            assert_eq!((status, &again["sessionId"]), (201, &json!(id)), "{image}");
+        }
+        client.json("DELETE", "/session/same", &Value::Null);
+    }
+}
+
+#[test]
 fn a_name_is_reused_only_if_the_client_agrees() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -37,6 +37,13 @@ impl Languages {
         }
     }
 
+    /// The name of the language that has this name or alias.
+    pub(crate) fn canonical(&self, name: &str) -> Option<&str> {
+        let mut languages = self.known.iter().map(|(language, _)| language);
+        let found = languages.find(|language| language.all_names().any(|known| known == name));
+        found.map(|language| &*language.name)
+    }
+
     /// Finds a language by its name or an alias. May start a program and blocks the first time.
     pub(crate) fn find(&self, name: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
         let (language, found) = self
