@@ -129,6 +129,10 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
                 None => "Your user".to_owned(),
             }
         )]
+    } else if response.is_name_taken() {
+        vec![
+            "A session of this name exists; `sorna ps` shows its image. Use that image, or another name.".to_owned(),
+        ]
     } else if response.is_not_found() && response.kind() == Some(ProblemKind::KernelNotFound) {
         vec![format!(
             "The kernel has ended, or belongs to another key or gateway. The endpoint is {}.",

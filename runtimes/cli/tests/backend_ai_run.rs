@@ -29,6 +29,13 @@ fn a_session_has_the_environment_and_the_resources_that_were_asked_for() {
     let mut command = backend_at(directory.path(), &gateway);
     command.args(["run", "-q", "-t", "work", "bash", "-c", "echo $B"]);
     check(command).success().stdout_eq("2\n");
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "-q", "-t", "work", "perl", "-c", "1"]);
+    check(command).failure().stderr_eq(str![[r#"
+✘ the gateway responded with 400 session-already-exists: [..]
+∙ A session of this name exists; `sorna ps` shows its image. Use that image, or another name.
+
+"#]]);
     gateway.stop();
 }
 
