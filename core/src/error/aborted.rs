@@ -55,7 +55,10 @@ impl fmt::Display for Aborted {
                 "the gateway failed to report what the program did (managers of Backend.AI fail so if it shows HTML): {error}"
             )?,
             AbortReason::Reported(message) => {
-                write!(f, "the gateway ended the execution: {message}")?;
+                write!(
+                    f,
+                    "the gateway ended the execution (managers of Backend.AI do so if it shows HTML): {message}"
+                )?;
             }
         }
         if self.is_freed {

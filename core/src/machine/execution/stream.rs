@@ -17,6 +17,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// every 0.2 s, so by then they had many.
 const LAST_LIMIT: Duration = Duration::from_secs(4);
 
+/// The code of a close frame of a peer that has done what it wanted to do.
+const NORMAL: u16 = 1000;
+
 /// The most characters of the gateway's reason to close it.
 const MOST_REASON: usize = 120;
 
@@ -26,6 +29,8 @@ pub(super) struct Stream {
     incoming: VecDeque<Bytes>,
     /// How it ended, after what came in.
     end: Option<TransportError>,
+    /// What the gateway said when it ended the execution, after what came in.
+    closed: Option<String>,
     outgoing: VecDeque<Frame>,
     /// Whether the code was sent.
     has_started: bool,
@@ -47,6 +52,8 @@ pub(super) enum Next {
     Wait(Instant),
     /// It has ended.
     Broken(TransportError),
+    /// The gateway has ended the execution, and says so.
+    Closed(String),
     /// The end was awaited for long enough.
     Late,
 }
@@ -56,6 +63,7 @@ impl Stream {
     pub(super) fn new(first: String, reply_limit: Duration) -> Self {
         Self {
             incoming: VecDeque::new(),
+            closed: None,
             end: None,
             outgoing: VecDeque::from([Frame::Text(first)]),
             has_started: false,
@@ -86,7 +94,7 @@ impl Stream {
         }
     }
 
-    /// The gateway closed it.
+    /// The gateway closed it. Manager 26.9.6 does so normally, with code 1000, if the program shows HTML.
     pub(super) fn close(&mut self, code: Option<u16>, reason: &str) {
         let mut message =
             "the gateway closed the WebSocket before the end of the execution".to_owned();
@@ -96,6 +104,10 @@ impl Stream {
                 let _ = write!(message, ": {}", line(reason.as_bytes(), MOST_REASON));
             }
             message.push(')');
+        }
+        if code == Some(NORMAL) && self.end.is_none() {
+            self.closed.get_or_insert(message);
+            return;
         }
         self.fail(TransportError::new(
             TransportErrorKind::Receive,
@@ -114,6 +126,9 @@ impl Stream {
     pub(super) fn poll(&mut self, now: Instant, is_last: bool) -> Next {
         if let Some(message) = self.incoming.pop_front() {
             return Next::Received(message);
+        }
+        if let Some(message) = self.closed.take() {
+            return Next::Closed(message);
         }
         if let Some(failure) = self.end.take() {
             return Next::Broken(failure);

@@ -84,6 +84,10 @@ impl Execution {
                 self.close();
                 self.failed(Error::MayHaveRun(failure));
             }
+            Next::Closed(message) => {
+                self.close();
+                self.failed(Aborted::new(AbortReason::Reported(message), false).into());
+            }
             Next::Send(frame) => return Some(Step::SendFrame(frame)),
             Next::Late => {
                 let next = conduct.late();

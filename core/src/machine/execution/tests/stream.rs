@@ -189,16 +189,32 @@ fn a_close_before_the_end_is_explained() {
 }
 
 #[test]
+fn a_normal_close_before_the_end_is_the_gateway_s_decision() {
+    let mut run = streamed("1");
+    open(&mut run);
+    run.hears(&message("continued", "null", r#"["stdout", "before"]"#));
+    run.is_closed(Some(1000), "");
+    assert_eq!(stdout(&mut run), "before");
+    let aborted = aborted(&mut run);
+    assert_eq!(
+        aborted.to_string(),
+        "the gateway ended the execution (managers of Backend.AI do so if it shows HTML): \
+         the gateway closed the WebSocket before the end of the execution (code 1000); \
+         the program may still run, and keep the kernel busy"
+    );
+}
+
+#[test]
 fn what_the_gateway_says_of_its_failure_is_reported() {
     for (message, text) in [
         (
             r#"{"status": "error", "msg": "BackendError: <InvalidStreamMode(400): no>"}"#,
-            "the gateway ended the execution: BackendError: <InvalidStreamMode(400): no>; \
+            "the gateway ended the execution (managers of Backend.AI do so if it shows HTML): BackendError: <InvalidStreamMode(400): no>; \
              the program may still run, and keep the kernel busy",
         ),
         (
             r#"{"status": "server-restarting", "msg": "It\u001b[2J restarts."}"#,
-            "the gateway ended the execution: It\u{fffd}[2J restarts.; \
+            "the gateway ended the execution (managers of Backend.AI do so if it shows HTML): It\u{fffd}[2J restarts.; \
              the program may still run, and keep the kernel busy",
         ),
     ] {
