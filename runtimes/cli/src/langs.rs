@@ -64,6 +64,11 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
         };
         return print(languages.iter().map(line).collect::<String>().as_bytes());
     }
+    if are_images && languages.is_empty() {
+        Reporter::new(false)
+            .info("The manager lists no images. Ask for the full reference of one that it has.");
+        return Ok(Exit::SUCCESS);
+    }
     if are_images {
         return print(columns(&lines_of_images(languages)).as_bytes());
     }
