@@ -209,6 +209,38 @@ fn slow_manager() -> std::net::SocketAddr {
     })
 }
 
+/// A manager with a session that an earlier execution blocks.
+fn blocked_manager() -> std::net::SocketAddr {
+    stub::stub(|request: &Request| {
+        let answer = match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => (200, r#"{"version": "v7.20230615", "manager": "23.09.10"}"#),
+            ("POST", "/session") => (
+                201,
+                r#"{"sessionId": "7c548299-6be3-4613-8cf0-f11deb896755", "status": "RUNNING", "created": false}"#,
+            ),
+            _ => (
+                500,
+                r#"{"type": "https://api.backend.ai/probs/kernel-execution-failed", "title": "Executing user code in the kernel has failed."}"#,
+            ),
+        };
+        Some((answer.0, answer.1.to_owned()))
+    })
+}
+
+#[test]
+fn a_session_that_may_be_blocked_is_named_with_what_ends_it() {
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), blocked_manager());
+    command.args(["run", "-q", "--api", "auto", "-t", "work"]);
+    command.args(["python", "-c", "1"]);
+    check(command).failure().stderr_eq(str![[r#"
+✘ [..]500 kernel-execution-failed: Executing user code in the kernel has failed.[..]
+...
+∙ A program that has not ended may block session [..]. If the next run fails as well, end the session with `sorna destroy [..]`.
+
+"#]]);
+}
+
 #[test]
 fn one_line_says_why_a_session_does_not_run_yet() {
     let directory = here();

@@ -213,7 +213,7 @@ fn a_manager_of_backend_ai_and_what_does_not_work_there() {
 ∙ Does not work here: run --exec-timeout: Backend.AI has no such limit
 ∙ Does not work here: `sorna shell`: managers 22.09 to 25.8 lose what is typed into terminals, and close them
 ∙ Does not work here: output as HTML: managers fail on it, and the program that prints it is stopped
-∙ Does not work here: ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C
+∙ Does not work here: ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C, and destroy the session if it was kept
 ∙ Does not work here: `sorna complete`: managers have no candidates (observed on 23.09.10, after 30 s, and on 26.9.6)
 
 "#]]);

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use sorna::{Cleanup, Ending, ExecutionResult, ExecutionStatus, RunReport};
+use sorna::{
+    Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError, ProblemKind, RunReport,
+    TransportErrorKind,
+};
 
 use crate::advice::{MAY_LEAVE_A_KERNEL, show_error_creating, show_left};
 use crate::exit::Exit;
@@ -92,6 +95,26 @@ fn finished(
     Exit::of_program(code)
 }
 
+/// Whether later executions in the session may fail for what this run, or one before it, has left. Only Backend.AI has
+/// such errors: its managers let an execution wait for the one before it, whoever started that (observed on 23.09.10,
+/// where the error comes after 30 s, and on 26.9.6, where it does not come).
+fn may_be_blocked(report: &RunReport) -> bool {
+    let Ending::Failed(error) = &report.ending else {
+        return false;
+    };
+    match error {
+        Error::Aborted(aborted) => !aborted.is_freed,
+        error => {
+            let kind = error.gateway().and_then(GatewayError::kind);
+            let is_timeout = error
+                .transport()
+                .is_some_and(|error| error.kind() == TransportErrorKind::Timeout);
+            kind == Some(ProblemKind::KernelExecutionFailed)
+                || (is_timeout && matches!(error, Error::MayHaveRun(_)))
+        }
+    }
+}
+
 /// Reports what happened to the kernel.
 fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit {
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
@@ -113,6 +136,11 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit
         }
         Cleanup::Kept => {
             reporter.clear();
+            if may_be_blocked(report) {
+                reporter.advice(format_args!(
+                    "A program that has not ended may block session {kernel}. If the next run fails as well, end the session with `sorna destroy {kernel}`."
+                ));
+            }
             "kept"
         }
         _ => {

@@ -38,7 +38,7 @@ const LIMITS: &[Limit] = &[
     Limit {
         from: (0, 0),
         to: NEWEST,
-        what: "ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C",
+        what: "ending the interpreter in a snippet, as os._exit() does: managers never report the end; stop it with Ctrl-C, and destroy the session if it was kept",
     },
     Limit {
         from: (0, 0),
