@@ -19,6 +19,39 @@ pub(crate) fn verdict(row: &Row, operation: Operation, dialect: Dialect) -> Verd
     if strikes { row.verdict } else { Verdict::Fine }
 }
 
+impl Operation {
+    /// Whether this fault can affect it.
+    pub(crate) fn is_struck_by(self, row: &Row, dialect: Dialect) -> bool {
+        match (row.scope, self) {
+            (Scope::Terminals, operation) => operation == Self::Terminal,
+            (Scope::Events, operation) => operation == Self::Events,
+            (Scope::Queries, operation) => operation == Self::List,
+            (Scope::NewConnections, Self::Run(stage)) => stage == Stage::Create,
+            // Its connection was used for the code.
+            (Scope::NewConnections, Self::Input) => false,
+            // A terminal has its own connection; after another request, nothing is negotiated any more.
+            (Scope::UsedConnections, operation) => {
+                !matches!(operation, Self::Terminal | Self::Negotiate)
+            }
+            (_, Self::Run(stage)) => {
+                verdict(row, stage.operation(), dialect) != Verdict::Fine
+                    || (row.verdict == Verdict::Fine && stage == Stage::Create)
+            }
+            // A subscription changes nothing at the gateway.
+            (_, Self::Events)
+                if matches!(row.verdict, Verdict::Status(_)) && row.is_passed_on() =>
+            {
+                false
+            }
+            // A download may take any time, as long as bytes come.
+            (_, Self::Download) if row.is_drip_of_body() => false,
+            (Scope::ResponseBodies, operation) => operation.response_has_body(dialect),
+            (Scope::RequestBodies, operation) => operation.request_has_body(),
+            (Scope::Everything | Scope::NewConnections, _) => true,
+        }
+    }
+}
+
 /// The required outcome of an operation with one request, including its retries.
 fn expected_of_one(
     row: &Row,
