@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # backend.ai-client 23.9.10 (PyPI), installed as its own requirements say, cannot sign a single request.
 #
-# It accepts any yarl from 1.8.2 below 2.0, and reads the host from `yarl.URL._val`, which is private: up to yarl 1.16 a
-# `SplitResult`, from 1.17 on a plain tuple. A fresh installation gets a later yarl, and every call of the client's
-# API fails before anything is sent, with "AttributeError: 'tuple' object has no attribute 'netloc'". With yarl 1.16
-# the same program works. Seen with Python 3.11, yarl 1.18.3 and 1.16.0.
+# Versions: backend.ai-client 23.9.10, aiohttp 3.8.6, yarl 1.16.0 and 1.18.3, Python 3.11, installed in a temporary folder.
 #
-# Output:
+# Behavior: the client accepts any yarl from 1.8.2 below 2.0, and the function that signs its requests reads the host
+# from `yarl.URL._val`, which is private: a `SplitResult` in yarl 1.16.0, a plain tuple in 1.18.3. So a fresh
+# installation, which gets a later yarl, fails before anything is sent. With yarl 1.16.0 the same program works.
+#
+# Output seen:
 #   requires yarl (!=1.9.0,!=1.9.1,!=1.9.2,<2.0,>=1.8.2)
 #   yarl 1.16.0: the server received GET /session/example1/files
 #   yarl 1.18.3: AttributeError: 'tuple' object has no attribute 'netloc'

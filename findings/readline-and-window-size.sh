@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# GNU readline 8.2 (here from gnureadline 8.2.13, PyPI; bash does the same) undoes a change of the window's size.
+# GNU readline undoes a change of the window's size that comes just before a prompt.
 #
-# Before it shows a prompt, it reads the size of the terminal's window and sets the very size that it has read. A change
-# that comes between these two calls is lost: the terminal keeps the old size, although whoever changed it was told of
-# success, and the program that reads lines is sent a signal for each. Whoever passes a user's resize on to a shell
-# should look again a moment later. Seen with Python 3.11 on Linux on x86-64.
+# Versions: gnureadline 8.2.13 (PyPI), Python 3.11, Linux on x86-64, installed in a temporary folder. bash 5.2.15 makes
+# the same two calls.
 #
-# The script stops the program at the second call, which stands for an unlucky moment, and changes the size there.
+# Behavior: before it shows a prompt, readline reads the size of the terminal's window, and sets the size that it has
+# read. A change between these two calls is lost, although the call that made it succeeded. A program that passes a
+# user's resize on to a shell has to look again a moment later. The script stops the program at the second call, which
+# stands for an unlucky moment, and changes the size there.
 #
-# Output:
+# Output seen:
 #   before the prompt: TIOCGWINSZ TIOCSWINSZ
 #   size set in between: 50 132
 #   size afterwards: 24 80
