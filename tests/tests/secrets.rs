@@ -21,12 +21,12 @@ use sorna::{
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 use tracing_subscriber::filter::LevelFilter;
 
-const SECRET: &str = "a-secret-that-nobody-may-see-7d1f";
-const WRONG: &str = "another-that-nobody-may-see-93ac";
+const SECRET: &str = "a-secret-that-no-one-may-see-7d1f";
+const WRONG: &str = "another-that-no-one-may-see-93ac";
 const PASSWORD: &str = "the-password-of-a-proxy-51be";
-const OTP: &str = "one-time-that-nobody-may-see-0a6e";
+const OTP: &str = "one-time-that-no-one-may-see-0a6e";
 /// Of a session with a web server.
-const COOKIE: &str = "cookie-that-nobody-may-see-e4c8";
+const COOKIE: &str = "cookie-that-no-one-may-see-e4c8";
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 
 /// Everything that is shown anywhere.

@@ -322,7 +322,7 @@ pub(crate) fn both_steps_of_a_batch<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
-/// The program goes on only when what it has written was reported.
+/// The program continues only when its output so far was reported.
 pub(crate) fn as_it_is_written<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let requests = Arc::new(Mutex::new(Vec::new()));

@@ -96,7 +96,7 @@ fn finished(
 }
 
 /// Whether later executions in the session may fail for what this run, or one before it, has left. Only Backend.AI has
-/// such errors: its managers let an execution wait for the one before it, whoever started that (observed on 23.09.10,
+/// such errors: its managers let an execution wait for the one before it, even one of another client (observed on 23.09.10,
 /// where the error comes after 30 s, and on 26.9.6, where it does not come).
 fn may_be_blocked(report: &RunReport) -> bool {
     let Ending::Failed(error) = &report.ending else {

@@ -1,4 +1,4 @@
-//! The four drivers, and an HTTP client of one's own, behind one interface.
+//! The four drivers, and a custom HTTP client, behind one interface.
 
 use std::future::Future;
 use std::time::Duration;
@@ -174,7 +174,7 @@ driver!(
 driver!(async Own, sorna::Client<Mine>, Mine::client, on_tokio);
 driver!(async WithoutUpgrades, sorna::Client<Mine>, Mine::client_without, on_tokio);
 
-/// A transport of one's own.
+/// A custom transport.
 pub(crate) struct Mine(HttpTransport<TokioRuntime>);
 
 impl Mine {
