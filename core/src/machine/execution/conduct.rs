@@ -143,6 +143,11 @@ impl Conduct {
         events: &mut VecDeque<ExecutionEvent>,
     ) -> Result<(ExecutionResult, bool), Next> {
         if let Stage::Settling(settling, _) = &mut self.stage {
+            // The empty steps print nothing, but what a program has left in the background may.
+            if !result.console.is_empty() {
+                let console = std::mem::take(&mut result.console);
+                events.push_back(ExecutionEvent::Console(console));
+            }
             let next = match settling.next(&result) {
                 Some(ask) => Next::Ask(ask),
                 None => self.settled(),

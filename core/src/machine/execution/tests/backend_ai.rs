@@ -135,6 +135,20 @@ fn what_is_left_of_a_batch_is_collected_on_older_managers() {
 }
 
 #[test]
+fn what_a_program_leaves_in_the_background_may_print_while_the_rest_is_collected() {
+    let mut run = execution(batch().without_build(), OLD);
+    run.sends(EXECUTE);
+    run.answers(answer("clean-finished", "0", ""));
+    for (left, code) in [("build-finished", "0"), ("finished", "93")] {
+        run.sends(EXECUTE);
+        run.answers(answer(left, code, &format!(r#"["stdout", "{left}"]"#)));
+        assert_eq!(stdout(&mut run), left);
+    }
+    let end = run.done().unwrap();
+    assert_eq!((end.exit_code(), end.console.is_empty()), (Some(0), true));
+}
+
+#[test]
 fn a_kernel_in_its_last_use_is_left_as_it_is() {
     let machine = Execution::new(kernel(), batch().into(), caller_for(NEW)).in_last_use();
     let mut run = Driver::new(machine);
