@@ -11,7 +11,7 @@
 
 #![no_main]
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use bytes::Bytes;
@@ -102,7 +102,7 @@ fn is_below_work_directory(name: &str) -> bool {
 }
 
 fn is_taken(files: &[UploadFile]) -> bool {
-    let names: HashSet<&str> = files.iter().map(UploadFile::name).collect();
+    let names: BTreeSet<&str> = files.iter().map(UploadFile::name).collect();
     files.len() <= MOST
         && names.len() == files.len()
         && files.iter().all(|file| file.size() <= LARGEST)

@@ -1,6 +1,6 @@
 //! The traffic between a machine and its gateway, and its properties.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(crate) struct Wire {
     /// When the gateway allows a retry.
     pub(crate) not_before: Instant,
     /// Code and input that may have arrived.
-    pub(crate) used: HashSet<String>,
+    pub(crate) used: BTreeSet<String>,
     /// An execute or restart request ended in a way that forbids another one.
     pub(crate) execution_over: bool,
     /// Output that the gateway sent.

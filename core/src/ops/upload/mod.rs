@@ -9,7 +9,7 @@ mod form;
 
 pub use file::{Boundary, FileContent, UploadFile};
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use http::Method;
 
@@ -77,7 +77,7 @@ impl UploadFiles {
 /// Checks a set of files against the gateway's limits.
 pub(crate) fn check_files(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
     let limit = version.upload_limits().max_file_size;
-    let mut names = HashSet::with_capacity(files.len());
+    let mut names = BTreeSet::new();
     for file in files {
         if file.size() > limit {
             return Err(BuildError::FileTooLarge {
