@@ -419,6 +419,10 @@ fn kernels_that_cannot_be_created_are_explained() {
     );
     let mounts = CreateKernel::new(KernelSpec::new("bash").with_mounts(["data"]), token());
     assert_eq!(client.error_of(&mounts).1, "kernel-creation-failed");
+    // Too little for any interpreter.
+    let limits = sorna_core::Limits::new().with_max_memory(1024);
+    let small = CreateKernel::new(KernelSpec::new("bash").with_limits(limits), token());
+    assert_eq!(client.error_of(&small).1, "kernel-creation-failed");
 
     // At the limit, the token of a living kernel still returns that kernel.
     let first = token();

@@ -12,6 +12,9 @@ use super::table::{Entry, Kernels, Session, Slot};
 use crate::kernel::{Bounds, Cores, Environ, Home, Kernel, KernelStartError, Setup, Unavailable};
 use crate::random;
 
+/// The least memory that a client may ask for, in bytes: with less, no interpreter starts.
+pub(crate) const MIN_MEMORY: u64 = 4 << 20;
+
 /// What a kernel shall be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
@@ -113,6 +116,15 @@ impl Kernels {
                 "agent-invalid-input",
                 "this gateway has no folders to mount",
             ));
+        }
+        let memory = request.spec.limits().max_memory();
+        if let Some(bytes @ 1..MIN_MEMORY) = memory {
+            let reason = format!(
+                "{} KiB of memory are too little for any kernel (minimum {} MiB)",
+                bytes.div_ceil(1024),
+                MIN_MEMORY >> 20
+            );
+            return Err(creation_failed("agent-invalid-input", &reason));
         }
         let id = random::kernel_id()
             .map_err(|error| creation_failed("agent-failure", &error.to_string()))?;

@@ -4,5 +4,5 @@ mod create;
 mod table;
 mod watch;
 
-pub(crate) use create::Wanted;
+pub(crate) use create::{MIN_MEMORY, Wanted};
 pub(crate) use table::{Entry, Kernels};

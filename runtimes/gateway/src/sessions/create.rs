@@ -11,7 +11,7 @@ use sorna_core::{KernelSpec, ProblemKind, SessionStatus};
 use super::session::Session;
 use super::table::Sessions;
 use crate::kernel::{Environ, Unavailable};
-use crate::kernels::{Entry, Wanted};
+use crate::kernels::{Entry, MIN_MEMORY, Wanted};
 use crate::random;
 
 /// The most bytes of all environment variables.
@@ -100,6 +100,12 @@ impl Sessions {
         for (slot, amount) in spec.resources() {
             match slot {
                 "mem" => match parse_size(amount) {
+                    Some(1..MIN_MEMORY) => {
+                        return refused(&format!(
+                            "mem: {amount:?} is too little for any session (minimum {}m)",
+                            MIN_MEMORY >> 20
+                        ));
+                    }
                     Some(bytes) => wanted.memory = Some(bytes).filter(|bytes| *bytes > 0),
                     None => return refused(&format!("mem: {amount:?} is no size such as 256m")),
                 },

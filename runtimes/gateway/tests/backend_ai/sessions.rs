@@ -183,6 +183,18 @@ fn what_this_gateway_does_not_have_is_refused() {
             "startupCommand",
         ),
         (
+            json!({"config": {"resources": {"mem": "1"}}}),
+            400,
+            "invalid-api-params",
+            "too little for any session (minimum 4m)",
+        ),
+        (
+            json!({"config": {"resources": {"mem": "some"}}}),
+            400,
+            "invalid-api-params",
+            "no size",
+        ),
+        (
             json!({"starts_at": "10m"}),
             400,
             "invalid-api-params",

@@ -76,6 +76,11 @@ pub(super) fn slots(session: &Session, kernel: Option<&KernelInfo>) -> Vec<(&'st
     use sorna_core::server::backend_ai::{parse_cores, parse_size};
     let of = |slot| session.spec.resources().find(|(name, _)| *name == slot);
     let cores = of("cpu").and_then(|(_, amount)| parse_cores(amount));
+    let cores = cores.map(|cores| match std::thread::available_parallelism() {
+        // It has no more than there are.
+        Ok(most) => cores.min(u64::try_from(most.get()).unwrap_or(u64::MAX)),
+        Err(_) => cores,
+    });
     let memory = kernel
         .and_then(KernelInfo::max_memory)
         .or_else(|| of("mem").and_then(|(_, amount)| parse_size(amount)));
