@@ -162,8 +162,8 @@ impl SessionToken {
     ///
     /// # Errors
     ///
-    /// [`BuildError::SessionToken`] if it is shorter or longer than the version allows;
-    /// [`BuildError::SessionName`] if it has a character that Backend.AI does not allow.
+    /// [`BuildError::SessionToken`] or, in Backend.AI, [`BuildError::SessionNameLength`] if it is shorter or longer than
+    /// the version allows; [`BuildError::SessionName`] if it has a character that Backend.AI does not allow.
     pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => check_token(&self.0, 8, 80),
@@ -187,7 +187,15 @@ impl SessionToken {
 /// What every manager accepts: 26.9.6 checks nothing, but 23.09.10 does, and there a letter is an ASCII letter (read in
 /// its source).
 fn check_session_name(name: &str) -> Result<(), BuildError> {
-    check_token(name, 4, 64)?;
+    let (least, most) = (4, 64);
+    let length = name.chars().count();
+    if !(least..=most).contains(&length) {
+        return Err(BuildError::SessionNameLength {
+            length,
+            least,
+            most,
+        });
+    }
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !name.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
         || !name.starts_with(is_word)
@@ -243,10 +251,11 @@ mod tests {
             (ApiVersion::V2_20170315, "8 to 80"),
             (ApiVersion::V9_20250722, "4 to 64"),
         ] {
-            for text in ["", "abc", &"x".repeat(300), "control\n-character"] {
+            for text in ["", "abc", &"x".repeat(300)] {
                 let error = SessionToken::for_version(text, version).unwrap_err();
                 assert!(error.to_string().contains(limits), "{error}");
             }
+            assert!(SessionToken::for_version("control\n-character", version).is_err());
             assert!(SessionToken::for_version("long-enough", version).is_ok());
         }
     }
@@ -329,6 +338,10 @@ mod tests {
         ] {
             assert!(v7(name).is_err(), "{name}");
         }
+        assert_eq!(
+            v7("abc").unwrap_err().to_string(),
+            "the name of a session must have 4 to 64 characters; this one has 3 characters"
+        );
         assert_eq!(
             v7("my session").unwrap_err().to_string(),
             "\"my session\" cannot be the name of a session: use ASCII letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"

@@ -64,7 +64,7 @@ impl fmt::Display for Aborted {
         if self.is_freed {
             return Ok(());
         }
-        f.write_str("; the program may still run, and keep the kernel busy")
+        f.write_str("; the program may still run, and keep the session busy")
     }
 }
 

@@ -23,6 +23,15 @@ pub enum BuildError {
         /// The most characters that are allowed.
         most: usize,
     },
+    /// A session token that is too short or too long for the name of a session in Backend.AI.
+    SessionNameLength {
+        /// Its length in characters.
+        length: usize,
+        /// The fewest there may be.
+        least: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// A session token that cannot be the name of a session in Backend.AI.
     SessionName {
         /// The name as given.
@@ -104,6 +113,14 @@ impl fmt::Display for BuildError {
             } => write!(
                 f,
                 "a client session token must have {least} to {most} characters and no control characters; this one has {length} characters"
+            ),
+            Self::SessionNameLength {
+                length,
+                least,
+                most,
+            } => write!(
+                f,
+                "the name of a session must have {least} to {most} characters; this one has {length} characters"
             ),
             Self::SessionName { name } => write!(
                 f,

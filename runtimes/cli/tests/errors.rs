@@ -288,14 +288,20 @@ fn names_of_sessions_are_checked_by_the_api_that_is_spoken() {
             command.env(format!("{variables}_{name}"), value);
         }
         command.args(["run", "-t", &"n".repeat(length), "python", "-c", "1"]);
-        check(command).code(2).stderr_eq(format!(
-            "✘ a client session token must have {limits} characters and no control characters; this one has {length} characters\n"
-        ));
+        let text = match variables {
+            "SORNA" => format!(
+                "a client session token must have {limits} characters and no control characters; this one has"
+            ),
+            _ => format!("the name of a session must have {limits} characters; this one has"),
+        };
+        check(command)
+            .code(2)
+            .stderr_eq(format!("✘ {text} {length} characters\n"));
     }
     let mut command = sorna(directory.path());
     command.args(["rename", "some-session", ""]);
     check(command).code(2).stderr_eq(str![[r#"
-✘ a client session token must have 4 to 64 characters and no control characters; this one has 0 characters
+✘ the name of a session must have 4 to 64 characters; this one has 0 characters
 
 "#]]);
 }

@@ -57,7 +57,8 @@ use crate::version::{ApiVersion, Dialect};
 /// # Mistakes
 ///
 /// Making the request fails with [`BuildError::Language`] for an empty language,
-/// [`BuildError::TooManyMounts`] for more than five mounts in Sorna v2, [`BuildError::SessionToken`] or
+/// [`BuildError::TooManyMounts`] for more than five mounts in Sorna v2, [`BuildError::SessionToken`],
+/// [`BuildError::SessionNameLength`] or
 /// [`BuildError::SessionName`] for a token that the version does not [allow](SessionToken::check), and
 /// [`BuildError::Unsupported`] for a setting that the version lacks.
 #[derive(Clone, Debug)]
