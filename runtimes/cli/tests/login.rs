@@ -393,13 +393,86 @@ fn a_session_that_others_can_read_or_that_is_none_is_not_used() {
     std::os::unix::fs::symlink(directory.path().join("copy"), &file).expect("a link");
     check(web_with(directory.path(), &gateway, &["ps"]))
         .code(2)
-        .stderr_eq("✘ cannot read [DIR]/.state/sorna/logins/[..].json: [..]\n");
+        .stderr_eq(NO_FILE);
     // A login replaces what is there, and leaves what a link pointed to.
     logged_in(directory.path(), &gateway);
     assert_eq!(mode(&file), 0o600);
     assert!(directory.path().join("copy").exists());
     output(directory.path(), &gateway, &["ps"]);
     gateway.stop();
+}
+
+const NO_FILE: &str = "\
+✘ [DIR]/.state/sorna/logins/[..].json is not a regular file, so not a session that `sorna login` has kept
+∙ Remove it with `sorna logout`, then log in again with `sorna login`.
+";
+
+#[test]
+fn logging_out_removes_what_is_no_session_and_says_so() {
+    let gateway = gateway();
+    let directory = here();
+    logged_in(directory.path(), &gateway);
+    let file = kept(directory.path()).remove(0);
+    let original = std::fs::read(&file).expect("a file");
+    let copy = directory.path().join("copy");
+    std::fs::write(&copy, &original).expect("written");
+    let logs_out = |text: &str| {
+        check(web_with(directory.path(), &gateway, &["logout"]))
+            .code(1)
+            .stderr_eq(format!(
+                "✘ [DIR]/.state/sorna/logins/[..].json is {text}; it was removed\n\
+                 ∙ If you were logged in to http://[ADDRESS], the session may live on at the server until it expires.\n"
+            ));
+        assert!(kept(directory.path()).is_empty());
+        check(web_with(directory.path(), &gateway, &["logout"])).success();
+    };
+    let none = "not a session that `sorna login` has kept";
+    for content in [&b""[..], b"{}", b"\xff\xfe", b"[1", &original[..10]] {
+        write_private(&file, content);
+        check(web_with(directory.path(), &gateway, &["ps"]))
+            .code(2)
+            .stderr_eq("✘ [DIR]/.state/sorna/logins/[..].json is not a session that `sorna login` has kept\n∙ Log in again with `sorna login`, which replaces it.\n");
+        logs_out(none);
+    }
+    let other = format!("not a regular file, so {none}");
+    std::os::unix::fs::symlink(&copy, &file).expect("a link");
+    check(web_with(directory.path(), &gateway, &["ps"]))
+        .code(2)
+        .stderr_eq(NO_FILE);
+    logs_out(&other);
+    assert_eq!(std::fs::read(&copy).expect("a file"), original);
+    std::os::unix::fs::symlink(directory.path(), &file).expect("a link");
+    logs_out(&other);
+    std::fs::create_dir(&file).expect("a directory");
+    check(web_with(directory.path(), &gateway, &["ps"]))
+        .code(2)
+        .stderr_eq(NO_FILE);
+    let line = format!("{}\n", gateway.secret_key());
+    let login = log_in(
+        web(directory.path(), gateway.endpoint()),
+        gateway.access_key(),
+        &line,
+    );
+    check_output(login).code(2).stderr_eq(NO_FILE);
+    logs_out(&other);
+
+    // What is in a directory may be needed.
+    std::fs::create_dir(&file).expect("a directory");
+    std::fs::write(file.join("mine"), "").expect("written");
+    check(web_with(directory.path(), &gateway, &["logout"]))
+        .code(2)
+        .stderr_eq(str![[r#"
+✘ [DIR]/.state/sorna/logins/[..].json is a directory with files in it, which is not removed
+∙ Remove it yourself if nothing in it is needed, then log in again with `sorna login`.
+
+"#]]);
+    assert!(file.join("mine").exists());
+    gateway.stop();
+}
+
+fn write_private(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).expect("written");
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).expect("permitted");
 }
 
 #[test]

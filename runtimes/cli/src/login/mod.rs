@@ -8,7 +8,7 @@ use sorna::{Config, Error, RetryPolicy, SessionCookie};
 use zeroize::Zeroizing;
 
 use crate::advice::{advice, show_error};
-use crate::chain::message;
+use crate::chain::{chain, message};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -51,11 +51,11 @@ Examples:
 
 /// Log out of a web server of Backend.AI.
 ///
-/// Ends the session at the server and removes what was kept of it. If the server cannot be reached, it is
-/// removed all the same.
+/// Ends the session at the server and removes what was kept of it. If the server cannot be reached, or what
+/// was kept cannot be used, it is removed all the same.
 ///
-/// Exit code: 0, even without a session; 1 if the server returned an error or could not be reached; 2 for a
-/// usage error or a wrong setting.
+/// Exit code: 0, even without a session; 1 if the server returned an error or could not be reached, or what
+/// was kept could not be used; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = LOGOUT_EXAMPLES)]
 pub(crate) struct LogoutArgs {}
@@ -159,7 +159,11 @@ pub(crate) fn logout(_: &LogoutArgs, globals: &Globals) -> Result<Exit, Failure>
         Err(error) => {
             // What cannot be read is of no more use.
             file.remove().map_err(Failure::Settings)?;
-            return Err(Failure::Settings(error));
+            reporter.fail(format_args!("{}; it was removed", chain(&error)));
+            reporter.advice(format_args!(
+                "If you were logged in to {endpoint}, the session may live on at the server until it expires."
+            ));
+            return Ok(Exit::FAILURE);
         }
     };
     let config = ending(config, login.cookie);

@@ -97,6 +97,10 @@ pub(crate) enum LoginFileProblem {
     Remove(io::Error),
     /// Others than the user can read or write it.
     Open,
+    /// It is a directory, a link or something else in place of a file.
+    NoFile,
+    /// It is a directory that is not empty.
+    Full,
     /// It is not what this program writes.
     Content,
 }
@@ -223,6 +227,8 @@ impl SettingsError {
             }
             Self::NoState => Some("Set HOME or XDG_STATE_HOME.".to_owned()),
             Self::LoginFile { problem: LoginFileProblem::Open, .. } => Some("Someone may have copied it: end the session with `sorna logout`, then log in again with `sorna login`.".to_owned()),
+            Self::LoginFile { problem: LoginFileProblem::NoFile, .. } => Some("Remove it with `sorna logout`, then log in again with `sorna login`.".to_owned()),
+            Self::LoginFile { problem: LoginFileProblem::Full, .. } => Some("Remove it yourself if nothing in it is needed, then log in again with `sorna login`.".to_owned()),
             Self::LoginFile { problem: LoginFileProblem::Content, .. } => Some("Log in again with `sorna login`, which replaces it.".to_owned()),
             Self::NoHome => Some("Give the file with --config or SORNA_CONFIG.".to_owned()),
             Self::Read { .. }
@@ -300,6 +306,18 @@ impl fmt::Display for SettingsError {
                     LoginFileProblem::Open => {
                         write!(f, "{path} keeps a session, but others can read or write it")
                     }
+                    LoginFileProblem::NoFile => {
+                        write!(
+                            f,
+                            "{path} is not a regular file, so not a session that `sorna login` has kept"
+                        )
+                    }
+                    LoginFileProblem::Full => {
+                        write!(
+                            f,
+                            "{path} is a directory with files in it, which is not removed"
+                        )
+                    }
                     LoginFileProblem::Content => {
                         write!(f, "{path} is not a session that `sorna login` has kept")
                     }
@@ -333,7 +351,10 @@ impl StdError for SettingsError {
                 LoginFileProblem::Read(error)
                 | LoginFileProblem::Write(error)
                 | LoginFileProblem::Remove(error) => Some(error),
-                LoginFileProblem::Open | LoginFileProblem::Content => None,
+                LoginFileProblem::Open
+                | LoginFileProblem::NoFile
+                | LoginFileProblem::Full
+                | LoginFileProblem::Content => None,
             },
             _ => None,
         }

@@ -91,21 +91,30 @@ impl LoginFile {
         let file = match options.open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(_) if self.is_no_file() => return Err(self.problem(LoginFileProblem::NoFile)),
             Err(error) => return Err(failed(error)),
         };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(self.problem(LoginFileProblem::NoFile));
+        }
         if !is_private(&file).map_err(failed)? {
             return Err(self.problem(LoginFileProblem::Open));
         }
-        let mut text = Zeroizing::new(String::new());
-        file.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
+        let mut text = Zeroizing::new(Vec::new());
+        file.take(LIMIT).read_to_end(&mut text).map_err(failed)?;
         let login = self.parse(&text);
         login
             .map(Some)
             .ok_or_else(|| self.problem(LoginFileProblem::Content))
     }
 
-    fn parse(&self, text: &str) -> Option<Login> {
-        let content: Content<'_> = serde_json::from_str(text).ok()?;
+    /// Whether something else is in its place.
+    fn is_no_file(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|metadata| !metadata.is_file())
+    }
+
+    fn parse(&self, text: &[u8]) -> Option<Login> {
+        let content: Content<'_> = serde_json::from_slice(text).ok()?;
         if content.endpoint != self.endpoint {
             return None;
         }
@@ -118,8 +127,13 @@ impl LoginFile {
 
     /// Writes it, in place of the one that is there: a reader sees either.
     pub(crate) fn write(&self, login: &Login) -> Result<(), SettingsError> {
-        self.replace(login)
-            .map_err(|error| self.problem(LoginFileProblem::Write(error)))
+        self.replace(login).map_err(|error| {
+            let is_directory = error.kind() == io::ErrorKind::IsADirectory;
+            self.problem(match is_directory && self.is_no_file() {
+                true => LoginFileProblem::NoFile,
+                false => LoginFileProblem::Write(error),
+            })
+        })
     }
 
     fn replace(&self, login: &Login) -> io::Result<()> {
@@ -154,14 +168,22 @@ impl LoginFile {
         written
     }
 
-    /// Removes it, if it exists.
+    /// Removes it, if it exists, whatever it is: of a link only the link, and a directory only if it is empty.
     pub(crate) fn remove(&self) -> Result<(), SettingsError> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.problem(LoginFileProblem::Remove(error)))
+        let is_directory = fs::symlink_metadata(&self.path).is_ok_and(|it| it.is_dir());
+        let removed = match is_directory {
+            true => fs::remove_dir(&self.path),
+            false => fs::remove_file(&self.path),
+        };
+        let problem = match removed {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                LoginFileProblem::Full
             }
-            _ => Ok(()),
-        }
+            Err(error) => LoginFileProblem::Remove(error),
+        };
+        Err(self.problem(problem))
     }
 
     fn problem(&self, problem: LoginFileProblem) -> SettingsError {
