@@ -101,6 +101,7 @@ fn lines(settings: &Settings) -> Vec<[String; 3]> {
     }
     if settings.is_of_web_server() {
         lines.push(login(settings));
+        lines.extend(unused_keys(settings));
     } else {
         lines.push(line(
             "access_key",
@@ -121,6 +122,20 @@ fn lines(settings: &Settings) -> Vec<[String; 3]> {
         }
     }
     lines
+}
+
+/// Keys that are set, but not used, since users log in to a web server.
+fn unused_keys(settings: &Settings) -> impl Iterator<Item = [String; 3]> {
+    let access_key = settings.access_key.as_ref().map(|key| &key.source);
+    let secret_key = settings.secret_key.as_ref().map(|key| &key.source);
+    let keys = [("access_key", access_key), ("secret_key", secret_key)];
+    keys.into_iter().filter_map(|(name, source)| {
+        let why = format!(
+            "{}; with endpoint type session, users log in",
+            from(source?)
+        );
+        Some([name.to_owned(), "(not used)".to_owned(), why])
+    })
 }
 
 /// Who is logged in to the web server, and where that is kept.

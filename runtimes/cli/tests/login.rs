@@ -476,6 +476,38 @@ fn write_private(path: &Path, content: &[u8]) {
 }
 
 #[test]
+fn keys_beside_a_web_server_are_not_used_and_that_is_shown() {
+    let gateway = gateway();
+    let directory = here();
+    let command = |arguments: &[&str]| {
+        let mut command = web_with(directory.path(), &gateway, arguments);
+        command.env("BACKEND_ACCESS_KEY", "AKIAUNUSED");
+        command.env("BACKEND_SECRET_KEY", "not-shown");
+        command
+    };
+    check(command(&["ps"])).code(2).stderr_eq(str![[r#"
+✘ not logged in to http://[ADDRESS]
+∙ Log in with `sorna login`. BACKEND_ACCESS_KEY is not used there: keys are for endpoints of type api.
+
+"#]]);
+    let line = format!("{}\n", gateway.secret_key());
+    check_output(log_in(command(&[]), gateway.access_key(), &line)).success();
+    check(command(&["config"])).success().stdout_eq(str![[r#"
+...
+login          [..]
+access_key     (not used)[..]from BACKEND_ACCESS_KEY; with endpoint type session, users log in
+secret_key     (not used)[..]from BACKEND_SECRET_KEY; with endpoint type session, users log in
+...
+"#]]);
+    check(command(&["status"])).success().stdout_eq(str![[r#"
+...
+∙ Keys: BACKEND_ACCESS_KEY is not used there: keys are for endpoints of type api.
+...
+"#]]);
+    gateway.stop();
+}
+
+#[test]
 fn a_profile_can_be_that_of_a_web_server() {
     let gateway = gateway();
     let directory = here();

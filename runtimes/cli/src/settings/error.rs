@@ -60,6 +60,8 @@ pub(crate) enum SettingsError {
         endpoint: String,
         /// The profile that was chosen by an option.
         profile: Option<String>,
+        /// Where keys come from, which are not used there.
+        unused_keys: Option<Source>,
     },
     /// There is no directory for what is kept between commands.
     NoState,
@@ -177,6 +179,15 @@ impl Missing {
     }
 }
 
+/// For an endpoint to which users log in, beside keys.
+pub(crate) fn keys_are_not_used(source: &Source) -> String {
+    let source = match source {
+        Source::Variable(name) => (*name).to_owned(),
+        source => format!("The key of {source}"),
+    };
+    format!("{source} is not used there: keys are for endpoints of type api.")
+}
+
 impl SettingsError {
     /// What to do about it.
     pub(crate) fn advice(&self) -> Option<String> {
@@ -221,9 +232,16 @@ impl SettingsError {
             }),
             Self::SornaWebServer { .. } => Some("Web servers belong to Backend.AI: leave the API out, or use the endpoint of a gateway and endpoint type api.".to_owned()),
             Self::NoWebServer { .. } => Some("To log in to a web server of Backend.AI, set BACKEND_ENDPOINT_TYPE=session, or endpoint_type = \"session\" in the profile. With keys there is no need to log in.".to_owned()),
-            Self::NotLoggedIn { profile, .. } => {
+            Self::NotLoggedIn { profile, unused_keys, .. } => {
                 let option = profile.as_ref().map(|name| format!(" --profile {}", quoted(name)));
-                Some(format!("Log in with `sorna login{}`.", option.unwrap_or_default()))
+                let keys = unused_keys.as_ref().map(|source| {
+                    format!(" {}", keys_are_not_used(source))
+                });
+                Some(format!(
+                    "Log in with `sorna login{}`.{}",
+                    option.unwrap_or_default(),
+                    keys.unwrap_or_default()
+                ))
             }
             Self::NoState => Some("Set HOME or XDG_STATE_HOME.".to_owned()),
             Self::LoginFile { problem: LoginFileProblem::Open, .. } => Some("Someone may have copied it: end the session with `sorna logout`, then log in again with `sorna login`.".to_owned()),

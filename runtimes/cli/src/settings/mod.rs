@@ -29,7 +29,7 @@ mod text;
 pub(crate) use api::Api;
 use environment::{Environment, variable};
 use error::Missing;
-pub(crate) use error::SettingsError;
+pub(crate) use error::{SettingsError, keys_are_not_used};
 pub(crate) use kind::EndpointType;
 pub(crate) use login::{Login, LoginFile};
 pub(crate) use source::{Setting, Source};
@@ -302,6 +302,15 @@ impl Settings {
         self.endpoint_type.value == EndpointType::Session
     }
 
+    /// Where keys come from that are not used, since users log in to a web server.
+    pub(crate) fn unused_keys(&self) -> Option<&Source> {
+        let access_key = self.access_key.as_ref().map(|key| &key.source);
+        let secret_key = self.secret_key.as_ref().map(|key| &key.source);
+        access_key
+            .or(secret_key)
+            .filter(|_| self.is_of_web_server())
+    }
+
     /// The file that keeps the session with the web server.
     pub(crate) fn login_file(&self) -> Result<LoginFile, SettingsError> {
         if !self.is_of_web_server() {
@@ -333,6 +342,7 @@ impl Settings {
                     }) => Some(value.clone()),
                     _ => None,
                 },
+                unused_keys: self.unused_keys().cloned(),
             }),
         }
     }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
 use crate::sessions::safe;
+use crate::settings::keys_are_not_used;
 use crate::style;
 use crate::target::Target;
 use crate::units::time;
@@ -129,6 +130,10 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     let connecting = seen.last();
     if target.is_of_web_server() && !report.login(&target) {
         return Ok(report.exit());
+    }
+    let settings = target.settings.as_ref();
+    if let Some(source) = settings.and_then(|settings| settings.unused_keys()) {
+        report.fact(format_args!("Keys: {}", keys_are_not_used(source)));
     }
 
     let authorized = target.client.call(Authorize::new("sorna status"));
