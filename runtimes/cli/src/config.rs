@@ -10,38 +10,24 @@ use crate::reporter::Reporter;
 use crate::sessions::safe;
 use crate::settings::{self, Api, EndpointType, Setting, Settings, SettingsError, Source};
 
-/// Show the settings and where each comes from
+/// Show the settings and where each comes from.
 ///
-/// A setting comes from the command line, else from the environment, else from a profile of the
-/// settings file. The variables are BACKEND_ENDPOINT, BACKEND_ENDPOINT_TYPE, BACKEND_ACCESS_KEY,
-/// BACKEND_SECRET_KEY, BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same
-/// with SORNA_; never some of each. SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api =
-/// "backend-ai" (or "auto"), sorna speaks Backend.AI, else Sorna v2, unless --api says otherwise.
-/// The profile is selected by --profile, SORNA_PROFILE or default_profile in the file. Both keys
-/// always come from the same source. The secret key is never shown. An endpoint of type session, a
-/// web server of Backend.AI, has no keys: log in with `sorna login`.
+/// A setting comes from the command line, else from the environment, else from a profile of the settings
+/// file. The variables are BACKEND_ENDPOINT, BACKEND_ENDPOINT_TYPE, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY,
+/// BACKEND_DOMAIN and BACKEND_GROUP; if BACKEND_ENDPOINT is not set, the same with SORNA_; never some of each.
+/// SORNA_CA_FILE goes with both. With BACKEND_ENDPOINT, or a profile with api = "backend-ai" (or "auto"), sorna
+/// speaks Backend.AI, else Sorna v2, unless --api says otherwise.
 ///
-/// The settings file is the one given by --config or SORNA_CONFIG, else sorna/config.toml in the
-/// user's configuration directory ($XDG_CONFIG_HOME, usually ~/.config). Keep it private
-/// (chmod 600):
+/// The profile is selected by --profile, SORNA_PROFILE or default_profile in the file. Both keys always come
+/// from the same source. The secret key is never shown. An endpoint of type session, a web server of
+/// Backend.AI, uses no keys: log in with `sorna login`.
 ///
-///   default_profile = "work"
-///
-///   [profiles.work]
-///   endpoint = "https://sorna.example.com"
-///   access_key = "AKIA..."
-///   secret_key = "..."
-///   ca_file = "work-ca.pem"    # relative to this file; for a private certificate
-///   api = "backend-ai"         # or "sorna", the default, or "auto"
-///   domain = "default"         # of new sessions of Backend.AI, as is group
-///
-///   [profiles.web]
-///   endpoint = "https://web.example.com"
-///   endpoint_type = "session"  # a web server, for `sorna login`; the default is "api"
+/// The settings file is the one given by --config or SORNA_CONFIG, else sorna/config.toml in the user's
+/// configuration directory ($XDG_CONFIG_HOME, usually ~/.config). Keep it private (chmod 600).
 ///
 /// Exit code: 0; 2 if a setting is wrong.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ConfigArgs {
     /// Print only the path of the settings file.
     #[arg(long)]
@@ -52,7 +38,22 @@ const EXAMPLES: &str = "\
 Examples:
   sorna config
   sorna config --profile work
-  ${EDITOR:-vi} \"$(sorna config --path)\"";
+  ${EDITOR:-vi} \"$(sorna config --path)\"
+
+A settings file:
+  default_profile = \"work\"
+
+  [profiles.work]
+  endpoint = \"https://sorna.example.com\"
+  access_key = \"AKIA...\"
+  secret_key = \"...\"
+  ca_file = \"work-ca.pem\"    # relative to this file; for a private certificate
+  api = \"backend-ai\"         # or \"sorna\", the default, or \"auto\"
+  domain = \"default\"         # of new sessions of Backend.AI, as is group
+
+  [profiles.web]
+  endpoint = \"https://web.example.com\"
+  endpoint_type = \"session\"  # a web server, for `sorna login`; the default is \"api\"";
 
 /// Carries out the command.
 pub(crate) fn config(arguments: &ConfigArgs, globals: &Globals) -> Result<Exit, Failure> {

@@ -215,6 +215,26 @@ fn every_command_has_help_with_examples() {
     }
 }
 
+/// The width of help that does not go to a terminal.
+const WIDTH: usize = 100;
+
+#[test]
+fn paragraphs_of_help_are_filled() {
+    let directory = here();
+    for command in COMMANDS {
+        let help = print(directory.path(), &[command, "--help"]);
+        let (text, _) = help.split_once("\nUsage:").expect("a usage");
+        let lines: Vec<&str> = text.lines().collect();
+        for pair in lines.windows(2) {
+            let next = pair[1].split(' ').next().unwrap_or_default();
+            let fits = pair[0].len() + 1 + next.len() <= WIDTH;
+            let is_break = pair[0].is_empty() || next.is_empty();
+            assert!(is_break || !fits, "{command}: {pair:?}");
+            assert!(pair[0].len() <= WIDTH, "{command}: {pair:?}");
+        }
+    }
+}
+
 #[test]
 fn commands_without_a_gateway_hide_its_options() {
     let directory = here();
