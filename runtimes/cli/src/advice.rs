@@ -12,22 +12,21 @@ use crate::failure::build_advice;
 use crate::nearest::nearest;
 use crate::reporter::Reporter;
 use crate::target::Target;
+use crate::terms::Terms;
 use crate::values::is_id;
 
 /// For settings of Sorna v2 that lead to a manager of Backend.AI.
 const MANAGER: &str = "This is a manager of Backend.AI, which does not speak Sorna v2. Use --api backend-ai, put api = \"backend-ai\" into the profile, or set BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY in place of SORNA_ENDPOINT and its keys.";
 
-/// For a creation that failed, or got no response that can be read.
-pub(crate) const MAY_LEAVE_A_KERNEL: &str = "The gateway may have created a kernel anyway; it ends when the gateway's idle timeout has passed.";
-
 /// Reports a temporary kernel that could not be destroyed.
-pub(crate) fn show_left(reporter: &mut Reporter, kernel: &str, error: &Error) {
+pub(crate) fn show_left(reporter: &mut Reporter, terms: Terms, kernel: &str, error: &Error) {
     reporter.note_error(error);
     reporter.fail(format_args!(
-        "The kernel {kernel} could not be destroyed: {}",
+        "The {} {kernel} could not be destroyed: {}",
+        terms.kernel,
         message(error)
     ));
-    reporter.advice("It ends when the gateway's idle timeout has passed.");
+    reporter.advice(terms.is_left(kernel));
 }
 
 /// Shows what failed, what the gateway reported, and what to do next.
@@ -66,7 +65,10 @@ pub(crate) fn show_error_of(
         error.gateway().and_then(GatewayError::kind) == Some(ProblemKind::KernelNotFound);
     if is_unknown && !is_id(id.as_str()) {
         reporter.fail(message(error));
-        reporter.advice(format_args!("{id} was taken as a kernel ID. {otherwise}"));
+        reporter.advice(format_args!(
+            "{id} was taken as a {} ID. {otherwise}",
+            target.terms().kernel
+        ));
     } else {
         show_error(reporter, error, target);
     }
@@ -123,11 +125,12 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         vec![clock_advice(response.gateway_date())]
     } else if response.is_quota_exceeded() {
         vec![format!(
-            "{} has reached its kernel limit: destroy some (`sorna destroy ID`), or wait until idle ones end.",
+            "{} has reached its {} limit: destroy some (`sorna destroy ID`), or wait until idle ones end.",
             match target.access_key() {
                 Some(key) => format!("The access key {key}"),
                 None => "Your user".to_owned(),
-            }
+            },
+            target.terms().kernel
         )]
     } else if response.is_name_taken() {
         vec![
@@ -135,7 +138,8 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         ]
     } else if response.is_not_found() && response.kind() == Some(ProblemKind::KernelNotFound) {
         vec![format!(
-            "The kernel has ended, or belongs to another key or gateway. The endpoint is {}.",
+            "The {} has ended, or belongs to another key or gateway. The endpoint is {}.",
+            target.terms().kernel,
             target.endpoint()
         )]
     } else if response.is_rate_limited() {

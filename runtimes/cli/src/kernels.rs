@@ -152,16 +152,14 @@ impl Which {
                     Err(failure) => return Err(failure),
                 },
             };
-            let name: &dyn Display = match finds {
-                true => &format_args!("session {id}"),
-                false => &format_args!("kernel {id}"),
-            };
+            let name: &dyn Display = &format_args!("{} {id}", target.terms().kernel);
             match act(&mut reporter, &kernel, name) {
                 Ok(()) => {}
                 Err(Stop::Command(failure)) => return Err(failure),
                 Err(Stop::Kernel(error)) => {
                     reporter.clear();
-                    reporter.advice(format_args!("Kernel {}:", kernel.id()));
+                    let capital = target.terms().capital;
+                    reporter.advice(format_args!("{capital} {}:", kernel.id()));
                     show_error_of(&mut reporter, &error, &target, kernel.id(), NO_ID);
                     exit = Exit::FAILURE;
                 }

@@ -40,6 +40,7 @@ mod spoken;
 mod status;
 mod style;
 mod target;
+mod terms;
 mod threads;
 mod tips;
 mod tty;

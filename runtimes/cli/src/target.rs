@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sorna::blocking::Client;
 use sorna::net::TlsOptions;
-use sorna::{ApiVersion, ClientOptions, Config, Observer};
+use sorna::{ApiVersion, ClientOptions, Config, Dialect, Observer};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
 use crate::failure::Failure;
@@ -14,6 +14,7 @@ use crate::globals::Globals;
 use crate::lock::lock;
 use crate::reporter::Reporter;
 use crate::settings::{Api, Login, Settings};
+use crate::terms::Terms;
 
 /// A client, and the settings it was made from or the local gateway it talks to.
 pub(crate) struct Target {
@@ -176,6 +177,23 @@ impl Target {
             Some(setting) => format!("{endpoint} (from {})", setting.source),
             None => format!("{endpoint} (started for --local)"),
         }
+    }
+
+    /// The dialect of the API, once it is known.
+    fn dialect(&self) -> Option<Dialect> {
+        match self.client.config().fixed_version() {
+            Some(version) => Some(version.dialect()),
+            None if self.has_responded() => {
+                let negotiated = self.client.negotiated().ok()?;
+                Some(negotiated.dialect())
+            }
+            None => None,
+        }
+    }
+
+    /// What its users call a kernel.
+    pub(crate) fn terms(&self) -> Terms {
+        self.dialect().map_or(Terms::KERNEL, Terms::of)
     }
 
     /// Whether requests are made in a session with a web server.

@@ -259,11 +259,11 @@ fn one_line_says_why_a_session_does_not_run_yet() {
         .success()
         .stdout_eq("hi\n")
         .stderr_eq(str![[r#"
-∙ Client session token: [TOKEN]
+∙ Session name: [TOKEN]
 ∙ Waiting for the session: PENDING, for at most 2 min 0 s.
 ∙ Waiting for the session: PENDING (no-available-instances), for at most 2 min 0 s.
-✔ Kernel (ID: [..]) is ready.
-✔ Cleaned up the kernel.
+✔ Session (ID: [..]) is ready.
+✔ Cleaned up the session.
 
 "#]]);
     let mut command = stub::at(sorna(directory.path()), slow_manager());

@@ -4,14 +4,15 @@ use std::io;
 
 use sorna::{
     Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError, ProblemKind, RunReport,
-    TransportErrorKind,
+    SessionToken, TransportErrorKind,
 };
 
-use crate::advice::{MAY_LEAVE_A_KERNEL, show_error_creating, show_left};
+use crate::advice::{show_error_creating, show_left};
 use crate::exit::Exit;
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
 use crate::target::Target;
+use crate::terms::Terms;
 
 /// Why the command stops the run.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub(super) fn finish(
     advice: Option<&str>,
     target: &Target,
     lang: &str,
+    token: &SessionToken,
 ) -> Exit {
     let mut exit = match &report.ending {
         Ending::Finished(result) => finished(reporter, result.as_ref(), advice),
@@ -70,7 +72,7 @@ pub(super) fn finish(
     if let Some(stopped) = stopped {
         exit = stopped;
     }
-    clean_up(reporter, report, exit)
+    clean_up(reporter, target.terms(), report, token, exit)
 }
 
 /// Reports how the program ended.
@@ -116,22 +118,28 @@ fn may_be_blocked(report: &RunReport) -> bool {
 }
 
 /// Reports what happened to the kernel.
-fn clean_up(reporter: &mut Reporter, report: &RunReport, mut exit: Exit) -> Exit {
+fn clean_up(
+    reporter: &mut Reporter,
+    terms: Terms,
+    report: &RunReport,
+    token: &SessionToken,
+    mut exit: Exit,
+) -> Exit {
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {
         Cleanup::Destroyed => {
-            reporter.done("Cleaned up the kernel.");
+            reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
             "destroyed"
         }
         Cleanup::Failed(error) => {
-            show_left(reporter, kernel, error);
+            show_left(reporter, terms, kernel, error);
             if exit == Exit::SUCCESS {
                 exit = Exit::FAILURE;
             }
             "failed"
         }
         Cleanup::Unknown => {
-            reporter.advice(MAY_LEAVE_A_KERNEL);
+            reporter.advice(terms.may_be_left(Some(token)));
             "unknown"
         }
         Cleanup::Kept => {

@@ -30,6 +30,7 @@ use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::spoken;
 use crate::target::Target;
+use crate::terms::Terms;
 use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, finish};
@@ -75,12 +76,17 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     if plan.spec().enqueue_only() {
         return enqueue::enqueue(&target, &plan, &token, &mut reporter);
     }
-    reporter.info(format_args!("Client session token: {token}"));
-    reporter.wait(if plan.keeps_kernel() {
-        "Connecting to the kernel..."
-    } else {
-        "Creating a temporary kernel..."
-    });
+    let terms = Terms::of(version.dialect());
+    reporter.info(format_args!("{}: {token}", terms.token));
+    reporter.wait(format_args!(
+        "{} {}...",
+        if plan.keeps_kernel() {
+            "Connecting to the"
+        } else {
+            "Creating a temporary"
+        },
+        terms.kernel
+    ));
 
     let files = Files::of(&plan);
     let temporary = !plan.keeps_kernel();
@@ -178,12 +184,13 @@ impl Program {
             Dialect::SornaV2 => "restart",
             _ => "interrupt",
         };
+        let noun = Terms::of(dialect).kernel;
         match self {
             Self::Runs => reporter.info(format_args!(
-                "The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
+                "The program is still running in {noun} {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
             )),
             Self::Asks => reporter.info(format_args!(
-                "The program is waiting for input in kernel {kernel} and will read the next run's code as that input. Stop it with `sorna {stop} {kernel}`."
+                "The program is waiting for input in {noun} {kernel} and will read the next run's code as that input. Stop it with `sorna {stop} {kernel}`."
             )),
             Self::Ended => {}
         }
@@ -248,6 +255,7 @@ impl Session<'_> {
             advice,
             self.target,
             self.lang,
+            &self.token,
         );
         let (program, dialect) = (self.program, self.dialect);
         program.report_if_left(&report, &mut self.reporter, dialect);
@@ -317,7 +325,8 @@ impl Session<'_> {
                 }
             }
             RunEvent::KernelReady(kernel) => {
-                reporter.done(format_args!("Kernel (ID: {kernel}) is ready."));
+                let capital = Terms::of(self.dialect).capital;
+                reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
                     reporter.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
@@ -340,7 +349,10 @@ impl Session<'_> {
             }
             RunEvent::ExecutionFinished(_) => self.program = Program::Ended,
             RunEvent::Execution(event) => return self.show_execution(event),
-            RunEvent::CleaningUp => reporter.wait("Cleaning up the temporary kernel..."),
+            RunEvent::CleaningUp => {
+                let noun = Terms::of(self.dialect).kernel;
+                reporter.wait(format_args!("Cleaning up the temporary {noun}..."));
+            }
             _ => {}
         }
         Ok(())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use sorna::blocking::{Kernel, PtyReader, PtyWriter, TemporaryKernel};
 use sorna::{Error, SessionToken, TerminalEvent, TerminalOptions};
 
-use crate::advice::{MAY_LEAVE_A_KERNEL, show_error, show_error_creating, show_left};
+use crate::advice::{show_error, show_error_creating, show_left};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,6 +22,7 @@ use crate::reporter::Reporter;
 use crate::settings::quoted;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
+use crate::terms::Terms;
 use crate::threads::start;
 use crate::tty;
 use args::ShellArgs;
@@ -46,10 +47,11 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let target = Target::open(arguments.local, globals)?;
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
+    let terms = target.terms();
     if let Some(token) = &token {
-        reporter.info(format_args!("Client session token: {token}"));
+        reporter.info(format_args!("{}: {token}", terms.token));
     }
-    reporter.wait("Connecting to the kernel...");
+    reporter.wait(format_args!("Connecting to the {}...", terms.kernel));
     // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
     let window = watch::watch(caught, happen.clone(), target.gateway())?;
@@ -59,16 +61,16 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);
             if is_temporary && error.may_have_acted() {
-                reporter.advice(MAY_LEAVE_A_KERNEL);
+                reporter.advice(terms.may_be_left(None));
             }
             return Ok(Exit::FAILURE);
         }
     };
     if let Lease::Temporary(kernel) = &lease {
-        reporter.info(format_args!("Client session token: {}", kernel.token()));
+        reporter.info(format_args!("{}: {}", terms.token, kernel.token()));
     }
     let id = lease.kernel().id().clone();
-    reporter.done(format_args!("Kernel (ID: {id}) is ready."));
+    reporter.done(format_args!("{} (ID: {id}) is ready.", terms.capital));
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
@@ -93,7 +95,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     };
     Ok(match lease {
         Lease::Kept(_) => exit,
-        Lease::Temporary(kernel) => clean_up(&mut reporter, *kernel, exit),
+        Lease::Temporary(kernel) => clean_up(&mut reporter, terms, *kernel, exit),
     })
 }
 
@@ -247,16 +249,19 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     }
 }
 
-fn clean_up(reporter: &mut Reporter, kernel: TemporaryKernel, exit: Exit) -> Exit {
-    reporter.wait("Cleaning up the temporary kernel...");
+fn clean_up(reporter: &mut Reporter, terms: Terms, kernel: TemporaryKernel, exit: Exit) -> Exit {
+    reporter.wait(format_args!(
+        "Cleaning up the temporary {}...",
+        terms.kernel
+    ));
     let id = kernel.id().clone();
     match kernel.close() {
         Ok(()) => {
-            reporter.done("Cleaned up the kernel.");
+            reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
             exit
         }
         Err(error) => {
-            show_left(reporter, id.as_str(), &error);
+            show_left(reporter, terms, id.as_str(), &error);
             Exit::FAILURE
         }
     }

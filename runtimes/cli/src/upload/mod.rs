@@ -39,7 +39,10 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     if reporter.moves() {
         signals::clean_up_at_exit()?;
     }
-    reporter.wait("Connecting to the kernel...");
+    reporter.wait(format_args!(
+        "Connecting to the {}...",
+        target.terms().kernel
+    ));
     let meter = target.client.send_meter();
     let bytes = files.iter().map(|file| file.size()).sum();
     let progress = Progress::start(files.len(), bytes, &meter);
@@ -106,7 +109,8 @@ impl Destination {
             Self::Id(id) => Ok(target.client.kernel(id)),
             Self::Create(spec, token) => {
                 let kernel = target.client.get_or_create(spec, &token)?;
-                reporter.done(format_args!("Kernel (ID: {}) is ready.", kernel.id()));
+                let capital = target.terms().capital;
+                reporter.done(format_args!("{capital} (ID: {}) is ready.", kernel.id()));
                 Ok(kernel)
             }
         }

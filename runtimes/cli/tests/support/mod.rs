@@ -86,7 +86,10 @@ pub(crate) fn check_output(output: std::process::Output) -> OutputAssert {
     let directory = format!(r"(?<redacted>{temporary}/\.tmp[A-Za-z0-9]{{6}})");
     for (name, pattern) in [
         ("[DIR]", directory.as_str()),
-        ("[TOKEN]", "session token: (?<redacted>[0-9a-f]{32})"),
+        (
+            "[TOKEN]",
+            "[Ss]ession (?:token|name): (?<redacted>[0-9a-f]{32})",
+        ),
         ("[KERNEL]", r"ID: (?<redacted>[A-Za-z0-9_-]{22})"),
         ("[ADDRESS]", r"(?<redacted>127\.0\.0\.1:[0-9]+)"),
     ] {

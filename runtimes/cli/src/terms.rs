@@ -1,0 +1,56 @@
+//! What the users of each dialect call things.
+
+use std::fmt::Display;
+
+use sorna::Dialect;
+
+/// The words for a kernel and its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// In the middle of a sentence.
+    pub(crate) kernel: &'static str,
+    /// At the beginning of one.
+    pub(crate) capital: &'static str,
+    /// The client's own name for it.
+    pub(crate) token: &'static str,
+}
+
+impl Terms {
+    pub(crate) const KERNEL: Self = Self {
+        kernel: "kernel",
+        capital: "Kernel",
+        token: "Client session token",
+    };
+    pub(crate) const SESSION: Self = Self {
+        kernel: "session",
+        capital: "Session",
+        token: "Session name",
+    };
+
+    pub(crate) fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::SornaV2 => Self::KERNEL,
+            _ => Self::SESSION,
+        }
+    }
+
+    /// For a creation that failed, or got no response that can be read; with the name that was to be its, if that is
+    /// known.
+    pub(crate) fn may_be_left(self, token: Option<&dyn Display>) -> String {
+        match (self, token) {
+            (Self::SESSION, Some(name)) => format!(
+                "Session {name} may have been created anyway: `sorna ps` lists it if it was, and `sorna destroy {name}` ends it."
+            ),
+            (Self::SESSION, None) => "A session may have been created anyway: `sorna ps` lists it if it was, and `sorna destroy` ends it.".to_owned(),
+            _ => "The gateway may have created a kernel anyway; it ends when the gateway's idle timeout has passed.".to_owned(),
+        }
+    }
+
+    /// For one that could not be destroyed.
+    pub(crate) fn is_left(self, id: &str) -> String {
+        match self {
+            Self::SESSION => format!("End it with `sorna destroy {id}`."),
+            _ => "It ends when the gateway's idle timeout has passed.".to_owned(),
+        }
+    }
+}
