@@ -318,15 +318,18 @@ const SHOWN: &[&str] = &[
 
 /// Amounts of resources, such as `cpu 1, mem 256 MiB`.
 fn slots(slots: BTreeMap<String, String>) -> String {
-    let amount = |(name, amount): (&String, &String)| {
-        let number: Option<f64> = amount.parse().ok();
-        match number {
-            Some(bytes) if name == "mem" => format!("mem {}", size(bytes / 1024.0)),
-            Some(number) => format!("{} {number}", safe(name)),
-            None => format!("{} {}", safe(name), safe(amount)),
-        }
-    };
-    slots.iter().map(amount).collect::<Vec<_>>().join(", ")
+    let slots = slots.iter().map(|(name, amount)| slot(name, amount));
+    slots.collect::<Vec<_>>().join(", ")
+}
+
+/// An amount of a resource, such as `mem 256 MiB`.
+pub(crate) fn slot(name: &str, amount: &str) -> String {
+    let number: Option<f64> = amount.parse().ok();
+    match number {
+        Some(bytes) if name == "mem" => format!("mem {}", size(bytes / 1024.0)),
+        Some(number) => format!("{} {number}", safe(name)),
+        None => format!("{} {}", safe(name), safe(amount)),
+    }
 }
 
 fn limit(ms: f64) -> String {

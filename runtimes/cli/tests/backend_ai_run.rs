@@ -115,6 +115,58 @@ fn what_sorna_v2_lacks_is_an_error_before_anything_is_sent() {
 }
 
 #[test]
+fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for() {
+    let gateway = gateway();
+    let directory = here();
+    let run = |name: &str, resources: &[&str]| {
+        let mut command = backend_at(directory.path(), &gateway);
+        command.args(["run", "-t", name]);
+        command.args(resources.iter().flat_map(|resource| ["-r", resource]));
+        command.args(["bash", "-c", "echo ran"]);
+        check(command)
+    };
+    run("large", &["mem=999999t", "cpu=100000"])
+        .success()
+        .stdout_eq("ran\n")
+        .stderr_eq(str![[r#"
+∙ Session name: large
+✔ Session (ID: [..]) is ready.
+∙ The session has mem 1 GiB (asked for: 999999t), cpu [..] (asked for: 100000).
+
+"#]]);
+    run("fits", &["mem=512m", "cpu=1"])
+        .success()
+        .stderr_eq(str![[r#"
+∙ Session name: fits
+✔ Session (ID: [..]) is ready.
+
+"#]]);
+    // One that exists keeps what it has.
+    run("fits", &["mem=1g"]).success().stderr_eq(str![[r#"
+∙ Session name: fits
+✔ Session (ID: [..]) is ready.
+∙ The session has mem 512 MiB (asked for: 1g).
+
+"#]]);
+    for (resource, problem) in [
+        (
+            "mem=1",
+            r#"mem: "1" is too little for any session (minimum 4m)"#,
+        ),
+        (
+            "mem=4095k",
+            r#"mem: "4095k" is too little for any session (minimum 4m)"#,
+        ),
+        ("mem=plenty", r#"mem: "plenty" is no size such as 256m"#),
+    ] {
+        run("none", &[resource]).failure().stderr_eq(format!(
+            "...\n✘ the gateway responded with 400 invalid-api-params: [..]{problem}\n"
+        ));
+    }
+    gateway.stop();
+}
+
+#[test]
 fn commands_and_variables_share_an_option() {
     let directory = here();
     let refused = |arguments: &[&str], message: &str| {

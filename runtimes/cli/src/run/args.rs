@@ -110,6 +110,11 @@ impl RunArgs {
         self.session.max_wait.unwrap_or(DEFAULT)
     }
 
+    /// The resources that a session is to have.
+    pub(super) fn resources(&self) -> &[(String, String)] {
+        &self.session.resources
+    }
+
     /// The environment variables.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let assignments = self.env.iter().filter(|env| is_assignment(env));

@@ -9,6 +9,7 @@ mod media;
 mod output;
 mod plan;
 mod program;
+mod resources;
 mod sixel;
 
 use std::io::{self, Write};
@@ -38,6 +39,7 @@ use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::collect;
+use resources::Resources;
 
 /// Carries out the command.
 pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -115,6 +117,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         lang: &arguments.lang,
         dialect: version.dialect(),
         max_wait: arguments.max_wait(),
+        resources: Resources(arguments.resources()),
         pending: Pending::Unsaid,
         stopped,
     };
@@ -216,6 +219,7 @@ struct Session<'p> {
     lang: &'p str,
     dialect: Dialect,
     max_wait: Duration,
+    resources: Resources<'p>,
     pending: Pending,
     stopped: Stopped,
 }
@@ -327,6 +331,9 @@ impl Session<'_> {
             RunEvent::KernelReady(kernel) => {
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
+                if let Some(text) = self.resources.compared(self.target, &kernel) {
+                    reporter.advice(text);
+                }
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
                     reporter.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
