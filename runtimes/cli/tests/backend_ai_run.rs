@@ -185,6 +185,23 @@ fn commands_and_variables_share_an_option() {
         "the argument '-e <CMD>' cannot be used with '--code <CODE>'",
     );
     refused(
+        &["-e", "=x", "bash", "-c", "1"],
+        "-e: there is no name before the `=`; expected NAME=VALUE",
+    );
+    refused(
+        &["-e", "=x", "c", "main.c"],
+        "-e: there is no name before the `=`; expected NAME=VALUE",
+    );
+    for name in ["my-var", "1A", "a.b"] {
+        // Its value may be a secret.
+        refused(
+            &["-e", &format!("{name}=hunter2"), "c", "main.c"],
+            &format!(
+                "-e: `{name}` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit"
+            ),
+        );
+    }
+    refused(
         &["-r", "cpu", "bash", "-c", "1"],
         "invalid value 'cpu' for '--resource <NAME=AMOUNT>': expected a name and a value, such as cpu=2",
     );

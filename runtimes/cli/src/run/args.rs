@@ -1,5 +1,6 @@
 //! The command line of `sorna run`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -126,7 +127,17 @@ impl RunArgs {
     /// # Errors
     ///
     /// What is wrong with the arguments.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    pub(crate) fn check(&self) -> Result<(), Cow<'static, str>> {
+        if let Some(name) = self.env.iter().find_map(|env| misnamed(env)) {
+            return Err(match name {
+                "" => "-e: there is no name before the `=`; expected NAME=VALUE".into(),
+                name => format!("-e: `{name}` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit").into(),
+            });
+        }
+        self.check_combination().map_err(Cow::Borrowed)
+    }
+
+    fn check_combination(&self) -> Result<(), &'static str> {
         let commands = self.env.iter().filter(|env| !is_assignment(env)).count();
         if commands + usize::from(self.exec.is_some()) > 1 {
             Err("several commands to run the program: give --exec, or -e CMD, once")
@@ -206,6 +217,14 @@ fn is_assignment(text: &str) -> bool {
             && name.bytes().all(fits)
             && !name.starts_with(|c: char| c.is_ascii_digit())
     })
+}
+
+/// The name in what looks like `NAME=VALUE`, if no variable can have it.
+fn misnamed(text: &str) -> Option<&str> {
+    let (name, _) = text.split_once('=')?;
+    // With other characters, it is a command.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    (name.bytes().all(is_plain) && !is_assignment(text)).then_some(name)
 }
 
 /// What to do with output that is not text.
