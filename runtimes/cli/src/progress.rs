@@ -29,7 +29,7 @@ static SHOWN: Condvar = Condvar::new();
 static PAINTER: Once = Once::new();
 
 #[derive(Debug)]
-struct Line {
+pub(crate) struct Line {
     text: String,
     progress: Option<Progress>,
     /// Since when it is waited for.
@@ -89,6 +89,25 @@ pub(crate) fn replace(text: &str) {
     }
 }
 
+/// Erases the line, to be shown again later.
+pub(crate) fn take() -> Option<Line> {
+    let line = lock(&LINE).take();
+    if line.is_some() {
+        clear();
+    }
+    line
+}
+
+/// Shows a line again that was [taken](take), unless there is another one.
+pub(crate) fn restore(line: Option<Line>) {
+    let mut shown = lock(&LINE);
+    if let (None, Some(line)) = (&*shown, line) {
+        line.draw();
+        *shown = Some(line);
+        SHOWN.notify_one();
+    }
+}
+
 /// Erases the line before something else is written.
 pub(crate) fn erase() {
     wipe(&mut lock(&LINE));
@@ -108,9 +127,13 @@ pub(crate) fn erase_at_once() {
 
 fn wipe(line: &mut Option<Line>) {
     if line.take().is_some() {
-        // The terminal may be gone; then there is no one to read the line.
-        let _ = io::stderr().write_all(b"\r\x1b[2K");
+        clear();
     }
+}
+
+fn clear() {
+    // The terminal may be gone; then there is no one to read the line.
+    let _ = io::stderr().write_all(b"\r\x1b[2K");
 }
 
 /// Keeps the line moving for as long as there is one.

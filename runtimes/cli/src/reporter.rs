@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anstyle::AnsiColor;
@@ -13,13 +15,13 @@ use crate::style;
 
 /// Writes status lines to standard error, with the original client's signs. Progress lines, which the
 /// next line replaces, are shown only on a terminal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reporter {
     quiet: bool,
     /// Whether progress lines are shown.
     moves: bool,
-    /// Whether the program's output on this terminal ended in the middle of a line.
-    unfinished: bool,
+    /// Whether the program's output on this terminal ended in the middle of a line. Shared by clones.
+    unfinished: Arc<AtomicBool>,
     /// Status and problem type of the gateway's error response, for the next failure.
     response: Option<(u16, Option<String>)>,
 }
@@ -30,7 +32,7 @@ impl Reporter {
         Self {
             quiet,
             moves: !quiet && style::may_move(),
-            unfinished: false,
+            unfinished: Arc::default(),
             response: None,
         }
     }
@@ -74,6 +76,13 @@ impl Reporter {
         self.line(style::signs().info, AnsiColor::BrightCyan, &text);
     }
 
+    /// A fact about what is in progress, whose line is still shown after it.
+    pub(crate) fn remark(&mut self, text: impl Display) {
+        let progress = progress::take();
+        self.info(text);
+        progress::restore(progress);
+    }
+
     /// Something is in progress. Shown until the next line.
     pub(crate) fn wait(&mut self, text: impl Display) {
         if self.moves {
@@ -108,7 +117,7 @@ impl Reporter {
     /// Notes that the program has written this where status lines go.
     pub(crate) fn note_output(&mut self, text: &str) {
         if let Some(last) = text.as_bytes().last() {
-            self.unfinished = *last != b'\n';
+            self.unfinished.store(*last != b'\n', Relaxed);
         }
     }
 
@@ -124,7 +133,7 @@ impl Reporter {
 
     /// Starts a new line if the program has left one unfinished.
     pub(crate) fn end_line(&mut self) {
-        if std::mem::take(&mut self.unfinished) {
+        if self.unfinished.swap(false, Relaxed) {
             let _ = io::stderr().write_all(b"\n");
         }
     }

@@ -1,5 +1,6 @@
 //! Which version of the API is spoken, and what that requires of values.
 
+use sorna::protocol::VersionInfo;
 use sorna::{ApiVersion, BuildError, Dialect, KernelId, SessionToken};
 
 use crate::advice::advice;
@@ -22,6 +23,14 @@ pub(crate) fn version(target: &Target) -> Result<ApiVersion, Failure> {
         });
     }
     Ok(negotiated.version)
+}
+
+/// Year and month of the release, if it is a manager of Backend.AI; `None` of the gateway of this project, which has none
+/// of the managers' defects.
+pub(crate) fn release(info: &VersionInfo) -> Option<(u32, u32)> {
+    let mut numbers = info.manager.as_deref()?.split('.');
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
 }
 
 /// Checks what the API requires of a token.

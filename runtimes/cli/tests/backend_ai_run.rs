@@ -2,7 +2,11 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use snapbox::str;
 
@@ -111,6 +115,115 @@ fn what_sorna_v2_lacks_is_an_error_before_anything_is_sent() {
     check(command)
         .code(2)
         .stderr_eq("✘ \"no spaces\" cannot be the name of a session: [..]\n");
+    gateway.stop();
+}
+
+/// A manager whose programs print nothing until the flag is set; then they end, and the flag is unset.
+fn silent_manager(manager: &'static str, end: Arc<AtomicBool>) -> std::net::SocketAddr {
+    stub::stub(move |request: &Request| {
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => (
+                200,
+                format!(r#"{{"version": "v9.20250722", "manager": "{manager}"}}"#),
+            ),
+            ("POST", "/session") => (
+                201,
+                format!(r#"{{"sessionId": "{UUID}", "status": "RUNNING", "created": true}}"#),
+            ),
+            ("GET", _) => (404, "{}".into()),
+            ("DELETE", _) => (200, r#"{"stats": {"status": "terminated"}}"#.into()),
+            _ => {
+                let body: serde_json::Value = serde_json::from_slice(&request.body).expect("JSON");
+                let run = body["run_id"].as_str().unwrap_or("r1");
+                std::thread::sleep(Duration::from_millis(10));
+                let (status, code) = match end.swap(false, Ordering::SeqCst) {
+                    true => ("finished", "0"),
+                    false => ("continued", "null"),
+                };
+                (
+                    200,
+                    format!(
+                        r#"{{"result": {{"status": "{status}", "runId": "{run}", "exitCode": {code}, "options": null, "files": [], "console": []}}}}"#
+                    ),
+                )
+            }
+        })
+    })
+}
+
+const SILENT: &str = "The program has printed nothing for 1 ms. It may still run, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it.";
+
+#[test]
+fn a_program_that_prints_nothing_is_mentioned_once_with_what_to_do() {
+    let end = Arc::<AtomicBool>::default();
+    let manager = silent_manager("26.9.6", Arc::clone(&end));
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), manager);
+    command.args(["run", "--api", "auto", "--silence", "1ms"]);
+    command.args(["python", "-c", "import os; os._exit(3)", "-c", "1"]);
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut next = || stderr.next().expect("a line").expect("text");
+    assert!(next().starts_with("∙ Session name: "));
+    assert!(next().starts_with("✔ Session (ID: "));
+    for _ in 0..2 {
+        assert_eq!(next(), format!("∙ {SILENT}"));
+        // It is not said again while the program goes on.
+        std::thread::sleep(Duration::from_millis(50));
+        end.store(true, Ordering::SeqCst);
+    }
+    assert_eq!(next(), "✔ Cleaned up the session.");
+    assert!(support::wait(&mut child).success());
+    assert!(stderr.next().is_none());
+}
+
+#[test]
+fn a_kept_session_is_named_where_its_program_prints_nothing_and_json_has_an_event() {
+    let end = Arc::<AtomicBool>::default();
+    let manager = silent_manager("23.09.10", Arc::clone(&end));
+    let directory = here();
+    let run = |arguments: &[&str]| {
+        let mut command = stub::at(sorna(directory.path()), manager);
+        command.args(["run", "--api", "auto", "--silence", "1ms", "-t", "work"]);
+        command.args(arguments).args(["python", "-c", "1"]);
+        command.spawn().expect("sorna runs")
+    };
+    let text = format!(
+        "{} it, and destroy the session with `sorna destroy work`.",
+        SILENT.trim_end_matches(" it.")
+    );
+    let mut child = run(&["--json"]);
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let advice = stdout.by_ref().map(|line| line.expect("text"));
+    let advice = advice.map(|line| serde_json::from_str::<serde_json::Value>(&line).expect("JSON"));
+    let advice = advice.into_iter().find(|line| line["event"] == "advice");
+    assert_eq!(advice.expect("advice")["message"], text);
+    end.store(true, Ordering::SeqCst);
+    assert!(support::wait(&mut child).success());
+    // Neither with --quiet,
+    let mut child = run(&["-q"]);
+    std::thread::sleep(Duration::from_millis(100));
+    end.store(true, Ordering::SeqCst);
+    assert!(support::wait(&mut child).success());
+    let mut stderr = String::new();
+    let mut pipe = child.stderr.take().expect("a pipe");
+    pipe.read_to_string(&mut stderr).expect("text");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn a_silent_program_is_not_mentioned_where_ends_are_reported() {
+    let directory = here();
+    let quiet = |mut command: Command| {
+        command.args(["run", "--silence", "1ms", "-t", "work"]);
+        command.args(["bash", "-c", "sleep 0.2", "-c", "exec true"]);
+        let output = command.output().expect("sorna runs");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!stderr.contains("nothing"), "{stderr}");
+    };
+    let gateway = gateway();
+    quiet(sorna_at(directory.path(), &gateway));
+    quiet(backend_at(directory.path(), &gateway));
     gateway.stop();
 }
 

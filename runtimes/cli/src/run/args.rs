@@ -90,6 +90,10 @@ pub(crate) struct RunArgs {
     /// Run on this machine, on a gateway started for this command only.
     #[arg(long, conflicts_with = "token")]
     pub(crate) local: bool,
+
+    /// After how long a silent program is mentioned. Only tests have a reason to set it.
+    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "30s", hide = true)]
+    pub(super) silence: Duration,
 }
 
 impl RunArgs {

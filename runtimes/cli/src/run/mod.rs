@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod program;
 mod resources;
+mod silence;
 mod sixel;
 
 use std::io::{self, Write};
@@ -40,6 +41,7 @@ use media::Gallery;
 use output::Output;
 pub(crate) use plan::collect;
 use resources::Resources;
+use silence::Silence;
 
 /// Carries out the command.
 pub(crate) fn run(arguments: RunArgs, globals: &Globals) -> Result<Exit, Failure> {
@@ -92,6 +94,13 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
 
     let files = Files::of(&plan);
     let temporary = !plan.keeps_kernel();
+    let silence = match version.dialect() {
+        // Files run in processes of their own, whose end is reported.
+        Dialect::BackendAi if !files.is_some() && !arguments.quiet => {
+            watch_silence(arguments, &target, &reporter)?
+        }
+        _ => Silence::default(),
+    };
     let (wake, woken) = mpsc::channel();
     let run = target.client.run(plan);
     let canceller = run.canceller();
@@ -119,9 +128,40 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         max_wait: arguments.max_wait(),
         resources: Resources(arguments.resources()),
         pending: Pending::Unsaid,
+        silence,
         stopped,
     };
     Ok(session.run())
+}
+
+/// Mentions programs that print nothing for long, if the gateway would not report that they have ended their
+/// interpreter.
+fn watch_silence(
+    arguments: &RunArgs,
+    target: &Target,
+    reporter: &Reporter,
+) -> Result<Silence, Failure> {
+    let client = target.client.clone();
+    let is_manager = move || {
+        let info = client.version();
+        info.is_ok_and(|info| spoken::release(&info).is_some())
+    };
+    let after = time(arguments.silence.as_secs_f64() * 1000.0);
+    let destroy = match &arguments.token {
+        Some(token) => format!(", and destroy the session with `sorna destroy {token}`"),
+        None => String::new(),
+    };
+    let mut reporter = reporter.clone();
+    Silence::watch(arguments.silence, is_manager, move || {
+        let text = format_args!(
+            "The program has printed nothing for {after}. It may still run, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it{destroy}."
+        );
+        if json::is_on() {
+            reporter.advice(text);
+        } else {
+            reporter.remark(text);
+        }
+    })
 }
 
 /// How much to upload.
@@ -221,6 +261,7 @@ struct Session<'p> {
     max_wait: Duration,
     resources: Resources<'p>,
     pending: Pending,
+    silence: Silence,
     stopped: Stopped,
 }
 
@@ -230,6 +271,7 @@ impl Session<'_> {
         loop {
             match self.run.next_event() {
                 Ok(Some(event)) => {
+                    self.note_silence(&event);
                     let shown = self.report(&event).map_err(Stop::Output);
                     if let Err(stop) = shown.and_then(|()| self.show(event)) {
                         problem.get_or_insert(stop);
@@ -267,6 +309,18 @@ impl Session<'_> {
             return Exit::FAILURE;
         }
         exit
+    }
+
+    /// Notes whether the program prints something. What it prints is shown later.
+    fn note_silence(&self, event: &RunEvent) {
+        match event {
+            RunEvent::ExecutionStarted { .. } => self.silence.start(),
+            RunEvent::Execution(ExecutionEvent::InputRequested { .. })
+            | RunEvent::ExecutionFinished(_)
+            | RunEvent::CleaningUp => self.silence.pause(),
+            RunEvent::Execution(_) => self.silence.is_broken(),
+            _ => {}
+        }
     }
 
     /// Prints the event as JSON, if that was requested. [`Output`] prints the console records.
@@ -393,6 +447,7 @@ impl Session<'_> {
                 match answer {
                     Some(answer) => {
                         self.program = Program::Runs;
+                        self.silence.is_broken();
                         self.run
                             .answer(answer)
                             .map_err(|error| Stop::Failed(error.to_string()))?;

@@ -3,6 +3,8 @@
 use sorna::protocol::VersionInfo;
 use sorna::{ApiVersion, Dialect};
 
+use crate::spoken::release;
+
 /// A defect of managers, or something that they do not have, and the releases (year and month) from and up to which
 /// they are known for it.
 struct Limit {
@@ -61,13 +63,6 @@ pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
         limits.extend(LIMITS.iter().filter(has).map(|limit| limit.what));
     }
     limits
-}
-
-/// Year and month of a manager's release.
-fn release(info: &VersionInfo) -> Option<(u32, u32)> {
-    let mut numbers = info.manager.as_deref()?.split('.');
-    let mut next = || numbers.next()?.parse().ok();
-    Some((next()?, next()?))
 }
 
 #[cfg(test)]
