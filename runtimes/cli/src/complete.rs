@@ -30,7 +30,7 @@ pub(crate) struct CompleteArgs {
     #[arg(short, long)]
     code: String,
 
-    /// Client session token of the kernel (8 to 80 characters).
+    /// Client session token of the kernel (8 to 80 characters), in Backend.AI the session's name.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     token: String,
 

@@ -347,7 +347,7 @@ fn a_manager_that_restarts_no_sessions() {
     let mut command = support::stub::at(support::sorna(directory.path()), address);
     command.args(["restart", "--api", "auto", "work"]);
     check(command).code(1).stderr_eq(str![[r#"
-∙ Kernel 7c548299-6be3-4613-8cf0-f11deb896755:
+∙ Session 7c548299-6be3-4613-8cf0-f11deb896755:
 ✘ the gateway responded with 501[..]
 ∙ Managers of Backend.AI from 26.4 on do not restart sessions: stop a program with `sorna interrupt`, or destroy the session and create it anew.
 

@@ -410,6 +410,6 @@ fn a_shell_in_a_session_of_backend_ai() {
     terminal.types("echo $((6 * 7))\r");
     terminal.shows("42\r\n");
     terminal.types("\x1d");
-    terminal.shows("Cleaned up the kernel.");
+    terminal.shows("Cleaned up the session.");
     assert_eq!(terminal.ends(), Some(0));
 }

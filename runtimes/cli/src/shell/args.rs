@@ -17,7 +17,8 @@ pub(crate) struct ShellArgs {
     pub(crate) lang: String,
 
     /// Use the kernel of this language with this client session token (8 to 80 characters), or create
-    /// it, and keep it afterwards. Without a token, a temporary kernel is created and destroyed.
+    /// it, and keep it afterwards. Without a token, a temporary kernel is created and destroyed. In
+    /// Backend.AI it is the session's name (4 to 64 ASCII letters, digits, `_`, `.` and `-`).
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 

@@ -31,7 +31,7 @@ pub(crate) struct UploadArgs {
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Use the kernel with this client session token, or create it.
+    /// Use the kernel with this client session token, in Backend.AI the session of this name, or create it.
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
