@@ -342,12 +342,20 @@ impl GatewayError {
 
     /// Whether the gateway certainly did not act on the request. That is uncertain after a server
     /// error without a problem document, which may come from a proxy, or from a gateway that
-    /// crashed while it was working.
+    /// crashed while it was working; and after an `internal-server-error` of a manager of Backend.AI that
+    /// was to create a session, which may exist then, and run later.
     #[must_use]
     pub fn is_conclusive(&self) -> bool {
         !self.status.is_server_error()
-            || (self.kind_name().is_some() && !self.is_unavailable())
+            || (self.kind_name().is_some()
+                && !self.is_unavailable()
+                && !self.is_of_broken_creation())
             || self.was_rejected_before_execution()
+    }
+
+    /// Whether a manager has failed at any time of a creation: before the session was enqueued, or while it was waited for.
+    fn is_of_broken_creation(&self) -> bool {
+        self.is_of_creation && self.kind() == Some(ProblemKind::InternalServerError)
     }
 
     /// Whether the same request may succeed later without any change.

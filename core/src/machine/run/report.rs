@@ -70,7 +70,7 @@ pub enum Cleanup {
     Destroyed,
     /// It could not be destroyed, and stays alive until the gateway's idle timeout.
     Failed(Error),
-    /// The request to create it got no response, and the attempts to find it failed: it may or may
-    /// not exist.
+    /// The request to create it got no response, or one that does not say whether it was created, and
+    /// the attempts to find it failed: it may or may not exist.
     Unknown,
 }

@@ -217,6 +217,38 @@ fn a_kernel_that_could_not_start_is_not_there() {
 }
 
 #[test]
+fn an_internal_error_does_not_say_that_there_is_no_kernel() {
+    let mut found = run(plan(&[]));
+    let first = found.sends_body(CREATE);
+    found.answers(problem(500, "internal-server-error"));
+    assert_eq!(found.sends_body(CREATE), first);
+    found.answers(created("RUNNING"));
+    assert!(matches!(found.event(), RunEvent::KernelReady(_)));
+    destroys(&mut found);
+
+    let mut unknown = run(plan(&["1"]));
+    for _ in 0..2 {
+        unknown.sends(CREATE);
+        unknown.answers(problem(500, "internal-server-error"));
+    }
+    let report = unknown.done();
+    assert!(matches!(report.cleanup, Cleanup::Unknown), "{report:?}");
+    // One that is kept is for the caller to look for, who knows its name.
+    let mut kept = run(plan(&["1"]).keep_kernel());
+    kept.sends(CREATE);
+    kept.answers(problem(500, "internal-server-error"));
+    let Ending::Failed(error) = kept.done().ending else {
+        panic!("it has failed")
+    };
+    assert!(error.may_have_acted());
+    // Other errors say what is wrong.
+    let mut conclusive = run(plan(&["1"]));
+    conclusive.sends(CREATE);
+    conclusive.answers(problem(500, "kernel-creation-failed"));
+    assert!(matches!(conclusive.done().cleanup, Cleanup::NoKernel));
+}
+
+#[test]
 fn a_kernel_that_ended_while_it_started_is_not_looked_for() {
     let mut run = pending(plan(&["1"]));
     run.waits();

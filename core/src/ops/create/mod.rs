@@ -131,7 +131,9 @@ impl Operation for CreateKernel {
         response: Response<Bytes>,
     ) -> Result<Reply<CreatedKernel>, Error> {
         operation::read_response(self, version, response).map_err(|error| match error {
-            Error::Gateway(error) => Error::Gateway(Box::new(error.of_creation())),
+            Error::Gateway(error) if version.dialect() == Dialect::BackendAi => {
+                Error::Gateway(Box::new(error.of_creation()))
+            }
             other => other,
         })
     }
