@@ -9,7 +9,7 @@ use super::release::{Action, Release};
 use super::script::{self, LAST_EXIT_CODE, Marks};
 use super::settle::{Ask, Settling};
 use super::steps::Steps;
-use crate::error::{AbortReason, Aborted, Error, GatewayError};
+use crate::error::{AbortReason, Aborted, Error, GatewayError, TransportError};
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Batch, ExecuteMode, ExecutionResult, ExecutionStatus};
@@ -37,6 +37,8 @@ pub(super) struct Conduct {
     silence_limit: Option<Duration>,
     /// When there was output, or the program got input.
     heard: Option<Instant>,
+    /// Why the response to a request that may have run code did not come. The kernel is freed all the same.
+    lost: Option<TransportError>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Conduct {
             awaits_input: false,
             silence_limit: None,
             heard: None,
+            lost: None,
         }
     }
 
@@ -345,8 +348,21 @@ impl Conduct {
                 self.stage = Stage::Releasing(Release::of_broken_run(), reason);
                 self.release()
             }
+            // What was in the response is lost, so this stays an error; but nothing else would end the run.
+            (Stage::Running, Error::MayHaveRun(failure))
+                if self.is_used_again && !self.is_streamed =>
+            {
+                self.lost = Some(failure);
+                self.stage = Stage::Releasing(Release::of_lost_run(), AbortReason::GivenUp);
+                self.release()
+            }
             (_, error) => Next::End(Err(error)),
         }
+    }
+
+    /// The error that is the end, however the kernel was freed.
+    pub(super) fn take_lost(&mut self) -> Option<Error> {
+        self.lost.take().map(Error::MayHaveRun)
     }
 }
 

@@ -129,6 +129,9 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// anything else tells it from one that computes: use [`with_silence_limit`](Self::with_silence_limit), and destroy
 /// the kernel if it could not be freed.
 ///
+/// **A response that is lost** is [`Error::MayHaveRun`], and what it contained is lost, too. Before that is reported, the
+/// run is ended in the same way, unless its kernel does not respond to its run ID at all, since another run keeps it busy.
+///
 /// # Over a WebSocket
 ///
 /// With [`with_streaming`](Self::with_streaming), an execution is one WebSocket instead of many requests: managers then
@@ -303,7 +306,7 @@ impl Execution {
     fn call(&mut self, execute: Execute) {
         let caller = self.caller.clone();
         let caller = match &self.conduct {
-            Some(conduct) if !conduct.is_running() => caller.with_retry(last_policy()),
+            Some(conduct) if !conduct.is_running() => in_short(caller),
             _ => caller,
         };
         self.state = State::Calling(Call::new(execute, caller));
@@ -311,7 +314,11 @@ impl Execution {
 
     fn end(&mut self, end: Result<ExecutionResult, Error>) {
         self.close();
-        self.state = State::Over(Some(end));
+        let lost = self
+            .conduct
+            .as_mut()
+            .and_then(|conduct| conduct.take_lost());
+        self.state = State::Over(Some(lost.map_or(end, Err)));
     }
 
     /// Makes the first request.
@@ -382,7 +389,7 @@ impl Execution {
             }
             Next::Interrupt => {
                 let interrupt = Interrupt::new(self.execute.kernel.clone());
-                let caller = self.caller.clone().with_retry(last_policy());
+                let caller = in_short(self.caller.clone());
                 self.state = State::Interrupting(Call::new(interrupt, caller));
             }
             Next::Start(mode) => {
@@ -455,7 +462,8 @@ impl Execution {
     }
 }
 
-/// A request that is only to leave the kernel in order must not take long.
-fn last_policy() -> RetryPolicy {
-    RetryPolicy::never().with_attempt_limit(LAST_LIMIT)
+/// For a request that is only to leave the kernel in order, and must not take long.
+fn in_short(caller: Caller) -> Caller {
+    let limit = LAST_LIMIT.min(caller.retry().attempt_limit());
+    caller.with_retry(RetryPolicy::never().with_attempt_limit(limit))
 }

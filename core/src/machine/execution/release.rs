@@ -35,6 +35,13 @@ impl Release {
         Self::of([Query, Interrupt, Collect, Collect])
     }
 
+    /// For a run of which a response was lost. Its program may run or have ended; or another run keeps the session busy, whose
+    /// program is not to be interrupted: then the first request gets no response.
+    pub(super) fn of_lost_run() -> Self {
+        use Action::{Collect, Interrupt, Query};
+        Self::of([Collect, Interrupt, Collect, Query, Collect])
+    }
+
     fn of(actions: impl IntoIterator<Item = Action>) -> Self {
         Self {
             actions: actions.into_iter().collect(),

@@ -81,8 +81,9 @@ impl Execution {
         match stream.poll(now.instant, !conduct.is_running()) {
             Next::Received(message) => self.read(now, message),
             Next::Broken(failure) => {
-                self.close();
+                // In this order: what was streamed has no ID by which it could be freed.
                 self.failed(Error::MayHaveRun(failure));
+                self.close();
             }
             Next::Closed(message) => {
                 self.close();

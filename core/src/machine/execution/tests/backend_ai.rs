@@ -295,7 +295,7 @@ fn a_kernel_that_cannot_be_freed_is_reported() {
     assert!(!aborted.is_freed && matches!(aborted.reason, AbortReason::Silent(_)));
     assert_eq!(
         aborted.to_string(),
-        "the execution was given up after 4 s without output; the program may still run, and keep the kernel busy"
+        "the execution was given up after 4 s without output; the program may still run, and keep the session busy"
     );
 }
 
@@ -340,6 +340,71 @@ fn html_breaks_the_response_and_the_kernel_is_freed() {
         let error = Error::Aborted(Box::new(aborted));
         assert_eq!(error.gateway().unwrap().status(), 500);
     }
+}
+
+#[test]
+fn a_run_whose_response_was_lost_is_ended_and_may_have_run() {
+    let lost = || TransportError::new(TransportErrorKind::Receive, Sent::Maybe, "lost");
+    let requests = ["continue", "interrupt", "continue", "query", "continue"];
+    // The last time, nothing is answered with an end.
+    for ends in [0, 2, 3, 4, 5] {
+        let mut run = execution("1", NEW);
+        run.sends(EXECUTE);
+        run.fails(lost());
+        for (index, request) in requests.iter().enumerate() {
+            if *request == "interrupt" {
+                run.sends(INTERRUPT);
+                run.answers(reply(204, ""));
+                continue;
+            }
+            assert_eq!(run.sends_body(EXECUTE), body(request, ""));
+            if index == ends {
+                run.answers(answer("finished", "0", r#"["stdout", "late"]"#));
+                break;
+            }
+            run.answers(answer("continued", "null", ""));
+        }
+        if ends < requests.len() {
+            assert_eq!(stdout(&mut run), "late");
+        }
+        if (3..requests.len()).contains(&ends) {
+            run.waits();
+        }
+        let end = run.done();
+        assert!(matches!(end, Err(Error::MayHaveRun(_))), "{ends}: {end:?}");
+    }
+    // A later response, with the output of the program.
+    let mut later = execution("1", OLD);
+    later.sends(EXECUTE);
+    later.answers(answer("continued", "null", r#"["stdout", "x"]"#));
+    later.event();
+    later.sends(EXECUTE);
+    later.fails(lost());
+    assert_eq!(later.sends_body(EXECUTE), body("continue", ""));
+    later.answers(answer("finished", "0", ""));
+    assert!(matches!(later.done(), Err(Error::MayHaveRun(_))));
+}
+
+#[test]
+fn a_run_whose_response_was_lost_interrupts_no_other_and_is_left_if_the_kernel_is() {
+    let lost = || TransportError::new(TransportErrorKind::Timeout, Sent::Maybe, "lost");
+    // Another run keeps the kernel busy, or the connection is gone for good: no request gets a response.
+    let mut run = execution("1", NEW);
+    run.sends(EXECUTE);
+    run.fails(lost());
+    assert_eq!(run.sends_body(EXECUTE), body("continue", ""));
+    run.fails(lost());
+    assert!(matches!(run.done(), Err(Error::MayHaveRun(_))));
+    // A kernel that is about to be destroyed, and Sorna v2.
+    let last = Execution::new(kernel(), "1".into(), caller_for(NEW)).in_last_use();
+    let mut last = Driver::new(last);
+    last.sends(EXECUTE);
+    last.fails(lost());
+    assert!(matches!(last.done(), Err(Error::MayHaveRun(_))));
+    let mut old = Driver::new(Execution::new(kernel(), "1".into(), caller()));
+    old.sends("POST /v2/kernel/k1");
+    old.fails(lost());
+    assert!(matches!(old.done(), Err(Error::MayHaveRun(_))));
 }
 
 #[test]
