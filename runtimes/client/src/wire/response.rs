@@ -265,6 +265,10 @@ impl ResponseParser {
             if chunked && self.input.len() > CHUNK_LINE {
                 return Err(Fault::EndlessChunkHeader.into());
             }
+            // ureq-proto 0.7 looks at a size when its line is complete, and that may be never.
+            if chunked && call.is_on_chunk_boundary() && !begins_a_size(&self.input) {
+                return Err(Fault::BadChunks.into());
+            }
             self.state = State::Body(call);
             return Ok(false);
         }
@@ -316,6 +320,14 @@ impl From<Fault> for ResponseError {
             source: None,
         }
     }
+}
+
+/// Whether a chunk's size may begin like this.
+fn begins_a_size(line: &[u8]) -> bool {
+    let is_end = |byte: &u8| matches!(byte, b';' | b'\r');
+    let size = line.split(is_end).next().unwrap_or_default();
+    size.iter()
+        .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b' ' | b'\t'))
 }
 
 /// The length of an interim response (100, 103, ...) at the front of the input, if it is complete.
