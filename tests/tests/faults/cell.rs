@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::Client;
@@ -18,7 +18,7 @@ use sorna_tests::proxy::{Accept, Fault, Proxy, Times};
 
 use crate::expected::possible;
 use crate::faults::{Row, Scope, Verdict};
-use crate::operations::{CONTENT, Kernel, Operation, Outcome, Setting, patience, perform};
+use crate::operations::{CONTENT, Failure, Kernel, Operation, Outcome, Setting, patience, perform};
 
 /// After this time an operation counts as hanging. Others take less than a third of it.
 const HANG: Duration = Duration::from_secs(100);
@@ -36,6 +36,8 @@ pub(crate) struct Ground {
     direct: Client,
     /// Where executions leave their marks.
     marks: tempfile::TempDir,
+    /// A kernel that no operation changes.
+    unchanged: OnceLock<KernelId>,
 }
 
 impl Ground {
@@ -63,6 +65,24 @@ impl Ground {
             config,
             gateway,
             marks,
+            unchanged: OnceLock::new(),
+        }
+    }
+
+    /// The kernel of all operations that change nothing. It has a file.
+    fn unchanged(&self) -> KernelId {
+        let new = || {
+            let kernel = self.kernel();
+            self.put(&kernel);
+            kernel
+        };
+        self.unchanged.get_or_init(new).clone()
+    }
+
+    /// Destroys that kernel.
+    pub(crate) fn end(&self) {
+        if let Some(kernel) = self.unchanged.get() {
+            self.destroy(kernel);
         }
     }
 
@@ -221,8 +241,11 @@ impl Cell {
             ..
         } = self;
         let mut complaints = Vec::new();
-        let kernel = operation.needs_kernel().then(|| ground.kernel());
-        if let (Operation::Download, Some(kernel)) = (operation, &kernel) {
+        let mut kernel =
+            (operation.needs_kernel() && !operation.only_reads()).then(|| ground.kernel());
+        if operation.only_reads() {
+            kernel = Some(ground.unchanged());
+        } else if let (Operation::Download, Some(kernel)) = (operation, &kernel) {
             ground.put(kernel);
         }
         let is_refused = matches!(row.fault, Fault::Accept(Accept::Refuse));
@@ -236,7 +259,12 @@ impl Cell {
             .with_retry(patience(row, times, operation))
             .with_streaming(false);
         let is_stream = matches!(operation, Operation::Download | Operation::Events);
-        if is_stream && matches!(row.verdict, Verdict::Timeout | Verdict::TooLarge) {
+        if is_stream
+            && matches!(
+                row.verdict,
+                Verdict::Timeout | Verdict::TooLarge | Verdict::Garbled
+            )
+        {
             options = options.with_idle_timeout(Duration::from_secs(1));
         }
         if is_refused && times == Times::Once {
@@ -329,7 +357,19 @@ impl Cell {
                     complaints.push(format!("uploaded: {content:?}"));
                 }
             }
-            ground.destroy(&kernel);
+            // A session of which no one knows any more whether its program runs can be used again.
+            let is_lost = matches!(outcome, Outcome::Failed(Failure::MayHaveRun(_)));
+            let reads = self.operation == Operation::Input && self.times == Times::Once;
+            if ground.dialect() == Dialect::BackendAi && is_lost && reads {
+                let after = ground.direct.kernel(kernel.clone()).run("echo free");
+                let output = after.map(|result| result.stdout().into_owned());
+                if output.as_deref().ok() != Some("free\n") {
+                    complaints.push(format!("its session is blocked: {output:?}"));
+                }
+            }
+            if !self.operation.only_reads() {
+                ground.destroy(&kernel);
+            }
         }
         complaints
     }

@@ -79,7 +79,7 @@ fn expected_of_one(
     let failure = match verdict(row, operation, dialect) {
         Verdict::Fine => return Ok(()),
         Verdict::Unsent => return Err(Failure::NoConnection),
-        Verdict::Broken | Verdict::Dropped => Failure::Broken,
+        Verdict::Broken | Verdict::Dropped | Verdict::Garbled => Failure::Broken,
         Verdict::Timeout => Failure::Timeout,
         // Any size is read, as it arrives.
         Verdict::TooLarge if class == Class::Download && row.strikes_bodies() => Failure::Timeout,
@@ -152,6 +152,15 @@ pub(crate) fn possible(
         ) if operation == Operation::Download => {
             vec![of(row), as_if(Verdict::Fine)]
         }
+        // ureq reads the size of a chunk when its line is complete. The others see at once that it is none, and retry if
+        // that comes with the head.
+        (Verdict::Garbled, _, times) => {
+            let mut possible = vec![as_if(Verdict::Timeout), as_if(Verdict::Broken)];
+            if times == Times::Once {
+                possible.push(as_if(Verdict::Fine));
+            }
+            possible
+        }
         (Verdict::Dropped, ..) => {
             let mut possible = vec![as_if(Verdict::Unsent), as_if(Verdict::Broken)];
             // The last attempt decides the failure, and all attempts together decide the rest. A
@@ -205,7 +214,7 @@ fn expected(row: &Row, times: Times, operation: Operation, dialect: Dialect) -> 
     };
     if let Err(failure) = of_stage(Stage::Create) {
         let kernel = match row.verdict {
-            Verdict::Unsent | Verdict::NotActed(_) | Verdict::Status(..=500) => Kernel::None,
+            Verdict::Unsent | Verdict::NotActed(_) | Verdict::Status(..500) => Kernel::None,
             _ => Kernel::Unknown,
         };
         return Outcome::Run(Some(failure), kernel);

@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     Broken,
     /// The connection broke at once: maybe before anything was sent, maybe after.
     Dropped,
+    /// What arrived is not HTTP, which some drivers notice only at the time limit.
+    Garbled,
     /// The time limit passed.
     Timeout,
     /// More arrived than is accepted.
@@ -44,7 +46,8 @@ impl Verdict {
     /// Whether a response comes that does not say whether the gateway acted: then the creation of a
     /// temporary kernel is requested again.
     pub(crate) fn is_unusable(self) -> bool {
-        matches!(self, Self::Malformed | Self::TooLarge)
+        // The row with status 500 is an internal error.
+        matches!(self, Self::Malformed | Self::TooLarge | Self::Status(500))
     }
 }
 

@@ -135,6 +135,7 @@ fn survives(name: &str, version: ApiVersion) {
             ));
         }
     }
+    ground.end();
     if ground.kernels() > 0 {
         complaints.push(format!("{} kernels are left in the end", ground.kernels()));
     }

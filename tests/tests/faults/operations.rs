@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sorna::protocol::{
-    Authorize, Complete, CreateKernel, Destroy, Info, Interrupt, ListLanguages, Restart, Version,
-    VersionInfo,
+    Authorize, Complete, CreateKernel, Destroy, Info, Interrupt, ListFiles, ListLanguages, Logs,
+    Rename, Restart, StatusHistory, Version, VersionInfo,
 };
 use sorna::{
     Cleanup, Dialect, Ending, Error, KernelId, ListSessions, RunPlan, RunReport, SessionToken,
@@ -36,6 +36,12 @@ pub(crate) enum Operation {
     /// An execution that reads a line; the fault strikes the input.
     Input,
     Interrupt,
+    Rename,
+    Logs,
+    /// The files in a session.
+    Files,
+    /// When a session reached which status.
+    History,
     /// Sessions, by GraphQL.
     List,
     Download,
@@ -73,18 +79,16 @@ impl Operation {
     /// All that a dialect has.
     pub(crate) fn all(dialect: Dialect) -> Vec<Self> {
         let mut all = match dialect {
-            Dialect::SornaV2 => vec![
-                Self::Version,
-                Self::Authorize,
-                Self::Languages,
-                Self::Complete,
-                Self::Restart,
-            ],
+            Dialect::SornaV2 => vec![Self::Version, Self::Authorize, Self::Languages],
             // Others are sent and retried in the same way as one of these.
             _ => vec![
                 Self::Negotiate,
                 Self::Input,
                 Self::Interrupt,
+                Self::Rename,
+                Self::Logs,
+                Self::Files,
+                Self::History,
                 Self::List,
                 Self::Download,
                 Self::Events,
@@ -93,7 +97,9 @@ impl Operation {
         all.extend([
             Self::Create,
             Self::Info,
+            Self::Complete,
             Self::Upload,
+            Self::Restart,
             Self::Destroy,
             Self::Execute,
             Self::Terminal,
@@ -105,7 +111,9 @@ impl Operation {
     /// Its class, for which the table has a section.
     pub(crate) fn class(self) -> Class {
         match self {
-            Self::Execute | Self::Input | Self::Restart | Self::Interrupt => Class::OnceOnly,
+            Self::Execute | Self::Input | Self::Restart | Self::Interrupt | Self::Rename => {
+                Class::OnceOnly
+            }
             Self::Terminal => Class::Terminal,
             Self::Download => Class::Download,
             Self::Events => Class::Events,
@@ -139,6 +147,14 @@ impl Operation {
         )
     }
 
+    /// Whether it changes nothing, so that all cells can do it in one kernel.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::Info | Self::Complete | Self::Logs | Self::Files | Self::History | Self::List
+        )
+    }
+
     /// Whether this is what the gateway should say of its version once the fault is gone. One that speaks both dialects is
     /// found to speak the other if the fault made its hello incomprehensible.
     pub(crate) fn works_afterwards(self, dialect: Dialect, info: &VersionInfo) -> bool {
@@ -151,7 +167,12 @@ impl Operation {
 
     pub(crate) fn response_has_body(self, dialect: Dialect) -> bool {
         match self {
-            Self::Upload | Self::Restart | Self::Interrupt | Self::Events | Self::Terminal => false,
+            Self::Upload
+            | Self::Restart
+            | Self::Interrupt
+            | Self::Rename
+            | Self::Events
+            | Self::Terminal => false,
             Self::Destroy => dialect == Dialect::BackendAi,
             _ => true,
         }
@@ -166,6 +187,8 @@ impl Operation {
                 | Self::Upload
                 | Self::Execute
                 | Self::Input
+                | Self::Rename
+                | Self::Files
                 | Self::List
                 | Self::Download
         )
@@ -391,6 +414,31 @@ pub(crate) async fn perform<D: SessionDriver>(
             let interrupted = driver.call(Interrupt::new(kernel())).await;
             interrupted.map(|_| Outcome::Fine)
         }
+        Operation::Rename => {
+            let rename = Rename::new(kernel(), setting.token.clone());
+            driver.call(rename).await.map(|_| Outcome::Fine)
+        }
+        Operation::Logs => driver
+            .call(Logs::new(kernel()))
+            .await
+            .map(|_| Outcome::Fine),
+        Operation::Files => driver
+            .call(ListFiles::new(kernel(), "."))
+            .await
+            .map(|response| {
+                let is_there = response.value.files.iter().any(|file| file.name == "kept");
+                check(is_there, "it is not in the list")
+            }),
+        Operation::History => driver
+            .call(StatusHistory::new(kernel()))
+            .await
+            .map(|response| {
+                let has_run = response
+                    .value
+                    .iter()
+                    .any(|change| change.status == "RUNNING");
+                check(has_run, "it never ran")
+            }),
         Operation::List => {
             let listed = driver.list(ListSessions::living().with_limit(1000)).await;
             listed.map(|sessions| {

@@ -74,6 +74,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("chunks",                                body(|it| chunked(it, 7).bytes(), Next),                         Fine,          ResponseBodies),
     row("chunks cut",                            body(|it| cut(&chunked(it, 7), Last), Close),                    Broken,        ResponseBodies),
     row("malformed chunks",                      body(malformed_chunks, Next),                                    Broken,        ResponseBodies),
+    row("malformed chunks, then silence",        body(malformed_chunks, Silence),                                 Broken,        ResponseBodies),
     row("two responses to one request",          body(|it| [it.bytes(), html("200 OK")].concat(), Next),          Fine,          ResponseBodies),
     // The response: not from the gateway.
     row("100 Continue first",                    response(|it| after(CONTINUE, &it), Next),                       Fine,          Everything),
@@ -108,7 +109,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("events closed at once",                 Fault::Stream(Stream::Cut(0, Close)),                            Broken,        Events),
     row("events reset in an event",              Fault::Stream(Stream::Cut(20, Reset)),                           Broken,        Events),
     row("events that never come",                Fault::Stream(Stream::Cut(0, Silence)),                          Timeout,       Events),
-    row("events: garbage",                       says(garbage, Silence),                                          Timeout,       Events),
+    row("events: garbage",                       says(garbage, Silence),                                          Garbled,       Events),
     row("events: a line without end",            says(endless_line, Silence),                                     Malformed,     Events),
     row("events: other JSON",                    says(|| chunk(b"event: x\ndata: []\n\n"), Next),                  Fine,          Events),
     row("events: not UTF-8",                     says(|| chunk(b"event: x\ndata: \xff\n\n"), Next),                Fine,          Events),
