@@ -143,8 +143,8 @@ pub use console::{Console, Media, Record, Records};
 pub use error::{
     AbortReason, Aborted, AgentDetails, BuildError, ConfigError, Error, ErrorBody,
     FilesUnavailable, FoundResponse, GatewayError, Hop, LoginError, NegotiationError, NotRunning,
-    ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError, TransportErrorKind,
-    Unavailable, UnavailableFile, UnpackError, UsageError,
+    NotStored, ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError,
+    TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UsageError,
 };
 pub use frame::Frame;
 pub use ident::{KernelId, SessionToken};

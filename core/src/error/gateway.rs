@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::Problem;
+use super::files::NotStored;
 use super::parse::excerpt;
 use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
@@ -47,6 +48,7 @@ use crate::version::Dialect;
 /// | 500 | `invalid-session-data` (26): a mistake in the request, such as a continuation without a run ID | |
 /// | 501 | `not-implemented` | [`is_unsupported`](Self::is_unsupported) |
 /// | 200 | none: a GraphQL query with errors, a directory that cannot be listed | [`ErrorBody::Reported`] |
+/// | 204 | none: an upload of a file that is not there afterwards | [`ErrorBody::NotStored`] |
 ///
 /// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
 /// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.
@@ -76,6 +78,8 @@ pub enum ErrorBody {
         /// Why, as the gateway puts it: at least one text, and more only of a GraphQL query.
         messages: Vec<String>,
     },
+    /// A success of an upload that did not store the file.
+    NotStored(NotStored),
     /// JSON of another form.
     Json(Value),
     /// Anything else, or nothing; see [`GatewayError::body`].
@@ -143,7 +147,21 @@ impl GatewayError {
         }
     }
 
-    /// The response's status: a success only if the failure was [reported](ErrorBody::Reported) with one.
+    /// Keeps what is known of a file that an upload did not store though the response had this status.
+    pub(crate) fn not_stored(status: StatusCode, reason: NotStored) -> Self {
+        Self {
+            status,
+            error_body: ErrorBody::NotStored(reason),
+            body: Bytes::new(),
+            retry_after: None,
+            date: None,
+            redirect: None,
+            is_of_creation: false,
+        }
+    }
+
+    /// The response's status: a success only if the failure was [reported](ErrorBody::Reported) with one,
+    /// or not reported at all ([`ErrorBody::NotStored`]).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -190,7 +208,7 @@ impl GatewayError {
         match &self.error_body {
             ErrorBody::Problem(problem) => problem.message(),
             ErrorBody::Reported { messages, .. } => messages.first().map(String::as_str),
-            ErrorBody::Json(_) | ErrorBody::Raw => None,
+            ErrorBody::NotStored(_) | ErrorBody::Json(_) | ErrorBody::Raw => None,
         }
     }
 
@@ -407,6 +425,9 @@ impl fmt::Display for GatewayError {
             };
         }
         write!(f, "the gateway responded with {}", self.status.as_u16())?;
+        if let ErrorBody::NotStored(reason) = &self.error_body {
+            return write!(f, ", but {reason}");
+        }
         let Some(problem) = self.problem() else {
             if let Some(reason) = self.status.canonical_reason() {
                 write!(f, " {reason}")?;

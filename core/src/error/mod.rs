@@ -23,7 +23,7 @@ pub use aborted::{AbortReason, Aborted};
 pub use build::BuildError;
 pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
-pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
+pub use files::{FilesUnavailable, NotStored, Unavailable, UnavailableFile};
 pub use gateway::{ErrorBody, GatewayError};
 pub use login::LoginError;
 pub use negotiation::{FoundResponse, NegotiationError};
@@ -56,7 +56,7 @@ pub enum Error {
     /// No response came to a request that must not be retried: the gateway may or may not have acted on it.
     /// Look at the kernel (its files, its variables, `info`) before sending it again.
     MayHaveRun(TransportError),
-    /// The gateway accepted the other files of an upload, but not these.
+    /// The gateway stored the other files of an upload, but not these.
     FilesRejected(Vec<RejectedFile>),
     /// A download failed because of these files.
     FilesUnavailable(Box<FilesUnavailable>),
@@ -75,13 +75,13 @@ pub enum Error {
 /// How many rejected files an error names when it is shown.
 const MOST_FILES: usize = 10;
 
-/// A file that the gateway rejected each time it was sent.
+/// A file that the gateway rejected each time it was sent, or [did not store](NotStored) though it accepted it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RejectedFile {
     /// The file's name in the upload.
     pub name: String,
-    /// The last error response for it.
+    /// The last response for it.
     pub error: GatewayError,
 }
 
@@ -172,7 +172,13 @@ impl fmt::Display for Error {
                 "the request may have reached the gateway before the connection failed, so it may have run",
             ),
             Self::FilesRejected(files) => {
-                f.write_str("the gateway rejected ")?;
+                let is_lost = |file: &RejectedFile| {
+                    matches!(file.error.error_body(), ErrorBody::NotStored(_))
+                };
+                f.write_str(match files.iter().any(is_lost) {
+                    true => "the gateway did not store ",
+                    false => "the gateway rejected ",
+                })?;
                 for (index, file) in files.iter().take(MOST_FILES).enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(f, "{comma}{:?} ({})", file.name, file.error)?;

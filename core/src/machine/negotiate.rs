@@ -102,6 +102,18 @@ impl Negotiated {
         self.version.dialect()
     }
 
+    /// Whether the gateway may respond with success to an upload though it did not store all files, as managers of Backend.AI
+    /// do. Those of no release, such as `sorna-gateway`, report it.
+    #[must_use]
+    pub fn may_lose_uploads(&self) -> bool {
+        // Not known if the version is fixed.
+        let is_manager = self
+            .info
+            .as_ref()
+            .is_none_or(|info| info.manager.is_none() || info.release().is_some());
+        self.dialect() == Dialect::BackendAi && is_manager
+    }
+
     /// The release of the manager, such as `26.9.6`, if it is one of Backend.AI and said so.
     #[must_use]
     pub fn manager(&self) -> Option<&str> {

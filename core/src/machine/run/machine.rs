@@ -106,6 +106,7 @@ pub struct Run {
     frees_kernels: bool,
     silence_limit: Option<Duration>,
     streaming: Option<Streaming>,
+    checks_upload: bool,
     /// The WebSocket of an execution that was cancelled is still open.
     must_close: bool,
     files: Vec<UploadFile>,
@@ -167,6 +168,7 @@ impl Run {
             temporary: plan.temporary,
             silence_limit: plan.silence_limit,
             streaming: None,
+            checks_upload: true,
             must_close: false,
             files: plan.files,
             boundary: Boundary::from_random(boundary),
@@ -186,6 +188,12 @@ impl Run {
     /// is only the last execution in a temporary session: what blocks the session does no harm there.
     pub fn with_streaming(mut self, streaming: Streaming) -> Self {
         self.streaming = Some(streaming);
+        self
+    }
+
+    /// Whether to check that the gateway has stored what was uploaded: see [`Upload::with_check`].
+    pub fn with_upload_check(mut self, check: bool) -> Self {
+        self.checks_upload = check;
         self
     }
 
@@ -293,12 +301,9 @@ impl Run {
         } else if self.files.is_empty() {
             self.execute_next();
         } else {
-            self.phase = Phase::Uploading(Upload::new(
-                kernel,
-                std::mem::take(&mut self.files),
-                self.boundary,
-                self.caller.clone(),
-            ));
+            let files = std::mem::take(&mut self.files);
+            let upload = Upload::new(kernel, files, self.boundary, self.caller.clone());
+            self.phase = Phase::Uploading(upload.with_check(self.checks_upload));
         }
     }
 

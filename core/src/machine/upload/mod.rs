@@ -1,5 +1,7 @@
 //! Any number of files, in as many requests as needed.
 
+mod check;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use crate::machine::step::{Machine, Step};
 use crate::moment::Moment;
 use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files};
 use crate::problem::ProblemKind;
+use crate::version::Dialect;
+use check::{Check, Checked};
 
 /// Uploads files in requests that the gateway accepts.
 ///
@@ -35,7 +39,15 @@ use crate::problem::ProblemKind;
 ///           └─ one file: rejected, then the next request
 ///
 ///   any other error: Done at once
+///   after the last request, in Backend.AI: Checking ─► Done
 /// ```
+///
+/// In Backend.AI, managers respond with success also if they cannot store a file: a directory has its name, a file has
+/// the name of its directory, the name is too long, the disk is full. (Observed on 26.9.6; 23.09.10 reports most of these.)
+/// So the directories of the accepted files are listed at the end, each once and at most 100; a file that is missing or
+/// has another size is named like a rejected one, with [`ErrorBody::NotStored`](crate::ErrorBody::NotStored). A list that
+/// cannot be had does not make the upload fail: its files are [counted](UploadProgress::unchecked). Where the
+/// gateway is known to report what it cannot store, [leave it out](Self::with_check).
 ///
 /// Each request is a [`Call`], which retries where no response came or the gateway asks for it;
 /// [`poll`](Machine::poll) gives `Step::Idle` only while one is in flight, and after the end. Files
@@ -110,6 +122,11 @@ pub struct Upload {
     progress: UploadProgress,
     report_progress: bool,
     rejected: Vec<RejectedFile>,
+    /// What was accepted and is to be checked.
+    accepted: Option<Vec<check::File>>,
+    /// The status of the last response.
+    status: StatusCode,
+    check: Option<Check>,
     end: Option<Result<UploadProgress, Error>>,
     spent: bool,
 }
@@ -126,6 +143,9 @@ pub struct UploadProgress {
     pub total_files: usize,
     /// Their bytes.
     pub total_bytes: u64,
+    /// How many of the accepted files could not be checked, once the upload has ended: they may not be stored. Always
+    /// 0 if nothing is to be checked.
+    pub unchecked: usize,
 }
 
 /// Files for one request.
@@ -181,9 +201,22 @@ impl Upload {
             progress,
             report_progress: false,
             rejected: Vec::new(),
+            accepted: (version.dialect() == Dialect::BackendAi).then(Vec::new),
+            status: StatusCode::NO_CONTENT,
+            check: None,
             end,
             spent: false,
         }
+    }
+
+    /// Whether to check at the end that the gateway has stored what it accepted. By default that is so in Backend.AI; in
+    /// Sorna v2, which has no lists of files, it is never so.
+    ///
+    /// [`Negotiated::may_lose_uploads`](super::Negotiated::may_lose_uploads) says whether a gateway needs it.
+    pub fn with_check(mut self, check: bool) -> Self {
+        let check = check && self.caller.version().dialect() == Dialect::BackendAi;
+        self.accepted = check.then(Vec::new);
+        self
     }
 
     /// Its progress.
@@ -194,9 +227,9 @@ impl Upload {
 
     /// Whether a request is in flight.
     pub(in crate::machine) fn is_in_flight(&self) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|(call, _)| call.is_in_flight())
+        let call = self.current.as_ref();
+        call.is_some_and(|(call, _)| call.is_in_flight())
+            || self.check.as_ref().is_some_and(Check::is_in_flight)
     }
 
     fn next_batch(&mut self) -> Option<&mut Call<UploadFiles>> {
@@ -219,6 +252,10 @@ impl Upload {
                 self.progress.files += files.len();
                 self.progress.bytes += files.iter().map(UploadFile::size).sum::<u64>();
                 self.report_progress = true;
+                if let Some(accepted) = &mut self.accepted {
+                    let status = self.status;
+                    accepted.extend(files.iter().map(|file| check::File::new(file, status)));
+                }
             }
             Err(Error::Gateway(error)) if blames_files(&error) => {
                 self.rejected(files, stage, *error);
@@ -247,6 +284,21 @@ impl Upload {
                 error,
             });
         }
+    }
+
+    /// Begins to check what was accepted, if that is still to be done.
+    fn start_check(&mut self) -> Option<&mut Check> {
+        if let Some(files) = self.accepted.take() {
+            let kernel = self.kernel.clone();
+            self.check = Some(Check::new(kernel, files, self.caller.clone()));
+        }
+        self.check.as_mut()
+    }
+
+    fn checked(&mut self, checked: Checked) {
+        self.check = None;
+        self.progress.unchecked = checked.unknown;
+        self.rejected.extend(checked.not_stored);
     }
 
     fn end(&mut self) -> Result<UploadProgress, Error> {
@@ -286,30 +338,41 @@ impl Machine for Upload {
                 self.spent = true;
                 return Step::Done(end);
             }
-            let Some(call) = self.next_batch() else {
-                self.spent = true;
-                let end = self.end();
-                return Step::Done(end);
-            };
-            match call.poll(now).split() {
-                Ok(result) => self.batch_ended(result),
-                Err(step) => return step.within(|never| match never {}),
+            if let Some(call) = self.next_batch() {
+                match call.poll(now).split() {
+                    Ok(result) => self.batch_ended(result),
+                    Err(step) => return step.within(|never| match never {}),
+                }
+            } else if let Some(check) = self.start_check() {
+                match check.poll(now).split() {
+                    Ok(checked) => self.checked(checked),
+                    Err(step) => return step.within(|never| match never {}),
+                }
+            } else {
+                self.end = Some(self.end());
             }
         }
     }
 
     fn handle_response(&mut self, now: Moment, response: Response<Bytes>) {
         if let Some((call, _)) = &mut self.current {
+            self.status = response.status();
             call.handle_response(now, response);
+        } else if let Some(check) = &mut self.check {
+            check.handle_response(now, response);
         }
     }
 
     fn handle_failure(&mut self, now: Moment, failure: TransportError) {
         if let Some((call, _)) = &mut self.current {
             call.handle_failure(now, failure);
+        } else if let Some(check) = &mut self.check {
+            check.handle_failure(now, failure);
         }
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_backend_ai;
