@@ -275,6 +275,12 @@ impl<T: Transport + 'static> Client<T> {
         Some(Streaming::of(&known.negotiated))
     }
 
+    /// Whether uploads are to be checked, as far as it is known.
+    pub(super) fn may_lose_uploads(&self) -> bool {
+        let known = self.inner.negotiation.known();
+        known.is_none_or(|known| known.negotiated.may_lose_uploads())
+    }
+
     pub(super) fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
         Driver::new(Arc::clone(&self.inner), machine)
     }

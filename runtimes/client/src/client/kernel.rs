@@ -182,8 +182,9 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected. Files of
-    /// more than 1 MiB, and two of the same name, are reported before anything is sent.
+    /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected, and those that a manager of
+    /// Backend.AI accepted and did not store. Files of more than 1 MiB, and two of the same name, are reported before
+    /// anything is sent.
     pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ()).await
     }
@@ -200,7 +201,8 @@ impl<T: Transport + 'static> Kernel<T> {
     ) -> Result<UploadProgress, Error> {
         let client = &self.client;
         let caller = client.caller().await?;
-        let upload = Upload::new(self.id.clone(), files, random_boundary(), caller);
+        let upload = Upload::new(self.id.clone(), files, random_boundary(), caller)
+            .with_check(client.may_lose_uploads());
         let mut upload = client.drive(upload);
         loop {
             match upload.next().await {

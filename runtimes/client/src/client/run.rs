@@ -73,10 +73,11 @@ impl<T: Transport + 'static> Run<T> {
     pub(super) fn new(client: Client<T>, plan: RunPlan) -> Self {
         let temporary = !plan.keeps_kernel();
         let random = random();
-        let streams = client.clone();
+        let known = client.clone();
         let make = move |caller| {
-            let run = machine::Run::new(plan, caller, random);
-            match streams.streaming() {
+            let run =
+                machine::Run::new(plan, caller, random).with_upload_check(known.may_lose_uploads());
+            match known.streaming() {
                 Some(streaming) => run.with_streaming(streaming),
                 None => run,
             }

@@ -16,8 +16,8 @@ use sorna::protocol::download::{UnpackEvent, UnpackLimits};
 use sorna::protocol::events::SubscribeEvents;
 use sorna::protocol::{ErrorBody, ListSessions, UnpackError};
 use sorna::{
-    ApiVersion, BuildError, ClientOptions, Config, Error, KernelId, RetryPolicy, SessionToken,
-    TransportErrorKind,
+    ApiVersion, BuildError, ClientOptions, Config, Ending, Error, KernelId, RetryPolicy, RunPlan,
+    SessionToken, TransportErrorKind, UploadFile,
 };
 
 use server::{Answer, Server};
@@ -188,6 +188,65 @@ macro_rules! driver {
             }
 
             #[test]
+            fn uploads_that_are_not_stored_are_named() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config_to_negotiate(), "k1");
+                $block_on(async {
+                    let error = wait!($kind, kernel.upload(uploads(&["b.txt", "gone", "nope/x"])));
+                    assert_eq!(
+                        error.unwrap_err().to_string(),
+                        "the gateway did not store \
+                         \"gone\" (the gateway responded with 204, but the file is not there), \
+                         \"nope/x\" (the gateway responded with 204, but nope is not a directory)"
+                    );
+                    assert_eq!(
+                        server.seen(),
+                        [
+                            "GET /",
+                            "POST /session/k1/upload",
+                            "GET /session/k1/files?path=nope",
+                            "GET /session/k1/files?path=.",
+                        ]
+                    );
+                    let uploaded = wait!($kind, kernel.upload(uploads(&["b.txt"]))).unwrap();
+                    assert_eq!((uploaded.files, uploaded.unchecked), (1, 0));
+                    // There are no lists of it.
+                    let uploaded = wait!($kind, kernel.upload(uploads(&["lost/a"]))).unwrap();
+                    assert_eq!((uploaded.files, uploaded.unchecked), (1, 1));
+                });
+            }
+
+            #[test]
+            fn files_of_a_run_that_are_not_stored_end_it() {
+                let server = Server::start(manager);
+                let client = client(server.config_to_negotiate());
+                let plan = RunPlan::temporary("python", ["1"]).with_files(uploads(&["gone"]));
+                $block_on(async {
+                    let mut run = client.run(plan);
+                    while wait!($kind, run.next_event()).unwrap().is_some() {}
+                    let report = run.report().unwrap();
+                    let Ending::Failed(Error::FilesRejected(files)) = &report.ending else {
+                        panic!("{report:?}");
+                    };
+                    assert_eq!(files[0].name, "gone");
+                });
+            }
+
+            #[test]
+            fn a_gateway_that_reports_what_it_cannot_store_is_trusted() {
+                let server = Server::start(|line, body| match line {
+                    "GET /" => hello("sorna-gateway 0.1.0"),
+                    _ => manager(line, body),
+                });
+                let kernel = kernel(server.config_to_negotiate(), "k1");
+                $block_on(async {
+                    let uploaded = wait!($kind, kernel.upload(uploads(&["gone"]))).unwrap();
+                    assert_eq!((uploaded.files, uploaded.unchecked), (1, 0));
+                });
+                assert_eq!(server.seen(), ["GET /", "POST /session/k1/upload"]);
+            }
+
+            #[test]
             fn the_other_method_is_tried_once() {
                 let server = Server::start(manager);
                 let kernel = kernel(server.config(V7), "k1");
@@ -315,12 +374,35 @@ driver!(async tokio, |future| ::tokio::runtime::Runtime::new().unwrap().block_on
 driver!(async smol, ::smol::block_on);
 driver!(async async_std, ::async_std::task::block_on);
 
+fn hello(manager: &str) -> Answer {
+    let body = format!(r#"{{"version": "v9.20250722", "manager": "{manager}"}}"#);
+    Answer::json(200, body)
+}
+
+fn uploads(names: &[&str]) -> Vec<UploadFile> {
+    let names = names.iter();
+    let files = names.map(|name| UploadFile::from_bytes(*name, "xy").unwrap());
+    files.collect()
+}
+
 /// As a manager 26.9.6 responds, or, to `GET` of a download, as one that does not allow it.
 fn manager(line: &str, body: &str) -> Answer {
     if line.starts_with("GET /session/k1/download") {
         return Answer::json(405, "");
     }
     let target = line.split_once(' ').unwrap().1;
+    if target == "/" {
+        return hello("26.9.6");
+    }
+    if line == "POST /session" {
+        return Answer::json(
+            201,
+            r#"{"sessionId": "k1", "sessionName": "a", "status": "RUNNING"}"#,
+        );
+    }
+    if line.starts_with("DELETE ") {
+        return Answer::json(200, r#"{"stats": {}}"#);
+    }
     if let Some(query) = target.strip_prefix("/session/k1/download?files=") {
         let files: Vec<_> = query
             .split("&files=")
@@ -337,16 +419,20 @@ fn manager(line: &str, body: &str) -> Answer {
     }
     let name = target.rsplit_once('/').unwrap().1;
     match name {
-        "files?path=a%20b" | "files?path=." => Answer::json(
+        "files?path=a%20b" => Answer::json(
             200,
             r#"{"files": "[{\"mode\": \"-rw-r--r--\", \"size\": 2, \"filename\": \"b.txt\"}]\n", "errors": "", "abspath": "/home/work/a b"}"#,
+        ),
+        "files?path=." => Answer::json(
+            200,
+            r#"{"files": "[{\"mode\": \"-rw-r--r--\", \"size\": 2, \"filename\": \"b.txt\"}]\n", "errors": "", "abspath": "."}"#,
         ),
         "files?path=nope" => Answer::json(
             200,
             r#"{"files": "", "errors": "FileNotFoundError: 'nope'\n", "abspath": ""}"#,
         ),
         "logs" => Answer::json(200, r#"{"result": {"logs": "started\n"}}"#),
-        "interrupt" | "rename" => Answer::json(204, ""),
+        "interrupt" | "rename" | "upload" => Answer::json(204, ""),
         "status-history" => Answer::json(
             200,
             r#"{"result": {"RUNNING": "2026-11-27T05:04:22+00:00", "PENDING": "2026-11-27T05:04:20+00:00"}}"#,

@@ -80,9 +80,14 @@ impl Server {
     }
 
     pub(crate) fn config(&self, version: ApiVersion) -> Config {
+        self.config_to_negotiate().with_version(version)
+    }
+
+    /// The version is found out.
+    pub(crate) fn config_to_negotiate(&self) -> Config {
         let keys = Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
         let endpoint = format!("http://{}", self.address).parse().unwrap();
-        Config::new(endpoint, keys).with_version(version)
+        Config::new(endpoint, keys)
     }
 
     /// In a session with a web server.
