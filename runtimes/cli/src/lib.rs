@@ -38,6 +38,7 @@ mod shortcut;
 mod signals;
 mod spoken;
 mod status;
+mod stored;
 mod style;
 mod target;
 mod terms;

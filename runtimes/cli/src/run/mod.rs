@@ -31,6 +31,7 @@ use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::spoken;
+use crate::stored::show_unchecked;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::units::{count, time};
@@ -398,6 +399,7 @@ impl Session<'_> {
             }
             RunEvent::Uploaded(uploaded) => {
                 reporter.done(format_args!("Uploaded {}.", count(uploaded.files, "file")));
+                show_unchecked(reporter, uploaded);
             }
             RunEvent::ExecutionStarted { .. } => {
                 self.program = Program::Runs;

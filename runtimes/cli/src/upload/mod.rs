@@ -15,6 +15,7 @@ use crate::run::collect;
 use crate::sessions::find;
 use crate::signals;
 use crate::spoken::{self, kernel_id, session_token};
+use crate::stored::show_unchecked;
 use crate::target::Target;
 use crate::units::count;
 use args::UploadArgs;
@@ -59,6 +60,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         Ok(uploaded) => {
             let files = count(uploaded.files, "file");
             reporter.done(format_args!("Uploaded {files} ({} bytes).", uploaded.bytes));
+            show_unchecked(&mut reporter, uploaded);
             Exit::SUCCESS
         }
         Err(error) => {
