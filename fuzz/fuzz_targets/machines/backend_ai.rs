@@ -1,6 +1,6 @@
-//! Executions, creations, removals and runs in Backend.AI.
+//! Executions, creations, removals, uploads and runs in Backend.AI.
 //!
-//! The second letter of the scene is the machine: `C`reate, `D`estroy, `E`xecute, `R`un; `k` keeps the session, `b` is a
+//! The second letter of the scene is the machine: `C`reate, `D`estroy, `E`xecute, `R`un, `U`pload; `f` is a file; `k` keeps the session, `b` is a
 //! batch, `v` a manager before 25.12, `s` executes over WebSockets. Each event is the response to the request in flight, or time, or a wish of the
 //! caller: see [`respond`] and [`play`].
 
@@ -12,11 +12,12 @@ use http::Response;
 use serde_json::{Value, json};
 use sorna_core::machine::{
     Cleanup, Create, Execution, ExecutionEvent, Machine, Negotiated, Removal, Run, RunEvent,
-    RunPlan, Step, Streaming, Transmit,
+    RunPlan, Step, Streaming, Transmit, Upload, UploadProgress,
 };
 use sorna_core::{
-    ApiVersion, Batch, Caller, Console, CreateKernel, Error, ExecuteMode, Frame, Instant, KernelId,
-    Moment, Sent, SessionToken, Signer, TransportError, TransportErrorKind, UsageError,
+    ApiVersion, Batch, Boundary, Caller, Console, CreateKernel, Error, ExecuteMode, Frame, Instant,
+    KernelId, Moment, Sent, SessionToken, Signer, TransportError, TransportErrorKind, UploadFile,
+    UsageError,
 };
 use sorna_fuzz::{check_error, signer};
 
@@ -57,6 +58,12 @@ struct Wire {
     number: usize,
     /// Whether a WebSocket is open.
     open: bool,
+    /// How many uploads were accepted, and whether one was rejected.
+    uploads: usize,
+    is_rejected: bool,
+    /// How many lists of files were requested, and whether one lacked some.
+    lists: usize,
+    lacks_files: bool,
 }
 
 pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
@@ -100,7 +107,7 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
             );
         }
         Some(b'R') => {
-            let plan = RunPlan::temporary("python", [mode()]);
+            let plan = RunPlan::temporary("python", [mode()]).with_files(files(scene));
             let temporary = !has(b'k');
             let plan = if temporary { plan } else { plan.keep_kernel() };
             let mut run = Run::new(plan, caller, [1; 32]);
@@ -108,6 +115,12 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
                 run = run.with_streaming(streaming);
             }
             play(Running { run, temporary }, has(b'b'), events);
+        }
+        Some(b'U') => {
+            let names: Vec<String> = files(scene).iter().map(|f| f.name().to_owned()).collect();
+            let boundary = Boundary::from_random([1; 16]);
+            let upload = Upload::new(session, files(scene), boundary, caller);
+            play(Uploading { upload, names }, false, events);
         }
         _ => {
             let limit = Duration::from_secs(20);
@@ -117,6 +130,63 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
             }
             play(Executing(execution), has(b'b'), events);
         }
+    }
+}
+
+/// Every second file is in a directory.
+fn files(scene: &[u8]) -> Vec<UploadFile> {
+    let count = scene.iter().filter(|letter| **letter == b'f').count();
+    let name = |index: usize| match index % 2 {
+        0 => format!("f{index}"),
+        _ => format!("d{}/f", index % 7),
+    };
+    let mut names: Vec<String> = (0..count.min(64)).map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let file = |name| UploadFile::from_bytes(name, "x").expect("a plain name");
+    names.into_iter().map(file).collect()
+}
+
+struct Uploading {
+    upload: Upload,
+    names: Vec<String>,
+}
+
+impl Subject for Uploading {
+    type Machine = Upload;
+
+    fn machine(&mut self) -> &mut Upload {
+        &mut self.upload
+    }
+
+    fn output<'e>(&self, _: &'e UploadProgress) -> Option<&'e Console> {
+        None
+    }
+
+    fn done(&mut self, output: Result<UploadProgress, Error>, wire: &Wire) {
+        match output {
+            Ok(progress) => {
+                assert!(!wire.lacks_files, "a file is not there");
+                assert_eq!(progress.files, self.names.len());
+                assert!(progress.unchecked <= progress.files);
+                assert!(wire.lists > 0 || self.names.is_empty(), "it is not checked");
+            }
+            Err(Error::FilesRejected(files)) => {
+                assert!(wire.is_rejected || wire.lacks_files, "all are there");
+                let mut rejected: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+                rejected.sort_unstable();
+                assert!(rejected.windows(2).all(|two| two[0] != two[1]), "twice");
+                for name in rejected {
+                    assert!(self.names.iter().any(|known| known == name), "{name}");
+                }
+                check_error(&Error::FilesRejected(files));
+            }
+            Err(error) => check_error(&error),
+        }
+        assert!(
+            wire.lists == 0 || wire.uploads > 0,
+            "there is nothing to check"
+        );
     }
 }
 
@@ -258,7 +328,11 @@ impl Wire {
             "{line} at the end"
         );
         match line.as_str() {
-            "POST /session" | "GET /session/u1" | "POST /session/u1/interrupt" => {}
+            "POST /session"
+            | "GET /session/u1"
+            | "POST /session/u1/interrupt"
+            | "POST /session/u1/upload" => {}
+            LIST => self.lists += 1,
             "DELETE /session/u1" => self.destroys += 1,
             "POST /session/u1" => {
                 let body: Value = serde_json::from_slice(request.body().as_bytes().expect("bytes"))
@@ -295,6 +369,8 @@ impl Wire {
     }
 }
 
+const UPLOAD: &str = "POST /session/u1/upload";
+const LIST: &str = "GET /session/u1/files";
 const OPEN: &str = "GET /stream/session/u1/execute";
 
 /// What a letter means as a message over a WebSocket: that of the response, without what is around it.
@@ -339,6 +415,36 @@ fn respond(
         )
     };
     let failure = |kind, sent| Some(Err(TransportError::new(kind, sent, "it broke")));
+    match (letter, line) {
+        (b'o' | b'c' | b'p' | b's' | b'd' | b'D', UPLOAD) => {
+            wire.uploads += 1;
+            return Some(Ok(Response::builder()
+                .status(204)
+                .body(Bytes::new())
+                .expect("a response")));
+        }
+        (b'x' | b'q', UPLOAD) => {
+            wire.is_rejected = true;
+            return problem(500, "kernel-execution-failed");
+        }
+        (b'o', LIST) => {
+            let entry =
+                |name: String, mode: &str| json!({"filename": name, "mode": mode, "size": 1});
+            let files = (0..64).map(|index| entry(format!("f{index}"), "-rw-r--r--"));
+            let directories = (0..7).map(|index| entry(format!("d{index}"), "drwxr-xr-x"));
+            let all = files
+                .chain(directories)
+                .chain([entry("f".to_owned(), "-rw-r--r--")]);
+            let files = Value::from_iter(all).to_string();
+            return reply(200, json!({"files": files, "errors": "", "abspath": ""}));
+        }
+        (b'x', LIST) => {
+            wire.lacks_files = true;
+            return reply(200, json!({"files": "[]", "errors": "", "abspath": ""}));
+        }
+        (b'd', LIST) => return reply(200, json!({"files": "", "errors": "no", "abspath": ""})),
+        _ => {}
+    }
     let is_execute = line == "POST /session/u1";
     let mut result = |status: &str, code: Value, text: &str| {
         let mut console = Vec::new();

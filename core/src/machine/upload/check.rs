@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -11,6 +12,7 @@ use http::{Response, StatusCode};
 use crate::caller::Caller;
 use crate::error::{Error, ErrorBody, GatewayError, NotStored, RejectedFile, TransportError};
 use crate::ident::KernelId;
+use crate::instant::Instant;
 use crate::machine::call::Call;
 use crate::machine::step::{Machine, Step};
 use crate::moment::Moment;
@@ -22,6 +24,10 @@ const MOST_DIRECTORIES: usize = 100;
 
 /// How many lists are requested in all: a directory that cannot be listed is looked for in the one above it.
 const MOST_LISTS: usize = 2 * MOST_DIRECTORIES;
+
+/// When the last list is requested, from the first one on. (Observed on both managers: a list takes as long as the
+/// start of Python in the container, which is seconds on a busy machine.)
+const MOST_TIME: Duration = Duration::from_secs(30);
 
 /// Where files are, on the kernel's side.
 const WORK_DIRECTORY: &str = "/home/work";
@@ -42,8 +48,9 @@ pub(super) struct Check {
     /// What to look for, in which directories.
     directories: BTreeMap<Directory, Vec<Wanted>>,
     current: Option<(Directory, Vec<Wanted>, Call<ListFiles>)>,
-    /// How many lists may still be requested.
+    /// How many lists may still be requested, and until when.
     lists: usize,
+    deadline: Option<Instant>,
     is_spent: bool,
 }
 
@@ -159,6 +166,7 @@ impl Check {
             directories,
             current: None,
             lists: MOST_LISTS,
+            deadline: None,
             is_spent: false,
         }
     }
@@ -168,8 +176,12 @@ impl Check {
         call.is_some_and(|(_, _, call)| call.is_in_flight())
     }
 
-    fn next_list(&mut self) -> Option<&mut Call<ListFiles>> {
+    fn next_list(&mut self, now: Moment) -> Option<&mut Call<ListFiles>> {
         if self.current.is_none() {
+            let end = now.instant.saturating_add(MOST_TIME);
+            if now.instant > *self.deadline.get_or_insert(end) {
+                return None;
+            }
             self.lists = self.lists.checked_sub(1)?;
             let (directory, wanted) = self.directories.pop_first()?;
             let operation = ListFiles::new(self.kernel.clone(), directory.requested());
@@ -295,7 +307,7 @@ impl Machine for Check {
     type Output = Checked;
 
     fn poll(&mut self, now: Moment) -> Step<Infallible, Checked> {
-        while let Some(call) = self.next_list() {
+        while let Some(call) = self.next_list(now) {
             match call.poll(now).split() {
                 Ok(result) => self.listed(result),
                 Err(step) => return step.within(|never| never),

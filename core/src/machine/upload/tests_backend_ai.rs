@@ -220,6 +220,18 @@ fn the_number_of_lists_is_bounded_and_large_directories_come_first() {
 }
 
 #[test]
+fn lists_that_take_long_end_the_check() {
+    let mut upload = uploaded(&[("a/b", 1), ("c/d", 1), ("e", 1)]);
+    upload.sends(LIST);
+    upload.passes(Duration::from_secs(20));
+    upload.answers(listing_of("a", &[(FILE, "b", 1)]));
+    upload.sends(LIST);
+    upload.passes(Duration::from_secs(20));
+    upload.answers(listing_of("c", &[(FILE, "d", 1)]));
+    assert_eq!(upload.done().unwrap().unchecked, 1);
+}
+
+#[test]
 fn rejected_files_are_not_looked_for_and_are_named_with_the_others() {
     let mut upload = Driver::new(machine(&[("a/b", 1), ("c", 2)]));
     upload.sends(UPLOAD);
