@@ -170,14 +170,13 @@ fn unpack(files: &[&str], pieces: &[&[u8]]) -> (Vec<UnpackEvent>, Result<(), Unp
 
 /// The rules for paths, written independently of core's.
 fn is_safe(path: &str) -> bool {
-    let is_drive = |part: &str| {
-        let second = part.chars().nth(1);
-        second == Some(':') && part.starts_with(|c: char| c.is_ascii_alphabetic())
+    // On Unix, colons and backslashes are parts of names.
+    let odd: &[char] = if cfg!(windows) {
+        &['\0', '\\', ':']
+    } else {
+        &['\0']
     };
-    !path.contains(['\0', '\\'])
-        && path
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | "..") && !is_drive(part))
+    !path.contains(odd) && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Starts, data and ends come in this order, and data has the length that was said.
@@ -204,6 +203,15 @@ fn check(events: &[UnpackEvent], files: &[&str]) -> Result<(), TestCaseError> {
                 prop_assert!(left.is_some());
             }
             UnpackEvent::FileEnd => prop_assert_eq!(left.take(), Some(0)),
+            UnpackEvent::LeftOut { path, .. } => {
+                prop_assert_eq!(left, None);
+                prop_assert!(is_safe(path), "{:?}", path);
+                let is_requested = files.iter().any(|file| {
+                    path.strip_prefix(file)
+                        .is_some_and(|rest| rest.starts_with('/'))
+                });
+                prop_assert!(is_requested, "{:?}", path);
+            }
             event => return Err(TestCaseError::fail(format!("{event:?}"))),
         }
     }

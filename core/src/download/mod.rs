@@ -47,8 +47,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Gateways are untrusted. No path leaves the directory that it is joined to, on Unix and on Windows alike; no
-//! entry has a name that was not requested; links, devices and sparse files are errors; and
+//! Gateways are untrusted. No path leaves the directory that it is joined to; no entry has a name that
+//! was not requested; links and devices in a directory are left out, and named; sparse files are errors; and
 //! [limits](UnpackLimits) hold for sizes and numbers. What is on the disk already is the caller's to mind:
 //! a link there leads where it leads.
 

@@ -8,16 +8,21 @@ const WORK_DIRECTORY: &str = "/home/work";
 /// The longest path of an entry, in bytes: that of Linux.
 const MAX_PATH: usize = 4096;
 
-/// A path without empty and `.` parts, if it stays below the directory that it is put into, on Unix and on
-/// Windows alike. It is empty for that directory itself.
+/// A path without empty and `.` parts, if it stays below the directory that it is put into, on the system that this is
+/// compiled for. It is empty for that directory itself.
 pub(super) fn below(path: &str) -> Result<String, &'static str> {
+    below_on(path, cfg!(windows))
+}
+
+/// On Unix, backslashes and colons are parts of names.
+fn below_on(path: &str, is_windows: bool) -> Result<String, &'static str> {
     if path.len() > MAX_PATH {
         return Err("is too long");
     }
     if path.contains('\0') {
         return Err("has a NUL character");
     }
-    if path.contains('\\') {
+    if is_windows && path.contains('\\') {
         return Err("has a backslash");
     }
     if path.starts_with('/') {
@@ -27,15 +32,11 @@ pub(super) fn below(path: &str) -> Result<String, &'static str> {
     if parts().any(|part| part == "..") {
         return Err("leaves the directory");
     }
-    if parts().any(is_drive) {
-        return Err("has a drive letter");
+    // `C:` and `C:name` are somewhere else, and `name:x` is a hidden stream of `name`.
+    if is_windows && path.contains(':') {
+        return Err("has a colon");
     }
     Ok(parts().collect::<Vec<_>>().join("/"))
-}
-
-/// `C:` and `C:name` are somewhere else on Windows.
-fn is_drive(part: &str) -> bool {
-    matches!(part.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
 }
 
 /// A file that is requested, by its path below the work directory.
@@ -99,10 +100,35 @@ mod tests {
             ("", ""),
             ("./", ""),
             ("..a/b..", "..a/b.."),
-            ("2026-01-01T10:00", "2026-01-01T10:00"),
             ("é/한", "é/한"),
         ] {
-            assert_eq!(below(path).as_deref(), Ok(expected), "{path}");
+            for is_windows in [false, true] {
+                assert_eq!(
+                    below_on(path, is_windows).as_deref(),
+                    Ok(expected),
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_only_a_name_on_unix_is_rejected_on_windows() {
+        for path in [
+            "2026-01-01T10:00",
+            "C:",
+            "c:a",
+            "a/C:b",
+            "C:/a",
+            "a\\b",
+            "..\\a",
+            "\\\\host\\share",
+        ] {
+            assert_eq!(below_on(path, false).as_deref(), Ok(path));
+            assert!(below_on(path, true).is_err(), "{path}");
+        }
+        for path in ["C:/../..", "a\\b/../../c", "..\\/../.."] {
+            assert!(below_on(path, false).is_err(), "{path}");
         }
     }
 
@@ -119,16 +145,11 @@ mod tests {
             "a/../../b",
             "a/./../..",
             "a\0b",
-            "..\\a",
-            "a\\b",
-            "C:",
-            "c:a",
-            "a/C:b",
-            "C:/a",
-            "\\\\host\\share",
             &long,
         ] {
-            assert!(below(path).is_err(), "{path}");
+            for is_windows in [false, true] {
+                assert!(below_on(path, is_windows).is_err(), "{path}");
+            }
         }
     }
 

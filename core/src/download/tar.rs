@@ -70,7 +70,9 @@ pub(super) struct Entry {
 pub(super) enum Kind {
     File,
     Directory,
-    /// What is not unpacked, and how an error calls it. Nothing can be read after it.
+    /// What is not unpacked and has no content, and what it is.
+    Special(&'static str),
+    /// What cannot be read, nor anything after it, and what it is.
     Other(&'static str),
 }
 
@@ -204,15 +206,20 @@ impl Reader {
             .or(self.long_name.take())
             .unwrap_or_else(|| name(block));
         let size = pax.size.unwrap_or(size);
+        // Programs do not agree on whether content follows one that has a size.
+        let special = |what| match size {
+            0 => Kind::Special(what),
+            _ => Kind::Other(what),
+        };
         let kind = match block[156] {
             _ if pax.is_sparse => Kind::Other("a sparse file"),
             b'\0' if path.ends_with(b"/") => Kind::Directory,
             b'0' | b'\0' | b'7' => Kind::File,
-            b'1' => Kind::Other("a hard link"),
-            b'2' => Kind::Other("a symbolic link"),
-            b'3' | b'4' => Kind::Other("a device"),
+            b'1' => special("a hard link"),
+            b'2' => special("a symbolic link"),
+            b'3' | b'4' => special("a device"),
             b'5' => Kind::Directory,
-            b'6' => Kind::Other("a named pipe"),
+            b'6' => special("a named pipe"),
             b'S' => Kind::Other("a sparse file"),
             _ => Kind::Other("an entry of an unknown kind"),
         };
@@ -226,7 +233,7 @@ impl Reader {
                 left: size,
                 padding: padding(size),
             },
-            Kind::Directory | Kind::Other(_) => State::Header,
+            Kind::Directory | Kind::Special(_) | Kind::Other(_) => State::Header,
         };
         Ok(Entry {
             path,

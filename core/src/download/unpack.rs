@@ -58,6 +58,14 @@ pub enum UnpackEvent {
     Data(Bytes),
     /// The file's content has ended, with as many bytes as its entry said.
     FileEnd,
+    /// Something in a directory that is neither a file nor a directory, and is left out: a link, a device or a named pipe.
+    #[non_exhaustive]
+    LeftOut {
+        /// The path below the kernel's work directory, as that of an [`UnpackedEntry`].
+        path: String,
+        /// What it is, such as `a symbolic link`.
+        kind: &'static str,
+    },
 }
 
 /// A file or directory in a download.
@@ -65,7 +73,7 @@ pub enum UnpackEvent {
 #[non_exhaustive]
 pub struct UnpackedEntry {
     /// The path below the kernel's work directory, with `/` between its parts. It is safe to join to a
-    /// directory: it is not empty, and has no `..`, drive letter, backslash or NUL.
+    /// directory on this system: it is not empty, and has no `..` or NUL, and on Windows no backslash or colon.
     pub path: String,
     /// The content's length in bytes; 0 for a directory.
     pub size: u64,
@@ -208,6 +216,15 @@ impl Unpacker {
         Ok(())
     }
 
+    /// Whether all that was requested has come, and its events were taken. What may follow does not matter.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_none()
+            && self.part.is_none()
+            && self.multipart.is_finished()
+            && self.parts == self.requested.len()
+    }
+
     fn advance(&mut self) -> Result<Option<UnpackEvent>, UnpackError> {
         loop {
             if let Some(part) = &mut self.part {
@@ -309,6 +326,11 @@ fn event(
             path: given.clone(),
             requested: requested.path(),
         })?;
+    if let Kind::Special(kind) = entry.kind
+        && path == requested.path()
+    {
+        return Err(UnpackError::Unsupported { path: given, kind });
+    }
     let counted = left.entries.checked_sub(1);
     left.entries = counted.ok_or(UnpackError::TooLarge {
         what: "files and directories",
@@ -316,6 +338,9 @@ fn event(
     })?;
     let counted = left.content.checked_sub(entry.size);
     left.content = counted.ok_or_else(|| limits.too_many_bytes())?;
+    if let Kind::Special(kind) = entry.kind {
+        return Ok(Some(UnpackEvent::LeftOut { path, kind }));
+    }
     let is_directory = entry.kind == Kind::Directory;
     let entry = UnpackedEntry {
         path,

@@ -131,7 +131,9 @@ fn what_is_neither_file_nor_directory_has_a_name() {
             tar.append_data(&mut header(kind, 0), "x", &[][..]).unwrap();
         });
         let (items, _) = read(&archive, 512).unwrap();
-        assert_eq!(items, [format!("x Other({text:?}) 0 755")]);
+        let is_last = matches!(kind, tar::EntryType::GNUSparse) || kind.as_byte() == b'Z';
+        let name = if is_last { "Other" } else { "Special" };
+        assert_eq!(items[0], format!("x {name}({text:?}) 0 755"));
     }
     let archive = archive(|tar| {
         tar.append_pax_extensions([("GNU.sparse.major", &b"1"[..])])

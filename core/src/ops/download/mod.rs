@@ -26,7 +26,7 @@ use crate::version::{ApiVersion, Dialect};
 ///
 /// Observed on managers 23.09.10 and 26.9.6: at most 5 files; and if one does not exist, or is larger than 1 MiB
 /// with its archive, all fail with a 500. [`ExplainDownload`](crate::machine::ExplainDownload) finds
-/// out which one it was.
+/// out which one it was. Links and devices in a directory are left out.
 ///
 /// Making the request fails with [`BuildError::TooManyFiles`], [`BuildError::NoFiles`], or
 /// [`BuildError::FileName`] for a path outside of the work directory.
@@ -125,7 +125,7 @@ impl Operation for Download {
                         file.content = content.split().freeze();
                     }
                 }
-                UnpackEvent::Directory(_) => {}
+                UnpackEvent::Directory(_) | UnpackEvent::LeftOut { .. } => {}
             }
         }
         unpacker.finish()?;

@@ -44,7 +44,8 @@ Examples:
 
 /// Download files and directories of a session.
 ///
-/// They keep their path below the work directory. Files of the same name are replaced. Backend.AI only.
+/// They keep their path below the work directory. Files of the same name are replaced. Links in directories are left
+/// out, and named. Backend.AI only.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
 /// file, or a file cannot be written; 2 for a usage error or a wrong setting.
@@ -138,6 +139,10 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             reporter.wait("Downloading...");
             for event in kernel.download(arguments.files.iter().map(String::as_str)) {
                 saver.handle(event?)?;
+            }
+            for (path, kind) in saver.left_out() {
+                let path = safe(&path.display().to_string());
+                reporter.advice(format_args!("Left out {path}: it is {kind}."));
             }
             let files = count(saver.saved().len(), "file");
             if arguments.output.as_os_str() == "." {

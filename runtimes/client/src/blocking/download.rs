@@ -44,7 +44,8 @@ impl DownloadStream {
     }
 
     /// Downloads all of it into a directory on this machine, as a [`Saver`](crate::files::Saver) does, and returns the
-    /// paths of the files.
+    /// paths of the files. Links in directories are left out; a `Saver` of your own says
+    /// [which](crate::files::Saver::left_out).
     ///
     /// # Errors
     ///

@@ -106,12 +106,16 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
             if let Some(event) = current.unpacker.next_event()? {
                 return Ok(Some(event));
             }
-            match current.response.chunk().await? {
-                Some(bytes) => current.unpacker.feed(bytes),
-                None => {
+            let is_complete = current.unpacker.is_complete();
+            match current.response.chunk().await {
+                Ok(None) => {
                     current.unpacker.finish()?;
                     self.current = None;
                 }
+                // A server may never end what it sends after the last archive.
+                _ if is_complete => self.current = None,
+                Ok(Some(bytes)) => current.unpacker.feed(bytes),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -128,6 +132,7 @@ impl<T: StreamTransport + 'static> DownloadStream<T> {
     }
 
     /// Downloads all of it into a directory on this machine, as a [`Saver`] does, and returns the paths of the files.
+    /// Links in directories are left out; a [`Saver`] of your own says [which](Saver::left_out).
     ///
     /// Writes to the disk in between without leaving the thread, at most one network buffer at a time.
     ///

@@ -32,6 +32,7 @@ pub struct Saver {
     directory: PathBuf,
     open: Option<Partial>,
     saved: Vec<PathBuf>,
+    left_out: Vec<(PathBuf, &'static str)>,
 }
 
 impl Saver {
@@ -42,6 +43,7 @@ impl Saver {
             directory: directory.into(),
             open: None,
             saved: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -75,8 +77,19 @@ impl Saver {
                 }
                 None => Ok(()),
             },
+            UnpackEvent::LeftOut { path, kind, .. } => {
+                self.left_out.push((self.directory.join(path), kind));
+                Ok(())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// What is not written, since it is neither a file nor a directory: where it would be, and what it is (`a symbolic
+    /// link`).
+    #[must_use]
+    pub fn left_out(&self) -> &[(PathBuf, &'static str)] {
+        &self.left_out
     }
 
     /// The files that are complete, in the order of the download.
