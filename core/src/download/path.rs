@@ -62,7 +62,10 @@ impl Requested {
         let path = below(path).map_err(error)?;
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if name.is_empty() {
-            return Err(error("names no file"));
+            return Err(error(match given {
+                "" => "is empty",
+                _ => "is the work directory itself: name files and directories in it",
+            }));
         }
         Ok(Self {
             directory: directory.to_owned(),

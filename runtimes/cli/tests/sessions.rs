@@ -191,6 +191,26 @@ drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
         .success()
         .stderr_eq("✔ Downloaded 1 file.\n");
     assert_eq!(read("c"), "three\n");
+    lab.run(
+        "files",
+        "ln -s a.txt out/link; mkdir links; ln -s / links/root",
+    );
+    check(lab.sorna(&["download", "files", "out", "links", "-o", "again"]))
+        .success()
+        .stderr_eq(str![[r#"
+∙ Left out again/out/link: it is a symbolic link.
+∙ Left out again/links/root: it is a symbolic link.
+✔ Downloaded 2 files to again.
+
+"#]]);
+    check(lab.sorna(&["download", "files", "."])).code(1).stderr_eq(
+        "✘ the file name \".\" is the work directory itself: name files and directories in it\n",
+    );
+    for path in ["../..", "/etc", "out/../..", "/home/worker"] {
+        check(lab.sorna(&["ls", "files", path])).code(1).stderr_eq(
+            "✘ [..]\n∙ Only the work directory, /home/work, and what is below it can be listed.\n",
+        );
+    }
     check(lab.sorna(&["download", "files", "nothing"]))
         .code(1)
         .stderr_eq("✘ [..]nothing[..]\n...\n");

@@ -1,5 +1,6 @@
 //! `sorna ls` and `sorna download`.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
+use crate::reporter::Reporter;
 use crate::units::{count, since_1970};
 
 /// List files of a session.
@@ -72,12 +74,15 @@ Examples:
 
 /// Carries out `ls`.
 pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    with_session(
+    let is_refused = Cell::new(false);
+    let exit = with_session(
         globals,
         "lists of files",
         &arguments.session,
         |kernel, reporter| {
-            let mut listing = kernel.list_files(&arguments.path)?;
+            let listing = kernel.list_files(&arguments.path);
+            is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
+            let mut listing = listing?;
             listing
                 .files
                 .sort_by(|one, other| one.name.cmp(&other.name));
@@ -99,7 +104,34 @@ pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure>
                 print(columns(&lines).as_bytes())
             })
         },
-    )
+    )?;
+    if is_refused.get() && leaves_work_directory(&arguments.path) {
+        Reporter::new(false)
+            .advice("Only the work directory, /home/work, and what is below it can be listed.");
+    }
+    Ok(exit)
+}
+
+/// Whether a path is outside of the work directory. Manager 26.9.6 does not say so.
+fn leaves_work_directory(path: &str) -> bool {
+    let below = match path.strip_prefix("/home/work") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ if path.starts_with('/') => return true,
+        _ => path,
+    };
+    let mut depth = 0_usize;
+    below.split('/').any(|part| match part {
+        "" | "." => false,
+        ".." if depth == 0 => true,
+        ".." => {
+            depth -= 1;
+            false
+        }
+        _ => {
+            depth += 1;
+            false
+        }
+    })
 }
 
 fn seconds(file: &FileInfo) -> Option<Timestamp> {

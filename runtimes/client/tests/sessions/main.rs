@@ -265,6 +265,20 @@ macro_rules! driver {
             }
 
             #[test]
+            fn what_follows_a_download_for_ever_is_not_waited_for() {
+                let server = Server::start(|_, _| Answer {
+                    is_endless: true,
+                    ..Answer::multipart(&[archive("d/1")])
+                });
+                let kernel = kernel(server.config(V9), "k1");
+                let directory = tempfile::tempdir().unwrap();
+                let saved = $block_on(async {
+                    wait!($kind, kernel.download(["d/1"]).save_to(directory.path())).unwrap()
+                });
+                assert_eq!(saved, [directory.path().join("d/1")]);
+            }
+
+            #[test]
             fn missing_files_are_named_although_the_gateway_does_not() {
                 let server = Server::start(manager);
                 let kernel = kernel(server.config(V9), "k1");

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use sorna::{AccessKey, ApiVersion, Config, Credentials, SecretKey, SessionCookie};
 
@@ -13,6 +14,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) body: Vec<u8>,
+    /// After the body, more follows for as long as the client reads.
+    pub(crate) is_endless: bool,
 }
 
 impl Answer {
@@ -21,6 +24,7 @@ impl Answer {
             status,
             content_type: "application/json",
             body: body.into(),
+            is_endless: false,
         }
     }
 
@@ -37,6 +41,7 @@ impl Answer {
             status: 200,
             content_type: "multipart/mixed; boundary=b",
             body,
+            is_endless: false,
         }
     }
 
@@ -45,6 +50,7 @@ impl Answer {
             status: 200,
             content_type: "text/event-stream",
             body: text.into(),
+            is_endless: false,
         }
     }
 }
@@ -122,13 +128,21 @@ fn serve(mut stream: &TcpStream, script: Script, seen: &Mutex<Vec<String>>) {
             .unwrap();
         seen.lock().unwrap().push(line.clone());
         let answer = script(&line, &body);
+        let length = match answer.is_endless {
+            true => String::new(),
+            false => format!("Content-Length: {}\r\n", answer.body.len()),
+        };
         let head = format!(
-            "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
-            answer.status,
-            answer.content_type,
-            answer.body.len()
+            "HTTP/1.1 {} X\r\nContent-Type: {}\r\n{length}\r\n",
+            answer.status, answer.content_type,
         );
         if stream.write_all(head.as_bytes()).is_err() || stream.write_all(&answer.body).is_err() {
+            return;
+        }
+        if answer.is_endless {
+            while stream.write_all(b"more").is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
             return;
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn of(work: &Path, scratch: &Path, path: &str) -> io::Result<(File, u
     Ok((file, size))
 }
 
-/// Adds a file, or a directory with all files in it. Links and special files in a directory are left out.
+/// Adds a file, or a directory with all files and links in it. Special files in a directory are left out.
 fn add(
     archive: &mut Builder<Limited>,
     file: File,
@@ -60,16 +60,27 @@ fn add(
             archive.append_data(&mut header, name, content)
         }
         FileType::Directory => {
-            let mut header = header(EntryType::Directory, 0, &stat);
-            archive.append_data(&mut header, name, io::empty())?;
+            let mut own = header(EntryType::Directory, 0, &stat);
+            archive.append_data(&mut own, name, io::empty())?;
             let directory = OwnedFd::from(file);
             for below in names(&directory)? {
                 let stat =
                     rustix::fs::statat(&directory, &below, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-                let kind = stat.map(|stat| FileType::from_raw_mode(stat.st_mode));
+                let kind = stat
+                    .as_ref()
+                    .map(|stat| FileType::from_raw_mode(stat.st_mode));
                 if matches!(kind, Ok(FileType::RegularFile | FileType::Directory)) {
                     let file = tree::open_in(&directory, &below)?;
                     add(archive, file, &name.join(&below), count, depth + 1)?;
+                }
+                if let Ok(stat) = stat
+                    && FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+                {
+                    *count += 1;
+                    let target = rustix::fs::readlinkat(&directory, &below, Vec::new())?;
+                    let mut link = header(EntryType::Symlink, 0, &stat);
+                    let target = OsStr::from_bytes(target.to_bytes());
+                    archive.append_link(&mut link, name.join(&below), target)?;
                 }
             }
             Ok(())
