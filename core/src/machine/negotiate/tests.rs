@@ -68,6 +68,24 @@ fn a_manager_is_spoken_to_in_the_highest_version_of_both_sides() {
 }
 
 #[test]
+fn only_releases_of_managers_may_lose_uploads() {
+    for (hello, may_lose) in [
+        (r#"{"version": "v7.20230615", "manager": "23.09.10"}"#, true),
+        (r#"{"version": "v9.20250722", "manager": "26.9.6"}"#, true),
+        (r#"{"version": "v9.20250722"}"#, true),
+        (
+            r#"{"version": "v9.20250722", "manager": "sorna-gateway 0.1.0"}"#,
+            false,
+        ),
+    ] {
+        let found = after(200, hello).done().unwrap();
+        assert_eq!(found.may_lose_uploads(), may_lose, "{hello}");
+    }
+    assert!(Negotiated::fixed(ApiVersion::V9_20250722).may_lose_uploads());
+    assert!(!Negotiated::fixed(ApiVersion::V2_20170315).may_lose_uploads());
+}
+
+#[test]
 fn a_manager_that_is_too_old_is_named_with_what_it_speaks() {
     for (offered, manager) in [("v6.20220315", Some("22.03.4")), ("v4.20190615", None)] {
         let rest = manager.map_or(String::new(), |manager| {

@@ -42,12 +42,14 @@ use check::{Check, Checked};
 ///   after the last request, in Backend.AI: Checking ─► Done
 /// ```
 ///
-/// In Backend.AI, managers respond with success also if they cannot store a file: a directory has its name, a file has
-/// the name of its directory, the name is too long, the disk is full. (Observed on 26.9.6; 23.09.10 reports most of these.)
-/// So the directories of the accepted files are listed at the end, each once, at most 100 and for half a minute; a file that is missing or
-/// has another size is named like a rejected one, with [`ErrorBody::NotStored`](crate::ErrorBody::NotStored). A list that
-/// cannot be had does not make the upload fail: its files are [counted](UploadProgress::unchecked). Where the
-/// gateway is known to report what it cannot store, [leave it out](Self::with_check).
+/// In Backend.AI, managers respond with success also if they cannot store a file: a directory has its name, a file
+/// has the name of its directory, the name is too long, the disk is full. (Observed on 26.9.6; 23.09.10 reports
+/// these.) And both store files below the work directory where a mount hides them (read in the sources). So the
+/// directories of the accepted files are listed at the end, each once, at most 100 and for half a minute; a file
+/// that is missing or has another size is named like a rejected one, with
+/// [`ErrorBody::NotStored`](crate::ErrorBody::NotStored). A list that cannot be had does not make the upload fail:
+/// its files are [counted](UploadProgress::unchecked). Where the gateway is known to report what it cannot store,
+/// [leave it out](Self::with_check).
 ///
 /// Each request is a [`Call`], which retries where no response came or the gateway asks for it;
 /// [`poll`](Machine::poll) gives `Step::Idle` only while one is in flight, and after the end. Files

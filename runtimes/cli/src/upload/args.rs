@@ -11,8 +11,8 @@ use crate::values;
 ///
 /// Files with the same name are replaced.
 ///
-/// Exit code: 0 when all files were uploaded; 1 if the gateway rejected some or all, or could not be
-/// reached; 2 for a usage error, a wrong setting, or a file that cannot be read.
+/// Exit code: 0 when all files were uploaded; 1 if the gateway rejected some or all, did not store
+/// them, or could not be reached; 2 for a usage error, a wrong setting, or a file that cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UploadArgs {
