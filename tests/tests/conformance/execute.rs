@@ -160,6 +160,16 @@ fn file(name: &str, content: &str) -> UploadFile {
     UploadFile::from_bytes(name, content.to_owned()).expect("a file")
 }
 
+/// What builds and runs the C files of a kernel.
+fn c_program<D: Driver>(lab: &Lab<D>) -> Batch {
+    if lab.offers(Feature::DefaultSteps) {
+        return Batch::new();
+    }
+    Batch::new()
+        .with_build("gcc *.c -o program")
+        .with_exec("./program")
+}
+
 pub(crate) fn batch_with_three_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("c").await;
@@ -180,7 +190,7 @@ pub(crate) fn batch_with_three_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .expect("uploaded");
         let executed = lab
             .driver
-            .execute(kernel.clone(), Batch::new().into(), &[])
+            .execute(kernel.clone(), c_program(lab).into(), &[])
             .await;
         let executed = executed.expect("it runs");
         assert!(
@@ -205,7 +215,7 @@ pub(crate) fn build_failure<D: Driver>(lab: &Lab<D>) -> Check<'_> {
             .expect("uploaded");
         let executed = lab
             .driver
-            .execute(kernel.clone(), Batch::new().into(), &[])
+            .execute(kernel.clone(), c_program(lab).into(), &[])
             .await;
         let executed = executed.expect("it runs");
         let result = &executed.result;

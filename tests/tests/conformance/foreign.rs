@@ -78,5 +78,9 @@ fn the_suite_passes_and_names_what_is_skipped() {
         assert!(said.contains(&skipped), "{skipped}: {said}");
     }
     assert_eq!(gateway.stats().kernels, 0, "{said}");
+
+    let (passed, said) = check(&gateway, "Logs,Termnal");
+    let why = "SORNA_TEST_LACKS: no feature is named Termnal";
+    assert!(!passed && said.contains(why), "{said}");
     gateway.stop();
 }

@@ -115,7 +115,7 @@ conformance! {
         events_of_all needs Events,
         events_of_one needs Events,
         environment needs Environment;
-    terminal needs Terminal:
+    terminal needs Terminal Bash:
         echo,
         resize,
         resize_that_is_undone needs Embedded,
@@ -139,7 +139,7 @@ conformance! {
         continued,
         exec_timeout needs ExecTimeout,
         one_mebibyte_of_output,
-        sixty_four_at_once,
+        sixty_four_at_once needs Bash Crowds,
         batch_with_three_files,
         build_failure,
         exit_codes needs ExitCodes,
