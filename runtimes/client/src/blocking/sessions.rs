@@ -98,7 +98,8 @@ impl Kernel {
         DownloadStream(self.0.download(paths))
     }
 
-    /// Subscribes to the events of its session, from now on.
+    /// Subscribes to the events of its session, from now on. Then it asks whether there is such a session: managers also
+    /// accept the ID of one that has ended (23.09.10 also its name), of which no event would ever come.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use sorna_core::events::SubscribeEvents;
 use sorna_core::{
-    Error, FileListing, Interrupt, ListFiles, ListSessions, LoginCheck, Logs, MatchSessions,
+    Error, FileListing, Info, Interrupt, ListFiles, ListSessions, LoginCheck, Logs, MatchSessions,
     Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
 };
 
@@ -172,7 +172,8 @@ impl<T: StreamTransport + 'static> Kernel<T> {
         DownloadStream::new(self.clone(), paths)
     }
 
-    /// Subscribes to the events of its session, from now on.
+    /// Subscribes to the events of its session, from now on. Then it asks whether there is such a session: managers also
+    /// accept the ID of one that has ended (23.09.10 also its name), of which no event would ever come.
     ///
     /// # Errors
     ///
@@ -183,6 +184,8 @@ impl<T: StreamTransport + 'static> Kernel<T> {
             true => subscribe.with_session_id(self.id().clone()),
             false => subscribe.with_session(self.id().as_str()),
         };
-        self.client().events(subscribe).await
+        let events = self.client().events(subscribe).await?;
+        self.client().call(Info::new(self.id().clone())).await?;
+        Ok(events)
     }
 }

@@ -25,6 +25,8 @@ use server::{Answer, Server};
 const V7: ApiVersion = ApiVersion::V7_20230615;
 const V9: ApiVersion = ApiVersion::V9_20250722;
 const ID: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
+/// That of a session that has ended.
+const ENDED: &str = "7d548299-6be3-4613-8cf0-f11deb896755";
 
 fn options() -> ClientOptions {
     ClientOptions::new().with_retry(RetryPolicy::never())
@@ -338,6 +340,7 @@ macro_rules! driver {
                 let server = Server::start(manager);
                 let config = server.config(V9);
                 let (client, by_id) = (client(config.clone()), kernel(config.clone(), ID));
+                let ended = kernel(config.clone(), ENDED);
                 let by_name = kernel(config, "k1");
                 $block_on(async {
                     let mut all = wait!($kind, client.events(SubscribeEvents::new())).unwrap();
@@ -350,15 +353,20 @@ macro_rules! driver {
                     let event = wait!($kind, of_one.next_event()).unwrap().unwrap();
                     assert_eq!(event.name, "session_started");
                     assert!(wait!($kind, of_one.next_event()).unwrap().is_none());
-                    let error = wait!($kind, by_name.events()).unwrap_err();
-                    assert!(error.is_not_found(), "{error:?}");
+                    for gone in [&by_name, &ended] {
+                        let error = wait!($kind, gone.events()).unwrap_err();
+                        assert!(error.is_not_found(), "{error:?}");
+                    }
                 });
                 assert_eq!(
                     server.seen(),
                     [
                         "GET /events/session?scope=*",
                         "GET /events/session?scope=*",
+                        &format!("GET /session/{ID}"),
                         "GET /events/session?sessionName=k1&scope=*",
+                        "GET /events/session?scope=*",
+                        &format!("GET /session/{ENDED}"),
                     ]
                 );
             }
@@ -445,6 +453,7 @@ fn manager(line: &str, body: &str) -> Answer {
             200,
             r#"{"files": "", "errors": "FileNotFoundError: 'nope'\n", "abspath": ""}"#,
         ),
+        ID => Answer::json(200, r#"{"status": "RUNNING"}"#),
         "logs" => Answer::json(200, r#"{"result": {"logs": "started\n"}}"#),
         "interrupt" | "rename" | "upload" => Answer::json(204, ""),
         "status-history" => Answer::json(
