@@ -331,6 +331,16 @@ impl<D: Driver> Lab<D> {
         self.gateway.is_some() || self.dialect() == Dialect::SornaV2
     }
 
+    /// Waits until a destroyed kernel is gone.
+    pub(crate) async fn gone(&self, kernel: &KernelId) {
+        let start = Instant::now();
+        let info = || sorna::protocol::Info::new(kernel.clone());
+        while self.driver.call(info()).await.is_ok() {
+            assert!(start.elapsed() < PATIENCE, "{kernel} is still there");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// The gateway in this process, if it is one.
     pub(crate) fn gateway(&self) -> Option<&RunningGateway> {
         self.gateway.as_ref()
