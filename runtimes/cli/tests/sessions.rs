@@ -214,6 +214,24 @@ drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
     check(lab.sorna(&["download", "files", "nothing"]))
         .code(1)
         .stderr_eq("✘ [..]nothing[..]\n...\n");
+    // What exists is downloaded; seven are two requests, each with one that does not.
+    let seven = [
+        "none",
+        "c",
+        "out/a.txt",
+        "out/deep",
+        "out",
+        "out/deep/b",
+        "nor this",
+    ];
+    let command = [&["download", "files", "-o", "some"], &seven[..]].concat();
+    check(lab.sorna(&command))
+        .code(1)
+        .stderr_eq("✔ Downloaded [..] to some.\n✘ [..]none[..]nor this[..]\n...\n");
+    assert_eq!(
+        (read("some/c"), read("some/out/deep/b")),
+        ("three\n".into(), "two\n".into())
+    );
     check(lab.sorna(&["download", "files", "../../etc/passwd"]))
         .code(1)
         .stderr_eq("✘ the file name \"../../etc/passwd\" [..]\n");

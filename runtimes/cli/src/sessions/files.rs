@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
-use sorna::FileInfo;
+use sorna::blocking::Kernel;
 use sorna::files::Saver;
+use sorna::{Error, FileInfo, FilesUnavailable};
 
 use super::{safe, with_session};
 use crate::exit::Exit;
@@ -46,8 +47,8 @@ Examples:
 
 /// Download files and directories of a session.
 ///
-/// They keep their path below the work directory. Files of the same name are replaced. Links in directories are left
-/// out, and named. Backend.AI only.
+/// They keep their path below the work directory. Files of the same name are replaced. If some do not exist, the
+/// others are downloaded. Links in directories are left out, and named. Backend.AI only.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
 /// file, or a file cannot be written; 2 for a usage error or a wrong setting.
@@ -167,23 +168,64 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
         "downloads",
         &arguments.session,
         |kernel, reporter| {
-            let mut saver = Saver::new(&arguments.output);
             reporter.wait("Downloading...");
-            for event in kernel.download(arguments.files.iter().map(String::as_str)) {
-                saver.handle(event?)?;
+            let mut wanted: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
+            let mut unavailable: Option<Box<FilesUnavailable>> = None;
+            // Gateways send nothing of a request if one of its files is missing: the others are requested without it.
+            while !wanted.is_empty() {
+                let mut saver = Saver::new(&arguments.output);
+                match save(kernel, &wanted, &mut saver) {
+                    Ok(()) => {
+                        report(arguments, &saver, reporter);
+                        break;
+                    }
+                    Err(Error::FilesUnavailable(more)) => {
+                        let is_named = |file: &&str| more.files.iter().any(|f| f.name == **file);
+                        let left: Vec<&str> =
+                            wanted.iter().copied().filter(|f| !is_named(f)).collect();
+                        let is_stuck = left.len() == wanted.len();
+                        wanted = left;
+                        match &mut unavailable {
+                            None => unavailable = Some(more),
+                            Some(all) => all.files.extend(more.files),
+                        }
+                        if is_stuck {
+                            break;
+                        }
+                    }
+                    Err(error) => {
+                        if let Some(files) = unavailable {
+                            reporter.advice(&files.to_string());
+                        }
+                        return Err(error);
+                    }
+                }
             }
-            for (path, kind) in saver.left_out() {
-                let path = safe(&path.display().to_string());
-                reporter.advice(format_args!("Left out {path}: it is {kind}."));
+            match unavailable {
+                Some(files) => Err(Error::FilesUnavailable(files)),
+                None => Ok(Ok(Exit::SUCCESS)),
             }
-            let files = count(saver.saved().len(), "file");
-            if arguments.output.as_os_str() == "." {
-                reporter.done(format_args!("Downloaded {files}."));
-            } else {
-                let directory = arguments.output.display();
-                reporter.done(format_args!("Downloaded {files} to {directory}."));
-            }
-            Ok(Ok(Exit::SUCCESS))
         },
     )
+}
+
+fn save(kernel: &Kernel, files: &[&str], saver: &mut Saver) -> Result<(), Error> {
+    for event in kernel.download(files.iter().copied()) {
+        saver.handle(event?)?;
+    }
+    Ok(())
+}
+
+fn report(arguments: &DownloadArgs, saver: &Saver, reporter: &mut Reporter) {
+    for (path, kind) in saver.left_out() {
+        let path = safe(&path.display().to_string());
+        reporter.advice(format_args!("Left out {path}: it is {kind}."));
+    }
+    let files = count(saver.saved().len(), "file");
+    if arguments.output.as_os_str() == "." {
+        reporter.done(format_args!("Downloaded {files}."));
+    } else {
+        let directory = arguments.output.display();
+        reporter.done(format_args!("Downloaded {files} to {directory}."));
+    }
 }
