@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod context;
 mod permit;
+mod pieces;
 mod rate_limit;
 mod service;
 mod sorna_v2;

@@ -10,7 +10,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
@@ -21,6 +20,7 @@ use sorna_core::server::{ProblemReply, upload_file_name};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
+use super::pieces::{Gauge, Pieces, TooMuch};
 use crate::kernel::Home;
 
 /// What an upload may hold.
@@ -32,7 +32,7 @@ pub(crate) struct UploadLimits {
     pub(crate) encoded_names: bool,
 }
 
-/// The most bytes of the head of a part.
+/// The most bytes before the first part, and of the head of each.
 const PART_HEAD: u64 = 16 * 1024;
 
 /// A file that has arrived: its temporary path and its destination.
@@ -60,12 +60,20 @@ pub(crate) async fn store(
     let part = limits.file_size.saturating_add(PART_HEAD);
     let room = part.saturating_mul(limits.files as u64 + 1);
     let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(room));
-    let stream = body.into_data_stream();
+    let gauge = Gauge::default();
+    let stream = Pieces::new(body, gauge.clone());
     let mut form = Multipart::with_constraints(stream, boundary, constraints);
     let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error))?;
 
     let mut arrived = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {
+    loop {
+        // The parser keeps what it reads until a head is whole.
+        gauge.allow(PART_HEAD);
+        let next = form.next_field().await;
+        gauge.allow_all();
+        let Some(field) = next.map_err(|error| malformed(&error))? else {
+            break;
+        };
         if arrived.len() == limits.files {
             return Err(bad(&format!("Too many files (limit {})", limits.files)));
         }
@@ -205,6 +213,9 @@ fn outside(name: &str) -> ProblemReply {
 fn malformed(error: &multer::Error) -> ProblemReply {
     match error {
         multer::Error::StreamSizeExceeded { .. } => bad("the upload is too large in total"),
+        multer::Error::StreamReadFailed(error) if error.is::<TooMuch>() => bad(&format!(
+            "the head of a part, or what precedes the first, is larger than {PART_HEAD} bytes"
+        )),
         _ => bad("the form is malformed or incomplete"),
     }
 }
