@@ -482,7 +482,9 @@ impl GatewayConfig {
     }
 
     /// Sets how many connections may be open at a time, terminals included: 4096 by default.
-    /// Further ones are closed with the error response `service-unavailable`.
+    /// For a further one, an idle connection is closed; if all are busy, it gets the error response
+    /// `service-unavailable` itself. If there are several access keys, each can keep three quarters of
+    /// them busy, and another machine can have a quarter of them open.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;

@@ -12,6 +12,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
 
+use super::room::Permit;
+
 /// How much of a rejected body is read, so that the client receives the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
 /// For how long it is read.
@@ -73,6 +75,37 @@ impl ReplyBody {
             Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_, length) => *length,
         }
+    }
+}
+
+/// A body that keeps its request in progress until it has been sent.
+pub(super) struct Held {
+    body: ReplyBody,
+    _permit: Permit,
+}
+
+impl Held {
+    pub(super) fn new(body: ReplyBody, permit: Permit) -> Self {
+        Self {
+            body,
+            _permit: permit,
+        }
+    }
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -1,7 +1,11 @@
 //! Accepting and serving connections.
 
 use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Request;
@@ -9,21 +13,22 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use sorna_core::ProblemKind;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::permit::Permit;
+use super::body::Held;
+use super::head::HEAD_LIMIT;
+use super::room::{Room, Seat};
 use super::service::Service;
 use crate::config::GatewayConfig;
 
 /// The pause after a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// The most bytes of a request's head.
-const HEAD_LIMIT: usize = 64 * 1024;
 /// How many connections beyond the limit get an error response at a time; others are just closed.
 const MAX_REJECTIONS: usize = 64;
 /// How long and how many bytes to read from such a connection: if data is unread when it is closed,
@@ -63,43 +68,65 @@ pub(crate) async fn serve(
     service: Arc<Service>,
     limits: ConnectionLimits,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let room = Room::new(limits.connections);
     let rejections = Arc::new(Semaphore::new(MAX_REJECTIONS));
     let mut connections = JoinSet::new();
+    // Given up when there are no more, so that one connection can be told why it gets no response.
+    let mut spare = File::open("/dev/null").ok();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 service.note_connection();
                 // Responses are short, and clients wait for them.
                 let _ = stream.set_nodelay(true);
-                if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+                if let Some(seat) = room.enter(address.ip()) {
                     let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
-                    let permit = Arc::new(permit);
-                    connections.spawn(acceptor.serve_one(stream, service, limits, permit));
+                    connections.spawn(async move {
+                        tokio::select! {
+                            () = acceptor.serve_one(stream, service, limits, &seat) => {}
+                            () = seat.must_leave() => {
+                                tracing::debug!("a connection was closed to make room");
+                            }
+                        }
+                    });
                 } else {
                     tracing::warn!(limit = limits.connections, "too many connections");
                     if let (Acceptor::Plain, Ok(permit)) =
                         (&acceptor, Arc::clone(&rejections).try_acquire_owned())
                     {
-                        connections.spawn(reject(stream, permit));
+                        connections.spawn(async move {
+                            reject(stream, "too many connections").await;
+                            drop(permit);
+                        });
                     }
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                let is_out_of_files = [Errno::MFILE, Errno::NFILE]
+                    .iter()
+                    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+                if is_out_of_files && !room.make_room() && spare.take().is_some() {
+                    let next = tokio::time::timeout(ACCEPT_PAUSE, listener.accept()).await;
+                    if let (Ok(Ok((stream, _))), Acceptor::Plain) = (next, &acceptor) {
+                        reject(stream, "the gateway has no file descriptors left").await;
+                    }
+                } else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                spare = spare.or_else(|| File::open("/dev/null").ok());
             }
         }
     }
 }
 
-/// Sends the error response for too many connections.
-async fn reject(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let problem = ProblemKind::ServiceUnavailable.reply_with("too many connections");
+/// Sends the error response for a connection that there is no room for.
+async fn reject(mut stream: TcpStream, why: &str) {
+    let problem = ProblemKind::ServiceUnavailable.reply_with(why);
     let (parts, body) = problem.into_response().into_parts();
     let mut response = format!("HTTP/1.1 {}\r\nconnection: close\r\n", parts.status).into_bytes();
     for (name, value) in &parts.headers {
@@ -123,15 +150,15 @@ impl Acceptor {
         stream: TcpStream,
         service: Arc<Service>,
         limits: ConnectionLimits,
-        permit: Permit,
+        seat: &Arc<Seat>,
     ) {
         match self {
-            Self::Plain => serve_stream(stream, service, limits, permit).await,
+            Self::Plain => serve_stream(stream, service, limits, seat).await,
             #[cfg(feature = "tls")]
             Self::Tls(acceptor) => {
                 let accepted = acceptor.accept(stream);
                 match tokio::time::timeout(limits.head_timeout, accepted).await {
-                    Ok(Ok(stream)) => serve_stream(stream, service, limits, permit).await,
+                    Ok(Ok(stream)) => serve_stream(stream, service, limits, seat).await,
                     Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
                     Err(_) => tracing::debug!("the TLS handshake timed out"),
                 }
@@ -140,16 +167,25 @@ impl Acceptor {
     }
 }
 
-async fn serve_stream<S>(stream: S, service: Arc<Service>, limits: ConnectionLimits, permit: Permit)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
+async fn serve_stream<S>(
+    stream: S,
+    service: Arc<Service>,
+    limits: ConnectionLimits,
+    seat: &Arc<Seat>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let handle = service_fn(|mut request: Request<Incoming>| {
         let service = Arc::clone(&service);
+        let permit = seat.begin();
         request.extensions_mut().insert(Arc::clone(&permit));
-        async move { Ok::<_, Infallible>(service.handle(request).await) }
+        async move {
+            let response = service.handle(request).await;
+            Ok::<_, Infallible>(response.map(|body| Held::new(body, permit)))
+        }
     });
-    let mut stream = TimeoutStream::new(stream);
+    let seat = Arc::clone(seat);
+    let mut stream = TimeoutStream::new(Counted { stream, seat });
     stream.set_write_timeout(Some(limits.write_timeout));
     // If a client closes its end in the middle of a request, the handler's future is dropped.
     // Upgrades are for terminals.
@@ -161,5 +197,54 @@ where
         .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection failed");
+    }
+}
+
+/// A stream that tells its connection's seat how much was read.
+struct Counted<S> {
+    stream: S,
+    seat: Arc<Seat>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        self.seat.received(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -12,13 +12,15 @@ use hyper::body::Incoming;
 use sorna_core::server::backend_ai::{SessionRoute, WebRoute};
 use sorna_core::server::{ProblemReply, Route, SignedRequest, dialect_of};
 use sorna_core::{Credentials, Dialect, ProblemKind, SecretKey};
+use tokio::sync::Semaphore;
 
 use super::body::{self, ReplyBody};
 use super::context::{Call, Context};
 use super::rate_limit::{Allowance, RateLimiter};
+use super::room::Permit;
 use super::web::Web;
 use super::websocket::Upgrade;
-use super::{backend_ai, sorna_v2};
+use super::{backend_ai, head, sorna_v2};
 use crate::config::GatewayConfig;
 use crate::kernels::Kernels;
 
@@ -27,6 +29,8 @@ use crate::kernels::Kernels;
 pub(crate) struct Service {
     context: Context,
     keys: HashMap<String, SecretKey>,
+    /// How many requests each key may have in progress, if there are several.
+    shares: HashMap<String, Arc<Semaphore>>,
     rate_limiter: RateLimiter,
     web: Web,
 }
@@ -48,9 +52,20 @@ impl Service {
             let key = pair.access_key().as_str().to_owned();
             (key, pair.secret_key().clone())
         });
+        let keys: HashMap<_, _> = keys.collect();
+        let connections = config.max_connections().min(Semaphore::MAX_PERMITS);
+        let share = (connections - connections / 4).max(1);
+        let shares = match keys.len() {
+            0 | 1 => HashMap::new(),
+            _ => keys
+                .keys()
+                .map(|key| (key.clone(), Arc::new(Semaphore::new(share))))
+                .collect(),
+        };
         Self {
             context: Context::new(config, kernels),
-            keys: keys.collect(),
+            shares,
+            keys,
             rate_limiter: RateLimiter::new(config.max_requests_per_window()),
             web: Web::new(is_encrypted, config.body_timeout()),
         }
@@ -66,8 +81,12 @@ impl Service {
         let (mut parts, mut body) = request.into_parts();
         let upgrade = Upgrade::of(&mut parts.extensions);
         let dialect = dialect_of(&parts);
-        let answer = match dialect {
-            Dialect::BackendAi => self.backend_ai(&parts, &mut body, upgrade).await,
+        let answer = match (head::check(&parts), dialect) {
+            (Err(problem), _) => Answer {
+                result: Err(problem),
+                allowance: None,
+            },
+            (_, Dialect::BackendAi) => self.backend_ai(&parts, &mut body, upgrade).await,
             _ => self.sorna_v2(&parts, &mut body, upgrade).await,
         };
         // The connection can be reused only if the whole request has been read.
@@ -122,6 +141,7 @@ impl Service {
             };
             if is_checked {
                 signed.verify(secret, &bytes)?;
+                self.admit(key, parts)?;
             }
             allowance = Some(
                 self.count(key)
@@ -170,6 +190,7 @@ impl Service {
                 None => self.signer(parts)?,
             };
             let key = key.as_str();
+            self.admit(key, parts)?;
             let counted = self.count(key);
             allowance = Some(counted.unwrap_or_else(|refused| refused));
             if counted.is_err() {
@@ -201,6 +222,26 @@ impl Service {
 
     fn secret(&self, key: &str) -> Option<&SecretKey> {
         self.keys.get(key)
+    }
+
+    /// Takes note of who sends a request.
+    ///
+    /// # Errors
+    ///
+    /// 503 `service-unavailable` if the key has so many in progress that other keys would not have room.
+    fn admit(&self, key: &str, parts: &Parts) -> Result<(), ProblemReply> {
+        let Some(permit) = parts.extensions.get::<Permit>() else {
+            return Ok(());
+        };
+        if let Some(share) = self.shares.get(key) {
+            let share = Arc::clone(share).try_acquire_owned().map_err(|_| {
+                let why = "too many requests and terminals at a time with this access key";
+                ProblemKind::ServiceUnavailable.reply_with(why)
+            })?;
+            permit.hold(share);
+        }
+        permit.verified();
+        Ok(())
     }
 
     fn count(&self, key: &str) -> Result<Allowance, Allowance> {

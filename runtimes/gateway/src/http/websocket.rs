@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
-use super::permit::Permit;
+use super::room::Permit;
 
 /// The largest message that is accepted from a client, in bytes.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ impl Upgrade {
     pub(super) fn of(extensions: &mut Extensions) -> Option<Self> {
         Some(Self {
             connection: extensions.remove()?,
-            permit: extensions.remove(),
+            permit: extensions.get().cloned(),
         })
     }
 }

@@ -1,0 +1,298 @@
+//! Who is connected, and who has to leave when there is no room.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::lock::lock;
+
+/// How many bytes of requests whose sender is not known yet are read from all connections together.
+const UNVERIFIED_LIMIT: usize = 32 * 1024 * 1024;
+
+/// The connections that are open, and what they hold.
+///
+/// There is always room for one more as long as a connection is idle: those leave first that have never sent a request with
+/// a valid signature, and among them the oldest. The same goes for memory: whose request has been arriving for the
+/// longest time, without anybody knowing who sends it, has to leave.
+#[derive(Debug)]
+pub(super) struct Room {
+    limit: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    seats: BTreeMap<u64, State>,
+    next: u64,
+    /// The sum of what is held.
+    unverified: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    address: IpAddr,
+    /// Since when it is idle, or its request arrives.
+    since: Instant,
+    requests: usize,
+    /// Whether it ever sent a request with a valid signature.
+    is_known: bool,
+    /// How many bytes arrived of requests whose sender is not known yet.
+    unverified: usize,
+    leave: Arc<Notify>,
+}
+
+/// A connection's place. It is given up when this is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    room: Arc<Room>,
+    id: u64,
+    leave: Arc<Notify>,
+    /// Whether the sender of the present request is known.
+    is_verified: AtomicBool,
+}
+
+/// A request in progress. Until all copies of it are dropped, its connection is not idle: a terminal outlives the request
+/// that opened it.
+pub(super) type Permit = Arc<Progress>;
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    seat: Arc<Seat>,
+    /// What its key may do at the same time.
+    share: OnceLock<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A place for a connection from this address; `None` if all are busy. One address that is not of this machine gets
+    /// no more than a quarter of them.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Arc<Seat>> {
+        let mut taken = lock(&self.taken);
+        let is_own = |state: &State| state.address == address;
+        let share = (self.limit / 4).max(1);
+        if !address.is_loopback()
+            && taken.seats.values().filter(|state| is_own(state)).count() >= share
+            && !taken.make_room(is_own)
+        {
+            return None;
+        }
+        if taken.seats.len() >= self.limit && !taken.make_room(|_| true) {
+            return None;
+        }
+        let id = taken.next;
+        taken.next += 1;
+        let leave = Arc::new(Notify::new());
+        let state = State {
+            address,
+            since: Instant::now(),
+            requests: 0,
+            is_known: false,
+            unverified: 0,
+            leave: Arc::clone(&leave),
+        };
+        taken.seats.insert(id, state);
+        Some(Arc::new(Seat {
+            room: Arc::clone(self),
+            id,
+            leave,
+            is_verified: AtomicBool::new(false),
+        }))
+    }
+
+    /// Closes a connection that is idle, for want of something else than room; `false` if there is none.
+    pub(super) fn make_room(&self) -> bool {
+        lock(&self.taken).make_room(|_| true)
+    }
+}
+
+impl Taken {
+    fn make_room(&mut self, may_leave: impl Fn(&State) -> bool) -> bool {
+        let idle = self
+            .seats
+            .iter()
+            .filter(|(_, state)| state.requests == 0 && may_leave(state));
+        let first = idle.min_by_key(|(_, state)| (state.is_known, state.since));
+        let first = first.map(|(id, _)| *id);
+        first.is_some_and(|id| self.show_out(id))
+    }
+
+    fn show_out(&mut self, id: u64) -> bool {
+        let Some(state) = self.seats.remove(&id) else {
+            return false;
+        };
+        self.unverified -= state.unverified;
+        state.leave.notify_one();
+        true
+    }
+
+    /// Forgets what has arrived of a request.
+    fn release(&mut self, id: u64) -> Option<&mut State> {
+        let state = self.seats.get_mut(&id)?;
+        self.unverified -= std::mem::take(&mut state.unverified);
+        Some(state)
+    }
+}
+
+impl Seat {
+    /// Waits until the connection has to leave.
+    pub(super) async fn must_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// Bytes have arrived.
+    pub(super) fn received(&self, bytes: usize) {
+        if self.is_verified.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut taken = lock(&self.room.taken);
+        let Some(state) = taken.seats.get_mut(&self.id) else {
+            return;
+        };
+        if state.unverified == 0 && state.requests == 0 {
+            state.since = Instant::now();
+        }
+        state.unverified += bytes;
+        taken.unverified += bytes;
+        while taken.unverified > UNVERIFIED_LIMIT {
+            let holders = taken.seats.iter().filter(|(_, state)| state.unverified > 0);
+            let first = holders.min_by_key(|(_, state)| state.since);
+            let Some(id) = first.map(|(id, _)| *id) else {
+                return;
+            };
+            tracing::warn!(
+                "too much of requests without a known sender: the slowest is disconnected"
+            );
+            taken.show_out(id);
+        }
+    }
+
+    /// The head of a request has arrived.
+    pub(super) fn begin(self: &Arc<Self>) -> Permit {
+        if let Some(state) = lock(&self.room.taken).seats.get_mut(&self.id) {
+            state.requests += 1;
+        }
+        Arc::new(Progress {
+            seat: Arc::clone(self),
+            share: OnceLock::new(),
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.room.taken);
+        taken.release(self.id);
+        taken.seats.remove(&self.id);
+    }
+}
+
+impl Progress {
+    /// Who sends the request is known now.
+    pub(super) fn verified(&self) {
+        self.seat.is_verified.store(true, Ordering::Relaxed);
+        if let Some(state) = lock(&self.seat.room.taken).release(self.seat.id) {
+            state.is_known = true;
+        }
+    }
+
+    /// Holds what its key may do at the same time, for as long as it lasts.
+    pub(super) fn hold(&self, share: OwnedSemaphorePermit) {
+        // A request is admitted once.
+        let _ = self.share.set(share);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.seat.is_verified.store(false, Ordering::Relaxed);
+        if let Some(state) = lock(&self.seat.room.taken).release(self.seat.id) {
+            state.requests -= 1;
+            state.since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn must_leave(seat: &Seat) -> bool {
+        !lock(&seat.room.taken).seats.contains_key(&seat.id)
+    }
+
+    #[test]
+    fn idle_connections_leave_first_and_strangers_before_them() {
+        let room = Room::new(3);
+        let (known, busy, idle) = (
+            room.enter(HERE).unwrap(),
+            room.enter(HERE).unwrap(),
+            room.enter(HERE).unwrap(),
+        );
+        known.begin().verified();
+        let request = busy.begin();
+        let fourth = room.enter(HERE).unwrap();
+        assert!(must_leave(&idle) && !must_leave(&known) && !must_leave(&busy));
+        let held = fourth.begin();
+        let fifth = room.enter(HERE).unwrap();
+        assert!(must_leave(&known));
+        let terminal = fifth.begin();
+        assert!(room.enter(HERE).is_none());
+        drop(request);
+        let sixth = room.enter(HERE);
+        assert!(sixth.is_some() && must_leave(&busy));
+        drop((held, terminal));
+    }
+
+    #[test]
+    fn an_address_of_another_machine_gets_a_quarter() {
+        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let room = Room::new(8);
+        let (first, second) = (room.enter(other).unwrap(), room.enter(other).unwrap());
+        let third = room.enter(other).unwrap();
+        assert!(must_leave(&first) && !must_leave(&second));
+        let requests = (second.begin(), third.begin());
+        assert!(room.enter(other).is_none());
+        assert!(room.enter(HERE).is_some());
+        drop(requests);
+    }
+
+    #[test]
+    fn requests_of_strangers_are_held_within_a_limit() {
+        let room = Room::new(8);
+        let (slow, fast, known) = (
+            room.enter(HERE).unwrap(),
+            room.enter(HERE).unwrap(),
+            room.enter(HERE).unwrap(),
+        );
+        slow.received(1);
+        let request = known.begin();
+        request.verified();
+        known.received(2 * UNVERIFIED_LIMIT);
+        fast.received(UNVERIFIED_LIMIT - 1);
+        assert!(!must_leave(&slow) && !must_leave(&fast) && !must_leave(&known));
+        fast.received(1);
+        assert!(must_leave(&slow) && !must_leave(&fast));
+        drop(fast);
+        assert_eq!(lock(&room.taken).unverified, 0);
+        drop(request);
+        // What comes next from it counts again.
+        known.received(7);
+        assert_eq!(lock(&room.taken).unverified, 7);
+    }
+}
