@@ -115,8 +115,9 @@ const LAST_LIMIT: Duration = Duration::from_secs(10);
 /// 25.14.4) the command reports that it does not know them, and the machine sends the steps as such. From 25.14.5 on, images other
 /// than Python's must be given a command; without one, the program ends with exit code 127 and says so.
 ///
-/// An [`Interrupt`] reaches the first process of `exec`, as managers have it, and not what a shell has started there; one
-/// during the build takes effect when the build has ended.
+/// An [`Interrupt`] of a batch reaches its program; of steps that take a shell (`make; ./main`), and of builds, it ends all
+/// processes where the image has GNU `timeout`. Elsewhere the shell waits for what it has started, since managers interrupt
+/// the step's first process only. A build that was interrupted ends with 130, as does a shell.
 ///
 /// Exit codes: a failed build makes the batch end with 127, as managers do; its own code is in `StepFinished`. A program
 /// killed by a signal has the negative number of the signal if it is the whole step, and 128 plus the number if a

@@ -94,8 +94,8 @@ fn a_batch_is_one_command_in_the_step_that_is_always_reported() {
         (&"".into(), &"exit 93".into())
     );
     let clean = options["clean"].as_str().unwrap();
-    assert!(clean.contains("/bin/sh -c 'make'\n"), "{clean}");
-    assert!(clean.ends_with("exec /bin/sh -c './main'\n"), "{clean}");
+    assert!(clean.contains("/bin/sh -c \"$_t\"'make'\n"), "{clean}");
+    assert!(clean.ends_with("/bin/sh -c \"$_t\"'./main'\n"), "{clean}");
     // All of it in the first answer: the exchange that a real 26.9.6 loses otherwise.
     let mark = format!("\\u001esorna-{RUN} built 0\\n");
     let console = format!(r#"["stdout", "cc{mark}hi\n"], ["stderr", "{mark}"]"#);

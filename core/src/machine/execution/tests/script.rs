@@ -1,6 +1,8 @@
 //! The command of a batch, run by real shells.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use super::super::script::{Marks, command};
 use crate::ops::Batch;
@@ -51,11 +53,140 @@ fn after_a_build_that_fails_nothing_runs() {
 
 #[test]
 fn a_signal_that_kills_the_program_is_reported_as_such() {
-    use std::os::unix::process::ExitStatusExt;
-    let batch = Batch::new().without_build().with_exec("kill -9 $$");
-    let output = run(&batch, here());
-    assert_eq!(output.status.signal(), Some(9));
-    assert_eq!(text(&output.stdout), "");
+    for exec in [
+        "kill -9 $$",
+        "sh -c 'kill -9 $$'",
+        "X=9 sh -c 'kill -$X $$'",
+    ] {
+        let batch = Batch::new().with_build("true").with_exec(exec);
+        let output = run(&batch, here());
+        assert_eq!(output.status.signal(), Some(9), "{exec}");
+    }
+    let waited_for = "sh -c 'kill -9 $$'; exit $?";
+    let output = run(&Batch::new().without_build().with_exec(waited_for), here());
+    assert_eq!(output.status.code(), Some(137));
+}
+
+/// The batch in all shells that are here, interrupted as by a kernel runner once it has printed a line: its output from
+/// then on, and its end.
+fn interrupted(batch: &Batch) -> Vec<(String, ExitStatus)> {
+    let shells = ["/bin/sh", "/bin/dash", "/bin/bash"];
+    let shells = shells
+        .into_iter()
+        .filter(|shell| std::fs::exists(shell).unwrap());
+    let run = |shell: &str| {
+        let script = command(batch, 7).replace("/bin/sh", shell);
+        let mut child = Command::new(shell)
+            .args(["-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.ends_with("ready\n") {
+            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "{line}");
+        }
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        // A runner reads to the end: until no process has the pipe any more.
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        let rest = rest.trim_start_matches(['r', 'e', 'a', 'd', 'y', '\n']);
+        (rest.to_owned(), child.wait().unwrap())
+    };
+    shells.map(run).collect()
+}
+
+fn has_gnu_timeout() -> bool {
+    let version = Command::new("timeout").arg("--version").output();
+    let has = version.is_ok_and(|version| text(&version.stdout).contains("GNU"));
+    if !has {
+        assert!(std::env::var_os("CI").is_none(), "there is no GNU timeout");
+        println!("SKIPPED: there is no GNU timeout");
+    }
+    has
+}
+
+/// A step that begins once `timeout`, the parent of its shell, knows of it: until then a signal would end `timeout` alone.
+/// The program `yes ready` is one that prints without end, so that no signal can come before it runs.
+fn step(command: &str) -> String {
+    format!("while ! grep -q '^State:.S' /proc/$PPID/status; do :; done; {command}")
+}
+
+#[test]
+fn an_interrupt_ends_all_that_a_shell_has_started() {
+    if !has_gnu_timeout() {
+        return;
+    }
+    for exec in [
+        "yes ready; echo on",
+        "cd /tmp && yes ready; echo on",
+        "yes ready | cat; echo on",
+        "sleep 100 & echo ready; wait; echo on",
+        "sh -c 'yes ready; echo on'; echo on",
+        "trap '' TERM; yes ready; echo on",
+        // It ends by itself, in its own way.
+        r#"sh -c 'trap "exit 0" INT; yes ready'; echo on"#,
+    ] {
+        for (rest, status) in interrupted(&Batch::new().without_build().with_exec(step(exec))) {
+            assert_eq!((rest.as_str(), status.code()), ("", Some(130)), "{exec}");
+        }
+    }
+    let own = step(r#"trap "echo bye; exit 5" INT; yes ready; echo on"#);
+    for (rest, status) in interrupted(&Batch::new().without_build().with_exec(own)) {
+        assert_eq!((rest.as_str(), status.code()), ("bye\n", Some(5)));
+    }
+}
+
+#[test]
+fn an_interrupt_reaches_a_program_directly() {
+    for exec in ["yes ready", "X=1 yes 'ready' </dev/null"] {
+        for build in ["", "true"] {
+            let batch = Batch::new().with_build(build).with_exec(exec);
+            for (rest, status) in interrupted(&batch) {
+                assert_eq!((rest.as_str(), status.signal()), ("", Some(2)), "{exec}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_build() {
+    if !has_gnu_timeout() {
+        return;
+    }
+    for (build, said, code) in [
+        ("yes ready", "", 130),
+        ("yes ready; true", "", 130),
+        ("sh -c 'yes ready; true'; true", "", 130),
+        ("sleep 100 & echo ready; wait; true", "", 130),
+        (
+            "trap 'echo bye; exit 4' TERM INT; yes ready; true",
+            "bye\n",
+            4,
+        ),
+    ] {
+        let batch = Batch::new().with_build(step(build)).with_exec("echo on");
+        let expected = format!("{said}{}{code}\n", Marks::new(7).built);
+        for (rest, status) in interrupted(&batch) {
+            assert_eq!((&rest, status.code()), (&expected, Some(127)), "{build}");
+        }
+    }
+}
+
+#[test]
+fn variables_of_the_user_stay_as_they_are() {
+    let batch = Batch::new()
+        .with_build("true")
+        .with_exec("sh -c 'echo $s$d$p$k$i$t'");
+    let output = Command::new("/bin/sh")
+        .args(["-c", &command(&batch, 7)])
+        .envs(["s", "d", "p", "k", "i", "t"].map(|name| (name, name)))
+        .output()
+        .unwrap();
+    assert!(text(&output.stdout).ends_with("\nsdpkit\n"), "{output:?}");
 }
 
 #[test]
