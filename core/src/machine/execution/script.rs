@@ -58,9 +58,11 @@ case $(timeout --version 2>/dev/null) in *GNU*) _t='trap '\''trap "" TERM; kill 
 /// Runs the build, whose exit code is in `$_s` then. A shell reacts to a signal while it waits for a command in the
 /// background, whose SIGINT is ignored (by `timeout` as well, in some versions): so it gets a SIGTERM.
 const BUILD: &str = r#"if [ "$_t" ]; then
+_i=
 _k=
 trap '_i=1; ${_k:+kill "$_k"}' INT
 _b & _k=$!
+[ -z "$_i" ] || kill "$_k"
 _s=127
 while _i=; wait "$_k"; _r=$?; [ "$_r" -eq 127 ] || _s=$_r; [ "$_i" ]; do :; done
 trap - INT

@@ -85,7 +85,7 @@ fn interrupted(batch: &Batch) -> Vec<(String, ExitStatus)> {
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        while !line.ends_with("ready\n") {
+        while !line.ends_with("tail\n") {
             assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "{line}");
         }
         let pid = child.id().to_string();
@@ -93,8 +93,8 @@ fn interrupted(batch: &Batch) -> Vec<(String, ExitStatus)> {
         // A runner reads to the end: until no process has the pipe any more.
         let mut rest = String::new();
         stdout.read_to_string(&mut rest).unwrap();
-        let rest = rest.trim_start_matches(['r', 'e', 'a', 'd', 'y', '\n']);
-        (rest.to_owned(), child.wait().unwrap())
+        // `tail` may find that its name is a new file.
+        (rest.replace("tail\n", ""), child.wait().unwrap())
     };
     shells.map(run).collect()
 }
@@ -110,7 +110,7 @@ fn has_gnu_timeout() -> bool {
 }
 
 /// A step that begins once `timeout`, the parent of its shell, knows of it: until then a signal would end `timeout` alone.
-/// The program `yes ready` is one that prints without end, so that no signal can come before it runs.
+/// The program `tail -f /proc/self/comm` prints its own name, so no signal can come before it runs, and then waits.
 fn step(command: &str) -> String {
     format!("while ! grep -q '^State:.S' /proc/$PPID/status; do :; done; {command}")
 }
@@ -121,20 +121,20 @@ fn an_interrupt_ends_all_that_a_shell_has_started() {
         return;
     }
     for exec in [
-        "yes ready; echo on",
-        "cd /tmp && yes ready; echo on",
-        "yes ready | cat; echo on",
-        "sleep 100 & echo ready; wait; echo on",
-        "sh -c 'yes ready; echo on'; echo on",
-        "trap '' TERM; yes ready; echo on",
+        "tail -f /proc/self/comm; echo on",
+        "cd /tmp && tail -f /proc/self/comm; echo on",
+        "tail -f /proc/self/comm | cat; echo on",
+        "tail -f /proc/self/comm & wait; echo on",
+        "sh -c 'tail -f /proc/self/comm; echo on'; echo on",
+        "trap '' TERM; tail -f /proc/self/comm; echo on",
         // It ends by itself, in its own way.
-        r#"sh -c 'trap "exit 0" INT; yes ready'; echo on"#,
+        r#"sh -c 'trap "exit 0" INT; tail -f /proc/self/comm'; echo on"#,
     ] {
         for (rest, status) in interrupted(&Batch::new().without_build().with_exec(step(exec))) {
             assert_eq!((rest.as_str(), status.code()), ("", Some(130)), "{exec}");
         }
     }
-    let own = step(r#"trap "echo bye; exit 5" INT; yes ready; echo on"#);
+    let own = step(r#"trap "echo bye; exit 5" INT; tail -f /proc/self/comm; echo on"#);
     for (rest, status) in interrupted(&Batch::new().without_build().with_exec(own)) {
         assert_eq!((rest.as_str(), status.code()), ("bye\n", Some(5)));
     }
@@ -142,7 +142,10 @@ fn an_interrupt_ends_all_that_a_shell_has_started() {
 
 #[test]
 fn an_interrupt_reaches_a_program_directly() {
-    for exec in ["yes ready", "X=1 yes 'ready' </dev/null"] {
+    for exec in [
+        "tail -f /proc/self/comm",
+        "X=1 tail -f '/proc/self/comm' </dev/null",
+    ] {
         for build in ["", "true"] {
             let batch = Batch::new().with_build(build).with_exec(exec);
             for (rest, status) in interrupted(&batch) {
@@ -158,12 +161,12 @@ fn an_interrupt_ends_the_build() {
         return;
     }
     for (build, said, code) in [
-        ("yes ready", "", 130),
-        ("yes ready; true", "", 130),
-        ("sh -c 'yes ready; true'; true", "", 130),
-        ("sleep 100 & echo ready; wait; true", "", 130),
+        ("tail -f /proc/self/comm", "", 130),
+        ("tail -f /proc/self/comm; true", "", 130),
+        ("sh -c 'tail -f /proc/self/comm; true'; true", "", 130),
+        ("tail -f /proc/self/comm & wait; true", "", 130),
         (
-            "trap 'echo bye; exit 4' TERM INT; yes ready; true",
+            "trap 'echo bye; exit 4' TERM INT; tail -f /proc/self/comm; true",
             "bye\n",
             4,
         ),
