@@ -23,6 +23,8 @@ pub struct Aborted {
 pub enum AbortReason {
     /// The caller gave it up.
     GivenUp,
+    /// It was left behind by a client that is gone.
+    Abandoned,
     /// There was no output for as long as the caller allows.
     Silent(Duration),
     /// The gateway failed to report what the program has done.
@@ -45,6 +47,7 @@ impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
             AbortReason::GivenUp => f.write_str("the execution was given up")?,
+            AbortReason::Abandoned => f.write_str("an earlier execution was left behind")?,
             AbortReason::Silent(time) => write!(
                 f,
                 "the execution was given up after {} s without output",

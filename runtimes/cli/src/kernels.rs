@@ -11,6 +11,7 @@ use crate::advice::show_error_of;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::left;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
 use crate::sessions::{find, moment, safe};
@@ -132,7 +133,7 @@ impl Which {
     fn each(
         &self,
         globals: &Globals,
-        mut act: impl FnMut(&mut Reporter, &Kernel, &dyn Display) -> Result<(), Stop>,
+        mut act: impl FnMut(&Target, &mut Reporter, &Kernel, &dyn Display) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids(globals)?;
         let target = Target::open(false, globals)?;
@@ -153,7 +154,7 @@ impl Which {
                 },
             };
             let name: &dyn Display = &format_args!("{} {id}", target.terms().kernel);
-            match act(&mut reporter, &kernel, name) {
+            match act(&target, &mut reporter, &kernel, name) {
                 Ok(()) => {}
                 Err(Stop::Command(failure)) => return Err(failure),
                 Err(Stop::Kernel(error)) => {
@@ -180,7 +181,7 @@ impl Which {
 /// Carries out `info`.
 pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Failure> {
     let mut is_first = true;
-    arguments.which.each(globals, |_, kernel, _| {
+    arguments.which.each(globals, |_, _, kernel, _| {
         let info = kernel.info()?;
         let mut text = String::new();
         if arguments.json {
@@ -199,11 +200,14 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 
 /// Carries out `restart`.
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |reporter, kernel, name| {
-        kernel.restart()?;
-        reporter.done(format_args!("Restarted {name}."));
-        Ok(())
-    })
+    arguments
+        .which
+        .each(globals, |target, reporter, kernel, name| {
+            kernel.restart()?;
+            left::forget(target, kernel.id());
+            reporter.done(format_args!("Restarted {name}."));
+            Ok(())
+        })
 }
 
 /// Why a kernel was not destroyed.
@@ -217,14 +221,17 @@ fn not_destroyed(error: Error) -> Stop {
 
 /// Carries out `destroy`.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments.which.each(globals, |reporter, kernel, name| {
-        match arguments.force {
-            true => kernel.destroy_by_force()?,
-            false => kernel.destroy().map_err(not_destroyed)?,
-        }
-        reporter.done(format_args!("Destroyed {name}."));
-        Ok(())
-    })
+    arguments
+        .which
+        .each(globals, |target, reporter, kernel, name| {
+            match arguments.force {
+                true => kernel.destroy_by_force()?,
+                false => kernel.destroy().map_err(not_destroyed)?,
+            }
+            left::forget(target, kernel.id());
+            reporter.done(format_args!("Destroyed {name}."));
+            Ok(())
+        })
 }
 
 fn json(id: &KernelId, info: &KernelInfo) -> String {

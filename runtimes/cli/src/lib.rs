@@ -22,6 +22,7 @@ mod globals;
 mod json;
 mod kernels;
 mod langs;
+mod left;
 mod lock;
 mod login;
 mod nearest;

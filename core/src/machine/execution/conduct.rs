@@ -89,6 +89,14 @@ impl Conduct {
         }
     }
 
+    /// For a run of a client that is gone, after a query with its ID.
+    pub(super) fn of_abandoned_run(version: ApiVersion) -> Self {
+        Self {
+            stage: Stage::Releasing(Release::of_abandoned_run(), AbortReason::Abandoned),
+            ..Self::new(version)
+        }
+    }
+
     pub(super) fn limit_silence(&mut self, limit: Duration) {
         self.silence_limit = Some(limit);
     }
@@ -280,6 +288,7 @@ impl Conduct {
         match release.next() {
             Some(Action::Interrupt) => Next::Interrupt,
             Some(Action::Query) => Next::Ask(Ask::Query),
+            Some(Action::Input) => Next::Ask(Ask::Input),
             Some(Action::Collect) if std::mem::take(&mut self.awaits_input) => {
                 Next::Ask(Ask::Input)
             }
@@ -301,6 +310,16 @@ impl Conduct {
             return Next::Ask(if asks { Ask::Input } else { Ask::Continue });
         }
         self.awaits_input |= asks;
+        if let Stage::Releasing(release, _) = &mut self.stage {
+            release.responded();
+            let steps = [
+                ExecutionStatus::CleanFinished,
+                ExecutionStatus::BuildFinished,
+            ];
+            if steps.contains(&result.status) && release.step_ended() {
+                return Next::Ask(Ask::Continue);
+            }
+        }
         match &mut self.stage {
             Stage::Releasing(release, reason) if result.status.is_end() => {
                 if !release.has_queried() {
@@ -339,7 +358,15 @@ impl Conduct {
             (Stage::Settling(_, After::Freed(reason)), _) => {
                 Next::End(Err(Aborted::new(reason.clone(), false).into()))
             }
-            (Stage::Releasing(..), Error::Gateway(_)) => self.release(),
+            (Stage::Releasing(release, _), Error::Gateway(error))
+                if release.may_be_another() && !is_broken(&error) =>
+            {
+                Next::End(Err(Error::Gateway(error)))
+            }
+            (Stage::Releasing(release, _), Error::Gateway(_)) => {
+                release.responded();
+                self.release()
+            }
             (Stage::Releasing(_, reason), _) => {
                 Next::End(Err(Aborted::new(reason.clone(), false).into()))
             }

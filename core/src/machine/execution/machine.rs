@@ -12,7 +12,7 @@ use super::settle::Ask;
 use super::stream::Stream;
 use super::streaming::Streaming;
 use crate::caller::Caller;
-use crate::error::{AbortReason, Aborted, Error, UsageError};
+use crate::error::{AbortReason, Aborted, BuildError, Error, UsageError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::machine::call::Call;
@@ -234,6 +234,62 @@ impl Execution {
         }
     }
 
+    /// The end of an execution that its client can no longer finish, by its [run ID](Self::run_id); of Backend.AI only. It
+    /// keeps its session busy until someone collects its end: this asks for it, interrupts the program if there is none, and
+    /// drops its output. The end is [`Error::Aborted`], which says whether the kernel is free.
+    ///
+    /// Nothing is interrupted while another execution keeps the kernel busy: the first request has no response then, which
+    /// is not a success either. [`Error::Gateway`] is for errors such as a session that is gone.
+    pub fn of_abandoned_run(kernel: KernelId, run_id: impl Into<String>, caller: Caller) -> Self {
+        let version = caller.version();
+        let mut this = Self::new(kernel, ExecuteMode::query(""), caller);
+        if this.conduct.is_none() {
+            let what = "run IDs";
+            this.state = State::Over(Some(Err(BuildError::Unsupported { what, version }.into())));
+            return this;
+        }
+        this.execute.run_id = Some(run_id.into());
+        this.conduct = Some(Box::new(Conduct::of_abandoned_run(version)));
+        let query = this.execute.proceed(Continuation::Start);
+        this.call(query);
+        this
+    }
+
+    /// Executes with this run ID, which no other execution in the kernel may have: of Backend.AI only, and for what is not
+    /// streamed. Without this it is random. Has no effect once the execution has begun.
+    pub fn with_run_id(mut self, run_id: impl Into<String>) -> Self {
+        self.set_run_id(run_id.into());
+        self
+    }
+
+    /// As [`with_run_id`](Self::with_run_id).
+    pub fn set_run_id(&mut self, run_id: String) {
+        if let State::Ready(_) = self.state {
+            self.execute.run_id = Some(run_id);
+        }
+    }
+
+    /// The ID with which all requests of this execution are sent, from the first poll on, or if it was
+    /// [set](Self::with_run_id). Keep it where the kernel must not stay busy if the program is killed: see
+    /// [`of_abandoned_run`](Self::of_abandoned_run). `None` in Sorna v2, and for an execution over a WebSocket, whose ID
+    /// only the manager knows.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        let is_streamed = match &self.state {
+            State::Ready(_) => self.streaming.is_some(),
+            _ => self.stream.is_some() || matches!(self.state, State::Opening(_)),
+        };
+        self.execute.run_id.as_deref().filter(|_| !is_streamed)
+    }
+
+    /// Makes up the run ID, if it has none.
+    pub(in crate::machine) fn choose_run_id(&mut self, now: Moment) {
+        if let State::Ready(_) = self.state {
+            let random = || format!("{:016x}", now.random);
+            self.execute.run_id.get_or_insert_with(random);
+        }
+    }
+
     /// Gives the execution up after this much time without output, as [`give_up`](Self::give_up). Without this it is
     /// awaited without a limit. Waiting for input does not count. Of Backend.AI only: in Sorna v2, the gateway has a limit.
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {
@@ -324,7 +380,8 @@ impl Execution {
 
     /// Makes the first request.
     fn begin(&mut self, now: Moment, mode: ExecuteMode) {
-        self.execute.run_id = Some(format!("{:016x}", now.random));
+        let random = || format!("{:016x}", now.random);
+        self.execute.run_id.get_or_insert_with(random);
         let mode = match &mut self.conduct {
             Some(conduct) => conduct.begin(mode, now),
             None => mode,

@@ -11,6 +11,8 @@ pub(super) enum Action {
     Collect,
     /// Send a query without code, and the same run ID.
     Query,
+    /// Give input, for which the program may wait.
+    Input,
 }
 
 /// Which requests free the session, one after the other until one is answered with an end.
@@ -20,6 +22,10 @@ pub(super) enum Action {
 pub(super) struct Release {
     actions: VecDeque<Action>,
     has_queried: bool,
+    /// Whether another run may have the session, which must not be interrupted then.
+    may_be_another: bool,
+    /// How many ends of steps may still come.
+    steps: u8,
 }
 
 impl Release {
@@ -42,10 +48,26 @@ impl Release {
         Self::of([Collect, Interrupt, Collect, Query, Collect])
     }
 
+    /// For a run of a client that is gone, after a query with its ID: what it does is not known. A response to the query
+    /// shows that the session is this run's.
+    pub(super) fn of_abandoned_run() -> Self {
+        use Action::{Collect, Input, Interrupt, Query};
+        let then = [
+            Interrupt, Collect, Collect, Input, Collect, Query, Collect, Collect,
+        ];
+        Self {
+            has_queried: true,
+            may_be_another: true,
+            ..Self::of(then)
+        }
+    }
+
     fn of(actions: impl IntoIterator<Item = Action>) -> Self {
         Self {
             actions: actions.into_iter().collect(),
             has_queried: false,
+            may_be_another: false,
+            steps: 3,
         }
     }
 
@@ -54,6 +76,21 @@ impl Release {
         let action = self.actions.pop_front();
         self.has_queried |= action == Some(Action::Query);
         action
+    }
+
+    /// There was a response to a request of this run.
+    pub(super) fn responded(&mut self) {
+        self.may_be_another = false;
+    }
+
+    pub(super) fn may_be_another(&self) -> bool {
+        self.may_be_another
+    }
+
+    /// A step of a batch has ended. Whether the next may follow at once.
+    pub(super) fn step_ended(&mut self) -> bool {
+        self.steps = self.steps.saturating_sub(1);
+        self.steps > 0
     }
 
     /// Whether an end may be that of a query, and not the program's.

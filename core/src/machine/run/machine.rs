@@ -239,6 +239,16 @@ impl Run {
         self.kernel.as_ref()
     }
 
+    /// The [run ID](Execution::run_id) of the execution that has started, if it has one: known from
+    /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Executing(execution) => execution.run_id(),
+            _ => None,
+        }
+    }
+
     fn finish(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
         self.must_close |=
@@ -391,6 +401,9 @@ impl Machine for Run {
     fn poll(&mut self, now: Moment) -> Step<RunEvent, RunReport> {
         loop {
             self.check_cancelled();
+            if let Phase::Executing(execution) = &mut self.phase {
+                execution.choose_run_id(now);
+            }
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
             }

@@ -19,14 +19,15 @@ use std::time::Duration;
 
 use sorna::blocking::{Run, SendMeter};
 use sorna::{
-    Cleanup, Dialect, Ending, ExecutionEvent, ExecutionStatus, RunEvent, RunPlan, RunReport,
-    SessionToken,
+    Cleanup, Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, RunEvent, RunPlan,
+    RunReport, SessionToken,
 };
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
+use crate::left::{self, Record};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
@@ -131,6 +132,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         pending: Pending::Unsaid,
         silence,
         stopped,
+        kernel: None,
+        record: None,
     };
     Ok(session.run())
 }
@@ -264,6 +267,10 @@ struct Session<'p> {
     pending: Pending,
     silence: Silence,
     stopped: Stopped,
+    /// The session, if it is one that is kept.
+    kernel: Option<KernelId>,
+    /// The execution, while the session is busy with it.
+    record: Option<Record>,
 }
 
 impl Session<'_> {
@@ -292,6 +299,11 @@ impl Session<'_> {
         let Some(report) = self.run.into_report() else {
             unreachable!("a run ends with a report")
         };
+        if let Some(record) = self.record.take()
+            && !may_be_busy(&report.ending)
+        {
+            record.end();
+        }
         let exit = self.stopped.signal().map(Exit::of_signal);
         let advice = self.advice.as_deref();
         let exit = finish(
@@ -389,6 +401,13 @@ impl Session<'_> {
                 if let Some(text) = self.resources.compared(self.target, &kernel) {
                     reporter.advice(text);
                 }
+                if !self.temporary && self.dialect == Dialect::BackendAi {
+                    let kept = self.target.client.kernel(kernel.clone());
+                    if left::free(self.target, &kept, reporter) {
+                        reporter.info("Another `sorna` on this machine is executing code in the session; this one waits for it.");
+                    }
+                    self.kernel = Some(kernel);
+                }
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
                     reporter.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
@@ -404,13 +423,21 @@ impl Session<'_> {
             RunEvent::ExecutionStarted { .. } => {
                 self.program = Program::Runs;
                 self.input.restart();
+                if let (Some(kernel), Some(run_id)) = (&self.kernel, self.run.run_id()) {
+                    self.record = Record::begin(self.target, kernel, run_id);
+                }
                 reporter.wait(if self.files.is_some() {
                     "Building your code..."
                 } else {
                     "Running your code..."
                 });
             }
-            RunEvent::ExecutionFinished(_) => self.program = Program::Ended,
+            RunEvent::ExecutionFinished(_) => {
+                self.program = Program::Ended;
+                if let Some(record) = self.record.take() {
+                    record.end();
+                }
+            }
             RunEvent::Execution(event) => return self.show_execution(event),
             RunEvent::CleaningUp => {
                 let noun = Terms::of(self.dialect).kernel;
@@ -462,6 +489,15 @@ impl Session<'_> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Whether the session may still be busy with the last execution.
+fn may_be_busy(ending: &Ending) -> bool {
+    match ending {
+        Ending::Failed(Error::Aborted(aborted)) => !aborted.is_freed,
+        Ending::Failed(_) => true,
+        _ => false,
     }
 }
 

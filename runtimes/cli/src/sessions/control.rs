@@ -6,6 +6,7 @@ use super::with_session;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::left;
 use crate::spoken;
 
 /// Interrupt the program that a session runs, as Ctrl-C does: the interpreter's state is kept.
@@ -54,8 +55,9 @@ pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<
         globals,
         "interrupts",
         &arguments.session,
-        |kernel, reporter| {
+        |target, kernel, reporter| {
             kernel.interrupt()?;
+            left::free(target, kernel, reporter);
             reporter.done(format_args!("Interrupted session {}.", arguments.session));
             Ok(Ok(Exit::SUCCESS))
         },
@@ -69,7 +71,7 @@ pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, 
         globals,
         "names of sessions",
         &arguments.session,
-        |kernel, reporter| {
+        |_, kernel, reporter| {
             kernel.rename(name)?;
             let (session, to) = (&arguments.session, &arguments.to);
             reporter.done(format_args!("Renamed session {session} to {to}."));

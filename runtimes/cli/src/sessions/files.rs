@@ -80,7 +80,7 @@ pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure>
         globals,
         "lists of files",
         &arguments.session,
-        |kernel, reporter| {
+        |_, kernel, reporter| {
             let listing = kernel.list_files(&arguments.path);
             is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
             let mut listing = listing?;
@@ -167,7 +167,7 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
         globals,
         "downloads",
         &arguments.session,
-        |kernel, reporter| {
+        |_, kernel, reporter| {
             reporter.wait("Downloading...");
             let mut wanted: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
             let mut unavailable: Option<Box<FilesUnavailable>> = None;

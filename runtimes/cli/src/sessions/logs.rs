@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Carries out the command.
 pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    with_session(globals, "logs", &arguments.session, |kernel, _| {
+    with_session(globals, "logs", &arguments.session, |_, kernel, _| {
         let mut shown = kernel.logs()?;
         let result = print(shown.as_bytes());
         if !arguments.follow || result.is_err() {

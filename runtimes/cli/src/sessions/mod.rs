@@ -38,12 +38,12 @@ fn with_session(
     globals: &Globals,
     what: &'static str,
     text: &str,
-    act: impl FnOnce(&Kernel, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
+    act: impl FnOnce(&Target, &Kernel, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
 ) -> Result<Exit, Failure> {
     let target = open(globals, what)?;
     let mut reporter = Reporter::new(false);
     let kernel = find(&target, text)?;
-    match act(&kernel, &mut reporter) {
+    match act(&target, &kernel, &mut reporter) {
         Ok(result) => result,
         Err(error) => {
             show_error(&mut reporter, &error, &target);

@@ -53,10 +53,9 @@ impl LoginFile {
     pub(crate) fn of(endpoint: &Endpoint) -> Result<Self, SettingsError> {
         let strategy = etcetera::choose_base_strategy().map_err(|_| SettingsError::NoState)?;
         let state = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
-        let scheme = if endpoint.is_https() { "https" } else { "http" };
-        let host = endpoint.host().to_ascii_lowercase();
-        let endpoint = format!("{scheme}://{host}{}", endpoint.prefix());
-        let path = state.join("sorna").join("logins").join(name(&endpoint));
+        let endpoint = text(endpoint);
+        let file = name(&endpoint) + ".json";
+        let path = state.join("sorna").join("logins").join(file);
         Ok(Self { path, endpoint })
     }
 
@@ -194,7 +193,18 @@ impl LoginFile {
     }
 }
 
-/// The endpoint as the name of a file: `https%3A%2F%2Fweb.example.json`.
+/// The endpoint as the name of a file or folder.
+pub(crate) fn file_name(endpoint: &Endpoint) -> String {
+    name(&text(endpoint))
+}
+
+fn text(endpoint: &Endpoint) -> String {
+    let scheme = if endpoint.is_https() { "https" } else { "http" };
+    let host = endpoint.host().to_ascii_lowercase();
+    format!("{scheme}://{host}{}", endpoint.prefix())
+}
+
+/// The endpoint as the name of a file: `https%3A%2F%2Fweb.example`.
 fn name(endpoint: &str) -> String {
     let mut name = String::new();
     for byte in endpoint.bytes() {
@@ -206,7 +216,7 @@ fn name(endpoint: &str) -> String {
             }
         }
     }
-    name + ".json"
+    name
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use environment::{Environment, variable};
 use error::Missing;
 pub(crate) use error::{SettingsError, keys_are_not_used};
 pub(crate) use kind::EndpointType;
-pub(crate) use login::{Login, LoginFile};
+pub(crate) use login::{Login, LoginFile, file_name};
 pub(crate) use source::{Setting, Source};
 use text::in_words;
 pub(crate) use text::{has_invisible_characters, quoted};

@@ -49,6 +49,20 @@ impl Execution {
         Self(self.0.polled())
     }
 
+    /// Executes with this run ID: see [`run_id`](Self::run_id). Call this before the first event.
+    pub fn with_run_id(self, run_id: impl Into<String>) -> Self {
+        Self(self.0.with_run_id(run_id))
+    }
+
+    /// In Backend.AI, the ID with which its requests are sent, which is random unless it was [set](Self::with_run_id). If
+    /// this program is killed before the end, a manager lets all later executions in the kernel wait, until
+    /// `Kernel::free` is called with this ID: keep it in a file, say, before the first event. It has no effect in
+    /// Sorna v2, nor over a WebSocket, where only the manager knows the ID: use [`polled`](Self::polled).
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        self.0.run_id()
+    }
+
     /// Waits for the next event; `None` after the end.
     ///
     /// # Errors

@@ -58,6 +58,13 @@ impl Run {
         self.0.answer(input)
     }
 
+    /// The [run ID](super::Execution::run_id) of the execution that has started, if it has one: known from
+    /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
+    #[must_use]
+    pub fn run_id(&mut self) -> Option<&str> {
+        self.0.run_id()
+    }
+
     /// How the run ended, once it has.
     #[must_use]
     pub fn report(&self) -> Option<&RunReport> {

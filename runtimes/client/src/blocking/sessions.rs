@@ -72,6 +72,18 @@ impl Kernel {
         wait(self.0.interrupt())
     }
 
+    /// Frees it from an execution whose client is gone before its end, for example since it was killed, by its
+    /// [run ID](super::Execution::run_id): the program is interrupted if it still runs, and its output is dropped. Managers
+    /// let all other executions in the kernel wait until then. Takes some seconds.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::Aborted`] if the kernel is not free, since the program does not end, or another execution
+    /// keeps it busy. That one is not interrupted.
+    pub fn free(&self, run_id: &str) -> Result<(), Error> {
+        wait(self.0.free(run_id))
+    }
+
     /// Gives its session another name. A `Kernel` that was made of the former name does not find it any more; one that
     /// was created or listed has its ID, and does.
     ///

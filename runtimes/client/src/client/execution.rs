@@ -12,6 +12,7 @@ use super::deferred::Deferred;
 use super::driver::Driven;
 use super::handle::Client;
 use crate::net::Transport;
+use crate::random_token;
 
 /// Code that runs in a kernel. Ask for its events to get its output as it arrives; answer its input
 /// requests in between. It is also a [`Stream`] of events.
@@ -49,6 +50,7 @@ use crate::net::Transport;
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {
     driver: Deferred<T, machine::Execution>,
+    run_id: String,
     result: Option<ExecutionResult>,
     failed: bool,
 }
@@ -56,8 +58,10 @@ pub struct Execution<T> {
 impl<T: Transport + 'static> Execution<T> {
     pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
         let streams = client.clone();
+        let run_id = random_token().to_string();
+        let chosen = run_id.clone();
         let make = move |caller| {
-            let execution = machine::Execution::new(kernel, mode, caller);
+            let execution = machine::Execution::new(kernel, mode, caller).with_run_id(chosen);
             match streams.streaming() {
                 Some(streaming) => execution.with_streaming(streaming),
                 None => execution,
@@ -65,6 +69,7 @@ impl<T: Transport + 'static> Execution<T> {
         };
         Self {
             driver: Deferred::new(&client, make),
+            run_id,
             result: None,
             failed: false,
         }
@@ -77,6 +82,24 @@ impl<T: Transport + 'static> Execution<T> {
     pub fn polled(mut self) -> Self {
         self.driver.change(machine::Execution::poll_only);
         self
+    }
+
+    /// Executes with this run ID: see [`run_id`](Self::run_id). Call this before the first event.
+    pub fn with_run_id(mut self, run_id: impl Into<String>) -> Self {
+        self.run_id = run_id.into();
+        let run_id = self.run_id.clone();
+        self.driver
+            .change(move |execution| execution.set_run_id(run_id));
+        self
+    }
+
+    /// In Backend.AI, the ID with which its requests are sent, which is random unless it was [set](Self::with_run_id). If
+    /// this program is killed before the end, a manager lets all later executions in the kernel wait, until
+    /// `Kernel::free` is called with this ID: keep it in a file, say, before the first event. It has no effect in
+    /// Sorna v2, nor over a WebSocket, where only the manager knows the ID: use [`polled`](Self::polled).
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        &self.run_id
     }
 
     /// Waits for the next event; `None` after the end. May be dropped and called again without loss.

@@ -151,6 +151,13 @@ impl<T: Transport + 'static> Run<T> {
         }
     }
 
+    /// The [run ID](crate::Execution::run_id) of the execution that has started, if it has one: known from
+    /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
+    #[must_use]
+    pub fn run_id(&mut self) -> Option<&str> {
+        self.driver.as_mut()?.machine()?.run_id()
+    }
+
     /// How the run ended, once it has.
     #[must_use]
     pub fn report(&self) -> Option<&RunReport> {

@@ -1,12 +1,14 @@
 //! What Backend.AI does besides: sessions by name, their files, logs and events.
 
 use sorna_core::events::SubscribeEvents;
+use sorna_core::machine;
 use sorna_core::{
     Error, FileListing, Info, Interrupt, ListFiles, ListSessions, LoginCheck, Logs, MatchSessions,
     Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
 };
 
 use super::download::DownloadStream;
+use super::driver::Driven;
 use super::events::Events;
 use super::handle::Client;
 use super::kernel::Kernel;
@@ -135,6 +137,28 @@ impl<T: Transport + 'static> Kernel<T> {
             .call(Interrupt::new(self.id().clone()))
             .await?;
         Ok(())
+    }
+
+    /// Frees it from an execution whose client is gone before its end, for example since it was killed, by its
+    /// [run ID](crate::Execution::run_id): the program is interrupted if it still runs, and its output is dropped. Managers
+    /// let all other executions in the kernel wait until then. Takes some seconds.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::Aborted`] if the kernel is not free, since the program does not end, or another execution
+    /// keeps it busy. That one is not interrupted.
+    pub async fn free(&self, run_id: &str) -> Result<(), Error> {
+        let caller = self.client().caller().await?;
+        let end = machine::Execution::of_abandoned_run(self.id().clone(), run_id, caller);
+        let mut end = self.client().drive(end);
+        loop {
+            return match end.next().await {
+                Driven::Event(_) => continue,
+                Driven::Done(Err(Error::Aborted(aborted))) if aborted.is_freed => Ok(()),
+                Driven::Done(result) => result.map(drop),
+                Driven::Idle => unreachable!("it gives input by itself"),
+            };
+        }
     }
 
     /// Gives its session another name. A `Kernel` that was made of the former name does not find it any more; one that

@@ -434,3 +434,94 @@ fn what_was_not_sent_is_given_up_at_once() {
     run.answers(result("continued", ""));
     assert!(!aborted(&mut run).is_freed, "Sorna v2 has no way");
 }
+
+fn abandoned() -> Driver<Execution> {
+    Driver::new(Execution::of_abandoned_run(kernel(), RUN, caller_for(NEW)))
+}
+
+#[test]
+fn an_abandoned_run_that_has_ended_is_collected() {
+    let mut run = abandoned();
+    assert_eq!(run.machine.run_id(), Some(RUN));
+    assert_eq!(run.sends_body(EXECUTE), body("query", ""));
+    run.answers(answer("finished", "0", r#"["stdout", "x"]"#));
+    assert_eq!(stdout(&mut run), "x");
+    // The end of the query may follow.
+    run.waits();
+    let end = aborted(&mut run);
+    assert!(end.is_freed && matches!(end.reason, AbortReason::Abandoned));
+}
+
+#[test]
+fn an_abandoned_program_is_interrupted() {
+    for status in ["continued", "waiting-input"] {
+        let mut run = abandoned();
+        run.sends(EXECUTE);
+        run.answers(answer(status, "null", ""));
+        run.sends(INTERRUPT);
+        run.answers(reply(204, ""));
+        let mode = match status {
+            "continued" => "continue",
+            _ => "input",
+        };
+        assert_eq!(run.sends_body(EXECUTE), body(mode, ""));
+        // Of a batch.
+        for step in ["clean-finished", "build-finished"] {
+            run.answers(answer(step, "0", ""));
+            assert_eq!(run.sends_body(EXECUTE), body("continue", ""));
+        }
+        run.answers(answer("finished", "93", ""));
+        run.waits();
+        assert!(aborted(&mut run).is_freed);
+    }
+}
+
+#[test]
+fn an_abandoned_program_that_does_not_end_is_given_all_that_may_end_it() {
+    let mut run = abandoned();
+    run.sends(EXECUTE);
+    run.answers(answer("continued", "null", ""));
+    run.sends(INTERRUPT);
+    run.answers(reply(204, ""));
+    for mode in ["continue", "continue", "input", "continue", "query"] {
+        assert_eq!(run.sends_body(EXECUTE), body(mode, ""));
+        run.answers(answer("continued", "null", ""));
+    }
+    for _ in 0..2 {
+        assert_eq!(run.sends_body(EXECUTE), body("continue", ""));
+        run.answers(answer("continued", "null", ""));
+    }
+    assert!(!aborted(&mut run).is_freed);
+}
+
+#[test]
+fn what_keeps_the_kernel_busy_instead_of_the_abandoned_run_is_not_interrupted() {
+    // Manager 23.09.10, after 30 s.
+    let busy = r#"{"type": "https://api.backend.ai/probs/kernel-execution-failed", "title": "Kernel execution failed.",
+        "agent-details": {"type": "https://api.backend.ai/probs/agent-timeout"}}"#;
+    let mut run = abandoned();
+    run.sends(EXECUTE);
+    run.answers(reply(500, busy));
+    assert!(matches!(run.done(), Err(Error::Gateway(_))));
+    // Manager 26.9.6 does not respond.
+    let mut run = abandoned();
+    run.sends(EXECUTE);
+    run.fails(TransportError::new(
+        TransportErrorKind::Timeout,
+        Sent::Maybe,
+        "no response",
+    ));
+    assert!(!aborted(&mut run).is_freed);
+}
+
+#[test]
+fn a_run_id_can_be_chosen() {
+    let mut run = execution("1", NEW);
+    assert_eq!(run.machine.run_id(), None);
+    run.machine.set_run_id("mine".to_owned());
+    assert!(run.sends_body(EXECUTE).contains(r#""run_id":"mine""#));
+    assert_eq!(run.machine.run_id(), Some("mine"));
+    let v2 = caller_for(ApiVersion::V2_20170315);
+    let mut run = Driver::new(Execution::of_abandoned_run(kernel(), RUN, v2));
+    assert!(matches!(run.done(), Err(Error::Build(_))));
+}

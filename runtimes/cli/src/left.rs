@@ -1,0 +1,162 @@
+//! Executions of Backend.AI that a command has begun in a session that is kept, on this machine: a file for each, which
+//! stays if the command is killed. Managers would let all later executions in the session wait for that one.
+//!
+//! A command that lives holds a lock on its file. What cannot be written is not kept: that alone is no failure.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use rustix::fs::{FlockOperation, OFlags, flock};
+use sorna::blocking::Kernel;
+use sorna::{Endpoint, Error, GatewayError, KernelId};
+
+use crate::reporter::Reporter;
+use crate::settings::file_name;
+use crate::target::Target;
+
+/// After this time a file is of no use: sessions do not live that long, or have been used from elsewhere.
+const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// An execution of this command.
+#[derive(Debug)]
+pub(crate) struct Record {
+    path: PathBuf,
+    /// Keeps the lock.
+    _file: File,
+}
+
+impl Record {
+    /// Keeps that this execution begins; `None` if that is not possible.
+    pub(crate) fn begin(target: &Target, kernel: &KernelId, run_id: &str) -> Option<Self> {
+        let folder = folder(target.client.config().endpoint())?;
+        write(&folder, kernel, run_id).ok()
+    }
+
+    /// It has ended.
+    pub(crate) fn end(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn write(folder: &Path, kernel: &KernelId, run_id: &str) -> io::Result<Record> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    prune(folder);
+    let path = folder.join(prefix(kernel) + run_id);
+    // Locked before it has its name, so that no other command takes it for one that was left behind.
+    let new = folder.join(format!(".{}.new", std::process::id()));
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    let file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let kept = flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(io::Error::from)
+        .and_then(|()| fs::rename(&new, &path));
+    if kept.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    kept.map(|()| Record { path, _file: file })
+}
+
+/// Removes what is too old.
+fn prune(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > MAX_AGE));
+        if is_old && lock(&entry.path()).is_some() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Frees the session from executions whose commands were killed, and reports it. Whether a living command executes
+/// something in it.
+pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) -> bool {
+    let mut is_used = false;
+    for path in of(target, kernel.id()) {
+        let Some(_lock) = lock(&path) else {
+            // It may also have ended in this moment.
+            is_used |= path.exists();
+            continue;
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let run_id = name.rsplit('.').next().unwrap_or_default();
+        reporter.wait("Ending an execution that was left behind...");
+        match kernel.free(run_id) {
+            Ok(()) => {
+                let _ = fs::remove_file(&path);
+                reporter.done(
+                    "Freed the session from an execution that a killed command had left behind.",
+                );
+            }
+            Err(error) => {
+                let is_gone = error.gateway().is_some_and(GatewayError::is_not_found);
+                if is_gone {
+                    let _ = fs::remove_file(&path);
+                } else {
+                    not_freed(reporter, kernel.id(), &error);
+                }
+            }
+        }
+    }
+    is_used
+}
+
+fn not_freed(reporter: &mut Reporter, kernel: &KernelId, error: &Error) {
+    reporter.clear();
+    reporter.advice(format_args!(
+        "An execution that a killed command had left behind may block session {kernel} ({error}). If the next one does not begin, end the session with `sorna destroy {kernel}`."
+    ));
+}
+
+/// The session is gone, and what was executed in it.
+pub(crate) fn forget(target: &Target, kernel: &KernelId) {
+    for path in of(target, kernel) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// The files of a session's executions.
+fn of(target: &Target, kernel: &KernelId) -> Vec<PathBuf> {
+    let Some(folder) = folder(target.client.config().endpoint()) else {
+        return Vec::new();
+    };
+    let prefix = prefix(kernel);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The lock of a command that has ended without removing its file.
+fn lock(path: &Path) -> Option<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path).ok()?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
+}
+
+fn folder(endpoint: &Endpoint) -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    let state = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
+    Some(state.join("sorna").join("runs").join(file_name(endpoint)))
+}
+
+/// What the names of the session's files begin with. IDs of Backend.AI have none of the characters that paths have.
+fn prefix(kernel: &KernelId) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let id = kernel.as_str();
+    format!("{}.", id.replace(|c| !is_plain(c), "_"))
+}

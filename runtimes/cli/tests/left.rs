@@ -1,0 +1,175 @@
+//! Executions that a command has left behind in a session of Backend.AI.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use support::stub::{self, Request};
+use support::{check, eventually, here, sorna};
+
+const SESSION: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
+
+/// The bodies of the requests to execute something.
+type Executed = Arc<Mutex<Vec<Value>>>;
+
+/// A manager whose session is busy with the code `hang` until a query comes with the same run ID.
+fn manager() -> (SocketAddr, Executed) {
+    let executed = Executed::default();
+    let seen = Arc::clone(&executed);
+    let address = stub::stub(move |request: &Request| {
+        let created =
+            format!(r#"{{"sessionId": "{SESSION}", "status": "RUNNING", "created": false}}"#);
+        let hello = r#"{"version": "v9.20250722", "manager": "26.9.6"}"#;
+        let path = request.path.as_str();
+        match (request.method.as_str(), path) {
+            ("GET", "/") => return Some((200, hello.to_owned())),
+            ("POST", "/session") => return Some((201, created)),
+            ("DELETE", _) => return Some((200, r#"{"stats": {}}"#.to_owned())),
+            ("GET", _) => {
+                let gone =
+                    r#"{"type": "https://api.backend.ai/probs/object-not-found", "title": "gone"}"#;
+                return Some((404, gone.to_owned()));
+            }
+            _ if path.ends_with("/interrupt") => return Some((204, String::new())),
+            _ => {}
+        }
+        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        seen.lock().expect("a lock").push(body.clone());
+        if body["code"] == "hang" {
+            return None;
+        }
+        let run = body["run_id"].as_str().expect("a run ID");
+        let end = format!(
+            r#"{{"result": {{"status": "finished", "runId": "{run}", "exitCode": 0, "options": null, "files": [], "console": []}}}}"#
+        );
+        Some((200, end))
+    });
+    (address, executed)
+}
+
+fn at(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Command {
+    let mut command = stub::at(sorna(directory), address);
+    command
+        .arg(arguments[0])
+        .args(["--api", "auto"])
+        .args(&arguments[1..]);
+    command
+}
+
+fn run(directory: &Path, address: SocketAddr, code: &str) -> Command {
+    at(
+        directory,
+        address,
+        &["run", "-t", "work", "python", "-c", code],
+    )
+}
+
+/// The files of executions.
+fn records(directory: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(directory.join(".state/sorna/runs"));
+    let folders = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    files.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// A command that executes something.
+fn begun(directory: &Path, address: SocketAddr, executed: &Executed) -> Child {
+    let child = run(directory, address, "hang").spawn().expect("sorna runs");
+    eventually("the execution", || {
+        !executed.lock().expect("a lock").is_empty()
+    });
+    child
+}
+
+fn kill(mut child: Child) {
+    child.kill().expect("a signal");
+    child.wait().expect("an end");
+}
+
+#[test]
+fn the_next_command_frees_the_session_from_one_that_was_killed() {
+    let directory = here();
+    let (address, executed) = manager();
+    let child = begun(directory.path(), address, &executed);
+    let files = records(directory.path());
+    assert_eq!(files.len(), 1);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode(&files[0]), mode(files[0].parent().unwrap())),
+        (0o600, 0o700)
+    );
+    kill(child);
+
+    check(run(directory.path(), address, "1"))
+        .success()
+        .stderr_eq(
+            "∙ Client session token: work\n\
+         ✔ Kernel (ID: [..]) is ready.\n\
+         ✔ Freed the session from an execution that a killed command had left behind.\n",
+        );
+    let executed = executed.lock().expect("a lock");
+    let sent: Vec<_> = executed
+        .iter()
+        .map(|body| body["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(sent, ["hang", "", "1"]);
+    assert_eq!(executed[0]["run_id"], executed[1]["run_id"]);
+    assert_ne!(executed[0]["run_id"], executed[2]["run_id"]);
+    assert_eq!(records(directory.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_execution_of_a_living_command_is_left_alone() {
+    let directory = here();
+    let (address, executed) = manager();
+    let child = begun(directory.path(), address, &executed);
+    check(run(directory.path(), address, "1")).success().stderr_eq(
+        "∙ Client session token: work\n\
+         ✔ Kernel (ID: [..]) is ready.\n\
+         ∙ Another `sorna` on this machine is executing code in the session; this one waits for it.\n",
+    );
+    let sent = executed.lock().expect("a lock").len();
+    assert_eq!((sent, records(directory.path()).len()), (2, 1));
+    kill(child);
+}
+
+#[test]
+fn interrupting_frees_the_session_and_destroying_forgets_the_execution() {
+    for (arguments, said) in [
+        (
+            ["interrupt", SESSION],
+            "✔ Freed the session from an execution that a killed command had left behind.\n\
+             ✔ Interrupted session [..].\n",
+        ),
+        (["destroy", SESSION], "✔ Destroyed session [..].\n"),
+    ] {
+        let directory = here();
+        let (address, executed) = manager();
+        kill(begun(directory.path(), address, &executed));
+        check(at(directory.path(), address, &arguments))
+            .success()
+            .stderr_eq(said);
+        assert_eq!(
+            records(directory.path()),
+            Vec::<PathBuf>::new(),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn without_a_place_for_it_the_command_works() {
+    let directory = here();
+    let (address, _) = manager();
+    std::fs::write(directory.path().join(".state"), "").unwrap();
+    check(run(directory.path(), address, "1")).success();
+}
