@@ -28,7 +28,7 @@ use crate::net::{NetOptions, ProxyError, ProxyOptions};
 pub struct ClientOptions {
     pub(crate) net: NetOptions,
     pub(crate) retry: RetryPolicy,
-    pub(crate) streaming: bool,
+    pub(crate) streaming: Option<bool>,
     #[cfg(feature = "async")]
     pub(crate) observer: Option<Observer>,
 }
@@ -39,7 +39,7 @@ impl Default for ClientOptions {
         Self {
             net: NetOptions::default(),
             retry: RetryPolicy::default(),
-            streaming: true,
+            streaming: None,
             #[cfg(feature = "async")]
             observer: None,
         }
@@ -153,15 +153,17 @@ impl ClientOptions {
     }
 
     /// Executes over a WebSocket where the gateway has one, so that output comes as it is written: `Kernel::execute` and
-    /// `Client::run`, in Backend.AI. On by default. With a manager, `Client::run` does so only where it destroys the kernel
-    /// afterwards.
+    /// `Client::run`, in Backend.AI.
     ///
     /// Otherwise output is asked for, again and again: it comes every 2 s, but an execution needs no connection that
-    /// stays open, and managers of Backend.AI leave its kernel usable if a program shows HTML. Without a
-    /// WebSocket (an old gateway, a proxy), a client notices that once, and asks from then on.
+    /// stays open. That matters with managers: if the WebSocket breaks, the program shows HTML or the execution is dropped,
+    /// nothing can end the run any more, and all later executions in the kernel wait. So by default WebSockets are used
+    /// with other gateways, and with a manager only in kernels that are [temporary](crate::Client::temporary). `true` is for
+    /// all of `Kernel::execute`, `false` for none. `Client::run` streams what cannot do harm. Without a WebSocket (an old
+    /// gateway, a proxy), a client notices that once, and asks from then on.
     #[must_use]
     pub fn with_streaming(mut self, enabled: bool) -> Self {
-        self.streaming = enabled;
+        self.streaming = Some(enabled);
         self
     }
 
@@ -185,9 +187,9 @@ impl ClientOptions {
         &self.retry
     }
 
-    /// Whether executions use WebSockets.
+    /// Whether executions use WebSockets; `None` for the default.
     #[must_use]
-    pub fn streaming(&self) -> bool {
+    pub fn streaming(&self) -> Option<bool> {
         self.streaming
     }
 

@@ -29,6 +29,9 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// The most time for each request after the end of a program, or when it is given up.
 const LAST_LIMIT: Duration = Duration::from_secs(10);
 
+/// The most time for a request that another execution may keep waiting: manager 23.09.10 reports that after 30 s.
+const BUSY_LIMIT: Duration = Duration::from_secs(35);
+
 /// Executes code until it ends.
 ///
 /// ```text
@@ -251,7 +254,8 @@ impl Execution {
         this.execute.run_id = Some(run_id.into());
         this.conduct = Some(Box::new(Conduct::of_abandoned_run(version)));
         let query = this.execute.proceed(Continuation::Start);
-        this.call(query);
+        let policy = RetryPolicy::never().with_attempt_limit(BUSY_LIMIT);
+        this.state = State::Calling(Call::new(query, this.caller.clone().with_retry(policy)));
         this
     }
 

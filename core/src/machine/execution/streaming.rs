@@ -10,13 +10,15 @@ use crate::ops::{ExecuteMode, VersionInfo};
 /// manager knows (read in the sources of 23.09.10 and 26.9.6). So if the end of a batch is dropped, nothing can end its
 /// run any more, and every later execution in the session waits. Polling can end it: it knows the run's ID.
 ///
-/// A snippet that shows HTML blocks its session in the same way, in all releases. So a [`Run`](crate::machine::Run) that
-/// keeps its session streams nothing with a manager.
+/// A snippet that shows HTML blocks its session in the same way, in all releases, as does a WebSocket that breaks: the
+/// manager interrupts the program then, and collects no end. So a [`Run`](crate::machine::Run) that keeps its session
+/// streams nothing with a manager; neither should other executions in a session that is used again, unless that may be
+/// destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streaming {
     batches: Batches,
     /// Whether no program can block its session.
-    pub(crate) never_blocks: bool,
+    never_blocks: bool,
 }
 
 /// Which batches may go over a WebSocket.
@@ -47,6 +49,12 @@ impl Streaming {
             batches,
             never_blocks: release == Some(None),
         }
+    }
+
+    /// Whether no execution over a WebSocket can block its session, as with gateways that are not managers.
+    #[must_use]
+    pub fn never_blocks(self) -> bool {
+        self.never_blocks
     }
 
     /// Whether this may be streamed; `is_last` if the session is destroyed after it.

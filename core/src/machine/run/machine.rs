@@ -333,7 +333,7 @@ impl Run {
             execution = execution.with_silence_limit(limit);
         }
         let is_last = self.temporary && self.executions.len() == 0;
-        if let Some(streaming) = self.streaming.filter(|it| it.never_blocks || is_last) {
+        if let Some(streaming) = self.streaming.filter(|it| it.never_blocks() || is_last) {
             execution = execution.with_streaming(streaming);
         }
         if is_last {

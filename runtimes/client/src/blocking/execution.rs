@@ -32,7 +32,9 @@ use super::wait::wait;
 /// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
 /// output comes over a WebSocket, that is closed, and the program may be interrupted.
 ///
-/// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one; else it is asked for. Nothing is
+/// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one; else it is asked for. With a
+/// manager, it is also asked for in a kernel that is kept, unless the
+/// [options](crate::ClientOptions::with_streaming) say otherwise. Nothing is
 /// ever executed twice: the code is sent by a request if the WebSocket is refused, and once it was sent, a connection
 /// that breaks is an [`Error::MayHaveRun`]. Where all output is collected at the end ([`finish`](Self::finish),
 /// `Kernel::run`), it is asked for: the kernel then stays usable in more cases.

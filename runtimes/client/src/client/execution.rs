@@ -43,7 +43,8 @@ use crate::random_token;
 /// output comes over a WebSocket, that is closed, and the program may be interrupted.
 ///
 /// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one, and the transport
-/// [can upgrade connections](Client::with_upgrades); else it is asked for. Nothing is ever executed twice: the code is sent
+/// [can upgrade connections](Client::with_upgrades); else it is asked for. With a manager, it is also asked for in a kernel
+/// that is kept, unless the [options](crate::ClientOptions::with_streaming) say otherwise. Nothing is ever executed twice: the code is sent
 /// by a request if the WebSocket is refused, and once it was sent, a connection that breaks is an
 /// [`Error::MayHaveRun`]. Where all output is collected at the end ([`finish`](Self::finish), `Kernel::run`), it is asked
 /// for: the kernel then stays usable in more cases.
@@ -56,13 +57,21 @@ pub struct Execution<T> {
 }
 
 impl<T: Transport + 'static> Execution<T> {
-    pub(super) fn new(client: Client<T>, kernel: KernelId, mode: ExecuteMode) -> Self {
+    pub(super) fn new(
+        client: Client<T>,
+        kernel: KernelId,
+        mode: ExecuteMode,
+        is_kept: bool,
+    ) -> Self {
         let streams = client.clone();
         let run_id = random_token().to_string();
         let chosen = run_id.clone();
         let make = move |caller| {
             let execution = machine::Execution::new(kernel, mode, caller).with_run_id(chosen);
-            match streams.streaming() {
+            match streams
+                .streaming()
+                .filter(|it| !is_kept || it.never_blocks() || streams.inner.channels.always)
+            {
                 Some(streaming) => execution.with_streaming(streaming),
                 None => execution,
             }

@@ -78,7 +78,10 @@ impl<T: Transport + 'static> Client<T> {
                 negotiation: Negotiation::of(&caller),
                 caller,
                 transport,
-                channels: Channels::new(opener.filter(|_| options.streaming)),
+                channels: Channels::new(
+                    opener.filter(|_| options.streaming != Some(false)),
+                    options.streaming == Some(true),
+                ),
                 observer: options.observer,
                 clock: Clock::start(),
                 background: Background::default(),

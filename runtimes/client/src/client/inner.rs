@@ -31,15 +31,18 @@ pub(super) type Opener<T> =
 /// Whether executions may use WebSockets, and how one is opened.
 pub(super) struct Channels<T> {
     opener: Option<Opener<T>>,
+    /// Whether also executions use them that could block a kernel that is kept.
+    pub(super) always: bool,
     /// Whether one was refused where plain requests work: by a gateway without them, or a proxy.
     refused: AtomicBool,
 }
 
 impl<T> Channels<T> {
     /// Without an opener, there are none.
-    pub(super) fn new(opener: Option<Opener<T>>) -> Self {
+    pub(super) fn new(opener: Option<Opener<T>>, always: bool) -> Self {
         Self {
             opener,
+            always,
             refused: AtomicBool::new(false),
         }
     }

@@ -36,6 +36,8 @@ use crate::{random_boundary, random_token};
 pub struct Kernel<T> {
     client: Client<T>,
     id: KernelId,
+    /// Whether it is used again, and must not be blocked.
+    is_kept: bool,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -102,7 +104,23 @@ impl<T: Transport + 'static> Client<T> {
 
 impl<T: Transport + 'static> Kernel<T> {
     pub(super) fn new(client: Client<T>, id: KernelId) -> Self {
-        Self { client, id }
+        let is_kept = true;
+        Self {
+            client,
+            id,
+            is_kept,
+        }
+    }
+
+    /// Of a guard that destroys it.
+    pub(super) fn temporary(mut self) -> Self {
+        self.is_kept = false;
+        self
+    }
+
+    pub(super) fn kept(mut self) -> Self {
+        self.is_kept = true;
+        self
     }
 
     pub(super) fn client(&self) -> &Client<T> {
@@ -118,7 +136,12 @@ impl<T: Transport + 'static> Kernel<T> {
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
-        Execution::new(self.client.clone(), self.id.clone(), mode.into())
+        Execution::new(
+            self.client.clone(),
+            self.id.clone(),
+            mode.into(),
+            self.is_kept,
+        )
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
@@ -289,6 +312,7 @@ impl<T> Clone for Kernel<T> {
         Self {
             client: self.client.clone(),
             id: self.id.clone(),
+            is_kept: self.is_kept,
         }
     }
 }

@@ -58,7 +58,7 @@ impl<T: Transport + 'static> Client<T> {
         let mut run = self.run(plan);
         while let Ok(Some(event)) = run.next_event().await {
             if let RunEvent::KernelReady(id) = event {
-                let kernel = self.kernel(id);
+                let kernel = self.kernel(id).temporary();
                 return Ok(TemporaryKernel { kernel, token, run });
             }
         }
@@ -94,7 +94,7 @@ impl<T: Transport + 'static> TemporaryKernel<T> {
     #[must_use]
     pub fn keep(self) -> Kernel<T> {
         self.run.forget();
-        self.kernel
+        self.kernel.kept()
     }
 }
 

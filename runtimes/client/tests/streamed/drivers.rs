@@ -51,7 +51,8 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
 
 /// Without retries.
 pub(crate) fn options() -> ClientOptions {
-    ClientOptions::new().with_retry(RetryPolicy::never())
+    let options = ClientOptions::new().with_streaming(true);
+    options.with_retry(RetryPolicy::never())
 }
 
 fn id() -> KernelId {

@@ -39,6 +39,7 @@ each! {
     dropping_closes_the_websocket
     output_that_is_collected_is_polled
     the_options_turn_it_off
+    a_kernel_that_is_kept_is_polled_with_a_manager
     a_batch_of_a_temporary_kernel_is_streamed
     large_messages_arrive
 }
@@ -52,7 +53,10 @@ mod checks {
     use std::sync::Arc;
     use std::sync::mpsc;
 
-    use sorna::{AbortReason, Batch, Cleanup, Ending, Error, ExecuteMode, RunPlan};
+    use sorna::{
+        AbortReason, Batch, Cleanup, ClientOptions, Ending, Error, ExecuteMode, RetryPolicy,
+        RunPlan,
+    };
 
     use super::drivers::{Driver, How, Seen, options};
     use super::server::{Manager, Reply, message, not_found, result};
@@ -280,6 +284,15 @@ mod checks {
         };
         assert!(execute::<D>(&manager, how).end.unwrap().is_ok());
         assert_eq!(manager.seen(), [EXECUTE; 4]);
+    }
+
+    pub(super) fn a_kernel_that_is_kept_is_polled_with_a_manager<D: Driver>() {
+        let manager = both();
+        let options = ClientOptions::new().with_retry(RetryPolicy::never());
+        let driver = D::connect(manager.config(), options);
+        let seen = D::block_on(driver.execute("1".into(), How::default(), |_| ()));
+        assert!(seen.end.unwrap().is_ok());
+        assert_eq!(manager.seen(), [EXECUTE; 2]);
     }
 
     pub(super) fn polls_by_default<D: Driver>() {
