@@ -28,6 +28,10 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(600);
 /// The most creations, if each gives a session that ends.
 const MOST_CREATIONS: u32 = 5;
 
+/// The most questions in a row to which the manager responds with an error of its own. Manager 23.09.10 does so now and
+/// then when several sessions change (500 `internal-server-error`, after a conflict in its database).
+const MOST_FAILURES: u32 = 5;
+
 /// Creates a kernel, and waits until it can run code.
 ///
 /// ```text
@@ -60,6 +64,8 @@ pub struct Create {
     limit: Duration,
     started: Option<Instant>,
     creations: u32,
+    /// Questions in a row that failed.
+    failures: u32,
     state: State,
     /// The last session that was returned, unless it is about to end.
     found: Option<CreatedKernel>,
@@ -117,6 +123,7 @@ impl Create {
             limit,
             started: None,
             creations: 1,
+            failures: 0,
             state: State::Calling(call),
             found: None,
             taken: None,
@@ -296,11 +303,21 @@ impl Create {
                     Wish::Running => self.end(Err(Error::Gateway(Box::new(error.of_creation())))),
                 };
             }
+            Err(Error::Gateway(error))
+                if error.status().is_server_error()
+                    && self.failures < MOST_FAILURES
+                    && self.waited(now) < self.limit =>
+            {
+                self.failures += 1;
+                self.state = State::Waiting(self.next_time(now), wish);
+                return;
+            }
             Err(error) => {
                 let error = self.taken.take().unwrap_or(error);
                 return self.end(Err(error));
             }
         };
+        self.failures = 0;
         let is_dying = status.as_ref().is_some_and(SessionStatus::is_dying);
         let is_pending = status.as_ref().is_none_or(SessionStatus::is_pending);
         match (wish, self.found.take()) {

@@ -9,7 +9,7 @@ use super::*;
 use crate::error::Error;
 use crate::ident::SessionToken;
 use crate::machine::Step;
-use crate::machine::testing::{Driver, caller, caller_for, reply};
+use crate::machine::testing::{Driver, caller, caller_for, problem, reply};
 use crate::ops::{CreateKernel, KernelSpec, SessionStatus};
 use crate::version::ApiVersion;
 
@@ -92,6 +92,35 @@ fn a_session_that_starts_is_asked_about_until_it_runs() {
         (session.status, session.created),
         (Some(SessionStatus::Running), Some(true))
     );
+}
+
+#[test]
+fn a_question_that_the_manager_fails_to_answer_is_asked_again() {
+    let broken = || problem(500, "internal-server-error");
+    let mut run = create("python");
+    run.sends(CREATE);
+    run.answers(created("u1", "TIMEOUT", true));
+    // A response in between shows that the manager works.
+    for status in ["PREPARING", "CREATING"] {
+        for _ in 0..5 {
+            run.sends(INFO);
+            run.answers(broken());
+            assert_eq!(run.waits(), Duration::from_secs(1));
+        }
+        run.sends(INFO);
+        run.answers(info(status, "None"));
+        assert_eq!(run.event().status.as_str(), status);
+        run.waits();
+    }
+    for _ in 0..5 {
+        run.sends(INFO);
+        run.answers(broken());
+        run.waits();
+    }
+    run.sends(INFO);
+    run.answers(broken());
+    let error = run.done().unwrap_err();
+    assert_eq!(error.gateway().unwrap().status(), 500);
 }
 
 #[test]
