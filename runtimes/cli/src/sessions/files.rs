@@ -195,7 +195,7 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
                     }
                     Err(error) => {
                         if let Some(files) = unavailable {
-                            reporter.advice(&files.to_string());
+                            reporter.advice(files);
                         }
                         return Err(error);
                     }
