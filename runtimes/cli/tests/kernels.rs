@@ -129,6 +129,36 @@ fn destroy_continues_after_a_kernel_that_does_not_exist() {
 }
 
 #[test]
+fn options_may_follow_ids() {
+    let lab = Lab::new();
+    let ids = [lab.kernel("session-1"), lab.kernel("session-2")];
+    let arguments = [
+        "destroy",
+        &ids[0],
+        "--color",
+        "never",
+        &ids[1],
+        "--api=sorna",
+    ];
+    check(lab.sorna(&arguments))
+        .code(0)
+        .stdout_eq("")
+        .stderr_eq(format!(
+            "✔ Destroyed kernel {}.\n✔ Destroyed kernel {}.\n",
+            ids[0], ids[1]
+        ));
+    assert_eq!(lab.gateway.stats().kernels, 0);
+    // What is no option is still taken for an ID, and after `--` everything.
+    for arguments in [
+        &["destroy", "x", "--forse"][..],
+        &["destroy", "--", "x", "--force"],
+    ] {
+        check(lab.sorna(arguments)).code(2).stdout_eq("");
+    }
+    lab.end();
+}
+
+#[test]
 fn a_kernel_that_has_ended() {
     let lab = Lab::new();
     let id = "zuF1OzMIhFknyjUl7Apbvg";

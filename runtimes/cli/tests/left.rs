@@ -1,4 +1,5 @@
 //! Executions that a command has left behind in a session of Backend.AI.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -112,8 +113,8 @@ fn the_next_command_frees_the_session_from_one_that_was_killed() {
     check(run(directory.path(), address, "1"))
         .success()
         .stderr_eq(
-            "∙ Client session token: work\n\
-         ✔ Kernel (ID: [..]) is ready.\n\
+            "∙ Session name: work\n\
+         ✔ Session (ID: [..]) is ready.\n\
          ✔ Freed the session from an execution that a killed command had left behind.\n",
         );
     let executed = executed.lock().expect("a lock");
@@ -133,8 +134,8 @@ fn an_execution_of_a_living_command_is_left_alone() {
     let (address, executed) = manager();
     let child = begun(directory.path(), address, &executed);
     check(run(directory.path(), address, "1")).success().stderr_eq(
-        "∙ Client session token: work\n\
-         ✔ Kernel (ID: [..]) is ready.\n\
+        "∙ Session name: work\n\
+         ✔ Session (ID: [..]) is ready.\n\
          ∙ Another `sorna` on this machine is executing code in the session; this one waits for it.\n",
     );
     let sent = executed.lock().expect("a lock").len();

@@ -38,22 +38,30 @@ impl Stop {
     }
 }
 
-/// Reports how it ended. `advice` is for a program that has failed.
+/// What was to run, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) target: &'a Target,
+    pub(super) lang: &'a str,
+    pub(super) token: &'a SessionToken,
+    /// For a program that has failed.
+    pub(super) advice: Option<&'a str>,
+}
+
+/// Reports how it ended.
 pub(super) fn finish(
     reporter: &mut Reporter,
     report: &RunReport,
     problem: Option<Stop>,
     stopped: Option<Exit>,
-    advice: Option<&str>,
-    target: &Target,
-    lang: &str,
-    token: &SessionToken,
+    task: Task<'_>,
 ) -> Exit {
+    let target = task.target;
     let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(reporter, result.as_ref(), advice),
+        Ending::Finished(result) => finished(reporter, result.as_ref(), task.advice),
         Ending::Failed(error) => {
             reporter.note_error(error);
-            show_error_creating(reporter, error, target, lang);
+            show_error_creating(reporter, error, target, task.lang);
             Exit::FAILURE
         }
         _ => Exit::FAILURE,
@@ -72,7 +80,7 @@ pub(super) fn finish(
     if let Some(stopped) = stopped {
         exit = stopped;
     }
-    clean_up(reporter, target.terms(), report, token, exit)
+    clean_up(reporter, target.terms(), report, task.token, exit)
 }
 
 /// Reports how the program ended.

@@ -37,7 +37,7 @@ use crate::target::Target;
 use crate::terms::Terms;
 use crate::units::{count, time};
 use args::RunArgs;
-use finish::{Stop, finish};
+use finish::{Stop, Task, finish};
 use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
@@ -305,17 +305,13 @@ impl Session<'_> {
             record.end();
         }
         let exit = self.stopped.signal().map(Exit::of_signal);
-        let advice = self.advice.as_deref();
-        let exit = finish(
-            &mut self.reporter,
-            &report,
-            problem,
-            exit,
-            advice,
-            self.target,
-            self.lang,
-            &self.token,
-        );
+        let task = Task {
+            target: self.target,
+            lang: self.lang,
+            token: &self.token,
+            advice: self.advice.as_deref(),
+        };
+        let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect) = (self.program, self.dialect);
         program.report_if_left(&report, &mut self.reporter, dialect);
         if exit == Exit::SUCCESS && self.output.has_lost() {
