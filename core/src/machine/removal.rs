@@ -14,6 +14,7 @@ use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Destroy, Info, KernelInfo, SessionStatus};
+use crate::problem::ProblemKind;
 use crate::version::Dialect;
 
 /// The time between two requests.
@@ -22,11 +23,16 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The most time after the first response.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How many internal errors of a manager are followed by another attempt. Manager 23.09.10 has some whenever two
+/// transactions of its database meet.
+const MOST_FAILURES: u8 = 5;
+
 /// Destroys a kernel.
 ///
 /// Unlike a [`Call`] of [`Destroy`] it asks if the response leaves it open whether the kernel ends: manager 23.09.10 of
 /// Backend.AI rejects the destruction of a session that is being prepared with the same 403 as that of one which is being
 /// destroyed. The one is destroyed as soon as the manager allows it, within a minute; then the rejection is the error.
+/// After an internal error of a manager it looks whether the kernel ends, and tries again, five times at most.
 ///
 /// A kernel that does not exist (any more) counts as destroyed.
 #[derive(Debug)]
@@ -40,6 +46,7 @@ pub struct Removal {
     rejection: Option<Error>,
     /// When there was a first response.
     since: Option<Instant>,
+    failures: u8,
 }
 
 #[derive(Debug)]
@@ -65,6 +72,7 @@ impl Removal {
             state: State::Destroying(call),
             rejection: None,
             since: None,
+            failures: 0,
         }
     }
 
@@ -100,14 +108,29 @@ impl Removal {
                     self.ask();
                 }
             }
+            Err(error) if self.may_try_again(&error) => {
+                self.rejection = Some(error);
+                self.ask();
+            }
             Err(error) => self.end(Err(error)),
         }
+    }
+
+    /// Whether it was an internal error of a manager, and not one too many.
+    fn may_try_again(&mut self, error: &Error) -> bool {
+        let is_internal = self.caller.version().dialect() == Dialect::BackendAi
+            && error
+                .gateway()
+                .is_some_and(|error| error.kind() == Some(ProblemKind::InternalServerError));
+        self.failures += u8::from(is_internal);
+        is_internal && self.failures <= MOST_FAILURES
     }
 
     fn answered(&mut self, now: Moment, info: Result<KernelInfo, Error>) {
         let status = match info {
             Ok(info) => info.status().map(SessionStatus::from_name),
             Err(error) if error.is_not_found() => return self.end(Ok(())),
+            Err(error) if self.may_try_again(&error) => None,
             Err(error) => {
                 let rejection = self.rejection.take();
                 return self.end(Err(rejection.unwrap_or(error)));
@@ -254,6 +277,51 @@ mod tests {
     }
 
     #[test]
+    fn internal_errors_of_managers_are_looked_into() {
+        let error = || problem(500, "internal-server-error");
+        let mut run = Driver::new(removal());
+        run.sends(DESTROY);
+        run.answers(error());
+        run.sends(INFO);
+        run.answers(error());
+        run.waits();
+        run.sends(DESTROY);
+        run.answers(error());
+        run.sends(INFO);
+        run.answers(status("RUNNING"));
+        run.waits();
+        run.sends(DESTROY);
+        run.answers(terminated());
+        assert!(run.done().is_ok());
+
+        // It was destroyed all the same.
+        let mut run = Driver::new(removal());
+        run.sends(DESTROY);
+        run.answers(error());
+        run.sends(INFO);
+        run.answers(status("TERMINATING"));
+        assert!(run.done().is_ok());
+
+        let mut run = Driver::new(removal());
+        for _ in 0..MOST_FAILURES {
+            run.sends(DESTROY);
+            run.answers(error());
+            run.sends(INFO);
+            run.answers(status("RUNNING"));
+            run.waits();
+        }
+        run.sends(DESTROY);
+        run.answers(error());
+        assert_eq!(run.done().unwrap_err().gateway().unwrap().status(), 500);
+
+        // The one of 2017 says 500 for what will not get better.
+        let mut run = Driver::new(Removal::new(kernel(), caller()));
+        run.sends("DELETE /v2/kernel/k1");
+        run.answers(error());
+        assert!(run.done().is_err());
+    }
+
+    #[test]
     fn what_does_not_exist_is_destroyed_and_other_errors_are_reported() {
         let mut run = Driver::new(removal());
         run.sends(DESTROY);
@@ -261,7 +329,7 @@ mod tests {
         assert!(run.done().is_ok());
         let mut run = Driver::new(removal());
         run.sends(DESTROY);
-        run.answers(problem(500, "internal-server-error"));
+        run.answers(problem(400, "generic-bad-request"));
         assert!(run.done().is_err());
     }
 }
