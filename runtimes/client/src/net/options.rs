@@ -82,8 +82,8 @@ impl NetOptions {
         self
     }
 
-    /// Keeps an idle connection for this long. 60 s by default, since the original gateway closes one
-    /// after about 75 s.
+    /// Keeps an idle connection for this long. 25 s by default: a manager of Backend.AI closes one after
+    /// 30 s, and a request that arrives at that moment may get no response.
     #[must_use]
     pub fn with_idle_age(mut self, age: Duration) -> Self {
         self.pool.idle_age = age;
