@@ -225,9 +225,11 @@ drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
         "nor this",
     ];
     let command = [&["download", "files", "-o", "some"], &seven[..]].concat();
-    check(lab.sorna(&command))
-        .code(1)
-        .stderr_eq("✔ Downloaded [..] to some.\n✘ [..]none[..]nor this[..]\n...\n");
+    check(lab.sorna(&command)).code(1).stderr_eq(
+        "∙ Left out some/out/link: it is a symbolic link.\n\
+             ✔ Downloaded [..] to some.\n\
+             ✘ [..]none[..]nor this[..]\n...\n",
+    );
     assert_eq!(
         (read("some/c"), read("some/out/deep/b")),
         ("three\n".into(), "two\n".into())

@@ -228,7 +228,9 @@ mod checks {
         let client = || D::connect(server.config());
         D::block_on(async {
             client().upload().await.unwrap();
-            assert_eq!(server.seen(), [hello, "POST /session/k1/upload"]);
+            // It is looked whether the manager has stored the files.
+            let list = "GET /session/k1/files?path=.";
+            assert_eq!(server.seen(), [hello, "POST /session/k1/upload", list]);
             assert_eq!(client().stream().await.unwrap(), br#"{"lang": "python"}"#);
             assert_eq!(server.seen(), [hello, "GET /session/k1"]);
             assert!(client().execute().await.unwrap_err().is_not_found());
