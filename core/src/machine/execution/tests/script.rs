@@ -74,9 +74,22 @@ fn interrupted(batch: &Batch) -> Vec<(String, ExitStatus)> {
     let shells = shells
         .into_iter()
         .filter(|shell| std::fs::exists(shell).unwrap());
+    // A test that hangs must end.
+    let (_over, is_over) = std::sync::mpsc::channel::<()>();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "it is the test's, not the core's"
+    )]
+    std::thread::spawn(move || {
+        let waited = is_over.recv_timeout(std::time::Duration::from_secs(120));
+        if waited == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("a batch that was interrupted has not ended for 120 s");
+            std::process::exit(101);
+        }
+    });
     let run = |shell: &str| {
         let script = command(batch, 7).replace("/bin/sh", shell);
-        let mut child = Command::new(shell)
+        let mut child = with_default_signals(shell)
             .args(["-c", &script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -97,6 +110,20 @@ fn interrupted(batch: &Batch) -> Vec<(String, ExitStatus)> {
         (rest.replace("tail\n", ""), child.wait().unwrap())
     };
     shells.map(run).collect()
+}
+
+/// A program that can be interrupted, also if the tests run in the background of a shell, where interrupts are ignored.
+fn with_default_signals(program: &str) -> Command {
+    let resets = Command::new("env")
+        .args(["--default-signal=INT", "true"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !resets {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", program]);
+    command
 }
 
 fn has_gnu_timeout() -> bool {
