@@ -51,7 +51,8 @@ pub(crate) struct PoolLimits {
     /// are not limited.
     pub(crate) idle_per_origin: usize,
     /// How long an idle connection is kept: 25 s by default. Managers of Backend.AI close one after 30 s (read in
-    /// 23.09.10), one that is busy even while a request arrives (observed); the original gateway does after about 75 s.
+    /// 23.09.10), and a busy one closed some on which a request had just been sent; the original gateway does after about
+    /// 75 s.
     pub(crate) idle_age: Duration,
 }
 
