@@ -144,6 +144,9 @@ mod tests {
         assert_eq!(info.occupied_slots().unwrap()["cpu"], "1.000000");
         assert_eq!(info.requested_slots().unwrap()["gpu"], "2");
         assert_eq!(info.environ().unwrap()["A"], "b");
+        // They may be secrets.
+        let shown = format!("{info:?}");
+        assert!(shown.contains("environ: _"), "{shown}");
         assert!(info.idle_checks().unwrap()["session_lifetime"]["remaining"].is_null());
     }
 

@@ -3,6 +3,7 @@
 
 mod backend_ai;
 
+use std::fmt;
 use std::time::Duration;
 
 use http::Method;
@@ -59,7 +60,7 @@ impl Info {
 /// assert_eq!(info.extra()["gpus"], 2);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KernelInfo {
     #[serde(rename = "lang", skip_serializing_if = "Option::is_none")]
@@ -85,6 +86,21 @@ pub struct KernelInfo {
     cpu_time_used: Option<f64>,
     #[serde(flatten)]
     extra: Map<String, Value>,
+}
+
+/// The environment may hold secrets: its values are not shown.
+impl fmt::Debug for KernelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        let mut shown = f.debug_struct("KernelInfo");
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            match name.as_str() {
+                "environ" => shown.field(name, &format_args!("_")),
+                _ => shown.field(name, &format_args!("{value}")),
+            };
+        }
+        shown.finish()
+    }
 }
 
 impl KernelInfo {
