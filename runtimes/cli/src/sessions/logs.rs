@@ -4,6 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use sorna::blocking::Kernel;
+use sorna::{Error, SessionStatus};
 
 use super::with_session;
 use crate::exit::Exit;
@@ -49,21 +51,35 @@ pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Fail
             thread::sleep(INTERVAL);
             let logs = match kernel.logs() {
                 Ok(logs) => logs,
-                Err(error) if error.is_not_found() => return Ok(Ok(Exit::SUCCESS)),
+                // While a session ends, managers have no logs of it: 404, or 500.
+                Err(error) if error.gateway().is_some() && has_ended(kernel, true)? => {
+                    return Ok(Ok(Exit::SUCCESS));
+                }
                 Err(error) => return Err(error),
             };
             if let Err(failure) = print(added(&shown, &logs).as_bytes()) {
                 return Ok(Err(failure));
             }
             shown = logs;
-            match kernel.info() {
-                Ok(info) if info.status() == Some("TERMINATED") => return Ok(Ok(Exit::SUCCESS)),
-                Err(error) if error.is_not_found() => return Ok(Ok(Exit::SUCCESS)),
-                Ok(_) => {}
-                Err(error) => return Err(error),
+            if has_ended(kernel, false)? {
+                return Ok(Ok(Exit::SUCCESS));
             }
         }
     })
+}
+
+/// Whether a session has ended, or is about to, if that is enough.
+fn has_ended(kernel: &Kernel, or_ends: bool) -> Result<bool, Error> {
+    match kernel.info() {
+        Ok(info) => {
+            let status = info.status().map(SessionStatus::from_name);
+            Ok(status.is_some_and(|status| {
+                status.is_dying() && (or_ends || status != SessionStatus::Terminating)
+            }))
+        }
+        Err(error) if error.is_not_found() => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// What logs have more than before. Managers may leave out the beginning of long ones: then it is what follows the last
