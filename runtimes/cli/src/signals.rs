@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -13,6 +14,9 @@ use crate::progress;
 use crate::target::LocalGateway;
 use crate::threads::start;
 use crate::tty;
+
+/// How soon the same signal is no second one: GNU `timeout` and others send it to the process and to its group.
+const REPEATED: Duration = Duration::from_millis(200);
 
 /// The first signal, if there was one.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +53,13 @@ pub(crate) fn watch(
     let stopped = Stopped::default();
     let shared = stopped.clone();
     let watcher = move || {
+        let mut last: Option<(i32, Instant)> = None;
         for signal in signals.forever() {
+            let now = Instant::now();
+            if last.is_some_and(|(last, at)| last == signal && now.duration_since(at) < REPEATED) {
+                continue;
+            }
+            last = Some((signal, now));
             if !shared.set(signal) {
                 tty::restore();
                 progress::erase_at_once();

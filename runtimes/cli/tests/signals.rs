@@ -215,6 +215,22 @@ fn a_second_signal_quits_at_once() {
     assert_eq!(wait(&mut child).code(), Some(143));
 }
 
+/// GNU `timeout` sends a signal to its child and then to the group.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    for name in [Signal::INT, Signal::TERM, Signal::HUP] {
+        for _ in 0..5 {
+            let gateway = gateway();
+            let directory = here();
+            let mut child = start(sorna_at(directory.path(), &gateway), directory.path(), &[]);
+            signal(&child, name);
+            signal(&child, name);
+            assert!(!wait(&mut child).success());
+            check_empty(gateway);
+        }
+    }
+}
+
 /// At every moment: the command ends, and the gateway has no kernel left.
 #[test]
 fn ctrl_c_at_fifty_moments_leaves_no_kernel() {
@@ -376,6 +392,11 @@ fn stubborn(request: &stub::Request) -> stub::Answer {
     }
 }
 
+/// A signal that comes again within 200 ms is the same one.
+fn until_it_is_no_repetition() {
+    std::thread::sleep(std::time::Duration::from_millis(300));
+}
+
 #[test]
 fn a_second_signal_at_a_password_prompt_restores_echo() {
     let (stopping, is_stopping) = mpsc::channel();
@@ -397,6 +418,7 @@ fn a_second_signal_at_a_password_prompt_restores_echo() {
         // The first signal destroys the kernel, and waits for the response.
         is_stopping.recv().expect("a request");
         assert!(terminal.is_running());
+        until_it_is_no_repetition();
         terminal.signal(second);
         assert_eq!(terminal.ends(), Some(code));
         assert!(terminal.shows_typing(), "the terminal is restored");
@@ -414,6 +436,7 @@ fn a_second_signal_erases_the_progress_line() {
     terminal.signal(Signal::INT);
     terminal.shows("Stopping... (press Ctrl-C again to quit now)");
     assert!(terminal.is_running());
+    until_it_is_no_repetition();
     terminal.signal(Signal::INT);
     let rest = terminal.rest();
     assert_eq!(terminal.ends(), Some(130));
