@@ -41,6 +41,37 @@ fn a_shell_on_this_machine_from_start_to_exit() {
 }
 
 #[test]
+fn the_end_of_the_input_reaches_every_program_that_reads() {
+    let directory = here();
+    for (language, input, output) in [
+        ("python3", "", ""),
+        ("python3", "print(6 * 7)\n", "42"),
+        // `cat` reads to the end, and then bash does.
+        (
+            "bash",
+            "cat | tr a b; echo on-$((6 * 7))\na line\n",
+            "on-42",
+        ),
+    ] {
+        let mut shell = std::process::Command::new(env!("CARGO_BIN_EXE_sorna"))
+            .args(["shell", "--local", "-q", language])
+            .current_dir(directory.path())
+            .env("TMPDIR", directory.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("sorna runs");
+        let mut stdin = shell.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("input");
+        drop(stdin);
+        let shown = shell.wait_with_output().expect("it ends");
+        assert!(shown.status.success(), "{language}: {shown:?}");
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(output), "{language}: {shown}");
+    }
+}
+
+#[test]
 fn the_window_s_size_is_passed_on() {
     let gateway = gateway();
     let directory = here();

@@ -11,8 +11,6 @@ pub(super) enum Event {
     Message(String),
     /// The manager loses what is typed, and closes the terminal.
     InputLost,
-    /// Something to know while the terminal stays open.
-    Notice(&'static str),
     /// The terminal is closed by the gateway; with an error if the connection broke.
     Closed(Option<Error>),
     /// The user left with the detach key; what was typed before it may still be in flight.
@@ -21,6 +19,10 @@ pub(super) enum Event {
     Detached,
     /// A signal to stop.
     Signal(i32),
+    /// Nothing more will be typed.
+    NoInput,
+    /// The terminal shows nothing.
+    Silent,
     /// The screen is gone.
     NoScreen,
 }

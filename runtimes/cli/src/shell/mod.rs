@@ -35,6 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const INPUT_LOST: &str = "The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.";
 const SILENT: &str = "The terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: leave with Ctrl-], and use `sorna run` instead.";
 
+const SILENT_AT_END: &str = "the terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: use `sorna run` instead";
+
 /// Carries out the command.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = arguments
@@ -149,6 +151,7 @@ fn attend(
     let is_terminal = screen.is_terminal() && io::stderr().is_terminal();
     let mut message = None;
     let mut deadline = None;
+    let mut is_at_end = false;
     // How it ends if the gateway closes the terminal.
     let mut closed = Exit::SUCCESS;
     let (exit, ending) = loop {
@@ -167,10 +170,16 @@ fn attend(
             }
             Event::Message(text) => message = Some(text),
             Event::InputLost => closed = Exit::FAILURE,
-            Event::Notice(text) => {
+            Event::NoInput => is_at_end = true,
+            // Nobody is there who could leave.
+            Event::Silent if is_at_end => {
+                message = Some(SILENT_AT_END.to_owned());
+                break (Exit::FAILURE, None);
+            }
+            Event::Silent => {
                 // The terminal is in raw mode: a line end does not return to the first column.
                 let _ = screen.write_all(b"\r\n").and_then(|()| screen.flush());
-                reporter.advice(text);
+                reporter.advice(SILENT);
                 let _ = screen.write_all(b"\r").and_then(|()| screen.flush());
             }
             Event::Closed(None) => {
@@ -237,7 +246,7 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
             Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
             Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
             Ok(Some(TerminalEvent::InputLost)) => Event::InputLost,
-            Ok(Some(TerminalEvent::Silent)) => Event::Notice(SILENT),
+            Ok(Some(TerminalEvent::Silent)) => Event::Silent,
             Ok(Some(_)) => continue,
             Ok(None) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),

@@ -6,6 +6,8 @@
 use std::io::{self, Read};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use sorna::blocking::PtyWriter;
 
@@ -17,6 +19,9 @@ use crate::threads::start;
 
 /// The most bytes that are buffered; more input than that waits in the terminal or pipe.
 const MOST: usize = 16 * 1024 * 1024;
+
+/// How often the end of the input is typed.
+const AT_END: Duration = Duration::from_secs(1);
 
 /// What was typed and is not sent yet.
 #[derive(Debug, Default)]
@@ -76,9 +81,13 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
     let mut buffer = [0; 4096];
     loop {
         let read = match io::stdin().lock().read(&mut buffer) {
-            // The end of a pipe: what a user would type to end the input.
+            // The end of a pipe: what a user would type to end the input. A program may discard what was typed before
+            // it reads, as Python does at its start, and each that reads later finds the end as well.
             Ok(0) => {
-                typed.push(&[0x04], false);
+                let _ = happen.send(Event::NoInput);
+                while typed.push(&[0x04], false) {
+                    thread::sleep(AT_END);
+                }
                 return;
             }
             Ok(read) => &buffer[..read],
