@@ -152,6 +152,13 @@ fn clean_up(
         }
         Cleanup::Kept => {
             reporter.clear();
+            if let Ending::Failed(Error::NotRunning(session)) = &report.ending
+                && session.status.is_pending()
+            {
+                reporter.advice(format_args!(
+                    "The session is kept, and may still start. End it with `sorna destroy {kernel}`."
+                ));
+            }
             if may_be_blocked(report) {
                 reporter.advice(format_args!(
                     "A program that has not ended may block session {kernel}. If the next run fails as well, end the session with `sorna destroy {kernel}`."
