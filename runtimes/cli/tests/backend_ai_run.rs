@@ -168,7 +168,7 @@ fn a_program_that_prints_nothing_is_mentioned_once_with_what_to_do() {
     assert!(next().starts_with("✔ Session (ID: "));
     for _ in 0..2 {
         assert_eq!(next(), format!("∙ {SILENT}"));
-        // It is not said again while the program goes on.
+        // The line appears once only.
         std::thread::sleep(Duration::from_millis(50));
         end.store(true, Ordering::SeqCst);
     }
