@@ -1,8 +1,8 @@
 //! Whether what a gateway accepted is really there.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -208,7 +208,7 @@ impl Check {
 
     fn compare(&mut self, directory: &Directory, wanted: Vec<Wanted>, listing: &FileListing) {
         let entries = listing.files.iter().map(|info| (info.name.as_str(), info));
-        let entries: HashMap<&str, &FileInfo> = entries.collect();
+        let entries: BTreeMap<&str, &FileInfo> = entries.collect();
         // A kernel whose locale is not UTF-8 may have it under a name that cannot be written.
         let hides_names = listing
             .files
