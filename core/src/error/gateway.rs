@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::Problem;
-use super::files::NotStored;
+use super::not_stored::NotStored;
 use super::parse::excerpt;
 use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
