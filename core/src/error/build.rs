@@ -37,6 +37,13 @@ pub enum BuildError {
         /// The name as given.
         name: String,
     },
+    /// A name that another session has, for a manager that would give it to both, and then find neither by it.
+    SessionNameInUse {
+        /// The name as given.
+        name: String,
+        /// The ID of the session that has it.
+        id: String,
+    },
     /// A language name that is empty.
     Language,
     /// More mounts than a kernel can have.
@@ -126,6 +133,9 @@ impl fmt::Display for BuildError {
                 f,
                 "{name:?} cannot be the name of a session: use ASCII letters, digits, `_`, `.` and `-`, the first and the last neither `.` nor `-`"
             ),
+            Self::SessionNameInUse { name, id } => {
+                write!(f, "the name {name:?} belongs to session {id} already")
+            }
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {
                 write!(f, "too many mounts: {given} (limit {most})")

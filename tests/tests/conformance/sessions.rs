@@ -1,8 +1,8 @@
 //! Kernels as sessions: names, lists, interrupts, logs and events.
 
 use sorna::{
-    AbortReason, ApiVersion, Batch, Error, ExecuteMode, KernelId, KernelSpec, ListSessions,
-    SessionEvent, SessionToken, SubscribeEvents, UploadFile,
+    AbortReason, ApiVersion, Batch, BuildError, Error, ExecuteMode, KernelId, KernelSpec,
+    ListSessions, SessionEvent, SessionToken, SubscribeEvents, UploadFile,
 };
 use sorna_tests::drivers::{SessionDriver, StopProgram};
 
@@ -55,7 +55,8 @@ pub(crate) fn names_are_reused_if_the_caller_agrees<D: SessionDriver>(lab: &Lab<
         for spec in [spec().with_reuse(false), KernelSpec::new(lab.image("c"))] {
             let refused = lab.driver.get_or_create(spec, name.clone()).await;
             let error = refused.expect_err("the name is taken");
-            let is_taken = error.gateway().is_some_and(|error| error.is_name_taken());
+            let is_taken = matches!(&error, Error::Build(BuildError::SessionNameInUse { .. }))
+                || error.gateway().is_some_and(|error| error.is_name_taken());
             assert!(is_taken, "{error}");
         }
         lab.destroy(kernel.clone()).await;

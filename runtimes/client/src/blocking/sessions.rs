@@ -90,7 +90,9 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`Error`]; a [`GatewayError`](sorna_core::GatewayError) whose `is_name_taken` is true if another
-    /// session has the name; [`Error::MayHaveRun`] if no response came, since it is not retried.
+    /// session has the name, or [`BuildError::SessionNameInUse`](sorna_core::BuildError::SessionNameInUse) from
+    /// managers that do not look for that (before 26.x), where the client does; [`Error::MayHaveRun`] if no response
+    /// came, since it is not retried.
     pub fn rename(&self, name: SessionToken) -> Result<(), Error> {
         wait(self.0.rename(name))
     }

@@ -3,8 +3,9 @@
 use sorna_core::events::SubscribeEvents;
 use sorna_core::machine;
 use sorna_core::{
-    Error, FileListing, Info, Interrupt, ListFiles, ListSessions, LoginCheck, Logs, MatchSessions,
-    Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
+    ApiVersion, BuildError, Dialect, Error, FileListing, Info, Interrupt, ListFiles, ListSessions,
+    LoginCheck, Logs, MatchSessions, Rename, SessionSummary, SessionToken, StatusChange,
+    StatusHistory,
 };
 
 use super::download::DownloadStream;
@@ -167,8 +168,25 @@ impl<T: Transport + 'static> Kernel<T> {
     /// # Errors
     ///
     /// See [`Error`]; a [`GatewayError`](sorna_core::GatewayError) whose `is_name_taken` is true if another
-    /// session has the name; [`Error::MayHaveRun`] if no response came, since it is not retried.
+    /// session has the name, or [`BuildError::SessionNameInUse`] from managers that do not look for that (before
+    /// 26.x), where the client does; [`Error::MayHaveRun`] if no response came, since it is not retried.
     pub async fn rename(&self, name: SessionToken) -> Result<(), Error> {
+        let client = self.client();
+        let version = client.negotiated().await?.version;
+        if version.dialect() == Dialect::BackendAi && version < ApiVersion::V9_20250722 {
+            let other = client.call(MatchSessions::new(name.as_str())).await?.value;
+            let other = other
+                .into_iter()
+                .find(|session| session.name == name.as_str());
+            if let Some(other) = other
+                && !is_called(&other, self.id().as_str())
+            {
+                return Err(Error::Build(BuildError::SessionNameInUse {
+                    name: name.as_str().to_owned(),
+                    id: other.id.to_string(),
+                }));
+            }
+        }
         let rename = Rename::new(self.id().clone(), name);
         self.client().call(rename).await?;
         Ok(())

@@ -86,6 +86,29 @@ macro_rules! driver {
             }
 
             #[test]
+            fn no_name_is_given_to_two_sessions_by_managers_that_would() {
+                let server = Server::start(manager);
+                let kernel = kernel(server.config(V7), "my session");
+                $block_on(async {
+                    let [known, another] = ["known", "another"].map(|name| SessionToken::new(name).unwrap());
+                    let error = wait!($kind, kernel.rename(known)).unwrap_err();
+                    assert!(
+                        matches!(&error, Error::Build(BuildError::SessionNameInUse { name, .. }) if name == "known"),
+                        "{error:?}"
+                    );
+                    wait!($kind, kernel.rename(another)).unwrap();
+                });
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "GET /session/_/match?id=known",
+                        "GET /session/_/match?id=another",
+                        "POST /session/my%20session/rename",
+                    ]
+                );
+            }
+
+            #[test]
             fn nothing_is_sent_in_sorna_v2() {
                 let server = Server::start(manager);
                 let config = server.config(ApiVersion::V2_20170315);
