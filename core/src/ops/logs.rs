@@ -10,7 +10,8 @@ use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
 
-/// `GET /session/{name}/logs`: what the kernel's container printed, which is not what programs in it printed.
+/// `GET /session/{name}/logs`: what the kernel's container printed, its own messages and what programs in it print, as observed on
+/// managers 23.09.10 and 26.9.6; this repository's gateway has the last 64 KiB of what programs printed.
 ///
 /// Of Backend.AI only. Observed on managers 23.09.10 and 26.9.6: also of a session that has ended, by its ID.
 #[derive(Clone, Debug)]

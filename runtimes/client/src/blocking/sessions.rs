@@ -53,7 +53,7 @@ impl Kernel {
         wait(self.0.list_files(path))
     }
 
-    /// What its container printed. That is not what programs in it printed.
+    /// What its container printed: its own messages, and what programs in it print.
     ///
     /// # Errors
     ///

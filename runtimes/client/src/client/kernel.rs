@@ -258,7 +258,8 @@ impl<T: Transport + 'static> Kernel<T> {
     /// Ends the kernel and discards its files.
     ///
     /// A session of Backend.AI that is still being prepared is destroyed as soon as its manager allows it, within a
-    /// minute. Its name can be used again a few seconds later: [`Client::create`] waits for that.
+    /// minute. Its name can be used again a few seconds later: [`Client::create`] waits for that. Until then manager
+    /// 26.9.6 still runs code that is sent to it.
     ///
     /// # Errors
     ///

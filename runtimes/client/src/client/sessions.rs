@@ -114,7 +114,7 @@ impl<T: Transport + 'static> Kernel<T> {
         Ok(self.client().call(list).await?.value)
     }
 
-    /// What its container printed. That is not what programs in it printed.
+    /// What its container printed: its own messages, and what programs in it print.
     ///
     /// # Errors
     ///
