@@ -33,13 +33,14 @@
 //! | `lua` | `lua5` | lua | globals, not locals | | `lua main.lua` |
 //! | `php` | `php7`, `php8` | php | all | | `php main.php` |
 //! | `r` | `R`, `r3` | R | all | | `main.R` |
-//! | `c` | | gcc | files | all `*.c`, also in subdirectories, to `./main` | `./main` |
-//! | `cpp` | `c++`, `cpp11`, `cpp14`, `cpp17`, `cpp20` | g++ | files | the same with `*.cpp`, `*.cc`, `*.cxx`, `*.c++` | `./main` |
+//! | `c` | `gcc`, `clang` | gcc | files | all `*.c`, also in subdirectories, to `./main` | `./main` |
+//! | `cpp` | `c++`, `cpp11`, `cpp14`, `cpp17`, `cpp20`, `g++` | g++ | files | the same with `*.cpp`, `*.cc`, `*.cxx`, `*.c++` | `./main` |
 //! | `rust` | `rs` | rustc | files | `cargo build` if there is a `Cargo.toml`, else `main.rs` to `./main` | `cargo run`, or `./main` |
 //! | `go` | `golang` | go | files | `go build -o main`, of the module or of `*.go` | `./main` |
-//! | `java` | `java8`, `java11`, `java17` | javac | files | `javac` with all `*.java`, also in subdirectories | `java Main` |
+//! | `java` | `java8`, `java11`, `java17`, `jdk`, `openjdk` | javac | files | `javac` with all `*.java`, also in subdirectories | `java Main` |
 //!
-//! An alias stands for the same tool, whatever its version.
+//! An alias stands for the same tool, whatever its version. In both dialects, references to images are names as well: of
+//! `cr.backend.ai/stable/python:3.9-ubuntu20.04` and `python-tensorflow:2.15`, the language is `python`.
 //!
 //! A query is a snippet for the interpreter, which keeps running if the snippet fails. `exit` and
 //! similar calls end the interpreter; its state is lost, and a new one is started. In the last five
@@ -137,8 +138,8 @@
 //!
 //! A session is a kernel on this machine. It has a name (4 to 64 ASCII letters, digits, `_`, `.` and `-`) and a UUID,
 //! and only its own key sees it. A kernel that the same key has made in Sorna v2 is a session as well: its name is its
-//! token, if that can be a name, else its ID. A session's image is a language, an alias, or a reference such as
-//! `cr.backend.ai/stable/python:3.9-ubuntu20.04`, whose tag does not matter.
+//! token, if that can be a name, else its ID. A session's image is a language, an alias, or a reference, whose tag does not
+//! matter.
 //!
 //! | operation | here |
 //! |---|---|

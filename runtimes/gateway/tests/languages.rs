@@ -125,7 +125,7 @@ const CASES: &[Case] = &[
         builds: false,
     },
     Case {
-        names: &["cpp", "c++", "cpp17"],
+        names: &["cpp", "c++", "cpp17", "g++"],
         tools: &[&["g++", "c++", "clang++"]],
         hello: "#include <iostream>\nint main() { std::cout << \"hé😀\\n\"; std::cerr << \"err\\n\"; }",
         state: NO_STATE,
@@ -188,7 +188,7 @@ const CASES: &[Case] = &[
         builds: true,
     },
     Case {
-        names: &["java"],
+        names: &["java", "openjdk:17"],
         tools: &[&["javac"]],
         hello: "class Main { public static void main(String[] a) {\
             System.out.println(\"hé😀\"); System.err.println(\"err\"); } }",

@@ -64,7 +64,7 @@ impl Program {
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
         let known = INTERPRETERS
             .iter()
-            .find(|known| known.names.contains(&language_of(lang)));
+            .find(|known| known.is_of(language_of(lang)));
         let Some(known) = known else {
             return Self::Default;
         };
@@ -86,6 +86,12 @@ fn language_of(image: &str) -> &str {
 }
 
 impl Interpreter {
+    /// Whether it runs this language, or the images that have one of its names before a hyphen: `python-tensorflow`.
+    fn is_of(&self, name: &str) -> bool {
+        let family = name.split('-').next().unwrap_or(name);
+        self.names.contains(&name) || self.names.contains(&family)
+    }
+
     fn run(&self, file: &str) -> String {
         format!("{} {}", self.command, quote(file))
     }
@@ -140,6 +146,7 @@ mod tests {
                 "hello.py",
                 "python3 hello.py",
             ),
+            ("python-tensorflow:2.15", "a.py", "python3 a.py"),
             ("python3", "sub/main.py", "python3 sub/main.py"),
             ("nodejs", "a b.js", "node 'a b.js'"),
             ("bash", "it's.sh", r"bash 'it'\''s.sh'"),

@@ -32,7 +32,7 @@ pub(crate) use driver::KernelStartError;
 pub(crate) use handle::{Kernel, Turn};
 pub(crate) use home::{Home, remove_tree};
 pub use language::{LanguageError, LanguageTable};
-pub(crate) use language::{Languages, Runner, Unavailable};
+pub(crate) use language::{Languages, Runner, Unavailable, excerpt};
 pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
 pub(crate) use setup::{Environ, Setup};

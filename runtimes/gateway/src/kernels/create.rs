@@ -9,7 +9,9 @@ use sorna_core::server::{CreateRequest, ProblemReply};
 use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
-use crate::kernel::{Bounds, Cores, Environ, Home, Kernel, KernelStartError, Setup, Unavailable};
+use crate::kernel::{
+    Bounds, Cores, Environ, Home, Kernel, KernelStartError, Setup, Unavailable, excerpt,
+};
 use crate::random;
 
 /// The least memory that a client may ask for, in bytes: with less, no interpreter starts.
@@ -18,7 +20,7 @@ pub(crate) const MIN_MEMORY: u64 = 4 << 20;
 /// What a kernel shall be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
-    /// The name or an alias of a language.
+    /// The name or an alias of a language, or an image that stands for one.
     pub(crate) language: String,
     /// The most memory, in bytes.
     pub(crate) memory: Option<u64>,
@@ -229,13 +231,12 @@ impl Kernels {
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let reason = match error {
                 Unavailable::Unknown => {
-                    let lang: String = lang.chars().take(40).collect();
                     let known = self.languages.names();
-                    format!("unknown language {lang:?} (known: {known})")
+                    format!("unknown language {:?} (known: {known})", excerpt(lang))
                 }
                 Unavailable::ToolMissing(tools) => {
                     let tools = tools.join(" or ");
-                    format!("{lang} needs {tools}, which is not installed")
+                    format!("{} needs {tools}, which is not installed", excerpt(lang))
                 }
             };
             creation_failed("agent-invalid-input", &reason)

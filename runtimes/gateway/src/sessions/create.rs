@@ -10,7 +10,7 @@ use sorna_core::{KernelSpec, ProblemKind, SessionStatus};
 
 use super::session::Session;
 use super::table::Sessions;
-use crate::kernel::{Environ, Unavailable};
+use crate::kernel::{Environ, Unavailable, excerpt};
 use crate::kernels::{Entry, MIN_MEMORY, Wanted};
 use crate::random;
 
@@ -124,22 +124,17 @@ impl Sessions {
 
     /// The language that an image stands for.
     async fn language(&self, image: &str) -> Result<String, ProblemReply> {
-        let mut missing = None;
-        for name in languages_of(image) {
-            match self.kernels.check_language(name).await {
-                Ok(()) => return Ok(self.kernels.canonical_language(name)),
-                Err(Unavailable::Unknown) => {}
-                Err(Unavailable::ToolMissing(tools)) => {
-                    let tools = tools.join(" or ");
-                    missing = Some(format!("{name} needs {tools}, which is not installed"));
-                }
+        let detail = match self.kernels.check_language(image).await {
+            Ok(()) => return Ok(self.kernels.canonical_language(image)),
+            Err(Unavailable::Unknown) => {
+                let (image, known) = (excerpt(image), self.kernels.language_names());
+                format!("Unknown image reference: {image} (this gateway runs {known})")
             }
-        }
-        let image: String = image.chars().take(120).collect();
-        let detail = missing.unwrap_or_else(|| {
-            let known = self.kernels.language_names();
-            format!("Unknown image reference: {image} (this gateway runs {known})")
-        });
+            Err(Unavailable::ToolMissing(tools)) => {
+                let (image, tools) = (excerpt(image), tools.join(" or "));
+                format!("{image} needs {tools}, which is not installed")
+            }
+        };
         let reply = ProblemKind::ObjectNotFound.reply_with(&detail);
         Err(reply
             .with_title("No such environment image.")
@@ -300,19 +295,6 @@ async fn wait(
     }
 }
 
-/// What an image may stand for: `python` is the language of `cr.backend.ai/stable/python:3.9-ubuntu20.04`, of
-/// `python` and of `python-tensorflow`.
-fn languages_of(image: &str) -> impl Iterator<Item = &str> {
-    let path = image.split('@').next().unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    // A tag follows a colon; before the last slash it is a port.
-    let name = name.split(':').next().unwrap_or_default();
-    let family = name.split('-').next().unwrap_or_default();
-    let mut names = vec![image, name, family];
-    names.dedup();
-    names.into_iter().filter(|name| !name.is_empty())
-}
-
 /// The environment variables of a session.
 fn environ(spec: &KernelSpec) -> Result<Environ, ProblemReply> {
     let refused = |text: String| Err(ProblemKind::InvalidApiParams.reply_with(&text));
@@ -370,32 +352,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-
-    #[test]
-    fn images_stand_for_languages() {
-        for (image, names) in [
-            ("python", &["python"][..]),
-            (
-                "cr.backend.ai/stable/python:3.9-ubuntu20.04",
-                &["cr.backend.ai/stable/python:3.9-ubuntu20.04", "python"],
-            ),
-            (
-                "localhost:5000/python-tensorflow:2.0",
-                &[
-                    "localhost:5000/python-tensorflow:2.0",
-                    "python-tensorflow",
-                    "python",
-                ],
-            ),
-            ("c++", &["c++"]),
-            ("gcc@sha256:abc", &["gcc@sha256:abc", "gcc"]),
-            ("a/", &["a/"]),
-            ("", &[]),
-        ] {
-            let found: Vec<&str> = languages_of(image).collect();
-            assert_eq!(found, names, "{image}");
-        }
-    }
 
     #[test]
     fn variables_that_act_before_the_limits_do_are_refused() {

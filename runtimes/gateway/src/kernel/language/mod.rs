@@ -3,6 +3,7 @@
 mod description;
 mod installed;
 mod program;
+mod reference;
 mod runner;
 mod table;
 mod tree;
@@ -14,6 +15,8 @@ use sorna_core::LanguageInfo;
 
 pub(crate) use self::description::{Language, Query};
 pub(crate) use self::installed::Installed;
+pub(crate) use self::reference::excerpt;
+use self::reference::names_in;
 pub(crate) use self::runner::Runner;
 pub use self::table::{LanguageError, LanguageTable};
 pub(crate) use self::tree::is_personal;
@@ -37,25 +40,28 @@ impl Languages {
         }
     }
 
-    /// The name of the language that has this name or alias.
-    pub(crate) fn canonical(&self, name: &str) -> Option<&str> {
-        let mut languages = self.known.iter().map(|(language, _)| language);
-        let found = languages.find(|language| language.all_names().any(|known| known == name));
-        found.map(|language| &*language.name)
+    /// The name of the language that has this name or alias, or that this image stands for.
+    pub(crate) fn canonical(&self, image: &str) -> Option<&str> {
+        let (language, _) = self.known_as(image)?;
+        Some(&language.name)
     }
 
-    /// Finds a language by its name or an alias. May start a program and blocks the first time.
-    pub(crate) fn find(&self, name: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
-        let (language, found) = self
-            .known
-            .iter()
-            .find(|(language, _)| language.all_names().any(|known| known == name))
-            .ok_or(Unavailable::Unknown)?;
+    /// Finds a language by its name, an alias or an image. May start a program and blocks the first time.
+    pub(crate) fn find(&self, image: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
+        let (language, found) = self.known_as(image).ok_or(Unavailable::Unknown)?;
         if let Some(installed) = found.get() {
             return Ok(installed.clone());
         }
         let installed = Installed::locate(language, launcher)?;
         Ok(found.get_or_init(|| installed).clone())
+    }
+
+    fn known_as(&self, image: &str) -> Option<&(Arc<Language>, OnceLock<Installed>)> {
+        let has = |name| {
+            let mut languages = self.known.iter();
+            languages.find(|(language, _)| language.all_names().any(|known| known == name))
+        };
+        names_in(image).find_map(has)
     }
 
     /// All of them, and whether their tools are installed.
