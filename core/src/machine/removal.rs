@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 
 use super::call::Call;
 use super::step::{Exchange, Machine, Step};
 use crate::caller::Caller;
-use crate::error::{Error, TransportError};
+use crate::error::{Error, GatewayError, TransportError};
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::moment::Moment;
@@ -23,6 +23,9 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The most time after the first response.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a session is watched that was destroyed before it ran. Manager 26.9.6 changes what starts every 2 s.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// How many internal errors of a manager are followed by another attempt. Manager 23.09.10 has some whenever two
 /// transactions of its database meet.
 const MOST_FAILURES: u8 = 5;
@@ -34,13 +37,17 @@ const MOST_FAILURES: u8 = 5;
 /// destroyed. The one is destroyed as soon as the manager allows it, within a minute; then the rejection is the error.
 /// After an internal error of a manager it looks whether the kernel ends, and tries again, five times at most.
 ///
+/// A session that is destroyed before it runs is to be watched: manager 26.9.6 may go on starting it, so that it stays
+/// `PREPARED` after a response of success. [`until_settled`](Self::until_settled) destroys it again then.
+///
 /// A kernel that does not exist (any more) counts as destroyed.
 #[derive(Debug)]
 #[must_use = "a removal does nothing until it is polled"]
 pub struct Removal {
     kernel: KernelId,
     caller: Caller,
-    until_gone: bool,
+    /// How long to wait until a session that is ending is gone; `None` if it is not waited for.
+    watch: Option<Duration>,
     state: State,
     /// Why the manager did not destroy it.
     rejection: Option<Error>,
@@ -68,7 +75,7 @@ impl Removal {
         Self {
             kernel,
             caller,
-            until_gone: false,
+            watch: None,
             state: State::Destroying(call),
             rejection: None,
             since: None,
@@ -78,8 +85,18 @@ impl Removal {
 
     /// Waits until a session of Backend.AI is gone, and its name can be used again. Manager 26.9.6 responds about 3 s
     /// before. Sorna v2 has no such time.
-    pub fn until_gone(mut self) -> Self {
-        self.until_gone = self.caller.version().dialect() == Dialect::BackendAi;
+    pub fn until_gone(self) -> Self {
+        self.watching(LIMIT)
+    }
+
+    /// Waits until a session of Backend.AI that has not run yet is gone, or was ending for 10 s: see above.
+    pub fn until_settled(self) -> Self {
+        self.watching(SETTLING)
+    }
+
+    fn watching(mut self, time: Duration) -> Self {
+        let is_waited_for = self.caller.version().dialect() == Dialect::BackendAi;
+        self.watch = is_waited_for.then_some(time);
         self
     }
 
@@ -95,7 +112,7 @@ impl Removal {
     fn destroyed(&mut self, now: Moment, result: Result<(), Error>) {
         self.since.get_or_insert(now.instant);
         match result {
-            Ok(()) if !self.until_gone => self.end(Ok(())),
+            Ok(()) if self.watch.is_none() => self.end(Ok(())),
             Ok(()) => {
                 self.rejection = None;
                 self.ask();
@@ -139,19 +156,31 @@ impl Removal {
         let is_dying = status.as_ref().is_some_and(SessionStatus::is_dying);
         if is_dying {
             self.rejection = None;
-            if !self.until_gone {
-                return self.end(Ok(()));
-            }
+        } else if self.rejection.is_none() {
+            // The manager has destroyed it, and then gone on starting it.
+            self.rejection = status.map(|status| not_destroyed(&status));
         }
         let since = self.since.unwrap_or(now.instant);
-        if now.instant.saturating_duration_since(since) < LIMIT {
+        let most = match is_dying {
+            true => self.watch.unwrap_or_default(),
+            false => LIMIT,
+        };
+        if now.instant.saturating_duration_since(since) < most {
             self.state = State::Waiting(now.instant.saturating_add(INTERVAL));
             return;
         }
-        // It ends, but late.
+        // One that is ending ends, but late.
         let end = self.rejection.take().map_or(Ok(()), Err);
         self.end(end);
     }
+}
+
+/// For a session that is still there though the manager has reported that it was destroyed.
+fn not_destroyed(status: &SessionStatus) -> Error {
+    let what = "the gateway did not destroy the session, though it reported that";
+    let message = format!("its status is still {status}");
+    let error = GatewayError::reported(StatusCode::OK, &Bytes::new(), what, vec![message]);
+    Error::Gateway(Box::new(error))
 }
 
 impl Machine for Removal {
@@ -242,6 +271,52 @@ mod tests {
         run.sends("DELETE /v2/kernel/k1");
         run.answers(reply(204, ""));
         assert!(run.done().is_ok());
+    }
+
+    #[test]
+    fn a_session_that_goes_on_starting_is_destroyed_again() {
+        let mut run = Driver::new(removal().until_settled());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        run.sends(INFO);
+        run.answers(status("TERMINATING"));
+        run.waits();
+        run.sends(INFO);
+        run.answers(status("PREPARED"));
+        run.waits();
+        run.sends(DESTROY);
+        run.answers(terminated());
+        run.sends(INFO);
+        run.answers(problem(404, "entity-not-found"));
+        assert!(run.done().is_ok());
+
+        // One that ends slowly is not waited for.
+        let mut run = Driver::new(removal().until_settled());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        for _ in 0..20 {
+            run.sends(INFO);
+            run.answers(status("TERMINATING"));
+            run.waits();
+        }
+        run.sends(INFO);
+        run.answers(status("TERMINATING"));
+        assert!(run.done().is_ok());
+
+        let mut run = Driver::new(removal().until_settled());
+        for _ in 0..120 {
+            run.sends(DESTROY);
+            run.answers(terminated());
+            run.sends(INFO);
+            run.answers(status("PREPARED"));
+            run.waits();
+        }
+        run.sends(DESTROY);
+        run.answers(terminated());
+        run.sends(INFO);
+        run.answers(status("PREPARED"));
+        let error = run.done().unwrap_err().to_string();
+        assert!(error.ends_with("its status is still PREPARED"), "{error}");
     }
 
     #[test]

@@ -97,10 +97,10 @@ pub(crate) fn fuzz(scene: &[u8], events: &[u8]) {
         Some(b'D') => {
             let removal = Removal::new(session, caller);
             play(
-                Removing(if has(b'k') {
-                    removal
-                } else {
-                    removal.until_gone()
+                Removing(match (has(b'k'), has(b'u')) {
+                    (true, _) => removal,
+                    (false, true) => removal.until_settled(),
+                    (false, false) => removal.until_gone(),
                 }),
                 false,
                 events,

@@ -114,6 +114,8 @@ pub struct Run {
     executions: std::vec::IntoIter<ExecuteMode>,
     started: usize,
     kernel: Option<KernelId>,
+    /// Whether the kernel is known to have run.
+    is_ready: bool,
     cancelled: bool,
     /// Whether the creation was repeated, since the first response did not say whether there is a
     /// kernel. From then on there may be one, whatever the responses say.
@@ -175,6 +177,7 @@ impl Run {
             executions: plan.executions.into_iter(),
             started: 0,
             kernel: None,
+            is_ready: false,
             cancelled: false,
             created_again: false,
             phase,
@@ -258,7 +261,11 @@ impl Run {
             (Some(_), false) => Phase::Over(Some(Cleanup::Kept)),
             (Some(kernel), true) => {
                 self.events.push_back(RunEvent::CleaningUp);
-                Phase::Destroying(Removal::new(kernel.clone(), self.caller.clone()))
+                let removal = Removal::new(kernel.clone(), self.caller.clone());
+                Phase::Destroying(match &self.phase {
+                    Phase::Creating(_) if !self.is_ready => removal.until_settled(),
+                    _ => removal,
+                })
             }
         };
     }
@@ -306,6 +313,7 @@ impl Run {
     fn created(&mut self, kernel: KernelId) {
         self.events.push_back(RunEvent::KernelReady(kernel.clone()));
         self.kernel = Some(kernel.clone());
+        self.is_ready = true;
         if self.cancelled {
             self.finish(Ending::Cancelled);
         } else if self.files.is_empty() {

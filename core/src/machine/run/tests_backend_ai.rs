@@ -73,6 +73,26 @@ fn destroys(run: &mut Driver<Run>) -> RunReport {
     report
 }
 
+/// The same of a kernel that has not run.
+#[track_caller]
+fn destroys_unstarted(run: &mut Driver<Run>) -> RunReport {
+    assert_eq!(run.event(), RunEvent::CleaningUp);
+    for _ in 0..2 {
+        run.sends(DESTROY);
+        run.answers(reply(200, r#"{"stats": {"status": "terminated"}}"#));
+        run.sends(INFO);
+        run.answers(reply(200, r#"{"status": "PREPARED"}"#));
+        run.waits();
+    }
+    run.sends(DESTROY);
+    run.answers(reply(200, r#"{"stats": {"status": "terminated"}}"#));
+    run.sends(INFO);
+    run.answers(problem(404, "entity-not-found"));
+    let report = run.done();
+    assert!(matches!(report.cleanup, Cleanup::Destroyed));
+    report
+}
+
 #[test]
 fn files_are_built_and_run_and_the_kernel_is_destroyed_at_once() {
     let batch = Batch::new().with_build("make").with_exec("./main");
@@ -172,7 +192,7 @@ fn a_kernel_that_is_cancelled_while_it_starts_is_destroyed() {
     let mut waiting = pending(plan(&["1"]));
     assert!(matches!(waiting.poll(), Step::Wait(_)));
     waiting.machine.cancel();
-    let report = destroys(&mut waiting);
+    let report = destroys_unstarted(&mut waiting);
     assert!(matches!(report.ending, Ending::Cancelled));
     // Also in the middle of a question, whose response is awaited.
     let mut asking = pending(plan(&["1"]));
@@ -181,7 +201,7 @@ fn a_kernel_that_is_cancelled_while_it_starts_is_destroyed() {
     asking.machine.cancel();
     assert!(matches!(asking.poll(), Step::Idle));
     asking.answers(reply(200, r#"{"status": "PREPARING"}"#));
-    destroys(&mut asking);
+    destroys_unstarted(&mut asking);
     // One that is kept stays.
     let mut kept = pending(plan(&["1"]).keep_kernel());
     kept.machine.cancel();
@@ -196,7 +216,7 @@ fn a_kernel_that_does_not_start_in_time_is_destroyed() {
     run.waits();
     run.sends(INFO);
     run.answers(reply(200, r#"{"status": "PENDING"}"#));
-    let report = destroys(&mut run);
+    let report = destroys_unstarted(&mut run);
     assert!(matches!(
         report.ending,
         Ending::Failed(Error::NotRunning(_))
