@@ -186,6 +186,17 @@ impl Kernel {
         wait(self.0.destroy())
     }
 
+    /// As [`destroy`](Self::destroy), and waits until a session of Backend.AI is gone, so that its name can be used again.
+    /// One that goes on starting all the same, as managers of release 26 sometimes let it, is destroyed again. One that is
+    /// still ending after a minute is left to end. If it was gone already, that is a success.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn destroy_until_gone(&self) -> Result<(), Error> {
+        wait(self.0.destroy_until_gone())
+    }
+
     /// Ends a session of Backend.AI whatever its state, also one that [`destroy`](Self::destroy) cannot end because its
     /// agent was lost while it prepared it.
     ///

@@ -274,7 +274,23 @@ impl<T: Transport + 'static> Kernel<T> {
                 if Destroy::is_gone(version, &error) && !error.is_not_found() => {}
             result => return result.map(|_| ()),
         }
+        self.remove(Removal::new(self.id.clone(), caller)).await
+    }
+
+    /// As [`destroy`](Self::destroy), and waits until a session of Backend.AI is gone, so that its name can be used again.
+    /// One that goes on starting all the same, as managers of release 26 sometimes let it, is destroyed again. One that is
+    /// still ending after a minute is left to end. If it was gone already, that is a success.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn destroy_until_gone(&self) -> Result<(), Error> {
+        let caller = self.client.caller().await?;
         let removal = Removal::new(self.id.clone(), caller);
+        self.remove(removal.until_gone()).await
+    }
+
+    async fn remove(&self, removal: Removal) -> Result<(), Error> {
         match self.client.drive(removal).next().await {
             Driven::Done(result) => result,
             Driven::Event(never) => match never {},
