@@ -1,10 +1,8 @@
 //! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their IDs.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use clap::Args;
-use sorna::blocking::Kernel;
 use sorna::{Dialect, Error, GatewayError, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
@@ -14,9 +12,10 @@ use crate::globals::Globals;
 use crate::left;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::sessions::{find, moment, safe};
+use crate::sessions::{Found, find, moment, safe};
 use crate::spoken;
 use crate::target::Target;
+use crate::terms::Terms;
 use crate::units::{size, time};
 use crate::values;
 
@@ -133,7 +132,7 @@ impl Which {
     fn each(
         &self,
         globals: &Globals,
-        mut act: impl FnMut(&Target, &mut Reporter, &Kernel, &dyn Display) -> Result<(), Stop>,
+        mut act: impl FnMut(&Target, &mut Reporter, &Found) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids(globals)?;
         let target = Target::open(false, globals)?;
@@ -141,10 +140,10 @@ impl Which {
         let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;
         for id in ids {
-            let kernel = match finds {
-                false => target.client.kernel(id.clone()),
+            let found = match finds {
+                false => Found::by_id(&target, id.clone()),
                 true => match find(&target, id.as_str()) {
-                    Ok(kernel) => kernel,
+                    Ok(found) => found,
                     Err(failure) if failure.is_of_one_session() => {
                         failure.show();
                         exit = Exit::FAILURE;
@@ -153,8 +152,8 @@ impl Which {
                     Err(failure) => return Err(failure),
                 },
             };
-            let name: &dyn Display = &format_args!("{} {id}", target.terms().kernel);
-            match act(&target, &mut reporter, &kernel, name) {
+            let kernel = &found.kernel;
+            match act(&target, &mut reporter, &found) {
                 Ok(()) => {}
                 Err(Stop::Command(failure)) => return Err(failure),
                 Err(Stop::Kernel(error)) => {
@@ -181,7 +180,8 @@ impl Which {
 /// Carries out `info`.
 pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Failure> {
     let mut is_first = true;
-    arguments.which.each(globals, |_, _, kernel, _| {
+    arguments.which.each(globals, |_, _, found| {
+        let kernel = &found.kernel;
         let info = kernel.info()?;
         let mut text = String::new();
         if arguments.json {
@@ -200,19 +200,19 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 
 /// Carries out `restart`.
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments
-        .which
-        .each(globals, |target, reporter, kernel, name| {
-            kernel.restart()?;
-            left::forget(target, kernel.id());
-            reporter.done(format_args!("Restarted {name}."));
-            Ok(())
-        })
+    arguments.which.each(globals, |target, reporter, found| {
+        found.kernel.restart()?;
+        left::forget(target, found.kernel.id());
+        let noun = target.terms().kernel;
+        reporter.done(format_args!("Restarted {noun} {found}."));
+        Ok(())
+    })
 }
 
 /// Why a kernel was not destroyed.
 fn not_destroyed(error: Error) -> Stop {
-    if error.gateway().is_some_and(GatewayError::is_forbidden) {
+    let stays = |error: &GatewayError| error.is_forbidden() || error.status().is_success();
+    if error.gateway().is_some_and(stays) {
         Stop::Hanging(error)
     } else {
         Stop::Kernel(error)
@@ -221,17 +221,21 @@ fn not_destroyed(error: Error) -> Stop {
 
 /// Carries out `destroy`.
 pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit, Failure> {
-    arguments
-        .which
-        .each(globals, |target, reporter, kernel, name| {
-            match arguments.force {
-                true => kernel.destroy_by_force()?,
-                false => kernel.destroy().map_err(not_destroyed)?,
-            }
-            left::forget(target, kernel.id());
-            reporter.done(format_args!("Destroyed {name}."));
-            Ok(())
-        })
+    arguments.which.each(globals, |target, reporter, found| {
+        let (kernel, noun) = (&found.kernel, target.terms().kernel);
+        if arguments.force {
+            kernel.destroy_by_force()?;
+        } else if target.terms() == Terms::SESSION && found.is_pending() {
+            // Managers may go on starting it.
+            reporter.wait("Waiting until the session is gone...");
+            kernel.destroy_until_gone().map_err(not_destroyed)?;
+        } else {
+            kernel.destroy().map_err(not_destroyed)?;
+        }
+        left::forget(target, kernel.id());
+        reporter.done(format_args!("Destroyed {noun} {found}."));
+        Ok(())
+    })
 }
 
 fn json(id: &KernelId, info: &KernelInfo) -> String {

@@ -145,6 +145,16 @@ Status          RUNNING
     check(lab.sorna(&["ps", "-q"]))
         .success()
         .stdout_eq("training-2\n");
+    // What was found is named in full.
+    check(lab.sorna(&["interrupt", "train"]))
+        .success()
+        .stderr_eq("✔ Interrupted session training-2 (ID: [..]).\n");
+    check(lab.sorna(&["rename", "train", "other"]))
+        .success()
+        .stderr_eq("✔ Renamed session training-2 (ID: [..]) to other.\n");
+    check(lab.sorna(&["destroy", "oth"]))
+        .success()
+        .stderr_eq("✔ Destroyed session other (ID: [..]).\n");
     lab.end();
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Task<'a> {
     pub(super) token: &'a SessionToken,
     /// For a program that has failed.
     pub(super) advice: Option<&'a str>,
+    /// Whether the kernel was ready.
+    pub(super) was_ready: bool,
 }
 
 /// Reports how it ended.
@@ -80,7 +82,7 @@ pub(super) fn finish(
     if let Some(stopped) = stopped {
         exit = stopped;
     }
-    clean_up(reporter, target.terms(), report, task.token, exit)
+    clean_up(reporter, report, task, exit)
 }
 
 /// Reports how the program ended.
@@ -125,14 +127,20 @@ fn may_be_blocked(report: &RunReport) -> bool {
     }
 }
 
+/// Whether a session that is kept has not run yet, and may still start.
+fn may_start(report: &RunReport, task: Task<'_>) -> bool {
+    !task.was_ready
+        && match &report.ending {
+            Ending::Cancelled => true,
+            Ending::Failed(Error::NotRunning(session)) => session.status.is_pending(),
+            Ending::Failed(error) => error.gateway().is_none(),
+            _ => false,
+        }
+}
+
 /// Reports what happened to the kernel.
-fn clean_up(
-    reporter: &mut Reporter,
-    terms: Terms,
-    report: &RunReport,
-    token: &SessionToken,
-    mut exit: Exit,
-) -> Exit {
+fn clean_up(reporter: &mut Reporter, report: &RunReport, task: Task<'_>, mut exit: Exit) -> Exit {
+    let terms = task.target.terms();
     let kernel = report.kernel.as_ref().map_or("?", |kernel| kernel.as_str());
     let result = match &report.cleanup {
         Cleanup::Destroyed => {
@@ -147,16 +155,15 @@ fn clean_up(
             "failed"
         }
         Cleanup::Unknown => {
-            reporter.advice(terms.may_be_left(Some(token)));
+            reporter.advice(terms.may_be_left(Some(task.token)));
             "unknown"
         }
         Cleanup::Kept => {
             reporter.clear();
-            if let Ending::Failed(Error::NotRunning(session)) = &report.ending
-                && session.status.is_pending()
-            {
+            if terms == Terms::SESSION && may_start(report, task) {
+                let name = task.token;
                 reporter.advice(format_args!(
-                    "The session is kept, and may still start. End it with `sorna destroy {kernel}`."
+                    "Session {name} is kept, and may still start. `sorna info {name}` shows its status, and `sorna destroy {name}` ends it."
                 ));
             }
             if may_be_blocked(report) {

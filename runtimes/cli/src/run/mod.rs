@@ -130,6 +130,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         max_wait: arguments.max_wait(),
         resources: Resources(arguments.resources()),
         pending: Pending::Unsaid,
+        was_ready: false,
         silence,
         stopped,
         kernel: None,
@@ -265,6 +266,7 @@ struct Session<'p> {
     max_wait: Duration,
     resources: Resources<'p>,
     pending: Pending,
+    was_ready: bool,
     silence: Silence,
     stopped: Stopped,
     /// The session, if it is one that is kept.
@@ -310,6 +312,7 @@ impl Session<'_> {
             lang: self.lang,
             token: &self.token,
             advice: self.advice.as_deref(),
+            was_ready: self.was_ready,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect) = (self.program, self.dialect);
@@ -392,6 +395,7 @@ impl Session<'_> {
                 }
             }
             RunEvent::KernelReady(kernel) => {
+                self.was_ready = true;
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
                 if let Some(text) = self.resources.compared(self.target, &kernel) {

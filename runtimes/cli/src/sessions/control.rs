@@ -55,10 +55,10 @@ pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<
         globals,
         "interrupts",
         &arguments.session,
-        |target, kernel, reporter| {
-            kernel.interrupt()?;
-            left::free(target, kernel, reporter);
-            reporter.done(format_args!("Interrupted session {}.", arguments.session));
+        |target, found, reporter| {
+            found.kernel.interrupt()?;
+            left::free(target, &found.kernel, reporter);
+            reporter.done(format_args!("Interrupted session {found}."));
             Ok(Ok(Exit::SUCCESS))
         },
     )
@@ -71,10 +71,9 @@ pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, 
         globals,
         "names of sessions",
         &arguments.session,
-        |_, kernel, reporter| {
-            kernel.rename(name)?;
-            let (session, to) = (&arguments.session, &arguments.to);
-            reporter.done(format_args!("Renamed session {session} to {to}."));
+        |_, found, reporter| {
+            found.kernel.rename(name)?;
+            reporter.done(format_args!("Renamed session {found} to {}.", arguments.to));
             Ok(Ok(Exit::SUCCESS))
         },
     )

@@ -43,7 +43,7 @@ Examples:
 pub(crate) fn events(arguments: &EventsArgs, globals: &Globals) -> Result<Exit, Failure> {
     let target = open(globals, "events")?;
     let stream = match &arguments.session {
-        Some(text) => find(&target, text)?.events(),
+        Some(text) => find(&target, text)?.kernel.events(),
         None => target.client.events(SubscribeEvents::new()),
     };
     let mut reporter = Reporter::new(false);

@@ -80,8 +80,8 @@ pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure>
         globals,
         "lists of files",
         &arguments.session,
-        |_, kernel, reporter| {
-            let listing = kernel.list_files(&arguments.path);
+        |_, found, reporter| {
+            let listing = found.kernel.list_files(&arguments.path);
             is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
             let mut listing = listing?;
             listing
@@ -167,14 +167,14 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
         globals,
         "downloads",
         &arguments.session,
-        |_, kernel, reporter| {
+        |_, found, reporter| {
             reporter.wait("Downloading...");
             let mut wanted: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
             let mut unavailable: Option<Box<FilesUnavailable>> = None;
             // Gateways send nothing of a request if one of its files is missing: the others are requested without it.
             while !wanted.is_empty() {
                 let mut saver = Saver::new(&arguments.output);
-                match save(kernel, &wanted, &mut saver) {
+                match save(&found.kernel, &wanted, &mut saver) {
                     Ok(()) => {
                         report(arguments, &saver, reporter);
                         break;

@@ -1,8 +1,11 @@
 //! Finds a session of Backend.AI.
 
-use sorna::blocking::Kernel;
-use sorna::{KernelId, SessionSummary};
+use std::fmt;
 
+use sorna::blocking::Kernel;
+use sorna::{KernelId, SessionStatus, SessionSummary};
+
+use super::safe;
 use crate::advice::advice;
 use crate::failure::Failure;
 use crate::target::Target;
@@ -10,14 +13,69 @@ use crate::target::Target;
 /// How many sessions an error lists.
 const MOST: usize = 10;
 
+/// A session that was found, or a kernel of Sorna v2.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) kernel: Kernel,
+    /// What it is called in messages.
+    name: String,
+    /// Its status, unless it was given by its whole ID.
+    status: Option<SessionStatus>,
+}
+
+impl Found {
+    /// The kernel with this ID, about which nothing was asked.
+    pub(crate) fn by_id(target: &Target, id: KernelId) -> Self {
+        Self {
+            name: id.to_string(),
+            kernel: target.client.kernel(id),
+            status: None,
+        }
+    }
+
+    fn of(target: &Target, session: SessionSummary, text: &str) -> Self {
+        let SessionSummary {
+            id, name, status, ..
+        } = session;
+        let name = match (name.as_str(), id.as_str()) {
+            ("", id) => id.to_owned(),
+            (name, _) if name == text => name.to_owned(),
+            // What was given is a part of it.
+            (name, id) => format!("{name} (ID: {id})"),
+        };
+        Self {
+            name: safe(&name),
+            kernel: target.client.kernel(id),
+            status: Some(SessionStatus::from_name(&status)),
+        }
+    }
+
+    /// Whether it has not run yet. The gateway is asked if that is not known.
+    pub(crate) fn is_pending(&self) -> bool {
+        match &self.status {
+            Some(status) => status.is_pending(),
+            None => self.kernel.info().is_ok_and(|info| {
+                let status = info.status().map(SessionStatus::from_name);
+                status.is_some_and(|status| status.is_pending())
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// The only session of the user with this name or ID, or one that starts with it. A whole ID is taken as it is, so that
 /// sessions can be asked for that have ended.
-pub(crate) fn find(target: &Target, text: &str) -> Result<Kernel, Failure> {
+pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
     // Managers write IDs in small letters, and compare them as text.
     if let Ok(id) = KernelId::new(text.to_ascii_lowercase())
         && id.is_uuid()
     {
-        return Ok(target.client.kernel(id));
+        return Ok(Found::by_id(target, id));
     }
     let found = target.client.find(text);
     let mut found = found.map_err(|error| Failure::Request {
@@ -25,7 +83,7 @@ pub(crate) fn find(target: &Target, text: &str) -> Result<Kernel, Failure> {
         error: Box::new(error),
     })?;
     match (found.pop(), found.is_empty()) {
-        (Some(session), true) => Ok(target.client.kernel(session.id)),
+        (Some(session), true) => Ok(Found::of(target, session, text)),
         (Some(last), false) => {
             found.push(last);
             found.sort_by(|one, other| one.name.cmp(&other.name));

@@ -41,7 +41,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Carries out the command.
 pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    with_session(globals, "logs", &arguments.session, |_, kernel, _| {
+    with_session(globals, "logs", &arguments.session, |_, found, _| {
+        let kernel = &found.kernel;
         let mut shown = kernel.logs()?;
         let result = print(shown.as_bytes());
         if !arguments.follow || result.is_err() {

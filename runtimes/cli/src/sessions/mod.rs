@@ -9,10 +9,9 @@ pub(crate) mod logs;
 pub(crate) mod ps;
 mod text;
 
-pub(crate) use find::find;
+pub(crate) use find::{Found, find};
 pub(crate) use text::{moment, safe};
 
-use sorna::blocking::Kernel;
 use sorna::{ApiVersion, BuildError, Dialect, Error};
 
 use crate::advice::show_error;
@@ -38,12 +37,12 @@ fn with_session(
     globals: &Globals,
     what: &'static str,
     text: &str,
-    act: impl FnOnce(&Target, &Kernel, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
+    act: impl FnOnce(&Target, &Found, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
 ) -> Result<Exit, Failure> {
     let target = open(globals, what)?;
     let mut reporter = Reporter::new(false);
-    let kernel = find(&target, text)?;
-    match act(&target, &kernel, &mut reporter) {
+    let found = find(&target, text)?;
+    match act(&target, &found, &mut reporter) {
         Ok(result) => result,
         Err(error) => {
             show_error(&mut reporter, &error, &target);

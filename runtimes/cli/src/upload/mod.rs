@@ -32,7 +32,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let destination = match destination {
         // Also by what its name or its ID starts with.
         Destination::Id(id) if spoken::version(&target)?.dialect() == Dialect::BackendAi => {
-            Destination::Id(find(&target, id.as_str())?.id().clone())
+            Destination::Id(find(&target, id.as_str())?.kernel.id().clone())
         }
         other => other,
     };
