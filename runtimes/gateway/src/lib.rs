@@ -138,7 +138,7 @@
 //!
 //! A session is a kernel on this machine. It has a name (4 to 64 ASCII letters, digits, `_`, `.` and `-`) and a UUID,
 //! and only its own key sees it. A kernel that the same key has made in Sorna v2 is a session as well: its name is its
-//! token, if that can be a name, else its ID. A session's image is a language, an alias, or a reference, whose tag does not
+//! token, if that can be a name, else its ID. To create a session by the ID of one gives that one, in both dialects. A session's image is a language, an alias, or a reference, whose tag does not
 //! matter.
 //!
 //! | operation | here |

@@ -43,7 +43,7 @@ impl From<&CreateRequest> for Wanted {
 }
 
 impl Kernels {
-    /// The living kernel of a session, or a new one.
+    /// The living kernel of a session, or a new one. A token that is the ID of a kernel of this language names that one.
     ///
     /// # Errors
     ///
@@ -59,11 +59,23 @@ impl Kernels {
             token: request.token.as_str().to_owned(),
             lang: request.spec.language().to_owned(),
         };
+        if let Some(entry) = self.by_id_of_its_language(&session) {
+            entry.kernel.touch();
+            return Ok(entry.id.clone());
+        }
         // In a separate task, so that a client that hangs up does not leave half a kernel.
         let this = Arc::clone(self);
         let task = tokio::spawn(async move { this.fill_slot(session, request).await });
         task.await
             .unwrap_or_else(|_| Err(ProblemKind::ServiceUnavailable.reply()))
+    }
+
+    fn by_id_of_its_language(&self, session: &Session) -> Option<Arc<Entry>> {
+        let id = KernelId::new(session.token.as_str()).ok()?;
+        let entry = self.find(&session.owner, &id).ok()?;
+        let is_same =
+            self.canonical_language(&entry.lang) == self.canonical_language(&session.lang);
+        is_same.then_some(entry)
     }
 
     async fn fill_slot(

@@ -30,7 +30,7 @@ pub(crate) struct Created {
 }
 
 impl Sessions {
-    /// The living session of this name, or a new one.
+    /// The living session of this name or with this ID, or a new one.
     ///
     /// # Errors
     ///

@@ -130,10 +130,12 @@ impl Sessions {
         Ok(())
     }
 
-    /// The living session of this name.
+    /// The living session that a creation by this name finds: one of this name, or with this ID.
     pub(super) fn by_name(&self, owner: &str, name: &str) -> Option<Arc<Session>> {
         let key = (owner.to_owned(), name.to_owned());
-        self.table().names.get(&key).cloned()
+        let table = self.table();
+        let by_id = || table.living.get(name).filter(|it| it.owner == owner);
+        table.names.get(&key).or_else(by_id).cloned()
     }
 
     /// Gives a session another name.
