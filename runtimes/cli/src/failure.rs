@@ -111,8 +111,7 @@ impl Failure {
             }
             Self::NeedsIds => {
                 reporter.fail("kernels cannot be looked up by token");
-                reporter
-                    .advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show.");
+                reporter.advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; in Backend.AI also the session's name, without -t.");
             }
             Self::Proxy(error) => {
                 reporter.fail(chain(error));

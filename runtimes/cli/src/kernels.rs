@@ -85,15 +85,24 @@ struct Which {
     /// and what a name or an ID starts with.
     #[arg(
         value_name = "ID",
-        required_unless_present = "token",
+        required = true,
         allow_hyphen_values = true,
-        value_parser = values::kernel_or_lang
+        value_parser = id_or_token
     )]
     ids: Vec<String>,
+}
 
-    /// Accepted only to explain that kernels cannot be looked up by token.
-    #[arg(short = 't', long = "client-token", value_name = "TOKEN", hide = true)]
-    token: Option<String>,
+/// An argument that may be an ID, or, so that it can be explained that there is none, the option with a token.
+fn id_or_token(text: &str) -> Result<String, String> {
+    match is_token(text) {
+        true => Ok(text.to_owned()),
+        false => values::kernel_or_lang(text),
+    }
+}
+
+/// Whether it is the option by which other commands take a token, or a session's name. Kernel IDs may begin like it.
+fn is_token(text: &str) -> bool {
+    text.starts_with("--client-token") || (text.starts_with("-t") && !values::is_id(text))
 }
 
 /// Why an operation on a kernel failed.
@@ -121,7 +130,7 @@ impl From<Failure> for Stop {
 impl Which {
     /// The IDs. Sorna v2 has no lookup by token: it would create a kernel if there is none.
     fn ids(&self, globals: &Globals) -> Result<Vec<KernelId>, Failure> {
-        if self.token.is_some() {
+        if self.ids.iter().any(|id| is_token(id)) {
             return Err(Failure::NeedsIds);
         }
         let ids = self.ids.iter().map(|id| spoken::kernel_id(id, globals));

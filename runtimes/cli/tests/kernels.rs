@@ -207,7 +207,7 @@ fn a_token_creates_nothing() {
             .code(2)
             .stderr_eq(str![[r#"
 ✘ kernels cannot be looked up by token
-∙ Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show.
+∙ Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; in Backend.AI also the session's name, without -t.
 
 "#]]);
         check(lab.sorna(&[command])).code(2);

@@ -405,53 +405,6 @@ fn a_manager_that_restarts_no_sessions() {
 }
 
 #[test]
-fn bash_completes_names_of_sessions() {
-    let lab = Lab::new();
-    lab.run("training-1", "true");
-    lab.run("training-2", "true");
-    lab.run("other", "true");
-    let output = lab
-        .sorna(&["completions", "bash"])
-        .output()
-        .expect("sorna runs");
-    let script = lab.directory.path().join("sorna.bash");
-    std::fs::write(&script, output.stdout).expect("a file");
-    let binaries = snapbox::cmd::cargo_bin!("sorna")
-        .parent()
-        .expect("a directory")
-        .to_owned();
-    let complete = |words: &str| {
-        let mut command = support::program(std::path::Path::new("bash"), lab.directory.path());
-        let path = format!(
-            "{}:{}",
-            binaries.display(),
-            std::env::var("PATH").expect("it is set")
-        );
-        let code = format!(
-            "source sorna.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _sorna_with_sessions sorna \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
-             printf '%s\\n' \"${{COMPREPLY[@]}}\" | LC_ALL=C sort"
-        );
-        command
-            .args(["-c", &code])
-            .env("PATH", path)
-            .env("BACKEND_ENDPOINT", lab.gateway.endpoint())
-            .env("BACKEND_ACCESS_KEY", lab.gateway.access_key())
-            .env("BACKEND_SECRET_KEY", lab.gateway.secret_key());
-        let output = command.output().expect("bash runs");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    assert_eq!(complete("sorna logs tr"), "training-1\ntraining-2\n");
-    assert_eq!(
-        complete("sorna destroy other tr"),
-        "training-1\ntraining-2\n"
-    );
-    assert_eq!(complete("sorna run -t ot"), "other\n");
-    assert_eq!(complete("sorna interr"), "interrupt\n");
-    lab.end();
-}
-
-#[test]
 fn files_are_uploaded_to_a_session_by_what_its_name_starts_with() {
     let lab = Lab::new();
     lab.run("training", "true");

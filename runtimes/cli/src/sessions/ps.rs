@@ -29,6 +29,10 @@ pub(crate) struct PsArgs {
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
 
+    /// Print only the IDs, one per line; with --quiet, the names and then the IDs.
+    #[arg(long, conflicts_with = "json")]
+    ids: bool,
+
     /// Print the list as JSON, one session per line.
     #[arg(long)]
     json: bool,
@@ -59,13 +63,16 @@ pub(crate) fn ps(arguments: &PsArgs, globals: &Globals) -> Result<Exit, Failure>
             return Ok(Exit::FAILURE);
         }
     };
-    if arguments.quiet {
+    if arguments.quiet || arguments.ids {
         let names = sessions.iter().map(|session| match session.name.as_str() {
             "" => session.id.as_str(),
             name => name,
         });
-        let text: String = names.map(|name| format!("{}\n", safe(name))).collect();
-        return print(text.as_bytes());
+        let ids = sessions.iter().map(|session| session.id.as_str());
+        let names = names.filter(|_| arguments.quiet);
+        let ids = ids.filter(|_| arguments.ids);
+        let lines = names.chain(ids).map(|text| format!("{}\n", safe(text)));
+        return print(lines.collect::<String>().as_bytes());
     }
     if arguments.json {
         let text: String = sessions.iter().map(line).collect();
