@@ -29,7 +29,8 @@ pub enum AbortReason {
     Silent(Duration),
     /// The gateway failed to report what the program has done.
     ///
-    /// Observed on managers 23.09.10 and 26.9.6 of Backend.AI: a program that shows HTML breaks the response.
+    /// Observed on managers 23.09.10 and 26.9.6 of Backend.AI: a program that shows HTML breaks the response, and so may
+    /// the end of the session.
     Broken(Box<GatewayError>),
     /// The gateway ended the WebSocket of the execution, and said why.
     ///
@@ -55,13 +56,10 @@ impl fmt::Display for Aborted {
             )?,
             AbortReason::Broken(error) => write!(
                 f,
-                "the gateway failed to report what the program did (managers of Backend.AI fail so if it shows HTML): {error}"
+                "the gateway failed to report what the program did: {error}"
             )?,
             AbortReason::Reported(message) => {
-                write!(
-                    f,
-                    "the gateway ended the execution (managers of Backend.AI do so if it shows HTML): {message}"
-                )?;
+                write!(f, "the gateway ended the execution: {message}")?;
             }
         }
         if self.is_freed {

@@ -4,12 +4,14 @@ use std::time::SystemTime;
 
 use sorna::{
     ApiVersion, Error, GatewayError, Hop, KernelId, LanguageInfo, LoginError, NegotiationError,
-    ProblemKind, TransportCause, TransportError, TransportErrorKind,
+    ProblemKind, SessionStatus, TransportCause, TransportError, TransportErrorKind,
 };
 
 use crate::chain::message;
 use crate::failure::build_advice;
+use crate::image::names_in;
 use crate::nearest::nearest;
+use crate::release::release;
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::terms::Terms;
@@ -45,11 +47,50 @@ pub(crate) fn show_error_creating(
     lang: &str,
 ) {
     show_error(reporter, error, target);
-    let has_failed = error
-        .gateway()
-        .is_some_and(GatewayError::is_creation_failed);
-    if has_failed && let Some(advice) = language_advice(target, lang) {
+    let failed = error.gateway().filter(|it| it.is_creation_failed());
+    if let Some(advice) = failed.and_then(|response| creation_advice(response, target, lang)) {
         reporter.advice(advice);
+    }
+}
+
+/// What to do about a creation that failed. Managers from 25 on say by the code of the error what it is about.
+fn creation_advice(response: &GatewayError, target: &Target, lang: &str) -> Option<String> {
+    let subject = response
+        .error_code()
+        .and_then(|code| code.split('_').next());
+    let is_other = target.terms() == Terms::SESSION
+        && response.kind() == Some(ProblemKind::KernelCreationFailed);
+    match subject {
+        None if is_other => None,
+        None | Some("image") => language_advice(target, lang),
+        Some("vfolder") => Some("Check the names of the folders (--mount).".to_owned()),
+        Some("session") => Some(
+            "The session ended before it ran: it may have been destroyed, or its start may have failed.".to_owned(),
+        ),
+        Some(_) => None,
+    }
+}
+
+/// What to do about an execution that the gateway ended, or failed to report, in a session that still exists or was
+/// temporary.
+pub(crate) fn aborted_advice(target: &Target, kernel: &KernelId, is_kept: bool) -> String {
+    let info = is_kept.then(|| target.client.kernel(kernel.clone()).info());
+    let has_ended = match &info {
+        Some(Ok(info)) => {
+            let status = info.status().map(SessionStatus::from_name);
+            status.is_some_and(|status| status.is_dying())
+        }
+        Some(Err(error)) => error.is_not_found(),
+        None => false,
+    };
+    // The gateway of this project reports all output.
+    let version = target.client.version();
+    let is_manager = version.is_ok_and(|info| release(&info).is_some());
+    match (has_ended, is_kept, is_manager) {
+        (true, _, _) => "The session has ended.".to_owned(),
+        (false, true, true) => "The session still exists. The program may have shown HTML, on which managers of Backend.AI fail.".to_owned(),
+        (false, false, true) => "The session may have been destroyed meanwhile, or the program may have shown HTML, on which managers of Backend.AI fail.".to_owned(),
+        (false, _, false) => "The session may have been destroyed meanwhile.".to_owned(),
     }
 }
 
@@ -134,7 +175,7 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
         )]
     } else if response.is_name_taken() {
         vec![
-            "A session of this name exists; `sorna ps` shows its image. Use that image, or another name.".to_owned(),
+            "A session of this name exists, with another image. To use that session, give its image, which `sorna ps` shows; for a new one, choose another name.".to_owned(),
         ]
     } else if response.is_not_found() && response.kind() == Some(ProblemKind::KernelNotFound) {
         vec![format!(
@@ -285,20 +326,33 @@ fn is_elsewhere(response: &GatewayError, target: &Target) -> bool {
 
 /// What to do about a language of which no kernel could be created, by the gateway's list of languages.
 fn language_advice(target: &Target, lang: &str) -> Option<String> {
+    let is_session = target.terms() == Terms::SESSION;
     let Ok(languages) = target.client.languages() else {
-        return Some(
-            "Check the name of the language, and that it is installed on the gateway.".to_owned(),
-        );
+        let text = match is_session {
+            true => "Check the name of the image, and that the gateway has it.",
+            false => "Check the name of the language, and that it is installed on the gateway.",
+        };
+        return Some(text.to_owned());
     };
     let names = |language: &LanguageInfo| {
         let aliases = language.aliases.iter();
-        aliases.chain([&language.name]).any(|name| name == lang)
+        let mut names = aliases.chain([&language.name]);
+        names.any(|name| names_in(lang).any(|part| part == name))
     };
-    if let Some(language) = languages.iter().find(|language| names(language)) {
+    let is_manager = is_session && languages.iter().any(|it| it.name.contains('/'));
+    let known = |language: &&LanguageInfo| match is_manager {
+        // An image with another tag is another one.
+        true => language.name == lang || language.aliases.iter().any(|name| name == lang),
+        false => names(language),
+    };
+    if let Some(language) = languages.iter().find(known) {
         // If it is available, the reason is another one, which the gateway has reported.
         let missing = language.missing.as_deref().unwrap_or("unknown reason");
         return (!language.available)
             .then(|| format!("The gateway cannot run {lang} at present: {missing}."));
+    }
+    if is_session && languages.is_empty() {
+        return Some("The manager lists no images: ask for the full reference of one.".to_owned());
     }
     let known = languages.iter().flat_map(|language| {
         let aliases = language.aliases.iter().map(String::as_str);
@@ -310,6 +364,7 @@ fn language_advice(target: &Target, lang: &str) -> Option<String> {
         None if target.settings.is_none() => {
             "List this machine's languages with `sorna langs --local`.".to_owned()
         }
+        None if is_session => "List the gateway's images with `sorna langs`.".to_owned(),
         None => "List the gateway's languages with `sorna langs`.".to_owned(),
     })
 }

@@ -174,8 +174,6 @@ pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
         Dialect::SornaV2 => {
             "Only Backend.AI has that. If the gateway speaks Backend.AI, use --api backend-ai, or put api = \"backend-ai\" into the profile."
         }
-        _ => {
-            "Sorna v2 may have it: leave it out, or use --api sorna if the gateway speaks that, too."
-        }
+        _ => "This version of Backend.AI does not have that: leave it out.",
     })
 }

@@ -134,7 +134,7 @@ impl Which {
             return Err(Failure::NeedsIds);
         }
         let ids = self.ids.iter().map(|id| spoken::kernel_id(id, globals));
-        ids.collect::<Result<_, _>>().map_err(Failure::Argument)
+        ids.collect()
     }
 
     /// Does the same with each kernel, even if it fails for another one.

@@ -1,6 +1,5 @@
 //! Which version of the API is spoken, and what that requires of values.
 
-use sorna::protocol::VersionInfo;
 use sorna::{ApiVersion, BuildError, Dialect, KernelId, SessionToken};
 
 use crate::advice::advice;
@@ -23,14 +22,6 @@ pub(crate) fn version(target: &Target) -> Result<ApiVersion, Failure> {
         });
     }
     Ok(negotiated.version)
-}
-
-/// Year and month of the release, if it is a manager of Backend.AI; `None` of the gateway of this project, which has none
-/// of the managers' defects.
-pub(crate) fn release(info: &VersionInfo) -> Option<(u32, u32)> {
-    let mut numbers = info.manager.as_deref()?.split('.');
-    let mut next = || numbers.next()?.parse().ok();
-    Some((next()?, next()?))
 }
 
 /// Checks what the API requires of a token.
@@ -69,8 +60,15 @@ pub(crate) fn session_name(text: &str) -> Result<SessionToken, BuildError> {
 }
 
 /// A kernel ID that may be accepted, as with [`session_token`].
-pub(crate) fn kernel_id(text: &str, globals: &Globals) -> Result<KernelId, BuildError> {
-    let id = KernelId::new(text)?;
-    check(globals, |version| id.check(version))?;
-    Ok(id)
+pub(crate) fn kernel_id(text: &str, globals: &Globals) -> Result<KernelId, Failure> {
+    let id = KernelId::new(text).and_then(|id| {
+        check(globals, |version| id.check(version))?;
+        Ok(id)
+    });
+    id.map_err(|error| match settings::speak_sorna_v2(globals) {
+        true => Failure::Argument(error),
+        false => Failure::usage(format!(
+            "{text:?} cannot be the name or the ID of a session"
+        )),
+    })
 }

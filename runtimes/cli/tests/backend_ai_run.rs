@@ -37,7 +37,7 @@ fn a_session_has_the_environment_and_the_resources_that_were_asked_for() {
     command.args(["run", "-q", "-t", "work", "perl", "-c", "1"]);
     check(command).failure().stderr_eq(str![[r#"
 ✘ the gateway responded with 400 session-already-exists: [..]
-∙ A session of this name exists; `sorna ps` shows its image. Use that image, or another name.
+∙ A session of this name exists, with another image. To use that session, give its image, which `sorna ps` shows; for a new one, choose another name.
 
 "#]]);
     gateway.stop();

@@ -3,11 +3,11 @@
 use std::io;
 
 use sorna::{
-    Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError, ProblemKind, RunReport,
-    SessionToken, TransportErrorKind,
+    AbortReason, Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError,
+    ProblemKind, RunReport, SessionToken, TransportErrorKind,
 };
 
-use crate::advice::{show_error_creating, show_left};
+use crate::advice::{aborted_advice, show_error_creating, show_left};
 use crate::exit::Exit;
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
@@ -64,6 +64,15 @@ pub(super) fn finish(
         Ending::Failed(error) => {
             reporter.note_error(error);
             show_error_creating(reporter, error, target, task.lang);
+            if let (Error::Aborted(aborted), Some(kernel)) = (error, &report.kernel)
+                && matches!(
+                    aborted.reason,
+                    AbortReason::Broken(_) | AbortReason::Reported(_)
+                )
+            {
+                let is_kept = matches!(report.cleanup, Cleanup::Kept);
+                reporter.advice(aborted_advice(target, kernel, is_kept));
+            }
             Exit::FAILURE
         }
         _ => Exit::FAILURE,

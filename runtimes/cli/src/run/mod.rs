@@ -29,6 +29,7 @@ use crate::globals::Globals;
 use crate::json::{self, Event};
 use crate::left::{self, Record};
 use crate::progress::Progress;
+use crate::release::release;
 use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::spoken;
@@ -149,7 +150,7 @@ fn watch_silence(
     let client = target.client.clone();
     let is_manager = move || {
         let info = client.version();
-        info.is_ok_and(|info| spoken::release(&info).is_some())
+        info.is_ok_and(|info| release(&info).is_some())
     };
     let after = time(arguments.silence.as_secs_f64() * 1000.0);
     let destroy = match &arguments.token {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use sorna::UploadFile;
 
+use crate::image::names_in;
+
 /// A language whose interpreter runs source files.
 #[derive(Debug)]
 struct Interpreter {
@@ -62,9 +64,7 @@ pub(super) enum Program {
 impl Program {
     /// Chooses among these files, which were collected from those arguments.
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
-        let known = INTERPRETERS
-            .iter()
-            .find(|known| known.is_of(language_of(lang)));
+        let known = INTERPRETERS.iter().find(|known| known.is_of(lang));
         let Some(known) = known else {
             return Self::Default;
         };
@@ -78,18 +78,10 @@ impl Program {
     }
 }
 
-/// The language of an image of Backend.AI, which a full reference names after the registry and before the tag:
-/// `cr.backend.ai/stable/python:3.9-ubuntu20.04`.
-fn language_of(image: &str) -> &str {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    name.split(':').next().unwrap_or(name)
-}
-
 impl Interpreter {
-    /// Whether it runs this language, or the images that have one of its names before a hyphen: `python-tensorflow`.
-    fn is_of(&self, name: &str) -> bool {
-        let family = name.split('-').next().unwrap_or(name);
-        self.names.contains(&name) || self.names.contains(&family)
+    /// Whether it runs this language, or image: `cr.backend.ai/stable/python-tensorflow:2.15` is one of `python`.
+    fn is_of(&self, image: &str) -> bool {
+        names_in(image).any(|name| self.names.contains(&name))
     }
 
     fn run(&self, file: &str) -> String {

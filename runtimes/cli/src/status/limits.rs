@@ -3,7 +3,7 @@
 use sorna::protocol::VersionInfo;
 use sorna::{ApiVersion, Dialect};
 
-use crate::spoken::release;
+use crate::release::release;
 
 /// A defect of managers, or something that they do not have, and the releases (year and month) from and up to which
 /// they are known for it.

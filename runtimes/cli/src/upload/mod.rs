@@ -82,13 +82,12 @@ enum Destination {
 impl Destination {
     fn of(arguments: &UploadArgs, globals: &Globals) -> Result<Self, Failure> {
         let name = arguments.kernel.as_str();
-        let destination = match &arguments.token {
-            Some(token) => {
-                session_token(token, globals).map(|token| Self::Create(name.into(), token))
-            }
+        match &arguments.token {
+            Some(token) => session_token(token, globals)
+                .map(|token| Self::Create(name.into(), token))
+                .map_err(Failure::Argument),
             None => kernel_id(name, globals).map(Self::Id),
-        };
-        destination.map_err(Failure::Argument)
+        }
     }
 
     /// The ID, if the kernel was given by it.

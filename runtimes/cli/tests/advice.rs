@@ -1,0 +1,145 @@
+//! What is advised in Backend.AI: facts decide, and not what the gateway writes.
+
+mod support;
+
+use std::net::SocketAddr;
+
+use support::stub::{self, Request};
+use support::{backend_at, check, gateway, here, sorna, sorna_at};
+
+const UUID: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
+const IMAGE: &str = "cr.backend.ai/stable/python:3.9-ubuntu20.04";
+
+/// A manager of this release that has one image, and responds so to each creation.
+fn manager(release: &'static str, status: u16, creation: &'static str) -> SocketAddr {
+    stub::stub(move |request: &Request| {
+        let text = |text: &str| text.to_owned();
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => (
+                200,
+                format!(r#"{{"version": "v7.20230615", "manager": "{release}"}}"#),
+            ),
+            ("POST", "/admin/gql") => (
+                200,
+                text(
+                    r#"{"data": {"images": [{"name": "stable/python", "tag": "3.9-ubuntu20.04", "registry": "cr.backend.ai", "architecture": "x86_64", "aliases": ["python"], "digest": "", "installed": true}]}}"#,
+                ),
+            ),
+            ("POST", "/session") => (status, text(creation)),
+            ("DELETE", _) => (200, text(r#"{"stats": {}}"#)),
+            ("GET", _) => (
+                404,
+                text(r#"{"type": "https://api.backend.ai/probs/object-not-found"}"#),
+            ),
+            _ => (
+                500,
+                text(
+                    r#"{"type": "https://api.backend.ai/probs/internal-server-error", "title": "Internal server error."}"#,
+                ),
+            ),
+        })
+    })
+}
+
+/// What is printed after the error itself.
+fn advice_at(address: SocketAddr, arguments: &[&str]) -> String {
+    let directory = here();
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["--api", "auto", "run", "-q"]).args(arguments);
+    let output = command.output().expect("sorna runs");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).expect("text");
+    let (first, rest) = text.split_once('\n').expect("a line");
+    assert!(first.starts_with("✘ "), "{text}");
+    rest.to_owned()
+}
+
+#[test]
+fn images_are_listed_if_the_image_is_the_reason() {
+    const SESSION: &str = "∙ The session ended before it ran: it may have been destroyed, or its start may have failed.\n";
+    const LIST: &str = "∙ List the gateway's images with `sorna langs`.\n";
+    // The texts say something else on purpose.
+    for (code, image, advice) in [
+        (r#", "error_code": "image_read_not-found""#, "cobol", LIST),
+        (
+            r#", "error_code": "vfolder_read_not-found""#,
+            "cobol",
+            "∙ Check the names of the folders (--mount).\n",
+        ),
+        (
+            r#", "error_code": "session_read_not-found""#,
+            "cobol",
+            SESSION,
+        ),
+        (
+            r#", "error_code": "scaling-group_read_not-found""#,
+            "cobol",
+            "",
+        ),
+        // Release 23.09 has no codes, but a list of its images.
+        ("", "cobol", LIST),
+        ("", IMAGE, ""),
+        ("", "python", ""),
+    ] {
+        let body = format!(
+            r#"{{"type": "https://api.backend.ai/probs/object-not-found", "title": "Unknown image reference"{code}}}"#
+        );
+        let address = manager("23.09.10", 404, body.leak());
+        let printed = advice_at(address, &[image, "-c", "1"]);
+        assert_eq!(printed, advice, "{code}, {image}");
+    }
+}
+
+#[test]
+fn a_session_that_is_gone_did_not_show_html() {
+    let created = format!(
+        r#"{{"sessionId": "{UUID}", "sessionName": "work", "status": "RUNNING", "created": true, "servicePorts": []}}"#
+    );
+    let address = manager("23.09.10", 201, created.leak());
+    let printed = advice_at(address, &["-t", "work", "python", "-c", "1"]);
+    assert!(printed.contains("∙ The session has ended.\n"), "{printed}");
+    assert!(!printed.contains("HTML"), "{printed}");
+    // Of a temporary one it is not known.
+    let printed = advice_at(address, &["python", "-c", "1"]);
+    assert!(printed.contains("∙ The session may have been destroyed meanwhile, or "));
+}
+
+#[test]
+fn advice_on_settings_does_not_lead_in_circles() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "--exec-timeout", "1s", "python", "-c", "1"]);
+    let output = command.output().expect("sorna runs");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert!(text.contains("does not support"), "{text}");
+    assert!(
+        text.ends_with("∙ This version of Backend.AI does not have that: leave it out.\n"),
+        "{text}"
+    );
+    gateway.stop();
+}
+
+#[test]
+fn what_cannot_be_an_id_is_called_what_it_is_in_the_api() {
+    let gateway = gateway();
+    let directory = here();
+    for (at, message) in [
+        (
+            sorna_at as fn(&std::path::Path, _) -> _,
+            "✘ \"..\" is not a valid kernel ID\n",
+        ),
+        (
+            backend_at,
+            "✘ \"..\" cannot be the name or the ID of a session\n",
+        ),
+    ] {
+        for command in ["info", "restart", "destroy"] {
+            let mut sorna = at(directory.path(), &gateway);
+            sorna.args([command, ".."]);
+            check(sorna).code(2).stderr_eq(message);
+        }
+    }
+    assert_eq!(gateway.stats().requests, 0);
+    gateway.stop();
+}
