@@ -446,3 +446,45 @@ fn on_a_terminal_the_settings_are_shown_for_both_apis() {
         assert!(help.contains(word), "{help}");
     }
 }
+
+#[test]
+fn a_log_that_nobody_reads_makes_nothing_wait() {
+    let directory = here();
+    let mut served = Served::start(directory.path(), &["--log", "info"]);
+    let settings = &served.settings;
+    let config = sorna::Config::from_lookup(|name| settings.get(name).cloned()).expect("settings");
+    let client = sorna::blocking::Client::new(config);
+    // More than a pipe takes.
+    for _ in 0..6000 {
+        client.version().expect("a response");
+    }
+    let mut stderr = served.child.stderr.take().expect("a pipe");
+    let id = i32::try_from(served.child.id()).expect("an id");
+    kill_process(Pid::from_raw(id).expect("an id"), Signal::TERM).expect("it lives");
+    assert!(wait(&mut served.child).success());
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).expect("text");
+    assert!(log.len() > 60_000, "{}", log.len());
+
+    // What was dropped is counted where somebody reads the log again.
+    let mut served = Served::start(directory.path(), &["--log", "info"]);
+    let settings = &served.settings;
+    let config = sorna::Config::from_lookup(|name| settings.get(name).cloned()).expect("settings");
+    let client = sorna::blocking::Client::new(config);
+    for _ in 0..6000 {
+        client.version().expect("a response");
+    }
+    let mut stderr = BufReader::new(served.child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("were dropped") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).expect("text"), 0, "no end");
+    }
+    drop(stderr);
+    kill_process(
+        Pid::from_raw(i32::try_from(served.child.id()).expect("an id")).expect("an id"),
+        Signal::TERM,
+    )
+    .expect("it lives");
+    assert!(wait(&mut served.child).success());
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod keys;
+mod log;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -22,7 +23,7 @@ use args::{Level, ServeArgs};
 /// Carries out the command.
 pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
     let config = config(arguments)?;
-    start_log(arguments.log);
+    let _log = start_log(arguments.log)?;
     // The keys are in this process's memory: other processes of the user must not read it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     sorna_gateway::raise_open_files();
@@ -102,7 +103,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
 }
 
-fn start_log(level: Level) {
+/// The log is written until what is returned is dropped.
+fn start_log(level: Level) -> Result<log::Flush, Failure> {
     let level = match level {
         Level::Off => LevelFilter::OFF,
         Level::Error => LevelFilter::ERROR,
@@ -112,11 +114,14 @@ fn start_log(level: Level) {
         Level::Trace => LevelFilter::TRACE,
     };
     let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    let (log, flush) =
+        log::start(io::stderr()).map_err(|error| Failure::System("cannot start the log", error))?;
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(log)
         .with_ansi(colors)
         .init();
+    Ok(flush)
 }
 
 /// Prints the endpoint and the keys for a shell to evaluate; on a terminal, for clients of either API. Then standard
