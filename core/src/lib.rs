@@ -120,6 +120,7 @@ mod fields;
 mod frame;
 mod ident;
 mod instant;
+mod json;
 mod lock;
 pub mod machine;
 mod moment;

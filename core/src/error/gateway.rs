@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::document::Problem;
 use super::not_stored::NotStored;
 use super::parse::excerpt;
+use crate::json;
 use crate::problem::ProblemKind;
 use crate::rate_limit::RateLimit;
 use crate::version::Dialect;
@@ -94,7 +95,7 @@ impl GatewayError {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Self {
-        let error_body = match serde_json::from_slice::<Value>(body) {
+        let error_body = match json::from_slice::<Value>(body) {
             Ok(value) => match Problem::deserialize(&value) {
                 Ok(problem) => ErrorBody::Problem(problem),
                 Err(_) => ErrorBody::Json(value),

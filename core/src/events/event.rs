@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::fields::{take, take_text};
+use crate::json;
 
 /// Something that happened to a session, or to one of the kernels that it consists of.
 ///
@@ -40,7 +41,7 @@ pub struct SessionEvent {
 impl SessionEvent {
     /// Reads an event. Whatever its data is, nothing of it is lost.
     pub(super) fn read(name: String, data: String) -> Self {
-        let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(&data) else {
+        let Ok(mut fields) = json::from_slice::<Map<String, Value>>(data.as_bytes()) else {
             return Self {
                 name,
                 raw: Some(data),

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body::Body;
 use crate::error::{BuildError, Error, GatewayError, ParseError};
+use crate::json;
 use crate::rate_limit::RateLimit;
 use crate::signing::Signer;
 use crate::unsigned::UnsignedRequest;
@@ -232,7 +233,7 @@ impl Success {
     ///
     /// The body is something else.
     pub fn json<T: DeserializeOwned>(&self, expected: &'static str) -> Result<T, ParseError> {
-        serde_json::from_slice(&self.body).map_err(|error| self.not_json(expected, error))
+        json::from_slice(&self.body).map_err(|error| self.not_json(expected, error))
     }
 
     /// Reads a response that only says that it is done: without a body, or with a JSON object from a later

@@ -44,3 +44,12 @@ pub use request::{
     AuthorizeRequest, BatchSteps, CompleteRequest, CreateRequest, ExecuteRequest, Step,
 };
 pub use route::Route;
+
+/// Reads JSON from a kernel. Halves of surrogate pairs, as Python and JavaScript write them, become U+FFFD.
+///
+/// # Errors
+///
+/// It is not JSON, or of another form than `T`.
+pub fn read_json<T: serde::de::DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    crate::json::from_slice(json)
+}

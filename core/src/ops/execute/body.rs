@@ -2,33 +2,49 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::result::{ExecutionResult, ResultSeed};
 use crate::error::Error;
+use crate::json;
 use crate::ops::operation::Success;
 
 pub(super) fn read(success: &Success) -> Result<ExecutionResult, Error> {
     // The whole body is checked once for UTF-8, so that the parser need not check each text, and
     // text may stay in it.
-    let read = match ByteString::try_from(success.body().clone()) {
+    let read = |body: &Bytes| match ByteString::try_from(body.clone()) {
         Ok(body) => {
             let parser = serde_json::Deserializer::from_str(&body);
             to_end(parser, BodySeed { body: Some(&body) })
         }
         Err(_) => {
-            let parser = serde_json::Deserializer::from_slice(success.body());
+            let parser = serde_json::Deserializer::from_slice(body);
             to_end(parser, BodySeed { body: None })
         }
     };
+    let body = success.body();
+    let read = read(body).or_else(|error| match json::mended(body) {
+        Some(mended) => read(&mended.into()),
+        None => Err(error),
+    });
     Ok(read.map_err(|error| success.not_json(r#"{"result": {"status": …}}"#, error))?)
 }
 
 /// Reads a result that is not inside of another object, whose text may stay in `text`.
 pub(super) fn read_bare(text: &ByteString) -> serde_json::Result<ExecutionResult> {
-    let parser = serde_json::Deserializer::from_str(text);
-    to_end(parser, ResultSeed { body: Some(text) })
+    let read = |text: &ByteString| {
+        let parser = serde_json::Deserializer::from_str(text);
+        to_end(parser, ResultSeed { body: Some(text) })
+    };
+    read(text).or_else(|error| {
+        let mended = json::mended(text.as_bytes());
+        match mended.and_then(|mended| ByteString::try_from(Bytes::from(mended)).ok()) {
+            Some(mended) => read(&mended),
+            None => Err(error),
+        }
+    })
 }
 
 fn to_end<'de, R, S>(

@@ -144,6 +144,10 @@ mod tests {
         let text = r#"{"status": "finished", "console": [["stdout", "42\n"]], "exitCode": 0, "options": null, "files": []}"#;
         let result = read_message(text.into()).unwrap();
         assert_eq!((&*result.stdout(), result.exit_code()), ("42\n", Some(0)));
+        let half =
+            r#"{"status": "finished", "console": [["stdout", "a\ud800b"], ["html", "\udfff"]]}"#;
+        let result = read_message(half.into()).unwrap();
+        assert_eq!(&*result.stdout(), "a\u{fffd}b");
         for odd in [&b""[..], b"[]", b"{}", b"\xff", br#"{"status": "a"} x"#] {
             assert!(read_message(Bytes::from_static(odd)).is_err(), "{odd:?}");
         }

@@ -23,6 +23,13 @@ fn a_continuation_has_the_mode_of_the_query() {
 }
 
 #[test]
+fn half_a_surrogate_pair_costs_one_character() {
+    let half = r#"{"result": {"status": "finished", "console": [["stdout", "a\ud800b"], ["stderr", "c"]]}}"#;
+    let result = read(half).unwrap();
+    assert_eq!((&*result.stdout(), &*result.stderr()), ("a\u{fffd}b", "c"));
+}
+
+#[test]
 fn run_ids_are_carried_and_not_sent_to_sorna_v2() {
     for (body, id) in [
         (

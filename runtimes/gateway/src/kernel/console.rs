@@ -23,7 +23,7 @@ pub(crate) fn push_text(console: &mut Console, stream: Stream, text: &str) {
 /// Adds a record that a runner sent as JSON, `["html", "…"]`.
 pub(crate) fn push_record(console: &mut Console, record: &[u8]) -> serde_json::Result<()> {
     let list = [b"[", record, b"]"].concat();
-    let records: Console = serde_json::from_slice(&list)?;
+    let records: Console = sorna_core::server::read_json(&list)?;
     for record in &records {
         console.push(&record);
     }
@@ -56,5 +56,11 @@ mod tests {
         ]);
         assert_eq!(serde_json::to_value(&console).unwrap(), expected);
         assert!(push_record(&mut console, b"\"x\", [").is_err());
+        push_record(&mut console, br#"["html", "a\ud800"]"#).unwrap();
+        let last = console.iter().last().unwrap();
+        assert_eq!(
+            serde_json::to_value(last).unwrap(),
+            json!(["html", "a\u{fffd}"])
+        );
     }
 }
