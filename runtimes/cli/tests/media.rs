@@ -132,3 +132,32 @@ fn a_failed_save_is_reported_and_the_program_continues() {
 
 "#]]);
 }
+
+/// A limit on the size of files is as a full disk, which there is not on every machine.
+#[test]
+fn what_could_not_be_saved_whole_is_no_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let gateway = Gateway::spawn(GatewayConfig::new()).expect("a gateway");
+    let code = "import _sorna_runner as runner\n\
+        runner.record('html', 'x' * 5000)\n\
+        runner.record('html', 'small')";
+    let program = sorna_at(directory.path(), &gateway);
+    let mut command = sorna_at(directory.path(), &gateway);
+    let mut shell = std::process::Command::new("bash");
+    shell
+        .args(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "bash"])
+        .arg(program.get_program())
+        .args(["run", "-q", "--media-dir", "out", "python3", "-c", code])
+        .current_dir(directory.path())
+        .env_clear();
+    for (name, value) in command.get_envs() {
+        shell.envs(value.map(|value| (name, value)));
+    }
+    command = shell;
+    check(command).code(1).stdout_eq("").stderr_eq(
+        "✘ cannot save output in out: File too large (os error 27) (text/html, 5000 bytes)\n",
+    );
+    let saved = std::fs::read_dir(directory.path().join("out")).expect("a directory");
+    let names: Vec<_> = saved.map(|entry| entry.expect("it").file_name()).collect();
+    assert_eq!(names, ["output-1.html"]);
+}

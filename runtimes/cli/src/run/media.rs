@@ -1,11 +1,12 @@
 //! Images, HTML and other output that is not text: shown, saved, or at least mentioned.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use sorna::Media;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::args::{Images, MediaArgs};
 use super::images::Protocol;
@@ -110,15 +111,19 @@ impl Gallery {
     /// Saves it under a new name, never replacing another file; `None` without a directory.
     pub(super) fn save(&mut self, extension: &str, bytes: &[u8]) -> Option<Saved> {
         let directory = self.directory.clone()?;
-        let saved = loop {
-            let path = directory.join(format!("output-{}.{extension}", self.next));
-            self.next += 1;
-            match create(&path) {
-                Ok(mut file) => break file.write_all(bytes).map(|()| path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => break Err(error),
+        let saved = write(&directory, bytes).and_then(|mut file| {
+            loop {
+                let path = directory.join(format!("output-{}.{extension}", self.next));
+                self.next += 1;
+                match file.persist_noclobber(&path) {
+                    Ok(_) => return Ok(path),
+                    Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
+                        file = refused.file;
+                    }
+                    Err(refused) => return Err(refused.error),
+                }
             }
-        };
+        });
         self.lost |= saved.is_err();
         Some(saved.map_err(|error| SaveError { directory, error }))
     }
@@ -129,8 +134,16 @@ impl Gallery {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+/// Writes a file under a name for the meantime: what is cut off by a full disk must not pass for whole.
+fn write(directory: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let path = directory.join(format!(".output-{}", sorna::random_token()));
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(path)?);
+    file.as_file_mut().write_all(bytes)?;
+    Ok(file)
 }
 
 /// The extension for this type. The type is untrusted input, so only known ones are used.
