@@ -73,6 +73,8 @@ pub struct Create {
     taken: Option<Error>,
     /// Whether a request that failed may have created a session.
     may_exist: bool,
+    /// Whether the response is to a repeated request, so that the first one may have created what it found.
+    is_repeated: bool,
     /// What was reported last.
     reported: Option<(SessionStatus, Option<String>)>,
     event: Option<SessionPending>,
@@ -128,6 +130,7 @@ impl Create {
             found: None,
             taken: None,
             may_exist: false,
+            is_repeated: false,
             reported: None,
             event: None,
         }
@@ -144,6 +147,13 @@ impl Create {
     #[must_use]
     pub fn kernel(&self) -> Option<&KernelId> {
         self.found.as_ref().map(|found| &found.id)
+    }
+
+    /// Whether this creation made the kernel, or found it, as far as is known.
+    pub(in crate::machine) fn is_new(&self, created: &CreatedKernel) -> Option<bool> {
+        created
+            .created
+            .filter(|is_new| *is_new || !self.is_repeated)
     }
 
     /// Whether a request is in flight.
@@ -166,6 +176,7 @@ impl Create {
     /// Creates it again, after a response that does not say whether there is a kernel.
     pub(in crate::machine) fn again(&mut self) {
         let operation = bounded(&self.operation, &self.caller);
+        self.is_repeated |= self.may_have_acted();
         self.found = None;
         self.state = State::Calling(Call::new(operation, self.caller.clone()));
     }
@@ -366,7 +377,10 @@ impl Machine for Create {
             }
             match &mut self.state {
                 State::Calling(call) => match call.poll(now).split() {
-                    Ok(Ok(reply)) => self.created(now, reply.value),
+                    Ok(Ok(reply)) => {
+                        self.is_repeated |= call.may_have_acted();
+                        self.created(now, reply.value);
+                    }
                     Ok(Err(error)) => {
                         self.may_exist = call.may_have_acted();
                         self.failed(error);

@@ -116,6 +116,8 @@ pub struct Run {
     kernel: Option<KernelId>,
     /// Whether the kernel is known to have run.
     is_ready: bool,
+    /// Whether this run made the kernel, or found it, if the gateway says so.
+    is_new: Option<bool>,
     cancelled: bool,
     /// Whether the creation was repeated, since the first response did not say whether there is a
     /// kernel. From then on there may be one, whatever the responses say.
@@ -178,6 +180,7 @@ impl Run {
             started: 0,
             kernel: None,
             is_ready: false,
+            is_new: None,
             cancelled: false,
             created_again: false,
             phase,
@@ -240,6 +243,13 @@ impl Run {
     #[must_use]
     pub fn kernel(&self) -> Option<&KernelId> {
         self.kernel.as_ref()
+    }
+
+    /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
+    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
+    #[must_use]
+    pub fn is_new(&self) -> Option<bool> {
+        self.is_new
     }
 
     /// The [run ID](Execution::run_id) of the execution that has started, if it has one: known from
@@ -420,7 +430,10 @@ impl Machine for Run {
             }
             match &mut self.phase {
                 Phase::Creating(create) => match create.poll(now).split() {
-                    Ok(Ok(created)) => self.created(created.id),
+                    Ok(Ok(created)) => {
+                        self.is_new = create.is_new(&created).filter(|_| !self.created_again);
+                        self.created(created.id);
+                    }
                     Ok(Err(error))
                         if self.temporary && !self.created_again && is_unusable(&error) =>
                     {

@@ -188,6 +188,30 @@ fn a_kernel_is_awaited_before_code_runs() {
 }
 
 #[test]
+fn a_kernel_that_existed_is_known_to() {
+    for (first, created, is_new) in [
+        (None, "true", Some(true)),
+        (None, "false", Some(false)),
+        // The first request may have created it.
+        (Some(502), "false", None),
+        (Some(502), "true", Some(true)),
+    ] {
+        let mut run = run(plan(&["1"]).keep_kernel());
+        run.sends(CREATE);
+        if let Some(status) = first {
+            run.answers(reply(status, "from a proxy"));
+            run.waits();
+            run.sends(CREATE);
+        }
+        assert_eq!(run.machine.is_new(), None);
+        let body = format!(r#"{{"sessionId": "u1", "status": "RUNNING", "created": {created}}}"#);
+        run.answers(reply(201, &body));
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        assert_eq!(run.machine.is_new(), is_new, "{first:?}, {created}");
+    }
+}
+
+#[test]
 fn a_kernel_that_is_cancelled_while_it_starts_is_destroyed() {
     let mut waiting = pending(plan(&["1"]));
     assert!(matches!(waiting.poll(), Step::Wait(_)));

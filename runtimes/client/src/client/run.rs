@@ -151,6 +151,13 @@ impl<T: Transport + 'static> Run<T> {
         }
     }
 
+    /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
+    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
+    #[must_use]
+    pub fn is_new(&mut self) -> Option<bool> {
+        self.driver.as_mut()?.machine()?.is_new()
+    }
+
     /// The [run ID](crate::Execution::run_id) of the execution that has started, if it has one: known from
     /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
     #[must_use]
