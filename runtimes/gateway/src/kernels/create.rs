@@ -1,9 +1,9 @@
 //! Creating a kernel, or finding the one of a session.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::{fs, io};
 
 use sorna_core::server::{CreateRequest, ProblemReply};
 use sorna_core::{KernelId, ProblemKind};
@@ -262,9 +262,10 @@ impl Kernels {
                 first: usize::try_from(number).unwrap_or_default(),
                 count: usize::try_from(count.max(1)).unwrap_or(usize::MAX),
             }),
-            memory: match (wanted.memory, self.bounds.memory) {
+            memory: match (wanted.memory, self.bounds.memory.or_else(machine_memory)) {
                 (Some(wanted), Some(most)) => Some(wanted.min(most)),
-                (wanted, most) => wanted.or(most),
+                (Some(wanted), None) => Some(wanted),
+                (None, _) => self.bounds.memory,
             },
             ..self.bounds
         };
@@ -291,6 +292,16 @@ impl Kernels {
             confined,
         })
     }
+}
+
+/// The memory of this machine, in bytes, if the system says.
+fn machine_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
 }
 
 fn creation_failed(kind: &str, reason: &str) -> ProblemReply {
