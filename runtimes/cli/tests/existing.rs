@@ -6,7 +6,9 @@ use std::process::Command;
 
 use sorna_gateway::RunningGateway;
 
-use support::{backend_at, check, gateway, here, sorna_at};
+use snapbox::str;
+
+use support::{backend_at, check, gateway, here, sorna, sorna_at};
 
 /// The ID in a message such as `Session (ID: …) is ready.`
 fn id_in(stderr: &[u8]) -> String {
@@ -35,5 +37,112 @@ fn an_id_names_the_kernel_that_exists() {
         command.args(["destroy", &id]);
         check(command).success();
         gateway.stop();
+    }
+}
+
+#[test]
+fn what_a_session_that_exists_does_not_take_over_is_told() {
+    let gateway = gateway();
+    let directory = here();
+    let run = |options: &[&str]| {
+        let mut command = backend_at(directory.path(), &gateway);
+        command
+            .args(["run", "-t", "work"])
+            .args(options)
+            .arg("bash");
+        if !options.contains(&"--enqueue") {
+            command.args(["-c", "echo $A"]);
+        }
+        command
+    };
+    let options = ["-e", "A=1", "-r", "mem=512m", "--resource-opt", "shmem=64m"];
+    check(run(&options))
+        .success()
+        .stdout_eq("1\n")
+        .stderr_eq(str![[r#"
+∙ Session name: work
+✔ Session (ID: [..]) is ready.
+
+"#]]);
+    check(run(&[])).success().stderr_eq(str![[r#"
+∙ Session name: work
+✔ Session (ID: [..]) is ready.
+
+"#]]);
+    let options = [
+        "-e",
+        "A=2",
+        "-e",
+        "B=2",
+        "--resource-opt",
+        "shmem=32m",
+        "--max-mem",
+        "64m",
+    ];
+    const REMARKS: &str = "\
+        ∙ The session has mem 512 MiB (asked for: 64 MiB).\n\
+        ∙ The session existed already and keeps what it was created with, so these have no effect: -e A, -e B, --resource-opt shmem. To apply them, destroy the session first, or choose another name.\n";
+    check(run(&options))
+        .success()
+        .stdout_eq("1\n")
+        .stderr_eq(format!(
+            "∙ Session name: work\n✔ Session (ID: [..]) is ready.\n{REMARKS}"
+        ));
+    let mut command = run(&options);
+    command.arg("--json");
+    let output = command.output().expect("sorna runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    for remark in REMARKS.lines().filter_map(|line| line.strip_prefix("∙ ")) {
+        assert!(text.contains(remark), "{text}");
+    }
+    check(run(&["--enqueue", "-e", "A=3"])).success().stderr_eq(str![[r#"
+✔ Session work (ID: [..]) exists already.
+∙ `sorna info work` shows its status, [..]
+∙ The session existed already and keeps [..]: -e A. To apply them, destroy the session first, or choose another name.
+
+"#]]);
+    gateway.stop();
+}
+
+#[test]
+fn limits_of_a_kernel_of_sorna_v2_that_exists_are_compared() {
+    let gateway = gateway();
+    let directory = here();
+    let run = |options: &[&str]| {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command
+            .args(["run", "-q", "-t", "my-session"])
+            .args(options);
+        command.args(["bash", "-c", "true"]);
+        check(command).success()
+    };
+    run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
+    run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
+    run(&["--max-mem", "64m", "--exec-timeout", "5s"]).stderr_eq(
+        "∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB) and a time limit of 20.0 s (asked for: 5.0 s).\n",
+    );
+    gateway.stop();
+}
+
+#[test]
+fn more_memory_than_this_machine_has_is_not_promised() {
+    let directory = here();
+    for (options, remark) in [
+        (
+            ["-r", "mem=900t"],
+            "∙ The session has mem [..] GiB (asked for: 900t).\n",
+        ),
+        (
+            ["--max-mem", "900000g"],
+            "∙ The kernel has a memory limit of [..] GiB (asked for: 900000 GiB).\n",
+        ),
+    ] {
+        let mut command = sorna(directory.path());
+        command.args(["run", "-q", "--local"]).args(options);
+        command.args(["bash", "-c", "echo ran"]);
+        check(command)
+            .success()
+            .stdout_eq("ran\n")
+            .stderr_eq(remark);
     }
 }

@@ -120,6 +120,11 @@ impl RunArgs {
         &self.session.resources
     }
 
+    /// The options of its resources.
+    pub(super) fn resource_options(&self) -> &[(String, String)] {
+        &self.session.resource_options
+    }
+
     /// The environment variables.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         let assignments = self.env.iter().filter(|env| is_assignment(env));

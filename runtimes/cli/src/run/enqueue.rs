@@ -1,7 +1,8 @@
 //! `sorna run --enqueue`: creates a session, and does not wait for it.
 
-use sorna::{RunPlan, SessionToken};
+use sorna::{Ending, KernelId, RunEvent, RunPlan, SessionToken};
 
+use super::resources::Wishes;
 use crate::advice::show_error_creating;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -11,32 +12,47 @@ use crate::target::Target;
 
 pub(super) fn enqueue(
     target: &Target,
-    plan: &RunPlan,
+    plan: RunPlan,
     token: &SessionToken,
+    wishes: Wishes<'_>,
     reporter: &mut Reporter,
 ) -> Result<Exit, Failure> {
-    let spec = plan.spec().clone();
-    let lang = spec.language().to_owned();
-    match target.client.get_or_create(spec, token) {
-        Ok(kernel) => {
-            // A closed pipe is no failure: the reader needs no more.
-            let _ = json::emit(&Event::SessionEnqueued {
-                kernel: kernel.id(),
-                token,
-            });
-            reporter.done(format_args!(
-                "Session {token} (ID: {}) is enqueued.",
-                kernel.id()
-            ));
-            reporter.info(format_args!(
-                "`sorna info {token}` shows its status, `sorna run -t {token} {lang}` runs code in it, and `sorna destroy {token}` ends it."
-            ));
-            Ok(Exit::SUCCESS)
+    let lang = plan.spec().language().to_owned();
+    // Nothing is executed in it.
+    let mut run = target.client.run(plan);
+    while let Ok(Some(event)) = run.next_event() {
+        if let RunEvent::KernelReady(kernel) = event {
+            let is_new = run.is_new();
+            enqueued(reporter, &kernel, token, is_new, &lang);
+            for remark in wishes.remarks(target, &kernel, is_new) {
+                reporter.advice(remark);
+            }
         }
-        Err(error) => {
+    }
+    match run.into_report().map(|report| report.ending) {
+        Some(Ending::Failed(error)) => {
             reporter.note_error(&error);
             show_error_creating(reporter, &error, target, &lang);
             Ok(Exit::FAILURE)
         }
+        _ => Ok(Exit::SUCCESS),
     }
+}
+
+fn enqueued(
+    reporter: &mut Reporter,
+    kernel: &KernelId,
+    token: &SessionToken,
+    is_new: Option<bool>,
+    lang: &str,
+) {
+    // A closed pipe is no failure: the reader needs no more.
+    let _ = json::emit(&Event::SessionEnqueued { kernel, token });
+    reporter.done(match is_new {
+        Some(false) => format!("Session {token} (ID: {kernel}) exists already."),
+        _ => format!("Session {token} (ID: {kernel}) is enqueued."),
+    });
+    reporter.info(format_args!(
+        "`sorna info {token}` shows its status, `sorna run -t {token} {lang}` runs code in it, and `sorna destroy {token}` ends it."
+    ));
 }

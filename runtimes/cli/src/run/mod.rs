@@ -43,7 +43,7 @@ use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::collect;
-use resources::Resources;
+use resources::Wishes;
 use silence::Silence;
 
 /// Carries out the command.
@@ -81,7 +81,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     plan::check(&plan, version)?;
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
     if plan.spec().enqueue_only() {
-        return enqueue::enqueue(&target, &plan, &token, &mut reporter);
+        let wishes = Wishes::new(arguments, version.dialect());
+        return enqueue::enqueue(&target, plan, &token, wishes, &mut reporter);
     }
     let terms = Terms::of(version.dialect());
     reporter.info(format_args!("{}: {token}", terms.token));
@@ -129,7 +130,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         lang: &arguments.lang,
         dialect: version.dialect(),
         max_wait: arguments.max_wait(),
-        resources: Resources(arguments.resources()),
+        wishes: Wishes::new(arguments, version.dialect()),
         pending: Pending::Unsaid,
         was_ready: false,
         silence,
@@ -265,7 +266,7 @@ struct Session<'p> {
     lang: &'p str,
     dialect: Dialect,
     max_wait: Duration,
-    resources: Resources<'p>,
+    wishes: Wishes<'p>,
     pending: Pending,
     was_ready: bool,
     silence: Silence,
@@ -399,8 +400,9 @@ impl Session<'_> {
                 self.was_ready = true;
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
-                if let Some(text) = self.resources.compared(self.target, &kernel) {
-                    reporter.advice(text);
+                let is_new = self.run.is_new();
+                for remark in self.wishes.remarks(self.target, &kernel, is_new) {
+                    reporter.advice(remark);
                 }
                 if !self.temporary && self.dialect == Dialect::BackendAi {
                     let kept = self.target.client.kernel(kernel.clone());
