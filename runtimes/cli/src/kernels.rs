@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use serde_json::Value;
 use sorna::{Dialect, Error, GatewayError, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
@@ -263,7 +264,7 @@ fn json(id: &KernelId, info: &KernelInfo) -> String {
 }
 
 /// A number without a fraction, as the gateway most likely wrote it.
-fn whole(value: &serde_json::Value) -> Option<i64> {
+fn whole(value: &Value) -> Option<i64> {
     /// Up to here, each whole number is one in floating point, too.
     const MOST: f64 = 9_007_199_254_740_992.0;
     let number = value.as_f64().filter(|_| value.is_f64())?;
@@ -309,8 +310,46 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
     let extra = info.extra().iter();
     let extra =
         extra.filter(|(name, _)| info.status().is_none() || !SHOWN.contains(&name.as_str()));
-    lines.extend(extra.map(|(name, value)| [name.clone(), value.to_string()]));
+    lines.extend(extra.filter_map(|(name, value)| {
+        let text = readable(value).filter(|text| !text.is_empty())?;
+        let title = TITLES.iter().find(|(known, _)| known == name);
+        let title = title.map_or_else(|| safe(name), |(_, title)| (*title).to_owned());
+        Some([title, text])
+    }));
     lines
+}
+
+/// What people call fields of Backend.AI.
+const TITLES: &[(&str, &str)] = &[
+    ("architecture", "Architecture"),
+    ("domainName", "Domain"),
+    ("tag", "Tag"),
+];
+
+/// A value without the signs of JSON; `None` if there is none.
+fn readable(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => match whole(value) {
+            Some(whole) => whole.to_string(),
+            None => number.to_string(),
+        },
+        Value::String(text) => safe(text),
+        Value::Array(values) => {
+            let values: Vec<_> = values.iter().filter_map(readable).collect();
+            values.join(", ")
+        }
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                let value = readable(value).filter(|text| !text.is_empty())?;
+                Some(format!("{} {value}", safe(name)))
+            };
+            let fields: Vec<_> = fields.iter().filter_map(field).collect();
+            fields.join(", ")
+        }
+    })
 }
 
 /// Fields of Backend.AI that are shown by another name, and those that are of no use to people.
@@ -362,5 +401,32 @@ fn or_none(number: f64, show: impl FnOnce(f64) -> String) -> String {
         "(none)".to_owned()
     } else {
         show(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_shown_without_the_signs_of_json() {
+        for (value, text) in [
+            (json!(null), None),
+            (json!("x86_64"), Some("x86_64")),
+            (json!(""), Some("")),
+            (json!(true), Some("yes")),
+            (json!(2.0), Some("2")),
+            (json!(2.5), Some("2.5")),
+            (json!(["a", null, 1]), Some("a, 1")),
+            (
+                json!({"a": "x", "b": null, "c": {"d": [1, 2]}}),
+                Some("a x, c d 1, 2"),
+            ),
+            (json!("\u{1b}[2J"), Some("\u{fffd}[2J")),
+        ] {
+            assert_eq!(readable(&value).as_deref(), text, "{value}");
+        }
     }
 }

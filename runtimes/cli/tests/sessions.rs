@@ -119,6 +119,10 @@ Status          RUNNING
 ...
 "#]]);
     }
+    let output = lab.sorna(&["info", "other"]).output().expect("sorna runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("\nArchitecture    "), "{text}");
+    assert!(!text.contains(['"', '{', '[']), "no JSON: {text}");
     check(lab.sorna(&["interrupt", "train"]))
         .code(1)
         .stdout_eq("")

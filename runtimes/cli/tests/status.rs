@@ -17,15 +17,15 @@ fn all_checks_pass() {
     check(command).success().stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: Sorna v2, API v2.20170315
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
-✔ Rate limit: 999998 of 1000000 requests left, resets in 1[..] min [..] s
+✔ Rate limit: 999997 of 1000000 requests left, resets in 1[..] min [..] s
 ∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
 
 "#]]);
     let stats = gateway.stats();
-    assert_eq!((stats.requests, stats.connections), (2, 1));
+    assert_eq!((stats.requests, stats.connections), (3, 1));
     gateway.stop();
 }
 
@@ -36,6 +36,7 @@ fn verbose_logs_the_requests_too() {
     let mut command = sorna_at(directory.path(), &gateway);
     command.args(["status", "-v"]);
     check(command).success().stderr_eq(str![[r#"
+∙ GET /v2: 200, attempt 1, [..] ms
 ∙ GET /v2: 200, attempt 1, [..] ms
 ∙ GET /v2/authorize: 200, attempt 1, [..] ms
 
@@ -72,7 +73,7 @@ fn a_wrong_secret_key() {
     check(command).code(1).stderr_eq("").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: Sorna v2, API v2.20170315
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway responded with 401 auth-failed: Credential/signature mismatch.
 ∙ Check that the access key [..] (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
@@ -91,7 +92,7 @@ fn an_unknown_access_key() {
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ∙ Gateway: responds, but does not report its version (it requires valid keys)
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway responded with 401 auth-failed: [..]
 ∙ Check that the access key AKIAUNKNOWN (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
@@ -116,7 +117,7 @@ fn a_rejected_date() {
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ∙ Gateway: responds, but does not report its version
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✘ Clock: the gateway responded with 400 invalid-auth-params: Date/time sync error
 ∙ This machine's clock is probably wrong by more than 15 minutes: it shows [..] GMT, and the gateway's response is dated Thu, 29 Jun 2017 01:23:45 GMT. Set the clock, then try again.
 
@@ -139,7 +140,7 @@ fn an_odd_date_is_not_a_failure_and_a_gateway_may_report_less() {
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ∙ Gateway: Sorna v2, API v3.20170615 (this client uses v2.20170315)
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ∙ Clock: [..] d [..] h ahead of the gateway's by its Date header, which may be wrong; requests are rejected when the difference is more than 15 min
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
 ∙ Rate limit: not reported
@@ -158,7 +159,7 @@ fn no_requests_left() {
     check(command).code(1).stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: Sorna v2, API v2.20170315
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✘ Rate limit: the gateway responded with 429 rate-limit-exceeded: [..]
 ∙ This key has sent too many requests. Try again in [..] s.
 ∙ Does not work here: ps, logs, ls, [..]: Sorna v2 has none of these
@@ -206,7 +207,7 @@ fn a_manager_of_backend_ai_and_what_does_not_work_there() {
     status("23.09.10", "v7.20230615").stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from SORNA_ENDPOINT)
 ✔ Gateway: Backend.AI, manager 23.09.10, API v7.20230615
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ∙ Clock: unknown (the gateway sends no Date header)
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
 ∙ Rate limit: not reported
@@ -236,7 +237,7 @@ fn our_gateway_has_no_defects_of_managers() {
     check(command).success().stdout_eq(str![[r#"
 ∙ Endpoint: http://[ADDRESS] (from BACKEND_ENDPOINT)
 ✔ Gateway: Backend.AI, manager sorna-gateway [..], API v9.20250722
-✔ Round trip: [..] ([..] with connection setup)
+✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from BACKEND_ACCESS_KEY)
 ✔ Rate limit: [..] of [..] requests left[..]

@@ -50,6 +50,13 @@ struct Sighting {
     clock: Option<Clock>,
 }
 
+impl Sighting {
+    /// The time between the request and the response.
+    fn text(&self) -> String {
+        time(self.time.as_secs_f64() * 1000.0)
+    }
+}
+
 /// Two clocks at about the same time.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -78,6 +85,11 @@ impl Seen {
                 next.notify(exchange);
             }
         })
+    }
+
+    fn first(&self) -> Option<Sighting> {
+        let seen = lock(&self.0);
+        seen.first().cloned()
     }
 
     fn last(&self) -> Option<Sighting> {
@@ -127,7 +139,7 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             return Ok(report.exit());
         }
     };
-    let connecting = seen.last();
+    let round_trip = round_trip(&target, &seen);
     if target.is_of_web_server() && !report.login(&target) {
         return Ok(report.exit());
     }
@@ -137,11 +149,14 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
     }
 
     let authorized = target.client.call(Authorize::new("sorna status"));
-    if let (Some(connecting), Some(reused)) = (connecting, seen.last()) {
+    if let (Some(round_trip), Some(checked)) = (round_trip, seen.last()) {
+        let what = match target.is_of_web_server() {
+            true => "session",
+            false => "keys",
+        };
         report.good(format_args!(
-            "Round trip: {} ({} with connection setup)",
-            time(reused.time.as_secs_f64() * 1000.0),
-            time(connecting.time.as_secs_f64() * 1000.0)
+            "Round trip: {round_trip}, {} with the check of the {what})",
+            checked.text()
         ));
     }
     let clock = seen.last().and_then(|sighting| sighting.clock);
@@ -210,6 +225,20 @@ fn spoken(target: &Target) -> Result<(What, Vec<&'static str>), Error> {
         )),
     };
     Ok((what, limits))
+}
+
+/// The time of a request for the version, which is the smallest there is. It is repeated, since the first one had to
+/// connect.
+fn round_trip(target: &Target, seen: &Seen) -> Option<String> {
+    let first = seen.first()?;
+    // An error response is one, too.
+    let _ = target.client.version();
+    let again = seen.last()?;
+    Some(format!(
+        "{} ({} with connection setup",
+        again.text(),
+        first.text()
+    ))
 }
 
 /// Whether the gateway understood the request and rejects the keys, the clock or the number of requests.
