@@ -8,6 +8,7 @@ use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::pending::{MAX_WAIT, PendingLine};
 use crate::print::print;
 use crate::reporter::Reporter;
 use crate::spoken::{self, session_token};
@@ -56,7 +57,12 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let target = Target::open(false, globals)?;
     spoken::check_token(&target, Some(&token))?;
     let mut reporter = Reporter::new(false);
-    let kernel = match target.client.get_or_create(arguments.lang.as_str(), &token) {
+    let mut line = PendingLine::new(MAX_WAIT);
+    let show = |pending| line.show(&pending, &mut reporter);
+    let kernel = match target
+        .client
+        .create_with(arguments.lang.as_str(), &token, show)
+    {
         Ok(kernel) => kernel,
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);

@@ -28,6 +28,7 @@ mod lock;
 mod login;
 mod nearest;
 mod pages;
+mod pending;
 mod print;
 mod progress;
 mod release;

@@ -112,3 +112,26 @@ fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
     assert!(text.ends_with(expected), "{text}");
     assert_eq!(manager.destroyed(), 0);
 }
+
+#[test]
+fn every_command_that_waits_for_a_session_says_so() {
+    let commands: [&[&str]; 4] = [
+        &["upload", "-t", "work", "python", "data.csv"],
+        &["complete", "-t", "work", "python", "-c", "pri"],
+        &["shell", "-t", "work", "python"],
+        &["shell", "python"],
+    ];
+    for arguments in commands {
+        let manager = Manager::default();
+        let (directory, mut command) = manager.sorna(arguments);
+        support::write(directory.path(), &[("data.csv", "1,2\n")]);
+        let mut child = command.spawn().expect("sorna runs");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut text = String::new();
+        while !text.contains("∙ Waiting for the session: PENDING, for at most 10 min 0 s.\n") {
+            assert_ne!(stderr.read_line(&mut text).expect("text"), 0, "{text}");
+        }
+        child.kill().expect("it lives");
+        wait(&mut child);
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::pending::MAX_WAIT;
 use crate::values;
 
 /// The file name that stands for standard input.
@@ -110,9 +111,7 @@ impl RunArgs {
 
     /// How long the session is waited for.
     pub(super) fn max_wait(&self) -> Duration {
-        /// As the client does without it.
-        const DEFAULT: Duration = Duration::from_secs(600);
-        self.session.max_wait.unwrap_or(DEFAULT)
+        self.session.max_wait.unwrap_or(MAX_WAIT)
     }
 
     /// The resources that a session is to have.

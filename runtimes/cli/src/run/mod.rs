@@ -15,7 +15,6 @@ mod sixel;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use sorna::blocking::{Run, SendMeter};
 use sorna::{
@@ -28,6 +27,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
 use crate::left::{self, Record};
+use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
 use crate::reporter::Reporter;
@@ -129,9 +129,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         target: &target,
         lang: &arguments.lang,
         dialect: version.dialect(),
-        max_wait: arguments.max_wait(),
         wishes: Wishes::new(arguments, version.dialect()),
-        pending: Pending::Unsaid,
+        pending: PendingLine::new(arguments.max_wait()),
         was_ready: false,
         silence,
         stopped,
@@ -191,27 +190,6 @@ impl Files {
     }
 }
 
-/// What was said of a session that does not run yet, where lines stay: it is said once, and once more if the reason
-/// is known only later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pending {
-    Unsaid,
-    WithoutReason,
-    WithReason,
-}
-
-impl Pending {
-    fn is_news(&mut self, has_reason: bool) -> bool {
-        let before = *self;
-        match (before, has_reason) {
-            (Self::Unsaid | Self::WithoutReason, true) => *self = Self::WithReason,
-            (Self::Unsaid, false) => *self = Self::WithoutReason,
-            _ => {}
-        }
-        before != *self
-    }
-}
-
 /// What the program is doing in the kernel.
 #[derive(Clone, Copy, Debug)]
 enum Program {
@@ -265,9 +243,8 @@ struct Session<'p> {
     target: &'p Target,
     lang: &'p str,
     dialect: Dialect,
-    max_wait: Duration,
     wishes: Wishes<'p>,
-    pending: Pending,
+    pending: PendingLine,
     was_ready: bool,
     silence: Silence,
     stopped: Stopped,
@@ -383,19 +360,7 @@ impl Session<'_> {
     fn show(&mut self, event: RunEvent) -> Result<(), Stop> {
         let reporter = &mut self.reporter;
         match event {
-            RunEvent::SessionPending(pending) => {
-                let status = pending.status.as_str();
-                let text = match &pending.status_info {
-                    Some(reason) => format!("Waiting for the session: {status} ({reason})"),
-                    None => format!("Waiting for the session: {status}"),
-                };
-                if reporter.moves() {
-                    reporter.wait_since(text, pending.waited);
-                } else if self.pending.is_news(pending.status_info.is_some()) {
-                    let most = time(self.max_wait.as_secs_f64() * 1000.0);
-                    reporter.info(format_args!("{text}, for at most {most}."));
-                }
-            }
+            RunEvent::SessionPending(pending) => self.pending.show(&pending, reporter),
             RunEvent::KernelReady(kernel) => {
                 self.was_ready = true;
                 let capital = Terms::of(self.dialect).capital;

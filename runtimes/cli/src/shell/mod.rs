@@ -11,13 +11,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sorna::blocking::{Kernel, PtyReader, PtyWriter, TemporaryKernel};
-use sorna::{Error, SessionToken, TerminalEvent, TerminalOptions};
+use sorna::{Error, SessionPending, SessionToken, TerminalEvent, TerminalOptions};
 
 use crate::advice::{show_error, show_error_creating, show_left};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
 use crate::settings::quoted;
 use crate::spoken::{self, session_token};
@@ -58,7 +59,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let (happen, happened) = mpsc::channel();
     let window = watch::watch(caught, happen.clone(), target.gateway())?;
     let is_temporary = token.is_none();
-    let lease = match Lease::new(&target, &arguments.lang, token.as_ref()) {
+    let mut line = PendingLine::new(MAX_WAIT);
+    let show = |pending| line.show(&pending, &mut reporter);
+    let lease = match Lease::new(&target, &arguments.lang, token.as_ref(), show) {
         Ok(lease) => lease,
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);
@@ -108,11 +111,20 @@ enum Lease {
 }
 
 impl Lease {
-    fn new(target: &Target, lang: &str, token: Option<&SessionToken>) -> Result<Self, Error> {
+    /// `pending` is told why a session does not run yet.
+    fn new(
+        target: &Target,
+        lang: &str,
+        token: Option<&SessionToken>,
+        pending: impl FnMut(SessionPending),
+    ) -> Result<Self, Error> {
         let client = &target.client;
         match token {
-            None => client.temporary(lang).map(Box::new).map(Self::Temporary),
-            Some(token) => client.get_or_create(lang, token).map(Self::Kept),
+            None => {
+                let kernel = client.temporary_with(lang, pending)?;
+                Ok(Self::Temporary(Box::new(kernel)))
+            }
+            Some(token) => client.create_with(lang, token, pending).map(Self::Kept),
         }
     }
 

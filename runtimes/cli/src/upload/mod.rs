@@ -9,6 +9,7 @@ use crate::advice::{show_error_creating, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::pending::{MAX_WAIT, PendingLine};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::collect;
@@ -109,7 +110,10 @@ impl Destination {
         match self {
             Self::Id(id) => Ok(target.client.kernel(id)),
             Self::Create(spec, token) => {
-                let kernel = target.client.get_or_create(spec, &token)?;
+                let mut line = PendingLine::new(MAX_WAIT);
+                let kernel = target
+                    .client
+                    .create_with(spec, &token, |pending| line.show(&pending, reporter))?;
                 let capital = target.terms().capital;
                 reporter.done(format_args!("{capital} (ID: {}) is ready.", kernel.id()));
                 Ok(kernel)

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use sorna_core::machine::SessionPending;
 use sorna_core::{Error, KernelSpec, SessionToken};
 
 use super::Kernel;
@@ -42,6 +43,19 @@ impl Client {
     /// As those of [`create`](Self::create).
     pub fn temporary(&self, spec: impl Into<KernelSpec>) -> Result<TemporaryKernel, Error> {
         wait(self.0.temporary(spec)).map(TemporaryKernel::new)
+    }
+
+    /// As [`temporary`](Self::temporary), reporting why a session of Backend.AI does not run yet, whenever that changes.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`create`](Self::create).
+    pub fn temporary_with(
+        &self,
+        spec: impl Into<KernelSpec>,
+        pending: impl FnMut(SessionPending),
+    ) -> Result<TemporaryKernel, Error> {
+        wait(self.0.temporary_with(spec, pending)).map(TemporaryKernel::new)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan};
+use sorna_core::machine::{Cleanup, Ending, RunEvent, RunPlan, SessionPending};
 use sorna_core::{Error, ExecuteMode, KernelSpec, SessionToken};
 
 use super::handle::Client;
@@ -53,13 +53,30 @@ impl<T: Transport + 'static> Client<T> {
         &self,
         spec: impl Into<KernelSpec>,
     ) -> Result<TemporaryKernel<T>, Error> {
+        self.temporary_with(spec, |_| ()).await
+    }
+
+    /// As [`temporary`](Self::temporary), reporting why a session of Backend.AI does not run yet, whenever that changes.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`create`](Self::create).
+    pub async fn temporary_with(
+        &self,
+        spec: impl Into<KernelSpec>,
+        mut pending: impl FnMut(SessionPending),
+    ) -> Result<TemporaryKernel<T>, Error> {
         let token = random_token();
         let plan = RunPlan::temporary(spec, Vec::<ExecuteMode>::new()).with_token(token.clone());
         let mut run = self.run(plan);
         while let Ok(Some(event)) = run.next_event().await {
-            if let RunEvent::KernelReady(id) = event {
-                let kernel = self.kernel(id).temporary();
-                return Ok(TemporaryKernel { kernel, token, run });
+            match event {
+                RunEvent::SessionPending(event) => pending(event),
+                RunEvent::KernelReady(id) => {
+                    let kernel = self.kernel(id).temporary();
+                    return Ok(TemporaryKernel { kernel, token, run });
+                }
+                _ => {}
             }
         }
         match run.into_report().map(|report| report.ending) {
