@@ -17,14 +17,15 @@ use crate::target::Target;
 /// Complete code in a kernel: prints candidates, one per line.
 ///
 /// Candidates depend on what ran in the kernel before, so the kernel is one with a session token. It is
-/// created if it does not exist, and kept. The original gateway does not complete and responds with 500.
+/// created if it does not exist, and kept. The original gateway does not complete and responds with 500;
+/// managers of Backend.AI have no candidates.
 ///
 /// Exit code: 0, even without candidates; 1 if the gateway returned an error or could not be reached; 2
 /// for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompleteArgs {
-    /// Language or runtime, such as python3.
+    /// Language or runtime, such as python3. In Backend.AI an image: `sorna langs` lists them.
     lang: String,
 
     /// Code to complete.

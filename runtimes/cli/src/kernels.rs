@@ -40,7 +40,11 @@ pub(crate) struct InfoArgs {
 const INFO_EXAMPLES: &str = "\
 Examples:
   sorna info zuF1OzMIhFknyjUl7Apbvg
-  sorna info --json zuF1OzMIhFknyjUl7Apbvg | jq .memoryUsed";
+  sorna info --json zuF1OzMIhFknyjUl7Apbvg | jq .memoryUsed
+
+In Backend.AI, also with names of sessions:
+  sorna info my-session
+  sorna info --json my-session | jq -r .status";
 
 /// Restart kernels: interpreter state is lost, files are kept.
 ///
@@ -56,7 +60,10 @@ pub(crate) struct RestartArgs {
 
 const RESTART_EXAMPLES: &str = "\
 Examples:
-  sorna restart zuF1OzMIhFknyjUl7Apbvg";
+  sorna restart zuF1OzMIhFknyjUl7Apbvg
+
+In Backend.AI before 26.4, also with names of sessions:
+  sorna restart my-session";
 
 /// Destroy kernels and their files.
 ///
@@ -76,7 +83,11 @@ pub(crate) struct DestroyArgs {
 const DESTROY_EXAMPLES: &str = "\
 Examples:
   sorna destroy zuF1OzMIhFknyjUl7Apbvg
-  sorna destroy zuF1OzMIhFknyjUl7Apbvg kJ6CgWR7Tz3_v2WsDHOwLQ";
+  sorna destroy zuF1OzMIhFknyjUl7Apbvg kJ6CgWR7Tz3_v2WsDHOwLQ
+
+In Backend.AI, also with names of sessions:
+  sorna destroy my-session
+  sorna ps -q | xargs -r sorna destroy   # all of them";
 
 const NO_ID: &str = "`sorna run` and `sorna shell` show the ID.";
 

@@ -24,7 +24,8 @@ const STDIN: &str = "-";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// Language or runtime, such as python3, bash or c.
+    /// Language or runtime, such as python3, bash or c. In Backend.AI an image, by its name, an alias or its
+    /// full reference: `sorna langs` lists them.
     #[arg(
         required = false,
         required_unless_present = "json_schema",
@@ -181,7 +182,7 @@ pub(crate) struct CollectArgs {
 /// What a new kernel may use.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LimitArgs {
-    /// Time limit of an execution, such as 500ms, 30s or 2m. The gateway may allow less.
+    /// Time limit of an execution, such as 500ms, 30s or 2m. The gateway may allow less. Sorna v2 only.
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) exec_timeout: Option<Duration>,
 
@@ -272,9 +273,14 @@ Examples:
   sorna run c main.c mylib.c mylib.h
   sorna run python3 hello.py
   sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, none named main.py
-  sorna run -e GREETING=hello -r cpu=2 -r mem=4g -t my-session python main.py   # Backend.AI
   sorna run c src                               # all files in src
   sorna run -t my-session python3 -c 'x = 1'    # keep the kernel ...
   sorna run -t my-session python3 -c 'print(x)' # ... and use it again
   sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'
-  sorna run --exec-timeout 30s --max-mem 512MiB python3 -c 'import work'";
+  sorna run --exec-timeout 30s --max-mem 512MiB python3 -c 'import work'   # not in Backend.AI
+
+In Backend.AI, with images in place of languages (see `sorna langs`):
+  sorna run cr.backend.ai/stable/python:3.9-ubuntu20.04 -c 'print(6 * 7)'
+  sorna run -e GREETING=hello -r cpu=1 -r mem=512m -t my-session python main.py
+  sorna run --max-mem 512MiB python -c 'import work'
+  sorna run --enqueue -t my-session python      # without waiting until it runs";

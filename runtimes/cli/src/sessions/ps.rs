@@ -42,7 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   sorna ps
   sorna ps --all --json | jq -r 'select(.status == \"TERMINATED\").id'
-  sorna destroy $(sorna ps -q)";
+  sorna ps -q | xargs -r sorna destroy";
 
 /// Carries out the command.
 pub(crate) fn ps(arguments: &PsArgs, globals: &Globals) -> Result<Exit, Failure> {

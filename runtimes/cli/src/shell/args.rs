@@ -7,13 +7,15 @@ use clap::Args;
 /// Ctrl-] leaves the terminal. With a session token the kernel keeps running; run the same command to
 /// reattach. Without one the kernel is destroyed.
 ///
+/// Terminals of managers of Backend.AI do not work in all releases: `sorna status` says which.
+///
 /// Exit code: 0 when the terminal was left or closed; 1 if the gateway returned an error or could not be
 /// reached, or the connection broke; 2 for a usage error or a wrong setting; 128 plus the signal number
 /// if it was stopped.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ShellArgs {
-    /// Language or runtime, such as bash or python3.
+    /// Language or runtime, such as bash or python3. In Backend.AI an image: `sorna langs` lists them.
     pub(crate) lang: String,
 
     /// Use the kernel of this language with this client session token (8 to 80 characters), or create
@@ -34,4 +36,7 @@ pub(crate) struct ShellArgs {
 const EXAMPLES: &str = "\
 Examples:
   sorna shell --local bash
-  sorna shell -t my-session python3   # Ctrl-] detaches; run it again to reattach";
+  sorna shell -t my-session python3   # Ctrl-] detaches; run it again to reattach
+
+In Backend.AI, with images in place of languages:
+  sorna shell -t my-session python";

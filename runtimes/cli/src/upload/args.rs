@@ -46,4 +46,8 @@ pub(crate) struct UploadArgs {
 const EXAMPLES: &str = "\
 Examples:
   sorna upload zuF1OzMIhFknyjUl7Apbvg data.csv src
-  sorna upload -t my-session python3 data.csv";
+  sorna upload -t my-session python3 data.csv
+
+In Backend.AI, with names of sessions:
+  sorna upload my-session data.csv src
+  sorna upload -t my-session python data.csv   # creates it, if there is none";
