@@ -8,6 +8,7 @@ use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::print::print;
 use crate::reporter::Reporter;
@@ -78,7 +79,7 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     match target.client.call(complete) {
         Ok(reply) => {
             let candidates = reply.value.iter();
-            let lines: String = candidates.map(|one| format!("{one}\n")).collect();
+            let lines: String = candidates.map(|one| format!("{}\n", safe(one))).collect();
             print(lines.as_bytes())
         }
         Err(error) => {

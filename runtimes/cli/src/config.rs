@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::sessions::safe;
 use crate::settings::{self, Api, EndpointType, Setting, Settings, SettingsError, Source};
 
 /// Show the settings and where each comes from.
@@ -150,7 +149,7 @@ fn login(settings: &Settings) -> [String; 3] {
     };
     let path = format!("kept in {}", file.path().display());
     match file.read() {
-        Ok(Some(login)) => ["login".to_owned(), safe(&login.user), path],
+        Ok(Some(login)) => ["login".to_owned(), login.user.clone(), path],
         Ok(None) => no_one(),
         // The reason is the command's failure.
         Err(_) => ["login".to_owned(), "(not usable)".to_owned(), path],

@@ -9,7 +9,6 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::sessions::safe;
 use crate::target::Target;
 
 /// List the gateway's languages, or the images of a manager of Backend.AI.
@@ -94,12 +93,8 @@ fn lines_of_images(images: Vec<LanguageInfo>) -> Vec<[String; 3]> {
     let line = |image: LanguageInfo| {
         let architecture = image.extra.get("architecture");
         let architecture = architecture.and_then(|text| text.as_str());
-        let architecture = safe(architecture.unwrap_or_default());
-        [
-            safe(&image.name),
-            architecture,
-            safe(&image.aliases.join(", ")),
-        ]
+        let architecture = architecture.unwrap_or_default().to_owned();
+        [image.name, architecture, image.aliases.join(", ")]
     };
     images.into_iter().map(line).collect()
 }

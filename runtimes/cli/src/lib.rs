@@ -19,6 +19,7 @@ mod config;
 mod exit;
 mod failure;
 mod globals;
+mod harmless;
 mod image;
 mod json;
 mod kernels;

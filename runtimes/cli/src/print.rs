@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::harmless::safe;
 
 /// Writes the text.
 pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
@@ -17,14 +18,18 @@ pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
     }
 }
 
-/// Lines of cells in columns; the last cell of a line is not padded.
+/// Lines of cells in columns; the last cell of a line is not padded. Cells may be text from a gateway.
 pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| line.each_ref().map(|cell| safe(cell)))
+        .collect();
     let width = |column: usize| {
         let cells = lines.iter().map(|line| line[column].chars().count());
         cells.max().unwrap_or(0)
     };
     let mut text = String::new();
-    for line in lines {
+    for line in &lines {
         let last = line.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
         for (column, cell) in line.iter().enumerate().take(last + 1) {
             text.push_str(cell);

@@ -12,6 +12,7 @@ use anstyle::AnsiColor;
 use sorna::UploadProgress;
 use sorna::blocking::SendMeter;
 
+use crate::harmless::safe;
 use crate::lock::lock;
 use crate::style;
 
@@ -165,7 +166,7 @@ impl Line {
 
     /// The line, cut so that it stays one in a window of this width.
     fn fit(&self, signs: &style::Signs, width: usize) -> String {
-        let mut text = format!("{} {}", signs.wait, self.text);
+        let mut text = format!("{} {}", signs.wait, safe(&self.text));
         if let Some(progress) = &self.progress {
             let figures = progress.figures();
             // Where there is no room, the bar is left out first.

@@ -1,6 +1,6 @@
 //! Status lines on standard error.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use sorna::Error;
 
+use crate::harmless;
 use crate::json::{self, Event};
 use crate::progress::{self, Progress};
 use crate::style;
@@ -143,39 +144,8 @@ impl Reporter {
         progress::erase();
         self.end_line();
         let style = style::color(color);
-        let mut line = format!("{style}{sign} ");
-        let _ = write!(Harmless(&mut line), "{text}");
-        let _ = writeln!(line, "{style:#}");
+        let line = format!("{style}{sign} {}{style:#}\n", harmless::lines(text));
         // The terminal may be gone; then there is no one to read the line.
         let _ = io::stderr().write_all(line.as_bytes());
-    }
-}
-
-/// Text that may come from a gateway: control characters, which could do anything to a terminal, are
-/// escaped.
-struct Harmless<'l>(&'l mut String);
-
-impl fmt::Write for Harmless<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if character.is_control() && !matches!(character, '\n' | '\t') {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        let mut line = String::new();
-        write!(Harmless(&mut line), "a\x1b[31mb\r\nc\u{9b}é\t").unwrap();
-        assert_eq!(line, "a\\u{1b}[31mb\\r\nc\\u{9b}é\t");
     }
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use sorna::blocking::Events;
 use sorna::{Error, SessionEvent, SubscribeEvents};
 
-use super::{find, open, safe};
+use super::{find, open};
 use crate::advice::show_error;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::print::print;
 use crate::reporter::Reporter;
 use crate::units::since_1970;

@@ -10,10 +10,11 @@ use sorna::blocking::Kernel;
 use sorna::files::Saver;
 use sorna::{Error, FileInfo, FilesUnavailable};
 
-use super::{safe, with_session};
+use super::with_session;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
 use crate::units::{count, since_1970};
@@ -154,10 +155,10 @@ fn cells(file: &FileInfo) -> [String; 4] {
     let slash = if file.is_directory() { "/" } else { "" };
     let time = seconds(file).map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
     [
-        safe(&file.mode),
+        file.mode.clone(),
         file.size.to_string(),
         time.unwrap_or_default(),
-        format!("{}{slash}", safe(&file.name)),
+        format!("{}{slash}", file.name),
     ]
 }
 

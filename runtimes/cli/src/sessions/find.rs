@@ -5,9 +5,9 @@ use std::fmt;
 use sorna::blocking::Kernel;
 use sorna::{KernelId, SessionStatus, SessionSummary};
 
-use super::safe;
 use crate::advice::advice;
 use crate::failure::Failure;
+use crate::harmless::safe;
 use crate::target::Target;
 
 /// How many sessions an error lists.

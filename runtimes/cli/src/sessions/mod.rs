@@ -10,7 +10,7 @@ pub(crate) mod ps;
 mod text;
 
 pub(crate) use find::{Found, find};
-pub(crate) use text::{moment, safe};
+pub(crate) use text::moment;
 
 use sorna::{ApiVersion, BuildError, Dialect, Error};
 

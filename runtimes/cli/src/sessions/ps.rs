@@ -4,11 +4,12 @@ use clap::Args;
 use serde_json::json;
 use sorna::{ListSessions, SessionSummary};
 
-use super::{moment, open, safe};
+use super::{moment, open};
 use crate::advice::show_error;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::safe;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
 
@@ -80,13 +81,12 @@ pub(crate) fn ps(arguments: &PsArgs, globals: &Globals) -> Result<Exit, Failure>
     }
     let mut lines = vec![["NAME", "STATUS", "IMAGE", "CREATED", "ID"].map(str::to_owned)];
     lines.extend(sessions.iter().map(|session| {
-        let text = |text: &Option<String>| safe(text.as_deref().unwrap_or_default());
         [
-            safe(&session.name),
-            safe(&session.status),
-            text(&session.image),
+            session.name.clone(),
+            session.status.to_string(),
+            session.image.clone().unwrap_or_default(),
             moment(session.created_at.as_deref().unwrap_or_default()),
-            safe(session.id.as_str()),
+            session.id.to_string(),
         ]
     }));
     match sessions.is_empty() {

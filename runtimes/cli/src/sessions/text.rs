@@ -1,5 +1,7 @@
 //! Text of managers, for people.
 
+use crate::harmless::safe;
+
 /// A time without fractions of a second.
 pub(crate) fn moment(text: &str) -> String {
     let text = safe(text);
@@ -7,16 +9,6 @@ pub(crate) fn moment(text: &str) -> String {
         .split_once('.')
         .map_or(text.as_str(), |(whole, _)| whole);
     whole.replacen('T', " ", 1).replace("+00:00", "")
-}
-
-/// Text without control characters, which could do anything to a terminal.
-pub(crate) fn safe(text: &str) -> String {
-    text.chars()
-        .map(|character| match character.is_control() {
-            true => '\u{fffd}',
-            false => character,
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -32,6 +24,5 @@ mod tests {
         ] {
             assert_eq!(moment(text), "2026-11-27 05:04:20");
         }
-        assert_eq!(safe("a\x1b[31m"), "a\u{fffd}[31m");
     }
 }

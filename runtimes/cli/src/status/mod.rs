@@ -17,8 +17,8 @@ use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::harmless::{self, safe};
 use crate::lock::lock;
-use crate::sessions::safe;
 use crate::settings::keys_are_not_used;
 use crate::style;
 use crate::target::Target;
@@ -363,5 +363,9 @@ impl Report {
 fn line(sign: char, of: AnsiColor, text: impl Display) {
     let style = Style::new().fg_color(Some(of.into()));
     // Standard output may be closed; the exit code still reports the result.
-    let _ = writeln!(anstream::stdout(), "{style}{sign} {text}{style:#}");
+    let _ = writeln!(
+        anstream::stdout(),
+        "{style}{sign} {}{style:#}",
+        harmless::lines(text)
+    );
 }
