@@ -94,10 +94,9 @@ fn destroying_a_session_that_does_not_run_yet_is_made_sure_of() {
     assert_eq!(manager.destroyed(), 2);
 }
 
-#[test]
-fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
-    let manager = Manager::default();
-    let (_directory, mut command) = manager.sorna(&["run", "-t", "work", "python", "-c", "1"]);
+/// What is printed by a command that is interrupted while its session starts.
+fn interrupted(manager: &Manager, arguments: &[&str]) -> String {
+    let (_directory, mut command) = manager.sorna(arguments);
     let mut child = command.spawn().expect("sorna runs");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut text = String::new();
@@ -108,9 +107,33 @@ fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
     kill_process(Pid::from_raw(pid).expect("an ID"), Signal::INT).expect("it lives");
     assert_eq!(wait(&mut child).code(), Some(130));
     stderr.read_to_string(&mut text).expect("text");
-    let expected = "∙ Session work is kept, and may still start. `sorna info work` shows its status, and `sorna destroy work` ends it.\n";
-    assert!(text.ends_with(expected), "{text}");
-    assert_eq!(manager.destroyed(), 0);
+    text
+}
+
+#[test]
+fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
+    let commands: [&[&str]; 2] = [
+        &["run", "-t", "work", "python", "-c", "1"],
+        &["shell", "-t", "work", "python"],
+    ];
+    for arguments in commands {
+        let manager = Manager::default();
+        let text = interrupted(&manager, arguments);
+        let expected = "∙ Session work is kept, and may still start. `sorna info work` shows its status, and `sorna destroy work` ends it.\n";
+        assert!(text.ends_with(expected), "{text}");
+        assert_eq!(manager.destroyed(), 0);
+    }
+}
+
+#[test]
+fn a_temporary_session_that_still_starts_is_destroyed_after_ctrl_c() {
+    let commands: [&[&str]; 2] = [&["run", "python", "-c", "1"], &["shell", "python"]];
+    for arguments in commands {
+        let manager = Manager::default();
+        let text = interrupted(&manager, arguments);
+        assert!(text.ends_with("✔ Cleaned up the session.\n"), "{text}");
+        assert!(manager.destroyed() >= 2);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The end of a run: its last status lines, and the exit code.
+//! The end of a run, or of a terminal that was not opened: its last status lines, and the exit code.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::terms::Terms;
 
 /// Why the command stops the run.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// Standard output cannot be written to.
     Output(io::Error),
     /// Standard input cannot be read.
@@ -40,18 +40,18 @@ impl Stop {
 
 /// What was to run, and where.
 #[derive(Clone, Copy)]
-pub(super) struct Task<'a> {
-    pub(super) target: &'a Target,
-    pub(super) lang: &'a str,
-    pub(super) token: &'a SessionToken,
+pub(crate) struct Task<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) lang: &'a str,
+    pub(crate) token: &'a SessionToken,
     /// For a program that has failed.
-    pub(super) advice: Option<&'a str>,
+    pub(crate) advice: Option<&'a str>,
     /// Whether the kernel was ready.
-    pub(super) was_ready: bool,
+    pub(crate) was_ready: bool,
 }
 
 /// Reports how it ended.
-pub(super) fn finish(
+pub(crate) fn finish(
     reporter: &mut Reporter,
     report: &RunReport,
     problem: Option<Stop>,

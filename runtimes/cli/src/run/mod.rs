@@ -2,7 +2,7 @@
 
 pub(crate) mod args;
 mod enqueue;
-mod finish;
+pub(crate) mod finish;
 mod images;
 mod input;
 mod media;

@@ -10,16 +10,19 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use sorna::blocking::{Kernel, PtyReader, PtyWriter, TemporaryKernel};
-use sorna::{Error, SessionPending, SessionToken, TerminalEvent, TerminalOptions};
+use sorna::blocking::{PtyReader, PtyWriter, Run};
+use sorna::{
+    Cleanup, ExecuteMode, KernelId, RunEvent, RunPlan, TerminalEvent, TerminalOptions, random_token,
+};
 
-use crate::advice::{show_error, show_error_creating, show_left};
+use crate::advice::{show_error, show_left};
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
+use crate::run::finish::{Task, finish};
 use crate::settings::quoted;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
@@ -29,6 +32,7 @@ use crate::tty;
 use args::ShellArgs;
 use event::Event;
 use keys::DETACH_NAME;
+use watch::Starting;
 
 /// How long to wait, after the detach key, until what was typed before it is sent.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -55,31 +59,47 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         reporter.info(format_args!("{}: {token}", terms.token));
     }
     reporter.wait(format_args!("Connecting to the {}...", terms.kernel));
+    let is_temporary = token.is_none();
+    let token = token.unwrap_or_else(random_token);
+    // Executes nothing. A temporary kernel is destroyed when the run goes on.
+    let plan = RunPlan::temporary(arguments.lang.as_str(), Vec::<ExecuteMode>::new());
+    let plan = plan.with_token(token.clone());
+    let mut run = target.client.run(match is_temporary {
+        true => plan,
+        false => plan.keep_kernel(),
+    });
     // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
-    let window = watch::watch(caught, happen.clone(), target.gateway())?;
-    let is_temporary = token.is_none();
-    let mut line = PendingLine::new(MAX_WAIT);
-    let show = |pending| line.show(&pending, &mut reporter);
-    let lease = match Lease::new(&target, &arguments.lang, token.as_ref(), show) {
-        Ok(lease) => lease,
-        Err(error) => {
-            show_error_creating(&mut reporter, &error, &target, &arguments.lang);
-            if is_temporary && error.may_have_acted() {
-                reporter.advice(terms.may_be_left(None));
-            }
-            return Ok(Exit::FAILURE);
-        }
+    let starting = Starting::new(run.canceller());
+    let window = watch::watch(caught, happen.clone(), target.gateway(), starting.clone())?;
+    let created = create(&mut run, &mut reporter);
+    starting.is_over();
+    let Some(id) = created else {
+        let signal = match happened.try_recv() {
+            Ok(Event::Signal(signal)) => Some(Exit::of_signal(signal)),
+            _ => None,
+        };
+        let Some(report) = run.into_report() else {
+            unreachable!("a run ends with a report")
+        };
+        let task = Task {
+            target: &target,
+            lang: &arguments.lang,
+            token: &token,
+            advice: None,
+            was_ready: false,
+        };
+        return Ok(finish(&mut reporter, &report, None, signal, task));
     };
-    if let Lease::Temporary(kernel) = &lease {
-        reporter.info(format_args!("{}: {}", terms.token, kernel.token()));
+    if is_temporary {
+        reporter.info(format_args!("{}: {token}", terms.token));
     }
-    let id = lease.kernel().id().clone();
+    let kernel = target.client.kernel(id.clone());
     reporter.done(format_args!("{} (ID: {id}) is ready.", terms.capital));
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {
-        match lease.kernel().stream_pty(options()) {
+        match kernel.stream_pty(options()) {
             Ok(pty) => {
                 reporter.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
@@ -98,42 +118,23 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             }
         }
     };
-    Ok(match lease {
-        Lease::Kept(_) => exit,
-        Lease::Temporary(kernel) => clean_up(&mut reporter, terms, *kernel, exit),
+    Ok(match is_temporary {
+        true => clean_up(&mut reporter, terms, &id, run, exit),
+        false => exit,
     })
 }
 
-/// The kernel, and whether it stays.
-enum Lease {
-    Kept(Kernel),
-    Temporary(Box<TemporaryKernel>),
-}
-
-impl Lease {
-    /// `pending` is told why a session does not run yet.
-    fn new(
-        target: &Target,
-        lang: &str,
-        token: Option<&SessionToken>,
-        pending: impl FnMut(SessionPending),
-    ) -> Result<Self, Error> {
-        let client = &target.client;
-        match token {
-            None => {
-                let kernel = client.temporary_with(lang, pending)?;
-                Ok(Self::Temporary(Box::new(kernel)))
-            }
-            Some(token) => client.create_with(lang, token, pending).map(Self::Kept),
+/// Creates the kernel, and says why a session does not run yet. `None` if the run ends before.
+fn create(run: &mut Run, reporter: &mut Reporter) -> Option<KernelId> {
+    let mut line = PendingLine::new(MAX_WAIT);
+    while let Ok(Some(event)) = run.next_event() {
+        match event {
+            RunEvent::SessionPending(pending) => line.show(&pending, reporter),
+            RunEvent::KernelReady(id) => return Some(id),
+            _ => {}
         }
     }
-
-    fn kernel(&self) -> &Kernel {
-        match self {
-            Self::Kept(kernel) => kernel,
-            Self::Temporary(kernel) => kernel,
-        }
-    }
+    None
 }
 
 fn options() -> TerminalOptions {
@@ -270,20 +271,26 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
     }
 }
 
-fn clean_up(reporter: &mut Reporter, terms: Terms, kernel: TemporaryKernel, exit: Exit) -> Exit {
+fn clean_up(
+    reporter: &mut Reporter,
+    terms: Terms,
+    id: &KernelId,
+    mut run: Run,
+    exit: Exit,
+) -> Exit {
     reporter.wait(format_args!(
         "Cleaning up the temporary {}...",
         terms.kernel
     ));
-    let id = kernel.id().clone();
-    match kernel.close() {
-        Ok(()) => {
-            reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
-            exit
-        }
-        Err(error) => {
+    while let Ok(Some(_)) = run.next_event() {}
+    match run.into_report().map(|report| report.cleanup) {
+        Some(Cleanup::Failed(error)) => {
             show_left(reporter, terms, id.as_str(), &error);
             Exit::FAILURE
+        }
+        _ => {
+            reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
+            exit
         }
     }
 }

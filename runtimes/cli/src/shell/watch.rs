@@ -2,15 +2,18 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use rustix::termios::tcgetwinsize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
-use sorna::blocking::PtyWriter;
+use sorna::blocking::{Canceller, PtyWriter};
 
 use super::event::Event;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::lock::lock;
 use crate::progress;
 use crate::target::LocalGateway;
 use crate::threads::start;
@@ -26,11 +29,39 @@ pub(super) fn catch() -> Result<Signals, Failure> {
         .map_err(|error| Failure::System("cannot handle signals", error))
 }
 
+/// What ends the creation of a kernel, as long as it goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Starting(Arc<Mutex<Option<Canceller>>>);
+
+impl Starting {
+    pub(super) fn new(canceller: Canceller) -> Self {
+        Self(Arc::new(Mutex::new(Some(canceller))))
+    }
+
+    /// From now on signals do not end it.
+    pub(super) fn is_over(&self) {
+        lock(&self.0).take();
+    }
+
+    fn cancel(&self) {
+        let canceller = lock(&self.0).take();
+        if let Some(canceller) = canceller {
+            // On a separate thread, so that a second signal is noticed meanwhile.
+            thread::spawn(move || {
+                progress::replace("Stopping... (press Ctrl-C again to quit now)");
+                // If this fails, the run tries again and reports the outcome.
+                let _ = canceller.cancel();
+            });
+        }
+    }
+}
+
 /// Reports signals to stop; the second one ends the process at once, after stopping the local gateway.
 pub(super) fn watch(
     mut signals: Signals,
     happen: Sender<Event>,
     gateway: LocalGateway,
+    starting: Starting,
 ) -> Result<Window, Failure> {
     // One queued change stands for all that follow, since the size is read when it is sent.
     let (changed, window): (SyncSender<()>, Window) = sync_channel(1);
@@ -47,6 +78,7 @@ pub(super) fn watch(
             } else {
                 stopping = true;
                 let _ = happen.send(Event::Signal(signal));
+                starting.cancel();
             }
         }
     })?;
