@@ -17,7 +17,7 @@ use sorna::protocol::events::SubscribeEvents;
 use sorna::protocol::{ErrorBody, ListSessions, UnpackError};
 use sorna::{
     ApiVersion, BuildError, ClientOptions, Config, Ending, Error, KernelId, RetryPolicy, RunPlan,
-    SessionToken, TransportErrorKind, UploadFile,
+    SessionPending, SessionToken, TransportErrorKind, UploadFile,
 };
 
 use server::{Answer, Server};
@@ -104,6 +104,31 @@ macro_rules! driver {
                         "GET /session/_/match?id=known",
                         "GET /session/_/match?id=another",
                         "POST /session/my%20session/rename",
+                    ]
+                );
+            }
+
+            #[test]
+            fn a_session_is_waited_for_until_it_runs_and_until_it_is_gone() {
+                let server = Server::start(starting);
+                let client = client(server.config(V9));
+                $block_on(async {
+                    let mut seen = Vec::new();
+                    let pending = |event: SessionPending| seen.push(event.status.to_string());
+                    let kernel = wait!($kind, client.temporary_with("python", pending)).unwrap();
+                    assert_eq!(seen, ["PENDING"]);
+                    wait!($kind, kernel.close()).unwrap();
+                    let id = KernelId::new("gone").unwrap();
+                    wait!($kind, client.kernel(id).destroy_until_gone()).unwrap();
+                });
+                assert_eq!(
+                    server.seen(),
+                    [
+                        "POST /session",
+                        "GET /session/k1",
+                        "DELETE /session/k1",
+                        "DELETE /session/gone",
+                        "GET /session/gone",
                     ]
                 );
             }
@@ -498,6 +523,19 @@ fn manager(line: &str, body: &str) -> Answer {
         ),
         _ if name.starts_with("match?") => Answer::json(200, r#"{"matches": []}"#),
         _ => Answer::json(404, ""),
+    }
+}
+
+/// As a manager whose new session does not run at once.
+fn starting(line: &str, _: &str) -> Answer {
+    match line {
+        "POST /session" => Answer::json(201, r#"{"sessionId": "k1", "status": "PENDING"}"#),
+        "GET /session/k1" => Answer::json(200, r#"{"status": "RUNNING"}"#),
+        _ if line.starts_with("DELETE ") => Answer::json(200, r#"{"stats": {}}"#),
+        _ => Answer::json(
+            404,
+            r#"{"type": "https://api.backend.ai/probs/entity-not-found"}"#,
+        ),
     }
 }
 
