@@ -91,7 +91,8 @@ const LANGUAGES: &[Language] = &[
         ],
         ask: "process.stdin.on('end', () => console.log('never')); process.stdin.on('data', () => console.log('never'))",
         // A loop that never waits would keep its output in memory.
-        flood: "(function more() { console.log('begun '.repeat(1000)); setImmediate(more); })()",
+        // Not by callback after callback: see the page of the gateway on the moment between two of them.
+        flood: "while (true) console.log('begun '.repeat(1000))",
     },
     Language {
         name: "lua",
