@@ -28,6 +28,8 @@ pub(super) struct Conduct {
     steps: Option<Steps>,
     /// The batch itself, for a runner that has to do its default steps itself.
     batch: Option<Batch>,
+    /// The ends of steps that are not reported.
+    empty_steps: Vec<ExecutionStatus>,
     /// Whether results come by themselves, over a WebSocket.
     is_streamed: bool,
     /// Whether the kernel must be usable afterwards.
@@ -80,6 +82,7 @@ impl Conduct {
             stage: Stage::Running,
             steps: None,
             batch: None,
+            empty_steps: Vec::new(),
             is_streamed: false,
             is_used_again: true,
             awaits_input: false,
@@ -123,6 +126,23 @@ impl Conduct {
     /// The program got the input that it asked for.
     pub(super) fn input_given(&mut self) {
         self.heard = None;
+    }
+
+    /// What to execute where no end is lost: a batch with its steps.
+    pub(super) fn begin_as_it_is(&mut self, mode: ExecuteMode, now: Moment) -> ExecuteMode {
+        self.heard = Some(now.instant);
+        if let ExecuteMode::Batch(batch) = &mode {
+            self.empty_steps = vec![ExecutionStatus::CleanFinished];
+            if batch.build().is_none_or(str::is_empty) {
+                self.empty_steps.push(ExecutionStatus::BuildFinished);
+            }
+        }
+        mode
+    }
+
+    /// Whether it is the end of a step in which there was nothing to do. Gateways report that as well.
+    pub(super) fn is_of_empty_step(&self, status: &ExecutionStatus) -> bool {
+        self.empty_steps.contains(status)
     }
 
     /// What to execute: a batch as one command.

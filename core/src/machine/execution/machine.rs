@@ -386,7 +386,9 @@ impl Execution {
     fn begin(&mut self, now: Moment, mode: ExecuteMode) {
         let random = || format!("{:016x}", now.random);
         self.execute.run_id.get_or_insert_with(random);
+        let is_simple = self.streaming.is_some_and(Streaming::never_blocks);
         let mode = match &mut self.conduct {
+            Some(conduct) if is_simple => conduct.begin_as_it_is(mode, now),
             Some(conduct) => conduct.begin(mode, now),
             None => mode,
         };
@@ -496,6 +498,11 @@ impl Execution {
                 self.state = State::AwaitingInput;
                 return;
             }
+            ref status
+                if self
+                    .conduct
+                    .as_ref()
+                    .is_some_and(|conduct| conduct.is_of_empty_step(status)) => {}
             ExecutionStatus::BuildFinished | ExecutionStatus::CleanFinished => {
                 self.events.push_back(ExecutionEvent::StepFinished {
                     exit_code: result.exit_code(),

@@ -232,6 +232,11 @@ fn what_the_gateway_says_of_its_failure_is_reported() {
     assert!(matches!(run.done(), Err(Error::Parse(_))));
 }
 
+/// With a manager that keeps the ends of steps.
+fn streamed_by_manager(mode: impl Into<ExecuteMode>) -> Driver<Execution> {
+    Driver::new(machine(mode).with_streaming(said("23.09.10")))
+}
+
 fn batch() -> Batch {
     Batch::new().with_build("make").with_exec("./main")
 }
@@ -240,7 +245,7 @@ const RUN: &str = "5555555555555555";
 
 #[test]
 fn a_batch_is_one_command_and_its_rest_is_awaited() {
-    let mut run = streamed(batch());
+    let mut run = streamed_by_manager(batch());
     let first: serde_json::Value = serde_json::from_str(&open(&mut run)).unwrap();
     assert_eq!(
         (&first["mode"], &first["options"]["exec"]),
@@ -276,9 +281,41 @@ fn a_batch_is_one_command_and_its_rest_is_awaited() {
 }
 
 #[test]
+fn gateways_that_lose_no_end_get_the_batch_as_it_is() {
+    let mut run = streamed(batch());
+    let first: serde_json::Value = serde_json::from_str(&open(&mut run)).unwrap();
+    let options = &first["options"];
+    assert_eq!(
+        (&first["mode"], &options["build"], &options["exec"]),
+        (&"batch".into(), &"make".into(), &"./main".into())
+    );
+    // There was nothing to clean.
+    run.hears(&message("clean-finished", "0", ""));
+    assert!(matches!(run.poll(), Step::Wait(_)));
+    run.hears(&message("continued", "null", r#"["stdout", "cc"]"#));
+    assert_eq!(stdout(&mut run), "cc");
+    run.hears(&message("build-finished", "0", ""));
+    assert!(matches!(
+        run.event(),
+        ExecutionEvent::StepFinished {
+            status: ExecutionStatus::BuildFinished,
+            exit_code: Some(0)
+        }
+    ));
+    run.hears(&message("finished", "3", ""));
+    run.closes();
+    assert_eq!(run.done().unwrap().exit_code(), Some(3));
+    // What is polled is one command all the same.
+    let mut machine = machine(batch()).with_streaming(ours());
+    machine.poll_only();
+    let sent = Driver::new(machine).sends_body(EXECUTE);
+    assert!(sent.contains(r#""exec":"exit 93""#), "{sent}");
+}
+
+#[test]
 fn the_result_of_a_batch_counts_even_if_its_rest_does_not_come() {
     for breaks in [false, true] {
-        let mut run = streamed(batch());
+        let mut run = streamed_by_manager(batch());
         open(&mut run);
         run.hears(&message("clean-finished", "0", ""));
         if breaks {
@@ -307,7 +344,7 @@ fn batches_of_managers_that_drop_ends_are_polled_unless_the_kernel_is_in_its_las
 
 #[test]
 fn steps_that_the_runner_has_to_do_itself_are_requested() {
-    let mut run = streamed(Batch::new());
+    let mut run = streamed_by_manager(Batch::new());
     open(&mut run);
     let native = format!(r#"["stdout", "\u001esorna-{RUN} native\n"]"#);
     run.hears(&message("clean-finished", "0", &native));
