@@ -180,6 +180,20 @@ fn a_run_whose_client_leaves_does_not_block_the_session() {
         drop(socket);
         assert_eq!(text(&client.run("left", "print(x)"), "stdout"), "1\n");
     }
+    // A batch goes on with its next step only once the end of the one before is collected.
+    let hangs = "echo begun; sleep 1000";
+    for options in [
+        json!({"clean": hangs, "build": "sleep 1000", "exec": "sleep 1000"}),
+        json!({"build": hangs, "exec": "sleep 1000"}),
+        json!({"build": "true", "exec": hangs}),
+    ] {
+        let mut socket = Socket::open(&client, "/stream/session/left/execute").unwrap();
+        let start = json!({"mode": "batch", "code": "", "options": options});
+        socket.send(&start.to_string());
+        while socket.json()["console"].as_array().unwrap().is_empty() {}
+        drop(socket);
+        assert_eq!(text(&client.run("left", "print(x)"), "stdout"), "1\n");
+    }
     // What was sent too early is kept.
     let mut socket = Socket::open(&client, "/stream/session/left/execute").unwrap();
     socket.send(&json!({"mode": "query", "code": "print(input(), input())"}).to_string());

@@ -23,6 +23,8 @@ use crate::sessions::Session;
 
 /// How often output is sent while a program runs.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How often what remains of a run is asked for whose client is gone.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
 /// How many messages of a client are kept until they are asked for.
 const MAX_TYPED: usize = 64;
 
@@ -144,10 +146,35 @@ async fn with_client<T>(
     }
 }
 
-/// Interrupts a run whose client is gone: no other client knows the run's ID, so none can continue it.
+/// Interrupts a run whose client is gone: no other client knows the run's ID, so none can continue it. What it still
+/// reports is collected, since a batch goes on with its next step only then; that is interrupted as well.
 async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
-    if session.is_running(run_id) {
-        entry.kernel.interrupt().await;
+    let request = ExecuteInSession::Continue {
+        run_id: run_id.to_owned(),
+    };
+    // Whether what runs was not interrupted yet.
+    let mut is_new = true;
+    while session.is_running(run_id) {
+        let interval = if is_new {
+            Duration::ZERO
+        } else {
+            COLLECT_INTERVAL
+        };
+        let executed = session.execute(&entry.kernel, &request, interval, || {});
+        let Ok(reply) = executed.await else { break };
+        match reply.status {
+            ExecutionStatus::WaitingInput => {
+                entry.kernel.interrupt().await;
+                // It may ask again.
+                tokio::time::sleep(INTERVAL).await;
+            }
+            ExecutionStatus::Continued => {
+                if std::mem::take(&mut is_new) {
+                    entry.kernel.interrupt().await;
+                }
+            }
+            _ => is_new = true,
+        }
     }
     None
 }
