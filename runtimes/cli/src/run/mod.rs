@@ -261,6 +261,7 @@ impl Session<'_> {
             match self.run.next_event() {
                 Ok(Some(event)) => {
                     self.note_silence(&event);
+                    self.note_execution(&event);
                     let shown = self.report(&event).map_err(Stop::Output);
                     if let Err(stop) = shown.and_then(|()| self.show(event)) {
                         problem.get_or_insert(stop);
@@ -311,6 +312,17 @@ impl Session<'_> {
             | RunEvent::CleaningUp => self.silence.pause(),
             RunEvent::Execution(_) => self.silence.is_broken(),
             _ => {}
+        }
+    }
+
+    /// Keeps on disk which execution makes the session busy, once its ID is known: that of a WebSocket never is, but
+    /// requests may follow it.
+    fn note_execution(&mut self, event: &RunEvent) {
+        if let (RunEvent::ExecutionStarted { .. } | RunEvent::Execution(_), None) =
+            (event, &self.record)
+            && let (Some(kernel), Some(run_id)) = (&self.kernel, self.run.run_id())
+        {
+            self.record = Record::begin(self.target, kernel, run_id);
         }
     }
 
@@ -391,9 +403,6 @@ impl Session<'_> {
             RunEvent::ExecutionStarted { .. } => {
                 self.program = Program::Runs;
                 self.input.restart();
-                if let (Some(kernel), Some(run_id)) = (&self.kernel, self.run.run_id()) {
-                    self.record = Record::begin(self.target, kernel, run_id);
-                }
                 reporter.wait(if self.files.is_some() {
                     "Building your code..."
                 } else {
