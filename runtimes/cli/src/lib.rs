@@ -78,7 +78,7 @@ pub fn sorna() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &globals),
         Command::Shell(arguments) => shell::shell(arguments, &globals),
         Command::Upload(arguments) => upload::upload(arguments, &globals),
-        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments, &globals),
         Command::Status(arguments) => status::status(&arguments, &globals),
         Command::Info(arguments) => kernels::info(&arguments, &globals),
         Command::Restart(arguments) => kernels::restart(&arguments, &globals),

@@ -61,7 +61,12 @@ impl Served {
         let mut log = String::new();
         let mut stderr = self.child.stderr.take().expect("a pipe");
         stderr.read_to_string(&mut log).expect("text");
-        assert!(!log.contains(&self.settings["SORNA_SECRET_KEY"]), "{log}");
+        let secret = self
+            .settings
+            .iter()
+            .find(|(name, _)| name.ends_with("SECRET_KEY"));
+        let (_, secret) = secret.expect("a key");
+        assert!(!log.contains(secret), "{log}");
         log
     }
 }
@@ -122,6 +127,25 @@ fn a_shell_evaluates_the_settings_and_the_gateway_keeps_running() {
         .success()
         .stdout_eq("from a kernel\n")
         .stderr_eq("");
+}
+
+#[test]
+fn the_settings_are_those_of_the_api_that_is_asked_for() {
+    let directory = here();
+    for (api, prefix, release) in [
+        ("sorna", "SORNA_", "Sorna v2"),
+        ("backend-ai", "BACKEND_", "Backend.AI"),
+        ("auto", "BACKEND_", "Backend.AI"),
+    ] {
+        let served = Served::start(directory.path(), &["--api", api]);
+        assert!(served.settings.keys().all(|name| name.starts_with(prefix)));
+        let mut status = served.client(directory.path());
+        status.arg("status");
+        let output = status.output().expect("sorna runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(text.contains(&format!("Gateway: {release}")), "{text}");
+        served.stop(Signal::TERM);
+    }
 }
 
 #[test]

@@ -16,9 +16,10 @@ use crate::values::{self, Kib};
 /// Prints three lines for a shell to evaluate, which set the endpoint and the keys for clients
 /// (SORNA_ENDPOINT, SORNA_ACCESS_KEY, SORNA_SECRET_KEY), and nothing else on standard output; the log goes
 /// to standard error. Official clients of Backend.AI read these variables, too, if those that begin with
-/// BACKEND_ are not set; `sorna` then speaks Sorna v2, unless --api says otherwise. On a terminal, the same
-/// values are shown a second time with BACKEND_ in place of SORNA_, to copy. It serves until SIGINT
-/// (Ctrl-C) or SIGTERM, and leaves no processes or files behind.
+/// BACKEND_ are not set; `sorna` then speaks Sorna v2, unless --api says otherwise. With --api backend-ai,
+/// the variables are BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY instead, with which `sorna`
+/// and others speak Backend.AI. On a terminal, both are shown, to copy. It serves until SIGINT (Ctrl-C) or
+/// SIGTERM, and leaves no processes or files behind.
 ///
 /// The keys come from --keys, else from SORNA_ACCESS_KEY and SORNA_SECRET_KEY, else they are a random
 /// pair. Anyone with a key pair can run programs as this user.

@@ -16,12 +16,13 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::settings::quoted;
+use crate::globals::Globals;
+use crate::settings::{Api, quoted};
 use crate::signals;
 use args::{Level, ServeArgs};
 
 /// Carries out the command.
-pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
+pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Failure> {
     let config = config(arguments)?;
     let _log = start_log(arguments.log)?;
     // The keys are in this process's memory: other processes of the user must not read it.
@@ -29,7 +30,8 @@ pub(crate) fn serve(arguments: &ServeArgs) -> Result<Exit, Failure> {
     sorna_gateway::raise_open_files();
     let mut signals = signals::catch()?;
     let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-    announce(&gateway).map_err(|error| Failure::System("cannot print the settings", error))?;
+    announce(&gateway, globals.api)
+        .map_err(|error| Failure::System("cannot print the settings", error))?;
     signals.forever().next();
     tracing::info!("stopping");
     // A second signal ends the process at once; the gateway's watchdog removes what is left then.
@@ -124,20 +126,25 @@ fn start_log(level: Level) -> Result<log::Flush, Failure> {
     Ok(flush)
 }
 
-/// Prints the endpoint and the keys for a shell to evaluate; on a terminal, for clients of either API. Then standard
-/// output is closed, so that a command substitution ends while the gateway keeps running in the background.
-fn announce(gateway: &RunningGateway) -> io::Result<()> {
+/// Prints the endpoint and the keys for a shell to evaluate: for clients of this API, or, on a terminal, of either. Then
+/// standard output is closed, so that a command substitution ends while the gateway keeps running in the background.
+fn announce(gateway: &RunningGateway, api: Option<Api>) -> io::Result<()> {
     let mut stdout = io::stdout();
     let is_terminal = stdout.is_terminal();
-    if is_terminal {
+    let both = is_terminal && api.is_none();
+    if both {
         writeln!(stdout, "# For sorna and other clients of Sorna v2:")?;
     }
-    export(&mut stdout, &EnvNames::SORNA, gateway)?;
-    if is_terminal {
+    if api.is_none_or(|api| api == Api::Sorna) {
+        export(&mut stdout, &EnvNames::SORNA, gateway)?;
+    }
+    if both {
         writeln!(
             stdout,
             "# For clients of Backend.AI, the official ones and sorna with all its commands:"
         )?;
+    }
+    if both || api.is_some_and(|api| api != Api::Sorna) {
         export(&mut stdout, &EnvNames::BACKEND, gateway)?;
     }
     stdout.flush()?;
