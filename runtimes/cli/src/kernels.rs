@@ -159,22 +159,31 @@ impl Which {
         let ids = self.ids(globals)?;
         let target = Target::open(false, globals)?;
         let finds = spoken::version(&target)?.dialect() == Dialect::BackendAi;
+        // All before anything is done: it may change what the others are found by, or whether they are.
+        let found = ids.into_iter().map(|id| match finds {
+            false => Ok(Found::by_id(&target, id)),
+            true => find(&target, id.as_str()),
+        });
+        let found: Vec<_> = found.collect();
         let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;
-        for id in ids {
-            let found = match finds {
-                false => Found::by_id(&target, id.clone()),
-                true => match find(&target, id.as_str()) {
-                    Ok(found) => found,
-                    Err(failure) if failure.is_of_one_session() => {
-                        failure.show();
-                        exit = Exit::FAILURE;
-                        continue;
-                    }
-                    Err(failure) => return Err(failure),
-                },
+        let mut done: Vec<KernelId> = Vec::new();
+        for found in found {
+            let found = match found {
+                Ok(found) => found,
+                Err(failure) if failure.is_of_one_session() => {
+                    failure.show();
+                    exit = Exit::FAILURE;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             };
             let kernel = &found.kernel;
+            // It may have been given twice, by its name and its ID, too.
+            if done.contains(kernel.id()) {
+                continue;
+            }
+            done.push(kernel.id().clone());
             match act(&target, &mut reporter, &found) {
                 Ok(()) => {}
                 Err(Stop::Command(failure)) => return Err(failure),
@@ -189,7 +198,8 @@ impl Which {
                     reporter.clear();
                     reporter.fail(&error);
                     reporter.advice(format_args!(
-                        "If it hangs, use `sorna destroy --force {id}`."
+                        "If it hangs, use `sorna destroy --force {}`.",
+                        kernel.id()
                     ));
                     exit = Exit::FAILURE;
                 }
