@@ -70,18 +70,15 @@ impl Target {
         match (globals.names_a_gateway(), local) {
             (Some(option), Some(_)) => Err(Failure::LocalAnd(option)),
             (_, Some(api)) => Self::local(globals, globals.api.unwrap_or(api)),
-            (_, None) => Self::remote(globals, |options| options),
+            (_, None) => Self::remote(globals),
         }
     }
 
-    /// The gateway in the settings, by a client whose options can be changed.
-    pub(crate) fn remote(
-        globals: &Globals,
-        change: impl FnOnce(ClientOptions) -> ClientOptions,
-    ) -> Result<Self, Failure> {
+    /// The gateway in the settings.
+    fn remote(globals: &Globals) -> Result<Self, Failure> {
         let settings = Self::settings(globals)?;
         let config = settings.client_config().map_err(Failure::Settings)?;
-        Self::of_settings(settings, config, globals, change)
+        Self::of_settings(settings, config, globals, |options| options)
     }
 
     /// The settings; warnings about them are shown.

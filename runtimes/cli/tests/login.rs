@@ -241,6 +241,16 @@ fn commands_need_no_keys_after_a_login() {
 ∙ Log in with `sorna login`.
 
 "#]]);
+    // What needs no login is checked all the same.
+    check(web_with(directory, &gateway, &["status"]))
+        .code(1)
+        .stdout_eq(str![[r#"
+∙ Endpoint: http://[ADDRESS] (from BACKEND_ENDPOINT)
+✔ Gateway: Backend.AI, manager [..]
+✘ Login: not logged in to http://[ADDRESS]
+∙ Log in with `sorna login`.
+
+"#]]);
     logged_in(directory, &gateway);
     let user = gateway.access_key();
 

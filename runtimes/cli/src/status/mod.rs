@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::{self, safe};
 use crate::lock::lock;
-use crate::settings::keys_are_not_used;
+use crate::settings::{SettingsError, keys_are_not_used};
 use crate::style;
 use crate::target::Target;
 use crate::units::time;
@@ -101,7 +101,17 @@ impl Seen {
 /// Carries out the command.
 pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure> {
     let seen = Seen::default();
-    let target = Target::remote(globals, |options| {
+    let settings = Target::settings(globals)?;
+    let (config, not_logged_in) = match settings.client_config() {
+        Ok(config) => (config, None),
+        // What does not need a login is checked all the same.
+        Err(error @ SettingsError::NotLoggedIn { .. }) => {
+            let config = settings.login_config().map_err(Failure::Settings)?;
+            (config, Some(error))
+        }
+        Err(error) => return Err(Failure::Settings(error)),
+    };
+    let target = Target::of_settings(settings, config, globals, |options| {
         // A check reports what it finds at the first attempt.
         let observer = seen.observer(options.observer().cloned());
         options
@@ -139,6 +149,10 @@ pub(crate) fn status(_: &StatusArgs, globals: &Globals) -> Result<Exit, Failure>
             return Ok(report.exit());
         }
     };
+    if let Some(error) = not_logged_in {
+        report.without_login(&error);
+        return Ok(report.exit());
+    }
     let round_trip = round_trip(&target, &seen);
     if target.is_of_web_server() && !report.login(&target) {
         return Ok(report.exit());
@@ -267,6 +281,16 @@ impl Report {
         self.failed = true;
         line(style::signs().fail, AnsiColor::BrightRed, text);
         for advice in advice(error, target) {
+            self.fact(advice);
+        }
+    }
+
+    /// Nobody is logged in to the web server.
+    fn without_login(&mut self, error: &SettingsError) {
+        self.failed = true;
+        let text = format_args!("Login: {error}");
+        line(style::signs().fail, AnsiColor::BrightRed, text);
+        if let Some(advice) = error.advice() {
             self.fact(advice);
         }
     }
