@@ -12,6 +12,7 @@ use crate::harmless::safe;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::print::print;
 use crate::reporter::Reporter;
+use crate::signals;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
 
@@ -61,10 +62,13 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let mut reporter = Reporter::new(false);
     let mut line = PendingLine::new(MAX_WAIT);
     let show = |pending| line.show(&pending, &mut reporter);
-    let kernel = match target
+    let last_words = signals::clean_up_at_exit()?;
+    last_words.set(target.terms().may_start(&token));
+    let created = target
         .client
-        .create_with(arguments.lang.as_str(), &token, show)
-    {
+        .create_with(arguments.lang.as_str(), &token, show);
+    last_words.clear();
+    let kernel = match created {
         Ok(kernel) => kernel,
         Err(error) => {
             show_error_creating(&mut reporter, &error, &target, &arguments.lang);

@@ -1,6 +1,6 @@
 //! Signals that stop the command.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,19 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::lock::lock;
 use crate::progress;
+use crate::reporter::Reporter;
+use crate::style;
 use crate::target::LocalGateway;
 use crate::threads::start;
 use crate::tty;
 
 /// How soon the same signal is no second one: GNU `timeout` and others send it to the process and to its group.
 const REPEATED: Duration = Duration::from_millis(200);
+
+/// How long a command may take to stop without a word.
+const NOTICED: Duration = Duration::from_secs(1);
+
+const STOPPING: &str = "Stopping... (press Ctrl-C again to quit now)";
 
 /// The first signal, if there was one.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +51,11 @@ pub(crate) fn catch() -> Result<Signals, Failure> {
 
 /// Watches for signals on a separate thread. The first one calls `stop`, after which the command is
 /// expected to end on its own; the second one ends the process at once, after stopping the local
-/// gateway.
+/// gateway. A `quiet` command does not say that it stops.
 pub(crate) fn watch(
     mut signals: Signals,
     gateway: LocalGateway,
+    quiet: bool,
     stop: impl Fn() + Clone + Send + 'static,
 ) -> Result<Stopped, Failure> {
     let stopped = Stopped::default();
@@ -69,24 +77,67 @@ pub(crate) fn watch(
             let stop = stop.clone();
             // On a separate thread, so that a second signal is noticed meanwhile.
             thread::spawn(move || {
-                progress::replace("Stopping... (press Ctrl-C again to quit now)");
+                progress::replace(STOPPING);
                 stop();
             });
+            if !quiet {
+                thread::spawn(say_later);
+            }
         }
     };
     start("signals", watcher)?;
     Ok(stopped)
 }
 
-/// Ends the process at the first signal, as by default, but restores the terminal and erases the progress line before.
-pub(crate) fn clean_up_at_exit() -> Result<(), Failure> {
+/// Says where lines stay that the command is about to stop, if that takes a while.
+fn say_later() {
+    if !style::may_move() {
+        thread::sleep(NOTICED);
+        Reporter::new(false).remark(STOPPING);
+    }
+}
+
+/// What is to be said when a signal ends the command, at this moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastWords(Arc<Mutex<Option<String>>>);
+
+impl LastWords {
+    pub(crate) fn set(&self, words: String) {
+        *lock(&self.0) = Some(words);
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.0).take();
+    }
+
+    /// Says it, if somebody reads it.
+    fn say(&self) {
+        let Some(words) = lock(&self.0).take() else {
+            return;
+        };
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            Reporter::new(false).advice(words);
+            let _ = done.send(());
+        });
+        let _ = is_done.recv_timeout(NOTICED);
+    }
+}
+
+/// Ends the process at the first signal, as by default, but restores the terminal, erases the progress line and says what
+/// there is to say before.
+pub(crate) fn clean_up_at_exit() -> Result<LastWords, Failure> {
     let mut signals = catch()?;
+    let words = LastWords::default();
+    let last = words.clone();
     let watcher = move || {
         if let Some(signal) = signals.forever().next() {
             tty::restore();
             progress::erase_at_once();
+            last.say();
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }
     };
-    start("signals", watcher)
+    start("signals", watcher)?;
+    Ok(words)
 }

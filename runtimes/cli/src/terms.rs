@@ -46,6 +46,16 @@ impl Terms {
         }
     }
 
+    /// For a kernel that is to be kept, if the command ends before it runs.
+    pub(crate) fn may_start(self, token: &dyn Display) -> String {
+        match self {
+            Self::SESSION => format!(
+                "Session {token} is kept, and may still start. `sorna info {token}` shows its status, and `sorna destroy {token}` ends it."
+            ),
+            _ => self.may_be_left(Some(token)),
+        }
+    }
+
     /// For one that could not be destroyed.
     pub(crate) fn is_left(self, id: &str) -> String {
         match self {

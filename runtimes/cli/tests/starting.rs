@@ -96,7 +96,8 @@ fn destroying_a_session_that_does_not_run_yet_is_made_sure_of() {
 
 /// What is printed by a command that is interrupted while its session starts.
 fn interrupted(manager: &Manager, arguments: &[&str]) -> String {
-    let (_directory, mut command) = manager.sorna(arguments);
+    let (directory, mut command) = manager.sorna(arguments);
+    support::write(directory.path(), &[("data.csv", "1,2\n")]);
     let mut child = command.spawn().expect("sorna runs");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut text = String::new();
@@ -112,9 +113,11 @@ fn interrupted(manager: &Manager, arguments: &[&str]) -> String {
 
 #[test]
 fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
-    let commands: [&[&str]; 2] = [
+    let commands: [&[&str]; 4] = [
         &["run", "-t", "work", "python", "-c", "1"],
         &["shell", "-t", "work", "python"],
+        &["upload", "-t", "work", "python", "data.csv"],
+        &["complete", "-t", "work", "python", "-c", "pri"],
     ];
     for arguments in commands {
         let manager = Manager::default();

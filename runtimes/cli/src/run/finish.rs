@@ -170,10 +170,7 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, task: Task<'_>, mut exi
         Cleanup::Kept => {
             reporter.clear();
             if terms == Terms::SESSION && may_start(report, task) {
-                let name = task.token;
-                reporter.advice(format_args!(
-                    "Session {name} is kept, and may still start. `sorna info {name}` shows its status, and `sorna destroy {name}` ends it."
-                ));
+                reporter.advice(terms.may_start(task.token));
             }
             if may_be_blocked(report) {
                 reporter.advice(format_args!(

@@ -109,7 +109,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let run = target.client.run(plan);
     let canceller = run.canceller();
     let stop_waiting = wake.clone();
-    let stopped = signals::watch(caught, target.gateway(), move || {
+    let quiet = arguments.quiet || arguments.json;
+    let stopped = signals::watch(caught, target.gateway(), quiet, move || {
         // If this fails, the run tries again and reports the outcome.
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::collect;
 use crate::sessions::find;
-use crate::signals;
+use crate::signals::{self, LastWords};
 use crate::spoken::{self, kernel_id, session_token};
 use crate::stored::show_unchecked;
 use crate::target::Target;
@@ -38,9 +38,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         other => other,
     };
     let mut reporter = Reporter::new(arguments.quiet);
-    if reporter.moves() {
-        signals::clean_up_at_exit()?;
-    }
+    let last_words = signals::clean_up_at_exit()?;
     reporter.wait(format_args!(
         "Connecting to the {}...",
         target.terms().kernel
@@ -50,7 +48,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let progress = Progress::start(files.len(), bytes, &meter);
     let id = destination.id();
     let uploaded = destination
-        .kernel(&target, &mut reporter)
+        .kernel(&target, &mut reporter, &last_words)
         .and_then(|kernel| {
             reporter.progress(UPLOADING, progress);
             kernel.upload_with(files, |progress| {
@@ -106,14 +104,22 @@ impl Destination {
         }
     }
 
-    fn kernel(self, target: &Target, reporter: &mut Reporter) -> Result<Kernel, Error> {
+    fn kernel(
+        self,
+        target: &Target,
+        reporter: &mut Reporter,
+        last_words: &LastWords,
+    ) -> Result<Kernel, Error> {
         match self {
             Self::Id(id) => Ok(target.client.kernel(id)),
             Self::Create(spec, token) => {
                 let mut line = PendingLine::new(MAX_WAIT);
+                last_words.set(target.terms().may_start(&token));
                 let kernel = target
                     .client
-                    .create_with(spec, &token, |pending| line.show(&pending, reporter))?;
+                    .create_with(spec, &token, |pending| line.show(&pending, reporter));
+                last_words.clear();
+                let kernel = kernel?;
                 let capital = target.terms().capital;
                 reporter.done(format_args!("{capital} (ID: {}) is ready.", kernel.id()));
                 Ok(kernel)
