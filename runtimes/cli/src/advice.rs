@@ -13,6 +13,7 @@ use crate::image::names_in;
 use crate::nearest::nearest;
 use crate::release::release;
 use crate::reporter::Reporter;
+use crate::settings::Setting;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::values::is_id;
@@ -47,10 +48,38 @@ pub(crate) fn show_error_creating(
     lang: &str,
 ) {
     show_error(reporter, error, target);
+    if let Some(advice) = error.gateway().and_then(|it| ownership_advice(it, target)) {
+        reporter.advice(advice);
+        return;
+    }
     let failed = error.gateway().filter(|it| it.is_creation_failed());
     if let Some(advice) = failed.and_then(|response| creation_advice(response, target, lang)) {
         reporter.advice(advice);
     }
+}
+
+/// What to do about a creation for a domain or group that may not exist, or be another user's. Manager 23.09.10 says
+/// "Invalid group" with 400, and 26.9.6 that there is no row of a project with 404, whichever of the two is wrong.
+fn ownership_advice(response: &GatewayError, target: &Target) -> Option<String> {
+    let settings = target.settings.as_ref()?;
+    let is_about_it = response.status().is_client_error()
+        && matches!(
+            response.kind_name(),
+            Some(
+                "entity-not-found"
+                    | "invalid-api-params"
+                    | "generic-bad-request"
+                    | "generic-forbidden"
+            )
+        );
+    let named = [("domain", &settings.domain), ("group", &settings.group)];
+    let named = named.iter().filter_map(|(what, setting)| {
+        let Setting { value, source } = setting.as_ref()?;
+        Some(format!("the {what} {value} (from {source})"))
+    });
+    let named: Vec<_> = named.collect();
+    (is_about_it && !named.is_empty())
+        .then(|| format!("Check {}, or leave it out.", named.join(" and ")))
 }
 
 /// What to do about a creation that failed. Managers from 25 on say by the code of the error what it is about.

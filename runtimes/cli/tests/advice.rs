@@ -91,6 +91,47 @@ fn images_are_listed_if_the_image_is_the_reason() {
 }
 
 #[test]
+fn a_group_or_domain_that_does_not_exist_is_named() {
+    for (status, body) in [
+        (
+            404,
+            r#"{"type": "https://api.backend.ai/probs/entity-not-found", "title": "No row", "error_code": "project_read_not-found"}"#,
+        ),
+        (
+            400,
+            r#"{"type": "https://api.backend.ai/probs/invalid-api-params", "title": "Invalid group"}"#,
+        ),
+    ] {
+        let address = manager("26.9.6", status, body);
+        for (variables, advice) in [
+            (
+                vec![("BACKEND_GROUP", "team")],
+                "∙ Check the group team (from BACKEND_GROUP), or leave it out.\n",
+            ),
+            (
+                vec![("BACKEND_DOMAIN", "lab"), ("BACKEND_GROUP", "team")],
+                "∙ Check the domain lab (from BACKEND_DOMAIN) and the group team (from BACKEND_GROUP), or leave it out.\n",
+            ),
+            (vec![], ""),
+        ] {
+            let directory = here();
+            let endpoint = format!("http://{address}");
+            let mut command = sorna(directory.path());
+            command
+                .env("BACKEND_ENDPOINT", endpoint)
+                .env("BACKEND_ACCESS_KEY", "AKIAIOSFODNN7EXAMPLE")
+                .env("BACKEND_SECRET_KEY", "a-secret-that-must-not-be-shown")
+                .envs(variables)
+                .args(["run", "-q", IMAGE, "-c", "1"]);
+            let output = command.output().expect("sorna runs");
+            let text = String::from_utf8(output.stderr).expect("text");
+            let (_, rest) = text.split_once('\n').expect("a line");
+            assert_eq!(rest, advice);
+        }
+    }
+}
+
+#[test]
 fn a_session_that_is_gone_did_not_show_html() {
     let created = format!(
         r#"{{"sessionId": "{UUID}", "sessionName": "work", "status": "RUNNING", "created": true, "servicePorts": []}}"#

@@ -315,6 +315,20 @@ fn commands_and_variables_share_an_option() {
         );
     }
     refused(
+        &["-e", "BAD NAME=hunter2", "c", "-c", "1"],
+        "-e: what is before the `=` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit; and a command to run files, which this is otherwise, cannot be used with '--code <CODE>'",
+    );
+    for (option, short) in [
+        ("-r", "-r"),
+        ("--resource", "-r"),
+        ("--resource-opt", "--resource-opt"),
+    ] {
+        refused(
+            &[option, "x=1", option, "x=2", "bash", "-c", "1"],
+            &format!("{short} x is given twice, with different values"),
+        );
+    }
+    refused(
         &["-r", "cpu", "bash", "-c", "1"],
         "invalid value 'cpu' for '--resource <NAME=AMOUNT>': expected a name and a value, such as cpu=2",
     );

@@ -77,7 +77,7 @@ first   RUNNING  [..]bash[..] 20[..]-[..]-[..] [..]:[..]:[..]
         .success()
         .stdout_eq("second\n");
     lab.run("third", "true");
-    check(lab.sorna(&["destroy", "--force", "third"]))
+    check(lab.sorna(&["destroy", "--force", "third", "third"]))
         .success()
         .stderr_eq("✔ Destroyed session third.\n");
     let all = lab.json(&["ps", "--all", "--json"]);
@@ -190,6 +190,15 @@ drwx[..]  20[..]-[..]-[..] [..]:[..]:[..]  deep/
         .code(1)
         .stdout_eq("")
         .stderr_eq("✘ the directory cannot be listed: [..]nowhere[..]\n");
+    support::write(lab.directory.path(), &[("taken", "")]);
+    let requests = lab.gateway.stats().requests;
+    check(lab.sorna(&["download", "files", "c", "-o", "taken"]))
+        .code(2)
+        .stderr_eq(
+            "✘ taken (from -o) is not a directory\n\
+             ∙ Files keep their path below it: give a directory, which is created if needed.\n",
+        );
+    assert_eq!(lab.gateway.stats().requests, requests);
     check(lab.sorna(&["download", "files", "out", "c", "-o", "here"]))
         .success()
         .stdout_eq("")

@@ -1,6 +1,7 @@
 //! The command line of `sorna run`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -143,13 +144,29 @@ impl RunArgs {
                 name => format!("-e: `{name}` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit").into(),
             });
         }
+        for (option, values) in [
+            ("-r", self.resources()),
+            ("--resource-opt", self.resource_options()),
+        ] {
+            if let Some(name) = given_twice(values) {
+                return Err(
+                    format!("{option} {name} is given twice, with different values").into(),
+                );
+            }
+        }
         self.check_combination().map_err(Cow::Borrowed)
     }
 
     fn check_combination(&self) -> Result<(), &'static str> {
-        let commands = self.env.iter().filter(|env| !is_assignment(env)).count();
+        let commands = self.env.iter().filter(|env| !is_assignment(env));
+        let unclear = commands.clone().any(|command| command.contains('='));
+        let commands = commands.count();
         if commands + usize::from(self.exec.is_some()) > 1 {
             Err("several commands to run the program: give --exec, or -e CMD, once")
+        } else if commands > 0 && !self.code.is_empty() && unclear {
+            Err(
+                "-e: what is before the `=` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit; and a command to run files, which this is otherwise, cannot be used with '--code <CODE>'",
+            )
         } else if commands > 0 && !self.code.is_empty() {
             Err("the argument '-e <CMD>' cannot be used with '--code <CODE>'")
         } else if self.session.enqueue && (!self.code.is_empty() || !self.files.is_empty()) {
@@ -226,6 +243,14 @@ fn is_assignment(text: &str) -> bool {
             && name.bytes().all(fits)
             && !name.starts_with(|c: char| c.is_ascii_digit())
     })
+}
+
+/// A name that is there with two values.
+fn given_twice(values: &[(String, String)]) -> Option<&str> {
+    let mut seen = BTreeMap::new();
+    let mut values = values.iter();
+    let twice = values.find(|(name, value)| *seen.entry(name).or_insert(value) != value);
+    twice.map(|(name, _)| name.as_str())
 }
 
 /// The name in what looks like `NAME=VALUE`, if no variable can have it.

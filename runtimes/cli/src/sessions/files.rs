@@ -1,6 +1,7 @@
 //! `sorna ls` and `sorna download`.
 
 use std::cell::Cell;
+use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -164,6 +165,14 @@ fn cells(file: &FileInfo) -> [String; 4] {
 
 /// Carries out `download`.
 pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Exit, Failure> {
+    if fs::metadata(&arguments.output).is_ok_and(|output| !output.is_dir()) {
+        let output = arguments.output.display();
+        return Err(
+            Failure::usage(format!("{output} (from -o) is not a directory")).with_advice(
+                "Files keep their path below it: give a directory, which is created if needed.",
+            ),
+        );
+    }
     with_session(
         globals,
         "downloads",
