@@ -4,7 +4,7 @@
 //! A command that lives holds a lock on its file. What cannot be written is not kept: that alone is no failure.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,38 +33,41 @@ impl Record {
     /// Keeps that this execution begins; `None` if that is not possible.
     pub(crate) fn begin(target: &Target, kernel: &KernelId, run_id: &str) -> Option<Self> {
         let folder = folder(target.client.config().endpoint())?;
-        write(&folder, kernel, run_id).ok()
+        let name = prefix(kernel) + run_id;
+        Self::write(&folder, &name, "").ok()
+    }
+
+    /// Writes a file and locks it.
+    pub(crate) fn write(folder: &Path, name: &str, content: &str) -> io::Result<Self> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        prune(folder);
+        let path = folder.join(name);
+        // Locked before it has its name, so that no other command takes it for one that was left behind.
+        let new = folder.join(format!(".{}.new", std::process::id()));
+        let _ = fs::remove_file(&new);
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
+        let kept = flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all(content.as_bytes()))
+            .and_then(|()| fs::rename(&new, &path));
+        if kept.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        kept.map(|()| Self { path, _file: file })
     }
 
     /// It has ended.
     pub(crate) fn end(self) {
         let _ = fs::remove_file(&self.path);
     }
-}
-
-fn write(folder: &Path, kernel: &KernelId, run_id: &str) -> io::Result<Record> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    prune(folder);
-    let path = folder.join(prefix(kernel) + run_id);
-    // Locked before it has its name, so that no other command takes it for one that was left behind.
-    let new = folder.join(format!(".{}.new", std::process::id()));
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    let kept = flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(io::Error::from)
-        .and_then(|()| fs::rename(&new, &path));
-    if kept.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    kept.map(|()| Record { path, _file: file })
 }
 
 /// Removes what is too old.
@@ -139,7 +142,7 @@ fn of(target: &Target, kernel: &KernelId) -> Vec<PathBuf> {
 }
 
 /// The lock of a command that has ended without removing its file.
-fn lock(path: &Path) -> Option<File> {
+pub(crate) fn lock(path: &Path) -> Option<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(flags.bits().cast_signed());
@@ -148,7 +151,7 @@ fn lock(path: &Path) -> Option<File> {
     Some(file)
 }
 
-fn folder(endpoint: &Endpoint) -> Option<PathBuf> {
+pub(crate) fn folder(endpoint: &Endpoint) -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     let state = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
     Some(state.join("sorna").join("runs").join(file_name(endpoint)))
@@ -156,7 +159,11 @@ fn folder(endpoint: &Endpoint) -> Option<PathBuf> {
 
 /// What the names of the session's files begin with. IDs of Backend.AI have none of the characters that paths have.
 fn prefix(kernel: &KernelId) -> String {
+    format!("{}.", plain(kernel.as_str()))
+}
+
+/// A part of a file's name.
+pub(crate) fn plain(id: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let id = kernel.as_str();
-    format!("{}.", id.replace(|c| !is_plain(c), "_"))
+    id.replace(|c| !is_plain(c), "_")
 }

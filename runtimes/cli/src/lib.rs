@@ -46,6 +46,7 @@ mod status;
 mod stored;
 mod style;
 mod target;
+mod temporary;
 mod terms;
 mod threads;
 mod tips;

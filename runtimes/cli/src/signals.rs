@@ -21,7 +21,10 @@ use crate::tty;
 const REPEATED: Duration = Duration::from_millis(200);
 
 /// How long a command may take to stop without a word.
-const NOTICED: Duration = Duration::from_secs(1);
+const NOTICED: Duration = Duration::from_secs(5);
+
+/// How long last words may take.
+const LAST: Duration = Duration::from_secs(1);
 
 const STOPPING: &str = "Stopping... (press Ctrl-C again to quit now)";
 
@@ -120,7 +123,7 @@ impl LastWords {
             Reporter::new(false).advice(words);
             let _ = done.send(());
         });
-        let _ = is_done.recv_timeout(NOTICED);
+        let _ = is_done.recv_timeout(LAST);
     }
 }
 

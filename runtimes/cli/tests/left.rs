@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use sorna_gateway::RunningGateway;
 use support::stub::{self, Request};
-use support::{check, eventually, here, sorna};
+
+use support::{backend_at, check, eventually, gateway, here, sorna, sorna_at};
 
 const SESSION: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
 
@@ -174,3 +177,55 @@ fn without_a_place_for_it_the_command_works() {
     std::fs::write(directory.path().join(".state"), "").unwrap();
     check(run(directory.path(), address, "1")).success();
 }
+
+#[test]
+fn the_next_command_destroys_temporary_kernels_of_commands_that_were_killed() {
+    type At = fn(&Path, &RunningGateway) -> Command;
+    for (at, noun) in [(sorna_at as At, "kernel"), (backend_at, "session")] {
+        let gateway = gateway();
+        let directory = here();
+        let at = |arguments: &[&str]| {
+            let mut command = at(directory.path(), &gateway);
+            command.args(arguments);
+            command
+        };
+        let mut killed = at(&["run", "bash", "-c", "echo begun; sleep 1000"]);
+        let mut killed = killed.spawn().expect("sorna runs");
+        let mut stdout = BufReader::new(killed.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("text");
+        assert_eq!(line, "begun\n");
+        // Of a command that lives, nothing is destroyed.
+        check(at(&["run", "-q", "bash", "-c", "echo 1"]))
+            .success()
+            .stderr_eq("");
+        assert_eq!(records(directory.path()).len(), 1);
+        kill(killed);
+
+        // Nor what another user of this machine has left behind.
+        let mut other = at(&["run", "-q", "bash", "-c", "echo 1"]);
+        for prefix in ["SORNA", "BACKEND"] {
+            other.env_remove(format!("{prefix}_ACCESS_KEY"));
+            other.env_remove(format!("{prefix}_SECRET_KEY"));
+        }
+        let [names, keys] = match noun {
+            "kernel" => [["SORNA_ACCESS_KEY", "SORNA_SECRET_KEY"], OTHER],
+            _ => [["BACKEND_ACCESS_KEY", "BACKEND_SECRET_KEY"], OTHER],
+        };
+        other.envs(names.into_iter().zip(keys));
+        check(other).code(1);
+        assert_eq!(records(directory.path()).len(), 1);
+
+        let run = at(&["run", "-t", "a-session", "bash", "-c", "echo 1"]);
+        let printed = check(run).success().get_output().stderr.clone();
+        let printed = String::from_utf8(printed).expect("text");
+        let said = format!("∙ Destroyed temporary {noun} ");
+        assert!(printed.contains(&said), "{printed}");
+        assert_eq!(records(directory.path()), Vec::<PathBuf>::new());
+        assert_eq!(gateway.stats().kernels, 1, "{noun}");
+        gateway.stop();
+    }
+}
+
+/// Keys that no gateway knows.
+const OTHER: [&str; 2] = ["AKIAOTHER", "another-secret-that-no-one-may-see"];

@@ -35,6 +35,7 @@ use crate::signals::{self, Stopped};
 use crate::spoken;
 use crate::stored::show_unchecked;
 use crate::target::Target;
+use crate::temporary::{self, Sweep, Temporary};
 use crate::terms::Terms;
 use crate::units::{count, time};
 use args::RunArgs;
@@ -137,6 +138,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         stopped,
         kernel: None,
         record: None,
+        kept: Temporary::default(),
     };
     Ok(session.run())
 }
@@ -253,10 +255,16 @@ struct Session<'p> {
     kernel: Option<KernelId>,
     /// The execution, while the session is busy with it.
     record: Option<Record>,
+    /// The kernel, if it is temporary, while it is there.
+    kept: Temporary,
 }
 
 impl Session<'_> {
     fn run(mut self) -> Exit {
+        let sweep = Sweep::start(self.target, self.dialect, &self.reporter);
+        if self.temporary {
+            self.kept = Temporary::named(self.target, &self.token, self.dialect);
+        }
         let mut problem = None;
         loop {
             match self.run.next_event() {
@@ -282,6 +290,9 @@ impl Session<'_> {
         let Some(report) = self.run.into_report() else {
             unreachable!("a run ends with a report")
         };
+        if temporary::has_ended(&report) {
+            self.kept.is_gone();
+        }
         if let Some(record) = self.record.take()
             && !may_be_busy(&report.ending)
         {
@@ -298,6 +309,7 @@ impl Session<'_> {
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect) = (self.program, self.dialect);
         program.report_if_left(&report, &mut self.reporter, dialect);
+        sweep.finish(&mut self.reporter);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
         }
@@ -376,6 +388,9 @@ impl Session<'_> {
             RunEvent::SessionPending(pending) => self.pending.show(&pending, reporter),
             RunEvent::KernelReady(kernel) => {
                 self.was_ready = true;
+                if self.temporary {
+                    self.kept.created(self.target, &kernel);
+                }
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
                 let is_new = self.run.is_new();

@@ -26,6 +26,7 @@ use crate::run::finish::{Task, finish};
 use crate::settings::quoted;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
+use crate::temporary::{self, Sweep, Temporary};
 use crate::terms::Terms;
 use crate::threads::start;
 use crate::tty;
@@ -72,7 +73,16 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let (happen, happened) = mpsc::channel();
     let starting = Starting::new(run.canceller());
     let window = watch::watch(caught, happen.clone(), target.gateway(), starting.clone())?;
+    let dialect = spoken::version(&target)?.dialect();
+    let sweep = Sweep::start(&target, dialect, &reporter);
+    let mut kept = match is_temporary {
+        true => Temporary::named(&target, &token, dialect),
+        false => Temporary::default(),
+    };
     let created = create(&mut run, &mut reporter);
+    if let Some(id) = created.as_ref().filter(|_| is_temporary) {
+        kept.created(&target, id);
+    }
     starting.is_over();
     let Some(id) = created else {
         let signal = match happened.try_recv() {
@@ -89,6 +99,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             advice: None,
             was_ready: false,
         };
+        if temporary::has_ended(&report) {
+            kept.is_gone();
+        }
         return Ok(finish(&mut reporter, &report, None, signal, task));
     };
     if is_temporary {
@@ -118,10 +131,12 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             }
         }
     };
-    Ok(match is_temporary {
-        true => clean_up(&mut reporter, terms, &id, run, exit),
+    let exit = match is_temporary {
+        true => clean_up(&mut reporter, terms, &id, run, kept, exit),
         false => exit,
-    })
+    };
+    sweep.finish(&mut reporter);
+    Ok(exit)
 }
 
 /// Creates the kernel, and says why a session does not run yet. `None` if the run ends before.
@@ -276,6 +291,7 @@ fn clean_up(
     terms: Terms,
     id: &KernelId,
     mut run: Run,
+    mut kept: Temporary,
     exit: Exit,
 ) -> Exit {
     reporter.wait(format_args!(
@@ -289,6 +305,7 @@ fn clean_up(
             Exit::FAILURE
         }
         _ => {
+            kept.is_gone();
             reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
             exit
         }
