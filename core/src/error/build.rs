@@ -44,6 +44,13 @@ pub enum BuildError {
         /// The ID of the session that has it.
         id: String,
     },
+    /// An environment variable without a value, on which the manager would fail.
+    EmptyVariable {
+        /// The variable's name.
+        name: String,
+        /// The version of the manager's API.
+        version: ApiVersion,
+    },
     /// A language name that is empty.
     Language,
     /// More mounts than a kernel can have.
@@ -136,6 +143,10 @@ impl fmt::Display for BuildError {
             Self::SessionNameInUse { name, id } => {
                 write!(f, "the name {name:?} belongs to session {id} already")
             }
+            Self::EmptyVariable { name, version } => write!(
+                f,
+                "the environment variable {name} is empty, and managers that speak version {version} of the API fail on that: leave it out"
+            ),
             Self::Language => f.write_str("the language must not be empty"),
             Self::TooManyMounts { given, most } => {
                 write!(f, "too many mounts: {given} (limit {most})")

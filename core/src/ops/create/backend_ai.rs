@@ -183,7 +183,7 @@ mod tests {
         let spec = KernelSpec::new("python:3.9")
             .with_mounts(["data", "models:/models", "in:a:b"])
             .with_env("A", "1")
-            .with_env("B", "")
+            .with_env("B", "2")
             .with_resource("cpu", "2")
             .with_resource("mem", "4g")
             .with_resource_option("shmem", "256m")
@@ -211,7 +211,7 @@ mod tests {
                 "maxWaitSeconds": 2,
                 "config": {
                     "mounts": ["data", "models", "in"], "mount_map": {"models": "/models", "in": "a:b"},
-                    "environ": {"A": "1", "B": ""}, "resources": {"cpu": "2", "mem": "4g"},
+                    "environ": {"A": "1", "B": "2"}, "resources": {"cpu": "2", "mem": "4g"},
                     "resource_opts": {"shmem": "256m"}, "scalingGroup": "gpu", "preopen_ports": [8080, 9090],
                 },
             })

@@ -134,7 +134,7 @@ impl KernelSpec {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Language`] for an empty language, [`BuildError::TooManyMounts`], and
+    /// [`BuildError::Language`] for an empty language, [`BuildError::TooManyMounts`], [`BuildError::EmptyVariable`], and
     /// [`BuildError::Unsupported`] for a setting that the version lacks.
     pub fn check(&self, version: ApiVersion) -> Result<(), BuildError> {
         if self.language.is_empty() {
@@ -148,6 +148,14 @@ impl KernelSpec {
                         given: self.mounts.len(),
                         most: MOST,
                     });
+                }
+            }
+            Dialect::BackendAi if version < ApiVersion::V9_20250722 => {
+                // Manager 23.09.10 responds with 500, and 26.9.6 sets it (observed).
+                let mut env = self.session.env.iter();
+                if let Some((name, _)) = env.find(|(_, value)| value.is_empty()) {
+                    let name = name.clone();
+                    return Err(BuildError::EmptyVariable { name, version });
                 }
             }
             Dialect::BackendAi => {}
@@ -215,6 +223,21 @@ mod tests {
             Err(BuildError::Unsupported { what, version: of }) if of == version => what,
             other => panic!("{other:?} for {spec:?}"),
         }
+    }
+
+    #[test]
+    fn empty_variables_are_refused_for_managers_that_fail_on_them() {
+        let spec = python().with_env("A", "1").with_env("B", "");
+        assert_eq!(
+            spec.check(ApiVersion::V7_20230615),
+            Err(BuildError::EmptyVariable {
+                name: "B".to_owned(),
+                version: ApiVersion::V7_20230615
+            })
+        );
+        assert_eq!(spec.check(ApiVersion::V9_20250722), Ok(()));
+        let spec = python().with_env("A", "1");
+        assert_eq!(spec.check(ApiVersion::V7_20230615), Ok(()));
     }
 
     #[test]
