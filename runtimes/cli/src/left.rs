@@ -12,8 +12,9 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sorna::blocking::Kernel;
-use sorna::{Endpoint, Error, GatewayError, KernelId};
+use sorna::{Endpoint, GatewayError, KernelId};
 
+use crate::chain::message;
 use crate::reporter::Reporter;
 use crate::settings::file_name;
 use crate::target::Target;
@@ -81,14 +82,25 @@ fn prune(folder: &Path) {
     }
 }
 
-/// Frees the session from executions whose commands were killed, and reports it. Whether a living command executes
-/// something in it.
-pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) -> bool {
-    let mut is_used = false;
+/// What executions of this user on this machine make of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Free,
+    /// A living command executes something in it.
+    Used,
+    /// What a killed command has left behind does not end.
+    Blocked,
+}
+
+/// Frees the session from executions whose commands were killed, and reports it.
+pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) -> State {
+    let mut state = State::Free;
     for path in of(target, kernel.id()) {
         let Some(_lock) = lock(&path) else {
             // It may also have ended in this moment.
-            is_used |= path.exists();
+            if path.exists() && state == State::Free {
+                state = State::Used;
+            }
             continue;
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -101,24 +113,28 @@ pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) ->
                     "Freed the session from an execution that a killed command had left behind.",
                 );
             }
+            Err(error) if error.gateway().is_some_and(GatewayError::is_not_found) => {
+                let _ = fs::remove_file(&path);
+            }
             Err(error) => {
-                let is_gone = error.gateway().is_some_and(GatewayError::is_not_found);
-                if is_gone {
-                    let _ = fs::remove_file(&path);
-                } else {
-                    not_freed(reporter, kernel.id(), &error);
-                }
+                reporter.clear();
+                reporter.fail(format_args!(
+                    "an execution that a killed command had left behind blocks session {}: {}",
+                    kernel.id(),
+                    message(&error)
+                ));
+                state = State::Blocked;
             }
         }
     }
-    is_used
+    state
 }
 
-fn not_freed(reporter: &mut Reporter, kernel: &KernelId, error: &Error) {
-    reporter.clear();
-    reporter.advice(format_args!(
-        "An execution that a killed command had left behind may block session {kernel} ({error}). If the next one does not begin, end the session with `sorna destroy {kernel}`."
-    ));
+/// What to do about a session that is blocked.
+pub(crate) fn blocked(kernel: &KernelId) -> String {
+    format!(
+        "Try again when its program has ended, or end the session with `sorna destroy {kernel}`."
+    )
 }
 
 /// The session is gone, and what was executed in it.

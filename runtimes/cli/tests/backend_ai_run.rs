@@ -432,7 +432,7 @@ fn a_session_that_may_be_blocked_is_named_with_what_ends_it() {
     check(command).failure().stderr_eq(str![[r#"
 ✘ [..]500 kernel-execution-failed: Executing user code in the kernel has failed.[..]
 ...
-∙ A program that has not ended may block session [..]. If the next run fails as well, end the session with `sorna destroy [..]`.
+∙ Another execution may keep session [..] busy, or what one has left behind. If the next run fails as well, end the session with `sorna destroy [..]`.
 
 "#]]);
 }

@@ -24,6 +24,11 @@ type Executed = Arc<Mutex<Vec<Value>>>;
 
 /// A manager whose session is busy with the code `hang` until a query comes with the same run ID.
 fn manager() -> (SocketAddr, Executed) {
+    manager_that("finished")
+}
+
+/// One that responds so to all that is executed, but not to `hang`.
+fn manager_that(status: &'static str) -> (SocketAddr, Executed) {
     let executed = Executed::default();
     let seen = Arc::clone(&executed);
     let address = stub::stub(move |request: &Request| {
@@ -50,7 +55,7 @@ fn manager() -> (SocketAddr, Executed) {
         }
         let run = body["run_id"].as_str().expect("a run ID");
         let end = format!(
-            r#"{{"result": {{"status": "finished", "runId": "{run}", "exitCode": 0, "options": null, "files": [], "console": []}}}}"#
+            r#"{{"result": {{"status": "{status}", "runId": "{run}", "exitCode": 0, "options": null, "files": [], "console": []}}}}"#
         );
         Some((200, end))
     });
@@ -168,6 +173,29 @@ fn interrupting_frees_the_session_and_destroying_forgets_the_execution() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn nothing_is_executed_in_a_session_that_stays_blocked() {
+    let directory = here();
+    let (address, executed) = manager_that("continued");
+    kill(begun(directory.path(), address, &executed));
+    let blocked =
+        "✘ an execution that a killed command had left behind blocks session [..]: [..]\n";
+    let advice = format!(
+        "∙ Try again when its program has ended, or end the session with `sorna destroy {SESSION}`.\n"
+    );
+    check(run(directory.path(), address, "next"))
+        .code(1)
+        .stderr_eq(format!(
+            "∙ Session name: work\n✔ Session (ID: [..]) is ready.\n{blocked}{advice}"
+        ));
+    check(at(directory.path(), address, &["interrupt", SESSION]))
+        .code(1)
+        .stderr_eq(format!("{blocked}✔ Interrupted session [..].\n{advice}"));
+    let executed = executed.lock().expect("a lock");
+    assert!(executed.iter().all(|body| body["code"] != "next"));
+    assert_eq!(records(directory.path()).len(), 1);
 }
 
 #[test]

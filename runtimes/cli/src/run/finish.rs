@@ -3,13 +3,15 @@
 use std::io;
 
 use sorna::{
-    AbortReason, Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError,
+    AbortReason, Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError, KernelId,
     ProblemKind, RunReport, SessionToken, TransportErrorKind,
 };
 
 use crate::advice::{aborted_advice, show_error_creating, show_left};
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::json::{self, Event};
+use crate::left;
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::terms::Terms;
@@ -23,6 +25,8 @@ pub(crate) enum Stop {
     Input(io::Error),
     /// The program asks for input after its end.
     NoInput,
+    /// The session is blocked, which was reported.
+    Blocked(KernelId),
     /// Anything else.
     Failed(String),
 }
@@ -33,6 +37,7 @@ impl Stop {
             Self::Output(error) => format!("cannot write the program's output: {error}"),
             Self::Input(error) => format!("cannot read standard input: {error}"),
             Self::NoInput => "the program asks for input, but standard input has ended".to_owned(),
+            Self::Blocked(kernel) => left::blocked(&kernel),
             Self::Failed(message) => message,
         }
     }
@@ -63,7 +68,12 @@ pub(crate) fn finish(
         Ending::Finished(result) => finished(reporter, result.as_ref(), task.advice),
         Ending::Failed(error) => {
             reporter.note_error(error);
-            show_error_creating(reporter, error, target, task.lang);
+            if is_late(error) && matches!(report.cleanup, Cleanup::Kept) {
+                // What is said of the session below explains it.
+                reporter.fail(message(error));
+            } else {
+                show_error_creating(reporter, error, target, task.lang);
+            }
             if let (Error::Aborted(aborted), Some(kernel)) = (error, &report.kernel)
                 && matches!(
                     aborted.reason,
@@ -81,6 +91,10 @@ pub(crate) fn finish(
         Some(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             // The reader of the output has closed the pipe: exit as if killed by SIGPIPE, like other programs.
             exit = Exit::of_signal(signal_hook::consts::SIGPIPE);
+        }
+        Some(Stop::Blocked(kernel)) => {
+            reporter.advice(left::blocked(&kernel));
+            exit = Exit::FAILURE;
         }
         Some(problem) => {
             reporter.fail(problem.message());
@@ -127,13 +141,16 @@ fn may_be_blocked(report: &RunReport) -> bool {
         Error::Aborted(aborted) => !aborted.is_freed,
         error => {
             let kind = error.gateway().and_then(GatewayError::kind);
-            let is_timeout = error
-                .transport()
-                .is_some_and(|error| error.kind() == TransportErrorKind::Timeout);
-            kind == Some(ProblemKind::KernelExecutionFailed)
-                || (is_timeout && matches!(error, Error::MayHaveRun(_)))
+            kind == Some(ProblemKind::KernelExecutionFailed) || is_late(error)
         }
     }
+}
+
+/// Whether no response came in time to a request that executes something.
+fn is_late(error: &Error) -> bool {
+    let transport = error.transport();
+    let is_timeout = transport.is_some_and(|it| it.kind() == TransportErrorKind::Timeout);
+    is_timeout && matches!(error, Error::MayHaveRun(_))
 }
 
 /// Whether a session that is kept has not run yet, and may still start.
@@ -174,7 +191,7 @@ fn clean_up(reporter: &mut Reporter, report: &RunReport, task: Task<'_>, mut exi
             }
             if may_be_blocked(report) {
                 reporter.advice(format_args!(
-                    "A program that has not ended may block session {kernel}. If the next run fails as well, end the session with `sorna destroy {kernel}`."
+                    "Another execution may keep session {kernel} busy, or what one has left behind. If the next run fails as well, end the session with `sorna destroy {kernel}`."
                 ));
             }
             "kept"

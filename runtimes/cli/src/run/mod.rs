@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
-use crate::left::{self, Record};
+use crate::left::{self, Record, State};
 use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
@@ -269,6 +269,10 @@ impl Session<'_> {
         loop {
             match self.run.next_event() {
                 Ok(Some(event)) => {
+                    // What was to begin does not: the run is cancelled.
+                    if problem.is_some() && matches!(event, RunEvent::ExecutionStarted { .. }) {
+                        continue;
+                    }
                     self.note_silence(&event);
                     self.note_execution(&event);
                     let shown = self.report(&event).map_err(Stop::Output);
@@ -399,8 +403,10 @@ impl Session<'_> {
                 }
                 if !self.temporary && self.dialect == Dialect::BackendAi {
                     let kept = self.target.client.kernel(kernel.clone());
-                    if left::free(self.target, &kept, reporter) {
-                        reporter.info("Another `sorna` on this machine is executing code in the session; this one waits for it.");
+                    match left::free(self.target, &kept, reporter) {
+                        State::Free => {}
+                        State::Used => reporter.info("Another `sorna` on this machine is executing code in the session; this one waits for it."),
+                        State::Blocked => return Err(Stop::Blocked(kernel)),
                     }
                     self.kernel = Some(kernel);
                 }

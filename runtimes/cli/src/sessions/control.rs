@@ -1,12 +1,14 @@
 //! `sorna interrupt` and `sorna rename`.
 
 use clap::Args;
+use sorna::GatewayError;
 
 use super::with_session;
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::left;
+use crate::left::{self, State};
 use crate::spoken;
 
 /// Interrupt the program that a session runs, as Ctrl-C does: the interpreter's state is kept.
@@ -57,8 +59,12 @@ pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<
         &arguments.session,
         |target, found, reporter| {
             found.kernel.interrupt()?;
-            left::free(target, &found.kernel, reporter);
+            let state = left::free(target, &found.kernel, reporter);
             reporter.done(format_args!("Interrupted session {found}."));
+            if state == State::Blocked {
+                reporter.advice(left::blocked(found.kernel.id()));
+                return Ok(Ok(Exit::FAILURE));
+            }
             Ok(Ok(Exit::SUCCESS))
         },
     )
@@ -72,7 +78,17 @@ pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, 
         "names of sessions",
         &arguments.session,
         |_, found, reporter| {
-            found.kernel.rename(name)?;
+            if let Err(error) = found.kernel.rename(name) {
+                if error.gateway().is_some_and(GatewayError::is_name_taken) {
+                    reporter.note_error(&error);
+                    reporter.fail(message(&error));
+                    reporter.advice(
+                        "Choose another name: `sorna ps` lists those that your sessions have.",
+                    );
+                    return Ok(Ok(Exit::FAILURE));
+                }
+                return Err(error);
+            }
             reporter.done(format_args!("Renamed session {found} to {}.", arguments.to));
             Ok(Ok(Exit::SUCCESS))
         },
