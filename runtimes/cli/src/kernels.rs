@@ -192,6 +192,9 @@ impl Which {
                     let capital = target.terms().capital;
                     reporter.advice(format_args!("{capital} {}:", kernel.id()));
                     show_error_of(&mut reporter, &error, &target, kernel.id(), NO_ID);
+                    if finds && let Some(advice) = found.advice(&target, &error) {
+                        reporter.advice(advice);
+                    }
                     exit = Exit::FAILURE;
                 }
                 Err(Stop::Hanging(error)) => {

@@ -132,6 +132,54 @@ fn a_group_or_domain_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn the_session_s_status_explains_what_fails() {
+    const GONE: &str = "∙ The session has ended, or belongs to another user. `sorna ps` lists yours. The endpoint is http://[ADDRESS] (from SORNA_ENDPOINT).\n";
+    let pending =
+        format!("∙ The session does not run yet (PREPARING): `sorna info {UUID}` says why.\n");
+    let dying = "∙ The session does not run any more (TERMINATING).\n";
+    for (status, advice) in [
+        (None, GONE),
+        (Some("PREPARING"), pending.as_str()),
+        (Some("TERMINATING"), dying),
+        (Some("RUNNING"), ""),
+    ] {
+        let address = stub::stub(move |request: &Request| {
+            let is_info = request.path == format!("/session/{UUID}") && request.method == "GET";
+            Some(match (request.path.as_str(), status) {
+                ("/", _) => (
+                    200,
+                    r#"{"version": "v7.20230615", "manager": "23.09.10"}"#.to_owned(),
+                ),
+                (_, Some(status)) if is_info => (200, format!(r#"{{"status": "{status}"}}"#)),
+                _ if is_info => (
+                    404,
+                    r#"{"type": "https://api.backend.ai/probs/object-not-found"}"#.to_owned(),
+                ),
+                _ => (
+                    400,
+                    r#"{"type": "https://api.backend.ai/probs/invalid-api-params"}"#.to_owned(),
+                ),
+            })
+        });
+        for arguments in [
+            &["ls", UUID][..],
+            &["logs", UUID],
+            &["interrupt", UUID],
+            &["rename", UUID, "other"],
+            &["restart", UUID],
+            &["upload", UUID, "file"],
+        ] {
+            let directory = here();
+            support::write(directory.path(), &[("file", "1")]);
+            let mut command = stub::at(sorna(directory.path()), address);
+            command.args(["--api", "auto"]).args(arguments);
+            let expected = format!("...\n✘ [..]\n{advice}");
+            check(command).code(1).stderr_eq(expected);
+        }
+    }
+}
+
+#[test]
 fn a_session_that_is_gone_did_not_show_html() {
     let created = format!(
         r#"{{"sessionId": "{UUID}", "sessionName": "work", "status": "RUNNING", "created": true, "servicePorts": []}}"#

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sorna::blocking::Kernel;
-use sorna::{KernelId, SessionStatus, SessionSummary};
+use sorna::{Error, KernelId, SessionStatus, SessionSummary};
 
 use crate::advice::advice;
 use crate::failure::Failure;
@@ -47,6 +47,35 @@ impl Found {
             name: safe(&name),
             kernel: target.client.kernel(id),
             status: Some(SessionStatus::from_name(&status)),
+        }
+    }
+
+    /// What to do about a request that has failed, by what the gateway says now of the session.
+    pub(crate) fn advice(&self, target: &Target, error: &Error) -> Option<String> {
+        // Nothing was sent, or there is no gateway.
+        if matches!(error, Error::Build(_)) || error.transport().is_some() {
+            return None;
+        }
+        let info = self.kernel.info();
+        if info.as_ref().is_err_and(Error::is_not_found) {
+            return Some(format!(
+                "The session has ended, or belongs to another user. `sorna ps` lists yours. The endpoint is {}.",
+                target.endpoint()
+            ));
+        }
+        let info = info.ok()?;
+        let name = info.status()?;
+        let status = SessionStatus::from_name(name);
+        let name = safe(name);
+        if status.is_pending() {
+            let id = self.kernel.id();
+            Some(format!(
+                "The session does not run yet ({name}): `sorna info {id}` says why."
+            ))
+        } else if status.is_dying() {
+            Some(format!("The session does not run any more ({name})."))
+        } else {
+            None
         }
     }
 

@@ -46,6 +46,9 @@ fn with_session(
         Ok(result) => result,
         Err(error) => {
             show_error(&mut reporter, &error, &target);
+            if let Some(advice) = found.advice(&target, &error) {
+                reporter.advice(advice);
+            }
             Ok(Exit::FAILURE)
         }
     }

@@ -13,11 +13,12 @@ use crate::pending::{MAX_WAIT, PendingLine};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::collect;
-use crate::sessions::find;
+use crate::sessions::{Found, find};
 use crate::signals::{self, LastWords};
 use crate::spoken::{self, kernel_id, session_token};
 use crate::stored::show_unchecked;
 use crate::target::Target;
+use crate::terms::Terms;
 use crate::units::count;
 use args::UploadArgs;
 
@@ -64,7 +65,17 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         }
         Err(error) => {
             match id {
-                Some(id) => show_error_of(&mut reporter, &error, &target, &id, NO_ID),
+                Some(id) => {
+                    show_error_of(&mut reporter, &error, &target, &id, NO_ID);
+                    let found = Found::by_id(&target, id);
+                    let advice = match target.terms() {
+                        Terms::SESSION => found.advice(&target, &error),
+                        _ => None,
+                    };
+                    if let Some(advice) = advice {
+                        reporter.advice(advice);
+                    }
+                }
                 None => show_error_creating(&mut reporter, &error, &target, &arguments.kernel),
             }
             Exit::FAILURE
