@@ -3,11 +3,13 @@
 //! The lines are described by `schema/run-v1.json`. Within a version, events and fields are only
 //! added; readers ignore those that they do not know.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use sorna::{KernelId, SessionToken, UploadProgress};
+
+use crate::streams::{self, Stream};
 
 /// The version of the lines.
 const VERSION: u8 = 1;
@@ -154,7 +156,5 @@ pub(crate) fn emit(event: &Event<'_>) -> io::Result<()> {
     }
     let mut line = serde_json::to_vec(&Line { v: VERSION, event })?;
     line.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&line)?;
-    stdout.flush()
+    streams::write(Stream::Stdout, &line)
 }

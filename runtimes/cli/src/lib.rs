@@ -44,6 +44,7 @@ mod signals;
 mod spoken;
 mod status;
 mod stored;
+mod streams;
 mod style;
 mod target;
 mod temporary;

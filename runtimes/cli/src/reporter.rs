@@ -1,7 +1,6 @@
 //! Status lines on standard error.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use sorna::Error;
 use crate::harmless;
 use crate::json::{self, Event};
 use crate::progress::{self, Progress};
+use crate::streams::{self, Stream};
 use crate::style;
 
 /// Writes status lines to standard error, with the original client's signs. Progress lines, which the
@@ -135,7 +135,7 @@ impl Reporter {
     /// Starts a new line if the program has left one unfinished.
     pub(crate) fn end_line(&mut self) {
         if self.unfinished.swap(false, Relaxed) {
-            let _ = io::stderr().write_all(b"\n");
+            let _ = streams::write(Stream::Stderr, b"\n");
         }
     }
 
@@ -146,6 +146,6 @@ impl Reporter {
         let style = style::color(color);
         let line = format!("{style}{sign} {}{style:#}\n", harmless::lines(text));
         // The terminal may be gone; then there is no one to read the line.
-        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = streams::write(Stream::Stderr, line.as_bytes());
     }
 }

@@ -4,14 +4,15 @@ mod support;
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pty_process::Size;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use support::terminal::Terminal;
-use support::{eventually, gateway, here, stub};
+use support::{eventually, gateway, here, is_full, sorna_at, stub, wait};
 
 #[test]
 fn a_shell_on_this_machine_from_start_to_exit() {
@@ -238,6 +239,31 @@ fn pipes_work_too() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("42\r\n"), "{text}");
     assert!(!text.contains("\x1b[?1049l"), "no terminal: {text}");
+    assert_eq!(gateway.stats().kernels, 0);
+    gateway.stop();
+}
+
+#[test]
+fn a_slow_screen_makes_the_program_wait_and_delays_no_end() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = sorna_at(directory.path(), &gateway);
+    command.args(["shell", "bash"]).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut keys = child.stdin.take().expect("a pipe");
+    keys.write_all(b"yes\n").expect("it reads");
+    is_full(child.stdout.as_ref().expect("a pipe"));
+    // Long enough for hundreds of MB.
+    std::thread::sleep(Duration::from_secs(3));
+    let status = format!("/proc/{}/status", child.id());
+    let status = std::fs::read_to_string(status).expect("it runs");
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory = memory.and_then(|line| line.trim().strip_suffix(" kB"));
+    let memory: u64 = memory.expect("a line").parse().expect("a number");
+    assert!(memory < 64 * 1024, "{memory} KiB");
+    let pid = i32::try_from(child.id()).expect("an id");
+    kill_process(Pid::from_raw(pid).expect("an id"), Signal::TERM).expect("it lives");
+    assert_eq!(wait(&mut child).code(), Some(143));
     assert_eq!(gateway.stats().kernels, 0);
     gateway.stop();
 }

@@ -13,7 +13,7 @@ use snapbox::str;
 use sorna_gateway::RunningGateway;
 
 use support::terminal::{Terminal, screen};
-use support::{check, eventually, gateway, here, sorna, sorna_at, stub, wait, write};
+use support::{check, eventually, gateway, here, is_full, sorna, sorna_at, stub, wait, write};
 
 /// Starts a program that runs until it is stopped, and waits until it runs.
 fn start(mut command: Command, directory: &Path, arguments: &[&str]) -> Child {
@@ -67,6 +67,29 @@ fn each_signal_destroys_the_kernel_and_has_its_exit_code() {
         let text = stderr(&mut child);
         assert!(text.ends_with("✔ Cleaned up the kernel.\n"), "{text}");
         check_empty(gateway);
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_read_delays_no_end() {
+    for arguments in [&["run"][..], &["run", "--json"]] {
+        for stream in ["stdout", "stderr"] {
+            let gateway = gateway();
+            let directory = here();
+            let code = format!("import sys\nwhile True: print('x' * 1000, file=sys.{stream})");
+            let mut command = sorna_at(directory.path(), &gateway);
+            command.args(arguments).args(["python3", "-c", &code]);
+            let mut child = command.spawn().expect("sorna runs");
+            match stream {
+                "stderr" if arguments.len() == 1 => {
+                    is_full(child.stderr.as_ref().expect("a pipe"));
+                }
+                _ => is_full(child.stdout.as_ref().expect("a pipe")),
+            }
+            signal(&child, Signal::TERM);
+            assert_eq!(wait(&mut child).code(), Some(143));
+            check_empty(gateway);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::args::{Images, MediaArgs};
 use super::images::Protocol;
+use crate::streams::{self, Stream};
 
 /// Where such output goes.
 #[derive(Debug)]
@@ -87,9 +88,7 @@ impl Gallery {
             .filter(|protocol| readable && protocol.shows(media.media_type()))
             .and_then(|protocol| protocol.encode(&bytes));
         if let Some(drawing) = &drawing {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(drawing.as_bytes())?;
-            stdout.flush()?;
+            streams::write(Stream::Stdout, drawing.as_bytes())?;
         }
         let shown = drawing.is_some();
         let extension = if readable {

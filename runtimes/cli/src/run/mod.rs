@@ -34,6 +34,7 @@ use crate::reporter::Reporter;
 use crate::signals::{self, Stopped};
 use crate::spoken;
 use crate::stored::show_unchecked;
+use crate::streams;
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
 use crate::terms::Terms;
@@ -116,6 +117,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
     })?;
+    streams::start(stopped.clone())?;
     let session = Session {
         run,
         reporter,

@@ -1,7 +1,7 @@
 //! The program's output, passed on unchanged.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use sorna::{Console, Media, Record};
 use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
+use crate::streams::{self, Stream};
 use crate::style;
 
 /// Where the program's output goes.
@@ -34,18 +35,16 @@ impl Output {
             return self.emit(console, reporter);
         }
         reporter.clear();
-        let mut stdout = io::stdout();
         for record in console {
             match record {
                 Record::Stdout(text) => {
-                    stdout.write_all(text.as_bytes())?;
+                    streams::write(Stream::Stdout, text.as_bytes())?;
                     if self.together {
                         reporter.note_output(&text);
                     }
                 }
                 Record::Stderr(text) => {
-                    stdout.flush()?;
-                    io::stderr().write_all(text.as_bytes())?;
+                    streams::write(Stream::Stderr, text.as_bytes())?;
                     reporter.note_output(&text);
                 }
                 Record::Log {
@@ -54,28 +53,24 @@ impl Output {
                     logger,
                     message,
                 } => {
-                    stdout.flush()?;
                     let style = level_style(&level);
                     let line = format!("{time} {style}{level}{style:#} {logger}: {message}\n");
-                    io::stderr().write_all(line.as_bytes())?;
+                    streams::write(Stream::Stderr, line.as_bytes())?;
                     reporter.note_output("\n");
                 }
                 Record::Html(text) => {
-                    stdout.flush()?;
                     self.place(&Media::new("text/html", text), reporter)?;
                 }
                 Record::Media(media) => {
-                    stdout.flush()?;
                     self.place(&media, reporter)?;
                 }
                 Record::Unknown { kind, values } => {
-                    stdout.flush()?;
                     self.keep(&kind, &values, reporter)?;
                 }
                 _ => {}
             }
         }
-        stdout.flush()
+        Ok(())
     }
 
     fn place(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {

@@ -5,8 +5,6 @@ use sorna::Error;
 /// What ends or changes the terminal.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Output for the screen.
-    Output(Vec<u8>),
     /// A message from the gateway.
     Message(String),
     /// The manager loses what is typed, and closes the terminal.
@@ -23,6 +21,8 @@ pub(super) enum Event {
     NoInput,
     /// The terminal shows nothing.
     Silent,
+    /// The keyboard is gone.
+    NoKeys,
     /// The screen is gone.
     NoScreen,
 }

@@ -3,10 +3,10 @@
 pub(crate) mod args;
 mod event;
 mod keys;
+mod screen;
 mod typing;
 mod watch;
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ use crate::tty;
 use args::ShellArgs;
 use event::Event;
 use keys::DETACH_NAME;
+use screen::Screen;
 use watch::Starting;
 
 /// How long to wait, after the detach key, until what was typed before it is sent.
@@ -172,11 +173,11 @@ fn attend(
     let raw = tty::Changed::raw()
         .map_err(|error| Failure::System("cannot switch the terminal to raw mode", error))?;
     let to_us = happen.clone();
-    start("output", move || read(reader, &to_us))?;
+    let screen = Screen::new(reporter);
+    let shown = screen.clone();
+    start("output", move || read(reader, &shown, &to_us))?;
     typing::pass_on(writer, happen)?;
 
-    let mut screen = io::stdout();
-    let is_terminal = screen.is_terminal() && io::stderr().is_terminal();
     let mut message = None;
     let mut deadline = None;
     let mut is_at_end = false;
@@ -184,18 +185,6 @@ fn attend(
     let mut closed = Exit::SUCCESS;
     let (exit, ending) = loop {
         match next(happened, deadline) {
-            Event::Output(bytes) => {
-                if is_terminal {
-                    reporter.note_output(&String::from_utf8_lossy(&bytes));
-                }
-                if screen
-                    .write_all(&bytes)
-                    .and_then(|()| screen.flush())
-                    .is_err()
-                {
-                    break (Exit::of_signal(signal_hook::consts::SIGPIPE), None);
-                }
-            }
             Event::Message(text) => message = Some(text),
             Event::InputLost => closed = Exit::FAILURE,
             Event::NoInput => is_at_end = true,
@@ -206,9 +195,9 @@ fn attend(
             }
             Event::Silent => {
                 // The terminal is in raw mode: a line end does not return to the first column.
-                let _ = screen.write_all(b"\r\n").and_then(|()| screen.flush());
+                let _ = screen.show(b"\r\n");
                 reporter.advice(SILENT);
-                let _ = screen.write_all(b"\r").and_then(|()| screen.flush());
+                let _ = screen.show(b"\r");
             }
             Event::Closed(None) => {
                 if closed != Exit::SUCCESS {
@@ -223,9 +212,13 @@ fn attend(
             Event::Leaving => deadline = Some(Instant::now() + FAREWELL),
             Event::Detached => break (Exit::SUCCESS, Some(detached(arguments))),
             Event::Signal(signal) => break (Exit::of_signal(signal), None),
-            Event::NoScreen => break (Exit::FAILURE, None),
+            Event::NoKeys => break (Exit::FAILURE, None),
+            Event::NoScreen => {
+                break (Exit::of_signal(signal_hook::consts::SIGPIPE), None);
+            }
         }
     };
+    screen.close();
     drop(raw);
     reporter.end_line();
     if let Some(message) = message {
@@ -267,11 +260,15 @@ fn next(happened: &Receiver<Event>, deadline: Option<Instant>) -> Event {
     }
 }
 
-/// Waits for the kernel's output, on a separate thread.
-fn read(mut reader: PtyReader, happen: &Sender<Event>) {
+/// Waits for the kernel's output, on a separate thread,
+/// and shows it: while the screen takes nothing, nothing is read either, and the gateway waits.
+fn read(mut reader: PtyReader, screen: &Screen, happen: &Sender<Event>) {
     loop {
         let happening = match reader.next_event() {
-            Ok(Some(TerminalEvent::Output(bytes))) => Event::Output(bytes.into()),
+            Ok(Some(TerminalEvent::Output(bytes))) => match screen.show(&bytes) {
+                Ok(()) => continue,
+                Err(_) => Event::NoScreen,
+            },
             Ok(Some(TerminalEvent::Error(message))) => Event::Message(message),
             Ok(Some(TerminalEvent::InputLost)) => Event::InputLost,
             Ok(Some(TerminalEvent::Silent)) => Event::Silent,
@@ -279,7 +276,7 @@ fn read(mut reader: PtyReader, happen: &Sender<Event>) {
             Ok(None) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),
         };
-        let is_end = matches!(happening, Event::Closed(_));
+        let is_end = matches!(happening, Event::Closed(_) | Event::NoScreen);
         if happen.send(happening).is_err() || is_end {
             return;
         }

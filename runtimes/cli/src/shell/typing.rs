@@ -93,7 +93,7 @@ fn read_keys(typed: &Typed, happen: &Sender<Event>) {
             Ok(read) => &buffer[..read],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => {
-                let _ = happen.send(Event::NoScreen);
+                let _ = happen.send(Event::NoKeys);
                 return;
             }
         };

@@ -6,6 +6,7 @@ pub(crate) mod server;
 pub(crate) mod stub;
 pub(crate) mod terminal;
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -120,6 +121,17 @@ pub(crate) fn wait(child: &mut Child) -> std::process::ExitStatus {
         status.is_some()
     });
     status.expect("it ended")
+}
+
+/// Waits until this pipe is full, since nobody reads it.
+#[track_caller]
+pub(crate) fn is_full(pipe: &impl AsFd) {
+    let size = rustix::pipe::fcntl_getpipe_size(pipe).expect("a pipe");
+    eventually("a full pipe", || {
+        let waiting = rustix::io::ioctl_fionread(pipe).expect("a pipe");
+        // The last page may not be used whole.
+        waiting + 4096 >= size as u64
+    });
 }
 
 pub(crate) fn write(directory: &Path, files: &[(&str, &str)]) {

@@ -1,0 +1,106 @@
+//! Standard output and standard error, for a command that must stop when it is told to although nobody reads them.
+//!
+//! Once [`start`] was called, a thread of its own does the writing, and whoever writes waits for it: if the command is
+//! stopped, for no longer than [`PATIENCE`].
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::lock::lock;
+use crate::signals::Stopped;
+use crate::threads;
+
+/// How long a command that is stopped waits for a reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the command is stopped.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Where to write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    fn write(self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Self::Stderr => io::stderr().write_all(bytes),
+        }
+    }
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+struct Writer {
+    to: SyncSender<(Stream, Vec<u8>)>,
+    done: Receiver<io::Result<()>>,
+    stopped: Stopped,
+    /// Whether it was given up.
+    is_stuck: bool,
+}
+
+static WRITER: OnceLock<Mutex<Writer>> = OnceLock::new();
+
+/// From now on, writing ends soon after the command is stopped.
+pub(crate) fn start(stopped: Stopped) -> Result<(), Failure> {
+    let (to, from) = sync_channel::<(Stream, Vec<u8>)>(0);
+    let (send, done) = sync_channel(0);
+    threads::start("writer", move || {
+        for (stream, bytes) in from {
+            if send.send(stream.write(&bytes)).is_err() {
+                return;
+            }
+        }
+    })?;
+    // A command starts it once.
+    let _ = WRITER.set(Mutex::new(Writer {
+        to,
+        done,
+        stopped,
+        is_stuck: false,
+    }));
+    Ok(())
+}
+
+/// Writes all of it.
+pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    match WRITER.get() {
+        _ if bytes.is_empty() => Ok(()),
+        Some(writer) => lock(writer).write(stream, bytes),
+        None => stream.write(bytes),
+    }
+}
+
+impl Writer {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let not_read = || io::Error::new(io::ErrorKind::TimedOut, "nobody reads it");
+        if self.is_stuck || self.to.send((stream, bytes.to_vec())).is_err() {
+            return Err(not_read());
+        }
+        let mut stopped: Option<Instant> = None;
+        loop {
+            match self.done.recv_timeout(LOOK) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_stopped = self.stopped.signal().is_some();
+                    if !is_stopped || stopped.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+                    {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+            self.is_stuck = true;
+            return Err(not_read());
+        }
+    }
+}
