@@ -15,7 +15,7 @@ use crate::instant::Instant;
 use crate::moment::Moment;
 use crate::ops::{Destroy, Info, KernelInfo, SessionStatus};
 use crate::problem::ProblemKind;
-use crate::version::Dialect;
+use crate::version::{ApiVersion, Dialect};
 
 /// The time between two requests.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -25,6 +25,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a session is watched that was destroyed before it ran. Manager 26.9.6 changes what starts every 2 s.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// How long a session is watched that is gone, since it may come back. Manager 23.09.10 starts some sessions that were
+/// cancelled while they were scheduled, after a response of success (observed in one of six).
+const COMING_BACK: Duration = Duration::from_secs(5);
 
 /// How many internal errors of a manager are followed by another attempt. Manager 23.09.10 has some whenever two
 /// transactions of its database meet.
@@ -53,6 +57,10 @@ pub struct Removal {
     rejection: Option<Error>,
     /// When there was a first response.
     since: Option<Instant>,
+    /// Since when it is not there.
+    gone_since: Option<Instant>,
+    /// Whether it was seen ending, as one that has run does.
+    was_dying: bool,
     failures: u8,
 }
 
@@ -79,6 +87,8 @@ impl Removal {
             state: State::Destroying(call),
             rejection: None,
             since: None,
+            gone_since: None,
+            was_dying: false,
             failures: 0,
         }
     }
@@ -133,6 +143,19 @@ impl Removal {
         }
     }
 
+    /// It is not there, and, where that is to be made sure of, stays away.
+    fn gone(&mut self, now: Moment) {
+        let since = *self.gone_since.get_or_insert(now.instant);
+        let is_old = self.caller.version() < ApiVersion::V9_20250722;
+        let may_come_back = self.watch.is_some() && is_old && !self.was_dying;
+        if may_come_back && now.instant.saturating_duration_since(since) < COMING_BACK {
+            self.rejection = None;
+            self.state = State::Waiting(now.instant.saturating_add(INTERVAL));
+        } else {
+            self.end(Ok(()));
+        }
+    }
+
     /// Whether it was an internal error of a manager, and not one too many.
     fn may_try_again(&mut self, error: &Error) -> bool {
         let is_internal = self.caller.version().dialect() == Dialect::BackendAi
@@ -146,14 +169,16 @@ impl Removal {
     fn answered(&mut self, now: Moment, info: Result<KernelInfo, Error>) {
         let status = match info {
             Ok(info) => info.status().map(SessionStatus::from_name),
-            Err(error) if error.is_not_found() => return self.end(Ok(())),
+            Err(error) if error.is_not_found() => return self.gone(now),
             Err(error) if self.may_try_again(&error) => None,
             Err(error) => {
                 let rejection = self.rejection.take();
                 return self.end(Err(rejection.unwrap_or(error)));
             }
         };
+        self.gone_since = None;
         let is_dying = status.as_ref().is_some_and(SessionStatus::is_dying);
+        self.was_dying |= is_dying;
         if is_dying {
             self.rejection = None;
         } else if self.rejection.is_none() {
@@ -317,6 +342,37 @@ mod tests {
         run.answers(status("PREPARED"));
         let error = run.done().unwrap_err().to_string();
         assert!(error.ends_with("its status is still PREPARED"), "{error}");
+    }
+
+    #[test]
+    fn a_cancelled_session_that_comes_back_is_destroyed_again() {
+        let mut run = Driver::new(removal().until_gone());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        run.sends(INFO);
+        run.answers(problem(404, "object-not-found"));
+        run.waits();
+        run.sends(INFO);
+        run.answers(status("RUNNING"));
+        run.waits();
+        run.sends(DESTROY);
+        run.answers(terminated());
+        for _ in 0..10 {
+            run.sends(INFO);
+            run.answers(problem(404, "object-not-found"));
+            run.waits();
+        }
+        run.sends(INFO);
+        run.answers(problem(404, "object-not-found"));
+        assert!(run.done().is_ok());
+
+        let new = Removal::new(kernel(), caller_for(ApiVersion::V9_20250722));
+        let mut run = Driver::new(new.until_gone());
+        run.sends(DESTROY);
+        run.answers(terminated());
+        run.sends(INFO);
+        run.answers(problem(404, "entity-not-found"));
+        assert!(run.done().is_ok());
     }
 
     #[test]

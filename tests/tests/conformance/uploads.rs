@@ -2,18 +2,24 @@
 
 use sorna::{KernelId, UploadFile};
 
+use crate::files::is_there_from_the_start;
 use crate::lab::{Check, Lab};
 use sorna_tests::drivers::Driver;
 
-/// The names and sizes in the work directory, as the kernel sees them.
-/// The files of a kernel, without those that an image brings along.
+/// The names and sizes in the work directory, as the kernel sees them, without those that are there from the start.
 async fn sizes<D: Driver>(lab: &Lab<D>, kernel: &KernelId) -> String {
     let code = "import os\n\
         for d, _, names in sorted(os.walk('.')):\n\
         \x20   for n in sorted(names):\n\
         \x20       p = os.path.join(d, n)[2:]\n\
         \x20       if p[0] != '.': print(ascii(p), os.path.getsize(p))";
-    lab.run(kernel, code).await.console.stdout().into_owned()
+    let result = lab.run(kernel, code).await;
+    let text = result.console.stdout();
+    let is_new = |line: &&str| {
+        let name = line.split('\'').nth(1);
+        !name.is_some_and(is_there_from_the_start)
+    };
+    text.split_inclusive('\n').filter(is_new).collect()
 }
 
 pub(crate) fn a_hundred_files<D: Driver>(lab: &Lab<D>) -> Check<'_> {

@@ -7,7 +7,7 @@ use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgres
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
     Complete, CreateKernel, Destroy, Dialect, Error, ExecuteMode, ExecutionResult, Info, KernelId,
-    KernelInfo, KernelSpec, Restart, SessionToken, UploadFile, UsageError,
+    KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UsageError,
 };
 
 use super::Execution;
@@ -269,9 +269,11 @@ impl<T: Transport + 'static> Kernel<T> {
         let version = caller.version();
         let destroy = Destroy::new(self.id.clone());
         match self.client.call_with(destroy, caller.clone()).await {
-            // Rejected: it is being prepared, or destroyed already.
+            // Rejected: it is being prepared, or destroyed already. Or its manager has failed.
             Err(Error::Gateway(error))
-                if Destroy::is_gone(version, &error) && !error.is_not_found() => {}
+                if (Destroy::is_gone(version, &error) && !error.is_not_found())
+                    || (version.dialect() == Dialect::BackendAi
+                        && error.kind() == Some(ProblemKind::InternalServerError)) => {}
             result => return result.map(|_| ()),
         }
         self.remove(Removal::new(self.id.clone(), caller)).await

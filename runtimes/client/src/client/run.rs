@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, RunEvent, RunPlan, RunReport};
-use sorna_core::{Destroy, Error, KernelId, RetryPolicy, UsageError};
+use sorna_core::{Destroy, Dialect, Error, KernelId, RetryPolicy, UsageError};
 
 use super::deferred::Deferred;
 use super::driver::Driven;
@@ -260,11 +260,17 @@ impl<T: Transport + 'static> Canceller<T> {
         let Some(kernel) = kernel else {
             return Ok(());
         };
-        let policy = RetryPolicy::default()
-            .with_attempt_limit(ClientOptions::LAST_TRY)
-            .with_budget(ClientOptions::LAST_TRY);
-        let caller = self.client.caller().await?.with_retry(policy);
+        let caller = self.client.caller().await?;
         let version = caller.version();
+        let limit = match version.dialect() {
+            Dialect::SornaV2 => ClientOptions::LAST_TRY,
+            // Agents of 23.09.10 wait 10 s for a program that is not ended by an interrupt (observed).
+            _ => 3 * ClientOptions::LAST_TRY,
+        };
+        let policy = RetryPolicy::default()
+            .with_attempt_limit(limit)
+            .with_budget(limit);
+        let caller = caller.with_retry(policy);
         match self.client.call_with(Destroy::new(kernel), caller).await {
             Err(Error::Gateway(error)) if Destroy::is_gone(version, &error) => Ok(()),
             result => result.map(|_| ()),
