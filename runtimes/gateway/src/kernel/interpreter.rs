@@ -13,7 +13,7 @@ use super::input::InputFifo;
 use super::language::Query;
 use super::output::OutputPipes;
 use super::setup::Setup;
-use super::spawn::{Streams, interrupt, kill_group, spawn, wait};
+use super::spawn::{Streams, interrupt, kill_group, spawn, urge, wait};
 use super::wait::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files and then clean
@@ -115,6 +115,9 @@ impl Interpreter {
         }
         self.interrupts += 1;
         interrupt(&self.child);
+        if self.patience.is_some() {
+            urge(&self.child);
+        }
     }
 
     pub(crate) async fn wait(&mut self) {

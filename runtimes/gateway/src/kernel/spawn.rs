@@ -104,6 +104,14 @@ pub(crate) fn interrupt(child: &Child) {
     }
 }
 
+/// Tells an interrupted process, and its group, that it was interrupted, by a signal that others ignore: some can only
+/// notice one of the two, depending on what they do.
+pub(crate) fn urge(child: &Child) {
+    if let Some(id) = child.id().and_then(pid) {
+        let _ = rustix::process::kill_process_group(id, Signal::URG);
+    }
+}
+
 /// Waits for a killed process to end, but not forever: one that hangs in the system never does.
 pub(crate) async fn wait(child: &mut Child) {
     if tokio::time::timeout(KILL_TIME, child.wait()).await.is_err() {

@@ -11,28 +11,22 @@
 
 'use strict';
 
-const events = require('events');
 const fs = require('fs');
 const inspector = require('inspector');
 const Module = require('module');
-const os = require('os');
 const path = require('path');
 const { Readable } = require('stream');
-const timers = require('timers');
 const util = require('util');
-const vm = require('vm');
 
+const interrupts = require('./nodejs_interrupts.js');
+
+const { guard, pause, startNext } = interrupts;
 const LINK = 3;
 const session = new inspector.Session();
 session.connect();
 
-// The runner's own, which no interrupt ends.
-const startNext = setImmediate;
-
 let running = false;
 let status = 0;
-// Whether an interrupt has come while no snippet ran, and will be reported while the next one does.
-let late = false;
 
 function put(letter, content) {
     let bytes = Buffer.from(`${letter} ${Buffer.byteLength(content)}\n${content}`);
@@ -52,7 +46,6 @@ function get(length) {
                 throw error;
             }
             // The interrupt of a snippet that has just ended.
-            late = true;
             continue;
         }
         if (read === 0) {
@@ -146,7 +139,7 @@ function direct(stream, fd) {
                     throw error;
                 }
                 // The pipe is full.
-                Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+                pause(1);
             }
         }
         const done = typeof encoding === 'function' ? encoding : callback;
@@ -185,7 +178,7 @@ function currentInput() {
 // A stack without the runner's own lines and those below them.
 function clean(stack) {
     const lines = stack.split('\n');
-    const own = ['at Session.post (node:inspector', `${__filename}:`, 'at sorna:1:'];
+    const own = ['at Session.post (node:inspector', path.join(__dirname, 'nodejs'), 'at sorna:1:'];
     const end = lines.findIndex((line) => line.startsWith('    at ') && own.some((text) => line.includes(text)));
     return (end < 0 ? lines : lines.slice(0, end)).join('\n');
 }
@@ -204,7 +197,9 @@ function evaluate(code) {
             session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
             const details = response && response.exceptionDetails;
             if (failure) {
-                report(failure.message);
+                if (!interrupts.isEnding()) {
+                    report(failure.message);
+                }
             } else if (details) {
                 const { exception = {}, text, lineNumber = 0 } = details;
                 const message = clean(exception.description || '')
@@ -216,112 +211,16 @@ function evaluate(code) {
     );
 }
 
-// What runs of a snippet is ended by Ctrl-C, as a terminal sends it: scripts of `vm` can be, with all that they call.
-const guarded = new vm.Script('__sornaGuarded()', { filename: 'sorna' });
-let action;
-Object.defineProperty(globalThis, '__sornaGuarded', { value: () => action() });
-
-// Runs part of a snippet, until it waits for something, and what follows by promises.
-function guard(part) {
-    if (action) {
-        part();
-        return;
-    }
-    action = () => {
-        part();
-        process._tickCallback();
-    };
-    try {
-        guarded.runInThisContext({ breakOnSigint: true, displayErrors: false });
-    } catch (error) {
-        if (error.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') {
-            throw error;
-        }
-        interrupt();
-    } finally {
-        action = undefined;
-        // `vm` leaves the signal with its default effect.
-        signal.stop();
-        signal.start(os.constants.signals.SIGINT);
-    }
-}
-
-// What the snippet waits for: timers, and how to end them.
-const pending = new Map();
-let stopping = new AbortController();
-
-function wrap(module, name, make) {
-    const original = module[name];
-    const wrapped = Object.defineProperty(make(original), 'name', { value: name, configurable: true });
-    module[name] = wrapped;
-    return wrapped;
-}
-
-// The functions that start timers, with callbacks that are guarded.
-function wrapTimer(name, stopName) {
-    const isOnce = name !== 'setInterval';
-    const stop = timers[stopName];
-    globalThis[name] = wrap(timers, name, (start) => function (callback, ...rest) {
-        if (typeof callback !== 'function') {
-            return start(callback, ...rest);
-        }
-        const timer = start(function (...parameters) {
-            if (isOnce) {
-                pending.delete(timer);
-            }
-            guard(() => Reflect.apply(callback, this, parameters));
-        }, ...rest);
-        pending.set(timer, stop);
-        return timer;
-    });
-    globalThis[stopName] = wrap(timers, stopName, (end) => (timer) => {
-        pending.delete(timer);
-        return end(timer);
-    });
-}
-
-// The functions that return promises; `at` is where they have options.
-function wrapPromise(module, name, at) {
-    wrap(module, name, (start) => function (...parameters) {
-        const options = parameters[at] ?? {};
-        if (typeof options === 'object') {
-            const signals = [stopping.signal, options.signal].filter((signal) => signal !== undefined);
-            const signal = signals.length > 1 && AbortSignal.any ? AbortSignal.any(signals) : signals.at(-1);
-            parameters.length = Math.max(parameters.length, at + 1);
-            parameters[at] = { ...options, signal };
-        }
-        return Reflect.apply(start, this, parameters);
-    });
-}
-
-// Ends all that a snippet waits for.
-function interrupt() {
-    report('Interrupted');
-    for (const [timer, stop] of pending) {
-        stop(timer);
-    }
-    pending.clear();
-    stopping.abort();
-    renewStopping();
+// What an interrupted snippet waits for here.
+function stop() {
+    // Some releases of node crash when a promise that the inspector waits for is never fulfilled.
+    session.disconnect();
+    session.connect();
     if (input) {
         input.removeAllListeners();
         input.on('error', () => {});
         input.destroy();
     }
-    for (const handle of process._getActiveHandles()) {
-        if ([0, 1, 2, LINK].includes(handle.fd)) {
-            continue;
-        }
-        handle.removeAllListeners?.();
-        handle.on?.('error', () => {});
-        const end = handle.terminate ?? handle.destroy ?? handle.close;
-        end?.call(handle);
-    }
-}
-
-function renewStopping() {
-    stopping = new AbortController();
-    events.setMaxListeners(0, stopping.signal);
 }
 
 function next() {
@@ -329,40 +228,21 @@ function next() {
     const code = take();
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
-    running = true;
-    guard(() => evaluate(code));
+    // An interrupt that came after the end of the last snippet is forgotten: node tells of it before this.
+    startNext(() => {
+        running = true;
+        interrupts.begin();
+        guard(() => evaluate(code));
+    });
 }
 
-renewStopping();
-wrapTimer('setTimeout', 'clearTimeout');
-wrapTimer('setInterval', 'clearInterval');
-wrapTimer('setImmediate', 'clearImmediate');
-wrapPromise(timers.promises, 'setTimeout', 2);
-wrapPromise(timers.promises, 'setInterval', 2);
-wrapPromise(timers.promises, 'setImmediate', 1);
-Module.syncBuiltinESMExports();
-for (const name of ['setTimeout', 'setImmediate']) {
-    timers[name][util.promisify.custom] = timers.promises[name];
-}
-
-// While the snippet only waits. A program may handle interrupts itself. `process.on` is not for this: `vm` removes its
-// listeners while a script runs, and with them a signal that has already arrived.
-process.noDeprecation = true;
-const signal = new (process.binding('signal_wrap').Signal)();
-delete process.noDeprecation;
-signal.onsignal = () => {
-    if (running && !late && process.listenerCount('SIGINT') === 0) {
-        interrupt();
-    }
-    late = false;
-};
-signal.unref();
-signal.start(os.constants.signals.SIGINT);
+interrupts.start({ report, show, stop, keep: [0, 1, 2, LINK] });
 Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
 process.on('uncaughtException', show);
 process.on('beforeExit', () => {
     if (running) {
         running = false;
+        interrupts.end();
         put('d', String(status));
     }
     // Keeps the process alive, and runs after all other listeners.

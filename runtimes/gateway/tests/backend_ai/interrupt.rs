@@ -86,13 +86,20 @@ const LANGUAGES: &[Language] = &[
             "await new Promise((go) => setTimeout(go, 1)); console.log('begun'); while (true) {}",
             "console.log('begun'); await require('timers/promises').setTimeout(1e6); console.log('never')",
             "setInterval(() => console.log('begun'), 10)",
+            "console.log('begun'); (function more() { Promise.resolve().then(more) })()",
+            "console.log('begun'); (function more() { process.nextTick(more) })()",
+            "console.log('begun'); while (true) await new Promise((go) => setTimeout(go, 0))",
+            "console.log('begun'); while (true) await require('fs/promises').stat('/')",
+            "require('fs').stat('/', () => { console.log('begun'); while (true) {} })",
+            "console.log('begun'); require('fs').createReadStream('/dev/zero').on('data', () => {})",
+            "require('fs').createReadStream('/dev/zero').on('data', () => { console.log('begun'); while (true) {} })",
+            "new (require('worker_threads').Worker)('while (true) {}', { eval: true }).on('online', () => console.log('begun'))",
             "require('http').createServer().listen(0, () => console.log('begun'))",
             "console.log('begun'); require('child_process').exec('sleep 1000', () => console.log('never'))",
         ],
         ask: "process.stdin.on('end', () => console.log('never')); process.stdin.on('data', () => console.log('never'))",
-        // A loop that never waits would keep its output in memory.
-        // Not by callback after callback: see the page of the gateway on the moment between two of them.
-        flood: "while (true) console.log('begun '.repeat(1000))",
+        // Callback after callback: an interrupt may come between two of them.
+        flood: "(function more() { console.log('begun '.repeat(1000)); setImmediate(more); })()",
     },
     Language {
         name: "lua",

@@ -62,6 +62,10 @@ impl Runner {
         ("perl.pl", include_str!("../../runners/perl.pl")),
         ("ruby.rb", include_str!("../../runners/ruby.rb")),
         ("nodejs.js", include_str!("../../runners/nodejs.js")),
+        (
+            "nodejs_interrupts.js",
+            include_str!("../../runners/nodejs_interrupts.js"),
+        ),
         ("lua.lua", include_str!("../../runners/lua.lua")),
         ("php.php", include_str!("../../runners/php.php")),
         ("r.R", include_str!("../../runners/r.R")),
@@ -92,7 +96,11 @@ impl Runner {
             ),
             Self::Perl => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "perl.pl"),
             Self::Ruby => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "ruby.rb"),
-            Self::Node => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], "nodejs.js"),
+            Self::Node => (
+                &["sh", "-c", WITH_CHANNEL, "sh"],
+                &["--expose-internals"],
+                "nodejs.js",
+            ),
             Self::Php => (
                 &["sh", "-c", WITH_CHANNEL, "sh"],
                 &["-d", "display_errors=stderr", "-d", "log_errors=0"],
@@ -134,7 +142,7 @@ impl Runner {
     }
 
     /// How many interrupts of one snippet may have no effect, before one ends the interpreter: nodejs does not notice
-    /// them while it computes in a callback for files or sockets.
+    /// them in a call that blocks, in its own handler of interrupts, or in callbacks under `async_hooks`.
     pub(crate) fn patience(&self) -> Option<u32> {
         (*self == Self::Node).then_some(2)
     }
