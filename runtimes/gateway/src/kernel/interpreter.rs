@@ -105,19 +105,29 @@ impl Interpreter {
         kill_group(&mut self.child);
     }
 
-    /// Sends it, and what it started, the signal of Ctrl-C.
-    pub(crate) fn interrupt(&mut self) {
+    /// Interrupts it and what it started. Returns whether it gets a chance to end what runs by itself, before
+    /// [`signal`](Self::signal).
+    pub(crate) fn interrupt(&mut self) -> bool {
         if self
             .patience
             .is_some_and(|patience| self.interrupts >= patience)
         {
-            return self.kill();
+            self.kill();
+            return false;
         }
         self.interrupts += 1;
-        interrupt(&self.child);
-        if self.patience.is_some() {
+        let has_chance = self.patience.is_some();
+        if has_chance {
             urge(&self.child);
+        } else {
+            self.signal();
         }
+        has_chance
+    }
+
+    /// Sends it, and what it started, the signal of Ctrl-C.
+    pub(crate) fn signal(&self) {
+        interrupt(&self.child);
     }
 
     pub(crate) async fn wait(&mut self) {

@@ -104,8 +104,7 @@ pub(crate) fn interrupt(child: &Child) {
     }
 }
 
-/// Tells an interrupted process, and its group, that it was interrupted, by a signal that others ignore: some can only
-/// notice one of the two, depending on what they do.
+/// Tells a process, and its group, that it is being interrupted, by a signal that others ignore.
 pub(crate) fn urge(child: &Child) {
     if let Some(id) = child.id().and_then(pid) {
         let _ = rustix::process::kill_process_group(id, Signal::URG);

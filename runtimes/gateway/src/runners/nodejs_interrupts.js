@@ -1,9 +1,10 @@
 // How interrupts end a snippet of a nodejs kernel, whatever it does, and nothing else.
 //
-// Ctrl-C ends what runs: scripts of `vm` can be interrupted, with all that they call, so each part of a snippet runs in
-// one. Each of them would leave the signal with its default effect, which ends the process, so another one seems to run
-// all the time. A signal that comes while none runs is only noted. For these the gateway sends another signal, which node
-// handles like any event. What the snippet waits for is then stopped, or comes to nothing.
+// The gateway sends SIGURG, which node handles like any event, between two callbacks. What the snippet waits for is then
+// stopped, or comes to nothing. If it computes without end, the signal of Ctrl-C follows: scripts of `vm` can be ended by
+// that, with all that they call, so each part of a snippet runs in one. It is the second choice, since it may also end
+// something of node's own half-way. Each of these scripts would leave the signal with its default effect, which ends the
+// process, so another one seems to run all the time. A signal that comes while none runs is only noted.
 
 'use strict';
 
@@ -54,8 +55,6 @@ Object.defineProperty(globalThis, '__sornaGuarded', { value: () => action() });
 let ending = false;
 // Counts interrupts: what the program wanted to be called before one is not called after it.
 let generation = 0;
-// Whether an interrupt has ended what ran, and `onInterrupt` is still to be called for it.
-let interrupted = false;
 
 // Runs part of a snippet, until it waits for something, and what follows by promises.
 function guard(part) {
@@ -63,11 +62,13 @@ function guard(part) {
         return part();
     }
     const depth = contextDepth();
+    // A program may handle the signal itself, and `vm` would remove its listeners.
+    const breakOnSigint = process.listenerCount('SIGINT') === 0;
     let result;
     let ended = false;
     action = () => {
         // One that came before the start of the script would be forgotten at its end.
-        if (takeNoted()) {
+        if (takeNoted() && breakOnSigint) {
             ended = true;
             return;
         }
@@ -75,7 +76,7 @@ function guard(part) {
         process._tickCallback();
     };
     try {
-        guarded.runInThisContext({ breakOnSigint: true, displayErrors: false });
+        guarded.runInThisContext({ breakOnSigint, displayErrors: false });
     } catch (error) {
         if (error.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') {
             throw error;
@@ -85,7 +86,6 @@ function guard(part) {
         action = undefined;
     }
     if (ended) {
-        interrupted = true;
         leaveContexts(depth);
         interrupt();
     }
@@ -302,20 +302,15 @@ function wrapHooks() {
     }
 }
 
-// The gateway sends SIGURG after SIGINT: a program that runs is ended by the one, and node notices the other when none
-// runs.
 function onInterrupt() {
-    const ended = interrupted;
-    interrupted = false;
-    if (ended) {
+    if (!running || ending) {
         return;
     }
-    // A thread of node's own notes the signal. It is not to do that later, when it would end what runs then.
+    // To what the program has started, as on a terminal.
+    process.kill(0, 'SIGINT');
+    // A thread of node's own notes it here. It is not to do that later, when it would end what runs then.
     for (let waited = 0; waited < NOTING_TIME && !takeNoted(); waited += 1) {
         pause(1);
-    }
-    if (!running) {
-        return;
     }
     if (process.listenerCount('SIGINT') > 0) {
         process.emit('SIGINT', 'SIGINT', os.constants.signals.SIGINT);
@@ -334,7 +329,7 @@ function watch(name, act) {
 // A snippet begins.
 function begin() {
     running = true;
-    interrupted = false;
+    takeNoted();
     ending = false;
     guardCallbacks();
 }

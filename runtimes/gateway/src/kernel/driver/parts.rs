@@ -75,6 +75,8 @@ pub(super) struct Run {
     pub(super) kill_reason: Option<KillReason>,
     /// When its interpreter was interrupted, while it may still have to be woken for it.
     pub(super) interrupted: Option<Instant>,
+    /// When it gets the signal of Ctrl-C, unless it has ended what runs by itself.
+    pub(super) signal_at: Option<Instant>,
     /// The processes that were in the kernel's control group before the run, if there is a group.
     pub(super) bystanders: Vec<u32>,
 }

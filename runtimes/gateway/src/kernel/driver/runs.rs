@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::command::KernelStartError;
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
@@ -20,6 +20,9 @@ use crate::kernel::sweep::sweep;
 /// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
 const NOT_BUILT: i32 = 127;
 
+/// How long an interpreter has to end what runs by itself, where it can.
+const CHANCE: Duration = Duration::from_millis(30);
+
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
         self.input.clear();
@@ -33,6 +36,7 @@ impl Driver {
             since: Some(Instant::now()),
             kill_reason: None,
             interrupted: None,
+            signal_at: None,
             bystanders: self.setup.confined.members().unwrap_or_default(),
         };
         match plan {
@@ -266,7 +270,8 @@ impl Driver {
     pub(super) fn timer(&self) -> Option<Instant> {
         let deadline = self.run.as_ref().and_then(Run::deadline);
         let input_poll = self.may_poll_input().then_some(self.input_poll.next);
-        deadline.into_iter().chain(input_poll).min()
+        let signal = self.run.as_ref().and_then(|run| run.signal_at);
+        deadline.into_iter().chain(input_poll).chain(signal).min()
     }
 
     pub(super) async fn tick(&mut self) {
@@ -274,6 +279,12 @@ impl Driver {
         let deadline = self.run.as_ref().and_then(Run::deadline);
         if deadline.is_some_and(|deadline| now >= deadline) {
             self.time_out().await;
+        }
+        if let Some(run) = &mut self.run
+            && run.signal_at.take_if(|at| now >= *at).is_some()
+            && let Some(interpreter) = &self.interpreter
+        {
+            interpreter.signal();
         }
         if self.may_poll_input() && now >= self.input_poll.next {
             self.input_poll.back_off(now);
@@ -349,8 +360,9 @@ impl Driver {
         match (&self.step, &mut self.interpreter) {
             (Some(step), _) => interrupt(&step.child),
             (None, Some(interpreter)) if run.steps.is_none() => {
-                interpreter.interrupt();
-                run.interrupted = Some(Instant::now());
+                let now = Instant::now();
+                run.signal_at = interpreter.interrupt().then(|| now + CHANCE);
+                run.interrupted = Some(now);
                 self.stop_asking();
             }
             _ => {}
