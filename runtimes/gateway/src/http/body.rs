@@ -13,6 +13,7 @@ use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
 
 use super::room::Permit;
+use crate::kernel::Held as Output;
 
 /// How much of a rejected body is read, so that the client receives the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
@@ -69,12 +70,38 @@ impl ReplyBody {
         Self::Whole(Some(bytes.into()))
     }
 
+    /// Keeps what it takes of the memory for output until all of it has been sent.
+    pub(crate) fn holding(self, held: Option<Output>) -> Self {
+        match (self, held) {
+            (Self::Whole(Some(bytes)), Some(output)) => {
+                let kept = Kept {
+                    bytes,
+                    _output: output,
+                };
+                Self::Whole(Some(Bytes::from_owner(kept)))
+            }
+            (body, _) => body,
+        }
+    }
+
     /// The length, if it is known.
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
             Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Stream(_, length) => *length,
         }
+    }
+}
+
+/// Bytes that are counted until they have been sent.
+struct Kept {
+    bytes: Bytes,
+    _output: Output,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

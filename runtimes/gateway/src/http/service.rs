@@ -153,8 +153,7 @@ impl Service {
                 body,
                 upgrade,
             };
-            let response = sorna_v2::respond(&self.context, call, route, &bytes, is_form).await?;
-            Ok(response.map(ReplyBody::new))
+            sorna_v2::respond(&self.context, call, route, &bytes, is_form).await
         };
         let result = result.await;
         Answer { result, allowance }

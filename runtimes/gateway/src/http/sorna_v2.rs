@@ -6,15 +6,30 @@ use sorna_core::server::{
 };
 use sorna_core::{ApiVersion, Dialect, KernelId, ProblemKind};
 
+use super::body::ReplyBody;
 use super::context::{Call, Context};
 use super::terminal;
 use super::websocket;
 use crate::kernel::{ExecuteError, KernelStartError};
 
-type Result = std::result::Result<Response<Vec<u8>>, ProblemReply>;
+type Result<T = Response<Vec<u8>>> = std::result::Result<T, ProblemReply>;
 
 /// Responds to an authenticated request. The body is `bytes`, or still to be read if it `is_form`.
 pub(super) async fn respond(
+    context: &Context,
+    call: Call<'_>,
+    route: Route,
+    bytes: &[u8],
+    is_form: bool,
+) -> Result<Response<ReplyBody>> {
+    if let Route::Execute(id) = &route {
+        return execute(context, call.key, id, &ExecuteRequest::parse(bytes)?).await;
+    }
+    let response = respond_whole(context, call, route, bytes, is_form).await?;
+    Ok(response.map(ReplyBody::new))
+}
+
+async fn respond_whole(
     context: &Context,
     call: Call<'_>,
     route: Route,
@@ -57,7 +72,6 @@ pub(super) async fn respond(
             context.kernels.destroy(entry).await;
             Ok(reply::done())
         }
-        Route::Execute(id) => execute(context, key, &id, &ExecuteRequest::parse(bytes)?).await,
         Route::Upload(_) => {
             Err(ProblemKind::GenericBadRequest.reply_with("the body is not multipart/form-data"))
         }
@@ -65,11 +79,17 @@ pub(super) async fn respond(
     }
 }
 
-async fn execute(context: &Context, key: &str, id: &KernelId, request: &ExecuteRequest) -> Result {
+async fn execute(
+    context: &Context,
+    key: &str,
+    id: &KernelId,
+    request: &ExecuteRequest,
+) -> Result<Response<ReplyBody>> {
     let entry = context.kernels.find(key, id)?;
     if let ExecuteRequest::Complete(request) = request {
         entry.kernel.touch();
-        return Ok(reply::completions(&entry.kernel.complete(request).await));
+        let found = entry.kernel.complete(request).await;
+        return Ok(reply::completions(&found).map(ReplyBody::new));
     }
     let counters = &context.kernels.counters;
     let executed = entry
@@ -79,11 +99,10 @@ async fn execute(context: &Context, key: &str, id: &KernelId, request: &ExecuteR
         })
         .await;
     match executed {
-        Ok(response) => Ok(reply::execution(
-            &response.status,
-            &response.console,
-            &response.options,
-        )),
+        Ok(response) => {
+            let whole = reply::execution(&response.status, &response.console, &response.options);
+            Ok(whole.map(|body| ReplyBody::new(body).holding(response.held)))
+        }
         Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),
         Err(ExecuteError::Failed(reason)) => {
             Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::frame::{Frame, MalformedFrame, next_frame};
+use super::frame::{Frame, MalformedFrame, large_frame, next_frame};
 use super::nonblocking;
 
 /// How many bytes are read at once.
@@ -85,6 +85,17 @@ impl Channel {
             Err(error) => self.ended = error.kind() != io::ErrorKind::WouldBlock,
         }
         false
+    }
+
+    /// The length of the frame that is being received, if it is a large one.
+    pub(crate) fn large_frame(&self) -> Option<usize> {
+        large_frame(&self.incoming)
+    }
+
+    /// Makes room for a frame of this length, and not for much more.
+    pub(crate) fn reserve(&mut self, length: usize) {
+        let more = length.saturating_sub(self.incoming.len());
+        self.incoming.reserve_exact(more + READ_SIZE);
     }
 
     /// The next frame of what was read.

@@ -1,6 +1,9 @@
 //! Adding output to the console, in the program's order.
 
+use serde::de::Error;
 use sorna_core::Console;
+
+use super::frame::LARGE;
 
 /// One of the two text streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +23,29 @@ pub(crate) fn push_text(console: &mut Console, stream: Stream, text: &str) {
     }
 }
 
-/// Adds a record that a runner sent as JSON, `["html", "…"]`.
-pub(crate) fn push_record(console: &mut Console, record: &[u8]) -> serde_json::Result<()> {
-    let list = [b"[", record, b"]"].concat();
-    let records: Console = sorna_core::server::read_json(&list)?;
-    for record in &records {
-        console.push(&record);
+/// Reads a record that a runner sent as JSON, `["html", "…"]`.
+pub(crate) fn read_record(mut record: Vec<u8>) -> serde_json::Result<Console> {
+    if record.len() > LARGE && !is_text(&record) {
+        return Err(serde_json::Error::custom("a large record that is not text"));
     }
-    Ok(())
+    record.insert(0, b'[');
+    record.push(b']');
+    sorna_core::server::read_json(&record)
+}
+
+/// Whether JSON is hardly anything but strings: other values may take many times as much memory as their JSON.
+fn is_text(json: &[u8]) -> bool {
+    let (mut others, mut in_string, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            _ if !in_string => others += 1,
+            _ => {}
+        }
+    }
+    others < 1024
 }
 
 #[cfg(test)]
@@ -46,7 +64,7 @@ mod tests {
         push_text(&mut console, Stream::Stderr, "");
         push_text(&mut console, Stream::Stdout, "c");
         push_text(&mut console, Stream::Stderr, "d");
-        push_record(&mut console, br#"["html", "<b>"]"#).unwrap();
+        console.append(read_record(br#"["html", "<b>"]"#.to_vec()).unwrap());
         push_text(&mut console, Stream::Stderr, "e");
         let expected = json!([
             ["stdout", "abc"],
@@ -55,12 +73,20 @@ mod tests {
             ["stderr", "e"]
         ]);
         assert_eq!(serde_json::to_value(&console).unwrap(), expected);
-        assert!(push_record(&mut console, b"\"x\", [").is_err());
-        push_record(&mut console, br#"["html", "a\ud800"]"#).unwrap();
+        assert!(read_record(b"\"x\", [".to_vec()).is_err());
+        console.append(read_record(br#"["html", "a\ud800"]"#.to_vec()).unwrap());
         let last = console.iter().last().unwrap();
         assert_eq!(
             serde_json::to_value(last).unwrap(),
             json!(["html", "a\u{fffd}"])
         );
+    }
+
+    #[test]
+    fn large_records_are_text() {
+        let text = format!(r#"["media", ["image/png", "{}"]]"#, "\\\"[,".repeat(LARGE));
+        assert!(read_record(text.into_bytes()).is_ok());
+        let numbers = format!(r#"["x", [0{}]]"#, ",0".repeat(LARGE));
+        assert!(read_record(numbers.into_bytes()).is_err());
     }
 }

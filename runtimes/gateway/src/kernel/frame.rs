@@ -11,6 +11,8 @@ use super::console::Stream;
 
 /// The largest frame a runner may send, in bytes. Text is split into pieces; this limits a picture.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
+/// From this size on, in bytes, a frame is only read when there is room for it.
+pub(crate) const LARGE: usize = 64 * 1024;
 /// The longest header line.
 const MAX_HEADER: usize = 32;
 
@@ -50,8 +52,16 @@ struct Found {
     found: Vec<String>,
 }
 
-/// Takes the first frame out of `buffer`, if it is there as a whole.
-pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, MalformedFrame> {
+/// A line `<letter> <length>`.
+struct Header {
+    letter: u8,
+    /// Where the content is.
+    start: usize,
+    end: usize,
+}
+
+/// Reads the header of the first frame in `buffer`, if it is there.
+fn header(buffer: &[u8]) -> Result<Option<Header>, MalformedFrame> {
     let Some(end) = buffer
         .iter()
         .take(MAX_HEADER)
@@ -69,36 +79,58 @@ pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, Malforme
     if length > MAX_FRAME {
         return Err(MalformedFrame);
     }
-    let (start, end) = (end + 1, end + 1 + length);
+    let &[letter] = letter.as_bytes() else {
+        return Err(MalformedFrame);
+    };
+    Ok(Some(Header {
+        letter,
+        start: end + 1,
+        end: end + 1 + length,
+    }))
+}
+
+/// How long the first frame in `buffer` is, with its header, if it is a large one that is not there as a whole.
+pub(crate) fn large_frame(buffer: &[u8]) -> Option<usize> {
+    let header = header(buffer).ok().flatten()?;
+    (header.end > LARGE && header.end > buffer.len()).then_some(header.end)
+}
+
+/// Takes the first frame out of `buffer`, if it is there as a whole.
+pub(crate) fn next_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, MalformedFrame> {
+    let Some(Header { letter, start, end }) = header(buffer)? else {
+        return Ok(None);
+    };
     if buffer.len() < end {
         return Ok(None);
     }
-    let frame = parse(letter, &buffer[start..end])?;
-    buffer.drain(..end);
-    Ok(Some(frame))
+    // Without a copy, and without keeping the memory of a large one.
+    let rest = buffer.split_off(end);
+    let mut content = std::mem::replace(buffer, rest);
+    content.drain(..start);
+    parse(letter, content).map(Some)
 }
 
-fn parse(letter: &str, content: &[u8]) -> Result<Frame, MalformedFrame> {
+fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
     fn json<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Result<T, MalformedFrame> {
         serde_json::from_slice(content).map_err(|_| MalformedFrame)
     }
     Ok(match letter {
-        "+" => Frame::Ready,
-        "o" => Frame::Text(Stream::Stdout, content.to_vec()),
-        "e" => Frame::Text(Stream::Stderr, content.to_vec()),
-        "r" => Frame::Record(content.to_vec()),
-        "i" => {
-            let InputRequest { id, password } = json(content)?;
+        b'+' => Frame::Ready,
+        b'o' => Frame::Text(Stream::Stdout, content),
+        b'e' => Frame::Text(Stream::Stderr, content),
+        b'r' => Frame::Record(content),
+        b'i' => {
+            let InputRequest { id, password } = json(&content)?;
             Frame::Input { id, password }
         }
-        "s" => Frame::Settle {
-            id: json::<InputRequest>(content)?.id,
+        b's' => Frame::Settle {
+            id: json::<InputRequest>(&content)?.id,
         },
-        "d" => Frame::Done {
-            exit_code: json(content)?,
+        b'd' => Frame::Done {
+            exit_code: json(&content)?,
         },
-        "c" => {
-            let Found { id, found } = json(content)?;
+        b'c' => {
+            let Found { id, found } = json(&content)?;
             Frame::Completions { id, found }
         }
         _ => return Err(MalformedFrame),

@@ -55,7 +55,7 @@ impl Kernel {
     pub(crate) async fn start(setup: Setup) -> Result<Self, KernelStartError> {
         let (commands, received) = mpsc::unbounded_channel();
         let (starting, started) = oneshot::channel();
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(setup.stock.hold(&setup.owner)));
         let setup = Arc::new(setup);
         let driver = Driver::new(Arc::clone(&setup), Arc::clone(&shared), received, starting);
         let driver = match driver {
@@ -235,7 +235,7 @@ impl Kernel {
     fn take_response(&self, is_due: bool) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let limit = self.setup.console_limit;
         let mut state = self.shared.lock();
-        let was_full = state.console.text_len() >= limit;
+        let was_full = state.console.text_len() >= state.limit(limit);
         let response = state.take_response(limit, is_due)?;
         if was_full || state.phase != Phase::Idle {
             self.shared.to_driver.notify_one();

@@ -14,11 +14,15 @@ use super::language::Query;
 use super::output::OutputPipes;
 use super::setup::Setup;
 use super::spawn::{Streams, interrupt, kill_group, spawn, urge, wait};
+use super::stock::Held;
 use super::wait::sleep_until;
 
 /// How long a process may live without its channel. Some interpreters close all files and then clean
 /// up more before they exit, and must not lose their exit code by being killed.
 const EXIT_TIME: Duration = Duration::from_secs(2);
+
+/// How long a large frame may take, while it is read.
+const FRAME_TIME: Duration = Duration::from_secs(30);
 
 /// A process that receives snippets on its control channel.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(crate) struct Interpreter {
     patience: Option<u32>,
     /// How many the current snippet has received.
     interrupts: u32,
+    /// For the large frame that it is sending.
+    room: Option<Held>,
+    /// When that has taken too long.
+    late_at: Option<Instant>,
     mark: String,
     up: bool,
     /// When to kill it, since it has closed its channel.
@@ -71,6 +79,8 @@ impl Interpreter {
             protocol: runner.protocol(),
             patience: runner.patience(),
             interrupts: 0,
+            room: None,
+            late_at: None,
             mark,
             up: false,
             kill_at: None,
@@ -141,12 +151,20 @@ impl Interpreter {
             return std::future::pending().await;
         };
         let has_ended = this.exit.is_some();
-        let kill_at = this.kill_at.filter(|_| !has_ended);
+        if reading && this.room.is_some() {
+            this.late_at
+                .get_or_insert_with(|| Instant::now() + FRAME_TIME);
+        } else {
+            this.late_at = None;
+        }
+        let kill_at = this.kill_at.into_iter().chain(this.late_at).min();
+        let kill_at = kill_at.filter(|_| !has_ended);
         tokio::select! {
             () = this.channel.ready(reading) => None,
             status = this.child.wait(), if !has_ended => Some(status.into()),
             () = sleep_until(kill_at) => {
                 this.kill_at = None;
+                this.late_at = None;
                 this.kill();
                 None
             }
@@ -156,6 +174,22 @@ impl Interpreter {
     /// Writes what is still waiting to be written.
     pub(crate) fn flush(&mut self) {
         self.channel.flush();
+    }
+
+    /// The length of the large frame that it is sending, if there has to be room for that.
+    pub(crate) fn large_frame(&self) -> Option<usize> {
+        self.channel.large_frame().filter(|_| self.room.is_none())
+    }
+
+    /// Gives the frame that it is sending room.
+    pub(crate) fn make_room(&mut self, length: usize, room: Held) {
+        self.channel.reserve(length);
+        self.room = Some(room);
+    }
+
+    /// The room of a frame that has been received.
+    pub(crate) fn take_room(&mut self) -> Option<Held> {
+        self.room.take()
     }
 
     /// Reads what the runner sent. Returns whether there may be more.

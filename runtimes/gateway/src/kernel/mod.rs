@@ -22,6 +22,7 @@ mod run;
 mod setup;
 mod spawn;
 mod state;
+mod stock;
 mod sweep;
 mod terminal;
 mod wait;
@@ -37,6 +38,7 @@ pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
 pub(crate) use setup::{Environ, Setup};
 pub(crate) use state::{ExecuteError, ExecuteResponse};
+pub(crate) use stock::{Held, Stock};
 #[cfg(test)]
 pub(crate) use sweep::MARK;
 pub(crate) use sweep::sweep;

@@ -11,6 +11,7 @@ use super::home::Home;
 use super::language::Installed;
 use super::launch::Launcher;
 use super::process_table::ProcessTable;
+use super::stock::Stock;
 use super::sweep::{self, sweep};
 use crate::lock::lock;
 
@@ -46,6 +47,9 @@ pub(crate) struct Setup {
     /// The most console text in one response, in bytes.
     pub(crate) console_limit: usize,
     pub(crate) confined: Confined,
+    /// The access key whose kernel it is.
+    pub(crate) owner: String,
+    pub(crate) stock: Arc<Stock>,
 }
 
 impl Setup {

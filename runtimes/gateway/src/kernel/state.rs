@@ -20,6 +20,7 @@ use sorna_core::{Console, ExecutionStatus};
 use tokio::sync::Notify;
 
 use super::run::{Plan, StepKind};
+use super::stock::Held;
 use crate::lock::lock;
 
 /// The phase of the current run.
@@ -67,6 +68,8 @@ pub(crate) struct ExecuteResponse {
     /// The exit code of the program, or of the step that ended.
     pub(crate) exit_code: Option<i32>,
     pub(crate) options: Value,
+    /// What the console takes of the memory for output, until it has been sent.
+    pub(crate) held: Option<Held>,
 }
 
 /// Why an execute request failed.
@@ -94,6 +97,8 @@ pub(crate) enum Intent {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) console: Console,
+    /// What the console takes of the memory for output.
+    pub(crate) held: Held,
     /// The number of requests that wait for a response.
     pub(crate) listeners: usize,
     /// Runs started.
@@ -130,11 +135,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    /// Of a kernel that holds nothing yet.
+    pub(crate) fn new(held: Held) -> Self {
         Self {
             state: Mutex::new(State {
                 phase: Phase::Idle,
                 console: Console::new(),
+                held,
                 listeners: 0,
                 runs: 0,
                 batch: None,
@@ -215,7 +222,7 @@ impl State {
         match self.phase {
             Phase::Idle => {}
             // The end of the run before this was never fetched, and its output is of no use to this one.
-            Phase::Ended(_) => self.console = Console::new(),
+            Phase::Ended(_) => self.forget_output(),
             _ => return None,
         }
         Some(Intent::Start(self.start(plan)))
@@ -235,6 +242,21 @@ impl State {
         matches!(self.phase, Phase::Idle | Phase::Ended(_) | Phase::Gone)
     }
 
+    /// How much the console may hold now, of the most that it may.
+    pub(crate) fn limit(&self, most: usize) -> usize {
+        self.held.limit(most)
+    }
+
+    /// Counts what is in the console.
+    pub(crate) fn count_output(&mut self) {
+        self.held.set(self.console.text_len());
+    }
+
+    pub(crate) fn forget_output(&mut self) {
+        self.console = Console::new();
+        drop(self.held.take());
+    }
+
     fn start(&mut self, plan: Plan) -> Plan {
         self.phase = Phase::Running;
         self.runs += 1;
@@ -250,10 +272,11 @@ impl State {
         limit: usize,
         is_due: bool,
     ) -> Option<Result<ExecuteResponse, ExecuteError>> {
+        let is_full = self.console.text_len() >= self.limit(limit);
         let report = match &mut self.phase {
             Phase::Gone => return Some(Err(ExecuteError::Gone)),
             Phase::Idle => Report::new(ExecutionStatus::Finished, json!({})),
-            Phase::Running if is_due || self.console.text_len() >= limit => {
+            Phase::Running if is_due || is_full => {
                 Report::new(ExecutionStatus::Continued, Value::Null)
             }
             Phase::Running => return None,
@@ -285,6 +308,7 @@ impl State {
         Some(Ok(ExecuteResponse {
             status: report.status,
             console: std::mem::take(&mut self.console),
+            held: Some(self.held.take()),
             exit_code: report.exit_code,
             options: report.options,
         }))
@@ -349,10 +373,17 @@ impl Ending {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::sync::Arc;
+
     use sorna_core::server::ExecuteRequest;
 
     use super::super::run::Steps;
+    use super::super::stock::Stock;
     use super::*;
+
+    fn shared() -> Shared {
+        Shared::new(Arc::<Stock>::default().hold("key"))
+    }
 
     fn snippet() -> Option<Plan> {
         Some(Plan::Snippet("code".to_owned()))
@@ -387,7 +418,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_is_reported_once() {
-        let shared = Shared::new();
+        let shared = shared();
         assert!(matches!(shared.lock().begin("", None), Intent::Continue));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
@@ -410,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_full_console_is_reported_at_once() {
-        let shared = Shared::new();
+        let shared = shared();
         let _ = shared.lock().begin("code", snippet());
         shared.lock().console.push_stdout(&"x".repeat(100));
         assert_eq!(status(&shared, false).as_deref(), Some("continued"));
@@ -419,7 +450,7 @@ mod tests {
 
     #[test]
     fn input_is_accepted_only_after_it_was_asked_for() {
-        let shared = Shared::new();
+        let shared = shared();
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
             password: true,
@@ -437,7 +468,7 @@ mod tests {
 
     #[test]
     fn input_that_arrives_after_the_end_is_not_run_as_code() {
-        let shared = Shared::new();
+        let shared = shared();
         let _ = shared.lock().begin("code", snippet());
         shared.enter(Phase::WaitingInput {
             password: false,
@@ -458,7 +489,7 @@ mod tests {
 
     #[test]
     fn a_batch_continues_with_the_same_steps_and_is_not_started_again() {
-        let shared = Shared::new();
+        let shared = shared();
         assert!(matches!(
             shared.lock().begin("", batch("a")),
             Intent::Start(_)
@@ -485,7 +516,7 @@ mod tests {
 
     #[test]
     fn a_destroyed_kernel_stays_gone() {
-        let shared = Shared::new();
+        let shared = shared();
         shared.enter(Phase::Gone);
         shared.enter(Phase::Running);
         let response = shared.lock().take_response(100, true).unwrap();

@@ -212,7 +212,7 @@ impl Kernels {
             self.release(owner);
             return Err(ProblemKind::ServiceUnavailable.reply());
         }
-        let started = self.start(id, wanted).await;
+        let started = self.start(owner, id, wanted).await;
         if started.is_err() {
             self.release(owner);
         }
@@ -221,14 +221,15 @@ impl Kernels {
 
     async fn start(
         self: &Arc<Self>,
+        owner: &str,
         id: &KernelId,
         wanted: &Wanted,
     ) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let this = Arc::clone(self);
-        let wanted = wanted.clone();
+        let (owner, wanted) = (owner.to_owned(), wanted.clone());
         let lang = wanted.language.clone();
-        let prepared = tokio::task::spawn_blocking(move || this.prepare(&wanted)).await;
+        let prepared = tokio::task::spawn_blocking(move || this.prepare(owner, &wanted)).await;
         let setup = prepared.map_err(|error| failed(error.into()))??;
         let kernel = Kernel::start(setup)
             .await
@@ -238,7 +239,7 @@ impl Kernels {
     }
 
     /// Finds the language and makes the directory. Blocks.
-    fn prepare(&self, wanted: &Wanted) -> Result<Setup, ProblemReply> {
+    fn prepare(&self, owner: String, wanted: &Wanted) -> Result<Setup, ProblemReply> {
         let lang = wanted.language.as_str();
         let installed = self.languages.find(lang, &self.launcher).map_err(|error| {
             let reason = match error {
@@ -290,6 +291,8 @@ impl Kernels {
             exec_timeout: wanted.exec_timeout.unwrap_or(self.exec_timeout),
             console_limit: self.console_limit,
             confined,
+            owner,
+            stock: Arc::clone(&self.stock),
         })
     }
 }

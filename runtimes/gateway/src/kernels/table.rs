@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::base::Base;
 use crate::config::GatewayConfig;
-use crate::kernel::{Bounds, Confinement, Isolation, Kernel, Languages, Launcher, ProcessTable};
+use crate::kernel::{
+    Bounds, Confinement, Isolation, Kernel, Languages, Launcher, ProcessTable, Stock,
+};
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
 
@@ -30,6 +32,7 @@ pub(crate) struct Kernels {
     pub(super) kernels_per_key: usize,
     pub(super) bounds: Bounds,
     pub(super) console_limit: usize,
+    pub(super) stock: Arc<Stock>,
     pub(super) exec_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) next_number: AtomicU64,
@@ -93,6 +96,7 @@ impl Kernels {
                 cores: None,
             },
             console_limit: config.max_console_size(),
+            stock: Arc::default(),
             exec_timeout: config.exec_timeout(),
             idle_timeout: config.idle_timeout(),
             next_number: AtomicU64::new(0),

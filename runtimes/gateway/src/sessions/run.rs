@@ -8,7 +8,7 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus};
 
 use super::session::{Run, Session};
-use crate::kernel::{ExecuteError, ExecuteResponse, Kernel, Turn};
+use crate::kernel::{ExecuteError, ExecuteResponse, Held, Kernel, Turn};
 use crate::lock::lock;
 use crate::random;
 
@@ -23,6 +23,8 @@ pub(crate) struct RunReply {
     pub(crate) exit_code: Option<i32>,
     pub(crate) options: Value,
     pub(crate) console: Console,
+    /// What the console takes of the memory for output, until it has been sent.
+    pub(crate) held: Option<Held>,
 }
 
 /// Why a request to run code failed.
@@ -38,7 +40,7 @@ pub(crate) enum RunError {
 /// What became of a run whose ID is used again.
 enum RunOut {
     /// It has ended, with this output.
-    Ended(Console),
+    Ended(Console, Option<Held>),
     /// It has not; this is the response to its client.
     Running(RunReply),
 }
@@ -93,16 +95,17 @@ impl Session {
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
         let until = Instant::now() + PATIENCE;
-        let mut before = Console::new();
+        let (mut before, mut held_before) = (Console::new(), None);
         if self.is_running(&run_id) {
             match self.run_out(kernel, &run_id, interval).await? {
-                RunOut::Ended(console) => before = console,
+                RunOut::Ended(console, held) => (before, held_before) = (console, held),
                 RunOut::Running(reply) => return Ok(reply),
             }
         }
         let with_all = |mut response: ExecuteResponse| {
             let after = std::mem::replace(&mut response.console, before);
             response.console.append(after);
+            response.held = Held::joined(held_before, response.held.take());
             self.reply(run_id.clone(), response)
         };
         let note = || {
@@ -124,6 +127,7 @@ impl Session {
                     console: Console::new(),
                     exit_code: Some(0),
                     options: Value::Null,
+                    held: None,
                 };
                 return Ok(with_all(response));
             }
@@ -147,17 +151,19 @@ impl Session {
         interval: Duration,
     ) -> Result<RunOut, RunError> {
         let until = Instant::now() + interval;
-        let mut console = Console::new();
+        let (mut console, mut held) = (Console::new(), None);
         loop {
             let rest = until.saturating_duration_since(Instant::now());
             let mut reply = self.proceed(kernel, run_id, Turn::Continue, rest).await?;
             console.append(std::mem::take(&mut reply.console));
+            held = Held::joined(held, reply.held.take());
             match reply.status {
                 ExecutionStatus::Continued | ExecutionStatus::WaitingInput => {
                     reply.console = console;
+                    reply.held = held;
                     return Ok(RunOut::Running(reply));
                 }
-                status if status.is_end() => return Ok(RunOut::Ended(console)),
+                status if status.is_end() => return Ok(RunOut::Ended(console, held)),
                 // Of a step.
                 _ => {}
             }
@@ -183,6 +189,7 @@ impl Session {
                 exit_code,
                 options: Value::Null,
                 console: Console::new(),
+                held: None,
             });
         }
         let response = kernel.take_turn(turn, interval, || {}).await;
@@ -208,6 +215,7 @@ impl Session {
             status: response.status,
             exit_code: response.exit_code,
             console: response.console,
+            held: response.held,
         }
     }
 }

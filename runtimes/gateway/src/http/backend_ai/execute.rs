@@ -61,8 +61,10 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
     let executed = session.execute(&entry.kernel, &request, interval, || {
         counters.executions.up()
     });
-    let reply = executed.await.map_err(problem)?;
-    Ok(ok(&json!({"result": ResultBody::new(&reply)})))
+    let mut reply = executed.await.map_err(problem)?;
+    let held = reply.held.take();
+    let response = ok(&json!({"result": ResultBody::new(&reply)}));
+    Ok(response.map(|body| body.holding(held)))
 }
 
 /// `POST /session/{name}/complete`

@@ -4,14 +4,32 @@ use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
 use super::parts::{Driver, InputRequest};
-use crate::kernel::console::{push_record, push_text};
-use crate::kernel::frame::Frame;
+use crate::kernel::console::{push_text, read_record};
+use crate::kernel::frame::{Frame, LARGE};
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::state::Ending;
 
 impl Driver {
     pub(super) fn has_room(&self) -> bool {
-        self.shared.lock().console.text_len() < self.setup.console_limit
+        let state = self.shared.lock();
+        state.console.text_len() < state.limit(self.setup.console_limit)
+    }
+
+    /// Whether there is room for the next frame of the runner, if that is a large one.
+    pub(super) fn has_room_for_frame(&mut self) -> bool {
+        let Some(interpreter) = &mut self.interpreter else {
+            return true;
+        };
+        let Some(length) = interpreter.large_frame() else {
+            return true;
+        };
+        let state = self.shared.lock();
+        let room = state.held.room_for(length, state.listeners > 0);
+        drop(state);
+        room.is_some_and(|room| {
+            interpreter.make_room(length, room);
+            true
+        })
     }
 
     /// Moves the output of processes to the console, in its order, while there is room. Returns
@@ -22,13 +40,15 @@ impl Driver {
         }
         loop {
             let room = self.has_room();
-            let more = room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
+            let frame_room = self.has_room_for_frame();
+            let more =
+                room && frame_room && self.interpreter.as_mut().is_some_and(Interpreter::receive);
             // Output that bypassed the runner precedes the runner's frames: the runner waits for
             // `settled` before it starts a program, and for the program before it continues.
             let mut state = self.shared.lock();
-            let empty = self
-                .output
-                .drain(&mut state.console, self.setup.console_limit);
+            let limit = state.limit(self.setup.console_limit);
+            let empty = self.output.drain(&mut state.console, limit);
+            state.count_output();
             let had_listener = state.listeners > 0;
             drop(state);
             if !empty {
@@ -38,6 +58,9 @@ impl Driver {
                 return false;
             }
             let full = self.handle_frames();
+            if !frame_room {
+                return false;
+            }
             if !more && !full {
                 return true;
             }
@@ -49,12 +72,25 @@ impl Driver {
         while self.has_room() {
             let interpreter = self.interpreter.as_mut();
             match interpreter.and_then(Interpreter::next_frame) {
-                Some(frame) => self.handle(frame),
+                Some(frame) => {
+                    self.handle(frame);
+                    self.count_output();
+                }
                 None => return false,
             }
         }
         self.shared.to_client.notify_waiters();
         true
+    }
+
+    /// Counts what is in the console now, instead of the frame that it came in.
+    fn count_output(&mut self) {
+        let room = self.interpreter.as_mut().and_then(Interpreter::take_room);
+        let mut state = self.shared.lock();
+        if let Some(room) = room {
+            state.held.join(room);
+        }
+        state.count_output();
     }
 
     pub(super) fn handle(&mut self, frame: Frame) {
@@ -72,7 +108,7 @@ impl Driver {
                 push_text(&mut self.shared.lock().console, stream, &text);
             }
             Frame::Record(record) => {
-                if let Err(error) = push_record(&mut self.shared.lock().console, &record) {
+                if let Err(error) = self.push_record(record) {
                     tracing::debug!(%error, "malformed console record");
                 }
             }
@@ -105,6 +141,13 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn push_record(&self, record: Vec<u8>) -> serde_json::Result<()> {
+        let _reading = (record.len() > LARGE).then(|| self.setup.stock.reading());
+        let records = read_record(record)?;
+        self.shared.lock().console.append(records);
+        Ok(())
     }
 
     pub(super) fn complete(

@@ -12,8 +12,6 @@ mod runs;
 
 use std::sync::Arc;
 
-use sorna_core::Console;
-
 pub(crate) use self::command::{Command, KernelStartError};
 pub(crate) use self::parts::Driver;
 use self::parts::RunningStep;
@@ -66,16 +64,21 @@ impl Driver {
     }
 
     async fn next_event(&mut self) -> Event {
+        let stock = Arc::clone(&self.setup.stock);
+        let mut freed = std::pin::pin!(stock.freed());
+        freed.as_mut().enable();
         let room = self.has_room();
+        let frame_room = self.has_room_for_frame();
         let timer = self.timer();
         tokio::select! {
             command = self.commands.recv() => Event::Command(command),
             () = self.output.readable(), if room => Event::Other,
             exit = RunningStep::exit(&mut self.step) => Event::StepExit(exit),
-            exit = Interpreter::event(&mut self.interpreter, room) => {
+            exit = Interpreter::event(&mut self.interpreter, room && frame_room) => {
                 exit.map_or(Event::Other, Event::InterpreterExit)
             }
             () = self.shared.to_driver.notified() => Event::Other,
+            () = freed, if !room || !frame_room => Event::Other,
             () = sleep_until(timer) => Event::Timer,
         }
     }
@@ -92,7 +95,7 @@ impl Driver {
                 self.forget_run("the kernel was restarted");
                 self.output.clear();
                 self.input.clear();
-                self.shared.lock().console = Console::new();
+                self.shared.lock().forget_output();
                 self.starting = Some(reply);
                 self.start_interpreter();
             }

@@ -228,8 +228,10 @@ impl Driver {
     }
 
     pub(super) fn startup_failed(&mut self, exit: ExitKind) {
-        let console = std::mem::take(&mut self.shared.lock().console);
-        let stderr = console.stderr();
+        let mut state = self.shared.lock();
+        let stderr = state.console.stderr().into_owned();
+        state.forget_output();
+        drop(state);
         let mut reason = format!("the interpreter ended at its start with {exit}");
         if !stderr.trim().is_empty() {
             reason = format!("{reason}: {}", stderr.trim());

@@ -1,0 +1,188 @@
+//! How much output the gateway holds that clients have not fetched yet.
+//!
+//! What there is no room for stays in the pipes and channels of the programs, which wait until somebody fetches: nothing
+//! is lost. The limits are for a key and for the whole gateway; a single kernel has its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::lock::lock;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// How much the gateway holds, in bytes, but for the rest that follows.
+const WHOLE: usize = 40 * MIB;
+/// How much it holds for one key.
+const KEY: usize = 20 * MIB;
+/// What each kernel may hold in any case, so that no text waits for other kernels.
+const OWN: usize = 64 * KIB;
+
+/// The sums of what is held.
+#[derive(Debug, Default)]
+pub(crate) struct Stock {
+    counts: Mutex<Counts>,
+    freed: Notify,
+    reading: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    whole: usize,
+    keys: HashMap<Arc<str>, usize>,
+    /// Whether a frame is on its way that there was no room for, to a client that waits for it: one at a time, so that
+    /// what nobody fetches does not keep others from fetching.
+    has_guest: bool,
+}
+
+impl Stock {
+    /// Nothing yet, of a kernel of this key.
+    pub(crate) fn hold(self: &Arc<Self>, key: &str) -> Held {
+        Held {
+            stock: Arc::clone(self),
+            key: key.into(),
+            bytes: 0,
+            is_guest: false,
+        }
+    }
+
+    /// Waits until something is not held any more.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
+    }
+
+    /// Held while a large message is read, which takes several times its size: one at a time.
+    pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
+        lock(&self.reading)
+    }
+}
+
+/// Some output of a kernel, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    stock: Arc<Stock>,
+    key: Arc<str>,
+    bytes: usize,
+    is_guest: bool,
+}
+
+impl Held {
+    /// How much a kernel may hold now whose own limit is this.
+    pub(crate) fn limit(&self, own: usize) -> usize {
+        let counts = lock(&self.stock.counts);
+        if counts.whole < WHOLE && counts.of(&self.key) < KEY {
+            own
+        } else {
+            own.min(OWN)
+        }
+    }
+
+    /// Holds as much as this from now on.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if before == bytes {
+            return;
+        }
+        let mut counts = lock(&self.stock.counts);
+        counts.whole = counts.whole - before + bytes;
+        let of_key = counts.keys.entry(Arc::clone(&self.key)).or_default();
+        *of_key = *of_key - before + bytes;
+        if *of_key == 0 {
+            counts.keys.remove(&self.key);
+        }
+        drop(counts);
+        if bytes < before {
+            self.stock.freed.notify_waiters();
+        }
+    }
+
+    /// Room for a message of this size, which a client may be waiting for.
+    pub(crate) fn room_for(&self, bytes: usize, is_awaited: bool) -> Option<Self> {
+        let mut room = self.stock.hold(&self.key);
+        let mut counts = lock(&self.stock.counts);
+        if counts.whole + bytes > WHOLE || counts.of(&self.key) + bytes > KEY {
+            if !is_awaited || counts.has_guest {
+                return None;
+            }
+            counts.has_guest = true;
+            room.is_guest = true;
+        }
+        drop(counts);
+        room.set(bytes);
+        Some(room)
+    }
+
+    /// Holds what the other did, too.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        let bytes = self.bytes + other.bytes;
+        other.set(0);
+        self.set(bytes);
+        self.is_guest |= std::mem::take(&mut other.is_guest);
+    }
+
+    /// Both, if there are two.
+    pub(crate) fn joined(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.join(other);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Hands all of it over.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = self.stock.hold(&self.key);
+        std::mem::replace(self, empty)
+    }
+}
+
+impl Counts {
+    fn of(&self, key: &str) -> usize {
+        self.keys.get(key).copied().unwrap_or_default()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.is_guest {
+            lock(&self.stock.counts).has_guest = false;
+            self.stock.freed.notify_waiters();
+        }
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_bounded_for_keys_and_all() {
+        let stock = Arc::new(Stock::default());
+        let (mut one, other, third) = (stock.hold("one"), stock.hold("other"), stock.hold("third"));
+        assert_eq!(one.limit(MIB), MIB);
+        let media = one.room_for(15 * MIB, false).unwrap();
+        assert!(one.room_for(15 * MIB, false).is_none());
+        one.set(6 * MIB);
+        assert_eq!((one.limit(MIB), other.limit(MIB)), (OWN, MIB));
+        let more = other.room_for(15 * MIB, false).unwrap();
+        // A client that waits gets it all the same, one at a time.
+        assert!(third.room_for(15 * MIB, false).is_none());
+        let guest = third.room_for(15 * MIB, true).unwrap();
+        assert!(one.room_for(15 * MIB, true).is_none());
+        let mut sent = stock.hold("third");
+        sent.join(guest);
+        assert!(one.room_for(15 * MIB, true).is_none());
+        drop(sent.take());
+        assert!(one.room_for(15 * MIB, true).is_some());
+        drop((media, more, one, sent));
+        let counts = lock(&stock.counts);
+        assert!(counts.whole == 0 && counts.keys.is_empty() && !counts.has_guest);
+    }
+}
