@@ -140,12 +140,14 @@ impl Gateway {
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
             let (shutdown, connections) = (pin!(shutdown), pin!(connections));
-            let (idle, watch) = (pin!(idle), pin!(watch));
+            let orphans = Arc::clone(&self.kernels).reap_orphans();
+            let (idle, watch, orphans) = (pin!(idle), pin!(watch), pin!(orphans));
             tokio::select! {
                 () = shutdown => {}
                 () = connections => {}
                 () = idle => {}
                 () = watch => {}
+                () = orphans => {}
             }
         }
         self.kernels.close().await;

@@ -46,6 +46,13 @@ impl Kernel {
         runs || self.terminal().as_ref().is_some_and(|hub| !hub.has_ended())
     }
 
+    /// The processes that the gateway has started for it, and waits for.
+    pub(crate) fn own_processes(&self) -> Vec<u32> {
+        let state = self.shared.lock();
+        let all = state.processes.iter().copied();
+        all.chain(state.terminal).collect()
+    }
+
     /// Its processes, by its control group; `None` if it has no group.
     pub(crate) fn members(&self) -> Option<Vec<u32>> {
         self.setup.confined.members()

@@ -36,6 +36,7 @@ pub use language::{LanguageError, LanguageTable};
 pub(crate) use language::{Languages, Runner, Unavailable, excerpt};
 pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
+pub(crate) use procfs::zombies_of;
 pub(crate) use setup::{Environ, Setup};
 pub(crate) use state::{ExecuteError, ExecuteResponse};
 pub(crate) use stock::{Held, Stock};

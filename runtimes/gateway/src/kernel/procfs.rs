@@ -133,6 +133,17 @@ pub(crate) fn processes() -> impl Iterator<Item = u32> {
         .filter(move |process| *process != own)
 }
 
+/// The children of a process that have ended and have not been waited for, and when they started, in ticks.
+pub(crate) fn zombies_of(parent: u32) -> Vec<(u32, u64)> {
+    let zombie = |process| {
+        let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let state = text.rsplit_once(')')?.1.trim_start();
+        let stat = parse_stat(&text)?;
+        (state.starts_with('Z') && stat.parent == parent).then_some((process, stat.started))
+    };
+    processes().filter_map(zombie).collect()
+}
+
 fn threads(process: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();

@@ -1,6 +1,7 @@
 //! The kernels of a gateway: creating, finding and watching them.
 
 mod create;
+mod orphans;
 mod table;
 mod watch;
 
