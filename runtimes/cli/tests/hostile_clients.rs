@@ -2,71 +2,25 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use sorna::blocking::{Client, Kernel};
 use sorna::protocol::{Continuation, Execute};
-use sorna::{
-    AccessKey, ApiVersion, Config, Credentials, ExecuteMode, ExecutionStatus, Record, SecretKey,
-};
+use sorna::{ExecuteMode, ExecutionStatus, Record};
 use sorna_test_tools::need;
-use support::{PATIENCE, here, sorna, wait};
+use support::served::Served;
+use support::{PATIENCE, here, sorna};
 
 const MIB: u64 = 1024 * 1024;
 /// How much more memory the gateway may take during an attack.
 const ROOM: u64 = 64 * MIB;
 /// How long an honest client may wait for an answer.
 const ANSWER: Duration = Duration::from_secs(1);
-
-/// A gateway of its own process. It ends when this is dropped.
-struct Served {
-    child: Child,
-    settings: HashMap<String, String>,
-}
-
-impl Served {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("sorna runs");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let lines = stdout.lines().map(|line| line.expect("text"));
-        let settings = lines.filter_map(|line| {
-            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        });
-        let settings = settings.collect();
-        Self { child, settings }
-    }
-
-    fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn client(&self) -> Client {
-        let of = |name: &str| self.settings[name].as_str();
-        let access_key = AccessKey::new(of("SORNA_ACCESS_KEY")).expect("a key");
-        let secret_key = SecretKey::new(of("SORNA_SECRET_KEY")).expect("a key");
-        let credentials = Credentials::new(access_key, secret_key);
-        let endpoint = of("SORNA_ENDPOINT").parse().expect("an endpoint");
-        let config = Config::new(endpoint, credentials);
-        Client::new(config.with_version(ApiVersion::V2_20170315))
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let _ = id.map(|id| kill_process(id, Signal::TERM));
-        wait(&mut self.child);
-    }
-}
 
 /// The memory of a process, in bytes.
 fn memory(process: u32) -> u64 {

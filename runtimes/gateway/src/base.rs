@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::kernel::{Runner, remove_tree, sweep};
 use crate::random;
+use crate::shortage::shortage;
 
 /// How long the watchdog may take to exit.
 const EXIT_TIME: Duration = Duration::from_secs(5);
@@ -38,10 +39,16 @@ struct Watchdog {
 impl Base {
     /// Makes the directory in `parent`, or the system's place for temporary files.
     pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        Self::create_in(&parent).map_err(|error| match shortage(&error, &parent) {
+            Some(text) => io::Error::new(error.kind(), text),
+            None => error,
+        })
+    }
+
+    fn create_in(parent: &Path) -> io::Result<Self> {
         // Canonical, as in the working directory of processes, by which they are recognized.
-        let parent = parent
-            .map_or_else(std::env::temp_dir, Path::to_owned)
-            .canonicalize()?;
+        let parent = parent.canonicalize()?;
         let directory = tempfile::Builder::new()
             .prefix("sorna-gateway-")
             .tempdir_in(parent)?;

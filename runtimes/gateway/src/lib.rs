@@ -276,6 +276,7 @@ mod lock;
 mod random;
 mod running;
 mod sessions;
+mod shortage;
 mod stats;
 #[cfg(feature = "tls")]
 mod tls;

@@ -10,7 +10,7 @@ use super::body::ReplyBody;
 use super::context::{Call, Context};
 use super::terminal;
 use super::websocket;
-use crate::kernel::{ExecuteError, KernelStartError};
+use crate::kernel::ExecuteError;
 
 type Result<T = Response<Vec<u8>>> = std::result::Result<T, ProblemReply>;
 
@@ -62,9 +62,7 @@ async fn respond_whole(
                 .kernel
                 .restart()
                 .await
-                .map_err(|KernelStartError(reason)| {
-                    agent_failed(ProblemKind::KernelRestartFailed, &reason)
-                })?;
+                .map_err(|error| error.problem(ProblemKind::KernelRestartFailed))?;
             Ok(reply::done())
         }
         Route::Destroy(id) => {
@@ -118,9 +116,8 @@ fn open_terminal(context: &Context, call: Call<'_>, id: &KernelId) -> Result {
     let response = websocket::accept(call.parts)?;
     let upgrade = call.upgrade.ok_or_else(websocket::no_handshake)?;
     entry.kernel.touch();
-    let attached = entry.kernel.attach().map_err(|KernelStartError(reason)| {
-        agent_failed(ProblemKind::KernelExecutionFailed, &reason)
-    })?;
+    let attached = entry.kernel.attach();
+    let attached = attached.map_err(|error| error.problem(ProblemKind::KernelExecutionFailed))?;
     let served = terminal::serve(upgrade, entry, attached, Dialect::SornaV2);
     tokio::spawn(served);
     Ok(response)

@@ -92,7 +92,7 @@ async fn listen(
             Some(Command::Restart) => {
                 let shell = attached.shells();
                 if let Err(error) = entry.kernel.restart().await {
-                    let _ = errors.try_send(error.0);
+                    let _ = errors.try_send(error.into_reason());
                 }
                 // Input that follows is for the new shell.
                 attached.next_shell(shell).await;

@@ -22,6 +22,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::pieces::{Gauge, Pieces, TooMuch};
 use crate::kernel::Home;
+use crate::shortage;
 
 /// What an upload may hold.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ pub(crate) async fn store(
     let gauge = Gauge::default();
     let stream = Pieces::new(body, gauge.clone());
     let mut form = Multipart::with_constraints(stream, boundary, constraints);
-    let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error))?;
+    let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error, home.root()))?;
 
     let mut arrived = Vec::new();
     loop {
@@ -109,7 +110,9 @@ pub(crate) async fn store(
         let mut both = arrived.iter().zip(places);
         both.try_for_each(|(file, place)| place.take(file))
     });
-    moved.await.map_err(|error| internal(&error.into()))?
+    moved
+        .await
+        .map_err(|error| internal(&error.into(), home.root()))?
 }
 
 async fn write_part(
@@ -118,7 +121,7 @@ async fn write_part(
     name: &str,
     limit: u64,
 ) -> Result<(), ProblemReply> {
-    let file = File::create_new(path).map_err(|error| internal(&error))?;
+    let file = File::create_new(path).map_err(|error| internal(&error, path))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut size = 0;
     while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
@@ -130,9 +133,9 @@ async fn write_part(
         }
         file.write_all(&bytes)
             .await
-            .map_err(|error| internal(&error))?;
+            .map_err(|error| internal(&error, path))?;
     }
-    file.flush().await.map_err(|error| internal(&error))
+    file.flush().await.map_err(|error| internal(&error, path))
 }
 
 /// The path in the work directory that a name refers to. Leading slashes are ignored, as on the
@@ -196,7 +199,7 @@ fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
             ProblemKind::InvalidApiParams
                 .reply_with(&format!("{:?} cannot be stored: {errno}", file.name))
         }
-        errno => internal(&errno.into()),
+        errno => internal(&errno.into(), &file.target),
     }
 }
 
@@ -220,7 +223,11 @@ fn malformed(error: &multer::Error) -> ProblemReply {
     }
 }
 
-fn internal(error: &io::Error) -> ProblemReply {
+/// The path is where the upload was to be stored.
+fn internal(error: &io::Error, path: &Path) -> ProblemReply {
+    if let Some(problem) = shortage::problem(error, path) {
+        return problem;
+    }
     tracing::warn!(%error, "an upload could not be stored");
     ProblemKind::InternalServerError.reply_with("the upload could not be stored")
 }

@@ -61,8 +61,10 @@ impl Kernel {
         let driver = match driver {
             Ok(driver) => driver,
             Err(error) => {
+                let reason = KernelStartError::of_system(&error, setup.home.root());
+                setup.confined.close();
                 let _ = setup.home.remove();
-                return Err(KernelStartError(error.to_string()));
+                return Err(reason);
             }
         };
         tokio::spawn(driver.drive());
@@ -89,9 +91,9 @@ impl Kernel {
     ) -> Result<(), KernelStartError> {
         match tokio::time::timeout(START_TIME, started).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(KernelStartError("the kernel was destroyed".to_owned())),
-            Err(_) => Err(KernelStartError(
-                "the interpreter did not start in time".to_owned(),
+            Ok(Err(_)) => Err(KernelStartError::new("the kernel was destroyed")),
+            Err(_) => Err(KernelStartError::new(
+                "the interpreter did not start in time",
             )),
         }
     }
@@ -337,7 +339,7 @@ impl Kernel {
     pub(crate) fn attach(&self) -> Result<Attached, KernelStartError> {
         let mut terminal = self.terminal();
         if self.is_ending.load(Ordering::SeqCst) {
-            return Err(KernelStartError("the kernel is being destroyed".to_owned()));
+            return Err(KernelStartError::new("the kernel is being destroyed"));
         }
         let hub = match terminal.take().filter(|hub| !hub.has_ended()) {
             Some(hub) => hub,
@@ -346,7 +348,7 @@ impl Kernel {
                 Arc::clone(&self.shared),
                 Arc::clone(&self.restarts),
             )
-            .map_err(|error| KernelStartError(error.to_string()))?,
+            .map_err(|error| KernelStartError::of_system(&error, self.setup.home.root()))?,
         };
         let attached = hub.attach();
         *terminal = Some(hub);

@@ -26,8 +26,19 @@ pub(crate) struct Home {
 
 impl Home {
     /// Makes the directories and the FIFO. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The system's. Nothing is left behind then.
     pub(crate) fn create(root: PathBuf, compiles_snippets: bool) -> io::Result<Self> {
         let home = Self { root };
+        home.fill(compiles_snippets)
+            .inspect_err(|_| drop(home.remove()))?;
+        Ok(home)
+    }
+
+    fn fill(&self, compiles_snippets: bool) -> io::Result<()> {
+        let home = self;
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder.create(&home.root)?;
@@ -35,8 +46,11 @@ impl Home {
         for directory in [home.work(), home.temp()].into_iter().chain(snippet) {
             builder.create(directory)?;
         }
-        rustix::fs::mkfifoat(CWD, home.stdin(), Mode::RUSR | Mode::WUSR)?;
-        Ok(home)
+        Ok(rustix::fs::mkfifoat(
+            CWD,
+            home.stdin(),
+            Mode::RUSR | Mode::WUSR,
+        )?)
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -233,7 +233,7 @@ impl Kernels {
         let setup = prepared.map_err(|error| failed(error.into()))??;
         let kernel = Kernel::start(setup)
             .await
-            .map_err(|KernelStartError(reason)| creation_failed("agent-failure", &reason))?;
+            .map_err(|error| error.problem(ProblemKind::KernelCreationFailed))?;
         tracing::info!(kernel = %id, lang, "kernel created");
         Ok(kernel)
     }
@@ -254,10 +254,15 @@ impl Kernels {
             };
             creation_failed("agent-invalid-input", &reason)
         })?;
-        let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let home = Home::create(self.base.kernel(number), installed.compiles_snippets());
-        let home = home.map_err(failed)?;
+        let root = self.base.kernel(number);
+        let failed = |error: io::Error| {
+            let reason = KernelStartError::of_system(&error, &root);
+            reason.problem(ProblemKind::KernelCreationFailed)
+        };
+        // Keeps programs of other kernels from passing as this kernel's.
+        let secret = random::mark().map_err(failed)?;
+        let home = Home::create(root.clone(), installed.compiles_snippets()).map_err(failed)?;
         let bounds = Bounds {
             cores: wanted.cores.map(|count| Cores {
                 first: usize::try_from(number).unwrap_or_default(),
@@ -278,8 +283,6 @@ impl Kernels {
                 let _ = home.remove();
                 failed(error)
             })?;
-        // Keeps programs of other kernels from passing as this kernel's.
-        let secret = random::mark().map_err(failed)?;
         Ok(Setup {
             mark: format!("{}.{number}.{secret}.", self.base.mark()),
             home,

@@ -172,7 +172,7 @@ impl Sessions {
             session.enter_running();
             restarted
         });
-        let interrupted = || Err(KernelStartError("the gateway is closing".to_owned()));
+        let interrupted = || Err(KernelStartError::new("the gateway is closing"));
         task.await.unwrap_or_else(|_| interrupted())
     }
 

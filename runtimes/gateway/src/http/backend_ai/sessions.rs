@@ -6,11 +6,10 @@ use sorna_core::server::backend_ai::{CreateSession, Parameters};
 use sorna_core::server::{iso_date, reply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind, SessionToken};
 
-use super::answer::{Ordered, Result, agent_failed, done, ok};
+use super::answer::{Ordered, Result, done, ok};
 use super::info;
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
-use crate::kernel::KernelStartError;
 
 /// `POST /session`
 pub(super) async fn create(context: &Context, key: &str, bytes: &[u8]) -> Result {
@@ -35,9 +34,7 @@ pub(super) async fn restart(context: &Context, key: &str, id: &KernelId) -> Resu
     let entry = session.running()?;
     entry.kernel.touch();
     let restarted = context.sessions.restart(&session, &entry).await;
-    restarted.map_err(|KernelStartError(reason)| {
-        agent_failed(ProblemKind::KernelRestartFailed, &reason)
-    })?;
+    restarted.map_err(|error| error.problem(ProblemKind::KernelRestartFailed))?;
     Ok(done())
 }
 

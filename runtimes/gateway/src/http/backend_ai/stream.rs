@@ -10,13 +10,12 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::answer::{Result, agent_failed};
+use super::answer::Result;
 use super::execute::{ResultBody, problem};
 use crate::http::body::ReplyBody;
 use crate::http::context::{Call, Context};
 use crate::http::terminal;
 use crate::http::websocket::{self, CLOSE_TIME, Socket, Upgrade};
-use crate::kernel::KernelStartError;
 use crate::kernels::{Entry, Kernels};
 use crate::random;
 use crate::sessions::Session;
@@ -35,9 +34,10 @@ pub(super) fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelI
     let upgrade = call.upgrade.take().ok_or_else(websocket::no_handshake)?;
     let entry = session.running()?;
     entry.kernel.touch();
-    let attached = entry.kernel.attach().map_err(|KernelStartError(reason)| {
-        agent_failed(ProblemKind::KernelExecutionFailed, &reason)
-    })?;
+    let attached = entry
+        .kernel
+        .attach()
+        .map_err(|error| error.problem(ProblemKind::KernelExecutionFailed))?;
     tokio::spawn(terminal::serve(
         upgrade,
         entry,

@@ -1,9 +1,14 @@
 //! Commands of requests to the driver.
 
-use sorna_core::server::CompleteRequest;
+use std::io;
+use std::path::Path;
+
+use sorna_core::ProblemKind;
+use sorna_core::server::{CompleteRequest, ProblemReply};
 use tokio::sync::oneshot;
 
 use crate::kernel::run::Plan;
+use crate::shortage;
 
 /// Commands of requests to the driver.
 #[derive(Debug)]
@@ -24,4 +29,41 @@ pub(crate) enum Command {
 
 /// Why a kernel or interpreter did not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KernelStartError(pub(crate) String);
+pub(crate) struct KernelStartError {
+    reason: String,
+    /// Whether the system has run out of something, so that it may start later.
+    is_shortage: bool,
+}
+
+impl KernelStartError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            is_shortage: false,
+        }
+    }
+
+    /// Of the system, for something in this directory.
+    pub(crate) fn of_system(error: &io::Error, directory: &Path) -> Self {
+        match shortage::shortage(error, directory) {
+            Some(reason) => Self {
+                reason,
+                is_shortage: true,
+            },
+            None => Self::new(error.to_string()),
+        }
+    }
+
+    pub(crate) fn into_reason(self) -> String {
+        self.reason
+    }
+
+    /// The error response to what failed for this.
+    pub(crate) fn problem(&self, kind: ProblemKind) -> ProblemReply {
+        if self.is_shortage {
+            tracing::warn!("{}", self.reason);
+            return ProblemKind::ServiceUnavailable.reply_with(&self.reason);
+        }
+        kind.reply().with_agent("agent-failure", &self.reason, None)
+    }
+}

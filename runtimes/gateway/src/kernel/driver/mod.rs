@@ -115,7 +115,10 @@ impl Driver {
                 None
             }
             Ok(None) => Some(Ok(())),
-            Err(error) => Some(Err(KernelStartError(error.to_string()))),
+            Err(error) => {
+                let root = self.setup.home.root();
+                Some(Err(KernelStartError::of_system(&error, root)))
+            }
         };
         if let (Some(report), Some(waiting)) =
             (&report, self.starting.take_if(|_| report.is_some()))

@@ -16,6 +16,7 @@ use crate::kernel::run::{Plan, Step, StepKind};
 use crate::kernel::spawn::{Streams, interrupt, kill_group, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
+use crate::shortage;
 
 /// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
 const NOT_BUILT: i32 = 127;
@@ -59,7 +60,7 @@ impl Driver {
                 self.run = Some(run);
                 match written {
                     Ok(()) => self.next_step(),
-                    Err(error) => self.end(Ending::Failed(error.to_string())),
+                    Err(error) => self.fail(&error),
                 }
             }
         }
@@ -86,7 +87,7 @@ impl Driver {
             return self.step_ended(step.kind, 0);
         }
         if let Err(error) = self.start_step(step) {
-            self.end(Ending::Failed(error.to_string()));
+            self.fail(&error);
         }
         self.note_processes();
     }
@@ -237,7 +238,7 @@ impl Driver {
             reason = format!("{reason}: {}", stderr.trim());
         }
         match self.starting.take() {
-            Some(waiting) => drop(waiting.send(Err(KernelStartError(reason)))),
+            Some(waiting) => drop(waiting.send(Err(KernelStartError::new(reason)))),
             None if self.run.is_some() => self.end(Ending::Failed(reason)),
             None => tracing::warn!(%reason, "an interpreter could not be replaced"),
         }
@@ -259,6 +260,12 @@ impl Driver {
         }
         drop(state);
         self.shared.enter(Phase::Ended(ending));
+    }
+
+    /// Ends the run, which the system did not start.
+    fn fail(&mut self, error: &io::Error) {
+        let reason = shortage::explain(error, self.setup.home.root());
+        self.end(Ending::Failed(reason));
     }
 
     /// Ends the run, if there is one, as failed.
