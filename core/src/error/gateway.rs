@@ -53,7 +53,7 @@ use crate::version::Dialect;
 ///
 /// Observed on gateway 0.9.11: after its start it responds with 503 `service-unavailable` for about 6 s;
 /// error responses have no headers of the rate limit; and some failures are HTTP/1.0 pages of plain text.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct GatewayError {
     status: StatusCode,
     error_body: ErrorBody,
@@ -63,6 +63,21 @@ pub struct GatewayError {
     redirect: Option<String>,
     /// Whether it is the response to a creation.
     is_of_creation: bool,
+}
+
+/// The body is cut: `main` shows errors in this form.
+impl fmt::Debug for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayError")
+            .field("status", &self.status)
+            .field("error_body", &self.error_body)
+            .field("body", &excerpt(&self.body))
+            .field("retry_after", &self.retry_after)
+            .field("date", &self.date)
+            .field("redirect", &self.redirect)
+            .field("is_of_creation", &self.is_of_creation)
+            .finish()
+    }
 }
 
 /// The body of an error response, as far as it could be understood.

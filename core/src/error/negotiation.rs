@@ -39,7 +39,7 @@ pub enum NegotiationError {
 }
 
 /// A response that is not that of a gateway: its status, and how its body begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FoundResponse {
     status: StatusCode,
     body: Bytes,
@@ -61,6 +61,18 @@ impl FoundResponse {
         self.status
     }
 
+    /// Whether it looks like a web page (HTML), as a web server of Backend.AI has at its root.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        let start = self.body.trim_ascii_start();
+        let begins = |with: &[u8]| {
+            start
+                .get(..with.len())
+                .is_some_and(|text| text.eq_ignore_ascii_case(with))
+        };
+        begins(b"<!doctype html") || begins(b"<html")
+    }
+
     /// The first 4 KiB of the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
@@ -70,7 +82,21 @@ impl FoundResponse {
 
 impl fmt::Display for FoundResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status.as_u16(), excerpt(&self.body))
+        let status = self.status.as_u16();
+        match self.is_page() {
+            true => write!(f, "{status}: a web page"),
+            false => write!(f, "{status}: {}", excerpt(&self.body)),
+        }
+    }
+}
+
+/// The body is cut: `main` shows errors in this form.
+impl fmt::Debug for FoundResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FoundResponse")
+            .field("status", &self.status)
+            .field("body", &excerpt(&self.body))
+            .finish()
     }
 }
 

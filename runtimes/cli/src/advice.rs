@@ -167,6 +167,17 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
             target.endpoint()
         )];
     }
+    if let Error::Negotiation(negotiation) = error
+        && let NegotiationError::Unknown { root, v2 } = &**negotiation
+    {
+        let endpoint = target.endpoint();
+        return vec![match root.is_page() || v2.is_page() {
+            true => format!(
+                "The endpoint is {endpoint}, where there are web pages. For a web server of Backend.AI, set BACKEND_ENDPOINT_TYPE=session, and log in with `sorna login`; keys are for the manager, which has another address."
+            ),
+            false => format!("The endpoint is {endpoint}. Check its host, port and path."),
+        }];
+    }
     if let Error::Login(login) = error {
         return login_advice(login).map(str::to_owned).into_iter().collect();
     }
@@ -248,7 +259,9 @@ fn login_advice(error: &LoginError) -> Option<&'static str> {
     } else if error.needs_otp_registration() {
         Some("Set up two-factor authentication in the web pages of the server first.")
     } else {
-        None
+        Some(
+            "Check name and password. After several attempts that fail, the server blocks the user for a while.",
+        )
     }
 }
 

@@ -1,8 +1,8 @@
 //! `sorna complete`: candidates that complete code.
 
 use clap::Args;
-use sorna::ProblemKind;
 use sorna::protocol::Complete;
+use sorna::{Dialect, ProblemKind};
 
 use crate::advice::{show_error, show_error_creating};
 use crate::exit::Exit;
@@ -11,6 +11,7 @@ use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::print::print;
+use crate::release::release;
 use crate::reporter::Reporter;
 use crate::signals;
 use crate::spoken::{self, session_token};
@@ -59,6 +60,14 @@ pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Ex
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
     let target = Target::open(false, globals)?;
     spoken::check_token(&target, Some(&token))?;
+    if spoken::version(&target)?.dialect() == Dialect::BackendAi
+        && let Ok(info) = target.client.version()
+        && release(&info).is_some()
+    {
+        Reporter::new(false)
+            .advice("Managers of Backend.AI have no candidates, so nothing was asked for.");
+        return Ok(Exit::SUCCESS);
+    }
     let mut reporter = Reporter::new(false);
     let mut line = PendingLine::new(MAX_WAIT);
     let show = |pending| line.show(&pending, &mut reporter);

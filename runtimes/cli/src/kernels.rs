@@ -90,7 +90,7 @@ In Backend.AI, also with names of sessions:
   sorna destroy my-session
   sorna ps -q | xargs -r sorna destroy   # all of them";
 
-const NO_ID: &str = "`sorna run` and `sorna shell` show the ID.";
+const NO_ID: &str = "`sorna run` and `sorna shell` show the ID, if they are not --quiet.";
 
 #[derive(Debug, Args)]
 struct Which {

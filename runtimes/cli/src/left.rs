@@ -7,16 +7,19 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 use sorna::blocking::Kernel;
 use sorna::{Endpoint, GatewayError, KernelId};
 
 use crate::chain::message;
 use crate::reporter::Reporter;
 use crate::settings::file_name;
+use crate::signals::Stopped;
 use crate::target::Target;
 
 /// After this time a file is of no use: sessions do not live that long, or have been used from elsewhere.
@@ -82,12 +85,69 @@ fn prune(folder: &Path) {
     }
 }
 
+/// A session that no other command of this user on this machine executes anything in, for as long as this is kept.
+/// Managers give the output of one execution to another, or to none, if there are two at once.
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "keeps the lock")] Option<File>);
+
+/// How often it is looked whether a session is free.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Turn {
+    /// Waits for it, and says so once; `None` if the command is stopped before.
+    pub(crate) fn take(
+        target: &Target,
+        kernel: &KernelId,
+        reporter: &mut Reporter,
+        stopped: &Stopped,
+    ) -> Option<Self> {
+        let Some(file) = open_lock(target, kernel) else {
+            // Without a place for it there is no order.
+            return Some(Self(None));
+        };
+        let mut is_said = false;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => {}
+                Ok(()) => return Some(Self(Some(file))),
+                Err(_) => return Some(Self(None)),
+            }
+            if stopped.signal().is_some() {
+                return None;
+            }
+            if !std::mem::replace(&mut is_said, true) {
+                reporter.info(
+                    "Another `sorna` on this machine is using the session; this one waits for it.",
+                );
+                reporter.wait("Waiting for the session...");
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+fn open_lock(target: &Target, kernel: &KernelId) -> Option<File> {
+    let folder = folder(target.client.config().endpoint())?;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&folder).ok()?;
+    let path = folder.join(prefix(kernel) + LOCK);
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options.open(path).ok()
+}
+
+/// What the name of the file ends with that is locked.
+const LOCK: &str = "lock";
+
 /// What executions of this user on this machine make of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Free,
-    /// A living command executes something in it.
-    Used,
     /// What a killed command has left behind does not end.
     Blocked,
 }
@@ -96,11 +156,8 @@ pub(crate) enum State {
 pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) -> State {
     let mut state = State::Free;
     for path in of(target, kernel.id()) {
+        // That of a living command is left alone.
         let Some(_lock) = lock(&path) else {
-            // It may also have ended in this moment.
-            if path.exists() && state == State::Free {
-                state = State::Used;
-            }
             continue;
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -142,6 +199,9 @@ pub(crate) fn forget(target: &Target, kernel: &KernelId) {
     for path in of(target, kernel) {
         let _ = fs::remove_file(path);
     }
+    if let Some(folder) = folder(target.client.config().endpoint()) {
+        let _ = fs::remove_file(folder.join(prefix(kernel) + LOCK));
+    }
 }
 
 /// The files of a session's executions.
@@ -151,8 +211,9 @@ fn of(target: &Target, kernel: &KernelId) -> Vec<PathBuf> {
     };
     let prefix = prefix(kernel);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_one = |name: &str| name.strip_prefix(&prefix).is_some_and(|id| id != LOCK);
     entries
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .filter(|entry| is_one(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect()
 }

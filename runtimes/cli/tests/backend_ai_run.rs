@@ -270,7 +270,6 @@ fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for()
             "mem=4095k",
             r#"mem: "4095k" is too little for any session (minimum 4m)"#,
         ),
-        ("mem=plenty", r#"mem: "plenty" is no size such as 256m"#),
     ] {
         run("none", &[resource]).failure().stderr_eq(format!(
             "...\n✘ the gateway responded with 400 invalid-api-params: [..]{problem}\n"
@@ -318,6 +317,15 @@ fn commands_and_variables_share_an_option() {
         &["-e", "BAD NAME=hunter2", "c", "-c", "1"],
         "-e: what is before the `=` cannot be the name of a variable, which consists of letters, digits and `_`, and does not begin with a digit; and a command to run files, which this is otherwise, cannot be used with '--code <CODE>'",
     );
+    for amount in ["cpu=abc", "mem=plenty"] {
+        let (name, text) = amount.split_once('=').expect("both");
+        refused(
+            &["-r", amount, "bash", "-c", "1"],
+            &format!(
+                "-r: {text:?} is no amount of {name}; expected a number, such as cpu=2 or mem=4g"
+            ),
+        );
+    }
     for (option, short) in [
         ("-r", "-r"),
         ("--resource", "-r"),

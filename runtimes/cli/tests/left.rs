@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use sorna_gateway::RunningGateway;
 use support::stub::{self, Request};
 
-use support::{backend_at, check, eventually, gateway, here, sorna, sorna_at};
+use support::{backend_at, check, eventually, gateway, here, sorna, sorna_at, wait};
 
 const SESSION: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
 
@@ -87,7 +88,11 @@ fn records(directory: &Path) -> Vec<PathBuf> {
         .flatten()
         .map(|entry| entry.unwrap().path());
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    files.map(|entry| entry.unwrap().path()).collect()
+    let files = files.map(|entry| entry.unwrap().path());
+    // Locks of sessions may stay.
+    files
+        .filter(|path| path.extension().is_none_or(|it| it != "lock"))
+        .collect()
 }
 
 /// A command that executes something.
@@ -137,18 +142,40 @@ fn the_next_command_frees_the_session_from_one_that_was_killed() {
 }
 
 #[test]
-fn an_execution_of_a_living_command_is_left_alone() {
+fn a_command_waits_for_another_one_in_the_session() {
     let directory = here();
     let (address, executed) = manager();
     let child = begun(directory.path(), address, &executed);
-    check(run(directory.path(), address, "1")).success().stderr_eq(
-        "∙ Session name: work\n\
-         ✔ Session (ID: [..]) is ready.\n\
-         ∙ Another `sorna` on this machine is executing code in the session; this one waits for it.\n",
-    );
-    let sent = executed.lock().expect("a lock").len();
-    assert_eq!((sent, records(directory.path()).len()), (2, 1));
+    // It can be stopped while it waits, and has no effect then.
+    let mut stopped = waiting(directory.path(), address);
+    let pid = i32::try_from(stopped.id()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
+    assert_eq!(wait(&mut stopped).code(), Some(130));
+    assert_eq!(executed.lock().expect("a lock").len(), 1);
+
+    let mut second = waiting(directory.path(), address);
+    assert_eq!(executed.lock().expect("a lock").len(), 1);
     kill(child);
+    assert!(wait(&mut second).success());
+    let executed = executed.lock().expect("a lock");
+    let sent: Vec<_> = executed
+        .iter()
+        .map(|body| body["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(sent, ["hang", "", "1"]);
+}
+
+/// A command that waits for another one.
+fn waiting(directory: &Path, address: SocketAddr) -> Child {
+    let mut child = run(directory, address, "1").spawn().expect("sorna runs");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut text = String::new();
+    while !text.contains("this one waits for it") {
+        assert_ne!(stderr.read_line(&mut text).expect("text"), 0, "{text}");
+    }
+    // Read to the end, so that nothing waits for it.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    child
 }
 
 #[test]

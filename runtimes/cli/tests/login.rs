@@ -203,7 +203,8 @@ fn rejected_logins_keep_nothing() {
     let command = web(directory.path(), gateway.endpoint());
     let rejected = log_in(command, gateway.access_key(), "a-wrong-one\n");
     check_output(rejected).code(1).stderr_eq(
-        "✘ the login was rejected: Credential/signature mismatch: User credential mismatch.\n",
+        "✘ the login was rejected: Credential/signature mismatch: User credential mismatch.\n\
+         ∙ Check name and password. After several attempts that fail, the server blocks the user for a while.\n",
     );
     assert!(kept(directory.path()).is_empty());
 }

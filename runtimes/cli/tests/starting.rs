@@ -113,11 +113,10 @@ fn interrupted(manager: &Manager, arguments: &[&str]) -> String {
 
 #[test]
 fn a_kept_session_that_still_starts_is_named_after_ctrl_c() {
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 3] = [
         &["run", "-t", "work", "python", "-c", "1"],
         &["shell", "-t", "work", "python"],
         &["upload", "-t", "work", "python", "data.csv"],
-        &["complete", "-t", "work", "python", "-c", "pri"],
     ];
     for arguments in commands {
         let manager = Manager::default();
@@ -140,10 +139,19 @@ fn a_temporary_session_that_still_starts_is_destroyed_after_ctrl_c() {
 }
 
 #[test]
+fn nothing_is_created_to_complete_code_where_nothing_completes() {
+    let manager = Manager::default();
+    let (_directory, command) = manager.sorna(&["complete", "-t", "work", "python", "-c", "pri"]);
+    check(command)
+        .success()
+        .stdout_eq("")
+        .stderr_eq("∙ Managers of Backend.AI have no candidates, so nothing was asked for.\n");
+}
+
+#[test]
 fn every_command_that_waits_for_a_session_says_so() {
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 3] = [
         &["upload", "-t", "work", "python", "data.csv"],
-        &["complete", "-t", "work", "python", "-c", "pri"],
         &["shell", "-t", "work", "python"],
         &["shell", "python"],
     ];

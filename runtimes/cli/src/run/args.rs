@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::resources::is_amount;
 use crate::pending::MAX_WAIT;
 use crate::values;
 
@@ -152,6 +153,11 @@ impl RunArgs {
                 return Err(
                     format!("{option} {name} is given twice, with different values").into(),
                 );
+            }
+        }
+        for (name, amount) in self.resources() {
+            if ["cpu", "mem"].contains(&name.as_str()) && !is_amount(name, amount) {
+                return Err(format!("-r: {amount:?} is no amount of {name}; expected a number, such as cpu=2 or mem=4g").into());
             }
         }
         self.check_combination().map_err(Cow::Borrowed)

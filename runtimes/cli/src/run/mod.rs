@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
-use crate::left::{self, Record, State};
+use crate::left::{self, Record, State, Turn};
 use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
@@ -140,6 +140,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         stopped,
         kernel: None,
         record: None,
+        turn: None,
         kept: Temporary::default(),
     };
     Ok(session.run())
@@ -219,6 +220,9 @@ impl Program {
         };
         let noun = Terms::of(dialect).kernel;
         match self {
+            Self::Runs if dialect == Dialect::BackendAi => reporter.info(format_args!(
+                "The program may still run in {noun} {kernel}, and keep it busy. Stop it with `sorna {stop} {kernel}`."
+            )),
             Self::Runs => reporter.info(format_args!(
                 "The program is still running in {noun} {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
             )),
@@ -257,6 +261,8 @@ struct Session<'p> {
     kernel: Option<KernelId>,
     /// The execution, while the session is busy with it.
     record: Option<Record>,
+    /// Whose turn it is in the session, if it is one that is kept.
+    turn: Option<Turn>,
     /// The kernel, if it is temporary, while it is there.
     kept: Temporary,
 }
@@ -272,7 +278,8 @@ impl Session<'_> {
             match self.run.next_event() {
                 Ok(Some(event)) => {
                     // What was to begin does not: the run is cancelled.
-                    if problem.is_some() && matches!(event, RunEvent::ExecutionStarted { .. }) {
+                    let is_cancelled = problem.is_some() || self.stopped.signal().is_some();
+                    if is_cancelled && matches!(event, RunEvent::ExecutionStarted { .. }) {
                         continue;
                     }
                     self.note_silence(&event);
@@ -405,10 +412,13 @@ impl Session<'_> {
                 }
                 if !self.temporary && self.dialect == Dialect::BackendAi {
                     let kept = self.target.client.kernel(kernel.clone());
-                    match left::free(self.target, &kept, reporter) {
-                        State::Free => {}
-                        State::Used => reporter.info("Another `sorna` on this machine is executing code in the session; this one waits for it."),
-                        State::Blocked => return Err(Stop::Blocked(kernel)),
+                    self.turn = Turn::take(self.target, &kernel, reporter, &self.stopped);
+                    if self.turn.is_none() {
+                        // A signal arrived; the run is cancelled already.
+                        return Ok(());
+                    }
+                    if left::free(self.target, &kept, reporter) == State::Blocked {
+                        return Err(Stop::Blocked(kernel));
                     }
                     self.kernel = Some(kernel);
                 }

@@ -120,6 +120,11 @@ fn resources_of(info: &KernelInfo, asked: &[(String, String)]) -> Option<String>
     (!differences.is_empty()).then(|| format!("The session has {}.", differences.join(", ")))
 }
 
+/// Whether it is an amount of this resource.
+pub(super) fn is_amount(name: &str, text: &str) -> bool {
+    amount(name, text).is_some()
+}
+
 /// An amount as a number, for comparing; memory in bytes. `None` if it is none.
 fn amount(name: &str, text: &str) -> Option<f64> {
     let number = text.trim().parse().ok();

@@ -17,6 +17,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
 use args::{Level, ServeArgs};
@@ -146,6 +147,12 @@ fn announce(gateway: &RunningGateway, api: Option<Api>) -> io::Result<()> {
     }
     if both || api.is_some_and(|api| api != Api::Sorna) {
         export(&mut stdout, &EnvNames::BACKEND, gateway)?;
+        // The keys are for an endpoint of this type.
+        if let Some(name) = EnvNames::BACKEND.endpoint_type.filter(|name| is_set(name)) {
+            writeln!(stdout, "export {name}=api")?;
+        }
+    } else if is_set(EnvNames::BACKEND.endpoint) {
+        Reporter::new(false).advice("BACKEND_ENDPOINT is set, and counts instead of SORNA_ENDPOINT. To use this gateway, unset it, or use `sorna serve --api backend-ai`.");
     }
     stdout.flush()?;
     if !is_terminal {
@@ -153,6 +160,11 @@ fn announce(gateway: &RunningGateway, api: Option<Api>) -> io::Result<()> {
         rustix::stdio::dup2_stdout(&nothing)?;
     }
     Ok(())
+}
+
+/// Whether the variable is set, most likely in the shell that evaluates what is printed, too.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 fn export(to: &mut impl Write, names: &EnvNames, gateway: &RunningGateway) -> io::Result<()> {

@@ -212,7 +212,14 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
                 }
             }
             match unavailable {
-                Some(files) => Err(Error::FilesUnavailable(files)),
+                Some(files) => {
+                    reporter.fail(&files);
+                    reporter.advice(format_args!(
+                        "`sorna ls {}` lists the files.",
+                        found.kernel.id()
+                    ));
+                    Ok(Ok(Exit::FAILURE))
+                }
                 None => Ok(Ok(Exit::SUCCESS)),
             }
         },
