@@ -167,8 +167,14 @@ impl Failure {
 
 /// What to do about a request that cannot be made.
 pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
-    let BuildError::Unsupported { version, .. } = error else {
-        return None;
+    let version = match error {
+        BuildError::Unsupported { version, .. } => version,
+        BuildError::FileTooLarge { .. } => {
+            return Some(
+                "Split it, let the program fetch it, or mount a folder that has it (--mount).",
+            );
+        }
+        _ => return None,
     };
     Some(match version.dialect() {
         Dialect::SornaV2 => {

@@ -44,7 +44,7 @@ use finish::{Stop, Task, finish};
 use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
-pub(crate) use plan::collect;
+pub(crate) use plan::{check_sizes, collect};
 use resources::Wishes;
 use silence::Silence;
 

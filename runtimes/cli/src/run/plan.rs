@@ -5,7 +5,9 @@ use std::path::Path;
 
 use sorna::files::{self, Skip};
 use sorna::protocol::ApiVersion;
-use sorna::{Batch, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token};
+use sorna::{
+    Batch, BuildError, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token,
+};
 
 use super::args::{CollectArgs, RunArgs};
 use super::program::Program;
@@ -129,5 +131,19 @@ pub(super) fn check(plan: &RunPlan, version: ApiVersion) -> Result<(), Failure> 
     plan.spec()
         .check(version)
         .and(token.unwrap_or(Ok(())))
+        .and(check_sizes(plan.files(), version))
         .map_err(Failure::Argument)
+}
+
+/// Checks that all files can be uploaded, before there is a kernel for them.
+pub(crate) fn check_sizes(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
+    let limit = version.upload_limits().max_file_size;
+    match files.iter().find(|file| file.size() > limit) {
+        Some(file) => Err(BuildError::FileTooLarge {
+            name: file.name().to_owned(),
+            size: file.size(),
+            limit,
+        }),
+        None => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sorna::blocking::Kernel;
 use sorna::files::Saver;
-use sorna::{Error, FileInfo, FilesUnavailable};
+use sorna::{Error, FileInfo, FilesUnavailable, Unavailable};
 
 use super::with_session;
 use crate::exit::Exit;
@@ -18,6 +18,7 @@ use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
+use crate::signals::{self, Stopped};
 use crate::units::{count, since_1970};
 
 /// List files of a session.
@@ -173,51 +174,60 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             ),
         );
     }
+    let caught = signals::catch()?;
     with_session(
         globals,
         "downloads",
         &arguments.session,
-        |_, found, reporter| {
+        |target, found, reporter| {
+            let stopped = match signals::watch(caught, target.gateway(), false, || {}) {
+                Ok(stopped) => stopped,
+                Err(failure) => return Ok(Err(failure)),
+            };
             reporter.wait("Downloading...");
-            let mut wanted: Vec<&str> = arguments.files.iter().map(String::as_str).collect();
-            let mut unavailable: Option<Box<FilesUnavailable>> = None;
-            // Gateways send nothing of a request if one of its files is missing: the others are requested without it.
-            while !wanted.is_empty() {
+            let mut done = Done::default();
+            // Gateways send nothing of a request if one of its files is missing: the others are requested without it. And
+            // they do not send large directories: what is in them is requested one by one.
+            let mut requests = vec![arguments.files.clone()];
+            while let Some(mut wanted) = requests.pop() {
+                if wanted.is_empty() {
+                    continue;
+                }
                 let mut saver = Saver::new(&arguments.output);
-                match save(&found.kernel, &wanted, &mut saver) {
-                    Ok(()) => {
-                        report(arguments, &saver, reporter);
-                        break;
-                    }
+                let saved = save(&found.kernel, &wanted, &mut saver, &stopped);
+                if let Some(signal) = stopped.signal() {
+                    return Ok(Ok(Exit::of_signal(signal)));
+                }
+                match saved {
+                    Ok(()) => done.add(&saver),
                     Err(Error::FilesUnavailable(more)) => {
-                        let is_named = |file: &&str| more.files.iter().any(|f| f.name == **file);
-                        let left: Vec<&str> =
-                            wanted.iter().copied().filter(|f| !is_named(f)).collect();
-                        let is_stuck = left.len() == wanted.len();
-                        wanted = left;
-                        match &mut unavailable {
-                            None => unavailable = Some(more),
-                            Some(all) => all.files.extend(more.files),
+                        let is_named = |file: &str| more.files.iter().any(|f| f.name == file);
+                        let all = wanted.len();
+                        wanted.retain(|file| !is_named(file));
+                        let is_stuck = wanted.len() == all;
+                        let parts = match is_stuck {
+                            true => Vec::new(),
+                            false => done.take_apart(&found.kernel, *more)?,
+                        };
+                        if !is_stuck {
+                            requests.push(wanted);
                         }
-                        if is_stuck {
-                            break;
-                        }
+                        requests.extend(parts.into_iter().map(|part| vec![part]));
                     }
                     Err(error) => {
-                        if let Some(files) = unavailable {
+                        if let Some(files) = done.unavailable {
                             reporter.advice(files);
                         }
                         return Err(error);
                     }
                 }
             }
-            match unavailable {
+            done.report(arguments, reporter);
+            match done.unavailable {
                 Some(files) => {
                     reporter.fail(&files);
-                    reporter.advice(format_args!(
-                        "`sorna ls {}` lists the files.",
-                        found.kernel.id()
-                    ));
+                    let id = found.kernel.id();
+                    reporter.advice(format_args!("`sorna ls {id}` lists the files."));
                     Ok(Ok(Exit::FAILURE))
                 }
                 None => Ok(Ok(Exit::SUCCESS)),
@@ -226,23 +236,80 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
     )
 }
 
-fn save(kernel: &Kernel, files: &[&str], saver: &mut Saver) -> Result<(), Error> {
-    for event in kernel.download(files.iter().copied()) {
+/// What became of the files.
+#[derive(Debug, Default)]
+struct Done {
+    saved: usize,
+    left_out: Vec<(PathBuf, &'static str)>,
+    unavailable: Option<Box<FilesUnavailable>>,
+}
+
+impl Done {
+    fn add(&mut self, saver: &Saver) {
+        self.saved += saver.saved().len();
+        self.left_out.extend_from_slice(saver.left_out());
+    }
+
+    /// What to request in place of directories that are too large; the other files are unavailable.
+    fn take_apart(
+        &mut self,
+        kernel: &Kernel,
+        mut files: FilesUnavailable,
+    ) -> Result<Vec<String>, Error> {
+        let mut parts = Vec::new();
+        for file in std::mem::take(&mut files.files) {
+            if !matches!(file.reason, Unavailable::Directory { .. }) {
+                files.files.push(file);
+                continue;
+            }
+            let listing = kernel.list_files(&file.name)?;
+            let folder = file.name.trim_end_matches('/');
+            for entry in listing.files {
+                let path = format!("{folder}/{}", entry.name);
+                match entry.mode.starts_with('l') {
+                    true => self.left_out.push((path.into(), "a symbolic link")),
+                    false => parts.push(path),
+                }
+            }
+        }
+        match (&mut self.unavailable, files.files.is_empty()) {
+            (_, true) => {}
+            (Some(all), false) => all.files.extend(files.files),
+            (none, false) => *none = Some(Box::new(files)),
+        }
+        Ok(parts)
+    }
+
+    fn report(&self, arguments: &DownloadArgs, reporter: &mut Reporter) {
+        for (path, kind) in &self.left_out {
+            let path = safe(&path.display().to_string());
+            reporter.advice(format_args!("Left out {path}: it is {kind}."));
+        }
+        if self.saved == 0 && self.unavailable.is_some() {
+            return;
+        }
+        let files = count(self.saved, "file");
+        if arguments.output.as_os_str() == "." {
+            reporter.done(format_args!("Downloaded {files}."));
+        } else {
+            let directory = arguments.output.display();
+            reporter.done(format_args!("Downloaded {files} to {directory}."));
+        }
+    }
+}
+
+/// Saves the files, or what has arrived when the command is stopped.
+fn save(
+    kernel: &Kernel,
+    files: &[String],
+    saver: &mut Saver,
+    stopped: &Stopped,
+) -> Result<(), Error> {
+    for event in kernel.download(files.iter().map(String::as_str)) {
+        if stopped.signal().is_some() {
+            return Ok(());
+        }
         saver.handle(event?)?;
     }
     Ok(())
-}
-
-fn report(arguments: &DownloadArgs, saver: &Saver, reporter: &mut Reporter) {
-    for (path, kind) in saver.left_out() {
-        let path = safe(&path.display().to_string());
-        reporter.advice(format_args!("Left out {path}: it is {kind}."));
-    }
-    let files = count(saver.saved().len(), "file");
-    if arguments.output.as_os_str() == "." {
-        reporter.done(format_args!("Downloaded {files}."));
-    } else {
-        let directory = arguments.output.display();
-        reporter.done(format_args!("Downloaded {files} to {directory}."));
-    }
 }

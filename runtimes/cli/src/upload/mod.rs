@@ -12,7 +12,7 @@ use crate::globals::Globals;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
-use crate::run::collect;
+use crate::run::{check_sizes, collect};
 use crate::sessions::{Found, find};
 use crate::signals::{self, LastWords};
 use crate::spoken::{self, kernel_id, session_token};
@@ -38,6 +38,7 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         }
         other => other,
     };
+    check_sizes(&files, spoken::version(&target)?).map_err(Failure::Argument)?;
     let mut reporter = Reporter::new(arguments.quiet);
     let last_words = signals::clean_up_at_exit()?;
     reporter.wait(format_args!(
