@@ -147,7 +147,7 @@ mod tests {
             error.to_string(),
             "the manager 20.03\u{fffd}[31m speaks versions of the API up to v5.20191215, and at least v6.20220615 is needed"
         );
-        let page = Bytes::from("<html>\n".repeat(10_000));
+        let page = Bytes::from("<b>hi</b>\n".repeat(10_000));
         let found = FoundResponse::new(StatusCode::OK, &page);
         assert_eq!(found.body().len(), 4096);
         let error = NegotiationError::Unknown {
@@ -155,8 +155,28 @@ mod tests {
             v2: FoundResponse::new(StatusCode::NOT_FOUND, &Bytes::new()),
         };
         let text = error.to_string();
-        assert!(text.contains("GET / with 200: <html> <html>"), "{text}");
+        assert!(
+            text.contains("GET / with 200: <b>hi</b> <b>hi</b>"),
+            "{text}"
+        );
         assert!(text.ends_with("GET /v2 with 404: (empty)"), "{text}");
         assert!(text.len() < 500 && !text.contains('\n'), "{text}");
+        let shown = format!("{error:?}");
+        assert!(shown.len() < 700, "{shown}");
+    }
+
+    #[test]
+    fn pages_are_not_shown() {
+        for (body, is_page) in [
+            ("<!DOCTYPE html>\n<p>", true),
+            ("\n <html lang='en'>", true),
+            ("<b>hi</b>", false),
+            ("{}", false),
+            ("", false),
+        ] {
+            let found = FoundResponse::new(StatusCode::OK, &Bytes::from(body));
+            assert_eq!(found.is_page(), is_page, "{body}");
+            assert_eq!(found.to_string() == "200: a web page", is_page, "{body}");
+        }
     }
 }
