@@ -1,8 +1,8 @@
 //! The gateway's directory and processes, and removing them.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, PipeWriter, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -58,11 +58,17 @@ impl Base {
             mark,
             watchdog: None,
         };
-        DirBuilder::new().mode(0o700).create(this.runners())?;
+        // Below a directory that is closed to others; kernels may be another user.
+        DirBuilder::new().mode(0o755).create(this.runners())?;
         for (name, content) in Runner::FILES {
             fs::write(this.runners().join(name), content)?;
         }
         Ok(this)
+    }
+
+    /// Lets other users pass through the directory to what is open to them in it.
+    pub(crate) fn open_up(&self) -> io::Result<()> {
+        fs::set_permissions(self.directory(), Permissions::from_mode(0o711))
     }
 
     /// Starts a watchdog, which cleans up if the gateway is killed. `group` is the control group of
@@ -78,6 +84,11 @@ impl Base {
     /// The beginning of the marks of all processes.
     pub(crate) fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// Where everything lies.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Where the runners' files lie.
@@ -149,8 +160,6 @@ impl Watchdog {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::kernel::MARK;

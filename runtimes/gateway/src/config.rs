@@ -1,5 +1,7 @@
 //! The configuration of a gateway.
 
+mod isolation;
+
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -7,7 +9,8 @@ use std::time::Duration;
 
 use sorna_core::Credentials;
 
-use crate::kernel::LanguageTable;
+pub use self::isolation::{IsolationLevel, NetworkAccess};
+use crate::kernel::{BoxProgram, LanguageTable};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -34,7 +37,10 @@ pub struct GatewayConfig {
     directory: Option<PathBuf>,
     languages: LanguageTable,
     path: Option<OsString>,
-    isolate_files: bool,
+    isolation: IsolationLevel,
+    require_isolation: bool,
+    network: NetworkAccess,
+    box_program: Option<BoxProgram>,
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
     cgroup: Option<PathBuf>,
@@ -67,7 +73,10 @@ impl Default for GatewayConfig {
             directory: None,
             languages: LanguageTable::built_in(),
             path: None,
-            isolate_files: true,
+            isolation: IsolationLevel::default(),
+            require_isolation: false,
+            network: NetworkAccess::default(),
+            box_program: None,
             readable: Vec::new(),
             writable: Vec::new(),
             cgroup: None,
@@ -232,21 +241,6 @@ impl GatewayConfig {
     #[must_use]
     pub fn path(&self) -> Option<&OsStr> {
         self.path.as_deref()
-    }
-
-    /// Sets whether to keep kernels, where the system can, from reading and writing files that are
-    /// neither their own nor the system's: yes by default. See
-    /// [`Gateway::isolation`](crate::Gateway::isolation).
-    #[must_use]
-    pub fn with_isolate_files(mut self, isolate: bool) -> Self {
-        self.isolate_files = isolate;
-        self
-    }
-
-    /// Whether to limit which files kernels may open.
-    #[must_use]
-    pub fn isolate_files(&self) -> bool {
-        self.isolate_files
     }
 
     /// Adds files and directories that kernels may read, such as data, or libraries in a home

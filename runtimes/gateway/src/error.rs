@@ -25,6 +25,9 @@ pub enum StartError {
     /// The directory for the kernels' files could not be made. Check the
     /// [directory](crate::GatewayConfig::with_directory) of the configuration, or `TMPDIR`.
     Directory(io::Error),
+    /// The level of isolation that the configuration
+    /// [requires](crate::GatewayConfig::with_require_isolation) is not to be had: why, and how to allow it.
+    Isolation(String),
     /// The system refused a thread, a socket or random bytes.
     System(io::Error),
 }
@@ -46,6 +49,9 @@ impl fmt::Display for StartError {
             }
             Self::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Self::Directory(_) => f.write_str("cannot make the directory for kernels"),
+            Self::Isolation(reason) => {
+                write!(f, "kernels cannot be isolated as required: {reason}")
+            }
             Self::System(_) => f.write_str("cannot start threads or sockets"),
         }
     }
@@ -54,7 +60,7 @@ impl fmt::Display for StartError {
 impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::NotLoopback(_) | Self::NoCredentials(_) => None,
+            Self::NotLoopback(_) | Self::NoCredentials(_) | Self::Isolation(_) => None,
             Self::Listen { source, .. } | Self::Directory(source) | Self::System(source) => {
                 Some(source)
             }

@@ -67,12 +67,19 @@ impl Gateway {
         let mut base = Base::create(config.directory()).map_err(StartError::Directory)?;
         let rules = Rules {
             cgroup: config.cgroup(),
-            isolate_files: config.isolate_files(),
+            level: config.isolation(),
+            is_required: config.require_isolation(),
+            network: config.network(),
+            box_program: config.box_program(),
+            directory: base.directory(),
             path: config.path(),
             readable: config.readable(),
             writable: config.writable(),
         };
-        let confinement = Confinement::new(base.mark(), rules);
+        let confinement = Confinement::new(base.mark(), rules).map_err(StartError::Isolation)?;
+        if confinement.user(0).is_some() {
+            base.open_up().map_err(StartError::Directory)?;
+        }
         base.watch(confinement.group_directory());
         let kernels = Arc::new(Kernels::new(&config, base, confinement));
         Ok(Self {

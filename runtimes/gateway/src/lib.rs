@@ -208,7 +208,7 @@
 //!
 //! # What it protects from, and what it does not
 //!
-//! [`Gateway::isolation`] and the log report what this system offers. At best:
+//! [`Gateway::isolation`] and the log report what this system offers. By default, at best:
 //!
 //! - **Files** (Landlock, Linux 5.13 and later): a kernel reads and writes its work directory, its
 //!   `TMPDIR` and `/dev/shm`. It reads programs, libraries, those files of `/etc` that programs need,
@@ -239,6 +239,14 @@
 //! - vulnerabilities of the system's kernel. For programs of people you have reason to fear, run the
 //!   gateway in a virtual machine.
 //!
+//! With [namespaces](IsolationLevel::Namespaces), which are to be [asked for](GatewayConfig::with_isolation), each kernel has
+//! users, a root file system, processes, shared memory, terminals, and a network of its own, or none. It
+//! sees and reaches nothing of other kernels, of the gateway or of the user, does not outlive its gateway, and cannot start more
+//! processes than it may. A filter keeps it from system calls that few programs need, such as those for keyrings and mounts. Of
+//! a gateway that is root, each kernel is another user. The README of this crate has a table, and says what differs for programs.
+//! Where namespaces are forbidden, the log says how to allow them, and Landlock is used alone unless
+//! [more is required](GatewayConfig::with_require_isolation).
+//!
 //! Without Landlock, a program can do anything that the gateway's user can. Without control groups, a
 //! program outlives its kernel if it leaves its session, clears its environment, changes its directory,
 //! and was never seen as the child of a known process. With the first three it also outlives a timeout,
@@ -266,6 +274,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;
+mod boxes;
 mod config;
 mod error;
 mod gateway;
@@ -281,7 +290,8 @@ mod stats;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub use config::GatewayConfig;
+pub use boxes::box_main;
+pub use config::{GatewayConfig, IsolationLevel, NetworkAccess};
 pub use error::StartError;
 pub use gateway::{Gateway, raise_open_files};
 pub use kernel::{Isolation, LanguageError, LanguageTable};

@@ -91,7 +91,7 @@ pub(crate) async fn store(
         };
         let target = relative_path(&name).ok_or_else(|| outside(&name))?;
         let staged = staging.path().join(arrived.len().to_string());
-        write_part(field, &staged, &name, limits.file_size).await?;
+        write_part(field, home, &staged, &name, limits.file_size).await?;
         arrived.push(Arrived {
             staged,
             target,
@@ -99,13 +99,13 @@ pub(crate) async fn store(
         });
     }
 
-    let work = home.work();
+    let own = home.clone();
     let moved = tokio::task::spawn_blocking(move || {
         // The directory must exist until the files have been moved out of it.
         let _staging = staging;
         let places = arrived
             .iter()
-            .map(|file| Place::prepare(&work, file))
+            .map(|file| Place::prepare(&own, file))
             .collect::<Result<Vec<_>, _>>()?;
         let mut both = arrived.iter().zip(places);
         both.try_for_each(|(file, place)| place.take(file))
@@ -117,11 +117,13 @@ pub(crate) async fn store(
 
 async fn write_part(
     mut field: multer::Field<'_>,
+    home: &Home,
     path: &Path,
     name: &str,
     limit: u64,
 ) -> Result<(), ProblemReply> {
     let file = File::create_new(path).map_err(|error| internal(&error, path))?;
+    home.give(&file).map_err(|error| internal(&error, path))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut size = 0;
     while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
@@ -163,18 +165,24 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Makes missing directories, and checks whether the file can be put there.
-    fn prepare(work: &Path, file: &'a Arrived) -> Result<Self, ProblemReply> {
+    fn prepare(home: &Home, file: &'a Arrived) -> Result<Self, ProblemReply> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let failed = |errno| cannot_store(file, errno);
-        let mut directory = rustix::fs::openat(CWD, work, flags, Mode::empty()).map_err(failed)?;
+        let mut directory =
+            rustix::fs::openat(CWD, home.work(), flags, Mode::empty()).map_err(failed)?;
         for part in file.target.parent().into_iter().flat_map(Path::components) {
             let part: &OsStr = part.as_os_str();
-            match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
+            let is_new = match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
                 Err(errno) => return Err(failed(errno)),
-            }
+            };
             directory =
                 rustix::fs::openat(&directory, part, flags, Mode::empty()).map_err(failed)?;
+            if is_new {
+                home.give(&directory)
+                    .map_err(|error| internal(&error, home.root()))?;
+            }
         }
         let name = file.target.file_name().ok_or_else(|| outside(&file.name))?;
         match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -275,23 +283,23 @@ mod tests {
         }
     }
 
-    fn put(work: &Path, file: Arrived) -> Result<(), ProblemReply> {
-        Place::prepare(work, &file)?.take(&file)
+    fn put(home: &Home, file: Arrived) -> Result<(), ProblemReply> {
+        Place::prepare(home, &file)?.take(&file)
     }
 
     #[test]
     fn links_of_the_program_are_not_followed() {
         let base = tempfile::tempdir().unwrap();
-        let (work, outside) = (base.path().join("work"), base.path().join("outside"));
-        fs::create_dir(&work).unwrap();
+        let home = Home::create(base.path().join("home"), false, None).unwrap();
+        let (work, outside) = (home.work(), base.path().join("outside"));
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("file"), "old").unwrap();
         symlink(&outside, work.join("directory")).unwrap();
         symlink(outside.join("file"), work.join("file")).unwrap();
 
-        let problem = put(&work, arrived(base.path(), "directory/file")).unwrap_err();
+        let problem = put(&home, arrived(base.path(), "directory/file")).unwrap_err();
         assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
-        put(&work, arrived(base.path(), "file")).unwrap();
+        put(&home, arrived(base.path(), "file")).unwrap();
         assert_eq!(fs::read_to_string(work.join("file")).unwrap(), "new");
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "old");
     }
@@ -299,14 +307,14 @@ mod tests {
     #[test]
     fn directories_are_made_and_files_replaced() {
         let base = tempfile::tempdir().unwrap();
-        let work = base.path().join("work");
-        fs::create_dir(&work).unwrap();
-        put(&work, arrived(base.path(), "a/b/c")).unwrap();
-        put(&work, arrived(base.path(), "a/b/c")).unwrap();
+        let home = Home::create(base.path().join("home"), false, None).unwrap();
+        let work = home.work();
+        put(&home, arrived(base.path(), "a/b/c")).unwrap();
+        put(&home, arrived(base.path(), "a/b/c")).unwrap();
         assert_eq!(fs::read_to_string(work.join("a/b/c")).unwrap(), "new");
-        let problem = put(&work, arrived(base.path(), "a/b/c/d")).unwrap_err();
+        let problem = put(&home, arrived(base.path(), "a/b/c/d")).unwrap_err();
         assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
-        let problem = put(&work, arrived(base.path(), "a/b")).unwrap_err();
+        let problem = put(&home, arrived(base.path(), "a/b")).unwrap_err();
         assert_eq!(problem.kind(), ProblemKind::InvalidApiParams);
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
-use std::process::Stdio;
 
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -27,7 +26,7 @@ pub(crate) struct Channel {
 impl Channel {
     /// A channel and the end that becomes the runner's standard input. Must be called within a
     /// tokio runtime.
-    pub(crate) fn pair() -> io::Result<(Self, Stdio)> {
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let channel = Self {
@@ -36,7 +35,7 @@ impl Channel {
             outgoing: Vec::new(),
             ended: false,
         };
-        Ok((channel, Stdio::from(OwnedFd::from(theirs))))
+        Ok((channel, OwnedFd::from(theirs)))
     }
 
     /// Waits until there may be something to read or, if something waits to be written, room for it.

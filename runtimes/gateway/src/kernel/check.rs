@@ -1,9 +1,11 @@
 //! The resource use of a kernel, and killing one that exceeds its limits.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use sorna_core::KernelInfo;
 
+use super::confine::Census;
 use super::driver::Command;
 use super::handle::Kernel;
 use super::process_table::ResourceUse;
@@ -49,13 +51,16 @@ impl Kernel {
     /// The processes that the gateway has started for it, and waits for.
     pub(crate) fn own_processes(&self) -> Vec<u32> {
         let state = self.shared.lock();
-        let all = state.processes.iter().copied();
-        all.chain(state.terminal).collect()
+        let all = state.processes.iter().copied().chain(state.terminal);
+        let all: Vec<u32> = all.collect();
+        drop(state);
+        let holder = self.setup.confined.holder();
+        all.into_iter().chain(holder).collect()
     }
 
-    /// Its processes, by its control group; `None` if it has no group.
-    pub(crate) fn members(&self) -> Option<Vec<u32>> {
-        self.setup.confined.members()
+    /// Its processes, by its box or control group; `None` if it has neither.
+    pub(crate) fn members(&self, census: &OnceCell<Census>) -> Option<Vec<u32>> {
+        self.setup.confined.members(census)
     }
 
     /// How often all of its processes were killed so far.
@@ -70,8 +75,9 @@ impl Kernel {
         let bounds = self.setup.confined.bounds();
         let usage = ResourceUse::of(processes);
         let exceeds = |limit: u64| {
+            let files = self.setup.confined.scratch_used();
             // The sum counts shared memory for each process, so the slow exact count decides.
-            usage.memory > limit && procfs::proportional_memory(processes) > limit
+            usage.memory + files > limit && procfs::proportional_memory(processes, files) > limit
         };
         let exceeded = if usage.tasks > bounds.processes {
             format!("limit of {} processes and threads", bounds.processes)

@@ -9,19 +9,21 @@
 //! ```
 
 use std::ffi::{CStr, CString};
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 /// Where a kernel keeps its files. Removed by [`remove`](Self::remove).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Home {
     root: PathBuf,
+    /// The user, and group, to whom its files belong, if they are not those of the gateway.
+    owner: Option<u32>,
 }
 
 impl Home {
@@ -30,8 +32,12 @@ impl Home {
     /// # Errors
     ///
     /// The system's. Nothing is left behind then.
-    pub(crate) fn create(root: PathBuf, compiles_snippets: bool) -> io::Result<Self> {
-        let home = Self { root };
+    pub(crate) fn create(
+        root: PathBuf,
+        compiles_snippets: bool,
+        owner: Option<u32>,
+    ) -> io::Result<Self> {
+        let home = Self { root, owner };
         home.fill(compiles_snippets)
             .inspect_err(|_| drop(home.remove()))?;
         Ok(home)
@@ -42,15 +48,36 @@ impl Home {
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder.create(&home.root)?;
+        if home.owner.is_some() {
+            // What is in it is closed to all others but this user.
+            fs::set_permissions(&home.root, Permissions::from_mode(0o711))?;
+        }
         let snippet = compiles_snippets.then(|| home.snippet());
         for directory in [home.work(), home.temp()].into_iter().chain(snippet) {
-            builder.create(directory)?;
+            builder.create(&directory)?;
+            home.give_place(&directory)?;
         }
-        Ok(rustix::fs::mkfifoat(
-            CWD,
-            home.stdin(),
-            Mode::RUSR | Mode::WUSR,
-        )?)
+        rustix::fs::mkfifoat(CWD, home.stdin(), Mode::RUSR | Mode::WUSR)?;
+        home.give_place(&home.stdin())
+    }
+
+    /// Makes an open file that of the kernel's user.
+    pub(crate) fn give(&self, file: impl AsFd) -> io::Result<()> {
+        match self.owner() {
+            (None, None) => Ok(()),
+            (user, group) => Ok(rustix::fs::fchown(file, user, group)?),
+        }
+    }
+
+    fn give_place(&self, path: &Path) -> io::Result<()> {
+        match self.owner() {
+            (None, None) => Ok(()),
+            (user, group) => Ok(rustix::fs::chown(path, user, group)?),
+        }
+    }
+
+    fn owner(&self) -> (Option<Uid>, Option<Gid>) {
+        (self.owner.map(Uid::from_raw), self.owner.map(Gid::from_raw))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -186,9 +213,6 @@ fn open_up<P: rustix::path::Arg + Copy>(parent: impl AsFd, name: P) -> rustix::i
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -215,7 +239,7 @@ mod tests {
         let outside = base.path().join("outside");
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("file"), "x").unwrap();
-        let home = Home::create(base.path().join("kernel"), true).unwrap();
+        let home = Home::create(base.path().join("kernel"), true, None).unwrap();
         let inner = home.work().join("a/b");
         fs::create_dir_all(&inner).unwrap();
         fs::write(inner.join("file"), "x").unwrap();

@@ -4,7 +4,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use sorna_core::server::CompleteRequest;
-use tokio::process::Child;
 
 use super::channel::Channel;
 use super::exit::ExitKind;
@@ -12,8 +11,9 @@ use super::frame::{Frame, Protocol};
 use super::input::InputFifo;
 use super::language::Query;
 use super::output::OutputPipes;
+use super::process::Process;
 use super::setup::Setup;
-use super::spawn::{Streams, interrupt, kill_group, spawn, urge, wait};
+use super::spawn::{Streams, spawn};
 use super::stock::Held;
 use super::wait::sleep_until;
 
@@ -27,7 +27,7 @@ const FRAME_TIME: Duration = Duration::from_secs(30);
 /// A process that receives snippets on its control channel.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
-    child: Child,
+    process: Process,
     channel: Channel,
     protocol: Protocol,
     /// How many interrupts of one snippet it may leave unanswered.
@@ -72,9 +72,9 @@ impl Interpreter {
         let mut arguments = runner.command(&installed.program, &setup.runners, fill_in);
         arguments.push(input.path().into());
         let work = setup.home.work();
-        let child = spawn(setup, runner.gate(), arguments, &work, &mark, streams)?;
+        let process = spawn(setup, runner.gate(), arguments, &work, &mark, streams)?;
         Ok(Some(Self {
-            child,
+            process,
             channel,
             protocol: runner.protocol(),
             patience: runner.patience(),
@@ -90,7 +90,7 @@ impl Interpreter {
     }
 
     pub(crate) fn id(&self) -> Option<u32> {
-        self.child.id()
+        self.process.id()
     }
 
     pub(crate) fn mark(&self) -> &str {
@@ -112,7 +112,7 @@ impl Interpreter {
     }
 
     pub(crate) fn kill(&mut self) {
-        kill_group(&mut self.child);
+        self.process.kill_group();
     }
 
     /// Interrupts it and what it started. Returns whether it gets a chance to end what runs by itself, before
@@ -128,7 +128,7 @@ impl Interpreter {
         self.interrupts += 1;
         let has_chance = self.patience.is_some();
         if has_chance {
-            urge(&self.child);
+            self.process.urge();
         } else {
             self.signal();
         }
@@ -137,11 +137,11 @@ impl Interpreter {
 
     /// Sends it, and what it started, the signal of Ctrl-C.
     pub(crate) fn signal(&self) {
-        interrupt(&self.child);
+        self.process.interrupt();
     }
 
     pub(crate) async fn wait(&mut self) {
-        wait(&mut self.child).await;
+        self.process.wait_killed().await;
     }
 
     /// Waits until there is something to do on the channel, or until the process ends, and then
@@ -161,7 +161,7 @@ impl Interpreter {
         let kill_at = kill_at.filter(|_| !has_ended);
         tokio::select! {
             () = this.channel.ready(reading) => None,
-            status = this.child.wait(), if !has_ended => Some(status.into()),
+            status = this.process.wait(), if !has_ended => Some(status.into()),
             () = sleep_until(kill_at) => {
                 this.kill_at = None;
                 this.late_at = None;

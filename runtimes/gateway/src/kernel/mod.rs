@@ -16,6 +16,7 @@ mod language;
 mod launch;
 mod nonblocking;
 mod output;
+mod process;
 mod process_table;
 mod procfs;
 mod run;
@@ -28,7 +29,7 @@ mod terminal;
 mod wait;
 
 pub use confine::Isolation;
-pub(crate) use confine::{Bounds, Confinement, Cores, Rules};
+pub(crate) use confine::{Bounds, BoxProgram, Confinement, Cores, Rules};
 pub(crate) use driver::KernelStartError;
 pub(crate) use handle::{Kernel, Turn};
 pub(crate) use home::{Home, remove_tree};

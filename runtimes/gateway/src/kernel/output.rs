@@ -10,6 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::console::{Stream, push_text};
 use super::decode::Utf8Decoder;
+use super::home::Home;
 use super::nonblocking;
 
 /// How many bytes are read at once.
@@ -34,10 +35,10 @@ struct OutputPipe {
 
 impl OutputPipes {
     /// Must be called within a tokio runtime.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(home: &Home) -> io::Result<Self> {
         Ok(Self {
-            stdout: OutputPipe::new(Stream::Stdout)?,
-            stderr: OutputPipe::new(Stream::Stderr)?,
+            stdout: OutputPipe::new(Stream::Stdout, home)?,
+            stderr: OutputPipe::new(Stream::Stderr, home)?,
         })
     }
 
@@ -81,8 +82,10 @@ impl OutputPipes {
 }
 
 impl OutputPipe {
-    fn new(stream: Stream) -> io::Result<Self> {
+    fn new(stream: Stream, home: &Home) -> io::Result<Self> {
         let (reader, sender): (PipeReader, PipeWriter) = io::pipe()?;
+        // A program that opens `/dev/stdout` opens the pipe once more.
+        home.give(&sender)?;
         Ok(Self {
             stream,
             receiver: Receiver::from_owned_fd(OwnedFd::from(reader))?,

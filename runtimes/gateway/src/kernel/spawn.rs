@@ -2,25 +2,23 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
+use super::confine::Start;
 use super::confine::gate::{self, Gate};
 use super::launch::Arguments;
+use super::process::Process;
 use super::setup::Setup;
 use super::sweep::MARK;
-
-/// How long a killed process may take to end.
-const KILL_TIME: Duration = Duration::from_secs(5);
 
 /// The standard streams of a process.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    pub(crate) stdin: Stdio,
+    pub(crate) stdin: OwnedFd,
     pub(crate) stdout: Stdio,
     pub(crate) stderr: Stdio,
 }
@@ -34,14 +32,36 @@ pub(crate) fn spawn(
     directory: &Path,
     mark: &str,
     streams: Streams,
-) -> io::Result<Child> {
+) -> io::Result<Process> {
+    let own = [
+        ("TERM", "dumb"),
+        // Python programs in batches show their output at once.
+        ("PYTHONUNBUFFERED", "1"),
+        // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
+        ("ASAN_OPTIONS", "verify_asan_link_order=0"),
+    ];
+    let own = own.map(|(name, value)| (name.into(), value.into()));
+    let variables = own.into_iter().chain(environment(setup, mark));
     let setsid = setup.launcher.setsid().map(OsString::from);
     let has_session = setsid.is_some();
+    let interruptible = setup.launcher.interruptible();
+    if setup.confined.has_box() {
+        let own = setsid.iter().chain(interruptible).cloned();
+        let start = Start {
+            arguments: own.chain(arguments).collect(),
+            makes_session: has_session,
+            environment: variables.collect(),
+            directory: directory.to_owned(),
+            input: Some(streams.stdin),
+        };
+        return setup
+            .confined
+            .spawn_in_box(start, streams.stdout, streams.stderr);
+    }
     let gated = match gate {
         Gate::Shell => gate::before(arguments),
         Gate::Channel => arguments,
     };
-    let interruptible = setup.launcher.interruptible();
     let mut command_line = setsid.iter().chain(interruptible).chain(&gated);
     let program = command_line
         .next()
@@ -55,18 +75,13 @@ pub(crate) fn spawn(
         .stderr(streams.stderr)
         .kill_on_drop(true)
         .env_clear()
-        .env("TERM", "dumb")
-        // Python programs in batches show their output at once.
-        .env("PYTHONUNBUFFERED", "1")
-        // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
-        .env("ASAN_OPTIONS", "verify_asan_link_order=0")
-        .envs(environment(setup, mark));
+        .envs(variables);
     if !has_session {
         command.process_group(0);
     }
-    setup
-        .confined
-        .spawn(gate, || command.spawn(), |child| child)
+    let start = || command.spawn();
+    let child = setup.confined.spawn(gate, start, |child| child)?;
+    Ok(Process::new(child))
 }
 
 /// The environment of every process of a kernel: nothing of the gateway's own but the path, and what its
@@ -86,38 +101,4 @@ pub(crate) fn environment(setup: &Setup, mark: &str) -> Vec<(OsString, OsString)
     own.chain(asked)
         .chain([(MARK.into(), mark.into())])
         .collect()
-}
-
-/// Kills a process and its group; the process need not be the group's leader yet.
-pub(crate) fn kill_group(child: &mut Child) {
-    if let Some(id) = child.id().and_then(pid) {
-        let _ = rustix::process::kill_process_group(id, Signal::KILL);
-    }
-    let _ = child.start_kill();
-}
-
-/// Sends a process and its group the signal of Ctrl-C, as a terminal does.
-pub(crate) fn interrupt(child: &Child) {
-    if let Some(id) = child.id().and_then(pid) {
-        // A process that has ended meanwhile is no error.
-        let _ = rustix::process::kill_process_group(id, Signal::INT);
-    }
-}
-
-/// Tells a process, and its group, that it is being interrupted, by a signal that others ignore.
-pub(crate) fn urge(child: &Child) {
-    if let Some(id) = child.id().and_then(pid) {
-        let _ = rustix::process::kill_process_group(id, Signal::URG);
-    }
-}
-
-/// Waits for a killed process to end, but not forever: one that hangs in the system never does.
-pub(crate) async fn wait(child: &mut Child) {
-    if tokio::time::timeout(KILL_TIME, child.wait()).await.is_err() {
-        tracing::warn!(process = child.id(), "a killed process does not end");
-    }
-}
-
-fn pid(id: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(id).ok()?)
 }

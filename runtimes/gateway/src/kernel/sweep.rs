@@ -4,6 +4,7 @@
 //! ended is not found as a child. Both still have the mark in their environment, or a working
 //! directory in the kernel's. A process that changes both is not found; that needs control groups.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -60,6 +61,28 @@ pub(super) fn kill(processes: &[u32]) -> usize {
         }
     }
     living.len()
+}
+
+/// Kills these processes, as long as there are any, except those of these sessions. Blocks.
+pub(super) fn kill_new(new: impl Fn() -> Vec<u32>, sessions: &BTreeSet<u32>) {
+    let until = Instant::now() + KILL_TIME;
+    let is_other = |id: &u32| {
+        let stat = procfs::stat(*id);
+        !stat.is_some_and(|stat| sessions.contains(&stat.session))
+    };
+    // Repeats, since they may start others meanwhile.
+    while Instant::now() < until {
+        let new: Vec<u32> = new().into_iter().filter(is_other).collect();
+        if new.is_empty() {
+            return;
+        }
+        for id in new {
+            if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+                let _ = rustix::process::kill_process(id, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Whether an environment variable begins with `variable`. A dead process has no environment.

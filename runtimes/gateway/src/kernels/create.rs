@@ -262,7 +262,9 @@ impl Kernels {
         };
         // Keeps programs of other kernels from passing as this kernel's.
         let secret = random::mark().map_err(failed)?;
-        let home = Home::create(root.clone(), installed.compiles_snippets()).map_err(failed)?;
+        let user = self.confinement.user(number);
+        let home = Home::create(root.clone(), installed.compiles_snippets(), user);
+        let home = home.map_err(failed)?;
         let bounds = Bounds {
             cores: wanted.cores.map(|count| Cores {
                 first: usize::try_from(number).unwrap_or_default(),

@@ -23,7 +23,9 @@ const CLOSE_TIME: Duration = Duration::from_secs(15);
 /// All kernels.
 #[derive(Debug)]
 pub(crate) struct Kernels {
-    /// Dropped before the files, which processes in control groups may still be writing.
+    /// Dropped first, with the boxes of kernels, and then the control groups: before the files, to which processes in them
+    /// may still be writing.
+    pub(super) table: Mutex<Table>,
     pub(super) confinement: Confinement,
     pub(super) base: Base,
     pub(super) launcher: Arc<Launcher>,
@@ -38,7 +40,6 @@ pub(crate) struct Kernels {
     pub(super) next_number: AtomicU64,
     pub(super) closing: AtomicBool,
     pub(crate) counters: Counters,
-    pub(super) table: Mutex<Table>,
 }
 
 #[derive(Debug, Default)]

@@ -60,10 +60,10 @@ impl Kernels {
 
     /// Checks the resource use of these kernels. Blocks.
     fn check(&self, entries: &[(Arc<Entry>, u64)]) {
-        let scanned = OnceCell::new();
+        let (scanned, census) = (OnceCell::new(), OnceCell::new());
         for (entry, kills) in entries {
             let kernel = &entry.kernel;
-            match kernel.members() {
+            match kernel.members(&census) {
                 Some(members) => kernel.check(&members, *kills),
                 None => {
                     let scanned = scanned.get_or_init(|| {

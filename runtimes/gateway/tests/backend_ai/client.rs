@@ -1,5 +1,8 @@
 //! A client for tests: requests signed by the core or by hand, sent over one socket each.
 
+#[path = "../common/level.rs"]
+mod level;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
@@ -19,7 +22,7 @@ pub(crate) fn gateway() -> RunningGateway {
 
 pub(crate) fn gateway_with(change: impl FnOnce(GatewayConfig) -> GatewayConfig) -> RunningGateway {
     let config = GatewayConfig::new().with_continuation_interval(Duration::from_millis(200));
-    Gateway::spawn(change(config)).unwrap()
+    Gateway::spawn(level::at_level(change(config))).unwrap()
 }
 
 /// How a request is signed; tests change parts of it.

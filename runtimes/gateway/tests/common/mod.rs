@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "not every test uses everything")]
 
+mod level;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +28,7 @@ pub(crate) fn gateway() -> RunningGateway {
 
 pub(crate) fn gateway_with(change: impl FnOnce(GatewayConfig) -> GatewayConfig) -> RunningGateway {
     let config = GatewayConfig::new().with_continuation_interval(Duration::from_millis(200));
-    Gateway::spawn(change(config)).unwrap()
+    Gateway::spawn(level::at_level(change(config))).unwrap()
 }
 
 /// Waits for a condition.

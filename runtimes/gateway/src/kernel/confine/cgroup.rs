@@ -9,10 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
-
 use super::bounds::Bounds;
-use crate::kernel::procfs;
 
 /// How long to wait until killed processes have left a group.
 const KILL_TIME: Duration = Duration::from_secs(5);
@@ -134,28 +131,6 @@ impl Group {
             std::thread::sleep(Duration::from_micros(200));
         }
         false
-    }
-
-    /// Kills the members except these and those of this session. Blocks.
-    pub(super) fn kill_new(&self, bystanders: &[u32], session: Option<u32>) {
-        let until = Instant::now() + KILL_TIME;
-        let is_new = |id: &u32| {
-            let of_session = || procfs::stat(*id).is_some_and(|stat| Some(stat.session) == session);
-            !bystanders.contains(id) && !of_session()
-        };
-        // Repeats, since they may start others meanwhile.
-        while Instant::now() < until {
-            let new: Vec<u32> = self.members().into_iter().filter(is_new).collect();
-            if new.is_empty() {
-                return;
-            }
-            for id in new {
-                if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
-                    let _ = rustix::process::kill_process(id, Signal::KILL);
-                }
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
 
     /// Removes the group. Blocks.

@@ -2,6 +2,7 @@
 //!
 //! Everything is best effort and depends on the system; [`Isolation`] reports what is in force.
 //!
+//! - [`boxed`]: namespaces of a kernel's own, at the highest level.
 //! - [`sandbox`]: which files they can open, by Landlock; no new privileges.
 //! - [`cgroup`]: the memory and number of processes of a kernel, by control groups.
 //! - [`rlimits`]: the limits of each process.
@@ -10,32 +11,46 @@
 //!   processes and checks their resource use itself.
 
 mod bounds;
+mod boxed;
 mod cgroup;
 pub(crate) mod gate;
 mod isolation;
+pub(crate) mod kernel_box;
+mod layout;
 mod places;
 mod rlimits;
 mod rules;
 mod sandbox;
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 pub(crate) use self::bounds::{Bounds, Cores};
+use self::boxed::{Boxed, Boxes, Waiting};
+pub(crate) use self::boxed::{Start, status as box_status};
 use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
 pub use self::isolation::Isolation;
+pub(crate) use self::kernel_box::{BoxProgram, Census};
 use self::places::SystemPlaces;
 pub(crate) use self::rules::Rules;
 use self::sandbox::{OpenPlaces, Sandbox};
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
+use super::process::Process;
+use super::{procfs, sweep};
+use crate::IsolationLevel;
+use crate::boxes::supports_filter;
 use crate::lock::lock;
 
 /// The means by which a gateway confines its kernels.
@@ -44,6 +59,7 @@ pub(crate) struct Confinement {
     isolation: Isolation,
     places: SystemPlaces,
     open_places: Mutex<Option<Arc<OpenPlaces>>>,
+    boxes: Option<Boxes>,
     groups: Option<GroupRoot>,
 }
 
@@ -51,6 +67,7 @@ pub(crate) struct Confinement {
 #[derive(Debug)]
 pub(crate) struct Confined {
     sandbox: Option<Sandbox>,
+    boxed: Option<Arc<Boxed>>,
     group: Option<Group>,
     bounds: Bounds,
     /// Whether the system enforces the limit on memory, so that the gateway need not check it.
@@ -60,28 +77,67 @@ pub(crate) struct Confined {
 }
 
 impl Confinement {
-    /// Detects what this system offers.
-    pub(crate) fn new(mark: &str, rules: Rules<'_>) -> Self {
+    /// Detects what this system offers. The error is why that is less than is required.
+    pub(crate) fn new(mark: &str, rules: Rules<'_>) -> Result<Self, String> {
         let cgroup = rules.cgroup;
         let groups = GroupRoot::create(cgroup, mark);
         if let (Some(directory), Err(error)) = (cgroup, &groups) {
             tracing::warn!(directory = %directory.display(), %error, "control groups cannot be made there");
         }
         let groups = groups.ok();
-        let isolation = Isolation {
-            landlock: rules.isolate_files.then(Sandbox::probe).flatten(),
-            has_groups: groups.is_some(),
-            limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
-            limits_processes: groups.as_ref().is_some_and(GroupRoot::limits_processes),
+        let landlock = match rules.level {
+            IsolationLevel::None => None,
+            _ => Sandbox::probe(),
         };
         let path = search_path(rules.path);
         let places = SystemPlaces::find(&path, rules.readable, rules.writable);
-        Self {
+        let boxes = match rules.level {
+            IsolationLevel::Namespaces => Some(match rules.box_program {
+                None => Err("no program for boxes is configured (see with_box_program)".to_owned()),
+                Some(program) => {
+                    let has_landlock = landlock.is_some();
+                    Boxes::try_out(
+                        program,
+                        rules.network,
+                        has_landlock,
+                        &places,
+                        rules.directory,
+                    )
+                }
+            }),
+            _ => None,
+        };
+        let boxes = match boxes.transpose() {
+            Err(reason) if rules.is_required => return Err(format!("no namespaces: {reason}")),
+            Err(reason) => {
+                tracing::warn!(
+                    reason,
+                    "no namespaces for kernels: they have Landlock alone"
+                );
+                None
+            }
+            Ok(boxes) => boxes,
+        };
+        if rules.is_required && rules.level == IsolationLevel::Landlock && landlock.is_none() {
+            return Err("this system has no Landlock (Linux 5.13, and `landlock` in /sys/kernel/security/lsm)".to_owned());
+        }
+        let limits_processes = groups.as_ref().is_some_and(GroupRoot::limits_processes);
+        let isolation = Isolation {
+            network: boxes.as_ref().map(|_| rules.network),
+            filters_calls: boxes.is_some() && supports_filter(),
+            landlock,
+            has_groups: groups.is_some(),
+            limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
+            limits_processes: limits_processes
+                || boxes.as_ref().is_some_and(Boxes::limits_processes),
+        };
+        Ok(Self {
             isolation,
             places,
             open_places: Mutex::default(),
+            boxes,
             groups,
-        }
+        })
     }
 
     pub(crate) fn isolation(&self) -> Isolation {
@@ -91,6 +147,11 @@ impl Confinement {
     /// The control group of the gateway, for the watchdog.
     pub(crate) fn group_directory(&self) -> Option<&Path> {
         self.groups.as_ref().map(GroupRoot::directory)
+    }
+
+    /// The user that a kernel is, if it is not that of the gateway.
+    pub(crate) fn user(&self, number: u64) -> Option<u32> {
+        self.boxes.as_ref()?.user(number)
     }
 
     /// The places of the system, opened recently.
@@ -110,12 +171,24 @@ impl Confinement {
         installed: &Installed,
         bounds: Bounds,
     ) -> io::Result<Confined> {
+        let boxed = self.boxes.as_ref().map(|boxes| {
+            let memory = bounds.memory;
+            Arc::new(boxes.kernel(number, &self.places, home, runners, installed, memory))
+        });
+        if let Some(boxed) = &boxed {
+            // It takes as long as the rest of the preparations.
+            let boxed = Arc::clone(boxed);
+            thread::Builder::new()
+                .name("sorna-prepare".to_owned())
+                .spawn(move || boxed.prepare())?;
+        }
         let sandbox = match self.isolation.landlock {
-            Some(_) => {
+            // In a box, its own program does that.
+            Some(_) if boxed.is_none() => {
                 let places = self.open_places();
                 Some(Sandbox::new(&places, home, runners, installed)?)
             }
-            None => None,
+            _ => None,
         };
         let group = match &self.groups {
             Some(groups) => Some(groups.group(number, bounds)?),
@@ -123,6 +196,7 @@ impl Confinement {
         };
         Ok(Confined {
             sandbox,
+            boxed,
             group,
             bounds,
             memory_is_limited: self.isolation.limits_memory,
@@ -170,47 +244,142 @@ impl Confined {
                     .unwrap_or_else(|_| Err(io::Error::other("a process could not be started")))
             })?;
             if let Some(id) = child(&started).id() {
-                let limit = || {
-                    if let Some(group) = &self.group {
-                        group.admit(id);
-                    }
-                    rlimits::set(id, self.bounds, self.memory_is_limited);
-                };
                 match gate {
-                    Gate::Shell => gate::admit(id, limit)?,
-                    Gate::Channel => limit(),
+                    Gate::Shell => gate::admit(id, || self.limit(id))?,
+                    Gate::Channel => self.limit(id),
                 }
             }
             Ok(started)
         };
-        // Blocks for some milliseconds; other tasks need not wait.
-        match runtime.runtime_flavor() {
-            RuntimeFlavor::MultiThread => tokio::task::block_in_place(spawn),
-            _ => spawn(),
+        blocking(spawn)
+    }
+
+    /// Whether its processes are in a box.
+    pub(crate) fn has_box(&self) -> bool {
+        self.boxed.is_some()
+    }
+
+    /// Starts a program in the kernel's box.
+    pub(crate) fn spawn_in_box(
+        &self,
+        start: Start,
+        stdout: Stdio,
+        stderr: Stdio,
+    ) -> io::Result<Process> {
+        let (process, _) = self.enter(start, stdout, stderr, |_| Ok(()))?;
+        Ok(process)
+    }
+
+    /// Starts a program on a new terminal in the kernel's box, and returns the gateway's side of that.
+    pub(crate) fn spawn_on_terminal(&self, start: Start) -> io::Result<(Process, OwnedFd)> {
+        self.enter(start, Stdio::null(), Stdio::null(), Waiting::terminal)
+    }
+
+    /// Starts a program in the kernel's box. `then` runs when the helper was told to start it.
+    fn enter<T>(
+        &self,
+        start: Start,
+        stdout: Stdio,
+        stderr: Stdio,
+        then: impl FnOnce(&Waiting) -> io::Result<T>,
+    ) -> io::Result<(Process, T)> {
+        let Some(boxed) = &self.boxed else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        blocking(|| {
+            let (command, waiting) = boxed.helper(start)?;
+            let mut command = Command::from(command);
+            let mut helper = command.stdout(stdout).stderr(stderr).spawn()?;
+            // Its copies of the helper's files.
+            drop(command);
+            let done = (|| {
+                if let Some(id) = helper.id() {
+                    self.limit(id);
+                }
+                boxed.admit(&waiting)?;
+                then(&waiting)
+            })();
+            match done {
+                Ok(done) => Ok((Process::in_box(helper, waiting.into_control()), done)),
+                Err(error) => {
+                    let _ = helper.start_kill();
+                    let text = format!("the kernel cannot be isolated: {error}");
+                    Err(io::Error::new(error.kind(), text))
+                }
+            }
+        })
+    }
+
+    /// Puts a process under the kernel's limits. Best effort: it may have ended already.
+    fn limit(&self, id: u32) {
+        if let Some(group) = &self.group {
+            group.admit(id);
+        }
+        rlimits::set(id, self.bounds, self.memory_is_limited, self.has_box());
+    }
+
+    /// The processes of the kernel, for [`kill_new`](Self::kill_new): those of a box by their IDs in it.
+    pub(crate) fn bystanders(&self) -> Vec<u32> {
+        match (&self.boxed, &self.group) {
+            (Some(boxed), _) => boxed.inner_ids(),
+            (None, Some(group)) => group.members(),
+            (None, None) => Vec::new(),
         }
     }
 
-    /// The processes in the kernel's control group, if there is one.
-    pub(crate) fn members(&self) -> Option<Vec<u32>> {
-        self.group.as_ref().map(Group::members)
+    /// The processes of the kernel, by its box or control group, if it has one. For a box, they are among those in `census`,
+    /// which is made when it is needed. Blocks.
+    pub(crate) fn members(&self, census: &OnceCell<Census>) -> Option<Vec<u32>> {
+        match &self.boxed {
+            Some(boxed) => Some(boxed.members(census.get_or_init(kernel_box::census))),
+            None => self.group.as_ref().map(Group::members),
+        }
     }
 
-    /// Kills everything in the kernel's control group and waits until it is gone; `false` if there
-    /// is no group. Blocks.
+    /// The process of the gateway that holds the kernel's box, if it has one.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        self.boxed.as_ref()?.holder()
+    }
+
+    /// How much memory the kernel's own `/tmp` and `/dev/shm` take, in bytes.
+    pub(crate) fn scratch_used(&self) -> u64 {
+        self.boxed.as_ref().map_or(0, |boxed| boxed.scratch_used())
+    }
+
+    /// Kills everything in the kernel's box or control group and waits until it is gone; `false` if it
+    /// has neither. Blocks.
     pub(crate) fn kill_all(&self) -> bool {
-        self.group.as_ref().is_some_and(Group::kill_all)
+        if let Some(boxed) = &self.boxed {
+            boxed.end();
+        }
+        self.group.as_ref().is_some_and(Group::kill_all) || self.has_box()
     }
 
-    /// Kills the new processes in the kernel's control group, if there is one, except for the session of a
+    /// Kills the new processes in the kernel's box or control group, if it has one, except for the session of a
     /// terminal. Blocks.
     pub(crate) fn kill_new(&self, bystanders: &[u32], terminal: Option<u32>) {
-        if let Some(group) = &self.group {
-            group.kill_new(bystanders, terminal);
+        let mut sessions: BTreeSet<u32> = terminal.into_iter().collect();
+        if self.has_box() {
+            // The terminal's process in the box leads a session, and not its helper outside.
+            let tree = terminal.map(procfs::tree).unwrap_or_default();
+            sessions.extend(tree.into_iter().take(2));
+        }
+        if self.boxed.is_some() || self.group.is_some() {
+            let is_new = |id: &u32| match self.boxed {
+                Some(_) => procfs::inner_id(*id).is_some_and(|id| !bystanders.contains(&id)),
+                None => !bystanders.contains(id),
+            };
+            let members = || self.members(&OnceCell::new()).unwrap_or_default();
+            let new = || members().into_iter().filter(is_new).collect();
+            sweep::kill_new(new, &sessions);
         }
     }
 
-    /// Removes its control group. Blocks.
+    /// Ends its box and removes its control group. Blocks.
     pub(crate) fn close(&self) {
+        if let Some(boxed) = &self.boxed {
+            boxed.end();
+        }
         if let Some(group) = &self.group {
             group.remove();
         }
@@ -219,5 +388,13 @@ impl Confined {
     /// How often the system killed a process of the kernel because memory ran out.
     pub(crate) fn out_of_memory_kills(&self) -> u64 {
         self.group.as_ref().map_or(0, Group::out_of_memory_kills)
+    }
+}
+
+/// Does what blocks for some milliseconds, so that other tasks need not wait.
+fn blocking<T>(action: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(action),
+        _ => action(),
     }
 }

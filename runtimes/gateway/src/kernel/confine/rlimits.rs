@@ -17,8 +17,9 @@ const STACKS: u64 = 2 * 1024 * 1024 * 1024;
 /// How many files a process may open, whatever the gateway may itself.
 const OPEN_FILES: u64 = 1024;
 
-/// Puts limits on a process. Best effort: it may have ended already.
-pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool) {
+/// Puts limits on a process. Best effort: it may have ended already. The limit on processes is that of the user, which
+/// those in a box do not share with others.
+pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool, has_box: bool) {
     let Some(id) = i32::try_from(process).ok().and_then(Pid::from_raw) else {
         return;
     };
@@ -39,7 +40,9 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool) {
         // Limits writable memory, not address space: some interpreters reserve far more than they use.
         most(Resource::Data, memory.saturating_add(STACKS));
     }
-    if let Some(tasks) = tasks() {
+    if has_box {
+        most(Resource::Nproc, bounds.processes);
+    } else if let Some(tasks) = tasks() {
         most(Resource::Nproc, tasks + TASKS);
     }
     limit(Resource::Nofile, OPEN_FILES, u64::MAX);
@@ -99,7 +102,7 @@ mod tests {
             file_size: 12345,
             cores: Some(Cores { first: 1, count: 1 }),
         };
-        set(child.id(), bounds, false);
+        set(child.id(), bounds, false, false);
         let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
         let cores = status

@@ -3,13 +3,24 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::kernel_box::BoxProgram;
+use crate::{IsolationLevel, NetworkAccess};
+
 /// The part of the configuration that decides what kernels can access.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     /// Where to make control groups; the group of this process by default.
     pub(crate) cgroup: Option<&'a Path>,
-    /// Whether to limit which files can be opened, where the system can.
-    pub(crate) isolate_files: bool,
+    /// How to isolate kernels, where the system can.
+    pub(crate) level: IsolationLevel,
+    /// Whether to fail where it cannot.
+    pub(crate) is_required: bool,
+    /// The network of kernels that have namespaces.
+    pub(crate) network: NetworkAccess,
+    /// What makes and enters namespaces.
+    pub(crate) box_program: Option<&'a BoxProgram>,
+    /// The directory of the gateway.
+    pub(crate) directory: &'a Path,
     /// The `PATH` of kernels; that of the gateway by default.
     pub(crate) path: Option<&'a OsStr>,
     /// What kernels may read in addition to the system and their own files.

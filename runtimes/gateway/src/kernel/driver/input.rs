@@ -30,7 +30,7 @@ impl Driver {
     pub(super) fn poll_input(&mut self) {
         let root = match (&mut self.step, &self.interpreter) {
             (Some(step), _) => {
-                let root = step.child.id();
+                let root = step.process.id();
                 if let Some(root) = root {
                     step.cpu = step.cpu.max(procfs::usage(root).cpu);
                 }

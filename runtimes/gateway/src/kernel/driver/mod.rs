@@ -17,7 +17,6 @@ pub(crate) use self::parts::Driver;
 use self::parts::RunningStep;
 use super::exit::ExitKind;
 use super::interpreter::Interpreter;
-use super::spawn::{kill_group, wait};
 use super::state::Phase;
 use super::wait::sleep_until;
 
@@ -135,7 +134,7 @@ impl Driver {
 
     fn note_processes(&self) {
         let interpreter = self.interpreter.as_ref().and_then(Interpreter::id);
-        let step = self.step.as_ref().and_then(|step| step.child.id());
+        let step = self.step.as_ref().and_then(|step| step.process.id());
         self.shared.lock().processes = interpreter.into_iter().chain(step).collect();
     }
 
@@ -145,7 +144,7 @@ impl Driver {
             interpreter.kill();
         }
         if let Some(step) = &mut self.step {
-            kill_group(&mut step.child);
+            step.process.kill_group();
         }
         let setup = Arc::clone(&self.setup);
         // Fails only if the runtime is shutting down; the gateway kills all processes once more then.
@@ -155,7 +154,7 @@ impl Driver {
             interpreter.wait().await;
         }
         if let Some(mut step) = self.step.take() {
-            wait(&mut step.child).await;
+            step.process.wait_killed().await;
         }
         self.note_processes();
     }

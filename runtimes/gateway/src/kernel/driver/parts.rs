@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, KernelStartError};
@@ -12,6 +11,7 @@ use crate::kernel::exit::ExitKind;
 use crate::kernel::input::InputFifo;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::output::OutputPipes;
+use crate::kernel::process::Process;
 use crate::kernel::run::{StepKind, Steps};
 use crate::kernel::setup::Setup;
 use crate::kernel::state::Shared;
@@ -53,7 +53,7 @@ pub(crate) struct Driver {
 #[derive(Debug)]
 pub(super) struct RunningStep {
     pub(super) kind: StepKind,
-    pub(super) child: Child,
+    pub(super) process: Process,
     pub(super) mark: String,
     pub(super) exit: Option<ExitKind>,
     /// Processor time seen so far, in ms.
@@ -77,7 +77,7 @@ pub(super) struct Run {
     pub(super) interrupted: Option<Instant>,
     /// When it gets the signal of Ctrl-C, unless it has ended what runs by itself.
     pub(super) signal_at: Option<Instant>,
-    /// The processes that were in the kernel's control group before the run, if there is a group.
+    /// The processes that were in the kernel's box or control group before the run, if it has one.
     pub(super) bystanders: Vec<u32>,
 }
 
@@ -115,7 +115,7 @@ impl Driver {
     ) -> std::io::Result<Self> {
         let input = InputFifo::new(setup.home.stdin())?;
         Ok(Self {
-            output: OutputPipes::new()?,
+            output: OutputPipes::new(&setup.home)?,
             input,
             setup,
             shared,
@@ -150,7 +150,7 @@ impl RunningStep {
     /// Waits for the process to end, forever if there is none.
     pub(super) async fn exit(step: &mut Option<Self>) -> ExitKind {
         match step {
-            Some(step) if step.exit.is_none() => ExitKind::from(step.child.wait().await),
+            Some(step) if step.exit.is_none() => ExitKind::from(step.process.wait().await),
             _ => std::future::pending().await,
         }
     }

@@ -11,9 +11,10 @@ use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_text};
 use crate::kernel::exit::ExitKind;
+use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::run::{Plan, Step, StepKind};
-use crate::kernel::spawn::{Streams, interrupt, kill_group, spawn};
+use crate::kernel::spawn::{Streams, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
 use crate::shortage;
@@ -38,7 +39,7 @@ impl Driver {
             kill_reason: None,
             interrupted: None,
             signal_at: None,
-            bystanders: self.setup.confined.members().unwrap_or_default(),
+            bystanders: self.setup.confined.bystanders(),
         };
         match plan {
             Plan::Snippet(code) => {
@@ -52,10 +53,9 @@ impl Driver {
                 }
             }
             Plan::Steps(mut steps) => {
-                let written = steps
-                    .source
-                    .take()
-                    .map_or(Ok(()), |(path, code)| write_source(&path, &code));
+                let written = steps.source.take().map_or(Ok(()), |(path, code)| {
+                    write_source(&self.setup.home, &path, &code)
+                });
                 run.steps = Some(steps);
                 self.run = Some(run);
                 match written {
@@ -101,7 +101,7 @@ impl Driver {
             stderr,
         };
         let (setup, directory) = (&self.setup, &step.directory);
-        let child = spawn(
+        let process = spawn(
             setup,
             Gate::Shell,
             step.arguments,
@@ -111,7 +111,7 @@ impl Driver {
         )?;
         self.step = Some(RunningStep {
             kind: step.kind,
-            child,
+            process,
             mark,
             exit: None,
             cpu: 0,
@@ -307,7 +307,7 @@ impl Driver {
         run.kill_reason = Some(KillReason::TimedOut);
         let mark = match (&mut self.step, &mut self.interpreter) {
             (Some(step), _) => {
-                kill_group(&mut step.child);
+                step.process.kill_group();
                 step.mark.clone()
             }
             (None, Some(interpreter)) if run.steps.is_none() => {
@@ -332,7 +332,7 @@ impl Driver {
         let message = format!("{message}\n");
         push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         if let Some(step) = &mut self.step {
-            kill_group(&mut step.child);
+            step.process.kill_group();
         }
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.kill();
@@ -367,7 +367,7 @@ impl Driver {
     pub(super) fn interrupt(&mut self) {
         let Some(run) = &mut self.run else { return };
         match (&self.step, &mut self.interpreter) {
-            (Some(step), _) => interrupt(&step.child),
+            (Some(step), _) => step.process.interrupt(),
             (None, Some(interpreter)) if run.steps.is_none() => {
                 let now = Instant::now();
                 run.signal_at = interpreter.interrupt().then(|| now + CHANCE);
@@ -404,10 +404,12 @@ impl Driver {
 }
 
 /// Writes a snippet, never through a link that an earlier one put in its place.
-fn write_source(path: &Path, code: &str) -> io::Result<()> {
+fn write_source(home: &Home, path: &Path, code: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    File::create_new(path)?.write_all(code.as_bytes())
+    let mut file = File::create_new(path)?;
+    home.give(&file)?;
+    file.write_all(code.as_bytes())
 }

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn placeholders_in_commands_are_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let home = Home::create(directory.path().join("home"), true).unwrap();
+        let home = Home::create(directory.path().join("home"), true, None).unwrap();
         let installed = Installed {
             language: Arc::clone(&LanguageTable::built_in().languages()[0]),
             tool: "tool".to_owned(),

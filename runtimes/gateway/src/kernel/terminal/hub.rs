@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pty_process::{OwnedReadPty, OwnedWritePty};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 
 use super::restarts::Restarts;
 use super::shell::{FIRST_SIZE, Shell};
+use super::side::Side;
 use super::window::Window;
+use crate::kernel::process::Process;
 use crate::kernel::setup::Setup;
-use crate::kernel::spawn;
 use crate::kernel::state::Shared;
 use crate::lock::lock;
 
@@ -85,7 +83,7 @@ impl Hub {
         restarts: Arc<Restarts>,
     ) -> io::Result<Arc<Self>> {
         let shell = Shell::start(&setup, FIRST_SIZE)?;
-        shared.lock().terminal = shell.child.id();
+        shared.lock().terminal = shell.process.id();
         let (to_shell, from_clients) = mpsc::channel(SHELL_QUEUE);
         let hub = Arc::new(Self {
             to_shell,
@@ -153,7 +151,7 @@ impl Hub {
             let size = self.screen().size.unwrap_or(FIRST_SIZE);
             match Shell::start(&setup, size) {
                 Ok(next) => {
-                    shared.lock().terminal = next.child.id();
+                    shared.lock().terminal = next.process.id();
                     shell = next;
                 }
                 Err(error) => {
@@ -178,32 +176,31 @@ impl Hub {
     /// Serves one shell to its end.
     async fn serve_shell(&self, shell: Shell, from_clients: &mut mpsc::Receiver<ToTerminal>) {
         let Shell {
-            mut child,
-            mut output,
-            mut input,
+            mut process,
+            side,
             mut window,
         } = shell;
         let mut closing = self.closing.subscribe();
         tokio::select! {
-            () = self.show_all(&mut output, &mut child) => {}
-            () = self.type_all(&mut input, &mut window, from_clients) => {}
+            () = self.show_all(&side, &mut process) => {}
+            () = self.type_all(&side, &mut window, from_clients) => {}
             // The shell may have been started after the kernel's other processes were killed.
             _ = closing.wait_for(|closing| *closing) => {}
         }
-        spawn::kill_group(&mut child);
-        spawn::wait(&mut child).await;
+        process.kill_group();
+        process.wait_killed().await;
     }
 
     /// Shows the shell's output to all clients until it ends, or until the shell has ended and a
     /// background process keeps the terminal open without writing to it.
-    async fn show_all(&self, output: &mut OwnedReadPty, child: &mut Child) {
+    async fn show_all(&self, side: &Side, process: &mut Process) {
         let mut buffer = vec![0; CHUNK];
         let mut has_ended = false;
         loop {
             let read = tokio::select! {
                 biased;
-                read = output.read(&mut buffer) => read,
-                _ = child.wait(), if !has_ended => {
+                read = side.read(&mut buffer) => read,
+                _ = process.wait(), if !has_ended => {
                     has_ended = true;
                     continue;
                 }
@@ -258,7 +255,7 @@ impl Hub {
     /// Passes on to the shell what clients type.
     async fn type_all(
         &self,
-        input: &mut OwnedWritePty,
+        side: &Side,
         window: &mut Window,
         from_clients: &mut mpsc::Receiver<ToTerminal>,
     ) {
@@ -270,7 +267,7 @@ impl Hub {
             let Some(message) = message else { break };
             match message {
                 ToTerminal::Typed(bytes) => {
-                    if input.write_all(&bytes).await.is_err() {
+                    if side.write_all(&bytes).await.is_err() {
                         break;
                     }
                 }

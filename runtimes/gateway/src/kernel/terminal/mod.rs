@@ -6,6 +6,7 @@
 mod hub;
 mod restarts;
 mod shell;
+mod side;
 mod window;
 
 pub(crate) use hub::{Attached, FromTerminal, Hub, ToTerminal};

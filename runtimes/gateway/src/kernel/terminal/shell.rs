@@ -1,23 +1,26 @@
 //! A shell on a pseudo-terminal.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsFd;
 
-use pty_process::{Command, OwnedReadPty, OwnedWritePty};
-use tokio::process::Child;
+use pty_process::Command;
 
+use super::side::Side;
 use super::window::Window;
+use crate::kernel::confine::Start;
 use crate::kernel::confine::gate::{self, Gate};
+use crate::kernel::process::Process;
 use crate::kernel::setup::Setup;
 use crate::kernel::spawn::environment;
 
 /// The size of the window before a client has sent its own, in rows and columns.
 pub(super) const FIRST_SIZE: (u16, u16) = (24, 80);
 
-/// The process and both directions of its terminal.
+/// The process and its terminal.
 pub(super) struct Shell {
-    pub(super) child: Child,
-    pub(super) output: OwnedReadPty,
-    pub(super) input: OwnedWritePty,
+    pub(super) process: Process,
+    pub(super) side: Side,
     pub(super) window: Window,
 }
 
@@ -25,31 +28,52 @@ impl Shell {
     /// Starts the kernel's shell in its work directory, with its own session and controlling
     /// terminal. Must be called within a tokio runtime.
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
+        let words = setup.installed.shell(&setup.home);
+        let mark = format!("{}terminal", setup.mark);
+        let mut variables = environment(setup, &mark);
+        let own = [
+            ("TERM", "xterm-256color"),
+            ("PS1", r"\w \$ "),
+            // Keeps history files out of the work directory.
+            ("HISTFILE", ""),
+            ("PYTHON_HISTORY", "/dev/null"),
+        ];
+        let own = own.map(|(name, value)| (name.into(), value.into()));
+        variables.extend::<[(OsString, OsString); 4]>(own);
+        if setup.confined.has_box() {
+            let start = Start {
+                arguments: words,
+                makes_session: true,
+                environment: variables,
+                directory: setup.home.work(),
+                input: None,
+            };
+            let (process, terminal) = setup.confined.spawn_on_terminal(start)?;
+            return Ok(Self {
+                process,
+                window: Window::new(&terminal, size)?,
+                side: Side::new(terminal)?,
+            });
+        }
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
         let window = Window::new(&pty, size)?;
-        let command_line = gate::before(setup.installed.shell(&setup.home));
+        let command_line = gate::before(words);
         let (program, arguments) = command_line
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no shell"))?;
-        let mark = format!("{}terminal", setup.mark);
         let command = Command::new(program)
             .args(arguments)
             .current_dir(setup.home.work())
             .kill_on_drop(true)
             .env_clear()
-            .envs(environment(setup, &mark))
-            .env("TERM", "xterm-256color")
-            .env("PS1", r"\w \$ ")
-            // Keeps history files out of the work directory.
-            .env("HISTFILE", "")
-            .env("PYTHON_HISTORY", "/dev/null");
+            .envs(variables);
         let start = || command.spawn(pts).map_err(io::Error::other);
         let child = setup.confined.spawn(Gate::Shell, start, |child| child)?;
-        let (output, input) = pty.into_split();
+        let terminal = pty.as_fd().try_clone_to_owned()?;
+        drop(pty);
         Ok(Self {
-            child,
-            output,
-            input,
+            process: Process::new(child),
+            side: Side::new(terminal)?,
             window,
         })
     }

@@ -1,0 +1,156 @@
+//! Entering a box, and watching over a program there.
+
+use std::io;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+
+use super::message::{self, Kind};
+use super::plan::Program;
+use super::{At, Failure, walls};
+use crate::NetworkAccess;
+
+/// What a gateway sends while the program runs: for it and its group the signal of Ctrl-C, `SIGURG`, or an end.
+pub(crate) const INTERRUPT: u8 = b'i';
+pub(crate) const URGE: u8 = b'u';
+pub(crate) const KILL: u8 = b'k';
+/// The exit codes of shells for a program that is not there, or cannot be started.
+const NOT_FOUND: i32 = 127;
+const NOT_STARTED: i32 = 126;
+
+/// Enters a box and runs a program there.
+pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
+    // The terminal of the gateway must not be that of its kernels.
+    let _ = rustix::process::setsid();
+    let Some(message) = message::receive(control).at("the gateway")? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let program = Program::decode(&message.body).at("the gateway")?;
+    let mut files = message.files.into_iter();
+    let missing = || io::Error::from(io::ErrorKind::InvalidData);
+    let first = files.next().ok_or_else(missing).at("the gateway")?;
+    let mut namespaces = ThreadNameSpaceType::USER
+        | ThreadNameSpaceType::MOUNT
+        | ThreadNameSpaceType::PROCESS_ID
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::CONTROL_GROUP;
+    if program.network != NetworkAccess::Host {
+        namespaces |= ThreadNameSpaceType::NETWORK;
+    }
+    move_into_thread_name_spaces(first.as_fd(), namespaces).at("setns")?;
+    drop(first);
+    rustix::process::chdir(&program.directory).at("chdir")?;
+    walls::drop_privileges(program.user)?;
+    if program.landlock {
+        walls::limit_writing(&program.writable)?;
+    }
+    walls::filter_calls()?;
+    if program.arguments.is_empty() {
+        message::send(control, Kind::Status, &0_i32.to_le_bytes(), &[]).at("the gateway")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let started = if program.terminal {
+        start_on_terminal(&program, control)?
+    } else {
+        start(&program, files.next())
+    };
+    let status = match started {
+        Ok(child) => watch(child, control)?,
+        Err(error) => {
+            eprintln!("{}: {error}", program.arguments[0].display());
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            let code = if is_missing { NOT_FOUND } else { NOT_STARTED };
+            code << 8
+        }
+    };
+    message::send(control, Kind::Status, &status.to_le_bytes(), &[]).at("the gateway")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(program: &Program, stdin: Option<OwnedFd>) -> io::Result<Child> {
+    let mut command = Command::new(&program.arguments[0]);
+    command
+        .args(&program.arguments[1..])
+        .env_clear()
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .stdin(stdin.map_or_else(Stdio::null, Stdio::from));
+    if !program.makes_session {
+        command.process_group(0);
+    }
+    command.spawn()
+}
+
+/// Starts a program on a terminal of the box, and sends the gateway the other side of it.
+fn start_on_terminal(
+    program: &Program,
+    control: &UnixStream,
+) -> Result<io::Result<Child>, Failure> {
+    let (terminal, side) = pty_process::blocking::open()
+        .map_err(io::Error::other)
+        .at("terminal")?;
+    message::send(control, Kind::Terminal, &[], &[terminal.as_fd()]).at("the gateway")?;
+    let command = pty_process::blocking::Command::new(&program.arguments[0])
+        .args(&program.arguments[1..])
+        .env_clear()
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
+    Ok(command.spawn(side).map_err(io::Error::other))
+}
+
+/// Passes on what the gateway sends until the program has ended, and returns its status.
+fn watch(mut child: Child, control: &UnixStream) -> Result<i32, Failure> {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let id = id.ok_or(Errno::SRCH).at("start")?;
+    let end = rustix::process::pidfd_open(id, PidfdFlags::empty()).at("pidfd_open")?;
+    let signal = |signal| {
+        let _ = rustix::process::kill_process_group(id, signal);
+    };
+    let kill = || {
+        signal(Signal::KILL);
+        let _ = rustix::process::kill_process(id, Signal::KILL);
+    };
+    loop {
+        let mut files = [
+            PollFd::new(&end, PollFlags::IN),
+            PollFd::new(control, PollFlags::IN),
+        ];
+        match poll(&mut files, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error).at("poll"),
+        }
+        if !files[0].revents().is_empty() {
+            break;
+        }
+        let mut order = [0];
+        let mut control = control;
+        match control.read(&mut order) {
+            Ok(1) if order == [INTERRUPT] => signal(Signal::INT),
+            Ok(1) if order == [URGE] => signal(Signal::URG),
+            Ok(1) => kill(),
+            // The gateway is gone.
+            _ => {
+                kill();
+                break;
+            }
+        }
+    }
+    child.wait().map(ExitStatusExt::into_raw).at("wait")
+}

@@ -1,0 +1,97 @@
+//! The first process of a box.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::process::{DumpableBehavior, WaitOptions};
+use signal_hook::consts::SIGCHLD;
+
+use super::message::{self, Kind};
+use super::plan::Plan;
+use super::{At, Failure, root, walls};
+use crate::NetworkAccess;
+
+/// Furnishes the box, and then reaps what is orphaned in it until the gateway closes the socket.
+pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
+    let (mut ended, signals) = UnixStream::pair().at("socketpair")?;
+    ended.set_nonblocking(true).at("socketpair")?;
+    signal_hook::low_level::pipe::register(SIGCHLD, signals).at("signals")?;
+    let plan = message::receive(control).at("the gateway")?;
+    let Some(plan) = plan.filter(|it| it.is(Kind::Plan)) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let plan = Plan::decode(&plan.body).at("the gateway")?;
+    root::build(&plan)?;
+    if plan.network == NetworkAccess::Loopback {
+        start_loopback().at("loopback")?;
+    }
+    // In a namespace of its own this is no setting of the machine. The filter forbids the same.
+    let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
+    walls::drop_privileges(plan.user)?;
+    // Programs of the same user in the box must not look into this process.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at("dumpable")?;
+    walls::filter_calls()?;
+    message::send(control, Kind::Ready, &[], &[]).at("the gateway")?;
+    loop {
+        let mut files = [
+            PollFd::new(control, PollFlags::IN),
+            PollFd::new(&ended, PollFlags::IN),
+        ];
+        match poll(&mut files, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).at("poll"),
+        }
+        if !files[0].revents().is_empty() {
+            // The gateway sends nothing more: it is gone, or wants an end.
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut signals = [0; 64];
+        while matches!(ended.read(&mut signals), Ok(1..)) {}
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+    }
+}
+
+/// Starts the loopback device, by a message of rtnetlink: `RTM_NEWLINK` for link 1, which is `lo` in a new namespace.
+fn start_loopback() -> io::Result<()> {
+    const NEW_LINK: u16 = 16;
+    const REQUEST_AND_ACKNOWLEDGE: u16 = 1 | 4;
+    const UP: u32 = 1;
+    let parts: [&[u8]; 11] = [
+        // The length of the message, its kind and flags, its number, and who sends it.
+        &32_u32.to_ne_bytes(),
+        &NEW_LINK.to_ne_bytes(),
+        &REQUEST_AND_ACKNOWLEDGE.to_ne_bytes(),
+        &1_u32.to_ne_bytes(),
+        &0_u32.to_ne_bytes(),
+        // Family and padding, type, index, flags, and which of the flags to change.
+        &[0, 0],
+        &0_u16.to_ne_bytes(),
+        &1_i32.to_ne_bytes(),
+        &UP.to_ne_bytes(),
+        &UP.to_ne_bytes(),
+        &[],
+    ];
+    let socket = rustix::net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::net::send(&socket, &parts.concat(), SendFlags::empty())?;
+    let mut answer = [0; 256];
+    let (read, _) = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
+    // A header, and the negative number of an error, or 0.
+    let error = answer[..read]
+        .get(16..20)
+        .map(|it| [it[0], it[1], it[2], it[3]]);
+    match error.map(i32::from_ne_bytes) {
+        Some(0) => Ok(()),
+        Some(error) => Err(io::Error::from_raw_os_error(-error)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

@@ -1,0 +1,101 @@
+//! Making the namespaces of a box, and waiting for its end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::sched::CloneFlags;
+use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::{
+    CapabilitySets, capabilities, configure_capability_in_ambient_set, set_capabilities,
+};
+
+use super::message::{self, Kind};
+use super::{At, FIRST, Failure};
+
+/// That the gateway maps the users of the box, as this process may map only its own.
+pub(crate) const MAPPED_BY_GATEWAY: &str = "--mapped-by-gateway";
+/// That the box has the network of the machine.
+pub(crate) const HOST_NETWORK: &str = "--host-network";
+
+/// Makes the namespaces, starts the first process in them, and waits for its end.
+pub(super) fn hold(
+    control: &UnixStream,
+    options: impl Iterator<Item = OsString>,
+) -> Result<ExitCode, Failure> {
+    let options: Vec<OsString> = options.collect();
+    let has = |option: &str| options.iter().any(|it| it == option);
+    // A signal from the gateway's terminal must not end a box, nor may that be its terminal.
+    let _ = rustix::process::setsid();
+    let mut namespaces = CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP;
+    if !has(HOST_NETWORK) {
+        namespaces |= CloneFlags::CLONE_NEWNET;
+    }
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    nix::sched::unshare(namespaces).at("unshare")?;
+    if has(MAPPED_BY_GATEWAY) {
+        message::send(control, Kind::Apart, &[], &[]).at("the gateway")?;
+        let answer = message::receive(control).at("the gateway")?;
+        if !answer.is_some_and(|it| it.is(Kind::Mapped)) {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof)).at("uid_map");
+        }
+    } else {
+        map(user.as_raw(), group.as_raw())?;
+    }
+    keep_capabilities().at("capabilities")?;
+    let socket = control.as_fd().try_clone_to_owned().at("the gateway")?;
+    // Only a child is in the new namespace of processes, and only as another program does it start anew.
+    let mut first = Command::new("/proc/self/exe");
+    first
+        .arg0("sorna-box")
+        .args(own_arguments())
+        .arg(FIRST)
+        .stdin(Stdio::from(socket));
+    let mut first = first.spawn().at("start in the box")?;
+    let id = i32::try_from(first.id()).ok().and_then(Pid::from_raw);
+    let id = id
+        .ok_or(io::ErrorKind::InvalidData)
+        .at("start in the box")?;
+    let file = rustix::process::pidfd_open(id, PidfdFlags::empty()).at("pidfd_open")?;
+    let body = id.as_raw_nonzero().get().to_string();
+    message::send(control, Kind::First, body.as_bytes(), &[file.as_fd()]).at("the gateway")?;
+    let _ = first.wait();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The arguments before the one that says what this process is to do.
+fn own_arguments() -> Vec<OsString> {
+    let all = std::env::args_os().skip(1);
+    all.take_while(|argument| argument != super::HOLD).collect()
+}
+
+/// Maps the only user and group that an ordinary user may map: its own.
+fn map(user: u32, group: u32) -> Result<(), Failure> {
+    // The system asks for this before groups may be mapped.
+    let _ = fs::write("/proc/self/setgroups", "deny");
+    fs::write("/proc/self/uid_map", format!("{user} {user} 1")).at("uid_map")?;
+    fs::write("/proc/self/gid_map", format!("{group} {group} 1")).at("gid_map")
+}
+
+/// Keeps the capabilities in the new namespaces when another program is started: only root would.
+fn keep_capabilities() -> io::Result<()> {
+    let own = capabilities(None)?;
+    let sets = CapabilitySets {
+        inheritable: own.permitted,
+        ..own
+    };
+    set_capabilities(None, sets)?;
+    for capability in own.permitted.iter() {
+        configure_capability_in_ambient_set(capability, true)?;
+    }
+    Ok(())
+}

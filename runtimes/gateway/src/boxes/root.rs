@@ -1,0 +1,220 @@
+//! The file system of a box, made of pieces of the one outside.
+
+use std::ffi::{CStr, CString, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change,
+    mount_remount, unmount,
+};
+
+use super::plan::{Mount, Plan};
+use super::{At, Failure};
+
+/// Devices that are those of the machine.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+/// The size of directories that hold only mount points, in bytes.
+const SMALL: &str = "4m";
+/// The list of users.
+const USERS: &str = "/etc/passwd";
+
+/// Puts the root together and makes it that of this process, which must be the first of its namespaces.
+pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
+    let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", all).at("mount propagation")?;
+    let root = plan.scratch.as_path();
+    tmpfs(root, &format!("mode=755,size={SMALL}"))?;
+    for (path, kind) in &plan.mounts {
+        let at = within(root, path);
+        match kind {
+            Mount::ReadOnly if path == Path::new(USERS) && names_user(plan, &at)? => {}
+            Mount::ReadOnly | Mount::Writable => bind(path, &at)?,
+            Mount::Devices => devices(&at, plan.scratch_size)?,
+            Mount::Processes => {
+                fs::create_dir_all(&at).at("create /proc")?;
+                let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                mount("proc", &at, "proc", flags, None::<&CStr>).at("mount /proc")?;
+            }
+            Mount::Temporary => {
+                fs::create_dir_all(&at).at("create /tmp")?;
+                tmpfs(&at, &format!("mode=1777,size={}", plan.scratch_size))?;
+            }
+        }
+    }
+    for (path, target) in &plan.links {
+        let at = within(root, path);
+        if let Some(parent) = at.parent() {
+            let _ = fs::create_dir_all(parent);
+        }
+        // It may be there already, as a part of a directory outside.
+        let _ = symlink(target, at);
+    }
+    protect(plan)?;
+    // The old root comes to lie upon the new one, and is let go.
+    rustix::process::chdir(root).at("chdir")?;
+    rustix::process::pivot_root(".", ".").at("pivot_root")?;
+    unmount(".", UnmountFlags::DETACH).at("unmount")?;
+    rustix::process::chdir("/").at("chdir")?;
+    Ok(())
+}
+
+/// The same path below another root.
+fn within(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn tmpfs(at: &Path, options: &str) -> Result<(), Failure> {
+    let options = CString::new(options).unwrap_or_default();
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", at, "tmpfs", flags, options.as_c_str()).at_path("mount tmpfs on", at)
+}
+
+/// Makes what is at a place outside available in the box. Whether that may be written to is decided by [`protect`].
+fn bind(from: &Path, to: &Path) -> Result<(), Failure> {
+    let is_directory = match fs::symlink_metadata(from) {
+        Ok(metadata) => metadata.is_dir(),
+        // It was removed after it had been found.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).at_path("look at", from),
+    };
+    if is_directory {
+        fs::create_dir_all(to).at_path("create", to)?;
+    } else if fs::symlink_metadata(to).is_err() {
+        fs::create_dir_all(to.parent().unwrap_or(to)).at_path("create", to)?;
+        fs::write(to, "").at_path("create", to)?;
+    }
+    mount_bind_recursive(from, to).at_path("bind", from)
+}
+
+/// Gives the user of the box a name, if it has none, and then returns whether the list of users is there.
+fn names_user(plan: &Plan, at: &Path) -> Result<bool, Failure> {
+    let user = plan
+        .user
+        .unwrap_or_else(|| rustix::process::geteuid().as_raw());
+    let mut users = fs::read_to_string(USERS).unwrap_or_default();
+    let number = user.to_string();
+    if users
+        .lines()
+        .any(|line| line.split(':').nth(2) == Some(&number))
+        || at.exists()
+    {
+        return Ok(false);
+    }
+    if !users.ends_with('\n') {
+        users.push('\n');
+    }
+    users += &format!("sorna:x:{user}:{user}::{}:/bin/bash\n", plan.home.display());
+    fs::create_dir_all(at.parent().unwrap_or(at)).at("create /etc")?;
+    fs::write(at, users).at(USERS)?;
+    Ok(true)
+}
+
+fn devices(at: &Path, shared_size: u64) -> Result<(), Failure> {
+    fs::create_dir_all(at).at("create /dev")?;
+    tmpfs(at, &format!("mode=755,size={SMALL}"))?;
+    for name in DEVICES {
+        bind(&Path::new("/dev").join(name), &at.join(name))?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        fs::create_dir(at.join(name)).at("create /dev")?;
+    }
+    let own = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let options = c"newinstance,ptmxmode=0666,mode=0620";
+    mount("devpts", at.join("pts"), "devpts", own, options).at("mount /dev/pts")?;
+    tmpfs(&at.join("shm"), &format!("mode=1777,size={shared_size}"))?;
+    // Not all systems have it.
+    let queues = own | MountFlags::NODEV;
+    let _ = mount("mqueue", at.join("mqueue"), "mqueue", queues, None::<&CStr>);
+    let links = [
+        ("ptmx", "pts/ptmx"),
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ];
+    for (name, target) in links {
+        symlink(target, at.join(name)).at("create /dev")?;
+    }
+    Ok(())
+}
+
+/// Makes read-only what is to be, with all that is mounted below it, and lets no program of the box gain privileges by a
+/// file. An ordinary user may not drop what was forbidden outside, so that is asked for again.
+fn protect(plan: &Plan) -> Result<(), Failure> {
+    let root = plan.scratch.as_path();
+    let mounts = fs::read("/proc/self/mountinfo").at("mountinfo")?;
+    let mut points = Vec::new();
+    for line in mounts.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b' ').skip(4);
+        let (Some(point), Some(options)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let point = unescape(point);
+        let Ok(inside) = point.strip_prefix(root) else {
+            continue;
+        };
+        let inside = Path::new("/").join(inside);
+        // Later entries follow those that they are below.
+        let kind = plan
+            .mounts
+            .iter()
+            .rev()
+            .find(|it| inside.starts_with(&it.0));
+        let kind = kind.map(|it| it.1);
+        let more = match kind {
+            Some(Mount::ReadOnly) => MountFlags::RDONLY,
+            Some(Mount::Writable) => MountFlags::empty(),
+            Some(Mount::Devices) if inside.parent() == Some(Path::new("/")) => MountFlags::RDONLY,
+            None => MountFlags::RDONLY,
+            Some(Mount::Devices | Mount::Processes | Mount::Temporary) => continue,
+        };
+        let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | more;
+        points.push((point, flags | flags_of(options)));
+    }
+    for (point, flags) in points {
+        mount_remount(&point, flags, "").at_path("protect", &point)?;
+    }
+    Ok(())
+}
+
+/// What a mount forbids already.
+fn flags_of(options: &[u8]) -> MountFlags {
+    let flags = options
+        .split(|byte| *byte == b',')
+        .map(|option| match option {
+            b"ro" => MountFlags::RDONLY,
+            b"noexec" => MountFlags::NOEXEC,
+            _ => MountFlags::empty(),
+        });
+    flags.fold(MountFlags::empty(), |all, flag| all | flag)
+}
+
+/// A path of `mountinfo`, in which spaces and the like are octal numbers.
+fn unescape(path: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *byte == b'\\');
+        let code = octal.and_then(|it| u8::from_str_radix(std::str::from_utf8(it).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(*byte));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_mountinfo_are_read() {
+        assert_eq!(unescape(br"/a\040b\134"), Path::new(r"/a b\"));
+        assert_eq!(unescape(br"/a\04"), Path::new(r"/a\04"));
+        let flags = flags_of(b"rw,nosuid,noexec,relatime");
+        assert_eq!(flags, MountFlags::NOEXEC);
+    }
+}

@@ -1,0 +1,314 @@
+//! What a gateway needs to give each kernel a box, and the box of one kernel.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::kernel_box::{self, BoxProgram, Census, KernelBox, answer};
+use super::layout::Layout;
+use super::places::SystemPlaces;
+use crate::NetworkAccess;
+use crate::boxes::message::{self, Kind};
+use crate::boxes::plan::{Mount, Plan, Program};
+use crate::kernel::home::Home;
+use crate::kernel::language::Installed;
+use crate::lock::lock;
+
+/// How long it is taken for granted that the files of the system are those found last.
+const MAX_AGE: Duration = Duration::from_secs(5);
+/// The size of `/tmp` and `/dev/shm` of a kernel whose memory is not limited, in bytes.
+const SCRATCH_SIZE: u64 = 512 << 20;
+
+/// The first of the users that the kernels of a gateway which is root are, and how many there are: in a range that no
+/// system gives out, neither to people nor to services and containers.
+const FIRST_USER: u32 = 1_900_000_000;
+const USERS: u64 = 65_536;
+
+/// What a gateway needs to give each kernel a box.
+#[derive(Debug)]
+pub(super) struct Boxes {
+    program: Arc<BoxProgram>,
+    network: NetworkAccess,
+    /// Whether Landlock is used in boxes.
+    has_landlock: bool,
+    /// Whether each kernel is another user.
+    has_users: bool,
+    /// An empty directory, in which the roots of boxes are put together: each box sees its own there.
+    scratch: PathBuf,
+    system: Mutex<Option<(Instant, Layout)>>,
+}
+
+/// The box of one kernel. A new one is made when the first has ended.
+#[derive(Debug)]
+pub(super) struct Boxed {
+    program: Arc<BoxProgram>,
+    plan: Plan,
+    /// Where its programs may write, for Landlock.
+    writable: Vec<PathBuf>,
+    has_landlock: bool,
+    current: Mutex<Option<Arc<Mutex<KernelBox>>>>,
+}
+
+/// What to start in a box.
+pub(crate) struct Start {
+    pub(crate) arguments: Vec<OsString>,
+    /// Whether it makes a session of its own, and so must not lead a group.
+    pub(crate) makes_session: bool,
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) directory: PathBuf,
+    /// Its input; without it, the program gets a terminal.
+    pub(crate) input: Option<OwnedFd>,
+}
+
+/// A helper that waits to be let in with its program.
+pub(super) struct Waiting {
+    control: UnixStream,
+    start: Start,
+}
+
+impl Boxes {
+    /// Makes a box to see whether that is possible, and enters it. The error says what is missing, and how to allow it.
+    /// Blocks.
+    pub(super) fn try_out(
+        program: &BoxProgram,
+        network: NetworkAccess,
+        has_landlock: bool,
+        system: &SystemPlaces,
+        directory: &Path,
+    ) -> Result<Self, String> {
+        let mut this = Self {
+            program: Arc::new(program.clone()),
+            network,
+            has_landlock,
+            has_users: rustix::process::geteuid().is_root(),
+            scratch: directory.join("box"),
+            system: Mutex::default(),
+        };
+        let mut tried = this.try_in(directory, system);
+        if let Err(error) = &tried
+            && this.has_users
+        {
+            // Root of a container has only some of the users.
+            this.has_users = false;
+            let again = this.try_in(directory, system);
+            if again.is_ok() {
+                tracing::warn!(%error, "kernels cannot be other users: they are root, without its privileges");
+            }
+            tried = again;
+        }
+        match tried {
+            Ok(()) => Ok(this),
+            Err(error) => {
+                let reason = error.to_string();
+                Err(format!("{reason} ({})", kernel_box::advice(&reason)))
+            }
+        }
+    }
+
+    /// Whether the system limits the number of processes in each box: that of root has no limit.
+    pub(super) fn limits_processes(&self) -> bool {
+        self.has_users || !rustix::process::geteuid().is_root()
+    }
+
+    /// The user that a kernel is, if it is not that of the gateway.
+    pub(super) fn user(&self, kernel: u64) -> Option<u32> {
+        let number = u32::try_from(kernel % USERS).unwrap_or_default();
+        self.has_users.then_some(FIRST_USER + number)
+    }
+
+    fn try_in(&self, directory: &Path, system: &SystemPlaces) -> io::Result<()> {
+        let directory = tempfile::tempdir_in(directory)?;
+        let user = self.user(0);
+        let home = Home::create(directory.path().join("home"), false, user)?;
+        let layout = self.layout(system, &home, None, []);
+        let boxed = self.boxed(layout, &home, user, SCRATCH_SIZE);
+        let start = Start {
+            arguments: Vec::new(),
+            makes_session: false,
+            environment: Vec::new(),
+            directory: home.work(),
+            input: None,
+        };
+        let (mut command, waiting) = boxed.helper(start)?;
+        let mut helper = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        drop(command);
+        let entered = boxed
+            .admit(&waiting)
+            .and_then(|()| answer(&waiting.control, Kind::Status));
+        drop(waiting);
+        let _ = helper.wait();
+        entered.map(|_| ())
+    }
+
+    /// The box of a kernel.
+    pub(super) fn kernel(
+        &self,
+        number: u64,
+        system: &SystemPlaces,
+        home: &Home,
+        runners: &Path,
+        installed: &Installed,
+        memory: Option<u64>,
+    ) -> Boxed {
+        let places = installed.places();
+        let readable = places.iter().map(PathBuf::as_path).chain([runners]);
+        let layout = self.layout(system, home, Some(home.snippet()), readable);
+        let size = memory.map_or(SCRATCH_SIZE, |memory| memory / 2);
+        self.boxed(layout, home, self.user(number), size)
+    }
+
+    fn layout<'p>(
+        &self,
+        system: &SystemPlaces,
+        home: &Home,
+        snippet: Option<PathBuf>,
+        readable: impl IntoIterator<Item = &'p Path>,
+    ) -> Layout {
+        let mut kept = lock(&self.system);
+        let fresh = kept.take().filter(|(found, _)| found.elapsed() < MAX_AGE);
+        let fresh = fresh.unwrap_or_else(|| (Instant::now(), Layout::of_system(system)));
+        let mut layout = kept.insert(fresh).1.clone();
+        drop(kept);
+        for path in readable {
+            layout.add(path, Mount::ReadOnly);
+        }
+        // Each by itself: a program must not be able to put anything in the place of these directories.
+        let own = [home.work(), home.temp(), home.stdin()];
+        for path in own.into_iter().chain(snippet) {
+            layout.add(&path, Mount::Writable);
+        }
+        layout
+    }
+
+    fn boxed(&self, layout: Layout, home: &Home, user: Option<u32>, scratch_size: u64) -> Boxed {
+        let (mounts, links) = layout.finish();
+        let writable = mounts.iter().filter(|(_, mount)| {
+            matches!(mount, Mount::Writable | Mount::Devices | Mount::Temporary)
+        });
+        Boxed {
+            program: Arc::clone(&self.program),
+            writable: writable.map(|(path, _)| path.clone()).collect(),
+            plan: Plan {
+                scratch: self.scratch.clone(),
+                mounts,
+                links,
+                scratch_size,
+                network: self.network,
+                user,
+                home: home.work(),
+            },
+            has_landlock: self.has_landlock,
+            current: Mutex::default(),
+        }
+    }
+}
+
+impl Boxed {
+    /// Makes the box, for the first program that enters it. Blocks.
+    pub(super) fn prepare(&self) {
+        // An error is one of that program as well.
+        let _ = self.make();
+    }
+
+    /// A command that starts a helper, which waits to be admitted.
+    pub(super) fn helper(&self, start: Start) -> io::Result<(Command, Waiting)> {
+        let (command, control) = kernel_box::entering(&self.program)?;
+        Ok((command, Waiting { control, start }))
+    }
+
+    /// Lets a helper enter and start its program. Makes the box if there is none. Blocks.
+    pub(super) fn admit(&self, waiting: &Waiting) -> io::Result<()> {
+        let Waiting { control, start } = waiting;
+        let program = Program {
+            arguments: start.arguments.clone(),
+            environment: start.environment.clone(),
+            directory: start.directory.clone(),
+            writable: self.writable.clone(),
+            landlock: self.has_landlock,
+            network: self.plan.network,
+            user: self.plan.user,
+            terminal: start.input.is_none(),
+            makes_session: start.makes_session,
+        };
+        let kernel_box = self.make()?;
+        let kernel_box = lock(&kernel_box);
+        let input = start.input.as_ref().map(AsFd::as_fd);
+        kernel_box.admit(control, &program, input)
+    }
+
+    /// The box; a new one if there is none.
+    fn make(&self) -> io::Result<Arc<Mutex<KernelBox>>> {
+        let mut current = lock(&self.current);
+        if let Some(kernel_box) = current.as_ref().filter(|it| lock(it).lives()) {
+            return Ok(Arc::clone(kernel_box));
+        }
+        let made = KernelBox::start(&self.program, &self.plan)?;
+        Ok(Arc::clone(current.insert(Arc::new(Mutex::new(made)))))
+    }
+
+    /// Ends everything in the box. Blocks.
+    pub(super) fn end(&self) {
+        // Held meanwhile, so that nothing enters a box that is about to end.
+        let mut current = lock(&self.current);
+        drop(current.take());
+    }
+
+    /// The process that holds the box.
+    pub(super) fn holder(&self) -> Option<u32> {
+        let current = lock(&self.current).clone();
+        current.map(|it| lock(&it).holder())
+    }
+
+    /// The processes in the box.
+    pub(super) fn members(&self, census: &Census) -> Vec<u32> {
+        let current = lock(&self.current).clone();
+        current.map_or_else(Vec::new, |it| lock(&it).members(census))
+    }
+
+    /// The processes in the box, by their IDs there. Far faster than [`members`](Self::members).
+    pub(super) fn inner_ids(&self) -> Vec<u32> {
+        let current = lock(&self.current).clone();
+        current.map_or_else(Vec::new, |it| lock(&it).inner_ids())
+    }
+
+    /// How much memory the files in its `/tmp` and `/dev/shm` take, in bytes.
+    pub(super) fn scratch_used(&self) -> u64 {
+        let current = lock(&self.current).clone();
+        current.map_or(0, |it| lock(&it).scratch_used())
+    }
+}
+
+impl Waiting {
+    /// The terminal that a helper which was admitted has made. Blocks.
+    pub(super) fn terminal(&self) -> io::Result<OwnedFd> {
+        let terminal = answer(&self.control, Kind::Terminal)?
+            .files
+            .into_iter()
+            .next();
+        terminal.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    pub(super) fn into_control(self) -> UnixStream {
+        self.control
+    }
+}
+
+/// How a program in a box ended, by what its helper has sent until its end. Blocks until then.
+pub(crate) fn status(control: &UnixStream) -> Option<i32> {
+    while let Ok(Some(message)) = message::receive(control) {
+        if message.is(Kind::Failed) {
+            tracing::warn!(reason = message.text(), "a program could not enter its box");
+        } else if message.is(Kind::Status) {
+            return Some(i32::from_le_bytes(message.body.try_into().ok()?));
+        }
+    }
+    None
+}

@@ -1,0 +1,292 @@
+//! The box of a kernel: its own namespaces, with all its processes. See [`boxes`](crate::boxes).
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::NetworkAccess;
+use crate::boxes::message::{self, Kind, Message};
+use crate::boxes::plan::{Plan, Program};
+use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY};
+use crate::kernel::procfs;
+
+/// How long a helper may take for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// How long all processes of a box may take to end.
+const END_TIME: Duration = Duration::from_secs(5);
+
+/// A program that makes and enters boxes, and its first arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BoxProgram {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Processes by what identifies their namespace.
+pub(crate) type Census = HashMap<u64, Vec<u32>>;
+
+/// A box. Dropping it ends everything in it.
+#[derive(Debug)]
+pub(super) struct KernelBox {
+    holder: Child,
+    /// Its end is the end of the box.
+    control: UnixStream,
+    /// The first process of the box, and a file that stands for it.
+    first: u32,
+    first_file: OwnedFd,
+    /// What identifies its namespace of processes.
+    processes: u64,
+}
+
+impl BoxProgram {
+    /// A command that starts the program with this word and a socket.
+    pub(super) fn command(&self, word: &str, socket: UnixStream) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .arg0("sorna-box")
+            .args(&self.arguments)
+            .arg(word)
+            .current_dir("/")
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(socket)));
+        command
+    }
+}
+
+impl KernelBox {
+    /// Makes a box. Blocks.
+    pub(super) fn start(program: &BoxProgram, plan: &Plan) -> io::Result<Self> {
+        match DirBuilder::new().mode(0o700).create(&plan.scratch) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let (control, theirs) = UnixStream::pair()?;
+        control.set_read_timeout(Some(ANSWER_TIME))?;
+        control.set_write_timeout(Some(ANSWER_TIME))?;
+        let mut command = program.command(HOLD, theirs);
+        if plan.network == NetworkAccess::Host {
+            command.arg(HOST_NETWORK);
+        }
+        if plan.user.is_some() {
+            command.arg(MAPPED_BY_GATEWAY);
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let holder = command.spawn()?;
+        // From here on, an error ends the holder, since it drops the socket.
+        let mut starting = Starting {
+            holder: Some(holder),
+        };
+        drop(command);
+        if let Some(user) = plan.user {
+            answer(&control, Kind::Apart)?;
+            let holder = starting.holder.as_ref().map(Child::id).unwrap_or_default();
+            map(holder, user)?;
+            tell(&control, Kind::Mapped, &[])?;
+        }
+        tell(&control, Kind::Plan, &plan.encode())?;
+        let missing = || io::Error::from(io::ErrorKind::InvalidData);
+        // From the holder and from the first process, in any order.
+        let (mut first, mut is_ready) = (None, false);
+        while first.is_none() || !is_ready {
+            let message = any_answer(&control)?;
+            is_ready |= message.is(Kind::Ready);
+            if message.is(Kind::First) {
+                first = Some(message);
+            }
+        }
+        let first = first.ok_or_else(missing)?;
+        let id: u32 = first.text().parse().map_err(io::Error::other)?;
+        let first_file = first.files.into_iter().next().ok_or_else(missing)?;
+        let processes = namespace(id).ok_or_else(missing)?;
+        Ok(Self {
+            holder: starting.holder.take().ok_or_else(missing)?,
+            control,
+            first: id,
+            first_file,
+            processes,
+        })
+    }
+
+    /// Whether it is still there.
+    pub(super) fn lives(&mut self) -> bool {
+        matches!(self.holder.try_wait(), Ok(None))
+    }
+
+    /// The process that waits for its end.
+    pub(super) fn holder(&self) -> u32 {
+        self.holder.id()
+    }
+
+    /// The processes in it, but for the first, which belongs to the gateway.
+    pub(super) fn members(&self, census: &Census) -> Vec<u32> {
+        let all = census.get(&self.processes).cloned().unwrap_or_default();
+        all.into_iter().filter(|id| *id != self.first).collect()
+    }
+
+    /// The processes in it by their IDs there.
+    pub(super) fn inner_ids(&self) -> Vec<u32> {
+        let entries = fs::read_dir(format!("/proc/{}/root/proc", self.first));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
+    /// How much memory the files in its `/tmp` and `/dev/shm` take, in bytes.
+    pub(super) fn scratch_used(&self) -> u64 {
+        let used = |place: &str| {
+            let place = format!("/proc/{}/root/{place}", self.first);
+            let state = rustix::fs::statvfs(place).ok()?;
+            Some((state.f_blocks - state.f_bfree) * state.f_frsize)
+        };
+        ["tmp", "dev/shm"].into_iter().filter_map(used).sum()
+    }
+
+    /// Lets a helper that waits enter with a program, whose input this is.
+    pub(super) fn admit(
+        &self,
+        socket: &UnixStream,
+        program: &Program,
+        input: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
+        let files: Vec<_> = [self.first_file.as_fd()].into_iter().chain(input).collect();
+        message::send(socket, Kind::Enter, &program.encode(), &files)
+    }
+
+    /// Ends everything in it. Blocks, but not forever.
+    fn end(&mut self) {
+        let _ = self.control.shutdown(std::net::Shutdown::Both);
+        let until = Instant::now() + END_TIME;
+        while matches!(self.holder.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                tracing::warn!("the box of a kernel does not end");
+                let _ = self.holder.kill();
+                let _ = self.holder.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+impl Drop for KernelBox {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A holder that is killed unless it becomes a part of a box.
+struct Starting {
+    holder: Option<Child>,
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            let _ = holder.kill();
+            let _ = holder.wait();
+        }
+    }
+}
+
+/// Waits for an answer of a helper.
+pub(super) fn answer(socket: &UnixStream, kind: Kind) -> io::Result<Message> {
+    let message = any_answer(socket)?;
+    match message.is(kind) {
+        true => Ok(message),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Waits for any answer of a helper but a failure.
+fn any_answer(socket: &UnixStream) -> io::Result<Message> {
+    match message::receive(socket).map_err(silence)? {
+        Some(message) if message.is(Kind::Failed) => Err(io::Error::other(message.text())),
+        Some(message) => Ok(message),
+        None => Err(silence(io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+/// Tells a helper something.
+fn tell(socket: &UnixStream, kind: Kind, body: &[u8]) -> io::Result<()> {
+    let sent = message::send(socket, kind, body, &[]);
+    match sent {
+        // It may have said why it ended.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer(socket, kind).map(drop),
+        sent => sent,
+    }
+}
+
+/// Why a helper does not answer.
+fn silence(error: io::Error) -> io::Error {
+    let reason = match error.kind() {
+        io::ErrorKind::WouldBlock => "the program for boxes does not answer in time",
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            "the program for boxes ended without an answer: it has to call box_main"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), reason)
+}
+
+/// Maps root and a user that is no other's into the box of a holder, as only a gateway that is root may.
+fn map(holder: u32, user: u32) -> io::Result<()> {
+    let map = format!("0 0 1\n{user} {user} 1\n");
+    for file in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{holder}/{file}"), &map)
+            .map_err(|error| io::Error::other(format!("{file}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// The processes of the machine by what identifies their namespace. Takes some microseconds for each.
+pub(crate) fn census() -> Census {
+    let mut found = Census::new();
+    for id in procfs::processes() {
+        if let Some(space) = namespace(id) {
+            found.entry(space).or_default().push(id);
+        }
+    }
+    found
+}
+
+/// What identifies a process's namespace of processes, if it may be known.
+pub(crate) fn namespace(process: u32) -> Option<u64> {
+    let metadata = fs::metadata(format!("/proc/{process}/ns/pid")).ok()?;
+    Some(metadata.ino())
+}
+
+/// How to allow what a box failed at.
+pub(super) fn advice(reason: &str) -> &'static str {
+    let is = |step: &str| reason.starts_with(step);
+    if is("unshare") && reason.contains("os error 28") {
+        "raise the limits on namespaces, such as `sysctl -w user.max_user_namespaces=15000`"
+    } else if is("unshare") {
+        "allow user namespaces: in a container by its seccomp profile, such as `docker run --security-opt \
+         seccomp=unconfined`; elsewhere by `sysctl -w kernel.unprivileged_userns_clone=1`"
+    } else if is("mount /proc") {
+        "the container hides parts of /proc: start it with `docker run --security-opt systempaths=unconfined`, or \
+         `podman run --security-opt unmask=ALL`"
+    } else if is("uid_map") || is("gid_map") || is("mount") || is("bind") || is("capabilities") {
+        "if AppArmor restricts user namespaces, allow them: `sysctl -w \
+         kernel.apparmor_restrict_unprivileged_userns=0`, or a profile with `userns,` for this program"
+    } else {
+        "see the documentation of sorna-gateway on isolation"
+    }
+}
+
+/// The helper that enters, and the socket to it.
+pub(super) fn entering(program: &BoxProgram) -> io::Result<(Command, UnixStream)> {
+    let (control, theirs) = UnixStream::pair()?;
+    control.set_read_timeout(Some(ANSWER_TIME))?;
+    control.set_write_timeout(Some(ANSWER_TIME))?;
+    Ok((program.command(ENTER, theirs), control))
+}

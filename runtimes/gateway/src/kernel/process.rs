@@ -1,0 +1,118 @@
+//! A process of a kernel, with its group.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::process::Child;
+
+use super::confine::box_status;
+use crate::boxes::{INTERRUPT, KILL, URGE};
+
+/// How long a killed process may take to end.
+const KILL_TIME: Duration = Duration::from_secs(5);
+
+/// A process and its group, which end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// The process itself or, in a box, the helper outside whose child it is.
+    child: Child,
+    /// The socket to the helper.
+    control: Option<UnixStream>,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    /// A process that the gateway has started itself.
+    pub(crate) fn new(child: Child) -> Self {
+        Self {
+            child,
+            control: None,
+            status: None,
+        }
+    }
+
+    /// A process in a box. Its helper ends it when the socket ends.
+    pub(crate) fn in_box(child: Child, control: UnixStream) -> Self {
+        Self {
+            child,
+            control: Some(control),
+            status: None,
+        }
+    }
+
+    /// The root of its tree of processes, until it was waited for.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for its end. May be dropped and called again.
+    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        if let Some(status) = self.status {
+            return Ok(status);
+        }
+        let mut status = self.child.wait().await?;
+        // The helper has ended, so this does not block.
+        if let Some(raw) = self.control.as_ref().and_then(box_status) {
+            status = ExitStatus::from_raw(raw);
+        }
+        self.status = Some(status);
+        Ok(status)
+    }
+
+    /// Kills it and its group; it need not be the group's leader yet.
+    pub(crate) fn kill_group(&mut self) {
+        if self.send(KILL) {
+            return;
+        }
+        if let Some(id) = self.pid() {
+            let _ = rustix::process::kill_process_group(id, Signal::KILL);
+        }
+        let _ = self.child.start_kill();
+    }
+
+    /// Sends it and its group the signal of Ctrl-C, as a terminal does.
+    pub(crate) fn interrupt(&self) {
+        self.signal(INTERRUPT, Signal::INT);
+    }
+
+    /// Tells it and its group that it is being interrupted, by a signal that others ignore.
+    pub(crate) fn urge(&self) {
+        self.signal(URGE, Signal::URG);
+    }
+
+    /// Sends it and its group a signal, by this order if it has a helper.
+    fn signal(&self, order: u8, signal: Signal) {
+        if self.send(order) {
+            return;
+        }
+        if let Some(id) = self.pid() {
+            // A process that has ended meanwhile is no error.
+            let _ = rustix::process::kill_process_group(id, signal);
+        }
+    }
+
+    /// Waits for its end after it was killed, but not forever: one that hangs in the system never ends.
+    pub(crate) async fn wait_killed(&mut self) {
+        if tokio::time::timeout(KILL_TIME, self.wait()).await.is_err() {
+            tracing::warn!(process = self.id(), "a killed process does not end");
+        }
+    }
+
+    /// Has its helper do something; `false` if it has none.
+    fn send(&self, order: u8) -> bool {
+        let Some(mut control) = self.control.as_ref() else {
+            return false;
+        };
+        // A helper that has ended has nothing to do any more.
+        let _ = control.write_all(&[order]);
+        true
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.id()?).ok()?)
+    }
+}

@@ -1,0 +1,20 @@
+//! Kernels in namespaces of their own: what they cannot reach, and what works in them. As root, kernels are other users
+//! than the gateway; as an ordinary user, they are the same. Both are tested by running these tests as either.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "both clients have the level of isolation"
+)]
+
+#[path = "../backend_ai/client.rs"]
+#[allow(dead_code, reason = "not everything is used here")]
+mod backend_ai;
+#[path = "../common/mod.rs"]
+mod common;
+mod ending;
+mod limits;
+mod reach;
+mod setting;
+mod terminal;
+mod working;

@@ -1,0 +1,131 @@
+//! Terminals in namespaces.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use sorna_core::KernelId;
+use sorna_core::terminal::{Command, Message};
+use sorna_test_tools::need;
+
+use crate::common::{Client, PATIENCE};
+use crate::setting::gateway;
+
+/// A terminal, by its WebSocket.
+struct Terminal {
+    stream: TcpStream,
+    received: Vec<u8>,
+    shown: String,
+}
+
+impl Terminal {
+    fn open(client: &Client, kernel: &KernelId) -> Self {
+        let mut stream = client.connect();
+        stream.write_all(&client.terminal_bytes(kernel)).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        Self {
+            stream,
+            received: Vec::new(),
+            shown: String::new(),
+        }
+    }
+
+    fn send(&mut self, command: &Command) {
+        let text = command.encode();
+        // Masked with zeros, which leaves the text as it is.
+        let mut frame = vec![0x81, 0x80 | 126];
+        frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    fn enter(&mut self, line: &str) {
+        self.send(&Command::Stdin(format!("{line}\r").into_bytes().into()));
+    }
+
+    /// Waits until this has been shown since the last call, and returns all that was.
+    #[track_caller]
+    fn shows(&mut self, text: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        while !self.shown.contains(text) {
+            assert!(
+                Instant::now() < until,
+                "{text:?} is not in {:?}",
+                self.shown
+            );
+            let (head, length) = match self.received[..] {
+                [_, length @ 0..126, ..] => (2, usize::from(length)),
+                [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([a, b]))),
+                _ => (0, usize::MAX / 2),
+            };
+            if self.received.len() < head + length {
+                let mut chunk = [0; 4096];
+                let read = self.stream.read(&mut chunk).unwrap();
+                assert!(read > 0, "ended: {:?}", self.shown);
+                self.received.extend(&chunk[..read]);
+                continue;
+            }
+            let frame: Vec<u8> = self.received.drain(..head + length).collect();
+            let message = String::from_utf8_lossy(&frame[head..]);
+            if let Message::Out(bytes) = Message::decode(&message) {
+                self.shown += &String::from_utf8_lossy(&bytes);
+            }
+        }
+        std::mem::take(&mut self.shown)
+    }
+}
+
+#[test]
+fn a_terminal_is_one_for_the_programs_in_it() {
+    let Some(gateway) = gateway() else { return };
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    client.run(&kernel, "echo seen >/tmp/shared").finished();
+    let mut terminal = Terminal::open(&client, &kernel);
+    terminal.enter("tty; echo 'E'ND");
+    let shown = terminal.shows("END");
+    assert!(shown.contains("/dev/pts/0"), "{shown:?}");
+    // The same box as that of snippets.
+    terminal.enter("cat /tmp/shared; echo 'E'ND");
+    assert!(terminal.shows("END").contains("seen"));
+    terminal.send(&Command::Resize {
+        rows: 33,
+        cols: 101,
+    });
+    terminal.enter("stty size; echo 'E'ND");
+    assert!(terminal.shows("END").contains("33 101"));
+    // Job control, and the signal of Ctrl-C.
+    terminal.enter("sleep 1000 & jobs; kill %1; echo 'B'EGIN; sleep 1000; echo $?; echo 'E'ND");
+    assert!(terminal.shows("BEGIN").contains("Running"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.send(&Command::Stdin(b"\x03".as_slice().into()));
+    terminal.enter("echo 'A'LIVE");
+    terminal.shows("ALIVE");
+    terminal.send(&Command::Restart);
+    terminal.enter("echo 'A'GAIN");
+    terminal.shows("AGAIN");
+}
+
+#[test]
+fn programs_can_make_terminals_of_their_own() {
+    if !need("script") {
+        return;
+    }
+    let Some(gateway) = gateway() else { return };
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let (stdout, stderr) = client
+        .run(
+            &kernel,
+            "script -qec 'tty; test -t 0 && echo yes' /dev/null </dev/null",
+        )
+        .finished();
+    assert_eq!(stdout.replace('\r', ""), "/dev/pts/0\nyes\n", "{stderr}");
+}
