@@ -13,6 +13,7 @@
 
 mod advice;
 mod args;
+mod boxes;
 mod chain;
 mod complete;
 mod config;
@@ -66,6 +67,9 @@ use failure::Failure;
 /// The program `sorna`.
 #[must_use]
 pub fn sorna() -> ExitCode {
+    if let Some(code) = boxes::helper() {
+        return code;
+    }
     let mut sorna = Cli::whole();
     let arguments: Vec<_> = std::env::args_os().collect();
     let Cli { globals, command } = match Cli::read(&mut sorna, &arguments) {
@@ -105,13 +109,13 @@ pub fn sorna() -> ExitCode {
 /// The program `lcc`: `sorna run c`.
 #[must_use]
 pub fn lcc() -> ExitCode {
-    end(shortcut::run(&shortcut::LCC))
+    boxes::helper().unwrap_or_else(|| end(shortcut::run(&shortcut::LCC)))
 }
 
 /// The program `lpython`: `sorna run python3`.
 #[must_use]
 pub fn lpython() -> ExitCode {
-    end(shortcut::run(&shortcut::LPYTHON))
+    boxes::helper().unwrap_or_else(|| end(shortcut::run(&shortcut::LPYTHON)))
 }
 
 fn end(result: Result<Exit, Failure>) -> ExitCode {

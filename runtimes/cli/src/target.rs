@@ -9,6 +9,7 @@ use sorna::net::TlsOptions;
 use sorna::{ApiVersion, ClientOptions, Config, Dialect, Observer};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
+use crate::boxes;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
@@ -146,7 +147,7 @@ impl Target {
             .with_idle_timeout(unlimited)
             .with_unlimited_memory()
             .with_max_file_size(u64::MAX);
-        let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
+        let gateway = Gateway::spawn(boxes::provide(config)).map_err(Failure::Gateway)?;
         let contact = Contact::default();
         let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));
         Ok(Self {

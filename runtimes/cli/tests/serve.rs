@@ -512,3 +512,32 @@ fn a_log_that_nobody_reads_makes_nothing_wait() {
     .expect("it lives");
     assert!(wait(&mut served.child).success());
 }
+
+#[test]
+fn kernels_have_namespaces_if_that_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let mut needs = sorna(directory);
+    needs.args(["serve", "--network", "none"]);
+    let output = needs.output().expect("sorna runs");
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("--isolation namespaces"), "{message}");
+
+    let there = Command::new("unshare").args(["-Ur", "true"]).status();
+    if !need_that(there.is_ok_and(|it| it.success()), "user namespaces") {
+        return;
+    }
+    let arguments = ["--isolation", "namespaces", "--require-isolation"];
+    let served = Served::start(directory, &arguments);
+    let code = "echo $$; grep -c . /proc/net/dev; tty -s || cat /etc/shadow";
+    let mut run = served.client(directory);
+    run.args(["run", "-q", "bash", "-c", code]);
+    let output = run.output().expect("sorna runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    // The second process of its namespace, and a network with only a loopback device.
+    assert_eq!(stdout, "2\n3\n", "{output:?}");
+    let log = served.stop(Signal::TERM);
+    assert!(log.contains("isolation=files: namespaces"), "{log}");
+    assert!(log.contains("network: none"), "{log}");
+}

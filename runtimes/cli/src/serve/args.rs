@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use sorna_gateway::{IsolationLevel, NetworkAccess};
 
 use crate::values::{self, Kib};
 
@@ -124,6 +125,45 @@ pub(super) struct Limits {
     pub(super) max_output: Kib,
 }
 
+/// A level of isolation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Isolation {
+    /// Namespaces of their own, Landlock, and a filter of system calls.
+    Namespaces,
+    /// Landlock limits files and signals; processes, network and shared memory are those of this machine.
+    Landlock,
+    /// Kernels can read and write everything that this user can.
+    None,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        match IsolationLevel::default() {
+            IsolationLevel::Namespaces => Self::Namespaces,
+            IsolationLevel::None => Self::None,
+            _ => Self::Landlock,
+        }
+    }
+}
+
+/// The network of kernels that have namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Network {
+    None,
+    Loopback,
+    Host,
+}
+
+impl From<Network> for NetworkAccess {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::None => Self::None,
+            Network::Loopback => Self::Loopback,
+            Network::Host => Self::Host,
+        }
+    }
+}
+
 /// How kernels are isolated from this machine.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
@@ -136,9 +176,22 @@ pub(super) struct IsolationArgs {
     #[arg(long, value_name = "PATH")]
     pub(super) allow_write: Vec<PathBuf>,
 
-    /// Let kernels read and write everything that this user can.
+    /// How to isolate kernels from this machine and from each other.
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Isolation::default(), conflicts_with = "no_file_isolation")]
+    isolation: Isolation,
+
+    /// Fail at the start where this system does not offer that, instead of isolating kernels less well.
     #[arg(long)]
-    pub(super) no_file_isolation: bool,
+    pub(super) require_isolation: bool,
+
+    /// The network of kernels with `--isolation namespaces`: none, a loopback device of their own, or that of this
+    /// machine [default: none]
+    #[arg(long, value_name = "NETWORK")]
+    pub(super) network: Option<Network>,
+
+    /// The same as `--isolation none`.
+    #[arg(long)]
+    no_file_isolation: bool,
 
     /// Directory of a cgroup2 file system in which to create the control groups of kernels. It must be
     /// writable by this user and contain no processes. By default the group of this process is tried.
@@ -148,6 +201,17 @@ pub(super) struct IsolationArgs {
     /// Where to create the directory with the kernels' files; overrides TMPDIR.
     #[arg(long, value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
+}
+
+impl IsolationArgs {
+    pub(super) fn level(&self) -> IsolationLevel {
+        match self.isolation {
+            _ if self.no_file_isolation => IsolationLevel::None,
+            Isolation::Namespaces => IsolationLevel::Namespaces,
+            Isolation::Landlock => IsolationLevel::Landlock,
+            Isolation::None => IsolationLevel::None,
+        }
+    }
 }
 
 const EXAMPLES: &str = "\

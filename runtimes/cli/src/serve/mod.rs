@@ -10,9 +10,12 @@ use std::path::Path;
 
 use rustix::process::DumpableBehavior;
 use sorna::EnvNames;
-use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
+use sorna_gateway::{
+    Gateway, GatewayConfig, IsolationLevel, LanguageTable, RunningGateway, TlsIdentity,
+};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::boxes;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -74,7 +77,9 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         .with_max_console_size(usize::try_from(kib(limits.max_output.0)).unwrap_or(usize::MAX))
         .with_readable(&isolation.allow_read)
         .with_writable(&isolation.allow_write)
-        .with_isolate_files(!isolation.no_file_isolation);
+        .with_isolation(isolation.level())
+        .with_require_isolation(isolation.require_isolation)
+        .with_network(isolation.network.map(Into::into).unwrap_or_default());
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
         config = config.with_tls(identity.map_err(|error| {
@@ -92,13 +97,18 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
         ));
     }
+    if isolation.network.is_some() && isolation.level() != IsolationLevel::Namespaces {
+        return Err(Failure::usage(
+            "--network needs --isolation namespaces: otherwise kernels have the network of this machine".to_owned(),
+        ));
+    }
     if let Some(cgroup) = &isolation.cgroup {
         config = config.with_cgroup(cgroup);
     }
     if let Some(directory) = &isolation.directory {
         config = config.with_directory(directory);
     }
-    Ok(config)
+    Ok(boxes::provide(config))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

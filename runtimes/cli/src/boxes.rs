@@ -1,0 +1,20 @@
+//! This program as the helper of its own gateway, which isolates kernels by namespaces.
+
+use std::process::ExitCode;
+
+use sorna_gateway::{GatewayConfig, box_main};
+
+/// The first argument of the helper. It is no command, so that no help mentions it.
+const WORD: &str = "__box";
+
+/// Does what the helper is to do, if this process is one.
+pub(crate) fn helper() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let is_helper = arguments.next().is_some_and(|word| word == WORD);
+    is_helper.then(|| box_main(arguments))
+}
+
+/// Lets a gateway start this program as its helper.
+pub(crate) fn provide(config: GatewayConfig) -> GatewayConfig {
+    config.with_box_program("/proc/self/exe", [WORD])
+}
