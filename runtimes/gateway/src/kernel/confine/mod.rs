@@ -17,6 +17,7 @@ pub(crate) mod gate;
 mod isolation;
 pub(crate) mod kernel_box;
 mod layout;
+mod not_isolated;
 mod places;
 mod rlimits;
 mod rules;
@@ -41,6 +42,7 @@ use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
 pub use self::isolation::Isolation;
 pub(crate) use self::kernel_box::{BoxProgram, Census};
+use self::not_isolated::NotIsolated;
 use self::places::SystemPlaces;
 pub(crate) use self::rules::Rules;
 use self::sandbox::{OpenPlaces, Sandbox};
@@ -303,8 +305,7 @@ impl Confined {
                 Ok(done) => Ok((Process::in_box(helper, waiting.into_control()), done)),
                 Err(error) => {
                     let _ = helper.start_kill();
-                    let text = format!("the kernel cannot be isolated: {error}");
-                    Err(io::Error::new(error.kind(), text))
+                    Err(io::Error::new(error.kind(), NotIsolated(error)))
                 }
             }
         })
