@@ -161,3 +161,33 @@ fn the_first_process_of_a_container_reaps_orphans() {
     kernel.destroy().expect("it ends");
     eventually("nothing is left", || zombies() == 0);
 }
+
+#[test]
+fn the_first_process_of_a_container_isolates_kernels_and_waits_for_their_helpers() {
+    if !unshares("-Urpf") {
+        return;
+    }
+    let directory = here();
+    let options = ["-Urpf", "--mount-proc", "--kill-child"];
+    let level = ["--isolation", "namespaces", "--require-isolation"];
+    let mut served = Served::start(serve_after(directory.path(), &options, "", &level));
+    served.descend();
+    let first = served.id();
+    let children = || {
+        let children = format!("/proc/{first}/task/{first}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().count()
+    };
+    let client = served.client();
+    let before = children();
+    let kernel = client.create("bash").expect("a kernel");
+    assert!(children() > before);
+    for _ in 0..3 {
+        kernel.run("(setsid true &)").expect("it runs");
+        let result = kernel.run("sleep 1; exit 3").expect("it runs");
+        assert_eq!(result.exit_code(), Some(3));
+    }
+    kernel.run("(setsid sleep 1000 &)").expect("it runs");
+    kernel.destroy().expect("it ends");
+    eventually("nothing is left", || children() == before);
+}
