@@ -6,12 +6,10 @@
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::failure::Failure;
 use crate::lock::lock;
-use crate::signals::Stopped;
-use crate::threads;
 
 /// How long a command that is stopped waits for a reader.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,11 +37,10 @@ impl Stream {
 }
 
 /// The thread that writes.
-#[derive(Debug)]
 struct Writer {
     to: SyncSender<(Stream, Vec<u8>)>,
     done: Receiver<io::Result<()>>,
-    stopped: Stopped,
+    is_stopped: Box<dyn Fn() -> bool + Send>,
     /// Whether it was given up.
     is_stuck: bool,
 }
@@ -51,21 +48,24 @@ struct Writer {
 static WRITER: OnceLock<Mutex<Writer>> = OnceLock::new();
 
 /// From now on, writing ends soon after the command is stopped.
-pub(crate) fn start(stopped: Stopped) -> Result<(), Failure> {
+pub(crate) fn start(is_stopped: impl Fn() -> bool + Send + 'static) -> io::Result<()> {
     let (to, from) = sync_channel::<(Stream, Vec<u8>)>(0);
     let (send, done) = sync_channel(0);
-    threads::start("writer", move || {
+    let write = move || {
         for (stream, bytes) in from {
             if send.send(stream.write(&bytes)).is_err() {
                 return;
             }
         }
-    })?;
+    };
+    thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(write)?;
     // A command starts it once.
     let _ = WRITER.set(Mutex::new(Writer {
         to,
         done,
-        stopped,
+        is_stopped: Box::new(is_stopped),
         is_stuck: false,
     }));
     Ok(())
@@ -91,7 +91,7 @@ impl Writer {
             match self.done.recv_timeout(LOOK) {
                 Ok(result) => return result,
                 Err(RecvTimeoutError::Timeout) => {
-                    let is_stopped = self.stopped.signal().is_some();
+                    let is_stopped = (self.is_stopped)();
                     if !is_stopped || stopped.get_or_insert_with(Instant::now).elapsed() < PATIENCE
                     {
                         continue;

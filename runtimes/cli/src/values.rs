@@ -100,6 +100,16 @@ pub(crate) fn kernel_or_lang(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// An amount as a number, for comparing; memory in bytes. `None` if it is none.
+pub(crate) fn amount(name: &str, text: &str) -> Option<f64> {
+    let number = text.trim().parse().ok();
+    if name != "mem" || number.is_some() {
+        return number;
+    }
+    let bytes = Config::new().with_binary().parse_size(text).ok()?;
+    Some(bytes as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +174,21 @@ mod tests {
         }
         for text in ["--no-ignroe", "-x", "-tmy-token"] {
             assert!(kernel_or_lang(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_memory_may_have_units() {
+        for (name, text, number) in [
+            ("mem", "1g", Some(1_073_741_824.0)),
+            ("mem", "1.5 GiB", Some(1_610_612_736.0)),
+            ("mem", "1073741824.000000", Some(1_073_741_824.0)),
+            ("cpu", "2", Some(2.0)),
+            ("cpu", "2.000000", Some(2.0)),
+            ("cpu", "2m", None),
+            ("mem", "plenty", None),
+        ] {
+            assert_eq!(amount(name, text), number, "{name}={text}");
         }
     }
 }

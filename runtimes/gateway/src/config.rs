@@ -1,6 +1,7 @@
 //! The configuration of a gateway.
 
 mod isolation;
+mod level;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use sorna_core::Credentials;
 
-pub use self::isolation::{IsolationLevel, NetworkAccess};
+pub use self::level::{IsolationLevel, NetworkAccess};
 use crate::kernel::{BoxProgram, LanguageTable};
 
 const KIB: u64 = 1024;

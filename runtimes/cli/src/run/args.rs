@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::resources::is_amount;
 use crate::pending::MAX_WAIT;
 use crate::values;
 
@@ -156,7 +155,7 @@ impl RunArgs {
             }
         }
         for (name, amount) in self.resources() {
-            if ["cpu", "mem"].contains(&name.as_str()) && !is_amount(name, amount) {
+            if ["cpu", "mem"].contains(&name.as_str()) && values::amount(name, amount).is_none() {
                 return Err(format!("-r: {amount:?} is no amount of {name}; expected a number, such as cpu=2 or mem=4g").into());
             }
         }

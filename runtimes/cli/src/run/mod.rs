@@ -117,7 +117,9 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
     })?;
-    streams::start(stopped.clone())?;
+    let is_stopped = stopped.clone();
+    streams::start(move || is_stopped.signal().is_some())
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
     let session = Session {
         run,
         reporter,

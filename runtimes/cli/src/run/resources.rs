@@ -1,12 +1,12 @@
 //! What a kernel has of what was asked for.
 
-use parse_size::Config;
 use sorna::{Dialect, KernelId, KernelInfo};
 
 use super::args::RunArgs;
 use crate::kernels::slot;
 use crate::target::Target;
 use crate::units::{size, time};
+use crate::values::amount;
 
 /// What was asked for, on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -118,39 +118,4 @@ fn resources_of(info: &KernelInfo, asked: &[(String, String)]) -> Option<String>
     });
     let differences: Vec<String> = differences.collect();
     (!differences.is_empty()).then(|| format!("The session has {}.", differences.join(", ")))
-}
-
-/// Whether it is an amount of this resource.
-pub(super) fn is_amount(name: &str, text: &str) -> bool {
-    amount(name, text).is_some()
-}
-
-/// An amount as a number, for comparing; memory in bytes. `None` if it is none.
-fn amount(name: &str, text: &str) -> Option<f64> {
-    let number = text.trim().parse().ok();
-    if name != "mem" || number.is_some() {
-        return number;
-    }
-    let bytes = Config::new().with_binary().parse_size(text).ok()?;
-    Some(bytes as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_of_memory_may_have_units() {
-        for (name, text, number) in [
-            ("mem", "1g", Some(1_073_741_824.0)),
-            ("mem", "1.5 GiB", Some(1_610_612_736.0)),
-            ("mem", "1073741824.000000", Some(1_073_741_824.0)),
-            ("cpu", "2", Some(2.0)),
-            ("cpu", "2.000000", Some(2.0)),
-            ("cpu", "2m", None),
-            ("mem", "plenty", None),
-        ] {
-            assert_eq!(amount(name, text), number, "{name}={text}");
-        }
-    }
 }

@@ -12,9 +12,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Program;
-use super::{At, Failure, walls};
+use super::walls;
 use crate::NetworkAccess;
 
 /// What a gateway sends while the program runs: for it and its group the signal of Ctrl-C, `SIGURG`, or an end.

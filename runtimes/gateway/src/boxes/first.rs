@@ -11,9 +11,10 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::process::{DumpableBehavior, WaitOptions};
 use signal_hook::consts::SIGCHLD;
 
+use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Plan;
-use super::{At, Failure, root, walls};
+use super::{root, walls};
 use crate::NetworkAccess;
 
 /// Furnishes the box, and then reaps what is orphaned in it until the gateway closes the socket.

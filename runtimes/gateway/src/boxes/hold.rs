@@ -14,8 +14,9 @@ use rustix::thread::{
     CapabilitySets, capabilities, configure_capability_in_ambient_set, set_capabilities,
 };
 
+use super::failure::{At, Failure};
 use super::message::{self, Kind};
-use super::{At, FIRST, Failure};
+use super::words::{FIRST, HOLD};
 
 /// That the gateway maps the users of the box, as this process may map only its own.
 pub(crate) const MAPPED_BY_GATEWAY: &str = "--mapped-by-gateway";
@@ -75,7 +76,7 @@ pub(super) fn hold(
 /// The arguments before the one that says what this process is to do.
 fn own_arguments() -> Vec<OsString> {
     let all = std::env::args_os().skip(1);
-    all.take_while(|argument| argument != super::HOLD).collect()
+    all.take_while(|argument| argument != HOLD).collect()
 }
 
 /// Maps the only user and group that an ordinary user may map: its own.

@@ -13,31 +13,30 @@
 
 mod descriptors;
 mod enter;
+mod failure;
 mod first;
 mod hold;
 pub(crate) mod message;
 pub(crate) mod plan;
 mod root;
 mod walls;
+mod words;
 
 use std::ffi::OsString;
-use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use enter::{INTERRUPT, KILL, URGE};
+use failure::Failure;
 pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY};
 use message::Kind;
 pub(crate) use walls::supports_filter;
+use words::FIRST;
+pub(crate) use words::{ENTER, HOLD};
 
 /// The exit code of a helper that could not do what it should.
 pub(crate) const FAILED: u8 = 125;
-/// The words that say what a helper is to do.
-pub(crate) const HOLD: &str = "hold";
-pub(crate) const ENTER: &str = "enter";
-const FIRST: &str = "first";
 
 /// The helper that makes and enters the boxes of kernels, for [`GatewayConfig::with_box_program`]. A program whose
 /// gateway isolates kernels by namespaces calls this first when it is started with the arguments that it has named
@@ -82,34 +81,4 @@ pub fn box_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             FAILED.into()
         }
     }
-}
-
-/// What a helper could not do.
-#[derive(Debug)]
-struct Failure(String);
-
-/// Says at which step an error happened.
-trait At<T> {
-    fn at(self, step: &str) -> Result<T, Failure>;
-    fn at_path(self, step: &str, path: &Path) -> Result<T, Failure>;
-}
-
-impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
-    fn at(self, step: &str) -> Result<T, Failure> {
-        self.map_err(|error| failure(step, None, &error.into()))
-    }
-
-    fn at_path(self, step: &str, path: &Path) -> Result<T, Failure> {
-        self.map_err(|error| failure(step, Some(path), &error.into()))
-    }
-}
-
-/// Apart, so that it is not repeated for each kind of error.
-#[cold]
-#[inline(never)]
-fn failure(step: &str, path: Option<&Path>, error: &io::Error) -> Failure {
-    Failure(match path {
-        Some(path) => format!("{step} {}: {error}", path.display()),
-        None => format!("{step}: {error}"),
-    })
 }

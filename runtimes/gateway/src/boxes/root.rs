@@ -12,8 +12,8 @@ use rustix::mount::{
     mount_remount, unmount,
 };
 
+use super::failure::{At, Failure};
 use super::plan::{Mount, Plan};
-use super::{At, Failure};
 
 /// Devices that are those of the machine.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];

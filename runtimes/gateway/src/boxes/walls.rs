@@ -14,7 +14,7 @@ use rustix::thread::{
 };
 use seccompiler::sock_filter;
 
-use super::{At, Failure};
+use super::failure::{At, Failure};
 
 /// The newest version of Landlock whose rights are requested.
 const VERSION: ABI = ABI::V9;

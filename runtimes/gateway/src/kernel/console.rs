@@ -3,7 +3,8 @@
 use serde::de::Error;
 use sorna_core::Console;
 
-use super::frame::LARGE;
+/// From this size on, in bytes, a record is only read when there is room for it.
+pub(crate) const LARGE: usize = 64 * 1024;
 
 /// One of the two text streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,12 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 use sorna_core::server::CompleteRequest;
 
-use super::console::Stream;
+use super::console::{LARGE, Stream};
 
 /// The largest frame a runner may send, in bytes. Text is split into pieces; this limits a picture.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
-/// From this size on, in bytes, a frame is only read when there is room for it.
-pub(crate) const LARGE: usize = 64 * 1024;
 /// The longest header line.
 const MAX_HEADER: usize = 32;
 

@@ -4,8 +4,9 @@ use sorna_core::server::CompleteRequest;
 use tokio::sync::oneshot;
 
 use super::parts::{Driver, InputRequest};
+use crate::kernel::console::LARGE;
 use crate::kernel::console::{push_text, read_record};
-use crate::kernel::frame::{Frame, LARGE};
+use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::state::Ending;
 
