@@ -28,8 +28,29 @@ pub(crate) fn version(target: &Target) -> Result<ApiVersion, Failure> {
 pub(crate) fn check_token(target: &Target, token: Option<&SessionToken>) -> Result<(), Failure> {
     let version = version(target)?;
     match token {
-        Some(token) => token.check(version).map_err(Failure::Argument),
+        Some(token) => {
+            token.check(version).map_err(Failure::Argument)?;
+            check_living(target, version, token)
+        }
         None => Ok(()),
+    }
+}
+
+/// Checks that there is a session, if it is given by an ID: managers would create another one with that name, which
+/// nobody could find by it (observed on 23.09.10 and 26.9.6).
+pub(crate) fn check_living(
+    target: &Target,
+    version: ApiVersion,
+    token: &SessionToken,
+) -> Result<(), Failure> {
+    let id = KernelId::new(token.as_str()).ok();
+    let id = id.filter(|id| version.dialect() == Dialect::BackendAi && id.is_uuid());
+    match id.map(|id| target.client.kernel(id).info()) {
+        Some(Err(error)) if error.is_not_found() => Err(Failure::NoSession {
+            text: token.to_string(),
+            endpoint: target.endpoint(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -151,7 +151,7 @@ fn silent_manager(manager: &'static str, end: Arc<AtomicBool>) -> std::net::Sock
     })
 }
 
-const SILENT: &str = "The program has printed nothing for 1 ms. It may still run, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it.";
+const SILENT: &str = "The program has printed nothing for 1 ms. It may still run, wait for another execution in its session, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it.";
 
 #[test]
 fn a_program_that_prints_nothing_is_mentioned_once_with_what_to_do() {

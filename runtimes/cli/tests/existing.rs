@@ -36,6 +36,14 @@ fn an_id_names_the_kernel_that_exists() {
         let mut command = at(directory.path(), &gateway);
         command.args(["destroy", &id]);
         check(command).success();
+        if at as usize == backend_at as At as usize {
+            // With a new session of this name, nobody would find it.
+            let mut command = at(directory.path(), &gateway);
+            command.args(["run", "-t", &id, "python3", "-c", "1"]);
+            check(command)
+                .code(1)
+                .stderr_eq("✘ no session has a name or ID that is or starts with [..]\n∙ [..]\n");
+        }
         gateway.stop();
     }
 }

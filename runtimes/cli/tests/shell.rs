@@ -450,7 +450,7 @@ fn a_terminal_that_shows_nothing_is_reported() {
     let directory = here();
     let mut terminal = shell_at(address, directory.path());
     terminal.types("x");
-    terminal.shows("∙ The terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: leave with Ctrl-], and use `sorna run` instead.");
+    terminal.shows("∙ The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna run` instead.");
     assert!(terminal.is_running());
     terminal.types("\x1d");
     terminal.shows("Reattach with `sorna shell -t my-session python:3`.");

@@ -81,6 +81,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let target = Target::open_with(local, globals)?;
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
+    spoken::check_living(&target, version, &token)?;
     let mut reporter = Reporter::new(arguments.quiet || arguments.json);
     if plan.spec().enqueue_only() {
         let wishes = Wishes::new(arguments, version.dialect());
@@ -168,7 +169,7 @@ fn watch_silence(
     let mut reporter = reporter.clone();
     Silence::watch(arguments.silence, is_manager, move || {
         let text = format_args!(
-            "The program has printed nothing for {after}. It may still run, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it{destroy}."
+            "The program has printed nothing for {after}. It may still run, wait for another execution in its session, or have ended its interpreter, as os._exit() and crashes do: managers of Backend.AI never report that. Press Ctrl-C to stop it{destroy}."
         );
         if json::is_on() {
             reporter.advice(text);

@@ -196,6 +196,11 @@ impl Settings {
                 }
             }
         };
+        // Like the type, they belong to the endpoint of the profile.
+        let of_endpoint = |setting| match has_endpoint {
+            true => None,
+            false => in_file.setting(setting),
+        };
         let domain = environment.domain;
         let group = environment.group;
         if let Some(Setting { value, .. }) = &endpoint
@@ -221,8 +226,8 @@ impl Settings {
             secret_key,
             ca_file: ca_file.or_else(|| in_file.setting(&in_file.profile.ca_file)),
             api,
-            domain: domain.or_else(|| in_file.setting(&in_file.profile.domain)),
-            group: group.or_else(|| in_file.setting(&in_file.profile.group)),
+            domain: domain.or_else(|| of_endpoint(&in_file.profile.domain)),
+            group: group.or_else(|| of_endpoint(&in_file.profile.group)),
             names,
             elsewhere: environment.elsewhere,
             profiles: file

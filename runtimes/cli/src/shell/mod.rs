@@ -40,9 +40,9 @@ use watch::Starting;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 const INPUT_LOST: &str = "The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.";
-const SILENT: &str = "The terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: leave with Ctrl-], and use `sorna run` instead.";
+const SILENT: &str = "The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna run` instead.";
 
-const SILENT_AT_END: &str = "the terminal shows nothing. If the manager is of release 25.9 or later, its terminals do not work: use `sorna run` instead";
+const SILENT_AT_END: &str = "the terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: use `sorna run` instead";
 
 /// Carries out the command.
 pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Failure> {

@@ -186,7 +186,7 @@ mod checks {
             let error = client.info().await.unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "the endpoint is neither Backend.AI nor Sorna v2: it responded to GET / with 404: <html>Not Found, and GET /v2 with 404: <html>Not Found"
+                "the endpoint is neither Backend.AI nor Sorna v2: it responded to GET / with 404: a web page, and GET /v2 with 404: a web page"
             );
             assert!(!error.may_have_acted() && !error.is_retryable());
             assert_eq!(server.seen(), ["GET /", "GET /v2"]);
