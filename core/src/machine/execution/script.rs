@@ -52,19 +52,21 @@ fi
 /// to all of it, and ends as its command does; others (BusyBox, uutils) do not. The shell then stops what is left in the
 /// background, since that could keep the step's output open.
 const FIND_TIMEOUT: &str = r#"_t=
-case $(timeout --version 2>/dev/null) in *GNU*) _t='trap '\''trap "" TERM; kill 0; exit 130'\'' INT TERM; ';; esac
+case $(timeout --version 2>/dev/null) in *GNU*) _t='trap '\''trap "" TERM; kill 0; exit 130'\'' INT; trap '\''trap "" TERM; kill 0; exit 143'\'' TERM; ';; esac
 "#;
 
 /// Runs the build, whose exit code is in `$_s` then. A shell reacts to a signal while it waits for a command in the
 /// background, whose SIGINT is ignored (by `timeout` as well, in some versions): so it gets a SIGTERM.
 const BUILD: &str = r#"if [ "$_t" ]; then
 _i=
+_w=
 _k=
-trap '_i=1; ${_k:+kill "$_k"}' INT
+trap '_i=1; _w=1; ${_k:+kill "$_k"}' INT
 _b & _k=$!
 [ -z "$_i" ] || kill "$_k"
 _s=127
 while _i=; wait "$_k"; _r=$?; [ "$_r" -eq 127 ] || _s=$_r; [ "$_i" ]; do :; done
+if [ "$_w" ] && [ "$_s" -eq 143 ]; then _s=130; fi
 trap - INT
 else
 (_b)

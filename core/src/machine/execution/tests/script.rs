@@ -207,6 +207,35 @@ fn an_interrupt_ends_the_build() {
 }
 
 #[test]
+fn a_shell_that_is_terminated_is_reported_as_that() {
+    if !has_gnu_timeout() {
+        return;
+    }
+    let terminated = step("kill -TERM $$; echo on");
+    for (batch, said, code) in [
+        (
+            Batch::new().without_build().with_exec(&*terminated),
+            String::new(),
+            143,
+        ),
+        (
+            Batch::new().with_build(&*terminated).with_exec("echo on"),
+            format!("{}143\n", Marks::new(7).built),
+            127,
+        ),
+    ] {
+        let output = Command::new("/bin/sh")
+            .args(["-c", &command(&batch, 7)])
+            .output()
+            .unwrap();
+        assert_eq!(
+            (text(&output.stdout), output.status.code()),
+            (said, Some(code))
+        );
+    }
+}
+
+#[test]
 fn variables_of_the_user_stay_as_they_are() {
     let batch = Batch::new()
         .with_build("true")
