@@ -81,12 +81,7 @@ fn start(program: &Program, stdin: Option<OwnedFd>) -> io::Result<Child> {
     command
         .args(&program.arguments[1..])
         .env_clear()
-        .envs(
-            program
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        )
+        .envs(program.environment.iter().cloned())
         .stdin(stdin.map_or_else(Stdio::null, Stdio::from));
     if !program.makes_session {
         command.process_group(0);
@@ -106,12 +101,7 @@ fn start_on_terminal(
     let command = pty_process::blocking::Command::new(&program.arguments[0])
         .args(&program.arguments[1..])
         .env_clear()
-        .envs(
-            program
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        );
+        .envs(program.environment.iter().cloned());
     Ok(command.spawn(side).map_err(io::Error::other))
 }
 

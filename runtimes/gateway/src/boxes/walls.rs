@@ -134,7 +134,8 @@ pub(super) fn filter_calls() -> Result<(), Failure> {
     }
 }
 
-/// A filter in the system's own form: instructions on an accumulator, which loads parts of `struct seccomp_data`.
+/// A filter in the system's own form: instructions on an accumulator, which loads parts of `struct seccomp_data`. What
+/// `seccompiler` makes of rules gives all calls the same error, and cannot refuse a range of numbers.
 fn filter(processor: u32) -> Vec<sock_filter> {
     const NUMBER: u32 = 0;
     const PROCESSOR: u32 = 4;

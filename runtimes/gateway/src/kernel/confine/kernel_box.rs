@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -131,9 +131,15 @@ impl KernelBox {
         all.into_iter().filter(|id| *id != self.first).collect()
     }
 
+    /// A place in it, as seen from outside.
+    fn inside(&self, place: &str) -> PathBuf {
+        let process = Path::new("/proc").join(self.first.to_string());
+        process.join("root").join(place)
+    }
+
     /// The processes in it by their IDs there.
     pub(super) fn inner_ids(&self) -> Vec<u32> {
-        let entries = fs::read_dir(format!("/proc/{}/root/proc", self.first));
+        let entries = fs::read_dir(self.inside("proc"));
         let names = entries.into_iter().flatten().flatten();
         names
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -143,8 +149,7 @@ impl KernelBox {
     /// How much memory the files in its `/tmp` and `/dev/shm` take, in bytes.
     pub(super) fn scratch_used(&self) -> u64 {
         let used = |place: &str| {
-            let place = format!("/proc/{}/root/{place}", self.first);
-            let state = rustix::fs::statvfs(place).ok()?;
+            let state = rustix::fs::statvfs(self.inside(place)).ok()?;
             Some((state.f_blocks - state.f_bfree) * state.f_frsize)
         };
         ["tmp", "dev/shm"].into_iter().filter_map(used).sum()
