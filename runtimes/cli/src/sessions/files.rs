@@ -205,16 +205,18 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
                         let all = wanted.len();
                         wanted.retain(|file| !is_named(file));
                         let is_stuck = wanted.len() == all;
-                        let parts = match is_stuck {
-                            true => Vec::new(),
-                            false => done.take_apart(&found.kernel, *more)?,
-                        };
-                        if !is_stuck {
-                            requests.push(wanted);
+                        if is_stuck {
+                            // What is named was not requested, so there is nothing that could be left out.
+                            return Err(Error::FilesUnavailable(more));
                         }
+                        requests.push(wanted);
+                        let parts = done.take_apart(&found.kernel, *more);
                         requests.extend(parts.into_iter().map(|part| vec![part]));
                     }
                     Err(error) => {
+                        if done.saved > 0 {
+                            done.report(arguments, reporter);
+                        }
                         if let Some(files) = done.unavailable {
                             reporter.advice(files);
                         }
@@ -251,18 +253,17 @@ impl Done {
     }
 
     /// What to request in place of directories that are too large; the other files are unavailable.
-    fn take_apart(
-        &mut self,
-        kernel: &Kernel,
-        mut files: FilesUnavailable,
-    ) -> Result<Vec<String>, Error> {
+    fn take_apart(&mut self, kernel: &Kernel, mut files: FilesUnavailable) -> Vec<String> {
         let mut parts = Vec::new();
         for file in std::mem::take(&mut files.files) {
             if !matches!(file.reason, Unavailable::Directory { .. }) {
                 files.files.push(file);
                 continue;
             }
-            let listing = kernel.list_files(&file.name)?;
+            let Ok(listing) = kernel.list_files(&file.name) else {
+                files.files.push(file);
+                continue;
+            };
             let folder = file.name.trim_end_matches('/');
             for entry in listing.files {
                 let path = format!("{folder}/{}", entry.name);
@@ -277,7 +278,7 @@ impl Done {
             (Some(all), false) => all.files.extend(files.files),
             (none, false) => *none = Some(Box::new(files)),
         }
-        Ok(parts)
+        parts
     }
 
     fn report(&self, arguments: &DownloadArgs, reporter: &mut Reporter) {

@@ -67,8 +67,13 @@ fn serve(
             let _ = reader.read(&mut [0]);
             return;
         };
+        // A download has parts, between lines of this boundary.
+        let kind = match body.starts_with("--b\r\n") {
+            true => "multipart/mixed; boundary=b",
+            false => "application/json",
+        };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         if reader
