@@ -237,7 +237,7 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
 pub(crate) fn restart(arguments: &RestartArgs, globals: &Globals) -> Result<Exit, Failure> {
     arguments.which.each(globals, |target, reporter, found| {
         found.kernel.restart()?;
-        left::forget(target, found.kernel.id());
+        left::forget_executions(target, found.kernel.id());
         let noun = target.terms().kernel;
         reporter.done(format_args!("Restarted {noun} {found}."));
         Ok(())
@@ -260,7 +260,7 @@ pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit
         let (kernel, noun) = (&found.kernel, target.terms().kernel);
         if arguments.force {
             kernel.destroy_by_force()?;
-        } else if target.terms() == Terms::SESSION && found.is_pending() {
+        } else if target.terms() == Terms::SESSION && found.is_pending()? {
             // Managers may go on starting it.
             reporter.wait("Waiting until the session is gone...");
             kernel.destroy_until_gone().map_err(not_destroyed)?;

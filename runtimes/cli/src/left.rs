@@ -116,7 +116,7 @@ impl Turn {
                 return None;
             }
             if !std::mem::replace(&mut is_said, true) {
-                reporter.info(
+                reporter.advice(
                     "Another `sorna` on this machine is using the session; this one waits for it.",
                 );
                 reporter.wait("Waiting for the session...");
@@ -194,11 +194,16 @@ pub(crate) fn blocked(kernel: &KernelId) -> String {
     )
 }
 
-/// The session is gone, and what was executed in it.
-pub(crate) fn forget(target: &Target, kernel: &KernelId) {
+/// What was executed in the session has ended, as after a restart.
+pub(crate) fn forget_executions(target: &Target, kernel: &KernelId) {
     for path in of(target, kernel) {
         let _ = fs::remove_file(path);
     }
+}
+
+/// The session is gone, and what was executed in it.
+pub(crate) fn forget(target: &Target, kernel: &KernelId) {
+    forget_executions(target, kernel);
     if let Some(folder) = folder(target.client.config().endpoint()) {
         let _ = fs::remove_file(folder.join(prefix(kernel) + LOCK));
     }

@@ -40,6 +40,9 @@ fn manager_that(status: &'static str) -> (SocketAddr, Executed) {
         match (request.method.as_str(), path) {
             ("GET", "/") => return Some((200, hello.to_owned())),
             ("POST", "/session") => return Some((201, created)),
+            ("GET", path) if path == format!("/session/{SESSION}") => {
+                return Some((200, r#"{"status": "RUNNING"}"#.to_owned()));
+            }
             ("DELETE", _) => return Some((200, r#"{"stats": {}}"#.to_owned())),
             ("GET", _) => {
                 let gone =
@@ -61,6 +64,12 @@ fn manager_that(status: &'static str) -> (SocketAddr, Executed) {
         Some((200, end))
     });
     (address, executed)
+}
+
+/// What was executed, in order.
+fn codes(executed: &[Value]) -> Vec<&str> {
+    let codes = executed.iter().map(|body| body["code"].as_str().unwrap());
+    codes.collect()
 }
 
 fn at(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Command {
@@ -131,10 +140,7 @@ fn the_next_command_frees_the_session_from_one_that_was_killed() {
          ✔ Freed the session from an execution that a killed command had left behind.\n",
         );
     let executed = executed.lock().expect("a lock");
-    let sent: Vec<_> = executed
-        .iter()
-        .map(|body| body["code"].as_str().unwrap())
-        .collect();
+    let sent = codes(&executed);
     assert_eq!(sent, ["hang", "", "1"]);
     assert_eq!(executed[0]["run_id"], executed[1]["run_id"]);
     assert_ne!(executed[0]["run_id"], executed[2]["run_id"]);
@@ -158,10 +164,7 @@ fn a_command_waits_for_another_one_in_the_session() {
     kill(child);
     assert!(wait(&mut second).success());
     let executed = executed.lock().expect("a lock");
-    let sent: Vec<_> = executed
-        .iter()
-        .map(|body| body["code"].as_str().unwrap())
-        .collect();
+    let sent = codes(&executed);
     assert_eq!(sent, ["hang", "", "1"]);
 }
 

@@ -79,14 +79,20 @@ impl Found {
         }
     }
 
-    /// Whether it has not run yet. The gateway is asked if that is not known.
-    pub(crate) fn is_pending(&self) -> bool {
-        match &self.status {
-            Some(status) => status.is_pending(),
-            None => self.kernel.info().is_ok_and(|info| {
+    /// Whether it has not run yet. The gateway is asked if that is not known; then it is an error if there is no such
+    /// session. Manager 26.9.6 reports that it has destroyed one that had ended long before (observed).
+    pub(crate) fn is_pending(&self) -> Result<bool, Error> {
+        if let Some(status) = &self.status {
+            return Ok(status.is_pending());
+        }
+        match self.kernel.info() {
+            Ok(info) => {
                 let status = info.status().map(SessionStatus::from_name);
-                status.is_some_and(|status| status.is_pending())
-            }),
+                Ok(status.is_some_and(|status| status.is_pending()))
+            }
+            Err(error) if error.is_not_found() => Err(error),
+            // It may be destroyed all the same.
+            Err(_) => Ok(false),
         }
     }
 }
