@@ -50,7 +50,6 @@ pub(crate) fn show_error_creating(
     show_error(reporter, error, target);
     if let Some(advice) = error.gateway().and_then(|it| ownership_advice(it, target)) {
         reporter.advice(advice);
-        return;
     }
     let failed = error.gateway().filter(|it| it.is_creation_failed());
     if let Some(advice) = failed.and_then(|response| creation_advice(response, target, lang)) {
@@ -78,8 +77,12 @@ fn ownership_advice(response: &GatewayError, target: &Target) -> Option<String> 
         Some(format!("the {what} {value} (from {source})"))
     });
     let named: Vec<_> = named.collect();
-    (is_about_it && !named.is_empty())
-        .then(|| format!("Check {}, or leave it out.", named.join(" and ")))
+    (is_about_it && !named.is_empty()).then(|| {
+        format!(
+            "If that is about {}: check it, or leave it out.",
+            named.join(" or ")
+        )
+    })
 }
 
 /// What to do about a creation that failed. Managers from 25 on say by the code of the error what it is about.

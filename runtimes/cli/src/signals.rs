@@ -113,7 +113,7 @@ impl LastWords {
         lock(&self.0).take();
     }
 
-    /// Says it, if somebody reads it.
+    /// Says it. A terminal or pipe that takes nothing is not waited for.
     fn say(&self) {
         let Some(words) = lock(&self.0).take() else {
             return;

@@ -36,8 +36,8 @@ pub(crate) fn check_token(target: &Target, token: Option<&SessionToken>) -> Resu
     }
 }
 
-/// Checks that there is a session, if it is given by an ID: managers would create another one with that name, which
-/// nobody could find by it (observed on 23.09.10 and 26.9.6).
+/// Checks that there is a session, if it is given by an ID: managers would create another one with that name, and
+/// then not find it by that name (observed on 23.09.10 and 26.9.6).
 pub(crate) fn check_living(
     target: &Target,
     version: ApiVersion,

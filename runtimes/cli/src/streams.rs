@@ -1,6 +1,7 @@
-//! Standard output and standard error, for a command that must stop when it is told to although nobody reads them.
+//! Standard output and standard error, for a command that must stop when it is told to, even if a full pipe or a paused
+//! terminal takes nothing more.
 //!
-//! Once [`start`] was called, a thread of its own does the writing, and whoever writes waits for it: if the command is
+//! Once [`start`] was called, a separate thread does the writing, and [`write`] waits for it: if the command is
 //! stopped, for no longer than [`PATIENCE`].
 
 use std::io::{self, Write};
@@ -82,7 +83,7 @@ pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
 
 impl Writer {
     fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let not_read = || io::Error::new(io::ErrorKind::TimedOut, "nobody reads it");
+        let not_read = || io::Error::new(io::ErrorKind::TimedOut, "it is not read");
         if self.is_stuck || self.to.send((stream, bytes.to_vec())).is_err() {
             return Err(not_read());
         }

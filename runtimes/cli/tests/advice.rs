@@ -106,11 +106,11 @@ fn a_group_or_domain_that_does_not_exist_is_named() {
         for (variables, advice) in [
             (
                 vec![("BACKEND_GROUP", "team")],
-                "∙ Check the group team (from BACKEND_GROUP), or leave it out.\n",
+                "∙ If that is about the group team (from BACKEND_GROUP): check it, or leave it out.\n",
             ),
             (
                 vec![("BACKEND_DOMAIN", "lab"), ("BACKEND_GROUP", "team")],
-                "∙ Check the domain lab (from BACKEND_DOMAIN) and the group team (from BACKEND_GROUP), or leave it out.\n",
+                "∙ If that is about the domain lab (from BACKEND_DOMAIN) or the group team (from BACKEND_GROUP): check it, or leave it out.\n",
             ),
             (vec![], ""),
         ] {

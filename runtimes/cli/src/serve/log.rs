@@ -1,6 +1,6 @@
 //! The log, which never makes the gateway wait.
 //!
-//! Standard error may be a pipe, and a write to it blocks while nobody reads that pipe. So a thread of its own writes, and
+//! Standard error may be a pipe, and a write to a full one blocks until it is read. So a thread of its own writes, and
 //! takes lines from a queue. Lines that do not fit into the queue are dropped, and counted in the log.
 
 use std::io::{self, Write};
@@ -120,7 +120,7 @@ impl Drop for Line {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        // From here on nobody can add a line, so the thread ends after the last one.
+        // No line can be added from here on, so the thread ends after the last one.
         drop(lock(&self.lines).take());
         let ended: Result<(), RecvTimeoutError> = self.ended.recv_timeout(END);
         debug_assert!(ended.is_err(), "nothing is sent");

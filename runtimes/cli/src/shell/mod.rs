@@ -103,7 +103,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         if temporary::has_ended(&report) {
             kept.is_gone();
         }
-        return Ok(finish(&mut reporter, &report, None, signal, task));
+        let exit = finish(&mut reporter, &report, None, signal, task);
+        sweep.finish(&mut reporter);
+        return Ok(exit);
     };
     if is_temporary {
         reporter.info(format_args!("{}: {token}", terms.token));
@@ -260,8 +262,8 @@ fn next(happened: &Receiver<Event>, deadline: Option<Instant>) -> Event {
     }
 }
 
-/// Waits for the kernel's output, on a separate thread,
-/// and shows it: while the screen takes nothing, nothing is read either, and the gateway waits.
+/// Waits for the kernel's output, on a separate thread, and shows it. While the screen takes nothing, nothing is read
+/// either, and the gateway waits.
 fn read(mut reader: PtyReader, screen: &Screen, happen: &Sender<Event>) {
     loop {
         let happening = match reader.next_event() {

@@ -285,7 +285,7 @@ impl Report {
         }
     }
 
-    /// Nobody is logged in to the web server.
+    /// The user is not logged in to the web server.
     fn without_login(&mut self, error: &SettingsError) {
         self.failed = true;
         let text = format_args!("Login: {error}");
