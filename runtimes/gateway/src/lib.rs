@@ -162,7 +162,8 @@
 //! It is its own web server, too: `POST /server/login`, `/server/login-check` and `/server/logout`, and all of the above
 //! below `/func`, in the session of a cookie in place of signatures. The name of a user is an access key, and the password
 //! its secret key. A session lasts for seven days, and a user has at most 64. Ten failed logins in a row block further ones
-//! of that user for 20 minutes. Cookies and passwords can be read on the network without TLS, unlike keys that sign.
+//! of that user for 20 minutes. Cookies and passwords can be read on the network without TLS, unlike keys that sign. Client
+//! 26.9.6 encodes its login over plain HTTP, which the gateway does not read: with TLS it logs in.
 //!
 //! It is meant to be what a manager should be, so some things differ from 26.9.6, where they are defects:
 //!

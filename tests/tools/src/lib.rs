@@ -131,6 +131,20 @@ pub fn need_backend_ai_client() -> Option<PathBuf> {
     need_that(python.exists(), &what).then_some(python)
 }
 
+/// The same with the client of 26.9.6, where `.ci/run` could install it: it needs Python 3.13, which few systems have.
+#[must_use]
+pub fn newer_backend_ai_client() -> Option<PathBuf> {
+    let python = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../target/backendai-client-26/bin/python"
+    ));
+    if python.exists() {
+        return Some(python);
+    }
+    say_skipped("python3.13, for the official client of Backend.AI 26.9,");
+    None
+}
+
 /// A program and its package.
 fn describe(program: &str) -> String {
     let mut lines = PACKAGES.lines().filter_map(|line| line.split_once(' '));

@@ -188,6 +188,15 @@ fn wrong_logins_are_rejected_and_too_many_block_the_user() {
         let title = format!("You must provide the {missing} field.");
         assert_eq!((status, &problem["title"]), (400, &json!(title)));
     }
+    // Clients of 26.x do so over plain HTTP.
+    let encoded = "X-BackendAI-Encoded: true\r\n";
+    let response = browser.send("POST", "/server/login", encoded, b"AAAA:aaaa");
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    let title = problem["title"].as_str().unwrap();
+    assert!(
+        response.status() == 400 && title.contains("use TLS"),
+        "{problem}"
+    );
     let large = json!({"username": "x".repeat(4096), "password": "x"});
     assert_eq!(browser.json("POST", "/server/login", &large).0, 400);
 

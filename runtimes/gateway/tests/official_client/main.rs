@@ -1,5 +1,6 @@
-//! The official client of Backend.AI 23.09 is the judge of the gateway: its functional API, and its command, with keys
-//! and in a session with a web server.
+//! The official clients of Backend.AI 23.09 and 26.9 are the judges of the gateway: their functional API, and their command,
+//! with keys; and that of 23.09 in a session with a web server. (That of 26.9 encodes a login over plain HTTP, which the
+//! gateway does not read.)
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,16 +9,29 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
-use sorna_test_tools::need_backend_ai_client;
+use sorna_test_tools::{need_backend_ai_client, newer_backend_ai_client};
 
 #[test]
 fn the_official_client_passes_its_script() {
+    if let Some(python) = need_backend_ai_client() {
+        passes_script(&python);
+    }
+}
+
+#[test]
+fn the_newer_official_client_passes_the_same_script() {
+    if let Some(python) = newer_backend_ai_client() {
+        passes_script(&python);
+    }
+}
+
+fn passes_script(python: &Path) {
     let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/official_client/script.py"
     );
-    passes(&gateway, script, |command| {
+    passes(python, &gateway, script, |command| {
         command
             .env("BACKEND_ENDPOINT", gateway.endpoint())
             .env("BACKEND_ENDPOINT_TYPE", "api")
@@ -28,6 +42,9 @@ fn the_official_client_passes_its_script() {
 
 #[test]
 fn the_official_client_logs_in() {
+    let Some(python) = need_backend_ai_client() else {
+        return;
+    };
     let gateway = Gateway::spawn(GatewayConfig::default()).unwrap();
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -35,7 +52,7 @@ fn the_official_client_logs_in() {
     );
     // Its HTTP library, aiohttp 3.8, keeps no cookies of hosts that are addresses.
     let endpoint = gateway.endpoint().replace("127.0.0.1", "localhost");
-    passes(&gateway, script, |command| {
+    passes(&python, &gateway, script, |command| {
         command
             .arg(gateway.access_key())
             .env("BACKEND_ENDPOINT", endpoint)
@@ -45,13 +62,15 @@ fn the_official_client_logs_in() {
 
 /// Runs a script with the client's command, and the secret key on its standard input.
 #[track_caller]
-fn passes(gateway: &RunningGateway, script: &str, change: impl FnOnce(&mut Command)) {
-    let Some(python) = need_backend_ai_client() else {
-        return;
-    };
+fn passes(
+    python: &Path,
+    gateway: &RunningGateway,
+    script: &str,
+    change: impl FnOnce(&mut Command),
+) {
     let directory = tempfile::tempdir().unwrap();
     let client = python.parent().unwrap_or(Path::new("/")).join("backend.ai");
-    let mut command = Command::new(&python);
+    let mut command = Command::new(python);
     command
         .args(["-W", "ignore", script])
         .arg(client)

@@ -22,6 +22,9 @@ use super::body::{self, ReplyBody};
 
 type Result<T = Response<ReplyBody>> = std::result::Result<T, ProblemReply>;
 
+/// The header of a login that is encoded. (Observed of client 26.9.6.)
+const ENCODED: &str = "x-backendai-encoded";
+
 /// From this size in bytes on, bodies of logins are rejected: their senders are unknown.
 const BODY_LIMIT: usize = 4096;
 
@@ -73,6 +76,11 @@ impl Web {
             WebRoute::Login if session.is_some() => Err(ProblemKind::GenericBadRequest
                 .reply()
                 .with_title("You have already logged in.")),
+            WebRoute::Login if parts.headers.contains_key(ENCODED) => {
+                Err(ProblemKind::GenericBadRequest.reply().with_title(
+                    "This gateway reads no encoded logins, as clients of 26.x send them over plain HTTP: use TLS.",
+                ))
+            }
             WebRoute::Login => {
                 let bytes = body::read(body, BODY_LIMIT, self.body_timeout).await?;
                 self.log_in(&LoginRequest::parse(&bytes)?, keys)
