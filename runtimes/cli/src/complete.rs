@@ -58,7 +58,7 @@ Examples:
 pub(crate) fn complete(arguments: &CompleteArgs, globals: &Globals) -> Result<Exit, Failure> {
     let token = session_token(&arguments.token, globals).map_err(Failure::Argument)?;
     let cursor = Cursor::new(&arguments.code, arguments.row, arguments.col)?;
-    let target = Target::open(false, globals)?;
+    let target = Target::open(globals)?;
     spoken::check_token(&target, Some(&token))?;
     if spoken::version(&target)?.dialect() == Dialect::BackendAi
         && let Ok(info) = target.client.version()

@@ -157,7 +157,7 @@ impl Which {
         mut act: impl FnMut(&Target, &mut Reporter, &Found) -> Result<(), Stop>,
     ) -> Result<Exit, Failure> {
         let ids = self.ids(globals)?;
-        let target = Target::open(false, globals)?;
+        let target = Target::open(globals)?;
         let finds = spoken::version(&target)?.dialect() == Dialect::BackendAi;
         // All before anything is done: it may change what the others are found by, or whether they are.
         let found = ids.into_iter().map(|id| match finds {

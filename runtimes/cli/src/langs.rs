@@ -7,8 +7,10 @@ use crate::advice::show_error;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::local;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
+use crate::settings::Api;
 use crate::target::Target;
 
 /// List the gateway's languages, or the images of a manager of Backend.AI.
@@ -37,7 +39,8 @@ Examples:
 
 /// Carries out the command.
 pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let target = Target::open(arguments.local, globals)?;
+    let local = arguments.local.then(|| (local::plain(), Api::Sorna));
+    let target = Target::open_with(local, globals)?;
     let languages = match target.client.languages() {
         Ok(languages) => languages,
         Err(error) => {

@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use sorna::blocking::Client;
 use sorna::net::TlsOptions;
 use sorna::{ApiVersion, ClientOptions, Config, Dialect, Observer};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
-use crate::boxes;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::lock::lock;
@@ -61,22 +59,21 @@ impl LocalGateway {
 }
 
 impl Target {
-    /// A local gateway, or the one in the settings.
-    pub(crate) fn open(local: bool, globals: &Globals) -> Result<Self, Failure> {
-        Self::open_with(local.then_some(Api::Sorna), globals)
-    }
-
-    /// A local gateway with which this API is spoken unless `--api` says otherwise, or the gateway in the settings.
-    pub(crate) fn open_with(local: Option<Api>, globals: &Globals) -> Result<Self, Failure> {
+    /// A local gateway with this configuration, with which this API is spoken unless `--api` says otherwise, or the gateway
+    /// in the settings.
+    pub(crate) fn open_with(
+        local: Option<(GatewayConfig, Api)>,
+        globals: &Globals,
+    ) -> Result<Self, Failure> {
         match (globals.names_a_gateway(), local) {
             (Some(option), Some(_)) => Err(Failure::LocalAnd(option)),
-            (_, Some(api)) => Self::local(globals, globals.api.unwrap_or(api)),
-            (_, None) => Self::remote(globals),
+            (_, Some((config, api))) => Self::local(config, globals, globals.api.unwrap_or(api)),
+            (_, None) => Self::open(globals),
         }
     }
 
     /// The gateway in the settings.
-    fn remote(globals: &Globals) -> Result<Self, Failure> {
+    pub(crate) fn open(globals: &Globals) -> Result<Self, Failure> {
         let settings = Self::settings(globals)?;
         let config = settings.client_config().map_err(Failure::Settings)?;
         Self::of_settings(settings, config, globals, |options| options)
@@ -139,15 +136,8 @@ impl Target {
         self
     }
 
-    fn local(globals: &Globals, api: Api) -> Result<Self, Failure> {
-        // On their own machine, users stop their programs themselves.
-        let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
-        let config = GatewayConfig::new()
-            .with_exec_timeout(unlimited)
-            .with_idle_timeout(unlimited)
-            .with_unlimited_memory()
-            .with_max_file_size(u64::MAX);
-        let gateway = Gateway::spawn(boxes::provide(config)).map_err(Failure::Gateway)?;
+    fn local(config: GatewayConfig, globals: &Globals, api: Api) -> Result<Self, Failure> {
+        let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let contact = Contact::default();
         let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));
         Ok(Self {
@@ -157,6 +147,14 @@ impl Target {
             gateway: LocalGateway(Arc::new(Mutex::new(Some(gateway)))),
             contact,
         })
+    }
+
+    /// Asks the local gateway something, if there is one.
+    pub(crate) fn on_gateway<T>(
+        &self,
+        ask: impl FnOnce(&RunningGateway) -> Option<T>,
+    ) -> Option<T> {
+        lock(&self.gateway.0).as_ref().and_then(ask)
     }
 
     pub(crate) fn gateway(&self) -> LocalGateway {

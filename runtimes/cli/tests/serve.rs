@@ -514,11 +514,11 @@ fn a_log_that_nobody_reads_makes_nothing_wait() {
 }
 
 #[test]
-fn kernels_have_namespaces_if_that_is_asked_for() {
+fn kernels_have_namespaces_by_default() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();
     let mut needs = sorna(directory);
-    needs.args(["serve", "--network", "none"]);
+    needs.args(["serve", "--isolation", "landlock", "--network", "none"]);
     let output = needs.output().expect("sorna runs");
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
@@ -528,8 +528,7 @@ fn kernels_have_namespaces_if_that_is_asked_for() {
     if !need_that(there.is_ok_and(|it| it.success()), "user namespaces") {
         return;
     }
-    let arguments = ["--isolation", "namespaces", "--require-isolation"];
-    let served = Served::start(directory, &arguments);
+    let served = Served::start(directory, &["--require-isolation"]);
     let code = "echo $$; grep -c . /proc/net/dev; tty -s || cat /etc/shadow";
     let mut run = served.client(directory);
     run.args(["run", "-q", "bash", "-c", code]);

@@ -121,6 +121,13 @@ impl Gateway {
         self.kernels.isolation()
     }
 
+    /// Why that is less than the configuration asks for, for people to read: what the system lacks, and how to allow it.
+    /// `None` if it is not less.
+    #[must_use]
+    pub fn isolation_shortfall(&self) -> Option<&str> {
+        self.kernels.isolation_shortfall()
+    }
+
     /// Serves until `shutdown` is ready. Then it closes all connections and removes every kernel's
     /// processes and files before it returns.
     ///

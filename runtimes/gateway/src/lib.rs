@@ -209,7 +209,18 @@
 //!
 //! # What it protects from, and what it does not
 //!
-//! [`Gateway::isolation`] and the log report what this system offers. By default, at best:
+//! [`Gateway::isolation`] and the log report what is in force, which depends on the system.
+//!
+//! With [namespaces](IsolationLevel::Namespaces), the default where a [program](GatewayConfig::with_box_program) makes them
+//! and the system allows it, each kernel has
+//! users, a root file system, processes, shared memory, terminals, and a network of its own, or none. It
+//! sees and reaches nothing of other kernels, of the gateway or of the user, does not outlive its gateway, and cannot start more
+//! processes than it may. A filter keeps it from system calls that few programs need, such as those for keyrings and mounts. Of
+//! a gateway that is root, each kernel is another user. The README of this crate has a table, and says what differs for programs.
+//! Where namespaces are forbidden, the log says how to allow them, and Landlock is used alone unless
+//! [more is required](GatewayConfig::with_require_isolation).
+//!
+//! With Landlock alone:
 //!
 //! - **Files** (Landlock, Linux 5.13 and later): a kernel reads and writes its work directory, its
 //!   `TMPDIR` and `/dev/shm`. It reads programs, libraries, those files of `/etc` that programs need,
@@ -229,7 +240,7 @@
 //!   the gateway's environment. A session of Backend.AI has what its client sets.
 //! - **Resources**: see above; no core dumps, and a limit on the size of files.
 //!
-//! It does **not** protect from:
+//! Landlock does **not** protect from:
 //!
 //! - use of the network, including services on this machine that trust any local connection, and
 //!   (before Linux 7.1) UNIX sockets in the file system;
@@ -240,15 +251,7 @@
 //! - vulnerabilities of the system's kernel. For programs of people you have reason to fear, run the
 //!   gateway in a virtual machine.
 //!
-//! With [namespaces](IsolationLevel::Namespaces), which are to be [asked for](GatewayConfig::with_isolation), each kernel has
-//! users, a root file system, processes, shared memory, terminals, and a network of its own, or none. It
-//! sees and reaches nothing of other kernels, of the gateway or of the user, does not outlive its gateway, and cannot start more
-//! processes than it may. A filter keeps it from system calls that few programs need, such as those for keyrings and mounts. Of
-//! a gateway that is root, each kernel is another user. The README of this crate has a table, and says what differs for programs.
-//! Where namespaces are forbidden, the log says how to allow them, and Landlock is used alone unless
-//! [more is required](GatewayConfig::with_require_isolation).
-//!
-//! Without Landlock, a program can do anything that the gateway's user can. Without control groups, a
+//! Without either, a program can do anything that the gateway's user can. Without control groups, a
 //! program outlives its kernel if it leaves its session, clears its environment, changes its directory,
 //! and was never seen as the child of a known process. With the first three it also outlives a timeout,
 //! or a gateway that is killed.

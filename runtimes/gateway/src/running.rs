@@ -8,6 +8,7 @@ use sorna_core::{ApiVersion, Config, Credentials};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::Isolation;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::gateway::{Gateway, Observer};
@@ -23,6 +24,8 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 pub struct RunningGateway {
     endpoint: String,
     credentials: Vec<Credentials>,
+    isolation: Isolation,
+    isolation_shortfall: Option<String>,
     observer: Option<Observer>,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -43,6 +46,8 @@ impl RunningGateway {
     fn start(gateway: Gateway) -> Result<Self, StartError> {
         let endpoint = gateway.endpoint();
         let credentials = gateway.credentials().to_vec();
+        let isolation = gateway.isolation();
+        let isolation_shortfall = gateway.isolation_shortfall().map(str::to_owned);
         let observer = gateway.observer();
         let (shutdown, shut_down) = oneshot::channel();
         let runtime = Builder::new_multi_thread()
@@ -65,6 +70,8 @@ impl RunningGateway {
         Ok(Self {
             endpoint,
             credentials,
+            isolation,
+            isolation_shortfall,
             observer: Some(observer),
             shutdown: Some(shutdown),
             thread: Some(thread),
@@ -110,6 +117,18 @@ impl RunningGateway {
     #[must_use]
     pub fn secret_key(&self) -> &str {
         self.first().secret_key().expose()
+    }
+
+    /// As [`Gateway::isolation`].
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// As [`Gateway::isolation_shortfall`].
+    #[must_use]
+    pub fn isolation_shortfall(&self) -> Option<&str> {
+        self.isolation_shortfall.as_deref()
     }
 
     fn first(&self) -> &Credentials {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::local::LocalArgs;
 use crate::pending::MAX_WAIT;
 use crate::values;
 
@@ -90,9 +91,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// Run on this machine, on a gateway started for this command only.
-    #[arg(long, conflicts_with = "token")]
-    pub(crate) local: bool,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
 
     /// After how long a silent program is mentioned. Only tests have a reason to set it.
     #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "30s", hide = true)]

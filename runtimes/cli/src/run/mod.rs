@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::json::{self, Event};
 use crate::left::{self, Record, State, Turn};
+use crate::local::Isolated;
 use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
@@ -77,7 +78,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         .prepare()
         .map_err(|error| Failure::System("cannot create the media directory", error))?;
     let caught = signals::catch()?;
-    let local = arguments.local.then(|| plan::local_api(&plan));
+    let local = arguments.local.config()?;
+    let local = local.map(|config| (config, plan::local_api(&plan)));
     let target = Target::open_with(local, globals)?;
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
@@ -86,6 +88,9 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     if plan.spec().enqueue_only() {
         let wishes = Wishes::new(arguments, version.dialect());
         return enqueue::enqueue(&target, plan, &token, wishes, &mut reporter);
+    }
+    if let Some(remark) = target.on_gateway(|gateway| arguments.local.remark(gateway)) {
+        reporter.advice(remark);
     }
     let terms = Terms::of(version.dialect());
     reporter.info(format_args!("{}: {token}", terms.token));
@@ -124,7 +129,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let session = Session {
         run,
         reporter,
-        output: Output::new(gallery),
+        output: Output::new(gallery, target.on_gateway(Isolated::on)),
         input: Input::new(wake, woken),
         token,
         temporary,
@@ -319,7 +324,7 @@ impl Session<'_> {
             target: self.target,
             lang: self.lang,
             token: &self.token,
-            advice: self.advice.as_deref(),
+            advice: self.advice.as_deref().or(self.output.advice()),
             was_ready: self.was_ready,
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);

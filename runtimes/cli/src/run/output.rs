@@ -9,6 +9,7 @@ use sorna::{Console, Media, Record};
 
 use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};
+use crate::local::Isolated;
 use crate::reporter::Reporter;
 use crate::streams::{self, Stream};
 use crate::style;
@@ -19,18 +20,28 @@ pub(super) struct Output {
     gallery: Gallery,
     /// Whether standard output and standard error are both terminals, and so the same one.
     together: bool,
+    /// For a program whose network is not that of this machine.
+    isolated: Option<Isolated>,
 }
 
 impl Output {
-    pub(super) fn new(gallery: Gallery) -> Self {
+    pub(super) fn new(gallery: Gallery, isolated: Option<Isolated>) -> Self {
         Self {
             gallery,
+            isolated,
             together: io::stdout().is_terminal() && io::stderr().is_terminal(),
         }
     }
 
     /// Writes all records in order, text to the stream it was written to.
     pub(super) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
+        if let Some(isolated) = &mut self.isolated {
+            for record in console {
+                if let Record::Stdout(text) | Record::Stderr(text) = record {
+                    isolated.note(&text);
+                }
+            }
+        }
         if json::is_on() {
             return self.emit(console, reporter);
         }
@@ -139,6 +150,11 @@ impl Output {
             content: file.is_none().then(|| media.content()),
             file: file.as_deref(),
         })
+    }
+
+    /// For a program that has failed: why that may be.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        self.isolated.as_ref()?.advice()
     }
 
     /// Whether something that should have been saved is lost.

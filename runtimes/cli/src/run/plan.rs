@@ -88,7 +88,7 @@ fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
         spec = spec.with_max_wait(time);
     }
     spec = spec.with_enqueue_only(session.enqueue);
-    if !arguments.local {
+    if !arguments.local.local {
         spoken::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
     }
     Ok(spec)

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sorna_gateway::{IsolationLevel, NetworkAccess};
+use sorna_gateway::IsolationLevel;
 
+use crate::isolation::{Isolation, Network};
 use crate::values::{self, Kib};
 
 /// Run a gateway on this machine, for development and tests.
@@ -125,45 +126,6 @@ pub(super) struct Limits {
     pub(super) max_output: Kib,
 }
 
-/// A level of isolation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Isolation {
-    /// Namespaces of their own, Landlock, and a filter of system calls.
-    Namespaces,
-    /// Landlock limits files and signals; processes, network and shared memory are those of this machine.
-    Landlock,
-    /// Kernels can read and write everything that this user can.
-    None,
-}
-
-impl Default for Isolation {
-    fn default() -> Self {
-        match IsolationLevel::default() {
-            IsolationLevel::Namespaces => Self::Namespaces,
-            IsolationLevel::None => Self::None,
-            _ => Self::Landlock,
-        }
-    }
-}
-
-/// The network of kernels that have namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Network {
-    None,
-    Loopback,
-    Host,
-}
-
-impl From<Network> for NetworkAccess {
-    fn from(network: Network) -> Self {
-        match network {
-            Network::None => Self::None,
-            Network::Loopback => Self::Loopback,
-            Network::Host => Self::Host,
-        }
-    }
-}
-
 /// How kernels are isolated from this machine.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
@@ -205,11 +167,9 @@ pub(super) struct IsolationArgs {
 
 impl IsolationArgs {
     pub(super) fn level(&self) -> IsolationLevel {
-        match self.isolation {
-            _ if self.no_file_isolation => IsolationLevel::None,
-            Isolation::Namespaces => IsolationLevel::Namespaces,
-            Isolation::Landlock => IsolationLevel::Landlock,
-            Isolation::None => IsolationLevel::None,
+        match self.no_file_isolation {
+            true => IsolationLevel::None,
+            false => self.isolation.into(),
         }
     }
 }

@@ -10,9 +10,7 @@ use std::path::Path;
 
 use rustix::process::DumpableBehavior;
 use sorna::EnvNames;
-use sorna_gateway::{
-    Gateway, GatewayConfig, IsolationLevel, LanguageTable, RunningGateway, TlsIdentity,
-};
+use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::boxes;
@@ -20,6 +18,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::isolation::needs_namespaces;
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
@@ -58,6 +57,9 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             .with_file(file)
             .map_err(|error| Failure::usage(chain(&error)))?;
     }
+    let level = isolation.level();
+    // What was asked for is not to be left out with no more than a line in the log.
+    let needs_namespaces = needs_namespaces(isolation.network, level).map_err(Failure::usage)?;
     let kib = |size: u64| size.saturating_mul(1024);
     let mut config = GatewayConfig::new()
         .with_listen(arguments.listen)
@@ -77,8 +79,8 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         .with_max_console_size(usize::try_from(kib(limits.max_output.0)).unwrap_or(usize::MAX))
         .with_readable(&isolation.allow_read)
         .with_writable(&isolation.allow_write)
-        .with_isolation(isolation.level())
-        .with_require_isolation(isolation.require_isolation)
+        .with_isolation(level)
+        .with_require_isolation(isolation.require_isolation || needs_namespaces)
         .with_network(isolation.network.map(Into::into).unwrap_or_default());
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
@@ -95,11 +97,6 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         ))
         .with_advice(
             "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
-        ));
-    }
-    if isolation.network.is_some() && isolation.level() != IsolationLevel::Namespaces {
-        return Err(Failure::usage(
-            "--network needs --isolation namespaces: otherwise kernels have the network of this machine".to_owned(),
         ));
     }
     if let Some(cgroup) = &isolation.cgroup {

@@ -24,7 +24,7 @@ use crate::target::Target;
 
 /// The gateway in the settings, which must speak Backend.AI; `what` is what is asked of it.
 fn open(globals: &Globals, what: &'static str) -> Result<Target, Failure> {
-    let target = Target::open(false, globals)?;
+    let target = Target::open(globals)?;
     let version: ApiVersion = spoken::version(&target)?;
     match version.dialect() {
         Dialect::SornaV2 => Err(Failure::Argument(BuildError::Unsupported { what, version })),

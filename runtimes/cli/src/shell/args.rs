@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::local::LocalArgs;
+
 /// Open a terminal on a kernel: its shell or interpreter, live.
 ///
 /// Ctrl-] leaves the terminal. With a session token the kernel keeps running; run the same command to
@@ -28,9 +30,8 @@ pub(crate) struct ShellArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// Run on this machine, on a gateway started for this command only.
-    #[arg(long, conflicts_with = "token")]
-    pub(crate) local: bool,
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
 }
 
 const EXAMPLES: &str = "\

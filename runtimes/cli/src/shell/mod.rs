@@ -20,10 +20,11 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::local::Isolated;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
 use crate::run::finish::{Task, finish};
-use crate::settings::quoted;
+use crate::settings::{Api, quoted};
 use crate::spoken::{self, session_token};
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
@@ -53,9 +54,13 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         .transpose()
         .map_err(Failure::Argument)?;
     let caught = watch::catch()?;
-    let target = Target::open(arguments.local, globals)?;
+    let local = arguments.local.config()?;
+    let target = Target::open_with(local.map(|config| (config, Api::Sorna)), globals)?;
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
+    if let Some(remark) = target.on_gateway(|gateway| arguments.local.remark(gateway)) {
+        reporter.advice(remark);
+    }
     let terms = target.terms();
     if let Some(token) = &token {
         reporter.info(format_args!("{}: {token}", terms.token));
@@ -119,9 +124,11 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             Ok(pty) => {
                 reporter.info(format_args!("Leave with {DETACH_NAME}."));
                 let (reader, writer) = pty.split();
+                let screen = Screen::new(&reporter, target.on_gateway(Isolated::on));
                 watch::pass_on(window, writer.clone())
                     .and_then(|()| {
-                        attend(&mut reporter, &arguments, reader, writer, happen, &happened)
+                        let both = (reader, writer);
+                        attend(&mut reporter, &arguments, screen, both, happen, &happened)
                     })
                     .unwrap_or_else(|failure| {
                         failure.show();
@@ -167,16 +174,15 @@ fn options() -> TerminalOptions {
 fn attend(
     reporter: &mut Reporter,
     arguments: &ShellArgs,
-    reader: PtyReader,
-    writer: PtyWriter,
+    screen: Screen,
+    (reader, writer): (PtyReader, PtyWriter),
     happen: Sender<Event>,
     happened: &Receiver<Event>,
 ) -> Result<Exit, Failure> {
     let raw = tty::Changed::raw()
         .map_err(|error| Failure::System("cannot switch the terminal to raw mode", error))?;
-    let to_us = happen.clone();
-    let screen = Screen::new(reporter);
     let shown = screen.clone();
+    let to_us = happen.clone();
     start("output", move || read(reader, &shown, &to_us))?;
     typing::pass_on(writer, happen)?;
 
@@ -228,6 +234,9 @@ fn attend(
     }
     if let Some(ending) = ending {
         reporter.info(ending);
+    }
+    if let Some(advice) = screen.advice() {
+        reporter.advice(advice);
     }
     Ok(exit)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::thread;
 use std::time::Duration;
 
+use crate::local::Isolated;
 use crate::lock::lock;
 use crate::reporter::Reporter;
 
@@ -19,19 +20,25 @@ pub(super) struct Screen {
     is_closed: Arc<Mutex<bool>>,
     /// Of the terminal on which status lines are shown as well.
     reporter: Option<Reporter>,
+    /// For programs whose network is not that of this machine.
+    isolated: Arc<Mutex<Option<Isolated>>>,
 }
 
 impl Screen {
-    pub(super) fn new(reporter: &Reporter) -> Self {
+    pub(super) fn new(reporter: &Reporter, isolated: Option<Isolated>) -> Self {
         let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
         Self {
             is_closed: Arc::default(),
             reporter: is_terminal.then(|| reporter.clone()),
+            isolated: Arc::new(Mutex::new(isolated)),
         }
     }
 
     /// Writes this, however long it takes, unless the terminal was left.
     pub(super) fn show(&self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(isolated) = lock(&self.isolated).as_mut() {
+            isolated.note(&String::from_utf8_lossy(bytes));
+        }
         // Piece by piece: after each, the terminal may be left.
         for piece in bytes.chunks(4096) {
             let is_closed = lock(&self.is_closed);
@@ -47,6 +54,11 @@ impl Screen {
             screen.write_all(piece).and_then(|()| screen.flush())?;
         }
         Ok(())
+    }
+
+    /// Why programs may have failed.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        lock(&self.isolated).as_ref()?.advice()
     }
 
     /// From now on nothing is shown. A piece that the screen does not take is not waited for.

@@ -29,7 +29,7 @@ const NO_ID: &str = "To upload by language, add -t TOKEN.";
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let files = collect(&arguments.files, arguments.collect)?;
     let destination = Destination::of(&arguments, globals)?;
-    let target = Target::open(false, globals)?;
+    let target = Target::open(globals)?;
     spoken::check_token(&target, destination.token())?;
     let destination = match destination {
         // Also by what its name or its ID starts with.

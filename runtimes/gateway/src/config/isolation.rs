@@ -9,9 +9,10 @@ use crate::kernel::BoxProgram;
 
 /// The isolation of kernels.
 impl GatewayConfig {
-    /// Sets how to isolate kernels: by [Landlock](IsolationLevel::Landlock) by default. Where the system does not offer
-    /// the level, the next lower one is used, with a warning in the log; [`Gateway::isolation`](crate::Gateway::isolation)
-    /// says what is in force.
+    /// Sets how to isolate kernels: by [namespaces](IsolationLevel::Namespaces) by default. Where the system does not offer
+    /// the level, or [no program](Self::with_box_program) makes namespaces, the next lower one is used, with a line in the
+    /// log. [`Gateway::isolation`](crate::Gateway::isolation) says what is in force, and
+    /// [`Gateway::isolation_shortfall`](crate::Gateway::isolation_shortfall) why that is less.
     #[must_use]
     pub fn with_isolation(mut self, level: IsolationLevel) -> Self {
         self.isolation = level;

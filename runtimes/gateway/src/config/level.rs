@@ -7,9 +7,9 @@ pub enum IsolationLevel {
     /// Each kernel has namespaces of its own, and in them a root file system, processes, users, shared memory, terminals
     /// and a network; and Landlock and a filter of system calls as well. Needs Linux 5.8, permission to make user namespaces, and
     /// a [program](crate::GatewayConfig::with_box_program) that makes them.
+    #[default]
     Namespaces,
     /// Landlock limits which files kernels can open, and which processes they can signal. Needs Linux 5.13.
-    #[default]
     Landlock,
     /// Kernels can open all files that the gateway's user can.
     None,

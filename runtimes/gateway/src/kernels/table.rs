@@ -212,6 +212,11 @@ impl Kernels {
         self.confinement.isolation()
     }
 
+    /// Why kernels are isolated less well than they were to be.
+    pub(crate) fn isolation_shortfall(&self) -> Option<&str> {
+        self.confinement.shortfall()
+    }
+
     pub(crate) fn stats(&self) -> GatewayStats {
         let living = self.table().kernels.len();
         self.counters.with_kernels(living)

@@ -55,10 +55,15 @@ use crate::IsolationLevel;
 use crate::boxes::supports_filter;
 use crate::lock::lock;
 
+const NO_LANDLOCK: &str =
+    "this system has no Landlock (Linux 5.13, and `landlock` in /sys/kernel/security/lsm)";
+
 /// The means by which a gateway confines its kernels.
 #[derive(Debug)]
 pub(crate) struct Confinement {
     isolation: Isolation,
+    /// Why that is less than was asked for.
+    shortfall: Option<String>,
     places: SystemPlaces,
     open_places: Mutex<Option<Arc<OpenPlaces>>>,
     boxes: Option<Boxes>,
@@ -109,19 +114,22 @@ impl Confinement {
             }),
             _ => None,
         };
-        let boxes = match boxes.transpose() {
-            Err(reason) if rules.is_required => return Err(format!("no namespaces: {reason}")),
-            Err(reason) => {
-                tracing::warn!(
-                    reason,
-                    "no namespaces for kernels: they have Landlock alone"
-                );
-                None
+        let (boxes, shortfall) = match boxes.transpose() {
+            Err(reason) => (None, Some(format!("no namespaces: {reason}"))),
+            Ok(None) if rules.level == IsolationLevel::Landlock && landlock.is_none() => {
+                (None, Some(NO_LANDLOCK.to_owned()))
             }
-            Ok(boxes) => boxes,
+            Ok(boxes) => (boxes, None),
         };
-        if rules.is_required && rules.level == IsolationLevel::Landlock && landlock.is_none() {
-            return Err("this system has no Landlock (Linux 5.13, and `landlock` in /sys/kernel/security/lsm)".to_owned());
+        if let Some(shortfall) = &shortfall {
+            if rules.is_required {
+                return Err(shortfall.clone());
+            }
+            match rules.box_program {
+                // That a library is used without one is no fault of the system.
+                None => tracing::info!(reason = shortfall, "kernels are isolated less well"),
+                Some(_) => tracing::warn!(reason = shortfall, "kernels are isolated less well"),
+            }
         }
         let limits_processes = groups.as_ref().is_some_and(GroupRoot::limits_processes);
         let isolation = Isolation {
@@ -135,6 +143,7 @@ impl Confinement {
         };
         Ok(Self {
             isolation,
+            shortfall,
             places,
             open_places: Mutex::default(),
             boxes,
@@ -144,6 +153,11 @@ impl Confinement {
 
     pub(crate) fn isolation(&self) -> Isolation {
         self.isolation
+    }
+
+    /// Why that is less than was asked for.
+    pub(crate) fn shortfall(&self) -> Option<&str> {
+        self.shortfall.as_deref()
     }
 
     /// The control group of the gateway, for the watchdog.

@@ -1,0 +1,185 @@
+//! Running on this machine: the options of `--local`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use sorna_gateway::{GatewayConfig, IsolationLevel, NetworkAccess, RunningGateway};
+
+use crate::boxes;
+use crate::failure::Failure;
+use crate::isolation::{self, Isolation, Network};
+
+/// What a program says that has no network: the messages of C libraries, and the names that languages have for them.
+const UNREACHABLE: &[&str] = &[
+    "network is unreachable",
+    "temporary failure in name resolution",
+    "name or service not known",
+    "could not resolve host",
+    "unable to resolve host address",
+    "cannot assign requested address",
+    "getaddrinfo failed",
+    "unknownhostexception",
+    "eai_again",
+    "enetunreach",
+    "eaddrnotavail",
+];
+/// The longest of these, in bytes: so much of what came before may belong to one.
+const LONGEST: usize = 36;
+
+/// Where to run, if that is this machine.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "On this machine")]
+pub(crate) struct LocalArgs {
+    /// Run on this machine, on a gateway started for this command only.
+    #[arg(long, conflicts_with = "token")]
+    pub(crate) local: bool,
+
+    /// The network of the program: none, a loopback device of its own, or that of this machine [default: none, where
+    /// namespaces can isolate it]
+    #[arg(long, value_name = "NETWORK", requires = "local")]
+    network: Option<Network>,
+
+    /// Let the program read this file or directory as well. Can be repeated.
+    #[arg(long, value_name = "PATH", requires = "local")]
+    allow_read: Vec<PathBuf>,
+
+    /// Let the program read and write this file or directory as well. Can be repeated.
+    #[arg(long, value_name = "PATH", requires = "local")]
+    allow_write: Vec<PathBuf>,
+
+    /// How to isolate the program from this machine [default: the best that the machine offers]
+    #[arg(long, value_enum, value_name = "LEVEL", requires = "local")]
+    isolation: Option<Isolation>,
+
+    /// Fail where this machine does not offer that, instead of isolating the program less well.
+    #[arg(long, requires = "local")]
+    require_isolation: bool,
+}
+
+impl LocalArgs {
+    /// The configuration of the gateway; `None` without `--local`.
+    pub(crate) fn config(&self) -> Result<Option<GatewayConfig>, Failure> {
+        if !self.local {
+            return Ok(None);
+        }
+        let level = self
+            .isolation
+            .map_or_else(IsolationLevel::default, Into::into);
+        let is_needed = isolation::needs_namespaces(self.network, level).map_err(Failure::usage)?;
+        let config = plain()
+            .with_isolation(level)
+            .with_require_isolation(self.require_isolation || is_needed)
+            .with_network(self.network.map_or_else(NetworkAccess::default, Into::into))
+            .with_readable(&self.allow_read)
+            .with_writable(&self.allow_write);
+        Ok(Some(boxes::provide(config)))
+    }
+
+    /// What to tell the user about the isolation on this gateway: that it is less than usual, and why.
+    pub(crate) fn remark(&self, gateway: &RunningGateway) -> Option<String> {
+        let reason = gateway.isolation_shortfall()?;
+        let (has, accept) = match gateway.isolation().level() {
+            IsolationLevel::Landlock => (
+                "The program has the network of this machine, and sees its processes",
+                "landlock",
+            ),
+            _ => ("The program can do all that you can", "none"),
+        };
+        Some(format!(
+            "{has}: {reason}. Use --isolation {accept} to accept that, or --require-isolation to refuse it."
+        ))
+    }
+}
+
+/// The configuration of a gateway for one user's own programs.
+pub(crate) fn plain() -> GatewayConfig {
+    // On their own machine, users stop their programs themselves.
+    let unlimited = Duration::from_secs(365 * 24 * 60 * 60);
+    GatewayConfig::new()
+        .with_exec_timeout(unlimited)
+        .with_idle_timeout(unlimited)
+        .with_unlimited_memory()
+        .with_max_file_size(u64::MAX)
+}
+
+/// Looks for the messages of programs that have no network, in what a program prints.
+#[derive(Clone, Debug)]
+pub(crate) struct Isolated {
+    network: NetworkAccess,
+    /// The end of what was printed, in lower case.
+    tail: String,
+    is_found: bool,
+}
+
+impl Isolated {
+    /// For programs on this gateway; `None` if they have the network of this machine.
+    pub(crate) fn on(gateway: &RunningGateway) -> Option<Self> {
+        let network = gateway.isolation().network?;
+        (network != NetworkAccess::Host).then(|| Self {
+            network,
+            tail: String::new(),
+            is_found: false,
+        })
+    }
+
+    /// Looks at what comes next of what a program prints.
+    pub(crate) fn note(&mut self, text: &str) {
+        if self.is_found {
+            return;
+        }
+        self.tail.push_str(&text.to_ascii_lowercase());
+        self.is_found = UNREACHABLE.iter().any(|it| self.tail.contains(it));
+        let mut from = self.tail.len().saturating_sub(LONGEST);
+        while !self.tail.is_char_boundary(from) {
+            from += 1;
+        }
+        self.tail.drain(..from);
+    }
+
+    /// Advice if the program has failed, or a terminal has closed: that it has no network, if it said so.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        self.is_found.then_some(match self.network {
+            NetworkAccess::None => {
+                "Programs have no network with --local: allow that of this machine with --network host, or connections \
+                 among the program's own processes with --network loopback."
+            }
+            _ => {
+                "The program has only a loopback device of its own: allow the network of this machine with --network host."
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(network: NetworkAccess, pieces: &[&str]) -> Option<&'static str> {
+        let mut isolated = Isolated {
+            network,
+            tail: String::new(),
+            is_found: false,
+        };
+        for piece in pieces {
+            isolated.note(piece);
+        }
+        isolated.advice()
+    }
+
+    #[test]
+    fn messages_are_found_across_pieces_and_in_any_case() {
+        let none = NetworkAccess::None;
+        assert!(seen(none, &["OSError: Network is unr", "eachable\n"]).is_some());
+        assert!(seen(none, &["dial: network is unreachable"]).is_some());
+        assert!(seen(none, &["é漢".repeat(50).as_str(), "Error: EAI_AGAIN x"]).is_some());
+        assert_eq!(seen(none, &["The network is", " fine"]), None);
+        let advice = seen(NetworkAccess::Loopback, &["connect: ENETUNREACH"]);
+        assert!(advice.is_some_and(|it| it.contains("loopback device of its own")));
+    }
+
+    #[test]
+    fn no_message_is_longer_than_what_is_kept() {
+        assert_eq!(UNREACHABLE.iter().map(|it| it.len()).max(), Some(LONGEST));
+    }
+}
