@@ -15,6 +15,7 @@ mod submissions;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
@@ -42,6 +43,8 @@ const TIME: Duration = Duration::from_secs(3);
 const MEMORY: u64 = 128 << 20;
 const PROCESSES: u64 = 32;
 const OUTPUT: usize = 64 * 1024;
+/// The argument with which the gateway starts this program.
+const BOX: &str = "__box";
 
 struct Case {
     input: [&'static str; 2],
@@ -147,13 +150,25 @@ fn connect() -> Result<(Client, Option<RunningGateway>), Box<dyn Error>> {
     if std::env::var_os("SORNA_ENDPOINT").is_some() {
         return Ok((Client::from_env()?, None));
     }
-    let config = GatewayConfig::new().with_max_processes(PROCESSES);
+    let config = GatewayConfig::new()
+        .with_max_processes(PROCESSES)
+        .with_box_program("/proc/self/exe", [BOX]);
     let gateway = Gateway::spawn(config)?;
     Ok((Client::new(gateway.config()), Some(gateway)))
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    // The gateway starts this program again to isolate kernels by namespaces. There must be no threads yet.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == BOX) {
+        return Ok(sorna_gateway::box_main(arguments));
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(grade_all())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn grade_all() -> Result<(), Box<dyn Error>> {
     let (client, _gateway) = connect()?;
     let submissions = submissions::a_hundred();
     let start = Instant::now();
