@@ -8,40 +8,48 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Client, gateway_with, wait_until};
+use common::{Client, gateway_with, running, wait_until};
 use sorna_core::{CreateKernel, ExecuteMode, ExecutionStatus, Info, KernelId, SessionToken};
 use sorna_gateway::{Gateway, GatewayConfig};
 use sorna_test_tools::need_that;
 
-/// Whether a process runs; a zombie does not.
-fn is_alive(process: &str) -> bool {
-    fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit_once(')')
-            .is_some_and(|(_, rest)| rest.starts_with(" Z"))
-    })
+/// How many processes that this one has started have ended, and were not waited for.
+fn zombies() -> usize {
+    let parent = format!(") Z {} ", std::process::id());
+    let is_one = |entry: &fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat"));
+        stat.is_ok_and(|stat| stat.contains(&parent))
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(is_one)
+        .count()
+}
+
+/// A time to sleep that nothing else on this machine sleeps, so that it identifies a process.
+fn some_time() -> String {
+    let number = u64::from_le_bytes(common::random()[..8].try_into().unwrap());
+    format!("1000.{number}")
 }
 
 fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
-/// Starts processes that try to outlive their kernel, and returns their IDs.
-fn leave_processes(client: &Client, kernel: &KernelId) -> Vec<String> {
-    let code = "sleep 1000 & echo $!\n\
-        setsid sleep 1000 >/dev/null 2>&1 & sleep 0.1; pgrep -s 0 >/dev/null; echo $!\n\
-        (setsid nohup sleep 1000 >/dev/null 2>&1 & echo $!)\n\
-        (env -i setsid sleep 1000 >/dev/null 2>&1 & echo $!)\n\
-        (cd /; setsid sleep 1000 >/dev/null 2>&1 & echo $!)\n\
-        echo $$";
-    let (stdout, _) = client.run(kernel, code).finished();
-    let processes: Vec<String> = stdout.lines().map(str::to_owned).collect();
-    assert_eq!(processes.len(), 6);
-    assert!(
-        processes.iter().all(|process| is_alive(process)),
-        "{processes:?}"
+/// Starts processes that try to outlive their kernel, and returns a word in their command line.
+fn leave_processes(client: &Client, kernel: &KernelId) -> String {
+    let time = some_time();
+    let code = format!(
+        "sleep {time} &\n\
+         setsid sleep {time} >/dev/null 2>&1 & sleep 0.1; pgrep -s 0 >/dev/null\n\
+         (setsid nohup sleep {time} >/dev/null 2>&1 &)\n\
+         (env -i setsid sleep {time} >/dev/null 2>&1 &)\n\
+         (cd /; setsid sleep {time} >/dev/null 2>&1 &)"
     );
-    processes
+    client.run(kernel, &code).finished();
+    wait_until("the processes start", || running(&time) == 5);
+    time
 }
 
 #[test]
@@ -57,9 +65,7 @@ fn destroying_a_kernel_removes_all_its_processes_and_files() {
         .finished();
     client.destroy(&kernel);
     assert!(!Path::new(&home).parent().unwrap().exists());
-    for process in &processes {
-        wait_until("the processes end", || !is_alive(process));
-    }
+    wait_until("the processes end", || running(&processes) == 0);
     assert_eq!(client.run(&other, "echo fine").finished().0, "fine\n");
     assert_eq!(gateway.stats().kernels, 1);
 }
@@ -74,20 +80,19 @@ fn stopping_a_gateway_removes_everything_even_during_runs() {
     let python = client.create("python3");
     let (_, result) = client.query(
         &python,
-        "import time, os\nprint(os.getpid())\ntime.sleep(1000)",
+        "import time, os\nprint(os.environ['SORNA_KERNEL_MARK'])\ntime.sleep(1000)",
     );
     assert_eq!(result.status, ExecutionStatus::Continued);
-    let pid = result.console.stdout().trim().to_owned();
+    let mark = result.console.stdout().trim().to_owned();
+    assert!(running(&mark) > 0);
     client.start(&kernel, ExecuteMode::query("sleep 1000"));
     gateway.stop();
     assert!(is_empty(directory.path()));
-    for process in processes.iter().chain([&pid]) {
-        wait_until("the processes end", || !is_alive(process));
-    }
-    assert!(
-        !Path::new(&format!("/proc/{pid}")).exists(),
-        "not even a zombie"
-    );
+    wait_until("the processes end", || {
+        running(&processes) + running(&mark) == 0
+    });
+    // Tests that run at the same time may have some for a moment.
+    wait_until("no zombie is left", || zombies() == 0);
 }
 
 #[test]
@@ -121,10 +126,13 @@ fn a_timeout_kills_what_left_the_process_group() {
     let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(500)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let code = "setsid sleep 1000 >/dev/null 2>&1 & echo $!; sleep 1000";
-    let outcome = client.run(&kernel, code);
+    let time = some_time();
+    let code = format!("setsid sleep {time} >/dev/null 2>&1 & sleep 1000");
+    let (start, first) = client.start(&kernel, ExecuteMode::query(code));
+    wait_until("the process starts", || running(&time) == 1);
+    let outcome = client.finish(&start, first);
     assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
-    wait_until("the process ends", || !is_alive(outcome.stdout.trim()));
+    wait_until("the process ends", || running(&time) == 0);
     assert_eq!(client.run(&kernel, "echo fine").finished().0, "fine\n");
 }
 
@@ -140,14 +148,18 @@ fn a_timeout_kills_what_hides_and_spares_earlier_processes() {
     let gateway = gateway_with(|config| config.with_exec_timeout(Duration::from_millis(800)));
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
-    let code = "sleep 1000 >/dev/null 2>&1 & echo $!";
-    let (bystander, _) = client.run(&kernel, code).finished();
-    let exec = "(setsid env -i sh -c 'echo $$; cd /; exec sleep 1000' &); sleep 1000";
+    let (bystander, time) = (some_time(), some_time());
+    let code = format!("sleep {bystander} >/dev/null 2>&1 &");
+    client.run(&kernel, &code).finished();
+    wait_until("the bystander starts", || running(&bystander) == 1);
+    let exec = format!("(setsid env -i sh -c 'cd /; exec sleep {time}' &); sleep 1000");
     let batch = sorna_core::Batch::new().without_build().with_exec(exec);
-    let (_, outcome) = client.batch(&kernel, batch);
+    let (start, first) = client.start(&kernel, ExecuteMode::Batch(batch));
+    wait_until("the process starts", || running(&time) == 1);
+    let outcome = client.finish(&start, first);
     assert_eq!(outcome.status, Some(ExecutionStatus::ExecTimeout));
-    wait_until("the process ends", || !is_alive(outcome.stdout.trim()));
-    assert!(is_alive(bystander.trim()));
+    wait_until("the process ends", || running(&time) == 0);
+    assert_eq!(running(&bystander), 1);
     client.destroy(&kernel);
-    assert!(!is_alive(bystander.trim()));
+    assert_eq!(running(&bystander), 0);
 }

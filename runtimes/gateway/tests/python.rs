@@ -298,14 +298,11 @@ fn input_for_a_program_that_has_ended_is_never_run() {
     let code = "import threading, os, time\n\
         def late():\n    while not os.path.exists('go'): time.sleep(.01)\n    os._exit(3)\n\
         threading.Thread(target=late).start()\n\
-        input(os.getpid())";
+        input(os.environ['SORNA_KERNEL_MARK'])";
     let asked = client.run(&kernel, code);
     assert_eq!(asked.asks(), Some(false));
     client.upload(&kernel, &[("go", b"")]).unwrap();
-    let process = format!("/proc/{}", asked.stdout);
-    common::wait_until("the process ends", || {
-        !std::path::Path::new(&process).exists()
-    });
+    common::wait_until("the process ends", || common::running(&asked.stdout) == 0);
     // The line would print something if it were run as code.
     let outcome = client.input(&kernel, "print('run')");
     assert_eq!(outcome.exit_code(), Some(3));
