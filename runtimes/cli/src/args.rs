@@ -134,7 +134,7 @@ fn options_first(sorna: &clap::Command, arguments: &[OsString]) -> Vec<OsString>
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(
-        override_usage = "sorna run [OPTIONS] <LANG> <FILES>...\n       sorna run [OPTIONS] <LANG> --code <CODE>...\n       sorna run [OPTIONS] <LANG> - < FILE"
+        override_usage = "sorna run [OPTIONS] <LANG> <FILES>... [-- <ARGS>...]\n       sorna run [OPTIONS] <LANG> --code <CODE>...\n       sorna run [OPTIONS] <LANG> < FILE"
     )]
     Run(RunArgs),
     Shell(ShellArgs),

@@ -4,6 +4,7 @@ use sorna::files::FilesError;
 use sorna::net::ProxyError;
 use sorna::{BuildError, Dialect, Error};
 use sorna_gateway::StartError;
+use std::borrow::Cow;
 
 use crate::chain::{chain, message};
 use crate::exit::Exit;
@@ -44,7 +45,7 @@ pub(crate) enum Failure {
     /// Another mistake in the command line, or in a file that it names.
     Usage {
         message: String,
-        advice: Option<&'static str>,
+        advice: Option<Cow<'static, str>>,
     },
     /// The operating system reported an error.
     System(&'static str, std::io::Error),
@@ -63,7 +64,7 @@ impl Failure {
         match self {
             Self::Usage { message, .. } => Self::Usage {
                 message,
-                advice: Some(advice),
+                advice: Some(advice.into()),
             },
             other => other,
         }

@@ -1,6 +1,7 @@
 //! `lcc` and `lpython`: `sorna run` with a language that the program's name selects.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 
 use clap::error::ErrorKind;
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser};
@@ -44,7 +45,7 @@ Examples:
 };
 
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version)]
 struct Arguments {
     #[command(flatten)]
     globals: Globals,
@@ -71,7 +72,10 @@ impl Shortcut {
 
 /// Carries out the program.
 pub(crate) fn run(shortcut: &Shortcut) -> Result<Exit, Failure> {
-    let mut command = shortcut.command();
+    // Standard input may be the code.
+    let mut command = shortcut
+        .command()
+        .arg_required_else_help(io::stdin().is_terminal());
     let arguments: Vec<_> = std::env::args_os().collect();
     match Arguments::read(&mut command, &arguments) {
         Ok(Arguments { globals, run }) => {

@@ -93,9 +93,9 @@ fn code_that_cannot_be_read_costs_no_kernel() {
         .stderr_eq(str![[r#"
 error: `-`, code from standard input, cannot be used with files
 
-Usage: sorna run [OPTIONS] <LANG> <FILES>...
+Usage: sorna run [OPTIONS] <LANG> <FILES>... [-- <ARGS>...]
        sorna run [OPTIONS] <LANG> --code <CODE>...
-       sorna run [OPTIONS] <LANG> - < FILE
+       sorna run [OPTIONS] <LANG> < FILE
 
 For more information, try '--help'.
 

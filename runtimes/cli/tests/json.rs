@@ -203,7 +203,7 @@ fn failures_have_the_gateway_s_message_and_problem_type() {
 #[test]
 fn a_wrong_command_line_ends_with_finished_too() {
     let directory = here();
-    let usage = "Usage: sorna run [OPTIONS] <LANG> <FILES>...";
+    let usage = "Usage: sorna run [OPTIONS] <LANG> <FILES>... [-- <ARGS>...]";
     for (arguments, message, usage) in [
         (
             &["--local", "python3", "-", "a.py"][..],
@@ -216,8 +216,8 @@ fn a_wrong_command_line_ends_with_finished_too() {
             usage,
         ),
         (
-            &["python3"],
-            "the following required arguments were not provided: <FILES>...",
+            &["a.py"],
+            "the first argument is the language: sorna run python3 a.py",
             usage,
         ),
         (
@@ -267,7 +267,7 @@ fn a_wrong_command_line_of_a_shortcut_ends_with_finished_too() {
     for (arguments, usage) in [
         (&["-", "a.py"][..], "Usage: lpython [OPTIONS] [FILES]..."),
         (&["--locla"], "Usage: lpython --json --local [FILES]..."),
-        (&[], "Usage: lpython"),
+        (&["-", "--", "x"], "Usage: lpython"),
     ] {
         let mut command = program(cargo_bin!("lpython"), directory.path());
         command.arg("--json").args(arguments);

@@ -96,7 +96,7 @@ fn the_command_line_of_shortcuts_has_no_language() {
         .stdout_eq(str![[r#"
 Compile and run a C program in a remote Sorna kernel, or on this machine: `sorna run c`.
 
-Usage: lcc [OPTIONS] [FILES]...
+Usage: lcc [OPTIONS] [FILES]... [-- <ARGS>...]
 
 ...
 Examples:
@@ -106,14 +106,10 @@ Examples:
     run(cargo_bin!("lpython"), &["--version"])
         .success()
         .stdout_eq(concat!("lpython ", env!("CARGO_PKG_VERSION"), "\n"));
-    run(cargo_bin!("lcc"), &["--local"])
-        .code(2)
-        .stderr_eq(str![[r#"
-error: the following required arguments were not provided:
-  <FILES>...
-...
-"#]]);
-    run(cargo_bin!("lpython"), &[]).code(2);
+    // Standard input is the code, and empty.
+    run(cargo_bin!("lpython"), &["--local", "-q"])
+        .success()
+        .stdout_eq("");
     run(cargo_bin!("lpython"), &["missing.py", "--local"])
         .code(2)
         .stderr_eq("✘ cannot read missing.py: No such file or directory (os error 2)\n");

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -36,9 +37,14 @@ pub(crate) struct RunArgs {
     pub(crate) lang: String,
 
     /// Source files to upload, build and run, and directories with all files in them. Files keep their
-    /// path relative to the current directory. `-` alone reads a snippet from standard input.
-    #[arg(conflicts_with = "code", required_unless_present_any = ["code", "json_schema", "enqueue"])]
+    /// path relative to the current directory. Without files and -c, or with `-` alone, standard input is
+    /// the code.
+    #[arg(conflicts_with = "code")]
     pub(crate) files: Vec<PathBuf>,
+
+    /// Arguments of the program that the files are.
+    #[arg(last = true, value_name = "ARGS", conflicts_with = "code")]
+    pub(crate) arguments: Vec<String>,
 
     /// Snippet to run. Several run in order in the same kernel; after one whose exit code is not 0, the
     /// rest is skipped.
@@ -102,7 +108,12 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Whether the code comes from standard input.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.files.iter().any(|file| file.as_os_str() == STDIN)
+        self.names_nothing() || self.files.iter().any(|file| file.as_os_str() == STDIN)
+    }
+
+    /// Whether there is neither a file nor a snippet.
+    fn names_nothing(&self) -> bool {
+        self.files.is_empty() && self.code.is_empty() && !self.session.enqueue
     }
 
     /// The command that runs the program.
@@ -159,6 +170,12 @@ impl RunArgs {
                 return Err(format!("-r: {amount:?} is no amount of {name}; expected a number, such as cpu=2 or mem=4g").into());
             }
         }
+        if self.names_nothing()
+            && !self.json_schema
+            && let Some(tip) = language_first(&self.lang)
+        {
+            return Err(tip.into());
+        }
         self.check_combination().map_err(Cow::Borrowed)
     }
 
@@ -178,8 +195,16 @@ impl RunArgs {
             Err(
                 "--enqueue only creates the session, and runs nothing: run the code later, with the same -t NAME and without --enqueue",
             )
+        } else if self.json_schema {
+            Ok(())
+        } else if self.names_nothing() && io::stdin().is_terminal() {
+            Err(
+                "there is nothing to run: give files, or a snippet with -c, or code on standard input",
+            )
         } else if !self.reads_stdin() {
             Ok(())
+        } else if !self.arguments.is_empty() {
+            Err("what follows `--` are arguments of files, and there are none")
         } else if self.files.len() > 1 {
             Err("`-`, code from standard input, cannot be used with files")
         } else if self.build.is_some() || self.exec().is_some() {
@@ -266,6 +291,33 @@ fn misnamed(text: &str) -> Option<&str> {
     (name.bytes().all(is_plain) && !is_assignment(text)).then_some(name)
 }
 
+/// For a file where the language should be.
+fn language_first(argument: &str) -> Option<String> {
+    let ending = Path::new(argument)
+        .extension()
+        .and_then(|ending| ending.to_str());
+    let lang = match ending {
+        Some("py") => "python3",
+        Some("sh") => "bash",
+        Some("c") => "c",
+        Some("cc" | "cpp" | "cxx") => "cpp",
+        Some("go") => "go",
+        Some("java") => "java",
+        Some("js") => "nodejs",
+        Some("lua") => "lua",
+        Some("php") => "php",
+        Some("pl") => "perl",
+        Some("r" | "R") => "r",
+        Some("rb") => "ruby",
+        Some("rs") => "rust",
+        _ if Path::new(argument).is_file() => "LANG",
+        _ => return None,
+    };
+    Some(format!(
+        "the first argument is the language: sorna run {lang} {argument}"
+    ))
+}
+
 /// What to do with output that is not text.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct MediaArgs {
@@ -299,11 +351,13 @@ const EXAMPLES: &str = "\
 Examples:
   sorna run --local python3 -c \"print('hello world')\"
   sorna run python3 -c 'x = 1' -c 'print(x)'    # one after the other, in one kernel
-  sorna run python3 - < script.py               # code from standard input
+  sorna run python3 < script.py                 # code from standard input
+  sorna run python3 script.py -- one two        # arguments of the program
   sorna run c main.c mylib.c mylib.h
   sorna run python3 hello.py
   sorna run -e 'python3 hello.py' python3 hello.py lib.py   # several, none named main.py
   sorna run c src                               # all files in src
+  sorna run python3 project                     # the same, with project/main.py
   sorna run -t my-session python3 -c 'x = 1'    # keep the kernel ...
   sorna run -t my-session python3 -c 'print(x)' # ... and use it again
   sorna run c main.c -b 'gcc -O2 -o main main.c' -e './main --fast'

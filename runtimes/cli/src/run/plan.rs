@@ -11,9 +11,10 @@ use sorna::{
 
 use super::args::{CollectArgs, RunArgs};
 use super::program::Program;
+use crate::chain::chain;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::settings::Api;
+use crate::settings::{Api, quoted};
 use crate::spoken::{self, session_token};
 
 /// The kernel's default for a step.
@@ -36,11 +37,13 @@ pub(super) fn plan(
     } else if !arguments.code.is_empty() || arguments.session.enqueue {
         RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
     } else {
-        let files = collect(&arguments.files, arguments.collect)?;
+        let files = collect(&arguments.files, arguments.collect)
+            .map_err(|failure| hint_at_arguments(failure, arguments))?;
         let program = match arguments.exec() {
             Some(command) => Program::Command(command.to_owned()),
             None => Program::find(&arguments.lang, &arguments.files, &files),
         };
+        let program = program.with_arguments(&arguments.lang, &arguments.arguments, &files)?;
         let exec = match program {
             Program::Command(command) => command,
             Program::Default => DEFAULT.to_owned(),
@@ -60,6 +63,38 @@ pub(super) fn plan(
         plan
     };
     Ok((plan, token, advice))
+}
+
+/// For a file that is not there: it may have been meant as an argument of the program before it.
+fn hint_at_arguments(failure: Failure, arguments: &RunArgs) -> Failure {
+    let Failure::Files(error) = failure else {
+        return failure;
+    };
+    let is_missing = |file: &&std::path::PathBuf| file.symlink_metadata().is_err();
+    let rest = |from: usize| {
+        let words = arguments.files.iter().skip(from);
+        let words: Vec<String> = words
+            .map(|word| quoted(&word.to_string_lossy()).to_string())
+            .collect();
+        words.join(" ")
+    };
+    let first = arguments.files.first().filter(|file| !is_missing(file));
+    let missing = arguments.files.iter().position(|file| is_missing(&file));
+    match (first, missing) {
+        (Some(first), Some(at)) if arguments.arguments.is_empty() => Failure::Usage {
+            message: chain(&error),
+            advice: Some(
+                format!(
+                    "Put arguments of the program after `--`: sorna run {} {} -- {}",
+                    quoted(&arguments.lang),
+                    quoted(&first.to_string_lossy()),
+                    rest(at)
+                )
+                .into(),
+            ),
+        },
+        _ => Failure::Files(error),
+    }
 }
 
 fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {

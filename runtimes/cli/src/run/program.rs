@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use sorna::UploadFile;
 
+use crate::failure::Failure;
 use crate::image::names_in;
 
 /// A language whose interpreter runs source files.
@@ -17,16 +18,19 @@ struct Interpreter {
     command: &'static str,
     /// The file that kernels run by default.
     main: &'static str,
+    /// What it runs of a directory, if there is no such file.
+    index: Option<&'static str>,
 }
 
 const INTERPRETERS: &[Interpreter] = &[
-    interpreter(&["python3", "python"], "python3", "main.py"),
+    interpreter(&["python3", "python"], "python3", "main.py").with_index("__main__.py"),
     interpreter(&["bash"], "bash", "main.sh"),
     interpreter(
         &["nodejs", "node", "nodejs6", "nodejs8", "javascript"],
         "node",
         "main.js",
-    ),
+    )
+    .with_index("index.js"),
     interpreter(&["perl", "perl5"], "perl", "main.pl"),
     interpreter(&["ruby"], "ruby", "main.rb"),
     interpreter(&["lua", "lua5"], "lua", "main.lua"),
@@ -38,6 +42,13 @@ const INTERPRETERS: &[Interpreter] = &[
     ),
 ];
 
+/// Languages whose programs are built as `main`.
+const COMPILED: &[&str] = &[
+    "c", "gcc", "clang", "cpp", "c++", "cpp11", "cpp14", "cpp17", "cpp20", "g++", "rust", "rs",
+    "go", "golang",
+];
+const JAVA: &[&str] = &["java", "java8", "java11", "java17", "jdk", "openjdk"];
+
 const fn interpreter(
     names: &'static [&'static str],
     command: &'static str,
@@ -47,6 +58,7 @@ const fn interpreter(
         names,
         command,
         main,
+        index: None,
     }
 }
 
@@ -64,8 +76,7 @@ pub(super) enum Program {
 impl Program {
     /// Chooses among these files, which were collected from those arguments.
     pub(super) fn find(lang: &str, arguments: &[PathBuf], files: &[UploadFile]) -> Self {
-        let known = INTERPRETERS.iter().find(|known| known.is_of(lang));
-        let Some(known) = known else {
+        let Some(known) = Interpreter::of(lang) else {
             return Self::Default;
         };
         if files.iter().any(|file| file.name() == known.main) {
@@ -73,29 +84,120 @@ impl Program {
         }
         match (arguments, files) {
             ([argument], [file]) if !argument.is_dir() => Self::Command(known.run(file.name())),
-            (_, files) => known.unclear(lang, files),
+            (_, files) => match known.main_of(files) {
+                Some(file) => Self::Command(known.run(file)),
+                None => known.unclear(lang, files),
+            },
         }
+    }
+
+    /// The same with these arguments.
+    pub(super) fn with_arguments(
+        self,
+        lang: &str,
+        arguments: &[String],
+        files: &[UploadFile],
+    ) -> Result<Self, Failure> {
+        if arguments.is_empty() {
+            return Ok(self);
+        }
+        let command = match self {
+            Self::Command(command) => command,
+            Self::Default => default_command(lang, files).ok_or_else(|| {
+                Failure::usage(format!(
+                    "it is not known how {lang} kernels run a program with arguments"
+                ))
+                .with_advice("Give the whole command with --exec, such as --exec './main one two'.")
+            })?,
+            Self::Unclear(hint) => {
+                return Err(Failure::Usage {
+                    message: "it is not clear which of the files gets the arguments".to_owned(),
+                    advice: Some(hint.into()),
+                });
+            }
+        };
+        let words = arguments.iter().map(|argument| quote(argument));
+        let all: Vec<String> = std::iter::once(command).chain(words).collect();
+        Ok(Self::Command(all.join(" ")))
+    }
+}
+
+/// The command that kernels run by default, if programs can be given arguments by it.
+fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
+    if let Some(known) = Interpreter::of(lang) {
+        return Some(known.run(known.main));
+    }
+    let is = |names: &[&str]| names_in(lang).any(|name| names.contains(&name));
+    let has = |name: &str| files.iter().any(|file| file.name() == name);
+    if is(COMPILED) {
+        let names = files.iter().map(UploadFile::name);
+        let packages = names.filter(|name| name.rsplit('/').next() == Some("Cargo.toml"));
+        return Some(match only(packages) {
+            _ if has("Cargo.toml") => "cargo run --quiet --".to_owned(),
+            Some(package) => {
+                let directory = package.strip_suffix("/Cargo.toml")?;
+                format!("cd {} && cargo run --quiet --", quote(directory))
+            }
+            None => "./main".to_owned(),
+        });
+    }
+    if !is(JAVA) {
+        return None;
+    }
+    match files {
+        // In no package, since it is in no directory.
+        [file] if !file.name().contains('/') => {
+            let class = file.name().strip_suffix(".java")?;
+            Some(format!("java {}", quote(class)))
+        }
+        _ => has("Main.java").then(|| "java Main".to_owned()),
     }
 }
 
 impl Interpreter {
-    /// Whether it runs this language, or image: `cr.backend.ai/stable/python-tensorflow:2.15` is one of `python`.
-    fn is_of(&self, image: &str) -> bool {
-        names_in(image).any(|name| self.names.contains(&name))
+    const fn with_index(mut self, index: &'static str) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// That of a language, or image: `cr.backend.ai/stable/python-tensorflow:2.15` is one of `python`.
+    fn of(image: &str) -> Option<&'static Self> {
+        let is = |known: &&Self| names_in(image).any(|name| known.names.contains(&name));
+        INTERPRETERS.iter().find(is)
     }
 
     fn run(&self, file: &str) -> String {
-        format!("{} {}", self.command, quote(file))
+        // The interpreter must not take it for an option.
+        let hyphen = if file.starts_with('-') { "./" } else { "" };
+        format!("{} {}", self.command, quote(&format!("{hyphen}{file}")))
+    }
+
+    /// The program among the files: the one that has the name of programs and is in the fewest directories, or the only
+    /// one in the language.
+    fn main_of<'f>(&self, files: &'f [UploadFile]) -> Option<&'f str> {
+        let depth = |name: &str| name.matches('/').count();
+        let named = |wanted: &str| {
+            let names = files.iter().map(UploadFile::name);
+            let named = names.filter(|name| name.rsplit('/').next() == Some(wanted));
+            let named: Vec<&str> = named.collect();
+            let least = named.iter().map(|name| depth(name)).min()?;
+            only(named.into_iter().filter(|name| depth(name) == least))
+        };
+        let in_the_language = || files.iter().filter(|file| self.looks_right(file));
+        named(self.main)
+            .or_else(|| named(self.index?))
+            .or_else(|| only(in_the_language().map(UploadFile::name)))
+    }
+
+    fn looks_right(&self, file: &UploadFile) -> bool {
+        let (_, ending) = self.main.split_once('.').unwrap_or_default();
+        let (_, its) = file.name().rsplit_once('.').unwrap_or_default();
+        its.eq_ignore_ascii_case(ending)
     }
 
     fn unclear(&self, lang: &str, files: &[UploadFile]) -> Program {
-        let (_, ending) = self.main.split_once('.').unwrap_or_default();
-        let looks_right = |file: &&UploadFile| {
-            let (_, its) = file.name().rsplit_once('.').unwrap_or_default();
-            its.eq_ignore_ascii_case(ending)
-        };
-        let candidate = files.iter().find(looks_right).or(files.first());
-        candidate.map_or(Program::Default, |file| {
+        let candidate = files.iter().find(|file| self.looks_right(file));
+        candidate.or(files.first()).map_or(Program::Default, |file| {
             let command = self.run(file.name());
             Program::Unclear(format!(
                 "{lang} kernels run {} by default, and no file has that name. Choose one with -e {}.",
@@ -106,14 +208,19 @@ impl Interpreter {
     }
 }
 
-/// Quotes a file's name so that a shell reads it as one word, and the command not as an option.
-fn quote(name: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%".contains(c);
-    let hyphen = if name.starts_with('-') { "./" } else { "" };
-    if !name.is_empty() && name.chars().all(is_plain) {
-        format!("{hyphen}{name}")
+/// The only item, if there is no other.
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next();
+    first.filter(|_| items.next().is_none())
+}
+
+/// Quotes a text so that a shell reads it as one word.
+fn quote(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
     } else {
-        format!("'{hyphen}{}'", name.replace('\'', r"'\''"))
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -160,6 +267,82 @@ mod tests {
         ] {
             assert_eq!(find(lang, files), Program::Default);
         }
+    }
+
+    #[test]
+    fn directories_have_a_program() {
+        for (lang, files, command) in [
+            (
+                "python3",
+                &["proj/main.py", "proj/lib.py"][..],
+                "python3 proj/main.py",
+            ),
+            (
+                "python3",
+                &["a/main.py", "a/b/main.py"],
+                "python3 a/main.py",
+            ),
+            (
+                "python3",
+                &["a/__main__.py", "a/b.py"],
+                "python3 a/__main__.py",
+            ),
+            ("python3", &["a/tool.py", "a/data.csv"], "python3 a/tool.py"),
+            (
+                "nodejs",
+                &["app/index.js", "app/lib.js"],
+                "node app/index.js",
+            ),
+            ("ruby", &["x/y/only.rb"], "ruby x/y/only.rb"),
+        ] {
+            assert_eq!(find(lang, files), Program::Command(command.to_owned()));
+        }
+        let several = find("python3", &["a/main.py", "b/main.py"]);
+        assert!(matches!(several, Program::Unclear(_)), "{several:?}");
+    }
+
+    #[test]
+    fn arguments_follow_the_command() {
+        let files = |names: &[&str]| -> Vec<_> {
+            let file = |name: &&str| UploadFile::from_bytes(*name, Vec::new()).unwrap();
+            names.iter().map(file).collect()
+        };
+        for (lang, names, command) in [
+            (
+                "python3",
+                &["args.py"][..],
+                "python3 args.py one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "python3",
+                &["main.py", "b.py"],
+                "python3 main.py one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "c",
+                &["a.c"],
+                "./main one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "rust",
+                &["Cargo.toml", "src/main.rs"],
+                "cargo run --quiet -- one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "java",
+                &["Hello.java"],
+                "java Hello one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+        ] {
+            let arguments = ["one", "two  three", "", "it's", "-x", "--y=1"].map(str::to_owned);
+            let files = files(names);
+            let program = find(lang, names);
+            let program = program.with_arguments(lang, &arguments, &files);
+            assert_eq!(program.ok(), Some(Program::Command(command.to_owned())));
+        }
+        let cobol = files(&["a.cob"]);
+        let unknown = Program::Default.with_arguments("cobol", &["x".to_owned()], &cobol);
+        assert!(unknown.is_err());
     }
 
     #[test]
