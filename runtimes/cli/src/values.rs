@@ -52,6 +52,21 @@ pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     Ok(Kib(bytes.div_ceil(1024)))
 }
 
+/// The memory of a kernel. Without a unit, a number is one of bytes, which is hardly meant.
+pub(crate) fn kernel_memory(text: &str) -> Result<Kib, String> {
+    const MINIMUM: u64 = 4 << 10;
+    let Kib(kib) = memory(text)?;
+    if kib >= MINIMUM {
+        return Ok(Kib(kib));
+    }
+    Err(match text.trim().parse::<u64>() {
+        Ok(number) => {
+            format!("{number} bytes are too little for any program; for MiB, write {number}m")
+        }
+        Err(_) => "the minimum for a program is 4m".to_owned(),
+    })
+}
+
 /// An address and a port, where `localhost` is 127.0.0.1.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let text = match text.strip_prefix("localhost:") {
@@ -113,6 +128,22 @@ pub(crate) fn amount(name: &str, text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_of_kernels() {
+        assert_eq!(kernel_memory("4m"), Ok(Kib(4096)));
+        assert_eq!(kernel_memory("4194304"), Ok(Kib(4096)));
+        let error = kernel_memory("10").unwrap_err();
+        assert_eq!(
+            error,
+            "10 bytes are too little for any program; for MiB, write 10m"
+        );
+        assert_eq!(
+            kernel_memory("1k").unwrap_err(),
+            "the minimum for a program is 4m"
+        );
+        assert!(kernel_memory("x").is_err());
+    }
 
     #[test]
     fn times() {

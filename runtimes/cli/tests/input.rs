@@ -245,7 +245,9 @@ fn the_time_limit_holds() {
         ],
     )
     .code(124)
-    .stderr_eq("✘ The program exceeded its time limit and was killed.\n");
+    .stderr_eq(
+        "✘ The program exceeded its time limit of 300 ms (--exec-timeout) and was killed.\n",
+    );
 }
 
 #[test]

@@ -230,7 +230,10 @@ fn a_program_past_its_time_limit_is_killed() {
         &["-q", "python3", "-c", "while True: pass"],
     )
     .code(124)
-    .stderr_eq("✘ The program exceeded its time limit and was killed.\n");
+    .stderr_eq(
+        "✘ The program exceeded its time limit of 300 ms, which the gateway sets, and was killed.\n\
+         ∙ Ask for more with --exec-timeout, such as --exec-timeout 5m.\n",
+    );
     assert_eq!(gateway.stats().kernels, 0);
     gateway.stop();
 }

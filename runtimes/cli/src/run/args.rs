@@ -234,7 +234,7 @@ pub(crate) struct LimitArgs {
     pub(crate) exec_timeout: Option<Duration>,
 
     /// Memory limit of the kernel, such as 512MiB, 64m or 1g; k, m and g are powers of 1024.
-    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    #[arg(long, value_name = "SIZE", value_parser = values::kernel_memory)]
     pub(crate) max_mem: Option<values::Kib>,
 
     /// Folder to mount in the kernel, under its name or an alias. Can be given up to five times.

@@ -7,6 +7,7 @@ use sorna::{
     ProblemKind, RunReport, SessionToken, TransportErrorKind,
 };
 
+use super::resources::Overtime;
 use crate::advice::{aborted_advice, show_error_creating, show_left};
 use crate::chain::message;
 use crate::exit::Exit;
@@ -51,6 +52,8 @@ pub(crate) struct Task<'a> {
     pub(crate) token: &'a SessionToken,
     /// For a program that has failed.
     pub(crate) advice: Option<&'a str>,
+    /// If the program exceeded its time limit.
+    pub(crate) overtime: Option<&'a Overtime>,
     /// Whether the kernel was ready.
     pub(crate) was_ready: bool,
 }
@@ -65,7 +68,7 @@ pub(crate) fn finish(
 ) -> Exit {
     let target = task.target;
     let mut exit = match &report.ending {
-        Ending::Finished(result) => finished(reporter, result.as_ref(), task.advice),
+        Ending::Finished(result) => finished(reporter, result.as_ref(), task),
         Ending::Failed(error) => {
             reporter.note_error(error);
             if is_late(error) && matches!(report.cleanup, Cleanup::Kept) {
@@ -109,22 +112,26 @@ pub(crate) fn finish(
 }
 
 /// Reports how the program ended.
-fn finished(
-    reporter: &mut Reporter,
-    result: Option<&ExecutionResult>,
-    advice: Option<&str>,
-) -> Exit {
+fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Task<'_>) -> Exit {
     let Some(result) = result else {
         return Exit::SUCCESS;
     };
     if result.status == ExecutionStatus::ExecTimeout {
-        reporter.fail("The program exceeded its time limit and was killed.");
+        match task.overtime {
+            Some(Overtime { message, advice }) => {
+                reporter.fail(message);
+                if let Some(advice) = advice {
+                    reporter.advice(advice);
+                }
+            }
+            None => reporter.fail("The program exceeded its time limit and was killed."),
+        }
         return Exit::TIMEOUT;
     }
     let code = result.exit_code().unwrap_or(0);
     if code != 0 && result.step() == Some("build") {
         reporter.fail(format_args!("Build failed with exit code {code}."));
-    } else if let (1.., Some(advice)) = (code, advice) {
+    } else if let (1.., Some(advice)) = (code, task.advice) {
         reporter.advice(advice);
     }
     Exit::of_program(code)

@@ -46,7 +46,7 @@ use input::{Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::{check_sizes, collect};
-use resources::Wishes;
+use resources::{Overtime, Wishes};
 use silence::Silence;
 
 /// Carries out the command.
@@ -143,7 +143,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         dialect: version.dialect(),
         wishes: Wishes::new(arguments, version.dialect()),
         pending: PendingLine::new(arguments.max_wait()),
-        was_ready: false,
+        ready: None,
+        overtime: None,
         silence,
         stopped,
         kernel: None,
@@ -262,7 +263,10 @@ struct Session<'p> {
     dialect: Dialect,
     wishes: Wishes<'p>,
     pending: PendingLine,
-    was_ready: bool,
+    /// The kernel, once it is there.
+    ready: Option<KernelId>,
+    /// If the program exceeded its time limit.
+    overtime: Option<Overtime>,
     silence: Silence,
     stopped: Stopped,
     /// The session, if it is one that is kept.
@@ -325,7 +329,8 @@ impl Session<'_> {
             lang: self.lang,
             token: &self.token,
             advice: self.advice.as_deref().or(self.output.advice()),
-            was_ready: self.was_ready,
+            overtime: self.overtime.as_ref(),
+            was_ready: self.ready.is_some(),
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
         let (program, dialect) = (self.program, self.dialect);
@@ -408,7 +413,7 @@ impl Session<'_> {
         match event {
             RunEvent::SessionPending(pending) => self.pending.show(&pending, reporter),
             RunEvent::KernelReady(kernel) => {
-                self.was_ready = true;
+                self.ready = Some(kernel.clone());
                 if self.temporary {
                     self.kept.created(self.target, &kernel);
                 }
@@ -451,8 +456,12 @@ impl Session<'_> {
                     "Running your code..."
                 });
             }
-            RunEvent::ExecutionFinished(_) => {
+            RunEvent::ExecutionFinished(result) => {
                 self.program = Program::Ended;
+                if let (ExecutionStatus::ExecTimeout, Some(kernel)) = (result.status, &self.ready) {
+                    // The kernel may be gone later.
+                    self.overtime = Some(self.wishes.overtime(self.target, kernel));
+                }
                 if let Some(record) = self.record.take() {
                     record.end();
                 }

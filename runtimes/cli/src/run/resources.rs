@@ -1,5 +1,7 @@
 //! What a kernel has of what was asked for.
 
+use std::time::Duration;
+
 use sorna::{Dialect, KernelId, KernelInfo};
 
 use super::args::RunArgs;
@@ -7,6 +9,13 @@ use crate::kernels::slot;
 use crate::target::Target;
 use crate::units::{size, time};
 use crate::values::amount;
+
+/// What to say of a program that exceeded its time limit.
+#[derive(Debug)]
+pub(crate) struct Overtime {
+    pub(crate) message: String,
+    pub(crate) advice: Option<&'static str>,
+}
 
 /// What was asked for, on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +53,37 @@ impl<'r> Wishes<'r> {
         };
         let existed = (is_new == Some(false)).then(|| self.without_effect(info.as_ref()));
         compared.into_iter().chain(existed.flatten()).collect()
+    }
+
+    /// What to say of a program that exceeded its time limit: how much that is, who set it, and how to change it.
+    pub(super) fn overtime(self, target: &Target, kernel: &KernelId) -> Overtime {
+        let info = target.client.kernel(kernel.clone()).info().ok();
+        // Gateways of 2017 report 0 for what they do not know (yet).
+        let has = info.and_then(|info| info.exec_timeout());
+        let has = has.filter(|time| !time.is_zero());
+        let asked = self.arguments.limits.exec_timeout;
+        let text = |limit: Duration| time(limit.as_secs_f64() * 1000.0);
+        let limit = match (has.or(asked), asked) {
+            (None, _) => String::new(),
+            (Some(has), Some(asked)) if has == asked => {
+                format!(" of {} (--exec-timeout)", text(has))
+            }
+            (Some(has), Some(asked)) => {
+                format!(" of {} (asked for: {})", text(has), text(asked))
+            }
+            (Some(has), None) => format!(" of {}, which the gateway sets,", text(has)),
+        };
+        Overtime {
+            message: format!("The program exceeded its time limit{limit} and was killed."),
+            advice: (self.dialect == Dialect::SornaV2 && asked.is_none()).then_some(
+                match self.arguments.token {
+                    None => "Ask for more with --exec-timeout, such as --exec-timeout 5m.",
+                    Some(_) => {
+                        "Ask for more with --exec-timeout, such as --exec-timeout 5m, when the kernel is created."
+                    }
+                },
+            ),
+        }
     }
 
     /// The resources that a session is to have.

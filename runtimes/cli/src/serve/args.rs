@@ -90,7 +90,7 @@ pub(super) struct Limits {
     pub(super) idle_timeout: Duration,
 
     /// Memory limit of a kernel; a client may ask for less.
-    #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::memory)]
+    #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::kernel_memory)]
     pub(super) max_mem: Kib,
 
     /// Maximum number of processes and threads of a kernel.

@@ -103,6 +103,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             lang: &arguments.lang,
             token: &token,
             advice: None,
+            overtime: None,
             was_ready: false,
         };
         if temporary::has_ended(&report) {
