@@ -187,7 +187,8 @@
 //! If the gateway can make control groups (cgroup v2) with the `memory` and `pids` controllers, they
 //! enforce these limits; a program at the limit of processes is then not killed, but cannot start more.
 //! Otherwise the gateway checks the use of resources ten times a second for kernels in which something
-//! runs, and every 2 s for the others; shared memory counts once. The data of a single process is
+//! runs, and every 2 s for the others; shared memory counts once, and so do files in memory that are open
+//! (`memfd_create`, `/dev/shm`), mapped or not. A kernel with more than 32768 open files is killed then, too. The data of a single process is
 //! limited to the kernel's memory plus 2 GiB for the stacks of its threads. Under systemd, the
 //! gateway can make such groups if it runs as a unit with `Delegate=yes` and
 //! `DelegateSubgroup=gateway`, and [`cgroup`](GatewayConfig::with_cgroup) is the unit's group.

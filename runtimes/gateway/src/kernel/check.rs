@@ -8,6 +8,7 @@ use sorna_core::KernelInfo;
 use super::confine::Census;
 use super::driver::Command;
 use super::handle::Kernel;
+use super::memory::{self, MAX_OPEN_FILES, TooManyOpen};
 use super::process_table::ResourceUse;
 use super::procfs;
 use super::state::Phase;
@@ -74,17 +75,15 @@ impl Kernel {
     pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
         let usage = ResourceUse::of(processes);
-        let exceeds = |limit: u64| {
-            let files = self.setup.confined.scratch_used();
-            // The sum counts shared memory for each process, so the slow exact count decides.
-            usage.memory + files > limit && procfs::proportional_memory(processes, files) > limit
-        };
         let exceeded = if usage.tasks > bounds.processes {
             format!("limit of {} processes and threads", bounds.processes)
-        } else if bounds.memory.is_some_and(exceeds) {
-            bounds.memory_text().unwrap_or_default()
         } else {
-            return;
+            let memory = bounds.memory.filter(|_| self.setup.confined.needs_sums());
+            match memory.map(|limit| self.check_memory(processes, usage.memory, limit)) {
+                Some(Err(TooManyOpen)) => format!("limit of {MAX_OPEN_FILES} open files"),
+                Some(Ok(true)) => bounds.memory_text().unwrap_or_default(),
+                Some(Ok(false)) | None => return,
+            }
         };
         let mut state = self.shared.lock();
         // The driver acts on the first such command, and the check repeats until it has.
@@ -92,6 +91,19 @@ impl Kernel {
             let reason = format!("killed: the kernel exceeded its {exceeded}");
             let _ = self.commands.send(Command::Exceeded(reason));
         }
+    }
+
+    /// Whether these processes have more memory than the limit. So much is resident in each, together.
+    fn check_memory(
+        &self,
+        processes: &[u32],
+        resident: u64,
+        limit: u64,
+    ) -> Result<bool, TooManyOpen> {
+        let mut held = self.setup.confined.scratch();
+        held.add_open(processes)?;
+        // The sum counts shared memory for each process, so the slow exact count decides.
+        Ok(resident + held.bytes > limit && memory::exceeds(limit, processes, &held))
     }
 
     /// Whether the gateway has to check its resource use.

@@ -14,6 +14,7 @@ mod input;
 mod interpreter;
 mod language;
 mod launch;
+mod memory;
 mod nonblocking;
 mod output;
 mod process;

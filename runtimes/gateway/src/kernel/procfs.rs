@@ -120,23 +120,6 @@ pub(crate) fn inner_id(process: u32) -> Option<u32> {
     ids.split_whitespace().next_back()?.parse().ok()
 }
 
-/// The memory of these processes in bytes, counting shared memory in proportion, and of files in memory, which they may
-/// have mapped. Takes far longer than [`usage`].
-pub(crate) fn proportional_memory(processes: &[u32], files: u64) -> u64 {
-    let (mut all, mut shared) = (0, 0);
-    for process in processes {
-        let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
-        let sum = |name: &str| {
-            let line = sums.lines().find_map(|line| line.strip_prefix(name))?;
-            let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-            Some(kib * 1024)
-        };
-        all += sum("Pss:").unwrap_or(0);
-        shared += sum("Pss_Shmem:").unwrap_or(0);
-    }
-    all.saturating_sub(shared) + shared.max(files)
-}
-
 /// All processes of the machine but this one.
 pub(crate) fn processes() -> impl Iterator<Item = u32> {
     let own = std::process::id();

@@ -17,6 +17,7 @@ use crate::boxes::message::{self, Kind};
 use crate::boxes::plan::{Mount, Plan, Program};
 use crate::kernel::home::Home;
 use crate::kernel::language::Installed;
+use crate::kernel::memory::Held;
 use crate::lock::lock;
 
 /// How long it is taken for granted that the files of the system are those found last.
@@ -279,10 +280,10 @@ impl Boxed {
         current.map_or_else(Vec::new, |it| lock(&it).inner_ids())
     }
 
-    /// How much memory the files in its `/tmp` and `/dev/shm` take, in bytes.
-    pub(super) fn scratch_used(&self) -> u64 {
+    /// Its `/tmp` and `/dev/shm`, which are in memory.
+    pub(super) fn scratch(&self) -> Held {
         let current = lock(&self.current).clone();
-        current.map_or(0, |it| lock(&it).scratch_used())
+        current.map_or_else(Held::default, |it| lock(&it).scratch())
     }
 }
 

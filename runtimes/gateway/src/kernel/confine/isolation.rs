@@ -12,7 +12,8 @@ pub struct Isolation {
     /// The network of kernels, if they have namespaces of their own. `None` if they do not: then they share the machine's
     /// network, processes, shared memory and terminals.
     pub network: Option<NetworkAccess>,
-    /// Whether a filter keeps kernels from system calls that few programs need, such as those for keyrings.
+    /// Whether a filter keeps kernels from system calls that few programs need, such as those for keyrings, and without
+    /// namespaces also from those that change other processes, and from shared memory and queues of System V.
     pub filters_calls: bool,
     /// The version of Landlock that limits which files kernels can open. `None` if it is not
     /// available or switched off: then kernels can open every file that the gateway's user can.
@@ -65,12 +66,10 @@ impl fmt::Display for Isolation {
             }
             false => "; processes: checked periodically",
         })?;
-        if has_namespaces {
-            f.write_str(match self.filters_calls {
-                true => "; system calls: filtered",
-                false => "; system calls: NOT filtered",
-            })?;
-        }
+        f.write_str(match self.filters_calls {
+            true => "; system calls: filtered",
+            false => "; system calls: NOT filtered",
+        })?;
         match self.network {
             None => f.write_str("; network: NOT isolated"),
             Some(NetworkAccess::Host) => f.write_str("; network: that of the machine"),

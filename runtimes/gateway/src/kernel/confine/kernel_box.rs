@@ -16,6 +16,7 @@ use crate::NetworkAccess;
 use crate::boxes::message::{self, Kind, Message};
 use crate::boxes::plan::{Plan, Program};
 use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY};
+use crate::kernel::memory::Held;
 use crate::kernel::procfs;
 
 /// How long a helper may take for an answer.
@@ -146,13 +147,18 @@ impl KernelBox {
             .collect()
     }
 
-    /// How much memory the files in its `/tmp` and `/dev/shm` take, in bytes.
-    pub(super) fn scratch_used(&self) -> u64 {
-        let used = |place: &str| {
-            let state = rustix::fs::statvfs(self.inside(place)).ok()?;
-            Some((state.f_blocks - state.f_bfree) * state.f_frsize)
-        };
-        ["tmp", "dev/shm"].into_iter().filter_map(used).sum()
+    /// Its `/tmp` and `/dev/shm`, which are in memory.
+    pub(super) fn scratch(&self) -> Held {
+        let mut held = Held::default();
+        for place in ["tmp", "dev/shm"] {
+            let place = self.inside(place);
+            let state = rustix::fs::statvfs(&place);
+            if let (Ok(state), Ok(metadata)) = (state, fs::metadata(place)) {
+                let used = (state.f_blocks - state.f_bfree) * state.f_frsize;
+                held.add_file_system(metadata.dev(), used);
+            }
+        }
+        held
     }
 
     /// Lets a helper that waits enter with a program, whose input this is.

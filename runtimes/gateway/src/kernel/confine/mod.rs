@@ -49,6 +49,7 @@ use self::sandbox::{OpenPlaces, Sandbox};
 use super::home::Home;
 use super::language::Installed;
 use super::launch::search_path;
+use super::memory::Held;
 use super::process::Process;
 use super::{procfs, sweep};
 use crate::IsolationLevel;
@@ -228,7 +229,7 @@ impl Confined {
 
     /// Whether the gateway has to check the kernel's resource use.
     pub(crate) fn needs_checks(&self) -> bool {
-        !self.processes_are_limited || (self.bounds.memory.is_some() && !self.memory_is_limited)
+        !self.processes_are_limited || self.needs_sums()
     }
 
     /// Starts a process that waits at the [`gate`] until it is under all limits. `start` runs on a
@@ -356,9 +357,15 @@ impl Confined {
         self.boxed.as_ref()?.holder()
     }
 
-    /// How much memory the kernel's own `/tmp` and `/dev/shm` take, in bytes.
-    pub(crate) fn scratch_used(&self) -> u64 {
-        self.boxed.as_ref().map_or(0, |boxed| boxed.scratch_used())
+    /// The kernel's own `/tmp` and `/dev/shm`, which are in memory, if it has a box.
+    pub(crate) fn scratch(&self) -> Held {
+        let boxed = self.boxed.as_ref();
+        boxed.map_or_else(Held::default, |boxed| boxed.scratch())
+    }
+
+    /// Whether the gateway has to add up the kernel's memory.
+    pub(crate) fn needs_sums(&self) -> bool {
+        self.bounds.memory.is_some() && !self.memory_is_limited
     }
 
     /// Kills everything in the kernel's box or control group and waits until it is gone; `false` if it

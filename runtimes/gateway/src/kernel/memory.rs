@@ -1,0 +1,162 @@
+//! The memory of a kernel's processes, for systems without control groups: also that of files in memory, which no process
+//! need have mapped.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+/// The most open files that are looked at in one kernel, some µs each. One that has more could hide what it holds, and so
+/// exceeds a limit.
+pub(crate) const MAX_OPEN_FILES: usize = 32 * 1024;
+/// The size of the blocks in which the system counts what a file takes.
+const BLOCK: u64 = 512;
+
+/// Files in memory that a kernel holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// What they take, in bytes.
+    pub(crate) bytes: u64,
+    /// File systems that are counted as a whole.
+    devices: BTreeSet<u64>,
+    /// Single files: device and inode.
+    files: BTreeSet<(u64, u64)>,
+}
+
+/// More open files than are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooManyOpen;
+
+impl Held {
+    /// Adds a file system of the kernel's own, in memory, and what is in it in bytes.
+    pub(crate) fn add_file_system(&mut self, device: u64, bytes: u64) {
+        if self.devices.insert(device) {
+            self.bytes += bytes;
+        }
+    }
+
+    /// Adds the files in memory that these processes have open: those without a name (`memfd_create`), and those in the
+    /// `/dev/shm` of the machine. Each counts once.
+    pub(crate) fn add_open(&mut self, processes: &[u32]) -> Result<(), TooManyOpen> {
+        let mut seen = 0;
+        for process in processes {
+            let entries = fs::read_dir(format!("/proc/{process}/fd"));
+            for entry in entries.into_iter().flatten().flatten() {
+                seen += 1;
+                if seen > MAX_OPEN_FILES {
+                    return Err(TooManyOpen);
+                }
+                let path = entry.path();
+                let Ok(name) = fs::read_link(&path) else {
+                    continue;
+                };
+                let name = name.as_os_str().as_bytes();
+                if name.starts_with(b"/memfd:") || name.starts_with(b"/dev/shm/") {
+                    self.add_file(fs::metadata(path).ok());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, metadata: Option<fs::Metadata>) {
+        let Some(metadata) = metadata else { return };
+        let file = (metadata.dev(), metadata.ino());
+        if !self.devices.contains(&file.0) && self.files.insert(file) {
+            self.bytes += metadata.blocks() * BLOCK;
+        }
+    }
+
+    fn has(&self, device: u64, inode: u64) -> bool {
+        self.devices.contains(&device) || self.files.contains(&(device, inode))
+    }
+}
+
+/// Whether these processes have more than so many bytes, with the files that they hold. Memory that they share counts once.
+/// Takes far longer than looking at what is resident in each.
+pub(crate) fn exceeds(limit: u64, processes: &[u32], held: &Held) -> bool {
+    let (mut all, mut shared) = (0, 0);
+    for process in processes {
+        let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+        let sum = |name: &str| sums.lines().find_map(|line| kib(line, name));
+        all += sum("Pss:").unwrap_or(0);
+        shared += sum("Pss_Shmem:").unwrap_or(0);
+    }
+    // What is shared may be parts of the files that were counted already, or not.
+    if all + held.bytes <= limit {
+        return false;
+    }
+    if all.saturating_sub(shared) + shared.max(held.bytes) > limit {
+        return true;
+    }
+    let mapped: u64 = processes.iter().map(|id| mapped(*id, held)).sum();
+    all.saturating_sub(mapped) + held.bytes > limit
+}
+
+/// How much of the files that are held a process has mapped, in bytes, in proportion.
+fn mapped(process: u32, held: &Held) -> u64 {
+    let maps = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap_or_default();
+    let (mut sum, mut is_held) = (0, false);
+    for line in maps.lines() {
+        if let Some((device, inode)) = file_of(line) {
+            is_held = held.has(device, inode);
+        } else if is_held {
+            sum += kib(line, "Pss:").unwrap_or(0);
+        }
+    }
+    sum
+}
+
+/// `Pss:   12 kB` in bytes.
+fn kib(line: &str, name: &str) -> Option<u64> {
+    let value = line.strip_prefix(name)?.split_whitespace().next()?;
+    Some(value.parse::<u64>().ok()? * 1024)
+}
+
+/// Device and inode of `55d0-55d1 rw-s 00000000 00:01 1025   /memfd:x`.
+fn file_of(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split(' ');
+    if !fields.next()?.contains('-') {
+        return None;
+    }
+    let (major, minor) = fields.nth(2)?.split_once(':')?;
+    let number = |text| u32::from_str_radix(text, 16).ok();
+    let device = rustix::fs::makedev(number(major)?, number(minor)?);
+    Some((device, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_name_counts_once_however_often_it_is_open() {
+        let memory = rustix::fs::memfd_create("counted", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut file = fs::File::from(memory);
+        file.write_all(&[1; 3 << 20]).unwrap();
+        let again = file.try_clone().unwrap();
+        let own = [std::process::id(), std::process::id()];
+        let mut held = Held::default();
+        held.add_open(&own).unwrap();
+        // Other tests of this process have none.
+        assert_eq!(held.bytes, 3 << 20);
+        drop((file, again));
+        let mut held = Held::default();
+        held.add_open(&own).unwrap();
+        assert_eq!(held, Held::default());
+    }
+
+    #[test]
+    fn files_of_mappings_are_read() {
+        let line = "7f7c6e600000-7f7c6ea00000 rw-s 00000000 00:01 1025     /memfd:a b (deleted)";
+        assert_eq!(file_of(line), Some((rustix::fs::makedev(0, 1), 1025)));
+        assert_eq!(file_of("Pss:                4096 kB"), None);
+        assert_eq!(file_of("VmFlags: rd wr sh mr mw me ms sd"), None);
+        assert_eq!(kib("Pss:    12 kB", "Pss:"), Some(12 * 1024));
+        assert_eq!(kib("Pss_Shmem:    12 kB", "Pss:"), None);
+    }
+}
