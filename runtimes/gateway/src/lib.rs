@@ -237,6 +237,9 @@
 //!   well: a kernel's terminal cannot signal its interpreter.
 //! - **Privileges**: none can be gained (`no_new_privs`), so `sudo` does not work. Kernels have no
 //!   capabilities, even if the gateway runs as root or has some.
+//! - **Calls of the system** (a filter): no keyrings, `ptrace`, `io_uring`, `bpf`, `userfaultfd`, mounts or new user
+//!   namespaces, so debuggers and `strace` do not work; no programs for 32 bits; no set-user-id and set-group-id bits; limits,
+//!   priorities and processors of the own process alone; no System V shared memory, semaphores and queues.
 //! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM` and a mark; nothing else of
 //!   the gateway's environment. A session of Backend.AI has what its client sets.
 //! - **Resources**: see above; no core dumps, and a limit on the size of files.
@@ -246,8 +249,8 @@
 //! - use of the network, including services on this machine that trust any local connection, and
 //!   (before Linux 7.1) UNIX sockets in the file system;
 //! - use of all processors, of all disk space (by many files below the limit), or of `/dev/shm`, which
-//!   kernels share, and where their files remain, as do System V shared memory, message queues and
-//!   semaphores;
+//!   kernels share, and where their files remain;
+//! - changing the modes and times of files that belong to the gateway's user;
 //! - seeing which processes run and which files exist, with their names, sizes and times;
 //! - vulnerabilities of the system's kernel. For programs of people you have reason to fear, run the
 //!   gateway in a virtual machine.

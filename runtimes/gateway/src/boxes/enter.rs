@@ -15,7 +15,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Program;
-use super::walls;
+use super::{filter, walls};
 use crate::NetworkAccess;
 
 /// What a gateway sends while the program runs: for it and its group the signal of Ctrl-C, `SIGURG`, or an end.
@@ -53,7 +53,7 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     if program.landlock {
         walls::limit_writing(&program.writable)?;
     }
-    walls::filter_calls()?;
+    filter::filter_calls_in_box()?;
     if program.arguments.is_empty() {
         message::send(control, Kind::Status, &0_i32.to_le_bytes(), &[]).at("the gateway")?;
         return Ok(ExitCode::SUCCESS);

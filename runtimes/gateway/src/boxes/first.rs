@@ -14,7 +14,7 @@ use signal_hook::consts::SIGCHLD;
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Plan;
-use super::{root, walls};
+use super::{filter, root, walls};
 use crate::NetworkAccess;
 
 /// Furnishes the box, and then reaps what is orphaned in it until the gateway closes the socket.
@@ -36,7 +36,7 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
     walls::drop_privileges(plan.user)?;
     // Programs of the same user in the box must not look into this process.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at("dumpable")?;
-    walls::filter_calls()?;
+    filter::filter_calls_in_box()?;
     message::send(control, Kind::Ready, &[], &[]).at("the gateway")?;
     loop {
         let mut files = [

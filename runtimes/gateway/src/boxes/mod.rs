@@ -14,6 +14,7 @@
 mod descriptors;
 mod enter;
 mod failure;
+mod filter;
 mod first;
 mod hold;
 pub(crate) mod message;
@@ -29,9 +30,9 @@ use std::process::ExitCode;
 
 pub(crate) use enter::{INTERRUPT, KILL, URGE};
 use failure::Failure;
+pub(crate) use filter::{Around, filter_calls, supports_filter};
 pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY};
 use message::Kind;
-pub(crate) use walls::supports_filter;
 use words::FIRST;
 pub(crate) use words::{ENTER, HOLD};
 

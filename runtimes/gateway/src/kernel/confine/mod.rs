@@ -4,6 +4,7 @@
 //!
 //! - [`boxed`]: namespaces of a kernel's own, at the highest level.
 //! - [`sandbox`]: which files they can open, by Landlock; no new privileges.
+//! - [`boxes::filter`](crate::boxes): which calls of the system they can make.
 //! - [`cgroup`]: the memory and number of processes of a kernel, by control groups.
 //! - [`rlimits`]: the limits of each process.
 //! - [`gate`]: no program runs before it is under its limits.
@@ -53,7 +54,7 @@ use super::memory::Held;
 use super::process::Process;
 use super::{procfs, sweep};
 use crate::IsolationLevel;
-use crate::boxes::supports_filter;
+use crate::boxes::{Around, filter_calls, supports_filter};
 use crate::lock::lock;
 
 const NO_LANDLOCK: &str =
@@ -75,6 +76,8 @@ pub(crate) struct Confinement {
 #[derive(Debug)]
 pub(crate) struct Confined {
     sandbox: Option<Sandbox>,
+    /// Whether the calls of its programs are filtered. In a box, its own program does that.
+    filters_calls: bool,
     boxed: Option<Arc<Boxed>>,
     group: Option<Group>,
     bounds: Bounds,
@@ -135,7 +138,7 @@ impl Confinement {
         let limits_processes = groups.as_ref().is_some_and(GroupRoot::limits_processes);
         let isolation = Isolation {
             network: boxes.as_ref().map(|_| rules.network),
-            filters_calls: boxes.is_some() && supports_filter(),
+            filters_calls: rules.level != IsolationLevel::None && supports_filter(),
             landlock,
             has_groups: groups.is_some(),
             limits_memory: groups.as_ref().is_some_and(GroupRoot::limits_memory),
@@ -213,6 +216,7 @@ impl Confinement {
         };
         Ok(Confined {
             sandbox,
+            filters_calls: self.isolation.filters_calls,
             boxed,
             group,
             bounds,
@@ -249,6 +253,9 @@ impl Confined {
                     sandbox::forbid_new_privileges()?;
                     if let Some(sandbox) = &self.sandbox {
                         sandbox.enter()?;
+                    }
+                    if self.filters_calls {
+                        filter_calls(Around::Machine)?;
                     }
                     let _within = within.enter();
                     start()
