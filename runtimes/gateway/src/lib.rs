@@ -188,7 +188,8 @@
 //! enforce these limits; a program at the limit of processes is then not killed, but cannot start more.
 //! Otherwise the gateway checks the use of resources ten times a second for kernels in which something
 //! runs, and every 2 s for the others; shared memory counts once, and so do files in memory that are open
-//! (`memfd_create`, `/dev/shm`), mapped or not. A kernel with more than 32768 open files is killed then, too. The data of a single process is
+//! (`memfd_create`, `/dev/shm`), mapped or not, and
+//! in namespaces the shared memory of System V. A kernel with more than 32768 open files is killed then, too. The data of a single process is
 //! limited to the kernel's memory plus 2 GiB for the stacks of its threads. Under systemd, the
 //! gateway can make such groups if it runs as a unit with `Delegate=yes` and
 //! `DelegateSubgroup=gateway`, and [`cgroup`](GatewayConfig::with_cgroup) is the unit's group.
@@ -242,6 +243,7 @@
 //!   priorities and processors of the own process alone; no System V shared memory, semaphores and queues.
 //! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM` and a mark; nothing else of
 //!   the gateway's environment. A session of Backend.AI has what its client sets.
+//! - **Open files** of the gateway: none, if it has called [`close_files_on_exec`], as `sorna` does.
 //! - **Resources**: see above; no core dumps, and a limit on the size of files.
 //!
 //! Landlock does **not** protect from:
@@ -298,7 +300,7 @@ mod stats;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub use boxes::box_main;
+pub use boxes::{box_main, close_files_on_exec};
 pub use config::{GatewayConfig, IsolationLevel, NetworkAccess};
 pub use error::StartError;
 pub use gateway::{Gateway, raise_open_files};

@@ -28,6 +28,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+pub use descriptors::close_files_on_exec;
 pub(crate) use enter::{INTERRUPT, KILL, URGE};
 use failure::Failure;
 pub(crate) use filter::{Around, filter_calls, supports_filter};
