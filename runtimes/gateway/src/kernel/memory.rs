@@ -2,9 +2,9 @@
 //! need have mapped.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// The most open files that are looked at in one kernel, some µs each. One that has more could hide what it holds, and so
 /// exceeds a limit.
@@ -21,6 +21,8 @@ pub(crate) struct Held {
     devices: BTreeSet<u64>,
     /// Single files: device and inode.
     files: BTreeSet<(u64, u64)>,
+    /// Whether shared memory of System V is counted, attached or not.
+    has_segments: bool,
 }
 
 /// More open files than are looked at.
@@ -33,6 +35,17 @@ impl Held {
         if self.devices.insert(device) {
             self.bytes += bytes;
         }
+    }
+
+    /// Adds the shared memory of System V in a `/proc/sysvipc/shm`.
+    pub(crate) fn add_segments(&mut self, list: &File) {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 * 1024];
+        while let Ok(read @ 1..) = list.read_at(&mut chunk, bytes.len() as u64) {
+            bytes.extend_from_slice(&chunk[..read]);
+        }
+        self.bytes += segments(&String::from_utf8_lossy(&bytes));
+        self.has_segments = true;
     }
 
     /// Adds the files in memory that these processes have open: those without a name (`memfd_create`), and those in the
@@ -99,12 +112,22 @@ fn mapped(process: u32, held: &Held) -> u64 {
     let (mut sum, mut is_held) = (0, false);
     for line in maps.lines() {
         if let Some((device, inode)) = file_of(line) {
-            is_held = held.has(device, inode);
+            let is_segment = held.has_segments && line.contains(" /SYSV");
+            is_held = is_segment || held.has(device, inode);
         } else if is_held {
             sum += kib(line, "Pss:").unwrap_or(0);
         }
     }
     sum
+}
+
+/// What is resident and in swap space, in bytes: the last two columns.
+fn segments(list: &str) -> u64 {
+    let sizes = list.lines().skip(1).map(|line| {
+        let last = line.split_whitespace().rev().take(2);
+        last.filter_map(|it| it.parse::<u64>().ok()).sum::<u64>()
+    });
+    sizes.sum()
 }
 
 /// `Pss:   12 kB` in bytes.
@@ -136,7 +159,7 @@ mod tests {
     #[test]
     fn a_file_without_a_name_counts_once_however_often_it_is_open() {
         let memory = rustix::fs::memfd_create("counted", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        let mut file = fs::File::from(memory);
+        let mut file = File::from(memory);
         file.write_all(&[1; 3 << 20]).unwrap();
         let again = file.try_clone().unwrap();
         let own = [std::process::id(), std::process::id()];
@@ -156,6 +179,8 @@ mod tests {
         assert_eq!(file_of(line), Some((rustix::fs::makedev(0, 1), 1025)));
         assert_eq!(file_of("Pss:                4096 kB"), None);
         assert_eq!(file_of("VmFlags: rd wr sh mr mw me ms sd"), None);
+        let list = "       key      shmid perms       size  rss  swap\n         1          0   600 26214400  8192  4096\n";
+        assert_eq!(segments(list), 12288);
         assert_eq!(kib("Pss:    12 kB", "Pss:"), Some(12 * 1024));
         assert_eq!(kib("Pss_Shmem:    12 kB", "Pss:"), None);
     }

@@ -280,7 +280,7 @@ impl Boxed {
         current.map_or_else(Vec::new, |it| lock(&it).inner_ids())
     }
 
-    /// Its `/tmp` and `/dev/shm`, which are in memory.
+    /// Its `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V.
     pub(super) fn scratch(&self) -> Held {
         let current = lock(&self.current).clone();
         current.map_or_else(Held::default, |it| lock(&it).scratch())

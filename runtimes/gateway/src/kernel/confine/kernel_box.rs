@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -45,6 +45,8 @@ pub(super) struct KernelBox {
     first_file: OwnedFd,
     /// What identifies its namespace of processes.
     processes: u64,
+    /// The list of its shared memory of System V.
+    segments: Option<File>,
 }
 
 impl BoxProgram {
@@ -95,15 +97,17 @@ impl KernelBox {
         tell(&control, Kind::Plan, &plan.encode())?;
         let missing = || io::Error::from(io::ErrorKind::InvalidData);
         // From the holder and from the first process, in any order.
-        let (mut first, mut is_ready) = (None, false);
-        while first.is_none() || !is_ready {
+        let (mut first, mut ready) = (None, None);
+        while first.is_none() || ready.is_none() {
             let message = any_answer(&control)?;
-            is_ready |= message.is(Kind::Ready);
             if message.is(Kind::First) {
                 first = Some(message);
+            } else if message.is(Kind::Ready) {
+                ready = Some(message);
             }
         }
         let first = first.ok_or_else(missing)?;
+        let segments = ready.and_then(|it| it.files.into_iter().next());
         let id: u32 = first.text().parse().map_err(io::Error::other)?;
         let first_file = first.files.into_iter().next().ok_or_else(missing)?;
         let processes = namespace(id).ok_or_else(missing)?;
@@ -113,6 +117,7 @@ impl KernelBox {
             first: id,
             first_file,
             processes,
+            segments: segments.map(File::from),
         })
     }
 
@@ -147,7 +152,7 @@ impl KernelBox {
             .collect()
     }
 
-    /// Its `/tmp` and `/dev/shm`, which are in memory.
+    /// Its `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V.
     pub(super) fn scratch(&self) -> Held {
         let mut held = Held::default();
         for place in ["tmp", "dev/shm"] {
@@ -157,6 +162,9 @@ impl KernelBox {
                 let used = (state.f_blocks - state.f_bfree) * state.f_frsize;
                 held.add_file_system(metadata.dev(), used);
             }
+        }
+        if let Some(segments) = &self.segments {
+            held.add_segments(segments);
         }
         held
     }

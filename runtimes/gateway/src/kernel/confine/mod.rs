@@ -364,7 +364,7 @@ impl Confined {
         self.boxed.as_ref()?.holder()
     }
 
-    /// The kernel's own `/tmp` and `/dev/shm`, which are in memory, if it has a box.
+    /// The kernel's own `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V, if it has a box.
     pub(crate) fn scratch(&self) -> Held {
         let boxed = self.boxed.as_ref();
         boxed.map_or_else(Held::default, |boxed| boxed.scratch())
