@@ -57,7 +57,11 @@ impl Client {
     }
 
     pub(crate) fn with_credentials(gateway: &RunningGateway, credentials: Credentials) -> Self {
-        let endpoint = gateway.endpoint();
+        Self::at(gateway.endpoint(), credentials)
+    }
+
+    /// Of a gateway in another process.
+    pub(crate) fn at(endpoint: &str, credentials: Credentials) -> Self {
         Self {
             address: endpoint.strip_prefix("http://").unwrap().to_owned(),
             signer: Signer::new(Config::new(endpoint.parse().unwrap(), credentials.clone())),
