@@ -9,6 +9,7 @@ mod flow;
 mod input;
 mod parts;
 mod runs;
+mod stops;
 
 use std::sync::Arc;
 

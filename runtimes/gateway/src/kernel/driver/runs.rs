@@ -1,10 +1,9 @@
-//! Runs: from a plan to its end, step by step and within their time.
+//! Runs: from a plan to its end, step by step.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::command::KernelStartError;
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
@@ -21,9 +20,6 @@ use crate::shortage;
 
 /// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
 const NOT_BUILT: i32 = 127;
-
-/// How long an interpreter has to end what runs by itself, where it can.
-const CHANCE: Duration = Duration::from_millis(30);
 
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
@@ -273,132 +269,6 @@ impl Driver {
         self.fail_completions();
         if self.run.is_some() {
             self.end(Ending::Failed(reason.to_owned()));
-        }
-    }
-
-    pub(super) fn timer(&self) -> Option<Instant> {
-        let deadline = self.run.as_ref().and_then(Run::deadline);
-        let input_poll = self.may_poll_input().then_some(self.input_poll.next);
-        let signal = self.run.as_ref().and_then(|run| run.signal_at);
-        deadline.into_iter().chain(input_poll).chain(signal).min()
-    }
-
-    pub(super) async fn tick(&mut self) {
-        let now = Instant::now();
-        let deadline = self.run.as_ref().and_then(Run::deadline);
-        if deadline.is_some_and(|deadline| now >= deadline) {
-            self.time_out().await;
-        }
-        if let Some(run) = &mut self.run
-            && run.signal_at.take_if(|at| now >= *at).is_some()
-            && let Some(interpreter) = &self.interpreter
-        {
-            interpreter.signal();
-        }
-        if self.may_poll_input() && now >= self.input_poll.next {
-            self.input_poll.back_off(now);
-            self.poll_input();
-        }
-    }
-
-    /// Kills what runs. The run ends when the process has ended and its output has been read.
-    pub(super) async fn time_out(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        run.kill_reason = Some(KillReason::TimedOut);
-        let mark = match (&mut self.step, &mut self.interpreter) {
-            (Some(step), _) => {
-                step.process.kill_group();
-                step.mark.clone()
-            }
-            (None, Some(interpreter)) if run.steps.is_none() => {
-                interpreter.kill();
-                interpreter.mark().to_owned()
-            }
-            _ => return self.end(Ending::TimedOut),
-        };
-        // Kills also what left the process group, and what removed its mark.
-        let bystanders = std::mem::take(&mut run.bystanders);
-        let (setup, terminal) = (Arc::clone(&self.setup), self.shared.lock().terminal);
-        let kill = move || {
-            sweep(&mark, None);
-            setup.confined.kill_new(&bystanders, terminal);
-        };
-        // Awaited, so that it does not kill the next interpreter.
-        let _ = tokio::task::spawn_blocking(kill).await;
-    }
-
-    /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
-    pub(super) async fn kill_for_limit(&mut self, message: &str) {
-        let message = format!("{message}\n");
-        push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
-        if let Some(step) = &mut self.step {
-            step.process.kill_group();
-        }
-        if let Some(interpreter) = &mut self.interpreter {
-            interpreter.kill();
-            interpreter.kill_is_reported = true;
-        }
-        let has_process = self.step.is_some();
-        if let Some(run) = &mut self.run {
-            if has_process || run.steps.is_none() {
-                run.kill_reason.get_or_insert(KillReason::LimitExceeded);
-            } else {
-                // Between build and exec: the exec step must not run with processes missing.
-                let step = run
-                    .steps
-                    .as_ref()
-                    .is_some_and(|steps| steps.batch.is_some());
-                self.end(Ending::Finished {
-                    exit_code: ExitKind::Signal(9).code(),
-                    step: step.then_some(StepKind::Build),
-                    restarted: false,
-                });
-            }
-        }
-        // Awaited, so that it does not kill the next interpreter.
-        let setup = Arc::clone(&self.setup);
-        let _ = tokio::task::spawn_blocking(move || setup.kill_all()).await;
-        let mut state = self.shared.lock();
-        state.exceeding = false;
-        state.kills += 1;
-    }
-
-    /// Sends what runs the signal that Ctrl-C sends on a terminal.
-    pub(super) fn interrupt(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        match (&self.step, &mut self.interpreter) {
-            (Some(step), _) => step.process.interrupt(),
-            (None, Some(interpreter)) if run.steps.is_none() => {
-                let now = Instant::now();
-                run.signal_at = interpreter.interrupt().then(|| now + CHANCE);
-                run.interrupted = Some(now);
-                self.stop_asking();
-            }
-            _ => {}
-        }
-    }
-
-    /// Why a process was killed, if the system killed it for memory.
-    fn why_killed(&mut self, exit: ExitKind) -> Option<String> {
-        let kills = self.setup.confined.out_of_memory_kills();
-        let more = kills > std::mem::replace(&mut self.out_of_memory_kills, kills);
-        let exceeded = self.setup.confined.bounds().memory_text()?;
-        (more && exit.is_kill()).then(|| format!("{exit}: the kernel exceeded its {exceeded}"))
-    }
-
-    pub(super) fn pause_clock(&mut self) {
-        if let Some(run) = &mut self.run
-            && let Some(since) = run.since.take()
-        {
-            run.left = run.left.saturating_sub(since.elapsed());
-        }
-    }
-
-    pub(super) fn resume_clock(&mut self) {
-        if let Some(run) = &mut self.run
-            && run.since.is_none()
-        {
-            run.since = Some(Instant::now());
         }
     }
 }
