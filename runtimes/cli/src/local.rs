@@ -100,6 +100,7 @@ pub(crate) fn plain() -> GatewayConfig {
         .with_exec_timeout(unlimited)
         .with_idle_timeout(unlimited)
         .with_unlimited_memory()
+        .with_unlimited_disk()
         .with_max_file_size(u64::MAX)
 }
 

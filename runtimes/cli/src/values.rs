@@ -67,6 +67,14 @@ pub(crate) fn kernel_memory(text: &str) -> Result<Kib, String> {
     })
 }
 
+/// As [`memory`], or `0`.
+pub(crate) fn memory_or_none(text: &str) -> Result<Kib, String> {
+    match text {
+        "0" => Ok(Kib(0)),
+        text => memory(text),
+    }
+}
+
 /// An address and a port, where `localhost` is 127.0.0.1.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let text = match text.strip_prefix("localhost:") {

@@ -1,6 +1,7 @@
 //! The configuration of a gateway.
 
 mod isolation;
+mod kernel_limits;
 mod level;
 
 use std::ffi::{OsStr, OsString};
@@ -48,6 +49,8 @@ pub struct GatewayConfig {
     max_memory: Option<u64>,
     max_processes: u64,
     max_file_size: u64,
+    max_disk: Option<u64>,
+    max_files: u64,
     max_console_size: usize,
     max_kernels_per_key: usize,
     exec_timeout: Duration,
@@ -84,6 +87,8 @@ impl Default for GatewayConfig {
             max_memory: Some(GIB),
             max_processes: 1024,
             max_file_size: GIB,
+            max_disk: Some(2 * GIB),
+            max_files: 200_000,
             max_console_size: 1024 * 1024,
             max_kernels_per_key: 256,
             exec_timeout: Duration::from_secs(30),
@@ -285,112 +290,6 @@ impl GatewayConfig {
     #[must_use]
     pub fn cgroup(&self) -> Option<&Path> {
         self.cgroup.as_deref()
-    }
-}
-
-/// Limits on a kernel and its programs.
-impl GatewayConfig {
-    /// Sets the most memory of a kernel, in bytes; a client may ask for less. 1 GiB by default.
-    #[must_use]
-    pub fn with_max_memory(mut self, bytes: u64) -> Self {
-        self.max_memory = Some(bytes);
-        self
-    }
-
-    /// Lets a kernel take as much memory as there is, unless its client asks for a limit.
-    #[must_use]
-    pub fn with_unlimited_memory(mut self) -> Self {
-        self.max_memory = None;
-        self
-    }
-
-    /// The most memory of a kernel, in bytes; `None` if there is no limit.
-    #[must_use]
-    pub fn max_memory(&self) -> Option<u64> {
-        self.max_memory
-    }
-
-    /// Sets the most processes and threads of a kernel: 1024 by default.
-    #[must_use]
-    pub fn with_max_processes(mut self, processes: u64) -> Self {
-        self.max_processes = processes;
-        self
-    }
-
-    /// The most processes and threads of a kernel.
-    #[must_use]
-    pub fn max_processes(&self) -> u64 {
-        self.max_processes
-    }
-
-    /// Sets the size of the largest file that a program may write, in bytes: 1 GiB by default.
-    #[must_use]
-    pub fn with_max_file_size(mut self, bytes: u64) -> Self {
-        self.max_file_size = bytes;
-        self
-    }
-
-    /// The size of the largest file that a program may write, in bytes.
-    #[must_use]
-    pub fn max_file_size(&self) -> u64 {
-        self.max_file_size
-    }
-
-    /// Sets about how much console text one response holds at most, in bytes, which bounds a single
-    /// console record as well: 1 MiB by default. A program that prints more waits until its output
-    /// has been fetched. So it does if its key's kernels hold 20 MiB that nobody has fetched, or all
-    /// kernels 40 MiB; each may always hold 64 KiB.
-    #[must_use]
-    pub fn with_max_console_size(mut self, bytes: usize) -> Self {
-        self.max_console_size = bytes;
-        self
-    }
-
-    /// About how much console text one response holds at most, in bytes.
-    #[must_use]
-    pub fn max_console_size(&self) -> usize {
-        self.max_console_size
-    }
-
-    /// Sets how long an execution may run if its kernel was created without a limit: 30 s by
-    /// default. The time that a program waits for its client does not count.
-    #[must_use]
-    pub fn with_exec_timeout(mut self, time: Duration) -> Self {
-        self.exec_timeout = time;
-        self
-    }
-
-    /// How long an execution may run if its kernel was created without a limit.
-    #[must_use]
-    pub fn exec_timeout(&self) -> Duration {
-        self.exec_timeout
-    }
-
-    /// Sets how long a kernel may go without a request before it is destroyed: an hour by default.
-    #[must_use]
-    pub fn with_idle_timeout(mut self, time: Duration) -> Self {
-        self.idle_timeout = time;
-        self
-    }
-
-    /// How long a kernel may go without a request before it is destroyed.
-    #[must_use]
-    pub fn idle_timeout(&self) -> Duration {
-        self.idle_timeout
-    }
-
-    /// Sets how long an execute request waits at most before the response is `continued`: 2 s by
-    /// default, as on the original gateway.
-    #[must_use]
-    pub fn with_continuation_interval(mut self, time: Duration) -> Self {
-        self.continuation_interval = time;
-        self
-    }
-
-    /// How long an execute request waits at most before the response is `continued`.
-    #[must_use]
-    pub fn continuation_interval(&self) -> Duration {
-        self.continuation_interval
     }
 }
 

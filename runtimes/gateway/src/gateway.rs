@@ -153,14 +153,17 @@ impl Gateway {
             let connections = http::serve(listener, acceptor, Arc::new(service), limits);
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
+            let disks = Arc::clone(&self.kernels).watch_disks();
             let (shutdown, connections) = (pin!(shutdown), pin!(connections));
             let orphans = Arc::clone(&self.kernels).reap_orphans();
             let (idle, watch, orphans) = (pin!(idle), pin!(watch), pin!(orphans));
+            let disks = pin!(disks);
             tokio::select! {
                 () = shutdown => {}
                 () = connections => {}
                 () = idle => {}
                 () = watch => {}
+                () = disks => {}
                 () = orphans => {}
             }
         }

@@ -101,6 +101,15 @@ pub(super) struct Limits {
     #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::memory)]
     pub(super) max_file_size: Kib,
 
+    /// Disk limit of a kernel: what runs in a kernel whose files come to take more is killed, and no more can be
+    /// uploaded. `0` means none.
+    #[arg(long, value_name = "SIZE", default_value = "2g", value_parser = values::memory_or_none)]
+    pub(super) max_disk: Kib,
+
+    /// Maximum number of files and directories of a kernel, enforced in the same way.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
+    pub(super) max_files: u64,
+
     /// Maximum number of kernels per key.
     #[arg(long, value_name = "NUMBER", default_value_t = 256)]
     pub(super) max_kernels: usize,

@@ -72,6 +72,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         .with_max_memory(kib(limits.max_mem.0))
         .with_max_processes(limits.max_processes)
         .with_max_file_size(kib(limits.max_file_size.0))
+        .with_max_files(limits.max_files)
         .with_max_kernels_per_key(limits.max_kernels)
         .with_max_requests_per_window(limits.max_requests)
         .with_max_upload_files(limits.max_upload_files)
@@ -99,6 +100,10 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
         ));
     }
+    config = match limits.max_disk.0 {
+        0 => config.with_unlimited_disk(),
+        disk => config.with_max_disk(kib(disk)),
+    };
     if let Some(cgroup) = &isolation.cgroup {
         config = config.with_cgroup(cgroup);
     }

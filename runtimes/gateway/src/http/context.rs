@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
 
@@ -14,9 +14,11 @@ use super::body;
 use super::upload::{self, UploadLimits};
 use super::websocket::Upgrade;
 use crate::config::GatewayConfig;
-use crate::kernel::Kernel;
-use crate::kernels::Kernels;
+use crate::kernels::{Entry, Kernels};
 use crate::sessions::Sessions;
+
+/// How many bytes of a form are not those of its files, at most, of those that are short.
+const FORM: u64 = 16 * 1024;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Context {
     pub(super) async fn upload(
         &self,
         call: &mut Call<'_>,
-        kernel: &Kernel,
+        entry: &Arc<Entry>,
         limits: UploadLimits,
     ) -> Result<(), ProblemReply> {
         let content_type = call
@@ -73,7 +75,16 @@ impl Context {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        let stored = upload::store(call.body, content_type, kernel.home(), limits);
+        let kernel = Arc::clone(entry);
+        // More than the files in it, by little.
+        let length = call.body.size_hint().exact();
+        let length = length.map(|length| length.saturating_sub(FORM));
+        let room = tokio::task::spawn_blocking(move || kernel.kernel.reserve_disk(length)).await;
+        let room = room
+            .map_err(|_| ProblemKind::ServiceUnavailable.reply())?
+            .map_err(upload::no_room)?;
+        let home = entry.kernel.home();
+        let stored = upload::store(call.body, content_type, home, limits, &room);
         tokio::time::timeout(self.body_timeout, stored)
             .await
             .map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))?

@@ -127,7 +127,7 @@ async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId) -> Result 
     let entry = context.kernels.find(call.key, id)?;
     entry.kernel.touch();
     let limits = context.upload_limits;
-    context.upload(&mut call, &entry.kernel, limits).await?;
+    context.upload(&mut call, &entry, limits).await?;
     Ok(reply::done())
 }
 

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use super::pieces::{Gauge, Pieces, TooMuch};
-use crate::kernel::Home;
+use crate::kernel::{Home, Reservation};
 use crate::shortage;
 
 /// What an upload may hold.
@@ -48,25 +48,27 @@ struct Arrived {
 ///
 /// # Errors
 ///
-/// 400 `generic-bad-request` for a malformed form, too many or too large files;
+/// 400 `generic-bad-request` for a malformed form, too many or too large files, or more than there is room for;
 /// `invalid-api-params` for a name outside the directory, or one below a file.
 pub(crate) async fn store(
     body: &mut Incoming,
     content_type: &str,
     home: &Home,
     limits: UploadLimits,
+    room: &Reservation,
 ) -> Result<(), ProblemReply> {
     let boundary = multer::parse_boundary(content_type)
         .map_err(|_| bad("the body is not multipart/form-data with a boundary"))?;
     let part = limits.file_size.saturating_add(PART_HEAD);
-    let room = part.saturating_mul(limits.files as u64 + 1);
-    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(room));
+    let whole = part.saturating_mul(limits.files as u64 + 1);
+    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(whole));
     let gauge = Gauge::default();
     let stream = Pieces::new(body, gauge.clone());
     let mut form = Multipart::with_constraints(stream, boundary, constraints);
     let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error, home.root()))?;
 
     let mut arrived = Vec::new();
+    let mut total = 0;
     loop {
         // The parser keeps what it reads until a head is whole.
         gauge.allow(PART_HEAD);
@@ -91,7 +93,13 @@ pub(crate) async fn store(
         };
         let target = relative_path(&name).ok_or_else(|| outside(&name))?;
         let staged = staging.path().join(arrived.len().to_string());
-        write_part(field, home, &staged, &name, limits.file_size).await?;
+        let part = Part {
+            path: &staged,
+            name: &name,
+            limit: limits.file_size,
+            before: total,
+        };
+        total += write_part(field, home, part, room).await?;
         arrived.push(Arrived {
             staged,
             target,
@@ -115,13 +123,25 @@ pub(crate) async fn store(
         .map_err(|error| internal(&error.into(), home.root()))?
 }
 
+/// A file that arrives.
+struct Part<'a> {
+    path: &'a Path,
+    name: &'a str,
+    limit: u64,
+    /// The size of those before it.
+    before: u64,
+}
+
+/// Writes a file, and returns its size.
 async fn write_part(
     mut field: multer::Field<'_>,
     home: &Home,
-    path: &Path,
-    name: &str,
-    limit: u64,
-) -> Result<(), ProblemReply> {
+    part: Part<'_>,
+    room: &Reservation,
+) -> Result<u64, ProblemReply> {
+    let Part {
+        path, name, limit, ..
+    } = part;
     let file = File::create_new(path).map_err(|error| internal(&error, path))?;
     home.give(&file).map_err(|error| internal(&error, path))?;
     let mut file = tokio::fs::File::from_std(file);
@@ -133,11 +153,13 @@ async fn write_part(
                 "Too large file: {name:?} (limit {limit} bytes)"
             )));
         }
+        room.check(part.before + size).map_err(no_room)?;
         file.write_all(&bytes)
             .await
             .map_err(|error| internal(&error, path))?;
     }
-    file.flush().await.map_err(|error| internal(&error, path))
+    file.flush().await.map_err(|error| internal(&error, path))?;
+    Ok(size)
 }
 
 /// The path in the work directory that a name refers to. Leading slashes are ignored, as on the
@@ -213,6 +235,11 @@ fn cannot_store(file: &Arrived, errno: Errno) -> ProblemReply {
 
 fn bad(detail: &str) -> ProblemReply {
     ProblemKind::GenericBadRequest.reply_with(detail)
+}
+
+/// An upload was larger than what the kernel may still take on the disk.
+pub(super) fn no_room(reason: String) -> ProblemReply {
+    bad(&format!("no room for the upload: {reason}"))
 }
 
 fn outside(name: &str) -> ProblemReply {

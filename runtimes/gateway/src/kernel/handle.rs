@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::disk_check::DiskState;
 use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
 use super::run::Plan;
@@ -39,6 +40,7 @@ pub(crate) struct Kernel {
     /// Held by the execute request that is being served: one after another.
     turn: Mutex<()>,
     pub(super) born: Instant,
+    pub(super) disk: DiskState,
     restarts: Arc<Restarts>,
     /// Whether it is being destroyed, so that no more terminals may be opened.
     is_ending: AtomicBool,
@@ -74,6 +76,7 @@ impl Kernel {
             commands,
             turn: Mutex::new(()),
             born: Instant::now(),
+            disk: DiskState::default(),
             restarts: Arc::default(),
             is_ending: AtomicBool::new(false),
             terminal: std::sync::Mutex::default(),

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
-    Bounds, Confinement, Isolation, Kernel, Languages, Launcher, ProcessTable, Stock,
+    Bounds, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher, ProcessTable, Stock,
 };
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
@@ -94,6 +94,10 @@ impl Kernels {
                 memory: config.max_memory(),
                 processes: config.max_processes(),
                 file_size: config.max_file_size(),
+                disk: config.max_disk().map(|bytes| DiskLimit {
+                    bytes,
+                    files: config.max_files(),
+                }),
                 cores: None,
             },
             console_limit: config.max_console_size(),

@@ -1,10 +1,12 @@
 //! Watching the kernels: for idle ones, and for those that exceed their limits.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::table::{Entry, Kernels};
+use crate::kernel::{Census, DiskCheck};
 use crate::lock::lock;
 
 /// How often to check for idle kernels, at most.
@@ -13,6 +15,8 @@ const IDLE_CHECK: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Every so many checks, all kernels are checked.
 const CHECKS_PER_FULL_CHECK: u64 = 20;
+/// How many times as long as a look at the files of a kernel takes, none is looked at: there may be very many.
+const REST: u32 = 3;
 
 impl Kernels {
     /// Destroys idle kernels, forever.
@@ -60,25 +64,69 @@ impl Kernels {
 
     /// Checks the resource use of these kernels. Blocks.
     fn check(&self, entries: &[(Arc<Entry>, u64)]) {
-        let (scanned, census) = (OnceCell::new(), OnceCell::new());
+        let scan = Scan::default();
         for (entry, kills) in entries {
-            let kernel = &entry.kernel;
-            match kernel.members(&census) {
-                Some(members) => kernel.check(&members, *kills),
-                None => {
-                    let scanned = scanned.get_or_init(|| {
-                        // Scan for all kernels: otherwise processes of the others would seem to belong to none.
-                        let kernels: Vec<Arc<Entry>> =
-                            self.table().kernels.values().cloned().collect();
-                        let marks: Vec<&str> =
-                            kernels.iter().map(|entry| entry.kernel.mark()).collect();
-                        lock(&self.process_table).scan(&marks)
-                    });
-                    if let Some(members) = scanned.get(kernel.mark()) {
-                        kernel.check(members, *kills);
-                    }
-                }
+            let members = self.members(entry, &scan);
+            if !members.is_empty() {
+                entry.kernel.check(&members, *kills);
             }
         }
     }
+
+    /// Keeps the files of kernels within their limits, forever.
+    pub(crate) async fn watch_disks(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            let entries: Vec<_> = self.table().kernels.values().cloned().collect();
+            for entry in entries {
+                let kills = entry.kernel.kills();
+                if entry.kernel.is_gone() || !entry.kernel.disk_is_due() {
+                    continue;
+                }
+                let (this, one, started) = (Arc::clone(&self), Arc::clone(&entry), Instant::now());
+                let look = move || {
+                    let members = this.members(&one, &Scan::default());
+                    one.kernel.check_disk(&members, kills)
+                };
+                let Ok(checked) = tokio::task::spawn_blocking(look).await else {
+                    // The runtime is shutting down.
+                    return;
+                };
+                let spent = started.elapsed();
+                if let DiskCheck::Hopeless(reason) = checked {
+                    tracing::warn!(kernel = %entry.id, reason, "a kernel is destroyed, as it far exceeded a limit");
+                    tokio::spawn(Arc::clone(&self).destroy_one(entry));
+                }
+                tokio::time::sleep(spent * REST).await;
+            }
+        }
+    }
+
+    async fn destroy_one(self: Arc<Self>, entry: Arc<Entry>) {
+        self.destroy(entry).await;
+    }
+
+    /// The processes of a kernel. Blocks.
+    fn members(&self, entry: &Entry, scan: &Scan) -> Vec<u32> {
+        if let Some(members) = entry.kernel.members(&scan.census) {
+            return members;
+        }
+        let scanned = scan.marked.get_or_init(|| {
+            // Scan for all kernels: otherwise processes of the others would seem to belong to none.
+            let kernels: Vec<Arc<Entry>> = self.table().kernels.values().cloned().collect();
+            let marks: Vec<&str> = kernels.iter().map(|entry| entry.kernel.mark()).collect();
+            lock(&self.process_table).scan(&marks)
+        });
+        scanned
+            .get(entry.kernel.mark())
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+/// The processes of all kernels, once they were asked for.
+#[derive(Default)]
+struct Scan {
+    census: OnceCell<Census>,
+    marked: OnceCell<HashMap<String, Vec<u32>>>,
 }

@@ -51,7 +51,7 @@ pub(super) async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId)
         encoded_names: agent.starts_with("Backend.AI Client for Python"),
         ..context.upload_limits
     };
-    context.upload(&mut call, &entry.kernel, limits).await?;
+    context.upload(&mut call, &entry, limits).await?;
     Ok(done())
 }
 

@@ -1,5 +1,7 @@
 //! The limits of a kernel.
 
+use crate::kernel::disk::DiskLimit;
+
 /// The limits of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -9,6 +11,8 @@ pub(crate) struct Bounds {
     pub(crate) processes: u64,
     /// The size of one file, in bytes.
     pub(crate) file_size: u64,
+    /// All files; `None` means as much as there is.
+    pub(crate) disk: Option<DiskLimit>,
     /// Processor cores; `None` means all.
     pub(crate) cores: Option<Cores>,
 }
@@ -25,16 +29,20 @@ pub(crate) struct Cores {
 impl Bounds {
     /// The limit on memory as text, such as `memory limit of 300 MiB`.
     pub(crate) fn memory_text(&self) -> Option<String> {
-        const KIB: u64 = 1024;
-        const MIB: u64 = 1024 * KIB;
-        let bytes = self.memory?;
-        let (size, unit) = match bytes {
-            _ if bytes % MIB == 0 => (bytes / MIB, "MiB"),
-            _ if bytes % KIB == 0 => (bytes / KIB, "KiB"),
-            _ => (bytes, "bytes"),
-        };
-        Some(format!("memory limit of {size} {unit}"))
+        Some(format!("memory limit of {}", size(self.memory?)))
     }
+}
+
+/// A size in the largest unit that is exact.
+pub(crate) fn size(bytes: u64) -> String {
+    const KIB: u64 = 1024;
+    const MIB: u64 = 1024 * KIB;
+    let (size, unit) = match bytes {
+        _ if bytes.is_multiple_of(MIB) => (bytes / MIB, "MiB"),
+        _ if bytes.is_multiple_of(KIB) => (bytes / KIB, "KiB"),
+        _ => (bytes, "bytes"),
+    };
+    format!("{size} {unit}")
 }
 
 #[cfg(test)]
@@ -52,6 +60,7 @@ mod tests {
                 memory: Some(bytes),
                 processes: 1,
                 file_size: 1,
+                disk: None,
                 cores: None,
             };
             assert_eq!(bounds.memory_text().as_deref(), Some(text));

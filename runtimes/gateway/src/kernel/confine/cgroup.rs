@@ -222,6 +222,7 @@ mod tests {
         memory: Some(4096),
         processes: 7,
         file_size: 1,
+        disk: None,
         cores: None,
     };
 

@@ -36,7 +36,7 @@ use std::thread;
 use tokio::process::{Child, Command};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub(crate) use self::bounds::{Bounds, Cores};
+pub(crate) use self::bounds::{Bounds, Cores, size};
 use self::boxed::{Boxed, Boxes, Waiting};
 pub(crate) use self::boxed::{Start, status as box_status};
 use self::cgroup::{Group, GroupRoot};

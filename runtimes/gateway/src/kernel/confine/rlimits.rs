@@ -100,6 +100,7 @@ mod tests {
             memory: Some(4096 * 1024),
             processes: 10,
             file_size: 12345,
+            disk: None,
             cores: Some(Cores { first: 1, count: 1 }),
         };
         set(child.id(), bounds, false, false);

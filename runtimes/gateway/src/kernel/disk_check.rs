@@ -1,0 +1,188 @@
+//! Keeping the files of a kernel within their limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::confine::size;
+use super::disk::{self, DiskLimit, DiskUse};
+use super::driver::Command;
+use super::handle::Kernel;
+
+/// How often to look at a kernel in which nothing runs. It may have left something in the background.
+const IDLE_INTERVAL: Duration = Duration::from_secs(2);
+/// By how much more than there is a program may use if that is beyond the limit: it may have to write while it removes
+/// files.
+const SLACK: (u64, u64) = (1 << 20, 100);
+/// From this much above twice the limit on, the kernel itself is destroyed.
+const HOPELESS: (u64, u64) = (1 << 30, 100_000);
+
+/// What the last look has shown.
+#[derive(Debug, Default)]
+pub(crate) struct DiskState {
+    looked: Mutex<Looked>,
+    /// What uploads that are arriving may take, in bytes.
+    reserved: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Looked {
+    at: Option<Instant>,
+    /// The least since the limit was exceeded.
+    least: Option<DiskUse>,
+}
+
+/// What follows from a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DiskCheck {
+    Within,
+    /// What runs is being killed.
+    Killed,
+    /// The kernel is to be destroyed: why.
+    Hopeless(String),
+}
+
+/// Room for an upload, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    /// In bytes; `None` if there is no limit.
+    room: Option<u64>,
+    /// What the limit is and how much of it is used.
+    text: String,
+    bytes: u64,
+    reserved: Arc<AtomicU64>,
+}
+
+impl Kernel {
+    /// Whether it is time to look at its files.
+    pub(crate) fn disk_is_due(&self) -> bool {
+        let looked = self.disk.looked.lock();
+        let at = looked.unwrap_or_else(PoisonError::into_inner).at;
+        self.setup.confined.bounds().disk.is_some()
+            && (self.is_busy() || at.is_none_or(|at| at.elapsed() >= IDLE_INTERVAL))
+    }
+
+    /// Looks at its files, and kills everything if they have come to exceed the limit. `kills` is as for
+    /// [`check`](Self::check). Blocks.
+    pub(crate) fn check_disk(&self, processes: &[u32], kills: u64) -> DiskCheck {
+        let Some(limit) = self.setup.confined.bounds().disk else {
+            return DiskCheck::Within;
+        };
+        // It may be gone already.
+        let Ok(found) = disk::measure(self.setup.home.root(), processes, limit) else {
+            return DiskCheck::Within;
+        };
+        let looked = self.disk.looked.lock();
+        let mut looked = looked.unwrap_or_else(PoisonError::into_inner);
+        looked.at = Some(Instant::now());
+        let Some(exceeded) = exceeded(found, limit) else {
+            looked.least = None;
+            return DiskCheck::Within;
+        };
+        if found.bytes / 2 > limit.bytes.saturating_add(HOPELESS.0 / 2) {
+            return DiskCheck::Hopeless(exceeded);
+        }
+        let grows = looked.least.is_none_or(|least| {
+            found.bytes > least.bytes.saturating_add(SLACK.0)
+                || found.files > least.files.saturating_add(SLACK.1)
+        });
+        looked.least = looked.least.map_or(Some(found), |least| {
+            Some(DiskUse {
+                bytes: least.bytes.min(found.bytes),
+                files: least.files.min(found.files),
+                ..found
+            })
+        });
+        drop(looked);
+        if !grows {
+            return DiskCheck::Within;
+        }
+        let mut state = self.shared.lock();
+        if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
+            let reason = format!("killed: the kernel exceeded its {exceeded}");
+            let _ = self.commands.send(Command::Exceeded(reason));
+        }
+        DiskCheck::Killed
+    }
+
+    /// Reserves room for an upload of this many bytes, if its client says how many. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no room.
+    pub(crate) fn reserve_disk(&self, bytes: Option<u64>) -> Result<Reservation, String> {
+        let reserved = Arc::clone(&self.disk.reserved);
+        let limit = self.setup.confined.bounds().disk;
+        let found = limit.map(|limit| disk::measure(self.setup.home.root(), &[], limit));
+        let (Some(limit), Some(Ok(found))) = (limit, found) else {
+            return Ok(Reservation {
+                room: None,
+                text: String::new(),
+                bytes: 0,
+                reserved,
+            });
+        };
+        let bytes = bytes.unwrap_or_default();
+        let others = reserved.fetch_add(bytes, Ordering::Relaxed);
+        let taken = found.bytes.saturating_add(others);
+        let reservation = Reservation {
+            room: Some(limit.bytes.saturating_sub(taken)),
+            text: format!(
+                "the kernel has a disk limit of {}, of which {} are used",
+                size(limit.bytes),
+                rounded(taken)
+            ),
+            bytes,
+            reserved,
+        };
+        if found.files >= limit.files || found.is_too_deep {
+            return Err(exceeded(found, limit).unwrap_or_else(|| files_text(limit)));
+        }
+        reservation.check(bytes)?;
+        Ok(reservation)
+    }
+}
+
+impl Reservation {
+    /// Whether there is room for this many bytes.
+    pub(crate) fn check(&self, bytes: u64) -> Result<(), String> {
+        match self.room {
+            Some(room) if bytes > room => Err(self.text.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Which limit was exceeded, and by what.
+fn exceeded(found: DiskUse, limit: DiskLimit) -> Option<String> {
+    if found.bytes > limit.bytes {
+        let (limit, found) = (size(limit.bytes), rounded(found.bytes));
+        Some(format!("disk limit of {limit}: its files take {found}"))
+    } else if found.files > limit.files {
+        Some(files_text(limit))
+    } else if found.is_too_deep {
+        Some("disk limit: its directories are too deep to be counted".to_owned())
+    } else {
+        None
+    }
+}
+
+fn files_text(limit: DiskLimit) -> String {
+    format!("limit of {} files and directories", limit.files)
+}
+
+/// A size for people.
+fn rounded(bytes: u64) -> String {
+    match bytes {
+        0..1024 => size(bytes),
+        1024..1_048_576 => size(bytes >> 10 << 10),
+        _ => size(bytes >> 20 << 20),
+    }
+}

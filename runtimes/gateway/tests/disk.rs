@@ -1,0 +1,118 @@
+//! The limit on the disk that the files of a kernel take.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::{Client, gateway_with, wait_until};
+use sorna_core::{Execute, ExecuteMode, ExecutionStatus};
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn a_program_that_fills_the_disk_is_killed_and_its_files_can_be_removed() {
+    let gateway = gateway_with(|config| config.with_max_disk(20 * MIB));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let fill = "i=0; while :; do head -c 1M /dev/zero > f$i; i=$((i + 1)); sleep 0.02; done";
+    let killed = client.run(&kernel, fill);
+    assert_eq!(killed.exit_code(), Some(137), "{killed:?}");
+    let expected = "killed: the kernel exceeded its disk limit of 20 MiB: its files take 2";
+    assert!(killed.stderr.contains(expected), "{killed:?}");
+    // Others have their own.
+    let other = client.create("bash");
+    let fine = client.run(&other, "head -c 10M /dev/zero > f; sleep 0.5; echo fine");
+    assert_eq!(fine.finished().0, "fine\n");
+    // What is there may be used and removed, but not added to.
+    let used = client.run(&kernel, "sleep 0.5; ls f0");
+    assert_eq!(used.finished().0, "f0\n");
+    let added = client.run(&kernel, "head -c 4M /dev/zero > more; sleep 20; echo no");
+    assert_eq!(added.exit_code(), Some(137), "{added:?}");
+    client.run(&kernel, "rm -f f* more; sleep 0.5").finished();
+    let again = client.run(&kernel, "head -c 10M /dev/zero > f; sleep 0.5; echo again");
+    assert_eq!(again.finished().0, "again\n");
+}
+
+#[test]
+fn deleted_files_and_hidden_ones_count() {
+    let gateway = gateway_with(|config| config.with_max_disk(20 * MIB));
+    let client = Client::new(&gateway);
+    for fill in [
+        "exec 7>f; rm f; head -c 30M /dev/zero >&7; sleep 20",
+        "mkdir -p a/b; head -c 30M /dev/zero > a/b/f; chmod 300 a/b; chmod 0 a; sleep 20",
+        "head -c 30M /dev/zero > \"$TMPDIR/f\"; sleep 20",
+        "(setsid sh -c 'sleep 1; head -c 30M /dev/zero > f; sleep 20' &); sleep 20",
+    ] {
+        let kernel = client.create("bash");
+        let killed = client.run(&kernel, fill);
+        assert_eq!(killed.exit_code(), Some(137), "{fill}: {killed:?}");
+        assert!(
+            killed.stderr.contains("disk limit of 20 MiB"),
+            "{fill}: {killed:?}"
+        );
+        client.destroy(&kernel);
+    }
+}
+
+#[test]
+fn many_files_are_too_many() {
+    let gateway = gateway_with(|config| config.with_max_files(500));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let fine = client.run(&kernel, "touch {1..300}; sleep 0.5; echo fine");
+    assert_eq!(fine.finished().0, "fine\n");
+    let killed = client.run(&kernel, "mkdir d; touch d/{1..300}; sleep 20");
+    assert_eq!(killed.exit_code(), Some(137), "{killed:?}");
+    let expected = "limit of 500 files and directories";
+    assert!(killed.stderr.contains(expected), "{killed:?}");
+    let error = client.upload(&kernel, &[("x", b"x")]).unwrap_err();
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn a_kernel_that_is_far_beyond_the_limit_is_destroyed() {
+    let gateway = gateway_with(|config| config.with_max_disk(MIB));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    // Files that take disk without being written; each is below the limit of one.
+    let fill = "for i in 1 2 3; do fallocate -l 600M f$i || break; done; sleep 20";
+    if client.run(&kernel, "fallocate -l 1M f").exit_code() != Some(0) {
+        eprintln!("SKIPPED: no fallocate on this file system");
+        return;
+    }
+    // It may be destroyed before there is a response.
+    let _ = client.call(&Execute::start(kernel.clone(), ExecuteMode::query(fill)));
+    wait_until("it is destroyed", || {
+        let next = Execute::start(kernel.clone(), ExecuteMode::query(""));
+        client.call(&next).is_err()
+    });
+    assert_eq!(gateway.stats().kernels, 0);
+}
+
+#[test]
+fn an_upload_without_room_is_rejected_and_stores_nothing() {
+    let gateway = gateway_with(|config| config.with_max_disk(3 * MIB));
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let large = vec![b'x'; 900 * 1024];
+    client
+        .upload(&kernel, &[("a", &large), ("b", &large)])
+        .unwrap();
+    let error = client
+        .upload(&kernel, &[("c", &large), ("d", &large)])
+        .unwrap_err();
+    let text = error.to_string();
+    let expected = "no room for the upload: the kernel has a disk limit of 3 MiB, of which 1 MiB";
+    assert!(text.contains("400") && text.contains(expected), "{text}");
+    assert_eq!(client.run(&kernel, "ls").finished().0, "a\nb\n");
+    assert!(
+        !client
+            .run(&kernel, "ls -A ..")
+            .finished()
+            .0
+            .contains(".tmp")
+    );
+    client.upload(&kernel, &[("c", &large)]).unwrap();
+    let (_, result) = client.query(&kernel, "rm b");
+    assert_eq!(result.status, ExecutionStatus::Finished);
+    client.upload(&kernel, &[("d", &large)]).unwrap();
+}
