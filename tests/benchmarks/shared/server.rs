@@ -35,6 +35,13 @@ impl Server {
             child,
         }
     }
+
+    /// Kills it, and waits for its end.
+    #[allow(dead_code, reason = "not every benchmark does that")]
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it lives");
+        self.child.wait().expect("its end");
+    }
 }
 
 impl Drop for Server {

@@ -13,7 +13,7 @@ const ROUNDS: usize = 41;
 /// The shortest duration of a turn.
 const TURN: Duration = Duration::from_millis(5);
 
-/// The ratio between the sides: the median and the middle half of the rounds.
+/// The ratio between the sides, or their difference: the median and the middle half of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// The median.
@@ -153,6 +153,17 @@ pub fn wall(ours: &[Cost], theirs: &[Cost]) -> Ratio {
 #[must_use]
 pub fn throughput(ours: &[Cost], theirs: &[Cost]) -> Ratio {
     Ratio::of(ratios(theirs, ours, |cost| cost.wall))
+}
+
+/// How many milliseconds more one side takes than the other.
+#[must_use]
+pub fn added(ours: &[Cost], theirs: &[Cost]) -> Ratio {
+    let pairs = ours.iter().zip(theirs);
+    Ratio::of(
+        pairs
+            .map(|(ours, theirs)| (ours.wall - theirs.wall) * 1e3)
+            .collect(),
+    )
 }
 
 fn ratios(ours: &[Cost], theirs: &[Cost], what: impl Fn(&Cost) -> f64) -> Vec<f64> {
