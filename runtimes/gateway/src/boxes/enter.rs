@@ -22,6 +22,8 @@ use crate::NetworkAccess;
 pub(crate) const INTERRUPT: u8 = b'i';
 pub(crate) const URGE: u8 = b'u';
 pub(crate) const KILL: u8 = b'k';
+/// What a gateway sends when it has seen to a program that was announced to it.
+pub(crate) const SEEN: u8 = b'.';
 /// The exit codes of shells for a program that is not there, or cannot be started.
 const NOT_FOUND: i32 = 127;
 const NOT_STARTED: i32 = 126;
@@ -63,6 +65,9 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     } else {
         start(&program, files.next())
     };
+    if program.is_announced {
+        announce(started.as_ref().ok(), control)?;
+    }
     let status = match started {
         Ok(child) => watch(child, control)?,
         Err(error) => {
@@ -103,6 +108,17 @@ fn start_on_terminal(
         .env_clear()
         .envs(program.environment.iter().cloned());
     Ok(command.spawn(side).map_err(io::Error::other))
+}
+
+/// Tells the gateway which process the program is, and waits until it has seen to that. It is not reaped meanwhile, so
+/// that its ID remains its own.
+fn announce(child: Option<&Child>, control: &UnixStream) -> Result<(), Failure> {
+    let id = child.map_or(0, Child::id);
+    message::send(control, Kind::Started, &id.to_le_bytes(), &[]).at("the gateway")?;
+    let mut control = control;
+    // At the end of the gateway, there is an end here as well, which `watch` sees to.
+    let _ = control.read(&mut [0]).at("the gateway")?;
+    Ok(())
 }
 
 /// Passes on what the gateway sends until the program has ended, and returns its status.

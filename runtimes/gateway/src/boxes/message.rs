@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Enter = b'e',
     /// From the process that enters: the terminal that it has made.
     Terminal = b't',
+    /// From the process that enters: the ID of the program's process, which waits for an order before it is reaped.
+    Started = b'i',
     /// From the process that enters: how the program ended.
     Status = b's',
     /// From any helper: what failed.

@@ -29,7 +29,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 pub use descriptors::close_files_on_exec;
-pub(crate) use enter::{INTERRUPT, KILL, URGE};
+pub(crate) use enter::{INTERRUPT, KILL, SEEN, URGE};
 use failure::Failure;
 pub(crate) use filter::{Around, filter_calls, supports_filter};
 pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY};

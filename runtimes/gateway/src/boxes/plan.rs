@@ -108,6 +108,8 @@ pub(crate) struct Program {
     pub(crate) terminal: bool,
     /// Whether it makes a session of its own, and so must not lead a group.
     pub(crate) makes_session: bool,
+    /// Whether the gateway wants to know its process, and lets the helper go on when it has seen to that.
+    pub(crate) is_announced: bool,
 }
 
 impl Program {
@@ -123,6 +125,7 @@ impl Program {
         writer.list(self.user.map(|user| user.to_string()));
         writer.word(u8::from(self.terminal).to_string());
         writer.word(u8::from(self.makes_session).to_string());
+        writer.word(u8::from(self.is_announced).to_string());
         writer.finish()
     }
 
@@ -140,6 +143,7 @@ impl Program {
             user: reader.list()?.first().map(number).transpose()?,
             terminal: reader.number()? == 1,
             makes_session: reader.number()? == 1,
+            is_announced: reader.number()? == 1,
         })
     }
 }
@@ -190,6 +194,7 @@ mod tests {
             user: None,
             terminal: true,
             makes_session: false,
+            is_announced: true,
         };
         assert!(Program::decode(&program.encode()).unwrap() == program);
         assert!(Program::decode(b"x").is_err());

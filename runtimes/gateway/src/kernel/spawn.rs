@@ -53,6 +53,7 @@ pub(crate) fn spawn(
             environment: variables.collect(),
             directory: directory.to_owned(),
             input: Some(streams.stdin),
+            waits: gate == Gate::Channel,
         };
         return setup
             .confined

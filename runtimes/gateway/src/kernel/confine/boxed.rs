@@ -1,7 +1,7 @@
 //! What a gateway needs to give each kernel a box, and the box of one kernel.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::kernel_box::{self, BoxProgram, Census, KernelBox, answer};
 use super::layout::Layout;
 use super::places::SystemPlaces;
 use crate::NetworkAccess;
+use crate::boxes::SEEN;
 use crate::boxes::message::{self, Kind};
 use crate::boxes::plan::{Mount, Plan, Program};
 use crate::kernel::home::Home;
@@ -64,6 +65,8 @@ pub(crate) struct Start {
     pub(crate) directory: PathBuf,
     /// Its input; without it, the program gets a terminal.
     pub(crate) input: Option<OwnedFd>,
+    /// Whether it may run before it is in its control group, since it does nothing before it gets a message.
+    pub(crate) waits: bool,
 }
 
 /// A helper that waits to be let in with its program.
@@ -134,6 +137,7 @@ impl Boxes {
             environment: Vec::new(),
             directory: home.work(),
             input: None,
+            waits: false,
         };
         let (mut command, waiting) = boxed.helper(start)?;
         let mut helper = command
@@ -238,6 +242,7 @@ impl Boxed {
             user: self.plan.user,
             terminal: start.input.is_none(),
             makes_session: start.makes_session,
+            is_announced: start.waits,
         };
         let kernel_box = self.make()?;
         let kernel_box = lock(&kernel_box);
@@ -288,6 +293,16 @@ impl Boxed {
 }
 
 impl Waiting {
+    /// Calls `see_to` with the process of a program that waits, after its helper was admitted. Blocks.
+    pub(super) fn when_started(&self, see_to: impl FnOnce(u32)) -> io::Result<()> {
+        let body = answer(&self.control, Kind::Started)?.body;
+        let id = body.try_into().map_or(0, u32::from_le_bytes);
+        if id != 0 {
+            see_to(id);
+        }
+        (&self.control).write_all(&[SEEN])
+    }
+
     /// The terminal that a helper which was admitted has made. Blocks.
     pub(super) fn terminal(&self) -> io::Result<OwnedFd> {
         let terminal = answer(&self.control, Kind::Terminal)?

@@ -302,7 +302,7 @@ impl Confined {
     /// Starts a program in the kernel's box. `then` runs when the helper was told to start it.
     fn enter<T>(
         &self,
-        start: Start,
+        mut start: Start,
         stdout: Stdio,
         stderr: Stdio,
         then: impl FnOnce(&Waiting) -> io::Result<T>,
@@ -310,6 +310,9 @@ impl Confined {
         let Some(boxed) = &self.boxed else {
             return Err(io::ErrorKind::Unsupported.into());
         };
+        // To put a process into a control group takes the system some milliseconds, in which a program can start.
+        start.waits &= self.group.is_some();
+        let waits = start.waits;
         blocking(|| {
             let (command, waiting) = boxed.helper(start)?;
             let mut command = Command::from(command);
@@ -318,9 +321,15 @@ impl Confined {
             drop(command);
             let done = (|| {
                 if let Some(id) = helper.id() {
-                    self.limit(id);
+                    self.limit_itself(id);
+                    if !waits {
+                        self.join(id);
+                    }
                 }
                 boxed.admit(&waiting)?;
+                if waits {
+                    waiting.when_started(|id| self.join(id))?;
+                }
                 then(&waiting)
             })();
             match done {
@@ -335,9 +344,19 @@ impl Confined {
 
     /// Puts a process under the kernel's limits. Best effort: it may have ended already.
     fn limit(&self, id: u32) {
+        self.join(id);
+        self.limit_itself(id);
+    }
+
+    /// Puts a process into the kernel's control group, if it has one.
+    fn join(&self, id: u32) {
         if let Some(group) = &self.group {
             group.admit(id);
         }
+    }
+
+    /// Puts a process under its own limits, which those that it starts get as well.
+    fn limit_itself(&self, id: u32) {
         rlimits::set(id, self.bounds, self.memory_is_limited, self.has_box());
     }
 

@@ -47,6 +47,7 @@ impl Shell {
                 environment: variables,
                 directory: setup.home.work(),
                 input: None,
+                waits: false,
             };
             let (process, terminal) = setup.confined.spawn_on_terminal(start)?;
             return Ok(Self {
