@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use nix::sched::CloneFlags;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -28,6 +29,7 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     let plan = Plan::decode(&plan.body).at("the gateway")?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS).at("unshare")?;
     root::build(&plan)?;
     if plan.network == NetworkAccess::Loopback {
         start_loopback().at("loopback")?;

@@ -18,7 +18,7 @@ use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::words::{FIRST, HOLD};
 
-/// That the gateway maps the users of the box, as this process may map only its own.
+/// That the gateway maps the users of the box before it is furnished, as this process may map only its own.
 pub(crate) const MAPPED_BY_GATEWAY: &str = "--mapped-by-gateway";
 /// That the box has the network of the machine.
 pub(crate) const HOST_NETWORK: &str = "--host-network";
@@ -32,8 +32,8 @@ pub(super) fn hold(
     let has = |option: &str| options.iter().any(|it| it == option);
     // A signal from the gateway's terminal must not end a box, nor may that be its terminal.
     let _ = rustix::process::setsid();
+    // Not that of mounts: it may be long until the box is furnished, and mounts of the machine must not be kept in use.
     let mut namespaces = CloneFlags::CLONE_NEWUSER
-        | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
@@ -43,13 +43,7 @@ pub(super) fn hold(
     }
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     nix::sched::unshare(namespaces).at("unshare")?;
-    if has(MAPPED_BY_GATEWAY) {
-        message::send(control, Kind::Apart, &[], &[]).at("the gateway")?;
-        let answer = message::receive(control).at("the gateway")?;
-        if !answer.is_some_and(|it| it.is(Kind::Mapped)) {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof)).at("uid_map");
-        }
-    } else {
+    if !has(MAPPED_BY_GATEWAY) {
         map(user.as_raw(), group.as_raw())?;
     }
     keep_capabilities().at("capabilities")?;

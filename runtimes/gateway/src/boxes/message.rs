@@ -23,13 +23,9 @@ const MAX_LENGTH: usize = 16 * 1024 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// To the holder: what is in the box.
+    /// To the first process: what is in the box. Its users are mapped.
     Plan = b'b',
-    /// To the holder: its users are mapped.
-    Mapped = b'm',
-    /// From the holder: it is in its own namespaces, and waits until its users are mapped.
-    Apart = b'a',
-    /// From the holder: the ID of the box's first process, and a file that stands for it.
+    /// From the holder, which is in its own namespaces: the ID of the box's first process, and a file that stands for it.
     First = b'f',
     /// From the first process: the box is ready.
     Ready = b'r',

@@ -3,8 +3,8 @@
 //! A box is made and entered by a program with a single thread, which the gateway starts with two words:
 //!
 //! - `hold`: [`hold`] makes the namespaces and starts itself again within them. That is the first process of
-//!   the box, [`first`]: it puts the root of the box together, reaps what is orphaned in it, and ends when the
-//!   gateway does. All others in the box die with it.
+//!   the box, [`first`]: it waits until a kernel needs a box, puts the root of that together, reaps what is orphaned
+//!   in it, and ends when the gateway does. All others in the box die with it.
 //! - `enter`: [`enter`] moves into a box, gives up all privileges, and starts a program there. It stays outside, so
 //!   that the program cannot reach it, passes on interrupts, and reports how the program ended.
 //!

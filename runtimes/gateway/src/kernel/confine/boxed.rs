@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::kernel_box::{self, BoxProgram, Census, KernelBox, answer};
 use super::layout::Layout;
 use super::places::SystemPlaces;
+use super::supply::Supply;
 use crate::NetworkAccess;
 use crate::boxes::SEEN;
 use crate::boxes::message::{self, Kind};
@@ -34,12 +35,9 @@ const USERS: u64 = 65_536;
 /// What a gateway needs to give each kernel a box.
 #[derive(Debug)]
 pub(super) struct Boxes {
-    program: Arc<BoxProgram>,
-    network: NetworkAccess,
+    supply: Arc<Supply>,
     /// Whether Landlock is used in boxes.
     has_landlock: bool,
-    /// Whether each kernel is another user.
-    has_users: bool,
     /// An empty directory, in which the roots of boxes are put together: each box sees its own there.
     scratch: PathBuf,
     system: Mutex<Option<(Instant, Layout)>>,
@@ -48,7 +46,7 @@ pub(super) struct Boxes {
 /// The box of one kernel. A new one is made when the first has ended.
 #[derive(Debug)]
 pub(super) struct Boxed {
-    program: Arc<BoxProgram>,
+    supply: Arc<Supply>,
     plan: Plan,
     /// Where its programs may write, for Landlock.
     writable: Vec<PathBuf>,
@@ -85,20 +83,20 @@ impl Boxes {
         system: &SystemPlaces,
         directory: &Path,
     ) -> Result<Self, String> {
+        let supply = |has_users| Arc::new(Supply::new(program.clone(), network, has_users));
+        let is_root = rustix::process::geteuid().is_root();
         let mut this = Self {
-            program: Arc::new(program.clone()),
-            network,
+            supply: supply(is_root),
             has_landlock,
-            has_users: rustix::process::geteuid().is_root(),
             scratch: directory.join("box"),
             system: Mutex::default(),
         };
         let mut tried = this.try_in(directory, system);
         if let Err(error) = &tried
-            && this.has_users
+            && is_root
         {
             // Root of a container has only some of the users.
-            this.has_users = false;
+            this.supply = supply(false);
             let again = this.try_in(directory, system);
             if again.is_ok() {
                 tracing::warn!(%error, "kernels cannot be other users: they are root, without its privileges");
@@ -116,13 +114,13 @@ impl Boxes {
 
     /// Whether the system limits the number of processes in each box: that of root has no limit.
     pub(super) fn limits_processes(&self) -> bool {
-        self.has_users || !rustix::process::geteuid().is_root()
+        self.supply.has_users() || !rustix::process::geteuid().is_root()
     }
 
     /// The user that a kernel is, if it is not that of the gateway.
     pub(super) fn user(&self, kernel: u64) -> Option<u32> {
         let number = u32::try_from(kernel % USERS).unwrap_or_default();
-        self.has_users.then_some(FIRST_USER + number)
+        self.supply.has_users().then_some(FIRST_USER + number)
     }
 
     fn try_in(&self, directory: &Path, system: &SystemPlaces) -> io::Result<()> {
@@ -199,14 +197,14 @@ impl Boxes {
             matches!(mount, Mount::Writable | Mount::Devices | Mount::Temporary)
         });
         Boxed {
-            program: Arc::clone(&self.program),
+            supply: Arc::clone(&self.supply),
             writable: writable.map(|(path, _)| path.clone()).collect(),
             plan: Plan {
                 scratch: self.scratch.clone(),
                 mounts,
                 links,
                 scratch_size,
-                network: self.network,
+                network: self.supply.network(),
                 user,
                 home: home.work(),
             },
@@ -217,15 +215,18 @@ impl Boxes {
 }
 
 impl Boxed {
-    /// Makes the box, for the first program that enters it. Blocks.
-    pub(super) fn prepare(&self) {
+    /// Makes the box, for the first program that enters it, and then whatever the next one can take. Blocks.
+    pub(super) fn prepare(self: Arc<Self>) {
         // An error is one of that program as well.
         let _ = self.make();
+        let supply = Arc::downgrade(&self.supply);
+        drop(self);
+        Supply::refill(&supply);
     }
 
     /// A command that starts a helper, which waits to be admitted.
     pub(super) fn helper(&self, start: Start) -> io::Result<(Command, Waiting)> {
-        let (command, control) = kernel_box::entering(&self.program)?;
+        let (command, control) = kernel_box::entering(self.supply.program())?;
         Ok((command, Waiting { control, start }))
     }
 
@@ -256,7 +257,7 @@ impl Boxed {
         if let Some(kernel_box) = current.as_ref().filter(|it| lock(it).lives()) {
             return Ok(Arc::clone(kernel_box));
         }
-        let made = KernelBox::start(&self.program, &self.plan)?;
+        let made = self.supply.take()?.furnish(&self.plan)?;
         Ok(Arc::clone(current.insert(Arc::new(Mutex::new(made)))))
     }
 

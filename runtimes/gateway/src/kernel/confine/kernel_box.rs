@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 use crate::NetworkAccess;
 use crate::boxes::message::{self, Kind, Message};
 use crate::boxes::plan::{Plan, Program};
@@ -49,6 +51,10 @@ pub(super) struct KernelBox {
     segments: Option<File>,
 }
 
+/// A box with nothing in it yet but its first process.
+#[derive(Debug)]
+pub(super) struct Unfurnished(KernelBox);
+
 impl BoxProgram {
     /// A command that starts the program with this word and a socket.
     pub(super) fn command(&self, word: &str, socket: UnixStream) -> Command {
@@ -64,63 +70,68 @@ impl BoxProgram {
     }
 }
 
-impl KernelBox {
-    /// Makes a box. Blocks.
-    pub(super) fn start(program: &BoxProgram, plan: &Plan) -> io::Result<Self> {
-        match DirBuilder::new().mode(0o700).create(&plan.scratch) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+impl Unfurnished {
+    /// Makes the namespaces of a box, whose users are those that the gateway maps into it, or its own user. Blocks.
+    pub(super) fn start(
+        program: &BoxProgram,
+        network: NetworkAccess,
+        has_users: bool,
+    ) -> io::Result<Self> {
         let (control, theirs) = UnixStream::pair()?;
         control.set_read_timeout(Some(ANSWER_TIME))?;
         control.set_write_timeout(Some(ANSWER_TIME))?;
         let mut command = program.command(HOLD, theirs);
-        if plan.network == NetworkAccess::Host {
+        if network == NetworkAccess::Host {
             command.arg(HOST_NETWORK);
         }
-        if plan.user.is_some() {
+        if has_users {
             command.arg(MAPPED_BY_GATEWAY);
         }
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let holder = command.spawn()?;
         // From here on, an error ends the holder, since it drops the socket.
         let mut starting = Starting {
-            holder: Some(holder),
+            holder: Some(command.spawn()?),
         };
         drop(command);
-        if let Some(user) = plan.user {
-            answer(&control, Kind::Apart)?;
-            let holder = starting.holder.as_ref().map(Child::id).unwrap_or_default();
-            map(holder, user)?;
-            tell(&control, Kind::Mapped, &[])?;
-        }
-        tell(&control, Kind::Plan, &plan.encode())?;
         let missing = || io::Error::from(io::ErrorKind::InvalidData);
-        // From the holder and from the first process, in any order.
-        let (mut first, mut ready) = (None, None);
-        while first.is_none() || ready.is_none() {
-            let message = any_answer(&control)?;
-            if message.is(Kind::First) {
-                first = Some(message);
-            } else if message.is(Kind::Ready) {
-                ready = Some(message);
-            }
-        }
-        let first = first.ok_or_else(missing)?;
-        let segments = ready.and_then(|it| it.files.into_iter().next());
+        let first = answer(&control, Kind::First)?;
         let id: u32 = first.text().parse().map_err(io::Error::other)?;
         let first_file = first.files.into_iter().next().ok_or_else(missing)?;
         let processes = namespace(id).ok_or_else(missing)?;
-        Ok(Self {
+        Ok(Self(KernelBox {
             holder: starting.holder.take().ok_or_else(missing)?,
             control,
             first: id,
             first_file,
             processes,
-            segments: segments.map(File::from),
-        })
+            segments: None,
+        }))
     }
 
+    /// Whether it is still there.
+    pub(super) fn lives(&self) -> bool {
+        let end = PollFd::new(&self.0.first_file, PollFlags::IN);
+        rustix::event::poll(&mut [end], Some(&Timespec::default())) == Ok(0)
+    }
+
+    /// Puts the root of the box together. Blocks.
+    pub(super) fn furnish(self, plan: &Plan) -> io::Result<KernelBox> {
+        let Self(mut made) = self;
+        match DirBuilder::new().mode(0o700).create(&plan.scratch) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        if let Some(user) = plan.user {
+            map(made.holder(), user)?;
+        }
+        tell(&made.control, Kind::Plan, &plan.encode())?;
+        let ready = answer(&made.control, Kind::Ready)?;
+        made.segments = ready.files.into_iter().next().map(File::from);
+        Ok(made)
+    }
+}
+
+impl KernelBox {
     /// Whether it is still there.
     pub(super) fn lives(&mut self) -> bool {
         matches!(self.holder.try_wait(), Ok(None))

@@ -23,6 +23,7 @@ mod places;
 mod rlimits;
 mod rules;
 mod sandbox;
+mod supply;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -196,7 +197,7 @@ impl Confinement {
             Arc::new(boxes.kernel(number, &self.places, home, runners, installed, memory))
         });
         if let Some(boxed) = &boxed {
-            // It takes as long as the rest of the preparations.
+            // It takes longer than the rest of the preparations.
             let boxed = Arc::clone(boxed);
             thread::Builder::new()
                 .name("sorna-prepare".to_owned())
