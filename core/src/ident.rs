@@ -11,7 +11,8 @@ use crate::path;
 use crate::version::{ApiVersion, Dialect};
 
 /// The gateway's identifier of a kernel: 22 URL-safe characters in the original service, but any text
-/// that fits in one path segment is accepted, and escaped where needed.
+/// that fits in one path segment is accepted, and escaped where needed. Characters that may stand in a path as they are,
+/// such as `=` and `@`, are not escaped: gateway 0.9.11 restores them before it verifies the signature.
 ///
 /// ```
 /// use sorna_core::KernelId;
@@ -286,6 +287,8 @@ mod tests {
             ("a%2Fb", "a%252Fb"),
             ("a?b#c", "a%3Fb%23c"),
             ("a b+c", "a%20b+c"),
+            ("a!$&'()*+,:;=@z", "a!$&'()*+,:;=@z"),
+            ("\"<>[]\\^`{|}", "%22%3C%3E%5B%5D%5C%5E%60%7B%7C%7D"),
             ("é", "%C3%A9"),
         ] {
             assert_eq!(KernelId::new(id).unwrap().path_segment(), segment);

@@ -11,7 +11,8 @@ use crate::error::ConfigError;
 
 /// The URL of a gateway: `http` or `https`, a host, maybe a port, maybe a path prefix.
 ///
-/// A slash at the end is dropped, a prefix is kept and put before every path.
+/// A slash at the end is dropped. A prefix is kept and put before every path, but not signed: it is for a proxy, which
+/// strips it. (The original client does not sign it either, and gateway 0.9.11 verifies the path that it sees.)
 ///
 /// ```
 /// use sorna_core::Endpoint;

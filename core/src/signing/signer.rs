@@ -126,6 +126,8 @@ impl Signer {
             path_len += prefix.len();
         }
         let target = ..path_len;
+        // A proxy strips the prefix, so the gateway never sees it; the original client does not sign it either.
+        let signed_target = prefix.len()..path_len;
         let body = path_len..texts.len();
         let with = match &inner.authorization {
             Some(authorization) if auth == Auth::Signed => Some((authorization, &dated.key)),
@@ -139,7 +141,8 @@ impl Signer {
             };
             let signature = key.sign(&StringToSign {
                 method: method.as_str(),
-                target: std::str::from_utf8(&texts[target]).map_err(|_| BuildError::Target)?,
+                target: std::str::from_utf8(&texts[signed_target])
+                    .map_err(|_| BuildError::Target)?,
                 date: &dated.text,
                 host: config.endpoint().host(),
                 media_type,
@@ -260,6 +263,30 @@ mod tests {
 
     use super::*;
     use crate::config::{AccessKey, Credentials, SecretKey};
+    use crate::version::ApiVersion;
+
+    #[test]
+    fn the_prefix_of_the_endpoint_is_sent_but_not_signed() {
+        let sign = |endpoint: &str, version| {
+            let keys =
+                Credentials::new(AccessKey::new("AK").unwrap(), SecretKey::new("SK").unwrap());
+            let config = Config::new(endpoint.parse().unwrap(), keys).with_version(version);
+            let request = UnsignedRequest::new(Method::GET, "/v2/kernel/k").query("a", "b");
+            let now = UNIX_EPOCH + Duration::from_secs(1_498_699_425);
+            let request = Signer::new(config).sign(request, now).unwrap();
+            let target = request.uri().path_and_query().unwrap().to_string();
+            (target, request.headers()["authorization"].clone())
+        };
+        for version in [ApiVersion::V2_20170315, ApiVersion::V7_20230615] {
+            let (plain, signature) = sign("https://h", version);
+            assert_eq!(plain, "/v2/kernel/k?a=b");
+            for prefix in ["/pre", "/a/b%20c"] {
+                let (target, same) = sign(&format!("https://h{prefix}/"), version);
+                assert_eq!(target, format!("{prefix}{plain}"));
+                assert_eq!(same, signature);
+            }
+        }
+    }
 
     #[test]
     fn an_unsigned_request_has_all_headers_but_the_signature() {

@@ -31,7 +31,7 @@ use super::hash::{HashAlgorithm, KeyedMac, Tag};
 pub struct StringToSign<'a> {
     /// The method, in upper case.
     pub method: &'a str,
-    /// The path and query exactly as on the request line.
+    /// The path and query as on the request line, but without the [prefix](crate::Endpoint::prefix) of the endpoint.
     pub target: &'a str,
     /// The `Date` header's value, byte for byte.
     pub date: &'a str,
