@@ -8,7 +8,7 @@
 //! Properties:
 //!
 //! - Everything typed is sent, once and in order, in pieces that fit a message; typing waits until
-//!   the terminal listens, but not for long; a restart does not overtake it.
+//!   the terminal listens, but not for long; a restart does not overtake it, and is followed by an empty input in time.
 //! - The window's size goes first, and only the latest one.
 //! - The gateway hears from the client at least once in each interval.
 //! - What the gateway says is reported, in order; after the close, nothing is sent or reported.
@@ -28,8 +28,11 @@ use sorna_fuzz::at;
 
 /// The most typed bytes in a message.
 const CHUNK: usize = 16 * 1024;
-/// The longest time for which typed bytes are held back.
+/// The longest time for which typed bytes are held back at the start.
 const SETTLING: Duration = Duration::from_millis(200);
+/// How long after a restart an empty input is sent, and for how long typed bytes are held back after that.
+const RESTARTING: Duration = Duration::from_millis(500);
+const WAKING: Duration = Duration::from_millis(300);
 /// How long a terminal of Backend.AI may show nothing after something was typed.
 const SILENCE: Duration = Duration::from_secs(10);
 /// When the terminal is opened.
@@ -89,7 +92,7 @@ struct Session {
     silent: bool,
     interval: Duration,
     now: Moment,
-    /// Typed bytes that were not sent yet; `None` is a restart and the empty input after it.
+    /// Typed bytes that were not sent yet; `None` is a restart.
     typed: VecDeque<Option<u8>>,
     /// How many bytes are in it.
     queued: usize,
@@ -97,7 +100,10 @@ struct Session {
     pings: usize,
     reported: VecDeque<TerminalEvent>,
     last_sent: Instant,
-    listens: bool,
+    /// When typing need not be held back any more.
+    settles: Option<Instant>,
+    /// When the empty input after a restart is due.
+    wakes: Option<Instant>,
     /// Whether it was closed, by either side.
     closed: bool,
 }
@@ -123,7 +129,8 @@ impl Session {
             pings: 0,
             reported: VecDeque::new(),
             last_sent: now.instant,
-            listens: false,
+            settles: Some(START + SETTLING),
+            wakes: None,
             closed: false,
         }
     }
@@ -217,7 +224,9 @@ impl Session {
         }
         self.reported.push_back(match Message::decode(text) {
             Message::Out(bytes) => {
-                self.listens = true;
+                if self.wakes.is_none() {
+                    self.settles = None;
+                }
                 self.shown = true;
                 self.responded |= self.typed_at.is_some();
                 TerminalEvent::Output(bytes)
@@ -242,6 +251,11 @@ impl Session {
         self.queued = 0;
         self.size = None;
         self.pings = 0;
+        self.wakes = None;
+    }
+
+    fn listens(&self) -> bool {
+        self.settles.is_none() && self.wakes.is_none()
     }
 
     /// Properties at any time.
@@ -264,7 +278,9 @@ impl Session {
 
     /// Polls until there is nothing to send.
     fn sends_everything(&mut self) {
-        self.listens |= self.now.instant >= START + SETTLING;
+        if self.settles.is_some_and(|until| self.now.instant >= until) {
+            self.settles = None;
+        }
         if self.is_silent() {
             self.silent = true;
             self.reported.push_back(TerminalEvent::Silent);
@@ -280,16 +296,15 @@ impl Session {
                 Outgoing::Wait(until) => {
                     assert!(!self.closed && until > self.now.instant);
                     assert!(until <= self.last_sent + self.interval, "it falls silent");
-                    if self.typed.is_empty() {
-                        assert_eq!(self.terminal.next_timeout(), Some(until));
-                    }
+                    assert_eq!(self.terminal.next_timeout(), Some(until));
+                    assert!(self.wakes.is_none_or(|due| until <= due));
                     assert!(self.size.is_none() && self.pings == 0);
                     assert!(
-                        self.typed.is_empty() || !self.listens,
+                        self.typed.is_empty() || !self.listens(),
                         "typing is held back"
                     );
                     if !self.typed.is_empty() {
-                        assert!(until <= START + SETTLING);
+                        assert!(until <= self.now.instant + RESTARTING);
                     }
                     return;
                 }
@@ -312,8 +327,13 @@ impl Session {
                 assert!(self.pings > 0 || is_due, "an unneeded ping");
                 self.pings = self.pings.saturating_sub(1);
             }
+            Command::Stdin(bytes) if bytes.is_empty() => {
+                let due = self.wakes.take().expect("a restart before it");
+                assert!(self.now.instant >= due && self.size.is_none());
+                self.settles = Some(self.now.instant + WAKING);
+            }
             Command::Stdin(bytes) => {
-                assert!(self.listens, "it is typed too early");
+                assert!(self.listens(), "it is typed too early");
                 assert!(bytes.len() <= CHUNK && self.size.is_none());
                 self.queued -= bytes.len();
                 self.typed_at.get_or_insert(self.now.instant);
@@ -322,7 +342,11 @@ impl Session {
                 }
             }
             Command::Restart => {
+                assert!(self.listens(), "it is restarted too early");
                 assert_eq!(self.typed.pop_front(), Some(None), "a restart out of order");
+                if self.version.dialect() == Dialect::SornaV2 {
+                    self.wakes = Some(self.now.instant + RESTARTING);
+                }
             }
             _ => unreachable!("a command of a new kind"),
         }
@@ -331,9 +355,13 @@ impl Session {
 
     /// After some time, everything is sent; then the terminal can be closed.
     fn ends(mut self) {
-        self.now = self.now.after(SETTLING);
-        self.sends_everything();
-        assert!(self.typed.is_empty());
+        let restarts = self.typed.iter().filter(|typed| typed.is_none()).count();
+        // Up to two waits for each restart, after the one at the start.
+        for _ in 0..2 * restarts + 4 {
+            self.now = self.now.after(RESTARTING);
+            self.sends_everything();
+        }
+        assert!(self.typed.is_empty() && self.wakes.is_none());
         self.check();
         self.happens(b">c 1000");
         self.check();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::message::{Command, Message};
 use super::options::TerminalOptions;
+use super::readiness::{RESTARTING, Readiness, SETTLING};
 use crate::frame::Frame;
 use crate::instant::Instant;
 use crate::moment::Moment;
@@ -14,10 +15,6 @@ use crate::version::{ApiVersion, Dialect};
 
 /// The most bytes in one message: large input is split into several.
 const CHUNK: usize = 16 * 1024;
-
-/// How long typing is held back after the start, unless output comes first. Gateway 0.9.11 loses
-/// typed bytes right after the handshake about half the time.
-const SETTLING: Duration = Duration::from_millis(200);
 
 /// How long after the first typing a terminal of Backend.AI may show nothing before that is reported.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -38,9 +35,11 @@ const NORMAL: u16 = 1000;
 /// ```text
 ///            the first output, or 200 ms
 ///   Settling ───────────────────────────► Open
-///     │ sends resize and ping;              │ sends everything, and a ping
-///     │ holds stdin and restart back        │ after `ping_interval` without a message
-///     │                                     │
+///     │ sends resize and ping;              │  ▲ sends everything, and a ping
+///     │ holds stdin and restart back        │  │ after `ping_interval` without a message
+///     │                             restart │  │ then output, or another 300 ms
+///     │                                     ▼  │
+///     │                      Restarting: as Settling; sends an empty stdin after 500 ms
 ///     └──────────────┬──────────────────────┘
 ///                    │ handle_close (one last event), handle_failure (none)
 ///                    ▼
@@ -57,8 +56,8 @@ const NORMAL: u16 = 1000;
 ///
 /// Source: the API manual of 2017, "Streaming". Observed on gateway 0.9.11, and the reason for the above:
 /// the window is 0 x 0 until the first resize; input right after the handshake is lost about half
-/// the time, and so is the first input after a restart; after the close frame a raw HTTP 500 may
-/// follow.
+/// the time; the first input after a restart is always lost, and an empty one takes its place if it comes late enough;
+/// after the close frame a raw HTTP 500 may follow.
 ///
 /// Of Backend.AI ([`with_version`](Self::with_version)): manager 26.9.6 sends its messages as binary frames, and
 /// ignores those of the client that are not text. Nothing replies to a size or a ping. Two defects are reported as
@@ -125,8 +124,7 @@ const NORMAL: u16 = 1000;
 #[derive(Debug)]
 pub struct Terminal {
     ping_interval: Duration,
-    /// Typing is held back until this time; `None` once it no longer is.
-    settles: Option<Instant>,
+    readiness: Readiness,
     last_sent: Instant,
     /// Messages other than typed bytes, which are sent first and never held back.
     control: VecDeque<Command>,
@@ -202,7 +200,7 @@ impl Terminal {
         let (rows, cols) = options.size();
         Self {
             ping_interval: options.ping_interval(),
-            settles: Some(now.instant.saturating_add(SETTLING)),
+            readiness: Readiness::Settling(now.instant.saturating_add(SETTLING)),
             last_sent: now.instant,
             control: VecDeque::from([Command::Resize { rows, cols }]),
             typed: VecDeque::new(),
@@ -244,7 +242,8 @@ impl Terminal {
         self.queued
     }
 
-    /// Whether anything waits to be sent, a held-back restart included.
+    /// Whether anything waits to be sent, a held-back restart included. The empty input that follows a restart is
+    /// not: it is due at [`next_timeout`](Self::next_timeout).
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         !self.control.is_empty() || !self.typed.is_empty()
@@ -268,17 +267,13 @@ impl Terminal {
         }
     }
 
-    /// Restarts the kernel, after what was typed before. The terminal continues with the new one.
+    /// Restarts the kernel, after what was typed before. The terminal continues with the new one. What is typed next is
+    /// held back until that is ready for it, in Sorna v2 for up to 0.8 s.
     pub fn restart(&mut self) {
         if self.closed {
             return;
         }
         self.typed.push_back(Typed::Restart);
-        // Gateway 0.9.11 loses the first typing after a restart and shows nothing until then: let
-        // it lose nothing.
-        if self.version.dialect() == Dialect::SornaV2 {
-            self.typed.push_back(Typed::Bytes(Bytes::new()));
-        }
     }
 
     /// The next frame for the gateway, or how long to wait for one.
@@ -287,35 +282,43 @@ impl Terminal {
         if self.closed {
             return Outgoing::Closed;
         }
-        if self.settles.is_some_and(|until| now.instant >= until) {
-            self.settles = None;
-        }
         if self.silent_at().is_some_and(|time| now.instant >= time) {
             self.silent = true;
             self.events.push_back(TerminalEvent::Silent);
         }
-        let next_ping = self.next_ping_at();
-        let next = self.silent_at().map_or(next_ping, |at| at.min(next_ping));
         let command = if let Some(command) = self.control.pop_front() {
             command
-        } else if let (Some(until), false) = (self.settles, self.typed.is_empty()) {
-            return Outgoing::Wait(until.min(next));
-        } else if let Some(typed) = self.typed.pop_front() {
-            match typed {
-                Typed::Bytes(bytes) => {
-                    self.queued -= bytes.len();
-                    self.typed_at.get_or_insert(now.instant);
-                    Command::Stdin(bytes)
-                }
-                Typed::Restart => Command::Restart,
-            }
-        } else if now.instant >= next_ping {
+        } else if self.readiness.wakes_at(now.instant) {
+            Command::Stdin(Bytes::new())
+        } else if let Some(command) = self.typing(now.instant) {
+            command
+        } else if now.instant >= self.next_ping_at() {
             Command::Ping
         } else {
-            return Outgoing::Wait(next);
+            return Outgoing::Wait(self.next_timeout_at());
         };
         self.last_sent = now.instant;
         Outgoing::Send(Frame::Text(command.encode()))
+    }
+
+    /// What was typed, unless it is held back.
+    fn typing(&mut self, now: Instant) -> Option<Command> {
+        if self.readiness != Readiness::Ready {
+            return None;
+        }
+        Some(match self.typed.pop_front()? {
+            Typed::Bytes(bytes) => {
+                self.queued -= bytes.len();
+                self.typed_at.get_or_insert(now);
+                Command::Stdin(bytes)
+            }
+            Typed::Restart => {
+                if self.version.dialect() == Dialect::SornaV2 {
+                    self.readiness = Readiness::Restarting(now.saturating_add(RESTARTING));
+                }
+                Command::Restart
+            }
+        })
     }
 
     /// When the next ping is due, unless something else is sent first; `None` once it is closed.
@@ -325,12 +328,21 @@ impl Terminal {
     }
 
     /// When [`poll_outgoing`](Self::poll_outgoing) is to be called, and events are to be polled after it, even if
-    /// nothing happens until then: for a ping, or to report [`Silent`](TerminalEvent::Silent). `None` once it is
-    /// closed.
+    /// nothing happens until then: for a ping, for what was held back, or to report [`Silent`](TerminalEvent::Silent).
+    /// `None` once it is closed.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        let ping = self.next_ping()?;
-        Some(self.silent_at().map_or(ping, |at| at.min(ping)))
+        (!self.closed).then(|| self.next_timeout_at())
+    }
+
+    fn next_timeout_at(&self) -> Instant {
+        let restarts = matches!(self.readiness, Readiness::Restarting(_));
+        let held = match restarts || !self.typed.is_empty() {
+            true => self.readiness.until(),
+            false => None,
+        };
+        let others = [self.silent_at(), held].into_iter().flatten();
+        others.fold(self.next_ping_at(), Instant::min)
     }
 
     fn next_ping_at(&self) -> Instant {
@@ -357,7 +369,7 @@ impl Terminal {
         };
         self.events.push_back(match message {
             Message::Out(bytes) => {
-                self.settles = None;
+                self.readiness.is_shown();
                 self.shown = true;
                 self.responded |= self.typed_at.is_some();
                 TerminalEvent::Output(bytes)

@@ -8,6 +8,7 @@ mod machine;
 mod message;
 mod open;
 mod options;
+mod readiness;
 
 pub use crate::frame::Frame;
 pub use machine::{Outgoing, Terminal, TerminalEvent};
