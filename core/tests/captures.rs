@@ -122,6 +122,7 @@ fn info() {
         info.cpu_time_used(),
         Some(std::time::Duration::from_millis(110))
     );
+    assert_eq!(info.idle(), Some(std::time::Duration::from_micros(163_656)));
     assert!(info.extra().is_empty());
 }
 

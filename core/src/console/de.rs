@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for ConsoleVisitor<'_, '_> {
     }
 }
 
-/// One record: `[kind, value]`, or for logs maybe `[kind, level, time, logger, message]`.
+/// One record: `[kind, value]`, or for logs maybe `[kind, level, time, logger, message]` or `[kind, message]`.
 struct RecordSeed<'r, 'b>(&'r mut Reading<'b>);
 
 /// The kinds of records with a specific form.
@@ -282,6 +282,13 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
                 console.part(PartKind::Field, field);
             }
         }
+        // Gateway 0.9.11 sends the text alone, where the manual has four fields. (Observed.)
+        (Known::Log, Some([message])) => {
+            console.part(PartKind::LogLevel, "");
+            for field in ["", "", message] {
+                console.part(PartKind::Field, field);
+            }
+        }
         _ => console.unknown(known.name(), values),
     }
 }
@@ -360,7 +367,8 @@ mod tests {
                 r#"[["stdout", "é \ud83d\ude00\n"], ["stderr", ""], ["html", "<b>"],
                     ["media", ["image/svg+xml", "<svg/>"]],
                     ["log", ["INFO", "2017-06-29T01:23:45", "root", "hi"]],
-                    ["log", "INFO", "2017-06-29T01:23:45", "root", "hi"]]"#
+                    ["log", "INFO", "2017-06-29T01:23:45", "root", "hi"],
+                    ["log", "text alone"], ["log", ["text alone"]]]"#
             ),
             [
                 Record::Stdout("é 😀\n".into()),
@@ -369,8 +377,19 @@ mod tests {
                 Record::Media(Media::new("image/svg+xml", "<svg/>")),
                 log(),
                 log(),
+                alone(),
+                alone(),
             ]
         );
+    }
+
+    fn alone() -> Record<'static> {
+        Record::Log {
+            level: "".into(),
+            time: "".into(),
+            logger: "".into(),
+            message: "text alone".into(),
+        }
     }
 
     fn log() -> Record<'static> {
@@ -435,7 +454,7 @@ mod tests {
     fn unknown_records_survive_a_round_trip() {
         for json in [
             r#"[["hologram",1,{"a":[null]}],["stdout",null],["stdout",["x"],2],["html"]]"#,
-            r#"[["media","image/png"],["media",["a","b","c"]],["log",[1,2,3,4]]]"#,
+            r#"[["media","image/png"],["media",["a","b","c"]],["log",[1,2,3,4]],["log",["a","b"]],["log",1],["log"]]"#,
             r#"["loose",{"a":1},null,3,-4,1.5,true,[],[1,2],[[1],2],[{"a":1}],[null,"x"]]"#,
             r#"[["",["stdout","x"]],["",5],[""],["",1,2]]"#,
         ] {

@@ -72,7 +72,7 @@ pub enum Record<'a> {
     Media(Media<'a>),
     /// A fragment of HTML, from the program: not to be trusted.
     Html(Cow<'a, str>),
-    /// A line of a log.
+    /// A line of a log. Gateway 0.9.11 sends the message alone: the other fields are empty then.
     Log {
         /// `INFO`, `WARNING`, …
         level: Cow<'a, str>,

@@ -65,22 +65,51 @@ impl Info {
 pub struct KernelInfo {
     #[serde(rename = "lang", skip_serializing_if = "Option::is_none")]
     language: Option<String>,
-    // Times in ms and memory in KiB, which may have fractions.
+    // Times in ms and memory in KiB, which may have fractions. Gateway 0.9.11 sends age and CPU time with a fraction, even
+    // `110.0`, and the others as whole numbers.
     #[serde(rename = "age", skip_serializing_if = "Option::is_none")]
     age: Option<f64>,
-    #[serde(rename = "queryTimeout", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "queryTimeout",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     exec_timeout: Option<f64>,
-    #[serde(rename = "idleTimeout", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "idleTimeout",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     idle_timeout: Option<f64>,
-    #[serde(rename = "memoryLimit", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "memoryLimit",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     max_memory: Option<f64>,
-    #[serde(rename = "maxCpuCredit", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "maxCpuCredit",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     max_cpu_time: Option<f64>,
-    #[serde(rename = "numQueriesExecuted", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "numQueriesExecuted",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     executions: Option<f64>,
-    #[serde(rename = "idle", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "idle",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     idle: Option<f64>,
-    #[serde(rename = "memoryUsed", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "memoryUsed",
+        serialize_with = "count",
+        skip_serializing_if = "Option::is_none"
+    )]
     memory_used: Option<f64>,
     #[serde(rename = "cpuCreditUsed", skip_serializing_if = "Option::is_none")]
     cpu_time_used: Option<f64>,
@@ -152,8 +181,8 @@ impl KernelInfo {
         Some(whole(self.executions?))
     }
 
-    /// Time since it was last used. Gateway 0.9.11 sends µs where the manual says ms, so its times
-    /// are a thousand times too long.
+    /// Time since it was last used. Gateway 0.9.11 sends µs where the manual says ms; [`Info`] knows that gateway, and
+    /// reads it as what it is.
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         duration(self.idle?)
@@ -255,6 +284,17 @@ impl KernelInfo {
     }
 }
 
+/// Writes a whole number as one.
+fn count<S: serde::Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        // Up to here, each whole number is one in floating point, too.
+        Some(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => {
+            serializer.serialize_i64(*number as i64)
+        }
+        number => number.serialize(serializer),
+    }
+}
+
 /// A time in ms; `None` if it is negative, or longer than can be expressed.
 fn duration(milliseconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(milliseconds / 1000.0).ok()
@@ -270,6 +310,16 @@ fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
+/// Whether this is of gateway 0.9.11, which has `idle` in µs. (Observed.) It names itself, but a proxy may have replaced
+/// that; then a kernel that was idle for longer than it exists tells, too.
+fn has_idle_in_microseconds(info: &KernelInfo, success: &Success) -> bool {
+    let server = success.headers().get(http::header::SERVER);
+    let is_named = server.is_some_and(|name| name.as_bytes().starts_with(b"BackendAI-API/v2."));
+    // The two may have been measured at different moments.
+    let is_longer = |(idle, age)| idle > age + 1000.0;
+    is_named || info.idle.zip(info.age).is_some_and(is_longer)
+}
+
 impl Operation for Info {
     type Output = KernelInfo;
 
@@ -280,8 +330,12 @@ impl Operation for Info {
         }
     }
 
-    fn read(&self, _: ApiVersion, success: &Success) -> Result<KernelInfo, Error> {
-        Ok(success.json("a description of a kernel")?)
+    fn read(&self, version: ApiVersion, success: &Success) -> Result<KernelInfo, Error> {
+        let mut info: KernelInfo = success.json("a description of a kernel")?;
+        if version.dialect() == Dialect::SornaV2 && has_idle_in_microseconds(&info, success) {
+            info.idle = info.idle.map(|microseconds| microseconds / 1000.0);
+        }
+        Ok(info)
     }
 }
 
@@ -316,6 +370,60 @@ mod tests {
                 .read_response(ApiVersion::default(), response(200, "[]"))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn the_idle_time_of_gateway_0_9_11_is_in_microseconds() {
+        let read = |server: &str, body: &str| {
+            let mut response = response(200, body);
+            if !server.is_empty() {
+                let server = http::HeaderValue::from_str(server).unwrap();
+                response.headers_mut().insert("server", server);
+            }
+            let info = Info::new(kernel()).read_response(ApiVersion::default(), response);
+            info.unwrap().value.idle().unwrap()
+        };
+        let original = "BackendAI-API/v2.20170315";
+        let ms = Duration::from_millis;
+        for (server, body, idle) in [
+            // As seen: "Idle for 3 h 50 min" of a kernel 17 s old.
+            (
+                original,
+                r#"{"age": 17000.5, "idle": 13800000}"#,
+                ms(13_800),
+            ),
+            ("nginx", r#"{"age": 17000.5, "idle": 13800000}"#, ms(13_800)),
+            (original, r#"{"age": 3600000.1, "idle": 50000}"#, ms(50)),
+            (original, r#"{"idle": 50000}"#, ms(50)),
+            ("", r#"{"age": 3600000.1, "idle": 50000}"#, ms(50_000)),
+            ("", r#"{"age": 17, "idle": 17}"#, ms(17)),
+            ("", r#"{"age": 17, "idle": 40}"#, ms(40)),
+            ("", r#"{"idle": 40}"#, ms(40)),
+        ] {
+            assert_eq!(read(server, body), idle, "{server} {body}");
+        }
+    }
+
+    #[test]
+    fn counts_are_written_as_whole_numbers() {
+        let second = Duration::from_secs(1);
+        let info = KernelInfo::new()
+            .with_language("c")
+            .with_age(second)
+            .with_exec_timeout(second * 30)
+            .with_idle_timeout(second * 600)
+            .with_max_memory(128 << 20)
+            .with_max_cpu_time(second * 30)
+            .with_executions(7)
+            .with_idle(second)
+            .with_memory_used(25_344 << 10)
+            .with_cpu_time_used(second);
+        assert_eq!(
+            serde_json::to_string(&info).unwrap(),
+            r#"{"lang":"c","age":1000.0,"queryTimeout":30000,"idleTimeout":600000,"memoryLimit":131072,"maxCpuCredit":30000,"numQueriesExecuted":7,"idle":1000,"memoryUsed":25344,"cpuCreditUsed":1000.0}"#
+        );
+        let info = KernelInfo::new().with_idle(Duration::from_micros(1500));
+        assert_eq!(serde_json::to_string(&info).unwrap(), r#"{"idle":1.5}"#);
     }
 
     #[test]

@@ -64,8 +64,7 @@ impl Output {
                     logger,
                     message,
                 } => {
-                    let style = level_style(&level);
-                    let line = format!("{time} {style}{level}{style:#} {logger}: {message}\n");
+                    let line = log_line(&level, &time, &logger, &message);
                     streams::write(Stream::Stderr, line.as_bytes())?;
                     reporter.note_output("\n");
                 }
@@ -178,6 +177,22 @@ fn report(
             "Output that cannot be shown here: {description}. Save it with --media-dir DIR."
         )),
     }
+}
+
+/// A line of a log, with what is known of it.
+fn log_line(level: &str, time: &str, logger: &str, message: &str) -> String {
+    let style = level_style(level);
+    let mut line = String::new();
+    if !time.is_empty() {
+        line += &format!("{time} ");
+    }
+    if !level.is_empty() {
+        line += &format!("{style}{level}{style:#} ");
+    }
+    if !logger.is_empty() {
+        line += &format!("{logger}: ");
+    }
+    line + message.strip_suffix('\n').unwrap_or(message) + "\n"
 }
 
 fn level_style(level: &str) -> Style {
