@@ -264,4 +264,45 @@ fn info_reports_the_state_of_a_kernel() {
     assert!(info.age().unwrap() > Duration::ZERO && info.idle().is_some());
     assert!(info.memory_used().unwrap() > 1_000_000, "{info:?}");
     assert!(info.cpu_time_used().unwrap() > Duration::ZERO, "{info:?}");
+    assert_eq!(
+        info.max_cpu_time(),
+        Some(Duration::ZERO),
+        "there is no limit"
+    );
+}
+
+/// The same fields as those of the original gateway, and of the same types: age and CPU time alone have fractions.
+#[test]
+fn info_has_the_fields_and_types_of_the_original() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    client.run(&kernel, ":");
+    let path = format!("/v2/kernel/{kernel}");
+    let response = client.raw("GET", &path, "application/octet-stream", b"");
+    let info: serde_json::Map<_, serde_json::Value> =
+        serde_json::from_slice(response.body()).unwrap();
+    let mut names: Vec<&str> = info.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let expected = [
+        "age",
+        "cpuCreditUsed",
+        "idle",
+        "idleTimeout",
+        "lang",
+        "maxCpuCredit",
+        "memoryLimit",
+        "memoryUsed",
+        "numQueriesExecuted",
+        "queryTimeout",
+    ];
+    assert_eq!(names, expected);
+    for name in expected {
+        let value = &info[name];
+        match name {
+            "lang" => assert_eq!(value, "bash"),
+            "age" | "cpuCreditUsed" => assert!(value.is_f64(), "{name}: {value}"),
+            _ => assert!(value.is_u64(), "{name}: {value}"),
+        }
+    }
 }

@@ -94,6 +94,14 @@ fn names_outside_the_work_directory_are_rejected() {
     assert_eq!(names, ["stdin", "tmp", "work"]);
 }
 
+/// As by the original gateway.
+fn assert_rejected(response: &http::Response<bytes::Bytes>, why: &str) {
+    assert_eq!(response.status(), 400);
+    let text = String::from_utf8_lossy(response.body());
+    let is_of_that_type = text.contains("https://api.sorna.io/probs/invalid-api-params");
+    assert!(is_of_that_type && text.contains(why), "{text}");
+}
+
 #[test]
 fn twenty_files_are_accepted_and_one_more_is_not() {
     let gateway = gateway();
@@ -104,7 +112,7 @@ fn twenty_files_are_accepted_and_one_more_is_not() {
         .iter()
         .map(|name| (name.as_str(), &b"x"[..]))
         .collect();
-    assert_eq!(send(&client, &kernel, &files).status(), 400);
+    assert_rejected(&send(&client, &kernel, &files), "Too many files");
     let (stdout, _) = client.run(&kernel, "ls | wc -l").finished();
     assert_eq!(stdout, "0\n", "a rejected upload stores nothing");
     assert_eq!(send(&client, &kernel, &files[..20]).status(), 204);
@@ -120,7 +128,8 @@ fn a_file_of_one_mebibyte_is_accepted_and_one_byte_more_is_not() {
     let exact = vec![7; MIB];
     let larger = vec![7; MIB + 1];
     assert_eq!(send(&client, &kernel, &[("exact", &exact)]).status(), 204);
-    assert_eq!(send(&client, &kernel, &[("larger", &larger)]).status(), 400);
+    let response = send(&client, &kernel, &[("larger", &larger)]);
+    assert_rejected(&response, "Too large file");
     let all: Vec<(&str, &[u8])> = vec![("exact", exact.as_slice()); 20];
     assert_eq!(send(&client, &kernel, &all).status(), 204);
     // In small pieces, with pauses.

@@ -1,10 +1,12 @@
 //! The operations of Sorna v2.
 
+use std::time::Duration;
+
 use http::Response;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply,
 };
-use sorna_core::{ApiVersion, Dialect, KernelId, ProblemKind};
+use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind};
 
 use super::body::ReplyBody;
 use super::context::{Call, Context};
@@ -53,7 +55,7 @@ async fn respond_whole(
         }
         Route::Info(id) => {
             let entry = context.kernels.find(key, &id)?;
-            Ok(reply::info(&context.kernels.info(&entry)))
+            Ok(reply::info(&with_all_limits(context.kernels.info(&entry))))
         }
         Route::Restart(id) => {
             let entry = context.kernels.find(key, &id)?;
@@ -75,6 +77,15 @@ async fn respond_whole(
         }
         _ => Err(ProblemKind::NotImplemented.reply()),
     }
+}
+
+/// The original gateway always names all limits. There is none of CPU time, and there may be none of memory: 0 says so.
+fn with_all_limits(info: KernelInfo) -> KernelInfo {
+    let info = match info.max_memory() {
+        Some(_) => info,
+        None => info.with_max_memory(0),
+    };
+    info.with_max_cpu_time(Duration::ZERO)
 }
 
 async fn execute(

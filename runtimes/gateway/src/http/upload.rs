@@ -48,8 +48,8 @@ struct Arrived {
 ///
 /// # Errors
 ///
-/// 400 `generic-bad-request` for a malformed form, too many or too large files, or more than there is room for;
-/// `invalid-api-params` for a name outside the directory, or one below a file.
+/// 400 `generic-bad-request` for a malformed form, or more than there is room for; `invalid-api-params` for too many or too
+/// large files, for a name outside the directory, or one below a file.
 pub(crate) async fn store(
     body: &mut Incoming,
     content_type: &str,
@@ -78,7 +78,10 @@ pub(crate) async fn store(
             break;
         };
         if arrived.len() == limits.files {
-            return Err(bad(&format!("Too many files (limit {})", limits.files)));
+            return Err(rejected(&format!(
+                "Too many files (limit {})",
+                limits.files
+            )));
         }
         let name = field
             .headers()
@@ -149,7 +152,7 @@ async fn write_part(
     while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
         size += bytes.len() as u64;
         if size > limit {
-            return Err(bad(&format!(
+            return Err(rejected(&format!(
                 "Too large file: {name:?} (limit {limit} bytes)"
             )));
         }
@@ -242,15 +245,20 @@ pub(super) fn no_room(reason: String) -> ProblemReply {
     bad(&format!("no room for the upload: {reason}"))
 }
 
+/// For too many files, or too large ones: the type that the original gateway has for these.
+fn rejected(detail: &str) -> ProblemReply {
+    ProblemKind::InvalidApiParams.reply_with(detail)
+}
+
 fn outside(name: &str) -> ProblemReply {
-    ProblemKind::InvalidApiParams.reply_with(&format!(
+    rejected(&format!(
         "{name:?} is not a file name inside the work directory"
     ))
 }
 
 fn malformed(error: &multer::Error) -> ProblemReply {
     match error {
-        multer::Error::StreamSizeExceeded { .. } => bad("the upload is too large in total"),
+        multer::Error::StreamSizeExceeded { .. } => rejected("the upload is too large in total"),
         multer::Error::StreamReadFailed(error) if error.is::<TooMuch>() => bad(&format!(
             "the head of a part, or what precedes the first, is larger than {PART_HEAD} bytes"
         )),

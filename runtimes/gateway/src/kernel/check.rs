@@ -25,6 +25,8 @@ impl Kernel {
             .into_iter()
             .map(procfs::usage)
             .fold(procfs::Usage::default(), procfs::Usage::plus);
+        // Whole numbers, as the original gateway has them.
+        let idle = Duration::from_millis(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
         let info = KernelInfo::new()
             .with_language(lang)
             .with_age(self.born.elapsed())
@@ -32,7 +34,7 @@ impl Kernel {
             .with_idle_timeout(idle_timeout)
             .with_executions(runs)
             .with_idle(idle)
-            .with_memory_used(usage.memory)
+            .with_memory_used(usage.memory / 1024 * 1024)
             .with_cpu_time_used(Duration::from_millis(spent + usage.cpu));
         match self.setup.confined.bounds().memory {
             Some(bytes) => info.with_max_memory(bytes),

@@ -229,18 +229,10 @@ impl Drop for Starting {
 
 /// Waits for an answer of a helper.
 pub(super) fn answer(socket: &UnixStream, kind: Kind) -> io::Result<Message> {
-    let message = any_answer(socket)?;
-    match message.is(kind) {
-        true => Ok(message),
-        false => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-/// Waits for any answer of a helper but a failure.
-fn any_answer(socket: &UnixStream) -> io::Result<Message> {
     match message::receive(socket).map_err(silence)? {
+        Some(message) if message.is(kind) => Ok(message),
         Some(message) if message.is(Kind::Failed) => Err(io::Error::other(message.text())),
-        Some(message) => Ok(message),
+        Some(_) => Err(io::ErrorKind::InvalidData.into()),
         None => Err(silence(io::ErrorKind::BrokenPipe.into())),
     }
 }
