@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 
 use snapbox::str;
 
+use sorna_test_tools::need;
 use support::{check, check_output, gateway, here, sorna, sorna_at, stub, write};
 
 fn run(mut command: Command, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
@@ -81,6 +82,26 @@ hi
 EOFError: EOF when reading a line
 
 "#]]);
+}
+
+#[test]
+fn a_byte_order_mark_is_what_it_is_at_home() {
+    let code = |text: &str| format!("\u{feff}{text}").into_bytes();
+    for (lang, tool, text) in [
+        ("python3", "python3", "print(1)"),
+        ("nodejs", "node", "console.log(1)"),
+        ("ruby", "ruby", "puts 1"),
+        ("perl", "perl", "print 1, \"\\n\""),
+        ("lua", "lua", "print(1)"),
+    ] {
+        if need(tool) {
+            let run = run_with_input(&code(text), &["--local", "-q", lang, "-"]);
+            run.success().stdout_eq("1\n").stderr_eq("");
+        }
+    }
+    // For bash it is part of the first word.
+    let run = run_with_input(&code("echo 1"), &["--local", "-q", "bash", "-"]);
+    run.code(127).stdout_eq("");
 }
 
 #[test]

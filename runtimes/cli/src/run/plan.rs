@@ -32,7 +32,7 @@ pub(super) fn plan(
     let spec = spec(arguments, globals)?;
     let mut advice = None;
     let plan = if arguments.reads_stdin() {
-        let code = code_from_stdin()?;
+        let code = code_from_stdin(&arguments.lang)?;
         RunPlan::temporary(spec, [code])
     } else if !arguments.code.is_empty() || arguments.session.enqueue {
         RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
@@ -138,13 +138,27 @@ pub(super) fn local_api(plan: &RunPlan) -> Api {
     }
 }
 
-/// All of standard input.
-fn code_from_stdin() -> Result<String, Failure> {
+/// All of standard input, as the language's interpreter would read it from its own.
+fn code_from_stdin(lang: &str) -> Result<String, Failure> {
     let mut code = String::new();
     io::stdin()
         .read_to_string(&mut code)
         .map_err(|error| Failure::System("cannot read code from standard input", error))?;
+    if code.starts_with(BYTE_ORDER_MARK) && skips_byte_order_mark(lang) {
+        code.remove(0);
+    }
     Ok(code)
+}
+
+/// Editors on Windows put it at the start of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Most interpreters and compilers skip a byte order mark at the start of code. For bash and R it is part of the first word,
+/// PHP prints it, and javac rejects it. (Tried with bash 5.2, R 4.2, PHP 8.2.) `lang` may be an image's reference.
+fn skips_byte_order_mark(lang: &str) -> bool {
+    let name = lang.rsplit('/').next().unwrap_or(lang);
+    let name = name.split(':').next().unwrap_or(name);
+    !["bash", "sh", "php", "r", "java"].contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// The files to upload, by their path relative to the current directory.
