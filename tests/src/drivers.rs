@@ -157,7 +157,7 @@ impl Gathered {
                 self.pieces += 1;
                 self.console.append(console);
             }
-            ExecutionEvent::InputRequested { is_password } => {
+            ExecutionEvent::InputRequested { is_password, .. } => {
                 self.passwords.push(is_password);
                 return true;
             }

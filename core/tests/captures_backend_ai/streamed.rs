@@ -51,7 +51,7 @@ fn replay(name: &str, version: ApiVersion, mode: ExecuteMode, input: &str) -> Re
                 (kind, _) => panic!("a frame of kind {kind}"),
             },
             Step::Event(ExecutionEvent::Console(console)) => shown += &console.stdout(),
-            Step::Event(ExecutionEvent::InputRequested { is_password }) => {
+            Step::Event(ExecutionEvent::InputRequested { is_password, .. }) => {
                 asked.push(is_password);
                 execution.answer(input).expect("it is asked for");
             }

@@ -348,7 +348,7 @@ fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
     let code = "while True:\n  try: input('name? ')\n  except EOFError: pass";
     run_with_input("", &["--local", "python3", "-c", code])
         .code(1)
-        .stdout_eq("name? name? ")
+        .stdout_eq("name? ".repeat(9))
         .stderr_eq(str![[r#"
 ∙ Client session token: [TOKEN]
 ✔ Kernel (ID: [KERNEL]) is ready.

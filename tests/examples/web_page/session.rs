@@ -125,7 +125,7 @@ impl Session {
             RunEvent::Execution(ExecutionEvent::StepFinished { .. }) => {
                 self.send("status", "built")
             }
-            RunEvent::Execution(ExecutionEvent::InputRequested { is_password }) => {
+            RunEvent::Execution(ExecutionEvent::InputRequested { is_password, .. }) => {
                 self.awaits_input = true;
                 self.send("input", is_password);
             }

@@ -13,6 +13,9 @@ pub enum ExecutionEvent {
     InputRequested {
         /// Whether the line should not be shown while it is typed.
         is_password: bool,
+        /// Whether the answer may be many lines at once, for this request and the next ones: see
+        /// [`ExecutionResult::takes_lines`](crate::ExecutionResult::takes_lines).
+        takes_lines: bool,
     },
     /// A step of a batch ended; the next one follows.
     StepFinished {

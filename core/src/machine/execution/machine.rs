@@ -80,7 +80,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(35);
 ///
 /// let Step::Event(ExecutionEvent::Console(console)) = execution.poll(now) else { panic!() };
 /// assert_eq!(console.stdout(), "name? ");
-/// let Step::Event(ExecutionEvent::InputRequested { is_password }) = execution.poll(now) else { panic!() };
+/// let Step::Event(ExecutionEvent::InputRequested { is_password, .. }) = execution.poll(now) else { panic!() };
 /// assert!(!is_password);
 /// execution.answer("lablup")?;
 ///
@@ -494,6 +494,7 @@ impl Execution {
             ExecutionStatus::WaitingInput => {
                 self.events.push_back(ExecutionEvent::InputRequested {
                     is_password: result.is_password(),
+                    takes_lines: result.takes_lines(),
                 });
                 self.state = State::AwaitingInput;
                 return;

@@ -37,7 +37,7 @@ pub struct ExecutionResult {
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// Details of the status: `is_password`, `exitCode`, `step`, and what later gateways add.
+    /// Details of the status: `is_password`, `takes_lines`, `exitCode`, `step`, and what later gateways add.
     pub options: Map<String, Value>,
     /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
@@ -165,6 +165,18 @@ impl ExecutionResult {
             .get("is_password")
             .and_then(Value::as_bool)
             .unwrap_or(false)
+    }
+
+    /// Whether the input that the program waits for may be many lines at once (`takes_lines`), of which the program reads as
+    /// many as it wants, and then the rest. Each ends with a line end; if the last one has none, `U+0004` (Ctrl-D) follows it,
+    /// since a gateway adds a missing line end otherwise.
+    ///
+    /// An extension of the gateway of this project, in both dialects. Without it, input is one line, or the program may take
+    /// several for one.
+    #[must_use]
+    pub fn takes_lines(&self) -> bool {
+        let value = self.options.get("takes_lines");
+        value.and_then(Value::as_bool).unwrap_or(false)
     }
 }
 

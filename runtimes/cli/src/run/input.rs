@@ -1,9 +1,15 @@
 //! Input for programs that ask for it.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::lock::lock;
 use crate::tty;
 
 /// What the command can wait for besides the gateway.
@@ -15,17 +21,26 @@ pub(super) enum Wake {
     Stopped,
 }
 
-/// The line that ends a program's input: Ctrl-D.
+/// The line that ends a program's input: Ctrl-D. After other text, it takes the place of a line end.
 const END: &str = "\u{4}";
+
+/// How often a program is told that its input has ended before it is taken for one that asks for ever. Some read on once more,
+/// such as python3 after a last line without an end.
+const MOST_ENDS: u32 = 8;
+
+/// About how many bytes of lines one request carries. As much fits into an empty pipe, and escaped into a request.
+const MOST: usize = 60 * 1024;
 
 /// Standard input. Lines are read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
     wake: Sender<Wake>,
     woken: Receiver<Wake>,
+    /// Opened when it is first read.
+    source: Arc<Mutex<Option<BufReader<File>>>>,
     stopped: bool,
-    /// The last input that the program received was the end of its input.
-    ended: bool,
+    /// How often the program was sent the end of its input since it was last sent a line.
+    ends: u32,
     /// The last line was typed on the terminal that shows the output, and so has ended a line there.
     typed: bool,
 }
@@ -35,15 +50,16 @@ impl Input {
         Self {
             wake,
             woken,
+            source: Arc::default(),
             stopped: false,
-            ended: false,
+            ends: 0,
             typed: false,
         }
     }
 
     /// Another program is started.
     pub(super) fn restart(&mut self) {
-        self.ended = false;
+        self.ends = 0;
     }
 
     /// Whether the last line was typed, and so has ended the line of the program's prompt.
@@ -51,26 +67,36 @@ impl Input {
         self.typed
     }
 
-    /// The input for a program that asks: a line without its end, or the mark that the input has ended.
-    /// `None` if the program was sent that mark already, or a signal arrived.
-    pub(super) fn answer(&mut self, hidden: bool) -> io::Result<Option<String>> {
-        let line = self.line(hidden)?;
-        let knows = std::mem::replace(&mut self.ended, line.is_none());
+    /// The input for a program that asks: a line without its end, or as many lines as there are with their ends, if it
+    /// `takes_lines`, or the mark that the input has ended. `None` if the program was sent that mark often enough, or a
+    /// signal arrived.
+    pub(super) fn answer(&mut self, hidden: bool, takes_lines: bool) -> io::Result<Option<String>> {
+        // What follows a password may be for another program. What is typed comes line by line.
+        let takes_lines = takes_lines && !hidden && !io::stdin().is_terminal();
+        let line = self.line(hidden, takes_lines)?;
         Ok(match line {
-            None if knows || self.stopped => None,
-            line => Some(line.unwrap_or_else(|| END.to_owned())),
+            None if self.stopped || self.ends == MOST_ENDS => None,
+            None => {
+                self.ends += 1;
+                Some(END.to_owned())
+            }
+            line => {
+                self.ends = 0;
+                line
+            }
         })
     }
 
-    /// Reads a line, without its end. `None` at the end of the input, or when a signal arrived.
-    fn line(&mut self, hidden: bool) -> io::Result<Option<String>> {
+    /// Reads a line, or lines. `None` at the end of the input, or when a signal arrived.
+    fn line(&mut self, hidden: bool, takes_lines: bool) -> io::Result<Option<String>> {
         if self.stopped {
             return Ok(None);
         }
         let changed = hidden.then(tty::Changed::hidden).transpose()?;
         let wake = self.wake.clone();
+        let source = Arc::clone(&self.source);
         thread::spawn(move || {
-            let _ = wake.send(Wake::Line(read_line()));
+            let _ = wake.send(Wake::Line(read(&mut lock(&source), takes_lines)));
         });
         let woken = self.woken.recv();
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
@@ -90,9 +116,26 @@ impl Input {
     }
 }
 
-fn read_line() -> io::Result<Option<String>> {
+/// Reads from standard input, which nothing else reads meanwhile.
+fn read(source: &mut Option<BufReader<File>>, takes_lines: bool) -> io::Result<Option<String>> {
+    let source = match source {
+        Some(source) => source,
+        None => {
+            let file = io::stdin().as_fd().try_clone_to_owned()?.into();
+            source.insert(BufReader::with_capacity(MOST, file))
+        }
+    };
+    let bytes = match takes_lines {
+        true => read_lines(source)?,
+        false => read_line(source)?,
+    };
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// A line without its end.
+fn read_line(source: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut bytes)?;
+    source.read_until(b'\n', &mut bytes)?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -102,5 +145,42 @@ fn read_line() -> io::Result<Option<String>> {
             bytes.pop();
         }
     }
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Some(bytes))
+}
+
+/// A line, and all whole lines after it that are there already and fit into one request. The mark of the end follows a last
+/// line without an end.
+fn read_lines(source: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    source.read_until(b'\n', &mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.last() != Some(&b'\n') {
+        bytes.extend_from_slice(END.as_bytes());
+        return Ok(Some(bytes));
+    }
+    while bytes.len() < MOST {
+        if source.buffer().is_empty() && !is_readable(source.get_ref()) {
+            break;
+        }
+        let there = source.fill_buf()?;
+        let room = there.len().min(MOST - bytes.len());
+        let Some(end) = there[..room].iter().rposition(|byte| *byte == b'\n') else {
+            break;
+        };
+        bytes.extend_from_slice(&there[..=end]);
+        source.consume(end + 1);
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether a read would not have to wait.
+fn is_readable(file: &File) -> bool {
+    let mut polled = [PollFd::new(file, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }

@@ -391,7 +391,7 @@ impl Session<'_> {
                     exit_code: *exit_code,
                 })
             }
-            RunEvent::Execution(ExecutionEvent::InputRequested { is_password }) => {
+            RunEvent::Execution(ExecutionEvent::InputRequested { is_password, .. }) => {
                 json::emit(&Event::InputRequested {
                     password: *is_password,
                 })
@@ -494,10 +494,14 @@ impl Session<'_> {
                     .reporter
                     .fail(format_args!("Build failed with exit code {code}.")),
             },
-            ExecutionEvent::InputRequested { is_password } => {
+            ExecutionEvent::InputRequested {
+                is_password,
+                takes_lines,
+            } => {
                 self.program = Program::Asks;
                 self.reporter.clear();
-                let answer = self.input.answer(is_password).map_err(Stop::Input)?;
+                let answer = self.input.answer(is_password, takes_lines);
+                let answer = answer.map_err(Stop::Input)?;
                 if self.input.was_typed() {
                     self.reporter.note_output("\n");
                 }

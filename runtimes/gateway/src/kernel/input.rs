@@ -26,6 +26,8 @@ const END: Duration = Duration::from_millis(100);
 pub(crate) struct InputFifo {
     path: PathBuf,
     state: State,
+    /// Input for which there was no room yet, where the system allows no larger FIFO.
+    unwritten: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -42,11 +44,13 @@ impl InputFifo {
             return Ok(Self {
                 path: PathBuf::from("/dev/null"),
                 state: State::Null,
+                unwritten: Vec::new(),
             });
         }
         let mut this = Self {
             path,
             state: State::Null,
+            unwritten: Vec::new(),
         };
         this.open()?;
         Ok(this)
@@ -70,6 +74,10 @@ impl InputFifo {
         {
             self.reopen().ok()?;
         }
+        if !self.unwritten.is_empty() {
+            self.write_on().ok()?;
+            return None;
+        }
         let State::Open(file, identity) = &self.state else {
             return None;
         };
@@ -82,13 +90,31 @@ impl InputFifo {
         (unread == 0).then_some(descriptor)
     }
 
-    /// Writes a line, for the first process that reads.
+    /// Writes lines, for the first process that reads. What there is no room for follows when
+    /// [`waiting_descriptor`](Self::waiting_descriptor) is asked.
     pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
         self.reopen()?;
-        if let State::Open(file, _) = &mut self.state {
-            file.write_all(text.as_bytes())?;
-        }
-        Ok(())
+        self.unwritten.extend_from_slice(text.as_bytes());
+        self.write_on()
+    }
+
+    fn write_on(&mut self) -> io::Result<()> {
+        let State::Open(file, _) = &mut self.state else {
+            self.unwritten.clear();
+            return Ok(());
+        };
+        let mut written = 0;
+        let result = loop {
+            match file.write(&self.unwritten[written..]) {
+                Ok(0) => break Ok(()),
+                Ok(more) => written += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.unwritten.drain(..written);
+        result
     }
 
     /// Ends the input for programs that wait for it now; later readers wait again.
@@ -104,6 +130,7 @@ impl InputFifo {
         if self.reopen().is_err() {
             return;
         }
+        self.unwritten.clear();
         if let State::Open(file, _) = &mut self.state {
             let mut rest = [0; 4096];
             while file.read(&mut rest).is_ok_and(|length| length > 0) {}
@@ -176,6 +203,38 @@ mod tests {
         assert_eq!(&line, b"line\n");
         fifo.end();
         assert!(cat.wait().unwrap().success());
+    }
+
+    #[test]
+    fn more_input_than_there_is_room_for_arrives_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut fifo = create(directory.path());
+        let State::Open(file, _) = &fifo.state else {
+            let _ = need_that(false, "/proc/<id>/syscall");
+            return;
+        };
+        rustix::pipe::fcntl_setpipe_size(file, 4096).unwrap();
+        let mut wc = Command::new("wc")
+            .arg("-c")
+            .stdin(fifo.reader().unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        fifo.write(&"line\n".repeat(20_000)).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while fifo.waiting_descriptor(wc.id()).is_none() {
+            assert!(Instant::now() < until, "no process waits");
+            std::thread::yield_now();
+        }
+        fifo.end();
+        let mut count = String::new();
+        wc.stdout
+            .as_mut()
+            .unwrap()
+            .read_to_string(&mut count)
+            .unwrap();
+        assert!(wc.wait().unwrap().success());
+        assert_eq!(count.trim(), "100000");
     }
 
     #[test]

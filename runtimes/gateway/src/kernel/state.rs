@@ -282,7 +282,7 @@ impl State {
             Phase::Running => return None,
             Phase::WaitingInput { password, reported } => {
                 *reported = true;
-                let options = json!({"is_password": *password});
+                let options = json!({"is_password": *password, "takes_lines": true});
                 Report::new(ExecutionStatus::WaitingInput, options)
             }
             Phase::StepFinished { kind, exit_code } => {
@@ -461,7 +461,10 @@ mod tests {
             Intent::Continue
         ));
         let response = shared.lock().take_response(100, false).unwrap().unwrap();
-        assert_eq!(response.options, json!({"is_password": true}));
+        assert_eq!(
+            response.options,
+            json!({"is_password": true, "takes_lines": true})
+        );
         let intent = shared.lock().begin("", None);
         assert!(matches!(intent, Intent::Input(line) if line.is_empty()));
     }

@@ -57,6 +57,9 @@ class Link:
 
     def __init__(self, fd):
         self.fd = fd
+        # Input that has arrived, and how much of it was read.
+        self.unread = b""
+        self.read = 0
         self.forked = False
         self.number = 0
         self.waiting = {}
@@ -150,8 +153,20 @@ class Link:
         finally:
             del waiting[number]
 
-    def input(self, password=False):
+    def line(self, password=False):
         """Reads one line from the user, as bytes with the line end; empty at the end of input."""
+        if not self.unread:
+            self.unread = self.input(password)
+            self.read = 0
+        start = self.read
+        self.read = end = self.unread.find(b"\n", start) + 1 or len(self.unread)
+        line = self.unread[start:end]
+        if end == len(self.unread):
+            self.unread = b""
+        return line
+
+    def input(self, password):
+        """Reads one or more lines."""
         self.flush()
         if self.forked:
             return os.read(0, 65536)
@@ -246,7 +261,7 @@ class Input(io.RawIOBase):
 
     def readinto(self, buffer):
         if not self._rest:
-            self._rest = self._link.input()
+            self._rest = self._link.line()
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -340,6 +355,8 @@ class Kernel:
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         self.count += 1
         name = "<input-%d>" % self.count
+        # Discard input that an earlier snippet left unread.
+        self.link.unread = b""
         self.open_streams()
         try:
             program = compile(code, name, "exec", self.flags, True)
@@ -533,7 +550,7 @@ def _hide_password(link, getpass):
         stream = stream or sys.stderr
         stream.write(prompt)
         stream.flush()
-        line = link.input(password=True)
+        line = link.line(password=True)
         if not line:
             raise EOFError
         text = line.decode("utf-8", "surrogateescape")

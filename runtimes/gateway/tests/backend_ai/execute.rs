@@ -110,7 +110,10 @@ fn input_is_given_by_run_id() {
     let asked = client.run("input", "n = input('name? '); print('hi', n)");
     assert_eq!(
         (&asked["status"], &asked["options"]),
-        (&json!("waiting-input"), &json!({"is_password": false}))
+        (
+            &json!("waiting-input"),
+            &json!({"is_password": false, "takes_lines": true})
+        )
     );
     assert_eq!(
         (text(&asked, "stdout").as_str(), &asked["exitCode"]),

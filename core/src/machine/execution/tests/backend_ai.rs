@@ -51,7 +51,10 @@ fn all_requests_of_a_run_have_its_id() {
         "waiting-input",
         r#", "options": {"is_password": true}"#,
     ));
-    let asked = ExecutionEvent::InputRequested { is_password: true };
+    let asked = ExecutionEvent::InputRequested {
+        is_password: true,
+        takes_lines: false,
+    };
     assert_eq!(run.event(), asked);
     run.machine.answer("x").unwrap();
     assert_eq!(run.sends_body(EXECUTE), body("input", "x"));

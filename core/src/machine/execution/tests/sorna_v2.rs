@@ -100,7 +100,10 @@ fn input_is_answered_in_both_modes() {
         ));
         assert_eq!(
             run.event(),
-            ExecutionEvent::InputRequested { is_password: true }
+            ExecutionEvent::InputRequested {
+                is_password: true,
+                takes_lines: false
+            }
         );
         assert!(matches!(run.poll(), Step::Idle));
         run.machine.answer("x").unwrap();

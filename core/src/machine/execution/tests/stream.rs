@@ -105,7 +105,10 @@ fn input_is_sent_as_it_is() {
     open(&mut run);
     run.hears(r#"{"status": "waiting-input", "console": [["stdout", "? "]], "options": {"is_password": true}}"#);
     assert_eq!(stdout(&mut run), "? ");
-    let asked = ExecutionEvent::InputRequested { is_password: true };
+    let asked = ExecutionEvent::InputRequested {
+        is_password: true,
+        takes_lines: false,
+    };
     assert_eq!(run.event(), asked);
     assert!(matches!(run.poll(), Step::Idle));
     run.machine.answer("{\"x\"").unwrap();

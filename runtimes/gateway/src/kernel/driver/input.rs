@@ -1,5 +1,6 @@
 //! Input: noticing that a program waits for it, asking the client, and passing it on.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::parts::{Driver, InputPoll, InputRequest};
@@ -100,13 +101,9 @@ impl Driver {
     /// Passes the client's input on.
     pub(super) fn give_input(&mut self, text: &str) {
         self.resume_clock();
-        // Most clients send the line without its end. A single Ctrl-D stands for the end of input.
+        // A single Ctrl-D stands for the end of input.
         let ends = text == "\u{4}";
-        let line = match text {
-            _ if ends => String::new(),
-            text if text.ends_with('\n') => text.to_owned(),
-            text => format!("{text}\n"),
-        };
+        let line = given(text);
         match self.asked.take() {
             Some(InputRequest::Runner(id)) => {
                 if let Some(interpreter) = &mut self.interpreter {
@@ -127,5 +124,15 @@ impl Driver {
             let (id, password) = self.requests.remove(0);
             self.ask(InputRequest::Runner(id), password);
         }
+    }
+}
+
+/// What a program reads for the client's input. Most clients send one line without its end; those that send many send all
+/// line ends, and a Ctrl-D after a last line that has none.
+fn given(text: &str) -> Cow<'_, str> {
+    match text.strip_suffix('\u{4}') {
+        Some(exact) => exact.into(),
+        None if text.ends_with('\n') => text.into(),
+        None => format!("{text}\n").into(),
     }
 }
