@@ -554,7 +554,11 @@ def _hide_password(link, getpass):
         if not line:
             raise EOFError
         text = line.decode("utf-8", "surrogateescape")
-        return text[:-1] if text.endswith("\n") else text
+        # As standard input reads line ends.
+        for end in ("\n", "\r"):
+            if text.endswith(end):
+                text = text[:-1]
+        return text
 
     ask.__name__ = ask.__qualname__ = "getpass"
     ask.__doc__ = getattr(getattr(getpass, "getpass", None), "__doc__", None)
