@@ -126,11 +126,10 @@ impl Of2017 {
                 self.restarted = Some(now);
                 self.woken = None;
             }
-            (Command::Stdin(bytes), Some(at), None) => {
-                if !bytes.is_empty() || now >= at + ms(400) {
-                    self.woken = Some(now);
-                }
+            (Command::Stdin(bytes), Some(at), None) if !bytes.is_empty() || now >= at + ms(400) => {
+                self.woken = Some(now);
             }
+            (Command::Stdin(_), Some(_), None) => {}
             (Command::Stdin(_), _, Some(at)) if now < at + ms(200) => {}
             (Command::Stdin(bytes), ..) => self.received.extend_from_slice(&bytes),
             _ => {}
