@@ -14,6 +14,7 @@ mod backend_ai;
 mod common;
 mod ending;
 mod limits;
+mod ordinary;
 mod reach;
 mod setting;
 mod terminal;

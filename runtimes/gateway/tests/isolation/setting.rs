@@ -8,15 +8,19 @@ use sorna_test_tools::need_that;
 
 use crate::common::Client;
 
-/// The program that makes and enters boxes.
+/// The program that makes and enters boxes, and the variable that names another.
 pub(crate) const BOX: &str = env!("CARGO_BIN_EXE_sorna-box");
+pub(crate) const BOX_VARIABLE: &str = "SORNA_TEST_BOX";
 
 pub(crate) fn config() -> GatewayConfig {
     GatewayConfig::new()
         .with_continuation_interval(Duration::from_millis(200))
         .with_isolation(IsolationLevel::Namespaces)
         .with_require_isolation(true)
-        .with_box_program(BOX, [""; 0])
+        .with_box_program(
+            std::env::var_os(BOX_VARIABLE).unwrap_or(BOX.into()),
+            [""; 0],
+        )
 }
 
 /// A gateway whose kernels have namespaces; `None` where there are none, and then the test must return.
