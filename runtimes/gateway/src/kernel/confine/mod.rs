@@ -15,6 +15,7 @@ mod bounds;
 mod boxed;
 mod cgroup;
 pub(crate) mod gate;
+mod given;
 mod isolation;
 pub(crate) mod kernel_box;
 mod layout;
@@ -135,6 +136,10 @@ impl Confinement {
                 None => tracing::info!(reason = shortfall, "kernels are isolated less well"),
                 Some(_) => tracing::warn!(reason = shortfall, "kernels are isolated less well"),
             }
+        }
+        if rustix::process::geteuid().is_root() && (boxes.is_some() || landlock.is_some()) {
+            let are_other_users = boxes.as_ref().is_some_and(|it| it.user(0).is_some());
+            given::warn(rules.readable, rules.writable, are_other_users);
         }
         let limits_processes = groups.as_ref().is_some_and(GroupRoot::limits_processes);
         let isolation = Isolation {
