@@ -12,6 +12,7 @@ use super::memory::{self, MAX_OPEN_FILES, TooManyOpen};
 use super::process_table::ResourceUse;
 use super::procfs;
 use super::state::Phase;
+use crate::lock::lock;
 
 impl Kernel {
     /// Information about it. `lang` is the name under which it was created.
@@ -81,7 +82,7 @@ impl Kernel {
             format!("limit of {} processes and threads", bounds.processes)
         } else {
             let memory = bounds.memory.filter(|_| self.setup.confined.needs_sums());
-            match memory.map(|limit| self.check_memory(processes, usage.memory, limit)) {
+            match memory.map(|limit| self.check_memory(processes, usage.memory, limit, kills)) {
                 Some(Err(TooManyOpen)) => format!("limit of {MAX_OPEN_FILES} open files"),
                 Some(Ok(true)) => bounds.memory_text().unwrap_or_default(),
                 Some(Ok(false)) | None => return,
@@ -101,9 +102,10 @@ impl Kernel {
         processes: &[u32],
         resident: u64,
         limit: u64,
+        kills: u64,
     ) -> Result<bool, TooManyOpen> {
         let mut held = self.setup.confined.scratch();
-        held.add_open(processes)?;
+        held.add_files(lock(&self.look).files(processes, kills)?);
         // The sum counts shared memory for each process, so the slow exact count decides.
         Ok(resident + held.bytes > limit && memory::exceeds(limit, processes, &held))
     }

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::disk_check::DiskState;
 use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
+use super::memory::Look;
 use super::run::Plan;
 use super::setup::Setup;
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared, State};
@@ -46,6 +47,8 @@ pub(crate) struct Kernel {
     is_ending: AtomicBool,
     /// The terminal, once a client has opened it.
     terminal: std::sync::Mutex<Option<Arc<Hub>>>,
+    /// The last look at its open files.
+    pub(super) look: std::sync::Mutex<Look>,
 }
 
 impl Kernel {
@@ -75,6 +78,7 @@ impl Kernel {
             shared,
             commands,
             turn: Mutex::new(()),
+            look: std::sync::Mutex::default(),
             born: Instant::now(),
             disk: DiskState::default(),
             restarts: Arc::default(),

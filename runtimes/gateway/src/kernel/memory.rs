@@ -1,14 +1,18 @@
 //! The memory of a kernel's processes, for systems without control groups: also that of files in memory, which no process
 //! need have mapped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
 /// The most open files that are looked at in one kernel, some µs each. One that has more could hide what it holds, and so
 /// exceeds a limit.
 pub(crate) const MAX_OPEN_FILES: usize = 32 * 1024;
+/// How many times as long as a look takes passes until the next one, at least.
+const REST: u32 = 10;
 /// The size of the blocks in which the system counts what a file takes.
 const BLOCK: u64 = 512;
 
@@ -23,6 +27,19 @@ pub(crate) struct Held {
     files: BTreeSet<(u64, u64)>,
     /// Whether shared memory of System V is counted, attached or not.
     has_segments: bool,
+}
+
+/// Files by device and inode, and what they take in bytes.
+type Files = BTreeMap<(u64, u64), u64>;
+
+/// The last look at the open files of a kernel.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// When the next one is due.
+    next: Option<Instant>,
+    /// How often the kernel had been killed then.
+    kills: u64,
+    files: Files,
 }
 
 /// More open files than are looked at.
@@ -48,41 +65,66 @@ impl Held {
         self.has_segments = true;
     }
 
-    /// Adds the files in memory that these processes have open: those without a name (`memfd_create`), and those in the
-    /// `/dev/shm` of the machine. Each counts once.
-    pub(crate) fn add_open(&mut self, processes: &[u32]) -> Result<(), TooManyOpen> {
-        let mut seen = 0;
-        for process in processes {
-            let entries = fs::read_dir(format!("/proc/{process}/fd"));
-            for entry in entries.into_iter().flatten().flatten() {
-                seen += 1;
-                if seen > MAX_OPEN_FILES {
-                    return Err(TooManyOpen);
-                }
-                let path = entry.path();
-                let Ok(name) = fs::read_link(&path) else {
-                    continue;
-                };
-                let name = name.as_os_str().as_bytes();
-                if name.starts_with(b"/memfd:") || name.starts_with(b"/dev/shm/") {
-                    self.add_file(fs::metadata(path).ok());
-                }
+    /// Adds files in memory. Those of a file system that is counted as a whole are not counted again.
+    pub(crate) fn add_files(&mut self, files: &Files) {
+        for (file, bytes) in files {
+            if !self.devices.contains(&file.0) && self.files.insert(*file) {
+                self.bytes += bytes;
             }
-        }
-        Ok(())
-    }
-
-    fn add_file(&mut self, metadata: Option<fs::Metadata>) {
-        let Some(metadata) = metadata else { return };
-        let file = (metadata.dev(), metadata.ino());
-        if !self.devices.contains(&file.0) && self.files.insert(file) {
-            self.bytes += metadata.blocks() * BLOCK;
         }
     }
 
     fn has(&self, device: u64, inode: u64) -> bool {
         self.devices.contains(&device) || self.files.contains(&(device, inode))
     }
+}
+
+impl Look {
+    /// The files in memory that these processes have open: those without a name (`memfd_create`), and those in the
+    /// `/dev/shm` of the machine. Many open files take long to look at, and are looked at less often then.
+    pub(crate) fn files(&mut self, processes: &[u32], kills: u64) -> Result<&Files, TooManyOpen> {
+        let now = Instant::now();
+        if self.kills != kills || self.next.is_none_or(|next| now >= next) {
+            self.files = open_files(processes)?;
+            self.kills = kills;
+            self.next = Some(now + now.elapsed() * REST);
+        }
+        Ok(&self.files)
+    }
+}
+
+fn open_files(processes: &[u32]) -> Result<Files, TooManyOpen> {
+    let (mut files, mut seen) = (Files::new(), 0);
+    for process in processes {
+        let place = format!("/proc/{process}/fd");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(directory) = rustix::fs::open(place, flags, Mode::empty()) else {
+            continue;
+        };
+        let Ok(entries) = Dir::read_from(&directory) else {
+            continue;
+        };
+        let mut buffer = Vec::new();
+        for entry in entries.flatten() {
+            seen += 1;
+            if seen > MAX_OPEN_FILES {
+                return Err(TooManyOpen);
+            }
+            let Ok(name) = rustix::fs::readlinkat(&directory, entry.file_name(), buffer) else {
+                buffer = Vec::new();
+                continue;
+            };
+            buffer = name.into_bytes();
+            if !buffer.starts_with(b"/memfd:") && !buffer.starts_with(b"/dev/shm/") {
+                continue;
+            }
+            if let Ok(stat) = rustix::fs::statat(&directory, entry.file_name(), AtFlags::empty()) {
+                let blocks = u64::try_from(stat.st_blocks).unwrap_or_default();
+                files.insert((stat.st_dev, stat.st_ino), blocks * BLOCK);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// Whether these processes have more than so many bytes, with the files that they hold. Memory that they share counts once.
@@ -163,14 +205,15 @@ mod tests {
         file.write_all(&[1; 3 << 20]).unwrap();
         let again = file.try_clone().unwrap();
         let own = [std::process::id(), std::process::id()];
+        let mut look = Look::default();
         let mut held = Held::default();
-        held.add_open(&own).unwrap();
+        held.add_files(look.files(&own, 0).unwrap());
+        held.add_files(look.files(&own, 0).unwrap());
         // Other tests of this process have none.
         assert_eq!(held.bytes, 3 << 20);
         drop((file, again));
-        let mut held = Held::default();
-        held.add_open(&own).unwrap();
-        assert_eq!(held, Held::default());
+        // After the processes have been killed, it is not what was before.
+        assert_eq!(look.files(&own, 1).unwrap(), &Files::new());
     }
 
     #[test]
