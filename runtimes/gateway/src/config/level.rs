@@ -9,7 +9,8 @@ pub enum IsolationLevel {
     /// a [program](crate::GatewayConfig::with_box_program) that makes them.
     #[default]
     Namespaces,
-    /// Landlock limits which files kernels can open, and which processes they can signal. Needs Linux 5.13.
+    /// Landlock limits which files kernels can open, and which processes they can signal; the filter of system calls is in
+    /// force as well. The network, `/dev/shm`, and the names, modes and times of files are not isolated. Needs Linux 5.13.
     Landlock,
     /// Kernels can open all files that the gateway's user can.
     None,

@@ -131,7 +131,7 @@ impl System for Served {
     }
 
     fn time_to_judge(&self) -> Duration {
-        Duration::from_secs(5)
+        Duration::from_secs(8)
     }
 }
 

@@ -90,8 +90,8 @@ fn written() -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// Fails if the page says something else than was seen, and prints the table to put there. What could not be tried here stays
-/// as it is in the page.
+/// Fails if the page says something else than was seen, and prints the table to put there; with `UPDATE_TABLE` set, puts it
+/// there. What could not be tried here stays as it is in the page.
 pub(crate) fn compare(seen: &Table) {
     // An attempt that cannot work shows nothing.
     let alone = [false, true].map(|is_root| seen.0.get(&(Kind::Nothing, is_root)));
@@ -134,6 +134,13 @@ pub(crate) fn compare(seen: &Table) {
             write!(table, " {} |", cell(words[0], words[1])).unwrap();
         }
         table += "\n";
+    }
+    if std::env::var_os("UPDATE_TABLE").is_some() {
+        let (before, rest) = PAGE.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        let page = format!("{before}{BEGIN}{table}{END}{after}");
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"), page).unwrap();
+        return;
     }
     assert!(
         differences.is_empty() && written.len() == rows::all().count(),

@@ -24,17 +24,13 @@ fn takes(world: &mut World, begin: &str, step: &str) -> bool {
 pub(super) const ROWS: &[Row] = &[
     limit("more processes than allowed (fork bombs)", |world| {
         let word = world.number().to_string();
-        let found = world.attack(&format!(
+        world.attack(&format!(
             "try:\n    \
                  for _ in range({}): subprocess.Popen(['sleep', '{word}'], stdin=-3, stdout=-3, stderr=-3)\n\
              except OSError: print('no more')",
             3 * PROCESSES
         ));
         let reached = world.stays(|| processes_with(&word).len() as u64 > PROCESSES);
-        assert!(
-            reached || found.contains("no more") || found.contains("limit"),
-            "{found}"
-        );
         world.end(&word);
         reached
     }),
