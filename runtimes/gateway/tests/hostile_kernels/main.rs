@@ -3,6 +3,8 @@
 //!
 //! An attempt is a small program, run in a kernel by the gateway's API. It is judged by what happened outside, where anything
 //! can be seen there. The gateway is a process of its own, since it is what programs attack.
+//!
+//! `SORNA_TEST_ROW=memfd` tries the rows whose name contains that, and prints what the programs say.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
