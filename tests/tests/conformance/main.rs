@@ -117,6 +117,7 @@ conformance! {
         environment needs Environment;
     terminal needs Terminal Bash:
         echo,
+        backspace_erases_characters needs Embedded,
         resize,
         resize_that_is_undone needs Embedded,
         restart_in_the_terminal needs TerminalRestart,

@@ -42,6 +42,27 @@ pub(crate) fn echo<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     })
 }
 
+/// Also before a program that reads whole lines, without an editor like that of bash.
+pub(crate) fn backspace_erases_characters<D: Driver>(lab: &Lab<D>) -> Check<'_> {
+    Box::pin(async {
+        let kernel = lab.kernel("bash").await;
+        let mut pty = open(lab, &kernel).await;
+        types(&mut pty, "stty -echo; echo $((6 * 7)); cat\n").await;
+        read_until(&mut pty, |all| contains(all, "42\r\n")).await;
+        for (typed, read) in [
+            ("x漢\x7fy\n", "xy"),
+            ("é\x7f\x7f-\n", "-"),
+            ("aéb\x7f\x7fc\n", "ac"),
+            ("😀漢\x7f!\n", "😀!"),
+        ] {
+            types(&mut pty, typed).await;
+            let all = read_until(&mut pty, |all| all.ends_with(b"\r\n")).await;
+            assert_eq!(String::from_utf8_lossy(&all), format!("{read}\r\n"));
+        }
+        lab.destroy(kernel).await;
+    })
+}
+
 pub(crate) fn resize<D: Driver>(lab: &Lab<D>) -> Check<'_> {
     Box::pin(async {
         let kernel = lab.kernel("bash").await;

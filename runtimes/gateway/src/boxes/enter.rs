@@ -15,7 +15,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Program;
-use super::{filter, walls};
+use super::{filter, utf8, walls};
 use crate::NetworkAccess;
 
 /// What a gateway sends while the program runs: for it and its group the signal of Ctrl-C, `SIGURG`, or an end.
@@ -102,6 +102,7 @@ fn start_on_terminal(
     let (terminal, side) = pty_process::blocking::open()
         .map_err(io::Error::other)
         .at("terminal")?;
+    utf8::of_utf8(&terminal).at("terminal")?;
     message::send(control, Kind::Terminal, &[], &[terminal.as_fd()]).at("the gateway")?;
     let command = pty_process::blocking::Command::new(&program.arguments[0])
         .args(&program.arguments[1..])

@@ -20,6 +20,7 @@ mod hold;
 pub(crate) mod message;
 pub(crate) mod plan;
 mod root;
+pub(crate) mod utf8;
 mod walls;
 mod words;
 

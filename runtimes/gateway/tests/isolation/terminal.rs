@@ -115,6 +115,18 @@ fn a_terminal_is_one_for_the_programs_in_it() {
 }
 
 #[test]
+fn backspace_erases_characters_before_programs_that_read_lines() {
+    let Some(gateway) = gateway() else { return };
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let mut terminal = Terminal::open(&client, &kernel);
+    terminal.enter("stty -echo; echo 'R'EADY; cat");
+    terminal.shows("READY");
+    terminal.enter("x漢\x7fy");
+    assert_eq!(terminal.shows("y").trim(), "xy");
+}
+
+#[test]
 fn programs_can_make_terminals_of_their_own() {
     if !need("script") {
         return;

@@ -8,6 +8,7 @@ use pty_process::Command;
 
 use super::side::Side;
 use super::window::Window;
+use crate::boxes::utf8::of_utf8;
 use crate::kernel::confine::Start;
 use crate::kernel::confine::gate::{self, Gate};
 use crate::kernel::process::Process;
@@ -57,6 +58,7 @@ impl Shell {
             });
         }
         let (pty, pts) = pty_process::open().map_err(io::Error::other)?;
+        of_utf8(&pty)?;
         let window = Window::new(&pty, size)?;
         let command_line = gate::before(words);
         let (program, arguments) = command_line
