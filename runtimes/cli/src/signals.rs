@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
@@ -45,37 +45,61 @@ impl Stopped {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP do not end the process but are queued for [`watch`]. Must be
-/// called before there is something to clean up.
+/// The signals that end a command. SIGQUIT is Ctrl-\, which people press when Ctrl-C seems to do nothing.
+pub(crate) const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+
+/// From now on [`ENDING`] do not end the process but are queued for [`watch`]. Must be called before there is something to
+/// clean up.
 pub(crate) fn catch() -> Result<Signals, Failure> {
-    Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::System("cannot handle signals", error))
+    Signals::new(ENDING).map_err(|error| Failure::System("cannot handle signals", error))
+}
+
+/// The last signal, and when it came.
+#[derive(Debug, Default)]
+pub(crate) struct Last(Option<(i32, Instant)>);
+
+impl Last {
+    /// Whether this signal is the last one again, rather than another.
+    pub(crate) fn is_repeated(&mut self, signal: i32) -> bool {
+        let now = Instant::now();
+        let is_same = |(last, at)| last == signal && now.duration_since(at) < REPEATED;
+        let is_repeated = self.0.is_some_and(is_same);
+        if !is_repeated {
+            self.0 = Some((signal, now));
+        }
+        is_repeated
+    }
+}
+
+/// Ends the process at once, after stopping the local gateway.
+pub(crate) fn end(signal: i32, gateway: &LocalGateway, words: &LastWords) -> ! {
+    tty::restore();
+    progress::erase_at_once();
+    gateway.stop();
+    words.say();
+    std::process::exit(i32::from(Exit::of_signal(signal).code()));
 }
 
 /// Watches for signals on a separate thread. The first one calls `stop`, after which the command is
 /// expected to end on its own; the second one ends the process at once, after stopping the local
-/// gateway. A `quiet` command does not say that it stops.
+/// gateway and saying the last words. A `quiet` command does not say that it stops.
 pub(crate) fn watch(
     mut signals: Signals,
     gateway: LocalGateway,
     quiet: bool,
+    words: LastWords,
     stop: impl Fn() + Clone + Send + 'static,
 ) -> Result<Stopped, Failure> {
     let stopped = Stopped::default();
     let shared = stopped.clone();
     let watcher = move || {
-        let mut last: Option<(i32, Instant)> = None;
+        let mut last = Last::default();
         for signal in signals.forever() {
-            let now = Instant::now();
-            if last.is_some_and(|(last, at)| last == signal && now.duration_since(at) < REPEATED) {
+            if last.is_repeated(signal) {
                 continue;
             }
-            last = Some((signal, now));
             if !shared.set(signal) {
-                tty::restore();
-                progress::erase_at_once();
-                gateway.stop();
-                std::process::exit(i32::from(Exit::of_signal(signal).code()));
+                end(signal, &gateway, &words);
             }
             let stop = stop.clone();
             // On a separate thread, so that a second signal is noticed meanwhile.

@@ -15,6 +15,7 @@ use sorna::{Cleanup, Dialect, Error, GatewayError, KernelId, RunReport, SessionT
 use crate::chain::message;
 use crate::left::{self, Record};
 use crate::reporter::Reporter;
+use crate::signals::LastWords;
 use crate::target::Target;
 use crate::terms::Terms;
 use crate::threads::start;
@@ -27,25 +28,48 @@ const MOST: u64 = 4096;
 
 /// A temporary kernel of this command.
 #[derive(Debug, Default)]
-pub(crate) struct Temporary(Option<Record>);
+pub(crate) struct Temporary {
+    record: Option<Record>,
+    /// What is said of the kernel if the command is ended before it can destroy it.
+    words: LastWords,
+}
 
 impl Temporary {
     /// Keeps that a session of this name is about to be created, where sessions are found by their names.
-    pub(crate) fn named(target: &Target, token: &SessionToken, dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::SornaV2 => Self::default(),
+    pub(crate) fn named(
+        target: &Target,
+        token: &SessionToken,
+        dialect: Dialect,
+        words: LastWords,
+    ) -> Self {
+        let record = match dialect {
+            Dialect::SornaV2 => None,
             _ => Self::keep(target, token.as_str()),
+        };
+        let this = Self { record, words };
+        // The gateway of --local ends with the command.
+        if target.settings.is_some() {
+            this.words.set(match dialect {
+                Dialect::SornaV2 => {
+                    "A temporary kernel may have been created. It ends when the gateway's idle timeout has passed.".to_owned()
+                }
+                _ => may_be_left(dialect, token.as_str()),
+            });
         }
+        this
     }
 
     /// Keeps the kernel's ID, if it was not kept by its name.
-    pub(crate) fn created(&mut self, target: &Target, kernel: &KernelId) {
-        if self.0.is_none() {
-            *self = Self::keep(target, kernel.as_str());
+    pub(crate) fn created(&mut self, target: &Target, kernel: &KernelId, dialect: Dialect) {
+        if self.record.is_none() {
+            self.record = Self::keep(target, kernel.as_str());
+        }
+        if target.settings.is_some() {
+            self.words.set(may_be_left(dialect, kernel.as_str()));
         }
     }
 
-    fn keep(target: &Target, kernel: &str) -> Self {
+    fn keep(target: &Target, kernel: &str) -> Option<Record> {
         // The gateway of --local ends with the command.
         let kept = target.settings.is_some().then(|| {
             let folder = left::folder(target.client.config().endpoint())?;
@@ -53,15 +77,23 @@ impl Temporary {
             let name = format!("{PREFIX}{}", left::plain(kernel));
             Record::write(&folder, &name, &format!("{kernel}\n{owner}\n")).ok()
         });
-        Self(kept.flatten())
+        kept.flatten()
     }
 
     /// There is no such kernel any more.
     pub(crate) fn is_gone(&mut self) {
-        if let Some(record) = self.0.take() {
+        self.words.clear();
+        if let Some(record) = self.record.take() {
             record.end();
         }
     }
+}
+
+fn may_be_left(dialect: Dialect, kernel: &str) -> String {
+    let noun = Terms::of(dialect).kernel;
+    format!(
+        "The temporary {noun} {kernel} may still be there. Destroy it with `sorna destroy {kernel}`; otherwise the next `sorna run` with this endpoint does."
+    )
 }
 
 /// Whether the run has left no temporary kernel.

@@ -58,7 +58,12 @@ fn check_empty(gateway: RunningGateway) {
 
 #[test]
 fn each_signal_destroys_the_kernel_and_has_its_exit_code() {
-    for (name, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    for (name, code) in [
+        (Signal::INT, 130),
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+    ] {
         let gateway = gateway();
         let directory = here();
         let mut child = start(sorna_at(directory.path(), &gateway), directory.path(), &[]);
@@ -236,12 +241,48 @@ fn a_second_signal_quits_at_once() {
     assert_eq!(child.try_wait().expect("a status"), None);
     signal(&child, Signal::TERM);
     assert_eq!(wait(&mut child).code(), Some(143));
+    let text = stderr(&mut child);
+    let words = "∙ The temporary kernel k1 may still be there. Destroy it with `sorna destroy k1`; otherwise the next `sorna run` with this endpoint does.\n";
+    assert!(text.ends_with(words), "{text}");
+}
+
+#[test]
+fn a_second_signal_before_there_is_a_kernel_says_that_there_may_be_one() {
+    let (creating, is_creating) = mpsc::channel();
+    let directory = here();
+    let address = stub::stub(move |request| {
+        if request.path == "/v2/kernel/create" {
+            creating.send(()).expect("the test waits");
+        }
+        None
+    });
+    for command in ["run", "shell"] {
+        let mut child = stub::at(sorna(directory.path()), address);
+        child.args(["--api", "sorna", command, "python3"]);
+        if command == "run" {
+            child.args(["-c", "1"]);
+        }
+        let mut child = child.spawn().expect("sorna runs");
+        is_creating.recv().expect("a request");
+        // The same signal twice at once is one.
+        signal(&child, Signal::QUIT);
+        signal(&child, Signal::QUIT);
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(child.try_wait().expect("a status"), None);
+        signal(&child, Signal::TERM);
+        assert_eq!(wait(&mut child).code(), Some(143));
+        let text = stderr(&mut child);
+        assert!(
+            text.ends_with("It ends when the gateway's idle timeout has passed.\n"),
+            "{text}"
+        );
+    }
 }
 
 /// GNU `timeout` sends a signal to its child and then to the group.
 #[test]
 fn a_signal_that_comes_twice_at_once_is_one() {
-    for name in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for name in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         for _ in 0..5 {
             let gateway = gateway();
             let directory = here();
@@ -463,7 +504,11 @@ fn a_second_signal_erases_the_progress_line() {
     terminal.signal(Signal::INT);
     let rest = terminal.rest();
     assert_eq!(terminal.ends(), Some(130));
-    assert!(rest.ends_with("\r\x1b[2K"), "{rest:?}");
+    let (_, words) = rest.rsplit_once("\r\x1b[2K").expect("it is erased");
+    assert!(
+        words.contains("A temporary kernel may have been created."),
+        "{rest:?}"
+    );
 }
 
 #[test]

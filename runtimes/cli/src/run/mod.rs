@@ -32,7 +32,7 @@ use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
 use crate::reporter::Reporter;
-use crate::signals::{self, Stopped};
+use crate::signals::{self, LastWords, Stopped};
 use crate::spoken;
 use crate::stored::show_unchecked;
 use crate::streams;
@@ -118,7 +118,9 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let canceller = run.canceller();
     let stop_waiting = wake.clone();
     let quiet = arguments.quiet || arguments.json;
-    let stopped = signals::watch(caught, target.gateway(), quiet, move || {
+    let words = LastWords::default();
+    let last = words.clone();
+    let stopped = signals::watch(caught, target.gateway(), quiet, last, move || {
         // If this fails, the run tries again and reports the outcome.
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
@@ -151,6 +153,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         record: None,
         turn: None,
         kept: Temporary::default(),
+        words,
     };
     Ok(session.run())
 }
@@ -277,13 +280,15 @@ struct Session<'p> {
     turn: Option<Turn>,
     /// The kernel, if it is temporary, while it is there.
     kept: Temporary,
+    words: LastWords,
 }
 
 impl Session<'_> {
     fn run(mut self) -> Exit {
         let sweep = Sweep::start(self.target, self.dialect, &self.reporter);
         if self.temporary {
-            self.kept = Temporary::named(self.target, &self.token, self.dialect);
+            let words = self.words.clone();
+            self.kept = Temporary::named(self.target, &self.token, self.dialect, words);
         }
         let mut problem = None;
         loop {
@@ -415,7 +420,7 @@ impl Session<'_> {
             RunEvent::KernelReady(kernel) => {
                 self.ready = Some(kernel.clone());
                 if self.temporary {
-                    self.kept.created(self.target, &kernel);
+                    self.kept.created(self.target, &kernel, self.dialect);
                 }
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));

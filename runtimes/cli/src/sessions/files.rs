@@ -18,7 +18,7 @@ use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::signals::{self, Stopped};
+use crate::signals::{self, LastWords, Stopped};
 use crate::units::{count, since_1970};
 
 /// List files of a session.
@@ -180,7 +180,13 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
         "downloads",
         &arguments.session,
         |target, found, reporter| {
-            let stopped = match signals::watch(caught, target.gateway(), false, || {}) {
+            let stopped = match signals::watch(
+                caught,
+                target.gateway(),
+                false,
+                LastWords::default(),
+                || {},
+            ) {
                 Ok(stopped) => stopped,
                 Err(failure) => return Ok(Err(failure)),
             };

@@ -25,6 +25,7 @@ use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
 use crate::run::finish::{Task, finish};
 use crate::settings::{Api, quoted};
+use crate::signals::LastWords;
 use crate::spoken::{self, session_token};
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
@@ -78,16 +79,23 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
     let starting = Starting::new(run.canceller());
-    let window = watch::watch(caught, happen.clone(), target.gateway(), starting.clone())?;
+    let words = LastWords::default();
+    let window = watch::watch(
+        caught,
+        happen.clone(),
+        target.gateway(),
+        starting.clone(),
+        words.clone(),
+    )?;
     let dialect = spoken::version(&target)?.dialect();
     let sweep = Sweep::start(&target, dialect, &reporter);
     let mut kept = match is_temporary {
-        true => Temporary::named(&target, &token, dialect),
+        true => Temporary::named(&target, &token, dialect, words),
         false => Temporary::default(),
     };
     let created = create(&mut run, &mut reporter);
     if let Some(id) = created.as_ref().filter(|_| is_temporary) {
-        kept.created(&target, id);
+        kept.created(&target, id, dialect);
     }
     starting.is_over();
     let Some(id) = created else {

@@ -6,18 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::termios::tcgetwinsize;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::SIGWINCH;
 use signal_hook::iterator::Signals;
 use sorna::blocking::{Canceller, PtyWriter};
 
 use super::event::Event;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::lock::lock;
 use crate::progress;
+use crate::signals::{self, LastWords};
 use crate::target::LocalGateway;
 use crate::threads::start;
-use crate::tty;
 
 /// Receives a value when the window's size has changed.
 pub(super) type Window = Receiver<()>;
@@ -25,7 +24,7 @@ pub(super) type Window = Receiver<()>;
 /// From now on signals do not end the process but are queued for [`watch`]. Must be called before there
 /// is something to clean up.
 pub(super) fn catch() -> Result<Signals, Failure> {
-    Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
+    Signals::new(signals::ENDING.into_iter().chain([SIGWINCH]))
         .map_err(|error| Failure::System("cannot handle signals", error))
 }
 
@@ -56,25 +55,26 @@ impl Starting {
     }
 }
 
-/// Reports signals to stop; the second one ends the process at once, after stopping the local gateway.
+/// Reports signals to stop; the second one ends the process at once, after stopping the local gateway and saying the last
+/// words.
 pub(super) fn watch(
     mut signals: Signals,
     happen: Sender<Event>,
     gateway: LocalGateway,
     starting: Starting,
+    words: LastWords,
 ) -> Result<Window, Failure> {
     // One queued change stands for all that follow, since the size is read when it is sent.
     let (changed, window): (SyncSender<()>, Window) = sync_channel(1);
     start("signals", move || {
         let mut stopping = false;
+        let mut last = signals::Last::default();
         for signal in signals.forever() {
             if signal == SIGWINCH {
                 let _ = changed.try_send(());
+            } else if last.is_repeated(signal) {
             } else if stopping {
-                tty::restore();
-                progress::erase_at_once();
-                gateway.stop();
-                std::process::exit(i32::from(Exit::of_signal(signal).code()));
+                signals::end(signal, &gateway, &words);
             } else {
                 stopping = true;
                 let _ = happen.send(Event::Signal(signal));
