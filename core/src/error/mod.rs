@@ -181,13 +181,22 @@ impl fmt::Display for Error {
                     true => "the gateway did not store ",
                     false => "the gateway rejected ",
                 })?;
+                // Most often there is one reason for all.
+                let reasons: Vec<_> = files.iter().map(|file| file.error.to_string()).collect();
+                let is_one = files.len() > 1 && reasons.windows(2).all(|pair| pair[0] == pair[1]);
                 for (index, file) in files.iter().take(MOST_FILES).enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
-                    write!(f, "{comma}{:?} ({})", file.name, file.error)?;
+                    write!(f, "{comma}{:?}", file.name)?;
+                    if !is_one {
+                        write!(f, " ({})", reasons[index])?;
+                    }
                 }
-                match files.len().saturating_sub(MOST_FILES) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
+                if let more @ 1.. = files.len().saturating_sub(MOST_FILES) {
+                    write!(f, " and {more} more")?;
+                }
+                match is_one {
+                    true => write!(f, " ({})", reasons[0]),
+                    false => Ok(()),
                 }
             }
             Self::FilesUnavailable(error) => error.fmt(f),
@@ -299,14 +308,19 @@ mod tests {
 
     #[test]
     fn many_rejected_files_are_counted_and_not_listed() {
-        let file = |index| RejectedFile {
+        let file = |index, status| RejectedFile {
             name: format!("f{index}"),
-            error: error_response(400, ""),
+            error: error_response(status, ""),
         };
-        let error = Error::FilesRejected((0..1000).map(file).collect());
+        let two = Error::FilesRejected(vec![file(0, 400), file(1, 413)]).to_string();
+        assert!(
+            two.contains("\"f0\" (") && two.contains("), \"f1\" ("),
+            "{two}"
+        );
+        let error = Error::FilesRejected((0..1000).map(|index| file(index, 400)).collect());
         let text = error.to_string();
-        assert!(text.contains("\"f9\" ("), "{text}");
-        assert!(text.ends_with(") and 990 more"), "{text}");
+        assert!(text.contains("\"f8\", \"f9\" and 990 more ("), "{text}");
+        assert_eq!(text.matches("400").count(), 1, "{text}");
     }
 
     #[test]

@@ -181,6 +181,16 @@ pub(crate) fn advice(error: &Error, target: &Target) -> Vec<String> {
             false => format!("The endpoint is {endpoint}. Check its host, port and path."),
         }];
     }
+    if let Error::FilesRejected(files) = error
+        && speaks_sorna_v2(target)
+        && files
+            .iter()
+            .all(|file| is_without_directory(&file.name, &file.error))
+    {
+        return vec![
+            "The gateway may make no directories. Run the files with `sorna run`, which moves them to theirs, or upload them from within their directory.".to_owned(),
+        ];
+    }
     if let Error::Login(login) = error {
         return login_advice(login).map(str::to_owned).into_iter().collect();
     }
@@ -353,6 +363,11 @@ fn lost_advice(error: &TransportError, target: &Target) -> String {
 fn is_of_a_manager(response: &GatewayError) -> bool {
     let kind = response.problem().map(|problem| problem.type_uri.as_str());
     kind.is_some_and(|uri| uri.starts_with("https://api.backend.ai/probs/"))
+}
+
+/// Whether gateway 0.9.11 responds like this for a file in a directory. (Observed: it makes none.)
+fn is_without_directory(name: &str, error: &GatewayError) -> bool {
+    name.contains('/') && error.kind() == Some(ProblemKind::KernelExecutionFailed)
 }
 
 /// Whether requests are those of Sorna v2.

@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::fs;
 use std::net::SocketAddr;
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Mutex;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use support::stub::{self, Request};
-use support::{here, sorna};
+use support::{here, sorna, write};
 
 /// It has no kernel but `k1`, which executes everything at once.
 fn gateway() -> SocketAddr {
@@ -91,4 +94,116 @@ fn unknown_kernels_are_not_found_whatever_their_ids() {
             );
         }
     }
+}
+
+/// Stores the files of an upload in this directory, without making directories. False if one could not be stored.
+fn store(form: &[u8], directory: &Path) -> bool {
+    let form = String::from_utf8(form.to_vec()).expect("text");
+    let (boundary, _) = form.split_once("\r\n").expect("a boundary");
+    form.split(boundary).all(|part| {
+        let Some((head, content)) = part.split_once("\r\n\r\n") else {
+            return true;
+        };
+        let (_, name) = head.split_once("filename=\"").expect("a name");
+        let (name, _) = name.split_once('"').expect("a name");
+        let content = content.strip_suffix("\r\n").expect("a line end");
+        fs::write(directory.join(name), content).is_ok()
+    })
+}
+
+/// A gateway with one kernel, whose work directory this is.
+fn gateway_with_files(work: &Path) -> SocketAddr {
+    let work = work.to_owned();
+    let pending = Mutex::new(None);
+    stub::stub(move |request: &Request| {
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/v2") => (200, json!({"version": "v2.20170315"}).to_string()),
+            ("POST", "/v2/kernel/create") => (201, json!({"kernelId": "k1"}).to_string()),
+            ("POST", "/v2/kernel/k1/upload") if store(&request.body, &work) => (204, String::new()),
+            ("POST", "/v2/kernel/k1/upload") => {
+                let problem = json!({"type": "https://api.sorna.io/probs/kernel-execution-failed",
+                    "title": "Executing user code in the kernel has failed.",
+                    "agent-details": {"type": "https://api.sorna.io/probs/agent-failure", "title": null,
+                        "exception": "FileNotFoundError(2, 'No such file or directory')"}});
+                (500, problem.to_string())
+            }
+            ("POST", "/v2/kernel/k1") => {
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                let mut pending = pending.lock().expect("no panic");
+                let (status, command) = match pending.take() {
+                    Some(exec) => ("finished", exec),
+                    None => {
+                        let option = |name: &str| {
+                            body["options"][name]
+                                .as_str()
+                                .unwrap_or_default()
+                                .to_owned()
+                        };
+                        *pending = Some(option("exec"));
+                        ("build-finished", option("build"))
+                    }
+                };
+                let output = Command::new("sh")
+                    .args(["-c", command.trim_matches('*')])
+                    .current_dir(&work)
+                    .output();
+                let output = output.expect("it runs");
+                let text = |bytes| String::from_utf8(bytes).expect("text");
+                let console = json!([
+                    ["stdout", text(output.stdout)],
+                    ["stderr", text(output.stderr)]
+                ]);
+                let result =
+                    json!({"status": status, "console": console, "options": {}, "files": []});
+                (200, json!({ "result": result }).to_string())
+            }
+            _ => (204, String::new()),
+        })
+    })
+}
+
+#[test]
+fn files_in_directories_run_though_it_makes_none() {
+    let (directory, work) = (here(), here());
+    write(
+        directory.path(),
+        &[
+            ("main.py", "x"),
+            ("pkg/a b.py", "y"),
+            ("pkg/it's/c.py", "z"),
+        ],
+    );
+    let address = gateway_with_files(work.path());
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args([
+        "--api",
+        "sorna",
+        "run",
+        "-q",
+        "python3",
+        ".",
+        "-e",
+        "cat main.py 'pkg/a b.py' pkg/it*s/c.py; ls | tr '\n' ' '",
+    ]);
+    let output = command.output().expect("sorna runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    assert_eq!(text(output.stderr), "");
+    assert_eq!(text(output.stdout), "xyzmain.py pkg ");
+}
+
+#[test]
+fn files_that_it_cannot_store_are_one_sentence_with_advice() {
+    let (directory, work) = (here(), here());
+    let names: Vec<String> = (0..30).map(|number| format!("pkg/{number}.py")).collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    write(directory.path(), &files);
+    let address = gateway_with_files(work.path());
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["--api", "sorna", "upload", "-q", "k1", "."]);
+    let output = command.output().expect("sorna runs");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.matches("500").count(), 1, "{text}");
+    assert!(text.contains("Run the files with `sorna run`"), "{text}");
 }

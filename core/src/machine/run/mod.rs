@@ -1,5 +1,6 @@
 //! A whole run: create a kernel, upload files, execute, destroy the kernel.
 
+mod flat;
 mod machine;
 mod plan;
 mod report;

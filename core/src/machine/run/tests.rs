@@ -71,6 +71,85 @@ fn files_are_uploaded_before_code_runs() {
     destroys(&mut run);
 }
 
+/// A run with files in directories, for a gateway that makes none, up to the script that moves them.
+fn flattened() -> Driver<Run> {
+    let file = |name: &str| UploadFile::from_bytes(name, "1").unwrap();
+    let files = ["main.py", "it's/a.py", "it's/sub/b.py"].map(file).to_vec();
+    let mut run = ready(plan(&["1"]).with_files(files));
+    let failed = || problem(500, "kernel-execution-failed");
+    // All, and the first of those in directories.
+    for _ in 0..2 {
+        run.sends("POST /v2/kernel/k1/upload");
+        run.answers(failed());
+    }
+    // The one in no directory. The other is not tried.
+    run.sends("POST /v2/kernel/k1/upload");
+    run.answers(reply(204, ""));
+    assert!(matches!(run.event(), RunEvent::Uploading(progress) if progress.files == 1));
+    run.sends("POST /v2/kernel/k1/upload");
+    run.answers(reply(204, ""));
+    run.sends(EXECUTE);
+    run
+}
+
+#[test]
+fn files_in_directories_that_a_gateway_does_not_make_are_moved_there() {
+    let mut run = flattened();
+    let body = r#"{"result": {"status": "build-finished", "console": [["stdout", "sorna-07070707 moved\n"]]}}"#;
+    run.answers(reply(200, body));
+    run.sends(EXECUTE);
+    run.answers(result("finished"));
+    assert!(
+        matches!(run.event(), RunEvent::Uploaded(progress) if progress.files == 3 && progress.bytes == 3)
+    );
+    assert!(matches!(
+        run.event(),
+        RunEvent::ExecutionStarted { index: 0 }
+    ));
+    run.sends(EXECUTE);
+    run.answers(result("finished"));
+    assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    destroys(&mut run);
+}
+
+#[test]
+fn files_that_cannot_be_moved_are_rejected() {
+    let mut run = flattened();
+    run.answers(result("finished"));
+    let report = destroys(&mut run);
+    let Ending::Failed(Error::FilesRejected(files)) = report.ending else {
+        panic!("{:?}", report.ending)
+    };
+    let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["it's/a.py", "it's/sub/b.py"]);
+}
+
+#[test]
+fn a_script_moves_files_to_their_directories() {
+    let file = |name: &str| UploadFile::from_bytes(name, name.to_owned()).unwrap();
+    let names = ["it's/a b", "it's/$x/-c", "d/é"];
+    let boundary = crate::ops::Boundary::from_random([7; 16]);
+    let flat = super::flat::Flat::new(names.map(file).to_vec(), &boundary);
+    assert!(flat.files.iter().all(|file| !file.name().contains('/')));
+    let crate::ops::FileContent::Bytes(script) = flat.files[3].content() else {
+        panic!("it is in memory")
+    };
+    let script = std::str::from_utf8(script).unwrap();
+    assert_eq!(
+        script,
+        "set -e\n\
+         mkdir -p './d'\n\
+         mkdir -p './it'\\''s'\n\
+         mkdir -p './it'\\''s/$x'\n\
+         mv -f sorna-07070707-0 './it'\\''s/a b'\n\
+         mv -f sorna-07070707-1 './it'\\''s/$x/-c'\n\
+         mv -f sorna-07070707-2 './d/é'\n\
+         rm -f sorna-07070707.sh\n\
+         echo 'sorna-07070707 moved'\n"
+    );
+    assert_eq!(flat.batch.build(), Some("sh ./sorna-07070707.sh"));
+}
+
 #[test]
 fn files_that_cannot_be_uploaded_create_no_kernel() {
     let file = UploadFile::from_file("big", "big", 2 * 1024 * 1024).unwrap();

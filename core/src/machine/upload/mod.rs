@@ -124,6 +124,10 @@ pub struct Upload {
     progress: UploadProgress,
     report_progress: bool,
     rejected: Vec<RejectedFile>,
+    /// What a gateway that makes no directories rejected.
+    unplaced: Vec<UploadFile>,
+    /// Why, once that is known: files in directories are not even sent from then on.
+    makes_no_directories: Option<GatewayError>,
     /// What was accepted and is to be checked.
     accepted: Option<Vec<check::File>>,
     /// The status of the last response.
@@ -203,6 +207,8 @@ impl Upload {
             progress,
             report_progress: false,
             rejected: Vec::new(),
+            unplaced: Vec::new(),
+            makes_no_directories: None,
             accepted: (version.dialect() == Dialect::BackendAi).then(Vec::new),
             status: StatusCode::NO_CONTENT,
             check: None,
@@ -236,7 +242,15 @@ impl Upload {
 
     fn next_batch(&mut self) -> Option<&mut Call<UploadFiles>> {
         if self.current.is_none() {
-            let batch = self.batches.pop_front()?;
+            let mut batch = self.batches.pop_front()?;
+            if let Some(error) = self.makes_no_directories.clone() {
+                let (nested, flat) = batch.files.into_iter().partition(is_nested);
+                self.not_placed(nested, &error);
+                batch.files = flat;
+                if batch.files.is_empty() {
+                    return self.next_batch();
+                }
+            }
             let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary);
             let call = Call::new(operation, self.caller.clone());
             self.current = Some((call, batch.stage));
@@ -274,18 +288,45 @@ impl Upload {
                 stage: Stage::Repeated,
             });
         } else if files.len() > 1 {
+            // One in a directory comes first: if it is rejected alone, the directory is the reason.
+            files.sort_by_key(|file| !is_nested(file));
             for file in files.into_iter().rev() {
                 self.batches.push_front(Batch {
                     files: vec![file],
                     stage: Stage::First,
                 });
             }
+        } else if self.caller.version().dialect() == Dialect::SornaV2
+            && error.status() == StatusCode::INTERNAL_SERVER_ERROR
+            && files.iter().all(is_nested)
+        {
+            self.not_placed(files, &error);
+            self.makes_no_directories = Some(error);
         } else if let Some(file) = files.pop() {
             self.rejected.push(RejectedFile {
                 name: file.name().to_owned(),
                 error,
             });
         }
+    }
+
+    fn not_placed(&mut self, files: Vec<UploadFile>, error: &GatewayError) {
+        for file in files {
+            self.rejected.push(RejectedFile {
+                name: file.name().to_owned(),
+                error: error.clone(),
+            });
+            self.unplaced.push(file);
+        }
+    }
+
+    /// The rejected files, if the only reason is that the gateway makes no directories.
+    pub(in crate::machine) fn take_unplaced(
+        &mut self,
+        rejected: &[RejectedFile],
+    ) -> Option<Vec<UploadFile>> {
+        let unplaced = std::mem::take(&mut self.unplaced);
+        (!unplaced.is_empty() && unplaced.len() == rejected.len()).then_some(unplaced)
     }
 
     /// Begins to check what was accepted, if that is still to be done.
@@ -310,6 +351,11 @@ impl Upload {
             Err(Error::FilesRejected(std::mem::take(&mut self.rejected)))
         }
     }
+}
+
+/// Whether it is in a directory.
+fn is_nested(file: &UploadFile) -> bool {
+    file.name().contains('/')
 }
 
 /// Whether an error response may be about one of the files rather than about the request.

@@ -88,6 +88,11 @@ impl UploadFile {
         &self.name
     }
 
+    /// The same content under another name, which must be a plain one.
+    pub(crate) fn renamed(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// Where the content is.
     #[must_use]
     pub fn content(&self) -> &FileContent {
