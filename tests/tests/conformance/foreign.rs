@@ -18,8 +18,9 @@ const CHECKS: [&str; 8] = [
     "terminal::echo",
 ];
 
-/// Runs the checks in another process, against the gateway; `lacks` is what it is said not to have.
-fn check(gateway: &RunningGateway, lacks: &str) -> (bool, String) {
+/// Runs the checks in another process, against the gateway; `lacks` is what it is said not to have, and `more` are further
+/// variables.
+fn check(gateway: &RunningGateway, lacks: &str, more: &[(&str, &str)]) -> (bool, String) {
     let this = std::env::current_exe().expect("this program");
     let dialects = [("sorna_v2", "smol"), ("backend_ai", "tokio")];
     let checks = dialects.iter().flat_map(|(dialect, driver)| {
@@ -36,7 +37,9 @@ fn check(gateway: &RunningGateway, lacks: &str) -> (bool, String) {
         .env("SORNA_TEST_ACCESS_KEY", gateway.access_key())
         .env("SORNA_TEST_SECRET_KEY", gateway.secret_key())
         .env("SORNA_TEST_LACKS", lacks)
-        .env_remove("SORNA_TEST_IMAGES");
+        .env_remove("SORNA_TEST_LANGS")
+        .env_remove("SORNA_TEST_LIMIT")
+        .envs(more.iter().copied());
     let Output {
         status,
         stdout,
@@ -57,7 +60,7 @@ fn the_suite_passes_and_names_what_is_skipped() {
         return;
     }
     let gateway = Gateway::spawn(crate::lab::gateway_config()).expect("a gateway");
-    let (passed, said) = check(&gateway, "");
+    let (passed, said) = check(&gateway, "", &[]);
     assert!(passed, "{said}");
     assert!(said.contains("16 passed"), "{said}");
     assert!(
@@ -71,7 +74,7 @@ fn the_suite_passes_and_names_what_is_skipped() {
     assert!(!said.contains("this gateway does not"), "{said}");
     assert_eq!(gateway.stats().kernels, 0, "{said}");
 
-    let (passed, said) = check(&gateway, "SornaV2, Logs,Terminal");
+    let (passed, said) = check(&gateway, "SornaV2, Logs,Terminal", &[]);
     assert!(passed, "{said}");
     for lacking in ["speak SornaV2", "offer Logs", "offer Terminal"] {
         let skipped = format!("SKIPPED: this gateway does not {lacking}");
@@ -79,8 +82,23 @@ fn the_suite_passes_and_names_what_is_skipped() {
     }
     assert_eq!(gateway.stats().kernels, 0, "{said}");
 
-    let (passed, said) = check(&gateway, "Logs,Termnal");
+    let (passed, said) = check(&gateway, "Logs,Termnal", &[]);
     let why = "SORNA_TEST_LACKS: no feature is named Termnal";
     assert!(!passed && said.contains(why), "{said}");
+
+    // Another name for one of its languages, and no others: bash is a language of its own in the suite.
+    let (passed, said) = check(&gateway, "", &[("SORNA_TEST_LANGS", "python3=python")]);
+    assert!(passed, "{said}");
+    let why = "SKIPPED: this gateway does not have the language bash";
+    assert!(said.contains(why), "{said}");
+    assert_eq!(gateway.stats().kernels, 0, "{said}");
+
+    // One check that does not end in time does not stop the others.
+    let (passed, said) = check(&gateway, "", &[("SORNA_TEST_LIMIT", "0")]);
+    assert!(!passed, "{said}");
+    for name in ["state_and_order", "replaced_files"] {
+        let why = format!("{name} has not ended after 0ns");
+        assert!(said.contains(&why), "{said}");
+    }
     gateway.stop();
 }

@@ -1,9 +1,11 @@
 //! The gateway under test, and what a check needs from it.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sorna::{
@@ -89,10 +91,14 @@ pub(crate) enum Feature {
     Bash,
     /// Dozens of kernels of one key at the same time, which quotas may not allow.
     Crowds,
+    /// All output of a program that writes much at once, of which some gateways drop a part.
+    Floods,
+    /// A destroyed kernel is gone when the response says so.
+    PromptEnds,
 }
 
 impl Feature {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 26] = [
         Self::SornaV2,
         Self::BackendAi,
         Self::Directories,
@@ -117,6 +123,8 @@ impl Feature {
         Self::DefaultSteps,
         Self::Bash,
         Self::Crowds,
+        Self::Floods,
+        Self::PromptEnds,
     ];
 
     /// Why a dialect does not have this, whatever the gateway. The one place that says which checks are only for one
@@ -168,21 +176,60 @@ pub(crate) fn check<D: Driver>(
     if !needs.iter().all(|feature| lab.offers(*feature)) {
         return lab.end(name);
     }
-    let checked = catch_unwind(AssertUnwindSafe(|| {
-        D::block_on(async {
-            check(&lab).await;
-        });
-    }));
+    let lab = Arc::new(lab);
+    let checked = checked(name, check, &lab);
     // A failed check must not leave kernels on someone else's gateway.
     let left: Vec<KernelId> = std::mem::take(&mut *lab.kernels.lock().expect("no panic inside"));
     for kernel in left {
         let destroy = sorna::protocol::Destroy::new(kernel);
         let _ = D::block_on(lab.driver.call(destroy));
     }
-    if let Err(panic) = checked {
-        resume_unwind(panic);
+    match checked {
+        Err(panic) if !panic.is::<Skipped>() => resume_unwind(panic),
+        _ => {}
     }
-    lab.end(name);
+    match Arc::try_unwrap(lab) {
+        Ok(lab) => lab.end(name),
+        Err(_) => panic!("{name} has ended and keeps its lab"),
+    }
+}
+
+/// What a check panics with that needs a language which the gateway does not have.
+struct Skipped;
+
+/// Makes a check on a thread of its own, which is left behind if it does not end: then the other checks can still be made.
+fn checked<D: Driver>(
+    name: &str,
+    check: fn(&Lab<D>) -> Check<'_>,
+    lab: &Arc<Lab<D>>,
+) -> Result<(), Box<dyn Any + Send>> {
+    let limit = limit();
+    let lab = Arc::clone(lab);
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            D::block_on(async {
+                check(&lab).await;
+            });
+        }));
+        drop(lab);
+        let _ = done.send(checked);
+    });
+    is_done.recv_timeout(limit).unwrap_or_else(|_| {
+        let why = format!("{name} has not ended after {limit:?}");
+        eprintln!("{why}");
+        Err(Box::new(why))
+    })
+}
+
+/// How long a check of somebody else's gateway may take: `SORNA_TEST_LIMIT` says it in seconds. Those of ours all end.
+fn limit() -> Duration {
+    let limit = variable("SORNA_TEST_LIMIT");
+    let seconds = limit.map(|limit| limit.parse().expect("SORNA_TEST_LIMIT is a number"));
+    match variable("SORNA_TEST_ENDPOINT") {
+        Some(_) => seconds.map_or(LIMIT / 2, Duration::from_secs),
+        None => LIMIT * 2,
+    }
 }
 
 /// A variable of the environment that is not empty.
@@ -316,19 +363,26 @@ impl<D: Driver> Lab<D> {
         offers
     }
 
-    /// What the gateway calls a language: `SORNA_TEST_IMAGES` has the names that differ, such as
-    /// `python3=cr.backend.ai/stable/python:3.9-ubuntu20.04`, separated by commas.
+    /// What the gateway calls a language. `SORNA_TEST_LANGS` has the languages of somebody else's gateway, separated by
+    /// commas, with their names there if these differ: `python3=cr.backend.ai/stable/python:3.9-ubuntu20.04,bash=git`. A
+    /// check that needs another one is skipped.
     pub(crate) fn image(&self, lang: &str) -> String {
-        let images = variable("SORNA_TEST_IMAGES").filter(|_| self.gateway.is_none());
-        let image = images.iter().flat_map(|images| images.split(','));
-        let mut pairs = image.filter_map(|pair| pair.trim().split_once('='));
-        let found = pairs.find(|(name, _)| *name == lang);
-        found.map_or(lang, |(_, image)| image).to_owned()
+        let Some(langs) = variable("SORNA_TEST_LANGS").filter(|_| self.gateway.is_none()) else {
+            return lang.to_owned();
+        };
+        let pairs = langs.split(',').map(str::trim);
+        let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, pair)));
+        if let Some((_, image)) = pairs.find(|(name, _)| *name == lang) {
+            return image.to_owned();
+        }
+        eprintln!("SKIPPED: this gateway does not have the language {lang}");
+        resume_unwind(Box::new(Skipped))
     }
 
     /// Whether a kernel is gone when its destruction is answered. Managers of Backend.AI need some more seconds.
     pub(crate) fn ends_at_once(&self) -> bool {
-        self.gateway.is_some() || self.dialect() == Dialect::SornaV2
+        let is_prompt = self.dialect() == Dialect::SornaV2 && !is_lacking(Feature::PromptEnds);
+        self.gateway.is_some() || is_prompt
     }
 
     /// Waits until a destroyed kernel is gone.

@@ -123,11 +123,11 @@ conformance! {
         restart_in_the_terminal needs TerminalRestart,
         closed_with_the_kernel,
         error_response_is_reported,
-        ten_mebibytes,
+        ten_mebibytes needs Floods,
         slow_reader,
         fast_writer,
         several_clients,
-        output_before_the_end,
+        output_before_the_end needs Floods,
         binary;
     }
     {
@@ -139,7 +139,7 @@ conformance! {
         password,
         continued,
         exec_timeout needs ExecTimeout,
-        one_mebibyte_of_output,
+        one_mebibyte_of_output needs Floods,
         sixty_four_at_once needs Bash Crowds,
         batch_with_three_files,
         build_failure,
