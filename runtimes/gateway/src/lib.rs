@@ -120,6 +120,8 @@
 //!   not start it again: clients repeat the steps in each request.
 //! - What a client sends after `waiting-input` is never run as code, even if the program has ended
 //!   meanwhile.
+//! - `waiting-input` has `takes_lines` in its options: what a client sends may then be many lines, each with its end, of which
+//!   programs read as many as they want. A line end that is missing is added, unless a Ctrl-D (`\u{4}`) stands in its place.
 //! - A response holds about 1 MiB of output; a program that prints more waits until it is fetched.
 //! - `buildLog` traces the commands of the build on stderr.
 //! - `exec-timeout` is implemented. The time that a program waits for its client does not count.
