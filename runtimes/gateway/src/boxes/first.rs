@@ -1,6 +1,6 @@
 //! The first process of a box.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -30,7 +30,9 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
     };
     let plan = Plan::decode(&plan.body).at("the gateway")?;
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).at("unshare")?;
+    let mounts = File::open("/proc/self/ns/mnt").at("namespaces")?;
     root::build(&plan)?;
+    give_to_holder(mounts)?;
     if plan.network == NetworkAccess::Loopback {
         start_loopback().at("loopback")?;
     }
@@ -63,6 +65,13 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
         while matches!(ended.read(&mut signals), Ok(1..)) {}
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
     }
+}
+
+/// Lets the holder keep the mounts of the box, by the socket that is the standard output of this process.
+fn give_to_holder(mounts: File) -> Result<(), Failure> {
+    let holder = io::stdout().as_fd().try_clone_to_owned();
+    let holder = UnixStream::from(holder.at("the holder")?);
+    message::send(&holder, Kind::Mounts, &[], &[mounts.as_fd()]).at("the holder")
 }
 
 /// Starts the loopback device, by a message of rtnetlink: `RTM_NEWLINK` for link 1, which is `lo` in a new namespace.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
@@ -49,13 +49,18 @@ pub(super) fn hold(
     keep_capabilities().at("capabilities")?;
     let socket = control.as_fd().try_clone_to_owned().at("the gateway")?;
     // Only a child is in the new namespace of processes, and only as another program does it start anew.
-    let mut first = Command::new("/proc/self/exe");
-    first
+    let mut command = Command::new("/proc/self/exe");
+    command
         .arg0("sorna-box")
         .args(own_arguments())
         .arg(FIRST)
         .stdin(Stdio::from(socket));
-    let mut first = first.spawn().at("start in the box")?;
+    let (from_first, to_holder) = UnixStream::pair().at("socketpair")?;
+    let mut first = command
+        .stdout(OwnedFd::from(to_holder))
+        .spawn()
+        .at("start in the box")?;
+    drop(command);
     let id = i32::try_from(first.id()).ok().and_then(Pid::from_raw);
     let id = id
         .ok_or(io::ErrorKind::InvalidData)
@@ -63,6 +68,9 @@ pub(super) fn hold(
     let file = rustix::process::pidfd_open(id, PidfdFlags::empty()).at("pidfd_open")?;
     let body = id.as_raw_nonzero().get().to_string();
     message::send(control, Kind::First, body.as_bytes(), &[file.as_fd()]).at("the gateway")?;
+    // The last to let go of a namespace of mounts waits until the system has removed them. It is to be this process, so that
+    // those in the box end at once.
+    let _mounts = message::receive(&from_first);
     let _ = first.wait();
     Ok(ExitCode::SUCCESS)
 }

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Plan = b'b',
     /// From the holder, which is in its own namespaces: the ID of the box's first process, and a file that stands for it.
     First = b'f',
+    /// From the first process to the holder: a file that stands for the mounts of the box.
+    Mounts = b'n',
     /// From the first process: the box is ready.
     Ready = b'r',
     /// To the process that enters: the program, and its input and the box.

@@ -1,12 +1,17 @@
 //! The file system of a box, made of pieces of the one outside.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString, OsString};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change,
     mount_remount, unmount,
@@ -19,6 +24,8 @@ use super::plan::{Mount, Plan};
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 /// The size of directories that hold only mount points, in bytes.
 const SMALL: &str = "4m";
+/// Enough for a thread that makes one call.
+const STACK: usize = 64 * 1024;
 /// The list of users.
 const USERS: &str = "/etc/passwd";
 
@@ -28,19 +35,20 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     mount_change("/", all).at("mount propagation")?;
     let root = plan.scratch.as_path();
     tmpfs(root, &format!("mode=755,size={SMALL}"))?;
+    let mut places = Places::default();
     for (path, kind) in &plan.mounts {
         let at = within(root, path);
         match kind {
-            Mount::ReadOnly if path == Path::new(USERS) && names_user(plan, &at)? => {}
-            Mount::ReadOnly | Mount::Writable => bind(path, &at)?,
-            Mount::Devices => devices(&at, plan.scratch_size)?,
+            Mount::ReadOnly if path == Path::new(USERS) && names_user(plan, &at, &mut places)? => {}
+            Mount::ReadOnly | Mount::Writable => places.bind(path, &at)?,
+            Mount::Devices => devices(&at, plan.scratch_size, &mut places)?,
             Mount::Processes => {
-                fs::create_dir_all(&at).at("create /proc")?;
+                places.directory(&at)?;
                 let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
                 mount("proc", &at, "proc", flags, None::<&CStr>).at("mount /proc")?;
             }
             Mount::Temporary => {
-                fs::create_dir_all(&at).at("create /tmp")?;
+                places.directory(&at)?;
                 tmpfs(&at, &format!("mode=1777,size={}", plan.scratch_size))?;
             }
         }
@@ -48,7 +56,7 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     for (path, target) in &plan.links {
         let at = within(root, path);
         if let Some(parent) = at.parent() {
-            let _ = fs::create_dir_all(parent);
+            let _ = places.directory(parent);
         }
         // It may be there already, as a part of a directory outside.
         let _ = symlink(target, at);
@@ -57,9 +65,39 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     // The old root comes to lie upon the new one, and is let go.
     rustix::process::chdir(root).at("chdir")?;
     rustix::process::pivot_root(".", ".").at("pivot_root")?;
-    unmount(".", UnmountFlags::DETACH).at("unmount")?;
-    rustix::process::chdir("/").at("chdir")?;
-    Ok(())
+    detach_old()?;
+    rustix::process::chdir("/").at("chdir")
+}
+
+/// Lets go of the old root, which lies upon this directory. When this returns, nothing leads there any more.
+///
+/// Before the system's call returns, it also waits until no processor can be on its way through what was unmounted. On a
+/// busy machine that takes many milliseconds, which nothing else needs to wait for, so another thread does it.
+fn detach_old() -> Result<(), Failure> {
+    /// How often to see whether it failed.
+    const PAUSE: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    let mut table = File::open("/proc/self/mountinfo").at("mountinfo")?;
+    let detach = || unmount(".", UnmountFlags::DETACH);
+    let thread = thread::Builder::new().stack_size(STACK).spawn(detach);
+    let thread = thread.at("unmount")?;
+    loop {
+        // The system tells when the table changes.
+        let mut changed = [PollFd::new(&table, PollFlags::PRI)];
+        match poll(&mut changed, Some(&PAUSE)) {
+            Ok(1..) => break,
+            Ok(0) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).at("poll"),
+        }
+        if thread.is_finished() {
+            let done = thread.join().unwrap_or(Err(Errno::CANCELED));
+            return done.at("unmount");
+        }
+    }
+    // It changes the table under a lock that reading needs as well: after this, all of that has happened.
+    table.read_exact(&mut [0]).at("mountinfo")
 }
 
 /// The same path below another root.
@@ -73,25 +111,55 @@ fn tmpfs(at: &Path, options: &str) -> Result<(), Failure> {
     mount("tmpfs", at, "tmpfs", flags, options.as_c_str()).at_path("mount tmpfs on", at)
 }
 
-/// Makes what is at a place outside available in the box. Whether that may be written to is decided by [`protect`].
-fn bind(from: &Path, to: &Path) -> Result<(), Failure> {
-    let is_directory = match fs::symlink_metadata(from) {
-        Ok(metadata) => metadata.is_dir(),
-        // It was removed after it had been found.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).at_path("look at", from),
-    };
-    if is_directory {
-        fs::create_dir_all(to).at_path("create", to)?;
-    } else if fs::symlink_metadata(to).is_err() {
-        fs::create_dir_all(to.parent().unwrap_or(to)).at_path("create", to)?;
-        fs::write(to, "").at_path("create", to)?;
+/// The directories of the new root that are known to be there.
+#[derive(Default)]
+struct Places(HashSet<PathBuf>);
+
+impl Places {
+    /// Makes a directory, and those above it, where they are missing.
+    fn directory(&mut self, at: &Path) -> Result<(), Failure> {
+        if self.0.contains(at) {
+            return Ok(());
+        }
+        match fs::create_dir(at) {
+            // Not looked at further: what is there is a part of a directory outside, or cannot be mounted on.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.directory(at.parent().unwrap_or(at))?;
+                fs::create_dir(at).at_path("create", at)?;
+            }
+            Err(error) => return Err(error).at_path("create", at),
+        }
+        self.0.insert(at.to_owned());
+        Ok(())
     }
-    mount_bind_recursive(from, to).at_path("bind", from)
+
+    /// Makes an empty file, where there is none.
+    fn file(&mut self, at: &Path) -> Result<(), Failure> {
+        self.directory(at.parent().unwrap_or(at))?;
+        let mode = Mode::from_raw_mode(0o644);
+        match mknodat(CWD, at, FileType::RegularFile, mode, 0) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error).at_path("create", at),
+        }
+    }
+
+    /// Makes what is at a place outside available in the box. Whether that may be written to is decided by [`protect`].
+    fn bind(&mut self, from: &Path, to: &Path) -> Result<(), Failure> {
+        match fs::symlink_metadata(from) {
+            Ok(metadata) if metadata.is_dir() => self.directory(to)?,
+            Ok(_) => self.file(to)?,
+            // It was removed after it had been found.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).at_path("look at", from),
+        }
+        mount_bind_recursive(from, to).at_path("bind", from)
+    }
 }
 
 /// Gives the user of the box a name, if it has none, and then returns whether the list of users is there.
-fn names_user(plan: &Plan, at: &Path) -> Result<bool, Failure> {
+fn names_user(plan: &Plan, at: &Path, places: &mut Places) -> Result<bool, Failure> {
     let user = plan
         .user
         .unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -108,16 +176,16 @@ fn names_user(plan: &Plan, at: &Path) -> Result<bool, Failure> {
         users.push('\n');
     }
     users += &format!("sorna:x:{user}:{user}::{}:/bin/bash\n", plan.home.display());
-    fs::create_dir_all(at.parent().unwrap_or(at)).at("create /etc")?;
+    places.directory(at.parent().unwrap_or(at))?;
     fs::write(at, users).at(USERS)?;
     Ok(true)
 }
 
-fn devices(at: &Path, shared_size: u64) -> Result<(), Failure> {
-    fs::create_dir_all(at).at("create /dev")?;
+fn devices(at: &Path, shared_size: u64, places: &mut Places) -> Result<(), Failure> {
+    places.directory(at)?;
     tmpfs(at, &format!("mode=755,size={SMALL}"))?;
     for name in DEVICES {
-        bind(&Path::new("/dev").join(name), &at.join(name))?;
+        places.bind(&Path::new("/dev").join(name), &at.join(name))?;
     }
     for name in ["pts", "shm", "mqueue"] {
         fs::create_dir(at.join(name)).at("create /dev")?;
@@ -147,6 +215,7 @@ fn devices(at: &Path, shared_size: u64) -> Result<(), Failure> {
 fn protect(plan: &Plan) -> Result<(), Failure> {
     let root = plan.scratch.as_path();
     let mounts = fs::read("/proc/self/mountinfo").at("mountinfo")?;
+    let kinds: HashMap<&Path, Mount> = plan.mounts.iter().map(|it| (&*it.0, it.1)).collect();
     let mut points = Vec::new();
     for line in mounts.split(|byte| *byte == b'\n') {
         let mut fields = line.split(|byte| *byte == b' ').skip(4);
@@ -158,13 +227,7 @@ fn protect(plan: &Plan) -> Result<(), Failure> {
             continue;
         };
         let inside = Path::new("/").join(inside);
-        // Later entries follow those that they are below.
-        let kind = plan
-            .mounts
-            .iter()
-            .rev()
-            .find(|it| inside.starts_with(&it.0));
-        let kind = kind.map(|it| it.1);
+        let kind = inside.ancestors().find_map(|it| kinds.get(it)).copied();
         let more = match kind {
             Some(Mount::ReadOnly) => MountFlags::RDONLY,
             Some(Mount::Writable) => MountFlags::empty(),

@@ -10,9 +10,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::NetworkAccess;
 use crate::boxes::message::{self, Kind, Message};
@@ -39,7 +40,7 @@ pub(crate) type Census = HashMap<u64, Vec<u32>>;
 /// A box. Dropping it ends everything in it.
 #[derive(Debug)]
 pub(super) struct KernelBox {
-    holder: Child,
+    holder: Holder,
     /// Its end is the end of the box.
     control: UnixStream,
     /// The first process of the box, and a file that stands for it.
@@ -88,10 +89,7 @@ impl Unfurnished {
             command.arg(MAPPED_BY_GATEWAY);
         }
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        // From here on, an error ends the holder, since it drops the socket.
-        let mut starting = Starting {
-            holder: Some(command.spawn()?),
-        };
+        let holder = Holder(Some(command.spawn()?));
         drop(command);
         let missing = || io::Error::from(io::ErrorKind::InvalidData);
         let first = answer(&control, Kind::First)?;
@@ -99,7 +97,7 @@ impl Unfurnished {
         let first_file = first.files.into_iter().next().ok_or_else(missing)?;
         let processes = namespace(id).ok_or_else(missing)?;
         Ok(Self(KernelBox {
-            holder: starting.holder.take().ok_or_else(missing)?,
+            holder,
             control,
             first: id,
             first_file,
@@ -110,8 +108,7 @@ impl Unfurnished {
 
     /// Whether it is still there.
     pub(super) fn lives(&self) -> bool {
-        let end = PollFd::new(&self.0.first_file, PollFlags::IN);
-        rustix::event::poll(&mut [end], Some(&Timespec::default())) == Ok(0)
+        self.0.lives()
     }
 
     /// Puts the root of the box together. Blocks.
@@ -133,13 +130,13 @@ impl Unfurnished {
 
 impl KernelBox {
     /// Whether it is still there.
-    pub(super) fn lives(&mut self) -> bool {
-        matches!(self.holder.try_wait(), Ok(None))
+    pub(super) fn lives(&self) -> bool {
+        !self.has_ended(Duration::ZERO)
     }
 
     /// The process that waits for its end.
     pub(super) fn holder(&self) -> u32 {
-        self.holder.id()
+        self.holder.0.as_ref().map_or(0, Child::id)
     }
 
     /// The processes in it, but for the first, which belongs to the gateway.
@@ -195,15 +192,20 @@ impl KernelBox {
     fn end(&mut self) {
         let _ = self.control.shutdown(std::net::Shutdown::Both);
         let until = Instant::now() + END_TIME;
-        while matches!(self.holder.try_wait(), Ok(None)) {
+        // Its first process ends last.
+        while !self.has_ended(until.saturating_duration_since(Instant::now())) {
             if Instant::now() > until {
                 tracing::warn!("the box of a kernel does not end");
-                let _ = self.holder.kill();
-                let _ = self.holder.wait();
                 return;
             }
-            std::thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    /// Whether all in it have ended, or will within this time.
+    fn has_ended(&self, time: Duration) -> bool {
+        let mut end = [PollFd::new(&self.first_file, PollFlags::IN)];
+        let time = Timespec::try_from(time).unwrap_or_default();
+        poll(&mut end, Some(&time)).is_ok_and(|ended| ended > 0)
     }
 }
 
@@ -213,17 +215,21 @@ impl Drop for KernelBox {
     }
 }
 
-/// A holder that is killed unless it becomes a part of a box.
-struct Starting {
-    holder: Option<Child>,
-}
+/// The process that waits for the end of a box. Dropping it kills it.
+#[derive(Debug)]
+struct Holder(Option<Child>);
 
-impl Drop for Starting {
+impl Drop for Holder {
     fn drop(&mut self) {
-        if let Some(mut holder) = self.holder.take() {
-            let _ = holder.kill();
-            let _ = holder.wait();
-        }
+        let Some(mut child) = self.0.take() else {
+            return;
+        };
+        let _ = child.kill();
+        // It is the last that has the mounts of the box, and the system takes some milliseconds to remove those.
+        let wait = move || child.wait();
+        let _ = thread::Builder::new()
+            .name("sorna-reap".to_owned())
+            .spawn(wait);
     }
 }
 
