@@ -104,7 +104,10 @@ impl Boxes {
             tried = again;
         }
         match tried {
-            Ok(()) => Ok(this),
+            Ok(()) => {
+                this.supply.fill();
+                Ok(this)
+            }
             Err(error) => {
                 let reason = error.to_string();
                 Err(format!("{reason} ({})", kernel_box::advice(&reason)))

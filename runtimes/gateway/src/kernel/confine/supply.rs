@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, TryLockError, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Supply {
     network: NetworkAccess,
     /// Whether each kernel is another user.
     has_users: bool,
-    /// Whether there was a kernel. A gateway that starts only one needs no more boxes.
+    /// Whether there was a kernel. A gateway that starts only one needs no box after that.
     is_used: AtomicBool,
     spare: Mutex<Option<Unfurnished>>,
     /// Held while a spare one is made.
@@ -56,6 +56,8 @@ impl Supply {
 
     /// A box; one that was made in advance, if there is one. Blocks.
     pub(super) fn take(&self) -> io::Result<Unfurnished> {
+        // One that is being made will be ready before another would be.
+        drop(lock(&self.making));
         let spare = lock(&self.spare).take();
         match spare.filter(Unfurnished::lives) {
             Some(spare) => Ok(spare),
@@ -67,6 +69,16 @@ impl Supply {
         Unfurnished::start(&self.program, self.network, self.has_users)
     }
 
+    /// Makes a spare box for the first kernel, on a thread of its own.
+    pub(super) fn fill(self: &Arc<Self>) {
+        let this = Arc::downgrade(self);
+        let fill = move || this.upgrade().map(|this| this.make_spare());
+        // Without a thread, that kernel has its box made when it starts.
+        let _ = thread::Builder::new()
+            .name("sorna-prepare".to_owned())
+            .spawn(fill);
+    }
+
     /// Makes a spare box soon, after a kernel has taken one. Blocks.
     pub(super) fn refill(this: &Weak<Self>) {
         let is_used = |it: &Self| it.is_used.swap(true, Ordering::Relaxed);
@@ -74,16 +86,19 @@ impl Supply {
             return;
         }
         thread::sleep(PAUSE);
-        let Some(this) = this.upgrade() else {
-            return;
-        };
-        let making = this.making.try_lock();
-        if matches!(making, Err(TryLockError::WouldBlock)) || lock(&this.spare).is_some() {
+        if let Some(this) = this.upgrade() {
+            this.make_spare();
+        }
+    }
+
+    fn make_spare(&self) {
+        let making = self.making.try_lock();
+        if matches!(making, Err(TryLockError::WouldBlock)) || lock(&self.spare).is_some() {
             return;
         }
         // An error is that of the next kernel as well.
-        if let Ok(made) = this.make() {
-            *lock(&this.spare) = Some(made);
+        if let Ok(made) = self.make() {
+            *lock(&self.spare) = Some(made);
         }
     }
 }
