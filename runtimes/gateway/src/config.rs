@@ -377,7 +377,7 @@ impl GatewayConfig {
     }
 
     /// Sets how many connections may be open at a time, terminals included: 4096 by default.
-    /// For a further one, an idle connection is closed; if all are busy, it gets the error response
+    /// For a further one, an idle connection is closed; so it is when more than 2048 are idle. If all are busy, it gets the error response
     /// `service-unavailable` itself. If there are several access keys, each can keep three quarters of
     /// them busy, and another machine can have a quarter of them open.
     #[must_use]

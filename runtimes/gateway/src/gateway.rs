@@ -18,6 +18,9 @@ use crate::kernels::Kernels;
 use crate::random;
 use crate::stats::GatewayStats;
 
+/// How many connections may wait to be accepted, if the system allows so many.
+const WAITING: i32 = 4096;
+
 /// A gateway that listens, and serves while [`serve`](Self::serve) runs.
 ///
 /// Programs that are not asynchronous use [`spawn`](Self::spawn).
@@ -59,6 +62,8 @@ impl Gateway {
         };
         let listener = TcpListener::bind(config.listen()).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
+        // The usual 128 are full at once when many connect, and who then has to try again waits for a second.
+        rustix::net::listen(&listener, WAITING).map_err(|error| listen(error.into()))?;
         let address = listener.local_addr().map_err(listen)?;
         let mut credentials = config.credentials().to_vec();
         if credentials.is_empty() {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -15,8 +15,12 @@ use sorna_core::server::ProblemReply;
 use super::room::Permit;
 use crate::kernel::Held as Output;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// How much of a rejected body is read, so that the client receives the response.
 const DRAIN_LIMIT: usize = 16 * 1024 * 1024;
+/// Pieces of a body that are shorter than this many bytes are joined.
+const SHORT: usize = 1024;
 /// For how long it is read.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
@@ -35,13 +39,38 @@ pub(crate) async fn read(
     if body.size_hint().lower() >= limit as u64 {
         return Err(too_large());
     }
-    let bytes = Limited::new(body, limit.saturating_sub(1)).collect();
-    match tokio::time::timeout(time, bytes).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_bytes()),
+    match tokio::time::timeout(time, collect(body, limit.saturating_sub(1))).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(ProblemKind::GenericBadRequest.reply_with("incomplete body")),
         Err(_) => Err(ProblemKind::GenericBadRequest.reply_with("body too slow")),
     }
+}
+
+/// Reads a body into one piece. Short pieces are joined as they arrive: each by itself would need far more memory than it
+/// has bytes.
+async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, BoxError> {
+    let mut limited = Limited::new(body, limit);
+    let (mut pieces, mut short) = (Vec::new(), BytesMut::new());
+    while let Some(frame) = limited.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        if data.len() < SHORT {
+            short.extend_from_slice(&data);
+            continue;
+        }
+        if !short.is_empty() {
+            pieces.push(std::mem::take(&mut short).freeze());
+        }
+        pieces.push(data);
+    }
+    pieces.push(short.freeze());
+    pieces.retain(|piece: &Bytes| !piece.is_empty());
+    Ok(match pieces.len() {
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    })
 }
 
 /// Reads the rest and discards it: a connection that is closed with unread data loses the response.

@@ -152,13 +152,19 @@ impl Acceptor {
         limits: ConnectionLimits,
         seat: &Arc<Seat>,
     ) {
+        // One that sends nothing takes no more memory than it has to: there may be thousands.
+        let mut first = [0];
+        let arrived = tokio::time::timeout(limits.head_timeout, stream.peek(&mut first)).await;
+        if !matches!(arrived, Ok(Ok(1))) {
+            return tracing::debug!("a connection sent nothing");
+        }
         match self {
-            Self::Plain => serve_stream(stream, service, limits, seat).await,
+            Self::Plain => Box::pin(serve_stream(stream, service, limits, seat)).await,
             #[cfg(feature = "tls")]
             Self::Tls(acceptor) => {
-                let accepted = acceptor.accept(stream);
+                let accepted = Box::pin(acceptor.accept(stream));
                 match tokio::time::timeout(limits.head_timeout, accepted).await {
-                    Ok(Ok(stream)) => serve_stream(stream, service, limits, seat).await,
+                    Ok(Ok(stream)) => Box::pin(serve_stream(stream, service, limits, seat)).await,
                     Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
                     Err(_) => tracing::debug!("the TLS handshake timed out"),
                 }

@@ -10,14 +10,17 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::lock::lock;
 
-/// How many bytes of requests whose sender is not known yet are read from all connections together.
+/// How many bytes of requests whose sender is not known yet, and of messages that are not whole yet, are read from all
+/// connections together.
 const UNVERIFIED_LIMIT: usize = 32 * 1024 * 1024;
+/// How many connections may be idle: each has buffers of some 20 KiB.
+const MAX_IDLE: usize = 2048;
 
 /// The connections that are open, and what they hold.
 ///
-/// There is always room for one more as long as a connection is idle: those leave first that have never sent a request with
+/// There is always room for one more as long as a connection is idle, and not very many are: those leave first that have never sent a request with
 /// a valid signature, and among them the oldest. The same goes for memory: whose request has been arriving for the
-/// longest time, without anybody knowing who sends it, has to leave.
+/// longest time, without anybody knowing who sends it, has to leave; after those, whose message has on a WebSocket.
 #[derive(Debug)]
 pub(super) struct Room {
     limit: usize,
@@ -28,6 +31,8 @@ pub(super) struct Room {
 struct Taken {
     seats: BTreeMap<u64, State>,
     next: u64,
+    /// How many of them are idle.
+    idle: usize,
     /// The sum of what is held.
     unverified: usize,
 }
@@ -40,7 +45,7 @@ struct State {
     requests: usize,
     /// Whether it ever sent a request with a valid signature.
     is_known: bool,
-    /// How many bytes arrived of requests whose sender is not known yet.
+    /// How many bytes arrived of requests whose sender is not known yet, or of a message that is not whole yet.
     unverified: usize,
     leave: Arc<Notify>,
 }
@@ -101,6 +106,8 @@ impl Room {
             leave: Arc::clone(&leave),
         };
         taken.seats.insert(id, state);
+        taken.idle += 1;
+        taken.trim();
         Some(Arc::new(Seat {
             room: Arc::clone(self),
             id,
@@ -126,13 +133,24 @@ impl Taken {
         first.is_some_and(|id| self.show_out(id))
     }
 
+    /// Closes the connections that are idle beyond their number.
+    fn trim(&mut self) {
+        while self.idle > MAX_IDLE && self.make_room(|_| true) {}
+    }
+
     fn show_out(&mut self, id: u64) -> bool {
-        let Some(state) = self.seats.remove(&id) else {
-            return false;
-        };
+        let state = self.remove(id);
+        if let Some(state) = &state {
+            state.leave.notify_one();
+        }
+        state.is_some()
+    }
+
+    fn remove(&mut self, id: u64) -> Option<State> {
+        let state = self.seats.remove(&id)?;
         self.unverified -= state.unverified;
-        state.leave.notify_one();
-        true
+        self.idle -= usize::from(state.requests == 0);
+        Some(state)
     }
 
     /// Forgets what has arrived of a request.
@@ -158,19 +176,19 @@ impl Seat {
         let Some(state) = taken.seats.get_mut(&self.id) else {
             return;
         };
-        if state.unverified == 0 && state.requests == 0 {
+        if state.unverified == 0 {
             state.since = Instant::now();
         }
         state.unverified += bytes;
         taken.unverified += bytes;
         while taken.unverified > UNVERIFIED_LIMIT {
             let holders = taken.seats.iter().filter(|(_, state)| state.unverified > 0);
-            let first = holders.min_by_key(|(_, state)| state.since);
+            let first = holders.min_by_key(|(_, state)| (state.is_known, state.since));
             let Some(id) = first.map(|(id, _)| *id) else {
                 return;
             };
             tracing::warn!(
-                "too much of requests without a known sender: the slowest is disconnected"
+                "too much of requests without a known sender, or of unfinished messages: the slowest is disconnected"
             );
             taken.show_out(id);
         }
@@ -178,9 +196,13 @@ impl Seat {
 
     /// The head of a request has arrived.
     pub(super) fn begin(self: &Arc<Self>) -> Permit {
-        if let Some(state) = lock(&self.room.taken).seats.get_mut(&self.id) {
+        let mut taken = lock(&self.room.taken);
+        if let Some(state) = taken.seats.get_mut(&self.id) {
+            let was_idle = state.requests == 0;
             state.requests += 1;
+            taken.idle -= usize::from(was_idle);
         }
+        drop(taken);
         Arc::new(Progress {
             seat: Arc::clone(self),
             share: OnceLock::new(),
@@ -190,9 +212,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = lock(&self.room.taken);
-        taken.release(self.id);
-        taken.seats.remove(&self.id);
+        lock(&self.room.taken).remove(self.id);
     }
 }
 
@@ -202,6 +222,27 @@ impl Progress {
         self.seat.is_verified.store(true, Ordering::Relaxed);
         if let Some(state) = lock(&self.seat.room.taken).release(self.seat.id) {
             state.is_known = true;
+        }
+    }
+
+    /// A message of its WebSocket is whole, or the first is to come: what arrives from now on is of the next.
+    pub(super) fn awaits_message(&self) {
+        lock(&self.seat.room.taken).release(self.seat.id);
+        self.seat.is_verified.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until the connection has to leave, which is then no more up to what accepted it.
+    pub(super) async fn must_leave(self: Arc<Self>) {
+        self.seat.must_leave().await;
+    }
+
+    /// Some of what has arrived of a message is not of it.
+    pub(super) fn forget(&self, bytes: usize) {
+        let mut taken = lock(&self.seat.room.taken);
+        if let Some(state) = taken.seats.get_mut(&self.seat.id) {
+            let bytes = bytes.min(state.unverified);
+            state.unverified -= bytes;
+            taken.unverified -= bytes;
         }
     }
 
@@ -215,9 +256,13 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.seat.is_verified.store(false, Ordering::Relaxed);
-        if let Some(state) = lock(&self.seat.room.taken).release(self.seat.id) {
+        let mut taken = lock(&self.seat.room.taken);
+        if let Some(state) = taken.release(self.seat.id) {
             state.requests -= 1;
             state.since = Instant::now();
+            let is_idle = state.requests == 0;
+            taken.idle += usize::from(is_idle);
+            taken.trim();
         }
     }
 }
@@ -273,6 +318,20 @@ mod tests {
     }
 
     #[test]
+    fn not_all_connections_may_be_idle() {
+        let room = Room::new(2 * MAX_IDLE);
+        let seats: Vec<_> = (0..MAX_IDLE).map(|_| room.enter(HERE).unwrap()).collect();
+        let requests: Vec<_> = seats[..2].iter().map(Seat::begin).collect();
+        let more: Vec<_> = (0..3).map(|_| room.enter(HERE).unwrap()).collect();
+        assert!(must_leave(&seats[2]) && !must_leave(&seats[3]));
+        drop(requests);
+        assert!(must_leave(&seats[3]) && must_leave(&seats[4]) && !must_leave(&seats[5]));
+        assert!(!must_leave(&seats[0]));
+        drop((seats, more));
+        assert_eq!(lock(&room.taken).idle, 0);
+    }
+
+    #[test]
     fn requests_of_strangers_are_held_within_a_limit() {
         let room = Room::new(8);
         let (slow, fast, known) = (
@@ -294,5 +353,26 @@ mod tests {
         // What comes next from it counts again.
         known.received(7);
         assert_eq!(lock(&room.taken).unverified, 7);
+    }
+
+    #[test]
+    fn messages_that_are_not_whole_are_held_within_the_same_limit() {
+        let room = Room::new(8);
+        let (socket, stranger) = (room.enter(HERE).unwrap(), room.enter(HERE).unwrap());
+        let request = socket.begin();
+        request.verified();
+        for _ in 0..3 {
+            request.awaits_message();
+            socket.received(UNVERIFIED_LIMIT - 8);
+        }
+        assert!(!must_leave(&socket));
+        // A ping in the middle of a message is not of it.
+        socket.received(8);
+        request.forget(8);
+        // Strangers leave first.
+        stranger.received(9);
+        assert!(must_leave(&stranger) && !must_leave(&socket));
+        socket.received(9);
+        assert!(must_leave(&socket));
     }
 }

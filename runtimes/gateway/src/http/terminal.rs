@@ -21,7 +21,7 @@ pub(super) async fn serve(
     mut attached: Attached,
     dialect: Dialect,
 ) {
-    let Some((socket, _permit)) = upgrade.open().await else {
+    let Some(socket) = upgrade.open().await else {
         return;
     };
     let Some(output) = attached.output.take() else {

@@ -1,8 +1,10 @@
 //! WebSockets: from a handshake to a socket.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::SinkExt;
+use futures_util::{Sink, SinkExt, Stream};
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
@@ -13,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -22,16 +25,25 @@ use super::room::Permit;
 
 /// The largest message that is accepted from a client, in bytes.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
+/// The head of a short frame of a client, in bytes.
+const CONTROL_HEAD: usize = 6;
 /// How long to wait for the client's close frame.
 pub(super) const CLOSE_TIME: Duration = Duration::from_secs(2);
 
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// An open WebSocket.
+pub(super) struct Socket {
+    frames: WebSocketStream<TokioIo<Upgraded>>,
+    /// Held so that the connection counts against the limit. It is told of each message, since one that does not end
+    /// takes memory.
+    permit: Option<Permit>,
+    /// Ready when the connection has to leave.
+    leave: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
 /// A connection that may become a WebSocket.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     connection: OnUpgrade,
-    /// Held so that the connection counts against the limit as long as the socket is open.
     permit: Option<Permit>,
 }
 
@@ -78,9 +90,8 @@ pub(super) fn no_handshake() -> ProblemReply {
 }
 
 impl Upgrade {
-    /// The socket, once the 101 response has been sent; the permit is to be held as long. `None` if the client is
-    /// gone.
-    pub(super) async fn open(self) -> Option<(Socket, Option<Permit>)> {
+    /// The socket, once the 101 response has been sent. `None` if the client is gone.
+    pub(super) async fn open(self) -> Option<Socket> {
         let upgraded = match self.connection.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -95,8 +106,19 @@ impl Upgrade {
             .max_frame_size(Some(MESSAGE_LIMIT))
             .write_buffer_size(0);
         let connection = TokioIo::new(upgraded);
-        let socket = Socket::from_raw_socket(connection, Role::Server, Some(config)).await;
-        Some((socket, self.permit))
+        let frames = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
+        let leave: Pin<Box<dyn Future<Output = ()> + Send>> = match &self.permit {
+            Some(permit) => {
+                permit.awaits_message();
+                Box::pin(Permit::clone(permit).must_leave())
+            }
+            None => Box::pin(std::future::pending()),
+        };
+        Some(Socket {
+            frames,
+            permit: self.permit,
+            leave,
+        })
     }
 }
 
@@ -107,4 +129,48 @@ pub(super) async fn close<S: SinkExt<Frame> + Unpin>(sink: &mut S) -> bool {
         reason: "".into(),
     };
     sink.send(Frame::Close(Some(close))).await.is_ok()
+}
+
+impl Stream for Socket {
+    type Item = Result<Frame, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.leave.as_mut().poll(context).is_ready() {
+            tracing::debug!("a WebSocket was closed to make room");
+            // It stays so, if it is asked again.
+            self.leave = Box::pin(std::future::poll_fn(|_| Poll::Ready(())));
+            return Poll::Ready(None);
+        }
+        let frame = ready!(Pin::new(&mut self.frames).poll_next(context));
+        if let Some(permit) = &self.permit {
+            match &frame {
+                // They may come in the middle of a message.
+                Some(Ok(Frame::Ping(bytes) | Frame::Pong(bytes))) => {
+                    permit.forget(CONTROL_HEAD + bytes.len());
+                }
+                _ => permit.awaits_message(),
+            }
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Sink<Frame> for Socket {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.frames).poll_ready(context)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, frame: Frame) -> Result<(), Error> {
+        Pin::new(&mut self.frames).start_send(frame)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.frames).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.frames).poll_close(context)
+    }
 }

@@ -24,8 +24,8 @@ use crate::sessions::Session;
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How often what remains of a run is asked for whose client is gone.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
-/// How many messages of a client are kept until they are asked for.
-const MAX_TYPED: usize = 64;
+/// How many messages of a client, and bytes of them, are kept until they are asked for.
+const MAX_TYPED: (usize, usize) = (64, 64 * 1024);
 
 /// `GET /stream/session/{name}/pty`
 pub(super) fn open_terminal(context: &Context, call: &mut Call<'_>, id: &KernelId) -> Result {
@@ -58,7 +58,7 @@ pub(super) fn open_execution(context: &Context, call: &mut Call<'_>, id: &Kernel
 }
 
 async fn serve(upgrade: Upgrade, session: Arc<Session>, entry: Arc<Entry>, kernels: Arc<Kernels>) {
-    let Some((mut socket, _permit)) = upgrade.open().await else {
+    let Some(mut socket) = upgrade.open().await else {
         return;
     };
     let count = || kernels.counters.executions.up();
@@ -138,7 +138,9 @@ async fn with_client<T>(
             result = &mut result => return Some(result),
             text = next_text(socket) => {
                 let text = text?;
-                if typed.len() < MAX_TYPED {
+                let size: usize = typed.iter().map(String::len).sum();
+                let (messages, bytes) = MAX_TYPED;
+                if typed.len() < messages && size + text.len() <= bytes {
                     typed.push_back(text);
                 }
             }

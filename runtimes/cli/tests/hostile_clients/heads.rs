@@ -1,0 +1,96 @@
+//! Heads of requests.
+
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sorna::protocol::Authorize;
+
+use crate::attack::{
+    DURATION, answer_to, connect, in_threads, keep_writing, serve, signed, under_attack,
+};
+use crate::support::here;
+use crate::support::served::Served;
+
+#[test]
+fn requests_with_two_hosts_are_rejected() {
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    let request = b"GET /v2 HTTP/1.1\r\nHost: one\r\nHost: other\r\nConnection: close\r\n\r\n";
+    under_attack("two hosts", &served, || {
+        in_threads(8, || {
+            for _ in 0..50 {
+                assert_eq!(answer_to(&served, request), "HTTP/1.1 400");
+            }
+        });
+    });
+}
+
+#[test]
+fn heads_over_the_limit_are_rejected() {
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    let filler = "x".repeat(100_000);
+    let request =
+        format!("GET /v2 HTTP/1.1\r\nHost: one\r\nConnection: close\r\nX: {filler}\r\n\r\n");
+    under_attack("large heads", &served, || {
+        in_threads(8, || {
+            for _ in 0..50 {
+                let answer = answer_to(&served, request.as_bytes());
+                let is_rejected = ["HTTP/1.1 400", "HTTP/1.1 431", ""].contains(&answer.as_str());
+                assert!(is_rejected, "{answer}");
+            }
+        });
+    });
+}
+
+#[test]
+fn heads_that_arrive_byte_by_byte_keep_nobody_waiting() {
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    under_attack("slow heads", &served, || {
+        let mut streams: Vec<_> = (0..800).map(|_| connect(&served)).collect();
+        for stream in &mut streams {
+            let _ = stream.write_all(b"GET /v2 HTTP/1.1\r\nX-");
+        }
+        let until = Instant::now() + DURATION;
+        while Instant::now() < until {
+            for stream in &mut streams {
+                let _ = stream.write_all(b"x");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+}
+
+#[test]
+fn requests_whose_responses_nobody_reads_wait() {
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    let request = signed(&served, &Authorize::new("x"), "");
+    let many = request.repeat(100);
+    let unsigned = b"GET /v2 HTTP/1.1\r\nHost: one\r\n\r\n".repeat(1000);
+    under_attack("pipelined requests", &served, || {
+        in_threads(20, || keep_writing(&mut connect(&served), &many));
+    });
+    under_attack("pipelined requests of strangers", &served, || {
+        in_threads(20, || keep_writing(&mut connect(&served), &unsigned));
+    });
+}
+
+#[test]
+fn a_log_that_nobody_reads_makes_nothing_wait() {
+    let directory = here();
+    let mut command = crate::support::sorna(directory.path());
+    // Its standard error is a pipe, which is full soon.
+    command.args(["serve", "--log", "debug"]);
+    let served = Served::start(command);
+    under_attack("an unread log", &served, || {
+        in_threads(8, || {
+            for _ in 0..100 {
+                served.client().authorize("x").expect("an answer");
+            }
+        });
+    });
+    // It ends when it is told to, by `Drop`.
+}
