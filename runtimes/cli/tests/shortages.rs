@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sorna::UploadFile;
-use sorna_test_tools::need_that;
+use sorna_test_tools::{need, need_that};
 use support::served::Served;
 use support::{eventually, here, sorna};
 
@@ -95,13 +95,171 @@ fn a_full_disk_is_said_to_be_full() {
     assert_eq!(filled.stdout(), "full\n", "{filled:?}");
     let before = homes();
     for text in said(&served, directory.path(), &["run", "bash", "-c", "true"]) {
-        assert!(text.contains("no space left on the disk of"), "{text}");
+        assert!(text.contains("no inodes left on the disk of"), "{text}");
         assert!(text.contains("--directory"), "{text}");
     }
     assert_eq!(homes(), before);
     // There is space again.
     kernel.run("rm f*").expect("it runs");
     client.create("bash").expect("a kernel");
+}
+
+#[test]
+fn a_disk_without_inodes_is_said_to_have_none() {
+    if !unshares("-Urm") {
+        return;
+    }
+    let directory = here();
+    fs::create_dir(directory.path().join("kernels")).expect("a directory");
+    let mount = "mount -t tmpfs -o size=60m,nr_inodes=80 none kernels || exit 1;";
+    let arguments = ["--directory", "kernels"];
+    let command = serve_after(directory.path(), &["-Urm"], mount, &arguments);
+    let served = Served::start(command);
+    let kernel = served.client().create("bash").expect("a kernel");
+    let fill = "i=0; while touch f$i; do i=$((i + 1)); done 2>/dev/null; echo full";
+    let filled = kernel.run(fill).expect("it runs");
+    assert_eq!(filled.stdout(), "full\n", "{filled:?}");
+    for text in said(&served, directory.path(), &["run", "bash", "-c", "true"]) {
+        assert!(text.contains("no inodes left on the disk of"), "{text}");
+    }
+    let file = UploadFile::from_bytes("small", vec![b'x']).expect("a file");
+    let error = kernel
+        .upload(vec![file])
+        .expect_err("no inodes")
+        .to_string();
+    assert!(error.contains("no inodes left"), "{error}");
+}
+
+#[test]
+fn a_download_for_which_there_is_no_space_says_so() {
+    if !unshares("-Urm") {
+        return;
+    }
+    let directory = here();
+    fs::create_dir(directory.path().join("kernels")).expect("a directory");
+    let mount = "mount -t tmpfs -o size=6m none kernels || exit 1;";
+    let arguments = ["--directory", "kernels"];
+    let command = serve_after(directory.path(), &["-Urm"], mount, &arguments);
+    let served = Served::start(command);
+    let sorna_with = |arguments: &[&str]| {
+        let mut command = sorna(directory.path());
+        for (name, value) in served.settings() {
+            command.env(name.replace("SORNA", "BACKEND"), value);
+        }
+        command.args(arguments);
+        command.output().expect("sorna runs")
+    };
+    let fill = "mkdir d; head -c 4M /dev/zero > d/f; echo done";
+    let filled = sorna_with(&["run", "-t", "work", "bash", "-c", fill]);
+    assert!(filled.status.success(), "{filled:?}");
+    let failed = sorna_with(&["download", "work", "d"]);
+    assert!(!failed.status.success(), "{failed:?}");
+    let text = String::from_utf8(failed.stderr).expect("text");
+    assert!(text.contains("no space left on the disk of"), "{text}");
+    // It is told by its cause, and there is nothing half-made.
+    assert!(!directory.path().join("d").exists());
+    let shorter = sorna_with(&["run", "-t", "work", "bash", "-c", "truncate -s 1M d/f"]);
+    assert!(shorter.status.success(), "{shorter:?}");
+    let done = sorna_with(&["download", "work", "d"]);
+    assert!(done.status.success(), "{done:?}");
+}
+
+#[test]
+fn a_directory_that_is_missing_or_forbids_programs_is_named() {
+    let directory = here();
+    let missing = directory.path().join("missing");
+    let mut command = sorna(directory.path());
+    command.env("TMPDIR", &missing).arg("serve");
+    let failed = command.output().expect("sorna runs");
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    let text = String::from_utf8(failed.stderr).expect("text");
+    let place = missing.display().to_string();
+    for part in [&place, "No such file or directory", "--directory", "TMPDIR"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    if !unshares("-Urm") || !need("gcc") {
+        return;
+    }
+    fs::create_dir(directory.path().join("kernels")).expect("a directory");
+    let mount = "mount -t tmpfs -o noexec none kernels || exit 1;";
+    let command = serve_after(
+        directory.path(),
+        &["-Urm"],
+        mount,
+        &["--directory", "kernels"],
+    );
+    let served = Served::start(command);
+    let kernel = served.client().create("c").expect("a kernel");
+    let result = kernel.run("int main(void) { return 0; }").expect("it runs");
+    assert_eq!(result.exit_code(), Some(126), "{result:?}");
+    let text = result.stderr();
+    for part in ["kernels/sorna-gateway-", "noexec", "--directory"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_gateway_that_may_start_no_more_processes_says_so() {
+    // Root's processes are not limited.
+    let is_root = rustix::process::geteuid().is_root();
+    if !need_that(!is_root || setpriv(), "an ordinary user, or setpriv") {
+        return;
+    }
+    let directory = here();
+    let sorna = sorna(directory.path());
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(directory.path(), open).expect("it is ours");
+    let mut command = Command::new("sh");
+    // A user who has no other processes.
+    let user = if is_root {
+        "setpriv --reuid 1899999999 --regid 1899999999 --clear-groups"
+    } else {
+        ""
+    };
+    let limit = "prlimit --nproc=70:70 --pid $$ || exit 1;";
+    command.args([
+        "-c",
+        &format!("exec {user} sh -c '{limit} exec \"$@\"' sh \"$@\""),
+        "sh",
+    ]);
+    command
+        .arg(sorna.get_program())
+        .args(["serve", "--log", "off"]);
+    command
+        .args(["--isolation", "landlock", "--directory"])
+        .arg(directory.path());
+    command.current_dir(directory.path()).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    if !is_root {
+        eprintln!("SKIPPED: other processes of this user count as well");
+        return;
+    }
+    let served = Served::start(command);
+    let client = served.client();
+    let mut kernels = Vec::new();
+    let error = loop {
+        match client.create("bash") {
+            Ok(kernel) => kernels.push(kernel),
+            Err(error) => break error.to_string(),
+        }
+        assert!(kernels.len() < 120);
+    };
+    assert!(
+        error.contains("503") && error.contains("no process can be started"),
+        "{error}"
+    );
+    assert!(error.contains("ulimit -u"), "{error}");
+    for kernel in kernels {
+        kernel.destroy().expect("it ends");
+    }
+    client.create("bash").expect("a kernel");
+}
+
+/// Whether there is a program that starts others as another user.
+fn setpriv() -> bool {
+    let found = Command::new("setpriv").arg("--version").output();
+    found.is_ok_and(|found| found.status.success())
 }
 
 #[test]

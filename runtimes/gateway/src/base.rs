@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::kernel::{Runner, remove_tree, sweep};
 use crate::random;
-use crate::shortage::shortage;
+use crate::shortage::{forbids_programs, shortage};
 
 /// How long the watchdog may take to exit.
 const EXIT_TIME: Duration = Duration::from_secs(5);
@@ -40,10 +40,20 @@ impl Base {
     /// Makes the directory in `parent`, or the system's place for temporary files.
     pub(crate) fn create(parent: Option<&Path>) -> io::Result<Self> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
-        Self::create_in(&parent).map_err(|error| match shortage(&error, &parent) {
-            Some(text) => io::Error::new(error.kind(), text),
-            None => error,
-        })
+        let this = Self::create_in(&parent).map_err(|error| {
+            let text = shortage(&error, &parent).unwrap_or_else(|| {
+                let place = parent.display();
+                format!("{place}: {error}; name another one with --directory or TMPDIR")
+            });
+            io::Error::new(error.kind(), text)
+        })?;
+        if forbids_programs(this.directory()) {
+            tracing::warn!(
+                directory = %this.directory().display(),
+                "this file system is mounted with noexec: what kernels build cannot be run; use another --directory"
+            );
+        }
+        Ok(this)
     }
 
     fn create_in(parent: &Path) -> io::Result<Self> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::http::context::{Call, Context};
 use crate::http::upload::UploadLimits;
 use crate::kernels::Entry;
 use crate::random;
+use crate::shortage;
 
 /// How many bytes of a file are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -73,10 +74,13 @@ pub(super) async fn list(
             (format!("{files}\n"), String::new())
         }
         Err(error) if tree::is_outside(&error) => return Err(outside(&path)),
-        Err(error) => (
-            String::new(),
-            format!("{}\n", tree::describe(&error, &path)),
-        ),
+        Err(error) => match shortage::problem(&error, Path::new(&path)) {
+            Some(problem) => return Err(problem),
+            None => (
+                String::new(),
+                format!("{}\n", tree::describe(&error, &path)),
+            ),
+        },
     };
     Ok(ok(
         &json!({"files": files, "errors": errors, "abspath": path}),
@@ -106,7 +110,10 @@ pub(super) async fn download(
     let archived = blocking(move || {
         let archive = |path: &String| {
             let made = archive::of(&work, &scratch, path);
-            made.map_err(|error| unavailable(&error, path))
+            made.map_err(|error| {
+                let missing = shortage::problem(&error, &scratch);
+                missing.unwrap_or_else(|| unavailable(&error, path))
+            })
         };
         files.iter().map(archive).collect::<Result<Vec<_>>>()
     });
@@ -147,7 +154,10 @@ pub(super) async fn download_single(
         }
         Ok((file, metadata.len()))
     });
-    let (file, size) = opened.await?.map_err(|error| unavailable(&error, &path))?;
+    let (file, size) = opened.await?.map_err(|error| {
+        let missing = shortage::problem(&error, Path::new(&path));
+        missing.unwrap_or_else(|| unavailable(&error, &path))
+    })?;
     let content_type = HeaderValue::from_static("application/octet-stream");
     Ok(in_pieces(
         vec![Piece::File(file, size)],

@@ -16,10 +16,12 @@ use crate::kernel::run::{Plan, Step, StepKind};
 use crate::kernel::spawn::{Streams, spawn};
 use crate::kernel::state::{Ending, Phase};
 use crate::kernel::sweep::sweep;
-use crate::shortage;
+use crate::shortage::{self, forbids_programs};
 
 /// The exit code of a batch of Backend.AI whose build has failed. (Observed on runners of 26.9.6.)
 const NOT_BUILT: i32 = 127;
+/// The exit code of a shell for a program that there is, and that cannot be executed.
+const CANNOT_EXECUTE: i32 = 126;
 
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
@@ -150,6 +152,14 @@ impl Driver {
             let message = self.why_killed(exit).unwrap_or(signal);
             let mut state = self.shared.lock();
             push_text(&mut state.console, Stream::Stderr, &format!("{message}\n"));
+        }
+        let home = self.setup.home.root();
+        if exit.code() == CANNOT_EXECUTE && forbids_programs(home) {
+            let message = format!(
+                "{} is on a file system mounted with noexec, so what is built there cannot be run: start the gateway with another --directory or TMPDIR\n",
+                home.display()
+            );
+            push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         }
         // If the kernel was killed just after this process ended, there must be no next step.
         let exit_code = match exit.code() {
