@@ -1,9 +1,11 @@
 //! What works in namespaces as it does without.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sorna_core::ExecutionStatus;
+use sorna_gateway::GatewayConfig;
 use sorna_test_tools::need;
 
 use crate::backend_ai;
@@ -12,7 +14,11 @@ use crate::setting::{gateway, gateway_with, run};
 
 #[test]
 fn every_language_runs() {
-    let Some(gateway) = gateway() else { return };
+    // The first program in Go takes long.
+    let patient = |config: GatewayConfig| config.with_exec_timeout(Duration::from_secs(300));
+    let Some(gateway) = gateway_with(patient) else {
+        return;
+    };
     let client = Client::new(&gateway);
     let c = "#include <stdio.h>\nint main(void) { printf(\"%d\\n\", 6 * 7); }";
     let java =
