@@ -6,22 +6,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::flat::Flat;
+use super::placing::Placing;
 use super::plan::RunPlan;
 use super::report::{Cleanup, Ending, RunEvent, RunReport};
 use crate::caller::Caller;
-use crate::error::{Error, RejectedFile, TransportError, TransportErrorKind, UsageError};
+use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
 use crate::frame::Frame;
 use crate::ident::{KernelId, SessionToken};
 use crate::machine::create::Create;
-use crate::machine::execution::{Execution, ExecutionEvent, Streaming};
+use crate::machine::execution::{Execution, Streaming};
 use crate::machine::removal::Removal;
 use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::{Upload, UploadProgress};
 use crate::moment::Moment;
-use crate::ops::{
-    Batch, Boundary, CreateKernel, ExecuteMode, ExecutionResult, UploadFile, check_files,
-};
+use crate::ops::{Boundary, CreateKernel, ExecuteMode, ExecutionResult, UploadFile, check_files};
 use crate::version::Dialect;
 
 /// Drives a whole run.
@@ -144,25 +142,6 @@ enum Phase {
     Executing(Execution),
     Destroying(Removal),
     Over(Option<Cleanup>),
-}
-
-/// The work for a gateway that makes no directories.
-#[derive(Debug)]
-struct Placing {
-    /// What all files are.
-    whole: UploadProgress,
-    /// Why their names were not good enough.
-    rejected: Vec<RejectedFile>,
-    batch: Batch,
-    mark: String,
-    stage: Stage,
-}
-
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "as that of a phase")]
-enum Stage {
-    Sending(Upload),
-    Moving(Execution, String),
 }
 
 impl Run {
@@ -309,10 +288,7 @@ impl Run {
         match &mut self.phase {
             Phase::Creating(create) => Some(create),
             Phase::Uploading(upload) => Some(upload),
-            Phase::Placing(placing) => Some(match &mut placing.stage {
-                Stage::Sending(upload) => upload,
-                Stage::Moving(execution, _) => execution,
-            }),
+            Phase::Placing(placing) => Some(placing),
             Phase::Executing(execution) => Some(execution),
             Phase::Destroying(removal) => Some(removal),
             Phase::Over(_) => None,
@@ -335,10 +311,7 @@ impl Run {
                 }
             }
             Phase::Uploading(upload) => !upload.is_in_flight(),
-            Phase::Placing(placing) => match &mut placing.stage {
-                Stage::Sending(upload) => !upload.is_in_flight(),
-                Stage::Moving(execution, _) => !execution.is_in_flight(),
-            },
+            Phase::Placing(placing) => !placing.is_in_flight(),
             // A kernel that is kept must be free.
             Phase::Executing(execution) if !self.temporary && self.frees_kernels => {
                 execution.give_up();
@@ -367,52 +340,25 @@ impl Run {
         }
     }
 
-    /// Files for which only directories are missing are sent without, and moved. (Gateway 0.9.11 makes none, and a command
-    /// that makes them would run only after the upload.)
+    fn uploaded(&mut self, progress: UploadProgress) {
+        self.events.push_back(RunEvent::Uploaded(progress));
+        self.execute_next();
+    }
+
+    /// Files for which only directories are missing are sent without, and moved.
     fn not_uploaded(&mut self, error: Error) {
-        let (Phase::Uploading(upload), Some(kernel)) = (&mut self.phase, self.kernel.clone())
-        else {
-            return self.failed(error);
+        let (rejected, upload, kernel) = match (error, &mut self.phase, &self.kernel) {
+            (Error::FilesRejected(rejected), Phase::Uploading(upload), Some(kernel))
+                if !self.cancelled =>
+            {
+                (rejected, upload, kernel.clone())
+            }
+            (error, ..) => return self.failed(error),
         };
-        let rejected = match error {
-            Error::FilesRejected(rejected) => rejected,
-            error => return self.failed(error),
-        };
-        let mut whole = upload.progress();
-        let unplaced = upload.take_unplaced(&rejected).filter(|_| !self.cancelled);
-        let Some(files) = unplaced else {
-            return self.failed(Error::FilesRejected(rejected));
-        };
-        (whole.files, whole.bytes) = (whole.total_files, whole.total_bytes);
-        let Flat { files, batch, mark } = Flat::new(files, &self.boundary);
-        let upload = Upload::new(kernel, files, self.boundary, self.caller.clone());
-        self.phase = Phase::Placing(Placing {
-            whole,
-            rejected,
-            batch,
-            mark,
-            stage: Stage::Sending(upload),
-        });
-    }
-
-    fn send_script(&mut self) {
-        if let (Phase::Placing(placing), Some(kernel)) = (&mut self.phase, self.kernel.clone()) {
-            let mode = placing.batch.clone().into();
-            let execution = Execution::new(kernel, mode, self.caller.clone());
-            placing.stage = Stage::Moving(execution, String::new());
-        }
-    }
-
-    fn placed(&mut self) {
-        let Phase::Placing(placing) = &mut self.phase else {
-            return;
-        };
-        if matches!(&placing.stage, Stage::Moving(_, output) if output.contains(&placing.mark)) {
-            self.events.push_back(RunEvent::Uploaded(placing.whole));
-            self.execute_next();
-        } else {
-            let rejected = std::mem::take(&mut placing.rejected);
-            self.failed(Error::FilesRejected(rejected));
+        let caller = self.caller.clone();
+        match Placing::after(upload, rejected, kernel, self.boundary, caller) {
+            Ok(placing) => self.phase = Phase::Placing(placing),
+            Err(rejected) => self.failed(Error::FilesRejected(rejected)),
         }
     }
 
@@ -538,33 +484,14 @@ impl Machine for Run {
                     Err(step) => return step.within(RunEvent::SessionPending),
                 },
                 Phase::Uploading(upload) => match upload.poll(now).split() {
-                    Ok(Ok(progress)) => {
-                        self.events.push_back(RunEvent::Uploaded(progress));
-                        self.execute_next();
-                    }
+                    Ok(Ok(progress)) => self.uploaded(progress),
                     Ok(Err(error)) => self.not_uploaded(error),
                     Err(step) => return step.within(RunEvent::Uploading),
                 },
-                Phase::Placing(placing) => match &mut placing.stage {
-                    Stage::Sending(upload) => match upload.poll(now).split() {
-                        Ok(Ok(_)) => self.send_script(),
-                        Ok(Err(error)) => self.failed(error),
-                        Err(Step::Event(_)) => {}
-                        Err(step) => return step.within(RunEvent::Uploading),
-                    },
-                    Stage::Moving(execution, output) => match execution.poll(now).split() {
-                        Ok(Ok(_)) => self.placed(),
-                        Ok(Err(error)) => self.failed(error),
-                        Err(Step::Event(ExecutionEvent::Console(console))) => {
-                            *output += &console.stdout();
-                        }
-                        // It reads nothing.
-                        Err(Step::Event(ExecutionEvent::InputRequested { .. })) => {
-                            let _ = execution.answer("");
-                        }
-                        Err(Step::Event(_)) => {}
-                        Err(step) => return step.within(RunEvent::Execution),
-                    },
+                Phase::Placing(placing) => match placing.poll(now).split() {
+                    Ok(Ok(progress)) => self.uploaded(progress),
+                    Ok(Err(error)) => self.failed(error),
+                    Err(step) => return step.within(|never| match never {}),
                 },
                 Phase::Executing(execution) => match execution.poll(now).split() {
                     Ok(Ok(result)) => self.executed(result),

@@ -2,6 +2,7 @@
 
 mod flat;
 mod machine;
+mod placing;
 mod plan;
 mod report;
 #[cfg(test)]
