@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+use support::server::answering_in_turn;
 use support::stub::{self, Request};
 use support::{here, sorna};
 
@@ -79,6 +82,21 @@ fn graphql() -> Value {
     }})
 }
 
+/// What a command has written, which must neither act on a terminal nor pass for a line of its own.
+#[track_caller]
+fn harmless(what: &str, output: Output) -> [String; 2] {
+    [output.stdout, output.stderr].map(|stream| {
+        let text = String::from_utf8(stream).expect("text");
+        let acts =
+            |c: char| (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2028}".contains(c);
+        assert!(!text.contains(acts), "{what}: {text:?}");
+        let is_forged =
+            |line: &str| line.starts_with(['✔', '✘']) && line[3..].starts_with(" forged");
+        assert!(!text.lines().any(is_forged), "{what}: {text}");
+        text
+    })
+}
+
 #[test]
 fn no_word_of_a_gateway_acts_on_a_terminal() {
     let directory = here();
@@ -116,20 +134,131 @@ fn no_word_of_a_gateway_acts_on_a_terminal() {
                 let mut command = stub::at(sorna(directory.path()), address);
                 command.args(["--api", api]).args(*arguments);
                 let output = command.output().expect("sorna runs");
-                for stream in [output.stdout, output.stderr] {
-                    let text = String::from_utf8(stream).expect("text");
-                    let acts = |c: char| {
-                        (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2028}".contains(c)
-                    };
-                    assert!(!text.contains(acts), "{api} {arguments:?}: {text:?}");
-                    let is_forged = |line: &str| {
-                        line.starts_with(['✔', '✘']) && line[3..].starts_with(" forged")
-                    };
-                    assert!(!text.lines().any(is_forged), "{api} {arguments:?}: {text}");
+                for text in harmless(&format!("{api} {arguments:?}"), output) {
                     shown += usize::from(text.contains("forged"));
                 }
             }
         }
         assert!(shown > 9, "{shown} commands show them");
     }
+}
+
+/// The same for a web server, at which users log in.
+fn web(command: &mut Command, address: SocketAddr) -> &mut Command {
+    command
+        .env("BACKEND_ENDPOINT", format!("http://{address}"))
+        .env("BACKEND_ENDPOINT_TYPE", "session")
+}
+
+/// A command with this standard input.
+fn output_of(command: &mut Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It may have ended already.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn no_word_of_a_web_server_acts_on_a_terminal() {
+    const JSON: &str = "200 OK\nContent-Type: application/json";
+    let hello = json!({"version": "v7.20230615", "manager": HOSTILE}).to_string();
+    let rejected = json!({"authenticated": false,
+        "data": {"type": HOSTILE, "title": HOSTILE, "details": HOSTILE}});
+    let failed = json!({"type": HOSTILE, "title": HOSTILE, "msg": HOSTILE});
+    let accepted = json!({"authenticated": true,
+        "data": {"access_key": HOSTILE, "role": HOSTILE, "status": HOSTILE}});
+    let cookie = format!("{JSON}\nSet-Cookie: AIOHTTP_SESSION=5f0c; HttpOnly; Path=/");
+    let mut shown = 0;
+    for (head, body) in [
+        (JSON, &rejected),
+        ("400 X\nContent-Type: application/json", &failed),
+        (cookie.as_str(), &accepted),
+    ] {
+        let directory = here();
+        let body = body.to_string();
+        let address = answering_in_turn(&[(JSON, &hello), (head, &body)]);
+        let login = &["login", "--user", "me", "--password-stdin"][..];
+        for arguments in [login, &["config"], &["status"], &["ps"], &["logout"]] {
+            let mut command = sorna(directory.path());
+            let command = web(&mut command, address).args(arguments);
+            let texts = harmless(&format!("{arguments:?}"), output_of(command, "secret\n"));
+            shown += usize::from(texts.iter().any(|text| text.contains("forged")));
+        }
+    }
+    assert!(shown > 2, "{shown} commands show them");
+}
+
+#[test]
+fn no_place_that_a_gateway_names_acts_on_a_terminal() {
+    let directory = here();
+    let mut shown = 0;
+    for place in [
+        "https://a.example/x",
+        "https://a.example\u{202e}\u{9b}31m/x",
+        "https://a.example:80\u{2028}✘ forged/x",
+        "\u{9b}31m",
+        "https://u\u{9b}:p@a.example/x",
+    ] {
+        let head = format!("302 Found\nLocation: {place}");
+        let address = answering_in_turn(&[(&head, "")]);
+        for api in ["sorna", "backend-ai", "auto"] {
+            for arguments in [&["langs"][..], &["status"], &["run", "bash", "-c", "1"]] {
+                let mut command = stub::at(sorna(directory.path()), address);
+                command.args(["--api", api]).args(arguments);
+                let output = command.output().expect("sorna runs");
+                assert!(!output.status.success());
+                let texts = harmless(&format!("{place:?} {api} {arguments:?}"), output);
+                shown += usize::from(texts.iter().any(|text| text.contains("a.example")));
+            }
+        }
+    }
+    assert!(shown > 2, "{shown} commands show them");
+}
+
+#[test]
+fn no_setting_acts_on_a_terminal() {
+    let quoted = Value::from(HOSTILE).to_string();
+    let one = |name: &str| {
+        let values = [
+            ("endpoint", "\"http://127.0.0.1:1\""),
+            ("access_key", "\"AKIAIOSFODNN7EXAMPLE\""),
+            ("secret_key", "\"a-secret\""),
+            ("api", "\"backend-ai\""),
+        ];
+        let mut lines = "[profiles.default]\n".to_owned();
+        for (key, value) in values.into_iter().filter(|(key, _)| *key != name) {
+            lines += &format!("{key} = {value}\n");
+        }
+        lines + &format!("{name} = {quoted}\n")
+    };
+    let names = [
+        "endpoint",
+        "endpoint_type",
+        "access_key",
+        "secret_key",
+        "ca_file",
+        "api",
+        "domain",
+        "group",
+    ];
+    let profile = format!(
+        "default_profile = {quoted}\n[profiles.{quoted}]\nendpoint = \"http://127.0.0.1:1\"\n"
+    );
+    let unknown = format!("[profiles.default]\n{quoted} = 1\n");
+    let files = names.map(one).into_iter().chain([profile, unknown]);
+    let mut shown = 0;
+    for file in files {
+        let directory = here();
+        support::write(directory.path(), &[("settings.toml", &file)]);
+        for arguments in [&["config"][..], &["status"], &["ps"]] {
+            let mut command = sorna(directory.path());
+            command.args(["--config", "settings.toml"]).args(arguments);
+            let output = command.output().expect("sorna runs");
+            let texts = harmless(&format!("{file} {arguments:?}"), output);
+            shown += usize::from(texts.iter().any(|text| text.contains("forged")));
+        }
+    }
+    assert!(shown > 3, "{shown} commands show them");
 }
