@@ -1,6 +1,6 @@
 //! Who is connected, and who has to leave when there is no room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -31,8 +31,10 @@ pub(super) struct Room {
 struct Taken {
     seats: BTreeMap<u64, State>,
     next: u64,
-    /// How many of them are idle.
-    idle: usize,
+    /// Those that are idle, in the order in which they leave: there may be thousands, and each new one asks for the first.
+    idle: BTreeSet<(bool, Instant, u64)>,
+    /// How many each address has.
+    of_address: HashMap<IpAddr, usize>,
     /// The sum of what is held.
     unverified: usize,
 }
@@ -86,7 +88,10 @@ impl Room {
         let is_own = |state: &State| state.address == address;
         let share = (self.limit / 4).max(1);
         if !address.is_loopback()
-            && taken.seats.values().filter(|state| is_own(state)).count() >= share
+            && taken
+                .of_address
+                .get(&address)
+                .is_some_and(|own| *own >= share)
             && !taken.make_room(is_own)
         {
             return None;
@@ -105,8 +110,9 @@ impl Room {
             unverified: 0,
             leave: Arc::clone(&leave),
         };
+        taken.idle.insert(state.rank(id));
         taken.seats.insert(id, state);
-        taken.idle += 1;
+        *taken.of_address.entry(address).or_default() += 1;
         taken.trim();
         Some(Arc::new(Seat {
             room: Arc::clone(self),
@@ -124,18 +130,14 @@ impl Room {
 
 impl Taken {
     fn make_room(&mut self, may_leave: impl Fn(&State) -> bool) -> bool {
-        let idle = self
-            .seats
-            .iter()
-            .filter(|(_, state)| state.requests == 0 && may_leave(state));
-        let first = idle.min_by_key(|(_, state)| (state.is_known, state.since));
-        let first = first.map(|(id, _)| *id);
+        let mut ids = self.idle.iter().map(|(_, _, id)| *id);
+        let first = ids.find(|id| self.seats.get(id).is_some_and(&may_leave));
         first.is_some_and(|id| self.show_out(id))
     }
 
     /// Closes the connections that are idle beyond their number.
     fn trim(&mut self) {
-        while self.idle > MAX_IDLE && self.make_room(|_| true) {}
+        while self.idle.len() > MAX_IDLE && self.make_room(|_| true) {}
     }
 
     fn show_out(&mut self, id: u64) -> bool {
@@ -149,7 +151,13 @@ impl Taken {
     fn remove(&mut self, id: u64) -> Option<State> {
         let state = self.seats.remove(&id)?;
         self.unverified -= state.unverified;
-        self.idle -= usize::from(state.requests == 0);
+        self.idle.remove(&state.rank(id));
+        if let Some(own) = self.of_address.get_mut(&state.address) {
+            *own -= 1;
+            if *own == 0 {
+                self.of_address.remove(&state.address);
+            }
+        }
         Some(state)
     }
 
@@ -158,6 +166,13 @@ impl Taken {
         let state = self.seats.get_mut(&id)?;
         self.unverified -= std::mem::take(&mut state.unverified);
         Some(state)
+    }
+}
+
+impl State {
+    /// Its place in the order in which idle connections leave.
+    fn rank(&self, id: u64) -> (bool, Instant, u64) {
+        (self.is_known, self.since, id)
     }
 }
 
@@ -177,8 +192,16 @@ impl Seat {
             return;
         };
         if state.unverified == 0 {
+            let before = state.rank(self.id);
             state.since = Instant::now();
+            let rank = state.rank(self.id);
+            if taken.idle.remove(&before) {
+                taken.idle.insert(rank);
+            }
         }
+        let Some(state) = taken.seats.get_mut(&self.id) else {
+            return;
+        };
         state.unverified += bytes;
         taken.unverified += bytes;
         while taken.unverified > UNVERIFIED_LIMIT {
@@ -198,9 +221,9 @@ impl Seat {
     pub(super) fn begin(self: &Arc<Self>) -> Permit {
         let mut taken = lock(&self.room.taken);
         if let Some(state) = taken.seats.get_mut(&self.id) {
-            let was_idle = state.requests == 0;
+            let rank = state.rank(self.id);
             state.requests += 1;
-            taken.idle -= usize::from(was_idle);
+            taken.idle.remove(&rank);
         }
         drop(taken);
         Arc::new(Progress {
@@ -260,8 +283,8 @@ impl Drop for Progress {
         if let Some(state) = taken.release(self.seat.id) {
             state.requests -= 1;
             state.since = Instant::now();
-            let is_idle = state.requests == 0;
-            taken.idle += usize::from(is_idle);
+            let rank = (state.requests == 0).then(|| state.rank(self.seat.id));
+            taken.idle.extend(rank);
             taken.trim();
         }
     }
@@ -328,7 +351,8 @@ mod tests {
         assert!(must_leave(&seats[3]) && must_leave(&seats[4]) && !must_leave(&seats[5]));
         assert!(!must_leave(&seats[0]));
         drop((seats, more));
-        assert_eq!(lock(&room.taken).idle, 0);
+        let taken = lock(&room.taken);
+        assert!(taken.idle.is_empty() && taken.of_address.is_empty());
     }
 
     #[test]
