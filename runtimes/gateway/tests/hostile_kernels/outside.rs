@@ -103,6 +103,8 @@ pub(crate) struct World {
     /// What the last program has said.
     pub(crate) said: String,
     user: User,
+    /// Words in the arguments of processes of the victim.
+    bystanders: Vec<String>,
     directory: tempfile::TempDir,
 }
 
@@ -129,6 +131,7 @@ impl World {
             system: kind.start(&setting),
             said: String::new(),
             user,
+            bystanders: Vec::new(),
             directory,
         }
     }
@@ -137,6 +140,16 @@ impl World {
     pub(crate) fn attack(&mut self, code: &str) -> String {
         self.said = self.system.attack(code);
         self.said.clone()
+    }
+
+    /// Starts a process of the victim.
+    pub(crate) fn bystander(&mut self) -> Process {
+        let word = Self::new_number().to_string();
+        let code = format!("subprocess.Popen(['sleep', '{word}'], env={{'SECRET': '{word}'}})");
+        self.bystanders.push(word.clone());
+        let said = self.system.victim(&code);
+        assert_eq!(said, "");
+        Process::with(&word)
     }
 
     /// Runs code as the user, outside of all kernels.
@@ -208,6 +221,13 @@ impl World {
         for id in processes_with(word) {
             let _ = kill_process(pid(id), Signal::KILL);
         }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Where nothing ends them: and a box may not end before these have.
+        self.bystanders.iter().for_each(|word| self.end(word));
     }
 }
 

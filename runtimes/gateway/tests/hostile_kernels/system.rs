@@ -6,7 +6,7 @@ use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel};
 use sorna_test_tools::has;
 
 use crate::gateway::{BOX, Served};
-use crate::outside::{Process, User, World};
+use crate::outside::User;
 use crate::peers::{self, Boxes};
 
 /// A column of the table.
@@ -130,13 +130,4 @@ pub(crate) trait System {
 
     /// How long to wait before something counts as not prevented.
     fn time_to_judge(&self) -> Duration;
-
-    /// Starts a process of the victim.
-    fn bystander(&mut self) -> Process {
-        let word = World::new_number().to_string();
-        let code = format!("subprocess.Popen(['sleep', '{word}'], env={{'SECRET': '{word}'}})");
-        let said = self.victim(&code);
-        assert_eq!(said, "");
-        Process::with(&word)
-    }
 }

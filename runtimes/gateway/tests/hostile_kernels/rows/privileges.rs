@@ -27,7 +27,8 @@ pub(super) const ROWS: &[Row] = &[
     row("new user namespaces, and mounts in them", |world| {
         let code = "attempt(lambda: call('unshare', 0x10000000))\n\
              attempt(lambda: syscall(56, 0x10000000 | 17, 0, 0, 0, 0) or os._exit(0))\n\
-             attempt(lambda: call('mount', b'none', os.getcwd().encode(), b'tmpfs', 0, None))";
+             here = os.getcwd().encode()\n\
+             attempt(lambda: (call('mount', b'none', here, b'tmpfs', 0, None), call('umount2', here, 2)))";
         world.attack(&format!("{ATTEMPT}{code}")).contains("True")
     }),
     row("settings of the system in `/proc/sys`", |world| {

@@ -67,13 +67,13 @@ pub(super) const ROWS: &[Row] = &[
             .contains("True")
     }),
     row("tracing other processes (`ptrace`)", |world| {
-        let bystander = world.system.bystander();
+        let bystander = world.bystander();
         let id = bystander.id;
         world.attack(&format!("can(call, 'ptrace', 0x4206, {id}, None, None)"));
         bystander.status("TracerPid") != "0"
     }),
     row("reading their memory (`process_vm_readv`)", |world| {
-        let bystander = world.system.bystander();
+        let bystander = world.bystander();
         let (id, address) = (bystander.id, bystander.address());
         let found = world.attack(&format!(
             "own = ctypes.create_string_buffer(16)\n\
@@ -83,14 +83,14 @@ pub(super) const ROWS: &[Row] = &[
         found == "True\n"
     }),
     row("taking their open files (`pidfd_getfd`)", |world| {
-        let id = world.system.bystander().id;
+        let id = world.bystander().id;
         let found = world.attack(&format!(
             "print(can(lambda: syscall(438, os.pidfd_open({id}), 0, 0)))"
         ));
         found == "True\n"
     }),
     row("their environment and memory in `/proc`", |world| {
-        let bystander = world.system.bystander();
+        let bystander = world.bystander();
         let (id, word) = (bystander.id, &bystander.word);
         let found = world.attack(&format!(
             "if can(open, '/proc/{id}/mem', 'rb'): print('{word}')\n\
@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
         found.contains(&format!("SECRET={word}")) || found.contains(&format!("{word}\n"))
     }),
     row("which processes there are, and their arguments", |world| {
-        let word = world.system.bystander().word;
+        let word = world.bystander().word;
         let list = "for id in os.listdir('/proc'):\n    \
                 try: print(open(f'/proc/{id}/cmdline').read())\n    \
                 except OSError: pass";
@@ -111,10 +111,7 @@ pub(super) const ROWS: &[Row] = &[
 /// A process of the victim, and the watchdog of the gateway.
 fn others(world: &mut World) -> Vec<Process> {
     let watchdog = world.system.watchdog().map(Process::of);
-    watchdog
-        .into_iter()
-        .chain([world.system.bystander()])
-        .collect()
+    watchdog.into_iter().chain([world.bystander()]).collect()
 }
 
 fn ids(processes: &[Process]) -> String {
