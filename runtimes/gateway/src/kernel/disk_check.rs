@@ -1,8 +1,8 @@
 //! Keeping the files of a kernel within their limit.
 
 use std::sync::Arc;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::confine::size;
@@ -17,21 +17,6 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(2);
 const SLACK: (u64, u64) = (1 << 20, 100);
 /// From this much above twice the limit on, the kernel itself is destroyed.
 const HOPELESS: (u64, u64) = (1 << 30, 100_000);
-
-/// What the last look has shown.
-#[derive(Debug, Default)]
-pub(crate) struct DiskState {
-    looked: Mutex<Looked>,
-    /// What uploads that are arriving may take, in bytes.
-    reserved: Arc<AtomicU64>,
-}
-
-#[derive(Debug, Default)]
-struct Looked {
-    at: Option<Instant>,
-    /// The least since the limit was exceeded.
-    least: Option<DiskUse>,
-}
 
 /// What follows from a look.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::disk_check::DiskState;
+use super::disk_state::DiskState;
 use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
 use super::memory::Look;

@@ -7,6 +7,7 @@ mod console;
 mod decode;
 mod disk;
 mod disk_check;
+mod disk_state;
 mod driver;
 mod exit;
 mod frame;

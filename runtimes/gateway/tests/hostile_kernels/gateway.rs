@@ -9,19 +9,8 @@ use sorna_core::{AccessKey, Credentials, ExecutionStatus, KernelId, SecretKey};
 use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel, NetworkAccess};
 
 use crate::common::{Client, PATIENCE};
-use crate::outside::{FILE_SIZE, MEMORY, PRELUDE, PROCESSES, PYTHON, SECRET, processes};
 use crate::system::{KINDS, Kind, Setting, System, Whose};
-
-/// The program that makes and enters boxes.
-pub(crate) const BOX: &str = env!("CARGO_BIN_EXE_sorna-box");
-
-/// Becomes another program, as one that was started in a session with a key, and with a file that is open.
-pub(crate) const START: &str = "import ctypes, os, sys\n\
-    libc = ctypes.CDLL(None)\n\
-    libc.syscall(250, 1, None)\n\
-    libc.syscall(248, b'user', b'sorna-test', sys.argv[1].encode(), len(sys.argv[1]), -3)\n\
-    os.dup2(os.open(sys.argv[2], os.O_RDONLY), 9)\n\
-    os.execv(sys.argv[3], sys.argv[3:])\n";
+use crate::user::{BOX, FILE_SIZE, MEMORY, PRELUDE, PROCESSES, PYTHON, SECRET, START, processes};
 
 /// A gateway that runs.
 pub(crate) struct Served {

@@ -15,16 +15,19 @@ mod outside;
 mod page;
 mod peers;
 mod rows;
+mod start;
 mod system;
+mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use sorna_test_tools::need_that;
 
-use outside::{User, World};
+use outside::World;
 use page::{Cell, Table};
 use system::{KINDS, Kind};
+use user::User;
 
 /// Columns that are tried at the same time: most of the time passes by waiting.
 const AT_ONCE: usize = 4;
@@ -34,7 +37,7 @@ fn the_table_in_the_page_is_what_is_seen() {
     // The programs have numbers of system calls.
     let is_known = cfg!(target_arch = "x86_64");
     if !need_that(
-        is_known && outside::python_is_there(),
+        is_known && user::python_is_there(),
         "python3 in /usr/bin, on x86-64",
     ) {
         return;
@@ -42,7 +45,7 @@ fn the_table_in_the_page_is_what_is_seen() {
     let mut wanted = Vec::new();
     for user in User::all() {
         for kind in KINDS.into_iter().chain([Kind::Nothing]) {
-            let missing = kind.missing(&user);
+            let missing = start::missing(kind, &user);
             if need_that(missing.is_none(), &missing.unwrap_or_default()) {
                 wanted.push((kind, user.clone()));
             }

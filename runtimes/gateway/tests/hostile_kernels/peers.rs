@@ -8,9 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::gateway::START;
-use crate::outside::{PRELUDE, PYTHON, SECRET, User};
 use crate::system::{Kind, Setting, System, Whose};
+use crate::user::{PRELUDE, PYTHON, SECRET, START, User};
 
 /// Runs lines of code, in a box.
 const INTERPRETER: &str = "import base64, contextlib, io, os, sys, traceback\n\

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use sorna_gateway::{Gateway, GatewayConfig, IsolationLevel};
-use sorna_test_tools::has;
+use sorna_gateway::IsolationLevel;
 
-use crate::gateway::{BOX, Served};
-use crate::outside::User;
-use crate::peers::{self, Boxes};
+use crate::user::User;
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,43 +50,9 @@ impl Kind {
         }
     }
 
-    /// What this machine lacks for it.
-    pub(crate) fn missing(self, user: &User) -> Option<String> {
-        let isolation = |level| {
-            let config = GatewayConfig::new()
-                .with_isolation(level)
-                .with_box_program(BOX, [""; 0]);
-            Gateway::bind(config).unwrap().isolation()
-        };
-        match self {
-            Self::Namespaces => {
-                let found = isolation(IsolationLevel::Namespaces);
-                let is_whole = found.network.is_some() && found.filters_calls;
-                (!is_whole).then(|| "user namespaces, and a filter of system calls".to_owned())
-            }
-            Self::Landlock => {
-                let found = isolation(IsolationLevel::Landlock);
-                // That of Linux 6.12.
-                let is_whole = found.landlock.is_some_and(|it| it >= 6) && found.filters_calls;
-                (!is_whole).then(|| "Landlock 6, and a filter of system calls".to_owned())
-            }
-            Self::None | Self::Nothing => None,
-            Self::Bubblewrap => (!has("bwrap")).then(|| "bwrap (package bubblewrap)".to_owned()),
-            Self::Firejail if !has("firejail") => Some("firejail".to_owned()),
-            Self::Firejail => peers::refusal_of_firejail(user),
-        }
-    }
-
     /// Whether it is another tool than a gateway.
     pub(crate) fn is_peer(self) -> bool {
         matches!(self, Self::Bubblewrap | Self::Firejail)
-    }
-
-    pub(crate) fn start(self, world: &Setting<'_>) -> Box<dyn System> {
-        match self.level() {
-            Some(level) => Box::new(Served::start(level, world)),
-            None => Box::new(Boxes::start(self, world)),
-        }
     }
 }
 

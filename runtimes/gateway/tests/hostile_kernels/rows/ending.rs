@@ -1,6 +1,6 @@
 //! Living longer than the kernel.
 
-use super::{Row, row};
+use super::row::{Row, row};
 use crate::outside::{World, processes_with};
 
 pub(super) const ROWS: &[Row] = &[

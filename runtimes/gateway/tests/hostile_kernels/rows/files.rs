@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 
-use super::{Row, row};
+use super::row::{Row, row};
 use crate::outside::World;
 use crate::system::Whose;
 

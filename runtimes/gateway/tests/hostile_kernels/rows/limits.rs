@@ -1,7 +1,8 @@
 //! More processes and memory than a kernel may have.
 
-use super::{Row, limit};
-use crate::outside::{PROCESSES, World, processes_with};
+use super::row::{Row, limit};
+use crate::outside::{World, processes_with};
+use crate::user::PROCESSES;
 
 /// Takes 20 times 25 MiB, where the limit is 256, and then waits to be stopped.
 fn takes(world: &mut World, begin: &str, step: &str) -> bool {

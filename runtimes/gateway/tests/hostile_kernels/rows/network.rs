@@ -3,7 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-use super::{Row, row};
+use super::row::{Row, row};
 
 pub(super) const ROWS: &[Row] = &[
     row("services on 127.0.0.1", |world| {

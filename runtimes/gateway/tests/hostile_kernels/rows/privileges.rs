@@ -1,6 +1,6 @@
 //! Privileges, and parts of the system that few programs need.
 
-use super::{Row, row};
+use super::row::{Row, row};
 
 /// Does it in a process of its own, and prints whether that worked.
 const ATTEMPT: &str = "def attempt(action):\n    \

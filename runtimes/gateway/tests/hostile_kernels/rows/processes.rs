@@ -1,6 +1,6 @@
 //! Other processes: those of the gateway, and of another key's kernel.
 
-use super::{Row, row};
+use super::row::{Row, row};
 use crate::outside::{Process, World, cores};
 
 pub(super) const ROWS: &[Row] = &[

@@ -1,7 +1,8 @@
 //! What can be read.
 
-use super::{Row, row};
-use crate::outside::{SECRET, World};
+use super::row::{Row, row};
+use crate::outside::World;
+use crate::user::SECRET;
 
 pub(super) const ROWS: &[Row] = &[
     row(

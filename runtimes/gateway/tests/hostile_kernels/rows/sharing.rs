@@ -6,8 +6,8 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::{Row, row};
-use crate::outside::SECRET;
+use super::row::{Row, row};
+use crate::user::SECRET;
 
 /// Prints the content of a key that was found.
 const READ_KEY: &str = "if id > 0:\n    \

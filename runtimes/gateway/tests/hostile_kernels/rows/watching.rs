@@ -1,6 +1,6 @@
 //! Watching what others do with files.
 
-use super::{Row, row};
+use super::row::{Row, row};
 use crate::outside::World;
 
 /// Makes a watch, and gives what it has seen.
