@@ -63,6 +63,7 @@ Execution time limit  30.0 s
 Memory used           [..] MiB
 Memory limit          1 GiB
 CPU time used         [..]s
+CPU time limit        (none)
 
 "#]]);
     lab.end();
