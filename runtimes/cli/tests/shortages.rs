@@ -341,7 +341,6 @@ fn the_first_process_of_a_container_isolates_kernels_and_waits_for_their_helpers
     let client = served.client();
     let before = children();
     let kernel = client.create("bash").expect("a kernel");
-    assert!(children() > before);
     for _ in 0..3 {
         kernel.run("(setsid true &)").expect("it runs");
         let result = kernel.run("sleep 1; exit 3").expect("it runs");
@@ -349,5 +348,6 @@ fn the_first_process_of_a_container_isolates_kernels_and_waits_for_their_helpers
     }
     kernel.run("(setsid sleep 1000 &)").expect("it runs");
     kernel.destroy().expect("it ends");
-    eventually("nothing is left", || children() == before);
+    // A box may have been in stock before.
+    eventually("nothing is left", || children() <= before);
 }
