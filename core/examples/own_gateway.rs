@@ -77,7 +77,7 @@ impl OwnGateway {
             Route::Create => Ok(reply::created(&self.create(CreateRequest::parse(body)?)?)),
             Route::Execute(id) => {
                 let kernel = self.kernels.get_mut(id.as_str()).ok_or_else(unknown)?;
-                let ExecuteRequest::Query { code } = ExecuteRequest::parse(body)? else {
+                let ExecuteRequest::Query { code, .. } = ExecuteRequest::parse(body)? else {
                     return Err(ProblemKind::NotImplemented.reply());
                 };
                 if kernel.rest.is_none() {

@@ -450,7 +450,7 @@ proptest! {
             arrives(&request, &some_signer(), some_time(), &Route::Execute(id.clone()))?;
             let read = ExecuteRequest::parse(&body(&request)).expect("a body");
             match (&mode, read) {
-                (ExecuteMode::Query { code }, ExecuteRequest::Query { code: read }) => {
+                (ExecuteMode::Query { code }, ExecuteRequest::Query { code: read, .. }) => {
                     prop_assert_eq!(read, typed.unwrap_or(code));
                 }
                 (ExecuteMode::Batch(batch), ExecuteRequest::Batch { code, steps, .. }) => {

@@ -169,7 +169,7 @@ fn check_create(request: &CreateRequest) {
 
 fn check_execute(request: &ExecuteRequest, length: usize) {
     let sent = match request {
-        ExecuteRequest::Query { code } => {
+        ExecuteRequest::Query { code, .. } => {
             sent(&Execute::start(kernel(), ExecuteMode::query(code.as_str())))
         }
         ExecuteRequest::Batch { code, steps } => {

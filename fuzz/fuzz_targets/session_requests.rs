@@ -125,7 +125,7 @@ fn check_execute(body: &[u8]) {
     match &request {
         ExecuteInSession::Start {
             run_id,
-            request: ExecuteRequest::Query { code },
+            request: ExecuteRequest::Query { code, .. },
         } => {
             execute = Execute::start(kernel(), ExecuteMode::query(code));
             execute.run_id.clone_from(run_id);

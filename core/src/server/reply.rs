@@ -38,6 +38,14 @@ pub fn created(kernel: &KernelId) -> Response<Vec<u8>> {
     json_response(StatusCode::CREATED, &json!({"kernelId": kernel}))
 }
 
+/// 201: the kernel, and what this gateway understands besides the protocol: see
+/// [`CreatedKernel::extensions`](crate::CreatedKernel::extensions).
+#[must_use]
+pub fn created_with(kernel: &KernelId, extensions: &[&str]) -> Response<Vec<u8>> {
+    let body = json!({"kernelId": kernel, "extensions": extensions});
+    json_response(StatusCode::CREATED, &body)
+}
+
 /// 200: information about a kernel.
 #[must_use]
 pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {

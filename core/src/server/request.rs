@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::problem::ProblemReply;
 use crate::ident::SessionToken;
-use crate::ops::{KernelSpec, Limits};
+use crate::ops::{Execute, KernelSpec, Limits};
 use crate::problem::ProblemKind;
 use crate::version::ApiVersion;
 
@@ -96,6 +96,9 @@ pub enum ExecuteRequest {
     Query {
         /// The snippet, or the input.
         code: String,
+        /// Whether it is the last one of its kernel: see [`Execute::with_final`](crate::Execute::with_final). Then the
+        /// snippet may be empty.
+        is_final: bool,
     },
     /// Build and run the files in the work directory; or continue, or give input.
     Batch {
@@ -177,7 +180,10 @@ impl ExecuteRequest {
         let raw: RawExecute = parse_json(body)?;
         let code = raw.code.unwrap_or_default();
         match raw.mode.as_str() {
-            "query" => Ok(Self::Query { code }),
+            "query" => Ok(Self::Query {
+                code,
+                is_final: is_final(raw.options.as_ref()),
+            }),
             "batch" => {
                 let options: RawBatch = parse_options(raw.options)?;
                 Ok(Self::Batch {
@@ -232,6 +238,14 @@ fn parse_options<T: DeserializeOwned + Default>(options: Option<Value>) -> Resul
 
 fn invalid(error: &serde_json::Error) -> ProblemReply {
     ProblemKind::InvalidApiParams.reply_with(&error.to_string())
+}
+
+/// Whether the options of a query say that it is final. They have no form of their own: clients send anything.
+pub(super) fn is_final(options: Option<&Value>) -> bool {
+    options
+        .and_then(|options| options.get(Execute::FINAL))
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -290,6 +304,26 @@ mod tests {
         let steps = parse(r#"{"build": "", "exec": null}"#);
         assert_eq!((steps.build, steps.exec), (Step::Skip, Step::Skip));
         assert_eq!(parse("null").exec, Step::Skip);
+    }
+
+    #[test]
+    fn a_query_is_final_only_if_it_says_so() {
+        for (options, expected) in [
+            (r#"{"final": true}"#, true),
+            (r#"{"final": false}"#, false),
+            (r#"{"final": 1}"#, false),
+            (r#"{"build": "*"}"#, false),
+            ("[]", false),
+            ("null", false),
+        ] {
+            let body = format!(r#"{{"mode": "query", "code": "", "options": {options}}}"#);
+            let ExecuteRequest::Query { is_final, .. } =
+                ExecuteRequest::parse(body.as_bytes()).unwrap()
+            else {
+                panic!("not a query");
+            };
+            assert_eq!(is_final, expected, "{options}");
+        }
     }
 
     #[test]

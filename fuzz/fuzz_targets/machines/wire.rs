@@ -98,7 +98,7 @@ impl Wire {
         let execute = matches!(asked, Route::Execute(_)).then(|| ExecuteRequest::parse(&body));
         let code = match execute {
             None => None,
-            Some(Ok(ExecuteRequest::Query { code } | ExecuteRequest::Batch { code, .. })) => {
+            Some(Ok(ExecuteRequest::Query { code, .. } | ExecuteRequest::Batch { code, .. })) => {
                 assert!(!self.used.contains(&code), "{code:?} is sent again");
                 assert!(!self.execution_over, "it may have run: {code:?}");
                 Some(code)

@@ -162,6 +162,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(35);
 pub struct Execution {
     /// The operation of the next request.
     execute: Execute,
+    /// Whether the first request is final.
+    is_final: bool,
     caller: Caller,
     pub(super) state: State,
     events: VecDeque<ExecutionEvent>,
@@ -209,23 +211,30 @@ pub(super) struct Opening {
 impl Execution {
     /// An execution. It starts when it is polled. The caller's policy applies to each of its requests.
     pub fn new(kernel: KernelId, mode: ExecuteMode, caller: Caller) -> Self {
+        Self::of(Execute::start(kernel, mode), caller)
+    }
+
+    /// An execution that begins with this request, which may be [final](Execute::with_final).
+    pub fn of(execute: Execute, caller: Caller) -> Self {
+        let is_final = execute.is_final;
         let (execute, state, conduct) = match caller.version().dialect() {
             Dialect::SornaV2 => {
-                let execute = Execute::start(kernel, mode);
                 // Later requests need the mode, but not the code.
                 let rest = execute.proceed(Continuation::Continue);
                 let call = Call::new(execute, caller.clone());
                 (rest, State::Calling(call), None)
             }
             Dialect::BackendAi => {
-                let rest = Execute::start(kernel, ExecuteMode::query(""));
+                let mut rest = Execute::start(execute.kernel, ExecuteMode::query(""));
+                rest.run_id = execute.run_id;
                 let conduct = Box::new(Conduct::new(caller.version()));
-                (rest, State::Ready(mode), Some(conduct))
+                (rest, State::Ready(execute.mode), Some(conduct))
             }
         };
         Self {
             state,
             execute,
+            is_final,
             caller,
             events: VecDeque::new(),
             sent: Instant::default(),
@@ -394,6 +403,7 @@ impl Execution {
         };
         let mut start = self.execute.proceed(Continuation::Start);
         start.mode = mode;
+        start.is_final = self.is_final;
         let is_last = self
             .conduct
             .as_ref()

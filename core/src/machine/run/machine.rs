@@ -19,7 +19,10 @@ use crate::machine::removal::Removal;
 use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::{Upload, UploadProgress};
 use crate::moment::Moment;
-use crate::ops::{Boundary, CreateKernel, ExecuteMode, ExecutionResult, UploadFile, check_files};
+use crate::ops::{
+    Boundary, CreateKernel, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, UploadFile,
+    check_files,
+};
 use crate::version::Dialect;
 
 /// Drives a whole run.
@@ -36,6 +39,10 @@ use crate::version::Dialect;
 /// ```
 ///
 /// Every step of [`Create`], [`Upload`], [`Execution`] and [`Removal`] is passed on; `Over` gives `Step::Done` once.
+///
+/// Where the gateway understands [final executions](Execute::with_final), the last snippet of a temporary kernel is one, so
+/// that what runs at the interpreter's end is seen. If the last execution is another one, or was skipped, an empty
+/// snippet ends the interpreter: only its [`RunEvent::Execution`]s are reported, and its result only if it alone failed.
 ///
 /// A temporary kernel is destroyed however the run ends. If the request to create it got no
 /// response, or one that cannot be understood, the kernel may still exist; creating it again with
@@ -119,6 +126,12 @@ pub struct Run {
     is_ready: bool,
     /// Whether this run made the kernel, or found it, if the gateway says so.
     is_new: Option<bool>,
+    /// Whether the gateway understands final executions, and the kernel is temporary.
+    uses_final: bool,
+    /// Whether snippets have run in an interpreter that has not been ended.
+    has_interpreter: bool,
+    /// Whether the execution only ends that.
+    is_closing: bool,
     cancelled: bool,
     /// Whether the creation was repeated, since the first response did not say whether there is a
     /// kernel. From then on there may be one, whatever the responses say.
@@ -184,6 +197,9 @@ impl Run {
             kernel: None,
             is_ready: false,
             is_new: None,
+            uses_final: false,
+            has_interpreter: false,
+            is_closing: false,
             cancelled: false,
             created_again: false,
             phase,
@@ -365,19 +381,28 @@ impl Run {
     fn execute_next(&mut self) {
         let next = self.kernel.clone().zip(self.executions.next());
         let Some((kernel, mode)) = next else {
-            let last = self.last.take();
-            self.finish(Ending::Finished(last));
+            self.conclude();
             return;
         };
         self.events.push_back(RunEvent::ExecutionStarted {
             index: self.started,
         });
         self.started += 1;
-        let mut execution = Execution::new(kernel, mode, self.caller.clone());
+        let is_last = self.temporary && self.executions.len() == 0;
+        let is_query = matches!(mode, ExecuteMode::Query { .. });
+        let is_final = is_query && is_last && self.uses_final;
+        if is_query {
+            self.has_interpreter = !is_final;
+        }
+        let start = Execute::start(kernel, mode).with_final(is_final);
+        self.execute(start, is_last);
+    }
+
+    fn execute(&mut self, start: Execute, is_last: bool) {
+        let mut execution = Execution::of(start, self.caller.clone());
         if let Some(limit) = self.silence_limit {
             execution = execution.with_silence_limit(limit);
         }
-        let is_last = self.temporary && self.executions.len() == 0;
         if let Some(streaming) = self.streaming.filter(|it| it.never_blocks() || is_last) {
             execution = execution.with_streaming(streaming);
         }
@@ -387,17 +412,47 @@ impl Run {
         self.phase = Phase::Executing(execution);
     }
 
+    /// Everything that is to be executed has been. What the interpreter does at its end is part of the run, too.
+    fn conclude(&mut self) {
+        let kernel = self.kernel.clone();
+        match kernel.filter(|_| self.uses_final && self.has_interpreter) {
+            Some(kernel) => {
+                self.has_interpreter = false;
+                self.is_closing = true;
+                let nothing = Execute::start(kernel, ExecuteMode::query(""));
+                self.execute(nothing.with_final(true), true);
+            }
+            None => {
+                let last = self.last.take();
+                self.finish(Ending::Finished(last));
+            }
+        }
+    }
+
     fn executed(&mut self, result: ExecutionResult) {
-        let has_failed = result.status == crate::ops::ExecutionStatus::ExecTimeout
-            || result.exit_code().is_some_and(|code| code != 0);
+        let timed_out = result.status == ExecutionStatus::ExecTimeout;
+        let has_failed = fails(&result);
+        if self.is_closing {
+            let is_known = self.last.as_ref().is_some_and(fails);
+            if has_failed && !is_known {
+                self.last = Some(result);
+            }
+            let last = self.last.take();
+            return self.finish(if self.cancelled {
+                Ending::Cancelled
+            } else {
+                Ending::Finished(last)
+            });
+        }
         self.events
             .push_back(RunEvent::ExecutionFinished(result.clone()));
         self.last = Some(result);
         if self.cancelled {
             self.finish(Ending::Cancelled);
         } else if has_failed {
-            let last = self.last.take();
-            self.finish(Ending::Finished(last));
+            // Its interpreter was killed.
+            self.has_interpreter &= !timed_out;
+            self.conclude();
         } else {
             self.execute_next();
         }
@@ -413,6 +468,12 @@ impl Run {
         };
         self.finish(ending);
     }
+}
+
+/// Whether nothing is executed after this.
+fn fails(result: &ExecutionResult) -> bool {
+    result.status == ExecutionStatus::ExecTimeout
+        || result.exit_code().is_some_and(|code| code != 0)
 }
 
 /// Splits random bytes for two uses.
@@ -459,6 +520,7 @@ impl Machine for Run {
                 Phase::Creating(create) => match create.poll(now).split() {
                     Ok(Ok(created)) => {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
+                        self.uses_final = self.temporary && created.has_final_executions();
                         self.created(created.id);
                     }
                     Ok(Err(error))

@@ -35,6 +35,10 @@ impl RunPlan {
     ///
     /// The executions run one after the other. After one that fails (with an exit code that is
     /// known and not 0) or times out, the rest is skipped.
+    ///
+    /// With the gateway in `sorna-gateway`, the interpreter ends after the last snippet as its language does: threads are
+    /// waited for, hooks run, and what they print is output of the run. The exit code of the last execution is then that
+    /// of the interpreter's process. See [`Execute::with_final`](crate::Execute::with_final).
     #[must_use]
     pub fn temporary<E: Into<ExecuteMode>>(
         spec: impl Into<KernelSpec>,

@@ -25,7 +25,7 @@ pub enum RunEvent {
         /// Its place in the plan, from 0.
         index: usize,
     },
-    /// Something happened in it. After `InputRequested`, call [`Run::answer`](super::Run::answer).
+    /// Something happened in it, or at the end of the interpreter, after the last one. After `InputRequested`, call [`Run::answer`](super::Run::answer).
     Execution(ExecutionEvent),
     /// It ended.
     ExecutionFinished(ExecutionResult),

@@ -1,5 +1,7 @@
 //! Whole runs, in virtual time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -8,7 +10,7 @@ use crate::error::{Error, Sent, TransportError, TransportErrorKind};
 use crate::ident::SessionToken;
 use crate::machine::Step;
 use crate::machine::testing::{Driver, caller, problem, reply};
-use crate::ops::UploadFile;
+use crate::ops::{Batch, ExecuteMode, UploadFile};
 
 const CREATE: &str = "POST /v2/kernel/create";
 const EXECUTE: &str = "POST /v2/kernel/k1";
@@ -402,4 +404,104 @@ fn random_bytes_make_the_token_and_the_boundary() {
     assert!(boundary.contains(&"d3".repeat(16)), "{boundary}");
     let (other_token, other_boundary) = sent(0xd4);
     assert_ne!((token, boundary), (other_token, other_boundary));
+}
+
+/// A run of snippets whose gateway understands final executions.
+#[track_caller]
+fn ready_with_final(plan: RunPlan) -> Driver<Run> {
+    let mut run = run(plan);
+    run.sends(CREATE);
+    run.answers(reply(201, r#"{"kernelId": "k1", "extensions": ["final"]}"#));
+    assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+    run
+}
+
+/// The body of the next request, which is to execute something.
+#[track_caller]
+fn executed(run: &mut Driver<Run>) -> String {
+    let request = run.sends(EXECUTE).request;
+    String::from_utf8(request.body().as_bytes().unwrap().to_vec()).unwrap()
+}
+
+fn ended_with(code: i32) -> Response<Bytes> {
+    let body = format!(
+        r#"{{"result": {{"status": "finished", "console": [["stdout", "bye"]], "options": {{"exitCode": {code}}}}}}}"#
+    );
+    reply(200, &body)
+}
+
+#[test]
+fn only_the_last_snippet_of_a_temporary_kernel_is_final() {
+    let mut run = ready_with_final(plan(&["1", "2"]));
+    for (body, index) in [
+        (r#"{"mode":"query","code":"1"}"#, 0),
+        (r#"{"mode":"query","code":"2","options":{"final":true}}"#, 1),
+    ] {
+        assert_eq!(run.event(), RunEvent::ExecutionStarted { index });
+        assert_eq!(executed(&mut run), body);
+        run.answers(result("continued"));
+        run.passes(Duration::from_secs(1));
+        assert_eq!(executed(&mut run), r#"{"mode":"query","code":""}"#);
+        run.answers(result("finished"));
+        assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    }
+    destroys(&mut run);
+
+    let mut kept = ready_with_final(plan(&["1"]).keep_kernel());
+    kept.event();
+    assert_eq!(executed(&mut kept), r#"{"mode":"query","code":"1"}"#);
+    let mut elsewhere = ready(plan(&["1"]));
+    elsewhere.event();
+    assert_eq!(executed(&mut elsewhere), r#"{"mode":"query","code":"1"}"#);
+}
+
+#[test]
+fn an_interpreter_is_ended_also_if_the_last_snippet_is_skipped() {
+    let nothing = r#"{"mode":"query","code":"","options":{"final":true}}"#;
+    let mut run = ready_with_final(plan(&["1", "2"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.answers(ended_with(3));
+    run.event();
+    assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    assert_eq!(executed(&mut run), nothing);
+    run.answers(ended_with(9));
+    assert!(matches!(run.event(), RunEvent::Execution(_)));
+    let report = destroys(&mut run);
+    let Ending::Finished(Some(last)) = report.ending else {
+        panic!("{report:?}")
+    };
+    assert_eq!(last.exit_code(), Some(3));
+}
+
+#[test]
+fn an_interpreter_is_ended_after_a_last_batch_and_may_fail_then() {
+    let executions = [ExecuteMode::query("1"), Batch::new().into()];
+    let token = SessionToken::new("12345678").unwrap();
+    let plan = RunPlan::temporary("python3", executions).with_token(token);
+    let mut run = ready_with_final(plan);
+    for _ in 0..2 {
+        run.event();
+        assert!(!executed(&mut run).contains("final"));
+        run.answers(result("finished"));
+        run.event();
+    }
+    assert!(executed(&mut run).contains("final"));
+    run.answers(ended_with(9));
+    run.event();
+    let report = destroys(&mut run);
+    let Ending::Finished(Some(last)) = report.ending else {
+        panic!("{report:?}")
+    };
+    assert_eq!(last.exit_code(), Some(9));
+}
+
+#[test]
+fn an_interpreter_that_was_killed_is_not_ended_again() {
+    let mut run = ready_with_final(plan(&["1", "2"]));
+    run.event();
+    run.sends(EXECUTE);
+    run.answers(result("exec-timeout"));
+    run.event();
+    destroys(&mut run);
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::status::SessionStatus;
 use crate::fields::{take, take_text};
 use crate::ident::KernelId;
+use crate::ops::execute::Execute;
 
 /// A kernel that was created, or found by its token.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,9 @@ pub struct CreatedKernel {
     pub status: Option<SessionStatus>,
     /// The services in its container that have ports; empty while it does not run yet.
     pub service_ports: Vec<ServicePort>,
+    /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL). Empty for real
+    /// gateways; that in `sorna-gateway` sends `{"extensions": ["final"]}`.
+    pub extensions: Vec<String>,
     /// The other fields of the response, and those above if they were of another type.
     pub extra: Map<String, Value>,
 }
@@ -37,8 +41,18 @@ impl CreatedKernel {
                 value.as_str().map(SessionStatus::from_name)
             }),
             service_ports: take_ports(&mut fields),
+            extensions: take(&mut fields, "extensions", |value| {
+                Vec::deserialize(value).ok()
+            })
+            .unwrap_or_default(),
             extra: fields,
         }
+    }
+
+    /// Whether its gateway understands [final executions](crate::Execute::with_final).
+    #[must_use]
+    pub fn has_final_executions(&self) -> bool {
+        self.extensions.iter().any(|name| name == Execute::FINAL)
     }
 
     /// Whether it can run code now: it is [running](SessionStatus::is_running), or the gateway does not say, which
@@ -193,12 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn extensions_are_those_that_the_gateway_names() {
+        assert!(created(json!({"extensions": ["x", "final"]})).has_final_executions());
+        for other in [
+            json!({}),
+            json!({"extensions": null}),
+            json!({"extensions": "final"}),
+            json!({"extensions": ["finals"]}),
+        ] {
+            assert!(!created(other.clone()).has_final_executions(), "{other}");
+        }
+    }
+
+    #[test]
     fn fields_of_other_types_are_kept() {
         for fields in [
             json!({"servicePorts": {"sshd": 22}}),
             json!({"servicePorts": [{"name": "a", "ports": [70000]}]}),
             json!({"servicePorts": [{"ports": [1]}]}),
-            json!({"sessionName": 7, "status": 3, "created": "yes"}),
+            json!({"sessionName": 7, "status": 3, "created": "yes", "extensions": [1]}),
         ] {
             let kernel = created(fields.clone());
             assert!(kernel.service_ports.is_empty(), "{kernel:?}");

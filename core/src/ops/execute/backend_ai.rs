@@ -4,6 +4,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::mode::{Continuation, ExecuteMode};
+use super::query::QueryOptions;
 use super::request::Execute;
 use crate::error::BuildError;
 use crate::ops::backend_ai::to_session;
@@ -20,7 +21,14 @@ struct Body<'a> {
     #[serde(rename = "run_id")]
     new_run_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<BatchOptions<'a>>,
+    options: Option<Options<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Options<'a> {
+    Batch(BatchOptions<'a>),
+    Query(QueryOptions),
 }
 
 #[derive(Serialize)]
@@ -33,20 +41,23 @@ pub(super) struct BatchOptions<'a> {
 }
 
 /// The mode, the code and the options of a request.
-pub(super) fn parts(execute: &Execute) -> (&str, &str, Option<BatchOptions<'_>>) {
+pub(super) fn parts(execute: &Execute) -> (&str, &str, Option<Options<'_>>) {
     match (&execute.continuation, &execute.mode) {
         (Continuation::Continue, _) => ("continue", "", None),
         (Continuation::Input(text), _) => ("input", text.as_str(), None),
-        (Continuation::Start, ExecuteMode::Query { code }) => ("query", code.as_str(), None),
+        (Continuation::Start, ExecuteMode::Query { code }) => {
+            let options = QueryOptions::of(execute).map(Options::Query);
+            ("query", code.as_str(), options)
+        }
         (Continuation::Start, ExecuteMode::Batch(batch)) => (
             "batch",
             "",
-            Some(BatchOptions {
+            Some(Options::Batch(BatchOptions {
                 clean: batch.clean(),
                 build: batch.build().unwrap_or(""),
                 build_log: batch.build_log(),
                 exec: batch.exec().unwrap_or(""),
-            }),
+            })),
         ),
     }
 }

@@ -6,6 +6,7 @@
 mod backend_ai;
 mod body;
 mod mode;
+mod query;
 mod request;
 mod result;
 mod sorna_v2;

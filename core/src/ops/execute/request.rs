@@ -24,9 +24,14 @@ pub struct Execute {
     /// The ID that all requests of one execution share, in dialects with such IDs. Sorna v2 has
     /// none, so it is not sent there.
     pub run_id: Option<String>,
+    /// Whether its snippet is the last one of the kernel: see [`with_final`](Self::with_final).
+    pub is_final: bool,
 }
 
 impl Execute {
+    /// The name of the extension that [`with_final`](Self::with_final) needs, and of the option that is sent then.
+    pub const FINAL: &str = "final";
+
     /// Starts an execution.
     #[must_use]
     pub fn start(kernel: KernelId, mode: ExecuteMode) -> Self {
@@ -35,7 +40,24 @@ impl Execute {
             mode,
             continuation: Continuation::Start,
             run_id: None,
+            is_final: false,
         }
+    }
+
+    /// Makes its snippet the last one of the kernel, or not. A batch is not changed by this.
+    ///
+    /// After the snippet, also after one that failed, the interpreter ends as the language does: threads are waited for,
+    /// hooks (`atexit`, `trap EXIT`, `END`) run and may ask for input, and all of their output belongs to the execution,
+    /// which ends with the exit code of the interpreter's process. The snippet may be empty. If the kernel is used again,
+    /// it begins with a new interpreter.
+    ///
+    /// An extension of the gateway in `sorna-gateway`, `{"options": {"final": true}}`: send it only to gateways that say
+    /// [`"final"`](Self::FINAL) when they [create](crate::CreatedKernel::extensions) a kernel. Others do not know it, and
+    /// take an empty snippet for a continuation. A [`Run`](crate::machine::Run) in a temporary kernel uses it by itself.
+    #[must_use]
+    pub fn with_final(mut self, is_final: bool) -> Self {
+        self.is_final = is_final;
+        self
     }
 
     /// Keeps the part of a result that the next request needs: its run ID, if it has one.
@@ -47,8 +69,8 @@ impl Execute {
         }
     }
 
-    /// The next request of the same execution. The code is not sent again: gateways ignore code in
-    /// a continuation.
+    /// The next request of the same execution. Neither the code nor that it is final is sent again:
+    /// gateways ignore code in a continuation.
     #[must_use]
     pub fn proceed(&self, continuation: Continuation) -> Self {
         Self {
@@ -60,6 +82,7 @@ impl Execute {
             },
             continuation,
             run_id: self.run_id.clone(),
+            is_final: false,
         }
     }
 }

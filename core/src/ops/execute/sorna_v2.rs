@@ -4,6 +4,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::mode::{Continuation, ExecuteMode};
+use super::query::QueryOptions;
 use super::request::Execute;
 use crate::error::BuildError;
 use crate::ops::sorna_v2::to_kernel;
@@ -14,7 +15,14 @@ struct Body<'a> {
     mode: &'a str,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<BatchOptions<'a>>,
+    options: Option<Options<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Options<'a> {
+    Batch(BatchOptions<'a>),
+    Query(QueryOptions),
 }
 
 #[derive(Serialize)]
@@ -29,15 +37,18 @@ struct BatchOptions<'a> {
 /// "", since null breaks the original agent.
 pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> {
     let (mode, code, options) = match &execute.mode {
-        ExecuteMode::Query { code } => ("query", code.as_str(), None),
+        ExecuteMode::Query { code } => {
+            let options = QueryOptions::of(execute).map(Options::Query);
+            ("query", code.as_str(), options)
+        }
         ExecuteMode::Batch(batch) => (
             "batch",
             "",
-            Some(BatchOptions {
+            Some(Options::Batch(BatchOptions {
                 build: batch.build().unwrap_or(""),
                 build_log: batch.build_log(),
                 exec: batch.exec().unwrap_or(""),
-            }),
+            })),
         ),
     };
     let code = match &execute.continuation {

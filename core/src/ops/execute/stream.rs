@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use http::{Method, Request, StatusCode};
 use serde::Serialize;
 
-use super::backend_ai::{BatchOptions, parts};
+use super::backend_ai::{Options, parts};
 use super::request::Execute;
 use super::result::ExecutionResult;
 use super::{body, check_size};
@@ -77,7 +77,7 @@ struct FirstMessage<'a> {
     mode: &'a str,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<BatchOptions<'a>>,
+    options: Option<Options<'a>>,
 }
 
 /// The message that starts an execution.

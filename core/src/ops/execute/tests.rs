@@ -183,3 +183,20 @@ fn responses_of_another_form_are_errors_that_show_them() {
     }
     assert!(read("<html>").unwrap_err().to_string().contains("<html>"));
 }
+
+#[test]
+fn a_final_query_says_so_once_and_in_every_dialect() {
+    let start = Execute::start(kernel(), ExecuteMode::query("1")).with_final(true);
+    let option = r#""options":{"final":true}}"#;
+    assert_eq!(
+        body(&start),
+        format!(r#"{{"mode":"query","code":"1",{option}"#)
+    );
+    let next = start.proceed(Continuation::Continue);
+    assert_eq!(body(&next), r#"{"mode":"query","code":""}"#);
+    let (_, newer) = sent(&start, ApiVersion::V9_20250722);
+    assert!(newer.ends_with(option), "{newer}");
+    assert!(stream::first_message(&start).unwrap().ends_with(option));
+    let batch = Execute::start(kernel(), Batch::new().into()).with_final(true);
+    assert!(!body(&batch).contains("final"));
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::parameters::{invalid, malformed};
 use crate::problem::ProblemKind;
 use crate::server::problem::ProblemReply;
-use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step};
+use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step, is_final};
 
 /// The longest run ID that is accepted, in bytes.
 const MAX_RUN_ID: usize = 256;
@@ -82,7 +82,10 @@ impl ExecuteInSession {
         match raw.mode.as_deref() {
             Some("query") => Ok(Self::Start {
                 run_id,
-                request: ExecuteRequest::Query { code },
+                request: ExecuteRequest::Query {
+                    code,
+                    is_final: is_final(raw.options.as_ref()),
+                },
             }),
             Some("batch") => Ok(Self::Start {
                 run_id,
@@ -168,6 +171,7 @@ mod tests {
         let mut start = Execute::start(KernelId::new("k").unwrap(), ExecuteMode::query("1"));
         let query = |code: &str| ExecuteRequest::Query {
             code: code.to_owned(),
+            is_final: false,
         };
         let expected = ExecuteInSession::Start {
             run_id: None,

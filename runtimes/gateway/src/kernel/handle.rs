@@ -255,8 +255,8 @@ impl Kernel {
     /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
         let (input, plan) = match request {
-            ExecuteRequest::Query { code } if code.is_empty() => ("", None),
-            ExecuteRequest::Query { code } => (code.as_str(), Some(self.plan(request)?)),
+            ExecuteRequest::Query { code, .. } if code.is_empty() => ("", None),
+            ExecuteRequest::Query { code, .. } => (code.as_str(), Some(self.plan(request)?)),
             ExecuteRequest::Batch { code, .. } => (code.as_str(), self.plan(request).ok()),
             _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
         };
@@ -278,7 +278,9 @@ impl Kernel {
             ..
         } = &*self.setup;
         match request {
-            ExecuteRequest::Query { code } => Some(Plan::query(code, installed, home, launcher)),
+            ExecuteRequest::Query { code, .. } => {
+                Some(Plan::query(code, installed, home, launcher))
+            }
             ExecuteRequest::Batch { steps, .. } => Plan::batch(steps, installed, home, launcher),
             _ => None,
         }

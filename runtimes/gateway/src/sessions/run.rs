@@ -222,5 +222,5 @@ impl Session {
 
 /// Whether there is nothing to run, which compilers would not accept.
 fn is_empty(request: &ExecuteRequest) -> bool {
-    matches!(request, ExecuteRequest::Query { code } if code.trim().is_empty())
+    matches!(request, ExecuteRequest::Query { code, .. } if code.trim().is_empty())
 }
