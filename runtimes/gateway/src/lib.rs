@@ -50,11 +50,31 @@
 //! - nodejs: a snippet ends when nothing is left to wait for, timers and servers included. It is
 //!   evaluated as in the developer console: `await` works outside of functions, and `let` and `const`
 //!   may be declared again. `import()` does not work, `require` does.
+//!   An error in a callback and a promise that is rejected end the snippet, unless the program handles them; its exit
+//!   code is `process.exitCode` otherwise, which the next snippet finds unset. `exit` comes when the interpreter ends.
 //! - perl: after `return` outside of a subroutine, or `__END__`, the snippet's `my` variables are lost.
 //! - php: `<?php` at the beginning is optional. Fatal errors of PHP itself, such as a function that is
 //!   declared twice, end the interpreter.
 //! - r: visible values are printed. `readline()` asks for input; `readLines("stdin")` reads to the end.
 //! - lua: a `local` exists only in its snippet.
+//!
+//! # The end of an interpreter
+//!
+//! Threads that still work after the last line, hooks (`atexit`, `trap EXIT`, `END`, `at_exit`, shutdown functions, `.Last`),
+//! destructors and test runners that start at the end have their turn when the interpreter ends. When is that?
+//!
+//! - After a **final** query, which is an extension of this gateway: `{"mode": "query", "code": …, "options": {"final": true}}`
+//!   in both dialects. The interpreter ends after the snippet, as its language does, whether the snippet failed or not. All
+//!   of that is part of the execution: its output, its questions, its time limit. The exit code is that of the process, and
+//!   128 plus the number for a signal. What processes in the background print is awaited for 1 s more. The code may be empty.
+//!   There is a new interpreter when something is executed again. In languages whose queries are programs, the option
+//!   means nothing; those with a custom runner end as they did without it.
+//! - When a kernel is restarted or destroyed while nothing runs: for at most 1 s, in which what is printed goes nowhere, and
+//!   input has ended. While something runs, it is killed.
+//! - When the program ends it, by `exit` and similar calls.
+//!
+//! Clients learn of the extension from the response to the creation of a kernel or session, which has
+//! `"extensions": ["final"]`. Temporary kernels of our client and of `sorna run` use it for their last query.
 //!
 //! # Input
 //!

@@ -4,6 +4,7 @@ mod backend_ai;
 mod body;
 mod connection;
 mod context;
+mod extensions;
 mod head;
 mod pieces;
 mod rate_limit;

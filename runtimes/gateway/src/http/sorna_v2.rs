@@ -10,6 +10,7 @@ use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind};
 
 use super::body::ReplyBody;
 use super::context::{Call, Context};
+use super::extensions::EXTENSIONS;
 use super::terminal;
 use super::websocket;
 use crate::kernel::ExecuteError;
@@ -51,7 +52,7 @@ async fn respond_whole(
         Route::Create => {
             let request = CreateRequest::parse(bytes)?;
             let id = context.kernels.get_or_create(key, request).await?;
-            Ok(reply::created(&id))
+            Ok(reply::created_with(&id, EXTENSIONS))
         }
         Route::Info(id) => {
             let entry = context.kernels.find(key, &id)?;

@@ -141,22 +141,24 @@ pub(crate) enum Protocol {
     /// All messages.
     Full,
     /// Only snippets, each after its length in characters and in bytes as eight hexadecimal digits
-    /// each.
+    /// each, of which the first is 8 for the last snippet.
     Counted,
     /// Only snippets, in a frame.
     Sized,
 }
 
 impl Protocol {
-    /// The message to run a snippet.
-    pub(crate) fn run(self, code: &str) -> Vec<u8> {
+    /// The message to run a snippet, and then to end if it is the last one.
+    pub(crate) fn run(self, code: &str, is_final: bool) -> Vec<u8> {
         match self {
             Self::Counted => {
                 // A shell cannot hold a NUL.
                 let code = code.replace('\0', "");
-                format!("{:08x}{:08x}{code}", code.chars().count(), code.len()).into_bytes()
+                let flag = if is_final { '8' } else { '0' };
+                let (characters, bytes) = (code.chars().count(), code.len());
+                format!("{flag}{characters:07x}{flag}{bytes:07x}{code}").into_bytes()
             }
-            Self::Full | Self::Sized => message('x', code),
+            Self::Full | Self::Sized => message(if is_final { 'f' } else { 'x' }, code),
         }
     }
 
@@ -250,14 +252,16 @@ mod tests {
     #[test]
     fn a_shell_gets_the_length_in_characters_and_bytes() {
         assert_eq!(
-            Protocol::Counted.run("é\0b"),
+            Protocol::Counted.run("é\0b", false),
             "0000000200000003éb".as_bytes()
         );
+        assert_eq!(Protocol::Counted.run("", true), b"8000000080000000");
         assert_eq!(
             Protocol::Counted.complete(1, &CompleteRequest::default()),
             None
         );
-        assert_eq!(Protocol::Sized.run("é\0"), b"x 3\n\xc3\xa9\0");
+        assert_eq!(Protocol::Sized.run("é\0", false), b"x 3\n\xc3\xa9\0");
+        assert_eq!(Protocol::Full.run("1", true), b"f 1\n1");
         assert_eq!(
             Protocol::Sized.complete(1, &CompleteRequest::default()),
             None

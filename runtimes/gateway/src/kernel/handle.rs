@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::disk_state::DiskState;
 use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
+use super::language::Query;
 use super::memory::Look;
 use super::run::Plan;
 use super::setup::Setup;
@@ -112,6 +113,11 @@ impl Kernel {
 
     pub(crate) fn home(&self) -> &Home {
         &self.setup.home
+    }
+
+    /// Whether its snippets share an interpreter, which has an end of its own.
+    pub(crate) fn has_interpreter(&self) -> bool {
+        matches!(self.setup.installed.language.query, Query::Interpreter(_))
     }
 
     /// How long ago the last request was; zero while one waits.
@@ -255,7 +261,11 @@ impl Kernel {
     /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
         let (input, plan) = match request {
-            ExecuteRequest::Query { code, .. } if code.is_empty() => ("", None),
+            ExecuteRequest::Query { code, is_final }
+                if code.is_empty() && !(*is_final && self.has_interpreter()) =>
+            {
+                ("", None)
+            }
             ExecuteRequest::Query { code, .. } => (code.as_str(), Some(self.plan(request)?)),
             ExecuteRequest::Batch { code, .. } => (code.as_str(), self.plan(request).ok()),
             _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
@@ -278,8 +288,8 @@ impl Kernel {
             ..
         } = &*self.setup;
         match request {
-            ExecuteRequest::Query { code, .. } => {
-                Some(Plan::query(code, installed, home, launcher))
+            ExecuteRequest::Query { code, is_final } => {
+                Some(Plan::query(code, *is_final, installed, home, launcher))
             }
             ExecuteRequest::Batch { steps, .. } => Plan::batch(steps, installed, home, launcher),
             _ => None,

@@ -30,6 +30,8 @@ pub(crate) struct Interpreter {
     process: Process,
     channel: Channel,
     protocol: Protocol,
+    /// Whether it ends after a snippet that is said to be the last one.
+    ends_itself: bool,
     /// How many interrupts of one snippet it may leave unanswered.
     patience: Option<u32>,
     /// How many the current snippet has received.
@@ -53,7 +55,7 @@ impl Interpreter {
     /// a tokio runtime.
     pub(crate) fn start(
         setup: &Setup,
-        output: &OutputPipes,
+        output: &mut OutputPipes,
         input: &InputFifo,
         mark: String,
     ) -> io::Result<Option<Self>> {
@@ -61,7 +63,7 @@ impl Interpreter {
             return Ok(None);
         };
         let (channel, stdin) = Channel::pair()?;
-        let (stdout, stderr) = output.writers()?;
+        let (stdout, stderr) = output.writers(&setup.home)?;
         let streams = Streams {
             stdin,
             stdout,
@@ -77,6 +79,7 @@ impl Interpreter {
             process,
             channel,
             protocol: runner.protocol(),
+            ends_itself: runner.ends_itself(),
             patience: runner.patience(),
             interrupts: 0,
             room: None,
@@ -214,9 +217,20 @@ impl Interpreter {
         }
     }
 
-    pub(crate) fn run(&mut self, code: &str) {
+    /// Runs a snippet. After one that is final the interpreter ends as its language does, if the runner can do that.
+    pub(crate) fn run(&mut self, code: &str, is_final: bool) {
         self.interrupts = 0;
-        self.channel.send(&self.protocol.run(code));
+        let is_final = is_final && self.ends_itself;
+        self.channel.send(&self.protocol.run(code, is_final));
+    }
+
+    /// Has it end as its language does, while no snippet runs. Returns whether it can.
+    pub(crate) fn finish(&mut self) -> bool {
+        let can_end = self.ends_itself && self.up && self.exit.is_none();
+        if can_end {
+            self.run("", true);
+        }
+        can_end
     }
 
     pub(crate) fn give_input(&mut self, id: u64, text: &str) {

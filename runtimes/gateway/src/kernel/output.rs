@@ -16,7 +16,7 @@ use super::nonblocking;
 /// How many bytes are read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Two pipes that live as long as the kernel. Output stays in them until there is room in the
+/// Two pipes for all processes of the kernel. Output stays in them until there is room in the
 /// console, so a program whose output is not fetched has to wait, as on a terminal.
 #[derive(Debug)]
 pub(crate) struct OutputPipes {
@@ -28,8 +28,9 @@ pub(crate) struct OutputPipes {
 struct OutputPipe {
     stream: Stream,
     receiver: Receiver,
-    /// Held so that the pipe does not end with the process that uses it.
-    sender: PipeWriter,
+    /// Held so that the pipe does not end with the process that uses it; `None` once it may end.
+    sender: Option<PipeWriter>,
+    ended: bool,
     decoder: Utf8Decoder,
 }
 
@@ -43,18 +44,30 @@ impl OutputPipes {
     }
 
     /// The writing ends for a new process: standard output and error.
-    pub(crate) fn writers(&self) -> io::Result<(Stdio, Stdio)> {
-        Ok((
-            self.stdout.sender.try_clone()?.into(),
-            self.stderr.sender.try_clone()?.into(),
-        ))
+    pub(crate) fn writers(&mut self, home: &Home) -> io::Result<(Stdio, Stdio)> {
+        if self.stdout.sender.is_none() {
+            *self = Self::new(home)?;
+        }
+        Ok((self.stdout.writer()?, self.stderr.writer()?))
+    }
+
+    /// Lets the pipes end with the last process that has them. The next process gets new ones.
+    pub(crate) fn let_end(&mut self) {
+        self.stdout.sender = None;
+        self.stderr.sender = None;
+    }
+
+    /// Whether they have ended.
+    pub(crate) fn have_ended(&self) -> bool {
+        self.stdout.ended && self.stderr.ended
     }
 
     /// Waits until one of them may have something to read.
     pub(crate) async fn readable(&self) {
         tokio::select! {
-            _ = self.stdout.receiver.readable() => {}
-            _ = self.stderr.receiver.readable() => {}
+            _ = self.stdout.receiver.readable(), if !self.stdout.ended => {}
+            _ = self.stderr.receiver.readable(), if !self.stderr.ended => {}
+            else => std::future::pending().await,
         }
     }
 
@@ -89,16 +102,23 @@ impl OutputPipe {
         Ok(Self {
             stream,
             receiver: Receiver::from_owned_fd(OwnedFd::from(reader))?,
-            sender,
+            sender: Some(sender),
+            ended: false,
             decoder: Utf8Decoder::default(),
         })
     }
 
-    /// Reads what is there now, up to a limit. The pipe cannot end, because we hold a writing end,
-    /// and no other error is possible.
-    fn read<'a>(&self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
+    fn writer(&self) -> io::Result<Stdio> {
+        let sender = self.sender.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(sender.try_clone()?.into())
+    }
+
+    /// Reads what is there now, up to a limit. No error is possible but that nothing is there.
+    fn read<'a>(&mut self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
         let try_io = |read: &mut dyn FnMut() -> _| self.receiver.try_io(read);
-        nonblocking::read(&self.receiver, bytes, try_io).unwrap_or_default()
+        let read = nonblocking::read(&self.receiver, bytes, try_io);
+        self.ended |= matches!(read, Ok([]));
+        read.unwrap_or_default()
     }
 
     fn drain(&mut self, console: &mut Console, limit: usize) -> bool {

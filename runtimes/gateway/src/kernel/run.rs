@@ -13,7 +13,11 @@ use super::launch::{Arguments, Launcher};
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// A snippet for the interpreter.
-    Snippet(String),
+    Snippet {
+        code: String,
+        /// Whether the interpreter ends after it, as its language does.
+        is_final: bool,
+    },
     /// Processes, one after another.
     Steps(Steps),
 }
@@ -57,15 +61,19 @@ impl StepKind {
 }
 
 impl Plan {
-    /// A query.
+    /// A query. Where each is a program of its own, none needs to be final.
     pub(crate) fn query(
         code: &str,
+        is_final: bool,
         installed: &Installed,
         home: &Home,
         launcher: &Launcher,
     ) -> Self {
         match &installed.language.query {
-            Query::Interpreter(_) => Self::Snippet(code.to_owned()),
+            Query::Interpreter(_) => Self::Snippet {
+                code: code.to_owned(),
+                is_final,
+            },
             Query::Program(program) => {
                 let build = (!program.build.is_empty()).then(|| Step {
                     kind: StepKind::Build,
@@ -147,7 +155,7 @@ impl Plan {
     /// The batch, if it is one.
     pub(crate) fn batch_steps(&self) -> Option<&BatchSteps> {
         match self {
-            Self::Snippet(_) => None,
+            Self::Snippet { .. } => None,
             Self::Steps(steps) => steps.batch.as_ref(),
         }
     }

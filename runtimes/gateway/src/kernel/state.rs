@@ -386,7 +386,10 @@ mod tests {
     }
 
     fn snippet() -> Option<Plan> {
-        Some(Plan::Snippet("code".to_owned()))
+        Some(Plan::Snippet {
+            code: "code".to_owned(),
+            is_final: false,
+        })
     }
 
     fn batch(exec: &str) -> Option<Plan> {

@@ -4,11 +4,11 @@
 # Sourced with the control channel as standard input and the path of the input FIFO as $1. The
 # gateway sends the length of the snippet and the snippet. The runner sends `<letter> <length>`, a
 # line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
-# snippet. Output goes through the pipes.
+# snippet but the last one, after which the shell ends. Output goes through the pipes.
 #
 # A shell reads byte by byte when it looks for a delimiter, so a length comes first. Depending on
 # the locale the shell counts characters or bytes, so both lengths are sent, as eight hexadecimal
-# digits each.
+# digits each. The first of these digits is 8 for the last snippet.
 #
 # Descriptor 61 is a second one for the FIFO: a program that waits there wants its input hidden.
 

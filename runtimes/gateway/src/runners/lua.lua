@@ -2,7 +2,8 @@
 -- globals. Each snippet has its own locals, as at Lua's prompt.
 --
 -- Started with the input FIFO as standard input, and with pipes from and to the control channel as
--- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+-- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
+-- `x` for the last snippet, after which the interpreter ends. The runner sends
 -- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 -- status after each snippet. Output goes through the pipes.
 --
@@ -11,6 +12,7 @@
 -- returns to the command line after each interrupt.
 
 local io, os, tostring, xpcall, getmetatable = io, os, tostring, xpcall, getmetatable
+local exit = os.exit
 local traceback = debug.traceback
 local compile = loadstring or load
 local from = assert(io.open("/dev/fd/3", "rb"))
@@ -48,12 +50,15 @@ end
 local status
 -- Whether it was interrupted.
 local stopped
+-- Whether the snippet is the last one.
+local last = false
 
 local function next_snippet()
     local header = from:read("*l")
     if not header then
         os.exit(1)
     end
+    last = header:sub(1, 1) == "f"
     local length = tonumber(header:match("%d+"))
     return length > 0 and from:read(length) or ""
 end
@@ -84,6 +89,9 @@ local function serve()
             status = nil
         end
         run(next_snippet())
+        if last then
+            exit(tonumber(status), true)
+        end
     end
 end
 

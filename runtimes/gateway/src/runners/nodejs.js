@@ -1,7 +1,8 @@
 // The runner of a nodejs kernel: one interpreter runs one snippet after another.
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
-// gateway sends `x <length>`, a line end, and the snippet. The runner sends `<letter> <length>`, a
+// gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
+// after which the interpreter ends. The runner sends `<letter> <length>`, a
 // line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
 // snippet. Output goes through the pipes.
 //
@@ -25,7 +26,11 @@ const LINK = 3;
 const session = new inspector.Session();
 session.connect();
 
+// Whether a snippet runs, and whether nothing is left of it but what listeners of `beforeExit` have started.
 let running = false;
+let leaving = false;
+// Whether it is the last one.
+let last = false;
 let status = 0;
 
 function put(letter, content) {
@@ -62,6 +67,7 @@ function take() {
     for (let letter = get(1); letter !== '\n'; letter = get(1)) {
         header += letter;
     }
+    last = header[0] === 'f';
     return get(Number(header.slice(2)));
 }
 
@@ -183,6 +189,14 @@ function clean(stack) {
     return (end < 0 ? lines : lines.slice(0, end)).join('\n');
 }
 
+// Ends the snippet as an error ends a program.
+function fail() {
+    if (last) {
+        process.exit(1);
+    }
+    interrupts.abandon();
+}
+
 function show(error) {
     const text = error instanceof Error && error.stack ? clean(error.stack) : util.inspect(error);
     report(error instanceof Error ? text : `Uncaught ${text}`);
@@ -206,6 +220,7 @@ function evaluate(code) {
                     || (exception.type === 'string' ? `Uncaught '${exception.value}'` : `${text} ${exception.value}`);
                 const isSyntax = message.startsWith('SyntaxError') && !message.includes('\n');
                 report(isSyntax ? `${message}\n    at line ${lineNumber + 1}` : message);
+                fail();
             }
         },
     );
@@ -216,6 +231,9 @@ function stop() {
     // Some releases of node crash when a promise that the inspector waits for is never fulfilled.
     session.disconnect();
     session.connect();
+    if (last) {
+        process.exitCode = 130;
+    }
     if (input) {
         input.removeAllListeners();
         input.on('error', () => {});
@@ -225,6 +243,7 @@ function stop() {
 
 function next() {
     status = 0;
+    process.exitCode = undefined;
     const code = take();
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
@@ -238,16 +257,40 @@ function next() {
 
 interrupts.start({ report, show, stop, keep: [0, 1, 2, LINK] });
 Object.defineProperty(process, 'stdin', { configurable: true, enumerable: true, get: currentInput });
-process.on('uncaughtException', show);
-process.on('beforeExit', () => {
+process.on('uncaughtException', (error) => {
+    // The program may have a listener of its own.
+    if (process.listenerCount('uncaughtException') === 1) {
+        show(error);
+        fail();
+    }
+});
+
+// Nothing is left to wait for. The last snippet ends the process then, as the end of a program does.
+function drained() {
+    if (running && !leaving) {
+        leaving = true;
+        Reflect.apply(emit, process, ['beforeExit', process.exitCode ?? 0]);
+        // Keeps the process alive until what the listeners have started is done, too.
+        startNext(() => {});
+        return;
+    }
     if (running) {
         running = false;
+        leaving = false;
         interrupts.end();
-        put('d', String(status));
+        put('d', String(status || (Number(process.exitCode) & 0xff)));
     }
-    // Keeps the process alive, and runs after all other listeners.
     startNext(next);
-});
+}
+
+const { emit } = process;
+process.emit = function (name, ...parameters) {
+    if (name === 'beforeExit' && !last) {
+        drained();
+        return true;
+    }
+    return Reflect.apply(emit, this, [name, ...parameters]);
+};
 
 globalThis.require = Module.createRequire(path.join(process.cwd(), 'snippet.js'));
 globalThis.module = { exports: {} };

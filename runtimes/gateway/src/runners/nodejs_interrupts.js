@@ -252,11 +252,15 @@ function discardQueue() {
     }
 }
 
-// Ends all that a snippet waits for.
 function interrupt() {
+    runner.report('Interrupted');
+    abandon();
+}
+
+// Ends all that a snippet waits for.
+function abandon() {
     ending = true;
     runner.stop();
-    runner.report('Interrupted');
     generation += 1;
     discardQueue();
     generation += 1;
@@ -369,4 +373,4 @@ function isEnding() {
     return ending;
 }
 
-module.exports = { begin, end, guard, isEnding, pause, start, startNext };
+module.exports = { abandon, begin, end, guard, isEnding, pause, start, startNext };

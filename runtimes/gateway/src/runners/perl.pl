@@ -1,7 +1,8 @@
 # The runner of a perl kernel: one interpreter runs one snippet after another.
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
-# is the only argument. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
+# `x` for the last snippet, after which the interpreter ends. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 # status after each snippet. Output goes through the pipes.
 #
@@ -12,7 +13,7 @@
     package Sorna;
 
     my $fifo = shift @ARGV;
-    my ($busy, $code) = (0, '');
+    my ($busy, $last, $code) = (0, 0, '');
     open(my $link, '+<&=', 3) or die "no control channel: $!\n";
 
     sub put {
@@ -38,14 +39,18 @@
 
     # Reports how the snippet ended, if one is running.
     sub finish {
+        # What `die` makes the exit code of a program.
+        my $failure = $! & 255 || $? >> 8 & 255 || 255;
         return unless $busy;
+        local $!;
         my $status = 0;
         if ($_[0]) {
             # An error may be an object.
             my $text = ref $_[0] ? eval { "$_[0]" } // ref $_[0] : $_[0];
             print STDERR $text;
-            $status = 255;
+            $status = $failure;
         }
+        exit $status if $last;
         $busy = 0;
         STDOUT->flush;
         STDERR->flush;
@@ -58,6 +63,7 @@
         local ($!, $/) = (0, "\n");
         my ($head, $byte) = ('', '');
         $head .= $byte while ($byte = get(1)) ne "\n";
+        $last = $head =~ /^f/;
         $code = get($head =~ /(\d+)/);
         # Discard input that an earlier snippet left unread. `open` alone would keep it.
         close STDIN;
@@ -74,6 +80,7 @@
     $0 = 'perl';
     STDOUT->autoflush(1);
     put('+', '');
+    $! = 0;
 }
 
 while (1) { eval Sorna::snippet(); Sorna::finish($@) }

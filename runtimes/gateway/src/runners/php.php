@@ -3,7 +3,8 @@
 // global variables. A snippet may begin with `<?php` or not.
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
-// gateway sends `x <length>`, a line end, and the snippet. The runner sends `<letter> <length>`, a
+// gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
+// after which the interpreter ends. The runner sends `<letter> <length>`, a
 // line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
 // snippet. Output goes through the pipes.
 
@@ -11,6 +12,7 @@ final class SornaRunner
 {
     private static $link;
     private static $busy = false;
+    private static $last = false;
 
     public static function start(): void
     {
@@ -55,6 +57,7 @@ final class SornaRunner
         while (($letter = self::get(1)) !== "\n") {
             $header .= $letter;
         }
+        self::$last = $header[0] === 'f';
         $code = self::get((int) substr($header, 2));
         if (is_resource(STDIN)) {
             // Discard input that an earlier snippet left unread.
@@ -68,13 +71,18 @@ final class SornaRunner
         return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
     }
 
-    public static function done(int $status): void
+    /** Reports how the snippet ended. Returns whether the interpreter is to end, too. */
+    public static function done(int $status): bool
     {
+        if (self::$last) {
+            return true;
+        }
         self::$busy = false;
         while (ob_get_level() > 0) {
             ob_end_flush();
         }
         self::put('d', (string) $status);
+        return false;
     }
 
     public static function show(Throwable $error): void
@@ -93,10 +101,14 @@ $argc = $_SERVER['argc'] = 0;
 while (true) {
     try {
         eval(SornaRunner::take());
-        SornaRunner::done(0);
+        if (SornaRunner::done(0)) {
+            return;
+        }
     } catch (Throwable $sorna_error) {
         SornaRunner::show($sorna_error);
         unset($sorna_error);
-        SornaRunner::done(255);
+        if (SornaRunner::done(255)) {
+            exit(255);
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
 argument. Messages in both directions are a line `<letter> <length>` and that many bytes. The
-gateway sends `x` with a snippet to run, `c` with a completion request as JSON, and two replies that
+gateway sends `x` with a snippet to run, `f` with the last one, `c` with a completion request as JSON, and two replies that
 begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
 input, `s` to request a reply once the gateway has seen all output so far, `c` with completions, and
-`d` when a snippet is done.
+`d` when a snippet is done, unless it is the last one: after that the interpreter ends.
 
 To start fast, the runner keeps what is not needed at once in modules beside this file, and imports
 modules of Python only when they are needed. The rest is one file, although long: each further module
@@ -23,6 +23,7 @@ listener reads the channel, and the keeper reports the end of a run.
 
 import _frozen_importlib_external
 import _thread
+import atexit
 import builtins
 import fcntl
 import io
@@ -38,6 +39,8 @@ _PAUSE = 0.05
 # The modules that are loaded when they are first needed.
 _BESIDE = frozenset(("sorna_kernel", "sorna_figures", "sorna_complete"))
 _MAIN = _thread.get_ident()
+# Needed until the end, when modules lose their names.
+_WRITE = os.write
 _STARTS = frozenset(
     (
         "os.exec",
@@ -67,12 +70,18 @@ class Link:
         self.lock = _thread.RLock()
         self.kind = b"o"
         self.held = b""
+        # Whether all threads but one have stopped for good, and may hold the lock.
+        self.alone = False
 
     def frame(self, kind, payload):
         _write_all(self.fd, b"%b %d\n%b" % (kind, len(payload), payload))
 
     def put(self, kind, data):
         """Sends console text. Whole lines are sent at once, so not even a crash right after loses them."""
+        if self.alone and not self.forked:
+            for at in range(0, len(data), _PIECE):
+                self.frame(kind, data[at : at + _PIECE])
+            return
         with self.lock:
             if self.forked:
                 _write_all(1 if kind == b"o" else 2, data)
@@ -96,7 +105,7 @@ class Link:
 
     def flush(self):
         """Sends a line that has no end yet."""
-        if self.held:
+        if self.held and not self.alone:
             with self.lock:
                 held, self.held = self.held, b""
                 if held:
@@ -104,6 +113,9 @@ class Link:
 
     def send(self, kind, payload):
         """Sends anything but console text."""
+        if self.alone and not self.forked:
+            self.frame(kind, payload)
+            return
         with self.lock:
             if not self.forked:
                 self.flush()
@@ -118,7 +130,7 @@ class Link:
                 "a record of %d bytes is too large, at most %d can be sent; "
                 "write it to a file instead" % (len(payload), _MAX_FRAME)
             )
-        if len(payload) < _PIECE or _thread.get_ident() != _MAIN:
+        if self.alone or len(payload) < _PIECE or _thread.get_ident() != _MAIN:
             self.send(b"r", payload)
             return
         # In another thread: in this one a signal handler could raise or print in the middle.
@@ -168,13 +180,13 @@ class Link:
     def input(self, password):
         """Reads one or more lines."""
         self.flush()
-        if self.forked:
+        if self.forked or self.alone:
             return os.read(0, 65536)
         return self.ask(b"i", password)
 
     def settle(self):
         """Waits until the gateway has seen all output so far."""
-        if not self.forked:
+        if not self.forked and not self.alone:
             self.ask(b"s")
 
     def listen(self, jobs):
@@ -196,7 +208,7 @@ class Link:
                     break
                 message = bytes(received[start:end])
                 del received[:end]
-                if kind in (b"x", b"c"):
+                if kind in (b"x", b"f", b"c"):
                     jobs.put(Job(bytes(kind), message.decode()))
                 else:
                     number, _, reply = message.partition(b"\n")
@@ -212,11 +224,16 @@ class Link:
         self.waiting = {}
         self.held = b""
         os.close(self.fd)
-        self.lock.release()
+        self.after_fork_here()
 
     def before_fork(self):
-        self.lock.acquire()
-        self.flush()
+        if not self.alone:
+            self.lock.acquire()
+            self.flush()
+
+    def after_fork_here(self):
+        if not self.alone:
+            self.lock.release()
 
 
 class Output(io.BufferedIOBase):
@@ -283,6 +300,8 @@ class Job:
         """Sends unfinished lines after a pause, and reports the end. This is the keeper thread."""
         while not self.end.acquire(True, _PAUSE):
             link.flush()
+        if self.kind == b"f":
+            link.flush()
         if self.kind == b"x":
             link.send(b"d", b"%d" % self.status)
 
@@ -296,6 +315,8 @@ class Jobs:
         self.pending = []
         self.arrived = _thread.allocate_lock()
         self.arrived.acquire()
+        self.kept_all = _thread.allocate_lock()
+        self.kept_all.acquire()
 
     def put(self, job):
         self.kept.put(job)
@@ -317,7 +338,20 @@ class Jobs:
 
     def keep(self, link):
         while True:
-            self.kept.get().keep(link)
+            job = self.kept.get()
+            job.keep(link)
+            if job.kind == b"f":
+                self.kept_all.release()
+                return
+
+    def stop(self, link):
+        """Stops the keeper of the last job: when the interpreter ends, threads stop wherever they are."""
+        if self.pending and self.pending[0].kind == b"f" and not link.forked:
+            _quietly(self.pending[0].end.release)
+            self.kept_all.acquire()
+            link.alone = True
+            # Destructors may print until the very end, and modules in this table lose their names before.
+            sys.modules.pop("_sorna_runner", None)
 
 
 class Kernel:
@@ -351,7 +385,7 @@ class Kernel:
                 io.BufferedReader(Input(self.link)), encoding="utf-8", errors="surrogateescape"
             )
 
-    def run(self, code):
+    def run(self, code, is_last):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         self.count += 1
         name = "<input-%d>" % self.count
@@ -367,14 +401,16 @@ class Kernel:
         except SystemExit as exit:
             status = _exit_status(exit.code)
         except BaseException as error:
-            status = 1
+            status = 130 if is_last and isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
             self.report(error)
         if os.getpid() != self.process:
-            # A forked child that reached the end of the snippet must not act as the kernel.
+            # A forked child that reached the end of the snippet must not act as the kernel. At the end of the last
+            # one it ends as a program does.
             _quietly(sys.stdout.flush)
             _quietly(sys.stderr.flush)
-            os._exit(status)
+            if not is_last:
+                os._exit(status)
         return status
 
     def remember(self, name, code):
@@ -410,13 +446,13 @@ class Kernel:
             self.link.put(b"e", text.encode("utf-8", "backslashreplace"))
 
     def work(self, jobs):
-        """Does one job after another, forever. This is the main thread."""
+        """Does one job after another, and returns the exit code of the last one. This is the main thread."""
         while True:
             try:
                 job = jobs.current()
                 job.begun = True
-                if job.kind == b"x":
-                    job.status = self.run(job.message)
+                if job.kind in (b"x", b"f"):
+                    job.status = self.run(job.message, job.kind == b"f")
                 else:
                     import json
 
@@ -429,8 +465,27 @@ class Kernel:
             except BaseException as error:
                 # A signal handler of the program, outside of any snippet.
                 _quietly(lambda: self.report(error))
+            if jobs.pending and jobs.pending[0].begun and jobs.pending[0].kind == b"f":
+                status, is_idle = jobs.pending[0].status, not jobs.pending[0].message
+                # The module is to be the interpreter's alone, which takes it apart now.
+                self.main = None
+                if is_idle and not _has_hooks():
+                    self.leave()
+                return status
             while jobs.pending and jobs.pending[0].begun:
                 _quietly(jobs.done)
+
+
+    def leave(self):
+        """Ends the process faster than the interpreter does, where only objects have something to do at its end."""
+        import gc
+
+        sys.modules.pop("__main__", None)
+        gc.collect()
+        for stream in (sys.stdout, sys.stderr):
+            _quietly(stream.flush)
+        self.link.flush()
+        os._exit(0)
 
 
 class Finder:
@@ -504,7 +559,7 @@ def display(*objects):
 def _write_all(fd, data):
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[_WRITE(fd, view) :]
 
 
 def _closed(stream):
@@ -516,6 +571,12 @@ def _quietly(action):
         action()
     except BaseException:
         pass
+
+
+def _has_hooks():
+    """Whether the interpreter has to wait for threads, or to call functions, besides the runner's own, at its end."""
+    threading = sys.modules.get("threading")
+    return atexit._ncallbacks() > 1 or (threading is not None and threading.active_count() > 1)
 
 
 def _exit_status(code):
@@ -567,7 +628,7 @@ def _hide_password(link, getpass):
 
 def serve():
     """Takes over the channel, sets up the program's descriptors, and runs what is sent."""
-    global _LINK
+    global _LINK, _SELF
     link = _LINK = Link(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 100))
     fifo = os.open(sys.argv[1], os.O_RDONLY)
     os.dup2(fifo, 0)
@@ -586,20 +647,22 @@ def serve():
     sys.meta_path.insert(0, Finder(followed))
     builtins.display = display
     # Keeps the runner's module alive: without a reference its names would be cleared.
-    sys.modules["_sorna_runner"] = sys.modules["__main__"]
+    _SELF = sys.modules["_sorna_runner"] = sys.modules["__main__"]
     sys.modules["__main__"] = kernel.main
     sys.addaudithook(lambda event, _: link.settle() if event in _STARTS else None)
     os.register_at_fork(
         before=link.before_fork,
-        after_in_parent=link.lock.release,
+        after_in_parent=link.after_fork_here,
         after_in_child=link.after_fork,
     )
 
     jobs = Jobs()
     _thread.start_new_thread(jobs.keep, (link,))
     _thread.start_new_thread(link.listen, (jobs,))
+    # The first that is registered is called last.
+    atexit.register(jobs.stop, link)
     link.send(b"+", b"")
-    kernel.work(jobs)
+    return kernel.work(jobs)
 
 
-serve()
+sys.exit(serve())

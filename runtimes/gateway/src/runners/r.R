@@ -2,7 +2,8 @@
 # environment. Visible values are printed, as at R's prompt.
 #
 # Started with the input FIFO as standard input, and with pipes from and to the control channel as
-# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
+# `x` for the last snippet, after which the interpreter ends. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 # status after each snippet. Output goes through the pipes.
 
@@ -13,6 +14,7 @@ local({
     fifo <- args[length(args)]
     # Open from a snippet's first `readline` to the snippet's end; unread input is discarded.
     input <- NULL
+    last <- FALSE
 
     put <- function(letter, content) {
         writeBin(charToRaw(paste0(letter, " ", nchar(content, "bytes"), "\n", content)), to)
@@ -28,7 +30,8 @@ local({
             if (letter == "\n") break
             header <- c(header, letter)
         }
-        wanted <- as.integer(sub("x ", "", paste(header, collapse = ""), fixed = TRUE))
+        last <<- header[1L] == "f"
+        wanted <- as.integer(paste(header[-(1:2)], collapse = ""))
         bytes <- raw()
         while (length(bytes) < wanted) {
             more <- readBin(from, "raw", wanted - length(bytes))
@@ -85,6 +88,12 @@ local({
         if (!is.null(input)) close(input)
         input <- NULL
         flush(stdout())
+        if (last) {
+            # As at the end of a file, and as after an error in one.
+            fine <- status == "0"
+            if (!fine) cat("Execution halted\n", file = stderr())
+            allowInterrupts(quit("no", as.integer(status), runLast = fine))
+        }
         put("d", status)
     })
 })

@@ -2,7 +2,8 @@
 # top-level binding.
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
-# is the only argument. The gateway sends `x <length>`, a line end, and the snippet. The runner sends
+# is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
+# `x` for the last snippet, after which the interpreter ends. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 # status after each snippet. Output goes through the pipes.
 #
@@ -39,22 +40,26 @@ module SornaRunner
     header = LINK.gets("\n")
     # The gateway is gone.
     Process.kill(:KILL, Process.pid) unless header
+    @last = header.start_with?('f')
     code = LINK.read(header[/\d+/].to_i).force_encoding(Encoding::UTF_8)
     # Discard input that an earlier snippet left unread.
     STDIN.reopen(INPUT, 'r')
     code
   end
 
-  # Shows an exception without the runner's own lines.
-  def self.show(error)
+  # Removes the runner's own lines from an exception. Returns whether there are others.
+  def self.clean(error)
     trace = error.backtrace
-    if trace
-      cut = trace.index { |line| line.start_with?(__FILE__) }
-      # The place of a syntax error is in its message.
-      return STDERR.puts("#{error.message} (#{error.class})") if cut == 0
+    cut = trace&.index { |line| line.start_with?(__FILE__) }
+    error.set_backtrace(trace.first(cut)) if cut&.positive?
+    cut != 0
+  end
 
-      error.set_backtrace(trace.first(cut)) if cut
-    end
+  # Shows an exception.
+  def self.show(error)
+    # The place of a syntax error is in its message.
+    return STDERR.puts("#{error.message} (#{error.class})") unless clean(error)
+
     STDERR.puts(error.full_message(highlight: false, order: :top))
   rescue StandardError
     STDERR.puts("#{error.class}: an exception that cannot be shown")
@@ -83,11 +88,19 @@ module SornaRunner
       rescue SystemExit
         raise
       rescue Exception => e
+        if @last && clean(e)
+          # The interpreter shows it, after the hooks.
+          raise
+        end
         show(e)
         status = 1
       ensure
-        busy = false
+        busy = @last
       end
+      # As at the end of a program; a failure that was shown is not shown again.
+      return if @last && status.zero?
+
+      exit(false) if @last
       done(status)
     end
   end

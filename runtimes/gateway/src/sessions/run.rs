@@ -120,7 +120,7 @@ impl Session {
                 let other = lock(&self.run).as_ref().map(|run| run.id.clone());
                 return Err(RunError::Busy(other.unwrap_or_default()));
             }
-            if is_empty(request) {
+            if is_empty(request, kernel) {
                 note();
                 let response = ExecuteResponse {
                     status: ExecutionStatus::Finished,
@@ -220,7 +220,10 @@ impl Session {
     }
 }
 
-/// Whether there is nothing to run, which compilers would not accept.
-fn is_empty(request: &ExecuteRequest) -> bool {
-    matches!(request, ExecuteRequest::Query { code, .. } if code.trim().is_empty())
+/// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.
+fn is_empty(request: &ExecuteRequest, kernel: &Kernel) -> bool {
+    let ExecuteRequest::Query { code, is_final } = request else {
+        return false;
+    };
+    code.trim().is_empty() && !(*is_final && kernel.has_interpreter())
 }

@@ -5,6 +5,7 @@
 //! until that is full, and a request that is dropped loses nothing.
 
 mod command;
+mod farewell;
 mod flow;
 mod input;
 mod parts;
@@ -91,6 +92,7 @@ impl Driver {
             Command::Complete { request, reply } => self.complete(&request, reply),
             Command::Interrupt => self.interrupt(),
             Command::Restart(reply) => {
+                self.end_politely().await;
                 self.kill_everything().await;
                 self.forget_run("the kernel was restarted");
                 self.output.clear();
@@ -107,7 +109,7 @@ impl Driver {
     /// Starts the interpreter, if this language has one, and reports if that fails.
     fn start_interpreter(&mut self) {
         let mark = self.mark();
-        let started = Interpreter::start(&self.setup, &self.output, &self.input, mark);
+        let started = Interpreter::start(&self.setup, &mut self.output, &self.input, mark);
         let report = match started {
             // The runner reports when it has started.
             Ok(Some(interpreter)) => {
@@ -161,6 +163,7 @@ impl Driver {
     }
 
     async fn destroy(&mut self) {
+        self.end_politely().await;
         self.kill_everything().await;
         self.shared.enter(Phase::Gone);
         let setup = Arc::clone(&self.setup);

@@ -65,6 +65,10 @@ pub(super) struct RunningStep {
 pub(super) struct Run {
     /// The rest of the steps; `None` if the interpreter runs a snippet.
     pub(super) steps: Option<Steps>,
+    /// Whether the interpreter ends after the snippet.
+    pub(super) is_final: bool,
+    /// Until when output of what the ended interpreter has left running is awaited, once it has ended.
+    pub(super) lingers_until: Option<Instant>,
     /// Whether its build has failed, and was reported as a step.
     pub(super) has_failed_build: bool,
     /// How much longer it may run, not counting the time it waits for the client.

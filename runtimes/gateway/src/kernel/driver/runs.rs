@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::command::KernelStartError;
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
@@ -23,6 +23,9 @@ const NOT_BUILT: i32 = 127;
 /// The exit code of a shell for a program that there is, and that cannot be executed.
 const CANNOT_EXECUTE: i32 = 126;
 
+/// How long after the end of a last snippet's interpreter the output of what it has left running is awaited.
+const LINGERING: Duration = Duration::from_secs(1);
+
 impl Driver {
     pub(super) fn start_run(&mut self, plan: Plan) {
         self.input.clear();
@@ -31,6 +34,8 @@ impl Driver {
         self.input_poll = InputPoll::new();
         let mut run = Run {
             steps: None,
+            is_final: false,
+            lingers_until: None,
             has_failed_build: false,
             left: self.setup.exec_timeout,
             since: Some(Instant::now()),
@@ -40,13 +45,14 @@ impl Driver {
             bystanders: self.setup.confined.bystanders(),
         };
         match plan {
-            Plan::Snippet(code) => {
+            Plan::Snippet { code, is_final } => {
+                run.is_final = is_final;
                 self.run = Some(run);
                 if self.interpreter.is_none() {
                     self.start_interpreter();
                 }
                 match &mut self.interpreter {
-                    Some(interpreter) => interpreter.run(&code),
+                    Some(interpreter) => interpreter.run(&code, is_final),
                     None => self.end(Ending::Failed("the interpreter did not start".to_owned())),
                 }
             }
@@ -92,7 +98,7 @@ impl Driver {
 
     pub(super) fn start_step(&mut self, step: Step) -> io::Result<()> {
         let mark = self.mark();
-        let (stdout, stderr) = self.output.writers()?;
+        let (stdout, stderr) = self.output.writers(&self.setup.home)?;
         let streams = Streams {
             stdin: self.input.reader()?.into(),
             stdout,
@@ -124,7 +130,8 @@ impl Driver {
             self.note_processes();
             self.conclude_step(&step);
         }
-        if let Some(interpreter) = self.interpreter.take_if(|it| it.has_ended()) {
+        let lingers = self.lingers();
+        if let Some(interpreter) = self.interpreter.take_if(|it| it.has_ended() && !lingers) {
             self.note_processes();
             self.conclude_interpreter(interpreter);
         }
@@ -136,6 +143,24 @@ impl Driver {
             self.resume_clock();
             self.next_step();
         }
+    }
+
+    /// Whether the last snippet's interpreter has ended, but processes that it has started may still print something.
+    fn lingers(&mut self) -> bool {
+        let has_ended = self.interpreter.as_ref().is_some_and(|it| it.has_ended());
+        let run = self.run.as_mut();
+        let Some(run) = run.filter(|run| run.is_final && run.kill_reason.is_none() && has_ended)
+        else {
+            return false;
+        };
+        let now = Instant::now();
+        let until = *run.lingers_until.get_or_insert_with(|| {
+            self.output.let_end();
+            now + LINGERING
+        });
+        // What is still there is read now, or when there is room.
+        let has_ended = self.pump() && self.output.have_ended();
+        !has_ended && now < until
     }
 
     pub(super) fn conclude_step(&mut self, step: &RunningStep) {
@@ -217,9 +242,18 @@ impl Driver {
             return self.startup_failed(exit);
         }
         let in_run = snippet.is_some();
-        if kill_reason.is_none() && !interpreter.kill_is_reported && exit.signal_text().is_some() {
-            let why = self.why_killed(exit).unwrap_or_else(|| exit.to_string());
-            let message = format!("kernel process died with {why}; restarted\n");
+        let is_final = snippet.is_some_and(|run| run.is_final);
+        if let Some(signal) = exit.signal_text()
+            && kill_reason.is_none()
+            && !interpreter.kill_is_reported
+        {
+            let why = self.why_killed(exit);
+            let message = if is_final {
+                format!("{}\n", why.unwrap_or(signal))
+            } else {
+                let why = why.unwrap_or_else(|| exit.to_string());
+                format!("kernel process died with {why}; restarted\n")
+            };
             push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         }
         if timed_out {
@@ -228,10 +262,13 @@ impl Driver {
             self.end(Ending::Finished {
                 exit_code: exit.code(),
                 step: None,
-                restarted: true,
+                restarted: !is_final,
             });
         }
-        self.start_interpreter();
+        // After a last snippet there is a new one when something is executed again.
+        if !is_final {
+            self.start_interpreter();
+        }
     }
 
     pub(super) fn startup_failed(&mut self, exit: ExitKind) {

@@ -17,8 +17,12 @@ impl Driver {
     pub(super) fn timer(&self) -> Option<Instant> {
         let deadline = self.run.as_ref().and_then(Run::deadline);
         let input_poll = self.may_poll_input().then_some(self.input_poll.next);
-        let signal = self.run.as_ref().and_then(|run| run.signal_at);
-        deadline.into_iter().chain(input_poll).chain(signal).min()
+        let run = self.run.as_ref();
+        let signal = run.and_then(|run| run.signal_at);
+        let lingers = run.and_then(|run| run.lingers_until);
+        let lingers = lingers.filter(|until| *until > Instant::now());
+        let timers = deadline.into_iter().chain(input_poll);
+        timers.chain(signal).chain(lingers).min()
     }
 
     pub(super) async fn tick(&mut self) {

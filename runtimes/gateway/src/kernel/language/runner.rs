@@ -13,8 +13,8 @@ use crate::kernel::launch::Arguments;
 /// descriptor 3.
 const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
 /// The same for languages that cannot open a socket: pipes from and to the channel are descriptors
-/// 3 and 4. What serves them outlives interrupts of the program.
-const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(trap '' INT; exec cat <&5 5<&-) 4> >(trap '' INT; exec cat >&5 5<&-); exec "$@" 5<&- <"$f""#;
+/// 3 and 4. What serves them outlives interrupts of the program, and does not hold its output open.
+const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(trap '' INT; exec cat <&5 5<&- 2>/dev/null) 4> >(trap '' INT; exec cat >&5 5<&- 2>/dev/null); exec "$@" 5<&- <"$f""#;
 /// How many interrupts an interpreter of lua outlives: it takes one for each chunk of its command line.
 const LUA_INTERRUPTS: usize = 200;
 
@@ -145,6 +145,11 @@ impl Runner {
     /// them in a call that blocks, in its own handler of interrupts, or in callbacks under `async_hooks`.
     pub(crate) fn patience(&self) -> Option<u32> {
         (*self == Self::Node).then_some(2)
+    }
+
+    /// Whether it ends the interpreter after a snippet that is said to be the last one. Custom runners do not know that.
+    pub(crate) fn ends_itself(&self) -> bool {
+        !matches!(self, Self::Custom(_))
     }
 
     pub(crate) fn protocol(&self) -> Protocol {

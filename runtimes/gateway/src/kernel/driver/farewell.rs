@@ -1,0 +1,58 @@
+//! The end of an interpreter in a kernel that is restarted or destroyed.
+
+use std::time::{Duration, Instant};
+
+use super::parts::Driver;
+use crate::kernel::frame::Frame;
+use crate::kernel::interpreter::Interpreter;
+use crate::kernel::wait::sleep_until;
+
+/// How long an interpreter may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Driver {
+    /// Has the interpreter end as its language does, if no snippet runs: hooks and destructors may write files. What they
+    /// print goes nowhere, and they are asked nothing. One that takes too long is killed afterwards.
+    pub(super) async fn end_politely(&mut self) {
+        if self.run.is_some() || !self.interpreter.as_mut().is_some_and(Interpreter::finish) {
+            return;
+        }
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.discard();
+            tokio::select! {
+                () = self.output.readable() => {}
+                exit = Interpreter::event(&mut self.interpreter, true) => {
+                    if let (Some(exit), Some(interpreter)) = (exit, &mut self.interpreter) {
+                        interpreter.exit = Some(exit);
+                        return;
+                    }
+                }
+                () = sleep_until(Some(until)) => {}
+            }
+        }
+    }
+
+    /// Drops output, so that no one has to wait for room, and replies to what must be replied to.
+    fn discard(&mut self) {
+        self.output.clear();
+        let Some(interpreter) = &mut self.interpreter else {
+            return;
+        };
+        interpreter.flush();
+        loop {
+            let more = interpreter.receive();
+            while let Some(frame) = interpreter.next_frame() {
+                match frame {
+                    Frame::Settle { id } => interpreter.settled(id),
+                    // The end of input.
+                    Frame::Input { id, .. } => interpreter.give_input(id, ""),
+                    _ => {}
+                }
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+}
