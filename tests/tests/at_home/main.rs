@@ -1,0 +1,11 @@
+//! Programs behave in a kernel as they do at home: each row of a table is run by the language's own command on this
+//! machine and by a client in a kernel, and what comes of it is compared.
+//!
+//! A kind of behavior is a file with a table, one row a line, and a test for each language. Rows say what may differ.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod ends;
+mod ends_of_kernels;
+mod home;
+mod kernel;
+mod row;

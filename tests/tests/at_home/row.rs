@@ -1,0 +1,122 @@
+//! The rows of tables, and their comparison.
+
+use std::fmt;
+
+use sorna_test_tools::need;
+
+use crate::home;
+use crate::kernel::{self, Place};
+
+/// A program, and what of its output is compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) language: &'static str,
+    pub(crate) program: &'static str,
+    stdout: Compared,
+    stderr: Compared,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Compared {
+    All,
+    /// Only lines that begin with one of these.
+    Lines(&'static [&'static str]),
+}
+
+/// What came of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// As a shell reports it.
+    pub(crate) exit_code: i64,
+}
+
+/// A program whose output and exit code are to be the same.
+pub(crate) const fn row(language: &'static str, program: &'static str) -> Row {
+    Row {
+        language,
+        program,
+        stdout: Compared::All,
+        stderr: Compared::All,
+    }
+}
+
+impl Row {
+    /// Compares only lines of the standard output that begin with one of these: the others say how long it took, say.
+    pub(crate) const fn stdout_lines(mut self, beginnings: &'static [&'static str]) -> Self {
+        self.stdout = Compared::Lines(beginnings);
+        self
+    }
+
+    /// Compares only lines of the standard error that begin with one of these.
+    pub(crate) const fn stderr_lines(mut self, beginnings: &'static [&'static str]) -> Self {
+        self.stderr = Compared::Lines(beginnings);
+        self
+    }
+
+    fn of(&self, outcome: Outcome) -> Outcome {
+        Outcome {
+            stdout: self.stdout.of(&outcome.stdout),
+            stderr: self.stderr.of(&outcome.stderr),
+            ..outcome
+        }
+    }
+}
+
+impl Compared {
+    fn of(self, text: &str) -> String {
+        // The program has other names there.
+        let named = [
+            "-e:",
+            "<string>",
+            "-e line",
+            "Command line code",
+            "snippet:",
+            "<input-1>",
+            "snippet line",
+        ];
+        let mut text = text.to_owned();
+        for name in named {
+            text = text.replace(name, "PROGRAM");
+        }
+        match self {
+            Self::All => text,
+            Self::Lines(beginnings) => {
+                let is_compared = |line: &&str| beginnings.iter().any(|it| line.starts_with(it));
+                let kept: Vec<&str> = text.lines().filter(is_compared).collect();
+                assert!(
+                    !kept.is_empty() || beginnings.is_empty(),
+                    "no line of {text:?} begins with {beginnings:?}"
+                );
+                kept.join("\n")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.language, self.program)
+    }
+}
+
+/// Runs the rows of a language at home and in temporary kernels, and reports all that differ.
+#[track_caller]
+pub(crate) fn compare(rows: &[Row], language: &str) {
+    let rows = || rows.iter().filter(|row| row.language == language);
+    assert!(rows().count() >= 3, "too few programs in {language}");
+    if !need(home::command(language)[0]) {
+        return;
+    }
+    let place = Place::start();
+    let mut differences = String::new();
+    for row in rows() {
+        let at_home = row.of(home::run(row.language, row.program));
+        let there = row.of(kernel::run(&place, row.language, row.program));
+        if at_home != there {
+            differences += &format!("{row}\n  at home: {at_home:?}\n  there:   {there:?}\n");
+        }
+    }
+    assert!(differences.is_empty(), "\n{differences}");
+}
