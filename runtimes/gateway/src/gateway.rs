@@ -76,6 +76,7 @@ impl Gateway {
             is_required: config.require_isolation(),
             network: config.network(),
             box_program: config.box_program(),
+            has_memory_disks: config.memory_disk().is_some(),
             directory: base.directory(),
             path: config.path(),
             readable: config.readable(),

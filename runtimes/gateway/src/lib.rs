@@ -206,6 +206,9 @@
 //! line on stderr that names the limit, and exit code 137. In both cases its files are kept, and it
 //! continues with a new interpreter.
 //!
+//! So is a kernel whose files come to take more [disk](GatewayConfig::with_max_disk) than they may. The gateway
+//! looks at them itself, unless they are [in memory](GatewayConfig::with_memory_disk).
+//!
 //! If the gateway can make control groups (cgroup v2) with the `memory` and `pids` controllers, they
 //! enforce these limits; a program at the limit of processes is then not killed, but cannot start more.
 //! Otherwise the gateway checks the use of resources ten times a second for kernels in which something
@@ -272,7 +275,7 @@
 //!
 //! - use of the network, including services on this machine that trust any local connection, and
 //!   (before Linux 7.1) UNIX sockets in the file system;
-//! - use of all processors, of all disk space (by many files below the limit), or of `/dev/shm`, which
+//! - use of all processors, or of `/dev/shm`, which
 //!   kernels share, and where their files remain;
 //! - changing the modes and times of files that belong to the gateway's user;
 //! - seeing which processes run and which files exist, with their names, sizes and times;

@@ -110,6 +110,11 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", default_value_t = 200_000)]
     pub(super) max_files: u64,
 
+    /// Keep the files of each kernel in memory, in a file system of this size, where kernels have namespaces. They
+    /// count as memory, of which they take at most half. Otherwise this is the same as --max-disk.
+    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    pub(super) disk: Option<Kib>,
+
     /// Maximum number of kernels per key.
     #[arg(long, value_name = "NUMBER", default_value_t = 256)]
     pub(super) max_kernels: usize,

@@ -104,6 +104,9 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         0 => config.with_unlimited_disk(),
         disk => config.with_max_disk(kib(disk)),
     };
+    if let Some(disk) = limits.disk {
+        config = config.with_memory_disk(kib(disk.0));
+    }
     if let Some(cgroup) = &isolation.cgroup {
         config = config.with_cgroup(cgroup);
     }

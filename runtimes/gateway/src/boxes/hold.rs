@@ -11,7 +11,8 @@ use std::process::{Command, ExitCode, Stdio};
 use nix::sched::CloneFlags;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{
-    CapabilitySets, capabilities, configure_capability_in_ambient_set, set_capabilities,
+    CapabilitySets, ThreadNameSpaceType, capabilities, configure_capability_in_ambient_set,
+    move_into_thread_name_spaces, set_capabilities,
 };
 
 use super::failure::{At, Failure};
@@ -22,6 +23,8 @@ use super::words::{FIRST, HOLD};
 pub(crate) const MAPPED_BY_GATEWAY: &str = "--mapped-by-gateway";
 /// That the box has the network of the machine.
 pub(crate) const HOST_NETWORK: &str = "--host-network";
+/// That the box is made within the user and mount namespaces of another process, which is sent first.
+pub(crate) const WITHIN: &str = "--within";
 
 /// Makes the namespaces, starts the first process in them, and waits for its end.
 pub(super) fn hold(
@@ -33,18 +36,19 @@ pub(super) fn hold(
     // A signal from the gateway's terminal must not end a box, nor may that be its terminal.
     let _ = rustix::process::setsid();
     // Not that of mounts: it may be long until the box is furnished, and mounts of the machine must not be kept in use.
-    let mut namespaces = CloneFlags::CLONE_NEWUSER
-        | CloneFlags::CLONE_NEWPID
+    let mut namespaces = CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     if !has(HOST_NETWORK) {
         namespaces |= CloneFlags::CLONE_NEWNET;
     }
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    nix::sched::unshare(namespaces).at("unshare")?;
-    if !has(MAPPED_BY_GATEWAY) {
-        map(user.as_raw(), group.as_raw())?;
+    if has(WITHIN) {
+        join(control)?;
+        nix::sched::unshare(namespaces).at("unshare")?;
+    } else {
+        namespaces |= CloneFlags::CLONE_NEWUSER;
+        separate(namespaces, has(MAPPED_BY_GATEWAY))?;
     }
     keep_capabilities().at("capabilities")?;
     let socket = control.as_fd().try_clone_to_owned().at("the gateway")?;
@@ -73,6 +77,28 @@ pub(super) fn hold(
     let _mounts = message::receive(&from_first);
     let _ = first.wait();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Moves into the user and mount namespaces of the process that the gateway sends.
+fn join(control: &UnixStream) -> Result<(), Failure> {
+    let message = message::receive(control).at("the gateway")?;
+    let message = message.filter(|it| it.is(Kind::Within));
+    let process = message.and_then(|it| it.files.into_iter().next());
+    let process = process
+        .ok_or(io::ErrorKind::UnexpectedEof)
+        .at("the gateway")?;
+    let namespaces = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
+    move_into_thread_name_spaces(process.as_fd(), namespaces).at("setns")
+}
+
+/// Makes namespaces, among them one of users, in which the only one is that of this process, unless the gateway maps others.
+pub(super) fn separate(namespaces: CloneFlags, is_mapped: bool) -> Result<(), Failure> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    nix::sched::unshare(namespaces).at("unshare")?;
+    if is_mapped {
+        return Ok(());
+    }
+    map(user.as_raw(), group.as_raw())
 }
 
 /// The arguments before the one that says what this process is to do.

@@ -25,6 +25,10 @@ const MAX_LENGTH: usize = 16 * 1024 * 1024;
 pub(crate) enum Kind {
     /// To the first process: what is in the box. Its users are mapped.
     Plan = b'b',
+    /// To the holder: the process within whose namespaces the box is to be made.
+    Within = b'w',
+    /// From what keeps files in memory: it is in its own namespaces, whose users can be mapped.
+    Apart = b'a',
     /// From the holder, which is in its own namespaces: the ID of the box's first process, and a file that stands for it.
     First = b'f',
     /// From the first process to the holder: a file that stands for the mounts of the box.

@@ -8,10 +8,13 @@
 //! - `enter`: [`enter`] moves into a box, gives up all privileges, and starts a program there. It stays outside, so
 //!   that the program cannot reach it, passes on interrupts, and reports how the program ended.
 //!
-//! Both get everything else as a [`plan`] by a socket, their standard input. Its end is the end of the gateway. Their own
+//! A third word, `disk`, is for [`disk`], which keeps the files of a kernel in memory.
+//!
+//! All get everything else as a [`plan`] by a socket, their standard input. Its end is the end of the gateway. Their own
 //! environment is empty: variables of a client must not act before its program is confined.
 
 mod descriptors;
+pub(crate) mod disk;
 mod enter;
 mod failure;
 mod filter;
@@ -33,10 +36,10 @@ pub use descriptors::close_files_on_exec;
 pub(crate) use enter::{INTERRUPT, KILL, SEEN, URGE};
 use failure::Failure;
 pub(crate) use filter::{Around, filter_calls, supports_filter};
-pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY};
+pub(crate) use hold::{HOST_NETWORK, MAPPED_BY_GATEWAY, WITHIN};
 use message::Kind;
 use words::FIRST;
-pub(crate) use words::{ENTER, HOLD};
+pub(crate) use words::{DISK, ENTER, HOLD};
 
 /// The exit code of a helper that could not do what it should.
 pub(crate) const FAILED: u8 = 125;
@@ -70,6 +73,7 @@ pub fn box_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let role = arguments.next().unwrap_or_default();
     let done = match role.to_str() {
         Some(HOLD) => hold::hold(&control, arguments),
+        Some(DISK) => disk::disk(&control, arguments),
         Some(FIRST) => first::first(&control),
         Some(ENTER) => enter::enter(&control),
         _ => {

@@ -77,6 +77,22 @@ impl GatewayConfig {
         self.max_disk
     }
 
+    /// Keeps the files of each kernel in memory, in a file system of this size in bytes, where kernels have
+    /// [namespaces](crate::IsolationLevel::Namespaces): then programs are told that no space is left, instead of being
+    /// killed. The files count as memory of the kernel, of which they can take half. At other levels, the size is a limit on
+    /// [disk](Self::with_max_disk).
+    #[must_use]
+    pub fn with_memory_disk(mut self, bytes: u64) -> Self {
+        self.memory_disk = Some(bytes);
+        self
+    }
+
+    /// The size of the file system in memory for the files of a kernel; `None` if they are on a disk.
+    #[must_use]
+    pub fn memory_disk(&self) -> Option<u64> {
+        self.memory_disk
+    }
+
     /// Sets how many files, directories and links a kernel may have: 200,000 by default. It is enforced like the limit
     /// on [disk](Self::with_max_disk), and is none if that is unlimited.
     #[must_use]

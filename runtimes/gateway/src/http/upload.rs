@@ -65,7 +65,8 @@ pub(crate) async fn store(
     let gauge = Gauge::default();
     let stream = Pieces::new(body, gauge.clone());
     let mut form = Multipart::with_constraints(stream, boundary, constraints);
-    let staging = TempDir::new_in(home.root()).map_err(|error| internal(&error, home.root()))?;
+    let root = home.outside(home.root());
+    let staging = TempDir::new_in(root).map_err(|error| internal(&error, home.root()))?;
 
     let mut arrived = Vec::new();
     let mut total = 0;
@@ -194,7 +195,8 @@ impl<'a> Place<'a> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let failed = |errno| cannot_store(file, errno);
         let mut directory =
-            rustix::fs::openat(CWD, home.work(), flags, Mode::empty()).map_err(failed)?;
+            rustix::fs::openat(CWD, home.outside(&home.work()), flags, Mode::empty())
+                .map_err(failed)?;
         for part in file.target.parent().into_iter().flat_map(Path::components) {
             let part: &OsStr = part.as_os_str();
             let is_new = match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {

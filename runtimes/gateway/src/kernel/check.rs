@@ -59,7 +59,8 @@ impl Kernel {
         let all: Vec<u32> = all.collect();
         drop(state);
         let holder = self.setup.confined.holder();
-        all.into_iter().chain(holder).collect()
+        let disk = self.setup.confined.disk_helper();
+        all.into_iter().chain(holder).chain(disk).collect()
     }
 
     /// Its processes, by its box or control group; `None` if it has neither.

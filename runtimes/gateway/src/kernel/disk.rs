@@ -48,7 +48,9 @@ pub(crate) struct DiskUse {
 ///
 /// The directory cannot be opened. What is deeper and cannot be read does not count.
 pub(crate) fn measure(root: &Path, processes: &[u32], limit: DiskLimit) -> io::Result<DiskUse> {
-    let directory = rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())?;
+    // The gateway's own directory, which may be named by a link in `/proc`.
+    let follow = DIRECTORY.difference(OFlags::NOFOLLOW);
+    let directory = rustix::fs::openat(CWD, root, follow, Mode::empty())?;
     let mut survey = Survey {
         device: rustix::fs::fstat(&directory)?.st_dev,
         found: DiskUse::default(),

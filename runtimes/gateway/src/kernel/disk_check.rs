@@ -1,5 +1,6 @@
 //! Keeping the files of a kernel within their limit.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,8 +45,16 @@ impl Kernel {
     pub(crate) fn disk_is_due(&self) -> bool {
         let looked = self.disk.looked.lock();
         let at = looked.unwrap_or_else(PoisonError::into_inner).at;
-        self.setup.confined.bounds().disk.is_some()
+        // In memory, the system itself enforces the limit.
+        let is_checked = self.setup.home.disk().is_none();
+        (is_checked && self.setup.confined.bounds().disk.is_some())
             && (self.is_busy() || at.is_none_or(|at| at.elapsed() >= IDLE_INTERVAL))
+    }
+
+    /// Where its files are.
+    fn disk_root(&self) -> PathBuf {
+        let home = &self.setup.home;
+        home.outside(home.root())
     }
 
     /// Looks at its files, and kills everything if they have come to exceed the limit. `kills` is as for
@@ -55,7 +64,7 @@ impl Kernel {
             return DiskCheck::Within;
         };
         // It may be gone already.
-        let Ok(found) = disk::measure(self.setup.home.root(), processes, limit) else {
+        let Ok(found) = disk::measure(&self.disk_root(), processes, limit) else {
             return DiskCheck::Within;
         };
         let looked = self.disk.looked.lock();
@@ -99,7 +108,7 @@ impl Kernel {
     pub(crate) fn reserve_disk(&self, bytes: Option<u64>) -> Result<Reservation, String> {
         let reserved = Arc::clone(&self.disk.reserved);
         let limit = self.setup.confined.bounds().disk;
-        let found = limit.map(|limit| disk::measure(self.setup.home.root(), &[], limit));
+        let found = limit.map(|limit| disk::measure(&self.disk_root(), &[], limit));
         let (Some(limit), Some(Ok(found))) = (limit, found) else {
             return Ok(Reservation {
                 room: None,

@@ -5,6 +5,7 @@
 //! <home>/tmp      its TMPDIR
 //! <home>/snippet  the query being compiled and run, for compiled languages only
 //! <home>/stdin    the FIFO that is the standard input of its programs
+//! <home>/disk     where work, tmp and snippet are in memory, the place of their file system
 //! <home>/.tmp*    files of an upload that is not complete yet
 //! ```
 
@@ -14,9 +15,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
+
+use super::confine::MemoryDisk;
 
 /// Where a kernel keeps its files. Removed by [`remove`](Self::remove).
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Home {
     root: PathBuf,
     /// The user, and group, to whom its files belong, if they are not those of the gateway.
     owner: Option<u32>,
+    /// Where the files are, if they are in memory.
+    disk: Option<Arc<MemoryDisk>>,
 }
 
 impl Home {
@@ -37,7 +43,11 @@ impl Home {
         compiles_snippets: bool,
         owner: Option<u32>,
     ) -> io::Result<Self> {
-        let home = Self { root, owner };
+        let home = Self {
+            root,
+            owner,
+            disk: None,
+        };
         home.fill(compiles_snippets)
             .inspect_err(|_| drop(home.remove()))?;
         Ok(home)
@@ -59,6 +69,32 @@ impl Home {
         }
         rustix::fs::mkfifoat(CWD, home.stdin(), Mode::RUSR | Mode::WUSR)?;
         home.give_place(&home.stdin())
+    }
+
+    /// Moves to a file system in memory, in which there is nothing but its directories.
+    pub(crate) fn move_to(&mut self, disk: MemoryDisk) -> io::Result<()> {
+        self.disk = Some(Arc::new(disk));
+        for directory in [self.work(), self.temp(), self.snippet()] {
+            let place = self.outside(&directory);
+            if place.exists() {
+                self.give_place(&place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file system in memory, if its files are there.
+    pub(crate) fn disk(&self) -> Option<&Arc<MemoryDisk>> {
+        self.disk.as_ref()
+    }
+
+    /// The path by which the gateway reaches what programs find at this one.
+    pub(crate) fn outside(&self, path: &Path) -> PathBuf {
+        let inner = path.strip_prefix(&self.root).ok();
+        match (&self.disk, inner) {
+            (Some(disk), Some(inner)) if !inner.starts_with("stdin") => disk.root().join(inner),
+            _ => path.to_owned(),
+        }
     }
 
     /// Makes an open file that of the kernel's user.

@@ -10,7 +10,7 @@ use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
 use crate::kernel::{
-    Bounds, Cores, Environ, Home, Kernel, KernelStartError, Setup, Unavailable, excerpt,
+    Bounds, Cores, DiskLimit, Environ, Home, Kernel, KernelStartError, Setup, Unavailable, excerpt,
 };
 use crate::random;
 
@@ -264,8 +264,8 @@ impl Kernels {
         let secret = random::mark().map_err(failed)?;
         let user = self.confinement.user(number);
         let home = Home::create(root.clone(), installed.compiles_snippets(), user);
-        let home = home.map_err(failed)?;
-        let bounds = Bounds {
+        let mut home = home.map_err(failed)?;
+        let mut bounds = Bounds {
             cores: wanted.cores.map(|count| Cores {
                 first: usize::try_from(number).unwrap_or_default(),
                 count: usize::try_from(count.max(1)).unwrap_or(usize::MAX),
@@ -277,6 +277,20 @@ impl Kernels {
             },
             ..self.bounds
         };
+        if let Some(size) = self.memory_disk {
+            // Else files that outlive all programs could take all memory.
+            let size = bounds.memory.map_or(size, |memory| size.min(memory / 2));
+            let files = bounds.disk.map_or(u64::MAX, |disk| disk.files);
+            let disk = self.confinement.disk(number, &home, size, files);
+            let moved = disk.and_then(|disk| disk.map_or(Ok(()), |disk| home.move_to(disk)));
+            moved.map_err(|error| {
+                let _ = home.remove();
+                failed(error)
+            })?;
+            if home.disk().is_some() {
+                bounds.disk = Some(DiskLimit { bytes: size, files });
+            }
+        }
         let runners = self.base.runners();
         let confined = self
             .confinement

@@ -33,6 +33,8 @@ pub(crate) struct Kernels {
     pub(super) languages: Languages,
     pub(super) kernels_per_key: usize,
     pub(super) bounds: Bounds,
+    /// How much of the files of a kernel is held in memory, if that is asked for.
+    pub(super) memory_disk: Option<u64>,
     pub(super) console_limit: usize,
     pub(super) stock: Arc<Stock>,
     pub(super) exec_timeout: Duration,
@@ -94,12 +96,10 @@ impl Kernels {
                 memory: config.max_memory(),
                 processes: config.max_processes(),
                 file_size: config.max_file_size(),
-                disk: config.max_disk().map(|bytes| DiskLimit {
-                    bytes,
-                    files: config.max_files(),
-                }),
+                disk: disk_limit(config),
                 cores: None,
             },
+            memory_disk: config.memory_disk(),
             console_limit: config.max_console_size(),
             stock: Arc::default(),
             exec_timeout: config.exec_timeout(),
@@ -245,4 +245,13 @@ impl Kernels {
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
     }
+}
+
+/// How much disk a kernel may use: what is in memory is limited like all else.
+fn disk_limit(config: &GatewayConfig) -> Option<DiskLimit> {
+    let sizes = config.max_disk().into_iter().chain(config.memory_disk());
+    sizes.min().map(|bytes| DiskLimit {
+        bytes,
+        files: config.max_files(),
+    })
 }

@@ -12,6 +12,7 @@
 mod backend_ai;
 #[path = "../common/mod.rs"]
 mod common;
+mod disk;
 mod ending;
 mod limits;
 mod ordinary;

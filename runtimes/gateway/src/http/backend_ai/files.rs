@@ -66,7 +66,7 @@ pub(super) async fn list(
     let entry = context.sessions.find(key, id)?.running()?;
     entry.kernel.touch();
     let path = parameters.text("path").unwrap_or(".".into()).into_owned();
-    let (work, wanted) = (entry.kernel.home().work(), path.clone());
+    let (work, wanted) = (work(&entry), path.clone());
     let listed = blocking(move || tree::open(&work, &wanted).and_then(tree::list)).await?;
     let (files, errors) = match listed {
         Ok(files) => {
@@ -145,7 +145,7 @@ pub(super) async fn download_single(
         .text("file")
         .ok_or_else(|| missing("file"))?
         .into_owned();
-    let (work, wanted) = (entry.kernel.home().work(), path.clone());
+    let (work, wanted) = (work(&entry), path.clone());
     let opened = blocking(move || {
         let file = tree::open(&work, &wanted)?;
         let metadata = file.metadata()?;
@@ -169,7 +169,13 @@ pub(super) async fn download_single(
 /// The work directory, and where temporary files of the kernel may be.
 fn places(entry: &Entry) -> (PathBuf, PathBuf) {
     let home = entry.kernel.home();
-    (home.work(), home.root().to_owned())
+    (work(entry), home.root().to_owned())
+}
+
+/// The work directory.
+fn work(entry: &Entry) -> PathBuf {
+    let home = entry.kernel.home();
+    home.outside(&home.work())
 }
 
 /// A response whose pieces are read as the client takes them. The kernel is kept until then.

@@ -9,12 +9,14 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::kernel_box::{self, BoxProgram, Census, KernelBox, answer};
+use super::kernel_box::{self, BoxProgram, Census, KernelBox, Unfurnished, Users, answer};
 use super::layout::Layout;
+use super::memory_disk::MemoryDisk;
 use super::places::SystemPlaces;
 use super::supply::Supply;
 use crate::NetworkAccess;
 use crate::boxes::SEEN;
+use crate::boxes::disk::DiskPlan;
 use crate::boxes::message::{self, Kind};
 use crate::boxes::plan::{Mount, Plan, Program};
 use crate::kernel::home::Home;
@@ -51,6 +53,8 @@ pub(super) struct Boxed {
     /// Where its programs may write, for Landlock.
     writable: Vec<PathBuf>,
     has_landlock: bool,
+    /// Its files, if they are in memory.
+    disk: Option<Arc<MemoryDisk>>,
     current: Mutex<Option<Arc<Mutex<KernelBox>>>>,
 }
 
@@ -104,15 +108,17 @@ impl Boxes {
             tried = again;
         }
         match tried {
-            Ok(()) => {
-                this.supply.fill();
-                Ok(this)
-            }
+            Ok(()) => Ok(this),
             Err(error) => {
                 let reason = error.to_string();
                 Err(format!("{reason} ({})", kernel_box::advice(&reason)))
             }
         }
+    }
+
+    /// Makes a box in advance, on a thread of its own.
+    pub(super) fn fill(&self) {
+        self.supply.fill();
     }
 
     /// Whether the system limits the number of processes in each box: that of root has no limit.
@@ -152,6 +158,29 @@ impl Boxes {
         drop(waiting);
         let _ = helper.wait();
         entered.map(|_| ())
+    }
+
+    /// Puts the files of a kernel in memory, before there are any. Blocks.
+    pub(super) fn disk(
+        &self,
+        number: u64,
+        home: &Home,
+        size: u64,
+        files: u64,
+    ) -> io::Result<MemoryDisk> {
+        let directories = [home.work(), home.temp(), home.snippet()];
+        let directories: Vec<_> = directories.into_iter().filter(|it| it.exists()).collect();
+        // These, and the root.
+        let own = directories.len() as u64 + 1;
+        let plan = DiskPlan {
+            place: home.root().join("disk"),
+            directories,
+            // To the system, 0 means no limit.
+            size: size.max(1),
+            // Each takes memory as well, which does not count as that of the kernel.
+            files: files.min(size / 1024 + 1024) + own,
+        };
+        MemoryDisk::start(self.supply.program(), self.user(number), &plan)
     }
 
     /// The box of a kernel.
@@ -212,6 +241,7 @@ impl Boxes {
                 home: home.work(),
             },
             has_landlock: self.has_landlock,
+            disk: home.disk().cloned(),
             current: Mutex::default(),
         }
     }
@@ -222,6 +252,10 @@ impl Boxed {
     pub(super) fn prepare(self: Arc<Self>) {
         // An error is one of that program as well.
         let _ = self.make();
+        if self.disk.is_some() {
+            // The files of each kernel are elsewhere, and so are its boxes.
+            return;
+        }
         let supply = Arc::downgrade(&self.supply);
         drop(self);
         Supply::refill(&supply);
@@ -260,7 +294,14 @@ impl Boxed {
         if let Some(kernel_box) = current.as_ref().filter(|it| lock(it).lives()) {
             return Ok(Arc::clone(kernel_box));
         }
-        let made = self.supply.take()?.furnish(&self.plan)?;
+        let unfurnished = match &self.disk {
+            Some(disk) => {
+                let users = Users::Within(disk.helper());
+                Unfurnished::start(self.supply.program(), self.plan.network, users)
+            }
+            None => self.supply.take(),
+        };
+        let made = unfurnished?.furnish(&self.plan)?;
         Ok(Arc::clone(current.insert(Arc::new(Mutex::new(made)))))
     }
 
@@ -277,6 +318,11 @@ impl Boxed {
         current.map(|it| lock(&it).holder())
     }
 
+    /// The process that keeps the files in memory.
+    pub(super) fn disk_helper(&self) -> Option<u32> {
+        Some(self.disk.as_ref()?.helper_id())
+    }
+
     /// The processes in the box.
     pub(super) fn members(&self, census: &Census) -> Vec<u32> {
         let current = lock(&self.current).clone();
@@ -289,10 +335,14 @@ impl Boxed {
         current.map_or_else(Vec::new, |it| lock(&it).inner_ids())
     }
 
-    /// Its `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V.
+    /// Its `/tmp` and `/dev/shm`, and its other files if they are in memory as well, and its shared memory of System V.
     pub(super) fn scratch(&self) -> Held {
         let current = lock(&self.current).clone();
-        current.map_or_else(Held::default, |it| lock(&it).scratch())
+        let mut held = current.map_or_else(Held::default, |it| lock(&it).scratch());
+        if let Some(disk) = &self.disk {
+            disk.add_to(&mut held);
+        }
+        held
     }
 }
 

@@ -18,12 +18,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::NetworkAccess;
 use crate::boxes::message::{self, Kind, Message};
 use crate::boxes::plan::{Plan, Program};
-use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY};
+use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY, WITHIN};
 use crate::kernel::memory::Held;
 use crate::kernel::procfs;
 
 /// How long a helper may take for an answer.
-const ANSWER_TIME: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How long all processes of a box may take to end.
 const END_TIME: Duration = Duration::from_secs(5);
 
@@ -54,7 +54,22 @@ pub(super) struct KernelBox {
 
 /// A box with nothing in it yet but its first process.
 #[derive(Debug)]
-pub(super) struct Unfurnished(KernelBox);
+pub(super) struct Unfurnished {
+    made: KernelBox,
+    /// Whether the gateway has yet to map its users.
+    lacks_users: bool,
+}
+
+/// The users of a box.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Users<'p> {
+    /// That of the gateway.
+    Own,
+    /// Those that the gateway maps into it when it is furnished.
+    Mapped,
+    /// Those of this process, within whose namespaces of users and mounts the box is made.
+    Within(BorrowedFd<'p>),
+}
 
 impl BoxProgram {
     /// A command that starts the program with this word and a socket.
@@ -72,11 +87,11 @@ impl BoxProgram {
 }
 
 impl Unfurnished {
-    /// Makes the namespaces of a box, whose users are those that the gateway maps into it, or its own user. Blocks.
+    /// Makes the namespaces of a box. Blocks.
     pub(super) fn start(
         program: &BoxProgram,
         network: NetworkAccess,
-        has_users: bool,
+        users: Users<'_>,
     ) -> io::Result<Self> {
         let (control, theirs) = UnixStream::pair()?;
         control.set_read_timeout(Some(ANSWER_TIME))?;
@@ -85,40 +100,55 @@ impl Unfurnished {
         if network == NetworkAccess::Host {
             command.arg(HOST_NETWORK);
         }
-        if has_users {
-            command.arg(MAPPED_BY_GATEWAY);
+        match users {
+            Users::Own => {}
+            Users::Mapped => {
+                command.arg(MAPPED_BY_GATEWAY);
+            }
+            Users::Within(_) => {
+                command.arg(WITHIN);
+            }
         }
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let holder = Holder(Some(command.spawn()?));
         drop(command);
+        if let Users::Within(process) = users {
+            message::send(&control, Kind::Within, &[], &[process])?;
+        }
         let missing = || io::Error::from(io::ErrorKind::InvalidData);
         let first = answer(&control, Kind::First)?;
         let id: u32 = first.text().parse().map_err(io::Error::other)?;
         let first_file = first.files.into_iter().next().ok_or_else(missing)?;
         let processes = namespace(id).ok_or_else(missing)?;
-        Ok(Self(KernelBox {
-            holder,
-            control,
-            first: id,
-            first_file,
-            processes,
-            segments: None,
-        }))
+        Ok(Self {
+            made: KernelBox {
+                holder,
+                control,
+                first: id,
+                first_file,
+                processes,
+                segments: None,
+            },
+            lacks_users: matches!(users, Users::Mapped),
+        })
     }
 
     /// Whether it is still there.
     pub(super) fn lives(&self) -> bool {
-        self.0.lives()
+        self.made.lives()
     }
 
     /// Puts the root of the box together. Blocks.
     pub(super) fn furnish(self, plan: &Plan) -> io::Result<KernelBox> {
-        let Self(mut made) = self;
+        let Self {
+            mut made,
+            lacks_users,
+        } = self;
         match DirBuilder::new().mode(0o700).create(&plan.scratch) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        if let Some(user) = plan.user {
+        if let Some(user) = plan.user.filter(|_| lacks_users) {
             map(made.holder(), user)?;
         }
         tell(&made.control, Kind::Plan, &plan.encode())?;
@@ -244,7 +274,7 @@ pub(super) fn answer(socket: &UnixStream, kind: Kind) -> io::Result<Message> {
 }
 
 /// Tells a helper something.
-fn tell(socket: &UnixStream, kind: Kind, body: &[u8]) -> io::Result<()> {
+pub(super) fn tell(socket: &UnixStream, kind: Kind, body: &[u8]) -> io::Result<()> {
     let sent = message::send(socket, kind, body, &[]);
     match sent {
         // It may have said why it ended.
@@ -265,11 +295,11 @@ fn silence(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), reason)
 }
 
-/// Maps root and a user that is no other's into the box of a holder, as only a gateway that is root may.
-fn map(holder: u32, user: u32) -> io::Result<()> {
+/// Maps root and a user that is no other's into the namespace of a helper, as only a gateway that is root may.
+pub(super) fn map(helper: u32, user: u32) -> io::Result<()> {
     let map = format!("0 0 1\n{user} {user} 1\n");
     for file in ["uid_map", "gid_map"] {
-        fs::write(format!("/proc/{holder}/{file}"), &map)
+        fs::write(format!("/proc/{helper}/{file}"), &map)
             .map_err(|error| io::Error::other(format!("{file}: {error}")))?;
     }
     Ok(())

@@ -19,6 +19,7 @@ mod given;
 mod isolation;
 pub(crate) mod kernel_box;
 mod layout;
+mod memory_disk;
 mod not_isolated;
 mod places;
 mod rlimits;
@@ -45,6 +46,7 @@ use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
 pub use self::isolation::Isolation;
 pub(crate) use self::kernel_box::{BoxProgram, Census};
+pub(crate) use self::memory_disk::MemoryDisk;
 use self::not_isolated::NotIsolated;
 use self::places::SystemPlaces;
 pub(crate) use self::rules::Rules;
@@ -127,6 +129,9 @@ impl Confinement {
             }
             Ok(boxes) => (boxes, None),
         };
+        if let Some(boxes) = boxes.as_ref().filter(|_| !rules.has_memory_disks) {
+            boxes.fill();
+        }
         if let Some(shortfall) = &shortfall {
             if rules.is_required {
                 return Err(shortfall.clone());
@@ -178,6 +183,20 @@ impl Confinement {
     /// The user that a kernel is, if it is not that of the gateway.
     pub(crate) fn user(&self, number: u64) -> Option<u32> {
         self.boxes.as_ref()?.user(number)
+    }
+
+    /// Puts the files of a kernel in memory, before there are any; `None` where that is not possible. Blocks.
+    pub(crate) fn disk(
+        &self,
+        number: u64,
+        home: &Home,
+        size: u64,
+        files: u64,
+    ) -> io::Result<Option<MemoryDisk>> {
+        let boxes = self.boxes.as_ref();
+        let disk = boxes.map(|boxes| boxes.disk(number, home, size, files));
+        disk.transpose()
+            .map_err(|error| io::Error::new(error.kind(), NotIsolated(error)))
     }
 
     /// The places of the system, opened recently.
@@ -389,7 +408,12 @@ impl Confined {
         self.boxed.as_ref()?.holder()
     }
 
-    /// The kernel's own `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V, if it has a box.
+    /// The process of the gateway that keeps its files in memory, if there is one.
+    pub(crate) fn disk_helper(&self) -> Option<u32> {
+        self.boxed.as_ref()?.disk_helper()
+    }
+
+    /// The kernel's own files that are in memory, and its shared memory of System V, if it has a box.
     pub(crate) fn scratch(&self) -> Held {
         let boxed = self.boxed.as_ref();
         boxed.map_or_else(Held::default, |boxed| boxed.scratch())

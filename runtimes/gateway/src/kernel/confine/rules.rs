@@ -19,6 +19,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) network: NetworkAccess,
     /// What makes and enters namespaces.
     pub(crate) box_program: Option<&'a BoxProgram>,
+    /// Whether the files of kernels are in memory, if they have namespaces.
+    pub(crate) has_memory_disks: bool,
     /// The directory of the gateway.
     pub(crate) directory: &'a Path,
     /// The `PATH` of kernels; that of the gateway by default.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::kernel_box::{BoxProgram, Unfurnished};
+use super::kernel_box::{BoxProgram, Unfurnished, Users};
 use crate::NetworkAccess;
 use crate::lock::lock;
 
@@ -66,7 +66,12 @@ impl Supply {
     }
 
     fn make(&self) -> io::Result<Unfurnished> {
-        Unfurnished::start(&self.program, self.network, self.has_users)
+        let users = if self.has_users {
+            Users::Mapped
+        } else {
+            Users::Own
+        };
+        Unfurnished::start(&self.program, self.network, users)
     }
 
     /// Makes a spare box for the first kernel, on a thread of its own.

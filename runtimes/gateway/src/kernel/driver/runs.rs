@@ -322,6 +322,7 @@ impl Driver {
 
 /// Writes a snippet, never through a link that an earlier one put in its place.
 fn write_source(home: &Home, path: &Path, code: &str) -> io::Result<()> {
+    let path = &home.outside(path);
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
