@@ -9,6 +9,7 @@ use sorna_gateway::{GatewayConfig, IsolationLevel, NetworkAccess, RunningGateway
 use crate::boxes;
 use crate::failure::Failure;
 use crate::isolation::{self, Isolation, Network};
+use crate::values::{self, Kib};
 
 /// What a program says that has no network: the messages of C libraries, and the names that languages have for them.
 const UNREACHABLE: &[&str] = &[
@@ -40,6 +41,11 @@ pub(crate) struct LocalArgs {
     #[arg(long, value_name = "NETWORK", requires = "local")]
     network: Option<Network>,
 
+    /// Keep the files of the program in memory, in a file system of this size. Without namespaces, it is killed when it
+    /// exceeds the size.
+    #[arg(long, value_name = "SIZE", requires = "local", value_parser = values::memory)]
+    disk: Option<Kib>,
+
     /// Let the program read this file or directory as well. Can be repeated.
     #[arg(long, value_name = "PATH", requires = "local")]
     allow_read: Vec<PathBuf>,
@@ -67,12 +73,15 @@ impl LocalArgs {
             .isolation
             .map_or_else(IsolationLevel::default, Into::into);
         let is_needed = isolation::needs_namespaces(self.network, level).map_err(Failure::usage)?;
-        let config = plain()
+        let mut config = plain()
             .with_isolation(level)
             .with_require_isolation(self.require_isolation || is_needed)
             .with_network(self.network.map_or_else(NetworkAccess::default, Into::into))
             .with_readable(&self.allow_read)
             .with_writable(&self.allow_write);
+        if let Some(Kib(disk)) = self.disk {
+            config = config.with_memory_disk(disk.saturating_mul(1024));
+        }
         Ok(Some(boxes::provide(config)))
     }
 
