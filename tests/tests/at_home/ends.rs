@@ -1,6 +1,7 @@
 //! What runs after the last line: hooks, threads, timers, destructors; and exit codes.
 
-use crate::row::{Row, compare, row};
+use crate::compare::compare;
+use crate::row::{Row, row};
 
 const ROWS: &[Row] = &[
     row("python3", "import atexit; atexit.register(print, 'bye'); print('hi')"),

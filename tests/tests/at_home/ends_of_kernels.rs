@@ -7,7 +7,7 @@ use sorna_test_tools::need;
 
 use crate::home;
 use crate::kernel::{self, Place, run_plan};
-use crate::row::Outcome;
+use crate::outcome::Outcome;
 
 /// In each language, a program that writes `bye` to the file `left` at the end of its interpreter, and one that prints that.
 const LEAVE_A_FILE: &[(&str, &str, &str)] = &[

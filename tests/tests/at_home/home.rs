@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use crate::row::Outcome;
+use crate::outcome::Outcome;
 
 /// What runs a program that follows as an argument.
 pub(crate) fn command(language: &str) -> &'static [&'static str] {

@@ -4,7 +4,7 @@ use sorna::blocking::{Client, Run};
 use sorna::{Ending, ExecutionEvent, RunEvent, RunPlan};
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
-use crate::row::Outcome;
+use crate::outcome::Outcome;
 
 /// A gateway and its client.
 pub(crate) struct Place {

@@ -4,8 +4,10 @@
 //! A kind of behavior is a file with a table, one row a line, and a test for each language. Rows say what may differ.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod compare;
 mod ends;
 mod ends_of_kernels;
 mod home;
 mod kernel;
+mod outcome;
 mod row;

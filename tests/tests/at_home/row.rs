@@ -1,11 +1,8 @@
-//! The rows of tables, and their comparison.
+//! The rows of tables.
 
 use std::fmt;
 
-use sorna_test_tools::need;
-
-use crate::home;
-use crate::kernel::{self, Place};
+use crate::outcome::Outcome;
 
 /// A program, and what of its output is compared.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +18,6 @@ enum Compared {
     All,
     /// Only lines that begin with one of these.
     Lines(&'static [&'static str]),
-}
-
-/// What came of a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// As a shell reports it.
-    pub(crate) exit_code: i64,
 }
 
 /// A program whose output and exit code are to be the same.
@@ -55,7 +43,8 @@ impl Row {
         self
     }
 
-    fn of(&self, outcome: Outcome) -> Outcome {
+    /// What is compared of it.
+    pub(crate) fn of(&self, outcome: Outcome) -> Outcome {
         Outcome {
             stdout: self.stdout.of(&outcome.stdout),
             stderr: self.stderr.of(&outcome.stderr),
@@ -99,24 +88,4 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.language, self.program)
     }
-}
-
-/// Runs the rows of a language at home and in temporary kernels, and reports all that differ.
-#[track_caller]
-pub(crate) fn compare(rows: &[Row], language: &str) {
-    let rows = || rows.iter().filter(|row| row.language == language);
-    assert!(rows().count() >= 3, "too few programs in {language}");
-    if !need(home::command(language)[0]) {
-        return;
-    }
-    let place = Place::start();
-    let mut differences = String::new();
-    for row in rows() {
-        let at_home = row.of(home::run(row.language, row.program));
-        let there = row.of(kernel::run(&place, row.language, row.program));
-        if at_home != there {
-            differences += &format!("{row}\n  at home: {at_home:?}\n  there:   {there:?}\n");
-        }
-    }
-    assert!(differences.is_empty(), "\n{differences}");
 }

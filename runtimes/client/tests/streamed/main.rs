@@ -340,7 +340,10 @@ mod checks {
         // In a kernel that is used again, it could block the session.
         let seen = D::block_on(driver.execute(batch(), How::default(), |_| ()));
         assert!(seen.end.unwrap().is_ok());
-        assert_eq!(manager.seen(), [EXECUTE, EXECUTE]);
+        // The close of the WebSocket before may be seen only now.
+        let mut seen = manager.seen();
+        seen.retain(|line| !line.starts_with("close "));
+        assert_eq!(seen, [EXECUTE, EXECUTE]);
     }
 
     pub(super) fn large_messages_arrive<D: Driver>() {
