@@ -91,14 +91,16 @@ const NORMAL: u16 = 1000;
 /// terminal.handle_frame(now, text(r#"{"type":"out","data":"4oI="}"#));
 /// assert_eq!(terminal.poll_event(), Some(TerminalEvent::Output(b"\xe2\x82"[..].into())));
 ///
-/// // A restart is sent after what was typed, and then an empty input, which the gateway may lose. A new
-/// // size does not wait for either.
+/// // A restart is sent after what was typed, and an empty input, which the gateway may lose, when it is over. A
+/// // new size does not wait for either.
 /// terminal.stdin(b"x");
 /// terminal.restart();
 /// terminal.resize(50, 132);
 /// sends(&mut terminal, now, r#"{"type":"resize","rows":50,"cols":132}"#);
 /// sends(&mut terminal, now, r#"{"type":"stdin","chars":"eA=="}"#);
 /// sends(&mut terminal, now, r#"{"type":"restart"}"#);
+/// assert_eq!(terminal.poll_outgoing(now), Outgoing::Wait(now.instant + Duration::from_millis(500)));
+/// let now = now.after(Duration::from_millis(500));
 /// sends(&mut terminal, now, r#"{"type":"stdin","chars":""}"#);
 ///
 /// // Nothing to send for 30 s: a ping keeps the kernel alive. It has no reply.
