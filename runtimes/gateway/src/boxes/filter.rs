@@ -165,6 +165,26 @@ const SHARED_CHECKS: &[Check] = &[
 ];
 /// Calls that are as if the system had none, so that C libraries and programs use older ones: what these do cannot be seen.
 const UNSEEN: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_openat2];
+/// `setxattrat`, which is the same on all processors.
+const SETXATTRAT: libc::c_long = 463;
+/// Calls that fail as on file systems without attributes, which programs expect: in memory, attributes are counted by no limit.
+const ATTRIBUTES: &[libc::c_long] = &[
+    libc::SYS_fsetxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_setxattr,
+    SETXATTRAT,
+];
+/// Calls that make sockets, with their family as the first argument and their protocol as the third.
+const SOCKETS: &[libc::c_long] = &[libc::SYS_socket, libc::SYS_socketpair];
+/// The only families of sockets that there are: others, such as `AF_VSOCK`, can belong to no namespace.
+const FAMILIES: &[i32] = &[
+    libc::AF_UNIX,
+    libc::AF_INET,
+    libc::AF_INET6,
+    libc::AF_NETLINK,
+    // It takes a capability.
+    libc::AF_PACKET,
+];
 
 /// This machine's processor as the system names it to filters; `None` where there is no filter.
 const PROCESSOR: Option<u32> = if cfg!(target_arch = "x86_64") {
@@ -273,6 +293,31 @@ fn filter(processor: u32, around: Around) -> Vec<sock_filter> {
                 load(NUMBER),
             ]),
         }
+    }
+    for call in ATTRIBUTES {
+        let step = test(libc::BPF_JEQ, number(*call), 1);
+        filter.extend([step, error(libc::EOPNOTSUPP)]);
+    }
+    for call in SOCKETS {
+        let mut families = vec![load(place(bits(0, ANY)))];
+        for (index, family) in FAMILIES.iter().enumerate() {
+            // Over the other families, and the error.
+            let others = u8::try_from(FAMILIES.len() - index).unwrap_or_default();
+            let code = libc::BPF_JMP | libc::BPF_K | libc::BPF_JEQ;
+            families.push(step(code, others, 0, family.unsigned_abs()));
+        }
+        families.extend([
+            error(libc::EAFNOSUPPORT),
+            // Of netlink, programs need the one protocol that tells the addresses of the machine.
+            test(libc::BPF_JEQ, libc::AF_NETLINK.unsigned_abs(), 3),
+            load(place(bits(2, ANY))),
+            test(libc::BPF_JSET, ANY, 1),
+            error(libc::EPROTONOSUPPORT),
+            load(NUMBER),
+        ]);
+        let length = u8::try_from(families.len()).unwrap_or_default();
+        filter.push(test(libc::BPF_JEQ, number(*call), length));
+        filter.append(&mut families);
     }
     filter.push(end(libc::SECCOMP_RET_ALLOW));
     filter

@@ -24,6 +24,9 @@ use super::plan::{Mount, Plan};
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 /// The size of directories that hold only mount points, in bytes.
 const SMALL: &str = "4m";
+/// For how many bytes of a directory for temporary files there may be one file, and how many there may be in any.
+const SCRATCH_FILE: u64 = 8192;
+const SCRATCH_FILES: u64 = 4096;
 /// Enough for a thread that makes one call.
 const STACK: usize = 64 * 1024;
 /// The list of users.
@@ -49,7 +52,7 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
             }
             Mount::Temporary => {
                 places.directory(&at)?;
-                tmpfs(&at, &format!("mode=1777,size={}", plan.scratch_size))?;
+                scratch(&at, plan.scratch_size)?;
             }
         }
     }
@@ -109,6 +112,13 @@ fn tmpfs(at: &Path, options: &str) -> Result<(), Failure> {
     let options = CString::new(options).unwrap_or_default();
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", at, "tmpfs", flags, options.as_c_str()).at_path("mount tmpfs on", at)
+}
+
+/// Files for everyone, of at most so many bytes. Their number is limited as well: an empty file takes memory too, which does
+/// not count as that of the kernel.
+fn scratch(at: &Path, size: u64) -> Result<(), Failure> {
+    let files = (size / SCRATCH_FILE).max(SCRATCH_FILES);
+    tmpfs(at, &format!("mode=1777,size={size},nr_inodes={files}"))
 }
 
 /// The directories of the new root that are known to be there.
@@ -193,7 +203,7 @@ fn devices(at: &Path, shared_size: u64, places: &mut Places) -> Result<(), Failu
     let own = MountFlags::NOSUID | MountFlags::NOEXEC;
     let options = c"newinstance,ptmxmode=0666,mode=0620";
     mount("devpts", at.join("pts"), "devpts", own, options).at("mount /dev/pts")?;
-    tmpfs(&at.join("shm"), &format!("mode=1777,size={shared_size}"))?;
+    scratch(&at.join("shm"), shared_size)?;
     // Not all systems have it.
     let queues = own | MountFlags::NODEV;
     let _ = mount("mqueue", at.join("mqueue"), "mqueue", queues, None::<&CStr>);
