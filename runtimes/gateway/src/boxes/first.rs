@@ -19,6 +19,17 @@ use super::plan::Plan;
 use super::{filter, root, walls};
 use crate::NetworkAccess;
 
+/// Limits of a namespace of users, which are no settings of the machine. What they count is counted outside as well, for the
+/// user that kernels can have in common, so that one without them could take all that there is from the others.
+const LIMITS: [(&str, &str); 5] = [
+    ("max_inotify_instances", "32"),
+    ("max_inotify_watches", "16384"),
+    ("max_fanotify_groups", "8"),
+    ("max_fanotify_marks", "4096"),
+    // The filter forbids the same.
+    ("max_user_namespaces", "0"),
+];
+
 /// Furnishes the box, and then reaps what is orphaned in it until the gateway closes the socket.
 pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
     let (mut ended, signals) = UnixStream::pair().at("socketpair")?;
@@ -36,8 +47,10 @@ pub(super) fn first(control: &UnixStream) -> Result<ExitCode, Failure> {
     if plan.network == NetworkAccess::Loopback {
         start_loopback().at("loopback")?;
     }
-    // In a namespace of its own this is no setting of the machine. The filter forbids the same.
-    let _ = fs::write("/proc/sys/user/max_user_namespaces", "0");
+    for (limit, most) in LIMITS {
+        // Not all systems have them all.
+        let _ = fs::write(format!("/proc/sys/user/{limit}"), most);
+    }
     walls::drop_privileges(plan.user)?;
     // Programs of the same user in the box must not look into this process.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).at("dumpable")?;
