@@ -53,7 +53,7 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
     rustix::process::chdir(&program.directory).at("chdir")?;
     walls::drop_privileges(program.user)?;
     if program.landlock {
-        walls::limit_writing(&program.writable)?;
+        walls::limit_writing(&program.writable, program.network)?;
     }
     filter::filter_calls_in_box()?;
     if program.arguments.is_empty() {

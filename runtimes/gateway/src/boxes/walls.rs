@@ -14,6 +14,7 @@ use rustix::thread::{
 };
 
 use super::failure::{At, Failure};
+use crate::NetworkAccess;
 
 /// The newest version of Landlock whose rights are requested.
 const VERSION: ABI = ABI::V9;
@@ -41,12 +42,17 @@ pub(super) fn drop_privileges(user: Option<u32>) -> Result<(), Failure> {
 }
 
 /// Lets this process write only to these places, by Landlock. All that is in the box may be read.
-pub(super) fn limit_writing(writable: &[PathBuf]) -> Result<(), Failure> {
+///
+/// Each program that enters a box has rules of its own, and what these scope it can share with no other. So they leave to the
+/// namespaces what those separate: signals, and sockets with abstract names unless the network is that of the machine.
+pub(super) fn limit_writing(writable: &[PathBuf], network: NetworkAccess) -> Result<(), Failure> {
     let (all, read) = (AccessFs::from_all(VERSION), AccessFs::from_read(VERSION));
     let rules = || -> Result<_, landlock::RulesetError> {
-        Ruleset::default()
-            .handle_access(all)?
-            .scope(Scope::from_all(VERSION))?
+        let mut rules = Ruleset::default().handle_access(all)?;
+        if network == NetworkAccess::Host {
+            rules = rules.scope(Scope::AbstractUnixSocket)?;
+        }
+        rules
             .create()?
             .add_rules(path_beneath_rules(["/"], read))?
             .add_rules(path_beneath_rules(writable, all))?
