@@ -137,6 +137,7 @@ impl Target {
     }
 
     fn local(config: GatewayConfig, globals: &Globals, api: Api) -> Result<Self, Failure> {
+        sorna_gateway::raise_open_files();
         let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
         let contact = Contact::default();
         let options = ClientOptions::new().with_observer(contact.observer(globals.observer()));

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 
-use rustix::process::Resource;
 use sorna_core::Credentials;
 
 use crate::base::Base;
+use crate::boxes::open_files;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{self, Acceptor, Service};
@@ -184,11 +184,10 @@ impl Gateway {
 
 /// Raises this process's limit on open files to the most that the system allows. A gateway needs
 /// about eight for each kernel, so the usual limit of 1024 is reached with some 120 kernels. Kernels
-/// themselves keep the usual limit.
+/// themselves keep the usual limit. It is also the limit on files that processes of this user have sent
+/// each other and not received yet, so that without this, one kernel could keep others from starting.
 pub fn raise_open_files() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+    if let Err(error) = open_files::raise() {
         tracing::warn!(%error, "the limit on open files could not be raised");
     }
 }

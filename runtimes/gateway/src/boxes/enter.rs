@@ -15,7 +15,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use super::failure::{At, Failure};
 use super::message::{self, Kind};
 use super::plan::Program;
-use super::{filter, utf8, walls};
+use super::{filter, open_files, utf8, walls};
 use crate::NetworkAccess;
 
 /// What a gateway sends while the program runs: for it and its group the signal of Ctrl-C, `SIGURG`, or an end.
@@ -82,6 +82,7 @@ pub(super) fn enter(control: &UnixStream) -> Result<ExitCode, Failure> {
 }
 
 fn start(program: &Program, stdin: Option<OwnedFd>) -> io::Result<Child> {
+    open_files::limit();
     let mut command = Command::new(&program.arguments[0]);
     command
         .args(&program.arguments[1..])
@@ -104,6 +105,7 @@ fn start_on_terminal(
         .at("terminal")?;
     utf8::of_utf8(&terminal).at("terminal")?;
     message::send(control, Kind::Terminal, &[], &[terminal.as_fd()]).at("the gateway")?;
+    open_files::limit();
     let command = pty_process::blocking::Command::new(&program.arguments[0])
         .args(&program.arguments[1..])
         .env_clear()

@@ -21,6 +21,7 @@ mod filter;
 mod first;
 mod hold;
 pub(crate) mod message;
+pub(crate) mod open_files;
 pub(crate) mod plan;
 mod root;
 pub(crate) mod utf8;
@@ -65,6 +66,7 @@ pub(crate) const FAILED: u8 = 125;
 pub fn box_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before anything is opened: what this program was started with must not reach kernels.
     descriptors::close_foreign();
+    let _ = open_files::raise();
     let Ok(control) = std::io::stdin().as_fd().try_clone_to_owned() else {
         return FAILED.into();
     };

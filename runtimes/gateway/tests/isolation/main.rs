@@ -18,5 +18,6 @@ mod limits;
 mod ordinary;
 mod reach;
 mod setting;
+mod shared_limits;
 mod terminal;
 mod working;

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::kernel_box::{self, BoxProgram, Census, KernelBox, Unfurnished, Users, answer};
@@ -28,6 +29,10 @@ use crate::lock::lock;
 const MAX_AGE: Duration = Duration::from_secs(5);
 /// The size of `/tmp` and `/dev/shm` of a kernel whose memory is not limited, in bytes.
 const SCRATCH_SIZE: u64 = 512 << 20;
+
+/// How often to try again what fails because the system is short of something, and how long to wait before that.
+const SHORTAGE_TRIES: u32 = 5;
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The first of the users that the kernels of a gateway which is root are, and how many there are: in a range that no
 /// system gives out, neither to people nor to services and containers.
@@ -96,8 +101,17 @@ impl Boxes {
             system: Mutex::default(),
         };
         let mut tried = this.try_in(directory, system);
+        for _ in 0..SHORTAGE_TRIES {
+            match &tried {
+                Err(error) if kernel_box::is_shortage(&error.to_string()) => {}
+                _ => break,
+            }
+            thread::sleep(SHORTAGE_PAUSE);
+            tried = this.try_in(directory, system);
+        }
         if let Err(error) = &tried
             && is_root
+            && !kernel_box::is_shortage(&error.to_string())
         {
             // Root of a container has only some of the users.
             this.supply = supply(false);

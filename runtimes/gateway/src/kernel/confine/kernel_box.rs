@@ -322,10 +322,27 @@ pub(crate) fn namespace(process: u32) -> Option<u64> {
     Some(metadata.ino())
 }
 
+/// Whether a box failed because the system is short of something at the moment, by the message: that of a helper is all that
+/// there is.
+pub(super) fn is_shortage(reason: &str) -> bool {
+    [
+        libc::EAGAIN,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ETOOMANYREFS,
+    ]
+    .iter()
+    .any(|error| reason.contains(&format!("(os error {error})")))
+}
+
 /// How to allow what a box failed at.
 pub(super) fn advice(reason: &str) -> &'static str {
     let is = |step: &str| reason.starts_with(step);
-    if is("unshare") && reason.contains("os error 28") {
+    if is_shortage(reason) {
+        "the system is short of that at the moment: end programs of this user that have many open files or processes, or \
+         raise the limits of `ulimit -n` and `ulimit -u`, and start again"
+    } else if is("unshare") && reason.contains("os error 28") {
         "raise the limits on namespaces, such as `sysctl -w user.max_user_namespaces=15000`"
     } else if is("unshare") {
         "allow user namespaces: in a container by its seccomp profile, such as `docker run --security-opt \

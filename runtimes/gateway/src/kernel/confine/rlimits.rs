@@ -6,6 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::bounds::{Bounds, Cores};
+use crate::boxes::open_files;
 
 /// How many tasks may be added to those on the machine before a kernel cannot start more. The limit
 /// applies to all processes of the user, so it is only a backstop: it keeps a fork bomb from growing
@@ -14,8 +15,6 @@ const TASKS: u64 = 4096;
 /// Extra data size of a process for the stacks of its threads. Each counts in full, mostly 8 MiB,
 /// however little is used; the memory that is used is checked separately.
 const STACKS: u64 = 2 * 1024 * 1024 * 1024;
-/// How many files a process may open, whatever the gateway may itself.
-const OPEN_FILES: u64 = 1024;
 
 /// Puts limits on a process. Best effort: it may have ended already. The limit on processes is that of the user, which
 /// those in a box do not share with others.
@@ -24,16 +23,15 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool, has_box
         return;
     };
     // Limits of the gateway itself that are lower stay in force.
-    let limit = |resource, soft: u64, hard: u64| {
+    let most = |resource, most: u64| {
         let own = rustix::process::getrlimit(resource);
-        let lower = |own: Option<u64>, most: u64| Some(own.map_or(most, |own| own.min(most)));
+        let lower = |own: Option<u64>| Some(own.map_or(most, |own| own.min(most)));
         let limit = Rlimit {
-            current: lower(own.current, soft.min(hard)),
-            maximum: lower(own.maximum, hard),
+            current: lower(own.current),
+            maximum: lower(own.maximum),
         };
         let _ = rustix::process::prlimit(Some(id), resource, limit);
     };
-    let most = |resource, most: u64| limit(resource, most, most);
     most(Resource::Core, 0);
     most(Resource::Fsize, bounds.file_size);
     if let Some(memory) = bounds.memory.filter(|_| !memory_is_limited) {
@@ -42,10 +40,13 @@ pub(super) fn set(process: u32, bounds: Bounds, memory_is_limited: bool, has_box
     }
     if has_box {
         most(Resource::Nproc, bounds.processes);
-    } else if let Some(tasks) = tasks() {
-        most(Resource::Nproc, tasks + TASKS);
+        // It puts its program under the limit on open files, when it has sent files itself.
+    } else {
+        if let Some(tasks) = tasks() {
+            most(Resource::Nproc, tasks + TASKS);
+        }
+        let _ = rustix::process::prlimit(Some(id), Resource::Nofile, open_files::of_programs());
     }
-    limit(Resource::Nofile, OPEN_FILES, u64::MAX);
     if let Some(cores) = bounds.cores {
         use_cores(id, cores);
     }
@@ -122,6 +123,6 @@ mod tests {
         assert_eq!(value("Max file size"), 12345);
         assert_eq!(value("Max data size"), 4096 * 1024 + STACKS);
         assert!(value("Max processes") >= TASKS);
-        assert!(value("Max open files") <= OPEN_FILES);
+        assert!(value("Max open files") <= 1024);
     }
 }
