@@ -8,7 +8,7 @@ use crate::common::{Client, wait_until};
 use crate::setting::{BOX, BOX_VARIABLE, config, gateway, run};
 
 /// Begins programs that count how often something works, up to 2000 times.
-const COUNT: &str = "import array, ctypes, os, resource, socket\n\
+pub(crate) const COUNT: &str = "import array, ctypes, os, resource, socket\n\
     libc = ctypes.CDLL(None, use_errno=True)\n\
     kept = []\n\
     def count(action):\n    \
@@ -78,37 +78,6 @@ fn watches_are_limited_in_each_kernel() {
     for kernel in &kernels {
         assert_eq!(client.run(kernel, &code).finished().0, "32\n");
     }
-}
-
-#[test]
-fn files_that_nobody_receives_keep_no_other_kernel_from_starting() {
-    sorna_gateway::raise_open_files();
-    let Some(gateway) = gateway() else { return };
-    let client = Client::new(&gateway);
-    let kernel = client.create("python3");
-    // As many as a program can send in a box.
-    let code = format!(
-        "{COUNT}\
-         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n\
-         print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= 1024)\n\
-         file = os.open('/dev/null', 0)\n\
-         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [file] * 250))]\n\
-         def send():\n    \
-             pair = socket.socketpair()\n    \
-             pair[0].sendmsg([b'x'], rights)\n    \
-             return pair\n\
-         sent = count(send)\n\
-         print(sent != 'no limit' and sent * 250 > 1000)"
-    );
-    let sent = client.run(&kernel, &code).finished().0;
-    assert_eq!(sent, "True\nTrue\n");
-    // A step that gets input, and another kernel.
-    let batch = sorna_core::Batch::new()
-        .without_build()
-        .with_exec("echo step");
-    let (_, outcome) = client.batch(&kernel, batch);
-    assert_eq!(outcome.finished().0, "step\n");
-    assert_eq!(run(&client, "bash", "echo fine"), "fine\n");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use sorna_test_tools::need;
 
 use crate::common::{Client, PATIENCE};
 use crate::setting::gateway;
+use crate::shared_limits::COUNT;
 
 /// A terminal, by its WebSocket.
 struct Terminal {
@@ -141,4 +142,40 @@ fn programs_can_make_terminals_of_their_own() {
         )
         .finished();
     assert_eq!(stdout.replace('\r', ""), "/dev/pts/0\nyes\n", "{stderr}");
+}
+
+#[test]
+fn files_that_nobody_receives_keep_no_other_kernel_from_starting() {
+    sorna_gateway::raise_open_files();
+    let Some(gateway) = gateway() else { return };
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    // As many as a program can send in a box.
+    let code = format!(
+        "{COUNT}\
+         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n\
+         print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] <= 1024)\n\
+         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n\
+         file = os.open('/dev/null', 0)\n\
+         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [file] * 250))]\n\
+         def send():\n    \
+             pair = socket.socketpair()\n    \
+             pair[0].sendmsg([b'x'], rights)\n    \
+             return pair\n\
+         sent = count(send)\n\
+         print(sent != 'no limit' and sent * 250 > 1000)"
+    );
+    let sent = client.run(&kernel, &code).finished().0;
+    assert_eq!(sent, "True\nTrue\n");
+    // A step, another kernel, and a terminal there, which a helper sends.
+    let batch = sorna_core::Batch::new()
+        .without_build()
+        .with_exec("echo step");
+    let (_, outcome) = client.batch(&kernel, batch);
+    assert_eq!(outcome.finished().0, "step\n");
+    let other = client.create("bash");
+    assert_eq!(client.run(&other, "echo fine").finished().0, "fine\n");
+    let mut terminal = Terminal::open(&client, &other);
+    terminal.enter("echo $((6 * 7))!");
+    terminal.shows("42!");
 }
