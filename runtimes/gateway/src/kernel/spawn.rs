@@ -37,8 +37,6 @@ pub(crate) fn spawn(
         ("TERM", "dumb"),
         // Python programs in batches show their output at once.
         ("PYTHONUNBUFFERED", "1"),
-        // `stdbuf` preloads a library, which the address sanitizer would refuse to accept.
-        ("ASAN_OPTIONS", "verify_asan_link_order=0"),
     ];
     let own = own.map(|(name, value)| (name.into(), value.into()));
     let variables = own.into_iter().chain(environment(setup, mark));
@@ -89,14 +87,26 @@ pub(crate) fn spawn(
 /// client asked for.
 pub(crate) fn environment(setup: &Setup, mark: &str) -> Vec<(OsString, OsString)> {
     let home = &setup.home;
+    // `stdbuf` preloads a library, which the address sanitizer would refuse to accept. To look for leaks, it stops the
+    // program as debuggers do, which the filter of calls forbids: every program would fail at its end.
+    let (address_sanitizer, leak_sanitizer) = match setup.confined.filters_calls() {
+        true => (
+            "verify_asan_link_order=0:detect_leaks=0",
+            Some("detect_leaks=0"),
+        ),
+        false => ("verify_asan_link_order=0", None),
+    };
     let own = [
         ("PATH", setup.installed.path_before(setup.launcher.path())),
         ("HOME", home.work().into()),
         ("TMPDIR", home.temp().into()),
         ("SHELL", "/bin/bash".into()),
         ("LANG", "C.UTF-8".into()),
+        ("ASAN_OPTIONS", address_sanitizer.into()),
     ];
-    let own = own.into_iter().map(|(name, value)| (name.into(), value));
+    let leaks = leak_sanitizer.map(|it| ("LSAN_OPTIONS", it.into()));
+    let own = own.into_iter().chain(leaks);
+    let own = own.map(|(name, value)| (name.into(), value));
     let asked = setup.environ.0.iter();
     let asked = asked.map(|(name, value)| (name.into(), value.into()));
     own.chain(asked)

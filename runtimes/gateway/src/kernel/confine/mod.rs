@@ -303,6 +303,11 @@ impl Confined {
         blocking(spawn)
     }
 
+    /// Whether a filter keeps its programs from some calls, such as those of debuggers.
+    pub(crate) fn filters_calls(&self) -> bool {
+        self.filters_calls
+    }
+
     /// Whether its processes are in a box.
     pub(crate) fn has_box(&self) -> bool {
         self.boxed.is_some()
