@@ -252,10 +252,11 @@ impl GatewayConfig {
     }
 
     /// Adds files and directories that kernels may read, such as data, or libraries in a home
-    /// directory. None by default.
+    /// directory. None by default. Relative paths begin at the current directory. A path where nothing is gets a warning
+    /// in the log.
     #[must_use]
     pub fn with_readable<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
-        self.readable.extend(paths.into_iter().map(Into::into));
+        self.readable.extend(paths.into_iter().map(absolute));
         self
     }
 
@@ -266,10 +267,11 @@ impl GatewayConfig {
     }
 
     /// Adds files and directories that kernels may also write to, such as one for results, or
-    /// `/dev/pts` for programs that make their own terminals. None by default.
+    /// `/dev/pts` for programs that make their own terminals. None by default. Paths are as for
+    /// [`with_readable`](Self::with_readable).
     #[must_use]
     pub fn with_writable<P: Into<PathBuf>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
-        self.writable.extend(paths.into_iter().map(Into::into));
+        self.writable.extend(paths.into_iter().map(absolute));
         self
     }
 
@@ -393,4 +395,10 @@ impl GatewayConfig {
     pub fn max_connections(&self) -> usize {
         self.max_connections
     }
+}
+
+/// The path from the root: kernels have another current directory.
+fn absolute(path: impl Into<PathBuf>) -> PathBuf {
+    let path = path.into();
+    std::path::absolute(&path).unwrap_or(path)
 }

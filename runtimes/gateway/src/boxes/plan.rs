@@ -38,14 +38,17 @@ pub(crate) enum Mount {
     Processes,
     /// An empty directory for temporary files.
     Temporary,
+    /// An empty directory, to hide what is there outside.
+    Empty,
 }
 
-const MOUNTS: [(Mount, &str); 5] = [
+const MOUNTS: [(Mount, &str); 6] = [
     (Mount::ReadOnly, "ro"),
     (Mount::Writable, "rw"),
     (Mount::Devices, "dev"),
     (Mount::Processes, "proc"),
     (Mount::Temporary, "tmp"),
+    (Mount::Empty, "empty"),
 ];
 
 impl Plan {

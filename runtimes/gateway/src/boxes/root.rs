@@ -29,8 +29,9 @@ const SCRATCH_FILE: u64 = 8192;
 const SCRATCH_FILES: u64 = 4096;
 /// Enough for a thread that makes one call.
 const STACK: usize = 64 * 1024;
-/// The list of users.
+/// The lists of users and of groups.
 const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
 
 /// Puts the root together and makes it that of this process, which must be the first of its namespaces.
 pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
@@ -38,11 +39,15 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     mount_change("/", all).at("mount propagation")?;
     let root = plan.scratch.as_path();
     tmpfs(root, &format!("mode=755,size={SMALL}"))?;
+    // It is not a part of itself, when what is around it is put into it.
+    mount_change(root, MountPropagationFlags::UNBINDABLE).at("mount propagation")?;
     let mut places = Places::default();
     for (path, kind) in &plan.mounts {
         let at = within(root, path);
         match kind {
-            Mount::ReadOnly if path == Path::new(USERS) && names_user(plan, &at, &mut places)? => {}
+            Mount::ReadOnly
+                if [USERS, GROUPS].map(Path::new).contains(&path.as_path())
+                    && names_user(plan, path, &at, &mut places)? => {}
             Mount::ReadOnly | Mount::Writable => places.bind(path, &at)?,
             Mount::Devices => devices(&at, plan.scratch_size, &mut places)?,
             Mount::Processes => {
@@ -54,6 +59,10 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
                 places.directory(&at)?;
                 scratch(&at, plan.scratch_size)?;
             }
+            Mount::Empty => {
+                places.directory(&at)?;
+                tmpfs(&at, &format!("mode=755,size={SMALL}"))?;
+            }
         }
     }
     for (path, target) in &plan.links {
@@ -64,6 +73,7 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
         // It may be there already, as a part of a directory outside.
         let _ = symlink(target, at);
     }
+    mount_change(root, MountPropagationFlags::PRIVATE).at("mount propagation")?;
     protect(plan)?;
     // The old root comes to lie upon the new one, and is let go.
     rustix::process::chdir(root).at("chdir")?;
@@ -168,26 +178,30 @@ impl Places {
     }
 }
 
-/// Gives the user of the box a name, if it has none, and then returns whether the list of users is there.
-fn names_user(plan: &Plan, at: &Path, places: &mut Places) -> Result<bool, Failure> {
-    let user = plan
-        .user
-        .unwrap_or_else(|| rustix::process::geteuid().as_raw());
-    let mut users = fs::read_to_string(USERS).unwrap_or_default();
-    let number = user.to_string();
-    if users
-        .lines()
-        .any(|line| line.split(':').nth(2) == Some(&number))
-        || at.exists()
-    {
+/// Gives the user of the box, or its group, a name in this list, if it has none, and then returns whether the list is there.
+fn names_user(plan: &Plan, list: &Path, at: &Path, places: &mut Places) -> Result<bool, Failure> {
+    let own = match list == Path::new(USERS) {
+        true => rustix::process::geteuid().as_raw(),
+        false => rustix::process::getegid().as_raw(),
+    };
+    let number = plan.user.unwrap_or(own).to_string();
+    let mut names = fs::read_to_string(list).unwrap_or_default();
+    let mut numbers = names.lines().map(|line| line.split(':').nth(2));
+    if numbers.any(|it| it == Some(&number)) || at.exists() {
         return Ok(false);
     }
-    if !users.ends_with('\n') {
-        users.push('\n');
+    if !names.ends_with('\n') {
+        names.push('\n');
     }
-    users += &format!("sorna:x:{user}:{user}::{}:/bin/bash\n", plan.home.display());
+    names += &match list == Path::new(USERS) {
+        true => {
+            let home = plan.home.display();
+            format!("sorna:x:{number}:{number}::{home}:/bin/bash\n")
+        }
+        false => format!("sorna:x:{number}:\n"),
+    };
     places.directory(at.parent().unwrap_or(at))?;
-    fs::write(at, users).at(USERS)?;
+    fs::write(at, names).at_path("write", list)?;
     Ok(true)
 }
 
@@ -239,7 +253,7 @@ fn protect(plan: &Plan) -> Result<(), Failure> {
         let inside = Path::new("/").join(inside);
         let kind = inside.ancestors().find_map(|it| kinds.get(it)).copied();
         let more = match kind {
-            Some(Mount::ReadOnly) => MountFlags::RDONLY,
+            Some(Mount::ReadOnly | Mount::Empty) => MountFlags::RDONLY,
             Some(Mount::Writable) => MountFlags::empty(),
             Some(Mount::Devices) if inside.parent() == Some(Path::new("/")) => MountFlags::RDONLY,
             None => MountFlags::RDONLY,
@@ -249,7 +263,11 @@ fn protect(plan: &Plan) -> Result<(), Failure> {
         points.push((point, flags | flags_of(options)));
     }
     for (point, flags) in points {
-        mount_remount(&point, flags, "").at_path("protect", &point)?;
+        match mount_remount(&point, flags, "") {
+            // It is below something that hides it.
+            Err(Errno::NOENT) => {}
+            done => done.at_path("protect", &point)?,
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What works in namespaces as it does without.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -105,10 +106,10 @@ fn temporary_files_can_be_made_in_all_places_for_them() {
         open('/tmp/x', 'w').close()\n\
         print(ctypes.CDLL(None).tmpfile() != 0)\n\
         lock = multiprocessing.Lock(); print(lock.acquire())\n\
-        print(os.path.expanduser('~') == os.getcwd(), __import__('pwd').getpwuid(os.getuid()).pw_name != '')";
+        print(os.path.expanduser('~') == os.getcwd(), __import__('pwd').getpwuid(os.getuid()).pw_name != '', __import__('grp').getgrgid(os.getgid()).gr_name != '')";
     assert_eq!(
         run(&client, "python3", code),
-        "True\nTrue\nTrue\nTrue True\n"
+        "True\nTrue\nTrue\nTrue True True\n"
     );
 }
 
@@ -193,6 +194,83 @@ fn places_that_are_allowed_can_be_read_and_written() {
     assert_eq!(
         fs::read_to_string(path("write").join("new")).unwrap(),
         "new\n"
+    );
+}
+
+#[test]
+fn relative_paths_begin_at_the_current_directory() {
+    let directory = tempfile::tempdir_in(".").unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(directory.path(), open).unwrap();
+    fs::write(directory.path().join("file"), "text\n").unwrap();
+    let name = directory.path().file_name().unwrap();
+    let there = directory.path().canonicalize().unwrap();
+    let code = format!("cat {}/file", there.display());
+    for given in [
+        Path::new(name).to_owned(),
+        Path::new(".").join(name).join(""),
+    ] {
+        let Some(gateway) = gateway_with(|config| config.with_readable([given])) else {
+            return;
+        };
+        assert_eq!(run(&Client::new(&gateway), "bash", &code), "text\n");
+    }
+}
+
+#[test]
+fn temporary_files_are_those_of_the_machine_where_that_is_asked_for() {
+    let file = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+    let name = file.path().file_name().unwrap().to_str().unwrap();
+    let in_shared = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    let shared = in_shared.path().display();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(file.path(), open).unwrap();
+    fs::write(file.path(), "text\n").unwrap();
+    // The gateway's own files are hidden, whatever is around them.
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    let made = format!("{name}-new");
+    for is_writable in [false, true] {
+        let Some(gateway) = gateway_with(|config| {
+            let config = config.with_directory(directory.path());
+            match is_writable {
+                true => config.with_writable(["/tmp", "/dev/shm"]),
+                false => config.with_readable(["/tmp/../tmp/", "/dev/shm"]),
+            }
+        }) else {
+            return;
+        };
+        let client = Client::new(&gateway);
+        let kernel = client.create("bash");
+        let there = directory.path().display();
+        let code = format!(
+            "cat /tmp/{name}; ls {shared}; echo >x && ls; ls -d {there}/*/box 2>/dev/null | wc -l; echo new >/tmp/{made}; touch /bin/x || echo closed"
+        );
+        let outcome = client.run(&kernel, &code);
+        let expected = format!("text\n{shared}\nx\n0\nclosed\n");
+        assert_eq!(outcome.stdout, expected, "{outcome:?}");
+        let is_there = Path::new("/tmp").join(&made).exists();
+        assert_eq!(is_there, is_writable, "{outcome:?}");
+    }
+    fs::remove_file(Path::new("/tmp").join(made)).unwrap();
+}
+
+#[test]
+fn the_address_sanitizer_works() {
+    // It reserves more addresses than a limit on memory allows.
+    let Some(gateway) = gateway_with(GatewayConfig::with_unlimited_memory) else {
+        return;
+    };
+    if !need("gcc") {
+        return;
+    }
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let code = "printf '#include <stdlib.h>\nint main(int n, char **a) { char *p = malloc(9); return n > 1 ? p[n + 9] : 0; }' >a.c\n\
+        gcc -fsanitize=address a.c -o a && ./a && echo ends; ./a x 2>&1 | grep -o -m 1 heap-buffer-overflow";
+    let outcome = client.run(&kernel, code);
+    assert_eq!(
+        outcome.stdout, "ends\nheap-buffer-overflow\n",
+        "{outcome:?}"
     );
 }
 

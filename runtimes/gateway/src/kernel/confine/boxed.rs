@@ -223,7 +223,10 @@ impl Boxes {
     ) -> Layout {
         let mut kept = lock(&self.system);
         let fresh = kept.take().filter(|(found, _)| found.elapsed() < MAX_AGE);
-        let fresh = fresh.unwrap_or_else(|| (Instant::now(), Layout::of_system(system)));
+        let fresh = fresh.unwrap_or_else(|| {
+            let directory = self.scratch.parent().unwrap_or(&self.scratch);
+            (Instant::now(), Layout::of_system(system, directory))
+        });
         let mut layout = kept.insert(fresh).1.clone();
         drop(kept);
         for path in readable {

@@ -12,6 +12,16 @@ const READ: u32 = 0o004;
 const PASS: u32 = 0o001;
 const WRITE: u32 = 0o002;
 
+/// Warns of places that are not there.
+pub(super) fn warn_of_missing(places: &[PathBuf]) {
+    for place in places {
+        if let Err(error) = fs::metadata(place) {
+            let path = place.display();
+            tracing::warn!(%path, %error, "kernels cannot use what they are given");
+        }
+    }
+}
+
 /// Warns of places that are not open to kernels, or open more than they would be to other users.
 pub(super) fn warn(readable: &[PathBuf], writable: &[PathBuf], are_other_users: bool) {
     let all = readable.iter().map(|it| (it, 0));

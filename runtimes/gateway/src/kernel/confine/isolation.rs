@@ -51,7 +51,9 @@ impl fmt::Display for Isolation {
         match self.landlock {
             Some(version) => write!(f, "Landlock {version}")?,
             None if has_namespaces => f.write_str("no Landlock")?,
-            None => f.write_str("NOT isolated (no Landlock)")?,
+            None if self.filters_calls => f.write_str("NOT isolated (no Landlock)")?,
+            // As when that is asked for.
+            None => f.write_str("NOT isolated")?,
         }
         f.write_str(match self.limits_memory {
             true => "; memory: control group",

@@ -17,11 +17,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::NetworkAccess;
 use crate::boxes::message::{self, Kind, Message};
-use crate::boxes::plan::{Plan, Program};
+use crate::boxes::plan::{Mount, Plan, Program};
 use crate::boxes::{ENTER, HOLD, HOST_NETWORK, MAPPED_BY_GATEWAY, WITHIN};
 use crate::kernel::memory::Held;
 use crate::kernel::procfs;
 
+/// The directories of boxes that are in memory, below their roots.
+const SCRATCH: [&str; 2] = ["tmp", "dev/shm"];
 /// How long a helper may take for an answer.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How long all processes of a box may take to end.
@@ -50,6 +52,8 @@ pub(super) struct KernelBox {
     processes: u64,
     /// The list of its shared memory of System V.
     segments: Option<File>,
+    /// Where it has files of its own in memory, below its root.
+    scratch: Vec<&'static str>,
 }
 
 /// A box with nothing in it yet but its first process.
@@ -128,6 +132,7 @@ impl Unfurnished {
                 first_file,
                 processes,
                 segments: None,
+                scratch: Vec::new(),
             },
             lacks_users: matches!(users, Users::Mapped),
         })
@@ -153,6 +158,17 @@ impl Unfurnished {
         }
         tell(&made.control, Kind::Plan, &plan.encode())?;
         let ready = answer(&made.control, Kind::Ready)?;
+        // They may be those of the machine, if that is asked for.
+        let is_own = |place: &&str| {
+            let is_there = |(path, mount): &(PathBuf, Mount)| {
+                matches!(mount, Mount::ReadOnly | Mount::Writable)
+                    && path
+                        .strip_prefix("/")
+                        .is_ok_and(|it| it == Path::new(place))
+            };
+            !plan.mounts.iter().any(is_there)
+        };
+        made.scratch = SCRATCH.iter().copied().filter(is_own).collect();
         made.segments = ready.files.into_iter().next().map(File::from);
         Ok(made)
     }
@@ -193,7 +209,7 @@ impl KernelBox {
     /// Its `/tmp` and `/dev/shm`, which are in memory, and its shared memory of System V.
     pub(super) fn scratch(&self) -> Held {
         let mut held = Held::default();
-        for place in ["tmp", "dev/shm"] {
+        for place in &self.scratch {
             let place = self.inside(place);
             let state = rustix::fs::statvfs(&place);
             if let (Ok(state), Ok(metadata)) = (state, fs::metadata(place)) {

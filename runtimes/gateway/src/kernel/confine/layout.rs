@@ -25,8 +25,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// What all boxes of a gateway have.
-    pub(super) fn of_system(system: &SystemPlaces) -> Self {
+    /// What all boxes of a gateway have whose files are in this directory.
+    pub(super) fn of_system(system: &SystemPlaces, directory: &Path) -> Self {
         let mut this = Self::default();
         for (path, mount) in [
             ("/dev", Mount::Devices),
@@ -42,7 +42,29 @@ impl Layout {
         for path in system.shared.iter().filter(is_taken) {
             this.add(path, Mount::Writable);
         }
+        for path in &system.given_readable {
+            this.give(path, Mount::ReadOnly);
+        }
+        for path in &system.given_writable {
+            this.give(path, Mount::Writable);
+        }
+        // The files of other kernels are not given with what is around them.
+        let is_around = |(path, mount): &(PathBuf, Mount)| {
+            matches!(mount, Mount::ReadOnly | Mount::Writable) && directory.starts_with(path)
+        };
+        if this.mounts.iter().any(is_around) {
+            this.mounts.push((directory.to_owned(), Mount::Empty));
+        }
         this
+    }
+
+    /// Adds what the configuration asks for, even in the place of temporary files that a box has of its own.
+    fn give(&mut self, path: &Path, mount: Mount) {
+        if let Ok(path) = path.canonicalize() {
+            self.mounts
+                .retain(|(there, mount)| *mount != Mount::Temporary || *there != path);
+        }
+        self.add(path, mount);
     }
 
     /// Adds what is at a path, if there is something, and the links on the way to it.

@@ -142,6 +142,10 @@ impl Confinement {
                 Some(_) => tracing::warn!(reason = shortfall, "kernels are isolated less well"),
             }
         }
+        if boxes.is_some() || landlock.is_some() {
+            given::warn_of_missing(rules.readable);
+            given::warn_of_missing(rules.writable);
+        }
         if rustix::process::geteuid().is_root() && (boxes.is_some() || landlock.is_some()) {
             let are_other_users = boxes.as_ref().is_some_and(|it| it.user(0).is_some());
             given::warn(rules.readable, rules.writable, are_other_users);

@@ -90,6 +90,9 @@ pub(super) struct SystemPlaces {
     pub(super) readable: Vec<PathBuf>,
     pub(super) devices: Vec<PathBuf>,
     pub(super) shared: Vec<PathBuf>,
+    /// What the configuration lets them read, and write to.
+    pub(super) given_readable: Vec<PathBuf>,
+    pub(super) given_writable: Vec<PathBuf>,
 }
 
 impl SystemPlaces {
@@ -115,13 +118,12 @@ impl SystemPlaces {
                 all.push(directory);
             }
         }
-        all.extend_from_slice(readable);
-        let mut shared = paths(SHARED);
-        shared.extend_from_slice(writable);
         Self {
             readable: all,
             devices: paths(DEVICES),
-            shared,
+            shared: paths(SHARED),
+            given_readable: readable.to_vec(),
+            given_writable: writable.to_vec(),
         }
     }
 }

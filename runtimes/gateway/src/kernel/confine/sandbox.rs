@@ -43,8 +43,10 @@ impl OpenPlaces {
             | AccessFs::ReadDir;
         let kinds = [
             (&system.readable, AccessFs::from_read(VERSION)),
+            (&system.given_readable, AccessFs::from_read(VERSION)),
             (&system.devices, device),
             (&system.shared, all),
+            (&system.given_writable, all),
         ];
         let mut places = Vec::new();
         for (paths, rights) in kinds {
