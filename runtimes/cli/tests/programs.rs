@@ -105,6 +105,12 @@ fn one_file_of_any_name_runs_with_arguments_in_every_language() {
             "Args.java",
             "public class Args { public static void main(String[] a) { System.out.println(String.join(\"|\", a)); } }\n",
         ),
+        (
+            "R",
+            "r",
+            "args.R",
+            "cat(paste(commandArgs(TRUE), collapse = '|'), '\\n', sep = '')\n",
+        ),
     ] {
         if !need(tool) {
             continue;
@@ -180,7 +186,7 @@ fn directories_of_compiled_languages_run_as_their_program() {
             ),
             (
                 "j/m/Main.java",
-                "public class Main { public static void main(String[] a) { System.out.println(\"main\"); } }\n",
+                "public class Main { public static void main(String[] a) { System.out.println(\"main\" + a.length); } }\n",
             ),
             (
                 "r/src/prog.rs",
@@ -208,7 +214,8 @@ fn directories_of_compiled_languages_run_as_their_program() {
     if need("javac") {
         prints(&below("j"), &["java", "src"], "4\n");
         prints(&below("j"), &["java", "lower.java"], "odd\n");
-        prints(&below("j"), &["java", "m"], "main\n");
+        prints(&below("j"), &["java", "m"], "main0\n");
+        prints(&below("j"), &["java", "m", "--", "a b", "c"], "main2\n");
         let ran = run(&below("j"), "", &["java", "."]);
         assert_eq!(ran.code, Some(1));
         let message = "several files have a main method, and none is Main.java: lower.java m/Main.java src/a/b/App.java";

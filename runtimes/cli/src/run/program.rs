@@ -16,6 +16,8 @@ struct Interpreter {
     names: &'static [&'static str],
     /// The command that runs a file, without the file.
     command: &'static str,
+    /// What comes between the file and its arguments.
+    separator: Option<&'static str>,
     /// The file that kernels run by default.
     main: &'static str,
     /// What it runs of a directory, if there is no such file.
@@ -39,7 +41,8 @@ const INTERPRETERS: &[Interpreter] = &[
         &["r", "R", "r3"],
         "R --no-echo --no-save --no-restore -f",
         "main.R",
-    ),
+    )
+    .with_separator("--args"),
 ];
 
 /// Languages whose programs are built as `main`.
@@ -57,6 +60,7 @@ const fn interpreter(
     Interpreter {
         names,
         command,
+        separator: None,
         main,
         index: None,
     }
@@ -116,7 +120,9 @@ impl Program {
                 });
             }
         };
+        let separator = Interpreter::of(lang).and_then(|known| known.separator);
         let words = arguments.iter().map(|argument| quote(argument));
+        let words = separator.map(str::to_owned).into_iter().chain(words);
         let all: Vec<String> = std::iter::once(command).chain(words).collect();
         Ok(Self::Command(all.join(" ")))
     }
@@ -150,11 +156,21 @@ fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
             let class = file.name().strip_suffix(".java")?;
             Some(format!("java {}", quote(class)))
         }
-        _ => has("Main.java").then(|| "java Main".to_owned()),
+        _ if has("Main.java") => Some("java Main".to_owned()),
+        _ => {
+            let names = files.iter().map(UploadFile::name);
+            let directory = only(names.filter_map(|name| name.strip_suffix("/Main.java")))?;
+            Some(format!("java -cp {} Main", quote(directory)))
+        }
     }
 }
 
 impl Interpreter {
+    const fn with_separator(mut self, separator: &'static str) -> Self {
+        self.separator = Some(separator);
+        self
+    }
+
     const fn with_index(mut self, index: &'static str) -> Self {
         self.index = Some(index);
         self
@@ -332,6 +348,16 @@ mod tests {
                 "java",
                 &["Hello.java"],
                 "java Hello one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "java",
+                &["jd/Main.java", "jd/Other.java"],
+                "java -cp jd Main one 'two  three' '' 'it'\\''s' -x --y=1",
+            ),
+            (
+                "r",
+                &["greet.R"],
+                "R --no-echo --no-save --no-restore -f greet.R --args one 'two  three' '' 'it'\\''s' -x --y=1",
             ),
         ] {
             let arguments = ["one", "two  three", "", "it's", "-x", "--y=1"].map(str::to_owned);
