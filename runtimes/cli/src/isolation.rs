@@ -1,7 +1,12 @@
 //! The isolation of kernels on this machine, as options name it.
 
+use std::fs;
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use sorna_gateway::{IsolationLevel, NetworkAccess};
+
+use crate::failure::Failure;
 
 /// A level of isolation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,4 +69,20 @@ pub(crate) fn needs_namespaces(
             "--network none and loopback need --isolation namespaces: otherwise kernels have the network of this machine".to_owned(),
         ),
     }
+}
+
+/// Checks that what an option lets kernels use is there.
+pub(crate) fn check_places(option: &str, places: &[PathBuf]) -> Result<(), Failure> {
+    for place in places {
+        if let Err(error) = fs::metadata(place) {
+            let failure = Failure::usage(format!("{option} {}: {error}", place.display()));
+            return Err(match place.starts_with("~") {
+                true => failure.with_advice(
+                    "Shells do not expand `~` in quotes or after `=`: use $HOME in its place.",
+                ),
+                false => failure,
+            });
+        }
+    }
+    Ok(())
 }

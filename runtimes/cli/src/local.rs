@@ -25,6 +25,13 @@ const UNREACHABLE: &[&str] = &[
     "enetunreach",
     "eaddrnotavail",
 ];
+/// The same, in words that can mean something else where a program has some network.
+const UNCONNECTED: &[&str] = &[
+    "couldn't connect to server",
+    "fetch failed",
+    "cannot open url",
+    "failed to establish a new connection",
+];
 /// The longest of these, in bytes: so much of what came before may belong to one.
 const LONGEST: usize = 36;
 
@@ -38,28 +45,28 @@ pub(crate) struct LocalArgs {
 
     /// The network of the program: none, a loopback device of its own, or that of this machine [default: none, where
     /// namespaces can isolate it]
-    #[arg(long, value_name = "NETWORK", requires = "local")]
+    #[arg(long, value_name = "NETWORK")]
     network: Option<Network>,
 
     /// Keep the files of the program in memory, in a file system of this size. Without namespaces, it is killed when it
     /// exceeds the size.
-    #[arg(long, value_name = "SIZE", requires = "local", value_parser = values::memory)]
+    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
     disk: Option<Kib>,
 
     /// Let the program read this file or directory as well. Can be repeated.
-    #[arg(long, value_name = "PATH", requires = "local")]
+    #[arg(long, value_name = "PATH")]
     allow_read: Vec<PathBuf>,
 
     /// Let the program read and write this file or directory as well. Can be repeated.
-    #[arg(long, value_name = "PATH", requires = "local")]
+    #[arg(long, value_name = "PATH")]
     allow_write: Vec<PathBuf>,
 
     /// How to isolate the program from this machine [default: the best that the machine offers]
-    #[arg(long, value_enum, value_name = "LEVEL", requires = "local")]
+    #[arg(long, value_enum, value_name = "LEVEL")]
     isolation: Option<Isolation>,
 
     /// Fail where this machine does not offer that, instead of isolating the program less well.
-    #[arg(long, requires = "local")]
+    #[arg(long)]
     require_isolation: bool,
 }
 
@@ -67,8 +74,15 @@ impl LocalArgs {
     /// The configuration of the gateway; `None` without `--local`.
     pub(crate) fn config(&self) -> Result<Option<GatewayConfig>, Failure> {
         if !self.local {
-            return Ok(None);
+            return match self.option() {
+                Some(option) => Err(Failure::usage(format!(
+                    "{option} needs --local; for a gateway, set it with `sorna serve {option}`"
+                ))),
+                None => Ok(None),
+            };
         }
+        isolation::check_places("--allow-read", &self.allow_read)?;
+        isolation::check_places("--allow-write", &self.allow_write)?;
         let level = self
             .isolation
             .map_or_else(IsolationLevel::default, Into::into);
@@ -83,6 +97,19 @@ impl LocalArgs {
             config = config.with_memory_disk(disk.saturating_mul(1024));
         }
         Ok(Some(boxes::provide(config)))
+    }
+
+    /// The first option that is given, other than `--local`.
+    fn option(&self) -> Option<&'static str> {
+        let given = [
+            (self.network.is_some(), "--network"),
+            (self.disk.is_some(), "--disk"),
+            (!self.allow_read.is_empty(), "--allow-read"),
+            (!self.allow_write.is_empty(), "--allow-write"),
+            (self.isolation.is_some(), "--isolation"),
+            (self.require_isolation, "--require-isolation"),
+        ];
+        given.iter().find(|it| it.0).map(|it| it.1)
     }
 
     /// What to tell the user about the isolation on this gateway: that it is less than usual, and why.
@@ -139,7 +166,12 @@ impl Isolated {
             return;
         }
         self.tail.push_str(&text.to_ascii_lowercase());
-        self.is_found = UNREACHABLE.iter().any(|it| self.tail.contains(it));
+        let more = match self.network {
+            NetworkAccess::None => UNCONNECTED,
+            _ => &[],
+        };
+        let mut words = UNREACHABLE.iter().chain(more);
+        self.is_found = words.any(|it| self.tail.contains(it));
         let mut from = self.tail.len().saturating_sub(LONGEST);
         while !self.tail.is_char_boundary(from) {
             from += 1;
@@ -147,7 +179,7 @@ impl Isolated {
         self.tail.drain(..from);
     }
 
-    /// Advice if the program has failed, or a terminal has closed: that it has no network, if it said so.
+    /// Advice at the end of a program or a terminal: that it has no network, if it said so.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         self.is_found.then_some(match self.network {
             NetworkAccess::None => {
@@ -186,10 +218,14 @@ mod tests {
         assert_eq!(seen(none, &["The network is", " fine"]), None);
         let advice = seen(NetworkAccess::Loopback, &["connect: ENETUNREACH"]);
         assert!(advice.is_some_and(|it| it.contains("loopback device of its own")));
+        let curl = "curl: (7) Couldn't connect to server";
+        assert!(seen(none, &[curl]).is_some());
+        assert_eq!(seen(NetworkAccess::Loopback, &[curl]), None);
     }
 
     #[test]
     fn no_message_is_longer_than_what_is_kept() {
-        assert_eq!(UNREACHABLE.iter().map(|it| it.len()).max(), Some(LONGEST));
+        let all = UNREACHABLE.iter().chain(UNCONNECTED);
+        assert_eq!(all.map(|it| it.len()).max(), Some(LONGEST));
     }
 }

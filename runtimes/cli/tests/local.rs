@@ -302,9 +302,82 @@ fn options_that_contradict_each_other_are_errors() {
 ✘ --network none and loopback need --isolation namespaces: otherwise kernels have the network of this machine
 
 "#]]);
+    for option in [
+        &["--network", "host"][..],
+        &["--disk", "1m"],
+        &["--allow-read", "/tmp"],
+        &["--allow-write", "/tmp"],
+        &["--isolation", "none"],
+        &["--require-isolation"],
+    ] {
+        let mut command = sorna(directory.path());
+        command.args(["run"]).args(option);
+        command.args(["bash", "-c", ":"]);
+        let (stderr, code) = stderr_of(command);
+        let name = option[0];
+        let expected =
+            format!("✘ {name} needs --local; for a gateway, set it with `sorna serve {name}`\n");
+        assert_eq!((stderr, code), (expected, Some(2)));
+    }
+}
+
+#[test]
+fn what_is_opened_to_programs_must_be_there() {
+    let directory = here();
+    let missing = "No such file or directory (os error 2)\n";
+    for option in ["--allow-read", "--allow-write"] {
+        let expected = format!("✘ {option} nonexist: {missing}");
+        run(directory.path(), &[option, "nonexist", "bash", "-c", ":"])
+            .code(2)
+            .stderr_eq(expected.clone());
+        let mut command = sorna(directory.path());
+        command.args(["serve", option, "nonexist"]);
+        assert_eq!(stderr_of(command), (expected, Some(2)));
+        let expected = format!(
+            "✘ {option} ~/x: {missing}∙ Shells do not expand `~` in quotes or after `=`: use $HOME in its place.\n"
+        );
+        run(directory.path(), &[option, "~/x", "bash", "-c", ":"])
+            .code(2)
+            .stderr_eq(expected);
+    }
+}
+
+#[test]
+fn what_is_opened_to_programs_may_be_relative() {
+    let directory = here();
+    write(
+        directory.path(),
+        &[("notes.txt", "notes\n"), ("d/in.txt", "content\n")],
+    );
+    for (path, mode) in [("", 0o755), ("d", 0o755)] {
+        use std::os::unix::fs::PermissionsExt;
+        let path = directory.path().join(path);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    let here = directory.path().display();
+    let code = format!("cd {here}; cat notes.txt d/in.txt");
+    for place in ["d", "./d", "d/", "d/../d", "."] {
+        let options = ["--allow-read", "notes.txt", "--allow-read", place];
+        let arguments = [&options[..], &["bash", "-c", &code]].concat();
+        run(directory.path(), &arguments)
+            .success()
+            .stdout_eq("notes\ncontent\n");
+    }
+}
+
+#[test]
+fn a_program_that_tried_to_connect_and_ends_well_gets_a_remark() {
+    let directory = here();
+    if !has_namespaces(directory.path()) {
+        return;
+    }
+    let code = "echo 'Warning: fetch failed' >&2";
     let mut command = sorna(directory.path());
-    command.args(["run", "--network", "host", "bash", "-c", ":"]);
-    let (stderr, code) = stderr_of(command);
-    assert!(stderr.contains("--local"), "{stderr}");
-    assert_eq!(code, Some(2));
+    command.args(["run", "--local", "bash", "-c", code]);
+    let (stderr, exit) = stderr_of(command);
+    assert!(stderr.contains(NO_NETWORK), "{stderr}");
+    assert_eq!(exit, Some(0));
+    run(directory.path(), &["bash", "-c", code])
+        .success()
+        .stderr_eq("Warning: fetch failed\n");
 }

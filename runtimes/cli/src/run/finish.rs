@@ -52,6 +52,8 @@ pub(crate) struct Task<'a> {
     pub(crate) token: &'a SessionToken,
     /// For a program that has failed.
     pub(crate) advice: Option<&'a str>,
+    /// For one that has not, though it said what others say who fail.
+    pub(crate) remark: Option<&'a str>,
     /// If the program exceeded its time limit.
     pub(crate) overtime: Option<&'a Overtime>,
     /// Whether the kernel was ready.
@@ -131,8 +133,12 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
     let code = result.exit_code().unwrap_or(0);
     if code != 0 && result.step() == Some("build") {
         reporter.fail(format_args!("Build failed with exit code {code}."));
-    } else if let (1.., Some(advice)) = (code, task.advice) {
-        reporter.advice(advice);
+    } else {
+        match (code, task.advice, task.remark) {
+            (1.., Some(advice), _) => reporter.advice(advice),
+            (0, _, Some(remark)) => reporter.info(remark),
+            _ => {}
+        }
     }
     Exit::of_program(code)
 }

@@ -334,6 +334,7 @@ impl Session<'_> {
             lang: self.lang,
             token: &self.token,
             advice: self.advice.as_deref().or(self.output.advice()),
+            remark: self.output.advice(),
             overtime: self.overtime.as_ref(),
             was_ready: self.ready.is_some(),
         };

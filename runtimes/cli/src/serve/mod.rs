@@ -18,7 +18,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::isolation::needs_namespaces;
+use crate::isolation::{check_places, needs_namespaces};
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
@@ -60,6 +60,8 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     let level = isolation.level();
     // What was asked for is not to be left out with no more than a line in the log.
     let needs_namespaces = needs_namespaces(isolation.network, level).map_err(Failure::usage)?;
+    check_places("--allow-read", &isolation.allow_read)?;
+    check_places("--allow-write", &isolation.allow_write)?;
     let kib = |size: u64| size.saturating_mul(1024);
     let mut config = GatewayConfig::new()
         .with_listen(arguments.listen)

@@ -111,6 +111,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             lang: &arguments.lang,
             token: &token,
             advice: None,
+            remark: None,
             overtime: None,
             was_ready: false,
         };
