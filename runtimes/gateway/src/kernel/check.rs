@@ -8,7 +8,7 @@ use sorna_core::KernelInfo;
 use super::confine::Census;
 use super::driver::Command;
 use super::handle::Kernel;
-use super::memory::{self, MAX_OPEN_FILES, TooManyOpen};
+use super::memory::{self, TooMany};
 use super::process_table::ResourceUse;
 use super::procfs;
 use super::state::Phase;
@@ -84,7 +84,7 @@ impl Kernel {
         } else {
             let memory = bounds.memory.filter(|_| self.setup.confined.needs_sums());
             match memory.map(|limit| self.check_memory(processes, usage.memory, limit, kills)) {
-                Some(Err(TooManyOpen)) => format!("limit of {MAX_OPEN_FILES} open files"),
+                Some(Err(too_many)) => too_many.text(),
                 Some(Ok(true)) => bounds.memory_text().unwrap_or_default(),
                 Some(Ok(false)) | None => return,
             }
@@ -104,7 +104,7 @@ impl Kernel {
         resident: u64,
         limit: u64,
         kills: u64,
-    ) -> Result<bool, TooManyOpen> {
+    ) -> Result<bool, TooMany> {
         let mut held = self.setup.confined.scratch();
         held.add_files(lock(&self.look).files(processes, kills)?);
         // The sum counts shared memory for each process, so the slow exact count decides.

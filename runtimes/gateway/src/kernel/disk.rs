@@ -5,15 +5,15 @@
 
 use std::collections::HashSet;
 use std::ffi::CString;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
+
+use super::procfs;
 
 /// The unit in which systems count what files take.
 const BLOCK: u64 = 512;
@@ -38,8 +38,8 @@ pub(crate) struct DiskUse {
     pub(crate) bytes: u64,
     /// Not beyond the limit and one directory: it is not counted further.
     pub(crate) files: u64,
-    /// Whether there are directories in directories deeper than can be followed.
-    pub(crate) is_too_deep: bool,
+    /// Whether there are directories in directories deeper than can be followed, or more open files than can be looked at.
+    pub(crate) is_uncountable: bool,
 }
 
 /// The use of what is in a directory, and of deleted files of its file system that these processes have open. Blocks.
@@ -109,7 +109,7 @@ impl Survey {
             mode: None,
         }];
         while let Some(level) = levels.last_mut() {
-            if self.found.files > self.limit.files || self.found.is_too_deep {
+            if self.found.files > self.limit.files || self.found.is_uncountable {
                 return;
             }
             let Some(name) = level.names.pop() else {
@@ -126,7 +126,7 @@ impl Survey {
             };
             path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
             let closed = levels.iter().filter(|level| level.mode.is_some()).count();
-            self.found.is_too_deep =
+            self.found.is_uncountable =
                 path.as_os_str().len() > LONGEST_PATH || closed + 1 > MAX_CLOSED;
             let names = self.list(&directory);
             levels.push(Level {
@@ -176,18 +176,18 @@ impl Survey {
 
     /// Counts files without a name that processes have open.
     fn add_deleted(&mut self, processes: &[u32]) {
-        for process in processes {
-            let entries = fs::read_dir(format!("/proc/{process}/fd"));
-            for entry in entries.into_iter().flatten().flatten() {
-                let Ok(file) = fs::metadata(entry.path()) else {
-                    continue;
-                };
-                let is_one = file.is_file() && file.nlink() == 0 && file.dev() == self.device;
-                if is_one && self.seen.insert(file.ino()) {
-                    self.add(file.blocks() * BLOCK);
-                }
+        let looked = procfs::each_descriptor(processes, (), |directory, name| {
+            let Ok(stat) = rustix::fs::statat(directory, name, AtFlags::empty()) else {
+                return Ok(());
+            };
+            let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+            let is_one = is_file && stat.st_nlink == 0 && stat.st_dev == self.device;
+            if is_one && self.seen.insert(stat.st_ino) {
+                self.add(blocks(&stat));
             }
-        }
+            Ok(())
+        });
+        self.found.is_uncountable |= looked.is_err();
     }
 
     fn add(&mut self, bytes: u64) {
@@ -248,7 +248,7 @@ fn open(parent: impl AsFd, name: &CString) -> rustix::io::Result<(OwnedFd, Optio
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::fs::{File, Permissions};
+    use std::fs::{self, File, Permissions};
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
@@ -279,7 +279,7 @@ mod tests {
         let found = use_of(root);
         assert!((MIB..2 * MIB).contains(&found.bytes), "{found:?}");
         assert_eq!(found.files, 4);
-        assert!(!found.is_too_deep);
+        assert!(!found.is_uncountable);
     }
 
     #[test]
@@ -325,9 +325,9 @@ mod tests {
             here = rustix::fs::openat(&here, "d", DIRECTORY, Mode::empty()).unwrap();
             if depth == 100 {
                 let found = use_of(base.path());
-                assert_eq!((found.files, found.is_too_deep), (151, false));
+                assert_eq!((found.files, found.is_uncountable), (151, false));
             }
         }
-        assert!(use_of(base.path()).is_too_deep);
+        assert!(use_of(base.path()).is_uncountable);
     }
 }

@@ -130,7 +130,7 @@ impl Kernel {
             bytes,
             reserved,
         };
-        if found.files >= limit.files || found.is_too_deep {
+        if found.files >= limit.files || found.is_uncountable {
             return Err(exceeded(found, limit).unwrap_or_else(|| files_text(limit)));
         }
         reservation.check(bytes)?;
@@ -161,8 +161,11 @@ fn exceeded(found: DiskUse, limit: DiskLimit) -> Option<String> {
         Some(format!("disk limit of {limit}: its files take {found}"))
     } else if found.files > limit.files {
         Some(files_text(limit))
-    } else if found.is_too_deep {
-        Some("disk limit: its directories are too deep to be counted".to_owned())
+    } else if found.is_uncountable {
+        Some(
+            "disk limit: its directories are too deep, or its open files too many, to be counted"
+                .to_owned(),
+        )
     } else {
         None
     }

@@ -2,15 +2,20 @@
 //! need have mapped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::AtFlags;
+
+use super::procfs;
 
 /// The most open files that are looked at in one kernel, some µs each. One that has more could hide what it holds, and so
 /// exceeds a limit.
-pub(crate) const MAX_OPEN_FILES: usize = 32 * 1024;
+const MAX_OPEN_FILES: usize = 32 * 1024;
+/// The most sockets of one kernel: what they hold is memory that the system shows nowhere, some 200 KiB each, or twice that
+/// if a program asks for it.
+const MAX_SOCKETS: usize = 2048;
 /// How many times as long as a look takes passes until the next one, at least.
 const REST: u32 = 10;
 /// The size of the blocks in which the system counts what a file takes.
@@ -42,9 +47,22 @@ pub(crate) struct Look {
     files: Files,
 }
 
-/// More open files than are looked at.
+/// More than a kernel may have, since they could hide what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooManyOpen;
+pub(crate) enum TooMany {
+    OpenFiles,
+    Sockets,
+}
+
+impl TooMany {
+    /// The limit, for people.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::OpenFiles => format!("limit of {MAX_OPEN_FILES} open files"),
+            Self::Sockets => format!("limit of {MAX_SOCKETS} sockets"),
+        }
+    }
+}
 
 impl Held {
     /// Adds a file system of the kernel's own, in memory, and what is in it in bytes.
@@ -82,7 +100,7 @@ impl Held {
 impl Look {
     /// The files in memory that these processes have open: those without a name (`memfd_create`), and those in the
     /// `/dev/shm` of the machine. Many open files take long to look at, and are looked at less often then.
-    pub(crate) fn files(&mut self, processes: &[u32], kills: u64) -> Result<&Files, TooManyOpen> {
+    pub(crate) fn files(&mut self, processes: &[u32], kills: u64) -> Result<&Files, TooMany> {
         let now = Instant::now();
         if self.kills != kills || self.next.is_none_or(|next| now >= next) {
             self.files = open_files(processes)?;
@@ -93,37 +111,32 @@ impl Look {
     }
 }
 
-fn open_files(processes: &[u32]) -> Result<Files, TooManyOpen> {
-    let (mut files, mut seen) = (Files::new(), 0);
-    for process in processes {
-        let place = format!("/proc/{process}/fd");
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(directory) = rustix::fs::open(place, flags, Mode::empty()) else {
-            continue;
-        };
-        let Ok(entries) = Dir::read_from(&directory) else {
-            continue;
-        };
-        let mut buffer = Vec::new();
-        for entry in entries.flatten() {
-            seen += 1;
-            if seen > MAX_OPEN_FILES {
-                return Err(TooManyOpen);
-            }
-            let Ok(name) = rustix::fs::readlinkat(&directory, entry.file_name(), buffer) else {
-                buffer = Vec::new();
-                continue;
-            };
-            buffer = name.into_bytes();
-            if !buffer.starts_with(b"/memfd:") && !buffer.starts_with(b"/dev/shm/") {
-                continue;
-            }
-            if let Ok(stat) = rustix::fs::statat(&directory, entry.file_name(), AtFlags::empty()) {
-                let blocks = u64::try_from(stat.st_blocks).unwrap_or_default();
-                files.insert((stat.st_dev, stat.st_ino), blocks * BLOCK);
-            }
+fn open_files(processes: &[u32]) -> Result<Files, TooMany> {
+    let (mut files, mut seen, mut buffer) = (Files::new(), 0, Vec::new());
+    let mut sockets = BTreeSet::new();
+    procfs::each_descriptor(processes, TooMany::OpenFiles, |directory, name| {
+        seen += 1;
+        if seen > MAX_OPEN_FILES {
+            return Err(TooMany::OpenFiles);
         }
-    }
+        let Ok(link) = rustix::fs::readlinkat(directory, name, std::mem::take(&mut buffer)) else {
+            return Ok(());
+        };
+        buffer = link.into_bytes();
+        if buffer.starts_with(b"socket:") && sockets.insert(buffer.clone()) {
+            return (sockets.len() <= MAX_SOCKETS)
+                .then_some(())
+                .ok_or(TooMany::Sockets);
+        }
+        if !buffer.starts_with(b"/memfd:") && !buffer.starts_with(b"/dev/shm/") {
+            return Ok(());
+        }
+        if let Ok(stat) = rustix::fs::statat(directory, name, AtFlags::empty()) {
+            let blocks = u64::try_from(stat.st_blocks).unwrap_or_default();
+            files.insert((stat.st_dev, stat.st_ino), blocks * BLOCK);
+        }
+        Ok(())
+    })?;
     Ok(files)
 }
 
@@ -132,7 +145,8 @@ fn open_files(processes: &[u32]) -> Result<Files, TooManyOpen> {
 pub(crate) fn exceeds(limit: u64, processes: &[u32], held: &Held) -> bool {
     let (mut all, mut shared) = (0, 0);
     for process in processes {
-        let sums = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+        let sums = procfs::read(*process, "smaps_rollup");
+        let sums = String::from_utf8_lossy(&sums);
         let sum = |name: &str| sums.lines().find_map(|line| kib(line, name));
         all += sum("Pss:").unwrap_or(0);
         shared += sum("Pss_Shmem:").unwrap_or(0);
@@ -150,7 +164,8 @@ pub(crate) fn exceeds(limit: u64, processes: &[u32], held: &Held) -> bool {
 
 /// How much of the files that are held a process has mapped, in bytes, in proportion.
 fn mapped(process: u32, held: &Held) -> u64 {
-    let maps = fs::read_to_string(format!("/proc/{process}/smaps")).unwrap_or_default();
+    let maps = procfs::read(process, "smaps");
+    let maps = String::from_utf8_lossy(&maps);
     let (mut sum, mut is_held) = (0, false);
     for line in maps.lines() {
         if let Some((device, inode)) = file_of(line) {

@@ -1,7 +1,6 @@
 //! Which processes a kernel has, and their resource use, for systems without control groups.
 
 use std::collections::HashMap;
-use std::fs;
 
 use super::procfs::{self, Stat};
 use super::sweep::MARK;
@@ -94,7 +93,7 @@ fn inherit(owners: &mut HashMap<u32, String>, new: &mut Vec<u32>, all: &HashMap<
 
 /// The kernel whose mark a process has in its environment. Marks cannot be guessed.
 fn marked(process: u32, marks: &[&str]) -> Option<String> {
-    let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
+    let environment = procfs::read(process, "environ");
     let own = environment
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;

@@ -1,10 +1,19 @@
 //! Information about the processes of a kernel from `/proc`.
 
+use std::collections::HashSet;
+use std::ffi::CStr;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 
 /// The most processes looked at below one kernel.
 const MAX_PROCESSES: usize = 4096;
+
+/// The most descriptors looked at in all threads of some processes, 1 µs each.
+const MAX_DESCRIPTORS: usize = 256 * 1024;
 
 /// The numbers of `read` and `readv`.
 #[cfg(target_arch = "x86_64")]
@@ -93,7 +102,8 @@ pub(crate) fn waits_for(process: u32, file: FileIdentity) -> Option<u32> {
     threads(process).into_iter().find_map(|thread| {
         let path = format!("/proc/{process}/task/{thread}/syscall");
         let descriptor = read_descriptor(&fs::read_to_string(path).ok()?)?;
-        let opened = fs::metadata(format!("/proc/{process}/fd/{descriptor}")).ok()?;
+        let opened = format!("/proc/{process}/task/{thread}/fd/{descriptor}");
+        let opened = fs::metadata(opened).ok()?;
         (FileIdentity::of(&opened) == file).then_some(descriptor)
     })
 }
@@ -106,9 +116,90 @@ pub(crate) fn usage(root: u32) -> Usage {
         .fold(Usage::default(), |sum, stat| sum.plus(stat.usage))
 }
 
-/// Information about a process, if it exists.
+/// Information about a process, if it exists. One whose first thread has ended lives as long as another does, and has its
+/// memory.
 pub(crate) fn stat(process: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+    let mut stat = parse_stat(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)?;
+    if stat.usage.memory == 0 && stat.threads > 1 {
+        let memory = |thread| {
+            let path = format!("/proc/{process}/task/{thread}/stat");
+            Some(parse_stat(&fs::read_to_string(path).ok()?)?.usage.memory)
+        };
+        let memory = threads(process).into_iter().filter_map(memory).max();
+        stat.usage.memory = memory.unwrap_or_default();
+    }
+    Some(stat)
+}
+
+/// The content of a file of a process that all its threads share, such as `environ`: that of another thread, if the first
+/// one has ended, and has none. Empty if there is no such process.
+pub(crate) fn read(process: u32, file: &str) -> Vec<u8> {
+    let content = fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+    if !content.is_empty() {
+        return content;
+    }
+    let others = others(process).into_iter();
+    let mut contents =
+        others.filter_map(|thread| fs::read(format!("/proc/{process}/task/{thread}/{file}")).ok());
+    contents.find(|it| !it.is_empty()).unwrap_or_default()
+}
+
+/// Whether a thread of this process works in this directory or below.
+pub(crate) fn works_in(process: u32, directory: &Path) -> bool {
+    let is_below = |link: String| fs::read_link(link).is_ok_and(|at| at.starts_with(directory));
+    is_below(format!("/proc/{process}/cwd"))
+        || others(process)
+            .into_iter()
+            .any(|thread| is_below(format!("/proc/{process}/task/{thread}/cwd")))
+}
+
+/// Calls `visit` with what each descriptor of these processes refers to: a directory and a name in it. A thread may have
+/// descriptors of its own, which nothing shows but they themselves: those that refer to what one of the same process has
+/// been seen to refer to are left out.
+///
+/// # Errors
+///
+/// That of `visit`. There are too many to look at: `too_many`.
+pub(crate) fn each_descriptor<E>(
+    processes: &[u32],
+    too_many: E,
+    mut visit: impl FnMut(&OwnedFd, &CStr) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut count = 0;
+    for process in processes {
+        let others = others(*process);
+        let threads = others
+            .iter()
+            .map(|it| format!("/proc/{process}/task/{it}/fd"));
+        let mut seen = HashSet::new();
+        for place in [format!("/proc/{process}/fd")].into_iter().chain(threads) {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let Ok(directory) = rustix::fs::open(place, flags, Mode::empty()) else {
+                continue;
+            };
+            let Ok(entries) = Dir::read_from(&directory) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                if matches!(name.to_bytes(), b"." | b"..") {
+                    continue;
+                }
+                count += 1;
+                if count > MAX_DESCRIPTORS {
+                    return Err(too_many);
+                }
+                if !others.is_empty() {
+                    let stat = rustix::fs::statat(&directory, name, AtFlags::empty());
+                    if stat.is_ok_and(|stat| !seen.insert((stat.st_dev, stat.st_ino))) {
+                        continue;
+                    }
+                }
+                visit(&directory, name)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The ID of a process in its own namespace.
@@ -136,7 +227,8 @@ pub(crate) fn zombies_of(parent: u32) -> Vec<(u32, u64)> {
         let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         let state = text.rsplit_once(')')?.1.trim_start();
         let stat = parse_stat(&text)?;
-        (state.starts_with('Z') && stat.parent == parent).then_some((process, stat.started))
+        (state.starts_with('Z') && stat.threads < 2 && stat.parent == parent)
+            .then_some((process, stat.started))
     };
     processes().filter_map(zombie).collect()
 }
@@ -148,6 +240,13 @@ fn threads(process: u32) -> Vec<u32> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+/// The threads of a process but the first one, whose ID is that of the process.
+fn others(process: u32) -> Vec<u32> {
+    let mut all = threads(process);
+    all.retain(|thread| *thread != process);
+    all
 }
 
 /// `0 0x3 …`: number and arguments; `running` or `-1 …` if the thread is in no call.

@@ -5,7 +5,6 @@
 //! directory in the kernel's. A process that changes both is not found; that needs control groups.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,11 +25,11 @@ pub(crate) fn sweep(mark: &str, directory: Option<&Path>) {
     let until = Instant::now() + KILL_TIME;
     loop {
         let found: Vec<Pid> = procfs::processes()
-            .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))
             .filter(|process| {
                 carries(*process, variable.as_bytes())
-                    || directory.is_some_and(|directory| works_in(*process, directory))
+                    || directory.is_some_and(|directory| procfs::works_in(*process, directory))
             })
+            .filter_map(|process| Pid::from_raw(i32::try_from(process).ok()?))
             .collect();
         if found.is_empty() {
             return;
@@ -86,16 +85,10 @@ pub(super) fn kill_new(new: impl Fn() -> Vec<u32>, sessions: &BTreeSet<u32>) {
 }
 
 /// Whether an environment variable begins with `variable`. A dead process has no environment.
-fn carries(process: Pid, variable: &[u8]) -> bool {
-    fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| {
-        environment
-            .split(|byte| *byte == 0)
-            .any(|entry| entry.starts_with(variable))
-    })
-}
-
-fn works_in(process: Pid, directory: &Path) -> bool {
-    fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
+fn carries(process: u32, variable: &[u8]) -> bool {
+    procfs::read(process, "environ")
+        .split(|byte| *byte == 0)
+        .any(|entry| entry.starts_with(variable))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod backend_ai;
 mod common;
 mod disk;
 mod ending;
+mod hidden;
 mod limits;
 mod ordinary;
 mod reach;
