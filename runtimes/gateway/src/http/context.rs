@@ -9,6 +9,7 @@ use http::request::Parts;
 use hyper::body::{Body, Incoming};
 use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
+use tokio::sync::Semaphore;
 
 use super::body;
 use super::upload::{self, UploadLimits};
@@ -19,6 +20,8 @@ use crate::sessions::Sessions;
 
 /// How many bytes of a form are not those of its files, at most, of those that are short.
 const FORM: u64 = 16 * 1024;
+/// How many downloads in archives there are at once.
+const MAX_DOWNLOADS: usize = 4;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Context {
     body_limit: usize,
     body_timeout: Duration,
     pub(super) upload_limits: UploadLimits,
+    /// One for each download in archives, which take disk until they have been sent.
+    pub(super) downloads: Arc<Semaphore>,
 }
 
 /// An authenticated request.
@@ -54,6 +59,7 @@ impl Context {
                 file_size: config.max_upload_file_size(),
                 encoded_names: false,
             },
+            downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Uploads, lists and downloads.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 use sorna_core::{
@@ -104,6 +104,42 @@ fn a_directory_is_downloaded_with_all_that_is_in_it() {
     let mut names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["d/e/two", "d/one"]);
+}
+
+#[test]
+fn downloads_that_are_not_taken_keep_others_waiting_and_large_ones_are_refused() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("turns", "bash");
+    client.run("turns", "head -c 12M /dev/zero > f; truncate -s 600M a b");
+    let target = "/session/turns/download";
+    let body = json!({"files": ["a", "b"]});
+    let (status, problem) = client.json("POST", target, &body);
+    assert_ne!(status, 200);
+    assert!(
+        problem.to_string().contains("more than 1073741824 bytes"),
+        "{problem}"
+    );
+
+    let body = json!({"files": ["f"]}).to_string();
+    let head = || client.head("POST", target, body.len(), &Signing::default(), "");
+    let started = || {
+        let mut stream = client.connect();
+        stream
+            .write_all(&[head().as_bytes(), body.as_bytes()].concat())
+            .unwrap();
+        // Larger than what is on its way: it is not done before the rest is read.
+        stream.read_exact(&mut [0; 15]).unwrap();
+        stream
+    };
+    let held: Vec<_> = (0..4).map(|_| started()).collect();
+    let small = json!({"files": ["f"]});
+    let (status, problem) = client.json("POST", target, &small);
+    assert_eq!(status, 503, "{problem}");
+    assert!(problem.to_string().contains("try again later"), "{problem}");
+    drop(held);
+    let files = client.call(&Download::new(id("turns"), vec!["f".to_owned()]));
+    assert_eq!(files.unwrap()[0].content.len(), 12 << 20);
 }
 
 #[test]

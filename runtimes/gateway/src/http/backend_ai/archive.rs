@@ -12,25 +12,32 @@ use tar::{Builder, EntryType, Header};
 
 use super::tree;
 
-/// The largest archive, in bytes.
-const MAX_SIZE: u64 = 1024 * 1024 * 1024;
+/// How large all archives of one download may be, in bytes.
+pub(super) const MAX_SIZE: u64 = 1024 * 1024 * 1024;
 /// The most files of one archive.
 const MAX_FILES: usize = 20_000;
 /// How deep directories are followed.
 const MAX_DEPTH: usize = 64;
 
-/// A file in which an archive is, from its beginning, and its size.
-pub(super) fn of(work: &Path, scratch: &Path, path: &str) -> io::Result<(File, u64)> {
+/// A file in which an archive is, from its beginning, and its size, which is taken from what is `left`.
+pub(super) fn of(
+    work: &Path,
+    scratch: &Path,
+    path: &str,
+    left: &mut u64,
+) -> io::Result<(File, u64)> {
     let opened = tree::open(work, path)?;
     let name = Path::new(path).file_name().unwrap_or("work".as_ref());
     let limited = Limited {
         file: tempfile::tempfile_in(scratch)?,
-        left: MAX_SIZE,
+        left: *left,
     };
     let mut archive = Builder::new(limited);
     let mut count = 0;
     add(&mut archive, opened, Path::new(name), &mut count, 0)?;
-    let mut file = archive.into_inner()?.file;
+    let limited = archive.into_inner()?;
+    *left = limited.left;
+    let mut file = limited.file;
     let size = file.stream_position()?;
     file.rewind()?;
     Ok((file, size))
@@ -54,6 +61,10 @@ fn add(
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             let size = u64::try_from(stat.st_size).unwrap_or_default();
+            // Nothing is written for a file without room, such as one of holes.
+            if size > archive.get_ref().left {
+                return Err(too_large());
+            }
             let mut header = header(EntryType::Regular, size, &stat);
             // A file that becomes shorter meanwhile ends in zeros, one that grows is cut off.
             let content = file.take(size).chain(io::repeat(0)).take(size);
@@ -116,6 +127,10 @@ fn header(kind: EntryType, size: u64, stat: &Stat) -> Header {
     header
 }
 
+fn too_large() -> io::Error {
+    io::Error::other(format!("more than {MAX_SIZE} bytes"))
+}
+
 /// A file that does not become larger than this.
 struct Limited {
     file: File,
@@ -125,7 +140,7 @@ struct Limited {
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() as u64 > self.left {
-            return Err(io::Error::other(format!("more than {MAX_SIZE} bytes")));
+            return Err(too_large());
         }
         let written = self.file.write(bytes)?;
         self.left -= written as u64;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,7 +14,7 @@ use serde_json::json;
 use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::Parameters;
 use sorna_core::{ApiVersion, Download, KernelId, ProblemKind};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::answer::{Result, done, ok};
 use super::{archive, tree};
@@ -28,6 +29,9 @@ use crate::shortage;
 const CHUNK: usize = 64 * 1024;
 /// How many chunks are read ahead of a slow client.
 const AHEAD: usize = 4;
+
+/// How long a download waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
 
 /// A piece of a response.
 enum Piece {
@@ -106,19 +110,31 @@ pub(super) async fn download(
         return Err(ProblemKind::VfolderOperationFailed.reply_with(&detail));
     }
     let boundary = random::run_id().map_err(|_| internal())?;
+    let turn = Arc::clone(&context.downloads).acquire_owned();
+    let turn = match tokio::time::timeout(TURN, turn).await {
+        Ok(Ok(turn)) => turn,
+        _ => {
+            let detail = "too many files are being downloaded: try again later";
+            return Err(ProblemKind::ServiceUnavailable.reply_with(detail));
+        }
+    };
     let (work, scratch) = places(&entry);
+    // Kept by the work itself, which goes on if the client is gone.
     let archived = blocking(move || {
+        let mut left = archive::MAX_SIZE;
         let archive = |path: &String| {
-            let made = archive::of(&work, &scratch, path);
+            let made = archive::of(&work, &scratch, path, &mut left);
             made.map_err(|error| {
                 let missing = shortage::problem(&error, &scratch);
                 missing.unwrap_or_else(|| unavailable(&error, path))
             })
         };
-        files.iter().map(archive).collect::<Result<Vec<_>>>()
+        let archives = files.iter().map(archive).collect::<Result<Vec<_>>>()?;
+        Ok((archives, turn))
     });
     let mut pieces = Vec::new();
-    for (file, size) in archived.await?? {
+    let (archives, turn) = archived.await??;
+    for (file, size) in archives {
         let head = format!(
             "--{boundary}\r\nContent-Type: application/octet-stream\r\n\
              Content-Encoding: identity\r\nContent-Length: {size}\r\n\r\n"
@@ -129,7 +145,7 @@ pub(super) async fn download(
     pieces.push(Piece::Bytes(format!("--{boundary}--\r\n").into()));
     let content_type = format!("multipart/mixed; boundary={boundary}");
     let content_type = HeaderValue::try_from(content_type).map_err(|_| internal())?;
-    Ok(in_pieces(pieces, content_type, entry))
+    Ok(in_pieces(pieces, content_type, entry, Some(turn)))
 }
 
 /// `POST` or `GET /session/{name}/download_single`
@@ -163,6 +179,7 @@ pub(super) async fn download_single(
         vec![Piece::File(file, size)],
         content_type,
         entry,
+        None,
     ))
 }
 
@@ -178,11 +195,12 @@ fn work(entry: &Entry) -> PathBuf {
     home.outside(&home.work())
 }
 
-/// A response whose pieces are read as the client takes them. The kernel is kept until then.
+/// A response whose pieces are read as the client takes them. The kernel is kept until then, and the turn.
 fn in_pieces(
     pieces: Vec<Piece>,
     content_type: HeaderValue,
     entry: Arc<Entry>,
+    turn: Option<OwnedSemaphorePermit>,
 ) -> Response<ReplyBody> {
     let length = pieces.iter().map(|piece| match piece {
         Piece::Bytes(bytes) => bytes.len() as u64,
@@ -191,7 +209,7 @@ fn in_pieces(
     let length = length.sum();
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        let _entry = entry;
+        let _kept = (entry, turn);
         for piece in pieces {
             let sent = match piece {
                 Piece::Bytes(bytes) => sender.blocking_send(bytes).is_ok(),
