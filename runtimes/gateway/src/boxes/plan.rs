@@ -38,16 +38,19 @@ pub(crate) enum Mount {
     Processes,
     /// An empty directory for temporary files.
     Temporary,
+    /// An empty directory, in which more can be.
+    Directory,
     /// An empty directory, to hide what is there outside.
     Empty,
 }
 
-const MOUNTS: [(Mount, &str); 6] = [
+const MOUNTS: [(Mount, &str); 7] = [
     (Mount::ReadOnly, "ro"),
     (Mount::Writable, "rw"),
     (Mount::Devices, "dev"),
     (Mount::Processes, "proc"),
     (Mount::Temporary, "tmp"),
+    (Mount::Directory, "dir"),
     (Mount::Empty, "empty"),
 ];
 

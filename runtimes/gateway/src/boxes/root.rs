@@ -63,6 +63,7 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
                 places.directory(&at)?;
                 tmpfs(&at, &format!("mode=755,size={SMALL}"))?;
             }
+            Mount::Directory => places.directory(&at)?,
         }
     }
     for (path, target) in &plan.links {
@@ -253,7 +254,7 @@ fn protect(plan: &Plan) -> Result<(), Failure> {
         let inside = Path::new("/").join(inside);
         let kind = inside.ancestors().find_map(|it| kinds.get(it)).copied();
         let more = match kind {
-            Some(Mount::ReadOnly | Mount::Empty) => MountFlags::RDONLY,
+            Some(Mount::ReadOnly | Mount::Directory | Mount::Empty) => MountFlags::RDONLY,
             Some(Mount::Writable) => MountFlags::empty(),
             Some(Mount::Devices) if inside.parent() == Some(Path::new("/")) => MountFlags::RDONLY,
             None => MountFlags::RDONLY,

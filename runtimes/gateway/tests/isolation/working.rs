@@ -104,6 +104,8 @@ fn temporary_files_can_be_made_in_all_places_for_them() {
     let code = "import os, tempfile, multiprocessing, ctypes\n\
         with tempfile.NamedTemporaryFile() as it: print(it.name.startswith(os.environ['TMPDIR'] + '/'))\n\
         open('/tmp/x', 'w').close()\n\
+        open('/var/tmp/y', 'w').close()\n\
+        assert os.path.isdir('/home') and os.path.isdir('/run')\n\
         print(ctypes.CDLL(None).tmpfile() != 0)\n\
         lock = multiprocessing.Lock(); print(lock.acquire())\n\
         print(os.path.expanduser('~') == os.getcwd(), __import__('pwd').getpwuid(os.getuid()).pw_name != '', __import__('grp').getgrgid(os.getgid()).gr_name != '')";

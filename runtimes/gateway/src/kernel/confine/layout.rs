@@ -11,6 +11,8 @@ use crate::boxes::plan::Mount;
 const MAX_LINKS: usize = 40;
 /// What boxes do not take from the machine, as they have their own.
 const OWN: &[&str] = &["/dev/shm", "/proc", "/sys/fs/cgroup"];
+/// Directories that programs expect, with nothing in them but what is given to them.
+const EXPECTED: &[&str] = &["/home", "/run"];
 
 /// What is where, in its order.
 pub(super) type Mounts = Vec<(PathBuf, Mount)>;
@@ -35,6 +37,11 @@ impl Layout {
         ] {
             this.mounts.push((path.into(), mount));
         }
+        for path in EXPECTED {
+            this.mounts.push((path.into(), Mount::Directory));
+        }
+        // One directory for all temporary files takes one file system.
+        this.links.push(("/var/tmp".into(), "/tmp".into()));
         let is_taken = |path: &&PathBuf| !OWN.iter().any(|own| path.as_path() == Path::new(own));
         for path in system.readable.iter().filter(is_taken) {
             this.add(path, Mount::ReadOnly);
@@ -104,7 +111,9 @@ impl Layout {
     fn put(&mut self, path: PathBuf, mount: Mount) {
         match self.mounts.iter_mut().find(|(there, _)| *there == path) {
             // What boxes have of their own is not replaced by what the machine has.
-            Some((_, there)) if *there == Mount::ReadOnly => *there = mount,
+            Some((_, there)) if matches!(there, Mount::ReadOnly | Mount::Directory) => {
+                *there = mount;
+            }
             Some(_) => {}
             None => self.mounts.push((path, mount)),
         }

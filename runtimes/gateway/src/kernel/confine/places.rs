@@ -43,6 +43,7 @@ const ETC: &[&str] = &[
     "lsb-release",
     "lua*",
     "magic*",
+    "manpath.config",
     "mime.types",
     "nsswitch.conf",
     "os-release",
@@ -65,10 +66,12 @@ const ETC: &[&str] = &[
 const OTHERS: &[&str] = &[
     // Landlock itself hides the details of processes of other kernels.
     "/proc",
+    "/sys/dev/block",
     "/sys/devices/system",
     "/sys/fs/cgroup",
     "/sys/kernel/mm/transparent_hugepage",
     "/var/cache/fontconfig",
+    "/var/lib/dpkg",
     "/var/lib/gems",
 ];
 /// Without `/dev/pts`, which holds the terminals of this user and of other kernels.
