@@ -112,8 +112,15 @@ impl LocalArgs {
         given.iter().find(|it| it.0).map(|it| it.1)
     }
 
-    /// What to tell the user about the isolation on this gateway: that it is less than usual, and why.
-    pub(crate) fn remark(&self, gateway: &RunningGateway) -> Option<String> {
+    /// What to tell the user about the isolation on this gateway: what it keeps from the program though it was allowed, and
+    /// whether it is less than usual.
+    pub(crate) fn remarks(&self, gateway: &RunningGateway) -> Vec<String> {
+        let closed = gateway.closed_places().iter().map(ToString::to_string);
+        self.shortfall(gateway).into_iter().chain(closed).collect()
+    }
+
+    /// That the isolation is less than usual, and why.
+    fn shortfall(&self, gateway: &RunningGateway) -> Option<String> {
         let reason = gateway.isolation_shortfall()?;
         let (has, accept) = match gateway.isolation().level() {
             IsolationLevel::Landlock => (

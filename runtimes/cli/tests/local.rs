@@ -381,3 +381,29 @@ fn a_program_that_tried_to_connect_and_ends_well_gets_a_remark() {
         .success()
         .stderr_eq("Warning: fetch failed\n");
 }
+
+#[test]
+fn what_is_closed_to_the_user_of_programs_is_named() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let directory = here();
+    let out = directory.path().join("out");
+    std::fs::create_dir(&out).expect("a directory");
+    std::fs::set_permissions(&out, PermissionsExt::from_mode(0o755)).expect("a mode");
+    let is_root = std::fs::metadata(&out).expect("it is there").uid() == 0;
+    if !is_root || !has_namespaces(directory.path()) {
+        return;
+    }
+    let expected = "∙ The program runs as another user, who cannot write to [DIR]/out: allow it with `chmod o+rwx [DIR]/out`, or run the gateway as a user other than root.\n";
+    run(
+        directory.path(),
+        &["--allow-write", "out", "bash", "-c", ":"],
+    )
+    .success()
+    .stderr_eq(expected);
+    run(
+        directory.path(),
+        &["--allow-read", "out", "bash", "-c", ":"],
+    )
+    .success()
+    .stderr_eq("");
+}

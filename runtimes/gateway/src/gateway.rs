@@ -13,7 +13,7 @@ use crate::boxes::open_files;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{self, Acceptor, Service};
-use crate::kernel::{Confinement, Isolation, Rules};
+use crate::kernel::{ClosedPlace, Confinement, Isolation, Rules};
 use crate::kernels::Kernels;
 use crate::random;
 use crate::stats::GatewayStats;
@@ -132,6 +132,13 @@ impl Gateway {
     #[must_use]
     pub fn isolation_shortfall(&self) -> Option<&str> {
         self.kernels.isolation_shortfall()
+    }
+
+    /// What kernels cannot use of what [`with_readable`](GatewayConfig::with_readable) and
+    /// [`with_writable`](GatewayConfig::with_writable) give them, since they are other users than a gateway that is root.
+    #[must_use]
+    pub fn closed_places(&self) -> &[ClosedPlace] {
+        self.kernels.closed_places()
     }
 
     /// Serves until `shutdown` is ready. Then it closes all connections and removes every kernel's

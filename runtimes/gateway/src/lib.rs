@@ -329,7 +329,7 @@ pub use boxes::{box_main, close_files_on_exec};
 pub use config::{GatewayConfig, IsolationLevel, NetworkAccess};
 pub use error::StartError;
 pub use gateway::{Gateway, raise_open_files};
-pub use kernel::{Isolation, LanguageError, LanguageTable};
+pub use kernel::{ClosedPlace, Isolation, LanguageError, LanguageTable};
 pub use running::RunningGateway;
 pub use stats::GatewayStats;
 #[cfg(feature = "tls")]

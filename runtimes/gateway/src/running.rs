@@ -8,11 +8,11 @@ use sorna_core::{ApiVersion, Config, Credentials};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::Isolation;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::gateway::{Gateway, Observer};
 use crate::stats::GatewayStats;
+use crate::{ClosedPlace, Isolation};
 
 /// How many threads serve requests.
 const WORKERS: usize = 2;
@@ -26,6 +26,7 @@ pub struct RunningGateway {
     credentials: Vec<Credentials>,
     isolation: Isolation,
     isolation_shortfall: Option<String>,
+    closed_places: Vec<ClosedPlace>,
     observer: Option<Observer>,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -48,6 +49,7 @@ impl RunningGateway {
         let credentials = gateway.credentials().to_vec();
         let isolation = gateway.isolation();
         let isolation_shortfall = gateway.isolation_shortfall().map(str::to_owned);
+        let closed_places = gateway.closed_places().to_vec();
         let observer = gateway.observer();
         let (shutdown, shut_down) = oneshot::channel();
         let runtime = Builder::new_multi_thread()
@@ -72,6 +74,7 @@ impl RunningGateway {
             credentials,
             isolation,
             isolation_shortfall,
+            closed_places,
             observer: Some(observer),
             shutdown: Some(shutdown),
             thread: Some(thread),
@@ -129,6 +132,12 @@ impl RunningGateway {
     #[must_use]
     pub fn isolation_shortfall(&self) -> Option<&str> {
         self.isolation_shortfall.as_deref()
+    }
+
+    /// As [`Gateway::closed_places`].
+    #[must_use]
+    pub fn closed_places(&self) -> &[ClosedPlace] {
+        &self.closed_places
     }
 
     fn first(&self) -> &Credentials {

@@ -89,7 +89,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         let wishes = Wishes::new(arguments, version.dialect());
         return enqueue::enqueue(&target, plan, &token, wishes, &mut reporter);
     }
-    if let Some(remark) = target.on_gateway(|gateway| arguments.local.remark(gateway)) {
+    let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
+    for remark in remarks.into_iter().flatten() {
         reporter.advice(remark);
     }
     let terms = Terms::of(version.dialect());

@@ -59,7 +59,8 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let target = Target::open_with(local.map(|config| (config, Api::Sorna)), globals)?;
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
-    if let Some(remark) = target.on_gateway(|gateway| arguments.local.remark(gateway)) {
+    let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
+    for remark in remarks.into_iter().flatten() {
         reporter.advice(remark);
     }
     let terms = target.terms();

@@ -32,8 +32,8 @@ mod sweep;
 mod terminal;
 mod wait;
 
-pub use confine::Isolation;
 pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules};
+pub use confine::{ClosedPlace, Isolation};
 pub(crate) use disk::DiskLimit;
 pub(crate) use disk_check::{DiskCheck, Reservation};
 pub(crate) use driver::KernelStartError;

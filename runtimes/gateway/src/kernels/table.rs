@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
-    Bounds, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher, ProcessTable, Stock,
+    Bounds, ClosedPlace, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher,
+    ProcessTable, Stock,
 };
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
@@ -219,6 +220,11 @@ impl Kernels {
     /// Why kernels are isolated less well than they were to be.
     pub(crate) fn isolation_shortfall(&self) -> Option<&str> {
         self.confinement.shortfall()
+    }
+
+    /// What kernels cannot use of what they are given.
+    pub(crate) fn closed_places(&self) -> &[ClosedPlace] {
+        self.confinement.closed_places()
     }
 
     pub(crate) fn stats(&self) -> GatewayStats {

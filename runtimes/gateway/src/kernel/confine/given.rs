@@ -1,6 +1,7 @@
 //! Places that the configuration gives to kernels, and a gateway that is root: either its kernels are other users, who need
 //! permission, or they are root as well, who needs none.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,30 +23,70 @@ pub(super) fn warn_of_missing(places: &[PathBuf]) {
     }
 }
 
-/// Warns of places that are not open to kernels, or open more than they would be to other users.
-pub(super) fn warn(readable: &[PathBuf], writable: &[PathBuf], are_other_users: bool) {
-    let all = readable.iter().map(|it| (it, 0));
-    for (place, more) in all.chain(writable.iter().map(|it| (it, WRITE))) {
-        let path = place.display();
-        if are_other_users {
-            if let Some(closed) = closed_to_others(place, more) {
-                let closed = closed.display();
-                tracing::warn!(%path, %closed, "kernels cannot use what they are given: they are other users, and this is closed to these");
-            }
-        } else if let Some(closed) = closed_to_others(place, 0).or_else(|| closed_within(place)) {
-            let closed = closed.display();
+/// A place that the configuration lets kernels use, and that is closed to them: those of a gateway that is root are other
+/// users. `Display` says how to open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClosedPlace {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it was to be written to, and not only read.
+    pub is_written: bool,
+}
+
+impl fmt::Display for ClosedPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (use_it, mode) = match (self.is_written, self.path.is_dir()) {
+            (false, false) => ("read", "o+r"),
+            (false, true) => ("read", "o+rx"),
+            (true, false) => ("write to", "o+rw"),
+            (true, true) => ("write to", "o+rwx"),
+        };
+        let path = self.path.display();
+        write!(
+            f,
+            "The program runs as another user, who cannot {use_it} {path}: allow it with `chmod {mode} {path}`, or run the gateway as a user other than root."
+        )
+    }
+}
+
+/// The places that are closed to other users. Each is logged. What is above them does not matter: boxes have directories of
+/// their own there.
+pub(super) fn closed(readable: &[PathBuf], writable: &[PathBuf]) -> Vec<ClosedPlace> {
+    let all = readable.iter().map(|it| (it, READ));
+    let all = all.chain(writable.iter().map(|it| (it, READ | WRITE)));
+    let closed = all.filter_map(|(path, needed)| {
+        let metadata = fs::metadata(path).ok()?;
+        let pass = if metadata.is_dir() { PASS } else { 0 };
+        let closed = ClosedPlace {
+            path: path.clone(),
+            is_written: needed & WRITE != 0,
+        };
+        (!allows(&metadata, needed | pass)).then_some(closed)
+    });
+    let closed: Vec<_> = closed.collect();
+    for place in &closed {
+        tracing::warn!("{place}");
+    }
+    closed
+}
+
+/// Warns of places that are open to kernels that are root, and closed to other users.
+pub(super) fn warn(readable: &[PathBuf], writable: &[PathBuf]) {
+    for place in readable.iter().chain(writable) {
+        if let Some(closed) = closed_to_others(place).or_else(|| closed_within(place)) {
+            let (path, closed) = (place.display(), closed.display());
             tracing::warn!(%path, %closed, "kernels are given what other users cannot read: without namespaces, kernels of root are root");
         }
     }
 }
 
-/// The part of a path that keeps others from reading what is there, and from what more they need, if one does. The path need
-/// not exist.
-fn closed_to_others(path: &Path, more: u32) -> Option<PathBuf> {
+/// The part of a path that keeps others from reading what is there, if one does. The path need not exist.
+fn closed_to_others(path: &Path) -> Option<PathBuf> {
     let path = path.canonicalize().ok()?;
     let metadata = fs::metadata(&path).ok()?;
     let pass = if metadata.is_dir() { PASS } else { 0 };
-    if !allows(&metadata, READ | pass | more) {
+    if !allows(&metadata, READ | pass) {
         return Some(path);
     }
     let mut above = path.ancestors().skip(1);
@@ -111,17 +152,23 @@ mod tests {
         ] {
             set(path, mode);
         }
-        assert_eq!(closed_to_others(&place, 0), None);
+        assert_eq!(closed_to_others(&place), None);
         assert_eq!(closed_within(&place), None);
-        assert_eq!(closed_to_others(&place, WRITE), Some(place.clone()));
+        let written = ClosedPlace {
+            path: place.clone(),
+            is_written: true,
+        };
+        let (all, none) = ([place.clone()], []);
+        assert_eq!(closed(&all, &all), [written]);
+        assert_eq!(closed(&all, &none), []);
         std::os::unix::fs::symlink("/nowhere", place.join("link")).unwrap();
         set(&file, 0o640);
         assert_eq!(closed_within(&place), Some(file.clone()));
-        assert_eq!(closed_to_others(&file, 0), Some(file));
+        assert_eq!(closed_to_others(&file), Some(file));
         set(&inner, 0o750);
         assert_eq!(closed_within(&place), Some(inner));
         set(&outer, 0o700);
-        assert_eq!(closed_to_others(&place, 0), Some(outer));
-        assert_eq!(closed_to_others(Path::new("/no/such/place"), 0), None);
+        assert_eq!(closed_to_others(&place), Some(outer));
+        assert_eq!(closed_to_others(Path::new("/no/such/place")), None);
     }
 }

@@ -44,6 +44,7 @@ use self::boxed::{Boxed, Boxes, Waiting};
 pub(crate) use self::boxed::{Start, status as box_status};
 use self::cgroup::{Group, GroupRoot};
 use self::gate::Gate;
+pub use self::given::ClosedPlace;
 pub use self::isolation::Isolation;
 pub(crate) use self::kernel_box::{BoxProgram, Census};
 pub(crate) use self::memory_disk::MemoryDisk;
@@ -70,6 +71,8 @@ pub(crate) struct Confinement {
     isolation: Isolation,
     /// Why that is less than was asked for.
     shortfall: Option<String>,
+    /// What kernels cannot use of what they are given.
+    closed_places: Vec<ClosedPlace>,
     places: SystemPlaces,
     open_places: Mutex<Option<Arc<OpenPlaces>>>,
     boxes: Option<Boxes>,
@@ -146,9 +149,13 @@ impl Confinement {
             given::warn_of_missing(rules.readable);
             given::warn_of_missing(rules.writable);
         }
+        let mut closed_places = Vec::new();
         if rustix::process::geteuid().is_root() && (boxes.is_some() || landlock.is_some()) {
             let are_other_users = boxes.as_ref().is_some_and(|it| it.user(0).is_some());
-            given::warn(rules.readable, rules.writable, are_other_users);
+            match are_other_users {
+                true => closed_places = given::closed(rules.readable, rules.writable),
+                false => given::warn(rules.readable, rules.writable),
+            }
         }
         let limits_processes = groups.as_ref().is_some_and(GroupRoot::limits_processes);
         let isolation = Isolation {
@@ -163,6 +170,7 @@ impl Confinement {
         Ok(Self {
             isolation,
             shortfall,
+            closed_places,
             places,
             open_places: Mutex::default(),
             boxes,
@@ -177,6 +185,11 @@ impl Confinement {
     /// Why that is less than was asked for.
     pub(crate) fn shortfall(&self) -> Option<&str> {
         self.shortfall.as_deref()
+    }
+
+    /// What kernels cannot use of what they are given.
+    pub(crate) fn closed_places(&self) -> &[ClosedPlace] {
+        &self.closed_places
     }
 
     /// The control group of the gateway, for the watchdog.
