@@ -28,6 +28,14 @@ const END: &str = "\u{4}";
 /// such as python3 after a last line without an end.
 const MOST_ENDS: u32 = 8;
 
+/// The same at this standard input: on a terminal, each end is typed by someone who has to type the next one as well.
+fn most_ends() -> u32 {
+    match io::IsTerminal::is_terminal(&io::stdin()) {
+        true => 1,
+        false => MOST_ENDS,
+    }
+}
+
 /// About how many bytes of lines one request carries. As much fits into an empty pipe, and escaped into a request.
 const MOST: usize = 60 * 1024;
 
@@ -75,7 +83,7 @@ impl Input {
         let takes_lines = takes_lines && !hidden && !io::stdin().is_terminal();
         let line = self.line(hidden, takes_lines)?;
         Ok(match line {
-            None if self.stopped || self.ends == MOST_ENDS => None,
+            None if self.stopped || self.ends == most_ends() => None,
             None => {
                 self.ends += 1;
                 Some(END.to_owned())
