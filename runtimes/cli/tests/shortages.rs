@@ -156,7 +156,7 @@ fn a_download_for_which_there_is_no_space_says_so() {
     assert!(!failed.status.success(), "{failed:?}");
     let text = String::from_utf8(failed.stderr).expect("text");
     assert!(text.contains("no space left on the disk of"), "{text}");
-    // It is told by its cause, and there is nothing half-made.
+    // The message names the cause, and nothing is left half-made.
     assert!(!directory.path().join("d").exists());
     let shorter = sorna_with(&["run", "-t", "work", "bash", "-c", "truncate -s 1M d/f"]);
     assert!(shorter.status.success(), "{shorter:?}");

@@ -24,13 +24,13 @@ pub(super) enum Wake {
 /// The line that ends a program's input: Ctrl-D. After other text, it takes the place of a line end.
 const END: &str = "\u{4}";
 
-/// How often a program is told that its input has ended before it is taken for one that asks for ever. Some read on once more,
-/// such as python3 after a last line without an end.
+/// How many times a program may be told that its input has ended. After that, it is taken for one that never stops asking. Some
+/// ask once more, such as python3 after a last line without an end.
 const MOST_ENDS: u32 = 8;
 
-/// The same at this standard input: on a terminal, each end is typed by someone who has to type the next one as well.
+/// The same for this standard input. On a terminal, each end has to be typed, and one is enough.
 fn most_ends() -> u32 {
-    match io::IsTerminal::is_terminal(&io::stdin()) {
+    match io::stdin().is_terminal() {
         true => 1,
         false => MOST_ENDS,
     }

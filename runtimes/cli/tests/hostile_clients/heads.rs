@@ -92,5 +92,5 @@ fn a_log_that_nobody_reads_makes_nothing_wait() {
             }
         });
     });
-    // It ends when it is told to, by `Drop`.
+    // `Drop` ends it.
 }

@@ -16,7 +16,7 @@ use crate::support::{PATIENCE, here};
 /// How many characters of media each of the kernels makes.
 const MEDIA: usize = 15 << 20;
 
-/// Makes media a while after the first response. Nobody asks for it then.
+/// Makes media some time after the first response. No client asks for it.
 fn make_media(client: &Client) -> Kernel {
     let kernel = client.create("python3").expect("a kernel");
     let code = format!(
