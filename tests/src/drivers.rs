@@ -462,3 +462,29 @@ pub async fn read_until(
     }
     all
 }
+
+/// A test of each driver, which calls a function that is generic over the driver.
+#[macro_export]
+macro_rules! with_every_driver {
+    ($check:ident) => {
+        #[test]
+        fn blocking() {
+            $check::<$crate::drivers::Blocking>();
+        }
+
+        #[test]
+        fn tokio() {
+            $check::<$crate::drivers::Tokio>();
+        }
+
+        #[test]
+        fn smol() {
+            $check::<$crate::drivers::Smol>();
+        }
+
+        #[test]
+        fn async_std() {
+            $check::<$crate::drivers::AsyncStd>();
+        }
+    };
+}

@@ -10,7 +10,7 @@ use sorna::{
     TerminalOptions, UploadFile, random_token,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
-use sorna_tests::drivers::{AsyncStd, Blocking, Driver, PtyDriver, Smol, Tokio, read_until};
+use sorna_tests::drivers::{Driver, PtyDriver, read_until};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -119,22 +119,4 @@ fn check<D: Driver>() {
     gateway.stop();
 }
 
-#[test]
-fn blocking() {
-    check::<Blocking>();
-}
-
-#[test]
-fn tokio() {
-    check::<Tokio>();
-}
-
-#[test]
-fn smol() {
-    check::<Smol>();
-}
-
-#[test]
-fn async_std() {
-    check::<AsyncStd>();
-}
+sorna_tests::with_every_driver!(check);

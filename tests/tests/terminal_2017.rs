@@ -11,7 +11,7 @@ use sorna::protocol::terminal::{Command, Message as Shown};
 use sorna::{
     AccessKey, ApiVersion, ClientOptions, Config, Credentials, KernelId, SecretKey, TerminalOptions,
 };
-use sorna_tests::drivers::{AsyncStd, Blocking, Driver, PtyDriver, Smol, Tokio, read_until};
+use sorna_tests::drivers::{Driver, PtyDriver, read_until};
 use tungstenite::{Message, WebSocket};
 
 /// Echoes what is typed, except for the first input after a restart. Returns all input at the end.
@@ -79,22 +79,4 @@ fn check<D: Driver>() {
     assert_eq!(gateway.join().unwrap(), b"before after after end");
 }
 
-#[test]
-fn blocking() {
-    check::<Blocking>();
-}
-
-#[test]
-fn tokio() {
-    check::<Tokio>();
-}
-
-#[test]
-fn smol() {
-    check::<Smol>();
-}
-
-#[test]
-fn async_std() {
-    check::<AsyncStd>();
-}
+sorna_tests::with_every_driver!(check);

@@ -11,7 +11,7 @@ use sorna::{
     Observer, SecretKey, SessionToken, SubscribeEvents, TerminalOptions, UploadFile,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway, TlsIdentity};
-use sorna_tests::drivers::{AsyncStd, Blocking, PtyDriver, SessionDriver, Smol, Tokio, read_until};
+use sorna_tests::drivers::{PtyDriver, SessionDriver, read_until};
 
 fn gateway() -> RunningGateway {
     let pairs = ["AKIAFIRST", "AKIASECOND"].map(|access_key| {
@@ -110,25 +110,7 @@ fn check<D: SessionDriver>() {
     gateway.stop();
 }
 
-#[test]
-fn blocking() {
-    check::<Blocking>();
-}
-
-#[test]
-fn tokio() {
-    check::<Tokio>();
-}
-
-#[test]
-fn smol() {
-    check::<Smol>();
-}
-
-#[test]
-fn async_std() {
-    check::<AsyncStd>();
-}
+sorna_tests::with_every_driver!(check);
 
 #[test]
 fn the_cookie_is_for_https_only_if_it_was_set_there() {

@@ -135,6 +135,21 @@ pub(crate) fn keep_writing(stream: &mut TcpStream, piece: &[u8]) {
     while Instant::now() < until && stream.write_all(piece).is_ok() {}
 }
 
+/// Sends this on 800 connections, and then a byte now and then on each.
+pub(crate) fn drip(served: &Served, beginning: &[u8]) {
+    let mut streams: Vec<_> = (0..800).map(|_| connect(served)).collect();
+    for stream in &mut streams {
+        let _ = stream.write_all(beginning);
+    }
+    let until = Instant::now() + DURATION;
+    while Instant::now() < until {
+        for stream in &mut streams {
+            let _ = stream.write_all(b"x");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// A signed request as it is sent, with these headers in addition.
 pub(crate) fn signed<O: Operation>(served: &Served, operation: &O, headers: &str) -> Vec<u8> {
     let config = served.client().config().clone();

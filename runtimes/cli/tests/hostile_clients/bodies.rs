@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use sorna::blocking::Client;
@@ -11,7 +10,7 @@ use sorna::{KernelId, UploadFile};
 use sorna_test_tools::need;
 
 use crate::attack::{
-    DURATION, connect, in_threads, keep_writing, serve, signed, status, under_attack,
+    DURATION, connect, drip, in_threads, keep_writing, serve, signed, status, under_attack,
 };
 use crate::support::here;
 use crate::support::served::Served;
@@ -134,17 +133,7 @@ fn bodies_of_strangers_are_held_within_a_limit() {
         });
     });
     under_attack("slow bodies", &served, || {
-        let mut streams: Vec<_> = (0..800).map(|_| connect(&served)).collect();
-        for stream in &mut streams {
-            let _ = stream.write_all(long.as_bytes());
-        }
-        let until = Instant::now() + DURATION;
-        while Instant::now() < until {
-            for stream in &mut streams {
-                let _ = stream.write_all(b"x");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        drip(&served, long.as_bytes());
     });
 }
 

@@ -1,13 +1,9 @@
 //! Heads of requests.
 
-use std::io::Write;
-use std::thread;
-use std::time::{Duration, Instant};
-
 use sorna::protocol::Authorize;
 
 use crate::attack::{
-    DURATION, answer_to, connect, in_threads, keep_writing, serve, signed, under_attack,
+    answer_to, connect, drip, in_threads, keep_writing, serve, signed, under_attack,
 };
 use crate::support::here;
 use crate::support::served::Served;
@@ -49,17 +45,7 @@ fn heads_that_arrive_byte_by_byte_keep_nobody_waiting() {
     let directory = here();
     let served = Served::start(serve(directory.path()));
     under_attack("slow heads", &served, || {
-        let mut streams: Vec<_> = (0..800).map(|_| connect(&served)).collect();
-        for stream in &mut streams {
-            let _ = stream.write_all(b"GET /v2 HTTP/1.1\r\nX-");
-        }
-        let until = Instant::now() + DURATION;
-        while Instant::now() < until {
-            for stream in &mut streams {
-                let _ = stream.write_all(b"x");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        drip(&served, b"GET /v2 HTTP/1.1\r\nX-");
     });
 }
 
