@@ -266,7 +266,7 @@
 //! - **Calls of the system** (a filter): no keyrings, `ptrace`, `io_uring`, `bpf`, `userfaultfd`, mounts or new user
 //!   namespaces, so debuggers and `strace` do not work; no programs for 32 bits; no set-user-id and set-group-id bits; limits,
 //!   priorities and processors of the own process alone; no System V shared memory, semaphores and queues.
-//! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM` and a mark; nothing else of
+//! - **Environment**: `PATH`, `HOME`, `TMPDIR`, `SHELL`, `LANG`, `TERM`, options of sanitizers and a mark; nothing else of
 //!   the gateway's environment. A session of Backend.AI has what its client sets.
 //! - **Open files** of the gateway: none, if it has called [`close_files_on_exec`], as `sorna` does.
 //! - **Resources**: see above; no core dumps, and a limit on the size of files.

@@ -111,6 +111,7 @@ fn the_environment_holds_only_known_variables() {
             "ASAN_OPTIONS",
             "HOME",
             "LANG",
+            "LSAN_OPTIONS",
             "PATH",
             "PWD",
             "OLDPWD",
