@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,6 +14,9 @@ use crate::user::{PRELUDE, PYTHON, SECRET, User, processes};
 /// The keys of the attacker and of its victim.
 const KEYS: &str = "AKIATESTKEYATTACKER1 secret-key-of-the-attacker-0000000000000\n\
     AKIATESTKEYVICTIM001 secret-key-of-the-victim-000000000000000\n";
+/// For what comes about a moment after its cause, however busy the machine is.
+pub(crate) const TIME_TO_HAPPEN: Duration = Duration::from_secs(10);
+
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -132,7 +135,7 @@ impl World {
             if Instant::now() > until {
                 return true;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         false
     }
@@ -214,6 +217,18 @@ impl Process {
     pub(crate) fn go_on(&self) {
         let _ = kill_process(pid(self.id), Signal::CONT);
     }
+}
+
+/// Whether this comes about, soon after what brings it about.
+pub(crate) fn happens(condition: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + TIME_TO_HAPPEN;
+    while !condition() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 fn pid(id: u32) -> Pid {

@@ -68,8 +68,10 @@ impl Terminal {
             };
             if self.received.len() < head + length {
                 let mut chunk = [0; 4096];
-                let read = self.stream.read(&mut chunk).unwrap();
-                assert!(read > 0, "ended: {:?}", self.shown);
+                let read = self.stream.read(&mut chunk);
+                let read =
+                    read.unwrap_or_else(|e| panic!("{e}: {text:?} is not in {:?}", self.shown));
+                assert!(read > 0, "ended: {text:?} is not in {:?}", self.shown);
                 self.received.extend(&chunk[..read]);
                 continue;
             }

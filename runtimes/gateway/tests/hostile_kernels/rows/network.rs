@@ -1,9 +1,9 @@
 //! The network of the machine.
 
 use std::net::{TcpListener, UdpSocket};
-use std::time::Duration;
 
 use super::row::{Row, row};
+use crate::outside::TIME_TO_HAPPEN;
 
 pub(super) const ROWS: &[Row] = &[
     row("services on 127.0.0.1", |world| {
@@ -15,13 +15,11 @@ pub(super) const ROWS: &[Row] = &[
     row("the same by UDP", |world| {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
-        world.attack(&format!(
-            "can(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port})))"
+        let sent = world.attack(&format!(
+            "print(can(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))))"
         ));
-        socket
-            .set_read_timeout(Some(Duration::from_millis(200)))
-            .unwrap();
-        socket.recv(&mut [0; 10]).is_ok()
+        socket.set_read_timeout(Some(TIME_TO_HAPPEN)).unwrap();
+        sent == "True\n" && socket.recv(&mut [0; 10]).is_ok()
     }),
     row(
         "other devices of the network, and other machines",

@@ -1,7 +1,7 @@
 //! Other processes: those of the gateway, and of another key's kernel.
 
 use super::row::{Row, row};
-use crate::outside::{Process, World, cores};
+use crate::outside::{Process, World, cores, happens};
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -9,10 +9,12 @@ pub(super) const ROWS: &[Row] = &[
         |world| {
             let others = others(world);
             let ids = ids(&others);
-            world.attack(&format!(
-                "for id in {ids}: can(os.kill, id, signal.SIGSTOP)"
+            let sent = world.attack(&format!(
+                "for id in {ids}: print(can(os.kill, id, signal.SIGSTOP))"
             ));
-            let stopped = others.iter().any(|it| it.stat(3) == "T");
+            // A process stops when it is next to run, a moment after the signal was sent.
+            let stopped =
+                sent.contains("True") && happens(|| others.iter().any(|it| it.stat(3) == "T"));
             others.iter().for_each(Process::go_on);
             stopped
         },
