@@ -13,9 +13,10 @@ pub(crate) struct Launcher {
     path: OsString,
     /// `setsid`, which gives a process its own session without a controlling terminal.
     setsid: Option<PathBuf>,
-    /// A command that lets programs be interrupted, where the gateway itself ignores interrupts, as it does if a
-    /// shell started it in the background: its programs would ignore them, too.
-    interruptible: Arguments,
+    /// A command that gives programs the usual effects of the signals that the gateway itself was started to ignore, as
+    /// it is by a shell in the background (`SIGINT`, `SIGQUIT`) or by `nohup` (`SIGHUP`): its programs would ignore them,
+    /// too.
+    usual_signals: Arguments,
     /// Makes C programs write whole lines at once, and prompts before they read.
     stdbuf: Option<PathBuf>,
 }
@@ -29,15 +30,17 @@ impl Launcher {
         let mut this = Self {
             path: search_path(path),
             setsid: None,
-            interruptible: Arguments::new(),
+            usual_signals: Arguments::new(),
             stdbuf: None,
         };
         this.setsid = this.find("setsid");
         this.stdbuf = this.find("stdbuf");
-        if ignores_interrupts()
+        let ignored = ignored_signals();
+        if !ignored.is_empty()
             && let Some(env) = this.find("env")
         {
-            this.interruptible = vec![env.into(), "--default-signal=INT".into()];
+            let option = format!("--default-signal={}", ignored.join(","));
+            this.usual_signals = vec![env.into(), option.into()];
         }
         this
     }
@@ -52,9 +55,9 @@ impl Launcher {
         self.setsid.as_deref()
     }
 
-    /// What to put before a command, so that it can be interrupted.
-    pub(crate) fn interruptible(&self) -> &[OsString] {
-        &self.interruptible
+    /// What to put before a command, so that signals have their usual effects on it: that it can be interrupted.
+    pub(crate) fn usual_signals(&self) -> &[OsString] {
+        &self.usual_signals
     }
 
     /// The full path of a program.
@@ -84,13 +87,19 @@ pub(crate) fn search_path(path: Option<&OsStr>) -> OsString {
         .unwrap_or_else(|| DEFAULT_PATH.into())
 }
 
-/// Whether this process ignores `SIGINT`.
-fn ignores_interrupts() -> bool {
-    const INTERRUPT: u64 = 1 << 1;
+/// The numbers of the signals that this process ignores. Not of `SIGPIPE`, which the standard library ignores here and
+/// resets in the processes that it starts.
+fn ignored_signals() -> Vec<String> {
+    const PIPE: u32 = 13;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    ignored.is_some_and(|set| set & INTERRUPT != 0)
+    let set = ignored.unwrap_or_default();
+    // Later ones are those of real time, which `env` may not know.
+    (1..32)
+        .filter(|&number| number != PIPE && set & (1 << (number - 1)) != 0)
+        .map(|number| number.to_string())
+        .collect()
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -42,9 +42,9 @@ pub(crate) fn spawn(
     let variables = own.into_iter().chain(environment(setup, mark));
     let setsid = setup.launcher.setsid().map(OsString::from);
     let has_session = setsid.is_some();
-    let interruptible = setup.launcher.interruptible();
+    let usual_signals = setup.launcher.usual_signals();
     if setup.confined.has_box() {
-        let own = setsid.iter().chain(interruptible).cloned();
+        let own = setsid.iter().chain(usual_signals).cloned();
         let start = Start {
             arguments: own.chain(arguments).collect(),
             makes_session: has_session,
@@ -61,7 +61,7 @@ pub(crate) fn spawn(
         Gate::Shell => gate::before(arguments),
         Gate::Channel => arguments,
     };
-    let mut command_line = setsid.iter().chain(interruptible).chain(&gated);
+    let mut command_line = setsid.iter().chain(usual_signals).chain(&gated);
     let program = command_line
         .next()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "empty command"))?;

@@ -8,7 +8,7 @@ use sorna_core::KernelId;
 use sorna_core::terminal::{Command, Message};
 use sorna_test_tools::need;
 
-use crate::common::{Client, PATIENCE};
+use crate::common::{self, Client, PATIENCE};
 use crate::setting::gateway;
 use crate::shared_limits::COUNT;
 
@@ -115,6 +115,49 @@ fn a_terminal_is_one_for_the_programs_in_it() {
     terminal.send(&Command::Restart);
     terminal.enter("echo 'A'GAIN");
     terminal.shows("AGAIN");
+}
+
+/// A shell in the background starts programs so (`SIGINT`, `SIGQUIT`), and `nohup` (`SIGHUP`).
+#[test]
+fn signals_that_the_gateway_ignores_have_their_effects_in_kernels() {
+    let test = "terminal::signals_have_their_usual_effects";
+    let done = std::process::Command::new("sh")
+        .args(["-c", "trap '' HUP INT QUIT USR1; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("test result: ok. 1 passed"), "{said}");
+}
+
+#[test]
+fn signals_have_their_usual_effects() {
+    let look = "grep SigIg[n]: /proc/self/status";
+    let ignored = |said: &str| {
+        let set = said.split_once("SigIgn:").unwrap().1;
+        let set: String = set.trim_start().chars().take(16).collect();
+        // Later ones are those of the C library and of real time.
+        u64::from_str_radix(&set, 16).unwrap() & ((1 << 31) - 1)
+    };
+    let confined = common::gateway();
+    for gateway in gateway().iter().chain([&confined]) {
+        let client = Client::new(gateway);
+        let kernel = client.create("bash");
+        let (stdout, _) = client.run(&kernel, look).finished();
+        assert_eq!(ignored(&stdout), 0);
+        let mut terminal = Terminal::open(&client, &kernel);
+        terminal.enter(&format!("{look}; echo 'E'ND"));
+        assert_eq!(ignored(&terminal.shows("END")), 0);
+        for key in [b"\x03", b"\x1c"] {
+            terminal.enter("sh -c 'echo B\"\"EGIN; exec sleep 1000'; echo 'D'ONE");
+            terminal.shows("BEGIN");
+            terminal.send(&Command::Stdin(key.as_slice().into()));
+            terminal.enter("echo 'A'LIVE");
+            terminal.shows("ALIVE");
+        }
+    }
 }
 
 #[test]

@@ -29,7 +29,9 @@ impl Shell {
     /// Starts the kernel's shell in its work directory, with its own session and controlling
     /// terminal. Must be called within a tokio runtime.
     pub(super) fn start(setup: &Setup, size: (u16, u16)) -> io::Result<Self> {
+        let usual_signals = setup.launcher.usual_signals().iter().cloned();
         let words = setup.installed.shell(&setup.home);
+        let words: Vec<OsString> = usual_signals.chain(words).collect();
         let mark = format!("{}terminal", setup.mark);
         let mut variables = environment(setup, &mark);
         let own = [
