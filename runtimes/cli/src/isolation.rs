@@ -57,17 +57,24 @@ impl From<Network> for NetworkAccess {
     }
 }
 
-/// Whether this network can be had only with namespaces; the error is why it cannot be had at all.
-pub(crate) fn needs_namespaces(
-    network: Option<Network>,
+/// Whether to fail where this level is not to be had: as that was asked for, or as the network can be had with namespaces
+/// only. The error is why the options contradict each other.
+pub(crate) fn is_required(
     level: IsolationLevel,
-) -> Result<bool, String> {
-    match (network, level) {
-        (None | Some(Network::Host), _) => Ok(false),
-        (Some(_), IsolationLevel::Namespaces) => Ok(true),
-        (Some(_), _) => Err(
-            "--network none and loopback need --isolation namespaces: otherwise kernels have the network of this machine".to_owned(),
-        ),
+    network: Option<Network>,
+    is_asked_for: bool,
+) -> Result<bool, Failure> {
+    let network_needs_namespaces = matches!(network, Some(Network::None | Network::Loopback));
+    match level {
+        IsolationLevel::Namespaces => Ok(is_asked_for || network_needs_namespaces),
+        _ if network_needs_namespaces => Err(Failure::usage(
+            "--network none and loopback need --isolation namespaces: otherwise kernels have the network of this machine"
+                .to_owned(),
+        )),
+        IsolationLevel::None if is_asked_for => Err(Failure::usage(
+            "--require-isolation and --isolation none exclude each other: leave out one of them".to_owned(),
+        )),
+        _ => Ok(is_asked_for),
     }
 }
 

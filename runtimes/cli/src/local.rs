@@ -86,10 +86,10 @@ impl LocalArgs {
         let level = self
             .isolation
             .map_or_else(IsolationLevel::default, Into::into);
-        let is_needed = isolation::needs_namespaces(self.network, level).map_err(Failure::usage)?;
+        let is_required = isolation::is_required(level, self.network, self.require_isolation)?;
         let mut config = plain()
             .with_isolation(level)
-            .with_require_isolation(self.require_isolation || is_needed)
+            .with_require_isolation(is_required)
             .with_network(self.network.map_or_else(NetworkAccess::default, Into::into))
             .with_readable(&self.allow_read)
             .with_writable(&self.allow_write);

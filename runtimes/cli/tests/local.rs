@@ -302,6 +302,22 @@ fn options_that_contradict_each_other_are_errors() {
 ✘ --network none and loopback need --isolation namespaces: otherwise kernels have the network of this machine
 
 "#]]);
+    run(
+        directory.path(),
+        &[
+            "--isolation",
+            "none",
+            "--require-isolation",
+            "bash",
+            "-c",
+            ":",
+        ],
+    )
+    .code(2)
+    .stderr_eq(str![[r#"
+✘ --require-isolation and --isolation none exclude each other: leave out one of them
+
+"#]]);
     for option in [
         &["--network", "host"][..],
         &["--disk", "1m"],

@@ -523,6 +523,12 @@ fn kernels_have_namespaces_by_default() {
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains("--isolation namespaces"), "{message}");
+    let mut none = sorna(directory);
+    none.args(["serve", "--isolation", "none", "--require-isolation"]);
+    let output = none.output().expect("sorna runs");
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("exclude each other"), "{message}");
 
     let there = Command::new("unshare").args(["-Ur", "true"]).status();
     if !need_that(there.is_ok_and(|it| it.success()), "user namespaces") {

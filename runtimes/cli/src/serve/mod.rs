@@ -18,7 +18,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::isolation::{check_places, needs_namespaces};
+use crate::isolation::{check_places, is_required};
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
@@ -59,7 +59,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     }
     let level = isolation.level();
     // What was asked for is not to be left out with no more than a line in the log.
-    let needs_namespaces = needs_namespaces(isolation.network, level).map_err(Failure::usage)?;
+    let is_required = is_required(level, isolation.network, isolation.require_isolation)?;
     check_places("--allow-read", &isolation.allow_read)?;
     check_places("--allow-write", &isolation.allow_write)?;
     let kib = |size: u64| size.saturating_mul(1024);
@@ -83,7 +83,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
         .with_readable(&isolation.allow_read)
         .with_writable(&isolation.allow_write)
         .with_isolation(level)
-        .with_require_isolation(isolation.require_isolation || needs_namespaces)
+        .with_require_isolation(is_required)
         .with_network(isolation.network.map(Into::into).unwrap_or_default());
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
         let identity = TlsIdentity::from_pem(&read(certificate)?, &read(key)?);
