@@ -114,6 +114,11 @@ impl Negotiated {
         self.dialect() == Dialect::BackendAi && is_manager
     }
 
+    /// The [extensions](VersionInfo::extensions) that the gateway understands. None are known if the version is fixed.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        self.info.iter().flat_map(VersionInfo::extensions)
+    }
+
     /// The release of the manager, such as `26.9.6`, if it is one of Backend.AI and said so.
     #[must_use]
     pub fn manager(&self) -> Option<&str> {

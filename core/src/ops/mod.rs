@@ -26,7 +26,7 @@ mod sorna_v2;
 mod status_history;
 #[cfg(test)]
 pub(crate) mod testing;
-mod upload;
+pub(crate) mod upload;
 mod version;
 
 pub use authorize::{Authorize, Authorized};

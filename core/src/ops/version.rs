@@ -48,6 +48,13 @@ impl VersionInfo {
         Some((next()?, next()?))
     }
 
+    /// What the gateway understands besides the protocol, as in
+    /// [`CreatedKernel::extensions`](crate::CreatedKernel::extensions). Real gateways say nothing of it.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        let names = self.extra.get("extensions").and_then(Value::as_array);
+        names.into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// Whether the gateway loses what is typed into a terminal: managers 22.09 to 25.8 of Backend.AI close it at
     /// the first input. (Observed on 23.09.10; the range is read in the sources.)
     ///

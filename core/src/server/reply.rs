@@ -16,6 +16,14 @@ pub fn version(version: ApiVersion) -> Response<Vec<u8>> {
     json_response(StatusCode::OK, &json!({"version": version.as_str()}))
 }
 
+/// 200: the API version, and the extensions that the gateway understands: see
+/// [`VersionInfo::extensions`](crate::VersionInfo::extensions).
+#[must_use]
+pub fn version_with(version: ApiVersion, extensions: &[&str]) -> Response<Vec<u8>> {
+    let body = json!({"version": version.as_str(), "extensions": extensions});
+    json_response(StatusCode::OK, &body)
+}
+
 /// 200: the keys are valid.
 #[must_use]
 pub fn authorized(echo: Option<&Value>) -> Response<Vec<u8>> {

@@ -20,7 +20,7 @@ pub use save::Saver;
 pub use tree::{Skip, collect};
 
 /// Names local files for an upload by their path relative to a base directory, as the original
-/// client does. Reads their sizes, not their contents.
+/// client does. Reads their sizes and permissions, not their contents.
 ///
 /// Paths may be absolute or relative to the current directory, not to the base: for a name below it,
 /// give `base.join(name)`. A symbolic link is followed, and keeps its own name; its target must lie
@@ -79,7 +79,22 @@ impl<'b> Base<'b> {
         }
         let relative = self.relative(path)?;
         let name = upload_name(&relative).ok_or_else(|| FilesError::NotUnicode(path.to_owned()))?;
-        UploadFile::from_file(name, path, metadata.len()).map_err(FilesError::Name)
+        let file = UploadFile::from_file(name, path, metadata.len()).map_err(FilesError::Name)?;
+        Ok(with_mode(file, &metadata))
+    }
+
+    /// A directory; `None` if it is the base itself.
+    #[cfg(feature = "tree")]
+    fn directory(&self, path: &Path) -> Result<Option<UploadFile>, FilesError> {
+        let unreadable = |source| FilesError::Unreadable(path.to_owned(), source);
+        let metadata = path.metadata().map_err(unreadable)?;
+        let relative = self.relative(path)?;
+        let name = upload_name(&relative).ok_or_else(|| FilesError::NotUnicode(path.to_owned()))?;
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let directory = UploadFile::directory(name).map_err(FilesError::Name)?;
+        Ok(Some(with_mode(directory, &metadata)))
     }
 
     /// The path below the base.
@@ -111,6 +126,19 @@ impl<'b> Base<'b> {
                 base: self.name.to_owned(),
             }),
         }
+    }
+}
+
+/// With the permissions that it has here.
+fn with_mode(file: UploadFile, metadata: &std::fs::Metadata) -> UploadFile {
+    #[cfg(unix)]
+    return file.with_mode(std::os::unix::fs::PermissionsExt::mode(
+        &metadata.permissions(),
+    ));
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        file
     }
 }
 

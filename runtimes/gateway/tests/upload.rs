@@ -20,13 +20,30 @@ fn send(
     kernel: &KernelId,
     files: &[(&str, &[u8])],
 ) -> http::Response<bytes::Bytes> {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(name, content)| (*name, "", *content))
+        .collect();
+    send_modes(client, kernel, &files)
+}
+
+/// The same with modes, where they are not empty.
+fn send_modes(
+    client: &Client,
+    kernel: &KernelId,
+    files: &[(&str, &str, &[u8])],
+) -> http::Response<bytes::Bytes> {
     let mut body = Vec::new();
-    for (name, content) in files {
+    for (name, mode, content) in files {
         body.extend_from_slice(
             b"--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"",
         );
         body.extend_from_slice(name.as_bytes());
-        body.extend_from_slice(b"\"\r\nContent-Type: application/octet-stream\r\n\r\n");
+        body.extend_from_slice(b"\"\r\nContent-Type: application/octet-stream\r\n");
+        if !mode.is_empty() {
+            body.extend_from_slice(format!("Sorna-File-Mode: {mode}\r\n").as_bytes());
+        }
+        body.extend_from_slice(b"\r\n");
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n");
     }
@@ -58,6 +75,61 @@ fn files_are_stored_in_their_directories_and_replace_others() {
         stdout,
         "a/b/c d.txt 3\nempty 0\nmain.c 5\nü \"q\".txt 6\nthreetwo 00 ff 0d 0a 2d 2d\n"
     );
+}
+
+#[test]
+fn modes_and_directories_are_kept() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let files: [(&str, &str, &[u8]); 8] = [
+        ("up/run.sh", "100755", b"#!/bin/sh\necho it runs\n"),
+        ("key", "100600", b"k"),
+        ("read-only", "100444", b"r"),
+        ("plain", "", b"p"),
+        ("out/deep", "040755", b""),
+        ("private", "040700", b""),
+        ("shut", "040000", b""),
+        ("up", "040700", b""),
+    ];
+    let response = send_modes(&client, &kernel, &files);
+    assert_eq!(response.status(), 204, "{response:?}");
+    // A second time, what is there keeps its mode.
+    let again: [(&str, &str, &[u8]); 2] = [("private", "040777", b""), ("plain", "100755", b"p")];
+    assert_eq!(send_modes(&client, &kernel, &again).status(), 204);
+    let look = "umask 022; ./up/run.sh; for f in key read-only plain out/deep private shut up/run.sh; do \
+        stat -c '%n %a' $f; done; rmdir shut";
+    let (stdout, stderr) = client.run(&kernel, look).finished();
+    assert_eq!(
+        stdout,
+        "it runs\nkey 600\nread-only 444\nplain 755\nout/deep 755\nprivate 700\nshut 700\nup/run.sh 755\n",
+        "{stderr}"
+    );
+}
+
+#[test]
+fn what_is_no_mode_of_a_file_or_directory_is_rejected() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    client.upload(&kernel, &[("file", b"")]).unwrap();
+    for (name, mode, content) in [
+        ("program", "104755", &b""[..]),
+        ("link", "120777", b""),
+        ("device", "020666", b""),
+        ("short", "755", b""),
+        ("words", "rwxr-xr-x", b""),
+        ("full", "040755", b"x"),
+        ("file/below", "040755", b""),
+        ("file", "040755", b""),
+        ("../outside", "040755", b""),
+    ] {
+        let files = [("good", "100644", &b"1"[..]), (name, mode, content)];
+        let response = send_modes(&client, &kernel, &files);
+        assert_eq!(response.status(), 400, "{name}");
+    }
+    let (stdout, _) = client.run(&kernel, "ls").finished();
+    assert_eq!(stdout, "file\n");
 }
 
 #[test]

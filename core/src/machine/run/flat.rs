@@ -26,11 +26,14 @@ impl Flat {
         let mut moves = String::new();
         let rename = |(index, file): (usize, UploadFile)| {
             let name = format!("{id}-{index}");
-            let target = file.name();
-            if let Some((directory, _)) = target.rsplit_once('/') {
+            if let Some((directory, _)) = file.name().rsplit_once('/') {
                 directories.insert(quoted(directory));
             }
-            let _ = writeln!(moves, "mv -f {name} {}", quoted(target));
+            let target = quoted(file.name());
+            let _ = writeln!(moves, "mv -f {name} {target}");
+            if let Some(mode) = file.mode().filter(|mode| mode & 0o111 != 0) {
+                let _ = writeln!(moves, "chmod {mode:o} {target}");
+            }
             file.renamed(name)
         };
         let mut files: Vec<_> = files.into_iter().enumerate().map(rename).collect();

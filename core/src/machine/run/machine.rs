@@ -128,6 +128,8 @@ pub struct Run {
     is_new: Option<bool>,
     /// Whether the gateway understands final executions, and the kernel is temporary.
     uses_final: bool,
+    /// Whether the gateway understands the modes of files.
+    sends_modes: bool,
     /// Whether snippets have run in an interpreter that has not been ended.
     has_interpreter: bool,
     /// Whether the execution only ends that.
@@ -198,6 +200,7 @@ impl Run {
             is_ready: false,
             is_new: None,
             uses_final: false,
+            sends_modes: false,
             has_interpreter: false,
             is_closing: false,
             cancelled: false,
@@ -352,7 +355,8 @@ impl Run {
         } else {
             let files = std::mem::take(&mut self.files);
             let upload = Upload::new(kernel, files, self.boundary, self.caller.clone());
-            self.phase = Phase::Uploading(upload.with_check(self.checks_upload));
+            let upload = upload.with_check(self.checks_upload);
+            self.phase = Phase::Uploading(upload.with_modes(self.sends_modes));
         }
     }
 
@@ -520,6 +524,7 @@ impl Machine for Run {
                 Phase::Creating(create) => match create.poll(now).split() {
                     Ok(Ok(created)) => {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
+                        self.sends_modes = created.has_file_modes();
                         self.uses_final = self.temporary && created.has_final_executions();
                         self.created(created.id);
                     }

@@ -124,6 +124,7 @@ pub struct Upload {
     progress: UploadProgress,
     report_progress: bool,
     rejected: Vec<RejectedFile>,
+    sends_modes: bool,
     /// What a gateway that makes no directories rejected.
     unplaced: Vec<UploadFile>,
     /// Why, once that is known: files in directories are not even sent from then on.
@@ -141,7 +142,7 @@ pub struct Upload {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
-    /// Files that the gateway has accepted.
+    /// Files that the gateway has accepted. Directories are not counted.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -180,7 +181,7 @@ impl Upload {
             .err()
             .map(|error| Err(Error::Build(error)));
         let progress = UploadProgress {
-            total_files: files.len(),
+            total_files: files_of(&files).count(),
             // Saturating, since sizes that are too large are rejected only after the sum.
             total_bytes: files
                 .iter()
@@ -207,6 +208,7 @@ impl Upload {
             progress,
             report_progress: false,
             rejected: Vec::new(),
+            sends_modes: false,
             unplaced: Vec::new(),
             makes_no_directories: None,
             accepted: (version.dialect() == Dialect::BackendAi).then(Vec::new),
@@ -227,6 +229,14 @@ impl Upload {
         self
     }
 
+    /// Sets whether to send the [permissions](UploadFile::with_mode) of files, and
+    /// [directories](UploadFile::directory): no by default, and then directories are left out. See
+    /// [`UploadFiles::with_modes`] for the gateways that understand these.
+    pub fn with_modes(mut self, sends_modes: bool) -> Self {
+        self.sends_modes = sends_modes;
+        self
+    }
+
     /// Its progress.
     #[must_use]
     pub fn progress(&self) -> UploadProgress {
@@ -243,6 +253,12 @@ impl Upload {
     fn next_batch(&mut self) -> Option<&mut Call<UploadFiles>> {
         if self.current.is_none() {
             let mut batch = self.batches.pop_front()?;
+            if !self.sends_modes {
+                batch.files.retain(|file| !file.is_directory());
+                if batch.files.is_empty() {
+                    return self.next_batch();
+                }
+            }
             if let Some(error) = self.makes_no_directories.clone() {
                 let (nested, flat) = batch.files.into_iter().partition(is_nested);
                 self.not_placed(nested, &error);
@@ -251,7 +267,8 @@ impl Upload {
                     return self.next_batch();
                 }
             }
-            let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary);
+            let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary)
+                .with_modes(self.sends_modes);
             let call = Call::new(operation, self.caller.clone());
             self.current = Some((call, batch.stage));
         }
@@ -265,12 +282,12 @@ impl Upload {
         let files = call.into_operation().files;
         match result {
             Ok(_) => {
-                self.progress.files += files.len();
+                self.progress.files += files_of(&files).count();
                 self.progress.bytes += files.iter().map(UploadFile::size).sum::<u64>();
                 self.report_progress = true;
                 if let Some(accepted) = &mut self.accepted {
                     let status = self.status;
-                    accepted.extend(files.iter().map(|file| check::File::new(file, status)));
+                    accepted.extend(files_of(&files).map(|file| check::File::new(file, status)));
                 }
             }
             Err(Error::Gateway(error)) if blames_files(&error) => {
@@ -351,6 +368,11 @@ impl Upload {
             Err(Error::FilesRejected(std::mem::take(&mut self.rejected)))
         }
     }
+}
+
+/// Those that are no directories.
+fn files_of(files: &[UploadFile]) -> impl Iterator<Item = &UploadFile> {
+    files.iter().filter(|file| !file.is_directory())
 }
 
 /// Whether it is in a directory.

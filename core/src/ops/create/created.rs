@@ -7,6 +7,7 @@ use super::status::SessionStatus;
 use crate::fields::{take, take_text};
 use crate::ident::KernelId;
 use crate::ops::execute::Execute;
+use crate::ops::upload::UploadFiles;
 
 /// A kernel that was created, or found by its token.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +24,9 @@ pub struct CreatedKernel {
     pub status: Option<SessionStatus>,
     /// The services in its container that have ports; empty while it does not run yet.
     pub service_ports: Vec<ServicePort>,
-    /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL). Empty for real
-    /// gateways; that in `sorna-gateway` sends `{"extensions": ["final"]}`.
+    /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL),
+    /// [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways; that in `sorna-gateway` sends
+    /// `{"extensions": ["final", "file-modes"]}`.
     pub extensions: Vec<String>,
     /// The other fields of the response, and those above if they were of another type.
     pub extra: Map<String, Value>,
@@ -53,6 +55,14 @@ impl CreatedKernel {
     #[must_use]
     pub fn has_final_executions(&self) -> bool {
         self.extensions.iter().any(|name| name == Execute::FINAL)
+    }
+
+    /// Whether its gateway understands the [modes of files, and directories](crate::UploadFiles::with_modes).
+    #[must_use]
+    pub fn has_file_modes(&self) -> bool {
+        self.extensions
+            .iter()
+            .any(|name| name == UploadFiles::MODES)
     }
 
     /// Whether it can run code now: it is [running](SessionStatus::is_running), or the gateway does not say, which

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::mode::FileMode;
 use crate::body::Segment;
 use crate::error::BuildError;
 
@@ -13,6 +14,7 @@ use crate::error::BuildError;
 pub struct UploadFile {
     name: String,
     content: FileContent,
+    mode: Option<u32>,
 }
 
 /// Where a file's content is.
@@ -28,6 +30,8 @@ pub enum FileContent {
         /// The file's length in bytes.
         len: u64,
     },
+    /// It is a directory, and has none.
+    Directory,
 }
 
 impl UploadFile {
@@ -60,6 +64,30 @@ impl UploadFile {
         Self::new(name.into(), FileContent::File { path, len })
     }
 
+    /// A directory, which needs to be named only if no file is in it.
+    ///
+    /// The protocol has no way to make one, so it is sent only to gateways that understand [`UploadFiles::MODES`], and
+    /// left out for others.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_bytes`](Self::from_bytes).
+    ///
+    /// [`UploadFiles::MODES`]: crate::UploadFiles::MODES
+    pub fn directory(name: impl Into<String>) -> Result<Self, BuildError> {
+        Self::new(name.into(), FileContent::Directory)
+    }
+
+    /// Sets its permissions, such as `0o755`: of the mode, only these nine bits are used. The default is the gateway's,
+    /// which makes no file executable. They are sent only to gateways that understand [`UploadFiles::MODES`].
+    ///
+    /// [`UploadFiles::MODES`]: crate::UploadFiles::MODES
+    #[must_use]
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode & FileMode::PERMISSIONS);
+        self
+    }
+
     fn new(name: String, content: FileContent) -> Result<Self, BuildError> {
         let reason = if name.is_empty() {
             Some("is empty")
@@ -78,7 +106,11 @@ impl UploadFile {
         };
         match reason {
             Some(reason) => Err(BuildError::FileName { name, reason }),
-            None => Ok(Self { name, content }),
+            None => Ok(Self {
+                name,
+                content,
+                mode: None,
+            }),
         }
     }
 
@@ -93,6 +125,26 @@ impl UploadFile {
         Self { name, ..self }
     }
 
+    /// Its permissions, if they are set.
+    #[must_use]
+    pub fn mode(&self) -> Option<u32> {
+        self.mode
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.content == FileContent::Directory
+    }
+
+    /// What is sent besides the content, to gateways that understand it.
+    pub(super) fn file_mode(&self) -> Option<FileMode> {
+        match (self.is_directory(), self.mode) {
+            (false, mode) => mode.map(FileMode::of_file),
+            (true, mode) => Some(FileMode::of_directory(mode.unwrap_or(0o755))),
+        }
+    }
+
     /// Where the content is.
     #[must_use]
     pub fn content(&self) -> &FileContent {
@@ -105,6 +157,7 @@ impl UploadFile {
         match &self.content {
             FileContent::Bytes(bytes) => bytes.len() as u64,
             FileContent::File { len, .. } => *len,
+            FileContent::Directory => 0,
         }
     }
 
@@ -115,6 +168,7 @@ impl UploadFile {
                 path: path.clone(),
                 len: *len,
             },
+            FileContent::Directory => Segment::Bytes(Bytes::new()),
         }
     }
 }

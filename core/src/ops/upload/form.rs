@@ -5,31 +5,32 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::file::{Boundary, UploadFile};
+use super::UploadFiles;
 use crate::body::{Body, Segment};
 use crate::unsigned::UnsignedRequest;
 
 /// The request with a form of these files as its body.
-pub(super) fn with_files(
-    request: UnsignedRequest,
-    files: &[UploadFile],
-    boundary: Boundary,
-) -> UnsignedRequest {
-    let boundary = boundary.to_string();
+pub(super) fn with_files(request: UnsignedRequest, upload: &UploadFiles) -> UnsignedRequest {
+    let boundary = upload.boundary.to_string();
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
         .expect("a boundary is made of letters, digits and dashes");
-    request.multipart(content_type, encode(files, &boundary))
+    request.multipart(content_type, encode(upload, &boundary))
 }
 
 /// The multipart body: framing as bytes, contents as separate segments.
-fn encode(files: &[UploadFile], boundary: &str) -> Body {
-    let mut segments = Vec::with_capacity(2 * files.len() + 1);
+fn encode(upload: &UploadFiles, boundary: &str) -> Body {
+    let modes = upload.sends_modes;
+    let files = upload.files.iter();
+    let files = files.filter(|file| modes || !file.is_directory());
+    let mut segments = Vec::with_capacity(2 * upload.files.len() + 1);
     let mut line_end = "";
     for file in files {
+        let mode = file.file_mode().filter(|_| modes);
+        let mode = mode.map_or_else(String::new, |mode| format!("Sorna-File-Mode: {mode}\r\n"));
         let head = format!(
             "{line_end}--{boundary}\r\n\
              Content-Disposition: form-data; name=\"src\"; {}\r\n\
-             Content-Type: application/octet-stream\r\n\r\n",
+             Content-Type: application/octet-stream\r\n{mode}\r\n",
             file_name_parameter(file.name())
         );
         segments.push(Segment::Bytes(head.into()));

@@ -6,8 +6,11 @@
 
 mod file;
 mod form;
+mod mode;
 
 pub use file::{Boundary, FileContent, UploadFile};
+#[cfg(feature = "server")]
+pub use mode::FileMode;
 
 use std::collections::BTreeSet;
 
@@ -31,7 +34,7 @@ use crate::version::{ApiVersion, Dialect};
 /// are stored; directories are not created (500 `kernel-execution-failed`).
 ///
 /// Making the request fails with [`BuildError::TooManyFiles`], [`BuildError::FileTooLarge`], or
-/// [`BuildError::DuplicateFile`].
+/// [`BuildError::DuplicateFile`]. Directories are not sent without [`with_modes`](Self::with_modes).
 ///
 /// ```
 /// use sorna_core::{Boundary, KernelId, Operation, Segment, UploadFile, UploadFiles};
@@ -60,9 +63,14 @@ pub struct UploadFiles {
     pub files: Vec<UploadFile>,
     /// The boundary between them.
     pub boundary: Boundary,
+    /// Whether to send modes and directories: see [`with_modes`](Self::with_modes).
+    pub sends_modes: bool,
 }
 
 impl UploadFiles {
+    /// The name of the extension that [`with_modes`](Self::with_modes) needs.
+    pub const MODES: &str = "file-modes";
+
     /// The operation.
     #[must_use]
     pub fn new(kernel: KernelId, files: Vec<UploadFile>, boundary: Boundary) -> Self {
@@ -70,7 +78,21 @@ impl UploadFiles {
             kernel,
             files,
             boundary,
+            sends_modes: false,
         }
+    }
+
+    /// Sets whether to send the [permissions](UploadFile::with_mode) of files, and
+    /// [directories](UploadFile::directory): no by default, and then there may be no directories.
+    ///
+    /// That is an extension, not part of any API: gateways that understand it name [`"file-modes"`](Self::MODES) when they
+    /// [create](crate::CreatedKernel::extensions) a kernel, and when they say which
+    /// [version](crate::VersionInfo::extensions) they speak. Each part then has a header such as
+    /// `Sorna-File-Mode: 100755`, or `040755` for a directory, which has no content.
+    #[must_use]
+    pub fn with_modes(mut self, sends_modes: bool) -> Self {
+        self.sends_modes = sends_modes;
+        self
     }
 }
 
@@ -101,11 +123,12 @@ impl Operation for UploadFiles {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         check_files(&self.files, version)?;
         let most = version.upload_limits().max_files;
-        if self.files.len() > most {
-            return Err(BuildError::TooManyFiles {
-                given: self.files.len(),
-                most,
-            });
+        let files = self.files.iter();
+        let given = files
+            .filter(|file| self.sends_modes || !file.is_directory())
+            .count();
+        if given > most {
+            return Err(BuildError::TooManyFiles { given, most });
         }
         let request = match version.dialect() {
             Dialect::SornaV2 => {
@@ -115,7 +138,7 @@ impl Operation for UploadFiles {
                 backend_ai::to_session(Method::POST, &self.kernel, 0)?.segment("upload")
             }
         };
-        Ok(form::with_files(request, &self.files, self.boundary))
+        Ok(form::with_files(request, self))
     }
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<(), Error> {
@@ -189,6 +212,33 @@ mod tests {
                 .read_response(ApiVersion::default(), response(204, ""))
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn modes_and_directories_are_sent_only_if_that_is_wanted() {
+        let files = vec![
+            UploadFile::from_bytes("run.sh", "x")
+                .unwrap()
+                .with_mode(0o100_755),
+            UploadFile::from_bytes("plain", "y").unwrap(),
+            UploadFile::directory("out/empty").unwrap(),
+        ];
+        let b = "sorna-abababababababababababababababab";
+        let part = |name: &str, mode: &str, content: &str| {
+            format!(
+                "--{b}\r\nContent-Disposition: form-data; name=\"src\"; filename=\"{name}\"\r\n\
+                 Content-Type: application/octet-stream\r\n{mode}\r\n{content}\r\n"
+            )
+        };
+        let plain = part("plain", "", "y");
+        let end = format!("--{b}--\r\n");
+        let request = signed(&upload(files.clone()));
+        let run = part("run.sh", "", "x");
+        assert_eq!(text(request.body()), format!("{run}{plain}{end}"));
+        let request = signed(&upload(files).with_modes(true));
+        let run = part("run.sh", "Sorna-File-Mode: 100755\r\n", "x");
+        let out = part("out/empty", "Sorna-File-Mode: 040755\r\n", "");
+        assert_eq!(text(request.body()), format!("{run}{plain}{out}{end}"));
     }
 
     #[test]

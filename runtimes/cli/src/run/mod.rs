@@ -199,7 +199,7 @@ struct Files {
 impl Files {
     fn of(plan: &RunPlan) -> Self {
         Self {
-            number: plan.files().len(),
+            number: plan.files().iter().filter(|it| !it.is_directory()).count(),
             bytes: plan.files().iter().map(|file| file.size()).sum(),
         }
     }

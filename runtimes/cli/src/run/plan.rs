@@ -39,11 +39,17 @@ pub(super) fn plan(
     } else {
         let files = collect(&arguments.files, arguments.collect)
             .map_err(|failure| hint_at_arguments(failure, arguments))?;
+        // Programs are not chosen among directories.
+        let sources: Vec<_> = files
+            .iter()
+            .filter(|file| !file.is_directory())
+            .cloned()
+            .collect();
         let program = match arguments.exec() {
             Some(command) => Program::Command(command.to_owned()),
-            None => Program::find(&arguments.lang, &arguments.files, &files),
+            None => Program::find(&arguments.lang, &arguments.files, &sources),
         };
-        let program = program.with_arguments(&arguments.lang, &arguments.arguments, &files)?;
+        let program = program.with_arguments(&arguments.lang, &arguments.arguments, &sources)?;
         let exec = match program {
             Program::Command(command) => command,
             Program::Default => DEFAULT.to_owned(),

@@ -47,7 +47,8 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     ));
     let meter = target.client.send_meter();
     let bytes = files.iter().map(|file| file.size()).sum();
-    let progress = Progress::start(files.len(), bytes, &meter);
+    let number = files.iter().filter(|file| !file.is_directory()).count();
+    let progress = Progress::start(number, bytes, &meter);
     let id = destination.id();
     let uploaded = destination
         .kernel(&target, &mut reporter, &last_words)

@@ -284,6 +284,19 @@ impl<T: Transport + 'static> Client<T> {
         known.is_none_or(|known| known.negotiated.may_lose_uploads())
     }
 
+    /// Whether the gateway has said that it understands this extension of the protocol.
+    pub(super) fn has_extension(&self, name: &str) -> bool {
+        let known = self.inner.negotiation.known();
+        known.is_some_and(|known| known.has_extension(name))
+    }
+
+    /// Remembers the extensions of the gateway, which it tells whenever it creates a kernel.
+    pub(super) fn learn_extensions(&self, names: Vec<String>) {
+        if let Some(known) = self.inner.negotiation.known() {
+            known.learn_extensions(names);
+        }
+    }
+
     pub(super) fn drive<M: Machine>(&self, machine: M) -> Driver<T, M> {
         Driver::new(Arc::clone(&self.inner), machine)
     }

@@ -7,7 +7,8 @@ use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgres
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
     Complete, CreateKernel, Destroy, Dialect, Error, ExecuteMode, ExecutionResult, Info, KernelId,
-    KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UsageError,
+    KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UploadFiles,
+    UsageError,
 };
 
 use super::Execution;
@@ -89,7 +90,11 @@ impl<T: Transport + 'static> Client<T> {
         loop {
             match create.next().await {
                 Driven::Event(event) => pending(event),
-                Driven::Done(result) => return Ok(self.kernel(result?.id)),
+                Driven::Done(result) => {
+                    let created = result?;
+                    self.learn_extensions(created.extensions);
+                    return Ok(self.kernel(created.id));
+                }
                 Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
             }
         }
@@ -225,7 +230,8 @@ impl<T: Transport + 'static> Kernel<T> {
         let client = &self.client;
         let caller = client.caller().await?;
         let upload = Upload::new(self.id.clone(), files, random_boundary(), caller)
-            .with_check(client.may_lose_uploads());
+            .with_check(client.may_lose_uploads())
+            .with_modes(client.has_extension(UploadFiles::MODES));
         let mut upload = client.drive(upload);
         loop {
             match upload.next().await {

@@ -34,6 +34,23 @@ pub(super) struct Known {
     /// Speaks it.
     pub(super) caller: Caller,
     pub(super) negotiated: Negotiated,
+    /// The extensions that the gateway told when it first created a kernel: all that is known of them if the version is fixed.
+    extensions: OnceLock<Vec<String>>,
+}
+
+impl Known {
+    /// Whether the gateway understands this extension of the protocol.
+    pub(super) fn has_extension(&self, name: &str) -> bool {
+        let told = self.extensions.get().into_iter().flatten();
+        told.map(String::as_str)
+            .chain(self.negotiated.extensions())
+            .any(|it| it == name)
+    }
+
+    pub(super) fn learn_extensions(&self, names: Vec<String>) {
+        // They are those of the gateway, not of the kernel.
+        let _ = self.extensions.set(names);
+    }
 }
 
 impl Negotiation {
@@ -55,7 +72,11 @@ impl Negotiation {
     pub(super) fn learn(&self, caller: &Caller, negotiated: Negotiated) {
         let caller = caller.clone().with_version(negotiated.version);
         // If two find it out at the same time, the first counts.
-        let _ = self.known.set(Known { caller, negotiated });
+        let _ = self.known.set(Known {
+            caller,
+            negotiated,
+            extensions: OnceLock::new(),
+        });
     }
 
     /// Takes part in the negotiation in flight, or starts one.

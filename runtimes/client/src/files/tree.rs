@@ -28,7 +28,8 @@ pub enum Skip {
 /// name. A file that is named explicitly is never left out, and each file is listed once, however
 /// often it is named.
 ///
-/// Symbolic links are followed, unless they lead out of the base directory.
+/// Symbolic links are followed, unless they lead out of the base directory. Directories of which no file is listed are
+/// [listed themselves](UploadFile::directory).
 ///
 /// ```
 /// use std::path::Path;
@@ -95,10 +96,19 @@ fn directory(
         is_empty: true,
     };
     walk.through(path)?;
-    if walk.is_empty {
-        return Err(FilesError::Empty(path.to_owned()));
+    if !walk.is_empty {
+        return Ok(());
+    }
+    let is_left_out = has_entries(path).map_err(unreadable)?;
+    match base.directory(path)?.filter(|_| !is_left_out) {
+        Some(directory) => add(directory),
+        None => return Err(FilesError::Empty(path.to_owned())),
     }
     Ok(())
+}
+
+fn has_entries(directory: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(directory)?.next().is_some())
 }
 
 /// The traversal of a directory.
@@ -109,6 +119,7 @@ struct Walk<'w, 'b, A> {
     /// The directories on the path to the current one, without links.
     way: Vec<PathBuf>,
     add: &'w mut A,
+    /// Whether nothing of the current directory was listed.
     is_empty: bool,
 }
 
@@ -155,7 +166,14 @@ impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
             ignored.enter(&name, &path)?;
         }
         self.way.push(real);
+        self.is_empty = true;
         self.through(&path)?;
+        if self.is_empty
+            && let Some(directory) = self.base.directory(&path)?
+        {
+            (self.add)(directory);
+        }
+        self.is_empty = false;
         self.way.pop();
         if let Some(ignored) = &mut self.ignored {
             ignored.leave();
@@ -236,6 +254,53 @@ mod tests {
         // Above the repository, `.ignore` applies and `.gitignore` does not.
         let expected = [".keep", "a.far", "a.log", "src/b.o", "src/c.far"];
         assert_eq!(names(&project, &["."], Skip::default()), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn modes_and_empty_directories_are_taken() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let tree = tree(&[
+            ("run.sh", ""),
+            ("only/.keep", ""),
+            (".gitignore", "ignored\n*.o"),
+            ("objects/a.o", ""),
+            ("ignored/x", ""),
+            ("plain", ""),
+        ]);
+        let base = tree.path();
+        for name in ["empty/deep", "private"] {
+            std::fs::create_dir_all(base.join(name)).unwrap();
+        }
+        for (name, mode) in [("run.sh", 0o755), ("plain", 0o640), ("private", 0o700)] {
+            let permissions = PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(base.join(name), permissions).unwrap();
+        }
+        let files = collect(base, [base], Skip::default()).unwrap();
+        let found: Vec<_> = files
+            .iter()
+            .map(|it| (it.name(), it.is_directory()))
+            .collect();
+        let expected = [
+            ("empty/deep", true),
+            ("objects", true),
+            ("only", true),
+            ("plain", false),
+            ("private", true),
+            ("run.sh", false),
+        ];
+        assert_eq!(found, expected);
+        let modes: Vec<_> = files.iter().skip(3).map(UploadFile::mode).collect();
+        assert_eq!(modes, [Some(0o640), Some(0o700), Some(0o755)]);
+        // One that is named is taken as well, unless everything in it was left out.
+        assert_eq!(names(base, &["private"], Skip::default()), ["private"]);
+        let error = collect(base, [base.join("objects")], Skip::default()).unwrap_err();
+        assert!(matches!(&error, FilesError::Empty(_)), "{error}");
+        // The base itself has no name.
+        let empty = base.join("empty/deep");
+        let error = collect(&empty, [&empty], Skip::default()).unwrap_err();
+        assert!(matches!(&error, FilesError::Empty(_)), "{error}");
     }
 
     #[cfg(unix)]

@@ -43,7 +43,7 @@ async fn respond_whole(
     match route {
         Route::Upload(id) if is_form => upload(context, call, &id).await,
         Route::Terminal(id) => open_terminal(context, call, &id),
-        Route::Version => Ok(reply::version(ApiVersion::default())),
+        Route::Version => Ok(reply::version_with(ApiVersion::default(), EXTENSIONS)),
         Route::Authorize => {
             let request = AuthorizeRequest::parse(bytes)?;
             Ok(reply::authorized(request.echo.as_ref()))

@@ -5,9 +5,10 @@
 //! directory is followed: the program could have made it point anywhere.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use hyper::body::Incoming;
@@ -16,7 +17,7 @@ use percent_encoding::percent_decode_str;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use sorna_core::ProblemKind;
-use sorna_core::server::{ProblemReply, upload_file_name};
+use sorna_core::server::{FileMode, ProblemReply, upload_file_name};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
@@ -42,6 +43,14 @@ struct Arrived {
     staged: PathBuf,
     target: PathBuf,
     name: String,
+    /// What the client said that it is, if it did.
+    mode: Option<FileMode>,
+}
+
+impl Arrived {
+    fn is_directory(&self) -> bool {
+        self.mode.is_some_and(|mode| mode.is_directory)
+    }
 }
 
 /// Stores the files of a form in the work directory.
@@ -95,6 +104,16 @@ pub(crate) async fn store(
         } else {
             name
         };
+        let mode = match field.headers().get(FileMode::HEADER) {
+            None => None,
+            Some(value) => Some(
+                value
+                    .to_str()
+                    .ok()
+                    .and_then(FileMode::parse)
+                    .ok_or_else(|| rejected(&format!("the mode of {name:?} is not one of a file or a directory, such as 100755 or 040755")))?,
+            ),
+        };
         let target = relative_path(&name).ok_or_else(|| outside(&name))?;
         let staged = staging.path().join(arrived.len().to_string());
         let part = Part {
@@ -102,12 +121,14 @@ pub(crate) async fn store(
             name: &name,
             limit: limits.file_size,
             before: total,
+            mode,
         };
         total += write_part(field, home, part, room).await?;
         arrived.push(Arrived {
             staged,
             target,
             name,
+            mode,
         });
     }
 
@@ -134,6 +155,7 @@ struct Part<'a> {
     limit: u64,
     /// The size of those before it.
     before: u64,
+    mode: Option<FileMode>,
 }
 
 /// Writes a file, and returns its size.
@@ -147,11 +169,21 @@ async fn write_part(
         path, name, limit, ..
     } = part;
     let file = File::create_new(path).map_err(|error| internal(&error, path))?;
+    if let Some(mode) = part.mode.filter(|mode| !mode.is_directory) {
+        let permissions = Permissions::from_mode(mode.permissions);
+        let set = file.set_permissions(permissions);
+        set.map_err(|error| internal(&error, path))?;
+    }
     home.give(&file).map_err(|error| internal(&error, path))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut size = 0;
     while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
         size += bytes.len() as u64;
+        if size > 0 && part.mode.is_some_and(|mode| mode.is_directory) {
+            return Err(rejected(&format!(
+                "{name:?} is a directory, and has content"
+            )));
+        }
         if size > limit {
             return Err(rejected(&format!(
                 "Too large file: {name:?} (limit {limit} bytes)"
@@ -183,10 +215,10 @@ fn relative_path(name: &str) -> Option<PathBuf> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
 
-/// The destination of a file: its directory, held open, and its name there.
+/// The destination of a file: its directory, held open, and its name there, if it is no directory itself.
 struct Place<'a> {
     directory: OwnedFd,
-    name: &'a OsStr,
+    name: Option<&'a OsStr>,
 }
 
 impl<'a> Place<'a> {
@@ -197,7 +229,16 @@ impl<'a> Place<'a> {
         let mut directory =
             rustix::fs::openat(CWD, home.outside(&home.work()), flags, Mode::empty())
                 .map_err(failed)?;
-        for part in file.target.parent().into_iter().flat_map(Path::components) {
+        let is_directory = file.is_directory();
+        let directories = match is_directory {
+            true => Some(file.target.as_path()),
+            false => file.target.parent(),
+        };
+        let mut parts = directories
+            .into_iter()
+            .flat_map(Path::components)
+            .peekable();
+        while let Some(part) = parts.next() {
             let part: &OsStr = part.as_os_str();
             let is_new = match rustix::fs::mkdirat(&directory, part, Mode::RWXU) {
                 Ok(()) => true,
@@ -210,21 +251,40 @@ impl<'a> Place<'a> {
                 home.give(&directory)
                     .map_err(|error| internal(&error, home.root()))?;
             }
+            if let Some(mode) = file.mode
+                && is_directory
+                && is_new
+                && parts.peek().is_none()
+            {
+                // Those who own it must be able to remove it.
+                let mode = Mode::from_raw_mode(mode.permissions) | Mode::RWXU;
+                rustix::fs::fchmod(&directory, mode).map_err(failed)?;
+            }
+        }
+        if is_directory {
+            let name = None;
+            return Ok(Self { directory, name });
         }
         let name = file.target.file_name().ok_or_else(|| outside(&file.name))?;
         match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
                 Err(failed(Errno::ISDIR))
             }
-            Ok(_) | Err(Errno::NOENT) => Ok(Self { directory, name }),
+            Ok(_) | Err(Errno::NOENT) => Ok(Self {
+                directory,
+                name: Some(name),
+            }),
             Err(errno) => Err(failed(errno)),
         }
     }
 
     /// Moves the file there. A rename replaces a symbolic link itself, never what it points to.
     fn take(self, file: &Arrived) -> Result<(), ProblemReply> {
-        rustix::fs::renameat(CWD, &file.staged, &self.directory, self.name)
-            .map_err(|errno| cannot_store(file, errno))
+        match self.name {
+            Some(name) => rustix::fs::renameat(CWD, &file.staged, &self.directory, name)
+                .map_err(|errno| cannot_store(file, errno)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -317,6 +377,7 @@ mod tests {
             staged,
             target: target.into(),
             name: target.to_owned(),
+            mode: None,
         }
     }
 

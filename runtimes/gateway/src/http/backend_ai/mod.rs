@@ -21,6 +21,7 @@ use sorna_core::{ApiVersion, KernelId, ProblemKind};
 use self::answer::{Result, ok};
 use super::body::ReplyBody;
 use super::context::{Call, Context};
+use super::extensions::EXTENSIONS;
 
 /// What responses call the manager: no release of Backend.AI, so that no client expects the defects of one.
 const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
@@ -29,7 +30,9 @@ const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
 pub(super) fn public(route: &SessionRoute) -> Option<Response<ReplyBody>> {
     let version = ApiVersion::V9_20250722.as_str();
     match route {
-        SessionRoute::Hello => Some(ok(&json!({"version": version, "manager": MANAGER}))),
+        SessionRoute::Hello => Some(ok(
+            &json!({"version": version, "manager": MANAGER, "extensions": EXTENSIONS}),
+        )),
         SessionRoute::Health => {
             let release = env!("CARGO_PKG_VERSION");
             Some(ok(&json!({"status": "ok", "version": release})))
