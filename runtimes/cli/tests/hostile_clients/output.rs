@@ -57,7 +57,10 @@ fn media_that_nobody_fetches_waits_in_its_programs() {
         return;
     }
     let directory = here();
-    let served = Served::start(serve(directory.path()));
+    let mut command = serve(directory.path());
+    // They wait until they are fetched, one after the other, however busy the machine is.
+    command.args(["--exec-timeout", "10m"]);
+    let served = Served::start(command);
     let client = served.client();
     let kernels = under_attack("unfetched media", &served, || {
         let kernels: Vec<_> = thread::scope(|scope| {
