@@ -88,6 +88,12 @@
 //! `STDIN.getpass` and `STDIN.noecho` of ruby. Programs that need a terminal for that, such as
 //! `stty -echo`, fail, since there is none.
 //!
+//! # Await
+//!
+//! Snippets of python3 and nodejs may `await` at their top level. In python3, they do so in one event loop, which is
+//! kept: a task that outlives its snippet goes on while a later one awaits, and is cancelled when the interpreter ends.
+//! `asyncio.run` works in snippets that do not await themselves.
+//!
 //! # More than text
 //!
 //! A python3 kernel has a builtin `display(*objects)`, which sends each object as one record in its

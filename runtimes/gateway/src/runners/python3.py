@@ -21,6 +21,7 @@ raise there at any moment, so what must not be interrupted is done by two other 
 listener reads the channel, and the keeper reports the end of a run.
 """
 
+import _ast
 import _frozen_importlib_external
 import _thread
 import atexit
@@ -37,7 +38,9 @@ _PIECE = 8192
 _MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
 # The modules that are loaded when they are first needed.
-_BESIDE = frozenset(("sorna_kernel", "sorna_figures", "sorna_complete"))
+_BESIDE = frozenset(("sorna_await", "sorna_kernel", "sorna_figures", "sorna_complete"))
+# Of code that is a coroutine, since it awaits at its top level.
+_COROUTINE = 0x80
 _MAIN = _thread.get_ident()
 # Needed until the end, when modules lose their names.
 _WRITE = os.write
@@ -393,10 +396,14 @@ class Kernel:
         self.link.unread = b""
         self.open_streams()
         try:
-            program = compile(code, name, "exec", self.flags, True)
+            program = compile(code, name, "exec", self.flags | _AWAIT, True)
             self.flags |= program.co_flags & _FUTURE
             self.remember(name, code)
-            exec(program, self.main.__dict__)
+            value = eval(program, self.main.__dict__)
+            if program.co_flags & _COROUTINE:
+                import sorna_await
+
+                sorna_await.run(value)
             status = 0
         except SystemExit as exit:
             status = _exit_status(exit.code)
@@ -404,6 +411,11 @@ class Kernel:
             status = 130 if is_last and isinstance(error, KeyboardInterrupt) else 1
             self.remember(name, code)
             self.report(error)
+        if is_last and "sorna_await" in sys.modules:
+            try:
+                sys.modules["sorna_await"].end()
+            except BaseException as error:
+                self.report(error)
         if os.getpid() != self.process:
             # A forked child that reached the end of the snippet must not act as the kernel. At the end of the last
             # one it ends as a program does.
@@ -429,12 +441,16 @@ class Kernel:
             self.sources.pop(name, None)
 
     def report(self, error):
-        """Shows the traceback without the runner's own frames."""
+        """Shows the traceback without the runner's own frames, and those of a loop that it has called."""
         import traceback
 
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals is globals():
             trace = trace.tb_next
+        start = trace
+        while start is not None and start.tb_frame.f_globals is not self.main.__dict__:
+            start = start.tb_next
+        trace = start or trace
         try:
             hook = sys.excepthook
             if hook is sys.__excepthook__:
@@ -598,6 +614,8 @@ def _future_flags():
 
 
 _FUTURE = _future_flags()
+# Allows `await` outside of functions, from Python 3.8 on.
+_AWAIT = getattr(_ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
 
 
 def _adopt_matplotlib(matplotlib):

@@ -47,6 +47,10 @@ impl Runner {
     pub(crate) const FILES: &[(&str, &str)] = &[
         ("python3.py", include_str!("../../runners/python3.py")),
         (
+            "sorna_await.py",
+            include_str!("../../runners/sorna_await.py"),
+        ),
+        (
             "sorna_kernel.py",
             include_str!("../../runners/sorna_kernel.py"),
         ),
