@@ -7,6 +7,7 @@
 mod compare;
 mod ends;
 mod ends_of_kernels;
+mod forks;
 mod home;
 mod kernel;
 mod outcome;

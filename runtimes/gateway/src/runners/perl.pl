@@ -13,7 +13,7 @@
     package Sorna;
 
     my $fifo = shift @ARGV;
-    my ($busy, $last, $code) = (0, 0, '');
+    my ($busy, $last, $code, $process) = (0, 0, '', $$);
     open(my $link, '+<&=', 3) or die "no control channel: $!\n";
 
     sub put {
@@ -42,6 +42,8 @@
         # What `die` makes the exit code of a program.
         my $failure = $! & 255 || $? >> 8 & 255 || 255;
         return unless $busy;
+        # A child that the program has forked ends here, as at the end of a program.
+        $last ||= $$ != $process;
         local $!;
         my $status = 0;
         if ($_[0]) {

@@ -13,9 +13,11 @@ final class SornaRunner
     private static $link;
     private static $busy = false;
     private static $last = false;
+    private static $process;
 
     public static function start(): void
     {
+        self::$process = getmypid();
         self::$link = fopen('php://fd/3', 'r+b');
         stream_set_read_buffer(self::$link, 0);
         if (function_exists('pcntl_async_signals')) {
@@ -74,7 +76,8 @@ final class SornaRunner
     /** Reports how the snippet ended. Returns whether the interpreter is to end, too. */
     public static function done(int $status): bool
     {
-        if (self::$last) {
+        // A child that the program has forked ends here, too, as at the end of a program.
+        if (self::$last || getmypid() !== self::$process) {
             return true;
         }
         self::$busy = false;

@@ -77,7 +77,10 @@ class Link:
         self.alone = False
 
     def frame(self, kind, payload):
-        _write_all(self.fd, b"%b %d\n%b" % (kind, len(payload), payload))
+        if self.forked:
+            _write_all(1 if kind == b"o" else 2, payload)
+        else:
+            _write_all(self.fd, b"%b %d\n%b" % (kind, len(payload), payload))
 
     def put(self, kind, data):
         """Sends console text. Whole lines are sent at once, so not even a crash right after loses them."""
@@ -86,9 +89,6 @@ class Link:
                 self.frame(kind, data[at : at + _PIECE])
             return
         with self.lock:
-            if self.forked:
-                _write_all(1 if kind == b"o" else 2, data)
-                return
             if self.held:
                 if kind == self.kind:
                     data = self.held + data
@@ -96,7 +96,12 @@ class Link:
                 else:
                     self.flush()
             self.kind = kind
-            if len(data) >= _PIECE:
+            if self.forked:
+                # Whole lines at once, as other processes may print, too. The rest waits for its end, as in any program.
+                end = data.rfind(b"\n") + 1
+                self.held = data[end:]
+                self.frame(kind, data[:end])
+            elif len(data) >= _PIECE:
                 # Pieces that fit into one socket buffer are written whole or not at all, even
                 # when a signal handler raises.
                 for at in range(0, len(data), _PIECE):
@@ -189,7 +194,9 @@ class Link:
 
     def settle(self):
         """Waits until the gateway has seen all output so far."""
-        if not self.forked and not self.alone:
+        if self.forked:
+            self.flush()
+        elif not self.alone:
             self.ask(b"s")
 
     def listen(self, jobs):
@@ -223,11 +230,18 @@ class Link:
 
     def after_fork(self):
         """In the child: the channel belongs to the parent; output goes to the pipes."""
-        self.forked = True
-        self.waiting = {}
-        self.held = b""
-        os.close(self.fd)
-        self.after_fork_here()
+        # The child of a child has no channel, and the number may be a file of the program.
+        if not self.forked:
+            self.forked = True
+            self.waiting = {}
+            self.held = b""
+            os.close(self.fd)
+        if self.alone:
+            # The only thread there is now.
+            self.alone = False
+            self.lock = _thread.RLock()
+        else:
+            self.after_fork_here()
 
     def before_fork(self):
         if not self.alone:

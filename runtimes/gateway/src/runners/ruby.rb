@@ -14,6 +14,7 @@ module SornaRunner
   LINK.sync = true
   LINK.close_on_exec = true
   INPUT = ARGV.shift
+  PROCESS = Process.pid
 
   # The methods of io/console for terminals, on standard input.
   module Hidden
@@ -65,6 +66,12 @@ module SornaRunner
     STDERR.puts("#{error.class}: an exception that cannot be shown")
   end
 
+  # Whether the interpreter is to end after the snippet. So does a child that the program has forked, as at the end of
+  # a program.
+  def self.last?
+    @last || Process.pid != PROCESS
+  end
+
   def self.done(status)
     [$stdout, STDOUT, $stderr, STDERR].each do |stream|
       stream.flush
@@ -88,19 +95,19 @@ module SornaRunner
       rescue SystemExit
         raise
       rescue Exception => e
-        if @last && clean(e)
+        if last? && clean(e)
           # The interpreter shows it, after the hooks.
           raise
         end
         show(e)
         status = 1
       ensure
-        busy = @last
+        busy = last?
       end
       # As at the end of a program; a failure that was shown is not shown again.
-      return if @last && status.zero?
+      return if last? && status.zero?
 
-      exit(false) if @last
+      exit(false) if last?
       done(status)
     end
   end
