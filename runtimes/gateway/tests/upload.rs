@@ -10,7 +10,7 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use common::{Client, gateway, read_response};
-use sorna_core::KernelId;
+use sorna_core::{Batch, KernelId};
 
 const MIB: usize = 1024 * 1024;
 
@@ -249,4 +249,104 @@ fn malformed_forms_are_rejected() {
     }
     let (stdout, _) = client.run(&kernel, "ls -A; ls -A ../upload").finished();
     assert_eq!(stdout, "");
+}
+
+/// What runs is what was sent last, even if that has the size, and was sent in the second, of what was sent before.
+#[test]
+fn a_replaced_file_replaces_what_was_made_of_it() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let library = |n: u32| format!("N = {n}\n").into_bytes();
+    let source =
+        |n: u32| format!("#include <stdio.h>\nint main() {{ printf(\"{n}\\n\"); }}\n").into_bytes();
+    type Content<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+    let rows: &[(&str, &[(&str, &str)], &str, Content<'_>, &str)] = &[
+        (
+            "python3",
+            &[("main.py", "import lib; print(lib.N)")],
+            "lib.py",
+            &library,
+            "python3 main.py",
+        ),
+        (
+            "python3",
+            &[
+                ("main.py", "from package.inner import N; print(N)"),
+                ("package/__init__.py", ""),
+            ],
+            "package/inner.py",
+            &library,
+            "python3 -O main.py",
+        ),
+        (
+            "python3",
+            &[("package/__main__.py", "from . import N; print(N)")],
+            "package/__init__.py",
+            &library,
+            "python3 -m package",
+        ),
+        (
+            "bash",
+            &[(
+                "Makefile",
+                "main: main.o\n\tcc -o main main.o\nmain.o: main.c\n\tcc -c main.c\n",
+            )],
+            "main.c",
+            &source,
+            "make -s && ./main",
+        ),
+        (
+            "bash",
+            &[("Makefile", "out: in\n\tcp in out\n")],
+            "in",
+            &|n| format!("{n}\n").into_bytes(),
+            "make -s && cat out",
+        ),
+    ];
+    for (language, files, name, content, exec) in rows {
+        let kernel = client.create(language);
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(n, c)| (*n, c.as_bytes())).collect();
+        client.upload(&kernel, &files).unwrap();
+        for n in 1..=8 {
+            client.upload(&kernel, &[(name, &content(n))]).unwrap();
+            let (_, outcome) = client.batch(&kernel, Batch::new().with_exec(*exec));
+            assert_eq!(
+                (&*outcome.stdout, &*outcome.stderr),
+                (&*format!("{n}\n"), ""),
+                "{exec}"
+            );
+        }
+        client.destroy(&kernel);
+    }
+}
+
+#[test]
+fn a_replaced_module_is_reloaded_in_a_kernel_that_is_kept() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("python3");
+    client.upload(&kernel, &[("lib.py", b"N = 0\n")]).unwrap();
+    let code = "import lib, importlib; importlib.reload(lib); print(lib.N)";
+    for n in 1..=8 {
+        let content = format!("N = {n}\n");
+        let files = [("lib.py", content.as_bytes())];
+        client.upload(&kernel, &files).unwrap();
+        assert_eq!(client.run(&kernel, code).finished().0, format!("{n}\n"));
+    }
+    // Other caches are left alone.
+    let code = "import os; print(sorted(os.listdir('__pycache__')) != [])";
+    client.upload(&kernel, &[("li.py", b"")]).unwrap();
+    assert_eq!(client.run(&kernel, code).finished().0, "True\n");
+}
+
+#[test]
+fn the_files_of_an_upload_are_of_one_time() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    client.run(&kernel, "echo made >made");
+    let names = ["c", "a", "b"].map(|name| (name, name.as_bytes()));
+    client.upload(&kernel, &names).unwrap();
+    let code = "stat -c %y a b c | uniq | wc -l; [ a -nt made ] && [ ! made -nt b ] && echo newer";
+    assert_eq!(client.run(&kernel, code).finished().0, "1\nnewer\n");
 }

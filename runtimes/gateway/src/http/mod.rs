@@ -11,6 +11,7 @@ mod rate_limit;
 mod room;
 mod service;
 mod sorna_v2;
+mod stale;
 mod terminal;
 mod upload;
 mod web;

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
 use super::pieces::{Gauge, Pieces, TooMuch};
+use super::stale;
 use crate::kernel::{Home, Reservation};
 use crate::shortage;
 
@@ -140,8 +142,9 @@ pub(crate) async fn store(
             .iter()
             .map(|file| Place::prepare(&own, file))
             .collect::<Result<Vec<_>, _>>()?;
+        let now = SystemTime::now();
         let mut both = arrived.iter().zip(places);
-        both.try_for_each(|(file, place)| place.take(file))
+        both.try_for_each(|(file, place)| place.take(file, now))
     });
     moved
         .await
@@ -278,13 +281,16 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Moves the file there. A rename replaces a symbolic link itself, never what it points to.
-    fn take(self, file: &Arrived) -> Result<(), ProblemReply> {
-        match self.name {
-            Some(name) => rustix::fs::renameat(CWD, &file.staged, &self.directory, name)
-                .map_err(|errno| cannot_store(file, errno)),
-            None => Ok(()),
-        }
+    /// Moves the file there, as one of this time. A rename replaces a symbolic link itself, never what it points to.
+    fn take(self, file: &Arrived, time: SystemTime) -> Result<(), ProblemReply> {
+        let Some(name) = self.name else {
+            return Ok(());
+        };
+        stale::date(&file.staged, time)
+            .and_then(|()| rustix::fs::renameat(CWD, &file.staged, &self.directory, name))
+            .map_err(|errno| cannot_store(file, errno))?;
+        stale::remove_bytecode(&self.directory, name);
+        Ok(())
     }
 }
 
