@@ -8,7 +8,8 @@ use bytes::Bytes;
 pub enum Frame {
     /// Text, which is what clients send.
     Text(String),
-    /// Bytes. Managers of Backend.AI from 25.6 send a terminal's JSON in these, and ignore them from clients.
+    /// Bytes. Managers of Backend.AI from 25.6 send a terminal's JSON in these, and ignore them from clients. The gateway in
+    /// `sorna-gateway` takes input in these that is not text.
     Binary(Bytes),
     /// An empty ping: the peer replies to it if it is still there.
     Ping,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sorna_core::events::{EventStream, SessionEvent};
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, Route, SignedRequest, Step, reply,
-    upload_file_name,
+    upload_file_name, wants_bytes,
 };
 use sorna_core::terminal::{
     Command, Frame, Message, OpenTerminal, Outgoing, Terminal, TerminalEvent, TerminalOptions,
@@ -142,6 +142,8 @@ fn record() -> impl Strategy<Value = Record<'static>> {
         text().prop_map(|text| Record::Stdout(text.into())),
         text().prop_map(|text| Record::Stderr(text.into())),
         text().prop_map(|text| Record::Html(text.into())),
+        vec(any::<u8>(), 0..20).prop_map(|bytes| Record::StdoutBytes(bytes.into())),
+        vec(any::<u8>(), 0..20).prop_map(|bytes| Record::StderrBytes(bytes.into())),
         (text(), text()).prop_map(|(kind, content)| Record::Media(Media::new(kind, content))),
         [text(), text(), text(), text()].prop_map(|[level, time, logger, message]| Record::Log {
             level: level.into(),
@@ -465,6 +467,37 @@ proptest! {
     }
 
     #[test]
+    fn input_of_bytes_is_read_as_sent(mode in mode(), input in vec(any::<u8>(), 0..50), wants in any::<bool>()) {
+        let start = Execute::start(some_kernel(), mode).with_bytes(wants);
+        let execute = start.proceed(Continuation::InputBytes(input.clone()));
+        let request = execute.request(&some_signer().0, some_time()).expect("a request");
+        prop_assert_eq!(wants_bytes(&body(&request)), wants);
+        let read = ExecuteRequest::parse(&body(&request)).expect("a body");
+        prop_assert_eq!(read, ExecuteRequest::InputBytes(input));
+    }
+
+    #[test]
+    fn output_of_bytes_is_the_same_in_any_pieces(pieces in vec((any::<bool>(), vec(any::<u8>(), 0..9)), 0..9)) {
+        let mut console = Console::new();
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        for (is_stderr, piece) in &pieces {
+            if *is_stderr {
+                console.push_stderr_bytes(piece);
+                stderr.extend_from_slice(piece);
+            } else {
+                console.push_stdout_bytes(piece);
+                stdout.extend_from_slice(piece);
+            }
+        }
+        let json = serde_json::to_string(&console).expect("it is JSON");
+        let read: Console = serde_json::from_str(&json).expect("a console");
+        prop_assert_eq!(&read, &console);
+        prop_assert_eq!(read.stdout_bytes(), &stdout[..]);
+        prop_assert_eq!(read.stderr_bytes(), &stderr[..]);
+        prop_assert_eq!(read.stdout_bytes().len() + read.stderr_bytes().len(), pieces.iter().map(|it| it.1.len()).sum::<usize>());
+    }
+
+    #[test]
     fn code_is_completed_where_it_ends(code in text(), candidates in vec(text(), 0..5)) {
         let complete = Complete::at_end(some_kernel(), code.as_str());
         let request = complete.request(&some_signer().0, some_time()).expect("a request");
@@ -501,7 +534,7 @@ proptest! {
         let mut one_by_one = Console::new();
         for console in &consoles {
             all.append(console.clone());
-            console.iter().for_each(|record| one_by_one.push(&record));
+            console.iter_exact().for_each(|record| one_by_one.push(&record));
         }
         prop_assert_eq!(&all, &one_by_one);
         let stdout: String = consoles.iter().map(Console::stdout).collect();

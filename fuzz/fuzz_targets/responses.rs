@@ -221,7 +221,7 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
 
     // Records can also be copied one by one.
     let mut copy = Console::new();
-    for record in &result.console {
+    for record in result.console.iter_exact() {
         if let Record::Media(media) = &record {
             let _ = media.bytes();
         }
@@ -232,6 +232,11 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
     let mut twice = copy.clone();
     twice.append(copy);
     assert_eq!(twice.text_len(), 2 * length);
+    assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
+    let bytes = result.console.stdout_bytes();
+    assert_eq!(twice.stdout_bytes(), bytes.repeat(2));
+    twice.replace_bytes();
+    assert!(!twice.has_bytes());
     assert_eq!(twice.stdout(), result.console.stdout().repeat(2));
 }
 
@@ -248,11 +253,18 @@ fn check_kept(result: &ExecutionResult, body: &[u8]) {
         return;
     };
     assert_eq!(result.console.iter().count(), console.len());
-    for (record, json) in result.console.iter().zip(console) {
+    for (record, json) in result.console.iter_exact().zip(console) {
         let texts = |texts: &[&str]| texts.iter().map(|text| Value::from(*text)).collect();
         let (kind, fields): (&str, Vec<Value>) = match &record {
             Record::Stdout(text) => ("stdout", texts(&[text])),
             Record::Stderr(text) => ("stderr", texts(&[text])),
+            Record::StdoutBytes(_) | Record::StderrBytes(_) => {
+                let written = serde_json::to_value(&record).expect("texts");
+                let written = written.as_array().expect("a record");
+                let json = json.as_array().expect("it has a kind");
+                assert!(json.starts_with(written), "{json:?} became {written:?}");
+                continue;
+            }
             Record::Html(text) => ("html", texts(&[text])),
             Record::Media(media) => ("media", texts(&[media.media_type(), media.content()])),
             Record::Log {
@@ -281,7 +293,9 @@ fn check_console(one: &Console, other: &Console) {
     assert_eq!(one.stderr(), other.stderr());
     assert_eq!(one.is_empty(), other.is_empty());
     assert_eq!(one.iter().count(), other.iter().count());
-    for pair in one.iter().zip(other) {
+    assert_eq!(one.stdout_bytes(), other.stdout_bytes());
+    assert_eq!(one.stderr_bytes(), other.stderr_bytes());
+    for pair in one.iter_exact().zip(other.iter_exact()) {
         match pair {
             (
                 Record::Unknown { kind, values },

@@ -195,6 +195,11 @@ fn check_execute(request: &ExecuteRequest, length: usize) {
             let input = sorna_core::Continuation::Input(code.clone());
             sent(&start.proceed(input))
         }
+        ExecuteRequest::InputBytes(bytes) => {
+            let start = Execute::start(kernel(), ExecuteMode::query(""));
+            let input = sorna_core::Continuation::InputBytes(bytes.clone());
+            sent(&start.proceed(input))
+        }
         ExecuteRequest::Complete(asked) => sent(&complete(asked)),
         _ => unreachable!("a mode of a new kind"),
     };

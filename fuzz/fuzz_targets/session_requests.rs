@@ -138,6 +138,10 @@ fn check_execute(body: &[u8]) {
             execute.run_id = Some(run_id.clone());
             execute = execute.proceed(Continuation::Input(text.clone()));
         }
+        ExecuteInSession::InputBytes { run_id, bytes } => {
+            execute.run_id = Some(run_id.clone());
+            execute = execute.proceed(Continuation::InputBytes(bytes.clone()));
+        }
         _ => return,
     }
     if let Some(body) = sent(&execute) {

@@ -12,6 +12,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
+use super::bytes::is_encoded;
 use super::{Console, Part, PartKind, Place};
 
 impl<'de> Deserialize<'de> for Console {
@@ -153,6 +154,8 @@ impl Known {
         match self {
             Self::Text(PartKind::Stdout) => "stdout",
             Self::Text(PartKind::Stderr) => "stderr",
+            Self::Text(PartKind::StdoutBytes) => "stdout-bytes",
+            Self::Text(PartKind::StderrBytes) => "stderr-bytes",
             Self::Text(_) => "html",
             Self::Media => "media",
             Self::Log => "log",
@@ -185,6 +188,8 @@ impl<'de> Visitor<'de> for KindVisitor {
         Ok(match kind {
             "stdout" => Kind::Known(Known::Text(PartKind::Stdout)),
             "stderr" => Kind::Known(Known::Text(PartKind::Stderr)),
+            "stdout-bytes" => Kind::Known(Known::Text(PartKind::StdoutBytes)),
+            "stderr-bytes" => Kind::Known(Known::Text(PartKind::StderrBytes)),
             "html" => Kind::Known(Known::Text(PartKind::Html)),
             "media" => Kind::Known(Known::Media),
             "log" => Kind::Known(Known::Log),
@@ -293,7 +298,7 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
     }
 }
 
-/// Adds a string; returns any other value.
+/// Adds a string, of bytes in Base64; returns any other value.
 struct TextSeed<'r, 'b> {
     kind: PartKind,
     reading: &'r mut Reading<'b>,
@@ -302,6 +307,14 @@ struct TextSeed<'r, 'b> {
 impl TextSeed<'_, '_> {
     fn other<E>(self, value: Value) -> Result<Option<Value>, E> {
         Ok(Some(value))
+    }
+
+    /// Whether the text is of the form that its kind has.
+    fn fits(&self, text: &str) -> bool {
+        match self.kind {
+            PartKind::StdoutBytes | PartKind::StderrBytes => is_encoded(text),
+            _ => true,
+        }
     }
 }
 
@@ -322,13 +335,19 @@ impl<'de> Visitor<'de> for TextSeed<'_, '_> {
 
     /// Text without escapes.
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        if self.reading.share(self.kind, text) {
-            return Ok(None);
+        if !self.fits(text) {
+            return self.other(text.into());
         }
-        self.visit_str(text)
+        if !self.reading.share(self.kind, text) {
+            self.reading.console.part(self.kind, text);
+        }
+        Ok(None)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        if !self.fits(text) {
+            return self.other(text.into());
+        }
         self.reading.console.part(self.kind, text);
         Ok(None)
     }

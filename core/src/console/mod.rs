@@ -1,5 +1,6 @@
 //! The console of an execution result: the program's output, in order.
 
+mod bytes;
 mod de;
 mod media;
 mod parts;
@@ -21,6 +22,11 @@ use parts::{Part, PartKind, Parts, Pieces, Place};
 /// A console takes about as much memory as its text, however many records there are. Text without
 /// escapes stays in the response's body, which is kept if at least half of it is text; the rest is
 /// copied into one buffer. Iterate to get [`Record`]s that borrow from it.
+///
+/// Output that is not UTF-8 comes as bytes from gateways that carry them
+/// ([`Execute::with_bytes`](crate::Execute::with_bytes)), and as text in which the gateway has put U+FFFD in their place from
+/// others. [`stdout_bytes`](Self::stdout_bytes) and [`iter_exact`](Self::iter_exact) give the bytes;
+/// everything else gives text, with U+FFFD.
 ///
 /// ```
 /// use sorna_core::{Console, Record};
@@ -68,6 +74,11 @@ pub enum Record<'a> {
     Stdout(Cow<'a, str>),
     /// Text that the program wrote to standard error.
     Stderr(Cow<'a, str>),
+    /// Output that is not UTF-8, or not as a whole. Only from [`Console::iter_exact`]; on the wire, `["stdout-bytes",
+    /// Base64]`, an extension of the gateway in `sorna-gateway`.
+    StdoutBytes(Cow<'a, [u8]>),
+    /// The same on standard error: `["stderr-bytes", Base64]`.
+    StderrBytes(Cow<'a, [u8]>),
     /// An image or another medium to show.
     Media(Media<'a>),
     /// A fragment of HTML, from the program: not to be trusted.
@@ -100,6 +111,8 @@ impl Record<'_> {
         match self {
             Self::Stdout(text) => Record::Stdout(own(text)),
             Self::Stderr(text) => Record::Stderr(own(text)),
+            Self::StdoutBytes(bytes) => Record::StdoutBytes(Cow::Owned(bytes.into_owned())),
+            Self::StderrBytes(bytes) => Record::StderrBytes(Cow::Owned(bytes.into_owned())),
             Self::Html(text) => Record::Html(own(text)),
             Self::Media(media) => Record::Media(media.into_owned()),
             Self::Log {
@@ -134,36 +147,61 @@ impl Console {
         self.parts.is_empty()
     }
 
-    /// The bytes of text held, for limits on memory.
+    /// The bytes of text held, for limits on memory. Output that is not text counts as it is carried, in Base64.
     #[must_use]
     pub fn text_len(&self) -> usize {
         self.text.len() + self.in_body
     }
 
-    /// The records in order.
+    /// The records in order. Output that is not UTF-8 is text, with U+FFFD in place of what is not.
     #[must_use]
     pub fn iter(&self) -> Records<'_> {
         Records {
             pieces: self.pieces(),
+            is_exact: false,
         }
     }
 
-    /// Everything written to standard output, in one piece.
+    /// The records in order, output that is not UTF-8 as [`Record::StdoutBytes`] and [`Record::StderrBytes`].
+    ///
+    /// ```
+    /// use sorna_core::{Console, Record};
+    ///
+    /// let console: Console = serde_json::from_str(r#"[["stdout", "a\n"], ["stdout-bytes", "/2I="]]"#)?;
+    /// assert_eq!(console.iter_exact().last(), Some(Record::StdoutBytes(b"\xffb"[..].into())));
+    /// assert_eq!(console.iter().last(), Some(Record::Stdout("\u{fffd}b".into())));
+    /// assert_eq!(&*console.stdout_bytes(), b"a\n\xffb");
+    /// assert_eq!(console.stdout(), "a\n\u{fffd}b");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn iter_exact(&self) -> Records<'_> {
+        Records {
+            is_exact: true,
+            ..self.iter()
+        }
+    }
+
+    /// Everything written to standard output, in one piece, as text: with U+FFFD in place of what is not UTF-8.
     #[must_use]
     pub fn stdout(&self) -> Cow<'_, str> {
-        self.joined(PartKind::Stdout)
+        self.joined(PartKind::Stdout, PartKind::StdoutBytes)
     }
 
-    /// Everything written to standard error, in one piece.
+    /// Everything written to standard error, in one piece, as text: with U+FFFD in place of what is not UTF-8.
     #[must_use]
     pub fn stderr(&self) -> Cow<'_, str> {
-        self.joined(PartKind::Stderr)
+        self.joined(PartKind::Stderr, PartKind::StderrBytes)
     }
 
-    fn joined(&self, kind: PartKind) -> Cow<'_, str> {
+    fn joined(&self, text_kind: PartKind, bytes_kind: PartKind) -> Cow<'_, str> {
         let mut joined = Cow::Borrowed("");
-        for (_, text) in self.pieces().filter(|piece| piece.0 == kind) {
-            joined += text;
+        for (kind, text) in self.pieces() {
+            if kind == text_kind {
+                joined += text;
+            } else if kind == bytes_kind {
+                joined.to_mut().push_str(&bytes::to_text(text));
+            }
         }
         joined
     }
@@ -177,6 +215,8 @@ impl Console {
         match record {
             Record::Stdout(text) => self.part(PartKind::Stdout, text),
             Record::Stderr(text) => self.part(PartKind::Stderr, text),
+            Record::StdoutBytes(bytes) => self.bytes_part(PartKind::StdoutBytes, bytes),
+            Record::StderrBytes(bytes) => self.bytes_part(PartKind::StderrBytes, bytes),
             Record::Html(text) => self.part(PartKind::Html, text),
             Record::Media(media) => {
                 self.part(PartKind::MediaType, media.media_type());
@@ -283,6 +323,8 @@ impl<'a> IntoIterator for &'a Console {
 #[derive(Clone)]
 pub struct Records<'a> {
     pieces: Pieces<'a>,
+    /// Whether bytes are given as such.
+    is_exact: bool,
 }
 
 impl fmt::Debug for Records<'_> {
@@ -308,6 +350,14 @@ impl<'a> Iterator for Records<'a> {
         let (kind, text) = self.pieces.next()?;
         let text = Cow::Borrowed(text);
         Some(match kind {
+            PartKind::StdoutBytes if self.is_exact => {
+                Record::StdoutBytes(bytes::decode(&text).into())
+            }
+            PartKind::StderrBytes if self.is_exact => {
+                Record::StderrBytes(bytes::decode(&text).into())
+            }
+            PartKind::StdoutBytes => Record::Stdout(bytes::to_text(&text).into()),
+            PartKind::StderrBytes => Record::Stderr(bytes::to_text(&text).into()),
             PartKind::Stdout => Record::Stdout(text),
             PartKind::Stderr => Record::Stderr(text),
             PartKind::Html => Record::Html(text),

@@ -15,10 +15,13 @@ pub(super) enum PartKind {
     Field,
     /// The kind of a record of another form; its values follow as a JSON array.
     UnknownKind,
+    /// Bytes, in Base64.
+    StdoutBytes,
+    StderrBytes,
 }
 
 impl PartKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Stdout,
         Self::Stderr,
         Self::Html,
@@ -26,6 +29,8 @@ impl PartKind {
         Self::LogLevel,
         Self::Field,
         Self::UnknownKind,
+        Self::StdoutBytes,
+        Self::StderrBytes,
     ];
 }
 
@@ -67,7 +72,7 @@ impl Parts {
     pub(super) fn push(&mut self, part: Part) {
         self.last = self.packed.len();
         let in_body = u64::from(part.place != Place::Own);
-        self.push_number((part.len as u64) << 4 | in_body << 3 | part.kind as u64);
+        self.push_number((part.len as u64) << 5 | in_body << 4 | part.kind as u64);
         if let Place::Body { skip } = part.place {
             self.push_number(skip as u64);
         }
@@ -130,9 +135,9 @@ impl<'a> Iterator for Pieces<'a> {
 fn take_part(packed: &mut &[u8]) -> Option<Part> {
     let head = take_number(packed)?;
     Some(Part {
-        kind: PartKind::ALL[(head & 7) as usize],
-        len: length(head >> 4),
-        place: if head & 8 == 0 {
+        kind: PartKind::ALL[(head & 15) as usize],
+        len: length(head >> 5),
+        place: if head & 16 == 0 {
             Place::Own
         } else {
             let skip = take_number(packed)

@@ -1,12 +1,14 @@
 //! A console as JSON.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use super::{Console, Record};
 
 impl Serialize for Console {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self)
+        serializer.collect_seq(self.iter_exact())
     }
 }
 
@@ -15,6 +17,12 @@ impl Serialize for Record<'_> {
         match self {
             Self::Stdout(text) => ("stdout", text).serialize(serializer),
             Self::Stderr(text) => ("stderr", text).serialize(serializer),
+            Self::StdoutBytes(bytes) => {
+                ("stdout-bytes", STANDARD.encode(bytes)).serialize(serializer)
+            }
+            Self::StderrBytes(bytes) => {
+                ("stderr-bytes", STANDARD.encode(bytes)).serialize(serializer)
+            }
             Self::Html(text) => ("html", text).serialize(serializer),
             Self::Media(media) => {
                 ("media", (media.media_type(), media.content())).serialize(serializer)

@@ -14,6 +14,9 @@ pub enum UsageError {
     InputUnavailable,
     /// Input was given to a program that does not wait for it.
     InputNotExpected,
+    /// Bytes were given to a program whose gateway takes text only. Give them as text if they are UTF-8; if not,
+    /// upload them as a file.
+    BytesNotTaken,
     /// The result was asked for, but the execution has failed: an earlier call returned the error.
     ExecutionFailed,
     /// Something was to be sent to a terminal that is closed, or whose connection broke: an earlier call
@@ -32,6 +35,9 @@ impl fmt::Display for UsageError {
                  answer its input requests"
             }
             Self::InputNotExpected => "the program does not wait for input",
+            Self::BytesNotTaken => {
+                "this gateway takes only text (UTF-8) as input: upload other bytes as a file"
+            }
             Self::ExecutionFailed => "the execution failed in an earlier call, so it has no result",
             Self::TerminalClosed => "the terminal is closed",
         })

@@ -42,7 +42,7 @@ pub use dialect::dialect_of;
 pub use file_name::upload_file_name;
 pub use problem::ProblemReply;
 pub use request::{
-    AuthorizeRequest, BatchSteps, CompleteRequest, CreateRequest, ExecuteRequest, Step,
+    AuthorizeRequest, BatchSteps, CompleteRequest, CreateRequest, ExecuteRequest, Step, wants_bytes,
 };
 pub use route::Route;
 

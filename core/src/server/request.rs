@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -107,6 +109,9 @@ pub enum ExecuteRequest {
         /// What to run.
         steps: BatchSteps,
     },
+    /// Give the input that a program asks for as bytes, whatever runs. It never starts anything: see
+    /// [`Continuation::InputBytes`](crate::Continuation::InputBytes).
+    InputBytes(Vec<u8>),
     /// Complete the code at a position.
     Complete(CompleteRequest),
 }
@@ -175,11 +180,14 @@ impl ExecuteRequest {
     ///
     /// # Errors
     ///
-    /// 400 `invalid-api-params` if it is not JSON of the documented form or has an unknown mode.
+    /// 400 `invalid-api-params` if it is not JSON of the documented form or has an unknown mode or encoding.
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
         let raw: RawExecute = parse_json(body)?;
         let code = raw.code.unwrap_or_default();
         match raw.mode.as_str() {
+            "query" | "batch" if raw.encoding.is_some() => {
+                decode(&code, raw.encoding.as_deref()).map(Self::InputBytes)
+            }
             "query" => Ok(Self::Query {
                 code,
                 is_final: is_final(raw.options.as_ref()),
@@ -215,6 +223,29 @@ struct RawExecute {
     mode: String,
     code: Option<String>,
     options: Option<Value>,
+    encoding: Option<String>,
+}
+
+/// Whether the body of a request to execute something asks for output as bytes: see
+/// [`Execute::with_bytes`](crate::Execute::with_bytes). Each request of an execution says so for its own response.
+#[must_use]
+pub fn wants_bytes(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Raw {
+        bytes: Option<bool>,
+    }
+    serde_json::from_slice::<Raw>(body).is_ok_and(|raw| raw.bytes == Some(true))
+}
+
+/// Input that is not text.
+pub(super) fn decode(code: &str, encoding: Option<&str>) -> Result<Vec<u8>, ProblemReply> {
+    let invalid = |text: &str| ProblemKind::InvalidApiParams.reply_with(text);
+    if encoding != Some("base64") {
+        return Err(invalid("unknown encoding: only base64"));
+    }
+    STANDARD
+        .decode(code)
+        .map_err(|error| invalid(&format!("the code is not Base64: {error}")))
 }
 
 #[derive(Default, Deserialize)]
@@ -304,6 +335,43 @@ mod tests {
         let steps = parse(r#"{"build": "", "exec": null}"#);
         assert_eq!((steps.build, steps.exec), (Step::Skip, Step::Skip));
         assert_eq!(parse("null").exec, Step::Skip);
+    }
+
+    #[test]
+    fn input_may_be_bytes_and_then_starts_nothing() {
+        for mode in ["query", "batch"] {
+            let parse = |code: &str, encoding: &str| {
+                let body = format!(
+                    r#"{{"mode": "{mode}", "code": "{code}", "encoding": {encoding}, "options": {{"exec": "x"}}}}"#
+                );
+                ExecuteRequest::parse(body.as_bytes())
+            };
+            let bytes = parse("/2I=", "\"base64\"").unwrap();
+            assert_eq!(bytes, ExecuteRequest::InputBytes(b"\xffb".to_vec()));
+            assert!(!matches!(
+                parse("/2I=", "null").unwrap(),
+                ExecuteRequest::InputBytes(_)
+            ));
+            assert!(parse("/2I", "\"base64\"").is_err());
+            assert!(parse("/2I=", "\"hex\"").is_err());
+        }
+    }
+
+    #[test]
+    fn bytes_are_wanted_only_by_requests_that_say_so() {
+        for (body, expected) in [
+            (r#"{"mode": "query", "code": "1", "bytes": true}"#, true),
+            (r#"{"mode": "query", "code": "1", "bytes": false}"#, false),
+            (r#"{"mode": "query", "code": "1", "bytes": 1}"#, false),
+            (
+                r#"{"mode": "query", "code": "1", "options": {"bytes": true}}"#,
+                false,
+            ),
+            ("[]", false),
+            ("", false),
+        ] {
+            assert_eq!(wants_bytes(body.as_bytes()), expected, "{body}");
+        }
     }
 
     #[test]

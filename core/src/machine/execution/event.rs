@@ -16,6 +16,8 @@ pub enum ExecutionEvent {
         /// Whether the answer may be many lines at once, for this request and the next ones: see
         /// [`ExecutionResult::takes_lines`](crate::ExecutionResult::takes_lines).
         takes_lines: bool,
+        /// Whether the answer may be any bytes: see [`Execution::answer_bytes`](super::Execution::answer_bytes).
+        takes_bytes: bool,
     },
     /// A step of a batch ended; the next one follows.
     StepFinished {

@@ -13,6 +13,7 @@ use super::stream::Stream;
 use super::streaming::Streaming;
 use crate::caller::Caller;
 use crate::error::{AbortReason, Aborted, BuildError, Error, UsageError};
+use crate::frame::Frame;
 use crate::ident::KernelId;
 use crate::instant::Instant;
 use crate::machine::call::Call;
@@ -164,6 +165,8 @@ pub struct Execution {
     execute: Execute,
     /// Whether the first request is final.
     is_final: bool,
+    /// Whether the input that the program waits for may be bytes.
+    takes_bytes: bool,
     caller: Caller,
     pub(super) state: State,
     events: VecDeque<ExecutionEvent>,
@@ -214,7 +217,8 @@ impl Execution {
         Self::of(Execute::start(kernel, mode), caller)
     }
 
-    /// An execution that begins with this request, which may be [final](Execute::with_final).
+    /// An execution that begins with this request, which may be [final](Execute::with_final), or ask for
+    /// [bytes](Execute::with_bytes).
     pub fn of(execute: Execute, caller: Caller) -> Self {
         let is_final = execute.is_final;
         let (execute, state, conduct) = match caller.version().dialect() {
@@ -227,6 +231,7 @@ impl Execution {
             Dialect::BackendAi => {
                 let mut rest = Execute::start(execute.kernel, ExecuteMode::query(""));
                 rest.run_id = execute.run_id;
+                rest.wants_bytes = execute.wants_bytes;
                 let conduct = Box::new(Conduct::new(caller.version()));
                 (rest, State::Ready(execute.mode), Some(conduct))
             }
@@ -235,6 +240,7 @@ impl Execution {
             state,
             execute,
             is_final,
+            takes_bytes: false,
             caller,
             events: VecDeque::new(),
             sent: Instant::default(),
@@ -336,6 +342,27 @@ impl Execution {
         Ok(())
     }
 
+    /// Gives these bytes as the input that the program asks for. They need not be UTF-8, and nothing is added to them: a
+    /// program that reads a line waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::InputNotExpected`] if the program does not wait for input; [`UsageError::BytesNotTaken`] if the gateway
+    /// takes only text. [`ExecutionEvent::InputRequested`] says whether it does.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        if !self.awaits_input() {
+            return Err(UsageError::InputNotExpected);
+        }
+        if !self.takes_bytes {
+            return Err(UsageError::BytesNotTaken);
+        }
+        if let Some(conduct) = &mut self.conduct {
+            conduct.input_given();
+        }
+        self.proceed(Continuation::InputBytes(input.into()));
+        Ok(())
+    }
+
     /// Whether the program waits for input.
     #[must_use]
     pub fn awaits_input(&self) -> bool {
@@ -363,8 +390,10 @@ impl Execution {
 
     fn proceed(&mut self, continuation: Continuation) {
         if let Some(stream) = &mut self.stream {
-            if let Continuation::Input(text) = continuation {
-                stream.send(text);
+            match continuation {
+                Continuation::Input(text) => stream.send(Frame::Text(text)),
+                Continuation::InputBytes(bytes) => stream.send(Frame::Binary(bytes.into())),
+                _ => {}
             }
             self.state = State::Listening;
             return;
@@ -505,7 +534,9 @@ impl Execution {
                 self.events.push_back(ExecutionEvent::InputRequested {
                     is_password: result.is_password(),
                     takes_lines: result.takes_lines(),
+                    takes_bytes: result.takes_bytes(),
                 });
+                self.takes_bytes = result.takes_bytes();
                 self.state = State::AwaitingInput;
                 return;
             }

@@ -32,7 +32,7 @@ pub(super) struct Steps {
 #[derive(Debug, Default)]
 struct Stream {
     /// The last of the text, which may be the beginning of a mark.
-    held: String,
+    held: Vec<u8>,
     /// Whether the mark has passed. From then on everything is the program's.
     passed: bool,
 }
@@ -41,7 +41,7 @@ impl Steps {
     /// The steps of a batch: with or without a build, with or without default steps.
     pub(super) fn new(marks: Marks, builds: bool, has_defaults: bool) -> Self {
         let stream = || Stream {
-            held: String::new(),
+            held: Vec::new(),
             passed: !builds,
         };
         Self {
@@ -68,10 +68,13 @@ impl Steps {
         }
         let mut now = Console::new();
         let mut all = Vec::new();
-        for record in &console {
+        for record in console.iter_exact() {
             match record {
-                Record::Stdout(text) => self.text(&text, false, &mut now, &mut all),
-                Record::Stderr(text) => self.text(&text, true, &mut now, &mut all),
+                Record::Stdout(text) => self.output(text.as_bytes(), false, &mut now, &mut all),
+                Record::Stderr(text) => self.output(text.as_bytes(), true, &mut now, &mut all),
+                // A mark may have been read together with what is not text.
+                Record::StdoutBytes(bytes) => self.output(&bytes, false, &mut now, &mut all),
+                Record::StderrBytes(bytes) => self.output(&bytes, true, &mut now, &mut all),
                 other if self.code.is_none() || self.is_built => now.push(&other),
                 other => self.later.push(&other),
             }
@@ -96,37 +99,39 @@ impl Steps {
         all
     }
 
-    /// Looks for the mark that must be the first output. Whether there is more to do with this text, which then
+    /// Looks for the mark that must be the first output. Whether there is more to do with this output, which then
     /// includes what was held.
-    fn read_native(&mut self, text: &str) -> Option<String> {
-        let joined = std::mem::take(&mut self.stdout.held) + text;
-        if self.marks.native.starts_with(&joined) && joined.len() < self.marks.native.len() {
+    fn read_native(&mut self, output: &[u8]) -> Option<Vec<u8>> {
+        let mut joined = std::mem::take(&mut self.stdout.held);
+        joined.extend_from_slice(output);
+        let native = self.marks.native.as_bytes();
+        if native.starts_with(&joined) && joined.len() < native.len() {
             self.stdout.held = joined;
             return None;
         }
         self.may_be_native = false;
-        self.is_native = joined.starts_with(&self.marks.native);
+        self.is_native = joined.starts_with(native);
         (!self.is_native).then_some(joined)
     }
 
-    fn text(
+    fn output(
         &mut self,
-        text: &str,
+        output: &[u8],
         is_stderr: bool,
         now: &mut Console,
         all: &mut Vec<ExecutionEvent>,
     ) {
         let whole;
-        let text = if self.may_be_native && !is_stderr {
-            match self.read_native(text) {
+        let output = if self.may_be_native && !is_stderr {
+            match self.read_native(output) {
                 Some(joined) => {
                     whole = joined;
-                    whole.as_str()
+                    whole.as_slice()
                 }
                 None => return,
             }
         } else {
-            text
+            output
         };
         let stream = if is_stderr {
             &mut self.stderr
@@ -135,13 +140,14 @@ impl Steps {
         };
         if stream.passed {
             let waits = self.code.is_some() && !self.is_built;
-            push(if waits { &mut self.later } else { now }, is_stderr, text);
+            push(if waits { &mut self.later } else { now }, is_stderr, output);
             return;
         }
-        let joined = std::mem::take(&mut stream.held) + text;
-        let mut rest = joined.as_str();
+        let mut joined = std::mem::take(&mut stream.held);
+        joined.extend_from_slice(output);
+        let mut rest = joined.as_slice();
         // Only the character that no text has begins a mark.
-        while let Some(at) = rest.find('\u{1e}') {
+        while let Some(at) = memchr::memchr(0x1e, rest) {
             push(now, is_stderr, &rest[..at]);
             rest = &rest[at..];
             match self.marks.read(rest) {
@@ -152,7 +158,7 @@ impl Steps {
                     break;
                 }
                 Mark::Incomplete => {
-                    stream.held = rest.to_owned();
+                    stream.held = rest.to_vec();
                     return;
                 }
                 Mark::None => {
@@ -197,15 +203,17 @@ fn events(console: Console) -> Vec<ExecutionEvent> {
     vec![ExecutionEvent::Console(console)]
 }
 
-fn push(console: &mut Console, is_stderr: bool, text: &str) {
-    match (text, is_stderr) {
-        ("", _) => {}
-        (text, true) => console.push_stderr(text),
-        (text, false) => console.push_stdout(text),
+fn push(console: &mut Console, is_stderr: bool, output: &[u8]) {
+    match (std::str::from_utf8(output), is_stderr) {
+        (Ok(""), _) => {}
+        (Ok(text), true) => console.push_stderr(text),
+        (Ok(text), false) => console.push_stdout(text),
+        (Err(_), true) => console.push_stderr_bytes(output),
+        (Err(_), false) => console.push_stdout_bytes(output),
     }
 }
 
-/// What a text begins with.
+/// What output begins with.
 enum Mark {
     Built { code: i64, len: usize },
     Incomplete,
@@ -213,28 +221,28 @@ enum Mark {
 }
 
 impl Marks {
-    /// Reads the end of the build at the beginning of a text.
-    fn read(&self, text: &str) -> Mark {
-        if self.built.starts_with(text) {
+    /// Reads the end of the build at the beginning of output.
+    fn read(&self, output: &[u8]) -> Mark {
+        let built = self.built.as_bytes();
+        if built.starts_with(output) {
             return Mark::Incomplete;
         }
-        let Some(number) = text.strip_prefix(&self.built) else {
+        let Some(number) = output.strip_prefix(built) else {
             return Mark::None;
         };
-        let (digits, is_whole) = match number.split_once('\n') {
-            Some((digits, _)) => (digits, true),
-            None => (number, false),
-        };
-        if digits.len() > MOST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let end = memchr::memchr(b'\n', number);
+        let digits = &number[..end.unwrap_or(number.len())];
+        if digits.len() > MOST_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
             return Mark::None;
         }
-        match digits.parse() {
-            _ if !is_whole => Mark::Incomplete,
-            Ok(code) => Mark::Built {
+        let code = std::str::from_utf8(digits).map(str::parse);
+        match code {
+            _ if end.is_none() => Mark::Incomplete,
+            Ok(Ok(code)) => Mark::Built {
                 code,
-                len: self.built.len() + digits.len() + 1,
+                len: built.len() + digits.len() + 1,
             },
-            Err(_) => Mark::None,
+            _ => Mark::None,
         }
     }
 }

@@ -79,8 +79,8 @@ impl Stream {
         self.has_started
     }
 
-    pub(super) fn send(&mut self, text: String) {
-        self.outgoing.push_back(Frame::Text(text));
+    pub(super) fn send(&mut self, input: Frame) {
+        self.outgoing.push_back(input);
     }
 
     /// Takes a frame. Any shows that the gateway is there.

@@ -130,6 +130,8 @@ pub struct Run {
     uses_final: bool,
     /// Whether the gateway understands the modes of files.
     sends_modes: bool,
+    /// Whether the gateway carries output and input that are not UTF-8.
+    carries_bytes: bool,
     /// Whether snippets have run in an interpreter that has not been ended.
     has_interpreter: bool,
     /// Whether the execution only ends that.
@@ -201,6 +203,7 @@ impl Run {
             is_new: None,
             uses_final: false,
             sends_modes: false,
+            carries_bytes: false,
             has_interpreter: false,
             is_closing: false,
             cancelled: false,
@@ -253,6 +256,25 @@ impl Run {
             Phase::Executing(execution) => execution.answer(input),
             _ => Err(UsageError::InputNotExpected),
         }
+    }
+
+    /// Gives these bytes as the input that the program asks for: see [`Execution::answer_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        match &mut self.phase {
+            Phase::Executing(execution) => execution.answer_bytes(input),
+            _ => Err(UsageError::InputNotExpected),
+        }
+    }
+
+    /// Whether the gateway carries output and input that are not UTF-8: see [`Execute::with_bytes`]. `false` before the
+    /// kernel is ready.
+    #[must_use]
+    pub fn carries_bytes(&self) -> bool {
+        self.carries_bytes
     }
 
     /// Whether the program waits for input.
@@ -403,6 +425,7 @@ impl Run {
     }
 
     fn execute(&mut self, start: Execute, is_last: bool) {
+        let start = start.with_bytes(self.carries_bytes);
         let mut execution = Execution::of(start, self.caller.clone());
         if let Some(limit) = self.silence_limit {
             execution = execution.with_silence_limit(limit);
@@ -526,6 +549,7 @@ impl Machine for Run {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
                         self.sends_modes = created.has_file_modes();
                         self.uses_final = self.temporary && created.has_final_executions();
+                        self.carries_bytes = created.carries_bytes();
                         self.created(created.id);
                     }
                     Ok(Err(error))

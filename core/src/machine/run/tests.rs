@@ -456,6 +456,27 @@ fn only_the_last_snippet_of_a_temporary_kernel_is_final() {
 }
 
 #[test]
+fn bytes_are_asked_for_where_the_gateway_carries_them() {
+    for (extensions, asks) in [(r#"["bytes"]"#, true), (r#"["final"]"#, false)] {
+        let mut run = run(plan(&["1", "2"]).keep_kernel());
+        assert!(!run.machine.carries_bytes());
+        run.sends(CREATE);
+        let created = format!(r#"{{"kernelId": "k1", "extensions": {extensions}}}"#);
+        run.answers(reply(201, &created));
+        run.event();
+        assert_eq!(run.machine.carries_bytes(), asks);
+        run.event();
+        for code in ["1", ""] {
+            let bytes = if asks { r#","bytes":true"# } else { "" };
+            let expected = format!(r#"{{"mode":"query","code":"{code}"{bytes}}}"#);
+            assert_eq!(executed(&mut run), expected);
+            run.passes(Duration::from_secs(1));
+            run.answers(result("continued"));
+        }
+    }
+}
+
+#[test]
 fn an_interpreter_is_ended_also_if_the_last_snippet_is_skipped() {
     let nothing = r#"{"mode":"query","code":"","options":{"final":true}}"#;
     let mut run = ready_with_final(plan(&["1", "2"]));

@@ -25,8 +25,8 @@ pub struct CreatedKernel {
     /// The services in its container that have ports; empty while it does not run yet.
     pub service_ports: Vec<ServicePort>,
     /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL),
-    /// [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways; that in `sorna-gateway` sends
-    /// `{"extensions": ["final", "file-modes"]}`.
+    /// [`Execute::BYTES`](crate::Execute::BYTES), [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways;
+    /// that in `sorna-gateway` sends `{"extensions": ["final", "bytes", …]}`.
     pub extensions: Vec<String>,
     /// The other fields of the response, and those above if they were of another type.
     pub extra: Map<String, Value>,
@@ -63,6 +63,12 @@ impl CreatedKernel {
         self.extensions
             .iter()
             .any(|name| name == UploadFiles::MODES)
+    }
+
+    /// Whether its gateway carries [output and input that are not UTF-8](crate::Execute::with_bytes).
+    #[must_use]
+    pub fn carries_bytes(&self) -> bool {
+        self.extensions.iter().any(|name| name == Execute::BYTES)
     }
 
     /// Whether it can run code now: it is [running](SessionStatus::is_running), or the gateway does not say, which

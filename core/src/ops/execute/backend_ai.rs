@@ -1,8 +1,11 @@
 //! Backend.AI: `POST /session/{name or id}`, with a run ID in every request.
 
+use std::borrow::Cow;
+
 use http::Method;
 use serde::Serialize;
 
+use super::bytes::{BytesFields, encoded};
 use super::mode::{Continuation, ExecuteMode};
 use super::query::QueryOptions;
 use super::request::Execute;
@@ -15,13 +18,15 @@ use crate::unsigned::UnsignedRequest;
 #[derive(Serialize)]
 struct Body<'a> {
     mode: &'a str,
-    code: &'a str,
+    code: Cow<'a, str>,
     #[serde(rename = "runId")]
     run_id: Option<&'a str>,
     #[serde(rename = "run_id")]
     new_run_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options<'a>>,
+    #[serde(flatten)]
+    bytes: BytesFields,
 }
 
 #[derive(Serialize)]
@@ -41,17 +46,18 @@ pub(super) struct BatchOptions<'a> {
 }
 
 /// The mode, the code and the options of a request.
-pub(super) fn parts(execute: &Execute) -> (&str, &str, Option<Options<'_>>) {
+pub(super) fn parts(execute: &Execute) -> (&str, Cow<'_, str>, Option<Options<'_>>) {
     match (&execute.continuation, &execute.mode) {
-        (Continuation::Continue, _) => ("continue", "", None),
-        (Continuation::Input(text), _) => ("input", text.as_str(), None),
+        (Continuation::Continue, _) => ("continue", "".into(), None),
+        (Continuation::Input(text), _) => ("input", text.into(), None),
+        (Continuation::InputBytes(bytes), _) => ("input", encoded(bytes).into(), None),
         (Continuation::Start, ExecuteMode::Query { code }) => {
             let options = QueryOptions::of(execute).map(Options::Query);
-            ("query", code.as_str(), options)
+            ("query", code.into(), options)
         }
         (Continuation::Start, ExecuteMode::Batch(batch)) => (
             "batch",
-            "",
+            "".into(),
             Some(Options::Batch(BatchOptions {
                 clean: batch.clean(),
                 build: batch.build().unwrap_or(""),
@@ -71,5 +77,6 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
         run_id,
         new_run_id: run_id,
         options,
+        bytes: BytesFields::of(execute),
     })
 }

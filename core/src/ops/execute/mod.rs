@@ -5,6 +5,7 @@
 
 mod backend_ai;
 mod body;
+mod bytes;
 mod mode;
 mod query;
 mod request;

@@ -159,4 +159,11 @@ pub enum Continuation {
     /// Continue with the input that the program asked for. It has no line end: the original gateway adds
     /// none, and interpreters expect none.
     Input(String),
+    /// Continue with these bytes as the input that the program asked for. They need not be UTF-8, and nothing is added to
+    /// them: the program reads them as they are, and waits for more where it needs more.
+    ///
+    /// An extension of the gateway in `sorna-gateway`: only for a program whose request for input
+    /// [takes bytes](super::ExecutionResult::takes_bytes). The code of the request is then their Base64, and the request has
+    /// `"encoding": "base64"`.
+    InputBytes(Vec<u8>),
 }

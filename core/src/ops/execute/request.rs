@@ -26,11 +26,16 @@ pub struct Execute {
     pub run_id: Option<String>,
     /// Whether its snippet is the last one of the kernel: see [`with_final`](Self::with_final).
     pub is_final: bool,
+    /// Whether output may come as bytes: see [`with_bytes`](Self::with_bytes).
+    pub wants_bytes: bool,
 }
 
 impl Execute {
     /// The name of the extension that [`with_final`](Self::with_final) needs, and of the option that is sent then.
     pub const FINAL: &str = "final";
+
+    /// The name of the extension that [`with_bytes`](Self::with_bytes) needs, and of what is sent then.
+    pub const BYTES: &str = "bytes";
 
     /// Starts an execution.
     #[must_use]
@@ -41,7 +46,22 @@ impl Execute {
             continuation: Continuation::Start,
             run_id: None,
             is_final: false,
+            wants_bytes: false,
         }
+    }
+
+    /// Asks for output that is not UTF-8 as it was written, or not.
+    ///
+    /// Responses then have `["stdout-bytes", Base64]` and `["stderr-bytes", Base64]` among their console records where
+    /// output is not UTF-8: see [`Console::iter_exact`](crate::Console::iter_exact). Gateways without this put U+FFFD in place of it.
+    ///
+    /// An extension of the gateway in `sorna-gateway`, `{"bytes": true}` in each request of the execution: send it only to
+    /// gateways that say [`"bytes"`](Self::BYTES) when they [create](crate::CreatedKernel::extensions) a kernel.
+    /// A [`Run`](crate::machine::Run) uses it by itself.
+    #[must_use]
+    pub fn with_bytes(mut self, wants_bytes: bool) -> Self {
+        self.wants_bytes = wants_bytes;
+        self
     }
 
     /// Makes its snippet the last one of the kernel, or not. A batch is not changed by this.
@@ -83,6 +103,7 @@ impl Execute {
             continuation,
             run_id: self.run_id.clone(),
             is_final: false,
+            wants_bytes: self.wants_bytes,
         }
     }
 }

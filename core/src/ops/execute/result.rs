@@ -37,7 +37,7 @@ pub struct ExecutionResult {
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// Details of the status: `is_password`, `takes_lines`, `exitCode`, `step`, and what later gateways add.
+    /// Details of the status: `is_password`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, and what later gateways add.
     pub options: Map<String, Value>,
     /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
@@ -137,6 +137,18 @@ impl ExecutionResult {
         self.console.stderr()
     }
 
+    /// Standard output as it was written, also if it is not UTF-8: [`Console::stdout_bytes`].
+    #[must_use]
+    pub fn stdout_bytes(&self) -> Cow<'_, [u8]> {
+        self.console.stdout_bytes()
+    }
+
+    /// Standard error as it was written, also if it is not UTF-8: [`Console::stderr_bytes`].
+    #[must_use]
+    pub fn stderr_bytes(&self) -> Cow<'_, [u8]> {
+        self.console.stderr_bytes()
+    }
+
     /// The program's exit code, if the gateway sent it. `None` means unknown, not 0.
     #[must_use]
     pub fn exit_code(&self) -> Option<i64> {
@@ -176,6 +188,14 @@ impl ExecutionResult {
     #[must_use]
     pub fn takes_lines(&self) -> bool {
         let value = self.options.get("takes_lines");
+        value.and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Whether the input that the program waits for may be any bytes (`takes_bytes`), given as
+    /// [`Continuation::InputBytes`](super::Continuation::InputBytes). An extension of the gateway of this project, in both dialects.
+    #[must_use]
+    pub fn takes_bytes(&self) -> bool {
+        let value = self.options.get("takes_bytes");
         value.and_then(Value::as_bool).unwrap_or(false)
     }
 }

@@ -1,8 +1,11 @@
 //! Sorna v2: `POST /v2/kernel/{id}`, without run ids.
 
+use std::borrow::Cow;
+
 use http::Method;
 use serde::Serialize;
 
+use super::bytes::{BytesFields, encoded};
 use super::mode::{Continuation, ExecuteMode};
 use super::query::QueryOptions;
 use super::request::Execute;
@@ -13,9 +16,11 @@ use crate::unsigned::UnsignedRequest;
 #[derive(Serialize)]
 struct Body<'a> {
     mode: &'a str,
-    code: &'a str,
+    code: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options<'a>>,
+    #[serde(flatten)]
+    bytes: BytesFields,
 }
 
 #[derive(Serialize)]
@@ -51,14 +56,16 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
             })),
         ),
     };
-    let code = match &execute.continuation {
-        Continuation::Start => code,
-        Continuation::Continue => "",
-        Continuation::Input(text) => text,
+    let code: Cow<'_, str> = match &execute.continuation {
+        Continuation::Start => code.into(),
+        Continuation::Continue => "".into(),
+        Continuation::Input(text) => text.into(),
+        Continuation::InputBytes(bytes) => encoded(bytes).into(),
     };
     to_kernel(Method::POST, &execute.kernel, code.len())?.json(&Body {
         mode,
         code,
         options,
+        bytes: BytesFields::of(execute),
     })
 }

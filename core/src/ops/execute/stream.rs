@@ -4,6 +4,7 @@
 //! gateway sends results, without being asked to continue, and closes the WebSocket after the end. (Observed on managers
 //! 23.09.10 and 26.9.6.)
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http::{Method, Request, StatusCode};
 use serde::Serialize;
 
 use super::backend_ai::{Options, parts};
+use super::bytes::BytesFields;
 use super::request::Execute;
 use super::result::ExecutionResult;
 use super::{body, check_size};
@@ -75,9 +77,11 @@ impl OpenExecution {
 #[derive(Serialize)]
 struct FirstMessage<'a> {
     mode: &'a str,
-    code: &'a str,
+    code: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options<'a>>,
+    #[serde(flatten)]
+    bytes: BytesFields,
 }
 
 /// The message that starts an execution.
@@ -87,6 +91,7 @@ pub(crate) fn first_message(execute: &Execute) -> Result<String, BuildError> {
         mode,
         code,
         options,
+        bytes: BytesFields::of(execute),
     };
     let text = serde_json::to_string(&message).expect("strings as keys, and no failing types");
     check_size(text.len(), Dialect::BackendAi)?;

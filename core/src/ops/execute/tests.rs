@@ -185,6 +185,28 @@ fn responses_of_another_form_are_errors_that_show_them() {
 }
 
 #[test]
+fn bytes_are_asked_for_in_each_request_and_sent_in_base64() {
+    let mut start = Execute::start(kernel(), ExecuteMode::query("1")).with_bytes(true);
+    assert_eq!(body(&start), r#"{"mode":"query","code":"1","bytes":true}"#);
+    let message = stream::first_message(&start).unwrap();
+    assert_eq!(message, r#"{"mode":"query","code":"1","bytes":true}"#);
+    let next = start.proceed(Continuation::Continue);
+    assert_eq!(body(&next), r#"{"mode":"query","code":"","bytes":true}"#);
+    let input = start.proceed(Continuation::InputBytes(b"\xffb".to_vec()));
+    let expected = r#"{"mode":"query","code":"/2I=","bytes":true,"encoding":"base64"}"#;
+    assert_eq!(body(&input), expected);
+    start.run_id = Some("r1".to_owned());
+    let input = start
+        .with_bytes(false)
+        .proceed(Continuation::InputBytes(vec![0]));
+    let (_, sent) = sent(&input, ApiVersion::V7_20230615);
+    assert_eq!(
+        sent,
+        r#"{"mode":"input","code":"AA==","runId":"r1","run_id":"r1","encoding":"base64"}"#
+    );
+}
+
+#[test]
 fn a_final_query_says_so_once_and_in_every_dialect() {
     let start = Execute::start(kernel(), ExecuteMode::query("1")).with_final(true);
     let option = r#""options":{"final":true}}"#;

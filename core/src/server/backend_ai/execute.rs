@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::parameters::{invalid, malformed};
 use crate::problem::ProblemKind;
 use crate::server::problem::ProblemReply;
-use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step, is_final};
+use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step, decode, is_final};
 
 /// The longest run ID that is accepted, in bytes.
 const MAX_RUN_ID: usize = 256;
@@ -34,6 +34,14 @@ pub enum ExecuteInSession {
         /// The input, mostly without a line end.
         text: String,
     },
+    /// Give a run these bytes as the input that it asked for: see
+    /// [`Continuation::InputBytes`](crate::Continuation::InputBytes).
+    InputBytes {
+        /// The run.
+        run_id: String,
+        /// The input, to which nothing is added.
+        bytes: Vec<u8>,
+    },
     /// Complete the code at a position.
     Complete(CompleteRequest),
 }
@@ -46,6 +54,7 @@ struct RawExecute {
     #[serde(rename = "runId")]
     old_run_id: Option<String>,
     options: Option<Value>,
+    encoding: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -93,6 +102,10 @@ impl ExecuteInSession {
             }),
             Some("continue") => Ok(Self::Continue {
                 run_id: continued(run_id)?,
+            }),
+            Some("input") if raw.encoding.is_some() => Ok(Self::InputBytes {
+                run_id: continued(run_id)?,
+                bytes: decode(&code, raw.encoding.as_deref())?,
             }),
             Some("input") => Ok(Self::Input {
                 run_id: continued(run_id)?,
@@ -189,7 +202,14 @@ mod tests {
         );
         let text = "x y".to_owned();
         let next = start.proceed(Continuation::Input(text.clone()));
-        assert_eq!(parse(&next), ExecuteInSession::Input { run_id, text });
+        let expected = ExecuteInSession::Input {
+            run_id: run_id.clone(),
+            text,
+        };
+        assert_eq!(parse(&next), expected);
+        let bytes = b"\xff\0".to_vec();
+        let next = start.proceed(Continuation::InputBytes(bytes.clone()));
+        assert_eq!(parse(&next), ExecuteInSession::InputBytes { run_id, bytes });
         let batch = Batch::new()
             .with_build("make")
             .without_exec()

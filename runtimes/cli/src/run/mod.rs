@@ -504,6 +504,7 @@ impl Session<'_> {
             ExecutionEvent::InputRequested {
                 is_password,
                 takes_lines,
+                ..
             } => {
                 self.program = Program::Asks;
                 self.reporter.clear();

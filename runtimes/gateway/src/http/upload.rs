@@ -388,7 +388,7 @@ mod tests {
     }
 
     fn put(home: &Home, file: Arrived) -> Result<(), ProblemReply> {
-        Place::prepare(home, &file)?.take(&file)
+        Place::prepare(home, &file)?.take(&file, SystemTime::now())
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn all_requests_of_a_run_have_its_id() {
     let asked = ExecutionEvent::InputRequested {
         is_password: true,
         takes_lines: false,
+        takes_bytes: false,
     };
     assert_eq!(run.event(), asked);
     run.machine.answer("x").unwrap();

@@ -102,7 +102,8 @@ fn input_is_answered_in_both_modes() {
             run.event(),
             ExecutionEvent::InputRequested {
                 is_password: true,
-                takes_lines: false
+                takes_lines: false,
+                takes_bytes: false
             }
         );
         assert!(matches!(run.poll(), Step::Idle));
@@ -110,6 +111,34 @@ fn input_is_answered_in_both_modes() {
         assert_eq!(run.machine.answer("y"), Err(UsageError::InputNotExpected));
         let body = run.sends_body(EXECUTE);
         assert!(body.contains(expected), "{body}");
+    }
+}
+
+#[test]
+fn bytes_are_given_only_to_gateways_that_take_them() {
+    for (options, takes_bytes) in [
+        (r#", "options": {"takes_bytes": true}"#, true),
+        (r#", "options": {"takes_bytes": false}"#, false),
+        ("", false),
+    ] {
+        let mut run = execution(ExecuteMode::query("input()"));
+        assert_eq!(
+            run.machine.answer_bytes(b"x"),
+            Err(UsageError::InputNotExpected)
+        );
+        run.sends(EXECUTE);
+        run.answers(result("waiting-input", options));
+        run.event();
+        let answered = run.machine.answer_bytes(b"\xff");
+        if takes_bytes {
+            answered.unwrap();
+            let body = r#"{"mode":"query","code":"/w==","encoding":"base64"}"#;
+            assert_eq!(run.sends_body(EXECUTE), body);
+        } else {
+            assert_eq!(answered, Err(UsageError::BytesNotTaken));
+            run.machine.answer("x").unwrap();
+            assert_eq!(run.sends_body(EXECUTE), r#"{"mode":"query","code":"x"}"#);
+        }
     }
 }
 

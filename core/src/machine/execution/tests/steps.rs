@@ -74,6 +74,28 @@ fn the_end_of_the_build_is_found_wherever_the_output_is_cut() {
 }
 
 #[test]
+fn marks_are_found_among_bytes() {
+    let output = [b"\xe9t\xe9\n\xc3", MARK.as_bytes(), b"0\n\xff\x1e\xfe"].concat();
+    for at in 0..output.len() {
+        let mut steps = Steps::new(Marks::new(7), true, false);
+        let mut events = Vec::new();
+        for piece in [&output[..at], &output[at..]] {
+            let mut console = Console::new();
+            console.push_stdout_bytes(piece);
+            events.extend(steps.feed(console));
+        }
+        events.extend(steps.feed(console(&[('2', &format!("{MARK}0\n"))])));
+        events.extend(steps.finish());
+        let written = events.iter().map(|event| match event {
+            ExecutionEvent::Console(console) => console.stdout_bytes().into_owned(),
+            _ => b"|".to_vec(),
+        });
+        let written: Vec<u8> = written.flatten().collect();
+        assert_eq!(written, b"\xe9t\xe9\n\xc3|\xff\x1e\xfe", "{at}");
+    }
+}
+
+#[test]
 fn what_only_resembles_a_mark_is_output() {
     for text in [
         "\u{1e}",

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::{AbortReason, Aborted};
 use crate::frame::Frame;
 use crate::machine::Negotiated;
-use crate::ops::Batch;
+use crate::ops::{Batch, Execute};
 use crate::version::ApiVersion;
 
 const OPEN: &str = "GET /stream/session/k1/execute";
@@ -108,6 +108,7 @@ fn input_is_sent_as_it_is() {
     let asked = ExecutionEvent::InputRequested {
         is_password: true,
         takes_lines: false,
+        takes_bytes: false,
     };
     assert_eq!(run.event(), asked);
     assert!(matches!(run.poll(), Step::Idle));
@@ -115,6 +116,29 @@ fn input_is_sent_as_it_is() {
     assert!(run.machine.answer("y").is_err());
     assert_eq!(run.sends_text(), "{\"x\"");
     run.hears(&message("finished", "0", ""));
+    run.closes();
+    assert!(run.done().is_ok());
+}
+
+#[test]
+fn bytes_are_asked_for_and_given_over_it() {
+    let start = Execute::start(kernel(), "cat".into()).with_bytes(true);
+    let machine = Execution::of(start, caller_for(ApiVersion::V9_20250722));
+    let mut run = Driver::new(machine.with_streaming(ours()));
+    assert_eq!(
+        open(&mut run),
+        r#"{"mode":"query","code":"cat","bytes":true}"#
+    );
+    run.hears(r#"{"status": "waiting-input", "console": [], "options": {"takes_bytes": true}}"#);
+    run.event();
+    run.machine.answer_bytes(b"\xff\n").unwrap();
+    assert!(matches!(run.poll(), Step::SendFrame(Frame::Binary(bytes)) if bytes == b"\xff\n"[..]));
+    run.hears(&message("finished", "0", r#"["stdout-bytes", "/wo="]"#));
+    let ExecutionEvent::Console(console) = run.event() else {
+        panic!("no output")
+    };
+    assert_eq!(&*console.stdout_bytes(), b"\xff\n");
+    assert_eq!(console.stdout(), "\u{fffd}\n");
     run.closes();
     assert!(run.done().is_ok());
 }
