@@ -74,7 +74,7 @@
 //! - When the program ends it, by `exit` and similar calls.
 //!
 //! Clients learn of the extension from the response to the creation of a kernel or session, which has
-//! `"extensions": ["final"]`. Temporary kernels of our client and of `sorna run` use it for their last query.
+//! `"extensions": ["final", …]`. Temporary kernels of our client and of `sorna run` use it for their last query.
 //!
 //! # Input
 //!
@@ -93,6 +93,19 @@
 //! Snippets of python3 and nodejs may `await` at their top level. In python3, they do so in one event loop, which is
 //! kept: a task that outlives its snippet goes on while a later one awaits, and is cancelled when the interpreter ends.
 //! `asyncio.run` works in snippets that do not await themselves.
+//!
+//! # Output and input that are not UTF-8
+//!
+//! The protocols carry text. Two extensions of this gateway carry everything else, in both dialects:
+//!
+//! - Output: a request to execute something, or to continue it, that has `"bytes": true` beside `mode` and `code` gets console
+//!   records `["stdout-bytes", Base64]` and `["stderr-bytes", Base64]` for output that is not UTF-8, with the rest of its line
+//!   and what was read together with it. Records keep the order of the output, and text stays text; a character that a program
+//!   writes in pieces does, too. Other requests get U+FFFD in place of what is not UTF-8. The first message of an execution over
+//!   a WebSocket counts for all of it. Clients learn of this from `"bytes"` among the `extensions` in the response to a creation.
+//! - Input: `waiting-input` has `takes_bytes` in its options. The code of the next request may then be Base64, if it has
+//!   `"encoding": "base64"`; over a WebSocket, the input may be a binary message. The program reads exactly these bytes,
+//!   without a line end that was not sent. The end of input is `"\u{4}"`, as above. Such a request never starts anything.
 //!
 //! # More than text
 //!

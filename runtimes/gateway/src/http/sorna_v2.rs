@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Response;
 use sorna_core::server::{
-    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply,
+    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply, wants_bytes,
 };
 use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind};
 
@@ -26,7 +26,7 @@ pub(super) async fn respond(
     is_form: bool,
 ) -> Result<Response<ReplyBody>> {
     if let Route::Execute(id) = &route {
-        return execute(context, call.key, id, &ExecuteRequest::parse(bytes)?).await;
+        return execute(context, call.key, id, bytes).await;
     }
     let response = respond_whole(context, call, route, bytes, is_form).await?;
     Ok(response.map(ReplyBody::new))
@@ -93,8 +93,9 @@ async fn execute(
     context: &Context,
     key: &str,
     id: &KernelId,
-    request: &ExecuteRequest,
+    bytes: &[u8],
 ) -> Result<Response<ReplyBody>> {
+    let request = &ExecuteRequest::parse(bytes)?;
     let entry = context.kernels.find(key, id)?;
     if let ExecuteRequest::Complete(request) = request {
         entry.kernel.touch();
@@ -109,7 +110,10 @@ async fn execute(
         })
         .await;
     match executed {
-        Ok(response) => {
+        Ok(mut response) => {
+            if !wants_bytes(bytes) {
+                response.console.replace_bytes();
+            }
             let whole = reply::execution(&response.status, &response.console, &response.options);
             Ok(whole.map(|body| ReplyBody::new(body).holding(response.held)))
         }

@@ -3,6 +3,8 @@
 use serde::de::Error;
 use sorna_core::Console;
 
+use super::decode::Decoded;
+
 /// From this size on, in bytes, a record is only read when there is room for it.
 pub(crate) const LARGE: usize = 64 * 1024;
 
@@ -21,6 +23,21 @@ pub(crate) fn push_text(console: &mut Console, stream: Stream, text: &str) {
     match stream {
         Stream::Stdout => console.push_stdout(text),
         Stream::Stderr => console.push_stderr(text),
+    }
+}
+
+/// Adds output as it was read.
+pub(crate) fn push_output(console: &mut Console, stream: Stream, output: &Decoded<'_>) {
+    push_text(console, stream, output.text());
+    push_bytes(console, stream, output.bytes());
+}
+
+/// Adds what is not text.
+pub(crate) fn push_bytes(console: &mut Console, stream: Stream, bytes: &[u8]) {
+    match stream {
+        _ if bytes.is_empty() => {}
+        Stream::Stdout => console.push_stdout_bytes(bytes),
+        Stream::Stderr => console.push_stderr_bytes(bytes),
     }
 }
 

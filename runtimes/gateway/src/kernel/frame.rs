@@ -163,8 +163,10 @@ impl Protocol {
     }
 
     /// The reply to [`Frame::Input`].
-    pub(crate) fn input(self, id: u64, text: &str) -> Vec<u8> {
-        message('i', &format!("{id}\n{text}"))
+    pub(crate) fn input(self, id: u64, input: &[u8]) -> Vec<u8> {
+        let id = format!("{id}\n");
+        let header = format!("i {}\n{id}", id.len() + input.len());
+        [header.as_bytes(), input].concat()
     }
 
     /// The reply to [`Frame::Settle`].
@@ -245,7 +247,10 @@ mod tests {
 
     #[test]
     fn replies_begin_with_the_number_of_their_request() {
-        assert_eq!(Protocol::Full.input(7, "é\n"), b"i 5\n7\n\xc3\xa9\n");
+        assert_eq!(
+            Protocol::Full.input(7, b"\xc3\xff\n"),
+            b"i 5\n7\n\xc3\xff\n"
+        );
         assert_eq!(Protocol::Full.settled(12), b"a 3\n12\n");
     }
 

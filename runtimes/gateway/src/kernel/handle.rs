@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::disk_state::DiskState;
 use super::driver::{Command, Driver, KernelStartError};
 use super::home::Home;
+use super::input::Input;
 use super::language::Query;
 use super::memory::Look;
 use super::run::Plan;
@@ -26,11 +27,11 @@ const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 const START_TIME: Duration = Duration::from_secs(60);
 
 /// What a request of a client does that says so.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Turn<'a> {
     Start(&'a ExecuteRequest),
     Continue,
-    Input(&'a str),
+    Input(Input),
 }
 
 /// A living kernel.
@@ -200,7 +201,7 @@ impl Kernel {
                     intent
                 }
                 Turn::Continue => Intent::Continue,
-                Turn::Input(text) => state.give_input(text),
+                Turn::Input(input) => state.give_input(input),
             };
             self.send(intent)?
         };
@@ -260,14 +261,16 @@ impl Kernel {
 
     /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
+        let text = |code: &String| Input::Text(code.clone());
         let (input, plan) = match request {
             ExecuteRequest::Query { code, is_final }
                 if code.is_empty() && !(*is_final && self.has_interpreter()) =>
             {
-                ("", None)
+                (text(code), None)
             }
-            ExecuteRequest::Query { code, .. } => (code.as_str(), Some(self.plan(request)?)),
-            ExecuteRequest::Batch { code, .. } => (code.as_str(), self.plan(request).ok()),
+            ExecuteRequest::Query { code, .. } => (text(code), Some(self.plan(request)?)),
+            ExecuteRequest::Batch { code, .. } => (text(code), self.plan(request).ok()),
+            ExecuteRequest::InputBytes(bytes) => (Input::Bytes(bytes.clone()), None),
             _ => return Err(ExecuteError::Failed("not an execution".to_owned())),
         };
         // Holding the lock while sending keeps the commands in the order of the phases that they
@@ -302,7 +305,7 @@ impl Kernel {
         let command = match intent {
             Intent::Continue => return Ok(false),
             Intent::Start(plan) => Command::Start(plan),
-            Intent::Input(text) => Command::Input(text),
+            Intent::Input(input) => Command::Input(input),
         };
         self.commands
             .send(command)

@@ -17,6 +17,15 @@ pub(crate) const HIDDEN_INPUT: u32 = 61;
 /// For how long the input stays ended after [`InputFifo::end`].
 const END: Duration = Duration::from_millis(100);
 
+/// What a client gives a program that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A line without its end, say.
+    Text(String),
+    /// Exactly this.
+    Bytes(Vec<u8>),
+}
+
 /// A FIFO that the programs read and that we write to when they wait for input.
 ///
 /// We hold it open in both directions, so that it does not end when a writer closes it. Where the
@@ -90,11 +99,11 @@ impl InputFifo {
         (unread == 0).then_some(descriptor)
     }
 
-    /// Writes lines, for the first process that reads. What there is no room for follows when
+    /// Writes input, for the first process that reads. What there is no room for follows when
     /// [`waiting_descriptor`](Self::waiting_descriptor) is asked.
-    pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn write(&mut self, input: &[u8]) -> io::Result<()> {
         self.reopen()?;
-        self.unwritten.extend_from_slice(text.as_bytes());
+        self.unwritten.extend_from_slice(input);
         self.write_on()
     }
 
@@ -197,7 +206,7 @@ mod tests {
         };
         wait();
         wait();
-        fifo.write("line\n").unwrap();
+        fifo.write(b"line\n").unwrap();
         let mut line = [0; 5];
         cat.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
         assert_eq!(&line, b"line\n");
@@ -220,7 +229,7 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        fifo.write(&"line\n".repeat(20_000)).unwrap();
+        fifo.write("line\n".repeat(20_000).as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
         while fifo.waiting_descriptor(wc.id()).is_none() {
             assert!(Instant::now() < until, "no process waits");
@@ -241,7 +250,7 @@ mod tests {
     fn unread_input_does_not_reach_the_next_program() {
         let directory = tempfile::tempdir().unwrap();
         let mut fifo = create(directory.path());
-        fifo.write("left over\n").unwrap();
+        fifo.write(b"left over\n").unwrap();
         fifo.clear();
         if let State::Open(file, _) = &fifo.state {
             assert_eq!(rustix::io::ioctl_fionread(file).unwrap(), 0);

@@ -233,8 +233,8 @@ impl Interpreter {
         can_end
     }
 
-    pub(crate) fn give_input(&mut self, id: u64, text: &str) {
-        self.channel.send(&self.protocol.input(id, text));
+    pub(crate) fn give_input(&mut self, id: u64, input: &[u8]) {
+        self.channel.send(&self.protocol.input(id, input));
     }
 
     pub(crate) fn settled(&mut self, id: u64) {

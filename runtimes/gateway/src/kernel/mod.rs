@@ -39,6 +39,7 @@ pub(crate) use disk_check::{DiskCheck, Reservation};
 pub(crate) use driver::KernelStartError;
 pub(crate) use handle::{Kernel, Turn};
 pub(crate) use home::{Home, remove_tree};
+pub(crate) use input::Input;
 pub use language::{LanguageError, LanguageTable};
 pub(crate) use language::{Languages, Runner, Unavailable, excerpt};
 pub(crate) use launch::Launcher;

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use sorna_core::Console;
 use tokio::net::unix::pipe::Receiver;
 
-use super::console::{Stream, push_text};
+use super::console::{Stream, push_bytes, push_output};
 use super::decode::Utf8Decoder;
 use super::home::Home;
 use super::nonblocking;
@@ -86,10 +86,10 @@ impl OutputPipes {
         }
     }
 
-    /// Replaces an incomplete character at the end of a run by U+FFFD.
+    /// Adds an incomplete character at the end of a run.
     pub(crate) fn finish(&mut self, console: &mut Console) {
         for pipe in [&mut self.stdout, &mut self.stderr] {
-            push_text(console, pipe.stream, pipe.decoder.finish());
+            push_bytes(console, pipe.stream, &pipe.decoder.finish());
         }
     }
 }
@@ -125,7 +125,7 @@ impl OutputPipe {
         let mut bytes = [MaybeUninit::uninit(); PIECE];
         while console.text_len() < limit {
             let read = self.read(&mut bytes);
-            push_text(console, self.stream, &self.decoder.decode(read));
+            push_output(console, self.stream, &self.decoder.decode(read));
             if read.len() < PIECE {
                 return true;
             }

@@ -19,6 +19,7 @@ use sorna_core::server::BatchSteps;
 use sorna_core::{Console, ExecutionStatus};
 use tokio::sync::Notify;
 
+use super::input::Input;
 use super::run::{Plan, StepKind};
 use super::stock::Held;
 use crate::lock::lock;
@@ -89,7 +90,7 @@ pub(crate) enum Intent {
     /// Nothing: it continues the run.
     Continue,
     Start(Plan),
-    Input(String),
+    Input(Input),
 }
 
 /// What the driver and the requests both see.
@@ -196,12 +197,12 @@ impl Drop for Listening<'_> {
 impl State {
     /// Decides the meaning of an execute request now, and changes the phase accordingly. `plan` is
     /// what to start if nothing runs; it is `None` for a mere continuation.
-    pub(crate) fn begin(&mut self, input: &str, plan: Option<Plan>) -> Intent {
+    pub(crate) fn begin(&mut self, input: Input, plan: Option<Plan>) -> Intent {
         match (&self.phase, plan) {
             // Empty input counts, too: the user just pressed return.
             (Phase::WaitingInput { reported: true, .. }, _) => {
                 self.phase = Phase::Running;
-                Intent::Input(input.to_owned())
+                Intent::Input(input)
             }
             // The run ended without the input that it had asked for. This request brings that
             // input, which must never be run as code.
@@ -229,12 +230,12 @@ impl State {
     }
 
     /// Gives input to a run whose client says that it does. It is dropped if the program does not wait for it.
-    pub(crate) fn give_input(&mut self, input: &str) -> Intent {
+    pub(crate) fn give_input(&mut self, input: Input) -> Intent {
         if !matches!(self.phase, Phase::WaitingInput { .. }) {
             return Intent::Continue;
         }
         self.phase = Phase::Running;
-        Intent::Input(input.to_owned())
+        Intent::Input(input)
     }
 
     /// Whether a run may be started.
@@ -282,7 +283,8 @@ impl State {
             Phase::Running => return None,
             Phase::WaitingInput { password, reported } => {
                 *reported = true;
-                let options = json!({"is_password": *password, "takes_lines": true});
+                let options =
+                    json!({"is_password": *password, "takes_lines": true, "takes_bytes": true});
                 Report::new(ExecutionStatus::WaitingInput, options)
             }
             Phase::StepFinished { kind, exit_code } => {
@@ -385,6 +387,10 @@ mod tests {
         Shared::new(Arc::<Stock>::default().hold("key"))
     }
 
+    fn text(text: &str) -> Input {
+        Input::Text(text.to_owned())
+    }
+
     fn snippet() -> Option<Plan> {
         Some(Plan::Snippet {
             code: "code".to_owned(),
@@ -422,17 +428,20 @@ mod tests {
     #[test]
     fn the_end_of_a_run_is_reported_once() {
         let shared = shared();
-        assert!(matches!(shared.lock().begin("", None), Intent::Continue));
+        assert!(matches!(
+            shared.lock().begin(text(""), None),
+            Intent::Continue
+        ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
-            shared.lock().begin("code", snippet()),
+            shared.lock().begin(text("code"), snippet()),
             Intent::Start(_)
         ));
         assert_eq!(status(&shared, false), None);
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         // Code is ignored while something runs.
         assert!(matches!(
-            shared.lock().begin("code", snippet()),
+            shared.lock().begin(text("code"), snippet()),
             Intent::Continue
         ));
         shared.enter(finished());
@@ -445,7 +454,7 @@ mod tests {
     #[test]
     fn a_full_console_is_reported_at_once() {
         let shared = shared();
-        let _ = shared.lock().begin("code", snippet());
+        let _ = shared.lock().begin(text("code"), snippet());
         shared.lock().console.push_stdout(&"x".repeat(100));
         assert_eq!(status(&shared, false).as_deref(), Some("continued"));
         assert!(shared.lock().console.is_empty());
@@ -454,28 +463,28 @@ mod tests {
     #[test]
     fn input_is_accepted_only_after_it_was_asked_for() {
         let shared = shared();
-        let _ = shared.lock().begin("code", snippet());
+        let _ = shared.lock().begin(text("code"), snippet());
         shared.enter(Phase::WaitingInput {
             password: true,
             reported: false,
         });
         assert!(matches!(
-            shared.lock().begin("x", snippet()),
+            shared.lock().begin(text("x"), snippet()),
             Intent::Continue
         ));
         let response = shared.lock().take_response(100, false).unwrap().unwrap();
         assert_eq!(
             response.options,
-            json!({"is_password": true, "takes_lines": true})
+            json!({"is_password": true, "takes_lines": true, "takes_bytes": true})
         );
-        let intent = shared.lock().begin("", None);
-        assert!(matches!(intent, Intent::Input(line) if line.is_empty()));
+        let intent = shared.lock().begin(text(""), None);
+        assert!(matches!(intent, Intent::Input(line) if line == text("")));
     }
 
     #[test]
     fn input_that_arrives_after_the_end_is_not_run_as_code() {
         let shared = shared();
-        let _ = shared.lock().begin("code", snippet());
+        let _ = shared.lock().begin(text("code"), snippet());
         shared.enter(Phase::WaitingInput {
             password: false,
             reported: false,
@@ -483,12 +492,12 @@ mod tests {
         assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));
         shared.enter(finished());
         assert!(matches!(
-            shared.lock().begin("rm -r", snippet()),
+            shared.lock().begin(text("rm -r"), snippet()),
             Intent::Continue
         ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
-            shared.lock().begin("code", snippet()),
+            shared.lock().begin(text("code"), snippet()),
             Intent::Start(_)
         ));
     }
@@ -497,25 +506,25 @@ mod tests {
     fn a_batch_continues_with_the_same_steps_and_is_not_started_again() {
         let shared = shared();
         assert!(matches!(
-            shared.lock().begin("", batch("a")),
+            shared.lock().begin(text(""), batch("a")),
             Intent::Start(_)
         ));
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
-            shared.lock().begin("", batch("a")),
+            shared.lock().begin(text(""), batch("a")),
             Intent::Continue
         ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
-            shared.lock().begin("", batch("a")),
+            shared.lock().begin(text(""), batch("a")),
             Intent::Start(_)
         ));
         // Another batch is another run, even if the end of this one was not reported.
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
-            shared.lock().begin("", batch("b")),
+            shared.lock().begin(text(""), batch("b")),
             Intent::Start(_)
         ));
     }

@@ -8,7 +8,7 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus};
 
 use super::session::{Run, Session};
-use crate::kernel::{ExecuteError, ExecuteResponse, Held, Kernel, Turn};
+use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Turn};
 use crate::lock::lock;
 use crate::random;
 
@@ -77,7 +77,17 @@ impl Session {
                 self.proceed(kernel, run_id, Turn::Continue, interval).await
             }
             ExecuteInSession::Input { run_id, text } => {
-                self.proceed(kernel, run_id, Turn::Input(text), interval)
+                self.proceed(
+                    kernel,
+                    run_id,
+                    Turn::Input(Input::Text(text.clone())),
+                    interval,
+                )
+                .await
+            }
+            ExecuteInSession::InputBytes { run_id, bytes } => {
+                let input = Input::Bytes(bytes.clone());
+                self.proceed(kernel, run_id, Turn::Input(input), interval)
                     .await
             }
             _ => Err(RunError::Execute(ExecuteError::Failed(

@@ -112,7 +112,7 @@ fn input_is_given_by_run_id() {
         (&asked["status"], &asked["options"]),
         (
             &json!("waiting-input"),
-            &json!({"is_password": false, "takes_lines": true})
+            &json!({"is_password": false, "takes_lines": true, "takes_bytes": true})
         )
     );
     assert_eq!(
@@ -129,6 +129,45 @@ fn input_is_given_by_run_id() {
     );
     let asked = client.run("input", "import getpass; getpass.getpass()");
     assert_eq!(asked["options"]["is_password"], true);
+}
+
+#[test]
+fn bytes_are_carried_for_requests_that_ask_for_them() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("bytes", "bash");
+    let code = r"printf 'text\n\377'; cat >&2; exit 3";
+    let body = json!({"mode": "query", "code": code, "runId": null, "bytes": true});
+    let asked = client.execute("bytes", &body);
+    assert_eq!(asked["status"], "waiting-input");
+    let console = json!([["stdout", "text\n"], ["stdout-bytes", "/w=="]]);
+    assert_eq!(asked["console"], console);
+    let run_id = &asked["runId"];
+    let input = |code: &str, more: Value| {
+        let mut body = json!({"mode": "input", "code": code, "run_id": run_id, "runId": run_id});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        client.execute("bytes", &body)
+    };
+    let asked = input("/g0K", json!({"encoding": "base64", "bytes": true}));
+    assert_eq!(asked["console"], json!([["stderr-bytes", "/g0K"]]));
+    // This request does not ask for bytes.
+    let asked = input("/g0K", json!({"encoding": "base64"}));
+    assert_eq!(asked["console"], json!([["stderr", "\u{fffd}\r\n"]]));
+    let last = input("\u{4}", json!({}));
+    let last = client.finish("bytes", last);
+    assert_eq!(
+        (&last["status"], &last["exitCode"]),
+        (&json!("finished"), &json!(3))
+    );
+    for body in [
+        json!({"mode": "input", "code": "/g0", "run_id": run_id, "encoding": "base64"}),
+        json!({"mode": "input", "code": "/g0K", "run_id": run_id, "encoding": "hex"}),
+    ] {
+        let (status, problem) = client.json("POST", "/session/bytes", &body);
+        assert_eq!(status, 400, "{problem}");
+    }
 }
 
 #[test]

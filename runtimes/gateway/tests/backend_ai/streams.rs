@@ -53,16 +53,20 @@ impl Socket {
     }
 
     fn send(&mut self, text: &str) {
-        // Masked with zeros, which leaves the text as it is.
-        let length = u8::try_from(text.len()).unwrap();
-        let mut frame = vec![0x80 | TEXT];
+        self.send_frame(TEXT, text.as_bytes());
+    }
+
+    fn send_frame(&mut self, kind: u8, content: &[u8]) {
+        // Masked with zeros, which leaves the content as it is.
+        let length = u8::try_from(content.len()).unwrap();
+        let mut frame = vec![0x80 | kind];
         if length < 126 {
             frame.push(0x80 | length);
         } else {
             frame.extend([0x80 | 126, 0, length]);
         }
         frame.extend([0; 4]);
-        frame.extend(text.as_bytes());
+        frame.extend(content);
         self.stream.write_all(&frame).unwrap();
     }
 
@@ -129,6 +133,30 @@ fn a_run_is_streamed_to_its_end() {
     }
     assert_eq!(output, "a\n? typed\n");
     assert_eq!(socket.next().0, CLOSE);
+}
+
+#[test]
+fn bytes_are_streamed_and_come_in_binary_frames() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("bytes", "bash");
+    for (asks, expected) in [
+        (true, json!([["stdout-bytes", "/w0K6Q=="]])),
+        (false, json!([["stdout", "\u{fffd}\r\n\u{fffd}"]])),
+    ] {
+        let mut socket = Socket::open(&client, "/stream/session/bytes/execute").unwrap();
+        socket.send(&json!({"mode": "query", "code": "head -c 4", "bytes": asks}).to_string());
+        while socket.json()["status"] != "waiting-input" {}
+        socket.send_frame(BINARY, b"\xff\r");
+        while socket.json()["status"] != "waiting-input" {}
+        socket.send_frame(BINARY, b"\n\xe9");
+        let last = socket.json();
+        assert_eq!(
+            (&last["status"], &last["console"]),
+            (&json!("finished"), &expected)
+        );
+        assert_eq!(socket.next().0, CLOSE);
+    }
 }
 
 #[test]

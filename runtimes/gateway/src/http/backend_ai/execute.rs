@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::ExecuteInSession;
+use sorna_core::server::{ProblemReply, wants_bytes};
 use sorna_core::{Console, KernelId, ProblemKind};
 
 use super::answer::{Result, agent_failed, done, ok};
@@ -62,6 +62,9 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
         counters.executions.up()
     });
     let mut reply = executed.await.map_err(problem)?;
+    if !wants_bytes(bytes) {
+        reply.console.replace_bytes();
+    }
     let held = reply.held.take();
     let response = ok(&json!({"result": ResultBody::new(&reply)}));
     Ok(response.map(|body| body.holding(held)))

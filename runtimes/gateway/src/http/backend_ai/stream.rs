@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sorna_core::server::backend_ai::ExecuteInSession;
+use sorna_core::server::wants_bytes;
 use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -79,7 +80,12 @@ async fn run(
     entry: &Entry,
     count: impl Fn(),
 ) -> Option<()> {
-    let first = next_text(socket).await?;
+    let first = next_message(socket).await?;
+    let first = match first {
+        Typed::Text(text) => text,
+        Typed::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    let wants_bytes = wants_bytes(first.as_bytes());
     let (run_id, mut request) = match start_of(&first) {
         Ok(start) => start,
         Err(message) => return send(socket, &json!({"status": "error", "msg": message})).await,
@@ -91,13 +97,16 @@ async fn run(
         let Some(executed) = with_client(socket, &mut typed, executed).await else {
             return abandon(session, entry, &run_id).await;
         };
-        let reply = match executed {
+        let mut reply = match executed {
             Ok(reply) => reply,
             Err(error) => {
                 let message = problem(error).to_string();
                 return send(socket, &json!({"status": "error", "msg": message})).await;
             }
         };
+        if !wants_bytes {
+            reply.console.replace_bytes();
+        }
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
         if is_news
             && send(socket, &json!(ResultBody::without_id(&reply)))
@@ -111,12 +120,13 @@ async fn run(
         }
         let run_id = run_id.clone();
         request = if reply.status == ExecutionStatus::WaitingInput {
-            let text = match typed.pop_front() {
-                Some(text) => Some(text),
-                None => next_text(socket).await,
+            let typed = match typed.pop_front() {
+                Some(typed) => Some(typed),
+                None => next_message(socket).await,
             };
-            match text {
-                Some(text) => ExecuteInSession::Input { run_id, text },
+            match typed {
+                Some(Typed::Text(text)) => ExecuteInSession::Input { run_id, text },
+                Some(Typed::Bytes(bytes)) => ExecuteInSession::InputBytes { run_id, bytes },
                 None => return abandon(session, entry, &run_id).await,
             }
         } else {
@@ -128,7 +138,7 @@ async fn run(
 /// Waits for a result while the client is there; `None` if it leaves.
 async fn with_client<T>(
     socket: &mut Socket,
-    typed: &mut VecDeque<String>,
+    typed: &mut VecDeque<Typed>,
     result: impl Future<Output = T>,
 ) -> Option<T> {
     let mut result = std::pin::pin!(result);
@@ -136,12 +146,12 @@ async fn with_client<T>(
         tokio::select! {
             biased;
             result = &mut result => return Some(result),
-            text = next_text(socket) => {
-                let text = text?;
-                let size: usize = typed.iter().map(String::len).sum();
+            message = next_message(socket) => {
+                let message = message?;
+                let size: usize = typed.iter().map(Typed::len).sum();
                 let (messages, bytes) = MAX_TYPED;
-                if typed.len() < messages && size + text.len() <= bytes {
-                    typed.push_back(text);
+                if typed.len() < messages && size + message.len() <= bytes {
+                    typed.push_back(message);
                 }
             }
         }
@@ -200,12 +210,28 @@ fn start_of(text: &str) -> std::result::Result<(String, ExecuteInSession), Strin
     }
 }
 
-/// The next message of text. `None` if the client is gone.
-async fn next_text(socket: &mut Socket) -> Option<String> {
+/// A message of a client.
+enum Typed {
+    Text(String),
+    /// Input that is not text, or not as a whole.
+    Bytes(Vec<u8>),
+}
+
+impl Typed {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// The next message. `None` if the client is gone.
+async fn next_message(socket: &mut Socket) -> Option<Typed> {
     loop {
         match socket.next().await?.ok()? {
-            Frame::Text(text) => return Some(text.as_str().to_owned()),
-            Frame::Binary(bytes) => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Frame::Text(text) => return Some(Typed::Text(text.as_str().to_owned())),
+            Frame::Binary(bytes) => return Some(Typed::Bytes(bytes.into())),
             // Reading once more lets tungstenite send the reply to a close frame, and then ends.
             _ => {}
         }

@@ -7,6 +7,7 @@ use sorna_core::ProblemKind;
 use sorna_core::server::{CompleteRequest, ProblemReply};
 use tokio::sync::oneshot;
 
+use crate::kernel::input::Input;
 use crate::kernel::run::Plan;
 use crate::shortage;
 
@@ -14,7 +15,7 @@ use crate::shortage;
 #[derive(Debug)]
 pub(crate) enum Command {
     Start(Plan),
-    Input(String),
+    Input(Input),
     Complete {
         request: CompleteRequest,
         reply: oneshot::Sender<Vec<String>>,

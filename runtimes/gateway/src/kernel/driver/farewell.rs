@@ -46,7 +46,7 @@ impl Driver {
                 match frame {
                     Frame::Settle { id } => interpreter.settled(id),
                     // The end of input.
-                    Frame::Input { id, .. } => interpreter.give_input(id, ""),
+                    Frame::Input { id, .. } => interpreter.give_input(id, b""),
                     _ => {}
                 }
             }

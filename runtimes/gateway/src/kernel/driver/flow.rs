@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::parts::{Driver, InputRequest};
 use crate::kernel::console::LARGE;
-use crate::kernel::console::{push_text, read_record};
+use crate::kernel::console::{push_output, read_record};
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::state::Ending;
@@ -105,8 +105,8 @@ impl Driver {
                 }
             }
             Frame::Text(stream, bytes) => {
-                let text = self.decoders[stream as usize].decode(&bytes);
-                push_text(&mut self.shared.lock().console, stream, &text);
+                let output = self.decoders[stream as usize].decode(&bytes);
+                push_output(&mut self.shared.lock().console, stream, &output);
             }
             Frame::Record(record) => {
                 if let Err(error) = self.push_record(record) {

@@ -1,11 +1,10 @@
 //! Input: noticing that a program waits for it, asking the client, and passing it on.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::{Stream, push_text};
-use crate::kernel::input::HIDDEN_INPUT;
+use crate::kernel::input::{HIDDEN_INPUT, Input};
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 
@@ -99,20 +98,20 @@ impl Driver {
     }
 
     /// Passes the client's input on.
-    pub(super) fn give_input(&mut self, text: &str) {
+    pub(super) fn give_input(&mut self, input: Input) {
         self.resume_clock();
         // A single Ctrl-D stands for the end of input.
-        let ends = text == "\u{4}";
-        let line = given(text);
+        let ends = matches!(&input, Input::Text(text) if text == "\u{4}");
+        let given = given(input);
         match self.asked.take() {
             Some(InputRequest::Runner(id)) => {
                 if let Some(interpreter) = &mut self.interpreter {
-                    interpreter.give_input(id, &line);
+                    interpreter.give_input(id, &given);
                 }
             }
             Some(InputRequest::Fifo) if ends => self.input.end(),
             Some(InputRequest::Fifo) => {
-                if let Err(error) = self.input.write(&line) {
+                if let Err(error) = self.input.write(&given) {
                     let message = format!("input could not be delivered: {error}\n");
                     push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
                 }
@@ -128,11 +127,16 @@ impl Driver {
 }
 
 /// What a program reads for the client's input. Most clients send one line without its end; those that send many send all
-/// line ends, and a Ctrl-D after a last line that has none.
-fn given(text: &str) -> Cow<'_, str> {
-    match text.strip_suffix('\u{4}') {
-        Some(exact) => exact.into(),
-        None if text.ends_with('\n') => text.into(),
-        None => format!("{text}\n").into(),
+/// line ends, and a Ctrl-D after a last line that has none. Bytes are what they are.
+fn given(input: Input) -> Vec<u8> {
+    let mut text = match input {
+        Input::Text(text) => text,
+        Input::Bytes(bytes) => return bytes,
+    };
+    if text.ends_with('\u{4}') {
+        text.pop();
+    } else if !text.ends_with('\n') {
+        text.push('\n');
     }
+    text.into()
 }

@@ -87,7 +87,7 @@ impl Driver {
     async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Start(plan) => self.start_run(plan),
-            Command::Input(text) => self.give_input(&text),
+            Command::Input(input) => self.give_input(input),
             Command::Exceeded(message) => self.kill_for_limit(&message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),
             Command::Interrupt => self.interrupt(),

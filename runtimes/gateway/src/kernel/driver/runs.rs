@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::command::KernelStartError;
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
-use crate::kernel::console::{Stream, push_text};
+use crate::kernel::console::{Stream, push_bytes, push_text};
 use crate::kernel::exit::ExitKind;
 use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
@@ -299,7 +299,7 @@ impl Driver {
             .into_iter()
             .zip(&mut self.decoders)
         {
-            push_text(&mut state.console, stream, decoder.finish());
+            push_bytes(&mut state.console, stream, &decoder.finish());
         }
         drop(state);
         self.shared.enter(Phase::Ended(ending));
