@@ -142,7 +142,7 @@ pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey, SessionCookie};
 pub use console::{Console, Media, Record, Records};
 pub use error::{
-    AbortReason, Aborted, AgentDetails, BuildError, ConfigError, Error, ErrorBody,
+    AbortReason, Aborted, AgentDetails, BuildError, Busy, ConfigError, Error, ErrorBody,
     FilesUnavailable, FoundResponse, GatewayError, Hop, LoginError, NegotiationError, NotRunning,
     NotStored, ParseError, Problem, RejectedFile, Sent, TransportCause, TransportError,
     TransportErrorKind, Unavailable, UnavailableFile, UnpackError, UsageError,

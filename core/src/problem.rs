@@ -52,6 +52,7 @@ kinds! {
     SessionAlreadyExists = "session-already-exists", "later gateways";
     EntityNotFound = "entity-not-found", "Backend.AI 26";
     InvalidSessionData = "invalid-session-data", "Backend.AI 26";
+    KernelBusy = "kernel-busy", "`sorna-gateway`";
     VfolderOperationFailed = "vfolder-operation-failed", "Backend.AI 26";
 }
 

@@ -7,6 +7,7 @@
 
 mod aborted;
 mod build;
+mod busy;
 pub(crate) mod config;
 mod document;
 mod files;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use aborted::{AbortReason, Aborted};
 pub use build::BuildError;
+pub use busy::Busy;
 pub use config::ConfigError;
 pub use document::{AgentDetails, Problem};
 pub use files::{FilesUnavailable, Unavailable, UnavailableFile};
@@ -121,6 +123,22 @@ impl Error {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.gateway().is_some_and(GatewayError::is_not_found)
+    }
+
+    /// What keeps the kernel busy, if that is why nothing was executed: see [`GatewayError::busy`].
+    #[must_use]
+    pub fn busy(&self) -> Option<Busy> {
+        match self {
+            Self::Gateway(error) => error.busy(),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was executed since the kernel is busy with another execution. Wait for its end, for instance by
+    /// [`Execution::with_busy_wait`](crate::machine::Execution::with_busy_wait), or interrupt it.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.busy().is_some()
     }
 
     /// Whether the gateway may still have done what was requested: no response came to a request that may

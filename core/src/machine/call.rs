@@ -31,7 +31,8 @@ use crate::rate_limit::RateLimit;
 /// A request is retried when that is safe and may help: the gateway asked to retry later (429,
 /// 503), a proxy in front of it failed (502, 503, 504), or no response came. An operation that must
 /// not be done twice ([`Repeat::IfUnsent`]) is retried only if the gateway cannot have acted on it;
-/// otherwise it ends in [`Error::MayHaveRun`]. Every attempt has a new signature, with the current
+/// otherwise it ends in [`Error::MayHaveRun`]. One that the gateway recognizes ([`Repeat::Recognized`]) is retried, and ends
+/// so if no response came at all. Every attempt has a new signature, with the current
 /// date.
 ///
 /// ```
@@ -187,7 +188,7 @@ impl<O: Operation> Call<O> {
             return;
         }
         let repeatable = match self.operation.repeat() {
-            Repeat::Always => error.is_retryable(),
+            Repeat::Always | Repeat::Recognized => error.is_retryable(),
             Repeat::IfUnsent => error.was_rejected_before_execution(),
         };
         // A response from a proxy does not say whether the gateway behind it acted.
@@ -263,16 +264,23 @@ impl<O: Operation> Machine for Call<O> {
             self.state = State::Done(Err(Error::MayHaveRun(failure)));
             return;
         }
-        if !failure.is_transient() {
-            self.state = State::Done(Err(failure.into()));
+        let may_have_run = self.maybe_done && self.operation.repeat() == Repeat::Recognized;
+        let is_transient = failure.is_transient();
+        let is_stale = failure.sent() == Sent::StaleConnection;
+        let error = match may_have_run {
+            true => Error::MayHaveRun(failure),
+            false => failure.into(),
+        };
+        if !is_transient {
+            self.state = State::Done(Err(error));
             return;
         }
-        let wait = if failure.sent() == Sent::StaleConnection {
+        let wait = if is_stale {
             Duration::ZERO
         } else {
             self.caller.retry().backoff(self.tries, now.random)
         };
-        self.retry(now, wait, failure.into());
+        self.retry(now, wait, error);
     }
 }
 

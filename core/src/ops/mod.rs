@@ -39,6 +39,7 @@ pub use download::{Download, DownloadSingle, DownloadedFile};
 pub(crate) use execute::stream;
 pub use execute::{
     Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, OpenExecution,
+    RunMark,
 };
 pub use files::{FileInfo, FileListing, ListFiles};
 pub use info::{Info, KernelInfo};

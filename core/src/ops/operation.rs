@@ -299,4 +299,7 @@ pub enum Repeat {
     Always,
     /// Only while the gateway cannot have acted on it.
     IfUnsent,
+    /// After any failure, since the gateway recognizes it, and responds as it has done before. If no response comes in the
+    /// end, it may have been done ([`Error::MayHaveRun`](crate::Error::MayHaveRun)).
+    Recognized,
 }

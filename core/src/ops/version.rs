@@ -41,18 +41,18 @@ pub struct VersionInfo {
 }
 
 impl VersionInfo {
-    /// The year and month of a manager's release: 23 and 9 for `23.09.10`.
-    pub(crate) fn release(&self) -> Option<(u32, u32)> {
-        let mut numbers = self.manager.as_deref()?.split('.');
-        let mut next = || numbers.next()?.parse().ok();
-        Some((next()?, next()?))
-    }
-
     /// What the gateway understands besides the protocol, as in
     /// [`CreatedKernel::extensions`](crate::CreatedKernel::extensions). Real gateways say nothing of it.
     pub fn extensions(&self) -> impl Iterator<Item = &str> {
         let names = self.extra.get("extensions").and_then(Value::as_array);
         names.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// The year and month of a manager's release: 23 and 9 for `23.09.10`.
+    pub(crate) fn release(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.manager.as_deref()?.split('.');
+        let mut next = || numbers.next()?.parse().ok();
+        Some((next()?, next()?))
     }
 
     /// Whether the gateway loses what is typed into a terminal: managers 22.09 to 25.8 of Backend.AI close it at

@@ -30,6 +30,7 @@ pub mod backend_ai;
 mod date;
 mod dialect;
 mod file_name;
+mod mark;
 mod problem;
 pub mod reply;
 mod request;

@@ -57,6 +57,7 @@ replies! {
     SessionAlreadyExists = BAD_REQUEST, "The session already exists but you requested not to reuse existing one.";
     EntityNotFound = NOT_FOUND, "Entity not found.";
     InvalidSessionData = INTERNAL_SERVER_ERROR, "Session data has an invalid type or format.";
+    KernelBusy = CONFLICT, "The kernel is busy.";
     VfolderOperationFailed = BAD_REQUEST, "Virtual folder operation has failed due to bad request.";
 }
 
@@ -100,6 +101,7 @@ fn error_code(kind: ProblemKind) -> &'static str {
         ProblemKind::KernelCreationFailed => "kernel_create_internal-error",
         ProblemKind::KernelRestartFailed => "kernel_restart_internal-error",
         ProblemKind::KernelExecutionFailed => "kernel_execute_internal-error",
+        ProblemKind::KernelBusy => "kernel_execute_conflict",
         _ => "backendai_generic_internal-error",
     }
 }
@@ -159,7 +161,7 @@ impl ProblemReply {
         self
     }
 
-    /// Adds `data`, which only Backend.AI has.
+    /// Adds `data`, which only Backend.AI has, and in both dialects what is an extension.
     #[must_use]
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(Box::new(data));
@@ -217,7 +219,12 @@ impl ProblemReply {
             ..Problem::default()
         };
         match dialect {
-            Dialect::SornaV2 => problem.title = Some(self.title),
+            Dialect::SornaV2 => {
+                problem.title = Some(self.title);
+                if let Some(data) = self.data.filter(|_| self.kind == ProblemKind::KernelBusy) {
+                    problem.extra.insert("data".to_owned(), *data);
+                }
+            }
             Dialect::BackendAi => {
                 problem.title = Some(self.own_title.unwrap_or(kind.title()).to_owned());
                 let code = self.error_code.unwrap_or_else(|| error_code(self.kind));

@@ -16,7 +16,7 @@ pub fn version(version: ApiVersion) -> Response<Vec<u8>> {
     json_response(StatusCode::OK, &json!({"version": version.as_str()}))
 }
 
-/// 200: the API version, and the extensions that the gateway understands: see
+/// 200: the API version, and what this gateway understands besides the protocol: see
 /// [`VersionInfo::extensions`](crate::VersionInfo::extensions).
 #[must_use]
 pub fn version_with(version: ApiVersion, extensions: &[&str]) -> Response<Vec<u8>> {

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::mark::mark_in;
 use super::problem::ProblemReply;
 use crate::ident::SessionToken;
-use crate::ops::{Execute, KernelSpec, Limits};
+use crate::ops::{Execute, KernelSpec, Limits, RunMark};
 use crate::problem::ProblemKind;
 use crate::version::ApiVersion;
 
@@ -182,7 +183,21 @@ impl ExecuteRequest {
     ///
     /// 400 `invalid-api-params` if it is not JSON of the documented form or has an unknown mode or encoding.
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
+        Self::parse_marked(body).map(|(request, _)| request)
+    }
+
+    /// Reads the body, and the [mark](crate::Execute::with_mark) in it if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_marked(body: &[u8]) -> Result<(Self, Option<RunMark>), ProblemReply> {
         let raw: RawExecute = parse_json(body)?;
+        let mark = mark_in(raw.options.as_ref());
+        Self::of(raw).map(|request| (request, mark))
+    }
+
+    fn of(raw: RawExecute) -> Result<Self, ProblemReply> {
         let code = raw.code.unwrap_or_default();
         match raw.mode.as_str() {
             "query" | "batch" if raw.encoding.is_some() => {

@@ -1,6 +1,7 @@
 //! What happens while code runs.
 
 use crate::console::Console;
+use crate::error::Busy;
 use crate::ops::{ExecutionResult, ExecutionStatus};
 
 /// What happens while code runs.
@@ -19,6 +20,10 @@ pub enum ExecutionEvent {
         /// Whether the answer may be any bytes: see [`Execution::answer_bytes`](super::Execution::answer_bytes).
         takes_bytes: bool,
     },
+    /// The kernel is busy with another execution, and is [waited for](super::Execution::with_busy_wait). Comes once.
+    KernelBusy(Busy),
+    /// The kernel was waited for, and is free: now the code runs.
+    KernelFree,
     /// A step of a batch ended; the next one follows.
     StepFinished {
         /// `BuildFinished`, `CleanFinished`.

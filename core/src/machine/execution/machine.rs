@@ -1,11 +1,13 @@
 //! The machine of one execution.
 
 mod driving;
+mod turn;
 mod websocket;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::turn::{BusyWait, Held};
 use super::conduct::{Conduct, Next};
 use super::event::ExecutionEvent;
 use super::settle::Ask;
@@ -19,7 +21,9 @@ use crate::instant::Instant;
 use crate::machine::call::Call;
 use crate::machine::step::Transmit;
 use crate::moment::Moment;
-use crate::ops::{Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Interrupt};
+use crate::ops::{
+    Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Interrupt, RunMark,
+};
 use crate::retry::RetryPolicy;
 use crate::version::Dialect;
 
@@ -180,6 +184,10 @@ pub struct Execution {
     /// The WebSocket, while it is open.
     stream: Option<Box<Stream>>,
     must_close: bool,
+    /// The mark of the next request, if they are marked.
+    mark: Option<RunMark>,
+    /// For how long the kernel is waited for while it is busy.
+    busy_wait: Option<BusyWait>,
 }
 
 #[derive(Debug)]
@@ -198,6 +206,8 @@ pub(super) enum State {
     Interrupting(Call<Interrupt>),
     AwaitingInput,
     Pausing(Instant),
+    /// The kernel is busy with another execution.
+    Held(Box<Held>),
     /// How it ended; `None` once that was polled.
     Over(Option<Result<ExecutionResult, Error>>),
 }
@@ -217,11 +227,19 @@ impl Execution {
         Self::of(Execute::start(kernel, mode), caller)
     }
 
-    /// An execution that begins with this request, which may be [final](Execute::with_final), or ask for
-    /// [bytes](Execute::with_bytes).
-    pub fn of(execute: Execute, caller: Caller) -> Self {
+    /// An execution that begins with this request, which may be [final](Execute::with_final), ask for
+    /// [bytes](Execute::with_bytes), and be [marked](Execute::with_mark): then all of its requests are.
+    pub fn of(mut execute: Execute, caller: Caller) -> Self {
         let is_final = execute.is_final;
+        let mark = execute.mark.take();
+        if let Some(mark) = mark.as_ref().filter(|mark| !mark.id.is_empty()) {
+            execute.run_id = Some(mark.id.clone());
+        }
         let (execute, state, conduct) = match caller.version().dialect() {
+            Dialect::SornaV2 if mark.is_some() => {
+                let rest = execute.proceed(Continuation::Continue);
+                (rest, State::Ready(execute.mode), None)
+            }
             Dialect::SornaV2 => {
                 // Later requests need the mode, but not the code.
                 let rest = execute.proceed(Continuation::Continue);
@@ -249,6 +267,8 @@ impl Execution {
             streaming: None,
             stream: None,
             must_close: false,
+            mark,
+            busy_wait: None,
         }
     }
 
@@ -398,7 +418,7 @@ impl Execution {
             self.state = State::Listening;
             return;
         }
-        let next = self.execute.proceed(continuation);
+        let next = self.next(continuation);
         self.call(next);
     }
 
@@ -430,9 +450,15 @@ impl Execution {
             Some(conduct) => conduct.begin(mode, now),
             None => mode,
         };
-        let mut start = self.execute.proceed(Continuation::Start);
+        let mut start = self.next(Continuation::Start);
         start.mode = mode;
         start.is_final = self.is_final;
+        self.start(now, start);
+    }
+
+    /// Makes the first request, or opens a WebSocket for it.
+    fn start(&mut self, now: Moment, start: Execute) {
+        self.sent = now.instant;
         let is_last = self
             .conduct
             .as_ref()
@@ -459,7 +485,7 @@ impl Execution {
         }
         let has_begun = match &self.state {
             State::Over(_) => return,
-            State::Ready(_) => false,
+            State::Ready(_) | State::Held(_) => false,
             State::Calling(call) => {
                 if call.is_busy() {
                     return;
@@ -487,7 +513,7 @@ impl Execution {
             // With a run ID that only the manager knows, none can be sent.
             Next::Ask(Ask::Query) if self.stream.is_some() => self.state = State::Listening,
             Next::Ask(Ask::Query) => {
-                let query = self.execute.proceed(Continuation::Start);
+                let query = self.next(Continuation::Start);
                 self.call(query);
             }
             Next::Interrupt => {
@@ -497,7 +523,7 @@ impl Execution {
             }
             Next::Start(mode) => {
                 self.close();
-                let mut start = self.execute.proceed(Continuation::Start);
+                let mut start = self.next(Continuation::Start);
                 start.mode = mode;
                 self.call(start);
             }
@@ -507,6 +533,7 @@ impl Execution {
     }
 
     fn received(&mut self, now: Moment, result: ExecutionResult) {
+        self.note_turn();
         let taken = match &mut self.conduct {
             Some(conduct) => conduct.received(result, now, &mut self.events),
             None => Ok((result, false)),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::error::{Sent, TransportError, TransportErrorKind, line};
 use crate::frame::Frame;
 use crate::instant::Instant;
+use crate::ops::{Continuation, Execute};
 
 /// After this much time without a message, a ping is sent. Proxies often end a connection that is silent for a minute.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -26,6 +27,8 @@ const MOST_REASON: usize = 120;
 /// What is to be sent over it, and what is awaited from it.
 #[derive(Debug)]
 pub(super) struct Stream {
+    /// What it executes.
+    start: Execute,
     incoming: VecDeque<Bytes>,
     /// How it ended, after what came in.
     end: Option<TransportError>,
@@ -60,8 +63,9 @@ pub(super) enum Next {
 
 impl Stream {
     /// One that has just been opened, to start an execution with this message.
-    pub(super) fn new(first: String, reply_limit: Duration) -> Self {
+    pub(super) fn new(first: String, start: Execute, reply_limit: Duration) -> Self {
         Self {
+            start,
             incoming: VecDeque::new(),
             closed: None,
             end: None,
@@ -77,6 +81,12 @@ impl Stream {
     /// Whether the code was sent, so that it may have run.
     pub(super) fn has_started(&self) -> bool {
         self.has_started
+    }
+
+    /// What it was to execute, since it does not.
+    pub(super) fn take_start(&mut self) -> Execute {
+        let rest = self.start.proceed(Continuation::Continue);
+        std::mem::replace(&mut self.start, rest)
     }
 
     pub(super) fn send(&mut self, input: Frame) {

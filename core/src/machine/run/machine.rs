@@ -20,8 +20,8 @@ use crate::machine::step::{Exchange, Machine, Step};
 use crate::machine::upload::{Upload, UploadProgress};
 use crate::moment::Moment;
 use crate::ops::{
-    Boundary, CreateKernel, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, UploadFile,
-    check_files,
+    Boundary, CreateKernel, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, RunMark,
+    UploadFile, check_files,
 };
 use crate::version::Dialect;
 
@@ -113,6 +113,9 @@ pub struct Run {
     /// Whether the dialect has a way to end an execution without the kernel.
     frees_kernels: bool,
     silence_limit: Option<Duration>,
+    busy_wait: Option<Duration>,
+    /// The time limit that the plan wants for each execution.
+    time_limit: Option<Duration>,
     streaming: Option<Streaming>,
     checks_upload: bool,
     /// The WebSocket of an execution that was cancelled is still open.
@@ -126,6 +129,8 @@ pub struct Run {
     is_ready: bool,
     /// Whether this run made the kernel, or found it, if the gateway says so.
     is_new: Option<bool>,
+    /// Whether the gateway recognizes marked executions.
+    uses_marks: bool,
     /// Whether the gateway understands final executions, and the kernel is temporary.
     uses_final: bool,
     /// Whether the gateway understands the modes of files.
@@ -176,6 +181,7 @@ impl Run {
         let ending = check_files(&plan.files, caller.version())
             .err()
             .map(|error| Ending::Failed(Error::Build(error)));
+        let time_limit = plan.spec.limits().exec_timeout();
         let phase = if ending.is_some() {
             Phase::Over(Some(Cleanup::NoKernel))
         } else {
@@ -191,6 +197,8 @@ impl Run {
             caller,
             temporary: plan.temporary,
             silence_limit: plan.silence_limit,
+            busy_wait: plan.busy_wait,
+            time_limit,
             streaming: None,
             checks_upload: true,
             must_close: false,
@@ -201,6 +209,7 @@ impl Run {
             kernel: None,
             is_ready: false,
             is_new: None,
+            uses_marks: false,
             uses_final: false,
             sends_modes: false,
             carries_bytes: false,
@@ -296,6 +305,14 @@ impl Run {
         self.is_new
     }
 
+    /// Whether the gateway [recognizes](crate::Execute::with_mark) the executions of this run: then they do not mix with those of
+    /// others, and the time limit of the plan's [limits](crate::Limits) counts for them even if the kernel existed. Known once the
+    /// kernel is ready.
+    #[must_use]
+    pub fn has_marked_executions(&self) -> bool {
+        self.uses_marks
+    }
+
     /// The [run ID](Execution::run_id) of the execution that has started, if it has one: known from
     /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
     #[must_use]
@@ -355,6 +372,11 @@ impl Run {
             Phase::Placing(placing) => !placing.is_in_flight(),
             // A kernel that is kept must be free.
             Phase::Executing(execution) if !self.temporary && self.frees_kernels => {
+                execution.give_up();
+                false
+            }
+            // Whether it has begun is known with the next response.
+            Phase::Executing(execution) if !self.temporary && execution.awaits_turn() => {
                 execution.give_up();
                 false
             }
@@ -425,8 +447,14 @@ impl Run {
     }
 
     fn execute(&mut self, start: Execute, is_last: bool) {
-        let start = start.with_bytes(self.carries_bytes);
+        let mark = RunMark::default().with_time_limit(self.time_limit);
+        let start = start
+            .with_bytes(self.carries_bytes)
+            .with_mark(self.uses_marks.then_some(mark));
         let mut execution = Execution::of(start, self.caller.clone());
+        if let Some(limit) = self.busy_wait {
+            execution.wait_while_busy(limit);
+        }
         if let Some(limit) = self.silence_limit {
             execution = execution.with_silence_limit(limit);
         }
@@ -548,6 +576,7 @@ impl Machine for Run {
                     Ok(Ok(created)) => {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
                         self.sends_modes = created.has_file_modes();
+                        self.uses_marks = created.has_marked_executions();
                         self.uses_final = self.temporary && created.has_final_executions();
                         self.carries_bytes = created.carries_bytes();
                         self.created(created.id);

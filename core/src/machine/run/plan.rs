@@ -28,6 +28,7 @@ pub struct RunPlan {
     pub(super) executions: Vec<ExecuteMode>,
     pub(super) start_limit: Option<Duration>,
     pub(super) silence_limit: Option<Duration>,
+    pub(super) busy_wait: Option<Duration>,
 }
 
 impl RunPlan {
@@ -52,6 +53,7 @@ impl RunPlan {
             executions: executions.into_iter().map(Into::into).collect(),
             start_limit: None,
             silence_limit: None,
+            busy_wait: None,
         }
     }
 
@@ -67,6 +69,14 @@ impl RunPlan {
     #[must_use]
     pub fn with_silence_limit(mut self, limit: Duration) -> Self {
         self.silence_limit = Some(limit);
+        self
+    }
+
+    /// Waits at most this long, before each execution, for one of another client that keeps the kernel busy: see
+    /// [`Execution::with_busy_wait`](crate::machine::Execution::with_busy_wait). Without this, that is an error.
+    #[must_use]
+    pub fn with_busy_wait(mut self, limit: Duration) -> Self {
+        self.busy_wait = Some(limit);
         self
     }
 

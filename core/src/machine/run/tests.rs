@@ -8,8 +8,8 @@ use http::Response;
 use super::*;
 use crate::error::{Error, Sent, TransportError, TransportErrorKind};
 use crate::ident::SessionToken;
-use crate::machine::Step;
 use crate::machine::testing::{Driver, caller, problem, reply};
+use crate::machine::{ExecutionEvent, Step};
 use crate::ops::{Batch, ExecuteMode, UploadFile};
 
 const CREATE: &str = "POST /v2/kernel/create";
@@ -525,4 +525,58 @@ fn an_interpreter_that_was_killed_is_not_ended_again() {
     run.answers(result("exec-timeout"));
     run.event();
     destroys(&mut run);
+}
+
+#[test]
+fn executions_are_marked_where_the_gateway_recognizes_them() {
+    let limits = crate::ops::Limits::new().with_exec_timeout(Duration::from_secs(5));
+    let spec = crate::ops::KernelSpec::new("python3").with_limits(limits);
+    let plan = RunPlan::temporary(spec, ["1"]).keep_kernel();
+    let body = |extensions: &str| {
+        let mut run = run(plan.clone());
+        run.sends(CREATE);
+        let created = format!(r#"{{"kernelId": "k1", "extensions": [{extensions}]}}"#);
+        run.answers(reply(201, &created));
+        run.event();
+        run.event();
+        executed(&mut run)
+    };
+    assert_eq!(body(r#""final""#), r#"{"mode":"query","code":"1"}"#);
+    let marked = body(r#""final", "runs""#);
+    assert!(
+        marked.contains(r#""request":0,"timeLimit":5000}"#),
+        "{marked}"
+    );
+}
+
+#[test]
+fn a_run_that_waits_for_its_turn_is_cancelled_without_a_trace() {
+    let waiting = || {
+        let plan = plan(&["1"]).keep_kernel().with_busy_wait(Duration::MAX);
+        let mut run = run(plan);
+        run.sends(CREATE);
+        run.answers(reply(201, r#"{"kernelId": "k1", "extensions": ["runs"]}"#));
+        run.event();
+        run.event();
+        run.sends(EXECUTE);
+        run.passes(Duration::from_secs(2));
+        run.answers(problem(409, "kernel-busy"));
+        let busy = run.event();
+        let is_busy = matches!(busy, RunEvent::Execution(ExecutionEvent::KernelBusy(_)));
+        assert!(is_busy, "{busy:?}");
+        run.sends(EXECUTE);
+        run.machine.cancel();
+        assert!(matches!(run.poll(), Step::Idle), "a request is in flight");
+        run
+    };
+    let mut run = waiting();
+    run.answers(problem(409, "kernel-busy"));
+    assert!(matches!(run.done().ending, Ending::Cancelled));
+    // It has begun all the same, and that is told.
+    let mut run = waiting();
+    run.answers(result("continued"));
+    let free = run.event();
+    let is_free = matches!(free, RunEvent::Execution(ExecutionEvent::KernelFree));
+    assert!(is_free, "{free:?}");
+    assert!(matches!(run.done().ending, Ending::Cancelled));
 }

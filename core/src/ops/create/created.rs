@@ -25,8 +25,9 @@ pub struct CreatedKernel {
     /// The services in its container that have ports; empty while it does not run yet.
     pub service_ports: Vec<ServicePort>,
     /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL),
-    /// [`Execute::BYTES`](crate::Execute::BYTES), [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways;
-    /// that in `sorna-gateway` sends `{"extensions": ["final", "bytes", …]}`.
+    /// [`Execute::RUNS`](crate::Execute::RUNS), [`Execute::BYTES`](crate::Execute::BYTES),
+    /// [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways; that in `sorna-gateway` sends
+    /// `{"extensions": ["final", "bytes", …]}`.
     pub extensions: Vec<String>,
     /// The other fields of the response, and those above if they were of another type.
     pub extra: Map<String, Value>,
@@ -69,6 +70,12 @@ impl CreatedKernel {
     #[must_use]
     pub fn carries_bytes(&self) -> bool {
         self.extensions.iter().any(|name| name == Execute::BYTES)
+    }
+
+    /// Whether its gateway recognizes [marked executions](crate::Execute::with_mark).
+    #[must_use]
+    pub fn has_marked_executions(&self) -> bool {
+        self.extensions.iter().any(|name| name == Execute::RUNS)
     }
 
     /// Whether it can run code now: it is [running](SessionStatus::is_running), or the gateway does not say, which

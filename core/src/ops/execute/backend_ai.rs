@@ -6,6 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::bytes::{BytesFields, encoded};
+use super::mark::RunMark;
 use super::mode::{Continuation, ExecuteMode};
 use super::query::QueryOptions;
 use super::request::Execute;
@@ -33,7 +34,7 @@ struct Body<'a> {
 #[serde(untagged)]
 pub(super) enum Options<'a> {
     Batch(BatchOptions<'a>),
-    Query(QueryOptions),
+    Query(QueryOptions<'a>),
 }
 
 #[derive(Serialize)]
@@ -43,14 +44,28 @@ pub(super) struct BatchOptions<'a> {
     build: &'a str,
     build_log: bool,
     exec: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunMark>,
 }
 
 /// The mode, the code and the options of a request.
 pub(super) fn parts(execute: &Execute) -> (&str, Cow<'_, str>, Option<Options<'_>>) {
     match (&execute.continuation, &execute.mode) {
-        (Continuation::Continue, _) => ("continue", "".into(), None),
-        (Continuation::Input(text), _) => ("input", text.into(), None),
-        (Continuation::InputBytes(bytes), _) => ("input", encoded(bytes).into(), None),
+        (Continuation::Continue, _) => (
+            "continue",
+            "".into(),
+            QueryOptions::of(execute).map(Options::Query),
+        ),
+        (Continuation::Input(text), _) => (
+            "input",
+            text.into(),
+            QueryOptions::of(execute).map(Options::Query),
+        ),
+        (Continuation::InputBytes(bytes), _) => (
+            "input",
+            encoded(bytes).into(),
+            QueryOptions::of(execute).map(Options::Query),
+        ),
         (Continuation::Start, ExecuteMode::Query { code }) => {
             let options = QueryOptions::of(execute).map(Options::Query);
             ("query", code.into(), options)
@@ -63,6 +78,7 @@ pub(super) fn parts(execute: &Execute) -> (&str, Cow<'_, str>, Option<Options<'_
                 build: batch.build().unwrap_or(""),
                 build_log: batch.build_log(),
                 exec: batch.exec().unwrap_or(""),
+                run: execute.mark.as_ref(),
             })),
         ),
     }

@@ -6,6 +6,7 @@
 mod backend_ai;
 mod body;
 mod bytes;
+mod mark;
 mod mode;
 mod query;
 mod request;
@@ -15,6 +16,7 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use mark::RunMark;
 pub use mode::{Batch, Continuation, ExecuteMode};
 pub use request::Execute;
 pub use result::{ExecutionResult, ExecutionStatus};
@@ -46,9 +48,12 @@ impl Operation for Execute {
     }
 
     /// Code must not run twice; and a continuation fetches output (or gives input), which a second
-    /// one would miss.
+    /// one would miss. A gateway that knows marks recognizes both.
     fn repeat(&self) -> Repeat {
-        Repeat::IfUnsent
+        match self.mark {
+            Some(_) => Repeat::Recognized,
+            None => Repeat::IfUnsent,
+        }
     }
 }
 

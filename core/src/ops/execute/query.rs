@@ -2,17 +2,24 @@
 
 use serde::Serialize;
 
+use super::mark::RunMark;
 use super::request::Execute;
 
 /// Sent only to gateways that know them.
 #[derive(Serialize)]
-pub(super) struct QueryOptions {
+pub(super) struct QueryOptions<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     r#final: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunMark>,
 }
 
-impl QueryOptions {
-    /// The options of a query; `None` if it has none.
-    pub(super) fn of(execute: &Execute) -> Option<Self> {
-        execute.is_final.then_some(Self { r#final: true })
+impl<'a> QueryOptions<'a> {
+    /// The options of a query, or of a continuation; `None` if it has none.
+    pub(super) fn of(execute: &'a Execute) -> Option<Self> {
+        (execute.is_final || execute.mark.is_some()).then_some(Self {
+            r#final: execute.is_final,
+            run: execute.mark.as_ref(),
+        })
     }
 }

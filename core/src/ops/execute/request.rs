@@ -1,5 +1,6 @@
 //! The parts of an execute request.
 
+use super::mark::RunMark;
 use super::mode::{Continuation, ExecuteMode};
 use super::result::ExecutionResult;
 use crate::ident::KernelId;
@@ -28,6 +29,8 @@ pub struct Execute {
     pub is_final: bool,
     /// Whether output may come as bytes: see [`with_bytes`](Self::with_bytes).
     pub wants_bytes: bool,
+    /// By what the gateway recognizes it: see [`with_mark`](Self::with_mark).
+    pub mark: Option<RunMark>,
 }
 
 impl Execute {
@@ -36,6 +39,9 @@ impl Execute {
 
     /// The name of the extension that [`with_bytes`](Self::with_bytes) needs, and of what is sent then.
     pub const BYTES: &str = "bytes";
+
+    /// The name of the extension that [`with_mark`](Self::with_mark) needs.
+    pub const RUNS: &str = "runs";
 
     /// Starts an execution.
     #[must_use]
@@ -47,6 +53,7 @@ impl Execute {
             run_id: None,
             is_final: false,
             wants_bytes: false,
+            mark: None,
         }
     }
 
@@ -80,6 +87,24 @@ impl Execute {
         self
     }
 
+    /// Lets the gateway recognize the requests of the execution by a mark, or not. Then
+    ///
+    /// - an execution starts only if no other runs in the kernel: else the response is an error that
+    ///   [says so](crate::GatewayError::busy), and nothing is lost of either;
+    /// - a request whose response did not arrive may be sent again: nothing is executed twice, and the response is the same;
+    /// - the execution may have a time limit of its own.
+    ///
+    /// Without marks, Sorna v2 cannot tell new code from input or a continuation.
+    ///
+    /// An extension of the gateway in `sorna-gateway`, `{"options": {"run": …}}` in each request: send it only to gateways
+    /// that say [`"runs"`](Self::RUNS) when they [create](crate::CreatedKernel::extensions) a kernel or [tell their
+    /// version](crate::VersionInfo::extensions).
+    #[must_use]
+    pub fn with_mark(mut self, mark: Option<RunMark>) -> Self {
+        self.mark = mark;
+        self
+    }
+
     /// Keeps the part of a result that the next request needs: its run ID, if it has one.
     pub fn remember(&mut self, result: &ExecutionResult) {
         if let Some(run_id) = result.run_id()
@@ -90,7 +115,7 @@ impl Execute {
     }
 
     /// The next request of the same execution. Neither the code nor that it is final is sent again:
-    /// gateways ignore code in a continuation.
+    /// gateways ignore code in a continuation. Its [mark](Self::with_mark) has the next number.
     #[must_use]
     pub fn proceed(&self, continuation: Continuation) -> Self {
         Self {
@@ -104,6 +129,11 @@ impl Execute {
             run_id: self.run_id.clone(),
             is_final: false,
             wants_bytes: self.wants_bytes,
+            mark: self.mark.as_ref().map(|mark| RunMark {
+                id: mark.id.clone(),
+                request: mark.request.saturating_add(1),
+                ..RunMark::default()
+            }),
         }
     }
 }

@@ -6,6 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::bytes::{BytesFields, encoded};
+use super::mark::RunMark;
 use super::mode::{Continuation, ExecuteMode};
 use super::query::QueryOptions;
 use super::request::Execute;
@@ -27,7 +28,7 @@ struct Body<'a> {
 #[serde(untagged)]
 enum Options<'a> {
     Batch(BatchOptions<'a>),
-    Query(QueryOptions),
+    Query(QueryOptions<'a>),
 }
 
 #[derive(Serialize)]
@@ -36,6 +37,8 @@ struct BatchOptions<'a> {
     build: &'a str,
     build_log: bool,
     exec: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunMark>,
 }
 
 /// A continuation is the same request with the input, or nothing, in place of the code. A skipped step is
@@ -53,6 +56,7 @@ pub(super) fn prepare(execute: &Execute) -> Result<UnsignedRequest, BuildError> 
                 build: batch.build().unwrap_or(""),
                 build_log: batch.build_log(),
                 exec: batch.exec().unwrap_or(""),
+                run: execute.mark.as_ref(),
             })),
         ),
     };

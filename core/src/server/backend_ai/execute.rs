@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::parameters::{invalid, malformed};
+use crate::ops::RunMark;
 use crate::problem::ProblemKind;
+use crate::server::mark::mark_in;
 use crate::server::problem::ProblemReply;
 use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step, decode, is_final};
 
@@ -74,9 +76,23 @@ impl ExecuteInSession {
     /// 400 `generic-bad-request` if it is not JSON of the documented form; 400 `invalid-api-params` for a missing or
     /// unknown mode, and for `continue` and `input` without a run ID. (Manager 26.9.6 makes these a 500.)
     pub fn parse(body: &[u8]) -> Result<Self, ProblemReply> {
+        Self::parse_marked(body).map(|(request, _)| request)
+    }
+
+    /// Reads the body, and the [mark](crate::Execute::with_mark) in it if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_marked(body: &[u8]) -> Result<(Self, Option<RunMark>), ProblemReply> {
         let value: Value =
             serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
         let raw = RawExecute::deserialize(value).map_err(|error| invalid(&error.to_string()))?;
+        let mark = mark_in(raw.options.as_ref());
+        Self::of(raw).map(|request| (request, mark))
+    }
+
+    fn of(raw: RawExecute) -> Result<Self, ProblemReply> {
         let code = raw.code.unwrap_or_default();
         let run_id = raw.run_id.or(raw.old_run_id);
         if run_id.as_ref().is_some_and(|id| id.len() > MAX_RUN_ID) {

@@ -32,7 +32,12 @@ impl Machine for Execution {
             match &mut self.state {
                 State::Calling(call) => match call.poll(now).split() {
                     Ok(Ok(reply)) => self.received(now, reply.value),
-                    Ok(Err(error)) => self.failed(error),
+                    Ok(Err(error)) => {
+                        let start = call.operation().clone();
+                        if !self.is_held(now, &error, start) {
+                            self.failed(error);
+                        }
+                    }
                     Err(step) => {
                         if matches!(step, Step::Send(_)) {
                             self.sent = now.instant;
@@ -68,6 +73,8 @@ impl Machine for Execution {
                         None => self.proceed(Continuation::Continue),
                     }
                 }
+                State::Held(held) if now.instant < held.until => return Step::Wait(held.until),
+                State::Held(_) => self.try_again(now),
                 State::AwaitingInput => return Step::Idle,
                 State::Over(end) => return end.take().map_or(Step::Idle, Step::Done),
             }
@@ -104,7 +111,7 @@ impl Machine for Execution {
         if let (State::Opening(opening), Some(conduct)) = (state, &mut self.conduct) {
             conduct.set_streamed(true);
             let limit = self.caller.retry().attempt_limit();
-            self.stream = Some(Box::new(Stream::new(opening.first, limit)));
+            self.stream = Some(Box::new(Stream::new(opening.first, opening.start, limit)));
         }
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 
 use super::{Execution, Opening, State};
-use crate::error::{AbortReason, Aborted, Error, line};
+use crate::error::{AbortReason, Aborted, Error, GatewayError, line};
 use crate::machine::execution::event::ExecutionEvent;
 use crate::machine::execution::stream::Next;
 use crate::machine::execution::streaming::Streaming;
@@ -13,6 +14,8 @@ use crate::machine::step::{Step, Transmit};
 use crate::moment::Moment;
 use crate::ops::stream::{first_message, read_message};
 use crate::ops::{Execute, ExecutionResult, OpenExecution};
+use crate::problem::ProblemKind;
+use crate::version::Dialect;
 
 /// The most time to open a WebSocket. After that, requests are made instead.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -117,8 +120,28 @@ impl Execution {
         if !ends.contains(&result.status.as_str()) {
             return self.received(now, result);
         }
+        if let Some(error) = busy_in(&result) {
+            let start = self.stream.as_mut().map(|stream| stream.take_start());
+            self.close();
+            if !start.is_some_and(|start| self.is_held(now, &error, start)) {
+                self.failed(error);
+            }
+            return;
+        }
         let message = result.extra.get("msg").and_then(|message| message.as_str());
         let message = line(message.unwrap_or_default().as_bytes(), MOST_MESSAGE);
         self.failed(Aborted::new(AbortReason::Reported(message), false).into());
     }
+}
+
+/// The error in a message of a gateway that has not executed anything since the kernel is busy: as a response would have it.
+fn busy_in(result: &ExecutionResult) -> Option<Error> {
+    let body = serde_json::to_vec(&result.extra).ok()?;
+    let error = GatewayError::new(
+        Dialect::BackendAi,
+        StatusCode::CONFLICT,
+        &HeaderMap::new(),
+        &body.into(),
+    );
+    (error.kind() == Some(ProblemKind::KernelBusy)).then(|| error.into())
 }

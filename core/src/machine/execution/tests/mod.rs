@@ -1,6 +1,7 @@
 //! Executions in virtual time.
 
 mod backend_ai;
+mod marked;
 mod script;
 mod sorna_v2;
 mod steps;

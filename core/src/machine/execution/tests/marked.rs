@@ -1,0 +1,206 @@
+//! Executions with marks, in both dialects.
+
+use super::*;
+use crate::machine::Negotiated;
+use crate::ops::{Batch, Execute, RunMark};
+use crate::version::ApiVersion;
+
+const V2: &str = "POST /v2/kernel/k1";
+const V9: &str = "POST /session/k1";
+const OPEN: &str = "GET /stream/session/k1/execute";
+const ID: &str = "5555555555555555";
+
+fn marked(mode: impl Into<ExecuteMode>, version: ApiVersion) -> Execution {
+    let start = Execute::start(kernel(), mode.into()).with_mark(Some(RunMark::default()));
+    Execution::of(start, caller_for(version))
+}
+
+fn v2(mode: impl Into<ExecuteMode>) -> Driver<Execution> {
+    Driver::new(marked(mode, ApiVersion::V2_20170315))
+}
+
+fn busy() -> Response<Bytes> {
+    reply(
+        409,
+        r#"{"type": "https://api.sorna.io/probs/kernel-busy", "title": "The kernel is busy.",
+            "data": {"mode": "query", "runningFor": 12345, "awaitsInput": true}}"#,
+    )
+}
+
+fn lost() -> TransportError {
+    TransportError::new(TransportErrorKind::Receive, Sent::Maybe, "it broke")
+}
+
+#[test]
+fn all_requests_say_to_which_execution_they_belong() {
+    let mut run = v2("x = input()");
+    assert_eq!(
+        run.sends_body(V2),
+        format!(
+            r#"{{"mode":"query","code":"x = input()","options":{{"run":{{"id":"{ID}","request":0}}}}}}"#
+        )
+    );
+    assert_eq!(run.machine.run_id(), Some(ID));
+    run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    stdout(&mut run);
+    let next = |code: &str, number: u32| {
+        format!(
+            r#"{{"mode":"query","code":"{code}","options":{{"run":{{"id":"{ID}","request":{number}}}}}}}"#
+        )
+    };
+    assert_eq!(run.sends_body(V2), next("", 1));
+    run.answers(result("waiting-input", ""));
+    run.event();
+    run.machine.answer("42").unwrap();
+    assert_eq!(run.sends_body(V2), next("42", 2));
+
+    let mut batch = v2(Batch::new());
+    let options = r#""options":{"build":"*","buildLog":false,"exec":"*","run":"#;
+    for number in 0..2 {
+        let body = batch.sends_body(V2);
+        let mark = format!(r#"{options}{{"id":"{ID}","request":{number}}}}}}}"#);
+        assert!(body.ends_with(&mark), "{body}");
+        batch.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+        stdout(&mut batch);
+    }
+
+    let mut session = Driver::new(marked("1", ApiVersion::V9_20250722));
+    let mark = |number| format!(r#""run":{{"id":"{ID}","request":{number}}}"#);
+    assert!(session.sends_body(V9).contains(&mark(0)));
+    session.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    stdout(&mut session);
+    let body = session.sends_body(V9);
+    assert!(
+        body.contains(r#""mode":"continue""#) && body.contains(&mark(1)),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_request_whose_response_is_lost_is_sent_again() {
+    let mut run = v2("1");
+    let first = run.sends_body(V2);
+    run.fails(lost());
+    run.waits();
+    assert_eq!(run.sends_body(V2), first);
+    run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+    stdout(&mut run);
+    // If there is never a response, that is told, even if the last attempts did not reach the gateway.
+    run.sends(V2);
+    run.fails(lost());
+    let unsent = || TransportError::new(TransportErrorKind::Connect, Sent::Nothing, "refused");
+    for _ in 0..4 {
+        run.waits();
+        run.sends(V2);
+        run.fails(unsent());
+    }
+    assert!(matches!(run.done(), Err(Error::MayHaveRun(_))));
+
+    let mut never = v2("1");
+    never.sends(V2);
+    never.fails(unsent());
+    for _ in 0..4 {
+        never.waits();
+        never.sends(V2);
+        never.fails(unsent());
+    }
+    assert!(matches!(never.done(), Err(Error::Transport(_))));
+}
+
+#[test]
+fn a_busy_kernel_is_an_error_that_says_why() {
+    let mut run = v2("1");
+    run.sends(V2);
+    run.answers(busy());
+    let error = run.done().unwrap_err();
+    assert!(error.is_busy() && !error.may_have_acted(), "{error}");
+    let busy = error.busy().unwrap();
+    assert_eq!(busy.running_for(), Some(Duration::from_millis(12345)));
+    assert_eq!(
+        busy.to_string(),
+        "a snippet has been running for 12 s and waits for input"
+    );
+}
+
+#[test]
+fn a_busy_kernel_is_waited_for_as_long_as_allowed() {
+    let waiting = |limit| Driver::new(marked("1", ApiVersion::V2_20170315).with_busy_wait(limit));
+    let mut run = waiting(Duration::MAX);
+    let first = run.sends_body(V2);
+    assert!(first.contains(r#""request":0,"wait":true"#), "{first}");
+    run.passes(Duration::from_secs(2));
+    run.answers(busy());
+    assert!(matches!(run.event(), ExecutionEvent::KernelBusy(_)));
+    assert_eq!(run.sends_body(V2), first);
+    // Said once, and no flood of requests.
+    run.answers(busy());
+    assert_eq!(run.waits(), Duration::from_millis(200));
+    assert_eq!(run.sends_body(V2), first);
+    run.answers(result("finished", ""));
+    assert!(matches!(run.event(), ExecutionEvent::KernelFree));
+    run.done().unwrap();
+
+    let mut limited = waiting(Duration::from_secs(3));
+    limited.sends(V2);
+    limited.passes(Duration::from_secs(2));
+    limited.answers(busy());
+    limited.event();
+    limited.sends(V2);
+    limited.passes(Duration::from_secs(2));
+    limited.answers(busy());
+    // The limit is less than what a gateway holds requests for, so the next one is not held.
+    assert!(!limited.sends_body(V2).contains("wait"));
+    limited.passes(Duration::from_secs(1));
+    limited.answers(busy());
+    assert!(limited.done().unwrap_err().is_busy());
+
+    let mut given_up = waiting(Duration::MAX);
+    given_up.sends(V2);
+    given_up.answers(busy());
+    given_up.event();
+    given_up.waits();
+    given_up.machine.give_up();
+    match given_up.done() {
+        Err(Error::Aborted(aborted)) => assert!(aborted.is_freed),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_busy_session_is_waited_for_over_websockets() {
+    let version = ApiVersion::V9_20250722;
+    let info = serde_json::json!({"version": version.as_str(), "manager": "sorna-gateway 0.1.0"});
+    let info = Some(serde_json::from_value(info).unwrap());
+    let streaming = Streaming::of(&Negotiated { version, info });
+    let message = r#"{"status": "error", "msg": "busy", "type": "https://api.backend.ai/probs/kernel-busy",
+                      "title": "The kernel is busy.", "data": {"mode": "batch", "runningFor": 1000}}"#;
+    let new = || marked("1", version).with_streaming(streaming);
+
+    let mut run = Driver::new(new());
+    run.opens(OPEN);
+    run.is_open();
+    assert!(
+        run.sends_text()
+            .contains(&format!(r#""run":{{"id":"{ID}","request":0}}"#))
+    );
+    run.hears(message);
+    run.closes();
+    let error = run.done().unwrap_err();
+    assert_eq!(error.busy().unwrap().mode.as_deref(), Some("batch"));
+
+    let mut run = Driver::new(new().with_busy_wait(Duration::MAX));
+    run.opens(OPEN);
+    run.is_open();
+    let first = run.sends_text();
+    run.hears(message);
+    assert!(matches!(run.event(), ExecutionEvent::KernelBusy(_)));
+    run.closes();
+    run.waits();
+    run.opens(OPEN);
+    run.is_open();
+    assert_eq!(run.sends_text(), first);
+    run.hears(r#"{"status": "finished", "console": [], "exitCode": 0, "options": null}"#);
+    assert!(matches!(run.event(), ExecutionEvent::KernelFree));
+    run.closes();
+    run.done().unwrap();
+}
