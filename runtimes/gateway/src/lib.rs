@@ -84,6 +84,13 @@
 //! The input `"\u{4}"` (Ctrl-D) ends the input, which `sys.stdin.read()`, `cat` and others wait for. A
 //! program that reads again asks again.
 //!
+//! A program that waits for its input among other files, by `poll`, `select` or `epoll`, is asked when it has done so for
+//! 50 ms. It is not if it looks only from time to time, waiting for less than a second each time, or if one of the other
+//! files is a socket that takes connections. Such a program may go on without the input, for instance `read -t 8` of bash:
+//! then its time limit counts again, and what the client sends after that is read by what reads next, as if it had been typed
+//! ahead. Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
+//! ended from the beginning.
+//!
 //! Clients are asked to hide what is typed for `getpass.getpass` of python3, `read -s` of bash, and
 //! `STDIN.getpass` and `STDIN.noecho` of ruby. Programs that need a terminal for that, such as
 //! `stty -echo`, fail, since there is none.

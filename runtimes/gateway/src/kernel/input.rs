@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 
 use super::procfs::{self, FileIdentity};
+use super::waits::{self, Poll, Wait};
 
 /// Room for the longest input, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
 /// The descriptor on which a program waits for input that must not be shown.
-pub(crate) const HIDDEN_INPUT: u32 = 61;
+const HIDDEN_INPUT: u32 = 61;
+/// How long a program waits in one and the same call for several files before it is asked: others look from time to time.
+const STEADY: Duration = Duration::from_millis(50);
 /// For how long the input stays ended after [`InputFifo::end`].
 const END: Duration = Duration::from_millis(100);
 
@@ -37,6 +40,17 @@ pub(crate) struct InputFifo {
     state: State,
     /// Input for which there was no room yet, where the system allows no larger FIFO.
     unwritten: Vec<u8>,
+    /// The wait for several files that was seen last, and when it was first seen.
+    seen: Option<(Poll, Instant)>,
+}
+
+/// A program that waits for input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Whether what is typed must not be shown.
+    pub(crate) hidden: bool,
+    /// Whether it may go on without input: it waits for several files, or not for ever.
+    pub(crate) may_go_on: bool,
 }
 
 #[derive(Debug)]
@@ -49,17 +63,19 @@ enum State {
 impl InputFifo {
     /// Opens the FIFO at this path.
     pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
-        if !procfs::shows_system_calls() {
+        if !waits::shows_system_calls() {
             return Ok(Self {
                 path: PathBuf::from("/dev/null"),
                 state: State::Null,
                 unwritten: Vec::new(),
+                seen: None,
             });
         }
         let mut this = Self {
             path,
             state: State::Null,
             unwritten: Vec::new(),
+            seen: None,
         };
         this.open()?;
         Ok(this)
@@ -76,8 +92,26 @@ impl InputFifo {
         File::open(&self.path)
     }
 
-    /// The descriptor on which `root` or a descendant waits for input that is not there.
-    pub(crate) fn waiting_descriptor(&mut self, root: u32) -> Option<u32> {
+    /// Whether `root` or a descendant waits for input that is not there. Where it waits for several files, that is so when it
+    /// has been seen in the same wait for some time.
+    pub(crate) fn waiting(&mut self, root: u32) -> Option<Waiting> {
+        let seen = self.seen.take();
+        match self.wait(root)? {
+            Wait::Read { descriptor } => Some(Waiting::on(descriptor, false)),
+            Wait::Poll(poll) => {
+                let since = match seen {
+                    Some((before, since)) if before == poll => since,
+                    _ => Instant::now(),
+                };
+                let waiting = Waiting::on(poll.descriptor, true);
+                self.seen = Some((poll, since));
+                (since.elapsed() >= STEADY).then_some(waiting)
+            }
+        }
+    }
+
+    /// How `root` or a descendant waits for input that is not there.
+    pub(crate) fn wait(&mut self, root: u32) -> Option<Wait> {
         if let State::Ended(since) = self.state
             && since.elapsed() >= END
         {
@@ -90,17 +124,15 @@ impl InputFifo {
         let State::Open(file, identity) = &self.state else {
             return None;
         };
-        let descriptor = procfs::tree(root)
-            .into_iter()
-            .find_map(|process| procfs::waits_for(process, *identity))?;
+        let wait = waits::waits_for(&procfs::tree(root), *identity)?;
         // Checked after the process, because only the gateway writes: if the process waited then,
         // it still waits.
         let unread = rustix::io::ioctl_fionread(file).ok()?;
-        (unread == 0).then_some(descriptor)
+        (unread == 0).then_some(wait)
     }
 
     /// Writes input, for the first process that reads. What there is no room for follows when
-    /// [`waiting_descriptor`](Self::waiting_descriptor) is asked.
+    /// [`waiting`](Self::waiting) is asked.
     pub(crate) fn write(&mut self, input: &[u8]) -> io::Result<()> {
         self.reopen()?;
         self.unwritten.extend_from_slice(input);
@@ -167,6 +199,15 @@ impl InputFifo {
     }
 }
 
+impl Waiting {
+    fn on(descriptor: u32, may_go_on: bool) -> Self {
+        Self {
+            hidden: descriptor == HIDDEN_INPUT,
+            may_go_on,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -199,7 +240,7 @@ mod tests {
             .unwrap();
         let mut wait = || {
             let until = Instant::now() + Duration::from_secs(20);
-            while fifo.waiting_descriptor(cat.id()).is_none() {
+            while fifo.waiting(cat.id()).is_none() {
                 assert!(Instant::now() < until, "no process waits");
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -231,7 +272,7 @@ mod tests {
             .unwrap();
         fifo.write("line\n".repeat(20_000).as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
-        while fifo.waiting_descriptor(wc.id()).is_none() {
+        while fifo.waiting(wc.id()).is_none() {
             assert!(Instant::now() < until, "no process waits");
             std::thread::yield_now();
         }

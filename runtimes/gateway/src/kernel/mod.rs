@@ -31,6 +31,7 @@ mod stock;
 mod sweep;
 mod terminal;
 mod wait;
+mod waits;
 
 pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules};
 pub use confine::{ClosedPlace, Isolation};

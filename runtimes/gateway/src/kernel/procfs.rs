@@ -15,18 +15,6 @@ const MAX_PROCESSES: usize = 4096;
 /// The most descriptors looked at in all threads of some processes, 1 µs each.
 const MAX_DESCRIPTORS: usize = 256 * 1024;
 
-/// The numbers of `read` and `readv`.
-#[cfg(target_arch = "x86_64")]
-const READS: &[u64] = &[0, 19];
-#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
-const READS: &[u64] = &[63, 65];
-#[cfg(not(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_arch = "riscv64"
-)))]
-const READS: &[u64] = &[];
-
 /// A file, whatever name it is opened by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
@@ -72,11 +60,6 @@ pub(crate) struct Stat {
     pub(crate) usage: Usage,
 }
 
-/// Whether this system shows in which system call a process waits.
-pub(crate) fn shows_system_calls() -> bool {
-    !READS.is_empty() && fs::read("/proc/self/syscall").is_ok()
-}
-
 /// A process and everything below it.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
     let mut found = vec![root];
@@ -95,17 +78,6 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
         }
     }
     found
-}
-
-/// The descriptor on which a thread of this process waits in a read of `file`.
-pub(crate) fn waits_for(process: u32, file: FileIdentity) -> Option<u32> {
-    threads(process).into_iter().find_map(|thread| {
-        let path = format!("/proc/{process}/task/{thread}/syscall");
-        let descriptor = read_descriptor(&fs::read_to_string(path).ok()?)?;
-        let opened = format!("/proc/{process}/task/{thread}/fd/{descriptor}");
-        let opened = fs::metadata(opened).ok()?;
-        (FileIdentity::of(&opened) == file).then_some(descriptor)
-    })
 }
 
 /// Memory and processor time of a process and everything below it.
@@ -233,7 +205,8 @@ pub(crate) fn zombies_of(parent: u32) -> Vec<(u32, u64)> {
     processes().filter_map(zombie).collect()
 }
 
-fn threads(process: u32) -> Vec<u32> {
+/// The threads of a process.
+pub(crate) fn threads(process: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();
     };
@@ -247,17 +220,6 @@ fn others(process: u32) -> Vec<u32> {
     let mut all = threads(process);
     all.retain(|thread| *thread != process);
     all
-}
-
-/// `0 0x3 …`: number and arguments; `running` or `-1 …` if the thread is in no call.
-fn read_descriptor(syscall: &str) -> Option<u32> {
-    let mut words = syscall.split_whitespace();
-    let number: u64 = words.next()?.parse().ok()?;
-    let descriptor = words.next()?.strip_prefix("0x")?;
-    READS
-        .contains(&number)
-        .then(|| u32::from_str_radix(descriptor, 16).ok())
-        .flatten()
 }
 
 fn parse_stat(stat: &str) -> Option<Stat> {
@@ -283,41 +245,7 @@ fn parse_stat(stat: &str) -> Option<Stat> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
-
-    use sorna_test_tools::need_that;
-
     use super::*;
-
-    #[test]
-    fn a_blocked_reader_is_found_below_a_shell() {
-        if !need_that(shows_system_calls(), "/proc/<id>/syscall") {
-            return;
-        }
-        let (reader, writer) = std::io::pipe().unwrap();
-        let file = {
-            let file = fs::File::from(std::os::fd::OwnedFd::from(reader.try_clone().unwrap()));
-            FileIdentity::of(&file.metadata().unwrap())
-        };
-        let mut child = Command::new("sh")
-            .args(["-c", "sleep 0; (cat >/dev/null; true)"])
-            .stdin(Stdio::from(reader))
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
-        let blocked = || {
-            tree(child.id())
-                .into_iter()
-                .any(|id| waits_for(id, file) == Some(0))
-        };
-        while !blocked() {
-            assert!(Instant::now() < until, "the reader was not found");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        drop(writer);
-        child.wait().unwrap();
-    }
 
     #[test]
     fn stat_is_read_whatever_the_name() {
@@ -329,14 +257,5 @@ mod tests {
         assert_eq!(usage.memory, 3 * rustix::param::page_size() as u64);
         assert_eq!(usage.cpu, 200_000 / rustix::param::clock_ticks_per_second());
         assert_eq!(parse_stat("7 (x) S 1"), None);
-    }
-
-    #[test]
-    fn only_read_calls_count_as_reads() {
-        assert_eq!(read_descriptor("running"), None);
-        assert_eq!(read_descriptor("-1 0x7ffd 0x1"), None);
-        let read = format!("{} 0x3d 0x7ffd", READS[0]);
-        assert_eq!(read_descriptor(&read), Some(61));
-        assert_eq!(read_descriptor("230 0x0 0x0"), None);
     }
 }

@@ -110,6 +110,8 @@ pub(crate) struct State {
     pub(crate) awaited: Option<BatchSteps>,
     /// Whether the last response asked for input, so that the next request brings it.
     pub(crate) asked: bool,
+    /// Whether the program went on without that input, which the client has not been told.
+    pub(crate) withdrawn: bool,
     /// Whether it exceeds a limit, and is about to be killed.
     pub(crate) exceeding: bool,
     /// How often all of its processes were killed.
@@ -148,6 +150,7 @@ impl Shared {
                 batch: None,
                 awaited: None,
                 asked: false,
+                withdrawn: false,
                 exceeding: false,
                 kills: 0,
                 terminal: None,
@@ -170,6 +173,17 @@ impl Shared {
         let mut state = self.lock();
         if state.phase != Phase::Gone {
             state.phase = phase;
+        }
+        drop(state);
+        self.to_client.notify_waiters();
+    }
+
+    /// Notes that the program no longer waits for input.
+    pub(crate) fn withdraw(&self) {
+        let mut state = self.lock();
+        if let Phase::WaitingInput { reported, .. } = state.phase {
+            state.withdrawn = reported;
+            state.phase = Phase::Running;
         }
         drop(state);
         self.to_client.notify_waiters();
@@ -204,6 +218,12 @@ impl State {
                 self.phase = Phase::Running;
                 Intent::Input(input)
             }
+            // The program has gone on: this is typed ahead.
+            (Phase::Running | Phase::WaitingInput { .. }, _) if self.withdrawn => {
+                self.phase = Phase::Running;
+                self.withdrawn = false;
+                Intent::Input(input)
+            }
             // The run ended without the input that it had asked for. This request brings that
             // input, which must never be run as code.
             (Phase::Ended(_), _) if self.asked => Intent::Continue,
@@ -231,10 +251,13 @@ impl State {
 
     /// Gives input to a run whose client says that it does. It is dropped if the program does not wait for it.
     pub(crate) fn give_input(&mut self, input: Input) -> Intent {
-        if !matches!(self.phase, Phase::WaitingInput { .. }) {
+        let waits = matches!(self.phase, Phase::WaitingInput { .. });
+        let may_wait = self.withdrawn && self.phase == Phase::Running;
+        if !waits && !may_wait {
             return Intent::Continue;
         }
         self.phase = Phase::Running;
+        self.withdrawn = false;
         Intent::Input(input)
     }
 
@@ -263,6 +286,7 @@ impl State {
         self.runs += 1;
         self.batch = plan.batch_steps().cloned();
         self.awaited = None;
+        self.withdrawn = false;
         plan
     }
 
@@ -302,6 +326,7 @@ impl State {
             }
         };
         self.asked = report.status == ExecutionStatus::WaitingInput;
+        self.withdrawn = false;
         self.awaited = if report.status.is_end() {
             None
         } else {

@@ -36,7 +36,7 @@ read() {
         [[ $__sorna_flags == *s* ]] && __sorna_hidden=1
         case $__sorna_letter in
             p) __sorna_prompt=$__sorna_value ;;
-            t | u) __sorna_other=1 ;;
+            u) __sorna_other=1 ;;
         esac
         [[ $__sorna_letter && -z $__sorna_value ]] && __sorna_next=$__sorna_letter
     done

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::{Stream, push_text};
-use crate::kernel::input::{HIDDEN_INPUT, Input};
+use crate::kernel::input::Input;
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 
@@ -12,9 +12,12 @@ use crate::kernel::state::Phase;
 const REACTION_TIME: Duration = Duration::from_millis(30);
 /// How long after an interrupt a program may still be about to wait.
 const WAKING_TIME: Duration = Duration::from_secs(2);
+/// How often in a row a program that has asked is not seen waiting before it is taken to have gone on.
+const MOST_MISSED: u32 = 2;
 
 impl Driver {
-    /// Whether to check for processes that wait for input: only while a request waits.
+    /// Whether to check for processes that wait for input: only while a request waits, or one has asked that may go on
+    /// without it.
     pub(super) fn may_poll_input(&self) -> bool {
         if self
             .run
@@ -22,6 +25,9 @@ impl Driver {
             .is_none_or(|run| run.kill_reason.is_some())
         {
             return false;
+        }
+        if matches!(self.asked, Some(InputRequest::Poll { .. })) {
+            return true;
         }
         let state = self.shared.lock();
         state.listeners > 0 && state.phase == Phase::Running
@@ -39,7 +45,14 @@ impl Driver {
             (None, Some(interpreter)) => interpreter.id(),
             (None, None) => None,
         };
-        let Some(descriptor) = root.and_then(|root| self.input.waiting_descriptor(root)) else {
+        if let Some(InputRequest::Poll { missed }) = self.asked {
+            let waits = root.is_some_and(|root| self.input.wait(root).is_some());
+            return match if waits { 0 } else { missed + 1 } {
+                MOST_MISSED => self.withdraw(),
+                missed => self.asked = Some(InputRequest::Poll { missed }),
+            };
+        }
+        let Some(waiting) = root.and_then(|root| self.input.waiting(root)) else {
             return;
         };
         if self.wakes_interrupted() {
@@ -47,9 +60,23 @@ impl Driver {
         }
         // Output from before it began to wait belongs before the input request.
         if self.pump() {
-            let password = descriptor == HIDDEN_INPUT;
-            self.ask(InputRequest::Fifo, password);
+            let request = if waiting.may_go_on {
+                self.input_poll = InputPoll::slow();
+                InputRequest::Poll { missed: 0 }
+            } else {
+                InputRequest::Fifo
+            };
+            self.ask(request, waiting.hidden);
         }
+    }
+
+    /// Takes a question back, as the program has gone on without an answer.
+    fn withdraw(&mut self) {
+        self.asked = None;
+        self.withdrawn = true;
+        self.input_poll = InputPoll::new();
+        self.resume_clock();
+        self.shared.withdraw();
     }
 
     /// Asks the client for input, unless it has been asked already.
@@ -69,7 +96,8 @@ impl Driver {
     pub(super) fn stop_asking(&mut self) {
         let asked = self
             .asked
-            .take_if(|asked| matches!(asked, InputRequest::Fifo));
+            .take_if(|asked| !matches!(asked, InputRequest::Runner(_)));
+        self.withdrawn = false;
         if asked.is_some() {
             self.resume_clock();
             self.shared.enter(Phase::Running);
@@ -109,15 +137,17 @@ impl Driver {
                     interpreter.give_input(id, &given);
                 }
             }
-            Some(InputRequest::Fifo) if ends => self.input.end(),
-            Some(InputRequest::Fifo) => {
+            None if !self.withdrawn => {}
+            // Also where the program has gone on: it is typed ahead.
+            _ if ends => self.input.end(),
+            _ => {
                 if let Err(error) = self.input.write(&given) {
                     let message = format!("input could not be delivered: {error}\n");
                     push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
                 }
             }
-            None => {}
         }
+        self.withdrawn = false;
         self.input_poll = InputPoll::new();
         if !self.requests.is_empty() {
             let (id, password) = self.requests.remove(0);

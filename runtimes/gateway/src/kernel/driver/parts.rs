@@ -20,6 +20,8 @@ use crate::kernel::state::Shared;
 const FIRST_POLL: Duration = Duration::from_millis(5);
 /// How often it is checked in the long run.
 const LAST_POLL: Duration = Duration::from_millis(50);
+/// How often it is checked whether a program that may go on without the input that it asked for still waits.
+const ASKED_POLL: Duration = Duration::from_millis(100);
 
 /// See the documentation of [`driver`](super).
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) struct Driver {
     pub(super) requests: Vec<(u64, bool)>,
     /// The input request that was sent to the client.
     pub(super) asked: Option<InputRequest>,
+    /// Whether a program went on without the input that it had asked the client for: that is typed ahead for the next one.
+    pub(super) withdrawn: bool,
     pub(super) completions: Vec<(u64, oneshot::Sender<Vec<String>>)>,
     pub(super) next_completion: u64,
     pub(super) next_process: u64,
@@ -100,6 +104,11 @@ pub(super) enum InputRequest {
     Runner(u64),
     /// A process that reads the FIFO.
     Fifo,
+    /// A process that waits for the FIFO, and may go on without input.
+    Poll {
+        /// How often in a row it was not seen waiting.
+        missed: u32,
+    },
 }
 
 /// When to check whether the program waits for input.
@@ -131,6 +140,7 @@ impl Driver {
             starting: Some(starting),
             requests: Vec::new(),
             asked: None,
+            withdrawn: false,
             completions: Vec::new(),
             next_completion: 0,
             next_process: 0,
@@ -168,8 +178,16 @@ impl InputPoll {
         }
     }
 
+    /// When a program has asked.
+    pub(super) fn slow() -> Self {
+        Self {
+            next: Instant::now() + ASKED_POLL,
+            interval: ASKED_POLL,
+        }
+    }
+
     pub(super) fn back_off(&mut self, now: Instant) {
-        self.interval = (self.interval * 2).min(LAST_POLL);
+        self.interval = (self.interval * 2).min(LAST_POLL.max(self.interval));
         self.next = now + self.interval;
     }
 }

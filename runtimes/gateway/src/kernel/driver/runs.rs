@@ -31,6 +31,7 @@ impl Driver {
         self.input.clear();
         self.requests.clear();
         self.asked = None;
+        self.withdrawn = false;
         self.input_poll = InputPoll::new();
         let mut run = Run {
             steps: None,
@@ -292,6 +293,7 @@ impl Driver {
         self.run = None;
         self.requests.clear();
         self.asked = None;
+        self.withdrawn = false;
         self.input.clear();
         let mut state = self.shared.lock();
         self.output.finish(&mut state.console);
