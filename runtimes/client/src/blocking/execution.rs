@@ -84,6 +84,17 @@ impl Execution {
         self.0.answer(input)
     }
 
+    /// Answers the program's request for input with bytes, which need not be UTF-8, and to which nothing is added. For gateways
+    /// that take them: [`ExecutionEvent::InputRequested`] says so.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input; [`UsageError::BytesNotTaken`] if the gateway
+    /// takes only text.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        self.0.answer_bytes(input)
+    }
+
     /// The result, once the program has ended. Its console is empty: the output came as events.
     #[must_use]
     pub fn result(&self) -> Option<&ExecutionResult> {

@@ -74,7 +74,7 @@ impl Client {
         wait(self.0.create_with(spec, token, pending)).map(Kernel)
     }
 
-    /// A kernel that exists already. Sends no request.
+    /// A kernel that exists already. Sends no request. See [`Kernel::with_bytes`].
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel {
         Kernel(self.0.kernel(id))
@@ -82,6 +82,14 @@ impl Client {
 }
 
 impl Kernel {
+    /// Whether its gateway carries output that is not UTF-8, as it is written: see
+    /// [`Execute::with_bytes`](sorna_core::Execute::with_bytes). A kernel that was created, or found by its token, knows that
+    /// from the gateway; for one that is known by its ID, this is `false` unless it is set.
+    #[must_use]
+    pub fn with_bytes(self, carries_bytes: bool) -> Self {
+        Self(self.0.with_bytes(carries_bytes))
+    }
+
     /// The ID that the gateway gave it.
     #[must_use]
     pub fn id(&self) -> &KernelId {

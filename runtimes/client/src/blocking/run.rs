@@ -58,6 +58,22 @@ impl Run {
         self.0.answer(input)
     }
 
+    /// Answers the program's request for input with bytes: see [`Execution::answer_bytes`](super::Execution::answer_bytes).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        self.0.answer_bytes(input)
+    }
+
+    /// Whether the gateway carries output and input that are not UTF-8: others put U+FFFD in place of such output, and take
+    /// only text. `false` before the kernel is ready.
+    #[must_use]
+    pub fn carries_bytes(&mut self) -> bool {
+        self.0.carries_bytes()
+    }
+
     /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
     /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
     #[must_use]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
-use sorna_core::{Console, Error, ExecuteMode, ExecutionResult, KernelId, UsageError};
+use sorna_core::{Console, Error, Execute, ExecutionResult, UsageError};
 
 use super::deferred::Deferred;
 use super::driver::Driven;
@@ -57,17 +57,12 @@ pub struct Execution<T> {
 }
 
 impl<T: Transport + 'static> Execution<T> {
-    pub(super) fn new(
-        client: Client<T>,
-        kernel: KernelId,
-        mode: ExecuteMode,
-        is_kept: bool,
-    ) -> Self {
+    pub(super) fn new(client: Client<T>, start: Execute, is_kept: bool) -> Self {
         let streams = client.clone();
         let run_id = random_token().to_string();
         let chosen = run_id.clone();
         let make = move |caller| {
-            let execution = machine::Execution::new(kernel, mode, caller).with_run_id(chosen);
+            let execution = machine::Execution::of(start, caller).with_run_id(chosen);
             match streams
                 .streaming()
                 .filter(|it| !is_kept || it.never_blocks() || streams.inner.channels.always)
@@ -150,6 +145,20 @@ impl<T: Transport + 'static> Execution<T> {
     pub fn answer(&mut self, input: impl Into<String>) -> Result<(), UsageError> {
         match self.driver.machine() {
             Some(execution) => execution.answer(input),
+            None => Err(UsageError::InputNotExpected),
+        }
+    }
+
+    /// Answers the program's request for input with bytes, which need not be UTF-8, and to which nothing is added. For gateways
+    /// that take them: [`ExecutionEvent::InputRequested`] says so.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::InputNotExpected`] if the program is not waiting for input; [`UsageError::BytesNotTaken`] if the gateway
+    /// takes only text.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        match self.driver.machine() {
+            Some(execution) => execution.answer_bytes(input),
             None => Err(UsageError::InputNotExpected),
         }
     }

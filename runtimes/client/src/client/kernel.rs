@@ -6,8 +6,8 @@ use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgres
 #[cfg(feature = "terminal")]
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
-    Complete, CreateKernel, Destroy, Dialect, Error, ExecuteMode, ExecutionResult, Info, KernelId,
-    KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UploadFiles,
+    Complete, CreateKernel, Destroy, Dialect, Error, Execute, ExecuteMode, ExecutionResult, Info,
+    KernelId, KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UploadFiles,
     UsageError,
 };
 
@@ -39,6 +39,8 @@ pub struct Kernel<T> {
     id: KernelId,
     /// Whether it is used again, and must not be blocked.
     is_kept: bool,
+    /// Whether its gateway carries output that is not UTF-8.
+    carries_bytes: bool,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -92,15 +94,16 @@ impl<T: Transport + 'static> Client<T> {
                 Driven::Event(event) => pending(event),
                 Driven::Done(result) => {
                     let created = result?;
+                    let carries_bytes = created.carries_bytes();
                     self.learn_extensions(created.extensions);
-                    return Ok(self.kernel(created.id));
+                    return Ok(self.kernel(created.id).with_bytes(carries_bytes));
                 }
                 Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
             }
         }
     }
 
-    /// A kernel that exists already. Sends no request.
+    /// A kernel that exists already. Sends no request. See [`Kernel::with_bytes`].
     #[must_use]
     pub fn kernel(&self, id: KernelId) -> Kernel<T> {
         Kernel::new(self.clone(), id)
@@ -114,7 +117,17 @@ impl<T: Transport + 'static> Kernel<T> {
             client,
             id,
             is_kept,
+            carries_bytes: false,
         }
+    }
+
+    /// Whether its gateway carries output that is not UTF-8, as it is written: see
+    /// [`Execute::with_bytes`](sorna_core::Execute::with_bytes). A kernel that was created, or found by its token, knows that
+    /// from the gateway; for one that is known by its ID, this is `false` unless it is set.
+    #[must_use]
+    pub fn with_bytes(mut self, carries_bytes: bool) -> Self {
+        self.carries_bytes = carries_bytes;
+        self
     }
 
     /// Of a guard that destroys it.
@@ -141,12 +154,8 @@ impl<T: Transport + 'static> Kernel<T> {
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
-        Execution::new(
-            self.client.clone(),
-            self.id.clone(),
-            mode.into(),
-            self.is_kept,
-        )
+        let start = Execute::start(self.id.clone(), mode.into()).with_bytes(self.carries_bytes);
+        Execution::new(self.client.clone(), start, self.is_kept)
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
@@ -338,6 +347,7 @@ impl<T> Clone for Kernel<T> {
             client: self.client.clone(),
             id: self.id.clone(),
             is_kept: self.is_kept,
+            carries_bytes: self.carries_bytes,
         }
     }
 }

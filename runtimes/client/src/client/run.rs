@@ -151,6 +151,26 @@ impl<T: Transport + 'static> Run<T> {
         }
     }
 
+    /// Answers the program's request for input with bytes: see [`Execution::answer_bytes`](super::Execution::answer_bytes).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn answer_bytes(&mut self, input: impl Into<Vec<u8>>) -> Result<(), UsageError> {
+        match self.driver.as_mut().and_then(Deferred::machine) {
+            Some(run) => run.answer_bytes(input),
+            None => Err(UsageError::InputNotExpected),
+        }
+    }
+
+    /// Whether the gateway carries output and input that are not UTF-8: others put U+FFFD in place of such output, and take
+    /// only text. `false` before the kernel is ready.
+    #[must_use]
+    pub fn carries_bytes(&mut self) -> bool {
+        let run = self.driver.as_mut().and_then(Deferred::machine);
+        run.is_some_and(|run| run.carries_bytes())
+    }
+
     /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
     /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
     #[must_use]

@@ -73,7 +73,8 @@ impl<T: Transport + 'static> Client<T> {
             match event {
                 RunEvent::SessionPending(event) => pending(event),
                 RunEvent::KernelReady(id) => {
-                    let kernel = self.kernel(id).temporary();
+                    let carries_bytes = run.carries_bytes();
+                    let kernel = self.kernel(id).with_bytes(carries_bytes).temporary();
                     return Ok(TemporaryKernel { kernel, token, run });
                 }
                 _ => {}
