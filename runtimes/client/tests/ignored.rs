@@ -116,7 +116,9 @@ fn kept_by_us(directory: &Path) -> BTreeSet<String> {
         Err(FilesError::Empty(_)) => Vec::new(),
         Err(error) => panic!("{error}"),
     };
-    let names = files.iter().map(|file| file.name().to_owned());
+    // Git knows no directories.
+    let files = files.iter().filter(|file| !file.is_directory());
+    let names = files.map(|file| file.name().to_owned());
     // A rule may bring back hidden files, among them the rules themselves.
     names
         .filter(|name| !name.starts_with('.'))
