@@ -263,6 +263,31 @@ fn setpriv() -> bool {
 }
 
 #[test]
+fn a_gateway_that_may_open_too_few_files_does_not_start() {
+    for (limit, arguments) in [
+        (110, &["serve"][..]),
+        (64, &["run", "--local", "python3", "-c", "1"]),
+        (40, &["run", "-q", "--local", "bash", "-c", ":"]),
+    ] {
+        let directory = here();
+        let mut command = Command::new("sh");
+        let program = sorna(directory.path());
+        command
+            .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
+            .arg(program.get_program())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .current_dir(directory.path());
+        let failed = command.output().expect("sorna runs");
+        let text = String::from_utf8(failed.stderr).expect("text");
+        assert_eq!(failed.status.code(), Some(1), "{text}");
+        let expected = format!("may open {limit} files at once, and a gateway needs 120");
+        assert!(text.contains(&expected), "{text}");
+        assert!(text.contains("ulimit -n"), "{text}");
+    }
+}
+
+#[test]
 fn a_gateway_without_descriptors_says_so() {
     let directory = here();
     let command = serve_after(directory.path(), &["-r"], "ulimit -n 120;", &[]);

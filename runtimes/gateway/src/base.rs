@@ -43,14 +43,16 @@ impl Base {
         let this = Self::create_in(&parent).map_err(|error| {
             let text = shortage(&error, &parent).unwrap_or_else(|| {
                 let place = parent.display();
-                format!("{place}: {error}; name another one with --directory or TMPDIR")
+                format!(
+                    "{place}: {error}; name another one with TMPDIR, or `sorna serve --directory`"
+                )
             });
             io::Error::new(error.kind(), text)
         })?;
         if forbids_programs(this.directory()) {
             tracing::warn!(
                 directory = %this.directory().display(),
-                "this file system is mounted with noexec: what kernels build cannot be run; use another --directory"
+                "this file system is mounted with noexec: what kernels build cannot be run; use another place with TMPDIR, or `sorna serve --directory`"
             );
         }
         Ok(this)

@@ -28,6 +28,14 @@ pub enum StartError {
     /// The level of isolation that the configuration
     /// [requires](crate::GatewayConfig::with_require_isolation) is not to be had: why, and how to allow it.
     Isolation(String),
+    /// This process may open too few files at once. Raise the limit (`ulimit -n`), by
+    /// [`raise_open_files`](crate::raise_open_files) if it is only the soft one.
+    OpenFiles {
+        /// How many it may open.
+        limit: u64,
+        /// How many a gateway with one kernel needs.
+        needed: u64,
+    },
     /// The system refused a thread, a socket or random bytes.
     System(io::Error),
 }
@@ -52,6 +60,10 @@ impl fmt::Display for StartError {
             Self::Isolation(reason) => {
                 write!(f, "kernels cannot be isolated as required: {reason}")
             }
+            Self::OpenFiles { limit, needed } => write!(
+                f,
+                "this process may open {limit} files at once, and a gateway needs {needed}: raise the limit (ulimit -n)"
+            ),
             Self::System(_) => f.write_str("cannot start threads or sockets"),
         }
     }
@@ -60,7 +72,10 @@ impl fmt::Display for StartError {
 impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::NotLoopback(_) | Self::NoCredentials(_) | Self::Isolation(_) => None,
+            Self::NotLoopback(_)
+            | Self::NoCredentials(_)
+            | Self::Isolation(_)
+            | Self::OpenFiles { .. } => None,
             Self::Listen { source, .. } | Self::Directory(source) | Self::System(source) => {
                 Some(source)
             }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
 use sorna_core::Credentials;
 
 use crate::base::Base;
@@ -20,6 +21,9 @@ use crate::stats::GatewayStats;
 
 /// How many connections may wait to be accepted, if the system allows so many.
 const WAITING: i32 = 4096;
+
+/// How many files a process must be allowed to open for a gateway and one kernel in it.
+const FILES: u64 = 120;
 
 /// A gateway that listens, and serves while [`serve`](Self::serve) runs.
 ///
@@ -55,6 +59,11 @@ impl Gateway {
             tracing::warn!(
                 "no TLS: the traffic of remote clients can be read and changed on the network"
             );
+        }
+        // Interpreters have their channels at high numbers, where programs do not look for free ones.
+        if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|it| *it < FILES) {
+            let needed = FILES;
+            return Err(StartError::OpenFiles { limit, needed });
         }
         let listen = |source| StartError::Listen {
             address: config.listen(),

@@ -182,7 +182,7 @@ impl Driver {
         let home = self.setup.home.root();
         if exit.code() == CANNOT_EXECUTE && forbids_programs(home) {
             let message = format!(
-                "{} is on a file system mounted with noexec, so what is built there cannot be run: start the gateway with another --directory or TMPDIR\n",
+                "{} is on a file system mounted with noexec, so what is built there cannot be run: start the gateway with another TMPDIR, or `sorna serve --directory`\n",
                 home.display()
             );
             push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
