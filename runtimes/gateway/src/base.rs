@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::kernel::{Runner, remove_tree, sweep};
+use crate::kernel::{Runner, prompts, remove_tree, sweep};
 use crate::random;
 use crate::shortage::{forbids_programs, shortage};
 
@@ -75,6 +75,7 @@ impl Base {
         for (name, content) in Runner::FILES {
             fs::write(this.runners().join(name), content)?;
         }
+        prompts::write(&this.runners())?;
         Ok(this)
     }
 

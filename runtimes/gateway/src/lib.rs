@@ -91,28 +91,14 @@
 //! ahead. Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
 //! ended from the beginning.
 //!
-//! Clients are asked to hide what is typed for `getpass.getpass` of python3, `read -s` of bash, and
-//! `STDIN.getpass` and `STDIN.noecho` of ruby. Programs that need a terminal for that, such as
-//! `stty -echo`, fail, since there is none.
-//!
-//! # Await
-//!
-//! Snippets of python3 and nodejs may `await` at their top level. In python3, they do so in one event loop, which is
-//! kept: a task that outlives its snippet goes on while a later one awaits, and is cancelled when the interpreter ends.
-//! `asyncio.run` works in snippets that do not await themselves.
-//!
-//! # Output and input that are not UTF-8
-//!
-//! The protocols carry text. Two extensions of this gateway carry everything else, in both dialects:
-//!
-//! - Output: a request to execute something, or to continue it, that has `"bytes": true` beside `mode` and `code` gets console
-//!   records `["stdout-bytes", Base64]` and `["stderr-bytes", Base64]` for output that is not UTF-8, with the rest of its line
-//!   and what was read together with it. Records keep the order of the output, and text stays text; a character that a program
-//!   writes in pieces does, too. Other requests get U+FFFD in place of what is not UTF-8. The first message of an execution over
-//!   a WebSocket counts for all of it. Clients learn of this from `"bytes"` among the `extensions` in the response to a creation.
-//! - Input: `waiting-input` has `takes_bytes` in its options. The code of the next request may then be Base64, if it has
-//!   `"encoding": "base64"`; over a WebSocket, the input may be a binary message. The program reads exactly these bytes,
-//!   without a line end that was not sent. The end of input is `"\u{4}"`, as above. Such a request never starts anything.
+//! Prompts are shown and what is typed is hidden as on a terminal, though there is none, in snippets and in files that a batch
+//! runs: the prompts of `read -p` in bash, of `readline` in php and ruby and of `Term::ReadLine` in perl. Clients are asked to
+//! hide what is typed for `getpass.getpass` of python3, `read -s` of bash, `STDIN.getpass` and `STDIN.noecho` of ruby,
+//! interfaces of `readline` in nodejs that are muted (`_writeToOutput` is replaced, or `muted` is true), and after
+//! `stty -echo`, until `stty echo`. A `stty` that stands first in the `PATH` of kernels knows these and `stty -g`. Files are run
+//! with variables that have interpreters load what does that: `BASH_ENV`, `NODE_OPTIONS`, `PERL5LIB`, `PERL5OPT`,
+//! `PHP_INI_SCAN_DIR`, `PYTHONPATH`, `RUBYOPT`. It changes nothing for programs whose standard input is another one, and those
+//! that open `/dev/tty` fail. R reads nothing by `readline()` in files, as anywhere.
 //!
 //! # More than text
 //!

@@ -118,7 +118,9 @@ fn the_environment_holds_only_known_variables() {
             "PYTHONUNBUFFERED",
             "SHELL",
             "SHLVL",
+            "SORNA_KERNEL_INPUT",
             "SORNA_KERNEL_MARK",
+            "SORNA_KERNEL_STDIN",
             "TERM",
             "TMPDIR",
             "_",
@@ -148,8 +150,10 @@ fn tools_are_searched_on_the_configured_path() {
     let client = Client::new(&gateway);
     let kernel = client.create("bash");
     let (stdout, stderr) = client.run(&kernel, "echo \"$PATH\"; type -P ls").finished();
+    let (own, searched) = stdout.split_once(':').unwrap();
+    assert!(own.ends_with("/input/bin"), "{own}");
     let expected = format!("{}\n", directory.path().display());
-    assert_eq!((stdout, stderr), (expected, String::new()));
+    assert_eq!((searched, &*stderr), (&*expected, ""));
     let token = SessionToken::from_random(common::random());
     let error = client.error_of(&CreateKernel::new("python3", token));
     assert_eq!(error, (500, "kernel-creation-failed".to_owned()));

@@ -1,6 +1,6 @@
 //! The standard input of a kernel's programs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::waits::{self, Poll, Wait};
 
 /// Room for the longest input, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
-/// The descriptor on which a program waits for input that must not be shown.
+/// The descriptor that a program has open for its input while that must not be shown.
 const HIDDEN_INPUT: u32 = 61;
 /// How long a program waits in one and the same call for several files before it is asked: others look from time to time.
 const STEADY: Duration = Duration::from_millis(50);
@@ -40,6 +40,8 @@ pub(crate) struct InputFifo {
     state: State,
     /// Input for which there was no room yet, where the system allows no larger FIFO.
     unwritten: Vec<u8>,
+    /// The file that is there while what is typed must not be shown.
+    mark: PathBuf,
     /// The wait for several files that was seen last, and when it was first seen.
     seen: Option<(Poll, Instant)>,
 }
@@ -62,12 +64,13 @@ enum State {
 
 impl InputFifo {
     /// Opens the FIFO at this path.
-    pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn new(path: PathBuf, mark: PathBuf) -> io::Result<Self> {
         if !waits::shows_system_calls() {
             return Ok(Self {
                 path: PathBuf::from("/dev/null"),
                 state: State::Null,
                 unwritten: Vec::new(),
+                mark,
                 seen: None,
             });
         }
@@ -75,6 +78,7 @@ impl InputFifo {
             path,
             state: State::Null,
             unwritten: Vec::new(),
+            mark,
             seen: None,
         };
         this.open()?;
@@ -97,17 +101,36 @@ impl InputFifo {
     pub(crate) fn waiting(&mut self, root: u32) -> Option<Waiting> {
         let seen = self.seen.take();
         match self.wait(root)? {
-            Wait::Read { descriptor } => Some(Waiting::on(descriptor, false)),
+            Wait::Read {
+                process,
+                descriptor,
+            } => Some(self.waiting_on(process, descriptor, false)),
             Wait::Poll(poll) => {
                 let since = match seen {
                     Some((before, since)) if before == poll => since,
                     _ => Instant::now(),
                 };
-                let waiting = Waiting::on(poll.descriptor, true);
+                let waiting = self.waiting_on(poll.process, poll.descriptor, true);
                 self.seen = Some((poll, since));
                 (since.elapsed() >= STEADY).then_some(waiting)
             }
         }
+    }
+
+    /// Whether a program has said, before it waits, that its input must not be shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.mark.symlink_metadata().is_ok()
+    }
+
+    /// A process that waits for the input may say in different ways that it must not be shown.
+    fn waiting_on(&self, process: u32, descriptor: u32, may_go_on: bool) -> Waiting {
+        let is_open = || match &self.state {
+            State::Open(_, identity) => waits::has_open(process, HIDDEN_INPUT, *identity),
+            _ => false,
+        };
+        let hidden =
+            descriptor == HIDDEN_INPUT || is_open() || self.mark.symlink_metadata().is_ok();
+        Waiting { hidden, may_go_on }
     }
 
     /// How `root` or a descendant waits for input that is not there.
@@ -166,8 +189,9 @@ impl InputFifo {
         }
     }
 
-    /// Discards what a program left unread.
+    /// Discards what a program left unread, and its wish to hide it.
     pub(crate) fn clear(&mut self) {
+        let _ = fs::remove_file(&self.mark);
         if self.reopen().is_err() {
             return;
         }
@@ -199,15 +223,6 @@ impl InputFifo {
     }
 }
 
-impl Waiting {
-    fn on(descriptor: u32, may_go_on: bool) -> Self {
-        Self {
-            hidden: descriptor == HIDDEN_INPUT,
-            may_go_on,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -222,7 +237,7 @@ mod tests {
     fn create(directory: &Path) -> InputFifo {
         let path = directory.join("input");
         rustix::fs::mkfifoat(CWD, &path, Mode::RWXU).unwrap();
-        InputFifo::new(path).unwrap()
+        InputFifo::new(path, directory.join("hidden")).unwrap()
     }
 
     #[test]

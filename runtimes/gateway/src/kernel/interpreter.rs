@@ -74,7 +74,15 @@ impl Interpreter {
         let mut arguments = runner.command(&installed.program, &setup.runners, fill_in);
         arguments.push(input.path().into());
         let work = setup.home.work();
-        let process = spawn(setup, runner.gate(), arguments, &work, &mark, streams)?;
+        let process = spawn(
+            setup,
+            runner.gate(),
+            arguments,
+            &work,
+            &mark,
+            streams,
+            false,
+        )?;
         Ok(Some(Self {
             process,
             channel,

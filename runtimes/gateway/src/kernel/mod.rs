@@ -23,6 +23,7 @@ mod output;
 mod process;
 mod process_table;
 mod procfs;
+pub(crate) mod prompts;
 mod run;
 mod setup;
 mod spawn;

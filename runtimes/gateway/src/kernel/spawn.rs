@@ -12,6 +12,7 @@ use super::confine::Start;
 use super::confine::gate::{self, Gate};
 use super::launch::Arguments;
 use super::process::Process;
+use super::prompts;
 use super::setup::Setup;
 use super::sweep::MARK;
 
@@ -24,7 +25,8 @@ pub(crate) struct Streams {
 }
 
 /// Starts a process in its own session, or at least process group, in a scrubbed environment.
-/// `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again.
+/// `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again. It `is_program` if it is one of the
+/// client's, and no runner or build.
 pub(crate) fn spawn(
     setup: &Setup,
     gate: Gate,
@@ -32,6 +34,7 @@ pub(crate) fn spawn(
     directory: &Path,
     mark: &str,
     streams: Streams,
+    is_program: bool,
 ) -> io::Result<Process> {
     let own = [
         ("TERM", "dumb"),
@@ -39,7 +42,11 @@ pub(crate) fn spawn(
         ("PYTHONUNBUFFERED", "1"),
     ];
     let own = own.map(|(name, value)| (name.into(), value.into()));
-    let variables = own.into_iter().chain(environment(setup, mark));
+    let mut variables: Vec<_> = own.into_iter().chain(environment(setup, mark)).collect();
+    prompts::add_to_all(&mut variables, setup);
+    if is_program {
+        prompts::add_to_files(&mut variables, setup);
+    }
     let setsid = setup.launcher.setsid().map(OsString::from);
     let has_session = setsid.is_some();
     let usual_signals = setup.launcher.usual_signals();
@@ -48,7 +55,7 @@ pub(crate) fn spawn(
         let start = Start {
             arguments: own.chain(arguments).collect(),
             makes_session: has_session,
-            environment: variables.collect(),
+            environment: variables,
             directory: directory.to_owned(),
             input: Some(streams.stdin),
             waits: gate == Gate::Channel,

@@ -55,7 +55,7 @@ const READABLE: u32 = 0x41;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// In a read, with this descriptor.
-    Read { descriptor: u32 },
+    Read { process: u32, descriptor: u32 },
     /// For several files, or with a limit.
     Poll(Poll),
 }
@@ -65,7 +65,7 @@ pub(crate) enum Wait {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Poll {
     pub(crate) descriptor: u32,
-    process: u32,
+    pub(crate) process: u32,
     thread: u32,
     /// Number and arguments of the call.
     call: String,
@@ -76,6 +76,12 @@ pub(crate) struct Poll {
 /// Whether this system shows in which system call a process waits.
 pub(crate) fn shows_system_calls() -> bool {
     !READS.is_empty() && fs::read("/proc/self/syscall").is_ok()
+}
+
+/// Whether a process has this descriptor open for `file`.
+pub(crate) fn has_open(process: u32, descriptor: u32, file: FileIdentity) -> bool {
+    fs::metadata(format!("/proc/{process}/fd/{descriptor}"))
+        .is_ok_and(|opened| FileIdentity::of(&opened) == file)
 }
 
 /// How these processes wait for `file`, if one does. A read counts more than other ways.
@@ -106,7 +112,10 @@ fn wait_of(process: u32, thread: u32, file: FileIdentity) -> Option<Wait> {
     };
     if READS.contains(&number) {
         let descriptor = descriptor(arguments[0])?;
-        return of.has_open(descriptor).then_some(Wait::Read { descriptor });
+        return of.has_open(descriptor).then_some(Wait::Read {
+            process,
+            descriptor,
+        });
     }
     let set = of.set(number, &arguments)?;
     let descriptor = set.descriptor?;
@@ -350,8 +359,8 @@ mod tests {
             .spawn()
             .unwrap();
         let until = Instant::now() + Duration::from_secs(20);
-        let reads = Some(Wait::Read { descriptor: 0 });
-        while waits_for(&tree(child.id()), file) != reads {
+        let reads = |wait| matches!(wait, Some(Wait::Read { descriptor: 0, .. }));
+        while !reads(waits_for(&tree(child.id()), file)) {
             assert!(Instant::now() < until, "the reader was not found");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -9,46 +9,12 @@
 # A shell reads byte by byte when it looks for a delimiter, so a length comes first. Depending on
 # the locale the shell counts characters or bytes, so both lengths are sent, as eight hexadecimal
 # digits each. The first of these digits is 8 for the last snippet.
-#
-# Descriptor 61 is a second one for the FIFO: a program that waits there wants its input hidden.
 
-exec 62<&0 0<"$1" 61<&0
+exec 62<&0 0<"$1"
 set --
 
-# `read -s` hides what is typed, which the gateway recognizes by the descriptor. The prompt is shown
-# even though there is no terminal.
-read() {
-    local __sorna_argument __sorna_flags __sorna_rest __sorna_letter __sorna_value
-    local __sorna_hidden= __sorna_prompt= __sorna_next= __sorna_other=
-    for __sorna_argument in "$@"; do
-        if [[ $__sorna_next ]]; then
-            [[ $__sorna_next == p ]] && __sorna_prompt=$__sorna_argument
-            __sorna_next=
-            continue
-        fi
-        [[ $__sorna_argument == -?* && $__sorna_argument != -- ]] || break
-        # Flags, then perhaps one option with its value: -rsp "Password: ", -n1.
-        __sorna_rest=${__sorna_argument#-}
-        __sorna_flags=${__sorna_rest%%[adinNptu]*}
-        __sorna_rest=${__sorna_rest#"$__sorna_flags"}
-        __sorna_letter=${__sorna_rest:0:1}
-        __sorna_value=${__sorna_rest:1}
-        [[ $__sorna_flags == *s* ]] && __sorna_hidden=1
-        case $__sorna_letter in
-            p) __sorna_prompt=$__sorna_value ;;
-            u) __sorna_other=1 ;;
-        esac
-        [[ $__sorna_letter && -z $__sorna_value ]] && __sorna_next=$__sorna_letter
-    done
-    if [[ -z $__sorna_other && /dev/fd/0 -ef /dev/fd/61 ]]; then
-        [[ $__sorna_prompt ]] && builtin printf %s "$__sorna_prompt" >&2
-        if [[ $__sorna_hidden ]]; then
-            builtin read -u 61 "$@"
-            return
-        fi
-    fi
-    builtin read "$@"
-}
+# Adapts `read` for prompts and passwords.
+. "$SORNA_KERNEL_INPUT/bash.bash"
 
 # Its length shows whether the shell counts characters or bytes, whatever locale the program sets.
 __sorna_two=é

@@ -20,6 +20,7 @@ const { Readable } = require('stream');
 const util = require('util');
 
 const interrupts = require('./nodejs_interrupts.js');
+const { adoptReadline } = require('./input/node.js');
 
 const { guard, pause, startNext } = interrupts;
 const LINK = 3;
@@ -175,6 +176,7 @@ for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {
 let input;
 
 function currentInput() {
+    adoptReadline();
     if (!input || input.destroyed || input.readableEnded) {
         input = new Input();
     }

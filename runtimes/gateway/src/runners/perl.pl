@@ -75,6 +75,7 @@
             . '{ local $@; while (1) { eval Sorna::snippet(); Sorna::finish($@) } }';
     }
 
+    require "$ENV{SORNA_KERNEL_INPUT}/perl/SornaInput.pm";
     use Errno ();
     use IO::Handle ();
     # Ctrl-C on a terminal ends the snippet.

@@ -98,6 +98,7 @@ final class SornaRunner
     }
 }
 
+require __DIR__ . '/input/php/prepend.php';
 SornaRunner::start();
 $argv = $_SERVER['argv'] = [];
 $argc = $_SERVER['argc'] = 0;

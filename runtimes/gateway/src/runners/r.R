@@ -62,7 +62,7 @@ local({
         cat(prompt)
         flush(stdout())
         if (is.null(input)) input <<- file(fifo, "r", raw = TRUE)
-        line <- readLines(input, 1L)
+        line <- readLines(input, 1L, warn = FALSE)
         # An interrupt ends the input as well. It is noticed while R sleeps.
         if (length(line) == 0L) Sys.sleep(0)
         if (length(line) == 0L) "" else line

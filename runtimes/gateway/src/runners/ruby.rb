@@ -6,8 +6,8 @@
 # `x` for the last snippet, after which the interpreter ends. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
 # status after each snippet. Output goes through the pipes.
-#
-# Descriptor 61 is a second one for the FIFO: a program that waits there wants its input hidden.
+
+require_relative 'input/ruby/sorna_input'
 
 module SornaRunner
   LINK = IO.for_fd(3, 'r+b')
@@ -15,22 +15,6 @@ module SornaRunner
   LINK.close_on_exec = true
   INPUT = ARGV.shift
   PROCESS = Process.pid
-
-  # The methods of io/console for terminals, on standard input.
-  module Hidden
-    def noecho
-      fd = fcntl(0, 61) # F_DUPFD
-      hidden = IO.for_fd(fd, 'r')
-      yield hidden
-    ensure
-      hidden&.close
-    end
-
-    def getpass(prompt = nil)
-      $stderr.print(prompt) if prompt
-      noecho { |hidden| hidden.gets&.chomp }
-    end
-  end
 
   def self.put(letter, content)
     LINK.write("#{letter} #{content.bytesize}\n#{content}")
@@ -113,7 +97,6 @@ module SornaRunner
   end
 end
 
-STDIN.extend(SornaRunner::Hidden)
 STDOUT.sync = true
 STDERR.sync = true
 $PROGRAM_NAME = 'ruby'

@@ -114,6 +114,7 @@ impl Driver {
                 }
             }
             Frame::Input { id, password } => {
+                let password = password || self.input.is_hidden();
                 if self.asked.is_some() {
                     self.requests.push((id, password));
                 } else {

@@ -12,6 +12,7 @@ use crate::kernel::input::InputFifo;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::output::OutputPipes;
 use crate::kernel::process::Process;
+use crate::kernel::prompts;
 use crate::kernel::run::{StepKind, Steps};
 use crate::kernel::setup::Setup;
 use crate::kernel::state::Shared;
@@ -126,7 +127,7 @@ impl Driver {
         commands: mpsc::UnboundedReceiver<Command>,
         starting: oneshot::Sender<Result<(), KernelStartError>>,
     ) -> std::io::Result<Self> {
-        let input = InputFifo::new(setup.home.stdin())?;
+        let input = InputFifo::new(setup.home.stdin(), prompts::mark(&setup.home))?;
         Ok(Self {
             output: OutputPipes::new(&setup.home)?,
             input,

@@ -113,6 +113,7 @@ impl Driver {
             directory,
             &mark,
             streams,
+            step.kind == StepKind::Exec,
         )?;
         self.step = Some(RunningStep {
             kind: step.kind,

@@ -1,0 +1,16 @@
+<?php
+// `readline` for the standard input of a kernel: PHP's own shows its prompt only on a terminal.
+if (!function_exists('readline')) {
+    function readline(?string $prompt = null): string|false
+    {
+        $input = defined('STDIN') ? STDIN : fopen('php://stdin', 'r');
+        $own = @fstat($input);
+        $asked = @stat((string) getenv('SORNA_KERNEL_STDIN'));
+        if ($prompt !== null && $own && $asked && $own['ino'] === $asked['ino'] && $own['dev'] === $asked['dev']) {
+            $output = defined('STDOUT') ? STDOUT : fopen('php://stdout', 'w');
+            fwrite($output, $prompt);
+        }
+        $line = fgets($input);
+        return $line === false ? false : rtrim($line, "\r\n");
+    }
+}
