@@ -251,6 +251,15 @@ fn malformed_forms_are_rejected() {
     assert_eq!(stdout, "");
 }
 
+/// A language, files, the name and the contents of one that is replaced, and a command.
+type Replaced<'a> = (
+    &'a str,
+    &'a [(&'a str, &'a str)],
+    &'a str,
+    &'a dyn Fn(u32) -> Vec<u8>,
+    &'a str,
+);
+
 /// What runs is what was sent last, even if that has the size, and was sent in the second, of what was sent before.
 #[test]
 fn a_replaced_file_replaces_what_was_made_of_it() {
@@ -259,8 +268,7 @@ fn a_replaced_file_replaces_what_was_made_of_it() {
     let library = |n: u32| format!("N = {n}\n").into_bytes();
     let source =
         |n: u32| format!("#include <stdio.h>\nint main() {{ printf(\"{n}\\n\"); }}\n").into_bytes();
-    type Content<'a> = &'a dyn Fn(u32) -> Vec<u8>;
-    let rows: &[(&str, &[(&str, &str)], &str, Content<'_>, &str)] = &[
+    let rows: &[Replaced<'_>] = &[
         (
             "python3",
             &[("main.py", "import lib; print(lib.N)")],
