@@ -12,3 +12,4 @@ mod home;
 mod kernel;
 mod outcome;
 mod row;
+mod traces;

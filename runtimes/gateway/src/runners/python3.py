@@ -38,7 +38,15 @@ _PIECE = 8192
 _MAX_FRAME = 16 * 1024 * 1024
 _PAUSE = 0.05
 # The modules that are loaded when they are first needed.
-_BESIDE = frozenset(("sorna_await", "sorna_kernel", "sorna_figures", "sorna_complete"))
+_BESIDE = frozenset(
+    (
+        "sorna_await",
+        "sorna_complete",
+        "sorna_figures",
+        "sorna_kernel",
+        "sorna_traces",
+    )
+)
 # Of code that is a coroutine, since it awaits at its top level.
 _COROUTINE = 0x80
 _MAIN = _thread.get_ident()
@@ -244,6 +252,9 @@ class Link:
             self.after_fork_here()
 
     def before_fork(self):
+        if sys.version_info >= (3, 12):
+            # What Python says of forks goes through it, and is checked there.
+            import warnings
         if not self.alone:
             self.lock.acquire()
             self.flush()
@@ -465,6 +476,8 @@ class Kernel:
         while start is not None and start.tb_frame.f_globals is not self.main.__dict__:
             start = start.tb_next
         trace = start or trace
+        if isinstance(error, SyntaxError) and error.text is None:
+            self.show_line(error)
         try:
             hook = sys.excepthook
             if hook is sys.__excepthook__:
@@ -474,6 +487,12 @@ class Kernel:
         except BaseException as second:
             text = "%s (and reporting it failed: %r)\n" % (type(error).__name__, second)
             self.link.put(b"e", text.encode("utf-8", "backslashreplace"))
+
+    def show_line(self, error):
+        """Adds the line to an error that the compiler has found where it knew only the file."""
+        import linecache
+
+        error.text = linecache.getline(error.filename or "", error.lineno or 0) or None
 
     def work(self, jobs):
         """Does one job after another, and returns the exit code of the last one. This is the main thread."""
@@ -638,6 +657,59 @@ def _adopt_matplotlib(matplotlib):
     sorna_kernel._adopt(matplotlib)
 
 
+def _adopt_traceback(traceback):
+    import sorna_traces
+
+    sorna_traces.adopt_traceback(traceback)
+
+
+def _adopt_inspect(inspect):
+    import sorna_traces
+
+    sorna_traces.adopt_inspect(inspect)
+
+
+def _adopt_threading(threading):
+    hook = getattr(threading, "excepthook", None)
+    if hook is None:
+        return
+    directory = os.path.dirname(__file__) + "/"
+
+    def excepthook(args):
+        """Handles what a thread did not, and names no file of the runner."""
+        trace = args.exc_traceback
+        while trace is not None and trace.tb_next is not None:
+            if trace.tb_next.tb_frame.f_code.co_filename.startswith(directory):
+                trace.tb_next = trace.tb_next.tb_next
+            else:
+                trace = trace.tb_next
+        hook(args)
+
+    threading.excepthook = excepthook
+    if hasattr(threading, "__excepthook__"):
+        threading.__excepthook__ = excepthook
+
+
+def _adopt_warnings(warnings):
+    """Has warnings say nothing of the runner, neither of its files nor of its threads."""
+    show = getattr(warnings, "_showwarnmsg", None)
+    if show is None:
+        return
+    directory = os.path.dirname(__file__) + "/"
+
+    def show_others(message):
+        if "is multi-threaded, use of fork" in str(message.message):
+            threading = sys.modules.get("threading")
+            if threading is None or threading.active_count() < 2:
+                return
+        if message.filename.startswith(directory):
+            # As Python says it where there is no code.
+            message.filename, message.lineno = "sys", 1
+        show(message)
+
+    warnings._showwarnmsg = show_others
+
+
 def _hide_password(link, getpass):
     def ask(prompt="Password: ", stream=None, **_):
         stream = stream or sys.stderr
@@ -670,16 +742,24 @@ def serve():
     sys.stdout = sys.stderr = sys.stdin = None
     kernel.open_streams()
     sys.argv = [""]
+    if hasattr(sys, "orig_argv"):
+        del sys.orig_argv[1:]
     sys.path.insert(0, "")
     followed = {
         "getpass": lambda getpass: _hide_password(link, getpass),
+        "inspect": _adopt_inspect,
         "linecache": kernel.show_sources,
         "matplotlib": _adopt_matplotlib,
+        "threading": _adopt_threading,
+        "traceback": _adopt_traceback,
+        "warnings": _adopt_warnings,
     }
     sys.meta_path.insert(0, Finder(followed))
     builtins.display = display
     # Keeps the runner's module alive: without a reference its names would be cleared.
     _SELF = sys.modules["_sorna_runner"] = sys.modules["__main__"]
+    # Warnings that are for the program's own code are not for this one.
+    _SELF.__name__ = "_sorna_runner"
     sys.modules["__main__"] = kernel.main
     sys.addaudithook(lambda event, _: link.settle() if event in _STARTS else None)
     os.register_at_fork(

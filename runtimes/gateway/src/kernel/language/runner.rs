@@ -62,6 +62,10 @@ impl Runner {
             "sorna_complete.py",
             include_str!("../../runners/sorna_complete.py"),
         ),
+        (
+            "sorna_traces.py",
+            include_str!("../../runners/sorna_traces.py"),
+        ),
         ("bash.bash", include_str!("../../runners/bash.bash")),
         ("perl.pl", include_str!("../../runners/perl.pl")),
         ("ruby.rb", include_str!("../../runners/ruby.rb")),
