@@ -110,8 +110,12 @@
 //!
 //! `plt.show()` of matplotlib sends each open figure as a PNG and closes it; with `block=False`, and
 //! with `figure.show()`, it stays open. A backend that is chosen by `MPLBACKEND`, `matplotlib.use` or
-//! a `matplotlibrc` is used instead. Figures that are never shown are not sent. None of this affects
-//! programs that a kernel starts.
+//! a `matplotlibrc` is used instead. Figures that are never shown are not sent.
+//!
+//! Python programs in files, which the commands of a batch run, show the same. For that, `PYTHONPATH` names a
+//! `sitecustomize` of the gateway, which takes itself out of the program's environment and path again, and runs the
+//! machine's own. Nothing is shown where Python ignores its environment (`python3 -I`), nor by programs that a python3
+//! program starts.
 //!
 //! A module that exists only in kernels offers more:
 //!

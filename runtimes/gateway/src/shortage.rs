@@ -13,13 +13,13 @@ pub(crate) fn shortage(error: &io::Error, path: &Path) -> Option<String> {
     let place = path.display();
     Some(match errno(error)? {
         Errno::NOSPC if has_no_inodes(path) => format!(
-            "no inodes left on the disk of {place}, which has too many files: remove some, or start the gateway with another TMPDIR or --directory"
+            "no inodes left on the disk of {place}, which has too many files: remove some, or use another TMPDIR or --directory"
         ),
         Errno::NOSPC => format!(
-            "no space left on the disk of {place}: free some, or start the gateway with another TMPDIR or --directory"
+            "no space left on the disk of {place}: free some, or use another TMPDIR or --directory"
         ),
         Errno::DQUOT => format!(
-            "the quota of the disk of {place} is used up: free some space, or start the gateway with another TMPDIR or --directory"
+            "the quota of the disk of {place} is used up: free some space, or use another TMPDIR or --directory"
         ),
         Errno::MFILE => format!(
             "the gateway has no file descriptors left to open {place}: destroy kernels, or raise its limit (ulimit -n)"

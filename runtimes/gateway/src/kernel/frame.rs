@@ -3,6 +3,8 @@
 //! A message is a line `<letter> <length>` and that many bytes. Messages to a shell differ: see
 //! [`Protocol`].
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde_json::json;
 use sorna_core::server::CompleteRequest;
@@ -172,6 +174,12 @@ impl Protocol {
     /// The reply to [`Frame::Settle`].
     pub(crate) fn settled(self, id: u64) -> Vec<u8> {
         message('a', &format!("{id}\n"))
+    }
+
+    /// The message to listen on a socket for the records of programs in files; `None` if the runner cannot.
+    pub(crate) fn listen(self, path: &Path) -> Option<Vec<u8>> {
+        let path = path.to_str().filter(|_| self == Self::Full)?;
+        Some(message('l', path))
     }
 
     /// The message to request completions; `None` if the runner has none.

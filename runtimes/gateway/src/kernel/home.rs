@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <home>/work     the program's working directory and HOME; uploads land here
-//! <home>/tmp      its TMPDIR
+//! <home>/tmp      its TMPDIR, where the runner of a python3 kernel makes the socket `.sorna` for batches
 //! <home>/snippet  the query being compiled and run, for compiled languages only
 //! <home>/stdin    the FIFO that is the standard input of its programs
 //! <home>/disk     where work, tmp and snippet are in memory, the place of their file system
@@ -134,6 +134,11 @@ impl Home {
 
     pub(crate) fn stdin(&self) -> PathBuf {
         self.root.join("stdin")
+    }
+
+    /// The socket of the runner, for programs in files.
+    pub(crate) fn link(&self) -> PathBuf {
+        self.temp().join(".sorna")
     }
 
     /// Removes everything, also where the program removed permissions.

@@ -1,6 +1,7 @@
 //! The persistent interpreter of a kernel, and the runner in it.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sorna_core::server::CompleteRequest;
@@ -247,6 +248,13 @@ impl Interpreter {
 
     pub(crate) fn settled(&mut self, id: u64) {
         self.channel.send(&self.protocol.settled(id));
+    }
+
+    /// Has it pass on the records of programs in files, if it can.
+    pub(crate) fn listen(&mut self, path: &Path) {
+        if let Some(message) = self.protocol.listen(path) {
+            self.channel.send(&message);
+        }
     }
 
     /// Requests completions; `false` if this runner has none.

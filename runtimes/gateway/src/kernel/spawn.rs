@@ -47,6 +47,9 @@ pub(crate) fn spawn(
     if is_program {
         prompts::add_to_files(&mut variables, setup);
     }
+    if gate == Gate::Shell && setup.installed.language.query.shows_files() {
+        show_files(&mut variables, setup);
+    }
     let setsid = setup.launcher.setsid().map(OsString::from);
     let has_session = setsid.is_some();
     let usual_signals = setup.launcher.usual_signals();
@@ -88,6 +91,17 @@ pub(crate) fn spawn(
     let start = || command.spawn();
     let child = setup.confined.spawn(gate, start, |child| child)?;
     Ok(Process::new(child))
+}
+
+/// Has Python load what lets programs in files show figures and other media.
+fn show_files(variables: &mut Vec<(OsString, OsString)>, setup: &Setup) {
+    let mut path = setup.runners.clone().into_os_string();
+    if let Some(at) = variables.iter().position(|(name, _)| name == "PYTHONPATH") {
+        path.push(":");
+        path.push(variables.remove(at).1);
+    }
+    variables.push(("PYTHONPATH".into(), path));
+    variables.push(("SORNA_KERNEL_LINK".into(), setup.home.link().into()));
 }
 
 /// The environment of every process of a kernel: nothing of the gateway's own but the path, and what its

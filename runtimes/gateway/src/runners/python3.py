@@ -2,7 +2,8 @@
 
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
 argument. Messages in both directions are a line `<letter> <length>` and that many bytes. The
-gateway sends `x` with a snippet to run, `f` with the last one, `c` with a completion request as JSON, and two replies that
+gateway sends `x` with a snippet to run, `f` with the last one, `c` with a completion request as JSON,
+`l` with the path of a socket on which to listen for the records of programs in files, and two replies that
 begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
 input, `s` to request a reply once the gateway has seen all output so far, `c` with completions, and
@@ -44,6 +45,7 @@ _BESIDE = frozenset(
         "sorna_complete",
         "sorna_figures",
         "sorna_kernel",
+        "sorna_relay",
         "sorna_traces",
     )
 )
@@ -228,6 +230,8 @@ class Link:
                 del received[:end]
                 if kind in (b"x", b"f", b"c"):
                     jobs.put(Job(bytes(kind), message.decode()))
+                elif kind == b"l":
+                    _quietly(lambda: self.relay(message))
                 else:
                     number, _, reply = message.partition(b"\n")
                     # There is no slot if a signal handler ended the wait.
@@ -235,6 +239,12 @@ class Link:
                     if slot is not None:
                         slot[1] = reply
                         slot[0].release()
+
+    def relay(self, path):
+        """Passes on the records of programs in files, which come by a socket."""
+        import sorna_relay
+
+        sorna_relay.listen(self, path, _MAX_FRAME)
 
     def after_fork(self):
         """In the child: the channel belongs to the parent; output goes to the pipes."""

@@ -58,6 +58,9 @@ impl Driver {
                 }
             }
             Plan::Steps(mut steps) => {
+                if let Some(interpreter) = &mut self.interpreter {
+                    interpreter.listen(&self.setup.home.link());
+                }
                 let written = steps.source.take().map_or(Ok(()), |(path, code)| {
                     write_source(&self.setup.home, &path, &code)
                 });

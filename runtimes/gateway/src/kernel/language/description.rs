@@ -35,6 +35,13 @@ pub(crate) enum Query {
     Program(Program),
 }
 
+impl Query {
+    /// Whether programs in files can show what snippets show.
+    pub(crate) fn shows_files(&self) -> bool {
+        matches!(self, Self::Interpreter(Runner::Python))
+    }
+}
+
 impl Language {
     pub(crate) fn all_names(&self) -> impl Iterator<Item = &str> {
         [&self.name]

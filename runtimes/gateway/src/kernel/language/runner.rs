@@ -66,6 +66,18 @@ impl Runner {
             "sorna_traces.py",
             include_str!("../../runners/sorna_traces.py"),
         ),
+        (
+            "sorna_relay.py",
+            include_str!("../../runners/sorna_relay.py"),
+        ),
+        (
+            "sorna_files.py",
+            include_str!("../../runners/sorna_files.py"),
+        ),
+        (
+            "sitecustomize.py",
+            include_str!("../../runners/sitecustomize.py"),
+        ),
         ("bash.bash", include_str!("../../runners/bash.bash")),
         ("perl.pl", include_str!("../../runners/perl.pl")),
         ("ruby.rb", include_str!("../../runners/ruby.rb")),
