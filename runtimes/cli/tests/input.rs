@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 
@@ -327,4 +327,59 @@ fn a_kernel_with_a_token_keeps_its_variables() {
     with(&["-c", "x = 1", "-c", "raise SystemExit(9)"]).code(9);
     with(&["-c", "print(x)"]).success().stdout_eq("1\n");
     gateway.stop();
+}
+
+#[test]
+fn programs_that_stop_waiting_go_on_while_nothing_is_typed() {
+    let directory = here();
+    for (lang, tool, code) in [
+        ("bash", "bash", "read -t 2 -p 'p: ' x; echo \"<$x>\""),
+        ("bash", "bash", "read -s -t 2 -p 'p: ' x; echo \"<$x>\""),
+        (
+            "python3",
+            "python3",
+            "import select, sys\nprint('<%s>' % ''.join(map(str, select.select([0], [], [], 2)[0])))",
+        ),
+        (
+            "perl",
+            "perl",
+            "vec($r, 0, 1) = 1; select($r, undef, undef, 2) or print \"<>\\n\"",
+        ),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let mut command = sorna(directory.path());
+        command
+            .args(["run", "--local", "-q", lang, "-c", code])
+            .stdin(Stdio::piped());
+        let mut child = command.spawn().expect("sorna runs");
+        // Open, and empty.
+        let stdin = child.stdin.take();
+        check_output(child.wait_with_output().expect("it ends"))
+            .success()
+            .stdout_eq("<>\n");
+        drop(stdin);
+    }
+}
+
+#[test]
+fn what_is_typed_too_late_is_for_what_reads_next() {
+    let directory = here();
+    let code = "read -t 1 x; echo \"<$x>\"; read y; echo \"<$y>\"";
+    let mut command = sorna(directory.path());
+    command
+        .args(["run", "--local", "-q", "bash", "-c", code])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut shown = [0; 3];
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    stdout.read_exact(&mut shown).expect("it goes on");
+    assert_eq!(&shown, b"<>\n");
+    stdin.write_all(b"late\n").expect("it reads");
+    check_output(child.wait_with_output().expect("it ends"))
+        .success()
+        .stdout_eq("<late>\n");
 }

@@ -88,7 +88,9 @@
 //! 50 ms. It is not if it looks only from time to time, waiting for less than a second each time, or if one of the other
 //! files is a socket that takes connections. Such a program may go on without the input, for instance `read -t 8` of bash:
 //! then its time limit counts again, and what the client sends after that is read by what reads next, as if it had been typed
-//! ahead. Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
+//! ahead. The options of `waiting-input` have `"may_go_on": true` for such a program. To see whether it has gone on, a client
+//! sends no bytes of input (`"code": ""` with `"encoding": "base64"`): the response is `waiting-input` again, or what has
+//! happened since. Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
 //! ended from the beginning.
 //!
 //! Prompts are shown and what is typed is hidden as on a terminal, though there is none, in snippets and in files that a batch

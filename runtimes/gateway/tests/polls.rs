@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Client, Outcome, gateway, gateway_with, running, wait_until};
-use sorna_core::{Batch, ExecutionStatus, KernelId, Restart};
+use sorna_core::{Batch, Continuation, Execute, ExecuteMode, ExecutionStatus, KernelId, Restart};
 use sorna_test_tools::need;
 
 /// A tool, a program for it, and what that prints before it asks, and after it has read `line`.
@@ -181,4 +181,48 @@ fn the_time_of_a_program_that_has_gone_on_counts() {
     wait_until("the program is stopped", || marked(&mark) == 0);
     let stopped = client.input(&kernel, "late");
     assert_eq!(stopped.status, Some(ExecutionStatus::ExecTimeout));
+}
+
+/// Looks whether a program still waits, by no bytes of input.
+fn look(client: &Client, kernel: &KernelId) -> Outcome {
+    let start = Execute::start(kernel.clone(), ExecuteMode::query(""));
+    let next = start.proceed(Continuation::InputBytes(Vec::new()));
+    let first = client.call(&next).unwrap();
+    client.finish(&start, first)
+}
+
+#[test]
+fn clients_see_that_a_program_has_gone_on_without_input() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let mut programs = vec!["read -t 2 -p 'p: ' x; echo \"<$x>\""];
+    if need("python3") {
+        programs.push("printf 'p: '; python3 -c 'import select; print(\"<\" + str(select.select([0], [], [], 2)[0] or \"\") + \">\")'");
+    }
+    if need("perl") {
+        programs.push(r#"printf 'p: '; perl -e 'vec($r, 0, 1) = 1; print "<", select($r, undef, undef, 2) || "", ">\n"'"#);
+    }
+    for program in programs {
+        let mut asked = client.run(&kernel, program);
+        assert_eq!(asked.stdout.clone() + &asked.stderr, "p: ", "{program}");
+        let (mut looks, mut stdout) = (0, String::new());
+        while asked.last.as_ref().unwrap().status == ExecutionStatus::WaitingInput {
+            assert!(asked.last.unwrap().may_go_on(), "{program}");
+            asked = look(&client, &kernel);
+            looks += 1;
+            stdout += &asked.stdout;
+        }
+        assert!(looks > 1, "{program}");
+        asked.finished();
+        assert_eq!(stdout, "<>\n", "{program}");
+        // Looking is no answer.
+        let asked = client.run(&kernel, "read -t 20 x; echo \"<$x>\"");
+        assert!(asked.last.unwrap().may_go_on());
+        assert_eq!(look(&client, &kernel).asks(), Some(false));
+        assert_eq!(client.input(&kernel, "own").finished().0, "<own>\n");
+        let asked = client.run(&kernel, "read x; echo \"<$x>\"");
+        assert!(!asked.last.unwrap().may_go_on());
+        assert_eq!(client.input(&kernel, "own").finished().0, "<own>\n");
+    }
 }

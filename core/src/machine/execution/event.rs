@@ -19,6 +19,10 @@ pub enum ExecutionEvent {
         takes_lines: bool,
         /// Whether the answer may be any bytes: see [`Execution::answer_bytes`](super::Execution::answer_bytes).
         takes_bytes: bool,
+        /// Whether the program may go on without an answer: an empty [`answer_bytes`](super::Execution::answer_bytes) looks
+        /// whether it has, and comes back with this event if not. See
+        /// [`ExecutionResult::may_go_on`](crate::ExecutionResult::may_go_on).
+        may_go_on: bool,
     },
     /// The kernel is busy with another execution, and is [waited for](super::Execution::with_busy_wait). Comes once.
     KernelBusy(Busy),

@@ -562,6 +562,7 @@ impl Execution {
                     is_password: result.is_password(),
                     takes_lines: result.takes_lines(),
                     takes_bytes: result.takes_bytes(),
+                    may_go_on: result.may_go_on(),
                 });
                 self.takes_bytes = result.takes_bytes();
                 self.state = State::AwaitingInput;

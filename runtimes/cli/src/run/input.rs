@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -39,6 +40,20 @@ fn most_ends() -> u32 {
 /// About how many bytes of lines one request carries. As much fits into an empty pipe, and escaped into a request.
 const MOST: usize = 60 * 1024;
 
+/// How often it is looked at whether a program still waits that may go on without input.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What there is for a program that asks.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A line without its end, lines, or the mark that the input has ended.
+    Given(String),
+    /// Nothing yet: the program may have gone on without it.
+    NotYet,
+    /// The program was sent the mark of the end often enough, or a signal arrived.
+    None,
+}
+
 /// Standard input. Lines are read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -49,6 +64,10 @@ pub(super) struct Input {
     stopped: bool,
     /// How often the program was sent the end of its input since it was last sent a line.
     ends: u32,
+    /// Whether a line is being read that no program has got yet.
+    pending: bool,
+    /// While that is not to be shown.
+    hidden: Option<tty::Changed>,
     /// The last line was typed on the terminal that shows the output, and so has ended a line there.
     typed: bool,
 }
@@ -61,6 +80,8 @@ impl Input {
             source: Arc::default(),
             stopped: false,
             ends: 0,
+            pending: false,
+            hidden: None,
             typed: false,
         }
     }
@@ -75,38 +96,79 @@ impl Input {
         self.typed
     }
 
+    /// Whether a program has asked that has got nothing yet.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// The program has gone on without what is being typed, which is for what reads next.
+    pub(super) fn is_withdrawn(&mut self) {
+        self.hidden = None;
+    }
+
     /// The input for a program that asks: a line without its end, or as many lines as there are with their ends, if it
-    /// `takes_lines`, or the mark that the input has ended. `None` if the program was sent that mark often enough, or a
-    /// signal arrived.
-    pub(super) fn answer(&mut self, hidden: bool, takes_lines: bool) -> io::Result<Option<String>> {
+    /// `takes_lines`. If it `may_go_on` without input, that may take some time more.
+    pub(super) fn answer(
+        &mut self,
+        hidden: bool,
+        takes_lines: bool,
+        may_go_on: bool,
+    ) -> io::Result<Answer> {
         // What follows a password may be for another program. What is typed comes line by line.
         let takes_lines = takes_lines && !hidden && !io::stdin().is_terminal();
-        let line = self.line(hidden, takes_lines)?;
+        let Some(line) = self.line(hidden, takes_lines, may_go_on)? else {
+            return Ok(Answer::NotYet);
+        };
         Ok(match line {
-            None if self.stopped || self.ends == most_ends() => None,
+            None if self.stopped || self.ends == most_ends() => Answer::None,
             None => {
                 self.ends += 1;
-                Some(END.to_owned())
+                Answer::Given(END.to_owned())
             }
-            line => {
+            Some(line) => {
                 self.ends = 0;
-                line
+                Answer::Given(line)
             }
         })
     }
 
-    /// Reads a line, or lines. `None` at the end of the input, or when a signal arrived.
-    fn line(&mut self, hidden: bool, takes_lines: bool) -> io::Result<Option<String>> {
+    /// Reads a line, or lines: `Some(None)` at the end of the input, or when a signal arrived. `None` if there is none within
+    /// some time, and the program `may_go_on`.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer one says that there is nothing yet"
+    )]
+    fn line(
+        &mut self,
+        hidden: bool,
+        takes_lines: bool,
+        may_go_on: bool,
+    ) -> io::Result<Option<Option<String>>> {
         if self.stopped {
+            return Ok(Some(None));
+        }
+        match hidden {
+            true if self.hidden.is_none() => self.hidden = Some(tty::Changed::hidden()?),
+            true => {}
+            false => self.hidden = None,
+        }
+        if !self.pending {
+            self.pending = true;
+            let wake = self.wake.clone();
+            let source = Arc::clone(&self.source);
+            thread::spawn(move || {
+                let _ = wake.send(Wake::Line(read(&mut lock(&source), takes_lines)));
+            });
+        }
+        let woken = match may_go_on {
+            true => self.woken.recv_timeout(LOOK),
+            false => self.woken.recv().map_err(RecvTimeoutError::from),
+        };
+        if let Err(RecvTimeoutError::Timeout) = woken {
             return Ok(None);
         }
-        let changed = hidden.then(tty::Changed::hidden).transpose()?;
-        let wake = self.wake.clone();
-        let source = Arc::clone(&self.source);
-        thread::spawn(move || {
-            let _ = wake.send(Wake::Line(read(&mut lock(&source), takes_lines)));
-        });
-        let woken = self.woken.recv();
+        self.pending = false;
+        let changed = self.hidden.take();
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         let is_line = matches!(woken, Ok(Wake::Line(Ok(Some(_)))));
         self.typed = is_terminal && (is_line || changed.is_some());
@@ -115,10 +177,10 @@ impl Input {
             let _ = writeln!(io::stderr());
         }
         match woken {
-            Ok(Wake::Line(line)) => line,
+            Ok(Wake::Line(line)) => line.map(Some),
             Ok(Wake::Stopped) | Err(_) => {
                 self.stopped = true;
-                Ok(None)
+                Ok(Some(None))
             }
         }
     }

@@ -42,7 +42,7 @@ use crate::terms::Terms;
 use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, Task, finish};
-use input::{Input, Wake};
+use input::{Answer, Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::{check_sizes, collect};
@@ -398,6 +398,11 @@ impl Session<'_> {
                     exit_code: *exit_code,
                 })
             }
+            RunEvent::Execution(ExecutionEvent::InputRequested { .. })
+                if self.input.is_pending() =>
+            {
+                Ok(())
+            }
             RunEvent::Execution(ExecutionEvent::InputRequested { is_password, .. }) => {
                 json::emit(&Event::InputRequested {
                     password: *is_password,
@@ -416,6 +421,12 @@ impl Session<'_> {
 
     /// Shows an event; an error stops the run.
     fn show(&mut self, event: RunEvent) -> Result<(), Stop> {
+        if !matches!(
+            event,
+            RunEvent::Execution(ExecutionEvent::InputRequested { .. })
+        ) {
+            self.input.is_withdrawn();
+        }
         let reporter = &mut self.reporter;
         match event {
             RunEvent::SessionPending(pending) => self.pending.show(&pending, reporter),
@@ -504,17 +515,23 @@ impl Session<'_> {
             ExecutionEvent::InputRequested {
                 is_password,
                 takes_lines,
-                ..
+                takes_bytes,
+                may_go_on,
             } => {
                 self.program = Program::Asks;
                 self.reporter.clear();
-                let answer = self.input.answer(is_password, takes_lines);
+                let may_go_on = may_go_on && takes_bytes;
+                let answer = self.input.answer(is_password, takes_lines, may_go_on);
                 let answer = answer.map_err(Stop::Input)?;
+                if let Answer::NotYet = answer {
+                    let looked = self.run.answer_bytes([]);
+                    return looked.map_err(|error| Stop::Failed(error.to_string()));
+                }
                 if self.input.was_typed() {
                     self.reporter.note_output("\n");
                 }
                 match answer {
-                    Some(answer) => {
+                    Answer::Given(answer) => {
                         self.program = Program::Runs;
                         self.silence.is_broken();
                         self.run
@@ -522,8 +539,8 @@ impl Session<'_> {
                             .map_err(|error| Stop::Failed(error.to_string()))?;
                     }
                     // A signal arrived; the run is cancelled already.
-                    None if self.stopped.signal().is_some() => {}
-                    None => return Err(Stop::NoInput),
+                    _ if self.stopped.signal().is_some() => {}
+                    _ => return Err(Stop::NoInput),
                 }
             }
             _ => {}

@@ -29,6 +29,13 @@ pub(crate) enum Input {
     Bytes(Vec<u8>),
 }
 
+impl Input {
+    /// Whether it is no bytes at all, by which a client looks whether a program still waits. Empty text is an empty line.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.is_empty())
+    }
+}
+
 /// A FIFO that the programs read and that we write to when they wait for input.
 ///
 /// We hold it open in both directions, so that it does not end when a writer closes it. Where the

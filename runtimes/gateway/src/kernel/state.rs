@@ -110,6 +110,8 @@ pub(crate) struct State {
     pub(crate) awaited: Option<BatchSteps>,
     /// Whether the last response asked for input, so that the next request brings it.
     pub(crate) asked: bool,
+    /// Whether the program that waits for input may go on without it.
+    pub(crate) may_go_on: bool,
     /// Whether the program went on without that input, which the client has not been told.
     pub(crate) withdrawn: bool,
     /// Whether it exceeds a limit, and is about to be killed.
@@ -150,6 +152,7 @@ impl Shared {
                 batch: None,
                 awaited: None,
                 asked: false,
+                may_go_on: false,
                 withdrawn: false,
                 exceeding: false,
                 kills: 0,
@@ -213,6 +216,10 @@ impl State {
     /// what to start if nothing runs; it is `None` for a mere continuation.
     pub(crate) fn begin(&mut self, input: Input, plan: Option<Plan>) -> Intent {
         match (&self.phase, plan) {
+            // The client only looks whether the program still waits.
+            (Phase::WaitingInput { .. } | Phase::Running, _) if input.is_nothing() => {
+                Intent::Continue
+            }
             // Empty input counts, too: the user just pressed return.
             (Phase::WaitingInput { reported: true, .. }, _) => {
                 self.phase = Phase::Running;
@@ -253,7 +260,7 @@ impl State {
     pub(crate) fn give_input(&mut self, input: Input) -> Intent {
         let waits = matches!(self.phase, Phase::WaitingInput { .. });
         let may_wait = self.withdrawn && self.phase == Phase::Running;
-        if !waits && !may_wait {
+        if (!waits && !may_wait) || input.is_nothing() {
             return Intent::Continue;
         }
         self.phase = Phase::Running;
@@ -307,8 +314,11 @@ impl State {
             Phase::Running => return None,
             Phase::WaitingInput { password, reported } => {
                 *reported = true;
-                let options =
+                let mut options =
                     json!({"is_password": *password, "takes_lines": true, "takes_bytes": true});
+                if self.may_go_on {
+                    options["may_go_on"] = json!(true);
+                }
                 Report::new(ExecutionStatus::WaitingInput, options)
             }
             Phase::StepFinished { kind, exit_code } => {

@@ -55,6 +55,7 @@ fn all_requests_of_a_run_have_its_id() {
         is_password: true,
         takes_lines: false,
         takes_bytes: false,
+        may_go_on: false,
     };
     assert_eq!(run.event(), asked);
     run.machine.answer("x").unwrap();

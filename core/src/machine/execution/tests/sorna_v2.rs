@@ -103,7 +103,8 @@ fn input_is_answered_in_both_modes() {
             ExecutionEvent::InputRequested {
                 is_password: true,
                 takes_lines: false,
-                takes_bytes: false
+                takes_bytes: false,
+                may_go_on: false
             }
         );
         assert!(matches!(run.poll(), Step::Idle));

@@ -109,6 +109,7 @@ fn input_is_sent_as_it_is() {
         is_password: true,
         takes_lines: false,
         takes_bytes: false,
+        may_go_on: false,
     };
     assert_eq!(run.event(), asked);
     assert!(matches!(run.poll(), Step::Idle));

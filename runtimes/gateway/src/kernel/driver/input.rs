@@ -86,6 +86,7 @@ impl Driver {
         }
         self.asked = Some(request);
         self.pause_clock();
+        self.shared.lock().may_go_on = matches!(request, InputRequest::Poll { .. });
         self.shared.enter(Phase::WaitingInput {
             password,
             reported: false,
