@@ -242,8 +242,13 @@ impl Kernel {
     /// that waits for input does so no more, unless it does not care.
     pub(crate) async fn interrupt(&self) {
         let _ = self.commands.send(Command::Interrupt);
-        let goes_on = self.until(|state| !matches!(state.phase, Phase::WaitingInput { .. }));
-        let _ = tokio::time::timeout(INTERRUPT_TIME, goes_on).await;
+        let _ = tokio::time::timeout(INTERRUPT_TIME, self.goes_on()).await;
+    }
+
+    /// Waits until no program waits for input.
+    pub(crate) async fn goes_on(&self) {
+        self.until(|state| !matches!(state.phase, Phase::WaitingInput { .. }))
+            .await;
     }
 
     /// The response for the client, if there is something to report. Wakes the driver if it may be

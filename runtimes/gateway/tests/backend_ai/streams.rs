@@ -160,6 +160,37 @@ fn bytes_are_streamed_and_come_in_binary_frames() {
 }
 
 #[test]
+fn a_program_that_has_gone_on_without_input_is_streamed_on() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    client.create("goes-on", "bash");
+    // Nothing is typed.
+    let open = |code: &str| {
+        let mut socket = Socket::open(&client, "/stream/session/goes-on/execute").unwrap();
+        socket.send(&json!({"mode": "query", "code": code}).to_string());
+        while socket.json()["status"] != "waiting-input" {}
+        socket
+    };
+    let mut output = String::new();
+    let mut rest = |mut socket: Socket, until: &str| loop {
+        let message = socket.json();
+        for record in message["console"].as_array().unwrap() {
+            output += record[1].as_str().unwrap();
+        }
+        if message["status"] == until {
+            return socket;
+        }
+    };
+    rest(open("read -t 1 x; echo \"<$x>\""), "finished");
+    let code = "read -t 1 x; echo \"<$x>\"; sleep 3; read -t 20 x; echo \"<$x>\"";
+    // What is typed late is for the next question.
+    let mut socket = rest(open(code), "waiting-input");
+    socket.send("typed");
+    rest(socket, "finished");
+    assert_eq!(output, "<>\n<>\n<typed>\n");
+}
+
+#[test]
 fn a_batch_is_streamed_step_by_step() {
     let gateway = gateway();
     let client = Client::new(&gateway);

@@ -121,13 +121,18 @@ async fn run(
         let run_id = run_id.clone();
         request = if reply.status == ExecutionStatus::WaitingInput {
             let typed = match typed.pop_front() {
-                Some(typed) => Some(typed),
-                None => next_message(socket).await,
+                Some(typed) => Some(Some(typed)),
+                // The program may go on without an answer, which is for a later question then.
+                None => tokio::select! {
+                    message = next_message(socket) => Some(message),
+                    () = entry.kernel.goes_on() => None,
+                },
             };
             match typed {
-                Some(Typed::Text(text)) => ExecuteInSession::Input { run_id, text },
-                Some(Typed::Bytes(bytes)) => ExecuteInSession::InputBytes { run_id, bytes },
-                None => return abandon(session, entry, &run_id).await,
+                Some(Some(Typed::Text(text))) => ExecuteInSession::Input { run_id, text },
+                Some(Some(Typed::Bytes(bytes))) => ExecuteInSession::InputBytes { run_id, bytes },
+                Some(None) => return abandon(session, entry, &run_id).await,
+                None => ExecuteInSession::Continue { run_id },
             }
         } else {
             ExecuteInSession::Continue { run_id }
@@ -150,7 +155,8 @@ async fn with_client<T>(
                 let message = message?;
                 let size: usize = typed.iter().map(Typed::len).sum();
                 let (messages, bytes) = MAX_TYPED;
-                if typed.len() < messages && size + message.len() <= bytes {
+                // No bytes only ask whether a program still waits.
+                if message.len() > 0 && typed.len() < messages && size + message.len() <= bytes {
                     typed.push_back(message);
                 }
             }
