@@ -198,7 +198,8 @@ class Link:
     def input(self, password):
         """Reads one or more lines."""
         self.flush()
-        if self.forked or self.alone:
+        # What a program has waited for by `select` and the like is there already.
+        if self.forked or self.alone or _is_waiting(0):
             return os.read(0, 65536)
         return self.ask(b"i", password)
 
@@ -299,6 +300,19 @@ class Output(io.BufferedIOBase):
 
     def flush(self):
         self._link.flush()
+
+# `termios.FIONREAD`, on the processors that this runs on.
+_FIONREAD = 0x541B
+
+
+def _is_waiting(fd):
+    """Whether there is something to read, without waiting."""
+    size = bytearray(4)
+    try:
+        fcntl.ioctl(fd, _FIONREAD, size)
+    except OSError:
+        return False
+    return any(size)
 
 
 class Input(io.RawIOBase):
@@ -420,7 +434,11 @@ class Kernel:
                 setattr(sys, "__%s__" % name, stream)
         if _closed(sys.stdin):
             sys.stdin = sys.__stdin__ = io.TextIOWrapper(
-                io.BufferedReader(Input(self.link)), encoding="utf-8", errors="surrogateescape"
+                io.BufferedReader(Input(self.link)),
+                encoding="utf-8",
+                errors="surrogateescape",
+                # As Python's own: a carriage return before the end of a line stays.
+                newline="\n",
             )
 
     def run(self, code, is_last):
