@@ -1,111 +1,223 @@
-//! The standard output and error of a kernel's programs.
+//! The standard output and error of a kernel's programs, in the order in which they were written.
+//!
+//! Two pipes tell nothing of the order among them. But where a pipe holds one write at most, a program's second write
+//! waits until the first has been read: then there are never more than two to put in order, one of each pipe, and epoll
+//! reports them in the order in which they came. That takes a switch of tasks for each write, so a pipe through which much
+//! comes without anything in the other holds as much as usual, until the other is used. A program that sets its pipe
+//! to nonblocking mode, which it may share with others that do not expect that, gets one as usual as well.
 
+use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+use rustix::event::{Timespec, epoll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::pipe::fcntl_setpipe_size;
 use sorna_core::Console;
 use tokio::net::unix::pipe::Receiver;
 
 use super::console::{Stream, push_bytes, push_output};
 use super::decode::Utf8Decoder;
 use super::home::Home;
-use super::nonblocking;
 
 /// How many bytes are read at once.
 const PIECE: usize = 16 * 1024;
+/// The size of a pipe that holds one write, of this size at most: the smallest that there is.
+const NARROW: usize = 4096;
+/// The usual size.
+const WIDE: usize = 64 * 1024;
+/// After how many reads without any of the other pipe one is widened.
+const FLOOD: u32 = 256;
 
 /// Two pipes for all processes of the kernel. Output stays in them until there is room in the
 /// console, so a program whose output is not fetched has to wait, as on a terminal.
 #[derive(Debug)]
 pub(crate) struct OutputPipes {
-    stdout: OutputPipe,
-    stderr: OutputPipe,
+    /// Reports which pipe has something new, in order: no pipe itself, but tokio waits for it all the same.
+    queue: Receiver,
+    pipes: [OutputPipe; 2],
+    /// The numbers of the pipes that have something to read, in order.
+    ready: VecDeque<usize>,
 }
 
 #[derive(Debug)]
 struct OutputPipe {
     stream: Stream,
-    receiver: Receiver,
+    receiver: PipeReader,
     /// Held so that the pipe does not end with the process that uses it; `None` once it may end.
     sender: Option<PipeWriter>,
     ended: bool,
+    /// Whether all programs have closed it, so that its end is still to be read, if that was not.
+    is_closed: bool,
+    is_wide: bool,
+    /// How many reads there were since the last one of the other pipe.
+    streak: u32,
     decoder: Utf8Decoder,
 }
 
 impl OutputPipes {
     /// Must be called within a tokio runtime.
     pub(crate) fn new(home: &Home) -> io::Result<Self> {
+        let queue = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let pipes = [
+            OutputPipe::new(Stream::Stdout, home)?,
+            OutputPipe::new(Stream::Stderr, home)?,
+        ];
+        for (number, pipe) in (0..).zip(&pipes) {
+            let data = epoll::EventData::new_u64(number);
+            // Only an edge puts a pipe at the end of the queue.
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&queue, &pipe.receiver, data, flags)?;
+        }
         Ok(Self {
-            stdout: OutputPipe::new(Stream::Stdout, home)?,
-            stderr: OutputPipe::new(Stream::Stderr, home)?,
+            queue: Receiver::from_owned_fd_unchecked(queue)?,
+            pipes,
+            ready: VecDeque::new(),
         })
     }
 
     /// The writing ends for a new process: standard output and error.
     pub(crate) fn writers(&mut self, home: &Home) -> io::Result<(Stdio, Stdio)> {
-        if self.stdout.sender.is_none() {
+        if self.pipes.iter().any(|pipe| pipe.sender.is_none()) {
             *self = Self::new(home)?;
         }
-        Ok((self.stdout.writer()?, self.stderr.writer()?))
+        let [stdout, stderr] = &self.pipes;
+        Ok((stdout.writer()?, stderr.writer()?))
     }
 
     /// Lets the pipes end with the last process that has them. The next process gets new ones.
     pub(crate) fn let_end(&mut self) {
-        self.stdout.sender = None;
-        self.stderr.sender = None;
+        for pipe in &mut self.pipes {
+            pipe.sender = None;
+        }
     }
 
     /// Whether they have ended.
     pub(crate) fn have_ended(&self) -> bool {
-        self.stdout.ended && self.stderr.ended
+        self.pipes.iter().all(|pipe| pipe.ended)
     }
 
     /// Waits until one of them may have something to read.
     pub(crate) async fn readable(&self) {
-        tokio::select! {
-            _ = self.stdout.receiver.readable(), if !self.stdout.ended => {}
-            _ = self.stderr.receiver.readable(), if !self.stderr.ended => {}
-            else => std::future::pending().await,
+        if self.ready.is_empty() {
+            let _ = self.queue.readable().await;
         }
     }
 
     /// Moves what is there to the console, until that holds `limit` bytes. Returns whether the
     /// pipes are empty.
     pub(crate) fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
-        self.stdout.drain(console, limit) && self.stderr.drain(console, limit)
+        while console.text_len() < limit {
+            let Some(number) = self.next() else {
+                for pipe in self.pipes.iter_mut().filter(|pipe| pipe.is_wide) {
+                    // What writes no faster than it is read need not wait.
+                    pipe.streak = 0;
+                    pipe.adapt();
+                }
+                return true;
+            };
+            let mut bytes = [MaybeUninit::uninit(); PIECE];
+            let [stdout, stderr] = &mut self.pipes;
+            let (pipe, other) = match number {
+                0 => (stdout, stderr),
+                _ => (stderr, stdout),
+            };
+            let read = pipe.read(&mut bytes);
+            if read.is_empty() {
+                continue;
+            }
+            push_output(console, pipe.stream, &pipe.decoder.decode(read));
+            other.streak = 0;
+            pipe.adapt();
+            other.adapt();
+            // What is still there when the queue is asked was written before what is not in the queue then.
+            let has_more = pipe.has_more();
+            self.ask();
+            if has_more && !self.ready.contains(&number) {
+                self.ready.push_back(number);
+            }
+        }
+        false
     }
 
     /// Discards what is in the pipes.
     pub(crate) fn clear(&mut self) {
-        for pipe in [&mut self.stdout, &mut self.stderr] {
+        self.ready.clear();
+        for pipe in &mut self.pipes {
             let mut rest = [MaybeUninit::uninit(); PIECE];
-            while pipe.read(&mut rest).len() == PIECE {}
+            while !pipe.read(&mut rest).is_empty() {}
             pipe.decoder = Utf8Decoder::default();
         }
     }
 
     /// Adds an incomplete character at the end of a run.
     pub(crate) fn finish(&mut self, console: &mut Console) {
-        for pipe in [&mut self.stdout, &mut self.stderr] {
+        for pipe in &mut self.pipes {
             push_bytes(console, pipe.stream, &pipe.decoder.finish());
+            pipe.streak = 0;
+            pipe.adapt();
+        }
+    }
+
+    /// The pipe to read next.
+    fn next(&mut self) -> Option<usize> {
+        if self.ready.is_empty() {
+            self.ask();
+        }
+        self.ready.pop_front()
+    }
+
+    /// Learns which pipes have something new.
+    fn ask(&mut self) {
+        let mut events = [MaybeUninit::uninit(); 2];
+        let mut wait = || {
+            let now = Timespec::default();
+            let (events, _) = epoll::wait(&self.queue, &mut events, Some(&now))?;
+            for event in &*events {
+                let (epoll::Event { flags, data }, hang_up) = (*event, epoll::EventFlags::HUP);
+                let number = usize::from(data.u64() != 0);
+                self.pipes[number].is_closed |= flags.contains(hang_up);
+                if !self.ready.contains(&number) {
+                    self.ready.push_back(number);
+                }
+            }
+            Ok::<bool, io::Error>(!events.is_empty())
+        };
+        // Tokio reports nothing until its reactor has seen an event, so this does not wait for that; but tokio has to
+        // know that there is nothing more.
+        let mut has_asked = false;
+        let _ = self.queue.try_io(|| {
+            has_asked = true;
+            match wait() {
+                Ok(true) => Ok(()),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        });
+        if !has_asked {
+            let _ = wait();
         }
     }
 }
 
 impl OutputPipe {
     fn new(stream: Stream, home: &Home) -> io::Result<Self> {
-        let (reader, sender): (PipeReader, PipeWriter) = io::pipe()?;
+        let (receiver, sender): (PipeReader, PipeWriter) = io::pipe()?;
+        rustix::io::ioctl_fionbio(&receiver, true)?;
         // A program that opens `/dev/stdout` opens the pipe once more.
         home.give(&sender)?;
-        Ok(Self {
+        let mut this = Self {
             stream,
-            receiver: Receiver::from_owned_fd(OwnedFd::from(reader))?,
+            receiver,
             sender: Some(sender),
             ended: false,
+            is_closed: false,
+            is_wide: true,
+            streak: 0,
             decoder: Utf8Decoder::default(),
-        })
+        };
+        this.adapt();
+        Ok(this)
     }
 
     fn writer(&self) -> io::Result<Stdio> {
@@ -115,21 +227,37 @@ impl OutputPipe {
 
     /// Reads what is there now, up to a limit. No error is possible but that nothing is there.
     fn read<'a>(&mut self, bytes: &'a mut [MaybeUninit<u8>]) -> &'a [u8] {
-        let try_io = |read: &mut dyn FnMut() -> _| self.receiver.try_io(read);
-        let read = nonblocking::read(&self.receiver, bytes, try_io);
+        let read = rustix::io::read(&self.receiver, bytes).map(|(read, _)| &*read);
         self.ended |= matches!(read, Ok([]));
+        self.streak = self.streak.saturating_add(1);
         read.unwrap_or_default()
     }
 
-    fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
-        let mut bytes = [MaybeUninit::uninit(); PIECE];
-        while console.text_len() < limit {
-            let read = self.read(&mut bytes);
-            push_output(console, self.stream, &self.decoder.decode(read));
-            if read.len() < PIECE {
-                return true;
-            }
+    fn has_more(&self) -> bool {
+        self.is_closed || rustix::io::ioctl_fionread(&self.receiver).is_ok_and(|length| length > 0)
+    }
+
+    /// Lets the pipe hold as much as it should now. Where the system does not do that, it stays as it is.
+    fn adapt(&mut self) {
+        let Some(sender) = &self.sender else { return };
+        let Ok(flags) = fcntl_getfl(sender) else {
+            return;
+        };
+        let is_wide = self.streak >= FLOOD || flags.contains(OFlags::NONBLOCK);
+        if is_wide == self.is_wide {
+            return;
         }
-        false
+        // In this mode, each write is a separate one in the pipe. It is a flag of the open file, and so of the program's
+        // descriptors as well.
+        let separate = OFlags::DIRECT;
+        if is_wide {
+            let _ = fcntl_setfl(sender, flags - separate);
+            let _ = fcntl_setpipe_size(&self.receiver, WIDE);
+            self.is_wide = true;
+        } else if fcntl_setfl(sender, flags | separate).is_ok() {
+            // Fails until there is no more in it than fits.
+            self.is_wide =
+                fcntl_setpipe_size(&self.receiver, NARROW) == Err(rustix::io::Errno::BUSY);
+        }
     }
 }

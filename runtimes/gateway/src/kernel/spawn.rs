@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use super::confine::Start;
 use super::confine::gate::{self, Gate};
+use super::language::{Query, Runner};
 use super::launch::Arguments;
 use super::process::Process;
 use super::prompts;
@@ -131,6 +132,26 @@ pub(crate) fn environment(setup: &Setup, mark: &str) -> Vec<(OsString, OsString)
     let asked = setup.environ.0.iter();
     let asked = asked.map(|(name, value)| (name.into(), value.into()));
     own.chain(asked)
+        .chain(node_options(setup))
         .chain([(MARK.into(), mark.into())])
         .collect()
+}
+
+/// What every node of a nodejs kernel loads first, before the options that the client asked for.
+fn node_options(setup: &Setup) -> Option<(OsString, OsString)> {
+    const NAME: &str = "NODE_OPTIONS";
+    if !matches!(
+        setup.installed.language.query,
+        Query::Interpreter(Runner::Node)
+    ) {
+        return None;
+    }
+    let file = setup.runners.join("nodejs_files.js");
+    let file = file.to_str()?.replace('\\', r"\\").replace('"', "\\\"");
+    let mut value = format!("--require \"{file}\"");
+    for (_, asked) in setup.environ.0.iter().filter(|(name, _)| name == NAME) {
+        value.push(' ');
+        value.push_str(asked);
+    }
+    Some((NAME.into(), value.into()))
 }

@@ -86,6 +86,10 @@ impl Runner {
             "nodejs_interrupts.js",
             include_str!("../../runners/nodejs_interrupts.js"),
         ),
+        (
+            "nodejs_files.js",
+            include_str!("../../runners/nodejs_files.js"),
+        ),
         ("lua.lua", include_str!("../../runners/lua.lua")),
         ("php.php", include_str!("../../runners/php.php")),
         ("r.R", include_str!("../../runners/r.R")),
