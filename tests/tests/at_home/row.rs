@@ -60,8 +60,11 @@ impl Compared {
             "-e:",
             "<string>",
             "-e line",
+            "Command line code(",
             "Command line code",
+            "snippet(",
             "snippet:",
+            "(command line):",
             "<input-1>",
             "snippet line",
         ];

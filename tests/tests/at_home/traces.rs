@@ -1,6 +1,10 @@
 //! Which names tracebacks, warnings and backtraces show: only those of the program.
 
+use sorna_test_tools::need;
+
 use crate::compare::compare;
+use crate::home;
+use crate::kernel::{self, Place};
 use crate::row::{Row, row};
 
 const ROWS: &[Row] = &[
@@ -15,9 +19,131 @@ const ROWS: &[Row] = &[
     row("python3", "import sys\nsys.excepthook = lambda kind, error, trace: print(trace.tb_frame.f_code.co_filename, trace.tb_next)\n1 / 0"),
     row("python3", "class E(Exception): pass\ndef f():\n    try: raise E('a')\n    except E as e: raise ValueError('b') from e\nf()").stderr_lines(&["  File", "E", "ValueError", "The above"]),
     row("python3", "import contextlib, io, warnings\nwith warnings.catch_warnings(record=True) as caught:\n    warnings.simplefilter('always'); warnings.warn('w', stacklevel=4); warnings.warn('v')\nprint([(w.filename, w.lineno) for w in caught])"),
+    row("ruby", "puts caller.inspect; def f; puts caller.inspect, caller(1, 1).inspect, caller(0..0).inspect, caller_locations.map(&:lineno).inspect, caller_locations(1).size; end; f"),
+    row("ruby", "begin; 1 / 0; rescue => e; puts e.backtrace.inspect, e.full_message(highlight: false), e.backtrace_locations.map(&:lineno).inspect; end"),
+    row("ruby", "begin; raise 'a'; rescue; raise 'b'; end").stderr_lines(&["PROGRAM", "\tfrom"]),
+    row("ruby", "puts Thread.current.backtrace.last; Thread.new { puts caller.inspect, Thread.current.backtrace.last }.join; puts Exception.ancestors.inspect, Exception.new.backtrace.inspect"),
+    row("ruby", "def f(; end").stderr_lines(&["PROGRAM"]),
+    row("ruby", "def deep(n) deep(n + 1) end; begin; deep(0); rescue SystemStackError => e; puts e.backtrace.last; end"),
+    row("ruby", "def f = warn('careful', uplevel: 0); f; require 'logger'; Kernel.caller; puts Kernel.caller_locations.inspect"),
+    row("perl", "use Carp; sub f { confess 'deep' } f(1);"),
+    row("perl", "use Carp qw(cluck longmess); sub f { cluck 'c'; print longmess('l') } f('x'); print 1;"),
+    row("perl", "use Carp; $SIG{__DIE__} = \\&Carp::confess; sub f { die 'x' } f()"),
+    row("perl", "use FindBin; print $0, __LINE__, $FindBin::Script; warn 'w'; die 'd'"),
+    row("perl", "package Odd; use overload '\"\"' => sub { \"odd\\n\" }; package main; die bless {}, 'Odd'"),
+    row("lua", "print(debug.traceback('t')); local function f() local t = debug.traceback('in f', 2); return t end; print(f()); print(debug.traceback(nil), debug.traceback({}) ~= nil)"),
+    row("lua", "print(xpcall(function() error('x') end, debug.traceback)); print(select(2, pcall(error, 'e', 2)))"),
+    row("lua", "local co = coroutine.create(function() coroutine.yield() end); coroutine.resume(co); print(debug.traceback(co)); print(debug.traceback(co, 'm'))"),
+    row("php", "echo __DIR__ === getcwd() ? 'here' : __DIR__, count(get_included_files()), $_SERVER['SCRIPT_NAME'], \"\\n\"; file_put_contents('lib.php', '<?php echo 5;'); include __DIR__ . '/lib.php'; include 'lib.php';"),
+    row("php", "function f() { throw new Exception('x'); } f();").stdout_lines(&[]).stderr_lines(&["#0", "#1"]),
+    row("php", "try { (function() { throw new LogicException('a'); })(); } catch (Exception $e) { echo $e->getLine(), count($e->getTrace()) > 0, \"\\n\"; }"),
+    row("r", "f <- function(x) stop('bad'); f(1)"),
+    row("r", "f <- function(x) { x(); cat('kept\\n') }; f(function() invisible(tryCatch(stop('e'), error = function(e) cat(conditionMessage(e), '\\n'))))"),
+    row("r", "withCallingHandlers(warning('w'), warning = function(w) { cat('mine\\n'); invokeRestart('muffleWarning') }); tryCatch(as.integer('x'), warning = function(w) cat('caught\\n'))"),
+    row("bash", "nosuchcommand; cd /nosuch; f() { caller 0; echo \"${FUNCNAME[*]} ${BASH_SOURCE[*]}\"; }; f; echo \"$0 ${BASH_SOURCE[0]} $#\""),
+    row("bash", "read -q x; echo $?").stderr_lines(&["read: usage"]),
+    row("bash", "echo 'f() { caller; read -q y; }' >lib.sh; . ./lib.sh; f").stderr_lines(&["read: usage"]),
 ];
+
+/// Programs that show what is on the stack below them, or fail in other ways.
+const SHOWING: &[(&str, &str)] = &[
+    (
+        "php",
+        "echo $undefined; trigger_error('w', E_USER_WARNING); trigger_error('d', E_USER_DEPRECATED);",
+    ),
+    (
+        "php",
+        "function f() { debug_print_backtrace(); print_r(debug_backtrace()); echo (new Exception)->getTraceAsString(), __FILE__; } f(); include 'nosuch.php'; strlen();",
+    ),
+    (
+        "php",
+        "set_error_handler(function($n, $m, $file) { echo $file; }); echo $u; throw new Exception('z');",
+    ),
+    (
+        "nodejs",
+        "console.log(new Error('s').stack); console.trace('t'); Error.stackTraceLimit = 50; console.log(new Error('s').stack)",
+    ),
+    (
+        "nodejs",
+        "Error.prepareStackTrace = (e, s) => s.map(c => c.getFileName()).join('|'); console.log(new Error('x').stack)",
+    ),
+    (
+        "nodejs",
+        "process.on('warning', w => console.log(w.stack)); process.emitWarning('w'); setTimeout(() => { console.log(new Error('t').stack); null.x }, 5)",
+    ),
+    (
+        "nodejs",
+        "const { AssertionError } = require('assert'); const o = {}; Error.captureStackTrace(o); console.log(o.stack); require('nosuch')",
+    ),
+    (
+        "lua",
+        "for i = 1, 20 do local x = debug.getinfo(i); if x then print(i, x.short_src, x.source) end end",
+    ),
+    ("lua", "print(debug.traceback('m', 1)); error({})"),
+    ("lua", "local function f() f() + 1 end"),
+    (
+        "perl",
+        "my $i = 0; while (my @x = caller($i++)) { print \"$x[1]:$x[2] $x[3]\\n\" } require Nosuch;",
+    ),
+    ("perl", "my $x = ; print 1"),
+    (
+        "ruby",
+        "puts caller(0), binding.source_location.inspect, $0, __FILE__, $:.inspect; require 'nosuch'",
+    ),
+    ("r", "warning('top'); log(-1); as.integer('x'); nosuch(1)"),
+    ("r", "x <- 1 +"),
+    (
+        "bash",
+        "PS4='+${BASH_SOURCE}:${LINENO}: '; set -x; true; f() { false; }; f",
+    ),
+    ("bash", "if then"),
+];
+
+#[test]
+fn no_file_of_a_runner_is_named() {
+    let place = Place::start();
+    for (language, program) in SHOWING {
+        if !need(home::command(language)[0]) {
+            continue;
+        }
+        let shown = kernel::run(&place, language, program);
+        let text = shown.stdout + &shown.stderr;
+        assert!(!text.is_empty(), "{language}: {program}");
+        assert!(!text.contains("runners/"), "{language}: {program}\n{text}");
+    }
+}
 
 #[test]
 fn python3_shows_names_as_at_home() {
     compare(ROWS, "python3");
+}
+
+#[test]
+fn ruby_shows_names_as_at_home() {
+    compare(ROWS, "ruby");
+}
+
+#[test]
+fn perl_shows_names_as_at_home() {
+    compare(ROWS, "perl");
+}
+
+#[test]
+fn lua_shows_names_as_at_home() {
+    compare(ROWS, "lua");
+}
+
+#[test]
+fn php_shows_names_as_at_home() {
+    compare(ROWS, "php");
+}
+
+#[test]
+fn r_shows_names_as_at_home() {
+    compare(ROWS, "r");
+}
+
+#[test]
+fn bash_shows_names_as_at_home() {
+    compare(ROWS, "bash");
 }

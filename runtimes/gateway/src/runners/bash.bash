@@ -1,7 +1,7 @@
-# The runner of a bash kernel. It is sourced by the loop that runs one snippet after another, which
-# is a single line so that the snippets' lines are numbered from 1.
+# The runner of a bash kernel. It is evaluated, so that messages do not name its file, by the loop that runs one snippet
+# after another, which is a single line so that the snippets' lines are numbered from 1.
 #
-# Sourced with the control channel as standard input and the path of the input FIFO as $1. The
+# Evaluated with the control channel as standard input and the path of the input FIFO as $2. The
 # gateway sends the length of the snippet and the snippet. The runner sends `<letter> <length>`, a
 # line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
 # snippet but the last one, after which the shell ends. Output goes through the pipes.
@@ -10,7 +10,7 @@
 # the locale the shell counts characters or bytes, so both lengths are sent, as eight hexadecimal
 # digits each. The first of these digits is 8 for the last snippet.
 
-exec 62<&0 0<"$1"
+exec 62<&0 0<"$2"
 set --
 
 # Adapts `read` for prompts and passwords.

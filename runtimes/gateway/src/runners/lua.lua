@@ -11,7 +11,7 @@
 -- the next one would end it. So this file only defines a function, which is called by one chunk after another, and
 -- returns to the command line after each interrupt.
 
-local io, os, tostring, xpcall, getmetatable = io, os, tostring, xpcall, getmetatable
+local io, os, tostring, tonumber, type, xpcall, getmetatable = io, os, tostring, tonumber, type, xpcall, getmetatable
 local exit = os.exit
 local traceback = debug.traceback
 local compile = loadstring or load
@@ -40,6 +40,23 @@ local function explain(problem)
     local trace = traceback(problem, 2)
     trace = trace:gsub("\n%s*%[C%]: in function 'error'\n[^\n]* in function 'os.execute'", "\n\t[C]: in function 'os.execute'")
     return (trace:gsub("\n%s*%[C%]: in function 'xpcall'.*$", ""))
+end
+
+-- A traceback for the program without the runner's functions, which have the name of the command line.
+debug.traceback = function(...)
+    local thread, message, level = ...
+    local trace
+    if type(thread) == "thread" then
+        trace = traceback(...)
+    else
+        message, level = thread, message
+        -- One more for this function.
+        trace = traceback(message, (tonumber(level) or 1) + 1)
+    end
+    if type(trace) ~= "string" then
+        return trace
+    end
+    return (trace:gsub("\n%s*%[C%]: in function 'xpcall'\n%s*%(command line%).*$", "\n\t[C]: in ?"))
 end
 
 local function is_interrupt(problem)

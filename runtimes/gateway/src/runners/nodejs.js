@@ -183,6 +183,25 @@ function currentInput() {
     return input;
 }
 
+// What a program sees of a stack ends where the snippet begins.
+function isOwn(frame) {
+    const name = frame.getFileName() ?? '';
+    return name.startsWith(path.join(__dirname, 'nodejs')) || name === 'sorna'
+        || (name === 'node:inspector' && frame.getFunctionName() === 'post');
+}
+
+{
+    const { internalBinding } = require('internal/test/binding');
+    const errors = require('internal/errors');
+    const prepare = errors.prepareStackTraceCallback ?? errors.prepareStackTrace;
+    if (prepare) {
+        internalBinding('errors').setPrepareStackTraceCallback((realm, error, frames) => {
+            const end = frames.findIndex(isOwn);
+            return prepare(realm, error, end < 0 ? frames : frames.slice(0, end));
+        });
+    }
+}
+
 // A stack without the runner's own lines and those below them.
 function clean(stack) {
     const lines = stack.split('\n');

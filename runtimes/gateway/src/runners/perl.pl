@@ -40,15 +40,17 @@
     # Reports how the snippet ended, if one is running.
     sub finish {
         # What `die` makes the exit code of a program.
+        # `$@` itself, which the next `eval` sets.
+        my ($problem) = @_;
         my $failure = $! & 255 || $? >> 8 & 255 || 255;
         return unless $busy;
         # A child that the program has forked ends here, as at the end of a program.
         $last ||= $$ != $process;
         local $!;
         my $status = 0;
-        if ($_[0]) {
+        if ($problem) {
             # An error may be an object.
-            my $text = ref $_[0] ? eval { "$_[0]" } // ref $_[0] : $_[0];
+            my $text = ref $problem ? eval { "$problem" } // ref $problem : $problem;
             print STDERR $text;
             $status = $failure;
         }
@@ -78,12 +80,24 @@
     require "$ENV{SORNA_KERNEL_INPUT}/perl/SornaInput.pm";
     use Errno ();
     use IO::Handle ();
+    # Stacks that Carp shows end where the snippet begins.
+    use Carp ();
+    if (my $trace = defined &Carp::ret_backtrace && \&Carp::ret_backtrace) {
+        no warnings 'redefine';
+        *Carp::ret_backtrace = sub {
+            my ($level, @error) = @_;
+            my $text = $trace->($level + 1, @error);
+            $text =~ s/^\teval '#line 1 "snippet".*\z//ms;
+            return $text;
+        };
+    }
     # Ctrl-C on a terminal ends the snippet.
     $SIG{INT} = sub { die "Interrupted\n" if $busy };
-    $0 = 'perl';
+    $0 = '-e';
     STDOUT->autoflush(1);
     put('+', '');
     $! = 0;
 }
 
+#line 1 "-e"
 while (1) { eval Sorna::snippet(); Sorna::finish($@) }

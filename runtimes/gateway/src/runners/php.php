@@ -2,6 +2,9 @@
 // The runner of a php kernel: one interpreter runs one snippet after another, all with the same
 // global variables. A snippet may begin with `<?php` or not.
 //
+// The command line evaluates this file, and then snippets: that is all that a program sees of it, on the stack and in the
+// names of its warnings.
+//
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
 // gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
 // after which the interpreter ends. The runner sends `<letter> <length>`, a
@@ -90,11 +93,11 @@ final class SornaRunner
 
     public static function show(Throwable $error): void
     {
-        $name = '~' . preg_quote(__FILE__, '~') . '\(\d+\) : eval\(\)\'d code~';
+        $name = '~Command line code\(\d+\) : eval\(\)\'d code~';
         $text = preg_replace($name, 'snippet', (string) $error);
         // The runner's own frame is the last but one.
-        $own = '~\n#\d+ ' . preg_quote(__FILE__, '~') . '\(\d+\): eval\(\)~';
-        fwrite(STDERR, 'PHP Fatal error:  Uncaught ' . preg_replace($own, '', $text) . "\n");
+        $own = '~(\n#\d+) Command line code\(\d+\): eval\(\)\n#\d+(?= \{main\})~';
+        fwrite(STDERR, 'PHP Fatal error:  Uncaught ' . preg_replace($own, '$1', $text) . "\n");
     }
 }
 
@@ -102,17 +105,3 @@ require __DIR__ . '/input/php/prepend.php';
 SornaRunner::start();
 $argv = $_SERVER['argv'] = [];
 $argc = $_SERVER['argc'] = 0;
-while (true) {
-    try {
-        eval(SornaRunner::take());
-        if (SornaRunner::done(0)) {
-            return;
-        }
-    } catch (Throwable $sorna_error) {
-        SornaRunner::show($sorna_error);
-        unset($sorna_error);
-        if (SornaRunner::done(255)) {
-            exit(255);
-        }
-    }
-}

@@ -42,9 +42,22 @@ local({
         Encoding(code) <- "UTF-8"
         code
     }
+    is_own <- function(call) {
+        is.null(call) || identical(call, quote(eval(expression, globalenv()))) ||
+            identical(call, quote(withVisible(eval(expression, globalenv()))))
+    }
     evaluate <- function(code) {
         for (expression in parse(text = code, keep.source = FALSE)) {
-            value <- withVisible(eval(expression, globalenv()))
+            # Warnings of the snippet's own level are of no call.
+            value <- withCallingHandlers(
+                withVisible(eval(expression, globalenv())),
+                warning = function(problem) {
+                    if (identical(getOption("warn"), 1L) && is_own(conditionCall(problem))) {
+                        cat("Warning: ", conditionMessage(problem), "\n", sep = "", file = stderr())
+                        tryInvokeRestart("muffleWarning")
+                    }
+                }
+            )
             if (value$visible) {
                 if (isS4(value$value)) methods::show(value$value) else print(value$value)
             }
@@ -52,8 +65,7 @@ local({
     }
     show <- function(problem) {
         call <- conditionCall(problem)
-        ours <- is.null(call) || identical(call, quote(eval(expression, globalenv()))) ||
-            identical(call[[1L]], quote(parse))
+        ours <- is_own(call) || identical(call[[1L]], quote(parse))
         where <- if (ours) "Error: " else paste0("Error in ", deparse(call, nlines = 1L)[1L], " : ")
         cat(where, conditionMessage(problem), "\n", sep = "", file = stderr())
     }

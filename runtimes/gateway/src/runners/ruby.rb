@@ -32,18 +32,33 @@ module SornaRunner
     code
   end
 
-  # Removes the runner's own lines from an exception. Returns whether there are others.
-  def self.clean(error)
-    trace = error.backtrace
-    cut = trace&.index { |line| line.start_with?(__FILE__) }
-    error.set_backtrace(trace.first(cut)) if cut&.positive?
-    cut != 0
+  # A stack without the runner's own lines.
+  def self.clean(trace)
+    return trace unless trace.is_a?(Array) && trace.any? { |line| own?(line) }
+
+    trace.reject { |line| own?(line) }
+  end
+
+  def self.own?(line)
+    line.is_a?(String) ? line.start_with?(__FILE__) : line.path == __FILE__
+  end
+
+  # A range of callers as seen from one function further down.
+  def self.below(range)
+    last = range.end
+    last += 1 if last && !last.negative?
+    Range.new((range.begin || 0) + 1, last, range.exclude_end?)
+  end
+
+  # Whether the snippet itself is no program.
+  def self.unparsed?(error)
+    error.is_a?(SyntaxError) && error.backtrace&.empty?
   end
 
   # Shows an exception.
   def self.show(error)
     # The place of a syntax error is in its message.
-    return STDERR.puts("#{error.message} (#{error.class})") unless clean(error)
+    return STDERR.puts(error.message) if unparsed?(error)
 
     STDERR.puts(error.full_message(highlight: false, order: :top))
   rescue StandardError
@@ -79,7 +94,7 @@ module SornaRunner
       rescue SystemExit
         raise
       rescue Exception => e
-        if last? && clean(e)
+        if last? && !unparsed?(e)
           # The interpreter shows it, after the hooks.
           raise
         end
@@ -95,6 +110,41 @@ module SornaRunner
       done(status)
     end
   end
+end
+
+# A program sees no lines of the runner, wherever it looks at a stack.
+[Exception, Thread].each do |kind|
+  kind.class_eval do
+    alias_method :sorna_backtrace, :backtrace
+    alias_method :sorna_locations, :backtrace_locations
+    private :sorna_backtrace, :sorna_locations
+
+    def backtrace(...)
+      SornaRunner.clean(sorna_backtrace(...))
+    end
+
+    def backtrace_locations(...)
+      SornaRunner.clean(sorna_locations(...))
+    end
+  end
+end
+
+module Kernel
+  alias sorna_caller caller
+  alias sorna_caller_locations caller_locations
+
+  def caller(start = 1, *length)
+    start = start.is_a?(Range) ? SornaRunner.below(start) : start + 1
+    SornaRunner.clean(sorna_caller(start, *length))
+  end
+
+  def caller_locations(start = 1, *length)
+    start = start.is_a?(Range) ? SornaRunner.below(start) : start + 1
+    SornaRunner.clean(sorna_caller_locations(start, *length))
+  end
+
+  module_function :caller, :caller_locations
+  private :sorna_caller, :sorna_caller_locations
 end
 
 STDOUT.sync = true

@@ -156,6 +156,10 @@ impl Runner {
             return command;
         }
         command.extend(options.iter().map(OsString::from));
+        if *self == Self::Php {
+            command.extend(["-r".into(), php_code(&runners.join(file)), "--".into()]);
+            return command;
+        }
         command.push(runners.join(file).into());
         if *self == Self::R {
             command.push("--args".into());
@@ -192,11 +196,26 @@ impl Runner {
     }
 }
 
+/// The code of php's command line, which is the caller of all snippets.
+fn php_code(runner: &Path) -> OsString {
+    let mut code = OsString::from("eval(substr(file_get_contents('");
+    let path = runner.to_string_lossy();
+    code.push(path.replace('\\', r"\\").replace('\'', r"\'"));
+    code.push(
+        "'), 5)); while (true) { \
+            try { eval(SornaRunner::take()); if (SornaRunner::done(0)) { return; } } \
+            catch (Throwable $sorna_error) { SornaRunner::show($sorna_error); unset($sorna_error); \
+            if (SornaRunner::done(255)) { exit(255); } } }",
+    );
+    code
+}
+
 /// The chunks of lua's command line: one loads the runner, the others run it.
 fn lua_chunks(runner: &Path) -> Arguments {
-    let mut load = OsString::from("dofile [==[");
+    // By another name than its path, which programs would see on the stack.
+    let mut load = OsString::from("assert((loadstring or load)(io.open([==[");
     load.push(runner);
-    load.push("]==]");
+    load.push("]==]):read('*a'), '=(command line)'))()");
     let run = "package.loaded['sorna.runner']()";
     let last = "os.exit(130)";
     let runs = std::iter::repeat_n(run, LUA_INTERRUPTS).chain([last]);
