@@ -21,6 +21,7 @@ const util = require('util');
 
 const interrupts = require('./nodejs_interrupts.js');
 const { adoptReadline } = require('./input/node.js');
+const modules = require('./nodejs_modules.js');
 
 const { guard, pause, startNext } = interrupts;
 const LINK = 3;
@@ -205,7 +206,8 @@ function isOwn(frame) {
 // A stack without the runner's own lines and those below them.
 function clean(stack) {
     const lines = stack.split('\n');
-    const own = ['at Session.post (node:inspector', path.join(__dirname, 'nodejs'), 'at sorna:1:'];
+    const tick = 'at process.runNextTicks [as _tickCallback]';
+    const own = ['at Session.post (node:inspector', path.join(__dirname, 'nodejs'), 'at sorna:1:', tick];
     const end = lines.findIndex((line) => line.startsWith('    at ') && own.some((text) => line.includes(text)));
     return (end < 0 ? lines : lines.slice(0, end)).join('\n');
 }
@@ -226,7 +228,7 @@ function show(error) {
 function evaluate(code) {
     session.post(
         'Runtime.evaluate',
-        { expression: code, replMode: true, awaitPromise: true, objectGroup: 'snippet' },
+        { expression: modules.adapt(code), replMode: true, awaitPromise: true, objectGroup: 'snippet' },
         (failure, response) => {
             // The inspector keeps results for a console, which is not there.
             session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
@@ -313,7 +315,9 @@ process.emit = function (name, ...parameters) {
     return Reflect.apply(emit, this, [name, ...parameters]);
 };
 
-globalThis.require = Module.createRequire(path.join(process.cwd(), 'snippet.js'));
+const snippet = path.join(process.cwd(), 'snippet.js');
+globalThis.require = Module.createRequire(snippet);
+modules.start(snippet, interrupts.wrapFulfilled);
 globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 process.argv.length = 1;

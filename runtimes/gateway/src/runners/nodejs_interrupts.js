@@ -373,4 +373,4 @@ function isEnding() {
     return ending;
 }
 
-module.exports = { abandon, begin, end, guard, isEnding, pause, start, startNext };
+module.exports = { abandon, begin, end, guard, isEnding, pause, start, startNext, wrapFulfilled };

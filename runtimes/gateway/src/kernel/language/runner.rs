@@ -87,6 +87,10 @@ impl Runner {
             include_str!("../../runners/nodejs_interrupts.js"),
         ),
         (
+            "nodejs_modules.js",
+            include_str!("../../runners/nodejs_modules.js"),
+        ),
+        (
             "nodejs_files.js",
             include_str!("../../runners/nodejs_files.js"),
         ),
