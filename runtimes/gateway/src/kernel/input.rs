@@ -135,8 +135,7 @@ impl InputFifo {
             State::Open(_, identity) => waits::has_open(process, HIDDEN_INPUT, *identity),
             _ => false,
         };
-        let hidden =
-            descriptor == HIDDEN_INPUT || is_open() || self.mark.symlink_metadata().is_ok();
+        let hidden = descriptor == HIDDEN_INPUT || is_open() || self.is_hidden();
         Waiting { hidden, may_go_on }
     }
 
