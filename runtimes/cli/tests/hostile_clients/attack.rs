@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use sorna::protocol::{Operation, Segment, Signer};
+use sorna::{AccessKey, ApiVersion, Config, Credentials, SecretKey};
 
 use crate::support::served::Served;
 use crate::support::{PATIENCE, sorna};
@@ -86,6 +88,33 @@ pub(crate) fn under_attack<T>(what: &str, served: &Served, attack: impl FnOnce()
     })
 }
 
+/// A second key of gateways that are served with [`KEYS`].
+pub(crate) fn other_key(served: &Served) -> Config {
+    let credentials = KEYS.lines().nth(1).and_then(|line| line.split_once(' '));
+    let (access, secret) = credentials.expect("a pair");
+    let credentials = Credentials::new(
+        AccessKey::new(access).expect("a key"),
+        SecretKey::new(secret).expect("a key"),
+    );
+    let endpoint = served.client().config().endpoint().clone();
+    Config::new(endpoint, credentials).with_version(ApiVersion::V2_20170315)
+}
+
+/// Two pairs of keys, of which honest clients have the first.
+const KEYS: &str = "AKIAAAAAAAAAAAAAAAA1 secret1secret1secret1secret1secret1secr
+AKIAAAAAAAAAAAAAAAA2 secret2secret2secret2secret2secret2secr
+";
+
+pub(crate) fn serve_two_keys(directory: &Path) -> Command {
+    let file = directory.join("keys");
+    fs::write(&file, KEYS).expect("it is written");
+    let only_own = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&file, only_own).expect("they are set");
+    let mut command = serve(directory);
+    command.arg("--keys").arg(file);
+    command
+}
+
 pub(crate) fn serve(directory: &Path) -> Command {
     let mut command = sorna(directory);
     command.args(["serve", "--log", "off"]);
@@ -135,6 +164,22 @@ pub(crate) fn keep_writing(stream: &mut TcpStream, piece: &[u8]) {
     while Instant::now() < until && stream.write_all(piece).is_ok() {}
 }
 
+/// Opens so many connections from some threads, sends this on each, and waits. Not all may be let in.
+pub(crate) fn hold(served: &Served, count: usize, begun: &[u8]) {
+    sorna_gateway::raise_open_files();
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    // If this process may open so many.
+    let most = most.and_then(|most| usize::try_from(most / 2).ok());
+    let count = most.map_or(count, |most| most.min(count));
+    in_threads(4, || {
+        let mut streams: Vec<_> = (0..count / 4).map(|_| connect(served)).collect();
+        for stream in &mut streams {
+            let _ = stream.write_all(begun);
+        }
+        thread::sleep(DURATION);
+    });
+}
+
 /// Sends this on 800 connections, and then a byte now and then on each.
 pub(crate) fn drip(served: &Served, beginning: &[u8]) {
     let mut streams: Vec<_> = (0..800).map(|_| connect(served)).collect();
@@ -152,8 +197,12 @@ pub(crate) fn drip(served: &Served, beginning: &[u8]) {
 
 /// A signed request as it is sent, with these headers in addition.
 pub(crate) fn signed<O: Operation>(served: &Served, operation: &O, headers: &str) -> Vec<u8> {
-    let config = served.client().config().clone();
-    let signer = Signer::new(config);
+    signed_with(served.client().config(), operation, headers)
+}
+
+/// The same with other keys.
+pub(crate) fn signed_with<O: Operation>(config: &Config, operation: &O, headers: &str) -> Vec<u8> {
+    let signer = Signer::new(config.clone());
     let request = operation.request(&signer, SystemTime::now());
     let (parts, body) = request.expect("a request").into_parts();
     let target = parts.uri.path_and_query().expect("a path");

@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 
 use sorna::blocking::Client;
 use sorna::protocol::{Authorize, Boundary, UploadFiles};
-use sorna::{KernelId, UploadFile};
+use sorna::{Config, KernelId, UploadFile};
 use sorna_test_tools::need;
 
 use crate::attack::{
-    DURATION, connect, drip, in_threads, keep_writing, serve, signed, status, under_attack,
+    DURATION, connect, drip, in_threads, keep_writing, serve, signed, signed_with, status,
+    under_attack,
 };
 use crate::support::here;
 use crate::support::served::Served;
 
 /// The head of a request that brings a form, which is to be sent in chunks.
-fn form(served: &Served, kernel: &KernelId) -> Vec<u8> {
+pub(crate) fn form(config: &Config, kernel: &KernelId) -> Vec<u8> {
     let file = UploadFile::from_bytes("x", Vec::new()).expect("a file");
     let boundary = Boundary::from_random([7; 16]);
     let upload = UploadFiles::new(kernel.clone(), vec![file], boundary);
-    let request = signed(served, &upload, "");
+    let request = signed_with(config, &upload, "");
     let end = request.windows(4).position(|it| it == b"\r\n\r\n");
     let head = String::from_utf8(request[..end.expect("an end")].to_vec()).expect("text");
     let lines = head.split("\r\n");
@@ -51,7 +52,7 @@ fn forms_are_held_only_in_part() {
     let directory = here();
     let served = Served::start(serve(directory.path()));
     let kernel = bash(&served.client());
-    let head = form(&served, &kernel);
+    let head = form(served.client().config(), &kernel);
     let part = b"--x\r\nContent-Disposition: form-data; name=\"src\"; filename=\"";
     let piece = chunk(&vec![b'.'; 64 * 1024]);
     // The boundary is of the real one's length.

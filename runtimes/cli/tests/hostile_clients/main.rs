@@ -7,6 +7,7 @@ mod bodies;
 mod connections;
 mod heads;
 mod output;
+mod shares;
 mod sockets;
 #[path = "../support/mod.rs"]
 mod support;

@@ -81,6 +81,10 @@ impl Context {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
+        let turn = tokio::time::timeout(self.body_timeout, entry.kernel.upload_turn());
+        let _turn = turn.await.map_err(|_| {
+            ProblemKind::ServiceUnavailable.reply_with("too many uploads to this kernel at a time")
+        })?;
         let kernel = Arc::clone(entry);
         // More than the files in it, by little.
         let length = call.body.size_hint().exact();

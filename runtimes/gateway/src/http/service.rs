@@ -12,12 +12,11 @@ use hyper::body::Incoming;
 use sorna_core::server::backend_ai::{SessionRoute, WebRoute};
 use sorna_core::server::{ProblemReply, Route, SignedRequest, dialect_of};
 use sorna_core::{Credentials, Dialect, ProblemKind, SecretKey};
-use tokio::sync::Semaphore;
 
 use super::body::{self, ReplyBody};
 use super::context::{Call, Context};
 use super::rate_limit::{Allowance, RateLimiter};
-use super::room::Permit;
+use super::room::{Permit, ShareUsedUp};
 use super::web::Web;
 use super::websocket::Upgrade;
 use super::{backend_ai, head, sorna_v2};
@@ -29,8 +28,6 @@ use crate::kernels::Kernels;
 pub(crate) struct Service {
     context: Context,
     keys: HashMap<String, SecretKey>,
-    /// How many requests each key may have in progress, if there are several.
-    shares: HashMap<String, Arc<Semaphore>>,
     rate_limiter: RateLimiter,
     web: Web,
 }
@@ -52,20 +49,9 @@ impl Service {
             let key = pair.access_key().as_str().to_owned();
             (key, pair.secret_key().clone())
         });
-        let keys: HashMap<_, _> = keys.collect();
-        let connections = config.max_connections().min(Semaphore::MAX_PERMITS);
-        let share = (connections - connections / 4).max(1);
-        let shares = match keys.len() {
-            0 | 1 => HashMap::new(),
-            _ => keys
-                .keys()
-                .map(|key| (key.clone(), Arc::new(Semaphore::new(share))))
-                .collect(),
-        };
         Self {
             context: Context::new(config, kernels),
-            shares,
-            keys,
+            keys: keys.collect(),
             rate_limiter: RateLimiter::new(config.max_requests_per_window()),
             web: Web::new(is_encrypted, config.body_timeout()),
         }
@@ -232,15 +218,11 @@ impl Service {
         let Some(permit) = parts.extensions.get::<Permit>() else {
             return Ok(());
         };
-        if let Some(share) = self.shares.get(key) {
-            let share = Arc::clone(share).try_acquire_owned().map_err(|_| {
-                let why = "too many requests and terminals at a time with this access key";
-                ProblemKind::ServiceUnavailable.reply_with(why)
-            })?;
-            permit.hold(share);
-        }
-        permit.verified();
-        Ok(())
+        let is_shared = self.keys.len() > 1;
+        permit.verified(key, is_shared).map_err(|ShareUsedUp| {
+            let why = "too many requests and terminals at a time with this access key";
+            ProblemKind::ServiceUnavailable.reply_with(why)
+        })
     }
 
     fn count(&self, key: &str) -> Result<Allowance, Allowance> {

@@ -6,6 +6,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::SemaphorePermit;
+
 use super::confine::size;
 use super::disk::{self, DiskLimit, DiskUse};
 use super::driver::Command;
@@ -49,6 +51,11 @@ impl Kernel {
         let is_checked = self.setup.home.disk().is_none();
         (is_checked && self.setup.confined.bounds().disk.is_some())
             && (self.is_busy() || at.is_none_or(|at| at.elapsed() >= IDLE_INTERVAL))
+    }
+
+    /// Waits until an upload may arrive: not too many do at the same time. `None` if the kernel is gone.
+    pub(crate) async fn upload_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.disk.uploads.acquire().await.ok()
     }
 
     /// Where its files are.

@@ -1,0 +1,91 @@
+//! Who keeps whom out.
+
+use sorna::blocking::Client;
+use sorna::protocol::Authorize;
+use sorna_test_tools::need;
+
+use crate::attack::{hold, other_key, serve, serve_two_keys, signed, signed_with, under_attack};
+use crate::bodies::form;
+use crate::support::here;
+use crate::support::served::Served;
+
+/// More connections than there may be.
+const MANY: usize = 4300;
+
+/// A request without its last byte.
+fn cut(request: &[u8]) -> Vec<u8> {
+    request[..request.len() - 1].to_vec()
+}
+
+/// The same request with another signature.
+fn forged(request: &[u8], key: &str) -> Vec<u8> {
+    let text = std::str::from_utf8(request).expect("text");
+    let (before, after) = text.split_once(&format!("{key}:")).expect("a signature");
+    [before, key, ":00000000", &after[8..]]
+        .concat()
+        .into_bytes()
+}
+
+#[test]
+fn bodies_that_do_not_end_keep_nobody_out() {
+    if !need("bash") {
+        return;
+    }
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    let client = served.client();
+    let key = &served.settings()["SORNA_ACCESS_KEY"];
+    let signed = cut(&signed(&served, &Authorize::new("x"), ""));
+    let text = String::from_utf8_lossy(&signed);
+    let unknown = text.replacen("credential=", "credential=X", 1);
+    let kernel = client.create("bash").expect("a kernel").id().clone();
+    let form = [form(client.config(), &kernel), b"5\r\nabc".to_vec()].concat();
+    for (what, begun) in [
+        ("a valid signature", signed.clone()),
+        ("a wrong signature", forged(&signed, key)),
+        ("an unknown key", unknown.into_bytes()),
+        ("a form with a wrong signature", forged(&form, key)),
+        (
+            "no key",
+            b"POST /v2/kernel/create HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{".to_vec(),
+        ),
+        (
+            "a login",
+            b"POST /server/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{".to_vec(),
+        ),
+        (
+            "no such path",
+            b"GET /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n".to_vec(),
+        ),
+        (
+            "a chunk",
+            b"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n".to_vec(),
+        ),
+    ] {
+        let what = format!("bodies that do not end, with {what}");
+        under_attack(&what, &served, || hold(&served, MANY, &begun));
+    }
+}
+
+#[test]
+fn the_connections_of_one_key_leave_room_for_others() {
+    if !need("bash") {
+        return;
+    }
+    let directory = here();
+    let served = Served::start(serve_two_keys(directory.path()));
+    let other = other_key(&served);
+    let kernel = Client::new(other.clone()).create("bash");
+    let kernel = kernel.expect("a kernel").id().clone();
+    let whole = signed_with(&other, &Authorize::new("x"), "");
+    let next = [&whole[..], &cut(&whole)].concat();
+    let form = [form(&other, &kernel), b"5\r\nabc".to_vec()].concat();
+    for (what, begun) in [
+        ("idle connections", &whole),
+        ("second requests that do not end", &next),
+        ("forms that do not end", &form),
+    ] {
+        let what = format!("{what} of another key");
+        under_attack(&what, &served, || hold(&served, MANY, begun));
+    }
+}
