@@ -156,6 +156,15 @@ pub(crate) fn answer_to(served: &Served, request: &[u8]) -> String {
     status(&mut stream)
 }
 
+/// All of the response, when the gateway closes the connection after it.
+pub(crate) fn whole_answer_to(served: &Served, request: &[u8]) -> String {
+    let mut stream = connect(served);
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// Writes again and again until the connection is closed, the time is over, or nothing can be written for a while.
 pub(crate) fn keep_writing(stream: &mut TcpStream, piece: &[u8]) {
     let wait = Some(Duration::from_millis(200));
