@@ -10,8 +10,8 @@ use sorna::{Config, KernelId, UploadFile};
 use sorna_test_tools::need;
 
 use crate::attack::{
-    DURATION, connect, drip, in_threads, keep_writing, serve, signed, signed_with, status,
-    under_attack,
+    DURATION, answer_to, connect, drip, in_threads, keep_writing, serve, signed, signed_with,
+    status, under_attack,
 };
 use crate::support::here;
 use crate::support::served::Served;
@@ -83,6 +83,48 @@ fn forms_are_held_only_in_part() {
                 assert!(is_rejected, "{what}: {response}");
             });
         });
+    }
+}
+
+#[test]
+fn heads_of_parts_are_limited_to_the_byte() {
+    if !need("bash") {
+        return;
+    }
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    let kernel = bash(&served.client());
+    let head = form(served.client().config(), &kernel);
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let (_, boundary) = text.split_once("boundary=").expect("a boundary");
+    let boundary = boundary.lines().next().expect("a line").trim_matches('"');
+    let named = |name: &str| {
+        format!("Content-Disposition: form-data; name=\"src\"; filename=\"{name}\"\r\n")
+    };
+    let filled = |size: usize| {
+        let line = named("b");
+        let filler = "h".repeat(size - line.len() - "X: \r\n".len());
+        format!("{line}X: {filler}\r\n")
+    };
+    let first = format!("--{boundary}\r\n{}\r\nx\r\n", named("a"));
+    for (size, status) in [
+        (100, "204"),
+        (16 * 1024, "204"),
+        (16 * 1024 + 1, "400"),
+        (17_000, "400"),
+        (20_070, "400"),
+        (64 * 1024, "400"),
+    ] {
+        // As the first part, and when it arrives together with one before it.
+        for before in ["", &first] {
+            let part = format!(
+                "--{boundary}\r\n{}\r\ny\r\n--{boundary}--\r\n",
+                filled(size)
+            );
+            let body = [chunk(format!("{before}{part}").as_bytes()), chunk(b"")].concat();
+            let answer = answer_to(&served, &[&head[..], &body].concat());
+            assert_eq!(answer, format!("HTTP/1.1 {status}"), "{size}");
+        }
     }
 }
 

@@ -89,6 +89,13 @@ pub(crate) async fn store(
         let Some(field) = next.map_err(|error| malformed(&error))? else {
             break;
         };
+        // It may have arrived with what precedes it.
+        let line = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.as_str().len() + value.len() + 4) as u64
+        };
+        if field.headers().iter().map(line).sum::<u64>() > PART_HEAD {
+            return Err(too_long());
+        }
         if arrived.len() == limits.files {
             return Err(rejected(&format!(
                 "Too many files (limit {})",
@@ -327,11 +334,15 @@ fn outside(name: &str) -> ProblemReply {
 fn malformed(error: &multer::Error) -> ProblemReply {
     match error {
         multer::Error::StreamSizeExceeded { .. } => rejected("the upload is too large in total"),
-        multer::Error::StreamReadFailed(error) if error.is::<TooMuch>() => bad(&format!(
-            "the head of a part, or what precedes the first, is larger than {PART_HEAD} bytes"
-        )),
+        multer::Error::StreamReadFailed(error) if error.is::<TooMuch>() => too_long(),
         _ => bad("the form is malformed or incomplete"),
     }
+}
+
+fn too_long() -> ProblemReply {
+    bad(&format!(
+        "the head of a part, or what precedes the first, is larger than {PART_HEAD} bytes"
+    ))
 }
 
 /// The path is where the upload was to be stored.
