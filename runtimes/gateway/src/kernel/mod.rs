@@ -26,6 +26,7 @@ mod procfs;
 pub(crate) mod prompts;
 mod run;
 mod setup;
+mod shared_files;
 mod spawn;
 mod state;
 mod stock;
@@ -48,6 +49,7 @@ pub(crate) use launch::Launcher;
 pub(crate) use process_table::ProcessTable;
 pub(crate) use procfs::zombies_of;
 pub(crate) use setup::{Environ, Setup};
+pub(crate) use shared_files::SharedFiles;
 pub(crate) use state::{ExecuteError, ExecuteResponse};
 pub(crate) use stock::{Held, Stock};
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::home::Home;
 use super::language::Installed;
 use super::launch::Launcher;
 use super::process_table::ProcessTable;
+use super::shared_files::SharedFiles;
 use super::stock::Stock;
 use super::sweep::{self, sweep};
 use crate::lock::lock;
@@ -50,11 +51,29 @@ pub(crate) struct Setup {
     /// The access key whose kernel it is.
     pub(crate) owner: String,
     pub(crate) stock: Arc<Stock>,
+    pub(crate) shared_files: SharedFiles,
 }
 
 impl Setup {
-    /// Kills all processes of the kernel and waits until they are gone. Blocks.
+    /// Notes which shared memory of the machine the kernel's processes use, which are about to be killed. Blocks.
+    pub(super) fn note_shared_files(&self) {
+        if !self.confined.has_box() {
+            let members = lock(&self.process_table)
+                .scan(&[&self.mark])
+                .remove(&self.mark);
+            self.shared_files.note(&members.unwrap_or_default());
+        }
+    }
+
+    /// Kills all processes of the kernel, waits until they are gone, and removes the shared memory that they have left.
+    /// Blocks.
     pub(super) fn kill_all(&self) {
+        self.note_shared_files();
+        self.kill_processes();
+        self.shared_files.remove();
+    }
+
+    fn kill_processes(&self) {
         if self.confined.kill_all() {
             return;
         }

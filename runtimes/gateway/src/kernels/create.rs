@@ -10,7 +10,8 @@ use sorna_core::{KernelId, ProblemKind};
 
 use super::table::{Entry, Kernels, Session, Slot};
 use crate::kernel::{
-    Bounds, Cores, DiskLimit, Environ, Home, Kernel, KernelStartError, Setup, Unavailable, excerpt,
+    Bounds, Cores, DiskLimit, Environ, Home, Kernel, KernelStartError, Setup, SharedFiles,
+    Unavailable, excerpt,
 };
 use crate::random;
 
@@ -312,6 +313,7 @@ impl Kernels {
             confined,
             owner,
             stock: Arc::clone(&self.stock),
+            shared_files: SharedFiles::new(),
         })
     }
 }

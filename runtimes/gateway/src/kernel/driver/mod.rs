@@ -143,6 +143,7 @@ impl Driver {
 
     /// Kills all processes of this kernel and waits until they are gone.
     async fn kill_everything(&mut self) {
+        self.note_shared_files().await;
         if let Some(interpreter) = &mut self.interpreter {
             interpreter.kill();
         }

@@ -45,6 +45,7 @@ impl Driver {
 
     /// Kills what runs. The run ends when the process has ended and its output has been read.
     pub(super) async fn time_out(&mut self) {
+        self.note_shared_files().await;
         let Some(run) = &mut self.run else { return };
         run.kill_reason = Some(KillReason::TimedOut);
         let mark = match (&mut self.step, &mut self.interpreter) {
@@ -71,6 +72,7 @@ impl Driver {
 
     /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
     pub(super) async fn kill_for_limit(&mut self, message: &str) {
+        self.note_shared_files().await;
         let message = format!("{message}\n");
         push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
         if let Some(step) = &mut self.step {
@@ -103,6 +105,12 @@ impl Driver {
         let mut state = self.shared.lock();
         state.exceeding = false;
         state.kills += 1;
+    }
+
+    /// Notes which shared memory is used by what is about to be killed.
+    pub(super) async fn note_shared_files(&self) {
+        let setup = Arc::clone(&self.setup);
+        let _ = tokio::task::spawn_blocking(move || setup.note_shared_files()).await;
     }
 
     /// Sends what runs the signal that Ctrl-C sends on a terminal.
