@@ -102,6 +102,9 @@
 //! `PHP_INI_SCAN_DIR`, `PYTHONPATH`, `RUBYOPT`. It changes nothing for programs whose standard input is another one, and those
 //! that open `/dev/tty` fail. R reads nothing by `readline()` in files, as anywhere.
 //!
+//! What threads print after the end of their snippet is shown with the next one in a kernel that is kept, and before the
+//! end of the last one.
+//!
 //! # More than text
 //!
 //! A python3 kernel has a builtin `display(*objects)`, which sends each object as one record in its

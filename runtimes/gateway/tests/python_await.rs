@@ -142,3 +142,34 @@ fn an_interrupt_ends_what_awaits() {
         ("fine\n".to_owned(), String::new())
     );
 }
+
+/// In a kernel that is kept, threads outlive their snippet, and nothing that they print is lost.
+#[test]
+fn what_threads_print_after_a_snippet_is_shown_with_the_next() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let programs = [
+        "import threading\ndef late():\n    go.wait(); print('late')\ngo = threading.Event()\nt = threading.Thread(target=late); t.start()\nend = t.join",
+        "import threading\nfrom concurrent.futures import ThreadPoolExecutor\ngo = threading.Event()\ndone = ThreadPoolExecutor(1).submit(lambda: (go.wait(), print('late')))\nend = done.result",
+        "import threading\ngo = threading.Event()\nt = threading.Timer(0, lambda: (go.wait(), print('late', end='')))\nt.start()\nend = t.join",
+    ];
+    for program in programs {
+        let kernel = client.create("python3");
+        let code = format!("{program}\nprint('main')");
+        assert_eq!(client.run(&kernel, &code).finished().0, "main\n");
+        // It prints when no snippet runs, which is known by a file.
+        let code = "import pathlib\n\
+            def signal():\n    while not pathlib.Path('now').exists(): pass\n    go.set(); end(); pathlib.Path('ended').touch()\n\
+            threading.Thread(target=signal).start(); print(pathlib.Path.cwd())";
+        let (work, _) = client.run(&kernel, code).finished();
+        client.upload(&kernel, &[("now", b"")]).unwrap();
+        let ended = std::path::Path::new(work.trim()).join("ended");
+        common::wait_until("the thread ends", || ended.exists());
+        let (stdout, stderr) = client.run(&kernel, "print('next')").finished();
+        assert_eq!(
+            stdout.replace("late\n", "late"),
+            "latenext\n",
+            "{program}: {stderr}"
+        );
+    }
+}
