@@ -88,7 +88,7 @@ const SHOWING: &[(&str, &str)] = &[
     ("perl", "my $x = ; print 1"),
     (
         "ruby",
-        "puts caller(0), binding.source_location.inspect, $0, __FILE__, $:.inspect; require 'nosuch'",
+        "puts caller(0), binding.source_location.inspect, $0, __FILE__; require 'nosuch'",
     ),
     ("r", "warning('top'); log(-1); as.integer('x'); nosuch(1)"),
     ("r", "x <- 1 +"),

@@ -101,7 +101,8 @@ final class SornaRunner
     }
 }
 
-require __DIR__ . '/input/php/prepend.php';
+// Evaluated as this file is, which has no directory.
+eval(substr(file_get_contents(getenv('SORNA_KERNEL_INPUT') . '/php/prepend.php'), 5));
 SornaRunner::start();
 $argv = $_SERVER['argv'] = [];
 $argc = $_SERVER['argc'] = 0;

@@ -15,6 +15,7 @@ module SornaRunner
   LINK.close_on_exec = true
   INPUT = ARGV.shift
   PROCESS = Process.pid
+  DIRECTORY = "#{__dir__}/"
 
   def self.put(letter, content)
     LINK.write("#{letter} #{content.bytesize}\n#{content}")
@@ -40,7 +41,7 @@ module SornaRunner
   end
 
   def self.own?(line)
-    line.is_a?(String) ? line.start_with?(__FILE__) : line.path == __FILE__
+    (line.is_a?(String) ? line : line.path).to_s.start_with?(DIRECTORY)
   end
 
   # A range of callers as seen from one function further down.
