@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Client, gateway};
-use sorna_core::{Console, Continuation, Execute, ExecuteMode, ExecutionStatus, Record};
+use sorna_core::{Batch, Console, Continuation, Execute, ExecuteMode, ExecutionStatus, Record};
 
 /// Executes code, with this as its input, and returns all output.
 fn execute(client: &Client, start: &Execute, input: &[u8]) -> Console {
@@ -79,6 +79,35 @@ fn text_stays_text_and_keeps_its_place() {
         Record::Stdout("é\n".into()),
     ];
     assert_eq!(records, expected);
+}
+
+#[test]
+fn nothing_is_held_back_before_a_question_or_the_end_of_a_step() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let start = Execute::start(
+        kernel.clone(),
+        ExecuteMode::query(r"printf '?\303'; head -c 1"),
+    );
+    let start = start.with_bytes(true);
+    let asked = client.call(&start).unwrap();
+    assert_eq!(asked.status, ExecutionStatus::WaitingInput);
+    assert_eq!(&*asked.stdout_bytes(), b"?\xc3");
+    let all = client
+        .call(&start.proceed(Continuation::InputBytes(b"\xc3".to_vec())))
+        .unwrap();
+    assert_eq!(&*all.stdout_bytes(), b"\xc3");
+
+    let batch = Batch::new()
+        .with_build(r"printf '\303'")
+        .with_exec(r"printf '\303'");
+    let start = Execute::start(kernel, batch.into()).with_bytes(true);
+    let built = client.call(&start).unwrap();
+    assert_eq!(built.status, ExecutionStatus::BuildFinished);
+    assert_eq!(&*built.stdout_bytes(), b"\xc3");
+    let ran = client.call(&start.proceed(Continuation::Continue)).unwrap();
+    assert_eq!(&*ran.stdout_bytes(), b"\xc3");
 }
 
 #[test]

@@ -24,6 +24,12 @@ impl Log {
         }
     }
 
+    /// What is not text, as text with U+FFFD. Nothing is done with what would not be kept.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        let last = &bytes[bytes.len().saturating_sub(LIMIT)..];
+        self.push(&String::from_utf8_lossy(last));
+    }
+
     /// The output, without the marks of [`Batch`](sorna_core::Batch)es: clients of this project tell the end of a build
     /// by them, and nothing else has the character that they begin with before `sorna-`.
     pub(super) fn text(&self) -> String {
@@ -76,5 +82,9 @@ mod tests {
         assert!(log.text().starts_with("second\né"), "{}", log.text().len());
         log.push(&"é".repeat(LIMIT));
         assert!(log.text().len() <= LIMIT);
+        log.push_bytes(&[0xff; 3 * LIMIT]);
+        assert_eq!(log.text(), "\u{fffd}".repeat(LIMIT / 3));
+        log.push_bytes(b"\n\xe9t\xe9\n");
+        assert_eq!(log.text(), "\u{fffd}t\u{fffd}\n");
     }
 }

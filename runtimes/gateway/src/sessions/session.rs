@@ -5,7 +5,9 @@ use std::time::{Instant, SystemTime};
 
 use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::CreateSession;
-use sorna_core::{Console, ExecutionStatus, KernelId, KernelSpec, ProblemKind, SessionStatus};
+use sorna_core::{
+    Console, ExecutionStatus, KernelId, KernelSpec, ProblemKind, Record, SessionStatus,
+};
 use tokio::sync::watch;
 
 use super::log::Log;
@@ -229,9 +231,13 @@ impl Session {
             return;
         }
         let mut state = self.state();
-        for record in console {
-            if let sorna_core::Record::Stdout(text) | sorna_core::Record::Stderr(text) = record {
-                state.log.push(&text);
+        for record in console.iter_exact() {
+            match record {
+                Record::Stdout(text) | Record::Stderr(text) => state.log.push(&text),
+                Record::StdoutBytes(bytes) | Record::StderrBytes(bytes) => {
+                    state.log.push_bytes(&bytes);
+                }
+                _ => {}
             }
         }
     }

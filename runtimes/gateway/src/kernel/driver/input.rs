@@ -87,6 +87,7 @@ impl Driver {
         self.asked = Some(request);
         self.pause_clock();
         self.shared.lock().may_go_on = matches!(request, InputRequest::Poll { .. });
+        self.finish_characters();
         self.shared.enter(Phase::WaitingInput {
             password,
             reported: false,

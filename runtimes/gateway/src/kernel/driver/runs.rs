@@ -229,6 +229,7 @@ impl Driver {
                 run.has_failed_build = kind == StepKind::Build && exit_code != 0;
             }
             self.pause_clock();
+            self.finish_characters();
             self.shared.enter(Phase::StepFinished { kind, exit_code });
         }
     }
@@ -299,6 +300,12 @@ impl Driver {
         self.asked = None;
         self.withdrawn = false;
         self.input.clear();
+        self.finish_characters();
+        self.shared.enter(Phase::Ended(ending));
+    }
+
+    /// Adds characters that are incomplete to the output: their rest, if there is one, comes after something else.
+    pub(super) fn finish_characters(&mut self) {
         let mut state = self.shared.lock();
         self.output.finish(&mut state.console);
         for (stream, decoder) in [Stream::Stdout, Stream::Stderr]
@@ -307,8 +314,6 @@ impl Driver {
         {
             push_bytes(&mut state.console, stream, &decoder.finish());
         }
-        drop(state);
-        self.shared.enter(Phase::Ended(ending));
     }
 
     /// Ends the run, which the system did not start.
