@@ -60,11 +60,16 @@ pub(crate) enum Event<'e> {
     ExecutionStarted {
         index: usize,
     },
+    /// The bytes as well if they are not UTF-8, and the text has U+FFFD.
     Stdout {
         text: &'e str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base64: Option<&'e str>,
     },
     Stderr {
         text: &'e str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base64: Option<&'e str>,
     },
     Log {
         level: &'e str,
@@ -119,6 +124,16 @@ pub(crate) enum Event<'e> {
     Finished {
         exit_code: u8,
     },
+}
+
+impl<'e> Event<'e> {
+    pub(crate) fn stdout(text: &'e str) -> Self {
+        Self::Stdout { text, base64: None }
+    }
+
+    pub(crate) fn stderr(text: &'e str) -> Self {
+        Self::Stderr { text, base64: None }
+    }
 }
 
 /// The progress of an upload.

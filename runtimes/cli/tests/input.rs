@@ -108,7 +108,7 @@ fn a_byte_order_mark_is_what_it_is_at_home() {
 fn code_that_cannot_be_read_costs_no_kernel() {
     run_with_input(b"print('\xff')", &["--local", "python3", "-"])
         .code(1)
-        .stderr_eq("✘ cannot read code from standard input: stream did not contain valid UTF-8\n");
+        .stderr_eq("✘ cannot read code from standard input: it is not UTF-8, as the code of a snippet must be: put it into a file, and run that (`sorna run python3 FILE`)\n");
     run_with_input(b"", &["--local", "python3", "-", "a.py"])
         .code(2)
         .stderr_eq(str![[r#"

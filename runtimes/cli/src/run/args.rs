@@ -17,8 +17,10 @@ const STDIN: &str = "-";
 
 /// Run code snippets, or a program made of files.
 ///
-/// The program's output goes to standard output and standard error unchanged. Status messages go to
-/// standard error.
+/// The program's output goes to standard output and standard error unchanged, and standard input to the
+/// program. Gateways of this project (`--local`, `sorna serve`) carry any bytes. Others carry only text
+/// (UTF-8): in output they replace other bytes by U+FFFD, which is mentioned, and as input other bytes are
+/// an error before anything runs. Status messages go to standard error.
 ///
 /// Exit code: the program's if the gateway reports one, else 0 when it finished (for several snippets,
 /// that of the first one that fails); 124 if it exceeded its time limit; 1 if the gateway returned an

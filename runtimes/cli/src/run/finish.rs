@@ -24,6 +24,12 @@ pub(crate) enum Stop {
     Output(io::Error),
     /// Standard input cannot be read.
     Input(io::Error),
+    /// Standard input is not text, and the gateway takes nothing else: the byte, and what came before it.
+    NotText {
+        byte: u8,
+        offset: u64,
+        has_run: bool,
+    },
     /// The program asks for input after its end.
     NoInput,
     /// The session is blocked, which was reported.
@@ -37,6 +43,20 @@ impl Stop {
         match self {
             Self::Output(error) => format!("cannot write the program's output: {error}"),
             Self::Input(error) => format!("cannot read standard input: {error}"),
+            Self::NotText {
+                byte,
+                offset,
+                has_run,
+            } => {
+                let left = if has_run {
+                    "the program was given only what comes before"
+                } else {
+                    "nothing was run"
+                };
+                format!(
+                    "standard input is not text: byte {byte:#04x} at offset {offset} is not UTF-8. This gateway takes only text as input, so {left}. Upload the data as a file (`sorna upload`, or among the files of `sorna run`), and let the program read that."
+                )
+            }
             Self::NoInput => "the program asks for input, but standard input has ended".to_owned(),
             Self::Blocked(kernel) => left::blocked(&kernel),
             Self::Failed(message) => message,

@@ -1,7 +1,7 @@
 //! Input for programs that ask for it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,49 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::finish::Stop;
+use super::peek::first_invalid;
 use crate::lock::lock;
 use crate::tty;
 
 /// What the command can wait for besides the gateway.
 #[derive(Debug)]
 pub(super) enum Wake {
-    /// A line from standard input; `None` at its end.
-    Line(io::Result<Option<String>>),
+    /// Standard input, as far as it was read; `None` at its end.
+    Read(io::Result<Option<Vec<u8>>>),
     /// A signal arrived, and the run is cancelled.
     Stopped,
+}
+
+/// What there is for a program that asks.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Given(Given),
+    /// Nothing yet: the program may have gone on without it.
+    NotYet,
+    /// The program was sent the mark of the end often enough, or a signal arrived.
+    None,
+}
+
+/// What a program is given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Text(String),
+    /// For gateways that take them.
+    Bytes(Vec<u8>),
+}
+
+/// How a program asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Whether what is typed must not be shown.
+    pub(super) is_hidden: bool,
+    /// Whether the gateway takes many lines at once.
+    pub(super) takes_lines: bool,
+    /// Whether it takes what is not text.
+    pub(super) takes_bytes: bool,
+    /// Whether the program may go on without input.
+    pub(super) may_go_on: bool,
 }
 
 /// The line that ends a program's input: Ctrl-D. After other text, it takes the place of a line end.
@@ -37,24 +70,35 @@ fn most_ends() -> u32 {
     }
 }
 
-/// About how many bytes of lines one request carries. As much fits into an empty pipe, and escaped into a request.
+/// About how many bytes of input one request carries. As much fits into an empty pipe, and escaped into a request.
 const MOST: usize = 60 * 1024;
 
 /// How often it is looked at whether a program still waits that may go on without input.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What there is for a program that asks.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// A line without its end, lines, or the mark that the input has ended.
-    Given(String),
-    /// Nothing yet: the program may have gone on without it.
+/// What has come of reading.
+enum Woken {
+    Read(Vec<u8>),
+    /// There is nothing yet, and the program may have gone on without.
     NotYet,
-    /// The program was sent the mark of the end often enough, or a signal arrived.
-    None,
+    /// The input has ended, or a signal arrived.
+    End,
 }
 
-/// Standard input. Lines are read on another thread, so that a signal can end the wait.
+/// How much is read at once.
+#[derive(Clone, Copy, Debug)]
+enum Amount {
+    /// A line, however long.
+    Line,
+    /// A line, as far as one request carries it.
+    Piece,
+    /// All whole lines that are there and fit into one request; at least one, however long.
+    Lines,
+    /// The same, and a longer line as far as one request carries it.
+    Pieces,
+}
+
+/// Standard input. It is read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
     wake: Sender<Wake>,
@@ -64,12 +108,14 @@ pub(super) struct Input {
     stopped: bool,
     /// How often the program was sent the end of its input since it was last sent a line.
     ends: u32,
-    /// Whether a line is being read that no program has got yet.
-    pending: bool,
+    /// What is being read that no program has got yet.
+    pending: Option<Amount>,
     /// While that is not to be shown.
     hidden: Option<tty::Changed>,
     /// The last line was typed on the terminal that shows the output, and so has ended a line there.
     typed: bool,
+    /// How many bytes were read so far.
+    offset: u64,
 }
 
 impl Input {
@@ -80,9 +126,10 @@ impl Input {
             source: Arc::default(),
             stopped: false,
             ends: 0,
-            pending: false,
+            pending: None,
             hidden: None,
             typed: false,
+            offset: 0,
         }
     }
 
@@ -98,7 +145,7 @@ impl Input {
 
     /// Whether a program has asked that has got nothing yet.
     pub(super) fn is_pending(&self) -> bool {
-        self.pending
+        self.pending.is_some()
     }
 
     /// The program has gone on without what is being typed, which is for what reads next.
@@ -106,88 +153,129 @@ impl Input {
         self.hidden = None;
     }
 
-    /// The input for a program that asks: a line without its end, or as many lines as there are with their ends, if it
-    /// `takes_lines`. If it `may_go_on` without input, that may take some time more.
-    pub(super) fn answer(
-        &mut self,
-        hidden: bool,
-        takes_lines: bool,
-        may_go_on: bool,
-    ) -> io::Result<Answer> {
-        // What follows a password may be for another program. What is typed comes line by line.
-        let takes_lines = takes_lines && !hidden && !io::stdin().is_terminal();
-        let Some(line) = self.line(hidden, takes_lines, may_go_on)? else {
-            return Ok(Answer::NotYet);
-        };
-        Ok(match line {
-            None if self.stopped || self.ends == most_ends() => Answer::None,
-            None => {
-                self.ends += 1;
-                Answer::Given(END.to_owned())
-            }
-            Some(line) => {
-                self.ends = 0;
-                Answer::Given(line)
-            }
-        })
+    /// For a gateway that takes only text, before anything runs: whether what is there is text, as far as that can be seen
+    /// without taking it.
+    pub(super) fn check_ahead(&self) -> Result<(), Stop> {
+        let input = io::stdin().as_fd().try_clone_to_owned();
+        let input: File = input.map_err(Stop::Input)?.into();
+        match first_invalid(&input) {
+            Ok(Some((byte, offset))) => Err(Stop::NotText {
+                byte,
+                offset,
+                has_run: false,
+            }),
+            // What cannot be looked at may still be read.
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 
-    /// Reads a line, or lines: `Some(None)` at the end of the input, or when a signal arrived. `None` if there is none within
-    /// some time, and the program `may_go_on`.
-    #[allow(
-        clippy::option_option,
-        reason = "the outer one says that there is nothing yet"
-    )]
-    fn line(
-        &mut self,
-        hidden: bool,
-        takes_lines: bool,
-        may_go_on: bool,
-    ) -> io::Result<Option<Option<String>>> {
-        if self.stopped {
-            return Ok(Some(None));
+    /// The input for a program that asks: a line without its end; or as many lines as there are with their ends, or parts of
+    /// them, if the gateway takes these; or the mark that the input has ended.
+    pub(super) fn answer(&mut self, form: Form) -> Result<Answer, Stop> {
+        // What follows a password may be for another program. What is typed comes line by line.
+        let amount = match (form.is_hidden, form.takes_lines, form.takes_bytes) {
+            _ if io::stdin().is_terminal() => Amount::Line,
+            (false, true, true) => Amount::Pieces,
+            (false, true, false) => Amount::Lines,
+            (true, true, true) => Amount::Piece,
+            _ => Amount::Line,
+        };
+        // What is being read for a program that has gone on keeps its form.
+        let amount = self.pending.unwrap_or(amount);
+        let read = self.read(form, amount).map_err(Stop::Input)?;
+        let bytes = match read {
+            Woken::Read(bytes) => bytes,
+            Woken::NotYet => return Ok(Answer::NotYet),
+            Woken::End if self.stopped || self.ends == most_ends() => return Ok(Answer::None),
+            Woken::End => {
+                self.ends += 1;
+                return Ok(Answer::Given(Given::Text(END.to_owned())));
+            }
+        };
+        self.ends = 0;
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Answer::Given(as_text(text, amount))),
+            Err(error) if form.takes_bytes => Ok(Answer::Given(Given::Bytes(error.into_bytes()))),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                Err(Stop::NotText {
+                    byte: error.as_bytes()[at],
+                    offset: offset + at as u64,
+                    has_run: true,
+                })
+            }
         }
-        match hidden {
+    }
+
+    /// Reads standard input.
+    fn read(&mut self, form: Form, amount: Amount) -> io::Result<Woken> {
+        if self.stopped {
+            return Ok(Woken::End);
+        }
+        match form.is_hidden {
             true if self.hidden.is_none() => self.hidden = Some(tty::Changed::hidden()?),
             true => {}
             false => self.hidden = None,
         }
-        if !self.pending {
-            self.pending = true;
+        if self.pending.is_none() {
+            self.pending = Some(amount);
             let wake = self.wake.clone();
             let source = Arc::clone(&self.source);
             thread::spawn(move || {
-                let _ = wake.send(Wake::Line(read(&mut lock(&source), takes_lines)));
+                let _ = wake.send(Wake::Read(read(&mut lock(&source), amount)));
             });
         }
-        let woken = match may_go_on {
+        let woken = match form.may_go_on {
             true => self.woken.recv_timeout(LOOK),
             false => self.woken.recv().map_err(RecvTimeoutError::from),
         };
         if let Err(RecvTimeoutError::Timeout) = woken {
-            return Ok(None);
+            return Ok(Woken::NotYet);
         }
-        self.pending = false;
+        self.pending = None;
         let changed = self.hidden.take();
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-        let is_line = matches!(woken, Ok(Wake::Line(Ok(Some(_)))));
+        let is_line = matches!(woken, Ok(Wake::Read(Ok(Some(_)))));
         self.typed = is_terminal && (is_line || changed.is_some());
         if self.typed && changed.is_some() {
             // The line end that was typed was not echoed either.
             let _ = writeln!(io::stderr());
         }
         match woken {
-            Ok(Wake::Line(line)) => line.map(Some),
+            Ok(Wake::Read(read)) => Ok(read?.map_or(Woken::End, Woken::Read)),
             Ok(Wake::Stopped) | Err(_) => {
                 self.stopped = true;
-                Ok(Some(None))
+                Ok(Woken::End)
             }
         }
     }
 }
 
-/// Reads from standard input, which nothing else reads meanwhile.
-fn read(source: &mut Option<BufReader<File>>, takes_lines: bool) -> io::Result<Option<String>> {
+/// What a program is given for this text. Where the gateway adds a line end that is missing, the mark of the end says that
+/// none is.
+fn as_text(mut text: String, amount: Amount) -> Given {
+    match amount {
+        Amount::Line => {
+            if text.ends_with('\n') {
+                text.pop();
+                if text.ends_with('\r') {
+                    text.pop();
+                }
+            }
+        }
+        Amount::Piece | Amount::Lines | Amount::Pieces => {
+            if !text.ends_with('\n') {
+                text.push_str(END);
+            }
+        }
+    }
+    Given::Text(text)
+}
+
+/// Reads from standard input, which nothing else reads meanwhile. `None` at its end.
+fn read(source: &mut Option<BufReader<File>>, amount: Amount) -> io::Result<Option<Vec<u8>>> {
     let source = match source {
         Some(source) => source,
         None => {
@@ -195,41 +283,20 @@ fn read(source: &mut Option<BufReader<File>>, takes_lines: bool) -> io::Result<O
             source.insert(BufReader::with_capacity(MOST, file))
         }
     };
-    let bytes = match takes_lines {
-        true => read_lines(source)?,
-        false => read_line(source)?,
+    let most = match amount {
+        Amount::Line | Amount::Lines => u64::MAX,
+        Amount::Piece | Amount::Pieces => MOST as u64,
     };
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    let mut bytes = Vec::new();
+    source.take(most).read_until(b'\n', &mut bytes)?;
+    if matches!(amount, Amount::Lines | Amount::Pieces) && bytes.ends_with(b"\n") {
+        read_more(source, &mut bytes)?;
+    }
+    Ok((!bytes.is_empty()).then_some(bytes))
 }
 
-/// A line without its end.
-fn read_line(source: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    source.read_until(b'\n', &mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    Ok(Some(bytes))
-}
-
-/// A line, and all whole lines after it that are there already and fit into one request. The mark of the end follows a last
-/// line without an end.
-fn read_lines(source: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    source.read_until(b'\n', &mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if bytes.last() != Some(&b'\n') {
-        bytes.extend_from_slice(END.as_bytes());
-        return Ok(Some(bytes));
-    }
+/// All whole lines that are there already and fit into one request.
+fn read_more(source: &mut BufReader<File>, bytes: &mut Vec<u8>) -> io::Result<()> {
     while bytes.len() < MOST {
         if source.buffer().is_empty() && !is_readable(source.get_ref()) {
             break;
@@ -242,7 +309,7 @@ fn read_lines(source: &mut BufReader<File>) -> io::Result<Option<Vec<u8>>> {
         bytes.extend_from_slice(&there[..=end]);
         source.consume(end + 1);
     }
-    Ok(Some(bytes))
+    Ok(())
 }
 
 /// Whether a read would not have to wait.

@@ -7,6 +7,7 @@ mod images;
 mod input;
 mod media;
 mod output;
+mod peek;
 mod plan;
 mod program;
 mod resources;
@@ -42,7 +43,7 @@ use crate::terms::Terms;
 use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, Task, finish};
-use input::{Answer, Input, Wake};
+use input::{Answer, Form, Given, Input, Wake};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::{check_sizes, collect};
@@ -431,6 +432,7 @@ impl Session<'_> {
         match event {
             RunEvent::SessionPending(pending) => self.pending.show(&pending, reporter),
             RunEvent::KernelReady(kernel) => {
+                self.output.set_carried(self.run.carries_bytes());
                 self.ready = Some(kernel.clone());
                 if self.temporary {
                     self.kept.created(self.target, &kernel, self.dialect);
@@ -452,6 +454,9 @@ impl Session<'_> {
                         return Err(Stop::Blocked(kernel));
                     }
                     self.kernel = Some(kernel);
+                }
+                if !self.run.carries_bytes() {
+                    self.input.check_ahead()?;
                 }
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
@@ -520,9 +525,13 @@ impl Session<'_> {
             } => {
                 self.program = Program::Asks;
                 self.reporter.clear();
-                let may_go_on = may_go_on && takes_bytes;
-                let answer = self.input.answer(is_password, takes_lines, may_go_on);
-                let answer = answer.map_err(Stop::Input)?;
+                let form = Form {
+                    is_hidden: is_password,
+                    takes_lines,
+                    takes_bytes,
+                    may_go_on: may_go_on && takes_bytes,
+                };
+                let answer = self.input.answer(form)?;
                 if let Answer::NotYet = answer {
                     let looked = self.run.answer_bytes([]);
                     return looked.map_err(|error| Stop::Failed(error.to_string()));
@@ -531,12 +540,14 @@ impl Session<'_> {
                     self.reporter.note_output("\n");
                 }
                 match answer {
-                    Answer::Given(answer) => {
+                    Answer::Given(given) => {
                         self.program = Program::Runs;
                         self.silence.is_broken();
-                        self.run
-                            .answer(answer)
-                            .map_err(|error| Stop::Failed(error.to_string()))?;
+                        let given = match given {
+                            Given::Text(text) => self.run.answer(text),
+                            Given::Bytes(bytes) => self.run.answer_bytes(bytes),
+                        };
+                        given.map_err(|error| Stop::Failed(error.to_string()))?;
                     }
                     // A signal arrived; the run is cancelled already.
                     _ if self.stopped.signal().is_some() => {}

@@ -1,9 +1,12 @@
 //! The program's output, passed on unchanged.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sorna::{Console, Media, Record};
 
@@ -22,6 +25,8 @@ pub(super) struct Output {
     together: bool,
     /// For a program whose network is not that of this machine.
     isolated: Option<Isolated>,
+    /// Whether the gateway carries output that is not UTF-8, or it was said that it does not.
+    is_carried: bool,
 }
 
 impl Output {
@@ -29,24 +34,53 @@ impl Output {
         Self {
             gallery,
             isolated,
+            is_carried: true,
             together: io::stdout().is_terminal() && io::stderr().is_terminal(),
         }
+    }
+
+    /// Whether the gateway carries output that is not UTF-8.
+    pub(super) fn set_carried(&mut self, is_carried: bool) {
+        self.is_carried = is_carried;
     }
 
     /// Writes all records in order, text to the stream it was written to.
     pub(super) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         if let Some(isolated) = &mut self.isolated {
-            for record in console {
-                if let Record::Stdout(text) | Record::Stderr(text) = record {
-                    isolated.note(&text);
+            for record in console.iter_exact() {
+                match record {
+                    Record::Stdout(text) | Record::Stderr(text) => isolated.note(&text),
+                    Record::StderrBytes(bytes) => isolated.note(&String::from_utf8_lossy(&bytes)),
+                    _ => {}
                 }
             }
         }
         if json::is_on() {
-            return self.emit(console, reporter);
+            self.emit(console, reporter)?;
+        } else {
+            self.write(console, reporter)?;
         }
+        self.warn(console, reporter);
+        Ok(())
+    }
+
+    /// Says once that the gateway has replaced output, if it may have.
+    fn warn(&mut self, console: &Console, reporter: &mut Reporter) {
+        let is_replaced = |record| match record {
+            Record::Stdout(text) | Record::Stderr(text) => text.contains('\u{fffd}'),
+            _ => false,
+        };
+        if !self.is_carried && console.iter().any(is_replaced) {
+            self.is_carried = true;
+            reporter.advice(
+                "The output has U+FFFD where the program may have written bytes that are not UTF-8: this gateway carries only text, and replaces other bytes. To get them, encode the output in the program, with base64 for example.",
+            );
+        }
+    }
+
+    fn write(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         reporter.clear();
-        for record in console {
+        for record in console.iter_exact() {
             match record {
                 Record::Stdout(text) => {
                     streams::write(Stream::Stdout, text.as_bytes())?;
@@ -57,6 +91,16 @@ impl Output {
                 Record::Stderr(text) => {
                     streams::write(Stream::Stderr, text.as_bytes())?;
                     reporter.note_output(&text);
+                }
+                Record::StdoutBytes(bytes) => {
+                    streams::write(Stream::Stdout, &bytes)?;
+                    if self.together {
+                        reporter.note_output(&last_of(&bytes));
+                    }
+                }
+                Record::StderrBytes(bytes) => {
+                    streams::write(Stream::Stderr, &bytes)?;
+                    reporter.note_output(&last_of(&bytes));
                 }
                 Record::Log {
                     level,
@@ -107,10 +151,18 @@ impl Output {
 
     /// The records as events.
     fn emit(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
-        for record in console {
+        for record in console.iter_exact() {
             match record {
-                Record::Stdout(text) => json::emit(&Event::Stdout { text: &text })?,
-                Record::Stderr(text) => json::emit(&Event::Stderr { text: &text })?,
+                Record::Stdout(text) => json::emit(&Event::stdout(&text))?,
+                Record::Stderr(text) => json::emit(&Event::stderr(&text))?,
+                Record::StdoutBytes(bytes) => json::emit(&Event::Stdout {
+                    text: &String::from_utf8_lossy(&bytes),
+                    base64: Some(&STANDARD.encode(&bytes)),
+                })?,
+                Record::StderrBytes(bytes) => json::emit(&Event::Stderr {
+                    text: &String::from_utf8_lossy(&bytes),
+                    base64: Some(&STANDARD.encode(&bytes)),
+                })?,
                 Record::Log {
                     level,
                     time,
@@ -160,6 +212,11 @@ impl Output {
     pub(super) fn has_lost(&self) -> bool {
         self.gallery.has_lost()
     }
+}
+
+/// The last of some bytes as text, which shows whether they end a line.
+fn last_of(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(1)..])
 }
 
 /// Reports what happened to output that is not text.

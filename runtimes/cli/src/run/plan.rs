@@ -146,10 +146,15 @@ pub(super) fn local_api(plan: &RunPlan) -> Api {
 
 /// All of standard input, as the language's interpreter would read it from its own.
 fn code_from_stdin(lang: &str) -> Result<String, Failure> {
-    let mut code = String::new();
-    io::stdin()
-        .read_to_string(&mut code)
-        .map_err(|error| Failure::System("cannot read code from standard input", error))?;
+    let failed = |error| Failure::System("cannot read code from standard input", error);
+    let mut code = Vec::new();
+    io::stdin().read_to_end(&mut code).map_err(failed)?;
+    let mut code = String::from_utf8(code).map_err(|_| {
+        let text = format!(
+            "it is not UTF-8, as the code of a snippet must be: put it into a file, and run that (`sorna run {lang} FILE`)"
+        );
+        failed(io::Error::other(text))
+    })?;
     if code.starts_with(BYTE_ORDER_MARK) && skips_byte_order_mark(lang) {
         code.remove(0);
     }
