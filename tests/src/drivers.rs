@@ -55,6 +55,14 @@ pub trait Driver: Send + Sync + Sized + 'static {
         seen: impl FnMut(&ExecutionEvent) + Send,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Executes in a new kernel, gives the program these bytes as its input, and returns its standard output.
+    fn filter(
+        &self,
+        lang: &str,
+        mode: ExecuteMode,
+        input: &[u8],
+    ) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+
     /// Executes, and waits for the end.
     fn run_code(
         &self,
@@ -295,6 +303,34 @@ macro_rules! driver {
                     seen(&event);
                 }
                 Ok(())
+            }
+
+            async fn filter(
+                &self,
+                lang: &str,
+                mode: ExecuteMode,
+                input: &[u8],
+            ) -> Result<Vec<u8>, Error> {
+                let kernel = wait!($kind, self.0.create(lang))?;
+                let mut execution = kernel.execute(mode);
+                let (mut output, mut pieces) = (Vec::new(), input.chunks(50_001));
+                while let Some(event) = wait!($kind, execution.next_event())? {
+                    match event {
+                        ExecutionEvent::Console(console) => {
+                            output.extend_from_slice(&console.stdout_bytes());
+                        }
+                        ExecutionEvent::InputRequested { takes_bytes, .. } => {
+                            assert!(takes_bytes);
+                            match pieces.next() {
+                                Some(piece) => execution.answer_bytes(piece)?,
+                                None => execution.answer("\u{4}")?,
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                wait!($kind, kernel.destroy())?;
+                Ok(output)
             }
 
             async fn run_code(
