@@ -140,7 +140,7 @@ mod version;
 pub use body::{Body, Segment};
 pub use caller::Caller;
 pub use config::{AccessKey, Config, Credentials, Endpoint, EnvNames, SecretKey, SessionCookie};
-pub use console::{Console, Media, Record, Records};
+pub use console::{Console, Media, Record, Records, ValueForms};
 pub use error::{
     AbortReason, Aborted, AgentDetails, BuildError, Busy, ConfigError, Error, ErrorBody,
     FilesUnavailable, FoundResponse, GatewayError, Hop, LoginError, NegotiationError, NotRunning,

@@ -13,7 +13,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::bytes::is_encoded;
-use super::{Console, Part, PartKind, Place};
+use super::{Console, Media, Part, PartKind, Place, ValueForms};
 
 impl<'de> Deserialize<'de> for Console {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -147,6 +147,7 @@ enum Known {
     Text(PartKind),
     Media,
     Log,
+    Value,
 }
 
 impl Known {
@@ -159,6 +160,7 @@ impl Known {
             Self::Text(_) => "html",
             Self::Media => "media",
             Self::Log => "log",
+            Self::Value => "value",
         }
     }
 }
@@ -193,6 +195,7 @@ impl<'de> Visitor<'de> for KindVisitor {
             "html" => Kind::Known(Known::Text(PartKind::Html)),
             "media" => Kind::Known(Known::Media),
             "log" => Kind::Known(Known::Log),
+            "value" => Kind::Known(Known::Value),
             other => Kind::Other(other.into()),
         })
     }
@@ -269,8 +272,15 @@ impl<'de> Visitor<'de> for RecordSeed<'_, '_> {
     other_values!();
 }
 
-/// Media and logs: text fields, nested in one array or (logs) in the record itself.
+/// Values: an array for each form. Media and logs: text fields, nested in one array or (logs) in the record itself.
 fn fields(console: &mut Console, known: Known, values: &[Value]) {
+    if let Known::Value = known {
+        match forms(values) {
+            Some(value) => console.value(&value),
+            None => console.unknown(known.name(), values),
+        }
+        return;
+    }
     let nested = match values {
         [Value::Array(nested)] => nested.as_slice(),
         flat => flat,
@@ -296,6 +306,18 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
         }
         _ => console.unknown(known.name(), values),
     }
+}
+
+/// The forms of a value; `None` if that is something else.
+fn forms(values: &[Value]) -> Option<ValueForms<'_>> {
+    let form = |value: &'_ Value| match value.as_array()?.as_slice() {
+        [Value::String(media_type), Value::String(content)] => {
+            Some(Media::new(media_type.clone(), content.clone()))
+        }
+        _ => None,
+    };
+    let forms: Option<Vec<_>> = values.iter().map(form).collect();
+    forms.filter(|it| !it.is_empty()).map(ValueForms::new)
 }
 
 /// Adds a string, of bytes in Base64; returns any other value.

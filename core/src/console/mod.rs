@@ -5,9 +5,11 @@ mod de;
 mod media;
 mod parts;
 mod ser;
+mod value;
 
 pub(crate) use de::ConsoleSeed;
 pub use media::Media;
+pub use value::ValueForms;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -94,6 +96,9 @@ pub enum Record<'a> {
         /// The text.
         message: Cow<'a, str>,
     },
+    /// The value of a snippet's last expression: see [`Execute::with_echo`](crate::Execute::with_echo). On the wire,
+    /// `["value", [media type, content], …]`, an extension of the gateway in `sorna-gateway`.
+    Value(ValueForms<'a>),
     /// A record of a type that this version does not know.
     Unknown {
         /// The type's name; empty if the record has none.
@@ -115,6 +120,7 @@ impl Record<'_> {
             Self::StderrBytes(bytes) => Record::StderrBytes(Cow::Owned(bytes.into_owned())),
             Self::Html(text) => Record::Html(own(text)),
             Self::Media(media) => Record::Media(media.into_owned()),
+            Self::Value(value) => Record::Value(value.into_owned()),
             Self::Log {
                 level,
                 time,
@@ -222,6 +228,7 @@ impl Console {
                 self.part(PartKind::MediaType, media.media_type());
                 self.part(PartKind::Field, media.content());
             }
+            Record::Value(value) => self.value(value),
             Record::Log {
                 level,
                 time,
@@ -297,6 +304,14 @@ impl Console {
         });
     }
 
+    fn value(&mut self, value: &ValueForms<'_>) {
+        self.part(PartKind::Value, &value.forms().len().to_string());
+        for form in value.forms() {
+            self.part(PartKind::Field, form.media_type());
+            self.part(PartKind::Field, form.content());
+        }
+    }
+
     fn unknown(&mut self, kind: &str, values: &[Value]) {
         let values = serde_json::to_string(values).expect("values came from JSON");
         self.part(PartKind::UnknownKind, kind);
@@ -368,6 +383,11 @@ impl<'a> Iterator for Records<'a> {
                 logger: self.field(),
                 message: self.field(),
             },
+            PartKind::Value => {
+                let count: usize = text.parse().expect("the number of forms was written here");
+                let forms = (0..count).map(|_| Media::new(self.field(), self.field()));
+                Record::Value(ValueForms::new(forms.collect()))
+            }
             PartKind::UnknownKind => Record::Unknown {
                 kind: text,
                 values: serde_json::from_str(&self.field())

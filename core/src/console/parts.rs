@@ -11,6 +11,8 @@ pub(super) enum PartKind {
     MediaType,
     /// The level; time, logger and message follow.
     LogLevel,
+    /// The number of forms; the media type and the content of each follow.
+    Value,
     /// A further field of the record that began before.
     Field,
     /// The kind of a record of another form; its values follow as a JSON array.
@@ -21,12 +23,13 @@ pub(super) enum PartKind {
 }
 
 impl PartKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Stdout,
         Self::Stderr,
         Self::Html,
         Self::MediaType,
         Self::LogLevel,
+        Self::Value,
         Self::Field,
         Self::UnknownKind,
         Self::StdoutBytes,

@@ -27,6 +27,7 @@ impl Serialize for Record<'_> {
             Self::Media(media) => {
                 ("media", (media.media_type(), media.content())).serialize(serializer)
             }
+            Self::Value(value) => value.serialize(serializer),
             Self::Log {
                 level,
                 time,

@@ -102,6 +102,8 @@ pub enum ExecuteRequest {
         /// Whether it is the last one of its kernel: see [`Execute::with_final`](crate::Execute::with_final). Then the
         /// snippet may be empty.
         is_final: bool,
+        /// Whether the value of its last expression is wanted: see [`Execute::with_echo`](crate::Execute::with_echo).
+        echoes: bool,
     },
     /// Build and run the files in the work directory; or continue, or give input.
     Batch {
@@ -206,6 +208,7 @@ impl ExecuteRequest {
             "query" => Ok(Self::Query {
                 code,
                 is_final: is_final(raw.options.as_ref()),
+                echoes: echoes(raw.options.as_ref()),
             }),
             "batch" => {
                 let options: RawBatch = parse_options(raw.options)?;
@@ -286,10 +289,20 @@ fn invalid(error: &serde_json::Error) -> ProblemReply {
     ProblemKind::InvalidApiParams.reply_with(&error.to_string())
 }
 
-/// Whether the options of a query say that it is final. They have no form of their own: clients send anything.
+/// Whether the options of a query say that it is final.
 pub(super) fn is_final(options: Option<&Value>) -> bool {
+    says(options, Execute::FINAL)
+}
+
+/// Whether the options of a query ask for the value of its last expression.
+pub(super) fn echoes(options: Option<&Value>) -> bool {
+    says(options, Execute::ECHO)
+}
+
+/// Whether the options of a query have this flag. They have no form of their own: clients send anything.
+fn says(options: Option<&Value>, name: &str) -> bool {
     options
-        .and_then(|options| options.get(Execute::FINAL))
+        .and_then(|options| options.get(name))
         .and_then(Value::as_bool)
         .unwrap_or(false)
 }
@@ -390,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_final_only_if_it_says_so() {
+    fn a_query_is_final_or_echoes_only_if_it_says_so() {
         for (options, expected) in [
             (r#"{"final": true}"#, true),
             (r#"{"final": false}"#, false),
@@ -400,12 +413,15 @@ mod tests {
             ("null", false),
         ] {
             let body = format!(r#"{{"mode": "query", "code": "", "options": {options}}}"#);
-            let ExecuteRequest::Query { is_final, .. } =
-                ExecuteRequest::parse(body.as_bytes()).unwrap()
-            else {
-                panic!("not a query");
+            let parsed = |body: &str| match ExecuteRequest::parse(body.as_bytes()).unwrap() {
+                ExecuteRequest::Query {
+                    is_final, echoes, ..
+                } => (is_final, echoes),
+                other => panic!("not a query: {other:?}"),
             };
-            assert_eq!(is_final, expected, "{options}");
+            assert_eq!(parsed(&body), (expected, false), "{options}");
+            let echo = body.replace("final", "echo");
+            assert_eq!(parsed(&echo), (false, expected), "{options}");
         }
     }
 

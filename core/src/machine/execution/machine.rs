@@ -169,6 +169,8 @@ pub struct Execution {
     execute: Execute,
     /// Whether the first request is final.
     is_final: bool,
+    /// Whether it asks for the value of the last expression.
+    echoes: bool,
     /// Whether the input that the program waits for may be bytes.
     takes_bytes: bool,
     caller: Caller,
@@ -228,9 +230,9 @@ impl Execution {
     }
 
     /// An execution that begins with this request, which may be [final](Execute::with_final), ask for
-    /// [bytes](Execute::with_bytes), and be [marked](Execute::with_mark): then all of its requests are.
+    /// [bytes](Execute::with_bytes) or a [value](Execute::with_echo), and be [marked](Execute::with_mark): then all of its requests are.
     pub fn of(mut execute: Execute, caller: Caller) -> Self {
-        let is_final = execute.is_final;
+        let (is_final, echoes) = (execute.is_final, execute.echoes);
         let mark = execute.mark.take();
         if let Some(mark) = mark.as_ref().filter(|mark| !mark.id.is_empty()) {
             execute.run_id = Some(mark.id.clone());
@@ -258,6 +260,7 @@ impl Execution {
             state,
             execute,
             is_final,
+            echoes,
             takes_bytes: false,
             caller,
             events: VecDeque::new(),
@@ -453,6 +456,7 @@ impl Execution {
         let mut start = self.next(Continuation::Start);
         start.mode = mode;
         start.is_final = self.is_final;
+        start.echoes = self.echoes;
         self.start(now, start);
     }
 

@@ -137,6 +137,9 @@ pub struct Run {
     sends_modes: bool,
     /// Whether the gateway carries output and input that are not UTF-8.
     carries_bytes: bool,
+    /// Whether values of expressions are wanted, and whether the gateway sends them, once that is known.
+    wants_echo: bool,
+    echoes: Option<bool>,
     /// Whether snippets have run in an interpreter that has not been ended.
     has_interpreter: bool,
     /// Whether the execution only ends that.
@@ -212,6 +215,8 @@ impl Run {
             uses_marks: false,
             uses_final: false,
             sends_modes: false,
+            wants_echo: plan.echoes,
+            echoes: None,
             carries_bytes: false,
             has_interpreter: false,
             is_closing: false,
@@ -311,6 +316,13 @@ impl Run {
     #[must_use]
     pub fn has_marked_executions(&self) -> bool {
         self.uses_marks
+    }
+
+    /// Whether the gateway sends [values of expressions](RunPlan::with_echo) in the language of the kernel, whether or not the
+    /// plan asks for them. `None` before the kernel is ready.
+    #[must_use]
+    pub fn echoes(&self) -> Option<bool> {
+        self.echoes
     }
 
     /// The [run ID](Execution::run_id) of the execution that has started, if it has one: known from
@@ -442,7 +454,9 @@ impl Run {
         if is_query {
             self.has_interpreter = !is_final;
         }
-        let start = Execute::start(kernel, mode).with_final(is_final);
+        let echoes = is_query && self.wants_echo && self.echoes == Some(true);
+        let start = Execute::start(kernel, mode);
+        let start = start.with_final(is_final).with_echo(echoes);
         self.execute(start, is_last);
     }
 
@@ -577,6 +591,7 @@ impl Machine for Run {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
                         self.sends_modes = created.has_file_modes();
                         self.uses_marks = created.has_marked_executions();
+                        self.echoes = Some(created.echoes());
                         self.uses_final = self.temporary && created.has_final_executions();
                         self.carries_bytes = created.carries_bytes();
                         self.created(created.id);

@@ -29,6 +29,7 @@ pub struct RunPlan {
     pub(super) start_limit: Option<Duration>,
     pub(super) silence_limit: Option<Duration>,
     pub(super) busy_wait: Option<Duration>,
+    pub(super) echoes: bool,
 }
 
 impl RunPlan {
@@ -54,6 +55,7 @@ impl RunPlan {
             start_limit: None,
             silence_limit: None,
             busy_wait: None,
+            echoes: false,
         }
     }
 
@@ -77,6 +79,15 @@ impl RunPlan {
     #[must_use]
     pub fn with_busy_wait(mut self, limit: Duration) -> Self {
         self.busy_wait = Some(limit);
+        self
+    }
+
+    /// Asks for the value of each snippet's last expression, as an interactive prompt shows it: see
+    /// [`Execute::with_echo`](crate::Execute::with_echo). That has no effect where the gateway, or the language, does not know
+    /// it: [`Run::echoes`](super::Run::echoes) says whether it does.
+    #[must_use]
+    pub fn with_echo(mut self, echoes: bool) -> Self {
+        self.echoes = echoes;
         self
     }
 

@@ -416,6 +416,33 @@ fn ready_with_final(plan: RunPlan) -> Driver<Run> {
     run
 }
 
+#[test]
+fn values_are_asked_for_only_where_the_gateway_sends_them() {
+    for (extensions, wanted, sent) in [
+        (
+            r#"["final", "echo"]"#,
+            true,
+            r#"{"final":true,"echo":true}"#,
+        ),
+        (r#"["echo"]"#, true, r#"{"echo":true}"#),
+        (r#"["echo"]"#, false, ""),
+        (r#"["final"]"#, true, r#"{"final":true}"#),
+        ("[]", true, ""),
+    ] {
+        let mut run = run(plan(&["6 * 7"]).with_echo(wanted));
+        run.sends(CREATE);
+        assert_eq!(run.machine.echoes(), None);
+        let body = format!(r#"{{"kernelId": "k1", "extensions": {extensions}}}"#);
+        run.answers(reply(201, &body));
+        assert!(matches!(run.event(), RunEvent::KernelReady(_)));
+        assert_eq!(run.machine.echoes(), Some(extensions.contains("echo")));
+        assert!(matches!(run.event(), RunEvent::ExecutionStarted { .. }));
+        let body = executed(&mut run);
+        let options = body.split_once(r#","options":"#);
+        assert_eq!(options.map_or("", |(_, it)| &it[..it.len() - 1]), sent);
+    }
+}
+
 /// The body of the next request, which is to execute something.
 #[track_caller]
 fn executed(run: &mut Driver<Run>) -> String {

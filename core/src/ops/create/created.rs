@@ -26,7 +26,7 @@ pub struct CreatedKernel {
     pub service_ports: Vec<ServicePort>,
     /// What its gateway understands besides the protocol: [`Execute::FINAL`](crate::Execute::FINAL),
     /// [`Execute::RUNS`](crate::Execute::RUNS), [`Execute::BYTES`](crate::Execute::BYTES),
-    /// [`UploadFiles::MODES`](crate::UploadFiles::MODES). Empty for real gateways; that in `sorna-gateway` sends
+    /// [`UploadFiles::MODES`](crate::UploadFiles::MODES), [`Execute::ECHO`](crate::Execute::ECHO). Empty for real gateways; that in `sorna-gateway` sends
     /// `{"extensions": ["final", "bytes", …]}`.
     pub extensions: Vec<String>,
     /// The other fields of the response, and those above if they were of another type.
@@ -76,6 +76,12 @@ impl CreatedKernel {
     #[must_use]
     pub fn has_marked_executions(&self) -> bool {
         self.extensions.iter().any(|name| name == Execute::RUNS)
+    }
+
+    /// Whether its gateway sends [values of expressions](crate::Execute::with_echo) of its language.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.extensions.iter().any(|name| name == Execute::ECHO)
     }
 
     /// Whether it can run code now: it is [running](SessionStatus::is_running), or the gateway does not say, which

@@ -10,6 +10,8 @@ use super::request::Execute;
 pub(super) struct QueryOptions<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     r#final: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    echo: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'a RunMark>,
 }
@@ -17,8 +19,10 @@ pub(super) struct QueryOptions<'a> {
 impl<'a> QueryOptions<'a> {
     /// The options of a query, or of a continuation; `None` if it has none.
     pub(super) fn of(execute: &'a Execute) -> Option<Self> {
-        (execute.is_final || execute.mark.is_some()).then_some(Self {
+        let has_any = execute.is_final || execute.echoes || execute.mark.is_some();
+        has_any.then_some(Self {
             r#final: execute.is_final,
+            echo: execute.echoes,
             run: execute.mark.as_ref(),
         })
     }

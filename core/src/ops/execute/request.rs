@@ -27,6 +27,8 @@ pub struct Execute {
     pub run_id: Option<String>,
     /// Whether its snippet is the last one of the kernel: see [`with_final`](Self::with_final).
     pub is_final: bool,
+    /// Whether the value of its last expression is sent: see [`with_echo`](Self::with_echo).
+    pub echoes: bool,
     /// Whether output may come as bytes: see [`with_bytes`](Self::with_bytes).
     pub wants_bytes: bool,
     /// By what the gateway recognizes it: see [`with_mark`](Self::with_mark).
@@ -42,6 +44,8 @@ impl Execute {
 
     /// The name of the extension that [`with_mark`](Self::with_mark) needs.
     pub const RUNS: &str = "runs";
+    /// The name of the extension that [`with_echo`](Self::with_echo) needs, and of the option that is sent then.
+    pub const ECHO: &str = "echo";
 
     /// Starts an execution.
     #[must_use]
@@ -52,6 +56,7 @@ impl Execute {
             continuation: Continuation::Start,
             run_id: None,
             is_final: false,
+            echoes: false,
             wants_bytes: false,
             mark: None,
         }
@@ -105,6 +110,23 @@ impl Execute {
         self
     }
 
+    /// Asks for the value of the snippet's last expression, as an interactive prompt shows it, or not. A batch is not
+    /// changed by this.
+    ///
+    /// The value is a [`Record::Value`](crate::Record::Value) of the console, with text and, where it has them, other forms.
+    /// What the language's own prompt shows nothing of (`None` in python, `undefined` in nodejs, an invisible value in R) has
+    /// no record. An error while the value is turned into text is an error of the snippet.
+    ///
+    /// An extension of the gateway in `sorna-gateway`, `{"options": {"echo": true}}`: send it only to gateways that say
+    /// [`"echo"`](Self::ECHO) when they [create](crate::CreatedKernel::extensions) a kernel. That gateway says so for languages
+    /// that have such values: python, nodejs, ruby, lua, perl and R. A [`Run`](crate::machine::Run) uses it if its plan [says
+    /// so](crate::machine::RunPlan::with_echo).
+    #[must_use]
+    pub fn with_echo(mut self, echoes: bool) -> Self {
+        self.echoes = echoes;
+        self
+    }
+
     /// Keeps the part of a result that the next request needs: its run ID, if it has one.
     pub fn remember(&mut self, result: &ExecutionResult) {
         if let Some(run_id) = result.run_id()
@@ -128,6 +150,7 @@ impl Execute {
             continuation,
             run_id: self.run_id.clone(),
             is_final: false,
+            echoes: false,
             wants_bytes: self.wants_bytes,
             mark: self.mark.as_ref().map(|mark| RunMark {
                 id: mark.id.clone(),

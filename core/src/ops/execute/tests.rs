@@ -207,6 +207,20 @@ fn bytes_are_asked_for_in_each_request_and_sent_in_base64() {
 }
 
 #[test]
+fn a_query_asks_for_its_value_once_and_in_every_dialect() {
+    let start = Execute::start(kernel(), ExecuteMode::query("1")).with_echo(true);
+    let option = r#""options":{"echo":true}}"#;
+    assert!(body(&start).ends_with(option), "{}", body(&start));
+    let next = start.proceed(Continuation::Continue);
+    assert_eq!(body(&next), r#"{"mode":"query","code":""}"#);
+    let (_, newer) = sent(&start, ApiVersion::V9_20250722);
+    assert!(newer.ends_with(option), "{newer}");
+    assert!(stream::first_message(&start).unwrap().ends_with(option));
+    let batch = Execute::start(kernel(), Batch::new().into()).with_echo(true);
+    assert!(!body(&batch).contains("echo"));
+}
+
+#[test]
 fn a_final_query_says_so_once_and_in_every_dialect() {
     let start = Execute::start(kernel(), ExecuteMode::query("1")).with_final(true);
     let option = r#""options":{"final":true}}"#;

@@ -8,7 +8,9 @@ use crate::ops::RunMark;
 use crate::problem::ProblemKind;
 use crate::server::mark::mark_in;
 use crate::server::problem::ProblemReply;
-use crate::server::request::{BatchSteps, CompleteRequest, ExecuteRequest, Step, decode, is_final};
+use crate::server::request::{
+    BatchSteps, CompleteRequest, ExecuteRequest, Step, decode, echoes, is_final,
+};
 
 /// The longest run ID that is accepted, in bytes.
 const MAX_RUN_ID: usize = 256;
@@ -110,6 +112,7 @@ impl ExecuteInSession {
                 request: ExecuteRequest::Query {
                     code,
                     is_final: is_final(raw.options.as_ref()),
+                    echoes: echoes(raw.options.as_ref()),
                 },
             }),
             Some("batch") => Ok(Self::Start {
@@ -201,6 +204,7 @@ mod tests {
         let query = |code: &str| ExecuteRequest::Query {
             code: code.to_owned(),
             is_final: false,
+            echoes: false,
         };
         let expected = ExecuteInSession::Start {
             run_id: None,

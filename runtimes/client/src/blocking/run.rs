@@ -81,6 +81,12 @@ impl Run {
         self.0.is_new()
     }
 
+    /// Whether the gateway sends [values of expressions](RunPlan::with_echo) in the language of the kernel. `None` before the
+    /// kernel is ready, and after the run.
+    pub fn echoes(&mut self) -> Option<bool> {
+        self.0.echoes()
+    }
+
     /// The [run ID](super::Execution::run_id) of the execution that has started, if it has one: known from
     /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
     #[must_use]

@@ -178,6 +178,12 @@ impl<T: Transport + 'static> Run<T> {
         self.driver.as_mut()?.machine()?.is_new()
     }
 
+    /// Whether the gateway sends [values of expressions](RunPlan::with_echo) in the language of the kernel. `None` before the
+    /// kernel is ready, and after the run.
+    pub fn echoes(&mut self) -> Option<bool> {
+        self.driver.as_mut()?.machine()?.echoes()
+    }
+
     /// The [run ID](crate::Execution::run_id) of the execution that has started, if it has one: known from
     /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
     #[must_use]

@@ -2,5 +2,20 @@
 
 use sorna_core::{Execute, UploadFiles};
 
+use super::context::Context;
+
 /// The names of the extensions, for clients that use them.
-pub(super) const EXTENSIONS: &[&str] = &[Execute::FINAL, Execute::BYTES, UploadFiles::MODES];
+pub(super) const EXTENSIONS: &[&str] = &[
+    Execute::FINAL,
+    Execute::BYTES,
+    UploadFiles::MODES,
+    Execute::ECHO,
+];
+
+/// Those that have an effect in kernels of a language.
+pub(super) fn extensions(context: &Context, language: &str) -> Vec<&'static str> {
+    let has_values = context.kernels.echoes(language);
+    let all = EXTENSIONS.iter().copied();
+    all.filter(|name| has_values || *name != Execute::ECHO)
+        .collect()
+}

@@ -10,7 +10,7 @@ use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind};
 
 use super::body::ReplyBody;
 use super::context::{Call, Context};
-use super::extensions::EXTENSIONS;
+use super::extensions::{EXTENSIONS, extensions};
 use super::terminal;
 use super::websocket;
 use crate::kernel::ExecuteError;
@@ -51,8 +51,9 @@ async fn respond_whole(
         Route::Languages => Ok(reply::languages(&context.kernels.languages().await)),
         Route::Create => {
             let request = CreateRequest::parse(bytes)?;
+            let extensions = extensions(context, request.spec.language());
             let id = context.kernels.get_or_create(key, request).await?;
-            Ok(reply::created_with(&id, EXTENSIONS))
+            Ok(reply::created_with(&id, &extensions))
         }
         Route::Info(id) => {
             let entry = context.kernels.find(key, &id)?;

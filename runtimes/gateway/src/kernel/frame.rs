@@ -25,6 +25,10 @@ pub(crate) enum Frame {
     Text(Stream, Vec<u8>),
     /// Another console record, as JSON.
     Record(Vec<u8>),
+    /// The value of the snippet's last expression, as text. The runner waits for a reply.
+    Value(Vec<u8>),
+    /// A picture or the like: its media type, and the bytes. The runner waits for a reply.
+    Media(String, Vec<u8>),
     /// The program waits for input.
     Input { id: u64, password: bool },
     /// The runner wants a reply when all output so far has been read.
@@ -119,6 +123,13 @@ fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
         b'o' => Frame::Text(Stream::Stdout, content),
         b'e' => Frame::Text(Stream::Stderr, content),
         b'r' => Frame::Record(content),
+        b'v' => Frame::Value(content),
+        b'm' => {
+            let mut parts = content.splitn(2, |byte| *byte == b'\n');
+            let media_type = parts.next().and_then(|it| std::str::from_utf8(it).ok());
+            let media_type = media_type.ok_or(MalformedFrame)?.to_owned();
+            Frame::Media(media_type, parts.next().ok_or(MalformedFrame)?.to_vec())
+        }
         b'i' => {
             let InputRequest { id, password } = json(&content)?;
             Frame::Input { id, password }
@@ -145,13 +156,13 @@ pub(crate) enum Protocol {
     /// Only snippets, each after its length in characters and in bytes as eight hexadecimal digits
     /// each, of which the first is 8 for the last snippet.
     Counted,
-    /// Only snippets, in a frame.
+    /// Only snippets, in a frame, and replies without content after values and media.
     Sized,
 }
 
 impl Protocol {
-    /// The message to run a snippet, and then to end if it is the last one.
-    pub(crate) fn run(self, code: &str, is_final: bool) -> Vec<u8> {
+    /// The message to run a snippet, to send its value if that is wanted, and then to end if it is the last one.
+    pub(crate) fn run(self, code: &str, is_final: bool, echoes: bool) -> Vec<u8> {
         match self {
             Self::Counted => {
                 // A shell cannot hold a NUL.
@@ -160,7 +171,15 @@ impl Protocol {
                 let (characters, bytes) = (code.chars().count(), code.len());
                 format!("{flag}{characters:07x}{flag}{bytes:07x}{code}").into_bytes()
             }
-            Self::Full | Self::Sized => message(if is_final { 'f' } else { 'x' }, code),
+            Self::Full | Self::Sized => {
+                let letter = match (is_final, echoes) {
+                    (false, false) => 'x',
+                    (false, true) => 'X',
+                    (true, false) => 'f',
+                    (true, true) => 'F',
+                };
+                message(letter, code)
+            }
         }
     }
 
@@ -265,16 +284,18 @@ mod tests {
     #[test]
     fn a_shell_gets_the_length_in_characters_and_bytes() {
         assert_eq!(
-            Protocol::Counted.run("é\0b", false),
+            Protocol::Counted.run("é\0b", false, false),
             "0000000200000003éb".as_bytes()
         );
-        assert_eq!(Protocol::Counted.run("", true), b"8000000080000000");
+        assert_eq!(Protocol::Counted.run("", true, false), b"8000000080000000");
         assert_eq!(
             Protocol::Counted.complete(1, &CompleteRequest::default()),
             None
         );
-        assert_eq!(Protocol::Sized.run("é\0", false), b"x 3\n\xc3\xa9\0");
-        assert_eq!(Protocol::Full.run("1", true), b"f 1\n1");
+        assert_eq!(Protocol::Sized.run("é\0", false, false), b"x 3\n\xc3\xa9\0");
+        assert_eq!(Protocol::Full.run("1", true, false), b"f 1\n1");
+        assert_eq!(Protocol::Full.run("1", false, true), b"X 1\n1");
+        assert_eq!(Protocol::Sized.run("1", true, true), b"F 1\n1");
         assert_eq!(
             Protocol::Sized.complete(1, &CompleteRequest::default()),
             None

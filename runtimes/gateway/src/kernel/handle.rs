@@ -268,7 +268,7 @@ impl Kernel {
     fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
         let text = |code: &String| Input::Text(code.clone());
         let (input, plan) = match request {
-            ExecuteRequest::Query { code, is_final }
+            ExecuteRequest::Query { code, is_final, .. }
                 if code.is_empty() && !(*is_final && self.has_interpreter()) =>
             {
                 (text(code), None)
@@ -296,9 +296,13 @@ impl Kernel {
             ..
         } = &*self.setup;
         match request {
-            ExecuteRequest::Query { code, is_final } => {
-                Some(Plan::query(code, *is_final, installed, home, launcher))
-            }
+            ExecuteRequest::Query {
+                code,
+                is_final,
+                echoes,
+            } => Some(Plan::query(
+                code, *is_final, *echoes, installed, home, launcher,
+            )),
             ExecuteRequest::Batch { steps, .. } => Plan::batch(steps, installed, home, launcher),
             _ => None,
         }

@@ -33,6 +33,8 @@ pub(crate) struct Interpreter {
     protocol: Protocol,
     /// Whether it ends after a snippet that is said to be the last one.
     ends_itself: bool,
+    /// Whether it sends values of expressions.
+    echoes: bool,
     /// How many interrupts of one snippet it may leave unanswered.
     patience: Option<u32>,
     /// How many the current snippet has received.
@@ -89,6 +91,7 @@ impl Interpreter {
             channel,
             protocol: runner.protocol(),
             ends_itself: runner.ends_itself(),
+            echoes: runner.echoes(),
             patience: runner.patience(),
             interrupts: 0,
             room: None,
@@ -226,18 +229,20 @@ impl Interpreter {
         }
     }
 
-    /// Runs a snippet. After one that is final the interpreter ends as its language does, if the runner can do that.
-    pub(crate) fn run(&mut self, code: &str, is_final: bool) {
+    /// Runs a snippet, and sends the value of its last expression if that is wanted. After one that is final the interpreter ends as its language does, if the runner can do that.
+    pub(crate) fn run(&mut self, code: &str, is_final: bool, echoes: bool) {
         self.interrupts = 0;
         let is_final = is_final && self.ends_itself;
-        self.channel.send(&self.protocol.run(code, is_final));
+        let echoes = echoes && self.echoes;
+        let message = self.protocol.run(code, is_final, echoes);
+        self.channel.send(&message);
     }
 
     /// Has it end as its language does, while no snippet runs. Returns whether it can.
     pub(crate) fn finish(&mut self) -> bool {
         let can_end = self.ends_itself && self.up && self.exit.is_none();
         if can_end {
-            self.run("", true);
+            self.run("", true, false);
         }
         can_end
     }

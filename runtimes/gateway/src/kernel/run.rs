@@ -17,6 +17,8 @@ pub(crate) enum Plan {
         code: String,
         /// Whether the interpreter ends after it, as its language does.
         is_final: bool,
+        /// Whether the value of its last expression is wanted.
+        echoes: bool,
     },
     /// Processes, one after another.
     Steps(Steps),
@@ -65,6 +67,7 @@ impl Plan {
     pub(crate) fn query(
         code: &str,
         is_final: bool,
+        echoes: bool,
         installed: &Installed,
         home: &Home,
         launcher: &Launcher,
@@ -73,6 +76,7 @@ impl Plan {
             Query::Interpreter(_) => Self::Snippet {
                 code: code.to_owned(),
                 is_final,
+                echoes,
             },
             Query::Program(program) => {
                 let build = (!program.build.is_empty()).then(|| Step {

@@ -196,6 +196,11 @@ impl Kernels {
         self.languages.canonical(name).unwrap_or(name).to_owned()
     }
 
+    /// Whether kernels of a language send values of expressions.
+    pub(crate) fn echoes(&self, name: &str) -> bool {
+        self.languages.echoes(name)
+    }
+
     /// The names of the languages, for messages.
     pub(crate) fn language_names(&self) -> String {
         self.languages.names()

@@ -3,9 +3,9 @@
 --
 -- Started with the input FIFO as standard input, and with pipes from and to the control channel as
 -- descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
--- `x` for the last snippet, after which the interpreter ends. The runner sends
--- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
--- status after each snippet. Output goes through the pipes.
+-- `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+-- `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway
+-- replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 --
 -- Ctrl-C, as a terminal sends it, is taken by the interpreter itself, but only once for each chunk of its command line:
 -- the next one would end it. So this file only defines a function, which is called by one chunk after another, and
@@ -13,6 +13,7 @@
 
 local io, os, tostring, tonumber, type, xpcall, getmetatable = io, os, tostring, tonumber, type, xpcall, getmetatable
 local exit = os.exit
+local select, concat = select, table.concat
 local traceback = debug.traceback
 local compile = loadstring or load
 local from = assert(io.open("/dev/fd/3", "rb"))
@@ -39,6 +40,8 @@ local function explain(problem)
     end
     local trace = traceback(problem, 2)
     trace = trace:gsub("\n%s*%[C%]: in function 'error'\n[^\n]* in function 'os.execute'", "\n\t[C]: in function 'os.execute'")
+    -- The runner's own function that shows values.
+    trace = trace:gsub("\n%s*%[C%]: in [^\n]*'tostring'\n[^\n]*lua%.lua:.*$", "")
     return (trace:gsub("\n%s*%[C%]: in function 'xpcall'.*$", ""))
 end
 
@@ -67,17 +70,65 @@ end
 local status
 -- Whether it was interrupted.
 local stopped
--- Whether the snippet is the last one.
-local last = false
+-- Whether the snippet is the last one, and whether its value is wanted.
+local last, echoes = false, false
 
-local function next_snippet()
+local function get()
     local header = from:read("*l")
     if not header then
         os.exit(1)
     end
-    last = header:sub(1, 1) == "f"
     local length = tonumber(header:match("%d+"))
-    return length > 0 and from:read(length) or ""
+    return header:sub(1, 1), length > 0 and from:read(length) or ""
+end
+
+local function next_snippet()
+    local letter, code = get()
+    -- The reply to a value, which an interrupt kept from being read.
+    while letter == "a" do
+        letter, code = get()
+    end
+    last = letter == "f" or letter == "F"
+    echoes = letter == "X" or letter == "F"
+    return code
+end
+
+-- The snippet as a function that returns the values of its last expression, as at lua's prompt. The expression begins at the
+-- start or after a line end or a semicolon, where what precedes it is a program of its own.
+local function with_values(code)
+    local chunk = compile("return " .. code, "=snippet")
+    if chunk then
+        return chunk
+    end
+    for at = #code, 1, -1 do
+        local byte = code:sub(at, at)
+        if byte == "\n" or byte == ";" then
+            local before, rest = code:sub(1, at), code:sub(at + 1)
+            if rest:find("%S") and compile("return " .. rest) and compile(before) then
+                chunk = compile(before .. "return " .. rest, "=snippet")
+                if chunk then
+                    return chunk
+                end
+            end
+        end
+    end
+end
+
+-- Shows values as lua's prompt does.
+local function echo(values)
+    if values.n > 1 then
+        local texts = {}
+        for i = 2, values.n do
+            texts[i - 1] = tostring(values[i])
+        end
+        stdout:flush()
+        put("v", concat(texts, "\t"))
+        get()
+    end
+end
+
+local function packed(...)
+    return { n = select("#", ...), ... }
 end
 
 local function explain_and_note(problem)
@@ -86,10 +137,19 @@ local function explain_and_note(problem)
 end
 
 local function run(code)
-    local chunk, problem = compile(code, "=snippet")
+    local chunk, problem = echoes and with_values(code)
+    if not chunk then
+        chunk, problem = compile(code, "=snippet")
+    end
     local fine = false
     if chunk then
-        fine, problem = xpcall(chunk, explain_and_note)
+        local values = packed(xpcall(chunk, explain_and_note))
+        fine, problem = values[1], values[2]
+        if fine and echoes then
+            fine, problem = xpcall(function()
+                echo(values)
+            end, explain_and_note)
+        end
     end
     status = fine and "0" or "1"
     stdout:flush()

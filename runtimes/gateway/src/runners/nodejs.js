@@ -2,9 +2,9 @@
 //
 // Started with the control channel as descriptor 3 and the input FIFO as standard input. The
 // gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
-// after which the interpreter ends. The runner sends `<letter> <length>`, a
-// line end, and that many bytes: `+` once at the start, and `d` with the exit status after each
-// snippet. Output goes through the pipes.
+// after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends `<letter> <length>`, a
+// line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway replies `a <length>`, and
+// `d` with the exit status after each snippet. Output goes through the pipes.
 //
 // Like a program, a snippet ends when nothing is left to wait for: timers and promises are done by
 // then. It is evaluated as in the developer console, so `let`, `const` and `class` may be declared
@@ -31,8 +31,9 @@ session.connect();
 // Whether a snippet runs, and whether nothing is left of it but what listeners of `beforeExit` have started.
 let running = false;
 let leaving = false;
-// Whether it is the last one.
+// Whether it is the last one, and whether its value is wanted.
 let last = false;
+let echoes = false;
 let status = 0;
 
 function put(letter, content) {
@@ -64,13 +65,45 @@ function get(length) {
     return bytes.toString();
 }
 
-function take() {
+function getMessage() {
     let header = '';
     for (let letter = get(1); letter !== '\n'; letter = get(1)) {
         header += letter;
     }
-    last = header[0] === 'f';
-    return get(Number(header.slice(2)));
+    return [header[0], get(Number(header.slice(2)))];
+}
+
+function take() {
+    const [letter, code] = getMessage();
+    last = letter === 'f' || letter === 'F';
+    echoes = letter === 'X' || letter === 'F';
+    return code;
+}
+
+// The last value, which the program finds as `_` unless it has something else there, as at node's prompt.
+const shown = {
+    value: undefined,
+    keep(value) {
+        if (!Object.getOwnPropertyDescriptor(globalThis, '_')) {
+            Object.defineProperty(globalThis, '_', {
+                configurable: true,
+                get: () => shown.value,
+                set: (own) => Object.defineProperty(globalThis, '_', {
+                    configurable: true, enumerable: true, writable: true, value: own,
+                }),
+            });
+        }
+        shown.value = value;
+    },
+};
+
+// Shows the value of a snippet, but not `undefined`.
+function showValue(value) {
+    shown.keep(value);
+    if (value !== undefined) {
+        put('v', util.inspect(value, { showProxy: true }));
+        getMessage();
+    }
 }
 
 function report(text) {
@@ -225,14 +258,48 @@ function show(error) {
     report(error instanceof Error ? text : `Uncaught ${text}`);
 }
 
+// Shows a value, of which the inspector has told.
+function echo({ objectId, unserializableValue, value }) {
+    const names = { objectId, unserializableValue, value };
+    const [[name, found] = ['value']] = Object.entries(names).filter(([, it]) => it !== undefined);
+    let problem;
+    Object.defineProperty(globalThis, '__sornaShow', {
+        configurable: true,
+        value: (it) => {
+            try {
+                showValue(it);
+            } catch (error) {
+                problem = [error];
+            }
+        },
+    });
+    session.post('Runtime.evaluate', { expression: '__sornaShow', objectGroup: 'snippet' }, (_, { result }) => {
+        delete globalThis.__sornaShow;
+        session.post('Runtime.callFunctionOn', {
+            functionDeclaration: 'function (it) { this(it); }',
+            objectId: result.objectId,
+            arguments: [found === undefined ? {} : { [name]: found }],
+            silent: true,
+        });
+    });
+    if (problem) {
+        show(problem[0]);
+        fail();
+    }
+}
+
 function evaluate(code) {
     session.post(
         'Runtime.evaluate',
         { expression: modules.adapt(code), replMode: true, awaitPromise: true, objectGroup: 'snippet' },
         (failure, response) => {
+            const details = response && response.exceptionDetails;
+            if (echoes && !failure && !details) {
+                // A function of the program, which may be part of the value, may fail.
+                guard(() => echo(response.result));
+            }
             // The inspector keeps results for a console, which is not there.
             session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
-            const details = response && response.exceptionDetails;
             if (failure) {
                 if (!interrupts.isEnding()) {
                     report(failure.message);

@@ -2,9 +2,9 @@
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
 # is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends. The runner sends
-# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
-# status after each snippet. Output goes through the pipes.
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway
+# replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 #
 # `my` variables and pragmas end with the source text they are declared in. To keep them, the loop
 # that evaluates the next snippet is appended to each snippet, and so runs in its scope.
@@ -13,7 +13,7 @@
     package Sorna;
 
     my $fifo = shift @ARGV;
-    my ($busy, $last, $code, $process) = (0, 0, '', $$);
+    my ($busy, $last, $echoes, $code, $process) = (0, 0, 0, '', $$);
     open(my $link, '+<&=', 3) or die "no control channel: $!\n";
 
     sub put {
@@ -61,20 +61,97 @@
         put('d', $status);
     }
 
-    # Waits for a snippet and returns the text to evaluate.
-    sub snippet {
-        finish('');
-        local ($!, $/) = (0, "\n");
+    sub message {
         my ($head, $byte) = ('', '');
         $head .= $byte while ($byte = get(1)) ne "\n";
-        $last = $head =~ /^f/;
-        $code = get($head =~ /(\d+)/);
+        return (substr($head, 0, 1), get($head =~ /(\d+)/));
+    }
+
+    # A value as text: a string as it is, and anything with parts as the code that makes it.
+    sub as_text {
+        my $value = shift;
+        return 'undef' unless defined $value;
+        return "$value" if !ref $value || overload::Method($value, '""');
+        require Data::Dumper;
+        no warnings 'once';
+        local ($Data::Dumper::Terse, $Data::Dumper::Indent, $Data::Dumper::Sortkeys) = (1, 1, 1);
+        my $text = Data::Dumper::Dumper($value);
+        chomp $text;
+        return $text;
+    }
+
+    # Shows the values of the last expression, if there are any.
+    sub echo {
+        return unless @_ && (@_ > 1 || defined $_[0]);
+        my $text = join ', ', map { as_text($_) } @_;
+        $text = "($text)" if @_ > 1;
+        utf8::encode($text) if utf8::is_utf8($text);
+        local ($!, $@, $/) = (0, '', "\n");
+        # A child that the program has forked cannot send it.
+        return print "$text\n" if $$ != $process;
+        STDOUT->flush;
+        STDERR->flush;
+        put('v', $text);
+        message();
+    }
+
+    # Statements that have no value to show, or declare what is to last: those cannot be part of an expression.
+    my $silent = qr/^\s*(?:print|printf|say|if|unless|while|until|for|foreach|return|exit|die|warn|package|BEGIN|END)\b
+        |\b(?:my|our|local|state|use|no|format|sub\s+[\w:]+)\b|^(?:\s|\#[^\n]*(?:\n|\z))*\z|__(?:END|DATA)__/x;
+
+    # The snippet with a call that shows its last expression; unchanged if that is none. The expression begins at the
+    # start, or after a semicolon or a block: there are several places to try, and a child that compiles them, since
+    # `use` and `BEGIN` act at once.
+    sub with_echo {
+        my ($code, $compile) = @_;
+        (my $body = $code) =~ s/(?:\s|;)+\z//;
+        my @places = (0);
+        push @places, $-[0] + 1 while $body =~ /[;\}]/g;
+        my @changed;
+        for my $place (reverse @places) {
+            my ($before, $rest) = (substr($body, 0, $place), substr($body, $place));
+            next if $rest =~ $silent;
+            push @changed, "$before Sorna::echo(do {$rest\n});";
+            last if @changed == 20;
+        }
+        return $code unless @changed;
+        pipe(my $from, my $to) or return $code;
+        my $child = fork // return $code;
+        unless ($child) {
+            local ($SIG{__WARN__}, $SIG{__DIE__}) = (sub { }, 'DEFAULT');
+            open STDOUT, '>', '/dev/null';
+            open STDERR, '>', '/dev/null';
+            for my $number (0 .. $#changed) {
+                next unless $compile->("sub { $changed[$number]\n}");
+                syswrite $to, $number;
+                last;
+            }
+            kill 'KILL', $$;
+        }
+        close $to;
+        my $number = '';
+        sysread $from, $number, 20;
+        waitpid $child, 0;
+        return length $number ? $changed[$number] : $code;
+    }
+
+    # Waits for a snippet and returns the text to evaluate. `compile` compiles in the scope of the snippets before.
+    sub snippet {
+        my $compile = shift;
+        finish('');
+        local ($!, $?, $/) = (0, $?, "\n");
+        my $letter;
+        # A reply to a value may be left, which an interrupt kept from being read.
+        do { ($letter, $code) = message() } while $letter eq 'a';
+        $last = $letter =~ /f/i;
+        $echoes = $letter =~ /[XF]/;
         # Discard input that an earlier snippet left unread. `open` alone would keep it.
         close STDIN;
         open STDIN, '<', $fifo;
+        $code = with_echo($code, $compile) if $echoes;
         $busy = 1;
         return "#line 1 \"snippet\"\n$code\n;"
-            . '{ local $@; while (1) { eval Sorna::snippet(); Sorna::finish($@) } }';
+            . '{ local $@; while (1) { eval Sorna::snippet(sub { eval $_[0] }); Sorna::finish($@) } }';
     }
 
     require "$ENV{SORNA_KERNEL_INPUT}/perl/SornaInput.pm";
@@ -91,6 +168,7 @@
             return $text;
         };
     }
+    use overload ();
     # Ctrl-C on a terminal ends the snippet.
     $SIG{INT} = sub { die "Interrupted\n" if $busy };
     $0 = '-e';
@@ -100,4 +178,4 @@
 }
 
 #line 1 "-e"
-while (1) { eval Sorna::snippet(); Sorna::finish($@) }
+while (1) { eval Sorna::snippet(sub { eval $_[0] }); Sorna::finish($@) }

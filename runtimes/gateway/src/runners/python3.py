@@ -2,7 +2,8 @@
 
 Started with the control channel as file descriptor 0 and the path of the input FIFO as its only
 argument. Messages in both directions are a line `<letter> <length>` and that many bytes. The
-gateway sends `x` with a snippet to run, `f` with the last one, `c` with a completion request as JSON,
+gateway sends `x` with a snippet to run, `f` with the last one, `X` and `F` with those whose value is wanted,
+`c` with a completion request as JSON,
 `l` with the path of a socket on which to listen for the records of programs in files, and two replies that
 begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
@@ -43,6 +44,7 @@ _BESIDE = frozenset(
     (
         "sorna_await",
         "sorna_complete",
+        "sorna_echo",
         "sorna_figures",
         "sorna_kernel",
         "sorna_relay",
@@ -229,7 +231,7 @@ class Link:
                     break
                 message = bytes(received[start:end])
                 del received[:end]
-                if kind in (b"x", b"f", b"c"):
+                if kind in (b"x", b"f", b"X", b"F", b"c"):
                     jobs.put(Job(bytes(kind), message.decode()))
                 elif kind == b"l":
                     _quietly(lambda: self.relay(message))
@@ -341,7 +343,9 @@ class Job:
     """Something to do for the main thread: run a snippet, or complete."""
 
     def __init__(self, kind, message):
-        self.kind = kind
+        self.kind = kind.lower()
+        # Whether the value of its last expression is to be shown.
+        self.echoes = kind.isupper()
         self.message = message
         self.begun = False
         self.status = 1
@@ -441,7 +445,7 @@ class Kernel:
                 newline="\n",
             )
 
-    def run(self, code, is_last):
+    def run(self, code, is_last, echoes):
         """Runs a snippet to its end, whatever it does, and returns its exit code."""
         self.count += 1
         name = "<input-%d>" % self.count
@@ -449,14 +453,21 @@ class Kernel:
         self.link.unread = b""
         self.open_streams()
         try:
-            program = compile(code, name, "exec", self.flags | _AWAIT, True)
+            flags = self.flags | _AWAIT
+            last = None
+            if echoes:
+                import sorna_echo
+
+                program, last = sorna_echo.split(code, name, flags)
+            else:
+                program = compile(code, name, "exec", flags, True)
             self.flags |= program.co_flags & _FUTURE
             self.remember(name, code)
-            value = eval(program, self.main.__dict__)
-            if program.co_flags & _COROUTINE:
-                import sorna_await
-
-                sorna_await.run(value)
+            self.evaluate(program)
+            if last is not None:
+                sorna_echo.show(self.evaluate(last))
+            if echoes:
+                sorna_echo.show_figures()
             status = 0
         except SystemExit as exit:
             status = _exit_status(exit.code)
@@ -477,6 +488,14 @@ class Kernel:
             if not is_last:
                 os._exit(status)
         return status
+
+    def evaluate(self, program):
+        value = eval(program, self.main.__dict__)
+        if program.co_flags & _COROUTINE:
+            import sorna_await
+
+            value = sorna_await.run(value)
+        return value
 
     def remember(self, name, code):
         """Keeps the source for tracebacks and `inspect`."""
@@ -529,7 +548,7 @@ class Kernel:
                 job = jobs.current()
                 job.begun = True
                 if job.kind in (b"x", b"f"):
-                    job.status = self.run(job.message, job.kind == b"f")
+                    job.status = self.run(job.message, job.kind == b"f", job.echoes)
                 else:
                     import json
 

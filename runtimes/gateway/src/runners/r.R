@@ -3,9 +3,9 @@
 #
 # Started with the input FIFO as standard input, and with pipes from and to the control channel as
 # descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends. The runner sends
-# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
-# status after each snippet. Output goes through the pipes.
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value and `m` with a picture, to
+# which the gateway replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 
 local({
     from <- file("/dev/fd/3", "rb", raw = TRUE)
@@ -15,12 +15,17 @@ local({
     # Open from a snippet's first `readline` to the snippet's end; unread input is discarded.
     input <- NULL
     last <- FALSE
+    echoes <- FALSE
+    # The devices that plots are drawn on if values are wanted, and where their pictures are.
+    devices <- integer()
+    pictures <- NULL
 
     put <- function(letter, content) {
-        writeBin(charToRaw(paste0(letter, " ", nchar(content, "bytes"), "\n", content)), to)
+        if (is.character(content)) content <- charToRaw(content)
+        writeBin(c(charToRaw(paste0(letter, " ", length(content), "\n")), content), to)
         flush(to)
     }
-    take <- function() {
+    get_message <- function() {
         header <- character()
         repeat {
             byte <- readBin(from, "raw", 1L)
@@ -30,7 +35,6 @@ local({
             if (letter == "\n") break
             header <- c(header, letter)
         }
-        last <<- header[1L] == "f"
         wanted <- as.integer(paste(header[-(1:2)], collapse = ""))
         bytes <- raw()
         while (length(bytes) < wanted) {
@@ -38,7 +42,15 @@ local({
             if (length(more) == 0L) quit("no", 1L)
             bytes <- c(bytes, more)
         }
-        code <- rawToChar(bytes)
+        list(letter = header[1L], bytes = bytes)
+    }
+    take <- function() {
+        message <- get_message()
+        # The reply to a value, which an interrupt kept from being read.
+        while (message$letter == "a") message <- get_message()
+        last <<- message$letter %in% c("f", "F")
+        echoes <<- message$letter %in% c("X", "F")
+        code <- rawToChar(message$bytes)
         Encoding(code) <- "UTF-8"
         code
     }
@@ -46,8 +58,19 @@ local({
         is.null(call) || identical(call, quote(eval(expression, globalenv()))) ||
             identical(call, quote(withVisible(eval(expression, globalenv()))))
     }
+    # Sends what is to be in its place among the output.
+    put_in_order <- function(letter, content) {
+        flush(stdout())
+        put(letter, content)
+        get_message()
+    }
+    show_value <- function(value) {
+        if (isS4(value)) methods::show(value) else print(value)
+    }
     evaluate <- function(code) {
-        for (expression in parse(text = code, keep.source = FALSE)) {
+        expressions <- parse(text = code, keep.source = FALSE)
+        for (index in seq_along(expressions)) {
+            expression <- expressions[[index]]
             # Warnings of the snippet's own level are of no call.
             value <- withCallingHandlers(
                 withVisible(eval(expression, globalenv())),
@@ -58,9 +81,41 @@ local({
                     }
                 }
             )
-            if (value$visible) {
-                if (isS4(value$value)) methods::show(value$value) else print(value$value)
+            if (value$visible && echoes && index == length(expressions)) {
+                text <- enc2utf8(utils::capture.output(show_value(value$value)))
+                text <- paste(text, collapse = "\n")
+                if (nzchar(text)) put_in_order("v", text)
+            } else if (value$visible) {
+                show_value(value$value)
             }
+        }
+    }
+    # A device that draws pictures, in place of the file that a program without a screen gets.
+    open_device <- function(...) {
+        if (is.null(pictures)) pictures <<- tempfile("plot")
+        file <- paste0(pictures, "-", length(devices), "-%04d.png")
+        grDevices::png(file, width = 800, height = 600, res = 96)
+        devices <<- c(devices, grDevices::dev.cur())
+    }
+    with_pictures <- function(code) {
+        if (!echoes || !capabilities("png")) return(evaluate(code))
+        devices <<- integer()
+        before <- options(device = open_device)
+        on.exit({
+            if (identical(getOption("device"), open_device)) options(before)
+            send_pictures()
+        })
+        evaluate(code)
+    }
+    send_pictures <- function() {
+        for (device in intersect(devices, grDevices::dev.list())) grDevices::dev.off(device)
+        devices <<- integer()
+        if (is.null(pictures)) return()
+        files <- Sys.glob(paste0(pictures, "-*.png"))
+        pictures <<- NULL
+        for (file in files) {
+            put_in_order("m", c(charToRaw("image/png\n"), readBin(file, "raw", file.size(file))))
+            unlink(file)
         }
     }
     show <- function(problem) {
@@ -86,7 +141,7 @@ local({
         code <- take()
         status <- tryCatch({
             allowInterrupts({
-                evaluate(code)
+                with_pictures(code)
                 Sys.sleep(0)
             })
             "0"

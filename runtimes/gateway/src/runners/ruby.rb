@@ -3,9 +3,9 @@
 #
 # Started with the control channel as descriptor 3 and the input FIFO as standard input, whose path
 # is the only argument. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
-# `x` for the last snippet, after which the interpreter ends. The runner sends
-# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, and `d` with the exit
-# status after each snippet. Output goes through the pipes.
+# `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
+# `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway replies
+# `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
 
 require_relative 'input/ruby/sorna_input'
 
@@ -21,13 +21,39 @@ module SornaRunner
     LINK.write("#{letter} #{content.bytesize}\n#{content}")
   end
 
-  # The next snippet.
-  def self.take
+  def self.get
     header = LINK.gets("\n")
     # The gateway is gone.
     Process.kill(:KILL, Process.pid) unless header
-    @last = header.start_with?('f')
-    code = LINK.read(header[/\d+/].to_i).force_encoding(Encoding::UTF_8)
+    [header[0], LINK.read(header[/\d+/].to_i)]
+  end
+
+  # The text of a value that is wanted: of any but nil, which is what `puts` returns.
+  def self.text_of(value, scope)
+    return unless @echoes
+
+    scope.local_variable_set(:_, value)
+    value.inspect.to_s unless value.nil?
+  end
+
+  # Shows the value of a snippet.
+  def self.echo(text)
+    # A child that the program has forked cannot send it.
+    return $stdout.puts(text) if Process.pid != PROCESS
+
+    [$stdout, $stderr].each { |stream| stream.flush if stream.respond_to?(:flush) }
+    put('v', text)
+    get
+  end
+
+  # The next snippet.
+  def self.take
+    letter, content = get
+    # The reply to a value, which an interrupt kept from being read.
+    letter, content = get while letter == 'a'
+    @last = %w[f F].include?(letter)
+    @echoes = %w[X F].include?(letter)
+    code = content.force_encoding(Encoding::UTF_8)
     # Discard input that an earlier snippet left unread.
     STDIN.reopen(INPUT, 'r')
     code
@@ -91,7 +117,10 @@ module SornaRunner
       begin
         code = take
         busy = true
-        scope.eval(code, 'snippet', 1)
+        value = scope.eval(code, 'snippet', 1)
+        text = text_of(value, scope)
+        busy = false
+        echo(text) if text
       rescue SystemExit
         raise
       rescue Exception => e

@@ -10,7 +10,7 @@ _loop = None
 
 
 def run(coroutine):
-    """Runs the coroutine of a snippet to its end.
+    """Runs the coroutine of a snippet to its end, and returns its value.
 
     An interrupt is raised where the program is. If that is in the loop, which waits, the snippet is
     cancelled, and can clean up.
@@ -22,7 +22,7 @@ def run(coroutine):
     asyncio.set_event_loop(_loop)
     task = _loop.create_task(coroutine)
     try:
-        _loop.run_until_complete(task)
+        return _loop.run_until_complete(task)
     except BaseException as error:
         if task.done():
             if not task.cancelled():

@@ -65,6 +65,10 @@ def media(media_type, data):
     `data` is bytes, or a str for text. Text and XML (SVG) are sent as text, the rest as a data URI;
     a str that already is a data URI of such a type is sent unchanged.
     """
+    _runner.record("media", [media_type, _encoded(media_type, data)])
+
+
+def _encoded(media_type, data):
     if not media_type.partition("/")[2]:
         raise ValueError("%r is not a media type such as 'image/png'" % (media_type,))
     is_text = _is_text(media_type)
@@ -80,7 +84,7 @@ def media(media_type, data):
         data = data.encode("utf-8", "backslashreplace")
     if isinstance(data, bytes):
         data = "data:%s;base64,%s" % (media_type.replace(" ", ""), base64.b64encode(data).decode())
-    _runner.record("media", [media_type, data])
+    return data
 
 
 def figure_format(name):
@@ -135,26 +139,54 @@ def _form(value):
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
         return lambda: _send_figure(value)
-    if _has_odd_attributes(value):
-        return None
-    bundle = _call(value, "_repr_mimebundle_", include=None, exclude=None)
-    bundle = dict(bundle) if hasattr(bundle, "keys") else {}
+    bundle = _bundle(value)
     plain = bundle.pop("text/plain", None)
-    for media_type in (*_FORMS, *(other for other in bundle if other not in _FORMS)):
-        data = bundle.get(media_type)
-        if data is None and media_type in _FORMS:
-            data = _call(value, _FORMS[media_type])
-        form = None if data is None else _guarded(_as_record, media_type, data)
-        if form is not None:
-            return form
+    for media_type, data in _rich_forms(value, bundle):
+        if media_type == "text/html":
+            return lambda: html(data)
+        return lambda: media(media_type, data)
     return None if plain is None else lambda: print(plain)
 
 
-def _as_record(media_type, data):
-    """Returns a function that sends data as methods return it: a str is text, or else base64."""
+def _all_forms(value):
+    """All forms of a value but its `repr`: for each media type its content, as records have it."""
+    figures = sys.modules.get("matplotlib.figure")
+    if figures is not None and isinstance(value, figures.Figure):
+        media_type, data = _drawn(value)
+        return {media_type: _encoded(media_type, data)}
+    bundle = _bundle(value)
+    plain = bundle.pop("text/plain", None)
+    forms = {} if plain is None else {"text/plain": str(plain)}
+    for media_type, data in _rich_forms(value, bundle):
+        content = data if media_type == "text/html" else _guarded(_encoded, media_type, data)
+        if content is not None:
+            forms[media_type] = content
+    return forms
+
+
+def _bundle(value):
+    if _has_odd_attributes(value):
+        return {}
+    bundle = _call(value, "_repr_mimebundle_", include=None, exclude=None)
+    return dict(bundle) if hasattr(bundle, "keys") else {}
+
+
+def _rich_forms(value, bundle):
+    """The media types and data that a value has, from the richest on."""
+    is_odd = _has_odd_attributes(value)
+    for media_type in (*_FORMS, *(other for other in bundle if other not in _FORMS)):
+        data = bundle.get(media_type)
+        if data is None and media_type in _FORMS and not is_odd:
+            data = _call(value, _FORMS[media_type])
+        data = None if data is None else _guarded(_prepared, media_type, data)
+        if data is not None:
+            yield media_type, data
+
+
+def _prepared(media_type, data):
+    """Data as methods return it: a str is text, or else base64."""
     if media_type == "text/html":
-        data = str(data)
-        return lambda: html(data)
+        return str(data)
     is_text = _is_text(media_type) or media_type.endswith(("json", "javascript"))
     if isinstance(data, (bytes, bytearray, memoryview)):
         data = bytes(data)
@@ -162,7 +194,7 @@ def _as_record(media_type, data):
         data = json.dumps(data)
     elif not is_text:
         data = base64.b64decode("".join(data.split()), validate=True)
-    return lambda: media(media_type, data)
+    return data
 
 
 def _is_text(media_type):
@@ -202,11 +234,15 @@ def _guarded(function, *arguments, **named):
 
 
 def _send_figure(figure):
+    media(*_drawn(figure))
+
+
+def _drawn(figure):
     import io
 
     content = io.BytesIO()
     figure.savefig(content, format=_figure_format)
-    media({"png": "image/png", "svg": "image/svg+xml"}[_figure_format], content.getvalue())
+    return {"png": "image/png", "svg": "image/svg+xml"}[_figure_format], content.getvalue()
 
 
 def _adopt(matplotlib):

@@ -232,7 +232,7 @@ impl Session {
 
 /// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.
 fn is_empty(request: &ExecuteRequest, kernel: &Kernel) -> bool {
-    let ExecuteRequest::Query { code, is_final } = request else {
+    let ExecuteRequest::Query { code, is_final, .. } = request else {
         return false;
     };
     code.trim().is_empty() && !(*is_final && kernel.has_interpreter())

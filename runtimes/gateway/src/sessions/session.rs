@@ -26,7 +26,7 @@ pub(crate) struct Session {
     pub(crate) is_batch: bool,
     pub(crate) born: Instant,
     /// The language that its image stands for.
-    pub(super) language: String,
+    pub(crate) language: String,
     state: Mutex<State>,
     status: watch::Sender<SessionStatus>,
     /// The latest run.

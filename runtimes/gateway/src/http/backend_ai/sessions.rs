@@ -10,7 +10,7 @@ use super::answer::{Ordered, Result, done, ok};
 use super::info;
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
-use crate::http::extensions::EXTENSIONS;
+use crate::http::extensions::extensions;
 
 /// `POST /session`
 pub(super) async fn create(context: &Context, key: &str, bytes: &[u8]) -> Result {
@@ -22,7 +22,7 @@ pub(super) async fn create(context: &Context, key: &str, bytes: &[u8]) -> Result
         "status": created.status.as_str(),
         "servicePorts": info::service_ports(&created.session),
         "created": created.is_new,
-        "extensions": EXTENSIONS,
+        "extensions": extensions(context, &created.session.language),
     });
     if !created.is_new {
         body["service_ports"] = info::service_ports(&created.session).into();

@@ -45,6 +45,7 @@ impl Driver {
             while let Some(frame) = interpreter.next_frame() {
                 match frame {
                     Frame::Settle { id } => interpreter.settled(id),
+                    Frame::Value(_) | Frame::Media(..) => interpreter.settled(0),
                     // The end of input.
                     Frame::Input { id, .. } => interpreter.give_input(id, b""),
                     _ => {}

@@ -1,6 +1,9 @@
 //! The flow from processes to the console, and other messages of runners.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sorna_core::server::CompleteRequest;
+use sorna_core::{Media, Record, ValueForms};
 use tokio::sync::oneshot;
 
 use super::parts::{Driver, InputRequest};
@@ -113,6 +116,16 @@ impl Driver {
                     tracing::debug!(%error, "malformed console record");
                 }
             }
+            Frame::Value(text) => {
+                let text = String::from_utf8_lossy(&text);
+                self.push(&Record::Value(ValueForms::of_text(text)));
+                self.acknowledge();
+            }
+            Frame::Media(media_type, bytes) => {
+                let media = as_media(&media_type, &bytes);
+                self.push(&Record::Media(media));
+                self.acknowledge();
+            }
             Frame::Input { id, password } => {
                 let password = password || self.input.is_hidden();
                 if self.asked.is_some() {
@@ -142,6 +155,17 @@ impl Driver {
                     let _ = self.completions.swap_remove(at).1.send(found);
                 }
             }
+        }
+    }
+
+    fn push(&self, record: &Record<'_>) {
+        self.shared.lock().console.push(record);
+    }
+
+    /// What the runner has sent is in the console.
+    fn acknowledge(&mut self) {
+        if let Some(interpreter) = &mut self.interpreter {
+            interpreter.settled(0);
         }
     }
 
@@ -177,4 +201,10 @@ impl Driver {
             let _ = reply.send(Vec::new());
         }
     }
+}
+
+/// Media with bytes, as a data URI.
+fn as_media<'a>(media_type: &'a str, bytes: &[u8]) -> Media<'a> {
+    let content = format!("data:{media_type};base64,{}", STANDARD.encode(bytes));
+    Media::new(media_type, content)
 }

@@ -46,14 +46,18 @@ impl Driver {
             bystanders: self.setup.confined.bystanders(),
         };
         match plan {
-            Plan::Snippet { code, is_final } => {
+            Plan::Snippet {
+                code,
+                is_final,
+                echoes,
+            } => {
                 run.is_final = is_final;
                 self.run = Some(run);
                 if self.interpreter.is_none() {
                     self.start_interpreter();
                 }
                 match &mut self.interpreter {
-                    Some(interpreter) => interpreter.run(&code, is_final),
+                    Some(interpreter) => interpreter.run(&code, is_final, echoes),
                     None => self.end(Ending::Failed("the interpreter did not start".to_owned())),
                 }
             }

@@ -46,6 +46,12 @@ impl Languages {
         Some(&language.name)
     }
 
+    /// Whether its kernels send values of expressions to clients that ask for them.
+    pub(crate) fn echoes(&self, image: &str) -> bool {
+        let language = self.known_as(image).map(|(language, _)| &language.query);
+        matches!(language, Some(Query::Interpreter(runner)) if runner.echoes())
+    }
+
     /// Finds a language by its name, an alias or an image. May start a program and blocks the first time.
     pub(crate) fn find(&self, image: &str, launcher: &Launcher) -> Result<Installed, Unavailable> {
         let (language, found) = self.known_as(image).ok_or(Unavailable::Unknown)?;

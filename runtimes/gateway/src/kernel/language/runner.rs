@@ -50,6 +50,7 @@ impl Runner {
             "sorna_await.py",
             include_str!("../../runners/sorna_await.py"),
         ),
+        ("sorna_echo.py", include_str!("../../runners/sorna_echo.py")),
         (
             "sorna_kernel.py",
             include_str!("../../runners/sorna_kernel.py"),
@@ -189,6 +190,11 @@ impl Runner {
     /// Whether it ends the interpreter after a snippet that is said to be the last one. Custom runners do not know that.
     pub(crate) fn ends_itself(&self) -> bool {
         !matches!(self, Self::Custom(_))
+    }
+
+    /// Whether it sends the value of a snippet's last expression. The prompts of bash and PHP show none.
+    pub(crate) fn echoes(&self) -> bool {
+        !matches!(self, Self::Bash | Self::Php | Self::Custom(_))
     }
 
     pub(crate) fn protocol(&self) -> Protocol {

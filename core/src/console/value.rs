@@ -1,0 +1,121 @@
+//! Value records: the value of a snippet's last expression.
+
+use std::borrow::Cow;
+
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use super::media::Media;
+
+/// The value of a snippet's last expression, in each form that it has: as text, and maybe as a picture or HTML. Show one.
+///
+/// ```
+/// use sorna_core::{Console, Record};
+///
+/// let console: Console = serde_json::from_str(
+///     r#"[["value", ["text/plain", "<Table>"], ["text/html", "<table></table>"]]]"#,
+/// )?;
+/// let Some(Record::Value(value)) = console.iter().next() else { panic!() };
+/// assert_eq!(value.text(), Some("<Table>"));
+/// assert_eq!(value.forms()[1].media_type(), "text/html");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueForms<'a> {
+    forms: Vec<Media<'a>>,
+}
+
+impl<'a> ValueForms<'a> {
+    /// The media type of the form that is text, as an interactive prompt shows it, without a line end.
+    pub const TEXT: &'static str = "text/plain";
+
+    /// A value in these forms, each of another media type.
+    #[must_use]
+    pub fn new(forms: Vec<Media<'a>>) -> Self {
+        Self { forms }
+    }
+
+    /// A value that is only text.
+    #[must_use]
+    pub fn of_text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::new(vec![Media::new(Self::TEXT, text)])
+    }
+
+    /// As text, which nearly every value has.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let mut forms = self.forms.iter();
+        let text = forms.find(|form| form.media_type() == Self::TEXT)?;
+        Some(text.content())
+    }
+
+    /// All forms, in the order in which they were sent: text first, and then from the richest on.
+    #[must_use]
+    pub fn forms(&self) -> &[Media<'a>] {
+        &self.forms
+    }
+
+    pub(super) fn into_owned(self) -> ValueForms<'static> {
+        let forms = self.forms.into_iter();
+        ValueForms::new(forms.map(Media::into_owned).collect())
+    }
+}
+
+/// As a console record.
+impl Serialize for ValueForms<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(1 + self.forms.len()))?;
+        seq.serialize_element("value")?;
+        for form in &self.forms {
+            seq.serialize_element(&(form.media_type(), form.content()))?;
+        }
+        seq.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::{Console, Record};
+
+    fn read(json: &str) -> Console {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn values_keep_their_forms_and_their_place() {
+        let json = r#"[["stdout","a"],["value",["text/plain","4\n2"],["image/png","data:image/png;base64,iVBORw=="]],["value",["text/plain",""]],["stderr","b"]]"#;
+        let console = read(json);
+        assert_eq!(serde_json::to_string(&console).unwrap(), json);
+        let records: Vec<_> = console.iter().map(Record::into_owned).collect();
+        let Record::Value(value) = &records[1] else {
+            panic!("{records:?}")
+        };
+        assert_eq!(value.text(), Some("4\n2"));
+        assert_eq!(value.forms()[1].bytes().unwrap(), &b"\x89PNG"[..]);
+        assert_eq!(records[2], Record::Value(ValueForms::of_text("")));
+        assert_eq!((&*console.stdout(), &*console.stderr()), ("a", "b"));
+        let mut copy = Console::new();
+        for record in &records {
+            copy.push(record);
+        }
+        assert_eq!(copy, console);
+        copy.append(console);
+        assert_eq!(copy.iter().count(), 8);
+    }
+
+    #[test]
+    fn values_of_another_form_are_unknown_and_kept() {
+        for json in [
+            r#"[["value"]]"#,
+            r#"[["value","42"]]"#,
+            r#"[["value",["text/plain"]]]"#,
+            r#"[["value",["text/plain","a"],3]]"#,
+            r#"[["value",["text/plain",42]]]"#,
+        ] {
+            let console = read(json);
+            let record = console.iter().next().unwrap();
+            assert!(matches!(record, Record::Unknown { .. }), "{record:?}");
+            assert_eq!(serde_json::to_string(&console).unwrap(), json);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+"""The value of a snippet's last expression, as Python's own prompt and notebooks show it."""
+
+import ast
+import builtins
+import sys
+
+import _sorna_runner as _runner
+
+
+def split(code, name, flags):
+    """Compiles a snippet. Returns the program, and its last expression apart, if it has one to show.
+
+    As in notebooks, a semicolon after it hides its value.
+    """
+    tree = compile(code, name, "exec", flags | ast.PyCF_ONLY_AST, True)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr) or _is_hidden(code, last):
+        return compile(tree, name, "exec", flags, True), None
+    del tree.body[-1]
+    program = compile(tree, name, "exec", flags, True)
+    # What the program imports from `__future__` counts for its last line, too.
+    flags |= program.co_flags & _runner._FUTURE
+    return program, compile(ast.Expression(last.value), name, "eval", flags, True)
+
+
+def _is_hidden(code, last):
+    end = getattr(last, "end_lineno", None)
+    if end is None:
+        return False
+    # Lines as the compiler counts them, and bytes of UTF-8.
+    lines = code.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rest = lines[end - 1].encode()[last.end_col_offset :]
+    return rest.lstrip(b" \t\f)").startswith(b";")
+
+
+def show(value):
+    """Sends a value, unless the program has set a hook of its own that displays it."""
+    hook = sys.displayhook
+    if hook is not sys.__displayhook__:
+        hook(value)
+    elif value is not None:
+        builtins._ = None
+        _send(value)
+        builtins._ = value
+
+
+def _send(value):
+    if _runner.forked():
+        print(repr(value))
+        return
+    import sorna_kernel
+
+    text = repr(value)
+    forms = sorna_kernel._all_forms(value)
+    text = forms.pop("text/plain", text)
+    records = [["text/plain", text]]
+    size = len(text)
+    for media_type, data in forms.items():
+        size += len(data)
+        # Any other form is the same value.
+        if size < _LARGE:
+            records.append([media_type, data])
+    _runner.record("value", *records)
+
+
+# The most that the forms besides text may have, in characters: a record has room for a little more.
+_LARGE = 15 * 1024 * 1024
+
+
+def show_figures():
+    """Shows the figures of matplotlib that the snippet has left open, as notebooks do."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    figures = sys.modules.get("sorna_figures")
+    if pyplot is not None and figures is not None and pyplot.get_fignums():
+        if pyplot.get_backend().lower() == "module://sorna_figures":
+            figures.show()
