@@ -86,6 +86,13 @@ pub(crate) enum Event<'e> {
         #[serde(skip_serializing_if = "Option::is_none")]
         file: Option<&'e str>,
     },
+    /// The value of an expression.
+    Value {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'e str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        forms: Vec<Form<'e>>,
+    },
     Record {
         kind: &'e str,
         values: &'e [serde_json::Value],
@@ -134,6 +141,17 @@ impl<'e> Event<'e> {
     pub(crate) fn stderr(text: &'e str) -> Self {
         Self::Stderr { text, base64: None }
     }
+}
+
+/// A form of a value other than text: the content, or the file in which it was saved.
+#[derive(Debug, Serialize)]
+pub(crate) struct Form<'e> {
+    #[serde(rename = "type")]
+    pub(crate) media_type: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<&'e str>,
 }
 
 /// The progress of an upload.

@@ -87,6 +87,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) media: MediaArgs,
 
+    /// Show the value of each snippet's last expression, as the language's interactive prompt does: with gateways of
+    /// `sorna serve`, in python3, nodejs, ruby, lua, perl and r.
+    #[arg(long, conflicts_with_all = ["files", "build", "exec"])]
+    pub(crate) echo: bool,
+
     /// Print events as JSON, one object per line, instead of the program's output.
     #[arg(long)]
     pub(crate) json: bool,

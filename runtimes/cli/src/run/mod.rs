@@ -145,6 +145,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         target: &target,
         lang: &arguments.lang,
         dialect: version.dialect(),
+        echoes: arguments.echo,
         wishes: Wishes::new(arguments, version.dialect()),
         pending: PendingLine::new(arguments.max_wait()),
         ready: None,
@@ -248,6 +249,9 @@ impl Program {
     }
 }
 
+/// What to say where `--echo` has no effect.
+const NO_ECHO: &str = "--echo has no effect here: gateways of `sorna serve` send the values of expressions, in python3, nodejs, ruby, lua, perl and r.";
+
 /// A run in progress.
 struct Session<'p> {
     run: Run,
@@ -266,6 +270,8 @@ struct Session<'p> {
     target: &'p Target,
     lang: &'p str,
     dialect: Dialect,
+    /// Whether values of expressions are to be shown.
+    echoes: bool,
     wishes: Wishes<'p>,
     pending: PendingLine,
     /// The kernel, once it is there.
@@ -439,6 +445,9 @@ impl Session<'_> {
                 }
                 let capital = Terms::of(self.dialect).capital;
                 reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
+                if self.echoes && self.run.echoes() == Some(false) {
+                    reporter.advice(NO_ECHO);
+                }
                 let is_new = self.run.is_new();
                 for remark in self.wishes.remarks(self.target, &kernel, is_new) {
                     reporter.advice(remark);

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use sorna::{Console, Media, Record};
+use sorna::{Console, Media, Record, ValueForms};
 
 use super::media::{Gallery, Placed, Saved};
 use crate::json::{self, Event};
@@ -118,12 +118,35 @@ impl Output {
                 Record::Media(media) => {
                     self.place(&media, reporter)?;
                 }
+                Record::Value(value) => self.show_value(&value, reporter)?,
                 Record::Unknown { kind, values } => {
                     self.keep(&kind, &values, reporter)?;
                 }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// The value of an expression: its text as a line, and its richest form where that can be shown or saved.
+    fn show_value(&mut self, value: &ValueForms<'_>, reporter: &mut Reporter) -> io::Result<()> {
+        if let Some(text) = value.text().filter(|text| !text.is_empty()) {
+            streams::write(Stream::Stdout, format!("{text}\n").as_bytes())?;
+            if self.together {
+                reporter.note_output("\n");
+            }
+        }
+        let mut forms = value.forms().iter();
+        let Some(rich) = forms.find(|form| form.media_type() != ValueForms::TEXT) else {
+            return Ok(());
+        };
+        let placed = self.gallery.place(rich)?;
+        if placed.shown {
+            reporter.note_output("\n");
+        }
+        // Without either, its text is there.
+        let is_there = placed.shown || value.text().is_some();
+        report(reporter, is_there, placed.file, &placed.description);
         Ok(())
     }
 
@@ -176,6 +199,7 @@ impl Output {
                 })?,
                 Record::Html(text) => self.emit_media(&Media::new("text/html", text), reporter)?,
                 Record::Media(media) => self.emit_media(&media, reporter)?,
+                Record::Value(value) => self.emit_value(&value, reporter)?,
                 Record::Unknown { kind, values } => json::emit(&Event::Record {
                     kind: &kind,
                     values: &values,
@@ -186,16 +210,41 @@ impl Output {
         Ok(())
     }
 
-    fn emit_media(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
-        let file = match self.gallery.place(media)?.file {
+    /// The value of an expression in all its forms.
+    fn emit_value(&mut self, value: &ValueForms<'_>, reporter: &mut Reporter) -> io::Result<()> {
+        let rich = value.forms().iter();
+        let rich: Vec<_> = rich
+            .filter(|form| form.media_type() != ValueForms::TEXT)
+            .collect();
+        let mut files = Vec::new();
+        for form in &rich {
+            files.push(self.saved(form, reporter)?);
+        }
+        let forms = rich.iter().zip(&files).map(|(form, file)| json::Form {
+            media_type: form.media_type(),
+            content: file.is_none().then(|| form.content()),
+            file: file.as_deref(),
+        });
+        json::emit(&Event::Value {
+            text: value.text(),
+            forms: forms.collect(),
+        })
+    }
+
+    /// The file in which media were saved, if they were.
+    fn saved(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<Option<String>> {
+        Ok(match self.gallery.place(media)?.file {
             Some(Err(error)) => {
                 reporter.fail(error);
                 None
             }
-            Some(Ok(file)) => Some(file),
+            Some(Ok(file)) => Some(file.to_string_lossy().into_owned()),
             None => None,
-        };
-        let file = file.as_ref().map(|file| file.to_string_lossy());
+        })
+    }
+
+    fn emit_media(&mut self, media: &Media<'_>, reporter: &mut Reporter) -> io::Result<()> {
+        let file = self.saved(media, reporter)?;
         json::emit(&Event::Media {
             media_type: media.media_type(),
             content: file.is_none().then(|| media.content()),

@@ -62,7 +62,7 @@ pub(super) fn plan(
         let batch = Batch::new().with_build(build).with_exec(exec);
         RunPlan::temporary(spec, [batch]).with_files(files)
     };
-    let plan = plan.with_token(token.clone());
+    let plan = plan.with_token(token.clone()).with_echo(arguments.echo);
     let plan = if arguments.token.is_some() || arguments.session.enqueue {
         plan.keep_kernel()
     } else {

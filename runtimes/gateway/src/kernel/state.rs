@@ -430,6 +430,7 @@ mod tests {
         Some(Plan::Snippet {
             code: "code".to_owned(),
             is_final: false,
+            echoes: false,
         })
     }
 
