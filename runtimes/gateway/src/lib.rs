@@ -76,6 +76,31 @@
 //! Clients learn of the extension from the response to the creation of a kernel or session, which has
 //! `"extensions": ["final", …]`. Temporary kernels of our client and of `sorna run` use it for their last query.
 //!
+//! # One execution at a time
+//!
+//! A kernel executes one thing at a time. Code for a kernel that is busy is neither run nor swallowed.
+//!
+//! - In Sorna v2 the response is 409 `kernel-busy`, whose `data` says what runs (`query` or `batch`), since when (`runningFor`,
+//!   in ms) and whether it waits for input. Empty code is a continuation, code after `waiting-input` is the input, and the same
+//!   steps of a batch continue it, as on the original gateway; there, other code is ignored, and its client gets output of
+//!   what runs.
+//! - In Backend.AI a run waits up to 30 s for the one before it, as with managers.
+//!
+//! Clients can **mark** their requests, which is an extension of this gateway (`"runs"`, also named by `GET /v2` and `GET /`):
+//! `"options": {"run": {"id": …, "request": 0}}`, with an ID of the execution and the number of the request, in both dialects and
+//! also over a WebSocket, where only the first message has it. Then
+//!
+//! - no other client continues the execution, gives it input or gets its output, and a busy kernel is 409 `kernel-busy` in both
+//!   dialects; with `"wait": true` the first request is held until the kernel is free, for as long as one for output;
+//! - a request that comes once more, since its response did not arrive, does nothing, and gets the same response. It is kept
+//!   until the next request, for the last one two minutes. If it has more than 2 MiB of output, only the number of bytes is
+//!   kept, and told on standard error;
+//! - the end of an execution that nobody has fetched when the next one begins is kept for its client, until another one
+//!   begins;
+//! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's.
+//!
+//! An execution over a WebSocket whose client is gone is interrupted.
+//!
 //! # Input
 //!
 //! The gateway notices when any program waits for its standard input: `input()` in a python3 kernel,

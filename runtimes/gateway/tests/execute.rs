@@ -26,12 +26,9 @@ fn a_sleeping_program_is_continued() {
         (again.status, again.console.is_empty()),
         (ExecutionStatus::Continued, true)
     );
-    // Code that is sent while something runs is ignored.
-    let (_, ignored) = client.query(&kernel, "print('ignored')");
-    assert_eq!(
-        (ignored.status, ignored.console.is_empty()),
-        (ExecutionStatus::Continued, true)
-    );
+    // Code that is sent while something runs is neither run nor swallowed.
+    let other = Execute::start(kernel.clone(), ExecuteMode::query("print('lost')"));
+    assert_eq!(client.error_of(&other), (409, "kernel-busy".to_owned()));
     client.upload(&kernel, &[("go", b"")]).unwrap();
     let next = client.call(&start.proceed(Continuation::Continue)).unwrap();
     assert_eq!(client.finish(&start, next).finished().0, "end\n");

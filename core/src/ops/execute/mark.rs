@@ -19,8 +19,8 @@ pub struct RunMark {
     /// Whether the gateway may hold the first request while the kernel is busy, for as long as it holds requests for output.
     #[serde(rename = "wait", default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
-    /// The most time that the execution may take. Counts in the first request, and only if it is shorter than what the kernel
-    /// was created with or the gateway allows.
+    /// The most time that the execution may take, in place of what the kernel was created with. Counts in the first
+    /// request.
     #[serde(default, with = "ms", skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Duration>,
 }

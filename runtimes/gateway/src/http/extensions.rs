@@ -7,6 +7,7 @@ use super::context::Context;
 /// The names of the extensions, for clients that use them.
 pub(super) const EXTENSIONS: &[&str] = &[
     Execute::FINAL,
+    Execute::RUNS,
     Execute::BYTES,
     UploadFiles::MODES,
     Execute::ECHO,

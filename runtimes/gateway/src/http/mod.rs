@@ -2,6 +2,7 @@
 
 mod backend_ai;
 mod body;
+mod busy;
 mod connection;
 mod context;
 mod extensions;

@@ -6,14 +6,15 @@ use http::Response;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply, wants_bytes,
 };
-use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind};
+use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind, RunMark};
 
 use super::body::ReplyBody;
+use super::busy::busy_reply;
 use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
 use super::terminal;
 use super::websocket;
-use crate::kernel::ExecuteError;
+use crate::kernel::{ExecuteError, Input, Turn};
 
 type Result<T = Response<Vec<u8>>> = std::result::Result<T, ProblemReply>;
 
@@ -96,7 +97,8 @@ async fn execute(
     id: &KernelId,
     bytes: &[u8],
 ) -> Result<Response<ReplyBody>> {
-    let request = &ExecuteRequest::parse(bytes)?;
+    let (request, mark) = ExecuteRequest::parse_marked(bytes)?;
+    let request = &request;
     let entry = context.kernels.find(key, id)?;
     if let ExecuteRequest::Complete(request) = request {
         entry.kernel.touch();
@@ -104,12 +106,15 @@ async fn execute(
         return Ok(reply::completions(&found).map(ReplyBody::new));
     }
     let counters = &context.kernels.counters;
-    let executed = entry
-        .kernel
-        .execute(request, context.continuation_interval, || {
-            counters.executions.up()
-        })
-        .await;
+    let (kernel, interval) = (&entry.kernel, context.continuation_interval);
+    let count = || counters.executions.up();
+    let executed = match &mark {
+        None => kernel.execute(request, interval, count).await,
+        Some(mark) => {
+            let turn = turn_of(request, mark);
+            kernel.take_marked_turn(mark, turn, interval, count).await
+        }
+    };
     match executed {
         Ok(mut response) => {
             if !wants_bytes(bytes) {
@@ -122,8 +127,20 @@ async fn execute(
         Err(ExecuteError::Failed(reason)) => {
             Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))
         }
-        // Requests of this dialect join the run that there is.
-        Err(ExecuteError::Busy) => Err(ProblemKind::ServiceUnavailable.reply()),
+        Err(ExecuteError::Busy(busy)) => Err(busy_reply(&busy)),
+    }
+}
+
+/// What a marked request does. Which of the later ones bring input is known to the kernel.
+fn turn_of<'a>(request: &'a ExecuteRequest, mark: &RunMark) -> Turn<'a> {
+    match request {
+        ExecuteRequest::Query { code, .. } | ExecuteRequest::Batch { code, .. }
+            if mark.request > 0 =>
+        {
+            Turn::Proceed(Input::Text(code.clone()))
+        }
+        ExecuteRequest::InputBytes(bytes) => Turn::Proceed(Input::Bytes(bytes.clone())),
+        request => Turn::Start(request),
     }
 }
 

@@ -27,11 +27,25 @@ const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 const START_TIME: Duration = Duration::from_secs(60);
 
 /// What a request of a client does that says so.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Turn<'a> {
     Start(&'a ExecuteRequest),
     Continue,
     Input(Input),
+    /// Input if it was asked for, and else a continuation.
+    Proceed(Input),
+}
+
+/// What a request has led to.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub(super) enum Effect {
+    Started,
+    /// The program got input.
+    Given,
+    Nothing,
+    /// This is the response.
+    Answered(Result<ExecuteResponse, ExecuteError>),
 }
 
 /// A living kernel.
@@ -41,7 +55,7 @@ pub(crate) struct Kernel {
     pub(super) shared: Arc<Shared>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
     /// Held by the execute request that is being served: one after another.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     pub(super) born: Instant,
     pub(super) disk: DiskState,
     restarts: Arc<Restarts>,
@@ -148,17 +162,17 @@ impl Kernel {
     ) -> Result<ExecuteResponse, ExecuteError> {
         let _turn = self.turn.lock().await;
         let _listening = self.shared.listen();
-        if self.begin(request)? {
-            on_start();
-        } else {
+        match self.begin(request)? {
+            Effect::Started => on_start(),
             // The driver looks for input requests only while a request waits.
-            self.shared.to_driver.notify_one();
+            Effect::Given | Effect::Nothing => self.shared.to_driver.notify_one(),
+            Effect::Answered(response) => return response,
         }
         self.report(interval).await
     }
 
     /// Waits until there is something to report, or for `interval`.
-    async fn report(&self, interval: Duration) -> Result<ExecuteResponse, ExecuteError> {
+    pub(super) async fn report(&self, interval: Duration) -> Result<ExecuteResponse, ExecuteError> {
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
         let mut is_due = false;
         loop {
@@ -196,17 +210,28 @@ impl Kernel {
             let intent = match turn {
                 Turn::Start(request) => {
                     let plan = self.plan(request)?;
-                    let intent = state.begin_run(plan).ok_or(ExecuteError::Busy)?;
+                    let begun = state.begin_run(plan);
+                    let intent = begun.ok_or_else(|| ExecuteError::Busy(state.busy()))?;
                     on_start();
                     intent
                 }
-                Turn::Continue => Intent::Continue,
-                Turn::Input(input) => state.give_input(input),
+                turn => state.proceed(turn),
             };
-            self.send(intent)?
+            self.send(intent, None)?
         };
-        if !sent {
-            self.shared.to_driver.notify_one();
+        self.reported(sent, interval).await
+    }
+
+    /// Waits for the response to what was done.
+    async fn reported(
+        &self,
+        effect: Effect,
+        interval: Duration,
+    ) -> Result<ExecuteResponse, ExecuteError> {
+        match effect {
+            Effect::Answered(response) => return response,
+            Effect::Nothing => self.shared.to_driver.notify_one(),
+            Effect::Started | Effect::Given => {}
         }
         self.report(interval).await
     }
@@ -218,8 +243,12 @@ impl Kernel {
 
     /// Waits until a run may be started, at most until `until`; `false` if that was not enough.
     pub(crate) async fn settled(&self, until: Instant) -> bool {
-        let settled = self.until(State::is_settled);
-        tokio::time::timeout_at(until.into(), settled).await.is_ok()
+        self.reached(State::is_settled, until).await
+    }
+
+    pub(super) async fn reached(&self, condition: impl Fn(&State) -> bool, until: Instant) -> bool {
+        let reached = self.until(condition);
+        tokio::time::timeout_at(until.into(), reached).await.is_ok()
     }
 
     /// Waits until it is destroyed.
@@ -264,8 +293,8 @@ impl Kernel {
         Some(response)
     }
 
-    /// Passes the request on to the driver, as its state requires. Returns whether it starts a run.
-    fn begin(&self, request: &ExecuteRequest) -> Result<bool, ExecuteError> {
+    /// Passes the request on to the driver, as its state requires.
+    fn begin(&self, request: &ExecuteRequest) -> Result<Effect, ExecuteError> {
         let text = |code: &String| Input::Text(code.clone());
         let (input, plan) = match request {
             ExecuteRequest::Query { code, is_final, .. }
@@ -281,14 +310,12 @@ impl Kernel {
         // Holding the lock while sending keeps the commands in the order of the phases that they
         // belong to.
         let mut state = self.shared.lock();
-        let intent = state.begin(input, plan);
-        let starts = matches!(intent, Intent::Start(_));
-        self.send(intent)?;
-        Ok(starts)
+        let intent = state.begin(input, plan)?;
+        self.send(intent, None)
     }
 
     /// What a request runs, if it starts a run.
-    fn plan(&self, request: &ExecuteRequest) -> Result<Plan, ExecuteError> {
+    pub(super) fn plan(&self, request: &ExecuteRequest) -> Result<Plan, ExecuteError> {
         let Setup {
             installed,
             home,
@@ -309,17 +336,22 @@ impl Kernel {
         .ok_or_else(|| ExecuteError::Failed("nothing to run".to_owned()))
     }
 
-    /// Sends the driver what a request means. Returns whether there is something to send.
-    fn send(&self, intent: Intent) -> Result<bool, ExecuteError> {
-        let command = match intent {
-            Intent::Continue => return Ok(false),
-            Intent::Start(plan) => Command::Start(plan),
-            Intent::Input(input) => Command::Input(input),
+    /// Sends the driver what a request means. `time_limit` is that of a run that starts, unless it is the kernel's.
+    pub(super) fn send(
+        &self,
+        intent: Intent,
+        time_limit: Option<Duration>,
+    ) -> Result<Effect, ExecuteError> {
+        let (command, effect) = match intent {
+            Intent::Continue => return Ok(Effect::Nothing),
+            Intent::Answer(response) => return Ok(Effect::Answered(response)),
+            Intent::Start(plan) => (Command::Start(plan, time_limit), Effect::Started),
+            Intent::Input(input) => (Command::Input(input), Effect::Given),
         };
         self.commands
             .send(command)
             .map_err(|_| ExecuteError::Gone)?;
-        Ok(true)
+        Ok(effect)
     }
 
     /// The candidates at a position; none if the language has no completion or takes too long.

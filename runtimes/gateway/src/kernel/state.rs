@@ -16,10 +16,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use sorna_core::server::BatchSteps;
-use sorna_core::{Console, ExecutionStatus};
+use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
+use super::handle::Turn;
 use super::input::Input;
+use super::record::{Record, Response};
 use super::run::{Plan, StepKind};
 use super::stock::Held;
 use crate::lock::lock;
@@ -69,8 +71,24 @@ pub(crate) struct ExecuteResponse {
     /// The exit code of the program, or of the step that ended.
     pub(crate) exit_code: Option<i32>,
     pub(crate) options: Value,
+    /// Whether it was sent before.
+    pub(crate) is_repeated: bool,
     /// What the console takes of the memory for output, until it has been sent.
     pub(crate) held: Option<Held>,
+}
+
+impl ExecuteResponse {
+    /// That nothing runs.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            status: ExecutionStatus::Finished,
+            console: Console::new(),
+            exit_code: None,
+            options: json!({}),
+            is_repeated: false,
+            held: None,
+        }
+    }
 }
 
 /// Why an execute request failed.
@@ -79,7 +97,7 @@ pub(crate) enum ExecuteError {
     /// The kernel was destroyed.
     Gone,
     /// Another run has not ended yet.
-    Busy,
+    Busy(Busy),
     /// The run could not be started or was stopped.
     Failed(String),
 }
@@ -91,6 +109,8 @@ pub(crate) enum Intent {
     Continue,
     Start(Plan),
     Input(Input),
+    /// Nothing: this is the response.
+    Answer(Response),
 }
 
 /// What the driver and the requests both see.
@@ -104,6 +124,12 @@ pub(crate) struct State {
     pub(crate) listeners: usize,
     /// Runs started.
     pub(crate) runs: u64,
+    /// When the latest run was started.
+    pub(crate) began: Instant,
+    /// What is known of the requests of the latest run, if its client marks it.
+    pub(crate) record: Option<Record>,
+    /// The run before, for its client.
+    pub(crate) left: Option<Record>,
     /// The batch of the current run, if it is one.
     pub(crate) batch: Option<BatchSteps>,
     /// The same, once a response has asked its client to continue.
@@ -149,6 +175,9 @@ impl Shared {
                 held,
                 listeners: 0,
                 runs: 0,
+                began: Instant::now(),
+                record: None,
+                left: None,
                 batch: None,
                 awaited: None,
                 asked: false,
@@ -212,10 +241,31 @@ impl Drop for Listening<'_> {
 }
 
 impl State {
-    /// Decides the meaning of an execute request now, and changes the phase accordingly. `plan` is
+    /// Decides the meaning of an execute request without a mark now, and changes the phase accordingly. `plan` is
     /// what to start if nothing runs; it is `None` for a mere continuation.
-    pub(crate) fn begin(&mut self, input: Input, plan: Option<Plan>) -> Intent {
-        match (&self.phase, plan) {
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Busy`] for code that is no input and no continuation of what runs.
+    pub(crate) fn begin(
+        &mut self,
+        input: Input,
+        plan: Option<Plan>,
+    ) -> Result<Intent, ExecuteError> {
+        let is_marked = self.record.as_ref().is_some_and(Record::is_marked);
+        Ok(match (&self.phase, plan) {
+            (Phase::Gone, _) => Intent::Continue,
+            // It belongs to another client, which marks its requests.
+            (Phase::Running | Phase::WaitingInput { .. } | Phase::StepFinished { .. }, _)
+                if is_marked =>
+            {
+                return Err(ExecuteError::Busy(self.busy()));
+            }
+            (Phase::Idle | Phase::Ended(_), None) if is_marked => Intent::Answer(self.left_rest()),
+            (Phase::Idle | Phase::Ended(_), Some(plan)) if is_marked => {
+                self.set_aside();
+                Intent::Start(self.start(plan))
+            }
             // The client only looks whether the program still waits.
             (Phase::WaitingInput { .. } | Phase::Running, _) if input.is_nothing() => {
                 Intent::Continue
@@ -240,20 +290,57 @@ impl State {
             }
             // Keep the output of a run whose end was never fetched.
             (Phase::Idle | Phase::Ended(_), Some(plan)) => Intent::Start(self.start(plan)),
-            // Code in a continuation is ignored, as on the original gateway.
-            _ => Intent::Continue,
-        }
+            // Input that came too late, or the steps of a batch once more.
+            (_, Some(plan)) if self.asked || plan.continues(self.batch.as_ref()) => {
+                Intent::Continue
+            }
+            // The original gateway ignores code in a continuation. But it is hardly ever one.
+            (_, Some(_)) => return Err(ExecuteError::Busy(self.busy())),
+            (_, None) => Intent::Continue,
+        })
+    }
+
+    /// What an unmarked client gets that continues the run before the current one.
+    fn left_rest(&mut self) -> Response {
+        let left = self.left.as_mut().filter(|left| !left.is_marked());
+        left.and_then(Record::take_rest)
+            .unwrap_or_else(|| Ok(ExecuteResponse::of_nothing()))
     }
 
     /// Starts a run of a client that says when it does. `None` if another one has not ended.
     pub(crate) fn begin_run(&mut self, plan: Plan) -> Option<Intent> {
         match self.phase {
             Phase::Idle => {}
+            Phase::Ended(_) if self.record.is_some() => self.set_aside(),
             // The end of the run before this was never fetched, and its output is of no use to this one.
             Phase::Ended(_) => self.forget_output(),
             _ => return None,
         }
         Some(Intent::Start(self.start(plan)))
+    }
+
+    /// Puts the latest run aside, which has ended, so that its client may still fetch what it has not.
+    pub(crate) fn set_aside(&mut self) {
+        let record = self.record.take();
+        let rest = match self.phase {
+            Phase::Ended(_) => self.take_response(0, true),
+            _ => None,
+        };
+        if record.is_some() || rest.is_some() {
+            let record = record.unwrap_or_else(Record::unmarked);
+            self.left = Some(record.with_rest(rest));
+        }
+    }
+
+    /// What keeps the kernel busy.
+    pub(crate) fn busy(&self) -> Busy {
+        let mode = if self.batch.is_some() {
+            "batch"
+        } else {
+            "query"
+        };
+        let awaits_input = matches!(self.phase, Phase::WaitingInput { .. });
+        Busy::new(mode, self.began.elapsed(), awaits_input)
     }
 
     /// Gives input to a run whose client says that it does. It is dropped if the program does not wait for it.
@@ -266,6 +353,26 @@ impl State {
         self.phase = Phase::Running;
         self.withdrawn = false;
         Intent::Input(input)
+    }
+
+    /// Continues a run whose client says that it does.
+    pub(crate) fn proceed(&mut self, turn: Turn<'_>) -> Intent {
+        match turn {
+            Turn::Input(input) => self.give_input(input),
+            Turn::Proceed(input)
+                if self.withdrawn
+                    || matches!(self.phase, Phase::WaitingInput { reported: true, .. }) =>
+            {
+                self.give_input(input)
+            }
+            _ => Intent::Continue,
+        }
+    }
+
+    /// Whether it is the latest execution, or the one before it, whose client marks it with this ID.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        let mut records = self.record.iter().chain(&self.left);
+        records.any(|record| record.is_of(id))
     }
 
     /// Whether a run may be started.
@@ -288,9 +395,11 @@ impl State {
         drop(self.held.take());
     }
 
-    fn start(&mut self, plan: Plan) -> Plan {
+    pub(crate) fn start(&mut self, plan: Plan) -> Plan {
         self.phase = Phase::Running;
         self.runs += 1;
+        self.began = Instant::now();
+        self.record = None;
         self.batch = plan.batch_steps().cloned();
         self.awaited = None;
         self.withdrawn = false;
@@ -348,6 +457,7 @@ impl State {
             held: Some(self.held.take()),
             exit_code: report.exit_code,
             options: report.options,
+            is_repeated: false,
         }))
     }
 }
@@ -466,19 +576,23 @@ mod tests {
         let shared = shared();
         assert!(matches!(
             shared.lock().begin(text(""), None),
-            Intent::Continue
+            Ok(Intent::Continue)
         ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin(text("code"), snippet()),
-            Intent::Start(_)
+            Ok(Intent::Start(_))
         ));
         assert_eq!(status(&shared, false), None);
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
-        // Code is ignored while something runs.
+        // Code while something runs is no continuation of it.
         assert!(matches!(
             shared.lock().begin(text("code"), snippet()),
-            Intent::Continue
+            Err(ExecuteError::Busy(_))
+        ));
+        assert!(matches!(
+            shared.lock().begin(text(""), None),
+            Ok(Intent::Continue)
         ));
         shared.enter(finished());
         let response = shared.lock().take_response(100, false).unwrap().unwrap();
@@ -506,7 +620,7 @@ mod tests {
         });
         assert!(matches!(
             shared.lock().begin(text("x"), snippet()),
-            Intent::Continue
+            Err(ExecuteError::Busy(_))
         ));
         let response = shared.lock().take_response(100, false).unwrap().unwrap();
         assert_eq!(
@@ -514,7 +628,7 @@ mod tests {
             json!({"is_password": true, "takes_lines": true, "takes_bytes": true})
         );
         let intent = shared.lock().begin(text(""), None);
-        assert!(matches!(intent, Intent::Input(line) if line == text("")));
+        assert!(matches!(intent, Ok(Intent::Input(line)) if line == text("")));
     }
 
     #[test]
@@ -529,12 +643,12 @@ mod tests {
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin(text("rm -r"), snippet()),
-            Intent::Continue
+            Ok(Intent::Continue)
         ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin(text("code"), snippet()),
-            Intent::Start(_)
+            Ok(Intent::Start(_))
         ));
     }
 
@@ -543,25 +657,29 @@ mod tests {
         let shared = shared();
         assert!(matches!(
             shared.lock().begin(text(""), batch("a")),
-            Intent::Start(_)
+            Ok(Intent::Start(_))
         ));
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin(text(""), batch("a")),
-            Intent::Continue
+            Ok(Intent::Continue)
         ));
         assert_eq!(status(&shared, false).as_deref(), Some("finished"));
         assert!(matches!(
             shared.lock().begin(text(""), batch("a")),
-            Intent::Start(_)
+            Ok(Intent::Start(_))
+        ));
+        assert!(matches!(
+            shared.lock().begin(text(""), batch("b")),
+            Err(ExecuteError::Busy(_))
         ));
         // Another batch is another run, even if the end of this one was not reported.
         assert_eq!(status(&shared, true).as_deref(), Some("continued"));
         shared.enter(finished());
         assert!(matches!(
             shared.lock().begin(text(""), batch("b")),
-            Intent::Start(_)
+            Ok(Intent::Start(_))
         ));
     }
 

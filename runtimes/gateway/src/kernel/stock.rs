@@ -79,6 +79,11 @@ impl Held {
         }
     }
 
+    /// How much that is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Holds as much as this from now on.
     pub(crate) fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);

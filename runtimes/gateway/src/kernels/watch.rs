@@ -31,6 +31,9 @@ impl Kernels {
                 .filter(|entry| entry.kernel.idle() > self.idle_timeout)
                 .cloned()
                 .collect();
+            for entry in self.table().kernels.values() {
+                entry.kernel.forget_responses();
+            }
             for entry in idle {
                 tracing::info!(kernel = %entry.id, "kernel idle for too long");
                 self.destroy(entry).await;

@@ -234,7 +234,7 @@ async fn run_script(session: &Session, entry: &Entry, script: &str) -> Option<i3
     let mut request = ExecuteInSession::parse(request.as_bytes()).ok()?;
     loop {
         let reply = session
-            .execute(&entry.kernel, &request, SCRIPT_INTERVAL, || {})
+            .execute(&entry.kernel, &request, None, SCRIPT_INTERVAL, || {})
             .await;
         match reply {
             Ok(reply) if reply.status.is_end() => return reply.exit_code,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sorna_core::server::ExecuteRequest;
 use sorna_core::server::backend_ai::ExecuteInSession;
-use sorna_core::{Console, ExecutionStatus};
+use sorna_core::{Console, ExecutionStatus, RunMark};
 
 use super::session::{Run, Session};
 use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Turn};
@@ -59,9 +59,32 @@ impl Session {
         &self,
         kernel: &Kernel,
         request: &ExecuteInSession,
+        mark: Option<&RunMark>,
         interval: Duration,
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
+        if let Some(mark) = mark {
+            // A query of a run that is known lets that end, as without marks.
+            match request {
+                ExecuteInSession::Start { request, .. } if mark.request == 0 => {
+                    let turn = Turn::Start(request);
+                    return self.marked(kernel, mark, turn, interval, on_start).await;
+                }
+                ExecuteInSession::Continue { .. } => {
+                    let turn = Turn::Continue;
+                    return self.marked(kernel, mark, turn, interval, on_start).await;
+                }
+                ExecuteInSession::Input { text, .. } => {
+                    let turn = Turn::Input(Input::Text(text.clone()));
+                    return self.marked(kernel, mark, turn, interval, on_start).await;
+                }
+                ExecuteInSession::InputBytes { bytes, .. } => {
+                    let turn = Turn::Input(Input::Bytes(bytes.clone()));
+                    return self.marked(kernel, mark, turn, interval, on_start).await;
+                }
+                _ => {}
+            }
+        }
         match request {
             ExecuteInSession::Start { run_id, request } => {
                 let run_id = match run_id {
@@ -94,6 +117,30 @@ impl Session {
                 "not an execution".to_owned(),
             ))),
         }
+    }
+
+    /// A request of a client that marks its requests.
+    async fn marked(
+        &self,
+        kernel: &Kernel,
+        mark: &RunMark,
+        turn: Turn<'_>,
+        interval: Duration,
+        on_start: impl Fn(),
+    ) -> Result<RunReply, RunError> {
+        let note = || {
+            on_start();
+            *lock(&self.run) = Some(Run {
+                id: mark.id.clone(),
+                end: None,
+            });
+        };
+        let executed = kernel.take_marked_turn(mark, turn, interval, note).await;
+        let mut response = executed.map_err(RunError::Execute)?;
+        if response.status == ExecutionStatus::Finished {
+            response.exit_code.get_or_insert(0);
+        }
+        Ok(self.reply(mark.id.clone(), response))
     }
 
     async fn start(
@@ -130,13 +177,14 @@ impl Session {
                 let other = lock(&self.run).as_ref().map(|run| run.id.clone());
                 return Err(RunError::Busy(other.unwrap_or_default()));
             }
-            if is_empty(request, kernel) {
+            if kernel.is_empty(request) {
                 note();
                 let response = ExecuteResponse {
                     status: ExecutionStatus::Finished,
                     console: Console::new(),
                     exit_code: Some(0),
                     options: Value::Null,
+                    is_repeated: false,
                     held: None,
                 };
                 return Ok(with_all(response));
@@ -144,7 +192,7 @@ impl Session {
             let started = kernel.take_turn(Turn::Start(request), interval, note).await;
             match started {
                 // Another request was faster.
-                Err(ExecuteError::Busy) => {}
+                Err(ExecuteError::Busy(_)) => {}
                 Ok(response) => return Ok(with_all(response)),
                 Err(error) => return Err(RunError::Execute(error)),
             }
@@ -210,7 +258,9 @@ impl Session {
     }
 
     fn reply(&self, run_id: String, response: ExecuteResponse) -> RunReply {
-        self.keep(&response.console);
+        if !response.is_repeated {
+            self.keep(&response.console);
+        }
         if response.status.is_end()
             && let Some(run) = lock(&self.run).as_mut().filter(|run| run.id == run_id)
         {
@@ -228,12 +278,4 @@ impl Session {
             held: response.held,
         }
     }
-}
-
-/// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.
-fn is_empty(request: &ExecuteRequest, kernel: &Kernel) -> bool {
-    let ExecuteRequest::Query { code, is_final, .. } = request else {
-        return false;
-    };
-    code.trim().is_empty() && !(*is_final && kernel.has_interpreter())
 }

@@ -14,7 +14,7 @@ fn id(name: &str) -> KernelId {
     KernelId::new(name).unwrap()
 }
 
-fn upload(client: &Client, session: &str, files: &[(&str, &[u8])]) -> Result<(), Error> {
+pub(crate) fn upload(client: &Client, session: &str, files: &[(&str, &[u8])]) -> Result<(), Error> {
     let files = files
         .iter()
         .map(|(name, content)| UploadFile::from_bytes(*name, content.to_vec()).unwrap());

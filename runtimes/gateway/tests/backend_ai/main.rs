@@ -8,6 +8,7 @@ mod execute;
 mod files;
 mod graphql;
 mod interrupt;
+mod marked;
 mod sessions;
 mod streams;
 mod web;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Signing, gateway, gateway_with, read_head, read_some, text};
 
 /// A WebSocket of a client, frame by frame.
-struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     received: Vec<u8>,
 }
@@ -20,7 +20,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 
 impl Socket {
-    fn open(client: &Client, target: &str) -> Result<Self, (u16, Value)> {
+    pub(crate) fn open(client: &Client, target: &str) -> Result<Self, (u16, Value)> {
         let signing = Signing {
             media_type: None,
             ..Signing::default()
@@ -52,18 +52,20 @@ impl Socket {
         ))
     }
 
-    fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.send_frame(TEXT, text.as_bytes());
     }
 
     fn send_frame(&mut self, kind: u8, content: &[u8]) {
         // Masked with zeros, which leaves the content as it is.
-        let length = u8::try_from(content.len()).unwrap();
+        let length = u16::try_from(content.len()).unwrap();
         let mut frame = vec![0x80 | kind];
-        if length < 126 {
-            frame.push(0x80 | length);
-        } else {
-            frame.extend([0x80 | 126, 0, length]);
+        match u8::try_from(length) {
+            Ok(length @ ..126) => frame.push(0x80 | length),
+            _ => {
+                frame.push(0x80 | 126);
+                frame.extend(length.to_be_bytes());
+            }
         }
         frame.extend([0; 4]);
         frame.extend(content);
@@ -95,7 +97,7 @@ impl Socket {
         std::mem::replace(&mut self.received, rest)
     }
 
-    fn json(&mut self) -> Value {
+    pub(crate) fn json(&mut self) -> Value {
         let (kind, content) = self.next();
         assert_eq!(kind, TEXT, "{:?}", String::from_utf8_lossy(&content));
         serde_json::from_slice(&content).unwrap()

@@ -7,6 +7,7 @@ use sorna_core::server::{ProblemReply, wants_bytes};
 use sorna_core::{Console, KernelId, ProblemKind};
 
 use super::answer::{Result, agent_failed, done, ok};
+use crate::http::busy::busy_reply;
 use crate::http::context::Context;
 use crate::kernel::ExecuteError;
 use crate::sessions::{RunError, RunReply};
@@ -49,7 +50,7 @@ impl<'a> ResultBody<'a> {
 /// `POST /session/{name}`
 pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: &[u8]) -> Result {
     let session = context.sessions.find(key, id)?;
-    let request = ExecuteInSession::parse(bytes)?;
+    let (request, mark) = ExecuteInSession::parse_marked(bytes)?;
     let entry = session.running()?;
     if let ExecuteInSession::Complete(request) = &request {
         entry.kernel.touch();
@@ -58,7 +59,8 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
     }
     let counters = &context.kernels.counters;
     let interval = context.continuation_interval;
-    let executed = session.execute(&entry.kernel, &request, interval, || {
+    let mark = mark.as_ref();
+    let executed = session.execute(&entry.kernel, &request, mark, interval, || {
         counters.executions.up()
     });
     let mut reply = executed.await.map_err(problem)?;
@@ -112,7 +114,7 @@ pub(super) fn problem(error: RunError) -> ProblemReply {
             let reply = ProblemKind::ObjectNotFound.reply();
             reply.with_title("No such session.")
         }
-        RunError::Execute(ExecuteError::Busy) => ProblemKind::ServiceUnavailable.reply(),
+        RunError::Execute(ExecuteError::Busy(busy)) => busy_reply(&busy),
         RunError::Execute(ExecuteError::Failed(reason)) => {
             agent_failed(ProblemKind::KernelExecutionFailed, &reason)
         }

@@ -2,24 +2,26 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::server::wants_bytes;
-use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind};
+use sorna_core::{Busy, Dialect, ExecutionStatus, KernelId, ProblemKind, RunMark};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::answer::Result;
 use super::execute::{ResultBody, problem};
 use crate::http::body::ReplyBody;
+use crate::http::busy::busy_reply;
 use crate::http::context::{Call, Context};
 use crate::http::terminal;
 use crate::http::websocket::{self, CLOSE_TIME, Socket, Upgrade};
+use crate::kernel::ExecuteError;
 use crate::kernels::{Entry, Kernels};
 use crate::random;
-use crate::sessions::Session;
+use crate::sessions::{RunError, Session};
 
 /// How often output is sent while a program runs.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -54,16 +56,25 @@ pub(super) fn open_execution(context: &Context, call: &mut Call<'_>, id: &Kernel
     let response = websocket::accept(call.parts)?;
     let upgrade = call.upgrade.take().ok_or_else(websocket::no_handshake)?;
     let entry = session.running()?;
-    tokio::spawn(serve(upgrade, session, entry, Arc::clone(&context.kernels)));
+    let patience = context.continuation_interval;
+    let kernels = Arc::clone(&context.kernels);
+    tokio::spawn(serve(upgrade, session, entry, kernels, patience));
     Ok(response.map(ReplyBody::new))
 }
 
-async fn serve(upgrade: Upgrade, session: Arc<Session>, entry: Arc<Entry>, kernels: Arc<Kernels>) {
+async fn serve(
+    upgrade: Upgrade,
+    session: Arc<Session>,
+    entry: Arc<Entry>,
+    kernels: Arc<Kernels>,
+    patience: Duration,
+) {
     let Some(mut socket) = upgrade.open().await else {
         return;
     };
     let count = || kernels.counters.executions.up();
-    if run(&mut socket, &session, &entry, count).await.is_none() {
+    let ran = run(&mut socket, &session, &entry, count, patience).await;
+    if ran.is_none() {
         return;
     }
     if websocket::close(&mut socket).await {
@@ -73,12 +84,14 @@ async fn serve(upgrade: Upgrade, session: Arc<Session>, entry: Arc<Entry>, kerne
     }
 }
 
-/// Runs what the client sends to its end. `None` if the client is gone.
+/// Runs what the client sends to its end, if it may wait for that after others that end within `patience`. `None` if the
+/// client is gone.
 async fn run(
     socket: &mut Socket,
     session: &Session,
     entry: &Entry,
     count: impl Fn(),
+    patience: Duration,
 ) -> Option<()> {
     let first = next_message(socket).await?;
     let first = match first {
@@ -86,19 +99,26 @@ async fn run(
         Typed::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
     };
     let wants_bytes = wants_bytes(first.as_bytes());
-    let (run_id, mut request) = match start_of(&first) {
+    let (run_id, mut request, mut mark) = match start_of(&first) {
         Ok(start) => start,
         Err(message) => return send(socket, &json!({"status": "error", "msg": message})).await,
     };
     // What the client sends before it is asked is the answer to a later question.
     let mut typed = VecDeque::new();
+    let until = Instant::now() + patience;
     loop {
-        let executed = session.execute(&entry.kernel, &request, INTERVAL, &count);
+        let executed = session.execute(&entry.kernel, &request, mark.as_ref(), INTERVAL, &count);
         let Some(executed) = with_client(socket, &mut typed, executed).await else {
             return abandon(session, entry, &run_id).await;
         };
         let mut reply = match executed {
             Ok(reply) => reply,
+            Err(RunError::Execute(ExecuteError::Busy(busy))) => {
+                if mark.as_ref().is_some_and(|mark| mark.waits) && Instant::now() < until {
+                    continue;
+                }
+                return send(socket, &busy_message(&busy)).await;
+            }
             Err(error) => {
                 let message = problem(error).to_string();
                 return send(socket, &json!({"status": "error", "msg": message})).await;
@@ -107,6 +127,8 @@ async fn run(
         if !wants_bytes {
             reply.console.replace_bytes();
         }
+        // What follows comes over the same connection, or not at all.
+        mark = None;
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
         if is_news
             && send(socket, &json!(ResultBody::without_id(&reply)))
@@ -178,7 +200,7 @@ async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
         } else {
             COLLECT_INTERVAL
         };
-        let executed = session.execute(&entry.kernel, &request, interval, || {});
+        let executed = session.execute(&entry.kernel, &request, None, interval, || {});
         let Ok(reply) = executed.await else { break };
         match reply.status {
             ExecutionStatus::WaitingInput => {
@@ -197,11 +219,26 @@ async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
     None
 }
 
-/// The run that the first message asks for, and its ID.
-fn start_of(text: &str) -> std::result::Result<(String, ExecuteInSession), String> {
-    match ExecuteInSession::parse(text.as_bytes()) {
-        Ok(ExecuteInSession::Start { run_id, request }) => {
-            let run_id = match run_id {
+/// The error message for a session that is busy: that of a response, as an extension.
+fn busy_message(busy: &Busy) -> Value {
+    let problem = busy_reply(busy);
+    let text = problem.to_string();
+    let body = problem.into_response_in(Dialect::BackendAi).into_body();
+    let mut message = serde_json::from_slice(&body).unwrap_or_else(|_| json!({}));
+    message["status"] = json!("error");
+    message["msg"] = json!(text);
+    message
+}
+
+/// What the first message asks for.
+type Start = (String, ExecuteInSession, Option<RunMark>);
+
+/// The run that the first message asks for, with its ID and its mark.
+fn start_of(text: &str) -> std::result::Result<Start, String> {
+    match ExecuteInSession::parse_marked(text.as_bytes()) {
+        Ok((ExecuteInSession::Start { run_id, request }, mark)) => {
+            let marked = mark.as_ref().map(|mark| mark.id.clone());
+            let run_id = match marked.or(run_id) {
                 Some(run_id) => run_id,
                 None => random::run_id().map_err(|error| error.to_string())?,
             };
@@ -209,7 +246,7 @@ fn start_of(text: &str) -> std::result::Result<(String, ExecuteInSession), Strin
                 run_id: Some(run_id.clone()),
                 request,
             };
-            Ok((run_id, start))
+            Ok((run_id, start, mark))
         }
         Ok(_) => Err("mode has an invalid value: only query and batch can be streamed".to_owned()),
         Err(problem) => Err(problem.to_string()),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use sorna_core::ProblemKind;
 use sorna_core::server::{CompleteRequest, ProblemReply};
@@ -14,7 +15,8 @@ use crate::shortage;
 /// Commands of requests to the driver.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Start(Plan),
+    /// Start a run, with this time limit in place of the kernel's.
+    Start(Plan, Option<Duration>),
     Input(Input),
     Complete {
         request: CompleteRequest,

@@ -86,7 +86,7 @@ impl Driver {
 
     async fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Start(plan) => self.start_run(plan),
+            Command::Start(plan, limit) => self.start_run(plan, limit),
             Command::Input(input) => self.give_input(input),
             Command::Exceeded(message) => self.kill_for_limit(&message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),

@@ -27,7 +27,7 @@ const CANNOT_EXECUTE: i32 = 126;
 const LINGERING: Duration = Duration::from_secs(1);
 
 impl Driver {
-    pub(super) fn start_run(&mut self, plan: Plan) {
+    pub(super) fn start_run(&mut self, plan: Plan, time_limit: Option<Duration>) {
         self.input.clear();
         self.requests.clear();
         self.asked = None;
@@ -38,7 +38,7 @@ impl Driver {
             is_final: false,
             lingers_until: None,
             has_failed_build: false,
-            left: self.setup.exec_timeout,
+            left: time_limit.unwrap_or(self.setup.exec_timeout),
             since: Some(Instant::now()),
             kill_reason: None,
             interrupted: None,

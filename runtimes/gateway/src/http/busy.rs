@@ -1,0 +1,13 @@
+//! The response to code for a kernel that is busy, in both dialects.
+
+use serde_json::json;
+use sorna_core::server::ProblemReply;
+use sorna_core::{Busy, ProblemKind};
+
+/// 409 `kernel-busy`, with what keeps it busy.
+pub(super) fn busy_reply(busy: &Busy) -> ProblemReply {
+    let detail = format!("{busy}: wait for its end, or interrupt it");
+    ProblemKind::KernelBusy
+        .reply_with(&detail)
+        .with_data(json!(busy))
+}

@@ -1,0 +1,125 @@
+//! Requests with marks: see [`record`](super::record).
+
+use std::time::{Duration, Instant};
+
+use sorna_core::RunMark;
+use sorna_core::server::ExecuteRequest;
+
+use super::handle::{Effect, Kernel, Turn};
+use super::record::{Known, Record};
+use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, State};
+
+impl Kernel {
+    /// As [`take_turn`](Self::take_turn), for a client that marks its requests. One that comes once more is not
+    /// acted on again, and gets the same response.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Busy`] if it starts a run while another has not ended, after `interval` if it may wait.
+    pub(crate) async fn take_marked_turn(
+        &self,
+        mark: &RunMark,
+        turn: Turn<'_>,
+        interval: Duration,
+        on_start: impl FnOnce(),
+    ) -> Result<ExecuteResponse, ExecuteError> {
+        self.touch();
+        let patience = if mark.waits { interval } else { Duration::ZERO };
+        let until = Instant::now() + patience;
+        loop {
+            // Not in turn: the client of the other run has its turn as long as it waits for output.
+            let is_next = |state: &State| state.is_settled() || state.knows(&mark.id);
+            if !self.reached(is_next, until).await {
+                return Err(ExecuteError::Busy(self.shared.lock().busy()));
+            }
+            let _turn = self.turn.lock().await;
+            let _listening = self.shared.listen();
+            let effect = {
+                let mut state = self.shared.lock();
+                match self.accept(&mut state, mark, turn.clone()) {
+                    // Another request was faster.
+                    Err(ExecuteError::Busy(_)) if Instant::now() < until => continue,
+                    effect => effect?,
+                }
+            };
+            match effect {
+                // It was kept already.
+                Effect::Answered(response) => return response,
+                Effect::Started => on_start(),
+                Effect::Given | Effect::Nothing => self.shared.to_driver.notify_one(),
+            }
+            let response = self.report(interval).await;
+            let mut state = self.shared.lock();
+            return match state.record.as_mut().filter(|it| it.is_of(&mark.id)) {
+                Some(record) => record.keep(response),
+                None => response,
+            };
+        }
+    }
+
+    /// Acts on a marked request, unless that was done before.
+    fn accept(
+        &self,
+        state: &mut State,
+        mark: &RunMark,
+        turn: Turn<'_>,
+    ) -> Result<Effect, ExecuteError> {
+        if state.phase == Phase::Gone {
+            return Err(ExecuteError::Gone);
+        }
+        match Record::accept_in(&mut state.record, mark) {
+            Known::Answered(response) => return Ok(Effect::Answered(response)),
+            Known::Accepted => return Ok(Effect::Nothing),
+            Known::Next => {
+                let intent = match turn {
+                    // Code of an execution that goes on is no other one.
+                    Turn::Start(_) => Intent::Continue,
+                    turn => state.proceed(turn),
+                };
+                return self.send(intent, None);
+            }
+            Known::Other => {}
+        }
+        match Record::accept_in(&mut state.left, mark) {
+            Known::Answered(response) => return Ok(Effect::Answered(response)),
+            Known::Accepted | Known::Next => {
+                return Ok(Effect::Answered(Ok(ExecuteResponse::of_nothing())));
+            }
+            Known::Other => {}
+        }
+        let Turn::Start(request) = turn else {
+            return Err(ExecuteError::Failed(
+                "the execution is not known any more, since others have begun or the kernel was restarted"
+                    .to_owned(),
+            ));
+        };
+        if !state.is_settled() {
+            return Err(ExecuteError::Busy(state.busy()));
+        }
+        if self.is_empty(request) {
+            return Ok(Effect::Answered(Ok(ExecuteResponse::of_nothing())));
+        }
+        let plan = self.plan(request)?;
+        state.set_aside();
+        let intent = Intent::Start(state.start(plan));
+        state.record = Some(Record::new(mark));
+        self.send(intent, mark.time_limit)
+    }
+
+    /// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.
+    pub(crate) fn is_empty(&self, request: &ExecuteRequest) -> bool {
+        let ExecuteRequest::Query { code, is_final, .. } = request else {
+            return false;
+        };
+        code.trim().is_empty() && !(*is_final && self.has_interpreter())
+    }
+
+    /// Forgets responses that clients have had time enough to ask for again.
+    pub(crate) fn forget_responses(&self) {
+        let mut state = self.shared.lock();
+        let State { record, left, .. } = &mut *state;
+        for record in [record, left].into_iter().flatten() {
+            record.forget();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Executions that their clients mark, so that requests can be told apart: those that come once more since their response was
+//! lost, and those of others.
+//!
+//! The response to the last request of an execution is kept until the next one shows that it has arrived. When another
+//! execution begins, the one before it is kept as well, with what it has not reported: its client may come later.
+
+use std::time::{Duration, Instant};
+
+use sorna_core::{Console, RunMark};
+
+use super::console::{Stream, push_text};
+use super::state::{ExecuteError, ExecuteResponse};
+
+/// For how long the last response of an execution is kept: clients try for two minutes.
+const KEPT: Duration = Duration::from_secs(150);
+
+pub(crate) type Response = Result<ExecuteResponse, ExecuteError>;
+
+/// What is known of an execution and its requests.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// Its ID; `None` if its client does not mark it.
+    id: Option<String>,
+    /// The number of the last request that was accepted.
+    request: u64,
+    /// The response to that, once there was one.
+    kept: Option<Kept>,
+    /// The end, if another execution has begun before that was fetched.
+    rest: Option<Response>,
+}
+
+/// A response that may not have arrived.
+#[derive(Debug)]
+struct Kept {
+    response: Response,
+    /// The bytes of its output, if that was too much to be kept.
+    lost: usize,
+    since: Instant,
+}
+
+/// What a request is.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub(crate) enum Known {
+    /// It was answered, with this.
+    Answered(Response),
+    /// It was accepted, and not answered yet.
+    Accepted,
+    /// It is the next one.
+    Next,
+    /// It belongs to another execution.
+    Other,
+}
+
+impl Record {
+    /// Of an execution that begins with this request.
+    pub(crate) fn new(mark: &RunMark) -> Self {
+        Self {
+            id: Some(mark.id.clone()),
+            request: mark.request,
+            kept: None,
+            rest: None,
+        }
+    }
+
+    /// Of one without marks.
+    pub(crate) fn unmarked() -> Self {
+        Self {
+            id: None,
+            request: 0,
+            kept: None,
+            rest: None,
+        }
+    }
+
+    /// Whether it is the execution with this ID.
+    pub(crate) fn is_of(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id)
+    }
+
+    /// Whether its client marks it.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// It will be the execution before the current one, with an end that was not fetched.
+    pub(crate) fn with_rest(mut self, rest: Option<Response>) -> Self {
+        self.rest = rest;
+        self
+    }
+
+    /// Takes the end that was not fetched.
+    pub(crate) fn take_rest(&mut self) -> Option<Response> {
+        self.rest.take()
+    }
+
+    /// As [`accept`](Self::accept), of what may be known.
+    pub(crate) fn accept_in(record: &mut Option<Self>, mark: &RunMark) -> Known {
+        let known = record.as_mut().map(|record| record.accept(mark));
+        known.unwrap_or(Known::Other)
+    }
+
+    /// Finds out what a request is, and accepts it if it is the next one: then what was kept has arrived.
+    fn accept(&mut self, mark: &RunMark) -> Known {
+        if !self.is_of(&mark.id) {
+            return Known::Other;
+        }
+        if mark.request > self.request {
+            self.request = mark.request;
+            self.kept = None;
+            return match self.rest.take() {
+                Some(rest) => Known::Answered(self.keep(rest)),
+                None => Known::Next,
+            };
+        }
+        match &mut self.kept {
+            _ if mark.request < self.request => Known::Answered(Err(ExecuteError::Failed(
+                "a later request of the same execution was answered already".to_owned(),
+            ))),
+            Some(kept) => Known::Answered(kept.again()),
+            None => Known::Accepted,
+        }
+    }
+
+    /// Keeps a response, and gives it to be sent.
+    pub(crate) fn keep(&mut self, response: Response) -> Response {
+        let (kept, sent, lost) = match response {
+            Ok(response) if response.is_large() => {
+                let lost = response.console.text_len();
+                (Ok(response.without_console()), Ok(response), lost)
+            }
+            Ok(mut response) => {
+                // What is kept counts as output that was not fetched.
+                let held = response.held.take();
+                let mut kept = response.copy();
+                kept.held = held;
+                (Ok(kept), Ok(response), 0)
+            }
+            Err(error) => (Err(error.clone()), Err(error), 0),
+        };
+        let since = Instant::now();
+        self.kept = Some(Kept {
+            response: kept,
+            lost,
+            since,
+        });
+        sent
+    }
+
+    /// Forgets a response that was kept for long enough.
+    pub(crate) fn forget(&mut self) {
+        self.kept.take_if(|kept| kept.since.elapsed() >= KEPT);
+    }
+}
+
+impl Kept {
+    /// The response, once more.
+    fn again(&mut self) -> Response {
+        let mut response = self.response.as_ref().map_err(Clone::clone)?.copy();
+        response.is_repeated = true;
+        if self.lost > 0 {
+            let text = format!(
+                "{} bytes of output were lost, since the connection broke while they were sent\n",
+                self.lost
+            );
+            push_text(&mut response.console, Stream::Stderr, &text);
+        }
+        Ok(response)
+    }
+}
+
+impl ExecuteResponse {
+    /// The same, which counts as no output that is held.
+    fn copy(&self) -> Self {
+        Self {
+            console: self.console.clone(),
+            ..self.without_console()
+        }
+    }
+
+    fn without_console(&self) -> Self {
+        Self {
+            status: self.status.clone(),
+            console: Console::new(),
+            exit_code: self.exit_code,
+            options: self.options.clone(),
+            is_repeated: false,
+            held: None,
+        }
+    }
+
+    /// Whether it is too large to be kept: it has media, which are far larger than what consoles hold of text.
+    fn is_large(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.bytes() > MOST)
+    }
+}
+
+/// The most output that is kept, in bytes: twice what a console holds by default.
+const MOST: usize = 2 * 1024 * 1024;
