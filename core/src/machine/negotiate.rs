@@ -10,7 +10,7 @@ use super::step::{Machine, Step};
 use crate::caller::Caller;
 use crate::error::{Error, FoundResponse, GatewayError, NegotiationError, TransportError};
 use crate::moment::Moment;
-use crate::ops::{Reply, Version, VersionInfo};
+use crate::ops::{Execute, Reply, Version, VersionInfo};
 use crate::problem::ProblemKind;
 use crate::version::{ApiVersion, Dialect, numbers};
 
@@ -100,6 +100,14 @@ impl Negotiated {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.version.dialect()
+    }
+
+    /// Whether the gateway recognizes [marked executions](crate::Execute::with_mark), as far as it has said so.
+    #[must_use]
+    pub fn has_marked_executions(&self) -> bool {
+        let info = self.info.iter();
+        info.flat_map(VersionInfo::extensions)
+            .any(|name| name == Execute::RUNS)
     }
 
     /// Whether the gateway may respond with success to an upload though it did not store all files, as managers of Backend.AI

@@ -1,5 +1,7 @@
 //! One execution, as a stream of events.
 
+use std::time::Duration;
+
 use sorna_core::machine::ExecutionEvent;
 use sorna_core::{Error, ExecutionResult, UsageError};
 
@@ -26,8 +28,9 @@ use super::wait::wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
+/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does, the gateway in
+/// `sorna-gateway` rejects the kernel's next execution ([`Error::is_busy`]), or lets it
+/// [wait](Self::with_busy_wait). Other gateways of Sorna v2 take it for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
 /// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
 /// output comes over a WebSocket, that is closed, and the program may be interrupted.
@@ -49,6 +52,17 @@ impl Execution {
     /// [`ClientOptions::with_streaming`]: crate::ClientOptions::with_streaming
     pub fn polled(self) -> Self {
         Self(self.0.polled())
+    }
+
+    /// Waits at most this long for another execution that keeps the kernel busy, without disturbing it; then, or without this,
+    /// that is an error for which [`Error::is_busy`] is true. [`KernelBusy`](sorna_core::machine::ExecutionEvent::KernelBusy)
+    /// says that it waits. `Duration::MAX` is no limit. Call this before the first event.
+    ///
+    /// Only gateways that [say so](sorna_core::CreatedKernel::has_marked_executions) tell that a kernel is busy, and the client
+    /// knows it when it has created a kernel, got one by its token, or negotiated the version. Managers of Backend.AI let an execution
+    /// wait by themselves.
+    pub fn with_busy_wait(self, limit: Duration) -> Self {
+        Self(self.0.with_busy_wait(limit))
     }
 
     /// Executes with this run ID: see [`run_id`](Self::run_id). Call this before the first event.

@@ -51,6 +51,10 @@ impl Client {
     /// # Errors
     ///
     /// As [`create`](Self::create). If the kernel was created despite the error, calling this again finds it.
+    ///
+    /// A living kernel keeps the memory limit and the mounts that it was created with: see [`Kernel::info`]. The time limit of
+    /// `spec` counts for what is executed by the result where the gateway has such limits, as that in `sorna-gateway`; others
+    /// keep that one, too.
     pub fn get_or_create(
         &self,
         spec: impl Into<KernelSpec>,

@@ -87,6 +87,13 @@ impl Run {
         self.0.echoes()
     }
 
+    /// Whether the gateway keeps the executions of this run and those of others apart: see
+    /// [`Execute::with_mark`](sorna_core::Execute::with_mark). Known once the kernel is ready.
+    #[must_use]
+    pub fn has_marked_executions(&mut self) -> bool {
+        self.0.has_marked_executions()
+    }
+
     /// The [run ID](super::Execution::run_id) of the execution that has started, if it has one: known from
     /// [`RunEvent::ExecutionStarted`] on, before its code is sent.
     #[must_use]

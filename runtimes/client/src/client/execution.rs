@@ -3,10 +3,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
-use sorna_core::{Console, Error, Execute, ExecutionResult, UsageError};
+use sorna_core::{Console, Error, Execute, ExecutionResult, RunMark, UsageError};
 
 use super::deferred::Deferred;
 use super::driver::Driven;
@@ -36,8 +37,9 @@ use crate::random_token;
 /// # }
 /// ```
 ///
-/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does,
-/// a gateway of Sorna v2 takes the kernel's next execution for a continuation of this one: it returns the
+/// Dropping it in the middle does not stop the program: it continues in the kernel. While it does, the gateway in
+/// `sorna-gateway` rejects the kernel's next execution ([`Error::is_busy`]), or lets it
+/// [wait](Self::with_busy_wait). Other gateways of Sorna v2 take it for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
 /// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
 /// output comes over a WebSocket, that is closed, and the program may be interrupted.
@@ -57,11 +59,18 @@ pub struct Execution<T> {
 }
 
 impl<T: Transport + 'static> Execution<T> {
-    pub(super) fn new(client: Client<T>, start: Execute, is_kept: bool) -> Self {
+    pub(super) fn new(
+        client: Client<T>,
+        start: Execute,
+        is_kept: bool,
+        time_limit: Option<Duration>,
+    ) -> Self {
         let streams = client.clone();
         let run_id = random_token().to_string();
         let chosen = run_id.clone();
         let make = move |caller| {
+            let mark = || RunMark::default().with_time_limit(time_limit);
+            let start = start.with_mark(streams.uses_marks().then(mark));
             let execution = machine::Execution::of(start, caller).with_run_id(chosen);
             match streams
                 .streaming()
@@ -85,6 +94,19 @@ impl<T: Transport + 'static> Execution<T> {
     /// [`ClientOptions::with_streaming`]: crate::ClientOptions::with_streaming
     pub fn polled(mut self) -> Self {
         self.driver.change(machine::Execution::poll_only);
+        self
+    }
+
+    /// Waits at most this long for another execution that keeps the kernel busy, without disturbing it; then, or without this,
+    /// that is an error for which [`Error::is_busy`] is true. [`KernelBusy`](sorna_core::machine::ExecutionEvent::KernelBusy)
+    /// says that it waits. `Duration::MAX` is no limit. Call this before the first event.
+    ///
+    /// Only gateways that [say so](sorna_core::CreatedKernel::has_marked_executions) tell that a kernel is busy, and the client
+    /// knows it when it has created a kernel, got one by its token, or negotiated the version. Managers of Backend.AI let an execution
+    /// wait by themselves.
+    pub fn with_busy_wait(mut self, limit: Duration) -> Self {
+        self.driver
+            .change(move |execution| execution.wait_while_busy(limit));
         self
     }
 

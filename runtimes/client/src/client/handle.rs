@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(feature = "terminal")]
 use http::Request;
@@ -85,6 +86,7 @@ impl<T: Transport + 'static> Client<T> {
                 observer: options.observer,
                 clock: Clock::start(),
                 background: Background::default(),
+                marks: AtomicBool::new(false),
             }),
         }
     }
@@ -276,6 +278,18 @@ impl<T: Transport + 'static> Client<T> {
         self.inner.channels.opener()?;
         let known = self.inner.negotiation.known()?;
         Some(Streaming::of(&known.negotiated))
+    }
+
+    /// Notes whether the gateway has said that it recognizes [marked](sorna_core::Execute::with_mark) executions.
+    pub(super) fn note_marks(&self, are_recognized: bool) {
+        self.inner.marks.fetch_or(are_recognized, Ordering::Relaxed);
+    }
+
+    /// Whether it has said so, when a kernel was created or its version was negotiated.
+    pub(super) fn uses_marks(&self) -> bool {
+        let known = || self.inner.negotiation.known();
+        self.inner.marks.load(Ordering::Relaxed)
+            || known().is_some_and(|known| known.negotiated.has_marked_executions())
     }
 
     /// Whether uploads are to be checked, as far as it is known.

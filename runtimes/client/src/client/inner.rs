@@ -22,6 +22,8 @@ pub(super) struct Inner<T> {
     pub(super) observer: Option<Observer>,
     pub(super) clock: Clock,
     pub(super) background: Background,
+    /// Whether the gateway recognizes marked executions, as far as it has said so.
+    pub(super) marks: AtomicBool,
 }
 
 /// Requests a WebSocket.

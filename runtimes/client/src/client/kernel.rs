@@ -1,6 +1,7 @@
 //! A kernel.
 
 use std::fmt;
+use std::time::Duration;
 
 use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgress};
 #[cfg(feature = "terminal")]
@@ -41,6 +42,8 @@ pub struct Kernel<T> {
     is_kept: bool,
     /// Whether its gateway carries output that is not UTF-8.
     carries_bytes: bool,
+    /// The time limit that was asked for, of each execution.
+    time_limit: Option<Duration>,
 }
 
 impl<T: Transport + 'static> Client<T> {
@@ -67,6 +70,10 @@ impl<T: Transport + 'static> Client<T> {
     /// # Errors
     ///
     /// As [`create`](Self::create). If the kernel was created despite the error, calling this again finds it.
+    ///
+    /// A living kernel keeps the memory limit and the mounts that it was created with: see [`Kernel::info`]. The time limit of
+    /// `spec` counts for what is executed by the result where the gateway has such limits, as that in `sorna-gateway`; others
+    /// keep that one, too.
     pub async fn get_or_create(
         &self,
         spec: impl Into<KernelSpec>,
@@ -87,6 +94,8 @@ impl<T: Transport + 'static> Client<T> {
         token: &SessionToken,
         mut pending: impl FnMut(SessionPending),
     ) -> Result<Kernel<T>, Error> {
+        let spec = spec.into();
+        let time_limit = spec.limits().exec_timeout();
         let create = CreateKernel::new(spec, token.clone());
         let mut create = self.drive(Create::new(create, self.caller().await?));
         loop {
@@ -95,8 +104,10 @@ impl<T: Transport + 'static> Client<T> {
                 Driven::Done(result) => {
                     let created = result?;
                     let carries_bytes = created.carries_bytes();
+                    self.note_marks(created.has_marked_executions());
                     self.learn_extensions(created.extensions);
-                    return Ok(self.kernel(created.id).with_bytes(carries_bytes));
+                    let kernel = self.kernel(created.id).limited(time_limit);
+                    return Ok(kernel.with_bytes(carries_bytes));
                 }
                 Driven::Idle => unreachable!("a creation idles only while a request is in flight"),
             }
@@ -118,7 +129,14 @@ impl<T: Transport + 'static> Kernel<T> {
             id,
             is_kept,
             carries_bytes: false,
+            time_limit: None,
         }
+    }
+
+    /// With a time limit for each execution, where the gateway has such limits.
+    pub(super) fn limited(mut self, time_limit: Option<Duration>) -> Self {
+        self.time_limit = time_limit;
+        self
     }
 
     /// Whether its gateway carries output that is not UTF-8, as it is written: see
@@ -155,7 +173,7 @@ impl<T: Transport + 'static> Kernel<T> {
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
         let start = Execute::start(self.id.clone(), mode.into()).with_bytes(self.carries_bytes);
-        Execution::new(self.client.clone(), start, self.is_kept)
+        Execution::new(self.client.clone(), start, self.is_kept, self.time_limit)
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
@@ -348,6 +366,7 @@ impl<T> Clone for Kernel<T> {
             id: self.id.clone(),
             is_kept: self.is_kept,
             carries_bytes: self.carries_bytes,
+            time_limit: self.time_limit,
         }
     }
 }

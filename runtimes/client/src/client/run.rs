@@ -124,8 +124,13 @@ impl<T: Transport + 'static> Run<T> {
         };
         Poll::Ready(match driven {
             Driven::Event(event) => {
-                if let (RunEvent::KernelReady(kernel), true) = (&event, self.temporary) {
-                    lock(&self.shared).kernel = Some(kernel.clone());
+                if let RunEvent::KernelReady(kernel) = &event {
+                    let run = driver.machine();
+                    let marks = run.is_some_and(|run| run.has_marked_executions());
+                    self.client.note_marks(marks);
+                    if self.temporary {
+                        lock(&self.shared).kernel = Some(kernel.clone());
+                    }
                 }
                 Ok(Some(event))
             }
@@ -182,6 +187,14 @@ impl<T: Transport + 'static> Run<T> {
     /// kernel is ready, and after the run.
     pub fn echoes(&mut self) -> Option<bool> {
         self.driver.as_mut()?.machine()?.echoes()
+    }
+
+    /// Whether the gateway keeps the executions of this run and those of others apart: see
+    /// [`Execute::with_mark`](sorna_core::Execute::with_mark). Known once the kernel is ready.
+    #[must_use]
+    pub fn has_marked_executions(&mut self) -> bool {
+        let run = self.driver.as_mut().and_then(Deferred::machine);
+        run.is_some_and(|run| run.has_marked_executions())
     }
 
     /// The [run ID](crate::Execution::run_id) of the execution that has started, if it has one: known from

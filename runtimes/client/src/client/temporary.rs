@@ -67,6 +67,8 @@ impl<T: Transport + 'static> Client<T> {
         mut pending: impl FnMut(SessionPending),
     ) -> Result<TemporaryKernel<T>, Error> {
         let token = random_token();
+        let spec = spec.into();
+        let time_limit = spec.limits().exec_timeout();
         let plan = RunPlan::temporary(spec, Vec::<ExecuteMode>::new()).with_token(token.clone());
         let mut run = self.run(plan);
         while let Ok(Some(event)) = run.next_event().await {
@@ -74,7 +76,8 @@ impl<T: Transport + 'static> Client<T> {
                 RunEvent::SessionPending(event) => pending(event),
                 RunEvent::KernelReady(id) => {
                     let carries_bytes = run.carries_bytes();
-                    let kernel = self.kernel(id).with_bytes(carries_bytes).temporary();
+                    let kernel = self.kernel(id).temporary().limited(time_limit);
+                    let kernel = kernel.with_bytes(carries_bytes);
                     return Ok(TemporaryKernel { kernel, token, run });
                 }
                 _ => {}
