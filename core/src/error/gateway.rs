@@ -464,6 +464,9 @@ impl fmt::Display for GatewayError {
                 more => write!(f, "; and {more} more"),
             };
         }
+        if self.kind() == Some(ProblemKind::KernelBusy) {
+            return write!(f, "the kernel is busy: {}", self.busy().unwrap_or_default());
+        }
         write!(f, "the gateway responded with {}", self.status.as_u16())?;
         if let ErrorBody::NotStored(reason) = &self.error_body {
             return write!(f, ", but {reason}");

@@ -468,7 +468,8 @@ impl Execution {
             .as_ref()
             .is_some_and(|conduct| !conduct.is_used_again());
         let streams = |streaming: Streaming| streaming.allows(&start.mode, is_last);
-        if !self.streaming.is_some_and(streams) {
+        // Sorna v2 has no executions over WebSockets.
+        if self.conduct.is_none() || !self.streaming.is_some_and(streams) {
             return self.call(start);
         }
         match self.open(now, start) {

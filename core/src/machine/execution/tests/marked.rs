@@ -54,6 +54,15 @@ fn all_requests_say_to_which_execution_they_belong() {
     run.machine.answer("42").unwrap();
     assert_eq!(run.sends_body(V2), next("42", 2));
 
+    // Sorna v2 has no WebSocket for it, whatever the gateway says of itself.
+    let negotiated = Negotiated {
+        version: ApiVersion::V2_20170315,
+        info: None,
+    };
+    let streaming = Streaming::of(&negotiated);
+    let asked = marked("1", ApiVersion::V2_20170315).with_streaming(streaming);
+    Driver::new(asked).sends(V2);
+
     let mut batch = v2(Batch::new());
     let options = r#""options":{"build":"*","buildLog":false,"exec":"*","run":"#;
     for number in 0..2 {
@@ -114,6 +123,10 @@ fn a_busy_kernel_is_an_error_that_says_why() {
     run.answers(busy());
     let error = run.done().unwrap_err();
     assert!(error.is_busy() && !error.may_have_acted(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the kernel is busy: a snippet has been running for 12 s and waits for input"
+    );
     let busy = error.busy().unwrap();
     assert_eq!(busy.running_for(), Some(Duration::from_millis(12345)));
     assert_eq!(
