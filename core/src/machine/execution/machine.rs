@@ -188,6 +188,8 @@ pub struct Execution {
     must_close: bool,
     /// The mark of the next request, if they are marked.
     mark: Option<RunMark>,
+    /// Whether the gateway has responded to it, and so executes it.
+    has_turn: bool,
     /// For how long the kernel is waited for while it is busy.
     busy_wait: Option<BusyWait>,
 }
@@ -271,6 +273,7 @@ impl Execution {
             stream: None,
             must_close: false,
             mark,
+            has_turn: false,
             busy_wait: None,
         }
     }
@@ -499,6 +502,8 @@ impl Execution {
             }
             State::Opening(opening) if opening.request.is_none() => return,
             State::Opening(_) => false,
+            // One that waits for its turn must not interrupt what runs; closing the WebSocket ends it.
+            State::Listening if self.mark.is_some() => self.has_turn,
             State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),
             State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
         };

@@ -112,6 +112,7 @@ impl Execution {
 
     /// The kernel has responded, so the turn has come.
     pub(super) fn note_turn(&mut self) {
+        self.has_turn = true;
         if let Some(wait) = self.busy_wait.take()
             && wait.since.is_some()
         {

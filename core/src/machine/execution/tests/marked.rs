@@ -217,3 +217,27 @@ fn a_busy_session_is_waited_for_over_websockets() {
     run.closes();
     run.done().unwrap();
 }
+
+#[test]
+fn what_waits_for_its_turn_over_a_websocket_interrupts_nothing_when_it_is_given_up() {
+    let version = ApiVersion::V9_20250722;
+    let info = serde_json::json!({"version": version.as_str(), "manager": "sorna-gateway 0.1.0"});
+    let info = Some(serde_json::from_value(info).unwrap());
+    let streaming = Streaming::of(&Negotiated { version, info });
+    let mut run = Driver::new(marked("1", version).with_streaming(streaming));
+    run.opens(OPEN);
+    run.is_open();
+    run.sends_text();
+    run.machine.give_up();
+    run.closes();
+    assert!(matches!(run.done(), Err(Error::Aborted(_))));
+
+    let mut begun = Driver::new(marked("1", version).with_streaming(streaming));
+    begun.opens(OPEN);
+    begun.is_open();
+    begun.sends_text();
+    begun.hears(r#"{"status": "continued", "console": [["stdout", "a"]]}"#);
+    stdout(&mut begun);
+    begun.machine.give_up();
+    begun.sends("POST /session/k1/interrupt");
+}
