@@ -126,9 +126,8 @@ fn limits_of_a_kernel_of_sorna_v2_that_exists_are_compared() {
     };
     run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
     run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
-    run(&["--max-mem", "64m", "--exec-timeout", "5s"]).stderr_eq(
-        "∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB) and a time limit of 20.0 s (asked for: 5.0 s).\n",
-    );
+    run(&["--max-mem", "64m", "--exec-timeout", "5s"])
+        .stderr_eq("∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB).\n");
     gateway.stop();
 }
 

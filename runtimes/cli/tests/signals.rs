@@ -135,14 +135,14 @@ fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     assert_eq!(
         text,
         format!(
-            "∙ The program is still running in kernel {kernel}; the next run shows its output. Stop it with `sorna restart {kernel}`.\n"
+            "∙ The program is still running in kernel {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna restart {kernel}`.\n"
         )
     );
     gateway.stop();
 }
 
 #[test]
-fn the_next_run_shows_the_output_of_a_program_still_running() {
+fn the_next_run_says_that_a_program_is_still_running() {
     let gateway = gateway();
     let directory = here();
     let with = |code: &str| {
@@ -164,10 +164,14 @@ fn the_next_run_shows_the_output_of_a_program_still_running() {
         text.contains("The program is still running in kernel "),
         "{text}"
     );
+    let busy = with("print('own')").output().expect("sorna runs");
+    let said = String::from_utf8_lossy(&busy.stderr);
+    assert!(said.contains("the kernel is busy: a snippet"), "{said}");
+    assert_eq!((busy.status.code(), &*busy.stdout), (Some(1), &b""[..]));
     std::fs::write(sign, "").expect("a file");
-    // Its own code runs only if the other has ended in time.
-    let output = with("print('own')").output().expect("sorna runs");
-    assert!(output.stdout.starts_with(b"went\n"), "{output:?}");
+    let mut next = with("print('own')");
+    next.arg("--wait");
+    check(next).success().stdout_eq("own\n");
     // A program that waits for input: a password prompt shows by the terminal's mode.
     let code = "import getpass\nprint(f'<{getpass.getpass()}>')";
     let arguments = ["-t", "my-session", "python3", "-c", code];
@@ -176,7 +180,14 @@ fn the_next_run_shows_the_output_of_a_program_still_running() {
     terminal.signal(Signal::INT);
     terminal.shows("The program is waiting for input in kernel ");
     assert_eq!(terminal.ends(), Some(130));
-    check(with("code")).success().stdout_eq("<code>\n");
+    let busy = with("code").output().expect("sorna runs");
+    let said = String::from_utf8_lossy(&busy.stderr);
+    assert!(said.contains(" and waits for input\n"), "{said}");
+    let kernel = said.split_once("(ID: ").expect("a kernel").1;
+    let kernel = kernel.split_once(')').expect("a kernel").0;
+    let mut restart = sorna_at(directory.path(), &gateway);
+    restart.args(["restart", kernel]);
+    check(restart).success();
     // After a program has ended there is nothing to report.
     check(with("1")).success().stderr_eq(str![[r#"
 ∙ Client session token: my-session

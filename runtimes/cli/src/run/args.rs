@@ -59,6 +59,18 @@ pub(crate) struct RunArgs {
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
+    /// If the kernel is busy with another execution, wait until that has ended, for at most this long if a time is given
+    /// (--wait=30s). Without this it is an error. Ctrl-C stops waiting and leaves the other one alone.
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = values::wait,
+        requires = "token"
+    )]
+    pub(super) wait: Option<Option<Duration>>,
+
     /// Shell command that builds the files; `*` is the kernel's default, and an empty string skips the
     /// step.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]
@@ -132,6 +144,11 @@ impl RunArgs {
     /// How long the session is waited for.
     pub(super) fn max_wait(&self) -> Duration {
         self.session.max_wait.unwrap_or(MAX_WAIT)
+    }
+
+    /// How long a kernel is waited for that is busy.
+    pub(super) fn busy_wait(&self) -> Option<Duration> {
+        self.wait.map(|limit| limit.unwrap_or(Duration::MAX))
     }
 
     /// The resources that a session is to have.

@@ -99,6 +99,11 @@ pub(crate) fn finish(
             } else {
                 show_error_creating(reporter, error, target, task.lang);
             }
+            if let (Some(kernel), Some(ProblemKind::KernelBusy)) =
+                (&report.kernel, error.gateway().and_then(GatewayError::kind))
+            {
+                reporter.advice(busy_advice(target, kernel));
+            }
             if let (Error::Aborted(aborted), Some(kernel)) = (error, &report.kernel)
                 && matches!(
                     aborted.reason,
@@ -131,6 +136,17 @@ pub(crate) fn finish(
         exit = stopped;
     }
     clean_up(reporter, report, task, exit)
+}
+
+/// What to do about a kernel that is busy with another execution.
+fn busy_advice(target: &Target, kernel: &KernelId) -> String {
+    let stop = match target.terms() == Terms::SESSION {
+        true => format!("interrupt it with `sorna interrupt {kernel}`"),
+        false => format!(
+            "stop it with `sorna restart {kernel}`, which keeps the files and loses variables"
+        ),
+    };
+    format!("Nothing was executed. Wait for its end with --wait, or {stop}.")
 }
 
 /// Reports how the program ended.

@@ -148,6 +148,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         echoes: arguments.echo,
         wishes: Wishes::new(arguments, version.dialect()),
         pending: PendingLine::new(arguments.max_wait()),
+        is_marked: false,
         ready: None,
         overtime: None,
         silence,
@@ -223,7 +224,13 @@ enum Program {
 
 impl Program {
     /// Reports what it still does, if the command ends before it.
-    fn report_if_left(self, report: &RunReport, reporter: &mut Reporter, dialect: Dialect) {
+    fn report_if_left(
+        self,
+        report: &RunReport,
+        reporter: &mut Reporter,
+        dialect: Dialect,
+        is_marked: bool,
+    ) {
         let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
             (&report.ending, &report.cleanup, &report.kernel)
         else {
@@ -237,6 +244,12 @@ impl Program {
         match self {
             Self::Runs if dialect == Dialect::BackendAi => reporter.info(format_args!(
                 "The program may still run in {noun} {kernel}, and keep it busy. Stop it with `sorna {stop} {kernel}`."
+            )),
+            Self::Runs if is_marked => reporter.info(format_args!(
+                "The program is still running in {noun} {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna {stop} {kernel}`."
+            )),
+            Self::Asks if is_marked => reporter.info(format_args!(
+                "The program is waiting for input in {noun} {kernel}, which stays busy. Stop it with `sorna {stop} {kernel}`."
             )),
             Self::Runs => reporter.info(format_args!(
                 "The program is still running in {noun} {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
@@ -274,6 +287,8 @@ struct Session<'p> {
     echoes: bool,
     wishes: Wishes<'p>,
     pending: PendingLine,
+    /// Whether the gateway keeps executions of several clients apart.
+    is_marked: bool,
     /// The kernel, once it is there.
     ready: Option<KernelId>,
     /// If the program exceeded its time limit.
@@ -347,8 +362,8 @@ impl Session<'_> {
             was_ready: self.ready.is_some(),
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
-        let (program, dialect) = (self.program, self.dialect);
-        program.report_if_left(&report, &mut self.reporter, dialect);
+        let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);
+        program.report_if_left(&report, &mut self.reporter, dialect, is_marked);
         sweep.finish(&mut self.reporter);
         if exit == Exit::SUCCESS && self.output.has_lost() {
             return Exit::FAILURE;
@@ -449,16 +464,20 @@ impl Session<'_> {
                     reporter.advice(NO_ECHO);
                 }
                 let is_new = self.run.is_new();
+                self.is_marked = self.run.has_marked_executions();
+                self.wishes.note_marks(self.is_marked);
                 for remark in self.wishes.remarks(self.target, &kernel, is_new) {
                     reporter.advice(remark);
                 }
-                if !self.temporary && self.dialect == Dialect::BackendAi {
-                    let kept = self.target.client.kernel(kernel.clone());
+                if !self.temporary && !self.is_marked {
                     self.turn = Turn::take(self.target, &kernel, reporter, &self.stopped);
                     if self.turn.is_none() {
                         // A signal arrived; the run is cancelled already.
                         return Ok(());
                     }
+                }
+                if !self.temporary && self.dialect == Dialect::BackendAi {
+                    let kept = self.target.client.kernel(kernel.clone());
                     if left::free(self.target, &kept, reporter) == State::Blocked {
                         return Err(Stop::Blocked(kernel));
                     }
@@ -514,6 +533,19 @@ impl Session<'_> {
                 .output
                 .show(&console, &mut self.reporter)
                 .map_err(Stop::Output)?,
+            ExecutionEvent::KernelBusy(busy) => {
+                self.program = Program::Ended;
+                let noun = Terms::of(self.dialect).kernel;
+                self.reporter.advice(format_args!(
+                    "The {noun} is busy: {busy}. This command waits until that has ended."
+                ));
+                self.reporter
+                    .wait(format_args!("Waiting for the {noun}..."));
+            }
+            ExecutionEvent::KernelFree => {
+                self.program = Program::Runs;
+                self.reporter.wait("Running your code...");
+            }
             ExecutionEvent::StepFinished {
                 status: ExecutionStatus::BuildFinished,
                 exit_code,
@@ -573,6 +605,8 @@ impl Session<'_> {
 fn may_be_busy(ending: &Ending) -> bool {
     match ending {
         Ending::Failed(Error::Aborted(aborted)) => !aborted.is_freed,
+        // Nothing was executed.
+        Ending::Failed(error) if error.is_busy() => false,
         Ending::Failed(_) => true,
         _ => false,
     }

@@ -68,6 +68,10 @@ pub(super) fn plan(
     } else {
         plan
     };
+    let plan = match arguments.busy_wait() {
+        Some(limit) => plan.with_busy_wait(limit),
+        None => plan,
+    };
     Ok((plan, token, advice))
 }
 

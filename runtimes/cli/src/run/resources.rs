@@ -22,11 +22,22 @@ pub(crate) struct Overtime {
 pub(super) struct Wishes<'r> {
     arguments: &'r RunArgs,
     dialect: Dialect,
+    /// Whether each execution has the time limit that is asked for, also in a kernel that existed.
+    limits_executions: bool,
 }
 
 impl<'r> Wishes<'r> {
     pub(super) fn new(arguments: &'r RunArgs, dialect: Dialect) -> Self {
-        Self { arguments, dialect }
+        Self {
+            arguments,
+            dialect,
+            limits_executions: false,
+        }
+    }
+
+    /// Notes whether the gateway recognizes marked executions.
+    pub(super) fn note_marks(&mut self, are_recognized: bool) {
+        self.limits_executions = are_recognized;
     }
 
     /// What the kernel has, where that is not what was asked for: a gateway may allow less, and a kernel that existed
@@ -62,6 +73,7 @@ impl<'r> Wishes<'r> {
         let has = info.and_then(|info| info.exec_timeout());
         let has = has.filter(|time| !time.is_zero());
         let asked = self.arguments.limits.exec_timeout;
+        let has = asked.filter(|_| self.limits_executions).or(has);
         let text = |limit: Duration| time(limit.as_secs_f64() * 1000.0);
         let limit = match (has.or(asked), asked) {
             (None, _) => String::new(),
@@ -77,10 +89,10 @@ impl<'r> Wishes<'r> {
             message: format!("The program exceeded its time limit{limit} and was killed."),
             advice: (self.dialect == Dialect::SornaV2 && asked.is_none()).then_some(
                 match self.arguments.token {
-                    None => "Ask for more with --exec-timeout, such as --exec-timeout 5m.",
-                    Some(_) => {
+                    Some(_) if !self.limits_executions => {
                         "Ask for more with --exec-timeout, such as --exec-timeout 5m, when the kernel is created."
                     }
+                    _ => "Ask for more with --exec-timeout, such as --exec-timeout 5m.",
                 },
             ),
         }
@@ -107,7 +119,8 @@ impl<'r> Wishes<'r> {
             let [asked, has] = [asked.0 as f64, has as f64 / 1024.0].map(size);
             (asked != has).then(|| format!("a memory limit of {has} (asked for: {asked})"))
         });
-        let limit = info.exec_timeout().filter(|time| !time.is_zero());
+        let limit = info.exec_timeout();
+        let limit = limit.filter(|time| !time.is_zero() && !self.limits_executions);
         let limit = limits.exec_timeout.zip(limit).and_then(|(asked, has)| {
             let [asked, has] = [asked, has].map(|limit| time(limit.as_secs_f64() * 1000.0));
             (asked != has).then(|| format!("a time limit of {has} (asked for: {asked})"))
