@@ -65,7 +65,6 @@ impl Execution {
                 if let (true, Some(id)) = (mark.id.is_empty(), &next.run_id) {
                     mark.id.clone_from(id);
                 }
-                mark.waits = self.busy_wait.is_some_and(|wait| wait.limit >= HOLD);
             }
             let following = RunMark {
                 request: mark.request.saturating_add(1),
@@ -93,6 +92,7 @@ impl Execution {
             let since = Some(now.instant);
             self.busy_wait = Some(BusyWait { since, ..wait });
         }
+        // The first request is not held, so that the wait is told at once.
         if let Some(mark) = &mut start.mark {
             mark.waits = end.saturating_duration_since(now.instant) >= HOLD;
         }
