@@ -128,6 +128,23 @@ fn limits_of_a_kernel_of_sorna_v2_that_exists_are_compared() {
     run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
     run(&["--max-mem", "64m", "--exec-timeout", "5s"])
         .stderr_eq("∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB).\n");
+    let with = |options: &[&str]| {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.args(["run", "-q", "-t", "my-session"]);
+        command.args(options);
+        check(command)
+    };
+    // The time limit is that of the execution, whatever it is.
+    for code in ["sleep 1000", "while true; do :; done", "sleep 1000 | cat"] {
+        with(&["--exec-timeout", "300ms", "bash", "-c", code])
+            .code(124)
+            .stderr_eq(
+                "✘ The program exceeded its time limit of 300 ms (--exec-timeout) and was killed.\n",
+            );
+    }
+    with(&["--mount", "data", "bash", "-c", "true"])
+        .code(1)
+        .stderr_eq("✘ [..]this gateway has no folders to mount\n");
     gateway.stop();
 }
 

@@ -55,6 +55,13 @@ impl Kernels {
         owner: &str,
         request: CreateRequest,
     ) -> Result<KernelId, ProblemReply> {
+        // Also for a kernel that exists, which would not have them either.
+        if !request.spec.mounts().is_empty() {
+            return Err(creation_failed(
+                "agent-invalid-input",
+                "this gateway has no folders to mount",
+            ));
+        }
         let session = Session {
             owner: owner.to_owned(),
             token: request.token.as_str().to_owned(),
@@ -126,12 +133,6 @@ impl Kernels {
         session: &Session,
         request: &CreateRequest,
     ) -> Result<Arc<Entry>, ProblemReply> {
-        if !request.spec.mounts().is_empty() {
-            return Err(creation_failed(
-                "agent-invalid-input",
-                "this gateway has no folders to mount",
-            ));
-        }
         let memory = request.spec.limits().max_memory();
         if let Some(bytes @ 1..MIN_MEMORY) = memory {
             let reason = format!(
