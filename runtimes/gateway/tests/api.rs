@@ -116,7 +116,8 @@ fn the_rate_limit_is_reported_and_enforced() {
             .unwrap();
         assert!(reset <= 900_000);
         let body: Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!(body, json!({"version": "v2.20170315"}));
+        let expected = json!({"version": "v2.20170315", "extensions": ["final", "runs"]});
+        assert_eq!(body, expected);
     }
     assert_eq!(
         client.error_of(&Version::new()),
