@@ -61,10 +61,10 @@ impl Execution {
     pub(super) fn next(&mut self, continuation: Continuation) -> Execute {
         let mut next = self.execute.proceed(continuation);
         if let Some(mark) = &mut self.mark {
-            if mark.request == 0 {
-                if let (true, Some(id)) = (mark.id.is_empty(), &next.run_id) {
-                    mark.id.clone_from(id);
-                }
+            if mark.request == 0
+                && let (true, Some(id)) = (mark.id.is_empty(), &next.run_id)
+            {
+                mark.id.clone_from(id);
             }
             let following = RunMark {
                 request: mark.request.saturating_add(1),
