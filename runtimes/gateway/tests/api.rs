@@ -116,7 +116,8 @@ fn the_rate_limit_is_reported_and_enforced() {
             .unwrap();
         assert!(reset <= 900_000);
         let body: Value = serde_json::from_slice(response.body()).unwrap();
-        let expected = json!({"version": "v2.20170315", "extensions": ["final", "runs"]});
+        let extensions = ["final", "runs", "bytes", "file-modes", "echo"];
+        let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);
     }
     assert_eq!(

@@ -21,8 +21,8 @@ pub(super) const LAST_EXIT_CODE: i64 = 93;
 /// it is of that version.
 const FIND_DEFAULTS: &str = r#"_d=
 _p=
-_c=$(tr '\0' ' ' <"/proc/$PPID/cmdline" 2>/dev/null)
-case $_c in bai-krunner*) _d=app; _c=$(tr '\0' ' ' </proc/1/cmdline 2>/dev/null);; esac
+_c=$(tr '\0' ' ' 2>/dev/null <"/proc/$PPID/cmdline")
+case $_c in bai-krunner*) _d=app; _c=$(tr '\0' ' ' 2>/dev/null </proc/1/cmdline);; esac
 case $_c in *'ai.backend.kernel python /'*) _d=python; _p=${_c##*'ai.backend.kernel python '}; _p=${_p%% *};; esac
 if [ "$_d" = app ] && [ -f "${PYTHONPATH%%:*}/sitecustomize.py" ]; then
 _d=python

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use sorna::files::{self, Skip};
+use sorna::files::{self, FilesError, Skip};
 use sorna::protocol::ApiVersion;
 use sorna::{
     Batch, BuildError, KernelSpec, Limits, RunPlan, SessionToken, UploadFile, random_token,
@@ -45,6 +45,9 @@ pub(super) fn plan(
             .filter(|file| !file.is_directory())
             .cloned()
             .collect();
+        if let (true, Some(first)) = (sources.is_empty(), arguments.files.first()) {
+            return Err(Failure::Files(FilesError::Empty(first.clone())));
+        }
         let program = match arguments.exec() {
             Some(command) => Program::Command(command.to_owned()),
             None => Program::find(&arguments.lang, &arguments.files, &sources),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use sorna_core::RunMark;
 use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -13,6 +14,7 @@ use super::home::Home;
 use super::input::Input;
 use super::language::Query;
 use super::memory::Look;
+use super::record::Record;
 use super::run::Plan;
 use super::setup::Setup;
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared, State};
@@ -188,7 +190,8 @@ impl Kernel {
         }
     }
 
-    /// As [`execute`](Self::execute), for a client that says whether it starts a run, continues it, or gives input.
+    /// As [`execute`](Self::execute), for a client that says whether it starts a run, continues it, or gives input. A run that
+    /// starts has this mark.
     ///
     /// # Errors
     ///
@@ -196,6 +199,7 @@ impl Kernel {
     pub(crate) async fn take_turn(
         &self,
         turn: Turn<'_>,
+        mark: Option<&RunMark>,
         interval: Duration,
         on_start: impl FnOnce(),
     ) -> Result<ExecuteResponse, ExecuteError> {
@@ -212,6 +216,7 @@ impl Kernel {
                     let plan = self.plan(request)?;
                     let begun = state.begin_run(plan);
                     let intent = begun.ok_or_else(|| ExecuteError::Busy(state.busy()))?;
+                    state.record = mark.map(Record::new);
                     on_start();
                     intent
                 }

@@ -64,7 +64,7 @@ impl Session {
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
         if let Some(mark) = mark {
-            // A query of a run that is known lets that end, as without marks.
+            // Code of a run that is known lets that end, as without marks, and goes on with its mark.
             match request {
                 ExecuteInSession::Start { request, .. } if mark.request == 0 => {
                     let turn = Turn::Start(request);
@@ -93,7 +93,7 @@ impl Session {
                         RunError::Execute(ExecuteError::Failed(error.to_string()))
                     })?,
                 };
-                self.start(kernel, run_id, request, interval, on_start)
+                self.start(kernel, run_id, request, mark, interval, on_start)
                     .await
             }
             ExecuteInSession::Continue { run_id } => {
@@ -148,6 +148,7 @@ impl Session {
         kernel: &Kernel,
         run_id: String,
         request: &ExecuteRequest,
+        mark: Option<&RunMark>,
         interval: Duration,
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
@@ -189,7 +190,8 @@ impl Session {
                 };
                 return Ok(with_all(response));
             }
-            let started = kernel.take_turn(Turn::Start(request), interval, note).await;
+            let turn = Turn::Start(request);
+            let started = kernel.take_turn(turn, mark, interval, note).await;
             match started {
                 // Another request was faster.
                 Err(ExecuteError::Busy(_)) => {}
@@ -250,7 +252,7 @@ impl Session {
                 held: None,
             });
         }
-        let response = kernel.take_turn(turn, interval, || {}).await;
+        let response = kernel.take_turn(turn, None, interval, || {}).await;
         match response {
             Ok(response) => Ok(self.reply(run_id.to_owned(), response)),
             Err(error) => Err(RunError::Execute(error)),
