@@ -3,7 +3,6 @@
 //! A thread redraws it. The thread is started with the first such line.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, Once, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use sorna::blocking::SendMeter;
 
 use crate::harmless::safe;
 use crate::lock::lock;
+use crate::streams::{self, Stream};
 use crate::style;
 
 /// How long each frame of the spinner is shown.
@@ -134,7 +134,7 @@ fn wipe(line: &mut Option<Line>) {
 
 fn clear() {
     // The terminal may be gone; then there is no one to read the line.
-    let _ = io::stderr().write_all(b"\r\x1b[2K");
+    let _ = streams::write(Stream::Stderr, b"\r\x1b[2K");
 }
 
 /// Keeps the line moving for as long as there is one.
@@ -161,7 +161,8 @@ impl Line {
     fn draw(&self) {
         let style = style::color(AnsiColor::BrightYellow);
         let text = self.fit(style::signs(), style::width());
-        let _ = io::stderr().write_all(format!("\r{style}{text}{style:#}\x1b[K").as_bytes());
+        let line = format!("\r{style}{text}{style:#}\x1b[K");
+        let _ = streams::write(Stream::Stderr, line.as_bytes());
     }
 
     /// The line, cut so that it stays one in a window of this width.

@@ -1,17 +1,21 @@
 //! Signals that stop the command.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json::{self, Event};
 use crate::lock::lock;
 use crate::progress;
 use crate::reporter::Reporter;
+use crate::streams;
 use crate::style;
 use crate::target::LocalGateway;
 use crate::threads::start;
@@ -48,10 +52,28 @@ impl Stopped {
 /// The signals that end a command. SIGQUIT is Ctrl-\, which people press when Ctrl-C seems to do nothing.
 pub(crate) const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
+/// Set by the first of them, once they are caught.
+static IS_STOPPED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
 /// From now on [`ENDING`] do not end the process but are queued for [`watch`]. Must be called before there is something to
-/// clean up.
+/// clean up. A reader that does not read standard output or standard error delays no end: after a signal, what is
+/// written there is soon given up.
 pub(crate) fn catch() -> Result<Signals, Failure> {
-    Signals::new(ENDING).map_err(|error| Failure::System("cannot handle signals", error))
+    catch_with(&[])
+}
+
+/// The same with signals that do not end the command.
+pub(crate) fn catch_with(others: &[i32]) -> Result<Signals, Failure> {
+    let catch = || {
+        for signal in ENDING {
+            flag::register(signal, Arc::clone(&IS_STOPPED))?;
+        }
+        Signals::new(ENDING.iter().chain(others))
+    };
+    let signals = catch().map_err(|error| Failure::System("cannot handle signals", error))?;
+    streams::start(|| IS_STOPPED.load(Relaxed))
+        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    Ok(signals)
 }
 
 /// The last signal, and when it came.
@@ -73,22 +95,59 @@ impl Last {
 
 /// Ends the process at once, after stopping the local gateway.
 pub(crate) fn end(signal: i32, gateway: &LocalGateway, words: &LastWords) -> ! {
+    wind_up(gateway, words);
+    std::process::exit(i32::from(Exit::of_signal(signal).code()));
+}
+
+/// The same before anything has begun, whose end is an event as always.
+fn end_before(signal: i32, gateway: &LocalGateway, words: &LastWords) -> ! {
+    wind_up(gateway, words);
+    let exit_code = Exit::of_signal(signal).code();
+    let _ = json::emit(&Event::Finished { exit_code });
+    std::process::exit(i32::from(exit_code));
+}
+
+fn wind_up(gateway: &LocalGateway, words: &LastWords) {
     tty::restore();
     progress::erase_at_once();
     gateway.stop();
     words.say();
-    std::process::exit(i32::from(Exit::of_signal(signal).code()));
 }
 
-/// Watches for signals on a separate thread. The first one calls `stop`, after which the command is
-/// expected to end on its own; the second one ends the process at once, after stopping the local
-/// gateway and saying the last words. A `quiet` command does not say that it stops.
+/// What there is to stop, once there is something.
+#[derive(Clone, Default)]
+pub(crate) struct Work(Arc<Mutex<Option<Action>>>);
+
+type Action = Arc<dyn Fn() + Send + Sync>;
+
+impl Work {
+    /// From now on this stops it, and the command then ends on its own.
+    pub(crate) fn begin(&self, stop: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.0) = Some(Arc::new(stop));
+    }
+
+    /// Stops it; ends the process if it has not begun, so that it does not begin.
+    fn stop(&self, end: impl FnOnce()) {
+        let work = lock(&self.0);
+        match work.clone() {
+            None => end(),
+            Some(stop) => {
+                drop(work);
+                stop();
+            }
+        }
+    }
+}
+
+/// Watches for signals on a separate thread. The first one stops the work, after which the command is
+/// expected to end on its own; if there is no work yet, or by the second one, the process ends at once,
+/// after stopping the local gateway and saying the last words. A `quiet` command does not say that it stops.
 pub(crate) fn watch(
     mut signals: Signals,
     gateway: LocalGateway,
     quiet: bool,
     words: LastWords,
-    stop: impl Fn() + Clone + Send + 'static,
+    work: Work,
 ) -> Result<Stopped, Failure> {
     let stopped = Stopped::default();
     let shared = stopped.clone();
@@ -101,11 +160,11 @@ pub(crate) fn watch(
             if !shared.set(signal) {
                 end(signal, &gateway, &words);
             }
-            let stop = stop.clone();
+            let (work, gateway, words) = (work.clone(), gateway.clone(), words.clone());
             // On a separate thread, so that a second signal is noticed meanwhile.
             thread::spawn(move || {
                 progress::replace(STOPPING);
-                stop();
+                work.stop(|| end_before(signal, &gateway, &words));
             });
             if !quiet {
                 thread::spawn(say_later);
@@ -154,6 +213,13 @@ impl LastWords {
 /// Ends the process at the first signal, as by default, but restores the terminal, erases the progress line and says what
 /// there is to say before.
 pub(crate) fn clean_up_at_exit() -> Result<LastWords, Failure> {
+    clean_up_at_exit_with(|| {})
+}
+
+/// The same with something else to do before.
+pub(crate) fn clean_up_at_exit_with(
+    clean_up: impl FnOnce() + Send + 'static,
+) -> Result<LastWords, Failure> {
     let mut signals = catch()?;
     let words = LastWords::default();
     let last = words.clone();
@@ -161,6 +227,7 @@ pub(crate) fn clean_up_at_exit() -> Result<LastWords, Failure> {
         if let Some(signal) = signals.forever().next() {
             tty::restore();
             progress::erase_at_once();
+            clean_up();
             last.say();
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }

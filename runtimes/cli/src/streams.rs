@@ -1,8 +1,8 @@
 //! Standard output and standard error, for a command that must stop when it is told to, even if a full pipe or a paused
 //! terminal takes nothing more.
 //!
-//! Once [`start`] was called, a separate thread does the writing, and [`write`] waits for it: if the command is
-//! stopped, for no longer than [`PATIENCE`].
+//! Once [`start`] was called, a separate thread for each does the writing, and [`write`] waits for it: if the command is
+//! stopped, for no longer than [`PATIENCE`]. What one of them does not take is no reason not to write to the other.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,7 +16,7 @@ use crate::lock::lock;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the command is stopped.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Where to write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,13 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    fn writer(self) -> &'static OnceLock<Mutex<Writer>> {
+        match self {
+            Self::Stdout => &STDOUT,
+            Self::Stderr => &STDERR,
+        }
+    }
+
     fn write(self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => {
@@ -37,54 +44,62 @@ impl Stream {
     }
 }
 
-/// The thread that writes.
+/// The thread that writes to one of them.
 struct Writer {
-    to: SyncSender<(Stream, Vec<u8>)>,
+    to: SyncSender<Vec<u8>>,
     done: Receiver<io::Result<()>>,
-    is_stopped: Box<dyn Fn() -> bool + Send>,
+    is_stopped: fn() -> bool,
     /// Whether it was given up.
     is_stuck: bool,
 }
 
-static WRITER: OnceLock<Mutex<Writer>> = OnceLock::new();
+static STDOUT: OnceLock<Mutex<Writer>> = OnceLock::new();
+static STDERR: OnceLock<Mutex<Writer>> = OnceLock::new();
 
 /// From now on, writing ends soon after the command is stopped.
-pub(crate) fn start(is_stopped: impl Fn() -> bool + Send + 'static) -> io::Result<()> {
-    let (to, from) = sync_channel::<(Stream, Vec<u8>)>(0);
-    let (send, done) = sync_channel(0);
-    let write = move || {
-        for (stream, bytes) in from {
-            if send.send(stream.write(&bytes)).is_err() {
-                return;
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(write)?;
-    // A command starts it once.
-    let _ = WRITER.set(Mutex::new(Writer {
-        to,
-        done,
-        is_stopped: Box::new(is_stopped),
-        is_stuck: false,
-    }));
+pub(crate) fn start(is_stopped: fn() -> bool) -> io::Result<()> {
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        let writer = Mutex::new(Writer::start(stream, is_stopped)?);
+        // A command starts it once.
+        let _ = stream.writer().set(writer);
+    }
     Ok(())
 }
 
 /// Writes all of it.
 pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
-    match WRITER.get() {
+    match stream.writer().get() {
         _ if bytes.is_empty() => Ok(()),
-        Some(writer) => lock(writer).write(stream, bytes),
+        Some(writer) => lock(writer).write(bytes),
         None => stream.write(bytes),
     }
 }
 
 impl Writer {
-    fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    fn start(stream: Stream, is_stopped: fn() -> bool) -> io::Result<Self> {
+        let (to, from) = sync_channel::<Vec<u8>>(0);
+        let (send, done) = sync_channel(0);
+        let write = move || {
+            for bytes in from {
+                if send.send(stream.write(&bytes)).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(write)?;
+        Ok(Self {
+            to,
+            done,
+            is_stopped,
+            is_stuck: false,
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let not_read = || io::Error::new(io::ErrorKind::TimedOut, "it is not read");
-        if self.is_stuck || self.to.send((stream, bytes.to_vec())).is_err() {
+        if self.is_stuck || self.to.send(bytes.to_vec()).is_err() {
             return Err(not_read());
         }
         let mut stopped: Option<Instant> = None;

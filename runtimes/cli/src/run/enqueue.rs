@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{self, Event};
 use crate::reporter::Reporter;
+use crate::signals::LastWords;
 use crate::target::Target;
 
 pub(super) fn enqueue(
@@ -16,12 +17,16 @@ pub(super) fn enqueue(
     token: &SessionToken,
     wishes: Wishes<'_>,
     reporter: &mut Reporter,
+    words: &LastWords,
 ) -> Result<Exit, Failure> {
+    // A signal ends the command at once: what it ends is no more than the waiting for an answer.
+    words.set(target.terms().may_start(token));
     let lang = plan.spec().language().to_owned();
     // Nothing is executed in it.
     let mut run = target.client.run(plan);
     while let Ok(Some(event)) = run.next_event() {
         if let RunEvent::KernelReady(kernel) = event {
+            words.clear();
             let is_new = run.is_new();
             enqueued(reporter, &kernel, token, is_new, &lang);
             for remark in wishes.remarks(target, &kernel, is_new) {

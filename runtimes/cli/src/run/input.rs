@@ -1,7 +1,7 @@
 //! Input for programs that ask for it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::finish::Stop;
 use super::peek::first_invalid;
 use crate::lock::lock;
+use crate::streams::{self, Stream};
 use crate::tty;
 
 /// What the command can wait for besides the gateway.
@@ -241,7 +242,7 @@ impl Input {
         self.typed = is_terminal && (is_line || changed.is_some());
         if self.typed && changed.is_some() {
             // The line end that was typed was not echoed either.
-            let _ = writeln!(io::stderr());
+            let _ = streams::write(Stream::Stderr, b"\n");
         }
         match woken {
             Ok(Wake::Read(read)) => Ok(read?.map_or(Woken::End, Woken::Read)),

@@ -33,10 +33,9 @@ use crate::pending::PendingLine;
 use crate::progress::Progress;
 use crate::release::release;
 use crate::reporter::Reporter;
-use crate::signals::{self, LastWords, Stopped};
+use crate::signals::{self, LastWords, Stopped, Work};
 use crate::spoken;
 use crate::stored::show_unchecked;
-use crate::streams;
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
 use crate::terms::Terms;
@@ -82,13 +81,18 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let local = arguments.local.config()?;
     let local = local.map(|config| (config, plan::local_api(&plan)));
     let target = Target::open_with(local, globals)?;
+    let quiet = arguments.quiet || arguments.json;
+    let words = LastWords::default();
+    let work = Work::default();
+    let (last, begun) = (words.clone(), work.clone());
+    let stopped = signals::watch(caught, target.gateway(), quiet, last, begun)?;
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
     spoken::check_living(&target, version, &token)?;
-    let mut reporter = Reporter::new(arguments.quiet || arguments.json);
+    let mut reporter = Reporter::new(quiet);
     if plan.spec().enqueue_only() {
         let wishes = Wishes::new(arguments, version.dialect());
-        return enqueue::enqueue(&target, plan, &token, wishes, &mut reporter);
+        return enqueue::enqueue(&target, plan, &token, wishes, &mut reporter, &words);
     }
     let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
     for remark in remarks.into_iter().flatten() {
@@ -119,17 +123,11 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let run = target.client.run(plan);
     let canceller = run.canceller();
     let stop_waiting = wake.clone();
-    let quiet = arguments.quiet || arguments.json;
-    let words = LastWords::default();
-    let last = words.clone();
-    let stopped = signals::watch(caught, target.gateway(), quiet, last, move || {
+    work.begin(move || {
         // If this fails, the run tries again and reports the outcome.
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
-    })?;
-    let is_stopped = stopped.clone();
-    streams::start(move || is_stopped.signal().is_some())
-        .map_err(|error| Failure::System("cannot start a thread", error))?;
+    });
     let session = Session {
         run,
         reporter,

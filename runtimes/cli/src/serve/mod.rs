@@ -5,7 +5,7 @@ mod keys;
 mod log;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use rustix::process::DumpableBehavior;
@@ -22,6 +22,7 @@ use crate::isolation::{check_places, is_required};
 use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::signals;
+use crate::streams::{self, Stream};
 use args::{Level, ServeArgs};
 
 /// Carries out the command.
@@ -33,8 +34,13 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
     sorna_gateway::raise_open_files();
     let mut signals = signals::catch()?;
     let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-    announce(&gateway, globals.api)
-        .map_err(|error| Failure::System("cannot print the settings", error))?;
+    match announce(&gateway, globals.api) {
+        Err(error) if error.kind() != io::ErrorKind::TimedOut => {
+            return Err(Failure::System("cannot print the settings", error));
+        }
+        // If nobody reads them, it serves all the same, until a signal comes.
+        _ => {}
+    }
     signals.forever().next();
     tracing::info!("stopping");
     // A second signal ends the process at once; the gateway's watchdog removes what is left then.
@@ -147,31 +153,29 @@ fn start_log(level: Level) -> Result<log::Flush, Failure> {
 /// Prints the endpoint and the keys for a shell to evaluate: for clients of this API, or, on a terminal, of either. Then
 /// standard output is closed, so that a command substitution ends while the gateway keeps running in the background.
 fn announce(gateway: &RunningGateway, api: Option<Api>) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    let is_terminal = stdout.is_terminal();
+    let mut lines = String::new();
+    let is_terminal = io::stdout().is_terminal();
     let both = is_terminal && api.is_none();
     if both {
-        writeln!(stdout, "# For sorna and other clients of Sorna v2:")?;
+        lines += "# For sorna and other clients of Sorna v2:\n";
     }
     if api.is_none_or(|api| api == Api::Sorna) {
-        export(&mut stdout, &EnvNames::SORNA, gateway)?;
+        export(&mut lines, &EnvNames::SORNA, gateway);
     }
     if both {
-        writeln!(
-            stdout,
-            "# For clients of Backend.AI, the official ones and sorna with all its commands:"
-        )?;
+        lines +=
+            "# For clients of Backend.AI, the official ones and sorna with all its commands:\n";
     }
     if both || api.is_some_and(|api| api != Api::Sorna) {
-        export(&mut stdout, &EnvNames::BACKEND, gateway)?;
+        export(&mut lines, &EnvNames::BACKEND, gateway);
         // The keys are for an endpoint of this type.
         if let Some(name) = EnvNames::BACKEND.endpoint_type.filter(|name| is_set(name)) {
-            writeln!(stdout, "export {name}=api")?;
+            lines += &format!("export {name}=api\n");
         }
     } else if is_set(EnvNames::BACKEND.endpoint) {
         Reporter::new(false).advice("BACKEND_ENDPOINT is set, and counts instead of SORNA_ENDPOINT. To use this gateway, unset it, or use `sorna serve --api backend-ai`.");
     }
-    stdout.flush()?;
+    streams::write(Stream::Stdout, lines.as_bytes())?;
     if !is_terminal {
         let nothing: File = OpenOptions::new().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&nothing)?;
@@ -184,15 +188,14 @@ fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-fn export(to: &mut impl Write, names: &EnvNames, gateway: &RunningGateway) -> io::Result<()> {
+fn export(lines: &mut String, names: &EnvNames, gateway: &RunningGateway) {
     for (name, value) in [
         (names.endpoint, gateway.endpoint()),
         (names.access_key, gateway.access_key()),
         (names.secret_key, gateway.secret_key()),
     ] {
-        writeln!(to, "export {name}={}", quoted(value))?;
+        *lines += &format!("export {name}={}\n", quoted(value));
     }
-    Ok(())
 }
 
 #[cfg(test)]

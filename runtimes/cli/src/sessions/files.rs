@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use jiff::Timestamp;
@@ -16,9 +17,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
+use crate::lock::lock;
 use crate::print::{columns, print};
 use crate::reporter::Reporter;
-use crate::signals::{self, LastWords, Stopped};
+use crate::signals;
 use crate::units::{count, since_1970};
 
 /// List files of a session.
@@ -174,22 +176,15 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             ),
         );
     }
-    let caught = signals::catch()?;
     with_session(
         globals,
         "downloads",
         &arguments.session,
-        |target, found, reporter| {
-            let stopped = match signals::watch(
-                caught,
-                target.gateway(),
-                false,
-                LastWords::default(),
-                || {},
-            ) {
-                Ok(stopped) => stopped,
-                Err(failure) => return Ok(Err(failure)),
-            };
+        |_, found, reporter| {
+            let saver = Arc::new(Mutex::new(Saver::new(&arguments.output)));
+            if let Err(failure) = drop_at_exit(&saver) {
+                return Ok(Err(failure));
+            }
             reporter.wait("Downloading...");
             let mut done = Done::default();
             // Gateways send nothing of a request if one of its files is missing: the others are requested without it. And
@@ -199,13 +194,10 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
                 if wanted.is_empty() {
                     continue;
                 }
-                let mut saver = Saver::new(&arguments.output);
-                let saved = save(&found.kernel, &wanted, &mut saver, &stopped);
-                if let Some(signal) = stopped.signal() {
-                    return Ok(Ok(Exit::of_signal(signal)));
-                }
+                *lock(&saver) = Saver::new(&arguments.output);
+                let saved = save(&found.kernel, &wanted, &saver);
                 match saved {
-                    Ok(()) => done.add(&saver),
+                    Ok(()) => done.add(&lock(&saver)),
                     Err(Error::FilesUnavailable(more)) => {
                         let is_named = |file: &str| more.files.iter().any(|f| f.name == file);
                         let all = wanted.len();
@@ -242,6 +234,18 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             }
         },
     )
+}
+
+/// Signals end the process at once, however long the gateway sends nothing. No half of a file stays.
+fn drop_at_exit(saver: &Arc<Mutex<Saver>>) -> Result<(), Failure> {
+    let saver = Arc::clone(saver);
+    let drop_it = move || {
+        let mut saver = lock(&saver);
+        *saver = Saver::new("");
+        // It stays locked, so that nothing more is saved.
+        std::mem::forget(saver);
+    };
+    signals::clean_up_at_exit_with(drop_it).map(drop)
 }
 
 /// What became of the files.
@@ -305,18 +309,10 @@ impl Done {
     }
 }
 
-/// Saves the files, or what has arrived when the command is stopped.
-fn save(
-    kernel: &Kernel,
-    files: &[String],
-    saver: &mut Saver,
-    stopped: &Stopped,
-) -> Result<(), Error> {
+/// Saves the files.
+fn save(kernel: &Kernel, files: &[String], saver: &Mutex<Saver>) -> Result<(), Error> {
     for event in kernel.download(files.iter().map(String::as_str)) {
-        if stopped.signal().is_some() {
-            return Ok(());
-        }
-        saver.handle(event?)?;
+        lock(saver).handle(event?)?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ use crate::run::finish::{Task, finish};
 use crate::settings::{Api, quoted};
 use crate::signals::LastWords;
 use crate::spoken::{self, session_token};
+use crate::streams::{self, Stream};
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
 use crate::terms::Terms;
@@ -57,6 +58,17 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let caught = watch::catch()?;
     let local = arguments.local.config()?;
     let target = Target::open_with(local.map(|config| (config, Api::Sorna)), globals)?;
+    // Signals are watched before there is a kernel, so that no kernel is left behind.
+    let (happen, happened) = mpsc::channel();
+    let starting = Starting::default();
+    let words = LastWords::default();
+    let window = watch::watch(
+        caught,
+        happen.clone(),
+        target.gateway(),
+        starting.clone(),
+        words.clone(),
+    )?;
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
     let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
@@ -77,17 +89,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         true => plan,
         false => plan.keep_kernel(),
     });
-    // Signals are watched before there is a kernel, so that no kernel is left behind.
-    let (happen, happened) = mpsc::channel();
-    let starting = Starting::new(run.canceller());
-    let words = LastWords::default();
-    let window = watch::watch(
-        caught,
-        happen.clone(),
-        target.gateway(),
-        starting.clone(),
-        words.clone(),
-    )?;
+    starting.begin(run.canceller());
     let dialect = spoken::version(&target)?.dialect();
     let sweep = Sweep::start(&target, dialect, &reporter);
     let mut kept = match is_temporary {
@@ -214,9 +216,9 @@ fn attend(
             }
             Event::Silent => {
                 // The terminal is in raw mode: a line end does not return to the first column.
-                let _ = screen.show(b"\r\n");
+                let _ = streams::write(Stream::Stdout, b"\r\n");
                 reporter.advice(SILENT);
-                let _ = screen.show(b"\r");
+                let _ = streams::write(Stream::Stdout, b"\r");
             }
             Event::Closed(None) => {
                 if closed != Exit::SUCCESS {

@@ -24,27 +24,41 @@ pub(super) type Window = Receiver<()>;
 /// From now on signals do not end the process but are queued for [`watch`]. Must be called before there
 /// is something to clean up.
 pub(super) fn catch() -> Result<Signals, Failure> {
-    Signals::new(signals::ENDING.into_iter().chain([SIGWINCH]))
-        .map_err(|error| Failure::System("cannot handle signals", error))
+    signals::catch_with(&[SIGWINCH])
 }
 
 /// What ends the creation of a kernel, as long as it goes on.
-#[derive(Clone, Debug)]
-pub(super) struct Starting(Arc<Mutex<Option<Canceller>>>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Starting(Arc<Mutex<Stage>>);
+
+#[derive(Debug, Default)]
+enum Stage {
+    /// Nothing has begun.
+    #[default]
+    Before,
+    Creates(Canceller),
+    /// The kernel is there, or is not created any more.
+    Over,
+}
 
 impl Starting {
-    pub(super) fn new(canceller: Canceller) -> Self {
-        Self(Arc::new(Mutex::new(Some(canceller))))
+    /// From now on signals end the creation, and not the process.
+    pub(super) fn begin(&self, canceller: Canceller) {
+        *lock(&self.0) = Stage::Creates(canceller);
     }
 
     /// From now on signals do not end it.
     pub(super) fn is_over(&self) {
-        lock(&self.0).take();
+        *lock(&self.0) = Stage::Over;
     }
 
-    fn cancel(&self) {
-        let canceller = lock(&self.0).take();
-        if let Some(canceller) = canceller {
+    /// Ends the process if nothing has begun, so that it does not begin.
+    fn cancel(&self, end: impl FnOnce()) {
+        let mut stage = lock(&self.0);
+        if let Stage::Before = *stage {
+            return end();
+        }
+        if let Stage::Creates(canceller) = std::mem::replace(&mut *stage, Stage::Over) {
             // On a separate thread, so that a second signal is noticed meanwhile.
             thread::spawn(move || {
                 progress::replace("Stopping... (press Ctrl-C again to quit now)");
@@ -55,8 +69,8 @@ impl Starting {
     }
 }
 
-/// Reports signals to stop; the second one ends the process at once, after stopping the local gateway and saying the last
-/// words.
+/// Reports signals to stop; the second one, or the first before anything has begun, ends the process at once, after
+/// stopping the local gateway and saying the last words.
 pub(super) fn watch(
     mut signals: Signals,
     happen: Sender<Event>,
@@ -78,7 +92,7 @@ pub(super) fn watch(
             } else {
                 stopping = true;
                 let _ = happen.send(Event::Signal(signal));
-                starting.cancel();
+                starting.cancel(|| signals::end(signal, &gateway, &words));
             }
         }
     })?;
