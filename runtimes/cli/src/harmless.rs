@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use serde::Serialize;
+
 /// Text for a part of a line, such as a cell of a table: none of it can act on a terminal, or begin a line.
 pub(crate) fn safe(text: &str) -> String {
     text.chars()
@@ -20,6 +22,24 @@ pub(crate) fn lines(text: impl Display) -> String {
     // Writing to a string does not fail.
     let _ = write!(lines, "{text}");
     lines.0
+}
+
+/// A JSON text with escapes in place of what would act on a terminal, so that it stands for the same value. Control
+/// characters of ASCII but DEL are escaped already.
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    if text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+        return Ok(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match acts(character) {
+            // None of them is outside of strings, or needs two units of UTF-16.
+            true => escaped += &format!("\\u{:04x}", u32::from(character)),
+            false => escaped.push(character),
+        }
+    }
+    Ok(escaped)
 }
 
 struct Lines(String);
@@ -64,5 +84,22 @@ mod tests {
             lines("a\x1b[31mb\r\n✔ c\u{9b}é\t\u{202e}"),
             "a\\u{1b}[31mb\\r\n  ✔ c\\u{9b}é\t\\u{202e}"
         );
+    }
+
+    #[test]
+    fn json_stands_for_the_same_value() {
+        for text in [
+            "é😀",
+            "\u{9b}31m\u{7f}",
+            "\u{202e}\u{2028}\u{61c}\"\\",
+            "\x1b\n",
+        ] {
+            let value = serde_json::json!({ text: [text, 1] });
+            let line = json(&value).unwrap();
+            assert!(!line.contains(acts), "{line:?}");
+            let same: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(same, value);
+        }
+        assert_eq!(json(&"\u{9b}é").unwrap(), r#""\u009bé""#);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use sorna::{KernelId, SessionToken, UploadProgress};
 
+use crate::harmless;
 use crate::streams::{self, Stream};
 
 /// The version of the lines.
@@ -187,7 +188,7 @@ pub(crate) fn emit(event: &Event<'_>) -> io::Result<()> {
     if !is_on() {
         return Ok(());
     }
-    let mut line = serde_json::to_vec(&Line { v: VERSION, event })?;
-    line.push(b'\n');
-    streams::write(Stream::Stdout, &line)
+    let mut line = harmless::json(&Line { v: VERSION, event })?;
+    line.push('\n');
+    streams::write(Stream::Stdout, line.as_bytes())
 }

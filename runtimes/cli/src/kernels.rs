@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::left;
-use crate::print::{columns, print};
+use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 use crate::sessions::{Found, find, moment};
 use crate::spoken;
@@ -285,7 +285,7 @@ fn json(id: &KernelId, info: &KernelInfo) -> String {
         }
     }
     info["kernelId"] = id.as_str().into();
-    format!("{info}\n")
+    print::line(&info)
 }
 
 /// A number without a fraction, as the gateway most likely wrote it.

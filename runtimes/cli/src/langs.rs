@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::local;
-use crate::print::{columns, print};
+use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 use crate::settings::Api;
 use crate::target::Target;
@@ -62,7 +62,7 @@ pub(crate) fn langs(arguments: &LangsArgs, globals: &Globals) -> Result<Exit, Fa
             if let Some(fields) = line.as_object_mut().filter(|_| are_images) {
                 fields.remove("keepsState");
             }
-            format!("{line}\n")
+            print::line(&line)
         };
         return print(languages.iter().map(line).collect::<String>().as_bytes());
     }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::harmless::safe;
+use crate::harmless::{json, safe};
 
 /// Writes the text.
 pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
@@ -16,6 +18,12 @@ pub(crate) fn print(text: &[u8]) -> Result<Exit, Failure> {
         }
         _ => Ok(Exit::SUCCESS),
     }
+}
+
+/// A value as a line of JSON.
+pub(crate) fn line(value: &Value) -> String {
+    let text = json(value).expect("a value is JSON");
+    text + "\n"
 }
 
 /// Lines of cells in columns; the last cell of a line is not padded. Cells may be text from a gateway.

@@ -14,7 +14,9 @@ use support::{here, sorna};
 
 const UUID: &str = "7c548299-6be3-4613-8cf0-f11deb896755";
 const HOSTILE: &str =
-    "a\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\r\n✔ forged\u{202e}\u{2028}✘ forged\u{8}z";
+    "a\u{7f}\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\r\n✔ forged\u{202e}\u{2028}✘ forged\u{8}z";
+
+const FORGED: &str = "✔ forged";
 
 /// Responses whose every text is hostile, or error responses of that kind.
 fn gateway(fails: bool) -> SocketAddr {
@@ -59,6 +61,8 @@ fn gateway(fails: bool) -> SocketAddr {
                 json!({"result": {"status": "finished", "runId": body["run_id"], "exitCode": 0,
                 "options": null, "files": [], "console": [
                     ["media", [HOSTILE, HOSTILE]], ["html", HOSTILE], [HOSTILE, HOSTILE],
+                    ["log", [HOSTILE, HOSTILE, HOSTILE, HOSTILE]], ["log", HOSTILE],
+                    ["log", ["", "", "", FORGED]], ["log", ["", FORGED, "", ""]],
                 ]}})
             }
             _ => json!({}),
@@ -82,13 +86,85 @@ fn graphql() -> Value {
     }})
 }
 
+/// A gateway that streams hostile events and results.
+fn streams(status: &'static str) -> SocketAddr {
+    stub::stub(move |request: &Request| {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let answer = match (request.method.as_str(), path) {
+            // Such a manager is asked for executions over WebSockets.
+            ("GET", "/") => json!({"version": "v9.20250722", "manager": "sorna-gateway 0.1.0"}),
+            ("GET", "/session/_/match") => {
+                json!({"matches": [{"id": UUID, "name": "a-session", "status": "RUNNING"}]})
+            }
+            ("GET", "/events/session") => {
+                let fields = json!({"reason": HOSTILE, "sessionId": HOSTILE,
+                    "sessionName": HOSTILE, "exitCode": HOSTILE, HOSTILE: HOSTILE});
+                let name = HOSTILE.replace(['\r', '\n'], " ");
+                let mut text = String::new();
+                for data in [fields.to_string(), HOSTILE.replace(['\r', '\n'], " ")] {
+                    text += &format!("event: {name}\r\ndata: {data}\r\n\r\n");
+                }
+                return Some((200, text));
+            }
+            ("GET", _) if last == "execute" => {
+                let answer = json!({"status": status, "exitCode": 0, "files": [],
+                    "options": {HOSTILE: HOSTILE}, "msg": HOSTILE, "console": [
+                    ["media", [HOSTILE, HOSTILE]], ["html", HOSTILE], [HOSTILE, HOSTILE],
+                    ["log", [HOSTILE, HOSTILE, HOSTILE, HOSTILE]], ["log", HOSTILE],
+                ]});
+                return Some((101, answer.to_string()));
+            }
+            ("POST", "/session") => {
+                return Some((
+                    201,
+                    json!({"sessionId": UUID, "sessionName": HOSTILE,
+                "status": "RUNNING", "created": true, "servicePorts": []})
+                    .to_string(),
+                ));
+            }
+            ("DELETE", _) => json!({"stats": {}}),
+            ("GET", _) => json!({"status": "RUNNING", "image": HOSTILE}),
+            _ => json!({"result": {"status": status, "exitCode": 0, "options": null, "files": [],
+                "console": [["log", [HOSTILE, HOSTILE, HOSTILE, HOSTILE]]]}}),
+        };
+        Some((200, answer.to_string()))
+    })
+}
+
+#[test]
+fn no_stream_of_a_gateway_acts_on_a_terminal() {
+    let directory = here();
+    support::write(directory.path(), &[("file.py", "x")]);
+    let mut shown = 0;
+    for status in ["finished", "error", HOSTILE] {
+        let address = streams(status);
+        for arguments in [
+            &["events"][..],
+            &["events", "--json"],
+            &["run", "python3", "-c", "1"],
+            &["run", "python3", "file.py"],
+            &["run", "--json", "python3", "file.py"],
+        ] {
+            let mut command = stub::at(sorna(directory.path()), address);
+            command.args(["--api", "backend-ai"]).args(arguments);
+            let output = command.output().expect("sorna runs");
+            for text in harmless(&format!("{status:?} {arguments:?}"), output) {
+                shown += usize::from(text.contains("forged"));
+            }
+        }
+    }
+    assert!(shown > 9, "{shown} commands show them");
+}
+
 /// What a command has written, which must neither act on a terminal nor pass for a line of its own.
 #[track_caller]
 fn harmless(what: &str, output: Output) -> [String; 2] {
     [output.stdout, output.stderr].map(|stream| {
         let text = String::from_utf8(stream).expect("text");
-        let acts =
-            |c: char| (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2028}".contains(c);
+        let acts = |c: char| {
+            (c.is_control() && !"\n\t".contains(c)) || "\u{202e}\u{2028}\u{7f}".contains(c)
+        };
         assert!(!text.contains(acts), "{what}: {text:?}");
         let is_forged =
             |line: &str| line.starts_with(['✔', '✘']) && line[3..].starts_with(" forged");
@@ -103,12 +179,17 @@ fn no_word_of_a_gateway_acts_on_a_terminal() {
     support::write(directory.path(), &[("file.txt", "x")]);
     let commands: &[&[&str]] = &[
         &["langs"],
+        &["langs", "--json"],
         &["status"],
         &["ps"],
         &["ps", "-q"],
+        &["ps", "--json"],
         &["ls", UUID],
+        &["ls", "--json", UUID],
         &["info", UUID],
+        &["info", "--json", UUID],
         &["info", "k1"],
+        &["info", "--json", "k1"],
         &["interrupt", UUID],
         &["rename", UUID, "another"],
         &["restart", UUID],
@@ -121,6 +202,7 @@ fn no_word_of_a_gateway_acts_on_a_terminal() {
         &["upload", "-t", "work", "python3", "file.txt"],
         &["run", "python3", "-c", "1"],
         &["run", "-t", "work", "python3", "-c", "1"],
+        &["run", "--json", "-t", "work", "python3", "-c", "1"],
         &["run", "--enqueue", "-t", "work", "python3"],
         &["run", "python3", "file.txt", "-e", "cat file.txt"],
     ];
@@ -219,7 +301,10 @@ fn no_place_that_a_gateway_names_acts_on_a_terminal() {
 
 #[test]
 fn no_setting_acts_on_a_terminal() {
-    let quoted = Value::from(HOSTILE).to_string();
+    // TOML has no DEL in texts, but as an escape.
+    let quoted = Value::from(HOSTILE)
+        .to_string()
+        .replace('\u{7f}', "\\u007f");
     let one = |name: &str| {
         let values = [
             ("endpoint", "\"http://127.0.0.1:1\""),

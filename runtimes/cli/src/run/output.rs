@@ -11,6 +11,7 @@ use serde_json::Value;
 use sorna::{Console, Media, Record, ValueForms};
 
 use super::media::{Gallery, Placed, Saved};
+use crate::harmless::{lines, safe};
 use crate::json::{self, Event};
 use crate::local::Isolated;
 use crate::reporter::Reporter;
@@ -285,10 +286,20 @@ fn report(
     }
 }
 
-/// A line of a log, with what is known of it.
+/// A line of a log, with what is known of it. All of it are words of the program: they are text, and no line of this
+/// program.
 fn log_line(level: &str, time: &str, logger: &str, message: &str) -> String {
     let style = level_style(level);
+    let message = lines(message.strip_suffix('\n').unwrap_or(message));
+    let [level, time, logger] = [level, time, logger].map(safe);
+    let words = [&time, &level, &logger, &message];
+    let first = words.into_iter().find(|word| !word.is_empty());
+    let is_plain = |word: &String| word.starts_with(|c: char| c.is_alphanumeric());
     let mut line = String::new();
+    // What begins with one of our signs would pass for one of our lines.
+    if !first.is_none_or(is_plain) {
+        line += "log: ";
+    }
     if !time.is_empty() {
         line += &format!("{time} ");
     }
@@ -298,7 +309,7 @@ fn log_line(level: &str, time: &str, logger: &str, message: &str) -> String {
     if !logger.is_empty() {
         line += &format!("{logger}: ");
     }
-    line + message.strip_suffix('\n').unwrap_or(message) + "\n"
+    line + &message + "\n"
 }
 
 fn level_style(level: &str) -> Style {

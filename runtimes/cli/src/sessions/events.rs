@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
-use crate::print::print;
+use crate::print::{self, print};
 use crate::reporter::Reporter;
 use crate::units::since_1970;
 
@@ -95,7 +95,7 @@ fn line(event: &SessionEvent) -> String {
     for (name, value) in &event.extra {
         set(name, value.clone());
     }
-    format!("{fields}\n")
+    print::line(&fields)
 }
 
 /// On one line: when, what, of which session, and why.

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::lock::lock;
-use crate::print::{columns, print};
+use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 use crate::signals;
 use crate::units::{count, since_1970};
@@ -152,7 +152,7 @@ fn line(file: &FileInfo) -> String {
         "modified": seconds(file).map(|time| time.as_second()),
         "directory": file.is_directory(),
     });
-    format!("{fields}\n")
+    print::line(&fields)
 }
 
 fn cells(file: &FileInfo) -> [String; 4] {

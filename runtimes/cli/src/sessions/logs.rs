@@ -15,7 +15,9 @@ use crate::print::print;
 
 /// Print what a session's container printed.
 ///
-/// Backend.AI only. A session that has ended has logs as well, by its whole ID.
+/// Backend.AI only. A session that has ended has logs as well, by its whole ID. What programs printed is passed on as it
+/// is, even what moves the cursor of a terminal or changes its colors: for programs that you do not trust, add
+/// `| cat -v` or `| less`.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session; 2
 /// for a usage error or a wrong setting.

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
-use crate::print::{columns, print};
+use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 
 /// List your sessions that have not ended.
@@ -112,5 +112,5 @@ fn line(session: &SessionSummary) -> String {
     if let Some(info) = session.extra.get("status_info") {
         fields["statusInfo"] = info.clone();
     }
-    format!("{fields}\n")
+    print::line(&fields)
 }

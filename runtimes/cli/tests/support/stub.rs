@@ -15,7 +15,7 @@ pub(crate) struct Request {
     accept: Option<String>,
 }
 
-/// A response's status and body; or none, and the request hangs.
+/// A response's status and body; or none, and the request hangs. With 101, the body is the one message of a WebSocket.
 pub(crate) type Answer = Option<(u16, String)>;
 
 /// Starts it; it ends with the test program. Its terminals stay open, and nothing is read from them.
@@ -56,10 +56,7 @@ fn serve(
             .as_ref()
             .filter(|_| request.path.ends_with("/pty"))
         {
-            let head = format!(
-                "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
-            );
-            let _ = reader.get_mut().write_all(head.as_bytes());
+            let _ = reader.get_mut().write_all(switching(accept).as_bytes());
             return terminal(&mut reader);
         }
         let Some((status, body)) = answer(&request) else {
@@ -67,10 +64,23 @@ fn serve(
             let _ = reader.read(&mut [0]);
             return;
         };
-        // A download has parts, between lines of this boundary.
-        let kind = match body.starts_with("--b\r\n") {
-            true => "multipart/mixed; boundary=b",
-            false => "application/json",
+        if let (101, Some(accept)) = (status, &request.accept) {
+            let _ = reader.get_mut().write_all(switching(accept).as_bytes());
+            let role = tungstenite::protocol::Role::Server;
+            let stream = reader.into_inner();
+            let mut socket = tungstenite::WebSocket::from_raw_socket(stream, role, None);
+            // A client says first what it wants.
+            let _ = socket.read();
+            let _ = socket.send(tungstenite::Message::text(body));
+            let _ = socket.close(None);
+            while socket.read().is_ok() {}
+            return;
+        }
+        let kind = match body.as_str() {
+            // A download has parts, between lines of this boundary.
+            body if body.starts_with("--b\r\n") => "multipart/mixed; boundary=b",
+            body if body.starts_with("event: ") => "text/event-stream",
+            _ => "application/json",
         };
         let head = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
@@ -84,6 +94,13 @@ fn serve(
             return;
         }
     }
+}
+
+/// The response to a WebSocket handshake.
+fn switching(accept: &str) -> String {
+    format!(
+        "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
+    )
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
