@@ -583,3 +583,54 @@ fn a_missing_ca_file_is_an_error_even_without_tls() {
 "#]]);
     gateway.stop();
 }
+
+#[test]
+fn what_is_no_file_is_told_so() {
+    let directory = here();
+    write(directory.path(), &[("main.py", "1")]);
+    let place = directory.path().to_str().expect("text");
+    for (script, named) in [
+        ("sorna run python3 <(echo 'print(1)')", "/dev/fd/"),
+        ("sorna run --local python3 main.py <(echo 1)", "/dev/fd/"),
+        ("sorna run python3 /dev/null", "/dev/null"),
+        ("mkfifo pipe; sorna run bash pipe", "pipe"),
+    ] {
+        let mut command = support::program(std::path::Path::new("bash"), directory.path());
+        let program = snapbox::cmd::cargo_bin!("sorna");
+        let function = format!("sorna() {{ '{}' \"$@\"; }}; {script}", program.display());
+        command.args(["-c", &function]);
+        let output = command.output().expect("bash runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let says = |words: &str| assert!(text.contains(words), "{script} in {place}: {text}");
+        says(&format!("✘ {named}"));
+        says(
+            "is no file that could be uploaded, but a pipe or a device\n∙ Code can come from standard input",
+        );
+    }
+    let upload = ["upload", "some-kernel", "/dev/null"];
+    let mut command = sorna(directory.path());
+    command.args(upload);
+    check(command).code(2).stderr_eq(str![[r#"
+✘ /dev/null is no file that could be uploaded, but a pipe or a device
+∙ Save what comes out of it in a file first.
+
+"#]]);
+}
+
+#[test]
+fn a_snippet_has_no_arguments() {
+    let directory = here();
+    for arguments in [
+        &["python3", "-c", "1", "--", "a", "b"][..],
+        &["--local", "bash", "-c", "1", "-c", "2", "--", "a"],
+        &["-t", "a-session", "node", "-c", "1", "--", "-x"],
+    ] {
+        let output = run_in(directory.path(), arguments).code(2);
+        let text = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert!(
+            text.contains("what follows `--` are arguments of files, and a snippet has none: write the values into it, or save it as a file"),
+            "{text}"
+        );
+    }
+}

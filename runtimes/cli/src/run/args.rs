@@ -45,7 +45,7 @@ pub(crate) struct RunArgs {
     pub(crate) files: Vec<PathBuf>,
 
     /// Arguments of the program that the files are.
-    #[arg(last = true, value_name = "ARGS", conflicts_with = "code")]
+    #[arg(last = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<String>,
 
     /// Snippet to run. Several run in order in the same kernel; after one whose exit code is not 0, the
@@ -218,6 +218,10 @@ impl RunArgs {
         } else if self.session.enqueue && (!self.code.is_empty() || !self.files.is_empty()) {
             Err(
                 "--enqueue only creates the session, and runs nothing: run the code later, with the same -t NAME and without --enqueue",
+            )
+        } else if !self.code.is_empty() && !self.arguments.is_empty() {
+            Err(
+                "what follows `--` are arguments of files, and a snippet has none: write the values into it, or save it as a file",
             )
         } else if self.json_schema {
             Ok(())

@@ -37,6 +37,11 @@ pub(super) fn plan(
     } else if !arguments.code.is_empty() || arguments.session.enqueue {
         RunPlan::temporary(spec, arguments.code.iter().map(String::as_str))
     } else {
+        if let Some(pipe) = arguments.files.iter().find(|file| is_pipe(file)) {
+            return Err(of_pipe(pipe).with_advice(
+                "Code can come from standard input: `sorna run LANG < <(COMMAND)`, or `COMMAND | sorna run LANG`. Otherwise save it in a file.",
+            ));
+        }
         let files = collect(&arguments.files, arguments.collect)
             .map_err(|failure| hint_at_arguments(failure, arguments))?;
         // Programs are not chosen among directories.
@@ -184,12 +189,31 @@ pub(crate) fn collect<P: AsRef<Path>>(
     paths: &[P],
     arguments: CollectArgs,
 ) -> Result<Vec<UploadFile>, Failure> {
+    let mut paths_only = paths.iter().map(AsRef::as_ref);
+    if let Some(pipe) = paths_only.find(|path| is_pipe(path)) {
+        return Err(of_pipe(pipe).with_advice("Save what comes out of it in a file first."));
+    }
     let skip = if arguments.no_ignore {
         Skip::Nothing
     } else {
         Skip::HiddenAndIgnored
     };
     files::collect(Path::new("."), paths, skip).map_err(Failure::Files)
+}
+
+/// Whether it is a pipe, as `<(...)` of a shell is, or something else that is read once, and has no size before.
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|what| {
+        let kind = what.file_type();
+        !kind.is_file() && !kind.is_dir()
+    })
+}
+
+fn of_pipe(path: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} is no file that could be uploaded, but a pipe or a device",
+        path.display()
+    ))
 }
 
 /// Checks what this version of the API requires, before anything is sent.

@@ -11,7 +11,8 @@ use crate::local::LocalArgs;
 ///
 /// Terminals of managers of Backend.AI do not work in all releases: `sorna status` says which.
 ///
-/// Exit code: 0 when the terminal was left or closed; 1 if the gateway returned an error or could not be
+/// Exit code: 0 when the terminal was left or closed, whatever the shell's own exit code was, since terminals do not
+/// pass it on; 1 if the gateway returned an error or could not be
 /// reached, or the connection broke; 2 for a usage error or a wrong setting; 128 plus the signal number
 /// if it was stopped.
 #[derive(Debug, Args)]
