@@ -156,3 +156,48 @@ fn languages_without_a_shell_get_bash() {
         try_out(lang, tool, "~ ", "echo $((6 * 7))", "42", "exit");
     }
 }
+
+/// What waits is shown before anything that happens after an interrupt, which a slow screen delays for as long.
+#[test]
+fn little_output_waits_for_a_screen_that_is_slow() {
+    // A screen that takes 200 kB/s shows so much in less than 3 s.
+    const MOST: usize = 512 * 1024;
+    for version in [
+        sorna::ApiVersion::V2_20170315,
+        sorna::ApiVersion::V9_20250722,
+    ] {
+        let gateway = Gateway::spawn(GatewayConfig::new()).expect("a gateway");
+        let client = Client::new(gateway.config().with_version(version));
+        let kernel = client.create("bash").expect("a kernel");
+        let mut pty = kernel
+            .stream_pty(TerminalOptions::default())
+            .expect("a terminal");
+        let read_until = |pty: &mut sorna::blocking::Pty, words: &str| {
+            let mut seen = Vec::new();
+            let mut bytes = 0;
+            while !seen
+                .windows(words.len())
+                .any(|part| part == words.as_bytes())
+            {
+                let event = pty.next_event().expect("it goes on");
+                if let Some(TerminalEvent::Output(output)) = event {
+                    bytes += output.len();
+                    // The end of what came before may belong to the words.
+                    seen.drain(..seen.len().saturating_sub(words.len()));
+                    seen.extend_from_slice(&output);
+                }
+            }
+            bytes
+        };
+        pty.write(b"yes\r").expect("typed");
+        read_until(&mut pty, "y\r\ny\r\ny\r\n");
+        // Nothing is read until all that can wait does.
+        thread::sleep(Duration::from_secs(2));
+        pty.write(b"\x03").expect("typed");
+        pty.write(b"echo in''terrupted\r").expect("typed");
+        let waiting = read_until(&mut pty, "interrupted");
+        assert!(waiting < MOST, "{version}: {waiting} bytes");
+        kernel.destroy().expect("it is there");
+        gateway.stop();
+    }
+}

@@ -56,8 +56,8 @@ fn start(pty: terminal::Pty<UreqTransport>) -> io::Result<(Pty, JoinHandle<()>)>
 /// ```
 ///
 /// The calling thread sends and receives the messages. While no thread reads, one in the background
-/// does so, and sends the pings that keep the kernel alive. It reads at most 64 events ahead, or 1
-/// MiB and one message. Beyond that, a slow reader slows the program in the kernel, since the
+/// does so, and sends the pings that keep the kernel alive. It reads at most 64 events ahead, or 64
+/// KiB and one message. Beyond that, a slow reader slows the program in the kernel, since the
 /// gateway cannot send any more. A fast writer is held up while 64 KiB wait to be sent.
 ///
 /// Dropping it, or both halves, ends the background thread and closes the connection, with a close

@@ -8,9 +8,9 @@ use sorna_core::terminal::TerminalEvent;
 pub(super) const QUEUE: usize = 64 * 1024;
 
 /// The most events, and the number of bytes from which on the queue is full. Then the socket is not
-/// read, and the gateway cannot send more.
+/// read, and the gateway cannot send more. A user who has pressed Ctrl-C sees all of it before the effect.
 const EVENTS: usize = 64;
-const BYTES: usize = 1024 * 1024;
+const BYTES: usize = 64 * 1024;
 
 /// A queue of events. `push` never fails: check for room before reading another message.
 #[derive(Debug, Default)]

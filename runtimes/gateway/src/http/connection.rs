@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use sorna_core::ProblemKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,6 +35,11 @@ const MAX_REJECTIONS: usize = 64;
 /// How long and how many bytes to read from such a connection: if data is unread when it is closed,
 /// the response is lost.
 const REJECTION_LIMITS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
+
+/// How much the system buffers of what is sent over a WebSocket, in bytes (it doubles this). A program's output may be read
+/// slowly, and what is buffered is shown before anything that happens after an interrupt; by itself, the system buffers some
+/// MB.
+const LIVE_BUFFER: usize = 32 * 1024;
 
 /// How many connections there may be, and how long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +185,7 @@ async fn serve_stream<S>(
     limits: ConnectionLimits,
     seat: &Arc<Seat>,
 ) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + OverTcp + Send + Unpin + 'static,
 {
     let handle = service_fn(|mut request: Request<Incoming>| {
         let service = Arc::clone(&service);
@@ -191,7 +197,12 @@ async fn serve_stream<S>(
         }
     });
     let seat = Arc::clone(seat);
-    let mut stream = TimeoutStream::new(Counted { stream, seat });
+    let is_live = false;
+    let mut stream = TimeoutStream::new(Counted {
+        stream,
+        seat,
+        is_live,
+    });
     stream.set_write_timeout(Some(limits.write_timeout));
     // If a client closes its end in the middle of a request, the handler's future is dropped.
     // Upgrades are for terminals.
@@ -206,10 +217,39 @@ async fn serve_stream<S>(
     }
 }
 
-/// A stream that tells its connection's seat how much was read.
+/// A stream over TCP.
+trait OverTcp {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl OverTcp for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+#[cfg(feature = "tls")]
+impl OverTcp for tokio_rustls::server::TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+/// A stream that tells its connection's seat how much was read, and buffers less once that is a WebSocket.
 struct Counted<S> {
     stream: S,
     seat: Arc<Seat>,
+    is_live: bool,
+}
+
+impl<S: OverTcp> Counted<S> {
+    fn look(&mut self) {
+        if !self.is_live && self.seat.is_live() {
+            self.is_live = true;
+            // It goes on with more, if it has to.
+            let _ = set_socket_send_buffer_size(self.stream.tcp(), LIVE_BUFFER);
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
@@ -225,12 +265,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + OverTcp + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.look();
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -239,6 +280,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.look();
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 

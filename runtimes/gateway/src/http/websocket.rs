@@ -109,6 +109,7 @@ impl Upgrade {
         let frames = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let leave: Pin<Box<dyn Future<Output = ()> + Send>> = match &self.permit {
             Some(permit) => {
+                permit.is_live();
                 permit.awaits_message();
                 Box::pin(Permit::clone(permit).must_leave())
             }

@@ -34,6 +34,8 @@ pub(super) struct Seat {
     leave: Arc<Notify>,
     /// Whether what arrives is of a request or message that is not counted.
     is_verified: AtomicBool,
+    /// Whether it has become a WebSocket.
+    is_live: AtomicBool,
 }
 
 /// A request in progress. Once its sender is known, and until all copies of this are dropped, its connection need not
@@ -79,6 +81,7 @@ impl Room {
             id,
             leave,
             is_verified: AtomicBool::new(false),
+            is_live: AtomicBool::new(false),
         }))
     }
 
@@ -99,6 +102,11 @@ impl Seat {
         if !self.is_verified.load(Ordering::Relaxed) {
             lock(&self.room.taken).receive(self.id, bytes);
         }
+    }
+
+    /// Whether it shows what a program does while it does it.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_live.load(Ordering::Relaxed)
     }
 
     /// The head of a request has arrived.
@@ -140,6 +148,11 @@ impl Progress {
         taken.release(self.seat.id);
         self.seat.is_verified.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// It has become a WebSocket.
+    pub(super) fn is_live(&self) {
+        self.seat.is_live.store(true, Ordering::Relaxed);
     }
 
     /// A message of its WebSocket is whole, or the first is to come: what arrives from now on is of the next.

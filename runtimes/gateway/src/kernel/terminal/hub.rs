@@ -20,7 +20,7 @@ use crate::lock::lock;
 /// How much output is read from the shell at a time, in bytes.
 const CHUNK: usize = 8 * 1024;
 /// How many chunks are queued for a client before the shell has to wait.
-const CLIENT_QUEUE: usize = 16;
+const CLIENT_QUEUE: usize = 8;
 /// How many messages are queued for the shell before a client has to wait.
 const SHELL_QUEUE: usize = 16;
 /// How much of the last output a new client is shown, in bytes.
