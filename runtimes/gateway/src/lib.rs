@@ -130,6 +130,13 @@
 //! What threads print after the end of their snippet is shown with the next one in a kernel that is kept, and before the
 //! end of the last one.
 //!
+//! # Permissions and directories
+//!
+//! Uploads carry names and contents. A part of the form may have the header `Sorna-File-Mode: 100755` as well, an extension of
+//! this gateway: the type and the permissions in octal, as in tar archives. `040755` is a directory, which has no content.
+//! Clients learn of it from `"file-modes"` among the `extensions`, in the response to a creation, to `GET /v2` and to `GET /`. Without
+//! the header, nobody may execute an uploaded file.
+//!
 //! # More than text
 //!
 //! A python3 kernel has a builtin `display(*objects)`, which sends each object as one record in its
