@@ -26,7 +26,7 @@ mod sorna_v2;
 mod status_history;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(crate) mod upload;
+mod upload;
 mod version;
 
 pub use authorize::{Authorize, Authorized};
@@ -54,5 +54,5 @@ pub use restart::Restart;
 pub use sessions::{ListSessions, MatchSessions, SessionPage, SessionSummary};
 pub use status_history::{StatusChange, StatusHistory};
 pub(crate) use upload::check_files;
-pub use upload::{Boundary, FileContent, UploadFile, UploadFiles};
+pub use upload::{Boundary, FileContent, FileMode, UploadFile, UploadFiles};
 pub use version::{Version, VersionInfo};

@@ -36,7 +36,6 @@ pub mod reply;
 mod request;
 mod route;
 
-pub use crate::ops::upload::FileMode;
 pub use auth::{SignedRequest, check_version};
 pub use date::iso_date;
 pub use dialect::dialect_of;

@@ -9,7 +9,6 @@ mod form;
 mod mode;
 
 pub use file::{Boundary, FileContent, UploadFile};
-#[cfg(feature = "server")]
 pub use mode::FileMode;
 
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@ use std::fmt;
 /// an extension of the protocol, [`UploadFiles::MODES`](crate::UploadFiles::MODES).
 ///
 /// ```
-/// use sorna_core::server::FileMode;
+/// use sorna_core::FileMode;
 ///
 /// let mode = FileMode::parse("100755").unwrap();
 /// assert_eq!((mode.is_directory, mode.permissions), (false, 0o755));

@@ -17,8 +17,8 @@ use multer::{Constraints, Multipart, SizeLimit};
 use percent_encoding::percent_decode_str;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use sorna_core::ProblemKind;
-use sorna_core::server::{FileMode, ProblemReply, upload_file_name};
+use sorna_core::server::{ProblemReply, upload_file_name};
+use sorna_core::{FileMode, ProblemKind};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
