@@ -236,7 +236,7 @@ fn files_that_cannot_be_sent() {
         .stderr_eq("✘ [..]has a backslash: put `/` between directories\n");
     run_in(directory.path(), &["--local", "c", "/dev/null"])
         .code(2)
-        .stderr_eq("✘ /dev/null is not a regular file\n");
+        .stderr_eq("✘ /dev/null is no file that could be uploaded, but a pipe or a device\n...\n");
     run_in(&directory.path().join("below"), &["--local", "c", "../b.c"])
         .code(2)
         .stderr_eq(str![[r#"
