@@ -255,7 +255,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_, '_> {
         };
         let reading = self.0;
         let Known::Text(kind) = known else {
-            fields(&mut reading.console, known, &rest(seq, Vec::new())?);
+            fields(&mut reading.console, known, rest(seq, Vec::new())?);
             return Ok(());
         };
         match seq.next_element_seed(TextSeed { kind, reading })? {
@@ -273,24 +273,26 @@ impl<'de> Visitor<'de> for RecordSeed<'_, '_> {
 }
 
 /// Values: an array for each form. Media and logs: text fields, nested in one array or (logs) in the record itself.
-fn fields(console: &mut Console, known: Known, values: &[Value]) {
+fn fields(console: &mut Console, known: Known, mut values: Vec<Value>) {
     if let Known::Value = known {
-        match forms(values) {
+        match forms(&values) {
             Some(value) => console.value(&value),
-            None => console.unknown(known.name(), values),
+            None => console.unknown(known.name(), &values),
         }
         return;
     }
-    let nested = match values {
-        [Value::Array(nested)] => nested.as_slice(),
+    let nested = match values.as_mut_slice() {
+        [Value::Array(nested)] => nested.as_mut_slice(),
         flat => flat,
     };
+    if let (Known::Media, [Value::String(media_type), Value::String(content)]) =
+        (known, &mut *nested)
+    {
+        console.media(media_type, std::mem::take(content));
+        return;
+    }
     let texts: Option<Vec<&str>> = nested.iter().map(Value::as_str).collect();
     match (known, texts.as_deref()) {
-        (Known::Media, Some([media_type, content])) => {
-            console.part(PartKind::MediaType, media_type);
-            console.part(PartKind::Field, content);
-        }
         (Known::Log, Some([level, time, logger, message])) => {
             console.part(PartKind::LogLevel, level);
             for field in [time, logger, message] {
@@ -304,7 +306,7 @@ fn fields(console: &mut Console, known: Known, values: &[Value]) {
                 console.part(PartKind::Field, field);
             }
         }
-        _ => console.unknown(known.name(), values),
+        _ => console.unknown(known.name(), &values),
     }
 }
 

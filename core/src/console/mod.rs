@@ -312,6 +312,26 @@ impl Console {
         }
     }
 
+    /// Adds media. What is large is not copied, if it is the first.
+    fn media(&mut self, media_type: &str, mut content: String) {
+        if !self.text.is_empty() {
+            self.part(PartKind::MediaType, media_type);
+            self.part(PartKind::Field, &content);
+            return;
+        }
+        let lens = [
+            (PartKind::MediaType, media_type.len()),
+            (PartKind::Field, content.len()),
+        ];
+        content.reserve_exact(media_type.len());
+        content.insert_str(0, media_type);
+        self.text = content;
+        for (kind, len) in lens {
+            let place = Place::Own;
+            self.parts.push(Part { kind, len, place });
+        }
+    }
+
     fn unknown(&mut self, kind: &str, values: &[Value]) {
         let values = serde_json::to_string(values).expect("values came from JSON");
         self.part(PartKind::UnknownKind, kind);
