@@ -110,7 +110,7 @@ impl GatewayConfig {
     /// Sets about how much console text one response holds at most, in bytes, which bounds a single
     /// console record as well: 1 MiB by default. A program that prints more waits until its output
     /// has been fetched. So it does if its key's kernels hold 20 MiB that nobody has fetched, or all
-    /// kernels 40 MiB; each may always hold 64 KiB.
+    /// kernels 28 MiB; each may always hold 64 KiB.
     #[must_use]
     pub fn with_max_console_size(mut self, bytes: usize) -> Self {
         self.max_console_size = bytes;

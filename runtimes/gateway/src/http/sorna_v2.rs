@@ -14,7 +14,7 @@ use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
 use super::terminal;
 use super::websocket;
-use crate::kernel::{ExecuteError, Input, Turn};
+use crate::kernel::{ExecuteError, Held, Input, Turn};
 
 type Result<T = Response<Vec<u8>>> = std::result::Result<T, ProblemReply>;
 
@@ -120,7 +120,10 @@ async fn execute(
             if !wants_bytes(bytes) {
                 response.console.replace_bytes();
             }
-            let whole = reply::execution(&response.status, &response.console, &response.options);
+            let whole = {
+                let _writing = response.held.as_ref().and_then(Held::writing);
+                reply::execution(&response.status, &response.console, &response.options)
+            };
             Ok(whole.map(|body| ReplyBody::new(body).holding(response.held)))
         }
         Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::console::LARGE;
 use crate::lock::lock;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-/// How much the gateway holds, in bytes, but for the rest that follows.
-const WHOLE: usize = 40 * MIB;
+/// How much the gateway holds, in bytes, but for the rest that follows. A message that somebody waits for, and what it takes
+/// to read or write one, may come to that.
+const WHOLE: usize = 28 * MIB;
 /// How much it holds for one key.
 const KEY: usize = 20 * MIB;
 /// What each kernel may hold in any case, so that no text waits for other kernels.
@@ -53,7 +55,7 @@ impl Stock {
         self.freed.notified()
     }
 
-    /// Held while a large message is read, which takes several times its size: one at a time.
+    /// Held while a large message is read or written, which takes several times its size: one at a time.
     pub(crate) fn reading(&self) -> MutexGuard<'_, ()> {
         lock(&self.reading)
     }
@@ -101,6 +103,11 @@ impl Held {
         if bytes < before {
             self.stock.freed.notify_waiters();
         }
+    }
+
+    /// Held while it is written, if it is large.
+    pub(crate) fn writing(&self) -> Option<MutexGuard<'_, ()>> {
+        (self.bytes > LARGE).then(|| self.stock.reading())
     }
 
     /// Room for a message of this size, which a client may be waiting for.
@@ -176,7 +183,7 @@ mod tests {
         assert!(one.room_for(15 * MIB, false).is_none());
         one.set(6 * MIB);
         assert_eq!((one.limit(MIB), other.limit(MIB)), (OWN, MIB));
-        let more = other.room_for(15 * MIB, false).unwrap();
+        let more = other.room_for(6 * MIB, false).unwrap();
         // A client that waits gets it all the same, one at a time.
         assert!(third.room_for(15 * MIB, false).is_none());
         let guest = third.room_for(15 * MIB, true).unwrap();

@@ -9,7 +9,7 @@ use sorna_core::{Console, KernelId, ProblemKind};
 use super::answer::{Result, agent_failed, done, ok};
 use crate::http::busy::busy_reply;
 use crate::http::context::Context;
-use crate::kernel::ExecuteError;
+use crate::kernel::{ExecuteError, Held};
 use crate::sessions::{RunError, RunReply};
 
 /// The result of an execution, over HTTP and WebSocket.
@@ -23,6 +23,12 @@ pub(super) struct ResultBody<'a> {
     options: &'a Value,
     files: [(); 0],
     console: &'a Console,
+}
+
+/// What is around it over HTTP.
+#[derive(Serialize)]
+struct Outer<'a> {
+    result: ResultBody<'a>,
 }
 
 impl<'a> ResultBody<'a> {
@@ -68,7 +74,12 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
         reply.console.replace_bytes();
     }
     let held = reply.held.take();
-    let response = ok(&json!({"result": ResultBody::new(&reply)}));
+    let response = {
+        let _writing = held.as_ref().and_then(Held::writing);
+        ok(&Outer {
+            result: ResultBody::new(&reply),
+        })
+    };
     Ok(response.map(|body| body.holding(held)))
 }
 

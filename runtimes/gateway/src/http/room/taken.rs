@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 /// connections together.
 pub(super) const UNVERIFIED_LIMIT: usize = 32 * 1024 * 1024;
 /// How many connections may be idle, or send a request whose sender is not known: each has buffers of some 20 KiB.
-pub(super) const MAX_OPEN: usize = 2048;
+pub(super) const MAX_OPEN: usize = 1024;
 /// One of how many of these is left to strangers, whoever else has more: who connects is a stranger at first.
 const STRANGERS: usize = 8;
 
