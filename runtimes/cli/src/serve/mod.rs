@@ -1,5 +1,6 @@
 //! `sorna serve`.
 
+mod allocator;
 pub(crate) mod args;
 mod keys;
 mod log;
@@ -27,6 +28,7 @@ use args::{Level, ServeArgs};
 
 /// Carries out the command.
 pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Failure> {
+    allocator::choose();
     let config = config(arguments)?;
     let _log = start_log(arguments.log)?;
     // The keys are in this process's memory: other processes of the user must not read it.

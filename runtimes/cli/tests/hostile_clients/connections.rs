@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use crate::attack::{DURATION, connect, in_threads, serve, under_attack};
+use crate::attack::{DURATION, connect, hold, in_threads, serve, under_attack};
 use crate::support::here;
 use crate::support::served::Served;
 
@@ -36,6 +36,23 @@ fn connections_that_send_nothing_make_room() {
             });
         });
     }
+}
+
+#[test]
+fn connections_that_come_again_and_again_take_no_more_memory() {
+    let directory = here();
+    let served = Served::start(serve(directory.path()));
+    under_attack("rounds of connections", &served, || {
+        for _ in 0..3 {
+            for begun in [
+                &b"GET /v2 HTTP/1.1\r\nHost: x\r\n"[..],
+                b"POST /v2/kernel/create HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            ] {
+                hold(&served, 3000, begun);
+            }
+        }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use sorna::protocol::{Continuation, Execute};
 use sorna::{ExecuteMode, ExecutionStatus, Record};
 use sorna_test_tools::need;
 
-use crate::attack::{connect, serve, signed, under_attack};
+use crate::attack::{connect, other_key, serve, serve_two_keys, signed, signed_with, under_attack};
 use crate::support::served::Served;
 use crate::support::{PATIENCE, here};
 
@@ -26,6 +26,20 @@ fn make_media(client: &Client) -> Kernel {
     let result = client.call(request).expect("a response").value;
     assert_eq!(result.status, ExecutionStatus::Continued);
     kernel
+}
+
+/// Asks for the rest until it ends. What was sent to nobody is gone.
+fn fetch_some(client: &Client, kernel: &Kernel) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let start = Execute::start(kernel.id().clone(), ExecuteMode::query(""));
+        let next = start.proceed(Continuation::Continue);
+        let result = client.call(next).expect("a response").value;
+        if result.status == ExecutionStatus::Finished {
+            break;
+        }
+        assert!(Instant::now() < until, "it does not end");
+    }
 }
 
 /// Asks for the rest, which must all be there.
@@ -79,6 +93,45 @@ fn media_that_nobody_fetches_waits_in_its_programs() {
     for kernel in &kernels {
         fetch(&client, kernel);
     }
+}
+
+#[test]
+fn media_whose_responses_nobody_reads_waits_in_its_programs() {
+    if !need("python3") {
+        return;
+    }
+    let directory = here();
+    let mut command = serve_two_keys(directory.path());
+    command.args(["--exec-timeout", "10m"]);
+    let served = Served::start(command);
+    let clients = [served.client(), Client::new(other_key(&served))];
+    under_attack("unread media of two keys", &served, || {
+        let kernels: Vec<_> = thread::scope(|scope| {
+            let started: Vec<_> = (0..12)
+                .map(|number| {
+                    scope.spawn({
+                        let client = &clients[number % 2];
+                        move || (client, make_media(client))
+                    })
+                })
+                .collect();
+            let joined = started.into_iter().map(|it| it.join());
+            joined.map(|it| it.expect("a kernel")).collect()
+        });
+        let mut streams = Vec::new();
+        for (client, kernel) in &kernels {
+            let start = Execute::start(kernel.id().clone(), ExecuteMode::query(""));
+            let next = start.proceed(Continuation::Continue);
+            let mut stream = connect(&served);
+            let request = signed_with(client.config(), &next, "");
+            let _ = stream.write_all(&request);
+            streams.push(stream);
+        }
+        thread::sleep(Duration::from_secs(6));
+        // One after the other is there for those who read.
+        drop(streams);
+        fetch_some(kernels[0].0, &kernels[0].1);
+    });
 }
 
 #[test]
