@@ -1,10 +1,16 @@
 //! Who keeps whom out.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use sorna::blocking::Client;
 use sorna::protocol::Authorize;
 use sorna_test_tools::need;
 
-use crate::attack::{hold, other_key, serve, serve_two_keys, signed, signed_with, under_attack};
+use crate::attack::{
+    answer_to, connect, hold, in_threads, other_key, serve, serve_two_keys, signed, signed_with,
+    under_attack, whole_answer_to,
+};
 use crate::bodies::form;
 use crate::support::here;
 use crate::support::served::Served;
@@ -88,4 +94,38 @@ fn the_connections_of_one_key_leave_room_for_others() {
         let what = format!("{what} of another key");
         under_attack(&what, &served, || hold(&served, MANY, begun));
     }
+}
+
+#[test]
+fn those_who_find_no_descriptors_left_are_told_so() {
+    if !need("bash") {
+        return;
+    }
+    let directory = here();
+    let program = serve(directory.path());
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n 120; exec \"$0\" \"$@\""]);
+    command.arg(program.get_program()).args(program.get_args());
+    command.current_dir(directory.path()).env_clear();
+    for (name, value) in program.get_envs() {
+        command.envs(value.map(|value| (name, value)));
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped());
+    let served = Served::start(command);
+    let client = served.client();
+    let kernel = client.create("bash").expect("a kernel").id().clone();
+    // Requests of a known sender, which need not leave.
+    let form = [form(client.config(), &kernel), b"5\r\nabc".to_vec()].concat();
+    let mut held: Vec<_> = (0..120).map(|_| connect(&served)).collect();
+    for stream in &mut held {
+        let _ = stream.write_all(&form);
+    }
+    let request = signed(&served, &Authorize::new("x"), "Connection: close\r\n");
+    // Those before them have been let in, or told.
+    assert_eq!(answer_to(&served, &request), "HTTP/1.1 503");
+    in_threads(8, || {
+        let answer = whole_answer_to(&served, &request);
+        assert!(answer.contains("no file descriptors left"), "{answer}");
+    });
 }

@@ -32,6 +32,8 @@ use crate::config::GatewayConfig;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How many connections beyond the limit get an error response at a time; others are just closed.
 const MAX_REJECTIONS: usize = 64;
+/// How many file descriptors are kept for connections that are told that there are none left.
+const SPARE: usize = 8;
 /// How long and how many bytes to read from such a connection: if data is unread when it is closed,
 /// the response is lost.
 const REJECTION_LIMITS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
@@ -77,9 +79,11 @@ pub(crate) async fn serve(
     let room = Room::new(limits.connections);
     let rejections = Arc::new(Semaphore::new(MAX_REJECTIONS));
     let mut connections = JoinSet::new();
-    // Given up when there are no more, so that one connection can be told why it gets no response.
-    let mut spare = File::open("/dev/null").ok();
+    // Given up when there are no more, so that some connections at a time can be told why they get no response.
+    let mut spare = Vec::with_capacity(SPARE);
     loop {
+        let more = std::iter::from_fn(|| File::open("/dev/null").ok());
+        spare.extend(more.take(SPARE - spare.len()));
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
@@ -116,15 +120,15 @@ pub(crate) async fn serve(
                 let is_out_of_files = [Errno::MFILE, Errno::NFILE]
                     .iter()
                     .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
-                if is_out_of_files && !room.make_room() && spare.take().is_some() {
+                if is_out_of_files && !room.make_room() && spare.pop().is_some() {
                     let next = tokio::time::timeout(ACCEPT_PAUSE, listener.accept()).await;
                     if let (Ok(Ok((stream, _))), Acceptor::Plain) = (next, &acceptor) {
-                        reject(stream, "the gateway has no file descriptors left").await;
+                        connections
+                            .spawn(reject(stream, "the gateway has no file descriptors left"));
                     }
                 } else {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-                spare = spare.or_else(|| File::open("/dev/null").ok());
             }
         }
     }
