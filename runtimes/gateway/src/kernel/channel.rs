@@ -8,7 +8,7 @@ use std::os::unix::net;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::frame::{Frame, MalformedFrame, large_frame, next_frame};
+use super::frame::{Frame, MalformedFrame, large_frame, lost_frame, next_frame};
 use super::nonblocking;
 
 /// How many bytes are read at once.
@@ -20,6 +20,8 @@ pub(crate) struct Channel {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// How many bytes are to be read and discarded.
+    lost: usize,
     ended: bool,
 }
 
@@ -33,6 +35,7 @@ impl Channel {
             stream: UnixStream::from_std(ours)?,
             incoming: Vec::new(),
             outgoing: Vec::new(),
+            lost: 0,
             ended: false,
         };
         Ok((channel, OwnedFd::from(theirs)))
@@ -78,7 +81,9 @@ impl Channel {
         match nonblocking::read(&self.stream, &mut bytes, try_io) {
             Ok([]) => self.ended = true,
             Ok(read) => {
-                self.incoming.extend_from_slice(read);
+                let (lost, kept) = read.split_at(self.lost.min(read.len()));
+                self.lost -= lost.len();
+                self.incoming.extend_from_slice(kept);
                 return read.len() == READ_SIZE;
             }
             Err(error) => self.ended = error.kind() != io::ErrorKind::WouldBlock,
@@ -97,6 +102,18 @@ impl Channel {
         self.incoming.reserve_exact(more + READ_SIZE);
     }
 
+    /// Forgets the large frame that is being received, and puts a message in its place. Returns whether the runner waits for
+    /// a reply to it.
+    pub(crate) fn lose_frame(&mut self) -> bool {
+        let Some(length) = self.large_frame() else {
+            return false;
+        };
+        self.lost = length - self.incoming.len();
+        let (frame, is_awaited) = lost_frame(&self.incoming, length);
+        self.incoming = frame;
+        is_awaited
+    }
+
     /// The next frame of what was read.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, MalformedFrame> {
         next_frame(&mut self.incoming)
@@ -105,5 +122,60 @@ impl Channel {
     /// Whether the runner closed its end.
     pub(crate) fn ended(&self) -> bool {
         self.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+    use std::thread;
+
+    use super::*;
+    use crate::kernel::console::Stream;
+
+    /// The frames that arrive when a large one of this kind is lost in its middle, and whether a reply is awaited.
+    async fn without(letter: char) -> (Vec<Frame>, bool) {
+        let (mut channel, theirs) = Channel::pair().unwrap();
+        let runner = thread::spawn(move || {
+            let content = ".".repeat(1 << 20);
+            let frames = format!("{letter} {}\n{content}o 1\nx", content.len());
+            let mut stream = net::UnixStream::from(theirs);
+            stream.write_all(frames.as_bytes()).unwrap();
+        });
+        let mut frames = Vec::new();
+        let mut awaits = None;
+        while !channel.ended() {
+            channel.ready(true).await;
+            channel.receive();
+            if awaits.is_none() && channel.large_frame().is_some() && channel.incoming.len() > 40000
+            {
+                awaits = Some(channel.lose_frame());
+            }
+            while let Some(frame) = channel.next().unwrap() {
+                frames.push(frame);
+            }
+        }
+        runner.join().unwrap();
+        (frames, awaits.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_lost_without_what_follows() {
+        for (letter, is_awaited) in [('m', true), ('v', true), ('r', false), ('o', false)] {
+            let (frames, awaits) = without(letter).await;
+            assert_eq!(awaits, is_awaited, "{letter}");
+            let [
+                Frame::Text(Stream::Stderr, note),
+                Frame::Text(Stream::Stdout, text),
+            ] = &frames[..]
+            else {
+                panic!("{letter}: {frames:?}");
+            };
+            let note = String::from_utf8_lossy(note);
+            assert!(note.contains(" bytes of output were lost, "), "{note}");
+            assert_eq!(text, b"x");
+        }
     }
 }

@@ -8,6 +8,9 @@ use super::decode::Decoded;
 /// From this size on, in bytes, a record is only read when there is room for it.
 pub(crate) const LARGE: usize = 64 * 1024;
 
+/// Why output is lost that nobody came for, while there was no room for it.
+pub(crate) const GONE: &str = "since its client had gone, and others needed the room";
+
 /// One of the two text streams of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -24,6 +27,16 @@ pub(crate) fn push_text(console: &mut Console, stream: Stream, text: &str) {
         Stream::Stdout => console.push_stdout(text),
         Stream::Stderr => console.push_stderr(text),
     }
+}
+
+/// Says in the place of output that so much of it was lost.
+pub(crate) fn push_lost(console: &mut Console, bytes: usize, why: &str) {
+    push_text(console, Stream::Stderr, &lost(bytes, why));
+}
+
+/// The message that so much output was lost.
+pub(crate) fn lost(bytes: usize, why: &str) -> String {
+    format!("{bytes} bytes of output were lost, {why}\n")
 }
 
 /// Adds output as it was read.

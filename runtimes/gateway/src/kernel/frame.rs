@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sorna_core::server::CompleteRequest;
 
-use super::console::{LARGE, Stream};
+use super::console::{GONE, LARGE, Stream, lost};
 
 /// The largest frame a runner may send, in bytes. Text is split into pieces; this limits a picture.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -97,6 +97,14 @@ fn header(buffer: &[u8]) -> Result<Option<Header>, MalformedFrame> {
 pub(crate) fn large_frame(buffer: &[u8]) -> Option<usize> {
     let header = header(buffer).ok().flatten()?;
     (header.end > LARGE && header.end > buffer.len()).then_some(header.end)
+}
+
+/// What is put in the place of the first frame in `buffer`, of which so many bytes are lost, and whether its runner waits for
+/// a reply to it.
+pub(crate) fn lost_frame(buffer: &[u8], bytes: usize) -> (Vec<u8>, bool) {
+    let is_awaited = matches!(buffer.first(), Some(b'v' | b'm'));
+    let message = lost(bytes, GONE);
+    (self::message('e', &message), is_awaited)
 }
 
 /// Takes the first frame out of `buffer`, if it is there as a whole.

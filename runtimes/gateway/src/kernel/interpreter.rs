@@ -202,6 +202,20 @@ impl Interpreter {
         self.room = Some(room);
     }
 
+    /// The room of the frame that is being received.
+    pub(crate) fn room(&mut self) -> Option<&mut Held> {
+        self.room.as_mut()
+    }
+
+    /// Gives the room of the frame that is being received to others who wait for it, and says so in its place.
+    pub(crate) fn lose_guest(&mut self) {
+        let in_the_way = |room: &mut Held| room.is_in_the_way();
+        if self.room.take_if(in_the_way).is_some() && self.channel.lose_frame() {
+            // The runner waits for that once it has sent the rest.
+            self.settled(0);
+        }
+    }
+
     /// The room of a frame that has been received.
     pub(crate) fn take_room(&mut self) -> Option<Held> {
         self.room.take()

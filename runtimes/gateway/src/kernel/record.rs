@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sorna_core::{Console, RunMark};
 
-use super::console::{Stream, push_text};
+use super::console::push_lost;
 use super::state::{ExecuteError, ExecuteResponse};
 
 /// For how long the last response of an execution is kept: clients try for two minutes.
@@ -123,9 +123,12 @@ impl Record {
     }
 
     /// Keeps a response, and gives it to be sent.
-    pub(crate) fn keep(&mut self, response: Response) -> Response {
+    pub(crate) fn keep(&mut self, mut response: Response) -> Response {
+        let is_too_much = response
+            .as_mut()
+            .is_ok_and(|response| response.is_too_much());
         let (kept, sent, lost) = match response {
-            Ok(response) if response.is_large() => {
+            Ok(response) if is_too_much => {
                 let lost = response.console.text_len();
                 (Ok(response.without_console()), Ok(response), lost)
             }
@@ -159,11 +162,8 @@ impl Kept {
         let mut response = self.response.as_ref().map_err(Clone::clone)?.copy();
         response.is_repeated = true;
         if self.lost > 0 {
-            let text = format!(
-                "{} bytes of output were lost, since the connection broke while they were sent\n",
-                self.lost
-            );
-            push_text(&mut response.console, Stream::Stderr, &text);
+            let why = "since the connection broke while they were sent";
+            push_lost(&mut response.console, self.lost, why);
         }
         Ok(response)
     }
@@ -189,9 +189,11 @@ impl ExecuteResponse {
         }
     }
 
-    /// Whether it is too large to be kept: it has media, which are far larger than what consoles hold of text.
-    fn is_large(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| held.bytes() > MOST)
+    /// Whether it is too much to be kept: it has media, which are far larger than what consoles hold of text, or there is
+    /// no room, so that others would wait as long as it is kept.
+    fn is_too_much(&mut self) -> bool {
+        let held = self.held.as_mut();
+        held.is_some_and(|held| held.bytes() > MOST || !held.settle())
     }
 }
 

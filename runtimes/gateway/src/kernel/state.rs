@@ -19,6 +19,7 @@ use sorna_core::server::BatchSteps;
 use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
+use super::console::{GONE, push_lost};
 use super::handle::Turn;
 use super::input::Input;
 use super::record::{Record, Response};
@@ -323,7 +324,13 @@ impl State {
     pub(crate) fn set_aside(&mut self) {
         let record = self.record.take();
         let rest = match self.phase {
-            Phase::Ended(_) => self.take_response(0, true),
+            Phase::Ended(_) => {
+                if !self.held.settle() {
+                    // Until it is fetched, which may be never, others would wait.
+                    self.lose_output();
+                }
+                self.take_response(0, true)
+            }
             _ => None,
         };
         if record.is_some() || rest.is_some() {
@@ -388,6 +395,14 @@ impl State {
     /// Counts what is in the console.
     pub(crate) fn count_output(&mut self) {
         self.held.set(self.console.text_len());
+    }
+
+    /// Gives the room for the output to others, and says so in its place.
+    pub(crate) fn lose_output(&mut self) {
+        let lost = self.console.text_len();
+        self.forget_output();
+        push_lost(&mut self.console, lost, GONE);
+        self.count_output();
     }
 
     pub(crate) fn forget_output(&mut self) {

@@ -37,6 +37,8 @@ struct Counts {
     /// Whether a frame is on its way that there was no room for, to a client that waits for it: one at a time, so that
     /// what nobody fetches does not keep others from fetching.
     has_guest: bool,
+    /// Whether another client waits for that place.
+    is_wanted: bool,
 }
 
 impl Stock {
@@ -116,6 +118,7 @@ impl Held {
         let mut counts = lock(&self.stock.counts);
         if counts.whole + bytes > WHOLE || counts.of(&self.key) + bytes > KEY {
             if !is_awaited || counts.has_guest {
+                counts.is_wanted |= is_awaited;
                 return None;
             }
             counts.has_guest = true;
@@ -124,6 +127,25 @@ impl Held {
         drop(counts);
         room.set(bytes);
         Some(room)
+    }
+
+    /// Whether it may stay: it is no guest, or there is room for it by now.
+    pub(crate) fn settle(&mut self) -> bool {
+        if !self.is_guest {
+            return true;
+        }
+        let mut counts = lock(&self.stock.counts);
+        if counts.whole <= WHOLE && counts.of(&self.key) <= KEY {
+            self.is_guest = false;
+            counts.dismiss_guest();
+            self.stock.freed.notify_waiters();
+        }
+        !self.is_guest
+    }
+
+    /// Whether it is a guest that keeps another one waiting.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        self.is_guest && lock(&self.stock.counts).is_wanted
     }
 
     /// Holds what the other did, too.
@@ -156,12 +178,16 @@ impl Counts {
     fn of(&self, key: &str) -> usize {
         self.keys.get(key).copied().unwrap_or_default()
     }
+
+    fn dismiss_guest(&mut self) {
+        (self.has_guest, self.is_wanted) = (false, false);
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if self.is_guest {
-            lock(&self.stock.counts).has_guest = false;
+            lock(&self.stock.counts).dismiss_guest();
             self.stock.freed.notify_waiters();
         }
         self.set(0);
@@ -191,9 +217,14 @@ mod tests {
         let mut sent = stock.hold("third");
         sent.join(guest);
         assert!(one.room_for(15 * MIB, true).is_none());
+        assert!(!sent.settle() && sent.is_in_the_way());
         drop(sent.take());
-        assert!(one.room_for(15 * MIB, true).is_some());
-        drop((media, more, one, sent));
+        let mut guest = one.room_for(12 * MIB, true).unwrap();
+        assert!(!guest.settle() && !guest.is_in_the_way());
+        drop(media);
+        assert!(guest.settle());
+        drop(guest);
+        drop((more, one, sent));
         let counts = lock(&stock.counts);
         assert!(counts.whole == 0 && counts.keys.is_empty() && !counts.has_guest);
     }

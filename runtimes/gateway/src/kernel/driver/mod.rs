@@ -2,11 +2,12 @@
 //!
 //! It owns every pipe and process of the kernel. Requests send it [`Command`]s, and share its state
 //! by [`Shared`](super::state::Shared). Whatever a request does, output keeps flowing into the console
-//! until that is full, and a request that is dropped loses nothing.
+//! until that is full, and a request that is dropped loses nothing, unless others need the room (see [`guest`]).
 
 mod command;
 mod farewell;
 mod flow;
+mod guest;
 mod input;
 mod parts;
 mod runs;
@@ -37,6 +38,7 @@ impl Driver {
     pub(crate) async fn drive(mut self) {
         self.start_interpreter();
         loop {
+            self.make_way();
             if self.pump() {
                 self.conclude();
             }

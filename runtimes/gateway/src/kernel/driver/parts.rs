@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     /// How many processes the system had killed for memory at the last check.
     pub(super) out_of_memory_kills: u64,
     pub(super) input_poll: InputPoll,
+    /// Since when there is output that there was no room for.
+    pub(super) guest_since: Option<Instant>,
 }
 
 /// A process of a [`Steps`] run.
@@ -147,6 +149,7 @@ impl Driver {
             next_process: 0,
             out_of_memory_kills: 0,
             input_poll: InputPoll::new(),
+            guest_since: None,
         })
     }
 }

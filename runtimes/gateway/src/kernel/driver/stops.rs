@@ -22,7 +22,8 @@ impl Driver {
         let lingers = run.and_then(|run| run.lingers_until);
         let lingers = lingers.filter(|until| *until > Instant::now());
         let timers = deadline.into_iter().chain(input_poll);
-        timers.chain(signal).chain(lingers).min()
+        let timers = timers.chain(signal).chain(lingers);
+        timers.chain(self.guest_timer()).min()
     }
 
     pub(super) async fn tick(&mut self) {
