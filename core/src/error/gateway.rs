@@ -464,8 +464,11 @@ impl fmt::Display for GatewayError {
                 more => write!(f, "; and {more} more"),
             };
         }
-        if self.kind() == Some(ProblemKind::KernelBusy) {
-            return write!(f, "the kernel is busy: {}", self.busy().unwrap_or_default());
+        // In place of the gateway's words only where it says the same as data.
+        if self.kind() == Some(ProblemKind::KernelBusy)
+            && let Some(busy) = self.busy().filter(|busy| busy.mode.is_some())
+        {
+            return write!(f, "the kernel is busy: {busy}");
         }
         write!(f, "the gateway responded with {}", self.status.as_u16())?;
         if let ErrorBody::NotStored(reason) = &self.error_body {
