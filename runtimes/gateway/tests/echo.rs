@@ -197,6 +197,43 @@ fn values_are_shown_as_at_the_prompt_of_the_language() {
 }
 
 #[test]
+fn much_of_a_value_is_cut_in_its_middle() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    for (language, tool, code) in [
+        ("python3", "python3", "'a' + '\u{e9}' * 20_000_000 + 'z'"),
+        ("ruby", "ruby", "'a' + '\u{e9}' * 20_000_000 + 'z'"),
+        ("perl", "perl", "'a' . ('\u{e9}' x 10_000_000) . 'z'"),
+        ("lua", "lua", "'a' .. string.rep('\u{e9}', 10000000) .. 'z'"),
+        ("nodejs", "node", "'a' + '\u{e9}'.repeat(2_000_000) + 'z'"),
+        ("r", "Rscript", "paste0('a', strrep('x', 20000000), 'z')"),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let kernel = client.create(language);
+        let (shown, exit_code) = run(&client, &echo(&kernel, code));
+        let [value] = &shown[..] else {
+            panic!("{language}: {} records", shown.len());
+        };
+        assert_eq!(
+            exit_code,
+            Some(0),
+            "{language}: {}",
+            value.chars().take(300).collect::<String>()
+        );
+        let head: String = value.chars().take(20).collect();
+        assert!(head.contains('a'), "{language}: {head}");
+        assert!(value.len() < 3 << 20, "{language}: {}", value.len());
+        assert!(value.contains("..."), "{language}");
+        // The interpreter goes on.
+        let (shown, _) = run(&client, &echo(&kernel, "1 + 1"));
+        assert!(shown[0].ends_with('2'), "{language}: {shown:?}");
+        client.destroy(&kernel);
+    }
+}
+
+#[test]
 fn errors_of_values_are_errors_of_the_snippet() {
     let gateway = gateway();
     let client = Client::new(&gateway);

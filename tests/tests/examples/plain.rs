@@ -86,7 +86,8 @@ fn curl_sends_requests_that_core_has_signed() {
         assert!(!command.contains(gateway.secret_key()));
         output(Command::new("sh").args(["-c", &command]))
     };
-    assert_eq!(send(&["version"]), r#"{"version":"v2.20170315"}"#);
+    let version = send(&["version"]);
+    assert!(version.contains(r#""version":"v2.20170315""#), "{version}");
     assert_eq!(
         send(&["authorize"]),
         r#"{"authorized":"yes","echo":"hello"}"#

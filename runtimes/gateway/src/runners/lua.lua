@@ -114,6 +114,19 @@ local function with_values(code)
     end
 end
 
+-- No more is shown of a value. Characters are not cut in two.
+local sub, gsub = string.sub, string.gsub
+local function cut(text)
+    local half = 512 * 1024
+    if #text <= 2 * half then
+        return text
+    end
+    local first = gsub(sub(text, 1, half), "[\xC0-\xFF][\x80-\xBF]*$", "")
+    local last = gsub(sub(text, -half), "^[\x80-\xBF]+", "")
+    local left_out = #text - #first - #last
+    return first .. "\n... " .. left_out .. " bytes are left out here ...\n" .. last
+end
+
 -- Shows values as lua's prompt does.
 local function echo(values)
     if values.n > 1 then
@@ -122,7 +135,7 @@ local function echo(values)
             texts[i - 1] = tostring(values[i])
         end
         stdout:flush()
-        put("v", concat(texts, "\t"))
+        put("v", cut(concat(texts, "\t")))
         get()
     end
 end

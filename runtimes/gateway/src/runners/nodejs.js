@@ -97,11 +97,21 @@ const shown = {
     },
 };
 
+// No more is shown of a value.
+const LONG = 1024 * 1024;
+
+function cut(text) {
+    const leftOut = text.length - LONG;
+    if (leftOut <= 0) return text;
+    const note = `\n... ${leftOut} characters are left out here ...\n`;
+    return text.slice(0, LONG / 2) + note + text.slice(-LONG / 2);
+}
+
 // Shows the value of a snippet, but not `undefined`.
 function showValue(value) {
     shown.keep(value);
     if (value !== undefined) {
-        put('v', util.inspect(value, { showProxy: true }));
+        put('v', cut(util.inspect(value, { showProxy: true })));
         getMessage();
     }
 }

@@ -85,6 +85,11 @@
         return unless @_ && (@_ > 1 || defined $_[0]);
         my $text = join ', ', map { as_text($_) } @_;
         $text = "($text)" if @_ > 1;
+        # No more is shown of a value.
+        my $half = 512 * 1024;
+        if ((my $left_out = length($text) - 2 * $half) > 0) {
+            substr($text, $half, $left_out) = "\n... $left_out characters are left out here ...\n";
+        }
         utf8::encode($text) if utf8::is_utf8($text);
         local ($!, $@, $/) = (0, '', "\n");
         # A child that the program has forked cannot send it.

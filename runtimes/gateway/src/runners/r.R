@@ -84,6 +84,14 @@ local({
             if (value$visible && echoes && index == length(expressions)) {
                 text <- enc2utf8(utils::capture.output(show_value(value$value)))
                 text <- paste(text, collapse = "\n")
+                # No more is shown of a value.
+                half <- 512L * 1024L
+                left_out <- nchar(text) - 2L * half
+                if (left_out > 0L) {
+                    note <- paste0("\n... ", left_out, " characters are left out here ...\n")
+                    last <- substr(text, half + left_out + 1L, nchar(text))
+                    text <- paste0(substr(text, 1L, half), note, last)
+                }
                 if (nzchar(text)) put_in_order("v", text)
             } else if (value$visible) {
                 show_value(value$value)

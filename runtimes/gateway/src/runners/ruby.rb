@@ -42,8 +42,19 @@ module SornaRunner
     return $stdout.puts(text) if Process.pid != PROCESS
 
     [$stdout, $stderr].each { |stream| stream.flush if stream.respond_to?(:flush) }
-    put('v', text)
+    put('v', cut(text))
     get
+  end
+
+  # The most characters of a value that are shown.
+  LONG = 1024 * 1024
+
+  def self.cut(text)
+    left_out = text.size - LONG
+    return text if left_out <= 0
+
+    half = LONG / 2
+    "#{text[0, half]}\n... #{left_out} characters are left out here ...\n#{text[-half, half]}"
   end
 
   # The next snippet.

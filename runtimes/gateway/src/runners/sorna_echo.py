@@ -52,7 +52,7 @@ def _send(value):
 
     text = repr(value)
     forms = sorna_kernel._all_forms(value)
-    text = forms.pop("text/plain", text)
+    text = _cut(forms.pop("text/plain", text))
     records = [["text/plain", text]]
     size = len(text)
     for media_type, data in forms.items():
@@ -61,6 +61,18 @@ def _send(value):
         if size < _LARGE:
             records.append([media_type, data])
     _runner.record("value", *records)
+
+
+# The most characters of text that are shown.
+_LONG = 1024 * 1024
+
+
+def _cut(text):
+    left_out = len(text) - _LONG
+    if left_out <= 0:
+        return text
+    half = _LONG // 2
+    return "%s\n... %d characters are left out here ...\n%s" % (text[:half], left_out, text[-half:])
 
 
 # The most that the forms besides text may have, in characters: a record has room for a little more.
