@@ -93,7 +93,8 @@ fn curl_sends_requests_that_core_has_signed() {
         r#"{"authorized":"yes","echo":"hello"}"#
     );
     let created = send(&["create", "bash", "a token; it's mine"]);
-    let kernel = created.split('"').nth(3).unwrap();
+    let (_, kernel) = created.split_once(r#""kernelId":""#).unwrap();
+    let (kernel, _) = kernel.split_once('"').unwrap();
     let result = send(&["execute", kernel, "echo @\"it's\" $((6 * 7)) é"]);
     assert!(
         result.contains(r#"[["stdout","@it's 42 é\n"]]"#),
