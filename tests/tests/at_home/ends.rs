@@ -44,6 +44,8 @@ const ROWS: &[Row] = &[
     row("perl", "warn \"w\\n\"; END { exit 7 }"),
     row("perl", "kill 'TERM', $$; sleep 5;"),
     row("ruby", "at_exit { puts 'bye' }; puts 'hi'"),
+    row("ruby", "puts 'main' if __FILE__ == $0"),
+    row("ruby", "at_exit { puts 'end' if $PROGRAM_NAME == __FILE__ }"),
     row("ruby", "require 'minitest/autorun'; class T < Minitest::Test; def test_x; assert_equal 1, 2; end; end").stdout_lines(&["Expected", "  Actual", "1 runs"]),
     row("ruby", "require 'test/unit'; class T < Test::Unit::TestCase; def test_x; assert_equal 1, 1; end; end").stdout_lines(&["1 tests", "100% passed"]),
     row("ruby", "at_exit { exit 4 }; puts 1"),

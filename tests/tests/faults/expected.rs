@@ -137,7 +137,13 @@ fn expected_of_stage(
     let asks_again = stage == Stage::Create && verdict(row, operation, dialect).is_unusable();
     // A removal tries again after an internal error of a manager.
     let removes_again = stage == Stage::Destroy && row.name == "500 from a manager";
-    if (asks_again || removes_again) && times == Times::Once {
+    // The gateway recognizes executions that come once more: runs mark them.
+    let is_recognized = stage == Stage::Execute
+        && matches!(
+            verdict(row, operation, dialect),
+            Verdict::Broken | Verdict::Dropped | Verdict::Timeout | Verdict::Status(502..=504)
+        );
+    if (asks_again || removes_again || is_recognized) && times == Times::Once {
         return Ok(());
     }
     expected_of_one(row, times, operation, dialect)
@@ -196,6 +202,10 @@ pub(crate) fn possible(
                 Outcome::Failed(Failure::Broken) => Outcome::Failed(Failure::NoConnection),
                 Outcome::Run(Some(Failure::Broken), kernel) => {
                     Outcome::Run(Some(Failure::NoConnection), kernel)
+                }
+                Outcome::Run(Some(Failure::MayHaveRun(_)), kernel) => {
+                    let failure = Failure::MayHaveRun(Box::new(Failure::NoConnection));
+                    Outcome::Run(Some(failure), kernel)
                 }
                 _ => return possible,
             };
@@ -272,8 +282,10 @@ fn expected_executions(row: &Row, times: Times, operation: Operation, dialect: D
         _ => return 0,
     };
     let is_struck = executes;
-    let runs = !is_struck
-        || row.is_passed_on()
-        || expected_of_one(row, times, Operation::Execute, dialect).is_ok();
+    let ended = match operation {
+        Operation::Run(_) => expected_of_stage(row, times, Stage::Execute, dialect),
+        _ => expected_of_one(row, times, Operation::Execute, dialect),
+    };
+    let runs = !is_struck || row.is_passed_on() || ended.is_ok();
     usize::from(runs)
 }

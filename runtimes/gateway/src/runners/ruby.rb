@@ -190,5 +190,5 @@ end
 
 STDOUT.sync = true
 STDERR.sync = true
-$PROGRAM_NAME = 'ruby'
+$PROGRAM_NAME = 'snippet'
 SornaRunner.serve(TOPLEVEL_BINDING)
