@@ -12,7 +12,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use super::bytes::is_encoded;
+use super::encoded::is_encoded;
 use super::{Console, Media, Part, PartKind, Place, ValueForms};
 
 impl<'de> Deserialize<'de> for Console {

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod de;
+mod encoded;
 mod media;
 mod parts;
 mod ser;
@@ -206,7 +207,7 @@ impl Console {
             if kind == text_kind {
                 joined += text;
             } else if kind == bytes_kind {
-                joined.to_mut().push_str(&bytes::to_text(text));
+                joined.to_mut().push_str(&encoded::to_text(text));
             }
         }
         joined
@@ -386,13 +387,13 @@ impl<'a> Iterator for Records<'a> {
         let text = Cow::Borrowed(text);
         Some(match kind {
             PartKind::StdoutBytes if self.is_exact => {
-                Record::StdoutBytes(bytes::decode(&text).into())
+                Record::StdoutBytes(encoded::decode(&text).into())
             }
             PartKind::StderrBytes if self.is_exact => {
-                Record::StderrBytes(bytes::decode(&text).into())
+                Record::StderrBytes(encoded::decode(&text).into())
             }
-            PartKind::StdoutBytes => Record::Stdout(bytes::to_text(&text).into()),
-            PartKind::StderrBytes => Record::Stderr(bytes::to_text(&text).into()),
+            PartKind::StdoutBytes => Record::Stdout(encoded::to_text(&text).into()),
+            PartKind::StderrBytes => Record::Stderr(encoded::to_text(&text).into()),
             PartKind::Stdout => Record::Stdout(text),
             PartKind::Stderr => Record::Stderr(text),
             PartKind::Html => Record::Html(text),

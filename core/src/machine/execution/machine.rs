@@ -1,13 +1,14 @@
 //! The machine of one execution.
 
 mod driving;
+mod held;
 mod turn;
 mod websocket;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use self::turn::{BusyWait, Held};
+use self::held::{BusyWait, Held};
 use super::conduct::{Conduct, Next};
 use super::event::ExecutionEvent;
 use super::settle::Ask;

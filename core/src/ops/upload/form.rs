@@ -5,24 +5,28 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::UploadFiles;
+use super::file::{Boundary, UploadFile};
 use crate::body::{Body, Segment};
 use crate::unsigned::UnsignedRequest;
 
-/// The request with a form of these files as its body.
-pub(super) fn with_files(request: UnsignedRequest, upload: &UploadFiles) -> UnsignedRequest {
-    let boundary = upload.boundary.to_string();
+/// The request with a form of these files as its body, and with their modes if these are sent.
+pub(super) fn with_files(
+    request: UnsignedRequest,
+    files: &[UploadFile],
+    boundary: Boundary,
+    modes: bool,
+) -> UnsignedRequest {
+    let boundary = boundary.to_string();
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
         .expect("a boundary is made of letters, digits and dashes");
-    request.multipart(content_type, encode(upload, &boundary))
+    request.multipart(content_type, encode(files, &boundary, modes))
 }
 
 /// The multipart body: framing as bytes, contents as separate segments.
-fn encode(upload: &UploadFiles, boundary: &str) -> Body {
-    let modes = upload.sends_modes;
-    let files = upload.files.iter();
+fn encode(files: &[UploadFile], boundary: &str, modes: bool) -> Body {
+    let mut segments = Vec::with_capacity(2 * files.len() + 1);
+    let files = files.iter();
     let files = files.filter(|file| modes || !file.is_directory());
-    let mut segments = Vec::with_capacity(2 * upload.files.len() + 1);
     let mut line_end = "";
     for file in files {
         let mode = file.file_mode().filter(|_| modes);

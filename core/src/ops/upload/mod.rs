@@ -137,7 +137,8 @@ impl Operation for UploadFiles {
                 backend_ai::to_session(Method::POST, &self.kernel, 0)?.segment("upload")
             }
         };
-        Ok(form::with_files(request, self))
+        let (files, boundary) = (&self.files, self.boundary);
+        Ok(form::with_files(request, files, boundary, self.sends_modes))
     }
 
     fn read(&self, version: ApiVersion, success: &Success) -> Result<(), Error> {

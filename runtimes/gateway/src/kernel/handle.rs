@@ -19,6 +19,7 @@ use super::run::Plan;
 use super::setup::Setup;
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, Shared, State};
 use super::terminal::{Attached, Hub, Restarts};
+use super::turn::Turn;
 use crate::lock::lock;
 
 /// How long a completion may take.
@@ -27,16 +28,6 @@ const COMPLETION_TIME: Duration = Duration::from_secs(5);
 const INTERRUPT_TIME: Duration = Duration::from_secs(1);
 /// How long an interpreter may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
-
-/// What a request of a client does that says so.
-#[derive(Clone, Debug)]
-pub(crate) enum Turn<'a> {
-    Start(&'a ExecuteRequest),
-    Continue,
-    Input(Input),
-    /// Input if it was asked for, and else a continuation.
-    Proceed(Input),
-}
 
 /// What a request has led to.
 #[derive(Debug)]

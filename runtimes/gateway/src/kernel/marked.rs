@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use sorna_core::RunMark;
 use sorna_core::server::ExecuteRequest;
 
-use super::handle::{Effect, Kernel, Turn};
+use super::handle::{Effect, Kernel};
 use super::record::{Known, Record};
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, State};
+use super::turn::Turn;
 
 impl Kernel {
     /// As [`take_turn`](Self::take_turn), for a client that marks its requests. One that comes once more is not

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sorna_core::{Console, RunMark};
 
 use super::console::push_lost;
-use super::state::{ExecuteError, ExecuteResponse};
+use super::response::{ExecuteError, ExecuteResponse};
 
 /// For how long the last response of an execution is kept: clients try for two minutes.
 const KEPT: Duration = Duration::from_secs(150);

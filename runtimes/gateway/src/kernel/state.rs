@@ -20,11 +20,12 @@ use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
 use super::console::{GONE, push_lost};
-use super::handle::Turn;
 use super::input::Input;
 use super::record::{Record, Response};
+pub(crate) use super::response::{ExecuteError, ExecuteResponse};
 use super::run::{Plan, StepKind};
 use super::stock::Held;
+use super::turn::Turn;
 use crate::lock::lock;
 
 /// The phase of the current run.
@@ -61,45 +62,6 @@ pub(crate) enum Ending {
     },
     TimedOut,
     /// The run was stopped, for the reason given.
-    Failed(String),
-}
-
-/// The response to an execute request.
-#[derive(Debug)]
-pub(crate) struct ExecuteResponse {
-    pub(crate) status: ExecutionStatus,
-    pub(crate) console: Console,
-    /// The exit code of the program, or of the step that ended.
-    pub(crate) exit_code: Option<i32>,
-    pub(crate) options: Value,
-    /// Whether it was sent before.
-    pub(crate) is_repeated: bool,
-    /// What the console takes of the memory for output, until it has been sent.
-    pub(crate) held: Option<Held>,
-}
-
-impl ExecuteResponse {
-    /// That nothing runs.
-    pub(crate) fn of_nothing() -> Self {
-        Self {
-            status: ExecutionStatus::Finished,
-            console: Console::new(),
-            exit_code: None,
-            options: json!({}),
-            is_repeated: false,
-            held: None,
-        }
-    }
-}
-
-/// Why an execute request failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExecuteError {
-    /// The kernel was destroyed.
-    Gone,
-    /// Another run has not ended yet.
-    Busy(Busy),
-    /// The run could not be started or was stopped.
     Failed(String),
 }
 

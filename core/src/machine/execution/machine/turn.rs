@@ -4,37 +4,15 @@ use std::time::Duration;
 
 use super::{Execution, LEAST_INTERVAL};
 use crate::error::Error;
-use crate::instant::Instant;
 use crate::machine::execution::event::ExecutionEvent;
 use crate::moment::Moment;
 use crate::ops::{Continuation, Execute, RunMark};
 
 use super::State;
+use super::held::{BusyWait, Held};
 
 /// Gateways hold a request for a kernel that is busy for about this long.
 const HOLD: Duration = Duration::from_secs(2);
-
-/// For how long a kernel is waited for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BusyWait {
-    limit: Duration,
-    /// When it was first found to be busy.
-    since: Option<Instant>,
-}
-
-impl BusyWait {
-    /// When the wait is over, if it ends.
-    fn end(self, now: Instant) -> Instant {
-        self.since.unwrap_or(now).saturating_add(self.limit)
-    }
-}
-
-/// An execution whose turn has not come.
-#[derive(Debug)]
-pub(in crate::machine::execution) struct Held {
-    pub(super) until: Instant,
-    start: Execute,
-}
 
 impl Execution {
     /// Waits for the end of another execution that keeps the kernel busy, for at most this long; then, or without this, that is
