@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where programs are looked for if the gateway itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -79,12 +79,23 @@ impl Launcher {
     }
 }
 
-/// Where programs are looked for: by default where the gateway's own are.
+/// Where programs are looked for: by default where the gateway's own are. Places that are named by `..` get the names that
+/// they have in boxes, where the directories on the way are not.
 pub(crate) fn search_path(path: Option<&OsStr>) -> OsString {
-    path.map(OsStr::to_owned)
+    let path = path
+        .map(OsStr::to_owned)
         .or_else(|| std::env::var_os("PATH"))
         .filter(|path| !path.is_empty())
-        .unwrap_or_else(|| DEFAULT_PATH.into())
+        .unwrap_or_else(|| DEFAULT_PATH.into());
+    let directories = std::env::split_paths(&path).map(|directory| {
+        let goes_up = directory.components().any(|it| it == Component::ParentDir);
+        match directory.canonicalize() {
+            Ok(real) if goes_up => real,
+            _ => directory,
+        }
+    });
+    // Only a colon in a name is an error.
+    std::env::join_paths(directories).unwrap_or(path)
 }
 
 /// The numbers of the signals that this process ignores. Not of `SIGPIPE`, which the standard library ignores here and
