@@ -41,7 +41,7 @@ fn command(at: At, directory: &Path, gateway: &RunningGateway, options: &[&str])
     command
 }
 
-/// Starts what runs until it is told to end, and waits until it says that it runs.
+/// Starts a program that runs until the test ends it, and waits until it has printed that it runs.
 fn begin(
     mut command: Command,
     way: &(Vec<String>, Option<String>),

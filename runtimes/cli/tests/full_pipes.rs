@@ -1,4 +1,4 @@
-//! Pipes that are full and that nobody reads: every command ends on the first signal all the same, and leaves no kernel.
+//! Commands whose output pipes are full and not read: each must end at the first signal, and leave no kernel behind.
 
 mod support;
 

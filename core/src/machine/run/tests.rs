@@ -599,7 +599,7 @@ fn a_run_that_waits_for_its_turn_is_cancelled_without_a_trace() {
     let mut run = waiting();
     run.answers(problem(409, "kernel-busy"));
     assert!(matches!(run.done().ending, Ending::Cancelled));
-    // It has begun all the same, and that is told.
+    // The run reports that it has begun nevertheless.
     let mut run = waiting();
     run.answers(result("continued"));
     let free = run.event();

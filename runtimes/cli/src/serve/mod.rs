@@ -40,7 +40,7 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
         Err(error) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Failure::System("cannot print the settings", error));
         }
-        // If nobody reads them, it serves all the same, until a signal comes.
+        // Even if nobody reads them, the gateway goes on until a signal arrives.
         _ => {}
     }
     signals.forever().next();

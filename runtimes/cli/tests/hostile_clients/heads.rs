@@ -65,7 +65,7 @@ fn chunks_with_a_length_end_the_connection() {
     let directory = here();
     let served = Served::start(serve(directory.path()));
     let request = b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
-    // Nothing that follows is taken for a request: whoever goes by the length would take it for the body.
+    // The gateway must not read a second request from what follows: a proxy that goes by the length sees it as the body.
     let answer = whole_answer_to(&served, request);
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     assert!(

@@ -28,7 +28,7 @@ fn make_media(client: &Client) -> Kernel {
     kernel
 }
 
-/// Asks for the rest until it ends. What was sent to nobody is gone.
+/// Asks for the rest until the execution ends. Output in responses that nobody read does not come again.
 fn fetch_some(client: &Client, kernel: &Kernel) {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -70,7 +70,7 @@ impl Execution {
             let since = Some(now.instant);
             self.busy_wait = Some(BusyWait { since, ..wait });
         }
-        // The first request is not held, so that the wait is told at once.
+        // The first request does not ask the gateway to wait, so that the client learns at once that the kernel is busy.
         if let Some(mark) = &mut start.mark {
             mark.waits = end.saturating_duration_since(now.instant) >= HOLD;
         }

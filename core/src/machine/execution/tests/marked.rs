@@ -94,7 +94,7 @@ fn a_request_whose_response_is_lost_is_sent_again() {
     assert_eq!(run.sends_body(V2), first);
     run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
     stdout(&mut run);
-    // If there is never a response, that is told, even if the last attempts did not reach the gateway.
+    // Without any response the code may have run, even if the last attempts did not reach the gateway.
     run.sends(V2);
     run.fails(lost());
     let unsent = || TransportError::new(TransportErrorKind::Connect, Sent::Nothing, "refused");
