@@ -22,7 +22,7 @@ use sorna_core::terminal::OpenTerminal;
 use sorna_core::{
     ApiVersion, Error, ErrorBody, GatewayError, Info, Operation, Problem, ProblemKind,
 };
-use sorna_fuzz::{Message, check_error, kernel, same_json};
+use sorna_fuzz::{Message, check_error, json, kernel, same_json};
 
 fuzz_target!(|data: &[u8]| {
     let choice = data.iter().map(|byte| usize::from(*byte)).sum();
@@ -61,7 +61,7 @@ fn check_error_response(error_response: &GatewayError, response: &Response<Bytes
         retry_after(response.headers())
     );
 
-    let json: Option<Value> = serde_json::from_slice(response.body()).ok();
+    let json = json(response.body());
     match (error_response.error_body(), json) {
         (ErrorBody::Raw, None) => {}
         (ErrorBody::Json(kept), Some(json)) => assert!(same_json(kept, &json)),

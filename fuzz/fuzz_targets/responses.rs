@@ -24,7 +24,7 @@ use sorna_core::{
     ListLanguages, Logs, Moment, Operation, Record, Reply, Restart, RetryPolicy, SessionToken,
     StatusHistory, UploadFiles, Version,
 };
-use sorna_fuzz::{Message, check_error, kernel, same_json, same_object, signer};
+use sorna_fuzz::{Message, check_error, json, kernel, same_json, same_object, signer};
 
 fuzz_target!(|data: &[u8]| {
     let Some(response) = Message::read(data).into_response() else {
@@ -129,7 +129,7 @@ fn check_negotiation(response: &Response<Bytes>) {
     match result {
         Ok(found) => {
             assert!(response.status().is_success());
-            let said: Value = serde_json::from_slice(response.body()).expect("it is JSON");
+            let said = json(response.body()).expect("it is JSON");
             let info = found.info.as_ref().expect("it was asked");
             assert_eq!(said["version"], *info.version);
             assert_eq!(said["manager"].as_str(), found.manager());
@@ -145,7 +145,7 @@ fn check_negotiation(response: &Response<Bytes>) {
 }
 
 fn is_object(body: &[u8]) -> bool {
-    serde_json::from_slice(body).is_ok_and(|json: Value| json.is_object())
+    json(body).is_some_and(|json| json.is_object())
 }
 
 /// Reads the response as one of this operation; `None` if it is an error, after checking that it should be.
@@ -244,7 +244,7 @@ fn check_result(execute: &Execute, result: &ExecutionResult) {
 fn check_kept(result: &ExecutionResult, body: &[u8]) {
     // Items after the text of a record are ignored, and need not be text; and the whole may be an
     // array of one result.
-    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let json = json(body).unwrap_or_default();
     if !json.is_object() {
         return;
     }

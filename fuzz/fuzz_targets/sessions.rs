@@ -18,13 +18,13 @@ use sorna_core::{
     ApiVersion, Error, ErrorBody, Info, KernelInfo, ListSessions, MatchSessions, Operation,
     SessionSummary,
 };
-use sorna_fuzz::{Message, check_error, kernel, same_json};
+use sorna_fuzz::{Message, check_error, json, kernel, same_json};
 
 fuzz_target!(|data: &[u8]| {
     let Some(response) = Message::read(data).into_response() else {
         return;
     };
-    let json: Option<Value> = serde_json::from_slice(response.body()).ok();
+    let json = json(response.body());
     if let Some(info) = read(&Info::new(kernel()), &response) {
         check_info(&info, json.as_ref());
     }

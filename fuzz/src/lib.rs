@@ -224,3 +224,41 @@ pub fn same_object(one: &Map<String, Value>, other: &Map<String, Value>) -> bool
 pub fn same_number(one: f64, other: f64) -> bool {
     one == other || (one - other).abs() <= one.abs() * 1e-14
 }
+
+/// A body as JSON, in which U+FFFD takes the place of halves of surrogate pairs: what Python and JavaScript write, and
+/// no Rust text can hold.
+#[must_use]
+pub fn json(body: &[u8]) -> Option<Value> {
+    if let Ok(json) = serde_json::from_slice(body) {
+        return Some(json);
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    let (mut whole, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('\\') {
+        let (before, mut escapes) = rest.split_at(at);
+        whole.push_str(before);
+        let mut units = Vec::new();
+        while let Some(unit) = escapes.get(..6).and_then(unit) {
+            units.push(unit);
+            escapes = &escapes[6..];
+        }
+        if units.is_empty() {
+            // Another escape, whose second character may be a backslash.
+            let length = escapes.chars().take(2).map(char::len_utf8).sum();
+            whole.push_str(&escapes[..length]);
+            escapes = &escapes[length..];
+        }
+        for unit in String::from_utf16_lossy(&units).encode_utf16() {
+            whole.push_str(&format!("\\u{unit:04x}"));
+        }
+        rest = escapes;
+    }
+    serde_json::from_str(&(whole + rest)).ok()
+}
+
+/// The code unit of `\u0041`.
+fn unit(escape: &str) -> Option<u16> {
+    let digits = escape.strip_prefix("\\u")?;
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
+}
