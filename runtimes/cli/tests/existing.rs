@@ -127,7 +127,7 @@ fn limits_of_a_kernel_of_sorna_v2_that_exists_are_compared() {
     run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
     run(&["--max-mem", "128m", "--exec-timeout", "20s"]).stderr_eq("");
     run(&["--max-mem", "64m", "--exec-timeout", "5s"])
-        .stderr_eq("∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB).\n");
+        .stderr_eq("∙ The kernel has a memory limit of 128 MiB (asked for: 64 MiB). A kernel keeps the limits that it was created with: to change them, destroy it first, or choose another name.\n");
     let with = |options: &[&str]| {
         let mut command = sorna_at(directory.path(), &gateway);
         command.args(["run", "-q", "-t", "my-session"]);

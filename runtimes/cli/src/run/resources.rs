@@ -126,7 +126,14 @@ impl<'r> Wishes<'r> {
             (asked != has).then(|| format!("a time limit of {has} (asked for: {asked})"))
         });
         let differences: Vec<_> = memory.into_iter().chain(limit).collect();
-        (!differences.is_empty()).then(|| format!("The kernel has {}.", differences.join(" and ")))
+        let advice = match self.arguments.token {
+            Some(_) => {
+                " A kernel keeps the limits that it was created with: to change them, destroy it first, or choose another name."
+            }
+            None => "",
+        };
+        (!differences.is_empty())
+            .then(|| format!("The kernel has {}.{advice}", differences.join(" and ")))
     }
 
     /// What was asked of a session that existed, and is not compared.
