@@ -20,7 +20,7 @@ pub(super) fn to_kernel(
 #[cfg(test)]
 mod tests {
     use super::super::operation::Operation;
-    use super::super::{Complete, Destroy, Execute, Info, Restart, UploadFiles};
+    use super::super::{Complete, Destroy, Execute, Info, Interrupt, Restart, UploadFiles};
     use super::*;
     use crate::ops::Boundary;
     use crate::version::ApiVersion;
@@ -37,6 +37,7 @@ mod tests {
         };
         prepare(&|version| Info::new(kernel()).prepare(version));
         prepare(&|version| Restart::new(kernel()).prepare(version));
+        prepare(&|version| Interrupt::new(kernel()).prepare(version));
         prepare(&|version| Destroy::new(kernel()).prepare(version));
         prepare(&|version| Complete::at_end(kernel(), "a").prepare(version));
         prepare(&|version| Execute::start(kernel(), "1".into()).prepare(version));

@@ -29,6 +29,8 @@ pub enum Route {
     Execute(KernelId),
     /// `POST /v2/kernel/{id}/upload`
     Upload(KernelId),
+    /// `POST /v2/kernel/{id}/interrupt`, an extension.
+    Interrupt(KernelId),
     /// `GET /v2/stream/kernel/{id}/pty`, to be upgraded to a WebSocket.
     Terminal(KernelId),
 }
@@ -83,6 +85,7 @@ impl Route {
                 ],
             ),
             ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
+            ["kernel", id, "interrupt"] => of_kernel(id, &[(Method::POST, Self::Interrupt)]),
             ["stream", "kernel", id, "pty"] => of_kernel(id, &[(Method::GET, Self::Terminal)]),
             _ => Err(ProblemKind::GenericNotFound.reply()),
         }
@@ -122,6 +125,11 @@ mod tests {
             (Method::DELETE, path.clone(), Route::Destroy(id())),
             (Method::POST, path.clone(), Route::Execute(id())),
             (Method::POST, format!("{path}/upload"), Route::Upload(id())),
+            (
+                Method::POST,
+                format!("{path}/interrupt"),
+                Route::Interrupt(id()),
+            ),
         ] {
             assert_eq!(Route::parse(&method, &path).unwrap(), route);
         }

@@ -1,17 +1,17 @@
-//! `sorna info`, `sorna restart` and `sorna destroy`: kernels by their IDs.
+//! `sorna info`, `sorna interrupt`, `sorna restart` and `sorna destroy`: kernels by their IDs.
 
 use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::Value;
-use sorna::{Dialect, Error, GatewayError, KernelId, KernelInfo};
+use sorna::{BuildError, Dialect, Error, GatewayError, KernelId, KernelInfo};
 
 use crate::advice::show_error_of;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
 use crate::harmless::safe;
-use crate::left;
+use crate::left::{self, State};
 use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
 use crate::sessions::{Found, find, moment};
@@ -46,6 +46,26 @@ Examples:
 In Backend.AI, also with names of sessions:
   sorna info my-session
   sorna info --json my-session | jq -r .status";
+
+/// Interrupt the program that a kernel runs, as Ctrl-C does: the interpreter's state is kept.
+///
+/// In Sorna v2, gateways of `sorna serve` can do that; others have no such request.
+///
+/// Exit code: 0, even if nothing runs; 1 if a kernel could not be interrupted; 2 for a usage error or a wrong
+/// setting.
+#[derive(Debug, Args)]
+#[command(override_usage = "sorna interrupt [OPTIONS] <ID>...", after_help = INTERRUPT_EXAMPLES)]
+pub(crate) struct InterruptArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+const INTERRUPT_EXAMPLES: &str = "\
+Examples:
+  sorna interrupt zuF1OzMIhFknyjUl7Apbvg
+
+In Backend.AI, also with names of sessions:
+  sorna interrupt my-session";
 
 /// Restart kernels: interpreter state is lost, files are kept.
 ///
@@ -231,6 +251,37 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
         print(text.as_bytes())?;
         Ok(())
     })
+}
+
+/// Carries out `interrupt`.
+pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<Exit, Failure> {
+    let mut is_blocked = false;
+    let exit = arguments.which.each(globals, |target, reporter, found| {
+        let (kernel, noun) = (&found.kernel, target.terms().kernel);
+        match kernel.interrupt() {
+            Err(Error::Build(error @ BuildError::Unsupported { .. })) => {
+                return Err(Stop::Command(Failure::Usage {
+                    message: error.to_string(),
+                    advice: Some(
+                        format!(
+                            "Gateways of `sorna serve` do, but not this one. Stop what runs with `sorna restart {}`, which keeps the files and loses variables.",
+                            kernel.id()
+                        )
+                        .into(),
+                    ),
+                }));
+            }
+            result => result?,
+        }
+        let state = left::free(target, kernel, reporter);
+        reporter.done(format_args!("Interrupted {noun} {found}."));
+        if state == State::Blocked {
+            reporter.advice(left::blocked(kernel.id()));
+            is_blocked = true;
+        }
+        Ok(())
+    })?;
+    Ok(if is_blocked { Exit::FAILURE } else { exit })
 }
 
 /// Carries out `restart`.

@@ -95,7 +95,7 @@ pub fn sorna() -> ExitCode {
         Command::Logs(arguments) => sessions::logs::logs(&arguments, &globals),
         Command::Ls(arguments) => sessions::files::ls(&arguments, &globals),
         Command::Download(arguments) => sessions::files::download(&arguments, &globals),
-        Command::Interrupt(arguments) => sessions::control::interrupt(&arguments, &globals),
+        Command::Interrupt(arguments) => kernels::interrupt(&arguments, &globals),
         Command::Rename(arguments) => sessions::control::rename(&arguments, &globals),
         Command::Events(arguments) => sessions::events::events(&arguments, &globals),
         Command::Complete(arguments) => complete::complete(&arguments, &globals),

@@ -379,7 +379,6 @@ fn sorna_v2_has_none_of_this_and_that_is_said() {
         (&["logs", "x"], "logs"),
         (&["ls", "x"], "lists of files"),
         (&["download", "x", "y"], "downloads"),
-        (&["interrupt", "x"], "interrupts"),
         (&["rename", "x", "long-enough"], "names of sessions"),
         (&["events"], "events"),
     ] {

@@ -35,7 +35,8 @@
 //! | open a terminal | `Kernel::stream_pty` |
 //! | download files and directories | `Kernel::download`, [`files::Saver`] (Backend.AI) |
 //! | list and find sessions | `Client::list`, `Client::find` (Backend.AI) |
-//! | interrupt a program, list files, read logs | `Kernel::interrupt`, `Kernel::list_files`, `Kernel::logs` (Backend.AI) |
+//! | interrupt a program | `Kernel::interrupt` (Backend.AI, and gateways of `sorna serve`) |
+//! | list files, read logs | `Kernel::list_files`, `Kernel::logs` (Backend.AI) |
 //! | follow what happens to sessions | `Client::events`, `Kernel::events` (Backend.AI) |
 //! | set time limits, retries, proxies and certificates | [`ClientOptions`] |
 //! | see each request | `Observer`, feature `tracing` |

@@ -101,6 +101,10 @@
 //!
 //! An execution over a WebSocket whose client is gone is interrupted.
 //!
+//! `POST /v2/kernel/<id>/interrupt`, without a body, **interrupts** what runs in a kernel, as Ctrl-C does: an extension of this
+//! gateway (`"interrupt"`, named by `GET /v2` and by creations), which Backend.AI has as `POST /session/<name>/interrupt`. The
+//! response is 204, also if nothing runs. The table below says what becomes of interpreters.
+//!
 //! # Input
 //!
 //! The gateway notices when any program waits for its standard input: `input()` in a python3 kernel,

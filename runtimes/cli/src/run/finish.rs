@@ -102,7 +102,7 @@ pub(crate) fn finish(
             if let (Some(kernel), Some(ProblemKind::KernelBusy)) =
                 (&report.kernel, error.gateway().and_then(GatewayError::kind))
             {
-                reporter.advice(busy_advice(target, kernel));
+                reporter.advice(busy_advice(kernel));
             }
             if let (Error::Aborted(aborted), Some(kernel)) = (error, &report.kernel)
                 && matches!(
@@ -139,14 +139,10 @@ pub(crate) fn finish(
 }
 
 /// What to do about a kernel that is busy with another execution.
-fn busy_advice(target: &Target, kernel: &KernelId) -> String {
-    let stop = match target.terms() == Terms::SESSION {
-        true => format!("interrupt it with `sorna interrupt {kernel}`"),
-        false => format!(
-            "stop it with `sorna restart {kernel}`, which keeps the files and loses variables"
-        ),
-    };
-    format!("Nothing was executed. Wait for its end with --wait, or {stop}.")
+fn busy_advice(kernel: &KernelId) -> String {
+    format!(
+        "Nothing was executed. Wait for its end with --wait, or interrupt it with `sorna interrupt {kernel}`."
+    )
 }
 
 /// Reports how the program ended.

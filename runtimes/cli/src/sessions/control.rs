@@ -1,4 +1,4 @@
-//! `sorna interrupt` and `sorna rename`.
+//! `sorna rename`.
 
 use clap::Args;
 use sorna::GatewayError;
@@ -8,26 +8,7 @@ use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::left::{self, State};
 use crate::spoken;
-
-/// Interrupt the program that a session runs, as Ctrl-C does: the interpreter's state is kept.
-///
-/// Backend.AI only.
-///
-/// Exit code: 0, even if nothing runs; 1 if the gateway returned an error or could not be reached, or there
-/// is no such session; 2 for a usage error or a wrong setting.
-#[derive(Debug, Args)]
-#[command(after_help = INTERRUPT_EXAMPLES)]
-pub(crate) struct InterruptArgs {
-    /// Name or ID of the session, or what it starts with.
-    #[arg(value_name = "NAME")]
-    session: String,
-}
-
-const INTERRUPT_EXAMPLES: &str = "\
-Examples:
-  sorna interrupt my-session";
 
 /// Give a session another name.
 ///
@@ -50,25 +31,6 @@ pub(crate) struct RenameArgs {
 const RENAME_EXAMPLES: &str = "\
 Examples:
   sorna rename my-session training";
-
-/// Carries out `interrupt`.
-pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<Exit, Failure> {
-    with_session(
-        globals,
-        "interrupts",
-        &arguments.session,
-        |target, found, reporter| {
-            found.kernel.interrupt()?;
-            let state = left::free(target, &found.kernel, reporter);
-            reporter.done(format_args!("Interrupted session {found}."));
-            if state == State::Blocked {
-                reporter.advice(left::blocked(found.kernel.id()));
-                return Ok(Ok(Exit::FAILURE));
-            }
-            Ok(Ok(Exit::SUCCESS))
-        },
-    )
-}
 
 /// Carries out `rename`.
 pub(crate) fn rename(arguments: &RenameArgs, globals: &Globals) -> Result<Exit, Failure> {

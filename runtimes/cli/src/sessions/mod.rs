@@ -1,4 +1,4 @@
-//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `ls`, `download`, `interrupt`, `rename` and `events`; and
+//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `ls`, `download`, `rename` and `events`; and
 //! how they find a session by its name, its ID or what either starts with.
 
 pub(crate) mod control;

@@ -53,7 +53,7 @@ const LIMITS: &[Limit] = &[
 pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
     if version.dialect() == Dialect::SornaV2 {
         return vec![
-            "ps, logs, ls, download, interrupt, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
+            "ps, logs, ls, download, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
         ];
     }
     let mut limits = vec!["run --exec-timeout: Backend.AI has no such limit"];

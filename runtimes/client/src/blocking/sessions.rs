@@ -41,7 +41,7 @@ impl Client {
 }
 
 /// What only Backend.AI has. In Sorna v2 each of these is an error
-/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent.
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
 impl Kernel {
     /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
     ///
@@ -63,11 +63,13 @@ impl Kernel {
     }
 
     /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
-    /// itself.
+    /// itself. In Sorna v2 only gateways of `sorna serve` can do that.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried;
+    /// [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported), and nothing is sent, if the gateway is known not to
+    /// understand it.
     pub fn interrupt(&self) -> Result<(), Error> {
         wait(self.0.interrupt())
     }

@@ -101,7 +101,7 @@ impl<T: StreamTransport + 'static> Client<T> {
 }
 
 /// What only Backend.AI has. In Sorna v2 each of these is an error
-/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent.
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
 impl<T: Transport + 'static> Kernel<T> {
     /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
     ///
@@ -128,15 +128,23 @@ impl<T: Transport + 'static> Kernel<T> {
     }
 
     /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
-    /// itself.
+    /// itself. In Sorna v2 only gateways of `sorna serve` can do that.
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried.
+    /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried;
+    /// [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported), and nothing is sent, if the gateway is known not to
+    /// understand it.
     pub async fn interrupt(&self) -> Result<(), Error> {
-        self.client()
-            .call(Interrupt::new(self.id().clone()))
-            .await?;
+        let client = self.client();
+        let negotiated = client.negotiated().await?;
+        let says_all = negotiated.dialect() == Dialect::SornaV2 && negotiated.info.is_some();
+        if says_all && !client.has_extension(Interrupt::EXTENSION) {
+            let version = negotiated.version;
+            let what = "interrupting";
+            return Err(BuildError::Unsupported { what, version }.into());
+        }
+        client.call(Interrupt::new(self.id().clone())).await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What this gateway understands besides the protocols.
 
-use sorna_core::{Execute, UploadFiles};
+use sorna_core::{Execute, Interrupt, UploadFiles};
 
 use super::context::Context;
 
@@ -11,6 +11,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     Execute::BYTES,
     UploadFiles::MODES,
     Execute::ECHO,
+    Interrupt::EXTENSION,
 ];
 
 /// Those that have an effect in kernels of a language.

@@ -75,6 +75,12 @@ async fn respond_whole(
             context.kernels.destroy(entry).await;
             Ok(reply::done())
         }
+        Route::Interrupt(id) => {
+            let entry = context.kernels.find(key, &id)?;
+            entry.kernel.touch();
+            entry.kernel.interrupt().await;
+            Ok(reply::done())
+        }
         Route::Upload(_) => {
             Err(ProblemKind::GenericBadRequest.reply_with("the body is not multipart/form-data"))
         }
