@@ -3,9 +3,21 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sorna_gateway::RunningGateway;
 
 use support::{backend_at, check, gateway, here, sorna, sorna_at, stub, wait};
+
+type At = fn(&Path, &RunningGateway) -> Command;
+
+/// Presses Ctrl-C.
+fn signal(child: &Child) {
+    let id = i32::try_from(child.id()).expect("an ID");
+    kill_process(Pid::from_raw(id).expect("an ID"), Signal::INT).expect("it lives");
+}
 
 #[test]
 fn an_interrupt_ends_what_runs_and_keeps_the_interpreter() {
@@ -74,6 +86,109 @@ fn an_interrupt_ends_what_runs_and_keeps_the_interpreter() {
         }
         gateway.stop();
     }
+}
+
+#[test]
+fn ctrl_c_interrupts_what_runs_in_a_kernel_that_is_kept() {
+    for at in [sorna_at, backend_at] {
+        let gateway = gateway();
+        let directory = here();
+        let run = |lang: &str, code: &str| {
+            let mut command = at(directory.path(), &gateway);
+            let token = format!("a-session-of-{lang}");
+            command.args(["run", "-q", "-t", &token, lang, "-c", code]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        };
+        for (lang, define, long, traces, use_it) in [
+            (
+                "python3",
+                "x = 41",
+                "import time\ntry:\n    print('begun', flush=True); time.sleep(1000)\nfinally: print('cleaned up')",
+                ("cleaned up\n", "KeyboardInterrupt"),
+                "print(x + 1)",
+            ),
+            (
+                "bash",
+                "x=41",
+                "trap 'echo trapped' INT; echo begun; sleep 1000",
+                ("trapped\n", ""),
+                "trap - INT; echo $((x + 1))",
+            ),
+            (
+                "ruby",
+                "$x = 41",
+                "puts 'begun'; $stdout.flush; sleep",
+                ("", "Interrupt"),
+                "puts $x + 1",
+            ),
+        ] {
+            check(run(lang, define)).success();
+            let mut running = run(lang, long).spawn().expect("sorna runs");
+            let mut stdout = BufReader::new(running.stdout.take().expect("a pipe"));
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("text");
+            assert_eq!(line, "begun\n", "{lang}");
+            signal(&running);
+            let (mut rest, mut errors) = (String::new(), String::new());
+            stdout.read_to_string(&mut rest).expect("text");
+            let mut stderr = running.stderr.take().expect("a pipe");
+            stderr.read_to_string(&mut errors).expect("text");
+            assert_eq!(wait(&mut running).code(), Some(130), "{lang}");
+            assert_eq!(rest, traces.0, "{lang}: {errors}");
+            assert!(errors.contains(traces.1), "{lang}: {errors}");
+            assert!(!errors.contains("still running"), "{lang}: {errors}");
+            check(run(lang, use_it)).success().stdout_eq("42\n");
+        }
+        gateway.stop();
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_a_program_that_goes_on() {
+    for (at, noun) in [(sorna_at as At, "kernel"), (backend_at, "session")] {
+        let gateway = gateway();
+        let directory = here();
+        let mut command = at(directory.path(), &gateway);
+        command.args(["run", "-t", "a-session", "python3", "-c"]);
+        command.arg(
+            "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: print('ignored', flush=True))\nprint('begun', flush=True)\nwhile True: time.sleep(0.05)",
+        );
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = command.spawn().expect("sorna runs");
+        let mut stdout = BufReader::new(running.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("text");
+        assert_eq!(line, "begun\n");
+        signal(&running);
+        line.clear();
+        stdout.read_line(&mut line).expect("text");
+        assert_eq!(line, "ignored\n");
+        // Signals within 200 ms are one.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        signal(&running);
+        assert_eq!(wait(&mut running).code(), Some(130));
+        let mut errors = String::new();
+        let mut stderr = running.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut errors).expect("text");
+        assert!(errors.contains(&format!("in {noun} ")), "{errors}");
+        assert!(errors.contains("`sorna interrupt "), "{errors}");
+        gateway.stop();
+    }
+}
+
+#[test]
+fn a_program_cannot_be_left_in_backend_ai() {
+    let gateway = gateway();
+    let directory = here();
+    let mut command = backend_at(directory.path(), &gateway);
+    command.args(["run", "-t", "a-session", "--detach-on-interrupt"]);
+    command.args(["bash", "-c", "echo ran"]);
+    check(command)
+        .code(2)
+        .stdout_eq("")
+        .stderr_eq("✘ --detach-on-interrupt does not work in Backend.AI, [..]\n");
+    gateway.stop();
 }
 
 #[test]

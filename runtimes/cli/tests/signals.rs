@@ -120,7 +120,7 @@ fn a_signal_at_an_input_request() {
 fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     let gateway = gateway();
     let directory = here();
-    let arguments = ["-t", "my-session"];
+    let arguments = ["-t", "my-session", "--detach-on-interrupt"];
     let mut child = start(
         sorna_at(directory.path(), &gateway),
         directory.path(),
@@ -135,7 +135,7 @@ fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     assert_eq!(
         text,
         format!(
-            "∙ The program is still running in kernel {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna restart {kernel}`.\n"
+            "∙ The program is still running in kernel {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna interrupt {kernel}`.\n"
         )
     );
     gateway.stop();
@@ -147,7 +147,8 @@ fn the_next_run_says_that_a_program_is_still_running() {
     let directory = here();
     let with = |code: &str| {
         let mut command = sorna_at(directory.path(), &gateway);
-        command.args(["run", "-t", "my-session", "python3", "-c", code]);
+        command.args(["run", "-t", "my-session", "--detach-on-interrupt"]);
+        command.args(["python3", "-c", code]);
         command
     };
     let sign = directory.path().join("go");
@@ -174,7 +175,14 @@ fn the_next_run_says_that_a_program_is_still_running() {
     check(next).success().stdout_eq("own\n");
     // A program that waits for input: a password prompt shows by the terminal's mode.
     let code = "import getpass\nprint(f'<{getpass.getpass()}>')";
-    let arguments = ["-t", "my-session", "python3", "-c", code];
+    let arguments = [
+        "-t",
+        "my-session",
+        "--detach-on-interrupt",
+        "python3",
+        "-c",
+        code,
+    ];
     let mut terminal = Terminal::start_command("run", directory.path(), Some(&gateway), &arguments);
     eventually("hidden typing", || !terminal.shows_typing());
     terminal.signal(Signal::INT);
@@ -185,9 +193,12 @@ fn the_next_run_says_that_a_program_is_still_running() {
     assert!(said.contains(" and waits for input\n"), "{said}");
     let kernel = said.split_once("(ID: ").expect("a kernel").1;
     let kernel = kernel.split_once(')').expect("a kernel").0;
-    let mut restart = sorna_at(directory.path(), &gateway);
-    restart.args(["restart", kernel]);
-    check(restart).success();
+    let mut interrupt = sorna_at(directory.path(), &gateway);
+    interrupt.args(["interrupt", kernel]);
+    check(interrupt).success();
+    let mut next = with("1");
+    next.arg("--wait");
+    check(next).success();
     // After a program has ended there is nothing to report.
     check(with("1")).success().stderr_eq(str![[r#"
 ∙ Client session token: my-session

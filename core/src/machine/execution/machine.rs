@@ -1,6 +1,7 @@
 //! The machine of one execution.
 
 mod driving;
+mod giving_up;
 mod held;
 mod turn;
 mod websocket;
@@ -15,7 +16,7 @@ use super::settle::Ask;
 use super::stream::Stream;
 use super::streaming::Streaming;
 use crate::caller::Caller;
-use crate::error::{AbortReason, Aborted, BuildError, Error, UsageError};
+use crate::error::{BuildError, Error, UsageError};
 use crate::frame::Frame;
 use crate::ident::KernelId;
 use crate::instant::Instant;
@@ -180,6 +181,12 @@ pub struct Execution {
     /// When the last request was sent, for the pace of the next.
     sent: Instant,
     is_given_up: bool,
+    /// Whether the gateway can interrupt programs. That of Backend.AI always can.
+    interrupts: bool,
+    /// Until when the end of a program is awaited that was interrupted, where nothing else would free the kernel.
+    stopping: Option<Instant>,
+    /// Whether the program waited for input before a pause.
+    has_asked: bool,
     /// What only Backend.AI needs.
     conduct: Option<Box<Conduct>>,
     /// What may go over a WebSocket.
@@ -269,6 +276,9 @@ impl Execution {
             events: VecDeque::new(),
             sent: Instant::default(),
             is_given_up: false,
+            interrupts: false,
+            stopping: None,
+            has_asked: false,
             conduct,
             streaming: None,
             stream: None,
@@ -396,15 +406,6 @@ impl Execution {
         matches!(self.state, State::AwaitingInput) && !self.is_given_up
     }
 
-    /// Gives the execution up as soon as no request is in flight: poll on, and pass in the response or failure of a
-    /// request in flight. The end is [`Error::Aborted`], which says whether the kernel can be used again, or a
-    /// result if the program ended first.
-    ///
-    /// Sorna v2 has no way to free the kernel, so nothing more is sent there.
-    pub fn give_up(&mut self) {
-        self.is_given_up = true;
-    }
-
     /// Whether a request is in flight.
     pub(in crate::machine) fn is_in_flight(&self) -> bool {
         match &self.state {
@@ -480,41 +481,6 @@ impl Execution {
             Ok(opening) => self.state = State::Opening(Box::new(opening)),
             Err(error) => self.end(Err(error)),
         }
-    }
-
-    /// Acts on a request to give up, once nothing is in flight.
-    fn check_given_up(&mut self) {
-        if self
-            .conduct
-            .as_ref()
-            .is_some_and(|conduct| !conduct.is_running())
-        {
-            // It is about to end.
-            return;
-        }
-        let has_begun = match &self.state {
-            State::Over(_) => return,
-            State::Ready(_) | State::Held(_) => false,
-            State::Calling(call) => {
-                if call.is_busy() {
-                    return;
-                }
-                call.operation().continuation != Continuation::Start || call.may_have_acted()
-            }
-            State::Opening(opening) if opening.request.is_none() => return,
-            State::Opening(_) => false,
-            // One that waits for its turn must not interrupt what runs; closing the WebSocket ends it.
-            State::Listening if self.mark.is_some() => self.has_turn,
-            State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),
-            State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
-        };
-        let awaits_input = matches!(self.state, State::AwaitingInput);
-        let next = match &mut self.conduct {
-            _ if !has_begun => Next::End(Err(Aborted::new(AbortReason::GivenUp, true).into())),
-            Some(conduct) => conduct.give_up(AbortReason::GivenUp, awaits_input),
-            None => Next::End(Err(Aborted::new(AbortReason::GivenUp, false).into())),
-        };
-        self.act(next);
     }
 
     fn act(&mut self, next: Next) {

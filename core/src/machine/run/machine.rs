@@ -112,6 +112,9 @@ pub struct Run {
     temporary: bool,
     /// Whether the dialect has a way to end an execution without the kernel.
     frees_kernels: bool,
+    /// Whether the gateway of a dialect that has none can interrupt programs.
+    interrupts: bool,
+    detaches: bool,
     silence_limit: Option<Duration>,
     busy_wait: Option<Duration>,
     /// The time limit that the plan wants for each execution.
@@ -198,6 +201,8 @@ impl Run {
         Self {
             frees_kernels: caller.version().dialect() == Dialect::BackendAi,
             caller,
+            interrupts: false,
+            detaches: plan.detaches,
             temporary: plan.temporary,
             silence_limit: plan.silence_limit,
             busy_wait: plan.busy_wait,
@@ -242,8 +247,9 @@ impl Run {
         self
     }
 
-    /// Ends the run as soon as no request is in flight: nothing else is started, and a temporary
-    /// kernel is destroyed. The response or failure of a request in flight must still be passed in.
+    /// Ends the run as soon as no request is in flight: nothing else is started, and a temporary kernel is destroyed. In a kernel
+    /// that is kept, the program is interrupted and its end awaited, as [`Execution::give_up`] does, if the gateway can do that,
+    /// and unless the plan [says otherwise](RunPlan::with_detach_on_cancel). The response or failure of a request in flight must still be passed in.
     pub fn cancel(&mut self) {
         self.cancelled = true;
     }
@@ -383,7 +389,10 @@ impl Run {
             Phase::Uploading(upload) => !upload.is_in_flight(),
             Phase::Placing(placing) => !placing.is_in_flight(),
             // A kernel that is kept must be free.
-            Phase::Executing(execution) if !self.temporary && self.frees_kernels => {
+            Phase::Executing(execution)
+                if !self.temporary
+                    && (self.frees_kernels || (self.interrupts && !self.detaches)) =>
+            {
                 execution.give_up();
                 false
             }
@@ -465,7 +474,8 @@ impl Run {
         let start = start
             .with_bytes(self.carries_bytes)
             .with_mark(self.uses_marks.then_some(mark));
-        let mut execution = Execution::of(start, self.caller.clone());
+        let execution = Execution::of(start, self.caller.clone());
+        let mut execution = execution.with_interrupts(self.interrupts);
         if let Some(limit) = self.busy_wait {
             execution.wait_while_busy(limit);
         }
@@ -591,6 +601,7 @@ impl Machine for Run {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
                         self.sends_modes = created.has_file_modes();
                         self.uses_marks = created.has_marked_executions();
+                        self.interrupts = created.has_interrupts();
                         self.echoes = Some(created.echoes());
                         self.uses_final = self.temporary && created.has_final_executions();
                         self.carries_bytes = created.carries_bytes();

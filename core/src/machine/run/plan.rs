@@ -29,6 +29,7 @@ pub struct RunPlan {
     pub(super) start_limit: Option<Duration>,
     pub(super) silence_limit: Option<Duration>,
     pub(super) busy_wait: Option<Duration>,
+    pub(super) detaches: bool,
     pub(super) echoes: bool,
 }
 
@@ -55,6 +56,7 @@ impl RunPlan {
             start_limit: None,
             silence_limit: None,
             busy_wait: None,
+            detaches: false,
             echoes: false,
         }
     }
@@ -79,6 +81,14 @@ impl RunPlan {
     #[must_use]
     pub fn with_busy_wait(mut self, limit: Duration) -> Self {
         self.busy_wait = Some(limit);
+        self
+    }
+
+    /// Leaves the program running in a kernel that is kept when the run is [cancelled](super::Run::cancel), where it would be
+    /// interrupted without this. Has no effect in Backend.AI, where an execution that nobody continues blocks its session.
+    #[must_use]
+    pub fn with_detach_on_cancel(mut self, detaches: bool) -> Self {
+        self.detaches = detaches;
         self
     }
 

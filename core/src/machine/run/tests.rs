@@ -577,6 +577,41 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
 }
 
 #[test]
+fn a_cancelled_run_interrupts_its_program_where_the_gateway_can_do_that() {
+    let cancelled = |extensions: &str, plan: RunPlan| {
+        let mut run = run(plan);
+        run.sends(CREATE);
+        let created = format!(r#"{{"kernelId": "k1", "extensions": [{extensions}]}}"#);
+        run.answers(reply(201, &created));
+        run.event();
+        run.event();
+        run.sends(EXECUTE);
+        run.machine.cancel();
+        run.answers(result("continued"));
+        run
+    };
+    let kept = || plan(&["1", "2"]).keep_kernel();
+    let extensions = r#""runs", "interrupt""#;
+    let mut run = cancelled(extensions, kept());
+    run.sends("POST /v2/kernel/k1/interrupt");
+    run.answers(reply(204, ""));
+    run.sends(EXECUTE);
+    run.answers(result("finished"));
+    assert!(matches!(run.event(), RunEvent::ExecutionFinished(_)));
+    assert!(matches!(run.done().ending, Ending::Cancelled));
+
+    let left = [
+        cancelled(r#""runs""#, kept()),
+        cancelled(extensions, kept().with_detach_on_cancel(true)),
+    ];
+    for mut run in left {
+        assert!(matches!(run.done().ending, Ending::Cancelled));
+    }
+    // A temporary kernel is destroyed with what runs in it.
+    destroys(&mut cancelled(extensions, plan(&["1"])));
+}
+
+#[test]
 fn a_run_that_waits_for_its_turn_is_cancelled_without_a_trace() {
     let waiting = || {
         let plan = plan(&["1"]).keep_kernel().with_busy_wait(Duration::MAX);

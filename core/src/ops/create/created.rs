@@ -7,6 +7,7 @@ use super::status::SessionStatus;
 use crate::fields::{take, take_text};
 use crate::ident::KernelId;
 use crate::ops::execute::Execute;
+use crate::ops::interrupt::Interrupt;
 use crate::ops::upload::UploadFiles;
 
 /// A kernel that was created, or found by its token.
@@ -76,6 +77,13 @@ impl CreatedKernel {
     #[must_use]
     pub fn has_marked_executions(&self) -> bool {
         self.extensions.iter().any(|name| name == Execute::RUNS)
+    }
+
+    /// Whether its gateway understands [`Interrupt`](crate::Interrupt) in Sorna v2.
+    #[must_use]
+    pub fn has_interrupts(&self) -> bool {
+        let name = Interrupt::EXTENSION;
+        self.extensions.iter().any(|it| it == name)
     }
 
     /// Whether its gateway sends [values of expressions](crate::Execute::with_echo) of its language.

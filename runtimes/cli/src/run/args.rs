@@ -71,6 +71,11 @@ pub(crate) struct RunArgs {
     )]
     pub(super) wait: Option<Option<Duration>>,
 
+    /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Sorna v2 only: in Backend.AI,
+    /// what nobody continues blocks its session.
+    #[arg(long, requires = "token")]
+    pub(super) detach_on_interrupt: bool,
+
     /// Shell command that builds the files; `*` is the kernel's default, and an empty string skips the
     /// step.
     #[arg(short, long, value_name = "CMD", conflicts_with = "code")]

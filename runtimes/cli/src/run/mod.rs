@@ -5,6 +5,7 @@ mod enqueue;
 pub(crate) mod finish;
 mod images;
 mod input;
+mod left_running;
 mod media;
 mod output;
 mod peek;
@@ -19,8 +20,8 @@ use std::sync::mpsc;
 
 use sorna::blocking::{Run, SendMeter};
 use sorna::{
-    Cleanup, Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, RunEvent, RunPlan,
-    RunReport, SessionToken,
+    Dialect, Ending, Error, ExecutionEvent, ExecutionStatus, KernelId, RunEvent, RunPlan,
+    SessionToken,
 };
 
 use crate::exit::Exit;
@@ -43,6 +44,7 @@ use crate::units::{count, time};
 use args::RunArgs;
 use finish::{Stop, Task, finish};
 use input::{Answer, Form, Given, Input, Wake};
+use left_running::{Program, may_run};
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::{check_sizes, collect};
@@ -88,6 +90,9 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let stopped = signals::watch(caught, target.gateway(), quiet, last, begun)?;
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
+    if arguments.detach_on_interrupt && version.dialect() == Dialect::BackendAi {
+        return Err(Failure::usage(NO_DETACHING.to_owned()));
+    }
     spoken::check_living(&target, version, &token)?;
     let mut reporter = Reporter::new(quiet);
     if plan.spec().enqueue_only() {
@@ -210,55 +215,7 @@ impl Files {
     }
 }
 
-/// What the program is doing in the kernel.
-#[derive(Clone, Copy, Debug)]
-enum Program {
-    Runs,
-    /// It waits for input.
-    Asks,
-    /// It has ended, or not started.
-    Ended,
-}
-
-impl Program {
-    /// Reports what it still does, if the command ends before it.
-    fn report_if_left(
-        self,
-        report: &RunReport,
-        reporter: &mut Reporter,
-        dialect: Dialect,
-        is_marked: bool,
-    ) {
-        let (Ending::Cancelled, Cleanup::Kept, Some(kernel)) =
-            (&report.ending, &report.cleanup, &report.kernel)
-        else {
-            return;
-        };
-        let stop = match dialect {
-            Dialect::SornaV2 => "restart",
-            _ => "interrupt",
-        };
-        let noun = Terms::of(dialect).kernel;
-        match self {
-            Self::Runs if dialect == Dialect::BackendAi => reporter.info(format_args!(
-                "The program may still run in {noun} {kernel}, and keep it busy. Stop it with `sorna {stop} {kernel}`."
-            )),
-            Self::Runs if is_marked => reporter.info(format_args!(
-                "The program is still running in {noun} {kernel}, which is busy until it ends. Wait for that with `sorna run --wait`, or stop it with `sorna {stop} {kernel}`."
-            )),
-            Self::Asks if is_marked => reporter.info(format_args!(
-                "The program is waiting for input in {noun} {kernel}, which stays busy. Stop it with `sorna {stop} {kernel}`."
-            )),
-            Self::Runs => reporter.info(format_args!(
-                "The program is still running in {noun} {kernel}; the next run shows its output. Stop it with `sorna {stop} {kernel}`."
-            )),
-            Self::Asks => reporter.info(format_args!(
-                "The program is waiting for input in {noun} {kernel} and will read the next run's code as that input. Stop it with `sorna {stop} {kernel}`."
-            )),
-            Self::Ended => {}
-        }
-    }
-}
+const NO_DETACHING: &str = "--detach-on-interrupt does not work in Backend.AI, where a program whose output nobody asks for blocks its session: leave it out, and Ctrl-C interrupts the program";
 
 /// What to say where `--echo` has no effect.
 const NO_ECHO: &str = "--echo has no effect here: gateways of `sorna serve` send the values of expressions, in python3, nodejs, ruby, lua, perl and r.";
@@ -497,16 +454,16 @@ impl Session<'_> {
                 show_unchecked(reporter, uploaded);
             }
             RunEvent::ExecutionStarted { .. } => {
-                self.program = Program::Runs;
+                self.set_program(Program::Runs);
                 self.input.restart();
-                reporter.wait(if self.files.is_some() {
+                self.reporter.wait(if self.files.is_some() {
                     "Building your code..."
                 } else {
                     "Running your code..."
                 });
             }
             RunEvent::ExecutionFinished(result) => {
-                self.program = Program::Ended;
+                self.set_program(Program::Ended);
                 if let (ExecutionStatus::ExecTimeout, Some(kernel)) = (result.status, &self.ready) {
                     // The kernel may be gone later.
                     self.overtime = Some(self.wishes.overtime(self.target, kernel));
@@ -525,6 +482,20 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Notes what the program does, and what is to be said if a second signal ends the command at once.
+    fn set_program(&mut self, program: Program) {
+        self.program = program;
+        let kernel = self.ready.as_ref().filter(|_| !self.temporary);
+        match (program, kernel) {
+            (Program::Runs, Some(kernel)) => {
+                let words = may_run(kernel, self.dialect, self.is_marked);
+                self.words.set(words);
+            }
+            (Program::Ended, Some(_)) => self.words.clear(),
+            _ => {}
+        }
+    }
+
     fn show_execution(&mut self, event: ExecutionEvent) -> Result<(), Stop> {
         match event {
             ExecutionEvent::Console(console) => self
@@ -532,7 +503,7 @@ impl Session<'_> {
                 .show(&console, &mut self.reporter)
                 .map_err(Stop::Output)?,
             ExecutionEvent::KernelBusy(busy) => {
-                self.program = Program::Ended;
+                self.set_program(Program::Ended);
                 let noun = Terms::of(self.dialect).kernel;
                 self.reporter.advice(format_args!(
                     "The {noun} is busy: {busy}. This command waits until that has ended."
@@ -541,7 +512,7 @@ impl Session<'_> {
                     .wait(format_args!("Waiting for the {noun}..."));
             }
             ExecutionEvent::KernelFree => {
-                self.program = Program::Runs;
+                self.set_program(Program::Runs);
                 self.reporter.wait("Running your code...");
             }
             ExecutionEvent::StepFinished {

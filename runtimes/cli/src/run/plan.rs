@@ -70,7 +70,10 @@ pub(super) fn plan(
         let batch = Batch::new().with_build(build).with_exec(exec);
         RunPlan::temporary(spec, [batch]).with_files(files)
     };
-    let plan = plan.with_token(token.clone()).with_echo(arguments.echo);
+    let plan = plan
+        .with_token(token.clone())
+        .with_echo(arguments.echo)
+        .with_detach_on_cancel(arguments.detach_on_interrupt);
     let plan = if arguments.token.is_some() || arguments.session.enqueue {
         plan.keep_kernel()
     } else {

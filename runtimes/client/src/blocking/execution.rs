@@ -126,9 +126,9 @@ impl Execution {
         wait(self.0.finish())
     }
 
-    /// Gives the execution up. Then ask for its events to the end: in Backend.AI the program is interrupted, and
-    /// its kernel is freed for the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result,
-    /// if the program ended first. Sorna v2 cannot do that; there, restart the kernel.
+    /// Gives the execution up. Then ask for its events to the end: the program is interrupted, and its kernel is freed for
+    /// the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result, if the program ended
+    /// first. Gateways of Sorna v2 other than those of `sorna serve` cannot do that; there, restart the kernel.
     pub fn give_up(&mut self) {
         self.0.give_up();
     }

@@ -117,9 +117,9 @@ impl Kernel {
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`](sorna_core::UsageError::InputUnavailable) if the
     /// program asks for input, which cannot be given here. Such a program would take the code of
-    /// the next execution for its input, so it is stopped: in Backend.AI it is
-    /// [interrupted](Execution::give_up), in Sorna v2 the kernel is [restarted](Self::restart), by which files are
-    /// kept and the interpreter's state is lost. If that fails, its error is returned.
+    /// the next execution for its input, so it is stopped: it is [interrupted](Execution::give_up), or, with gateways of
+    /// Sorna v2 that cannot do that, the kernel is [restarted](Self::restart), by which files are kept and the interpreter's
+    /// state is lost. If that fails, its error is returned.
     pub fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
         wait(self.0.run(mode))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use sorna_core::machine::{self, ExecutionEvent};
-use sorna_core::{Console, Error, Execute, ExecutionResult, RunMark, UsageError};
+use sorna_core::{Console, Error, Execute, ExecutionResult, Interrupt, RunMark, UsageError};
 
 use super::deferred::Deferred;
 use super::driver::Driven;
@@ -71,7 +71,9 @@ impl<T: Transport + 'static> Execution<T> {
         let make = move |caller| {
             let mark = || RunMark::default().with_time_limit(time_limit);
             let start = start.with_mark(streams.uses_marks().then(mark));
-            let execution = machine::Execution::of(start, caller).with_run_id(chosen);
+            let execution = machine::Execution::of(start, caller)
+                .with_run_id(chosen)
+                .with_interrupts(streams.has_extension(Interrupt::EXTENSION));
             match streams
                 .streaming()
                 .filter(|it| !is_kept || it.never_blocks() || streams.inner.channels.always)
@@ -202,9 +204,9 @@ impl<T: Transport + 'static> Execution<T> {
         self.polled().collect().await
     }
 
-    /// Gives the execution up. Then ask for its events to the end: in Backend.AI the program is interrupted, and
-    /// its kernel is freed for the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result,
-    /// if the program ended first. Sorna v2 cannot do that; there, restart the kernel.
+    /// Gives the execution up. Then ask for its events to the end: the program is interrupted, and its kernel is freed for
+    /// the next one. The end is [`Error::Aborted`], which says whether that succeeded; or a result, if the program ended
+    /// first. Gateways of Sorna v2 other than those of `sorna serve` cannot do that; there, restart the kernel.
     pub fn give_up(&mut self) {
         match self.driver.machine() {
             Some(execution) => execution.give_up(),

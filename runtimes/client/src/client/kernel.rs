@@ -8,8 +8,8 @@ use sorna_core::machine::{Create, Removal, SessionPending, Upload, UploadProgres
 use sorna_core::terminal::TerminalOptions;
 use sorna_core::{
     Complete, CreateKernel, Destroy, Dialect, Error, Execute, ExecuteMode, ExecutionResult, Info,
-    KernelId, KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile, UploadFiles,
-    UsageError,
+    Interrupt, KernelId, KernelInfo, KernelSpec, ProblemKind, Restart, SessionToken, UploadFile,
+    UploadFiles, UsageError,
 };
 
 use super::Execution;
@@ -187,7 +187,7 @@ impl<T: Transport + 'static> Kernel<T> {
     ///
     /// See [`Error`]. [`UsageError::InputUnavailable`] if the program asks for input, which cannot be given
     /// here. Such a program would take the code of the next execution for its input, so it is
-    /// stopped: in Backend.AI it is [interrupted](Execution::give_up), in Sorna v2 the kernel is
+    /// stopped: it is [interrupted](Execution::give_up), or, with gateways of Sorna v2 that cannot do that, the kernel is
     /// [restarted](Self::restart), by which files are kept and the interpreter's state is lost. If that fails, its
     /// error is returned.
     pub async fn run(&self, mode: impl Into<ExecuteMode>) -> Result<ExecutionResult, Error> {
@@ -203,23 +203,24 @@ impl<T: Transport + 'static> Kernel<T> {
 
     /// Stops a program that waits for input.
     async fn stop(&self, mut execution: Execution<T>) -> Result<(), Error> {
-        match self.client.negotiated().await?.version.dialect() {
-            Dialect::BackendAi => {
-                execution.give_up();
-                match execution.collect().await {
-                    Err(Error::Aborted(aborted)) if !aborted.is_freed => Err((*aborted).into()),
-                    // It is interrupted, or has ended by itself.
-                    Err(Error::Aborted(_)) | Ok(_) => Ok(()),
-                    Err(error) => Err(error),
+        let dialect = self.client.negotiated().await?.version.dialect();
+        if dialect == Dialect::BackendAi || self.client.has_extension(Interrupt::EXTENSION) {
+            execution.give_up();
+            match execution.collect().await {
+                Err(Error::Aborted(aborted)) if !aborted.is_freed => {
+                    if dialect == Dialect::BackendAi {
+                        return Err((*aborted).into());
+                    }
                 }
-            }
-            _ => {
-                self.restart().await?;
-                // A gateway may report the end of the stopped program in response to the next execution.
-                let _ = self.execute("").finish().await;
-                Ok(())
+                // It is interrupted, or has ended by itself.
+                Err(Error::Aborted(_)) | Ok(_) => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
+        self.restart().await?;
+        // A gateway may report the end of the stopped program in response to the next execution.
+        let _ = self.execute("").finish().await;
+        Ok(())
     }
 
     /// Completes `code` at its end: the candidates, in the gateway's order.

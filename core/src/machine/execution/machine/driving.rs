@@ -24,7 +24,7 @@ impl Machine for Execution {
                 return Step::Event(event);
             }
             if self.is_given_up {
-                self.check_given_up();
+                self.check_given_up(now);
             }
             if std::mem::take(&mut self.must_close) {
                 return Step::Close;
@@ -70,6 +70,7 @@ impl Machine for Execution {
                     let end = self.conduct.as_mut().and_then(|conduct| conduct.freed());
                     match end {
                         Some(error) => self.end(Err(error)),
+                        None if std::mem::take(&mut self.has_asked) => self.give_nothing(),
                         None => self.proceed(Continuation::Continue),
                     }
                 }

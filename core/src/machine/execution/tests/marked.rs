@@ -244,3 +244,75 @@ fn what_waits_for_its_turn_over_a_websocket_interrupts_nothing_when_it_is_given_
     begun.machine.give_up();
     begun.sends("POST /session/k1/interrupt");
 }
+
+const INTERRUPT: &str = "POST /v2/kernel/k1/interrupt";
+
+/// A program that runs, at a gateway that can interrupt it in Sorna v2, and is given up.
+fn given_up(first: Response<Bytes>) -> Driver<Execution> {
+    let run = marked("1", ApiVersion::V2_20170315).with_interrupts(true);
+    let mut run = Driver::new(run);
+    run.sends(V2);
+    run.machine.give_up();
+    assert!(matches!(run.poll(), Step::Idle), "a request is in flight");
+    run.answers(first);
+    run
+}
+
+#[test]
+fn a_program_that_is_given_up_is_interrupted_where_the_gateway_can_do_that() {
+    let mut run = given_up(result("continued", r#", "console": [["stdout", "a"]]"#));
+    assert_eq!(stdout(&mut run), "a");
+    run.sends(INTERRUPT);
+    run.answers(reply(204, ""));
+    run.sends(V2);
+    run.answers(result("continued", r#", "console": [["stdout", "b"]]"#));
+    assert_eq!(stdout(&mut run), "b");
+    run.sends(V2);
+    run.answers(result("finished", r#", "exitCode": 130"#));
+    assert_eq!(run.done().unwrap().exit_code(), Some(130));
+
+    // It ends before it is interrupted.
+    let mut run = given_up(result("finished", r#", "exitCode": 0"#));
+    assert_eq!(run.done().unwrap().exit_code(), Some(0));
+
+    // Another execution keeps the kernel busy: that one is not interrupted.
+    let mut run = given_up(busy());
+    assert!(run.done().unwrap_err().busy().is_some());
+}
+
+#[test]
+fn a_program_that_goes_on_in_spite_of_an_interrupt_is_left() {
+    let mut run = given_up(result("continued", ""));
+    run.sends(INTERRUPT);
+    run.answers(reply(204, ""));
+    for _ in 0..4 {
+        run.sends(V2);
+        run.passes(Duration::from_secs(2));
+        run.answers(result("continued", ""));
+    }
+    let Err(Error::Aborted(aborted)) = run.done() else {
+        panic!("it has not ended")
+    };
+    assert!(!aborted.is_freed);
+}
+
+#[test]
+fn a_program_that_still_asks_after_an_interrupt_gets_nothing() {
+    for (takes_bytes, given) in [(true, r#""encoding":"base64""#), (false, r#""code":"","#)] {
+        let options = format!(r#", "options": {{"takes_bytes": {takes_bytes}}}"#);
+        let asks = || result("waiting-input", &options);
+        let mut run = given_up(asks());
+        assert!(matches!(run.event(), ExecutionEvent::InputRequested { .. }));
+        run.sends(INTERRUPT);
+        run.answers(reply(204, ""));
+        run.sends(V2);
+        run.answers(asks());
+        assert!(matches!(run.event(), ExecutionEvent::InputRequested { .. }));
+        assert_eq!(run.waits(), Duration::from_millis(200));
+        let body = run.sends_body(V2);
+        assert!(body.contains(given), "{body}");
+        assert!(!run.machine.awaits_input());
+        run.answers(result("finished", ""));
+        run.done().unwrap();
+    }
+}

@@ -1,0 +1,105 @@
+//! How an execution is given up.
+
+use std::time::Duration;
+
+use super::{Execution, LEAST_INTERVAL, State};
+use crate::error::{AbortReason, Aborted};
+use crate::instant::Instant;
+use crate::machine::execution::conduct::Next;
+use crate::moment::Moment;
+use crate::ops::Continuation;
+
+/// How long the end of an interrupted program is awaited in Sorna v2: about as long as in Backend.AI.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+impl Execution {
+    /// Gives the execution up as soon as no request is in flight: poll on, and pass in the response or failure of a
+    /// request in flight. The end is [`Error::Aborted`](crate::Error::Aborted), which says whether the kernel can be used
+    /// again, or a result if the program ended first.
+    ///
+    /// In Sorna v2 the program is interrupted only [where the gateway can do that](Self::with_interrupts), and its end awaited for
+    /// 8 s. Other gateways have no way to free the kernel, so nothing more is sent there.
+    pub fn give_up(&mut self) {
+        self.is_given_up = true;
+    }
+
+    /// Whether the gateway understands [`Interrupt`](crate::Interrupt) in Sorna v2 (see
+    /// [`Interrupt::EXTENSION`](crate::Interrupt::EXTENSION)): then a program that is [given up](Self::give_up) is interrupted.
+    pub fn with_interrupts(mut self, interrupts: bool) -> Self {
+        self.interrupts = interrupts;
+        self
+    }
+
+    /// Acts on a request to give up, once nothing is in flight.
+    pub(super) fn check_given_up(&mut self, now: Moment) {
+        if self
+            .conduct
+            .as_ref()
+            .is_some_and(|conduct| !conduct.is_running())
+        {
+            // It is about to end.
+            return;
+        }
+        if let Some(until) = self.stopping {
+            return self.await_end(now, until);
+        }
+        let has_begun = match &self.state {
+            State::Over(_) => return,
+            State::Ready(_) | State::Held(_) => false,
+            State::Calling(call) => {
+                if call.is_busy() {
+                    return;
+                }
+                call.operation().continuation != Continuation::Start || call.may_have_acted()
+            }
+            State::Opening(opening) if opening.request.is_none() => return,
+            State::Opening(_) => false,
+            // One that waits for its turn must not interrupt what runs; closing the WebSocket ends it.
+            State::Listening if self.mark.is_some() => self.has_turn,
+            State::Listening => self.stream.as_ref().is_some_and(|it| it.has_started()),
+            State::Interrupting(_) | State::AwaitingInput | State::Pausing(_) => true,
+        };
+        let awaits_input = matches!(self.state, State::AwaitingInput);
+        let next = match &mut self.conduct {
+            _ if !has_begun => Next::End(Err(Aborted::new(AbortReason::GivenUp, true).into())),
+            Some(conduct) => conduct.give_up(AbortReason::GivenUp, awaits_input),
+            None if self.interrupts => {
+                self.stopping = Some(now.instant.saturating_add(PATIENCE));
+                Next::Interrupt
+            }
+            None => Next::End(Err(Aborted::new(AbortReason::GivenUp, false).into())),
+        };
+        self.act(next);
+    }
+
+    /// Asks for the end of a program that was interrupted in Sorna v2, until it is late.
+    fn await_end(&mut self, now: Moment, until: Instant) {
+        let is_busy = match &self.state {
+            State::Over(_) => return,
+            State::Calling(call) => call.is_busy(),
+            State::Interrupting(_) => true,
+            _ => false,
+        };
+        if is_busy {
+            return;
+        }
+        if now.instant >= until {
+            return self.act(Next::End(Err(
+                Aborted::new(AbortReason::GivenUp, false).into()
+            )));
+        }
+        if matches!(self.state, State::AwaitingInput) {
+            // The interrupt has not reached it yet, or it goes on in spite of it.
+            self.has_asked = true;
+            self.state = State::Pausing(self.sent.saturating_add(LEAST_INTERVAL));
+        }
+    }
+
+    /// Asks for the next result of a program that waits for input, by an input of no bytes; where there is none, an empty line.
+    pub(super) fn give_nothing(&mut self) {
+        self.proceed(match self.takes_bytes {
+            true => Continuation::InputBytes(Vec::new()),
+            false => Continuation::Input(String::new()),
+        });
+    }
+}
