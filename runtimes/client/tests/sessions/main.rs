@@ -143,7 +143,6 @@ macro_rules! driver {
                     let errors = [
                         wait!($kind, kernel.list_files(".")).unwrap_err(),
                         wait!($kind, kernel.logs()).unwrap_err(),
-                        wait!($kind, kernel.interrupt()).unwrap_err(),
                         wait!($kind, kernel.rename(name)).unwrap_err(),
                         wait!($kind, kernel.status_history()).unwrap_err(),
                         wait!($kind, kernel.events()).unwrap_err(),
@@ -157,6 +156,34 @@ macro_rules! driver {
                     }
                 });
                 assert_eq!(server.seen(), [""; 0]);
+            }
+
+            #[test]
+            fn interrupts_of_sorna_v2_are_sent_unless_the_gateway_does_not_know_them() {
+                let requests = |knows: bool, is_fixed: bool| {
+                    let server = Server::start(match knows {
+                        true => |line, _| sorna_v2(line, r#"["interrupt"]"#),
+                        false => |line, _| sorna_v2(line, "null"),
+                    });
+                    let config = match is_fixed {
+                        true => server.config(ApiVersion::V2_20170315),
+                        false => server.config_to_negotiate(),
+                    };
+                    let kernel = kernel(config, "k1");
+                    let result = $block_on(async { wait!($kind, kernel.interrupt()) });
+                    (result, server.seen())
+                };
+                const SENT: &str = "POST /v2/kernel/k1/interrupt";
+                let (result, seen) = requests(true, false);
+                result.unwrap();
+                assert_eq!(seen, ["GET /", "GET /v2", SENT]);
+                let (result, seen) = requests(false, true);
+                result.unwrap();
+                assert_eq!(seen, [SENT]);
+                let (result, seen) = requests(false, false);
+                let error = format!("{:?}", result.unwrap_err());
+                assert!(error.contains("Unsupported"), "{error}");
+                assert_eq!(seen, ["GET /", "GET /v2"]);
             }
 
             #[test]
@@ -443,6 +470,17 @@ driver!(blocking blocking, ::smol::future::block_on);
 driver!(async tokio, |future| ::tokio::runtime::Runtime::new().unwrap().block_on(future));
 driver!(async smol, ::smol::block_on);
 driver!(async async_std, ::async_std::task::block_on);
+
+/// A gateway of Sorna v2 that says this of its extensions.
+fn sorna_v2(line: &str, extensions: &str) -> Answer {
+    match line {
+        "GET /" | "GET /v2" => {
+            let body = format!(r#"{{"version": "v2.20170315", "extensions": {extensions}}}"#);
+            Answer::json(200, body)
+        }
+        _ => Answer::json(204, ""),
+    }
+}
 
 fn hello(manager: &str) -> Answer {
     let body = format!(r#"{{"version": "v9.20250722", "manager": "{manager}"}}"#);
