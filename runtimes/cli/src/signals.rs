@@ -62,18 +62,31 @@ pub(crate) fn catch() -> Result<Signals, Failure> {
     catch_with(&[])
 }
 
-/// The same with signals that do not end the command.
+/// The same with signals that do not end the command, which may be among [`ENDING`].
 pub(crate) fn catch_with(others: &[i32]) -> Result<Signals, Failure> {
+    // `nohup` has a command ignore the last, so that it goes on without its terminal.
+    let is_left_out =
+        |signal: &i32| others.contains(signal) || (*signal == SIGHUP && is_ignored(SIGHUP));
+    let mut ending = ENDING.to_vec();
+    ending.retain(|signal| !is_left_out(signal));
     let catch = || {
-        for signal in ENDING {
+        for &signal in &ending {
             flag::register(signal, Arc::clone(&IS_STOPPED))?;
         }
-        Signals::new(ENDING.iter().chain(others))
+        Signals::new(ending.iter().chain(others))
     };
     let signals = catch().map_err(|error| Failure::System("cannot handle signals", error))?;
     streams::start(|| IS_STOPPED.load(Relaxed))
         .map_err(|error| Failure::System("cannot start a thread", error))?;
     Ok(signals)
+}
+
+/// Whether the process was started so that it ignores a signal.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    ignored.is_some_and(|set| set & (1 << (signal - 1)) != 0)
 }
 
 /// The last signal, and when it came.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
 use sorna_core::Credentials;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::base::Base;
 use crate::boxes::open_files;
@@ -16,6 +17,7 @@ use crate::error::StartError;
 use crate::http::{self, Acceptor, Service};
 use crate::kernel::{ClosedPlace, Confinement, Isolation, Rules};
 use crate::kernels::Kernels;
+use crate::keys::{GatewayKeys, Keys, Withdrawal};
 use crate::random;
 use crate::stats::GatewayStats;
 
@@ -32,6 +34,8 @@ pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
     credentials: Vec<Credentials>,
+    keys: Arc<Keys>,
+    withdrawals: UnboundedReceiver<Withdrawal>,
     config: GatewayConfig,
     kernels: Arc<Kernels>,
 }
@@ -96,11 +100,15 @@ impl Gateway {
             base.open_up().map_err(StartError::Directory)?;
         }
         base.watch(confinement.group_directory());
-        let kernels = Arc::new(Kernels::new(&config, base, confinement));
+        let (keys, withdrawals) = Keys::new(&credentials);
+        let kernels = Kernels::new(&config, base, confinement, Arc::clone(&keys));
+        let kernels = Arc::new(kernels);
         Ok(Self {
             listener,
             address,
             credentials,
+            keys,
+            withdrawals,
             config,
             kernels,
         })
@@ -124,10 +132,16 @@ impl Gateway {
         format!("{scheme}://{address}")
     }
 
-    /// The key pairs it accepts, in the order of the configuration.
+    /// The key pairs that it accepts when it begins to serve, in the order of the configuration.
     #[must_use]
     pub fn credentials(&self) -> &[Credentials] {
         &self.credentials
+    }
+
+    /// What changes the key pairs while it serves.
+    #[must_use]
+    pub fn keys(&self) -> GatewayKeys {
+        GatewayKeys(Arc::clone(&self.keys))
     }
 
     /// How kernels are isolated from each other and from the machine, as far as the system allows.
@@ -164,15 +178,16 @@ impl Gateway {
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::System)?;
         let service = Service::new(
             &self.config,
-            &self.credentials,
+            self.keys,
             Arc::clone(&self.kernels),
             is_encrypted(&self.config),
         );
+        let service = Arc::new(service);
         tracing::info!(address = %self.address, isolation = %self.kernels.isolation(), "listening");
         {
             let acceptor = acceptor(&self.config);
             let limits = http::ConnectionLimits::new(&self.config);
-            let connections = http::serve(listener, acceptor, Arc::new(service), limits);
+            let connections = http::serve(listener, acceptor, Arc::clone(&service), limits);
             let idle = Arc::clone(&self.kernels).destroy_idle();
             let watch = Arc::clone(&self.kernels).watch();
             let disks = Arc::clone(&self.kernels).watch_disks();
@@ -180,12 +195,14 @@ impl Gateway {
             let orphans = Arc::clone(&self.kernels).reap_orphans();
             let (idle, watch, orphans) = (pin!(idle), pin!(watch), pin!(orphans));
             let disks = pin!(disks);
+            let withdrawals = pin!(service.end_withdrawn(self.withdrawals));
             tokio::select! {
                 () = shutdown => {}
                 () = connections => {}
                 () = idle => {}
                 () = watch => {}
                 () = disks => {}
+                () = withdrawals => {}
                 () = orphans => {}
             }
         }

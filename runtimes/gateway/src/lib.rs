@@ -373,6 +373,7 @@ mod gateway;
 mod http;
 mod kernel;
 mod kernels;
+mod keys;
 mod lock;
 mod random;
 mod running;
@@ -387,6 +388,7 @@ pub use config::{GatewayConfig, IsolationLevel, NetworkAccess};
 pub use error::StartError;
 pub use gateway::{Gateway, raise_open_files};
 pub use kernel::{ClosedPlace, Isolation, LanguageError, LanguageTable};
+pub use keys::{GatewayKeys, KeyChanges};
 pub use running::RunningGateway;
 pub use stats::GatewayStats;
 #[cfg(feature = "tls")]

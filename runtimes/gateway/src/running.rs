@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::gateway::{Gateway, Observer};
+use crate::keys::GatewayKeys;
 use crate::stats::GatewayStats;
 use crate::{ClosedPlace, Isolation};
 
@@ -24,6 +25,7 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 pub struct RunningGateway {
     endpoint: String,
     credentials: Vec<Credentials>,
+    keys: GatewayKeys,
     isolation: Isolation,
     isolation_shortfall: Option<String>,
     closed_places: Vec<ClosedPlace>,
@@ -47,6 +49,7 @@ impl RunningGateway {
     fn start(gateway: Gateway) -> Result<Self, StartError> {
         let endpoint = gateway.endpoint();
         let credentials = gateway.credentials().to_vec();
+        let keys = gateway.keys();
         let isolation = gateway.isolation();
         let isolation_shortfall = gateway.isolation_shortfall().map(str::to_owned);
         let closed_places = gateway.closed_places().to_vec();
@@ -72,6 +75,7 @@ impl RunningGateway {
         Ok(Self {
             endpoint,
             credentials,
+            keys,
             isolation,
             isolation_shortfall,
             closed_places,
@@ -104,10 +108,27 @@ impl RunningGateway {
         Config::new(endpoint, self.first().clone()).with_version(ApiVersion::default())
     }
 
-    /// The key pairs it accepts, in the order of the configuration.
+    /// The key pairs that it was started with, in the order of the configuration.
     #[must_use]
     pub fn credentials(&self) -> &[Credentials] {
         &self.credentials
+    }
+
+    /// What changes the key pairs while it serves.
+    ///
+    /// ```
+    /// use sorna_core::{AccessKey, Credentials, SecretKey};
+    /// use sorna_gateway::{Gateway, GatewayConfig};
+    ///
+    /// let gateway = Gateway::spawn(GatewayConfig::default())?;
+    /// let pair = Credentials::new(AccessKey::new("AKIANEW")?, SecretKey::new("secret")?);
+    /// let changes = gateway.keys().replace([pair]);
+    /// assert_eq!((changes.added.len(), changes.revoked.len()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn keys(&self) -> GatewayKeys {
+        self.keys.clone()
     }
 
     /// The access key of the first pair.

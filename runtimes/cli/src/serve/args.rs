@@ -24,7 +24,9 @@ use crate::values::{self, Kib};
 /// SIGTERM, and leaves no processes or files behind.
 ///
 /// The keys come from --keys, else from SORNA_ACCESS_KEY and SORNA_SECRET_KEY, else they are a random
-/// pair. Anyone with a key pair can run programs as this user.
+/// pair. Anyone with a key pair can run programs as this user. Keys of a file are not printed, and the file is read again
+/// on SIGHUP: the kernels, connections and logins of a key that is not in it any more end, and others are not affected.
+/// The log says what has changed, or why the file cannot be used, and then nothing changes.
 ///
 /// Exit code: 0 when it was stopped; 1 if it could not start; 2 for a usage error or a wrong file.
 #[derive(Debug, Args)]
@@ -39,7 +41,7 @@ pub(crate) struct ServeArgs {
     pub(super) allow_remote: bool,
 
     /// File with key pairs, one per line: access key, white space, secret key. Lines that start with
-    /// `#` are skipped.
+    /// `#` are skipped. It is read again on SIGHUP.
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Option<PathBuf>,
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use sorna::{AccessKey, Credentials, EnvNames, SecretKey};
 
+use sorna_gateway::{GatewayKeys, KeyChanges};
+
 use crate::failure::Failure;
 use crate::reporter::Reporter;
 use crate::settings::{has_invisible_characters, quoted};
@@ -14,25 +16,60 @@ use crate::settings::{has_invisible_characters, quoted};
 pub(super) fn find(file: Option<&Path>) -> Result<Vec<Credentials>, Failure> {
     match file {
         Some(file) => {
-            warn_if_open(file);
-            let text = fs::read_to_string(file).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}", file.display()))
-            })?;
-            parse(&text).map_err(|message| Failure::usage(format!("{}, {message}", file.display())))
+            if let Some(advice) = advice_if_open(file) {
+                Reporter::new(false).advice(advice);
+            }
+            read(file).map_err(Failure::usage)
         }
         None => of_environment(|name| std::env::var(name).ok()),
     }
 }
 
-fn warn_if_open(file: &Path) {
+/// Reads the file again, and has the gateway accept the pairs in it. If it cannot be read, those from before stay.
+pub(super) fn read_again(file: &Path, keys: &GatewayKeys) {
+    let pairs = match read(file) {
+        Ok(pairs) => pairs,
+        Err(reason) => {
+            return tracing::error!(
+                reason,
+                "the keys have not changed, as their file cannot be used"
+            );
+        }
+    };
+    if let Some(advice) = advice_if_open(file) {
+        tracing::warn!("{advice}");
+    }
+    let KeyChanges {
+        added,
+        revoked,
+        changed,
+        ..
+    } = keys.replace(pairs);
+    let [added, revoked, changed] = [added, revoked, changed].map(|keys| {
+        let keys: Vec<_> = keys.iter().map(AccessKey::as_str).collect();
+        keys.join(" ")
+    });
+    tracing::info!(added, revoked, changed, "keys read again");
+}
+
+/// The pairs in the file. Errors never quote it.
+fn read(file: &Path) -> Result<Vec<Credentials>, String> {
+    let path = file.display();
+    let text = fs::read_to_string(file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    parse(&text).map_err(|message| format!("{path}, {message}"))
+}
+
+/// What to do about a file that others may read.
+fn advice_if_open(file: &Path) -> Option<String> {
     let is_open = |metadata: fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
-    if fs::metadata(file).is_ok_and(is_open) {
-        let path = file.display();
-        Reporter::new(false).advice(format_args!(
+    let is_open = fs::metadata(file).is_ok_and(is_open);
+    let path = file.display();
+    is_open.then(|| {
+        format!(
             "{path} contains keys and is readable by others; run chmod 600 {}",
             quoted(&path.to_string())
-        ));
-    }
+        )
+    })
 }
 
 fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<Credentials>, Failure> {

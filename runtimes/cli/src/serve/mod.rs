@@ -10,6 +10,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use rustix::process::DumpableBehavior;
+use signal_hook::consts::SIGHUP;
 use sorna::EnvNames;
 use sorna_gateway::{Gateway, GatewayConfig, LanguageTable, RunningGateway, TlsIdentity};
 use tracing_subscriber::filter::LevelFilter;
@@ -34,20 +35,30 @@ pub(crate) fn serve(arguments: &ServeArgs, globals: &Globals) -> Result<Exit, Fa
     // The keys are in this process's memory: other processes of the user must not read it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     sorna_gateway::raise_open_files();
-    let mut signals = signals::catch()?;
+    let keys_file = arguments.keys.as_deref();
+    // With keys of a file, it says that they have changed.
+    let others: &[i32] = if keys_file.is_some() { &[SIGHUP] } else { &[] };
+    let mut signals = signals::catch_with(others)?;
     let gateway = Gateway::spawn(config).map_err(Failure::Gateway)?;
-    match announce(&gateway, globals.api) {
+    match announce(&gateway, keys_file, globals.api) {
         Err(error) if error.kind() != io::ErrorKind::TimedOut => {
             return Err(Failure::System("cannot print the settings", error));
         }
         // Even if nobody reads them, the gateway goes on until a signal arrives.
         _ => {}
     }
-    signals.forever().next();
+    for signal in signals.forever() {
+        match keys_file {
+            Some(file) if signal == SIGHUP => keys::read_again(file, &gateway.keys()),
+            _ => break,
+        }
+    }
     tracing::info!("stopping");
     // A second signal ends the process at once; the gateway's watchdog removes what is left then.
+    let has_keys_file = keys_file.is_some();
     std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        let mut signals = signals.forever();
+        if let Some(signal) = signals.find(|signal| !has_keys_file || *signal != SIGHUP) {
             std::process::exit(i32::from(Exit::of_signal(signal).code()));
         }
     });
@@ -152,30 +163,41 @@ fn start_log(level: Level) -> Result<log::Flush, Failure> {
     Ok(flush)
 }
 
-/// Prints the endpoint and the keys for a shell to evaluate: for clients of this API, or, on a terminal, of either. Then
-/// standard output is closed, so that a command substitution ends while the gateway keeps running in the background.
-fn announce(gateway: &RunningGateway, api: Option<Api>) -> io::Result<()> {
+/// Prints the endpoint and the keys for a shell to evaluate: for clients of this API, or, on a terminal, of either. Keys of
+/// a file are those of other people, and are not printed. Then standard output is closed, so that a command substitution
+/// ends while the gateway keeps running in the background.
+fn announce(
+    gateway: &RunningGateway,
+    keys_file: Option<&Path>,
+    api: Option<Api>,
+) -> io::Result<()> {
     let mut lines = String::new();
+    let export = |lines: &mut String, names: &EnvNames| {
+        export(lines, names, gateway, keys_file.is_none());
+    };
     let is_terminal = io::stdout().is_terminal();
     let both = is_terminal && api.is_none();
     if both {
         lines += "# For sorna and other clients of Sorna v2:\n";
     }
     if api.is_none_or(|api| api == Api::Sorna) {
-        export(&mut lines, &EnvNames::SORNA, gateway);
+        export(&mut lines, &EnvNames::SORNA);
     }
     if both {
         lines +=
             "# For clients of Backend.AI, the official ones and sorna with all its commands:\n";
     }
     if both || api.is_some_and(|api| api != Api::Sorna) {
-        export(&mut lines, &EnvNames::BACKEND, gateway);
+        export(&mut lines, &EnvNames::BACKEND);
         // The keys are for an endpoint of this type.
         if let Some(name) = EnvNames::BACKEND.endpoint_type.filter(|name| is_set(name)) {
             lines += &format!("export {name}=api\n");
         }
     } else if is_set(EnvNames::BACKEND.endpoint) {
         Reporter::new(false).advice("BACKEND_ENDPOINT is set, and counts instead of SORNA_ENDPOINT. To use this gateway, unset it, or use `sorna serve --api backend-ai`.");
+    }
+    if let Some(file) = keys_file.filter(|_| is_terminal) {
+        lines += &format!("# The keys are those in {}.\n", file.display());
     }
     streams::write(Stream::Stdout, lines.as_bytes())?;
     if !is_terminal {
@@ -190,12 +212,13 @@ fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-fn export(lines: &mut String, names: &EnvNames, gateway: &RunningGateway) {
-    for (name, value) in [
-        (names.endpoint, gateway.endpoint()),
+fn export(lines: &mut String, names: &EnvNames, gateway: &RunningGateway, with_keys: bool) {
+    let keys = [
         (names.access_key, gateway.access_key()),
         (names.secret_key, gateway.secret_key()),
-    ] {
+    ];
+    let keys = keys.into_iter().filter(|_| with_keys);
+    for (name, value) in std::iter::once((names.endpoint, gateway.endpoint())).chain(keys) {
         *lines += &format!("export {name}={}\n", quoted(value));
     }
 }

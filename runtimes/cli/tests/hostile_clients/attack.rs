@@ -115,6 +115,13 @@ pub(crate) fn serve_two_keys(directory: &Path) -> Command {
     command
 }
 
+/// Such a gateway with the first of its keys.
+pub(crate) fn first_of(served: Served) -> Served {
+    let first = KEYS.lines().next().and_then(|line| line.split_once(' '));
+    let (access, secret) = first.expect("a pair");
+    served.with_keys(access, secret)
+}
+
 pub(crate) fn serve(directory: &Path) -> Command {
     let mut command = sorna(directory);
     command.args(["serve", "--log", "off"]);

@@ -9,7 +9,9 @@ use sorna::protocol::{Continuation, Execute};
 use sorna::{ExecuteMode, ExecutionStatus, Record};
 use sorna_test_tools::need;
 
-use crate::attack::{connect, other_key, serve, serve_two_keys, signed, signed_with, under_attack};
+use crate::attack::{
+    connect, first_of, other_key, serve, serve_two_keys, signed, signed_with, under_attack,
+};
 use crate::support::served::Served;
 use crate::support::{PATIENCE, here};
 
@@ -103,7 +105,7 @@ fn media_whose_responses_nobody_reads_waits_in_its_programs() {
     let directory = here();
     let mut command = serve_two_keys(directory.path());
     command.args(["--exec-timeout", "10m"]);
-    let served = Served::start(command);
+    let served = first_of(Served::start(command));
     let clients = [served.client(), Client::new(other_key(&served))];
     under_attack("unread media of two keys", &served, || {
         let kernels: Vec<_> = thread::scope(|scope| {

@@ -8,8 +8,8 @@ use sorna::protocol::Authorize;
 use sorna_test_tools::need;
 
 use crate::attack::{
-    answer_to, connect, hold, in_threads, other_key, serve, serve_two_keys, signed, signed_with,
-    under_attack, whole_answer_to,
+    answer_to, connect, first_of, hold, in_threads, other_key, serve, serve_two_keys, signed,
+    signed_with, under_attack, whole_answer_to,
 };
 use crate::bodies::form;
 use crate::support::served::Served;
@@ -79,7 +79,7 @@ fn the_connections_of_one_key_leave_room_for_others() {
         return;
     }
     let directory = here();
-    let served = Served::start(serve_two_keys(directory.path()));
+    let served = first_of(Served::start(serve_two_keys(directory.path())));
     let other = other_key(&served);
     let kernel = Client::new(other.clone()).create("bash");
     let kernel = kernel.expect("a kernel").id().clone();

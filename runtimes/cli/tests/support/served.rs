@@ -19,6 +19,8 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(mut command: Command) -> Self {
+        // The keys are not printed then.
+        let has_keys_file = command.get_args().any(|argument| argument == "--keys");
         let mut child = command.spawn().expect("sorna runs");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let lines = stdout.lines().map(|line| line.expect("text"));
@@ -27,13 +29,25 @@ impl Served {
             Some((name.to_owned(), value.to_owned()))
         });
         // The pipe may be open in what runs it.
-        let settings = settings.take(3).collect();
+        let number = if has_keys_file { 1 } else { 3 };
+        let settings = settings.take(number).collect();
         let id = child.id();
         Self {
             child,
             id,
             settings,
         }
+    }
+
+    /// Knows a key pair that the gateway has from a file.
+    pub(crate) fn with_keys(mut self, access_key: &str, secret_key: &str) -> Self {
+        for (name, value) in [
+            ("SORNA_ACCESS_KEY", access_key),
+            ("SORNA_SECRET_KEY", secret_key),
+        ] {
+            self.settings.insert(name.to_owned(), value.to_owned());
+        }
+        self
     }
 
     pub(crate) fn id(&self) -> u32 {

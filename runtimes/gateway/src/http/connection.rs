@@ -24,7 +24,7 @@ use tokio_io_timeout::TimeoutStream;
 
 use super::body::Held;
 use super::head::HEAD_LIMIT;
-use super::room::{Room, Seat};
+use super::room::Seat;
 use super::service::Service;
 use crate::config::GatewayConfig;
 
@@ -56,7 +56,7 @@ impl ConnectionLimits {
         Self {
             head_timeout: config.head_timeout(),
             write_timeout: config.write_timeout(),
-            connections: config.max_connections().min(Semaphore::MAX_PERMITS),
+            connections: config.max_connections(),
         }
     }
 }
@@ -76,7 +76,7 @@ pub(crate) async fn serve(
     service: Arc<Service>,
     limits: ConnectionLimits,
 ) {
-    let room = Room::new(limits.connections);
+    let room = Arc::clone(service.room());
     let rejections = Arc::new(Semaphore::new(MAX_REJECTIONS));
     let mut connections = JoinSet::new();
     // Given up when there are no more, so that some connections at a time can be told why they get no response.

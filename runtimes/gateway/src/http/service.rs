@@ -1,6 +1,5 @@
 //! From a request to its response.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -11,23 +10,27 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use sorna_core::server::backend_ai::{SessionRoute, WebRoute};
 use sorna_core::server::{ProblemReply, Route, SignedRequest, dialect_of};
-use sorna_core::{Credentials, Dialect, ProblemKind, SecretKey};
+use sorna_core::{Dialect, ProblemKind, SecretKey};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::body::{self, ReplyBody};
 use super::context::{Call, Context};
 use super::rate_limit::{Allowance, RateLimiter};
-use super::room::{Permit, ShareUsedUp};
+use super::room::{Permit, Room, ShareUsedUp};
 use super::web::Web;
 use super::websocket::Upgrade;
 use super::{backend_ai, head, sorna_v2};
 use crate::config::GatewayConfig;
 use crate::kernels::Kernels;
+use crate::keys::{Keys, Withdrawal};
 
 /// Turns requests into responses, in either dialect.
 #[derive(Debug)]
 pub(crate) struct Service {
     context: Context,
-    keys: HashMap<String, SecretKey>,
+    keys: Arc<Keys>,
+    room: Arc<Room>,
     rate_limiter: RateLimiter,
     web: Web,
 }
@@ -36,22 +39,21 @@ pub(crate) struct Service {
 struct Answer {
     result: Result<Response<ReplyBody>, ProblemReply>,
     allowance: Option<Allowance>,
+    /// Who sent the request, if that is certain.
+    key: Option<String>,
 }
 
 impl Service {
     pub(crate) fn new(
         config: &GatewayConfig,
-        credentials: &[Credentials],
+        keys: Arc<Keys>,
         kernels: Arc<Kernels>,
         is_encrypted: bool,
     ) -> Self {
-        let keys = credentials.iter().map(|pair| {
-            let key = pair.access_key().as_str().to_owned();
-            (key, pair.secret_key().clone())
-        });
         Self {
             context: Context::new(config, kernels),
-            keys: keys.collect(),
+            keys,
+            room: Room::new(config.max_connections().min(Semaphore::MAX_PERMITS)),
             rate_limiter: RateLimiter::new(config.max_requests_per_window()),
             web: Web::new(is_encrypted, config.body_timeout()),
         }
@@ -59,6 +61,33 @@ impl Service {
 
     pub(crate) fn note_connection(&self) {
         self.context.kernels.counters.connections.up();
+    }
+
+    /// Who is connected.
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// Ends what belongs to key pairs that are not accepted any more, forever. Requests with them are refused before.
+    pub(crate) async fn end_withdrawn(
+        self: &Arc<Self>,
+        mut withdrawals: UnboundedReceiver<Withdrawal>,
+    ) {
+        while let Some(withdrawal) = withdrawals.recv().await {
+            let this = Arc::clone(self);
+            // Each takes as long as the hooks of its kernels.
+            tokio::spawn(async move {
+                let key = withdrawal.access_key.as_str();
+                this.web.log_out(key);
+                if withdrawal.is_revoked {
+                    this.context.kernels.destroy_of_revoked(key).await;
+                }
+                // Last, so that clients learn of the end of their kernels.
+                this.room.show_out(key);
+            });
+        }
+        // There is always a sender as long as there is a service.
+        std::future::pending::<()>().await;
     }
 
     /// Responds to a request.
@@ -71,6 +100,7 @@ impl Service {
             (Err(problem), _) => Answer {
                 result: Err(problem),
                 allowance: None,
+                key: None,
             },
             (_, Dialect::BackendAi) => self.backend_ai(&parts, &mut body, upgrade).await,
             _ => self.sorna_v2(&parts, &mut body, upgrade).await,
@@ -96,6 +126,7 @@ impl Service {
             path = parts.uri.path(),
             status = response.status().as_u16(),
             ms = started.elapsed().as_millis(),
+            key = answer.key,
         );
         with_length(response)
     }
@@ -108,7 +139,7 @@ impl Service {
         body: &mut Incoming,
         upgrade: Option<Upgrade>,
     ) -> Answer {
-        let mut allowance = None;
+        let (mut allowance, mut sender) = (None, None);
         let result = async {
             let route = Route::parse(&parts.method, parts.uri.path())?;
             let signed = SignedRequest::parse(parts, SystemTime::now())?;
@@ -116,6 +147,7 @@ impl Service {
             let secret = self
                 .secret(key)
                 .ok_or_else(|| ProblemKind::AuthFailed.reply())?;
+            let secret = &secret;
             // As on the original gateway, any signature is accepted for the version.
             let is_checked = route != Route::Version;
             // The signature leaves out forms, which are not held in memory.
@@ -127,6 +159,7 @@ impl Service {
             };
             if is_checked {
                 signed.verify(secret, &bytes)?;
+                sender = Some(key.to_owned());
                 self.admit(key, parts)?;
             }
             allowance = Some(
@@ -142,7 +175,11 @@ impl Service {
             sorna_v2::respond(&self.context, call, route, &bytes, is_form).await
         };
         let result = result.await;
-        Answer { result, allowance }
+        Answer {
+            result,
+            allowance,
+            key: sender,
+        }
     }
 
     /// Of Backend.AI, where no body is signed: it is read only once the signature, or the session with the web server, has
@@ -153,17 +190,20 @@ impl Service {
         body: &mut Incoming,
         upgrade: Option<Upgrade>,
     ) -> Answer {
-        let mut allowance = None;
+        let (mut allowance, mut sender) = (None, None);
         let result = async {
             let path = parts.uri.path();
             let (path, is_of_session) = match WebRoute::parse(&parts.method, path)? {
                 None => (path, false),
                 Some(WebRoute::Func(path)) => (path, true),
-                Some(route) => return self.web.respond(route, &self.keys, parts, body).await,
+                Some(route) => {
+                    let keys = self.keys.current();
+                    return self.web.respond(route, &keys, parts, body).await;
+                }
             };
             // A web server knows no paths, so the session comes first there.
             let user = match is_of_session && path != "/" {
-                true => Some(self.web.user(parts)?),
+                true => Some(self.user(parts)?),
                 false => None,
             };
             let route = SessionRoute::parse(&parts.method, path)?;
@@ -174,6 +214,7 @@ impl Service {
                 Some(user) => user,
                 None => self.signer(parts)?,
             };
+            sender = Some(key.clone());
             let key = key.as_str();
             self.admit(key, parts)?;
             let counted = self.count(key);
@@ -190,7 +231,11 @@ impl Service {
             backend_ai::respond(&self.context, call, route).await
         };
         let result = result.await;
-        Answer { result, allowance }
+        Answer {
+            result,
+            allowance,
+            key: sender,
+        }
     }
 
     /// The access key by which a request of Backend.AI is signed.
@@ -200,13 +245,23 @@ impl Service {
         let secret = self
             .secret(key)
             .ok_or_else(|| ProblemKind::AuthFailed.reply_with("Access key not found in HMAC"))?;
-        signed.verify(secret, b"")?;
+        signed.verify(&secret, b"")?;
         signed.check_version()?;
         Ok(key.to_owned())
     }
 
-    fn secret(&self, key: &str) -> Option<&SecretKey> {
-        self.keys.get(key)
+    /// The access key of who is logged in.
+    fn user(&self, parts: &Parts) -> Result<String, ProblemReply> {
+        let user = self.web.user(parts)?;
+        // A login may have been in progress when the key was revoked.
+        match self.keys.has(&user) {
+            true => Ok(user),
+            false => Err(ProblemKind::AuthFailed.reply()),
+        }
+    }
+
+    fn secret(&self, key: &str) -> Option<SecretKey> {
+        self.keys.current().get(key).cloned()
     }
 
     /// Takes note of who sends a request.
@@ -218,7 +273,7 @@ impl Service {
         let Some(permit) = parts.extensions.get::<Permit>() else {
             return Ok(());
         };
-        let is_shared = self.keys.len() > 1;
+        let is_shared = self.keys.current().len() > 1;
         permit.verified(key, is_shared).map_err(|ShareUsedUp| {
             let why = "too many requests and terminals at a time with this access key";
             ProblemKind::ServiceUnavailable.reply_with(why)

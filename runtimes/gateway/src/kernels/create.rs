@@ -219,30 +219,26 @@ impl Kernels {
             self.release(owner);
             return Err(ProblemKind::ServiceUnavailable.reply());
         }
-        let started = self.start(owner, id, wanted).await;
-        if started.is_err() {
-            self.release(owner);
+        let started = self.start(owner, wanted).await;
+        match &started {
+            Ok(_) => {
+                let lang = wanted.language.as_str();
+                tracing::info!(kernel = %id, key = owner, lang, "kernel created");
+            }
+            Err(_) => self.release(owner),
         }
         started
     }
 
-    async fn start(
-        self: &Arc<Self>,
-        owner: &str,
-        id: &KernelId,
-        wanted: &Wanted,
-    ) -> Result<Kernel, ProblemReply> {
+    async fn start(self: &Arc<Self>, owner: &str, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
         let failed = |error: io::Error| creation_failed("agent-failure", &error.to_string());
         let this = Arc::clone(self);
         let (owner, wanted) = (owner.to_owned(), wanted.clone());
-        let lang = wanted.language.clone();
         let prepared = tokio::task::spawn_blocking(move || this.prepare(owner, &wanted)).await;
         let setup = prepared.map_err(|error| failed(error.into()))??;
-        let kernel = Kernel::start(setup)
+        Kernel::start(setup)
             .await
-            .map_err(|error| error.problem(ProblemKind::KernelCreationFailed))?;
-        tracing::info!(kernel = %id, lang, "kernel created");
-        Ok(kernel)
+            .map_err(|error| error.problem(ProblemKind::KernelCreationFailed))
     }
 
     /// Finds the language and makes the directory. Blocks.

@@ -15,6 +15,7 @@ use crate::kernel::{
     Bounds, ClosedPlace, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher,
     ProcessTable, Stock,
 };
+use crate::keys::Keys;
 use crate::lock::lock;
 use crate::stats::{Counters, GatewayStats};
 
@@ -27,6 +28,8 @@ pub(crate) struct Kernels {
     /// Dropped first, with the boxes of kernels, and then the control groups: before the files, to which processes in them
     /// may still be writing.
     pub(super) table: Mutex<Table>,
+    /// Kernels of other keys are not created.
+    keys: Arc<Keys>,
     pub(super) confinement: Confinement,
     pub(super) base: Base,
     pub(super) launcher: Arc<Launcher>,
@@ -85,8 +88,14 @@ impl Entry {
 }
 
 impl Kernels {
-    pub(crate) fn new(config: &GatewayConfig, base: Base, confinement: Confinement) -> Self {
+    pub(crate) fn new(
+        config: &GatewayConfig,
+        base: Base,
+        confinement: Confinement,
+        keys: Arc<Keys>,
+    ) -> Self {
         Self {
+            keys,
             base,
             launcher: Arc::new(Launcher::new(config.path())),
             confinement,
@@ -173,7 +182,7 @@ impl Kernels {
         let task = tokio::spawn(async move {
             entry.kernel.destroy().await;
             this.release(&entry.owner);
-            tracing::info!(kernel = %entry.id, "kernel destroyed");
+            tracing::info!(kernel = %entry.id, key = entry.owner, "kernel destroyed");
         });
         let _ = task.await;
     }
@@ -194,7 +203,7 @@ impl Kernels {
         let until = Instant::now() + CLOSE_TIME;
         loop {
             // A kernel that hangs must not keep the gateway from ending.
-            let _ = tokio::time::timeout_at(until.into(), self.destroy_all()).await;
+            let _ = tokio::time::timeout_at(until.into(), self.destroy_all(|_| true)).await;
             if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
                 return;
             }
@@ -202,8 +211,27 @@ impl Kernels {
         }
     }
 
-    async fn destroy_all(self: &Arc<Self>) {
-        let entries: Vec<_> = self.table().kernels.values().cloned().collect();
+    /// Destroys the kernels of a key that is not accepted any more, including those being created.
+    pub(crate) async fn destroy_of_revoked(self: &Arc<Self>, owner: &str) {
+        // It may be accepted again meanwhile, and have new kernels.
+        let is_over = || self.closing.load(Ordering::SeqCst) || self.keys.has(owner);
+        while !is_over() && self.owned(owner) > 0 {
+            self.destroy_all(|entry| entry.owner == owner).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How many kernels a key has, including those being created or destroyed.
+    fn owned(&self, owner: &str) -> usize {
+        self.table().owned.get(owner).copied().unwrap_or(0)
+    }
+
+    async fn destroy_all(self: &Arc<Self>, is_meant: impl Fn(&Entry) -> bool) {
+        let entries: Vec<_> = {
+            let table = self.table();
+            let all = table.kernels.values();
+            all.filter(|entry| is_meant(entry)).cloned().collect()
+        };
         let mut tasks = JoinSet::new();
         for entry in entries {
             let this = Arc::clone(self);
@@ -234,6 +262,10 @@ impl Kernels {
 
     pub(super) fn reserve(&self, owner: &str) -> Result<(), ProblemReply> {
         let mut table = self.table();
+        // Who revokes a key waits for what is reserved by then.
+        if !self.keys.has(owner) {
+            return Err(ProblemKind::AuthFailed.reply());
+        }
         let owned = table.owned.entry(owner.to_owned()).or_default();
         if *owned >= self.kernels_per_key {
             return Err(ProblemKind::QuotaExceeded.reply());

@@ -35,7 +35,7 @@ impl Kernels {
                 entry.kernel.forget_responses();
             }
             for entry in idle {
-                tracing::info!(kernel = %entry.id, "kernel idle for too long");
+                tracing::info!(kernel = %entry.id, key = entry.owner, "kernel idle for too long");
                 self.destroy(entry).await;
             }
         }
@@ -97,7 +97,7 @@ impl Kernels {
                 };
                 let spent = started.elapsed();
                 if let DiskCheck::Hopeless(reason) = checked {
-                    tracing::warn!(kernel = %entry.id, reason, "a kernel is destroyed, as it far exceeded a limit");
+                    tracing::warn!(kernel = %entry.id, key = entry.owner, reason, "a kernel is destroyed, as it far exceeded a limit");
                     tokio::spawn(Arc::clone(&self).destroy_one(entry));
                 }
                 tokio::time::sleep(spent * REST).await;

@@ -126,6 +126,40 @@ fn a_user_logs_in_is_known_and_logs_out() {
 }
 
 #[test]
+fn a_user_whose_key_is_withdrawn_is_logged_out() {
+    let one = Credentials::new(
+        AccessKey::new("AKIAONE").unwrap(),
+        SecretKey::new("secret-one").unwrap(),
+    );
+    let two = Credentials::new(
+        AccessKey::new("AKIATWO").unwrap(),
+        SecretKey::new("secret-two").unwrap(),
+    );
+    let changed = Credentials::new(
+        one.access_key().clone(),
+        SecretKey::new("secret-new").unwrap(),
+    );
+    for (left, status) in [(None, 401), (Some(changed), 401), (Some(one.clone()), 200)] {
+        let gateway = gateway_with(|config| config.with_credentials([one.clone(), two.clone()]));
+        let (mut first, mut second) = (Browser::new(&gateway), Browser::new(&gateway));
+        first.log_in("AKIAONE", "secret-one");
+        second.log_in("AKIATWO", "secret-two");
+        gateway
+            .keys()
+            .replace(left.into_iter().chain([two.clone()]));
+        let echo = |browser: &Browser| {
+            let answer = browser.json("POST", "/func/auth", &json!({"echo": "hi"}));
+            answer.0
+        };
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while echo(&first) != status {
+            assert!(std::time::Instant::now() < until, "still logged in");
+        }
+        assert_eq!(echo(&second), 200);
+    }
+}
+
+#[test]
 fn the_session_comes_before_everything_but_hello() {
     let gateway = gateway();
     let mut browser = Browser::new(&gateway);

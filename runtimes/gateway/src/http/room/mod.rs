@@ -85,6 +85,11 @@ impl Room {
         }))
     }
 
+    /// Closes all connections whose last request was signed by this key, also those that are in use.
+    pub(super) fn show_out(&self, key: &str) {
+        lock(&self.taken).show_out_all(key);
+    }
+
     /// Closes a connection that may leave, for want of something else than room; `false` if there is none.
     pub(super) fn make_room(&self) -> bool {
         lock(&self.taken).make_room(|_| true)

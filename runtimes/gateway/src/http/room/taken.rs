@@ -115,6 +115,16 @@ impl Taken {
         while self.open_count + more > MAX_OPEN && self.make_room(|_| true) {}
     }
 
+    /// Closes all connections of a key.
+    pub(super) fn show_out_all(&mut self, key: &str) {
+        let of_key = |state: &State| state.key.as_deref() == Some(key);
+        let seats = self.seats.iter().filter(|(_, state)| of_key(state));
+        let ids: Vec<_> = seats.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.show_out(id);
+        }
+    }
+
     fn show_out(&mut self, id: u64) -> bool {
         let state = self.remove(id);
         if let Some(state) = &state {

@@ -4,7 +4,6 @@
 mod attempts;
 mod sessions;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, SET_COOKIE};
@@ -14,11 +13,12 @@ use hyper::body::Incoming;
 use serde_json::json;
 use sorna_core::server::backend_ai::{LoginRequest, WebRoute};
 use sorna_core::server::{ProblemReply, check_version, reply};
-use sorna_core::{ProblemKind, SecretKey, SessionCookie};
+use sorna_core::{ProblemKind, SessionCookie};
 
 use self::attempts::Attempts;
 use self::sessions::{LIFETIME, Sessions};
 use super::body::{self, ReplyBody};
+use crate::keys::Secrets;
 
 type Result<T = Response<ReplyBody>> = std::result::Result<T, ProblemReply>;
 
@@ -63,11 +63,19 @@ impl Web {
         Ok(user)
     }
 
+    /// Ends all sessions of a user.
+    pub(super) fn log_out(&self, user: &str) {
+        let ended = self.sessions.end_all(user);
+        if ended > 0 {
+            tracing::info!(%user, sessions = ended, "logged out, as the key pair is not valid any more");
+        }
+    }
+
     /// Responds to a request to the web server itself.
     pub(super) async fn respond(
         &self,
         route: WebRoute<'_>,
-        keys: &HashMap<String, SecretKey>,
+        keys: &Secrets,
         parts: &Parts,
         body: &mut Incoming,
     ) -> Result {
@@ -112,7 +120,7 @@ impl Web {
         Some((cookie, user))
     }
 
-    fn log_in(&self, request: &LoginRequest, keys: &HashMap<String, SecretKey>) -> Result {
+    fn log_in(&self, request: &LoginRequest, keys: &Secrets) -> Result {
         let now = Instant::now();
         let user = request.username.as_str();
         // Which access keys there are is no secret: the response to a signed request says so, too.

@@ -57,6 +57,14 @@ impl Sessions {
         session.lives(now).then(|| session.user.clone())
     }
 
+    /// Ends all sessions of a user, and returns how many there were.
+    pub(super) fn end_all(&self, user: &str) -> usize {
+        let mut all = lock(&self.0);
+        let before = all.len();
+        all.retain(|_, session| session.user != user);
+        before - all.len()
+    }
+
     /// Ends a session.
     pub(super) fn end(&self, cookie: &SessionCookie) {
         lock(&self.0).remove(&hash(cookie));

@@ -1,0 +1,256 @@
+//! The keys of a gateway change while it serves.
+
+mod support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sorna_test_tools::need;
+use support::served::Served;
+use support::{check, eventually, here, sorna, wait};
+
+const ONE: (&str, &str) = ("AKIAONE", "secret-one");
+const TWO: (&str, &str) = ("AKIATWO", "secret-two");
+const THREE: (&str, &str) = ("AKIATHREE", "secret-three");
+
+/// A gateway with a keys file, whose log is a file, too.
+struct Scene {
+    directory: tempfile::TempDir,
+    served: Served,
+}
+
+impl Scene {
+    fn start(pairs: &[(&str, &str)], wrap: impl FnOnce(Command) -> Command) -> Self {
+        let directory = here();
+        write_keys(directory.path(), pairs);
+        let mut command = sorna(directory.path());
+        let shared = directory.path().join("shared");
+        fs::create_dir(&shared).expect("a directory");
+        // Kernels of a gateway that is root are other users.
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).expect("mine");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("mine");
+        command.args(["serve", "--keys", "keys", "--allow-write"]);
+        command.arg(&shared);
+        let mut command = wrap(command);
+        let log = File::create(directory.path().join("log")).expect("a file");
+        command.stderr(Stdio::from(log));
+        let served = Served::start(command);
+        Self { directory, served }
+    }
+
+    fn shared(&self, name: &str) -> PathBuf {
+        self.directory.path().join("shared").join(name)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).expect("text")
+    }
+
+    fn hang_up(&self) {
+        let id = i32::try_from(self.served.id()).expect("an id");
+        kill_process(Pid::from_raw(id).expect("an id"), Signal::HUP).expect("it lives");
+    }
+
+    #[track_caller]
+    fn logs(&self, words: &str) {
+        eventually(&format!("{words:?} in the log"), || {
+            self.log().contains(words)
+        });
+    }
+
+    fn sorna(&self, pair: (&str, &str), arguments: &[&str]) -> Command {
+        let mut command = sorna(self.directory.path());
+        command
+            .env("SORNA_ENDPOINT", &self.served.settings()["SORNA_ENDPOINT"])
+            .env("SORNA_ACCESS_KEY", pair.0)
+            .env("SORNA_SECRET_KEY", pair.1)
+            .args(arguments);
+        command
+    }
+
+    /// Runs a snippet in a kept session.
+    fn run(&self, pair: (&str, &str), code: &str) -> Command {
+        self.sorna(
+            pair,
+            &["run", "-q", "-t", "kept-session", "python3", "-c", code],
+        )
+    }
+}
+
+fn write_keys(directory: &Path, pairs: &[(&str, &str)]) {
+    let lines = pairs
+        .iter()
+        .map(|(access, secret)| format!("{access} {secret}\n"));
+    // As editors do it: whoever reads at this moment sees the old file or the new one.
+    let new = directory.join("keys.new");
+    fs::write(&new, lines.collect::<String>()).expect("a file");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("mine");
+    fs::rename(new, directory.join("keys")).expect("the file");
+}
+
+#[test]
+fn a_revoked_key_loses_its_kernels_and_others_notice_nothing() {
+    if !need("python3") {
+        return;
+    }
+    let scene = Scene::start(&[ONE, TWO], |command| command);
+    let farewell = scene.shared("farewell");
+    let hook =
+        format!("import atexit; atexit.register(lambda: open({farewell:?}, 'w').write('bye'))");
+    check(scene.run(ONE, &hook)).success();
+    check(scene.run(TWO, "x = 6 * 7")).success();
+    // A program of the other key runs all the time.
+    let (started, go_on) = (scene.shared("started"), scene.shared("go-on"));
+    let code = format!(
+        "import os, time\nopen({started:?}, 'w').close()\n\
+         while not os.path.exists({go_on:?}): time.sleep(0.01)\nprint('went on', x)"
+    );
+    let mut running = scene.run(TWO, &code).spawn().expect("sorna runs");
+    eventually("the program", || started.exists());
+
+    write_keys(scene.directory.path(), &[TWO, THREE]);
+    scene.hang_up();
+    scene.logs("keys read again added=\"AKIATHREE\" revoked=\"AKIAONE\" changed=\"\"");
+    check(scene.run(ONE, "print(1)"))
+        .code(1)
+        .stderr_eq(snapbox::str![[r#"
+✘ the gateway responded with 401 auth-failed[..]
+...
+"#]]);
+    eventually("the hooks", || {
+        fs::read_to_string(&farewell).is_ok_and(|text| text == "bye")
+    });
+    scene.logs("kernel destroyed");
+    check(scene.run(THREE, "print('new')"))
+        .success()
+        .stdout_eq("new\n");
+    File::create(&go_on).expect("a file");
+    assert!(wait(&mut running).success());
+    check(scene.run(TWO, "print(x)"))
+        .success()
+        .stdout_eq("42\n");
+
+    // What is accepted again begins anew.
+    write_keys(scene.directory.path(), &[ONE, TWO]);
+    scene.hang_up();
+    scene.logs("added=\"AKIAONE\" revoked=\"AKIATHREE\"");
+    check(scene.run(ONE, "print('x' in globals())"))
+        .success()
+        .stdout_eq("False\n");
+
+    let log = scene.log();
+    for secret in [ONE.1, TWO.1, THREE.1] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    for line in log.lines().filter(|line| line.contains("kernel created")) {
+        assert!(line.contains("key=\"AKIA"), "{line}");
+    }
+    let requests = log.lines().filter(|line| line.contains("/v2/kernel/"));
+    let known = requests.filter(|line| !line.contains("status=401"));
+    assert!(known.clone().count() > 0);
+    for line in known {
+        assert!(line.contains("key=\"AKIA"), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_changes_nothing_and_the_log_says_why() {
+    if !need("python3") {
+        return;
+    }
+    let scene = Scene::start(&[ONE], |command| command);
+    check(scene.run(ONE, "x = 42")).success();
+    let keys = scene.directory.path().join("keys");
+    for (content, words) in [
+        (Some("AKIAONE\n"), "keys, line 1: expected an access key"),
+        (Some("# nobody\n"), "expected at least one key pair"),
+        (
+            Some("AKIAONE secret-a\nAKIAONE secret-b\n"),
+            "duplicate access key",
+        ),
+        (None, "cannot read keys: No such file"),
+    ] {
+        match content {
+            Some(content) => fs::write(&keys, content).expect("a file"),
+            None => fs::remove_file(&keys).expect("it is there"),
+        }
+        scene.hang_up();
+        scene.logs(words);
+        check(scene.run(ONE, "print(x)"))
+            .success()
+            .stdout_eq("42\n");
+    }
+    let log = scene.log();
+    assert!(
+        !log.contains("secret-a") && !log.contains("secret-b"),
+        "{log}"
+    );
+    assert!(log.contains("the keys have not changed"), "{log}");
+}
+
+#[test]
+fn another_secret_key_is_no_other_key() {
+    if !need("python3") {
+        return;
+    }
+    // As for a gateway that shall go on without its terminal.
+    let scene = Scene::start(&[ONE], |command| {
+        let mut nohup = sorna(command.get_current_dir().expect("a directory"));
+        let (program, arguments) = (command.get_program(), command.get_args());
+        let mut with = Command::new("nohup");
+        with.arg(program).args(arguments);
+        with.current_dir(nohup.get_current_dir().expect("a directory"))
+            .env_clear();
+        for (name, value) in nohup.get_envs() {
+            with.envs(value.map(|value| (name, value)));
+        }
+        nohup = with;
+        nohup.stdin(Stdio::null()).stdout(Stdio::piped());
+        nohup
+    });
+    check(scene.run(ONE, "x = 42")).success();
+    let changed = (ONE.0, "secret-other");
+    write_keys(scene.directory.path(), &[changed]);
+    scene.hang_up();
+    scene.logs("changed=\"AKIAONE\"");
+    check(scene.run(ONE, "print(x)")).code(1);
+    check(scene.run(changed, "print(x)"))
+        .success()
+        .stdout_eq("42\n");
+}
+
+#[test]
+fn without_a_file_a_hangup_ends_a_gateway_unless_it_is_ignored() {
+    let directory = here();
+    let mut served = sorna(directory.path());
+    served.args(["serve", "--log", "off"]);
+    let mut child = served.spawn().expect("sorna runs");
+    let signal = |id: u32, signal| {
+        let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("an id"), signal).expect("it lives");
+    };
+    let mut first = [0];
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    std::io::Read::read_exact(stdout, &mut first).expect("settings");
+    signal(child.id(), Signal::HUP);
+    assert!(wait(&mut child).success());
+
+    let mut command = Command::new("nohup");
+    command.arg(served.get_program()).args(served.get_args());
+    command.current_dir(directory.path()).env_clear();
+    for (name, value) in served.get_envs() {
+        command.envs(value.map(|value| (name, value)));
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let served = Served::start(command);
+    signal(served.id(), Signal::HUP);
+    let mut status = sorna(directory.path());
+    status.envs(served.settings()).arg("status");
+    check(status).success();
+}
