@@ -62,9 +62,9 @@
 //!
 //! | operation | request | result |
 //! |---|---|---|
-//! | [`ListFiles`] | `GET /session/{name}/files` | [`FileListing`] |
-//! | [`Download`] | `POST` or `GET /session/{name}/download` | [`DownloadedFile`]s, or unpacked [as they arrive](download) |
-//! | [`DownloadSingle`] | `POST` or `GET /session/{name}/download_single` | the content |
+//! | [`ListFiles`] | `GET /session/{name}/files`; with an extension, `GET /v2/kernel/{id}/files` | [`FileListing`] |
+//! | [`Download`] | `POST` or `GET /session/{name}/download`; with an extension, `GET /v2/kernel/{id}/download` | [`DownloadedFile`]s, or unpacked [as they arrive](download) |
+//! | [`DownloadSingle`] | `POST` or `GET /session/{name}/download_single`; with an extension, `GET /v2/kernel/{id}/download_single` | the content |
 //! | [`OpenExecution`] | `GET /stream/session/{name}/execute` | a WebSocket |
 //! | [`Logs`] | `GET /session/{name}/logs` | text |
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |

@@ -107,6 +107,11 @@ pub enum BuildError {
     },
     /// A path that cannot be sent.
     Target,
+    /// Something that Sorna v2 has only as an extension, which this gateway does not offer.
+    NotOffered {
+        /// The operation, such as `downloads`.
+        what: &'static str,
+    },
     /// Something that the API, or this version of it, does not have. Do without it, or choose another version.
     Unsupported {
         /// The operation or setting, such as `the list of languages`.
@@ -174,6 +179,10 @@ impl fmt::Display for BuildError {
                 write!(f, "the body cannot be written as JSON: {reason}")
             }
             Self::Target => f.write_str("the path of the request is not valid"),
+            Self::NotOffered { what } => write!(
+                f,
+                "the gateway does not offer {what}: they are no part of Sorna v2, but an extension of `sorna-gateway`"
+            ),
             Self::Unsupported { what, version } => {
                 write!(f, "version {version} of the API does not support {what}")
             }

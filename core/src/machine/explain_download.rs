@@ -76,6 +76,8 @@ pub struct ExplainDownload {
     directories: VecDeque<String>,
     current: Option<(String, Call<ListFiles>)>,
     files: Vec<File>,
+    /// Whether the gateway is one that sends little at once.
+    has_limit: bool,
     /// What it ends with, unless it finds something. `None` when it is spent.
     error: Option<Error>,
 }
@@ -118,6 +120,7 @@ impl ExplainDownload {
             directories,
             current: None,
             files,
+            has_limit: error.gateway().is_some_and(is_of_agent),
             error: Some(error),
         }
     }
@@ -130,7 +133,8 @@ impl ExplainDownload {
             } else {
                 &directory
             };
-            let operation = ListFiles::new(self.kernel.clone(), path);
+            // Files are listed wherever they are sent.
+            let operation = ListFiles::new(self.kernel.clone(), path).with_extension(true);
             let call = Call::new(operation, self.caller.clone());
             self.current = Some((directory, call));
         }
@@ -148,7 +152,7 @@ impl ExplainDownload {
                         let found = reply.value.files.iter();
                         let mut found = found.filter(|info| info.name == file.requested.name);
                         file.is_directory = found.any(|info| info.is_directory());
-                        reason(&reply.value, &file.requested.name)
+                        reason(&reply.value, &file.requested.name, self.has_limit)
                     }
                     // Any other error of a listing says less than the download's own.
                     Err(error) => unlisted(error),
@@ -159,8 +163,7 @@ impl ExplainDownload {
 
     fn end(&mut self, error: Error) -> Error {
         let is_explained = self.files.iter().any(|file| file.reason.is_some());
-        let status = error.gateway().map(GatewayError::status);
-        if !is_explained && status == Some(StatusCode::INTERNAL_SERVER_ERROR) {
+        if !is_explained && self.has_limit {
             for file in self.files.iter_mut().filter(|file| file.is_directory) {
                 file.reason = Some(Unavailable::Directory { limit: MAX_SIZE });
             }
@@ -185,11 +188,11 @@ impl ExplainDownload {
 }
 
 /// Why the file of this name cannot be downloaded from a directory with these.
-fn reason(listing: &FileListing, name: &str) -> Option<Unavailable> {
+fn reason(listing: &FileListing, name: &str, has_limit: bool) -> Option<Unavailable> {
     let Some(info) = listing.files.iter().find(|info| info.name == name) else {
         return Some(Unavailable::Missing);
     };
-    (info.size > MAX_SIZE && !info.is_directory()).then_some(Unavailable::TooLarge {
+    (has_limit && info.size > MAX_SIZE && !info.is_directory()).then_some(Unavailable::TooLarge {
         size: info.size,
         limit: MAX_SIZE,
     })
@@ -206,14 +209,20 @@ fn unlisted(error: &Error) -> Option<Unavailable> {
 /// Whether an error response to a download may be about one of its files.
 fn may_be_about_files(error: &GatewayError) -> bool {
     match error.kind() {
-        // Observed on managers 23.09.10 and 26.9.6.
-        Some(ProblemKind::KernelExecutionFailed | ProblemKind::InternalServerError) => {
-            error.status() == StatusCode::INTERNAL_SERVER_ERROR
-        }
         // `sorna-gateway`, which names the first file.
         Some(ProblemKind::VfolderOperationFailed) => true,
-        _ => false,
+        _ => is_of_agent(error),
     }
+}
+
+/// Whether it is what a manager says of any file that its agent does not send. (Observed on managers 23.09.10 and 26.9.6.)
+fn is_of_agent(error: &GatewayError) -> bool {
+    let kind = error.kind();
+    error.status() == StatusCode::INTERNAL_SERVER_ERROR
+        && matches!(
+            kind,
+            Some(ProblemKind::KernelExecutionFailed | ProblemKind::InternalServerError)
+        )
 }
 
 impl Machine for ExplainDownload {
@@ -300,7 +309,8 @@ mod tests {
         let files = ["here", "gone", "too"];
         let mut explain = explain(&files, 400, "vfolder-operation-failed");
         assert_eq!(explain.sends_body(LIST), r#"{"path":"."}"#);
-        explain.answers(listing(&[("here", 1)]));
+        // That gateway sends files of any size.
+        explain.answers(listing(&[("here", MAX_SIZE + 1)]));
         let error = explain.done();
         assert_eq!(
             named(&error),

@@ -1,4 +1,4 @@
-//! `GET /session/{name}/files`: what is in a directory of a session.
+//! `GET /session/{name}/files`: what is in a directory of a session. In Sorna v2, an extension.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,8 +8,8 @@ use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::backend_ai;
 use super::operation::{Operation, Success};
+use super::{backend_ai, sorna_v2};
 use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
@@ -17,8 +17,9 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `GET /session/{name}/files`: lists the files in a directory.
 ///
-/// Of Backend.AI only. A directory that does not exist is an [`ErrorBody::Reported`](crate::ErrorBody::Reported),
-/// with the text of the gateway: its response has status 200. One outside of the work directory is a 500. (Observed on managers 23.09.10
+/// In Sorna v2 it is `GET /v2/kernel/{id}/files`, an extension: see [`with_extension`](Self::with_extension). A
+/// directory that does not exist is an [`ErrorBody::Reported`](crate::ErrorBody::Reported), with the text of the
+/// gateway: its response has status 200. One outside of the work directory is a 500. (Observed on managers 23.09.10
 /// and 26.9.6.)
 ///
 /// ```
@@ -51,16 +52,35 @@ pub struct ListFiles {
     pub kernel: KernelId,
     /// The directory's path below the work directory; `.` for that itself.
     pub path: String,
+    /// Whether the gateway has the extension: see [`with_extension`](Self::with_extension).
+    pub is_offered: bool,
 }
 
 impl ListFiles {
+    /// The name of the extension of Sorna v2 by which a gateway lists files, and sends them
+    /// ([`Download`](super::Download), [`DownloadSingle`](super::DownloadSingle)).
+    pub const FILES: &str = "files";
+
     /// The operation.
     #[must_use]
     pub fn new(kernel: KernelId, path: impl Into<String>) -> Self {
         Self {
             kernel,
             path: path.into(),
+            is_offered: false,
         }
+    }
+
+    /// Sets whether the gateway offers this in Sorna v2: no by default, and then there is no such request there.
+    ///
+    /// That is an extension, not part of any API: gateways that have it name [`"files"`](Self::FILES) when they
+    /// [create](crate::CreatedKernel::extensions) a kernel, and when they say which
+    /// [version](crate::VersionInfo::extensions) they speak. Requests and responses are those of Backend.AI, with all in the
+    /// query. In Backend.AI this has no effect.
+    #[must_use]
+    pub fn with_extension(mut self, is_offered: bool) -> Self {
+        self.is_offered = is_offered;
+        self
     }
 }
 
@@ -161,10 +181,10 @@ impl Operation for ListFiles {
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
-            Dialect::SornaV2 => Err(BuildError::Unsupported {
-                what: "lists of files",
-                version,
-            }),
+            Dialect::SornaV2 => {
+                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "lists of files")?;
+                Ok(request.segment("files").query("path", &self.path))
+            }
             // 23.09.10 reads the body alone, 26.9.6 the query alone; its own client, without a query, always
             // gets the work directory.
             Dialect::BackendAi => {
@@ -216,11 +236,11 @@ mod tests {
         let target = "GET /session/k1/files?path=a%20b%2Fc".to_owned();
         assert_eq!(sent(&list, V7), (target, r#"{"path":"a b/c"}"#.to_owned()));
         let error = list.prepare(ApiVersion::default()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("does not support lists of files")
-        );
+        let what = "lists of files";
+        assert_eq!(error, BuildError::NotOffered { what });
+        let list = list.with_extension(true);
+        let target = "GET /v2/kernel/k1/files?path=a%20b%2Fc".to_owned();
+        assert_eq!(sent(&list, ApiVersion::default()), (target, String::new()));
     }
 
     #[test]

@@ -17,10 +17,24 @@ pub(super) fn to_kernel(
     Ok(UnsignedRequest::with_room(method, "/v2/kernel", about).segment(kernel.as_str()))
 }
 
+/// A request for files of a kernel, which is an extension.
+pub(super) fn to_files(
+    kernel: &KernelId,
+    is_offered: bool,
+    what: &'static str,
+) -> Result<UnsignedRequest, BuildError> {
+    match is_offered {
+        true => to_kernel(Method::GET, kernel, 0),
+        false => Err(BuildError::NotOffered { what }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::operation::Operation;
-    use super::super::{Complete, Destroy, Execute, Info, Interrupt, Restart, UploadFiles};
+    use super::super::{
+        Complete, Destroy, Execute, Info, Interrupt, ListFiles, Restart, UploadFiles,
+    };
     use super::*;
     use crate::ops::Boundary;
     use crate::version::ApiVersion;
@@ -39,6 +53,10 @@ mod tests {
         prepare(&|version| Restart::new(kernel()).prepare(version));
         prepare(&|version| Interrupt::new(kernel()).prepare(version));
         prepare(&|version| Destroy::new(kernel()).prepare(version));
+        prepare(&|version| {
+            let list = ListFiles::new(kernel(), ".").with_extension(true);
+            list.prepare(version)
+        });
         prepare(&|version| Complete::at_end(kernel(), "a").prepare(version));
         prepare(&|version| Execute::start(kernel(), "1".into()).prepare(version));
         prepare(&|version| UploadFiles::new(kernel(), vec![], boundary).prepare(version));

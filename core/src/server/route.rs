@@ -31,6 +31,12 @@ pub enum Route {
     Upload(KernelId),
     /// `POST /v2/kernel/{id}/interrupt`, an extension.
     Interrupt(KernelId),
+    /// `GET /v2/kernel/{id}/files`, an extension: [`ListFiles`](crate::ListFiles).
+    ListFiles(KernelId),
+    /// `GET /v2/kernel/{id}/download`, an extension: [`Download`](crate::Download).
+    Download(KernelId),
+    /// `GET /v2/kernel/{id}/download_single`, an extension: [`DownloadSingle`](crate::DownloadSingle).
+    DownloadSingle(KernelId),
     /// `GET /v2/stream/kernel/{id}/pty`, to be upgraded to a WebSocket.
     Terminal(KernelId),
 }
@@ -86,6 +92,11 @@ impl Route {
             ),
             ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
             ["kernel", id, "interrupt"] => of_kernel(id, &[(Method::POST, Self::Interrupt)]),
+            ["kernel", id, "files"] => of_kernel(id, &[(Method::GET, Self::ListFiles)]),
+            ["kernel", id, "download"] => of_kernel(id, &[(Method::GET, Self::Download)]),
+            ["kernel", id, "download_single"] => {
+                of_kernel(id, &[(Method::GET, Self::DownloadSingle)])
+            }
             ["stream", "kernel", id, "pty"] => of_kernel(id, &[(Method::GET, Self::Terminal)]),
             _ => Err(ProblemKind::GenericNotFound.reply()),
         }
@@ -129,6 +140,17 @@ mod tests {
                 Method::POST,
                 format!("{path}/interrupt"),
                 Route::Interrupt(id()),
+            ),
+            (Method::GET, format!("{path}/files"), Route::ListFiles(id())),
+            (
+                Method::GET,
+                format!("{path}/download"),
+                Route::Download(id()),
+            ),
+            (
+                Method::GET,
+                format!("{path}/download_single"),
+                Route::DownloadSingle(id()),
             ),
         ] {
             assert_eq!(Route::parse(&method, &path).unwrap(), route);

@@ -170,6 +170,11 @@ impl Failure {
 pub(crate) fn build_advice(error: &BuildError) -> Option<&'static str> {
     let version = match error {
         BuildError::Unsupported { version, .. } => version,
+        BuildError::NotOffered { .. } => {
+            return Some(
+                "Gateways of `sorna serve` have it, and so does Backend.AI: if the gateway speaks that, use --api backend-ai, or put api = \"backend-ai\" into the profile.",
+            );
+        }
         BuildError::FileTooLarge { .. } => {
             return Some(
                 "Split it, let the program fetch it, or mount a folder that has it (--mount).",

@@ -377,8 +377,6 @@ fn sorna_v2_has_none_of_this_and_that_is_said() {
     for (arguments, what) in [
         (&["ps"][..], "lists of sessions"),
         (&["logs", "x"], "logs"),
-        (&["ls", "x"], "lists of files"),
-        (&["download", "x", "y"], "downloads"),
         (&["rename", "x", "long-enough"], "names of sessions"),
         (&["events"], "events"),
     ] {

@@ -33,10 +33,11 @@
 //! | limit memory and time | [`Limits`] in a [`KernelSpec`] |
 //! | do all of that in one go, and stop it from another task | `Client::run`, `Run::canceller` |
 //! | open a terminal | `Kernel::stream_pty` |
-//! | download files and directories | `Kernel::download`, [`files::Saver`] (Backend.AI) |
+//! | download files and directories | `Kernel::download`, [`files::Saver`] (Backend.AI, and gateways of `sorna serve`) |
 //! | list and find sessions | `Client::list`, `Client::find` (Backend.AI) |
 //! | interrupt a program | `Kernel::interrupt` (Backend.AI, and gateways of `sorna serve`) |
-//! | list files, read logs | `Kernel::list_files`, `Kernel::logs` (Backend.AI) |
+//! | list files | `Kernel::list_files` (Backend.AI, and gateways of `sorna serve`) |
+//! | read logs | `Kernel::logs` (Backend.AI) |
 //! | follow what happens to sessions | `Client::events`, `Kernel::events` (Backend.AI) |
 //! | set time limits, retries, proxies and certificates | [`ClientOptions`] |
 //! | see each request | `Observer`, feature `tracing` |

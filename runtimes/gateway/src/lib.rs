@@ -141,6 +141,13 @@
 //! Clients learn of it from `"file-modes"` among the `extensions`, in the response to a creation, to `GET /v2` and to `GET /`. Without
 //! the header, nobody may execute an uploaded file.
 //!
+//! # Files
+//!
+//! In Sorna v2, too, files can be listed and downloaded, an extension of this gateway (`"files"` among the `extensions`):
+//! `GET /v2/kernel/{id}/files?path=…`, `/v2/kernel/{id}/download?files=…&files=…` (at most 5 files or directories) and
+//! `/v2/kernel/{id}/download_single?file=…`. Requests are signed like others, and responses are those of Backend.AI. Paths are
+//! below the work directory: nothing else is listed or sent, also not where a symbolic link of a program leads.
+//!
 //! # More than text
 //!
 //! A python3 kernel has a builtin `display(*objects)`, which sends each object as one record in its
@@ -207,7 +214,7 @@
 //!   directory is 400, and a rejected upload stores nothing.
 //! - Malformed JSON is 400 `invalid-api-params`. Mounts are rejected, as there is nothing to mount.
 //! - At the limit of kernels, the token of a living kernel still returns that kernel.
-//! - `GET /v2/languages` exists.
+//! - `GET /v2/languages` exists, and what is named under [Files](#files).
 //!
 //! # Backend.AI
 //!

@@ -116,7 +116,15 @@ fn the_rate_limit_is_reported_and_enforced() {
             .unwrap();
         assert!(reset <= 900_000);
         let body: Value = serde_json::from_slice(response.body()).unwrap();
-        let extensions = ["final", "runs", "bytes", "file-modes", "echo", "interrupt"];
+        let extensions = [
+            "final",
+            "runs",
+            "bytes",
+            "file-modes",
+            "files",
+            "echo",
+            "interrupt",
+        ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);
     }

@@ -10,8 +10,8 @@ use http::HeaderMap;
 use serde::Serialize;
 
 use self::method::DownloadMethod;
-use super::backend_ai;
 use super::operation::{Operation, Success};
+use super::{backend_ai, sorna_v2};
 use crate::download::{Requested, UnpackEvent, UnpackLimits, Unpacker};
 use crate::error::{BuildError, Error, GatewayError};
 use crate::ident::KernelId;
@@ -20,7 +20,8 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `POST` or `GET /session/{name}/download`: downloads files or directories, in one request.
 ///
-/// Of Backend.AI only. The method is that of the version, and the other one after a 405. The response is
+/// In Sorna v2 it is `GET /v2/kernel/{id}/download`, an extension: see [`with_extension`](Self::with_extension). In
+/// Backend.AI, the method is that of the version, and the other one after a 405. The response is
 /// `multipart/mixed`: an archive for each file. Reading it gives all files in memory; to unpack it as it
 /// arrives, take an [`unpacker`](Self::unpacker).
 ///
@@ -37,6 +38,8 @@ pub struct Download {
     pub kernel: KernelId,
     /// Paths below the work directory.
     pub files: Vec<String>,
+    /// Whether the gateway has the extension: see [`with_extension`](Self::with_extension).
+    pub is_offered: bool,
     method: DownloadMethod,
 }
 
@@ -50,8 +53,18 @@ impl Download {
         Self {
             kernel,
             files,
+            is_offered: false,
             method: DownloadMethod::default(),
         }
+    }
+
+    /// Sets whether the gateway offers this in Sorna v2, by the extension
+    /// [`ListFiles::FILES`](crate::ListFiles::FILES): no by default, and then there is no such request there. In
+    /// Backend.AI it has no effect.
+    #[must_use]
+    pub fn with_extension(mut self, is_offered: bool) -> Self {
+        self.is_offered = is_offered;
+        self
     }
 
     /// Unpacks the response, which has these headers, as it arrives. Its status must say success.
@@ -86,10 +99,13 @@ impl Operation for Download {
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
-            Dialect::SornaV2 => Err(BuildError::Unsupported {
-                what: "downloads",
-                version,
-            }),
+            Dialect::SornaV2 => {
+                self.check()?;
+                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "downloads")?;
+                let files = self.files.iter();
+                let request = request.segment("download");
+                Ok(files.fold(request, |request, file| request.query("files", file)))
+            }
             Dialect::BackendAi => {
                 self.check()?;
                 let length = self.files.iter().map(String::len).sum();
@@ -181,7 +197,11 @@ mod tests {
         assert_eq!(sent(&download, V7), (format!("GET {target}"), body.clone()));
         assert_eq!(sent(&download, V9), (format!("POST {target}"), body));
         let error = download.prepare(ApiVersion::default());
-        assert!(matches!(error, Err(BuildError::Unsupported { .. })));
+        assert!(matches!(error, Err(BuildError::NotOffered { .. })));
+        let target = "GET /v2/kernel/k1/download?files=a%2Fb.txt&files=c%26d".to_owned();
+        let download = download.with_extension(true);
+        let sent = sent(&download, ApiVersion::default());
+        assert_eq!(sent, (target, String::new()));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::super::backend_ai;
 use super::super::operation::{Operation, Success};
+use super::super::{backend_ai, sorna_v2};
 use super::method::DownloadMethod;
 use crate::download::Requested;
 use crate::error::{BuildError, Error, GatewayError};
@@ -15,8 +15,9 @@ use crate::version::{ApiVersion, Dialect};
 
 /// `POST` or `GET /session/{name}/download_single`: downloads one file, as it is.
 ///
-/// Of Backend.AI only. The method is that of the version, and the other one after a 405. The response can be
-/// written to a file as it arrives.
+/// In Sorna v2 it is `GET /v2/kernel/{id}/download_single`, an extension: see [`with_extension`](Self::with_extension). In
+/// Backend.AI, the method is that of the version, and the other one after a 405. The response can be written to a file as
+/// it arrives.
 ///
 /// Observed on managers 23.09.10 and 26.9.6: a file that does not exist is a 500:
 /// [`ExplainDownload`](crate::machine::ExplainDownload) finds that out. As for [`Download`](super::Download),
@@ -30,6 +31,8 @@ pub struct DownloadSingle {
     pub kernel: KernelId,
     /// The file's path below the work directory.
     pub file: String,
+    /// Whether the gateway has the extension: see [`with_extension`](Self::with_extension).
+    pub is_offered: bool,
     method: DownloadMethod,
 }
 
@@ -40,8 +43,18 @@ impl DownloadSingle {
         Self {
             kernel,
             file: file.into(),
+            is_offered: false,
             method: DownloadMethod::default(),
         }
+    }
+
+    /// Sets whether the gateway offers this in Sorna v2, by the extension
+    /// [`ListFiles::FILES`](crate::ListFiles::FILES): no by default, and then there is no such request there. In
+    /// Backend.AI it has no effect.
+    #[must_use]
+    pub fn with_extension(mut self, is_offered: bool) -> Self {
+        self.is_offered = is_offered;
+        self
     }
 }
 
@@ -55,10 +68,11 @@ impl Operation for DownloadSingle {
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
-            Dialect::SornaV2 => Err(BuildError::Unsupported {
-                what: "downloads",
-                version,
-            }),
+            Dialect::SornaV2 => {
+                Requested::new(&self.file)?;
+                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "downloads")?;
+                Ok(request.segment("download_single").query("file", &self.file))
+            }
             Dialect::BackendAi => {
                 Requested::new(&self.file)?;
                 let method = self.method.for_version(version);
@@ -132,6 +146,10 @@ mod tests {
             assert!(matches!(error, BuildError::FileName { .. }), "{file}");
         }
         let error = DownloadSingle::new(kernel(), "a").prepare(ApiVersion::default());
-        assert!(matches!(error, Err(BuildError::Unsupported { .. })));
+        assert!(matches!(error, Err(BuildError::NotOffered { .. })));
+        let target = "GET /v2/kernel/k1/download_single?file=a%20b".to_owned();
+        let download = DownloadSingle::new(kernel(), "a b").with_extension(true);
+        let sent = sent(&download, ApiVersion::default());
+        assert_eq!(sent, (target, String::new()));
     }
 }

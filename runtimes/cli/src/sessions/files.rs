@@ -12,7 +12,7 @@ use sorna::blocking::Kernel;
 use sorna::files::Saver;
 use sorna::{Error, FileInfo, FilesUnavailable, Unavailable};
 
-use super::with_session;
+use super::with_files;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -25,15 +25,16 @@ use crate::units::{count, since_1970};
 
 /// List files of a session.
 ///
-/// Backend.AI only.
+/// In Sorna v2, of a kernel, with gateways of `sorna serve`.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session or
 /// directory; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = LS_EXAMPLES)]
 pub(crate) struct LsArgs {
-    /// Name or ID of the session, or what it starts with.
-    #[arg(value_name = "NAME")]
+    /// Name or ID of the session, or what it starts with; in Sorna v2, ID of the kernel.
+    // Of the IDs that gateways make, one in 64 begins with a hyphen.
+    #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
 
     /// Directory, below the work directory.
@@ -53,15 +54,17 @@ Examples:
 /// Download files and directories of a session.
 ///
 /// They keep their path below the work directory. Files of the same name are replaced. If some do not exist, the
-/// others are downloaded. Links in directories are left out, and named. Backend.AI only.
+/// others are downloaded. Links in directories are left out, and named. In Sorna v2, this
+/// works with gateways of `sorna serve`.
 ///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached, there is no such session or
 /// file, or a file cannot be written; 2 for a usage error or a wrong setting.
 #[derive(Debug, Args)]
 #[command(after_help = DOWNLOAD_EXAMPLES)]
 pub(crate) struct DownloadArgs {
-    /// Name or ID of the session, or what it starts with.
-    #[arg(value_name = "NAME")]
+    /// Name or ID of the session, or what it starts with; in Sorna v2, ID of the kernel.
+    // Of the IDs that gateways make, one in 64 begins with a hyphen.
+    #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
 
     /// Files and directories, below the work directory.
@@ -81,36 +84,31 @@ Examples:
 /// Carries out `ls`.
 pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure> {
     let is_refused = Cell::new(false);
-    let exit = with_session(
-        globals,
-        "lists of files",
-        &arguments.session,
-        |_, found, reporter| {
-            let listing = found.kernel.list_files(&arguments.path);
-            is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
-            let mut listing = listing?;
-            listing
-                .files
-                .sort_by(|one, other| one.name.cmp(&other.name));
-            let errors = listing.errors.trim();
-            if !errors.is_empty() {
-                reporter.advice(errors);
-            }
-            Ok(if arguments.json {
-                print(
-                    listing
-                        .files
-                        .iter()
-                        .map(line)
-                        .collect::<String>()
-                        .as_bytes(),
-                )
-            } else {
-                let lines: Vec<_> = listing.files.iter().map(cells).collect();
-                print(columns(&lines).as_bytes())
-            })
-        },
-    )?;
+    let exit = with_files(globals, &arguments.session, |_, found, reporter| {
+        let listing = found.kernel.list_files(&arguments.path);
+        is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
+        let mut listing = listing?;
+        listing
+            .files
+            .sort_by(|one, other| one.name.cmp(&other.name));
+        let errors = listing.errors.trim();
+        if !errors.is_empty() {
+            reporter.advice(errors);
+        }
+        Ok(if arguments.json {
+            print(
+                listing
+                    .files
+                    .iter()
+                    .map(line)
+                    .collect::<String>()
+                    .as_bytes(),
+            )
+        } else {
+            let lines: Vec<_> = listing.files.iter().map(cells).collect();
+            print(columns(&lines).as_bytes())
+        })
+    })?;
     if is_refused.get() && leaves_work_directory(&arguments.path) {
         Reporter::new(false)
             .advice("Only the work directory, /home/work, and what is below it can be listed.");
@@ -176,64 +174,59 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             ),
         );
     }
-    with_session(
-        globals,
-        "downloads",
-        &arguments.session,
-        |_, found, reporter| {
-            let saver = Arc::new(Mutex::new(Saver::new(&arguments.output)));
-            if let Err(failure) = drop_at_exit(&saver) {
-                return Ok(Err(failure));
+    with_files(globals, &arguments.session, |_, found, reporter| {
+        let saver = Arc::new(Mutex::new(Saver::new(&arguments.output)));
+        if let Err(failure) = drop_at_exit(&saver) {
+            return Ok(Err(failure));
+        }
+        reporter.wait("Downloading...");
+        let mut done = Done::default();
+        // Gateways send nothing of a request if one of its files is missing: the others are requested without it. And
+        // they do not send large directories: what is in them is requested one by one.
+        let mut requests = vec![arguments.files.clone()];
+        while let Some(mut wanted) = requests.pop() {
+            if wanted.is_empty() {
+                continue;
             }
-            reporter.wait("Downloading...");
-            let mut done = Done::default();
-            // Gateways send nothing of a request if one of its files is missing: the others are requested without it. And
-            // they do not send large directories: what is in them is requested one by one.
-            let mut requests = vec![arguments.files.clone()];
-            while let Some(mut wanted) = requests.pop() {
-                if wanted.is_empty() {
-                    continue;
-                }
-                *lock(&saver) = Saver::new(&arguments.output);
-                let saved = save(&found.kernel, &wanted, &saver);
-                match saved {
-                    Ok(()) => done.add(&lock(&saver)),
-                    Err(Error::FilesUnavailable(more)) => {
-                        let is_named = |file: &str| more.files.iter().any(|f| f.name == file);
-                        let all = wanted.len();
-                        wanted.retain(|file| !is_named(file));
-                        let is_stuck = wanted.len() == all;
-                        if is_stuck {
-                            // What is named was not requested, so there is nothing that could be left out.
-                            return Err(Error::FilesUnavailable(more));
-                        }
-                        requests.push(wanted);
-                        let parts = done.take_apart(&found.kernel, *more);
-                        requests.extend(parts.into_iter().map(|part| vec![part]));
+            *lock(&saver) = Saver::new(&arguments.output);
+            let saved = save(&found.kernel, &wanted, &saver);
+            match saved {
+                Ok(()) => done.add(&lock(&saver)),
+                Err(Error::FilesUnavailable(more)) => {
+                    let is_named = |file: &str| more.files.iter().any(|f| f.name == file);
+                    let all = wanted.len();
+                    wanted.retain(|file| !is_named(file));
+                    let is_stuck = wanted.len() == all;
+                    if is_stuck {
+                        // What is named was not requested, so there is nothing that could be left out.
+                        return Err(Error::FilesUnavailable(more));
                     }
-                    Err(error) => {
-                        if done.saved > 0 {
-                            done.report(arguments, reporter);
-                        }
-                        if let Some(files) = done.unavailable {
-                            reporter.advice(files);
-                        }
-                        return Err(error);
+                    requests.push(wanted);
+                    let parts = done.take_apart(&found.kernel, *more);
+                    requests.extend(parts.into_iter().map(|part| vec![part]));
+                }
+                Err(error) => {
+                    if done.saved > 0 {
+                        done.report(arguments, reporter);
                     }
+                    if let Some(files) = done.unavailable {
+                        reporter.advice(files);
+                    }
+                    return Err(error);
                 }
             }
-            done.report(arguments, reporter);
-            match done.unavailable {
-                Some(files) => {
-                    reporter.fail(&files);
-                    let id = found.kernel.id();
-                    reporter.advice(format_args!("`sorna ls {id}` lists the files."));
-                    Ok(Ok(Exit::FAILURE))
-                }
-                None => Ok(Ok(Exit::SUCCESS)),
+        }
+        done.report(arguments, reporter);
+        match done.unavailable {
+            Some(files) => {
+                reporter.fail(&files);
+                let id = found.kernel.id();
+                reporter.advice(format_args!("`sorna ls {id}` lists the files."));
+                Ok(Ok(Exit::FAILURE))
             }
-        },
-    )
+            None => Ok(Ok(Exit::SUCCESS)),
+        }
+    })
 }
 
 /// Signals end the process at once, however long the gateway sends nothing. No half of a file stays.

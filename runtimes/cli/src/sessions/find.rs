@@ -9,6 +9,7 @@ use crate::advice::advice;
 use crate::failure::Failure;
 use crate::harmless::safe;
 use crate::target::Target;
+use crate::terms::Terms;
 
 /// How many sessions an error lists.
 const MOST: usize = 10;
@@ -54,6 +55,9 @@ impl Found {
     pub(crate) fn advice(&self, target: &Target, error: &Error) -> Option<String> {
         // Nothing was sent, or there is no gateway.
         if matches!(error, Error::Build(_)) || error.transport().is_some() {
+            return None;
+        }
+        if target.terms() != Terms::SESSION {
             return None;
         }
         let info = self.kernel.info();

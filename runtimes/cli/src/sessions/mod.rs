@@ -1,5 +1,5 @@
-//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `ls`, `download`, `rename` and `events`; and
-//! how they find a session by its name, its ID or what either starts with.
+//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `rename` and `events`; and how they find a
+//! session by its name, its ID or what either starts with. And `ls` and `download`, also for kernels of Sorna v2.
 
 pub(crate) mod control;
 pub(crate) mod events;
@@ -12,7 +12,7 @@ mod text;
 pub(crate) use find::{Found, find};
 pub(crate) use text::moment;
 
-use sorna::{ApiVersion, BuildError, Dialect, Error};
+use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId};
 
 use crate::advice::show_error;
 use crate::exit::Exit;
@@ -32,6 +32,23 @@ fn open(globals: &Globals, what: &'static str) -> Result<Target, Failure> {
     }
 }
 
+/// Does something with the session of this name, ID or prefix, or the kernel of this ID in Sorna v2, where it takes an
+/// extension.
+fn with_files(
+    globals: &Globals,
+    text: &str,
+    act: impl FnOnce(&Target, &Found, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
+) -> Result<Exit, Failure> {
+    let target = Target::open(globals)?;
+    match spoken::version(&target)?.dialect() {
+        Dialect::SornaV2 => {
+            let id = KernelId::new(text).map_err(Failure::Argument)?;
+            act_on(&target, &Found::by_id(&target, id), act)
+        }
+        _ => act_on(&target, &find(&target, text)?, act),
+    }
+}
+
 /// Does something with the session of this name, ID or prefix.
 fn with_session(
     globals: &Globals,
@@ -40,13 +57,21 @@ fn with_session(
     act: impl FnOnce(&Target, &Found, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
 ) -> Result<Exit, Failure> {
     let target = open(globals, what)?;
+    act_on(&target, &find(&target, text)?, act)
+}
+
+fn act_on(
+    target: &Target,
+    found: &Found,
+    act: impl FnOnce(&Target, &Found, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
+) -> Result<Exit, Failure> {
     let mut reporter = Reporter::new(false);
-    let found = find(&target, text)?;
-    match act(&target, &found, &mut reporter) {
+    match act(target, found, &mut reporter) {
         Ok(result) => result,
+        Err(Error::Build(error @ BuildError::NotOffered { .. })) => Err(Failure::Argument(error)),
         Err(error) => {
-            show_error(&mut reporter, &error, &target);
-            if let Some(advice) = found.advice(&target, &error) {
+            show_error(&mut reporter, &error, target);
+            if let Some(advice) = found.advice(target, &error) {
                 reporter.advice(advice);
             }
             Ok(Exit::FAILURE)

@@ -1,6 +1,6 @@
 //! What does not work with which gateway.
 
-use sorna::protocol::VersionInfo;
+use sorna::protocol::{ListFiles, VersionInfo};
 use sorna::{ApiVersion, Dialect};
 
 use crate::release::release;
@@ -52,9 +52,15 @@ const LIMITS: &[Limit] = &[
 /// The limits of a gateway that says this of itself.
 pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
     if version.dialect() == Dialect::SornaV2 {
-        return vec![
-            "ps, logs, ls, download, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
-        ];
+        let has_files = info.extensions().any(|name| name == ListFiles::FILES);
+        return vec![match has_files {
+            true => {
+                "ps, logs, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these"
+            }
+            false => {
+                "ps, logs, ls, download, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these"
+            }
+        }];
     }
     let mut limits = vec!["run --exec-timeout: Backend.AI has no such limit"];
     // The gateway of this project has none of the defects.
@@ -68,6 +74,20 @@ pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_no_limit_of_gateways_that_have_them() {
+        for (extensions, has) in [
+            ("", false),
+            (r#""echo""#, false),
+            (r#""echo", "files""#, true),
+        ] {
+            let text = format!(r#"{{"version": "v2.20170315", "extensions": [{extensions}]}}"#);
+            let info: VersionInfo = serde_json::from_str(&text).unwrap();
+            let limits = of(ApiVersion::V2_20170315, &info).join("\n");
+            assert_eq!(limits.contains("download"), !has, "{limits}");
+        }
+    }
 
     #[test]
     fn limits_are_those_of_the_release() {

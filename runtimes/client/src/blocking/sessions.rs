@@ -43,16 +43,6 @@ impl Client {
 /// What only Backend.AI has. In Sorna v2 each of these is an error
 /// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
 impl Kernel {
-    /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`]; a directory that does not exist is an
-    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported).
-    pub fn list_files(&self, path: &str) -> Result<FileListing, Error> {
-        wait(self.0.list_files(path))
-    }
-
     /// What its container printed: its own messages, and what programs in it print.
     ///
     /// # Errors
@@ -108,12 +98,6 @@ impl Kernel {
         wait(self.0.status_history())
     }
 
-    /// A download of files and directories, by their paths below the work directory: any number of them, unpacked as
-    /// they arrive. It starts when its first event is asked for.
-    pub fn download<P: Into<String>>(&self, paths: impl IntoIterator<Item = P>) -> DownloadStream {
-        DownloadStream(self.0.download(paths))
-    }
-
     /// Subscribes to the events of its session, from now on. Then it asks whether there is such a session: managers also
     /// accept the ID of one that has ended (23.09.10 also its name), of which no event would ever come.
     ///
@@ -122,5 +106,27 @@ impl Kernel {
     /// See [`Error`].
     pub fn events(&self) -> Result<Events, Error> {
         wait(self.0.events()).map(Events)
+    }
+}
+
+/// Files: in Backend.AI, and in Sorna v2 with gateways that have the extension
+/// [`ListFiles::FILES`](sorna_core::ListFiles::FILES), as `sorna-gateway` has.
+impl Kernel {
+    /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a directory that does not exist is an
+    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported), and a gateway without the extension a
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered).
+    pub fn list_files(&self, path: &str) -> Result<FileListing, Error> {
+        wait(self.0.list_files(path))
+    }
+
+    /// A download of files and directories, by their paths below the work directory: any number of them, unpacked as
+    /// they arrive. It starts when its first event is asked for. In Sorna v2 the gateway must have the extension
+    /// [`ListFiles::FILES`](sorna_core::ListFiles::FILES).
+    pub fn download<P: Into<String>>(&self, paths: impl IntoIterator<Item = P>) -> DownloadStream {
+        DownloadStream(self.0.download(paths))
     }
 }

@@ -157,7 +157,8 @@ async fn open<T: StreamTransport + 'static>(
     paths: Vec<String>,
 ) -> Result<Current<T::Body>, Error> {
     let (id, client) = (kernel.id(), kernel.client());
-    let download = Download::new(id.clone(), paths.clone());
+    let is_offered = client.offers_files().await?;
+    let download = Download::new(id.clone(), paths.clone()).with_extension(is_offered);
     match client.stream(download.clone()).await {
         Ok(response) => Ok(Current {
             unpacker: download.unpacker(response.headers(), limits)?,

@@ -11,8 +11,8 @@ use http::Request;
 use sorna_core::Body;
 use sorna_core::machine::{Call, Machine, Negotiate, Negotiated, Streaming};
 use sorna_core::{
-    Authorize, Authorized, Caller, Config, Error, LanguageInfo, ListLanguages, Operation, Reply,
-    Signer, Version, VersionInfo,
+    Authorize, Authorized, Caller, Config, Dialect, Error, LanguageInfo, ListFiles, ListLanguages,
+    Operation, Reply, Signer, Version, VersionInfo,
 };
 
 use super::background::Background;
@@ -302,6 +302,29 @@ impl<T: Transport + 'static> Client<T> {
     pub(super) fn has_extension(&self, name: &str) -> bool {
         let known = self.inner.negotiation.known();
         known.is_some_and(|known| known.has_extension(name))
+    }
+
+    /// Whether the gateway understands this extension. It is asked if it has not said yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](Self::version).
+    pub(super) async fn offers(&self, name: &str) -> Result<bool, Error> {
+        self.caller().await?;
+        let known = self.inner.negotiation.known();
+        if known.is_some_and(|known| !known.knows_extensions()) {
+            let info = self.call(Version::new()).await?.value;
+            self.learn_extensions(info.extensions().map(str::to_owned).collect());
+        }
+        Ok(self.has_extension(name))
+    }
+
+    /// Whether it lists and sends files, where that takes an extension.
+    pub(super) async fn offers_files(&self) -> Result<bool, Error> {
+        match self.caller().await?.version().dialect() {
+            Dialect::BackendAi => Ok(false),
+            _ => self.offers(ListFiles::FILES).await,
+        }
     }
 
     /// Remembers the extensions of the gateway, which it tells whenever it creates a kernel.

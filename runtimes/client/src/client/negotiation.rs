@@ -34,7 +34,8 @@ pub(super) struct Known {
     /// Speaks it.
     pub(super) caller: Caller,
     pub(super) negotiated: Negotiated,
-    /// The extensions that the gateway told when it first created a kernel: all that is known of them if the version is fixed.
+    /// The extensions that the gateway told when it first created a kernel or was asked: all that is known of them if the
+    /// version is fixed.
     extensions: OnceLock<Vec<String>>,
 }
 
@@ -45,6 +46,11 @@ impl Known {
         told.map(String::as_str)
             .chain(self.negotiated.extensions())
             .any(|it| it == name)
+    }
+
+    /// Whether the gateway has told its extensions.
+    pub(super) fn knows_extensions(&self) -> bool {
+        self.negotiated.info.is_some() || self.extensions.get().is_some()
     }
 
     pub(super) fn learn_extensions(&self, names: Vec<String>) {

@@ -1,4 +1,4 @@
-//! What Backend.AI does besides: sessions by name, their files, logs and events.
+//! What Backend.AI does besides: sessions by name, their logs and events; and files.
 
 use sorna_core::events::SubscribeEvents;
 use sorna_core::machine;
@@ -100,20 +100,27 @@ impl<T: StreamTransport + 'static> Client<T> {
     }
 }
 
-/// What only Backend.AI has. In Sorna v2 each of these is an error
-/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
+/// Files: in Backend.AI, and in Sorna v2 with gateways that have the extension
+/// [`ListFiles::FILES`], as `sorna-gateway` has.
 impl<T: Transport + 'static> Kernel<T> {
     /// Lists the files in a directory, whose path is relative to the work directory: `.` is that itself.
     ///
     /// # Errors
     ///
     /// See [`Error`]; a directory that does not exist is an
-    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported).
+    /// [`ErrorBody::Reported`](sorna_core::ErrorBody::Reported), and a gateway without the extension a
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered).
     pub async fn list_files(&self, path: &str) -> Result<FileListing, Error> {
-        let list = ListFiles::new(self.id().clone(), path);
-        Ok(self.client().call(list).await?.value)
+        let client = self.client();
+        let is_offered = client.offers_files().await?;
+        let list = ListFiles::new(self.id().clone(), path).with_extension(is_offered);
+        Ok(client.call(list).await?.value)
     }
+}
 
+/// What only Backend.AI has. In Sorna v2 each of these is an error
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
+impl<T: Transport + 'static> Kernel<T> {
     /// What its container printed: its own messages, and what programs in it print.
     ///
     /// # Errors
@@ -213,7 +220,8 @@ impl<T: Transport + 'static> Kernel<T> {
 
 impl<T: StreamTransport + 'static> Kernel<T> {
     /// A download of files and directories, by their paths below the work directory: any number of them, unpacked as
-    /// they arrive. It starts when its first event is asked for.
+    /// they arrive. It starts when its first event is asked for. In Sorna v2 the gateway must have the extension
+    /// [`ListFiles::FILES`].
     pub fn download<P: Into<String>>(
         &self,
         paths: impl IntoIterator<Item = P>,

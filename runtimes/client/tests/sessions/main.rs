@@ -141,14 +141,12 @@ macro_rules! driver {
                 $block_on(async {
                     let name = SessionToken::new("another").unwrap();
                     let errors = [
-                        wait!($kind, kernel.list_files(".")).unwrap_err(),
                         wait!($kind, kernel.logs()).unwrap_err(),
                         wait!($kind, kernel.rename(name)).unwrap_err(),
                         wait!($kind, kernel.status_history()).unwrap_err(),
                         wait!($kind, kernel.events()).unwrap_err(),
                         wait!($kind, client.list(ListSessions::living())).unwrap_err(),
                         wait!($kind, client.find("a")).unwrap_err(),
-                        wait!($kind, kernel.download(["a"]).next_event()).unwrap_err(),
                     ];
                     for error in errors {
                         let error = format!("{error:?}");
@@ -184,6 +182,23 @@ macro_rules! driver {
                 let error = format!("{:?}", result.unwrap_err());
                 assert!(error.contains("Unsupported"), "{error}");
                 assert_eq!(seen, ["GET /", "GET /v2"]);
+            }
+
+            #[test]
+            fn in_sorna_v2_the_gateway_is_asked_once_whether_it_has_files() {
+                let server = Server::start(|_, _| Answer::json(200, r#"{"version": "v2.20170315"}"#));
+                let kernel = kernel(server.config(ApiVersion::V2_20170315), "k1");
+                $block_on(async {
+                    let errors = [
+                        wait!($kind, kernel.list_files(".")).unwrap_err(),
+                        wait!($kind, kernel.download(["a"]).next_event()).unwrap_err(),
+                    ];
+                    for error in errors {
+                        let error = format!("{error:?}");
+                        assert!(error.contains("NotOffered"), "{error}");
+                    }
+                });
+                assert_eq!(server.seen(), ["GET /v2"]);
             }
 
             #[test]

@@ -1,6 +1,6 @@
 //! What this gateway understands besides the protocols.
 
-use sorna_core::{Execute, Interrupt, UploadFiles};
+use sorna_core::{Execute, Interrupt, ListFiles, UploadFiles};
 
 use super::context::Context;
 
@@ -10,6 +10,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     Execute::RUNS,
     Execute::BYTES,
     UploadFiles::MODES,
+    ListFiles::FILES,
     Execute::ECHO,
     Interrupt::EXTENSION,
 ];

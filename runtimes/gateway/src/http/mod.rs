@@ -6,6 +6,7 @@ mod busy;
 mod connection;
 mod context;
 mod extensions;
+mod files;
 mod head;
 mod pieces;
 mod rate_limit;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Response;
+use sorna_core::server::backend_ai::Parameters;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply, wants_bytes,
 };
@@ -12,6 +13,7 @@ use super::body::ReplyBody;
 use super::busy::busy_reply;
 use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
+use super::files;
 use super::terminal;
 use super::websocket;
 use crate::kernel::{ExecuteError, Held, Input, Turn};
@@ -28,6 +30,9 @@ pub(super) async fn respond(
 ) -> Result<Response<ReplyBody>> {
     if let Route::Execute(id) = &route {
         return execute(context, call.key, id, bytes).await;
+    }
+    if let Route::ListFiles(id) | Route::Download(id) | Route::DownloadSingle(id) = &route {
+        return read_files(context, &call, &route, id).await;
     }
     let response = respond_whole(context, call, route, bytes, is_form).await?;
     Ok(response.map(ReplyBody::new))
@@ -85,6 +90,22 @@ async fn respond_whole(
             Err(ProblemKind::GenericBadRequest.reply_with("the body is not multipart/form-data"))
         }
         _ => Err(ProblemKind::NotImplemented.reply()),
+    }
+}
+
+/// What is in the work directory.
+async fn read_files(
+    context: &Context,
+    call: &Call<'_>,
+    route: &Route,
+    id: &KernelId,
+) -> Result<Response<ReplyBody>> {
+    let parameters = Parameters::parse(call.parts.uri.query(), b"")?;
+    let entry = context.kernels.find(call.key, id)?;
+    match route {
+        Route::ListFiles(_) => files::list(entry, &parameters).await,
+        Route::Download(_) => files::download(context, entry, &parameters).await,
+        _ => files::download_single(entry, &parameters).await,
     }
 }
 

@@ -1,15 +1,13 @@
 //! The operations of Backend.AI: each of its requests, with sessions that are kernels of this machine.
 
 mod answer;
-mod archive;
 mod events;
 mod execute;
-mod files;
 mod graphql;
 mod info;
 mod sessions;
 mod stream;
-mod tree;
+mod upload;
 
 use bytes::Bytes;
 use http::Response;
@@ -22,6 +20,7 @@ use self::answer::{Result, ok};
 use super::body::ReplyBody;
 use super::context::{Call, Context};
 use super::extensions::EXTENSIONS;
+use super::files;
 
 /// What responses call the manager: no release of Backend.AI, so that no client expects the defects of one.
 const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
@@ -46,7 +45,7 @@ pub(super) async fn respond(context: &Context, mut call: Call<'_>, route: Sessio
     let query = call.parts.uri.query();
     if let SessionRoute::Session(id, SessionVerb::Upload) = &route {
         check_owner(&call, &Parameters::parse(query, b"")?)?;
-        return files::upload(context, call, id).await;
+        return upload::upload(context, call, id).await;
     }
     let bytes = context.read(call.body).await?;
     // Bodies that are no objects are explained by those who read them.
@@ -92,9 +91,18 @@ async fn to_session(
         SessionVerb::Execute => execute::execute(context, key, id, bytes).await,
         SessionVerb::Complete => execute::complete(context, key, id, bytes).await,
         SessionVerb::Interrupt => execute::interrupt(context, key, id).await,
-        SessionVerb::ListFiles => files::list(context, key, id, parameters).await,
-        SessionVerb::Download => files::download(context, key, id, parameters).await,
-        SessionVerb::DownloadSingle => files::download_single(context, key, id, parameters).await,
+        SessionVerb::ListFiles => {
+            let entry = context.sessions.find(key, id)?.running()?;
+            files::list(entry, parameters).await
+        }
+        SessionVerb::Download => {
+            let entry = context.sessions.find(key, id)?.running()?;
+            files::download(context, entry, parameters).await
+        }
+        SessionVerb::DownloadSingle => {
+            let entry = context.sessions.find(key, id)?.running()?;
+            files::download_single(entry, parameters).await
+        }
         SessionVerb::Apps => {
             context.sessions.find(key, id)?;
             // What is listed there can be opened by a proxy, and there is none.

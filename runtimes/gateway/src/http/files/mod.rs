@@ -1,4 +1,7 @@
-//! Files of a session: uploads, lists, downloads.
+//! Files of a kernel: lists and downloads, in both dialects.
+
+mod archive;
+mod tree;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,19 +11,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
-use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::Parameters;
-use sorna_core::{ApiVersion, Download, KernelId, ProblemKind};
+use sorna_core::server::{ProblemReply, reply};
+use sorna_core::{Download, ProblemKind};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::answer::{Result, done, ok};
-use super::{archive, tree};
-use crate::http::body::ReplyBody;
-use crate::http::context::{Call, Context};
-use crate::http::upload::UploadLimits;
+use super::body::ReplyBody;
+use super::context::Context;
 use crate::kernels::Entry;
 use crate::random;
 use crate::shortage;
@@ -33,6 +33,8 @@ const AHEAD: usize = 4;
 /// How long a download waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
 
+type Result<T = Response<ReplyBody>> = std::result::Result<T, ProblemReply>;
+
 /// A piece of a response.
 enum Piece {
     Bytes(Bytes),
@@ -40,34 +42,8 @@ enum Piece {
     File(File, u64),
 }
 
-/// `POST /session/{name}/upload`
-pub(super) async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId) -> Result {
-    let session = context.sessions.find(call.key, id)?;
-    let entry = session.running()?;
-    entry.kernel.touch();
-    let agent = call.parts.headers.get(USER_AGENT);
-    let agent = agent
-        .and_then(|agent| agent.to_str().ok())
-        .unwrap_or_default();
-    let most = ApiVersion::V9_20250722.upload_limits().max_file_size;
-    let limits = UploadLimits {
-        file_size: context.upload_limits.file_size.min(most),
-        // The official clients up to 26.9 send `sub%2Fdata.bin`, and their managers store a file of that name.
-        encoded_names: agent.starts_with("Backend.AI Client for Python"),
-        ..context.upload_limits
-    };
-    context.upload(&mut call, &entry, limits).await?;
-    Ok(done())
-}
-
-/// `GET /session/{name}/files`
-pub(super) async fn list(
-    context: &Context,
-    key: &str,
-    id: &KernelId,
-    parameters: &Parameters,
-) -> Result {
-    let entry = context.sessions.find(key, id)?.running()?;
+/// `GET /session/{name}/files`, `GET /v2/kernel/{id}/files`
+pub(super) async fn list(entry: Arc<Entry>, parameters: &Parameters) -> Result {
     entry.kernel.touch();
     let path = parameters.text("path").unwrap_or(".".into()).into_owned();
     let (work, wanted) = (work(&entry), path.clone());
@@ -86,19 +62,16 @@ pub(super) async fn list(
             ),
         },
     };
-    Ok(ok(
-        &json!({"files": files, "errors": errors, "abspath": path}),
-    ))
+    let listing = json!({"files": files, "errors": errors, "abspath": path});
+    Ok(reply::json(StatusCode::OK, &listing).map(ReplyBody::new))
 }
 
-/// `POST` or `GET /session/{name}/download`
+/// `POST` or `GET /session/{name}/download`, `GET /v2/kernel/{id}/download`
 pub(super) async fn download(
     context: &Context,
-    key: &str,
-    id: &KernelId,
+    entry: Arc<Entry>,
     parameters: &Parameters,
 ) -> Result {
-    let entry = context.sessions.find(key, id)?.running()?;
     entry.kernel.touch();
     let files = parameters.list("files");
     if files.is_empty() {
@@ -148,14 +121,8 @@ pub(super) async fn download(
     Ok(in_pieces(pieces, content_type, entry, Some(turn)))
 }
 
-/// `POST` or `GET /session/{name}/download_single`
-pub(super) async fn download_single(
-    context: &Context,
-    key: &str,
-    id: &KernelId,
-    parameters: &Parameters,
-) -> Result {
-    let entry = context.sessions.find(key, id)?.running()?;
+/// `POST` or `GET /session/{name}/download_single`, `GET /v2/kernel/{id}/download_single`
+pub(super) async fn download_single(entry: Arc<Entry>, parameters: &Parameters) -> Result {
     entry.kernel.touch();
     let path = parameters
         .text("file")

@@ -1,0 +1,28 @@
+//! Uploads to a session.
+
+use http::header::USER_AGENT;
+use sorna_core::{ApiVersion, KernelId};
+
+use super::answer::{Result, done};
+use crate::http::context::{Call, Context};
+use crate::http::upload::UploadLimits;
+
+/// `POST /session/{name}/upload`
+pub(super) async fn upload(context: &Context, mut call: Call<'_>, id: &KernelId) -> Result {
+    let session = context.sessions.find(call.key, id)?;
+    let entry = session.running()?;
+    entry.kernel.touch();
+    let agent = call.parts.headers.get(USER_AGENT);
+    let agent = agent
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let most = ApiVersion::V9_20250722.upload_limits().max_file_size;
+    let limits = UploadLimits {
+        file_size: context.upload_limits.file_size.min(most),
+        // The official clients up to 26.9 send `sub%2Fdata.bin`, and their managers store a file of that name.
+        encoded_names: agent.starts_with("Backend.AI Client for Python"),
+        ..context.upload_limits
+    };
+    context.upload(&mut call, &entry, limits).await?;
+    Ok(done())
+}
