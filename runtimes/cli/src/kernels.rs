@@ -259,12 +259,12 @@ pub(crate) fn interrupt(arguments: &InterruptArgs, globals: &Globals) -> Result<
     let exit = arguments.which.each(globals, |target, reporter, found| {
         let (kernel, noun) = (&found.kernel, target.terms().kernel);
         match kernel.interrupt() {
-            Err(Error::Build(error @ BuildError::Unsupported { .. })) => {
+            Err(Error::Build(error @ BuildError::NotOffered { .. })) => {
                 return Err(Stop::Command(Failure::Usage {
                     message: error.to_string(),
                     advice: Some(
                         format!(
-                            "Gateways of `sorna serve` do, but not this one. Stop what runs with `sorna restart {}`, which keeps the files and loses variables.",
+                            "Stop what runs with `sorna restart {}`, which keeps the files and loses variables.",
                             kernel.id()
                         )
                         .into(),

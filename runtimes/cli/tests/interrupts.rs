@@ -212,7 +212,7 @@ fn what_cannot_be_interrupted_is_said() {
     let mut command = stub::at(sorna(directory.path()), address);
     command.args(["--api", "auto", "interrupt", "some-kernel"]);
     check(command).code(2).stderr_eq(
-        "✘ version v2.20170315 of the API does not support interrupting\n\
-         ∙ Gateways of `sorna serve` do, but not this one. Stop what runs with `sorna restart some-kernel`, which keeps the files and loses variables.\n",
+        "✘ the gateway does not offer interrupts: they are no part of Sorna v2, but an extension of `sorna-gateway`\n\
+         ∙ Stop what runs with `sorna restart some-kernel`, which keeps the files and loses variables.\n",
     );
 }

@@ -58,8 +58,7 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried;
-    /// [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported), and nothing is sent, if the gateway is known not to
-    /// understand it.
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway does not understand it.
     pub fn interrupt(&self) -> Result<(), Error> {
         wait(self.0.interrupt())
     }

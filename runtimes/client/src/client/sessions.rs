@@ -140,16 +140,12 @@ impl<T: Transport + 'static> Kernel<T> {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::MayHaveRun`] if no response came, since an interrupt is not retried;
-    /// [`BuildError::Unsupported`](sorna_core::BuildError::Unsupported), and nothing is sent, if the gateway is known not to
-    /// understand it.
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway does not understand it.
     pub async fn interrupt(&self) -> Result<(), Error> {
         let client = self.client();
-        let negotiated = client.negotiated().await?;
-        let says_all = negotiated.dialect() == Dialect::SornaV2 && negotiated.info.is_some();
-        if says_all && !client.has_extension(Interrupt::EXTENSION) {
-            let version = negotiated.version;
-            let what = "interrupting";
-            return Err(BuildError::Unsupported { what, version }.into());
+        let dialect = client.caller().await?.version().dialect();
+        if dialect == Dialect::SornaV2 && !client.offers(Interrupt::EXTENSION).await? {
+            return Err(BuildError::NotOffered { what: "interrupts" }.into());
         }
         client.call(Interrupt::new(self.id().clone())).await?;
         Ok(())

@@ -157,7 +157,7 @@ macro_rules! driver {
             }
 
             #[test]
-            fn interrupts_of_sorna_v2_are_sent_unless_the_gateway_does_not_know_them() {
+            fn interrupts_of_sorna_v2_are_sent_to_gateways_that_know_them() {
                 let requests = |knows: bool, is_fixed: bool| {
                     let server = Server::start(match knows {
                         true => |line, _| sorna_v2(line, r#"["interrupt"]"#),
@@ -175,13 +175,15 @@ macro_rules! driver {
                 let (result, seen) = requests(true, false);
                 result.unwrap();
                 assert_eq!(seen, ["GET /", "GET /v2", SENT]);
-                let (result, seen) = requests(false, true);
+                let (result, seen) = requests(true, true);
                 result.unwrap();
-                assert_eq!(seen, [SENT]);
-                let (result, seen) = requests(false, false);
-                let error = format!("{:?}", result.unwrap_err());
-                assert!(error.contains("Unsupported"), "{error}");
-                assert_eq!(seen, ["GET /", "GET /v2"]);
+                assert_eq!(seen, ["GET /v2", SENT]);
+                for (is_fixed, asked) in [(true, &["GET /v2"][..]), (false, &["GET /", "GET /v2"])] {
+                    let (result, seen) = requests(false, is_fixed);
+                    let error = format!("{:?}", result.unwrap_err());
+                    assert!(error.contains("NotOffered"), "{error}");
+                    assert_eq!(seen, asked);
+                }
             }
 
             #[test]
