@@ -2,6 +2,7 @@
 
 mod isolation;
 mod kernel_limits;
+mod key_limits;
 mod level;
 
 use std::ffi::{OsStr, OsString};
@@ -54,6 +55,9 @@ pub struct GatewayConfig {
     memory_disk: Option<u64>,
     max_console_size: usize,
     max_kernels_per_key: usize,
+    max_memory_per_key: Option<u64>,
+    max_processes_per_key: Option<u64>,
+    max_disk_per_key: Option<u64>,
     exec_timeout: Duration,
     idle_timeout: Duration,
     continuation_interval: Duration,
@@ -93,6 +97,9 @@ impl Default for GatewayConfig {
             memory_disk: None,
             max_console_size: 1024 * 1024,
             max_kernels_per_key: 256,
+            max_memory_per_key: None,
+            max_processes_per_key: None,
+            max_disk_per_key: None,
             exec_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60 * 60),
             continuation_interval: Duration::from_secs(2),
@@ -170,34 +177,6 @@ impl GatewayConfig {
     #[must_use]
     pub fn credentials(&self) -> &[Credentials] {
         &self.credentials
-    }
-
-    /// Sets how many kernels one access key may have at a time; more are rejected with
-    /// `quota-exceeded`. 256 by default.
-    #[must_use]
-    pub fn with_max_kernels_per_key(mut self, kernels: usize) -> Self {
-        self.max_kernels_per_key = kernels;
-        self
-    }
-
-    /// How many kernels one access key may have at a time.
-    #[must_use]
-    pub fn max_kernels_per_key(&self) -> usize {
-        self.max_kernels_per_key
-    }
-
-    /// Sets how many requests one access key may make in 15 minutes: a million by default, which is
-    /// hardly a limit. The original gateway allows 1000.
-    #[must_use]
-    pub fn with_max_requests_per_window(mut self, requests: u64) -> Self {
-        self.max_requests_per_window = requests;
-        self
-    }
-
-    /// How many requests one access key may make in 15 minutes.
-    #[must_use]
-    pub fn max_requests_per_window(&self) -> u64 {
-        self.max_requests_per_window
     }
 }
 

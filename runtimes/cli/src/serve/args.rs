@@ -121,6 +121,18 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", default_value_t = 256)]
     pub(super) max_kernels: usize,
 
+    /// Maximum of the memory limits of all kernels of a key, in sum. A kernel for which not enough is left is refused.
+    #[arg(long, value_name = "SIZE", value_parser = values::kernel_memory)]
+    pub(super) max_mem_per_key: Option<Kib>,
+
+    /// Maximum of the limits on processes of all kernels of a key, in sum.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) max_processes_per_key: Option<u64>,
+
+    /// Maximum of the disk limits of all kernels of a key, in sum.
+    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    pub(super) max_disk_per_key: Option<Kib>,
+
     /// Maximum number of requests per key in 15 minutes. The original gateway allows 1000.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     pub(super) max_requests: u64,

@@ -128,6 +128,15 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     if let Some(disk) = limits.disk {
         config = config.with_memory_disk(kib(disk.0));
     }
+    if let Some(memory) = limits.max_mem_per_key {
+        config = config.with_max_memory_per_key(kib(memory.0));
+    }
+    if let Some(processes) = limits.max_processes_per_key {
+        config = config.with_max_processes_per_key(processes);
+    }
+    if let Some(disk) = limits.max_disk_per_key {
+        config = config.with_max_disk_per_key(kib(disk.0));
+    }
     if let Some(cgroup) = &isolation.cgroup {
         config = config.with_cgroup(cgroup);
     }

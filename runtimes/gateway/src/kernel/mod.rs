@@ -39,7 +39,7 @@ mod turn;
 mod wait;
 mod waits;
 
-pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules};
+pub(crate) use confine::{Bounds, BoxProgram, Census, Confinement, Cores, Rules, size};
 pub use confine::{ClosedPlace, Isolation};
 pub(crate) use disk::DiskLimit;
 pub(crate) use disk_check::{DiskCheck, Reservation};

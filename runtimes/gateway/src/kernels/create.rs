@@ -8,6 +8,7 @@ use std::{fs, io};
 use sorna_core::server::{CreateRequest, ProblemReply};
 use sorna_core::{KernelId, ProblemKind};
 
+use super::shares::Portion;
 use super::table::{Entry, Kernels, Session, Slot};
 use crate::kernel::{
     Bounds, Cores, DiskLimit, Environ, Home, Kernel, KernelStartError, Setup, SharedFiles,
@@ -144,7 +145,7 @@ impl Kernels {
         }
         let id = random::kernel_id()
             .map_err(|error| creation_failed("agent-failure", &error.to_string()))?;
-        let kernel = self
+        let (kernel, portion) = self
             .start_counted(&session.owner, &id, &request.into())
             .await?;
         Ok(Arc::new(Entry {
@@ -152,6 +153,7 @@ impl Kernels {
             owner: session.owner.clone(),
             lang: session.lang.clone(),
             session: Some(session.clone()),
+            portion,
             kernel,
         }))
     }
@@ -167,11 +169,12 @@ impl Kernels {
         id: KernelId,
         wanted: &Wanted,
     ) -> Result<Arc<Entry>, ProblemReply> {
-        let kernel = self.start_counted(owner, &id, wanted).await?;
+        let (kernel, portion) = self.start_counted(owner, &id, wanted).await?;
         let entry = Arc::new(Entry {
             owner: owner.to_owned(),
             lang: wanted.language.clone(),
             session: None,
+            portion,
             kernel,
             id,
         });
@@ -207,16 +210,17 @@ impl Kernels {
         self.languages.names()
     }
 
-    /// Starts a kernel that counts against its owner's quota.
+    /// Starts a kernel that counts against its owner's share, and says what it counts.
     async fn start_counted(
         self: &Arc<Self>,
         owner: &str,
         id: &KernelId,
         wanted: &Wanted,
-    ) -> Result<Kernel, ProblemReply> {
-        self.reserve(owner)?;
+    ) -> Result<(Kernel, Portion), ProblemReply> {
+        let portion = self.portion(wanted);
+        self.reserve(owner, portion)?;
         if self.closing.load(Ordering::SeqCst) {
-            self.release(owner);
+            self.release(owner, portion);
             return Err(ProblemKind::ServiceUnavailable.reply());
         }
         let started = self.start(owner, wanted).await;
@@ -225,9 +229,27 @@ impl Kernels {
                 let lang = wanted.language.as_str();
                 tracing::info!(kernel = %id, key = owner, lang, "kernel created");
             }
-            Err(_) => self.release(owner),
+            Err(_) => self.release(owner, portion),
         }
-        started
+        started.map(|kernel| (kernel, portion))
+    }
+
+    /// What a kernel counts.
+    fn portion(&self, wanted: &Wanted) -> Portion {
+        Portion {
+            memory: self.memory_limit(wanted).unwrap_or(0),
+            processes: self.bounds.processes,
+            disk: self.bounds.disk.map_or(0, |disk| disk.bytes),
+        }
+    }
+
+    /// The most memory of a kernel, in bytes.
+    fn memory_limit(&self, wanted: &Wanted) -> Option<u64> {
+        match (wanted.memory, self.bounds.memory.or_else(machine_memory)) {
+            (Some(wanted), Some(most)) => Some(wanted.min(most)),
+            (Some(wanted), None) => Some(wanted),
+            (None, _) => self.bounds.memory,
+        }
     }
 
     async fn start(self: &Arc<Self>, owner: &str, wanted: &Wanted) -> Result<Kernel, ProblemReply> {
@@ -273,11 +295,7 @@ impl Kernels {
                 first: usize::try_from(number).unwrap_or_default(),
                 count: usize::try_from(count.max(1)).unwrap_or(usize::MAX),
             }),
-            memory: match (wanted.memory, self.bounds.memory.or_else(machine_memory)) {
-                (Some(wanted), Some(most)) => Some(wanted.min(most)),
-                (Some(wanted), None) => Some(wanted),
-                (None, _) => self.bounds.memory,
-            },
+            memory: self.memory_limit(wanted),
             ..self.bounds
         };
         if let Some(size) = self.memory_disk {

@@ -2,6 +2,7 @@
 
 mod create;
 mod orphans;
+mod shares;
 mod table;
 mod watch;
 

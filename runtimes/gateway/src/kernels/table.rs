@@ -9,6 +9,7 @@ use sorna_core::server::ProblemReply;
 use sorna_core::{KernelId, KernelInfo, LanguageInfo, ProblemKind};
 use tokio::task::JoinSet;
 
+use super::shares::{Owned, Portion, Share};
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
@@ -35,7 +36,7 @@ pub(crate) struct Kernels {
     pub(super) launcher: Arc<Launcher>,
     pub(super) process_table: Arc<Mutex<ProcessTable>>,
     pub(super) languages: Languages,
-    pub(super) kernels_per_key: usize,
+    share: Share,
     pub(super) bounds: Bounds,
     /// How much of the files of a kernel is held in memory, if that is asked for.
     pub(super) memory_disk: Option<u64>,
@@ -52,8 +53,8 @@ pub(crate) struct Kernels {
 pub(super) struct Table {
     pub(super) kernels: HashMap<String, Arc<Entry>>,
     pub(super) sessions: HashMap<Session, Arc<Slot>>,
-    /// How many kernels each key has, including those being created or destroyed.
-    pub(super) owned: HashMap<String, usize>,
+    /// What each key has, including those being created or destroyed.
+    pub(super) owned: HashMap<String, Owned>,
 }
 
 /// Identifies a session: a create request with the same values reuses its kernel.
@@ -77,6 +78,8 @@ pub(crate) struct Entry {
     pub(crate) lang: String,
     /// Of Sorna v2: what a later request has to say to get this kernel.
     pub(super) session: Option<Session>,
+    /// What it counts against the share of its owner.
+    pub(super) portion: Portion,
     pub(crate) kernel: Kernel,
 }
 
@@ -94,6 +97,7 @@ impl Kernels {
         confinement: Confinement,
         keys: Arc<Keys>,
     ) -> Self {
+        let share = Share::new(config);
         Self {
             keys,
             base,
@@ -101,10 +105,12 @@ impl Kernels {
             confinement,
             process_table: Arc::default(),
             languages: Languages::new(config.languages()),
-            kernels_per_key: config.max_kernels_per_key(),
+            share,
             bounds: Bounds {
-                memory: config.max_memory(),
-                processes: config.max_processes(),
+                memory: config.max_memory().into_iter().chain(share.memory).min(),
+                processes: config
+                    .max_processes()
+                    .min(share.processes.unwrap_or(u64::MAX)),
                 file_size: config.max_file_size(),
                 disk: disk_limit(config),
                 cores: None,
@@ -121,9 +127,9 @@ impl Kernels {
         }
     }
 
-    /// How many kernels a key can have.
-    pub(crate) fn max_per_key(&self) -> usize {
-        self.kernels_per_key
+    /// What the kernels of a key may have in sum.
+    pub(crate) fn share(&self) -> &Share {
+        &self.share
     }
 
     /// How long a kernel may be idle.
@@ -181,7 +187,7 @@ impl Kernels {
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
             entry.kernel.destroy().await;
-            this.release(&entry.owner);
+            this.release(&entry.owner, entry.portion);
             tracing::info!(kernel = %entry.id, key = entry.owner, "kernel destroyed");
         });
         let _ = task.await;
@@ -204,7 +210,8 @@ impl Kernels {
         loop {
             // A kernel that hangs must not keep the gateway from ending.
             let _ = tokio::time::timeout_at(until.into(), self.destroy_all(|_| true)).await;
-            if self.table().owned.values().all(|owned| *owned == 0) || Instant::now() > until {
+            if self.table().owned.values().all(|owned| owned.kernels == 0) || Instant::now() > until
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -223,7 +230,7 @@ impl Kernels {
 
     /// How many kernels a key has, including those being created or destroyed.
     fn owned(&self, owner: &str) -> usize {
-        self.table().owned.get(owner).copied().unwrap_or(0)
+        self.table().owned.get(owner).map_or(0, |it| it.kernels)
     }
 
     async fn destroy_all(self: &Arc<Self>, is_meant: impl Fn(&Entry) -> bool) {
@@ -260,23 +267,20 @@ impl Kernels {
         self.counters.with_kernels(living)
     }
 
-    pub(super) fn reserve(&self, owner: &str) -> Result<(), ProblemReply> {
+    /// Counts a kernel that is to be created.
+    pub(super) fn reserve(&self, owner: &str, portion: Portion) -> Result<(), ProblemReply> {
         let mut table = self.table();
         // Who revokes a key waits for what is reserved by then.
         if !self.keys.has(owner) {
             return Err(ProblemKind::AuthFailed.reply());
         }
         let owned = table.owned.entry(owner.to_owned()).or_default();
-        if *owned >= self.kernels_per_key {
-            return Err(ProblemKind::QuotaExceeded.reply());
-        }
-        *owned += 1;
-        Ok(())
+        owned.add(portion, &self.share)
     }
 
-    pub(super) fn release(&self, owner: &str) {
+    pub(super) fn release(&self, owner: &str, portion: Portion) {
         if let Some(owned) = self.table().owned.get_mut(owner) {
-            *owned = owned.saturating_sub(1);
+            owned.remove(portion);
         }
     }
 
@@ -287,7 +291,12 @@ impl Kernels {
 
 /// How much disk a kernel may use: what is in memory is limited like all else.
 fn disk_limit(config: &GatewayConfig) -> Option<DiskLimit> {
-    let sizes = config.max_disk().into_iter().chain(config.memory_disk());
+    let sizes = [
+        config.max_disk(),
+        config.memory_disk(),
+        config.max_disk_per_key(),
+    ];
+    let sizes = sizes.into_iter().flatten();
     sizes.min().map(|bytes| DiskLimit {
         bytes,
         files: config.max_files(),

@@ -136,13 +136,15 @@ fn scaling_group() -> Value {
 }
 
 fn policy(context: &Context) -> Value {
+    let memory = context.kernels.share().memory;
+    let slots = memory.map_or(json!({}), |bytes| json!({"mem": bytes.to_string()}));
     json!({
         "name": ONLY,
         "created_at": null,
         "default_for_unspecified": "UNLIMITED",
-        "total_resource_slots": "{}",
+        "total_resource_slots": slots.to_string(),
         "max_session_lifetime": 0,
-        "max_concurrent_sessions": context.kernels.max_per_key(),
+        "max_concurrent_sessions": context.kernels.share().kernels(),
         "max_concurrent_sftp_sessions": 0,
         "max_pending_session_count": null,
         "max_pending_session_resource_slots": null,
