@@ -223,6 +223,65 @@ fn another_secret_key_is_no_other_key() {
 }
 
 #[test]
+fn the_unit_of_systemd_serves_and_reloads() {
+    let unit = include_str!("../systemd/sorna.service");
+    let value = |name: &str| {
+        let line = unit.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.strip_prefix('=')).expect(name)
+    };
+    assert_eq!(
+        (value("Delegate"), value("ExecReload")),
+        ("yes", "/bin/kill -HUP $MAINPID")
+    );
+    let start: Vec<_> = value("ExecStart").split(' ').collect();
+    let [
+        "/usr/bin/sorna",
+        "serve",
+        options @ ..,
+        "--cgroup",
+        _,
+        "$SORNA_SERVE",
+    ] = &start[..]
+    else {
+        panic!("{start:?}");
+    };
+    // As it is, but for the places of an installed one.
+    let scene = Scene::start(&[ONE], |mut command| {
+        let directory = command.get_current_dir().expect("a directory").to_owned();
+        command = sorna(&directory);
+        command.arg("serve");
+        for option in options {
+            command.arg(match *option {
+                "/etc/sorna/keys" => "keys",
+                "127.0.0.1:8081" => "127.0.0.1:0",
+                option => option,
+            });
+        }
+        command
+    });
+    check(scene.sorna(ONE, &["status"])).success();
+    write_keys(scene.directory.path(), &[TWO]);
+    scene.hang_up();
+    scene.logs("keys read again");
+    check(scene.sorna(TWO, &["status"])).success();
+
+    if need("systemd-analyze") {
+        let file = scene.directory.path().join("sorna.service");
+        fs::write(&file, unit.replace("/usr/bin/sorna", "/bin/true")).expect("a file");
+        let mut verify = Command::new("systemd-analyze");
+        verify.args(["verify", "--man=no"]).arg(file);
+        let output = verify.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Those before 254 ignore what they do not know.
+        let wrong = said
+            .lines()
+            .filter(|line| !line.contains("DelegateSubgroup"));
+        assert_eq!(wrong.collect::<Vec<_>>(), Vec::<&str>::new());
+        assert!(output.status.success());
+    }
+}
+
+#[test]
 fn without_a_file_a_hangup_ends_a_gateway_unless_it_is_ignored() {
     let directory = here();
     let mut served = sorna(directory.path());
