@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Client, gateway};
-use sorna_core::{ExecutionStatus, Record};
+use sorna_core::Record;
 
 #[test]
 fn state_is_kept_between_queries() {
@@ -164,10 +164,8 @@ fn the_streams_keep_the_programs_order() {
         print('f', end=''); os.system('echo g')\n\
         sys.stdout.buffer.write('ü'.encode()[:1]); sys.stdout.buffer.write('ü'.encode()[1:])\n\
         print(file=sys.stderr); print('h')\n";
-    let (_, result) = client.query(&kernel, code);
-    assert_eq!(result.status, ExecutionStatus::Finished);
-    let records: Vec<String> = result
-        .console
+    let console = client.console(&kernel, code);
+    let records: Vec<String> = console
         .iter()
         .map(|record| match record {
             Record::Stdout(text) => format!("o{text}"),
@@ -342,8 +340,8 @@ fn records_keep_their_place_among_the_output() {
         runner.record('html', '<b>')\n\
         runner.record('media', ['image/svg+xml', 'x' * 100_000])\n\
         print('b', end='')";
-    let (_, result) = client.query(&kernel, code);
-    let records: Vec<Record<'_>> = result.console.iter().collect();
+    let console = client.console(&kernel, code);
+    let records: Vec<Record<'_>> = console.iter().collect();
     assert_eq!(records[0], Record::Stdout("a".into()));
     assert_eq!(records[1], Record::Html("<b>".into()));
     assert!(matches!(&records[2], Record::Media(media) if media.content().len() == 100_000));

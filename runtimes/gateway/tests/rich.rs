@@ -7,23 +7,9 @@ mod common;
 use std::path::PathBuf;
 
 use common::{Client, gateway, gateway_with};
-use sorna_core::{Console, Continuation, ExecutionStatus, KernelId, Record};
+use sorna_core::{Console, Record};
 use sorna_gateway::RunningGateway;
 use sorna_test_tools::{need_original_client, need_that};
-
-/// Runs a snippet to its end and returns its console.
-fn console(client: &Client, kernel: &KernelId, code: &str) -> Console {
-    let (start, mut result) = client.query(kernel, code);
-    let mut all = Console::new();
-    loop {
-        all.append(result.console);
-        if result.status != ExecutionStatus::Continued {
-            assert_eq!(result.status, ExecutionStatus::Finished);
-            return all;
-        }
-        result = client.call(&start.proceed(Continuation::Continue)).unwrap();
-    }
-}
 
 /// The records of a console as short texts.
 fn shown(console: &Console) -> Vec<String> {
@@ -52,7 +38,7 @@ fn run(code: &str) -> Vec<String> {
     let gateway = gateway();
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
-    shown(&console(&client, &kernel, code))
+    shown(&client.console(&kernel, code))
 }
 
 #[test]
@@ -172,7 +158,7 @@ fn html_and_media_keep_their_place_and_content() {
         k.media('image/gif', 'data:image/gif;base64,R0lG')\n\
         k.media('image/webp', bytearray(b'W'))\n\
         print('c', end='')";
-    let console = console(&client, &kernel, code);
+    let console = client.console(&kernel, code);
     let content = |record: &Record<'_>| match record {
         Record::Media(media) => media.content().to_owned(),
         Record::Html(text) | Record::Stdout(text) | Record::Stderr(text) => text.to_string(),
@@ -221,7 +207,7 @@ fn a_record_that_is_too_large_is_an_exception() {
     assert!(stderr.ends_with(expected), "{stderr}");
     // The largest record that fits is sent.
     let code = "k.media('image/png', bytes(11 * 1024 * 1024))\nprint(kept)";
-    let console = console(&client, &kernel, code);
+    let console = client.console(&kernel, code);
     let records: Vec<Record<'_>> = console.iter().collect();
     assert!(
         matches!(&records[0], Record::Media(media) if media.bytes().unwrap().len() == 11 << 20)
@@ -335,7 +321,7 @@ fn captured_logs_are_records() {
         logging.error('root')\n\
         try: 1 / 0\n\
         except ZeroDivisionError: log.exception('failed')\n";
-    let log = console(&client, &kernel, code);
+    let log = client.console(&kernel, code);
     let records = shown(&log);
     assert_eq!(
         records[..6],
@@ -375,7 +361,7 @@ fn captured_logs_are_records() {
         log.debug('now'); logging.warning('elsewhere')\n\
         logging.getLogger('app').removeHandler(handler)\n\
         log.warning('gone')";
-    let records = shown(&console(&client, &kernel, code));
+    let records = shown(&client.console(&kernel, code));
     assert_eq!(records[0], "log DEBUG app.db now");
     assert!(records[1..].iter().all(|record| record.starts_with("err ")));
     let (_, stderr) = client
@@ -465,7 +451,7 @@ fn figures_of_matplotlib_are_sent_when_shown() {
     };
     let client = Client::new(&gateway);
     let kernel = client.create("python3");
-    let run = |code: &str| pictures(&console(&client, &kernel, code));
+    let run = |code: &str| pictures(&client.console(&kernel, code));
     let first = run("print('a', end='')\n\
         import matplotlib.pyplot as plt\n\
         plt.plot([1, 2, 3])\n\

@@ -164,15 +164,21 @@ impl Kernel {
         self.report(interval).await
     }
 
-    /// Waits until there is something to report, or for `interval`.
+    /// Waits until there is something to report, or for `interval`. Output is [gathered](super::gathering) for a moment.
     pub(super) async fn report(&self, interval: Duration) -> Result<ExecuteResponse, ExecuteError> {
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
         let mut is_due = false;
+        let mut is_gathering = false;
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
             if let Some(response) = self.take_response(is_due) {
                 return response;
+            }
+            if !is_gathering && let Some(time) = self.shared.lock().gathers() {
+                is_gathering = true;
+                let until = deadline.deadline().min(tokio::time::Instant::now() + time);
+                deadline.as_mut().reset(until);
             }
             tokio::select! {
                 () = changed => {}

@@ -11,6 +11,7 @@ mod disk_state;
 mod driver;
 mod exit;
 mod frame;
+mod gathering;
 mod handle;
 mod home;
 mod input;

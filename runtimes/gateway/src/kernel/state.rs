@@ -12,7 +12,7 @@
 //! ```
 
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sorna_core::server::BatchSteps;
@@ -20,6 +20,7 @@ use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
 use super::console::{GONE, push_lost};
+use super::gathering::Gathering;
 use super::input::Input;
 use super::record::{Record, Response};
 pub(crate) use super::response::{ExecuteError, ExecuteResponse};
@@ -81,6 +82,7 @@ pub(crate) enum Intent {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) console: Console,
+    gathering: Gathering,
     /// What the console takes of the memory for output.
     pub(crate) held: Held,
     /// The number of requests that wait for a response.
@@ -135,6 +137,7 @@ impl Shared {
             state: Mutex::new(State {
                 phase: Phase::Idle,
                 console: Console::new(),
+                gathering: Gathering::default(),
                 held,
                 listeners: 0,
                 runs: 0,
@@ -383,6 +386,12 @@ impl State {
         plan
     }
 
+    /// For how long the output of a program that goes on is to be gathered before it is sent, if there is some.
+    pub(crate) fn gathers(&self) -> Option<Duration> {
+        let has_output = matches!(self.phase, Phase::Running) && !self.console.is_empty();
+        has_output.then(|| self.gathering.time(Instant::now()))
+    }
+
     /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
     /// It counts as delivered: the state changes, and the response is not returned again.
     pub(crate) fn take_response(
@@ -421,6 +430,10 @@ impl State {
                 }
             }
         };
+        if !self.console.is_empty() {
+            let is_marked = self.record.is_some();
+            self.gathering.sent(Instant::now(), is_marked);
+        }
         self.asked = report.status == ExecutionStatus::WaitingInput;
         self.withdrawn = false;
         self.awaited = if report.status.is_end() {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use sorna_core::signing::{SigningKey, StringToSign, body_hash};
 use sorna_core::{
-    ApiVersion, Boundary, Config, Continuation, CreateKernel, Credentials, Destroy, Error, Execute,
-    ExecuteMode, ExecutionResult, ExecutionStatus, HashAlgorithm, KernelId, KernelSpec, Limits,
-    Operation, SessionToken, Signer, UploadFile, UploadFiles,
+    ApiVersion, Boundary, Config, Console, Continuation, CreateKernel, Credentials, Destroy, Error,
+    Execute, ExecuteMode, ExecutionResult, ExecutionStatus, HashAlgorithm, KernelId, KernelSpec,
+    Limits, Operation, Record, SessionToken, Signer, UploadFile, UploadFiles,
 };
 use sorna_gateway::{Gateway, GatewayConfig, RunningGateway};
 
@@ -249,6 +249,26 @@ impl Client {
 
     pub(crate) fn query(&self, kernel: &KernelId, code: &str) -> (Execute, ExecutionResult) {
         self.start(kernel, ExecuteMode::query(code))
+    }
+
+    /// Runs a snippet to its end, and returns its records as if they had come in one response.
+    pub(crate) fn console(&self, kernel: &KernelId, code: &str) -> Console {
+        let (start, mut result) = self.query(kernel, code);
+        let mut all = Console::new();
+        loop {
+            for record in result.console.iter() {
+                match record {
+                    Record::Stdout(text) => all.push_stdout(&text),
+                    Record::Stderr(text) => all.push_stderr(&text),
+                    other => all.push(&other),
+                }
+            }
+            if result.status != ExecutionStatus::Continued {
+                assert_eq!(result.status, ExecutionStatus::Finished);
+                return all;
+            }
+            result = self.call(&start.proceed(Continuation::Continue)).unwrap();
+        }
     }
 
     /// Continues until the status is not `continued`, and collects the output.

@@ -66,6 +66,10 @@ impl Driver {
                 return false;
             }
             if !more && !full {
+                let has_output = !self.shared.lock().console.is_empty();
+                if has_output {
+                    self.shared.to_client.notify_waiters();
+                }
                 return true;
             }
         }
