@@ -13,11 +13,11 @@
 exec 62<&0 0<"$2"
 set --
 
-# Adapts `read` for prompts and passwords.
-. "$SORNA_KERNEL_INPUT/bash.bash"
-
 # Its length shows whether the shell counts characters or bytes, whatever locale the program sets.
 __sorna_two=é
+
+# Adapts `read` for prompts and passwords, in code that matches this pattern.
+. "$SORNA_KERNEL_INPUT/bash.bash"
 
 # Reports how a snippet ended. A trace that the snippet began is not to show this.
 __sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
