@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
     ("python3", PYTHON, "a.py", "import sys, select\nwhile select.select([sys.stdin], [], [])[0]:\n    line = sys.stdin.readline()\n    if not line: break\n    print(repr(line))\n", "a\nb\n"),
     ("python3", PYTHON, "a.py", "import getpass, warnings\nprint(input('name: '))\nprint('x' * 100000)\nprint(input(), end='')\n", "me\nyou\n"),
     ("python3", PYTHON, "a.py", "print(input())\nprint(input())\n", ""),
+    ("python3", PYTHON, "a.py", "import getpass, traceback\ntry: getpass.getpass()\nexcept EOFError: print('sitecustomize' in traceback.format_exc())\n", ""),
     ("python3", PYTHON, "a.py", "import asyncio, sys\nasync def main():\n    reader = asyncio.StreamReader()\n    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)\n    while line := await reader.readline(): print(line)\nasyncio.run(main())\n", "a\nb\n"),
     ("bash", BASH, "a.sh", "od -An -c", INPUT),
     ("bash", BASH, "a.sh", "while IFS= read -r line; do echo \"[$line]\"; done; echo \"rest: $line\"; exit 4", INPUT),

@@ -22,26 +22,44 @@ def _asks():
         return False
 
 
+# Stands for the function of the module, in its place and with its line, which programs see on the stack.
+_HEAD = """def unix_getpass(prompt="Password: ", stream=None, **others):
+    if not _asks() or _sys.stdin is None or _sys.stdin is not _sys.__stdin__:
+        return _original(prompt, stream, **others)
+    stream = stream or _sys.stderr
+    input = _sys.stdin
+    _hide()
+    try:
+"""
+_LINE = "                    passwd = _raw_input(prompt, stream, input=input)"
+_TAIL = """
+    finally:
+        _show()
+    return passwd
+"""
+
+
 def _adopt(getpass):
     original = getpass.getpass
-
-    def ask(prompt="Password: ", stream=None, **others):
-        # Descriptor 61 tells the gateway to hide what is typed.
-        if not _asks() or sys.stdin is None or sys.stdin is not sys.__stdin__:
-            return original(prompt, stream, **others)
-        stream = stream or sys.stderr
-        stream.write(prompt)
-        stream.flush()
-        os.dup2(0, 61, False)
-        try:
-            line = sys.stdin.readline()
-        finally:
-            os.close(61)
-        if not line:
-            raise EOFError
-        return line[:-1] if line[-1] == "\n" else line
-
-    ask.__name__ = ask.__qualname__ = "getpass"
+    try:
+        with open(original.__code__.co_filename) as source:
+            lines = source.read().split("\n")
+    except (AttributeError, OSError, ValueError):
+        lines = []
+    above = lines.index(_LINE) - _HEAD.count("\n") if _LINE in lines else 0
+    code = compile("\n" * above + _HEAD + _LINE + _TAIL, getpass.__file__, "exec")
+    # Descriptor 61 tells the gateway to hide what is typed.
+    names = {
+        "__name__": "getpass",
+        "_asks": _asks,
+        "_hide": lambda: os.dup2(0, 61, False),
+        "_original": original,
+        "_raw_input": getpass._raw_input,
+        "_show": lambda: os.close(61),
+        "_sys": sys,
+    }
+    exec(code, names)
+    ask = names["unix_getpass"]
     ask.__doc__ = original.__doc__
     getpass.getpass = ask
 
