@@ -99,6 +99,19 @@ fn a_byte_order_mark_is_what_it_is_at_home() {
             run.success().stdout_eq("1\n").stderr_eq("");
         }
     }
+    // PHP prints what precedes a tag.
+    if need("php") {
+        for (text, expected) in [
+            ("\u{feff}<?php echo 1;", "\u{feff}1"),
+            ("\n<?php echo __LINE__; ?>\nx", "\n2x"),
+            ("a <?= 2 ?>", "a 2"),
+            ("#!/usr/bin/php\n<?php echo __LINE__;", "2"),
+            ("echo '<?php';", "<?php"),
+        ] {
+            let run = run_with_input(text.as_bytes(), &["--local", "-q", "php", "-"]);
+            run.success().stdout_eq(expected).stderr_eq("");
+        }
+    }
     // For bash it is part of the first word.
     let run = run_with_input(&code("echo 1"), &["--local", "-q", "bash", "-"]);
     run.code(127).stdout_eq("");

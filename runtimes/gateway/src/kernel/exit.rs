@@ -48,6 +48,7 @@ impl ExitKind {
             return None;
         };
         Some(match signal {
+            2 => "Interrupted".to_owned(),
             4 => "Illegal instruction".to_owned(),
             6 => "Aborted".to_owned(),
             7 => "Bus error".to_owned(),

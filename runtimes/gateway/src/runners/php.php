@@ -13,9 +13,12 @@
 
 final class SornaRunner
 {
+    // Evaluated as this file is, which has no directory.
+    public const READLINE = "eval(substr(file_get_contents(getenv('SORNA_KERNEL_INPUT') . '/php/prepend.php'), 5));";
     private static $link;
     private static $busy = false;
     private static $last = false;
+    private static $is_first = true;
     private static $process;
 
     public static function start(): void
@@ -72,8 +75,60 @@ final class SornaRunner
             // A seek by nothing clears the end-of-file state.
             fseek(STDIN, 0, SEEK_CUR);
         }
+        $code = self::as_code($code);
+        if (self::$last && self::$is_first) {
+            self::become($code);
+        }
+        self::$is_first = false;
         self::$busy = true;
-        return preg_match('/^\s*<\?/', $code) ? '?>' . ltrim($code) : $code;
+        return $code;
+    }
+
+    /** Code as `eval` expects it. What begins with a tag is a file, and what precedes its first tag is text. */
+    private static function as_code(string $code): string
+    {
+        $code = preg_replace('/^#![^\n]*/', '', $code, 1, $is_script);
+        if (!preg_match('/^(?:\xEF\xBB\xBF)?\s*<(?!<<)/', $code) && !self::has_tags_alone($code)) {
+            return $code;
+        }
+        // PHP drops the end of a line after an end tag, and that of a first line which names an interpreter.
+        return $is_script || $code[0] !== "\n" ? '?>' . $code : "echo \"\\n\" ?>" . $code;
+    }
+
+    /** Whether it can only be a file, since it has tags and cannot be parsed without them. */
+    private static function has_tags_alone(string $code): bool
+    {
+        if (!preg_match('/<\?(?:php\b|=)/i', $code) || !function_exists('token_get_all')) {
+            return false;
+        }
+        try {
+            token_get_all('<?php ' . $code, TOKEN_PARSE);
+            return false;
+        } catch (ParseError) {
+            return true;
+        }
+    }
+
+    /**
+     * Runs the only snippet of a kernel as `php -r` does, in place of this process: nothing else is on its stack then.
+     * Returns if that is impossible.
+     */
+    private static function become(string $code): void
+    {
+        $options = [];
+        if (preg_match('/\breadline\b|\binclude|\brequire/i', $code)) {
+            // This must be the first statement of a file.
+            if (preg_match('/\b(?:namespace|declare)\b/i', $code)) {
+                return;
+            }
+            $options = ['-d', 'disable_functions=readline'];
+            $code = self::READLINE . $code;
+        }
+        // Linux has a limit for one argument.
+        $fits = strlen($code) < 128 * 1024 && !str_contains($code, "\0");
+        if ($fits && trim($code) !== '' && function_exists('pcntl_exec')) {
+            @pcntl_exec(PHP_BINARY, [...$options, '-r', $code]);
+        }
     }
 
     /** Reports how the snippet ended. Returns whether the interpreter is to end, too. */
@@ -101,8 +156,7 @@ final class SornaRunner
     }
 }
 
-// Evaluated as this file is, which has no directory.
-eval(substr(file_get_contents(getenv('SORNA_KERNEL_INPUT') . '/php/prepend.php'), 5));
+eval(SornaRunner::READLINE);
 SornaRunner::start();
 $argv = $_SERVER['argv'] = [];
 $argc = $_SERVER['argc'] = 0;

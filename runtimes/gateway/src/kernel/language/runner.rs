@@ -132,14 +132,7 @@ impl Runner {
             ),
             Self::Php => (
                 &["sh", "-c", WITH_CHANNEL, "sh"],
-                &[
-                    "-d",
-                    "display_errors=stderr",
-                    "-d",
-                    "log_errors=0",
-                    "-d",
-                    "disable_functions=readline",
-                ],
+                &["-d", "disable_functions=readline"],
                 "php.php",
             ),
             Self::Custom(_) => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], ""),
