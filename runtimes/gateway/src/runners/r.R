@@ -2,7 +2,8 @@
 # environment. Visible values are printed, as at R's prompt.
 #
 # Started with the input FIFO as standard input, and with pipes from and to the control channel as
-# descriptors 3 and 4. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
+# descriptors 3 and 4. R reads a copy of this file, descriptor 7, to which the only snippet of a kernel is appended: so it is
+# run by R itself, with nothing else on its stack. The gateway sends `x <length>`, a line end, and the snippet; `f` in place of
 # `x` for the last snippet, after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends
 # `<letter> <length>`, a line end, and that many bytes: `+` once at the start, `v` with a value and `m` with a picture, to
 # which the gateway replies `a <length>`, and `d` with the exit status after each snippet. Output goes through the pipes.
@@ -126,14 +127,30 @@ local({
             unlink(file)
         }
     }
+    is_first <- TRUE
+    # Has R itself run the only snippet of a kernel, after this file. Whether that is possible.
+    hand_over <- function(code) {
+        if (!is_first || !last || echoes || !nzchar(trimws(code))) return(FALSE)
+        rest <- tryCatch(file("/dev/fd/7", "ab", raw = TRUE), error = function(e) NULL, warning = function(w) NULL)
+        if (is.null(rest)) return(FALSE)
+        writeBin(c(charToRaw(enc2utf8(code)), charToRaw("\n")), rest)
+        close(rest)
+        options(warn = 0L)
+        TRUE
+    }
     show <- function(problem) {
         call <- conditionCall(problem)
         ours <- is_own(call) || identical(call[[1L]], quote(parse))
         where <- if (ours) "Error: " else paste0("Error in ", deparse(call, nlines = 1L)[1L], " : ")
         cat(where, conditionMessage(problem), "\n", sep = "", file = stderr())
     }
+    replace_base <- function(name, value) {
+        unlockBinding(name, baseenv())
+        assign(name, value, envir = baseenv())
+        lockBinding(name, baseenv())
+    }
     # Without a terminal, R's own `readline` returns an empty string at once.
-    attach(list(readline = function(prompt = "") {
+    replace_base("readline", function(prompt = "") {
         cat(prompt)
         flush(stdout())
         if (is.null(input)) input <<- file(fifo, "r", raw = TRUE)
@@ -141,12 +158,19 @@ local({
         # An interrupt ends the input as well. It is noticed while R sleeps.
         if (length(line) == 0L) Sys.sleep(0)
         if (length(line) == 0L) "" else line
-    }), name = "sorna", warn.conflicts = FALSE)
+    })
+    # As those of `Rscript -e`.
+    arguments <- commandArgs
+    replace_base("commandArgs", function(trailingOnly = FALSE) {
+        if (trailingOnly) character() else c(arguments()[1L], "--no-echo", "--no-restore")
+    })
     options(warn = 1L)
     put("+", "")
     # Between snippets, an interrupt must not end the runner.
     suspendInterrupts(repeat {
         code <- take()
+        if (hand_over(code)) break
+        is_first <- FALSE
         status <- tryCatch({
             allowInterrupts({
                 with_pictures(code)
@@ -171,4 +195,5 @@ local({
         }
         put("d", status)
     })
+    invisible()
 })

@@ -15,6 +15,9 @@ const WITH_CHANNEL: &str = r#"for f; do :; done; exec "$@" 3<&0 <"$f""#;
 /// The same for languages that cannot open a socket: pipes from and to the channel are descriptors
 /// 3 and 4. What serves them outlives interrupts of the program, and does not hold its output open.
 const WITH_PIPES: &str = r#"for f; do :; done; exec 5<&0; exec 3< <(trap '' INT; exec cat <&5 5<&- 2>/dev/null) 4> >(trap '' INT; exec cat >&5 5<&- 2>/dev/null); exec "$@" 5<&- <"$f""#;
+/// The same for R: what it runs first is a copy, descriptor 7, of the file of which the path is `$0`. More can be appended to
+/// it, unless there is no room for a copy.
+const WITH_PIPES_FOR_R: &str = r#"for f; do :; done; copy=$(mktemp 2>/dev/null) && cat -- "$0" 2>/dev/null >"$copy" && exec 7<>"$copy" || exec 7<"$0"; [ -z "$copy" ] || rm -f -- "$copy"; exec 5<&0; exec 3< <(trap '' INT; exec cat <&5 5<&- 7<&- 2>/dev/null) 4> >(trap '' INT; exec cat >&5 5<&- 7<&- 2>/dev/null); exec "$@" 5<&- <"$f""#;
 /// How many interrupts an interpreter of lua outlives: it takes one for each chunk of its command line.
 const LUA_INTERRUPTS: usize = 200;
 
@@ -137,15 +140,24 @@ impl Runner {
             ),
             Self::Custom(_) => (&["sh", "-c", WITH_CHANNEL, "sh"], &[], ""),
             Self::Lua => (&["bash", "-c", WITH_PIPES, "bash"], &[], "lua.lua"),
-            Self::R => (
-                &["bash", "-c", WITH_PIPES, "bash"],
-                &["--no-echo", "--no-save", "--no-restore", "-f"],
-                "r.R",
-            ),
+            Self::R => (&["bash", "-c", WITH_PIPES_FOR_R], &[], "r.R"),
         };
         let mut command: Arguments = prefix.iter().map(OsString::from).collect();
         if let Self::Custom(words) = self {
             command.extend(fill_in(words));
+            return command;
+        }
+        if *self == Self::R {
+            command.push(runners.join(file).into());
+            command.push(program.into());
+            let options = [
+                "--no-echo",
+                "--no-save",
+                "--no-restore",
+                "--file=/dev/fd/7",
+                "--args",
+            ];
+            command.extend(options.map(OsString::from));
             return command;
         }
         command.push(program.into());
@@ -159,9 +171,6 @@ impl Runner {
             return command;
         }
         command.push(runners.join(file).into());
-        if *self == Self::R {
-            command.push("--args".into());
-        }
         command
     }
 
