@@ -14,7 +14,9 @@
 local io, os, tostring, tonumber, type, xpcall, getmetatable = io, os, tostring, tonumber, type, xpcall, getmetatable
 local exit = os.exit
 local select, concat = select, table.concat
-local traceback = debug.traceback
+local traceback, getinfo, gsub = debug.traceback, debug.getinfo, string.gsub
+local unpack = table.unpack or unpack
+local error, pcall, floor = error, pcall, math.floor
 local compile = loadstring or load
 local from = assert(io.open("/dev/fd/3", "rb"))
 local to = assert(io.open("/dev/fd/4", "wb"))
@@ -29,6 +31,13 @@ local function put(letter, content)
     to:flush()
 end
 
+-- What is below a program on the stack.
+local BOTTOM = _VERSION == "Lua 5.1" and "\n\t[C]: ?" or "\n\t[C]: in ?"
+
+local function packed(...)
+    return { n = select("#", ...), ... }
+end
+
 -- The traceback without the runner's own lines and those below them.
 local function explain(problem)
     if type(problem) ~= "string" then
@@ -40,9 +49,10 @@ local function explain(problem)
     end
     local trace = traceback(problem, 2)
     trace = trace:gsub("\n%s*%[C%]: in function 'error'\n[^\n]* in function 'os.execute'", "\n\t[C]: in function 'os.execute'")
+    trace = trace:gsub("\n[^\n]*'error'\n[^\n]*'at_level'\n[^\n]*in function 'debug%.", "\n\t[C]: in function 'debug.")
     -- The runner's own function that shows values.
     trace = trace:gsub("\n%s*%[C%]: in [^\n]*'tostring'\n[^\n]*lua%.lua:.*$", "")
-    return (trace:gsub("\n%s*%[C%]: in function 'xpcall'.*$", ""))
+    return (trace:gsub("\n%s*%[C%]: in function 'xpcall'.*$", BOTTOM))
 end
 
 -- A traceback for the program without the runner's functions, which have the name of the command line.
@@ -59,7 +69,48 @@ debug.traceback = function(...)
     if type(trace) ~= "string" then
         return trace
     end
-    return (trace:gsub("\n%s*%[C%]: in function 'xpcall'\n%s*%(command line%).*$", "\n\t[C]: in ?"))
+    return (trace:gsub("\n%s*%[C%]: in function 'xpcall'\n%s*%(command line%).*$", BOTTOM))
+end
+
+-- The levels of the stack that a program sees end with the function that called its chunk, which is one of C.
+local run
+local running = coroutine.running
+
+-- Returns what a function of `debug` has for a level. The level counts from the caller's caller, and is one that there is not
+-- where it is the runner's.
+local function at_level(name, original, level, ...)
+    local thread, is_main = running()
+    local beyond = 0
+    if level > 0 and (is_main or not thread) then
+        local at = level + 2
+        local frame = getinfo(at, "f")
+        while frame and frame.func ~= run do
+            at = at + 1
+            frame = getinfo(at, "f")
+        end
+        if not frame or at == level + 2 then
+            beyond = 2 ^ 30
+        end
+    end
+    -- One more each for this function, for `pcall` and for the caller.
+    local found = packed(pcall(original, level > 0 and level + 3 + beyond or level, ...))
+    if not found[1] then
+        local called = getinfo(2, "n").name or "debug." .. name
+        error((gsub(tostring(found[2]), "'%?'", "'" .. called .. "'")), 3)
+    end
+    return unpack(found, 2, found.n)
+end
+
+for _, name in ipairs({ "getinfo", "getlocal", "setlocal" }) do
+    local original = debug[name]
+    debug[name] = function(level, ...)
+        if type(level) ~= "number" then
+            return original(level, ...)
+        end
+        -- No tail call, which would take this function off the stack.
+        local found = packed(at_level(name, original, floor(level), ...))
+        return unpack(found, 1, found.n)
+    end
 end
 
 local function is_interrupt(problem)
@@ -115,7 +166,7 @@ local function with_values(code)
 end
 
 -- No more is shown of a value. Characters are not cut in two.
-local sub, gsub = string.sub, string.gsub
+local sub = string.sub
 local function cut(text)
     local half = 512 * 1024
     if #text <= 2 * half then
@@ -140,16 +191,12 @@ local function echo(values)
     end
 end
 
-local function packed(...)
-    return { n = select("#", ...), ... }
-end
-
 local function explain_and_note(problem)
     stopped = stopped or is_interrupt(problem)
     return explain(problem)
 end
 
-local function run(code)
+function run(code)
     local chunk, problem = echoes and with_values(code)
     if not chunk then
         chunk, problem = compile(code, "=snippet")
