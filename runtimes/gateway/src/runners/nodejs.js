@@ -392,10 +392,13 @@ process.emit = function (name, ...parameters) {
     return Reflect.apply(emit, this, [name, ...parameters]);
 };
 
-const snippet = path.join(process.cwd(), 'snippet.js');
-globalThis.require = Module.createRequire(snippet);
+// As for `node -e`: the program is no file, and so none is the main module.
+process.mainModule = undefined;
+const snippet = path.join(process.cwd(), '[eval]');
+const main = Object.assign(new Module('[eval]'), { filename: snippet, paths: Module._nodeModulePaths(process.cwd()) });
+Object.assign(globalThis, {
+    require: Module.createRequire(snippet), module: main, exports: main.exports, __filename: '[eval]', __dirname: '.',
+});
 modules.start(snippet, interrupts.wrapFulfilled);
-globalThis.module = { exports: {} };
-globalThis.exports = globalThis.module.exports;
 process.argv.length = 1;
 put('+', '');

@@ -1,7 +1,7 @@
-// `import` in the snippets of a nodejs kernel, which are evaluated as scripts of the developer console: these have none.
+// `import` and `export` in the snippets of a nodejs kernel, which are evaluated as scripts of the developer console: these have none.
 //
 // The code is changed before: `import(x)` becomes a call of a function, and `import a, { b } from 'x'` a declaration that
-// awaits it. Node's own parser finds the places; where it finds nothing to change or does not understand the code, that
+// awaits it. Nothing takes what is exported. Node's own parser finds the places; where it finds nothing to change or does not understand the code, that
 // stays as it is.
 
 'use strict';
@@ -30,9 +30,13 @@ function parser() {
     return { acorn, walk };
 }
 
-// The code without `import`, which is the same line by line.
+// Whether `node -e` takes code that is a module for one.
+const [MAJOR, MINOR] = process.versions.node.split('.').map(Number);
+const KNOWS_MODULES = MAJOR > 22 || (MAJOR === 22 && MINOR >= 7) || (MAJOR === 20 && MINOR >= 19);
+
+// The code without `import` and `export`, which is the same line by line.
 function adapt(code) {
-    if (!/\bimport\b/.test(code)) {
+    if (!/\b(?:import|export)\b/.test(code)) {
         return code;
     }
     const changes = [];
@@ -46,6 +50,9 @@ function adapt(code) {
             const lines = code.slice(node.start, node.end).split('\n').length - 1;
             changes.push([node.start, node.end, declaration(node, code) + '\n'.repeat(lines)]);
         }
+        if (KNOWS_MODULES) {
+            tree.body.forEach((node) => changes.push(...withoutExport(node, code)));
+        }
     } catch {
         return code;
     }
@@ -53,6 +60,24 @@ function adapt(code) {
         code = code.slice(0, start) + text + code.slice(end);
     }
     return code;
+}
+
+// The changes that take `export` out of a statement.
+function withoutExport({ declaration: exported, end, source, start, type }, code) {
+    const lines = '\n'.repeat(code.slice(start, end).split('\n').length - 1);
+    if (!type.startsWith('Export')) {
+        return [];
+    }
+    if (source) {
+        return [[start, end, `void await ${LOAD_NAMES}(${code.slice(source.start, source.end)}, []);${lines}`]];
+    }
+    if (!exported) {
+        return [[start, end, `;${lines}`]];
+    }
+    const isStatement = type === 'ExportNamedDeclaration' || (exported.id && exported.type.endsWith('Declaration'));
+    return isStatement
+        ? [[start, exported.start, '']]
+        : [[start, exported.start, 'void ('], [exported.end, exported.end, ');']];
 }
 
 // What has the effect of an import declaration.
