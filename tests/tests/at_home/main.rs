@@ -8,6 +8,7 @@ mod compare;
 mod ends;
 mod ends_of_kernels;
 mod forks;
+mod guards;
 mod home;
 mod kernel;
 mod outcome;

@@ -1,0 +1,78 @@
+//! What a program knows of its place: whether it is the main program, and what is below it on the stack.
+
+use crate::compare::compare;
+use crate::row::{Row, row};
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row("python3", "print('main' if __name__ == '__main__' else 'module')"),
+    row("python3", "import sys; print(sys._getframe().f_code.co_name, sys._getframe().f_lineno, len(sys.argv), '__file__' in globals())"),
+    row("python3", "import inspect; print(len(inspect.stack()))"),
+    row("ruby", "puts caller.inspect, __method__.inspect, ARGV.inspect, __FILE__ == $0 ? 'main' : 'library'"),
+    row("ruby", "puts caller_locations.size; at_exit { puts caller.size }"),
+    row("ruby", "def f = caller.size; puts f; puts [1].map { f }.inspect"),
+    row("perl", "sub main { print 'main: ', join('|', (caller 0)[0 .. 3]), '|', scalar(my @below = caller 1), \"\\n\" } main() unless caller; warn 'w'; die 'd'"),
+    row("perl", "print __FILE__ eq $0 ? 'main' : 'library', \"|@ARGV|\", __LINE__, \"\\n\"; print STDERR \"e\\n\"; exit 3"),
+    row("perl", "use strict; use warnings; my $i = 0; $i++ while caller $i; print $i; my $x; print \"$x\\n\"; print map { [caller]->[0] // 'none' } 1"),
+    row("perl", "my $x = ;"),
+    row("php", "echo $undefined; var_dump(debug_backtrace(), __FILE__, __LINE__, PHP_SAPI, $argc, get_included_files(), count(get_defined_vars()));"),
+    row("php", "if (!debug_backtrace()) echo \"main\\n\"; echo realpath($_SERVER['argv'][0]) === __FILE__ ? 'file' : 'none'; function f() { throw new Exception('x'); } f();"),
+    row("php", "set_exception_handler(function ($e) { echo get_class($e), count($e->getTrace()), \"\\n\"; }); trigger_error('w', E_USER_WARNING); throw new LogicException('q');"),
+    row("php", "f("),
+    row("php", "namespace A; function f() { debug_print_backtrace(); } f(); return;"),
+    row("r", "if (sys.nframe() == 0) cat('main\\n') else cat('library\\n'); print(sys.calls()); print(search()); traceback()"),
+    row("r", "f <- function() { print(sys.calls()); warning('in f'); parent.frame() }; f(); g <- function(x) stop('bad'); g(1)"),
+    row("r", "x <- 1; x; ls(); print(length(commandArgs(TRUE))); warning('top'); cat('a\\n'); )"),
+    row("r", "if (interactive()) cat('asks\\n') else cat('runs\\n'); quit(status = 5)"),
+    row("lua", "if not pcall(debug.getlocal, 4, 1) then print('main') else print('library') end"),
+    row("lua", "if ... then print('library') else print('main') end local n = 1 while debug.getinfo(n) do n = n + 1 end print(n)"),
+    row("lua", "for i = 0, 8 do local x = debug.getinfo(i, 'Sl') print(i, x and x.what, x and x.currentline) end local a = 5 print(debug.getlocal(1, 1), debug.setlocal(1, 1, 6), a)"),
+    row("lua", "local function f() error('deep', 2) end f()"),
+    row("lua", "print(pcall(debug.getlocal, 99, 1)) print(debug.getinfo(print).what, debug.getinfo(2, 'n') ~= nil, debug.getinfo(3)) debug.getlocal(99, 1)"),
+    row("nodejs", "console.log(require.main === module ? 'main' : 'library', require.main, process.mainModule, module.id, __filename, module.parent)"),
+    row("nodejs", "require('fs').writeFileSync('lib.js', 'module.exports = require.main === module'); console.log(require('./lib.js'))"),
+    row("nodejs", "console.log(require.resolve.paths('x')[0].endsWith('node_modules'), module.filename.endsWith('[eval]'), typeof exports, module.loaded, process.argv.length)"),
+    row("bash", "[[ ${BASH_SOURCE[0]} == \"$0\" ]] && echo main; (return 0 2>/dev/null) && echo sourced; type -t read; read -q; read -t x y"),
+    row("bash", "echo ${#FUNCNAME[@]} $#; caller; f() { read -q; }; f; type -t f read"),
+    row("bash", "read -r x <<<'1 2'; echo \"$x $LINENO\"; read -N; type read"),
+];
+
+#[test]
+fn python3_knows_its_place_as_at_home() {
+    compare(ROWS, "python3");
+}
+
+#[test]
+fn ruby_knows_its_place_as_at_home() {
+    compare(ROWS, "ruby");
+}
+
+#[test]
+fn perl_knows_its_place_as_at_home() {
+    compare(ROWS, "perl");
+}
+
+#[test]
+fn php_knows_its_place_as_at_home() {
+    compare(ROWS, "php");
+}
+
+#[test]
+fn r_knows_its_place_as_at_home() {
+    compare(ROWS, "r");
+}
+
+#[test]
+fn lua_knows_its_place_as_at_home() {
+    compare(ROWS, "lua");
+}
+
+#[test]
+fn nodejs_knows_its_place_as_at_home() {
+    compare(ROWS, "nodejs");
+}
+
+#[test]
+fn bash_knows_its_place_as_at_home() {
+    compare(ROWS, "bash");
+}
