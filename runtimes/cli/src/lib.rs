@@ -19,6 +19,7 @@ mod complete;
 mod config;
 mod exit;
 mod failure;
+mod fetch;
 mod globals;
 mod harmless;
 mod image;
@@ -94,7 +95,7 @@ pub fn sorna() -> ExitCode {
         Command::Ps(arguments) => sessions::ps::ps(&arguments, &globals),
         Command::Logs(arguments) => sessions::logs::logs(&arguments, &globals),
         Command::Ls(arguments) => sessions::files::ls(&arguments, &globals),
-        Command::Download(arguments) => sessions::files::download(&arguments, &globals),
+        Command::Download(arguments) => sessions::download::download(&arguments, &globals),
         Command::Interrupt(arguments) => kernels::interrupt(&arguments, &globals),
         Command::Rename(arguments) => sessions::control::rename(&arguments, &globals),
         Command::Events(arguments) => sessions::events::events(&arguments, &globals),

@@ -173,3 +173,168 @@ fn a_kernel_that_does_not_exist_has_no_files() {
     }
     lab.gateway.stop();
 }
+
+#[test]
+fn patterns_are_those_of_shells() {
+    Lab::both(|lab| {
+        lab.run(
+            "mkdir -p out/deep plots; echo 1 > a.png; echo 2 > b.txt; echo 3 > .hidden.png; echo 4 > out/c.png
+             echo 5 > out/deep/d.png; echo 6 > out/deep/e.txt; ln -s a.png link.png; echo 7 > '[x]*.png'",
+        );
+        let download = |files: &[&str], to: &str| {
+            let command = [&["download", "NAME"], files, &["-o", to]].concat();
+            lab.on(&command)
+        };
+        let files_in = |directory: &str| {
+            let mut files = Vec::new();
+            let mut directories = vec![lab.directory.path().join(directory)];
+            let root = directories[0].clone();
+            while let Some(directory) = directories.pop() {
+                for entry in std::fs::read_dir(directory).expect("a directory") {
+                    let path = entry.expect("an entry").path();
+                    match path.is_dir() {
+                        true => directories.push(path),
+                        false => {
+                            let below = path.strip_prefix(&root).expect("it is below");
+                            files.push(below.to_str().expect("text").to_owned());
+                        }
+                    }
+                }
+            }
+            files.sort();
+            files
+        };
+        check(download(&["*.png"], "one"))
+            .success()
+            .stdout_eq("")
+            .stderr_eq(
+                "∙ Left out link.png: it is a symbolic link.\n✔ Downloaded 2 files to one.\n",
+            );
+        assert_eq!(files_in("one"), ["[x]*.png", "a.png"]);
+        check(download(&["out/**"], "two"))
+            .success()
+            .stderr_eq("✔ Downloaded 3 files to two.\n");
+        assert_eq!(
+            files_in("two"),
+            ["out/c.png", "out/deep/d.png", "out/deep/e.txt"]
+        );
+        check(download(&["out/**/[cd].png", "?.txt", "[x]*.png"], "three"))
+            .success()
+            .stderr_eq("✔ Downloaded 4 files to three.\n");
+        assert_eq!(
+            files_in("three"),
+            ["[x]*.png", "b.txt", "out/c.png", "out/deep/d.png"]
+        );
+        check(download(&["*.none", "none/*", "b.*"], "four"))
+            .code(1)
+            .stderr_eq(
+                "✔ Downloaded 1 file to four.\n\
+             ✘ No file matches *.none\n\
+             ✘ No file matches none/*\n\
+             ∙ `sorna ls [..]` lists the files.\n",
+            );
+        check(download(&["../*"], "five")).code(1).stdout_eq("");
+        assert!(!lab.directory.path().join("five").exists());
+    });
+}
+
+#[test]
+fn one_file_is_written_to_standard_output_as_it_is() {
+    Lab::both(|lab| {
+        lab.run("head -c 3000000 /dev/urandom > random; printf '\\0\\r\\n\\377' > bytes; : > empty; mkdir d; echo x > d/f; sha256sum random > sum");
+        for (file, form) in [
+            ("bytes", &["-"][..]),
+            ("d/f", &["-o", "-"]),
+            ("empty", &["-"]),
+            ("byte?", &["--output=-"]),
+        ] {
+            let command = [&["download", "NAME", file], form].concat();
+            let expected: &[u8] = match file {
+                "empty" => b"",
+                "d/f" => b"x\n",
+                _ => b"\0\r\n\xff",
+            };
+            let output = lab.on(&command).output().expect("sorna runs");
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(
+                (&*output.stdout, &*output.stderr),
+                (expected, &b""[..]),
+                "{file}"
+            );
+        }
+        let output = lab
+            .on(&["download", "NAME", "random", "-"])
+            .output()
+            .expect("sorna runs");
+        assert_eq!(output.stdout.len(), 3_000_000);
+        std::fs::write(lab.directory.path().join("random"), &output.stdout).expect("a file");
+        check(lab.on(&["download", "NAME", "sum"])).success();
+        let mut sum = Command::new("sha256sum");
+        sum.args(["--check", "--status", "sum"])
+            .current_dir(lab.directory.path());
+        assert!(sum.status().expect("sha256sum runs").success());
+
+        for (files, code, words) in [
+            (
+                &["d", "-"][..],
+                2,
+                "d is a directory, and standard output takes one file",
+            ),
+            (
+                &["bytes", "empty", "-"],
+                2,
+                "standard output takes one file, and 2 are named",
+            ),
+            (
+                &["-"],
+                2,
+                "there is no file to be written to standard output",
+            ),
+            (
+                &["bytes", "-", "-o", "here"],
+                2,
+                "`-`, standard output, cannot be used with a directory (-o)",
+            ),
+            (&["none", "-"], 1, "none does not exist[..]"),
+            (&["n*", "-"], 1, "No file matches n*"),
+        ] {
+            let command = [&["download", "NAME"], files].concat();
+            check(lab.on(&command))
+                .code(code)
+                .stdout_eq("")
+                .stderr_eq(format!("✘ {words}\n...\n"));
+        }
+    });
+}
+
+#[test]
+fn what_is_there_is_replaced_only_where_that_is_wanted() {
+    Lab::both(|lab| {
+        lab.run("mkdir d; echo new > a; echo new > d/b; echo new > d/c");
+        support::write(lab.directory.path(), &[("a", "old\n"), ("d/b", "old\n")]);
+        check(lab.on(&["download", "NAME", "a", "d"]))
+            .code(1)
+            .stdout_eq("")
+            .stderr_eq(
+                "✘ a exists already, and was not replaced.\n\
+             ✘ d/b exists already, and was not replaced.\n\
+             ∙ To replace files, add --overwrite.\n\
+             ✔ Downloaded 1 file.\n",
+            );
+        assert_eq!(
+            (lab.read("a"), lab.read("d/b"), lab.read("d/c")),
+            (b"old\n".into(), b"old\n".into(), b"new\n".into())
+        );
+        check(lab.on(&["download", "NAME", "a", "d", "--overwrite"]))
+            .success()
+            .stderr_eq("✔ Downloaded 3 files.\n");
+        assert_eq!(
+            (lab.read("a"), lab.read("d/b")),
+            (b"new\n".into(), b"new\n".into())
+        );
+        // The same one twice is no other.
+        check(lab.on(&["download", "NAME", "d", "d/b", "-o", "new"]))
+            .success()
+            .stderr_eq("✔ Downloaded 3 files to new.\n");
+    });
+}

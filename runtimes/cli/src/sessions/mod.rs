@@ -2,9 +2,11 @@
 //! session by its name, its ID or what either starts with. And `ls` and `download`, also for kernels of Sorna v2.
 
 pub(crate) mod control;
+pub(crate) mod download;
 pub(crate) mod events;
 pub(crate) mod files;
 mod find;
+mod glob;
 pub(crate) mod logs;
 pub(crate) mod ps;
 mod text;

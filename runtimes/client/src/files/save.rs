@@ -30,8 +30,11 @@ use crate::random_token;
 #[derive(Debug)]
 pub struct Saver {
     directory: PathBuf,
+    /// Whether it leaves what is there as it is.
+    keeps: bool,
     open: Option<Partial>,
     saved: Vec<PathBuf>,
+    kept: Vec<PathBuf>,
     left_out: Vec<(PathBuf, &'static str)>,
 }
 
@@ -41,10 +44,20 @@ impl Saver {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            keeps: false,
             open: None,
             saved: Vec::new(),
+            kept: Vec::new(),
             left_out: Vec::new(),
         }
+    }
+
+    /// Sets whether files replace others that were there before: yes by default. Otherwise these stay, and are
+    /// [named](Self::kept).
+    #[must_use]
+    pub fn with_overwrite(mut self, overwrites: bool) -> Self {
+        self.keeps = !overwrites;
+        self
     }
 
     /// Does what an event of a download says.
@@ -60,7 +73,14 @@ impl Saver {
                 self.create_directories(&path)
             }
             UnpackEvent::FileStart(entry) => {
-                self.open = Some(self.start(&entry)?);
+                let target = self.directory.join(&entry.path);
+                self.open = match self.is_in_the_way(&target) {
+                    true => {
+                        self.kept.push(target);
+                        None
+                    }
+                    false => Some(self.start(&entry)?),
+                };
                 Ok(())
             }
             UnpackEvent::Data(bytes) => match &mut self.open {
@@ -85,6 +105,12 @@ impl Saver {
         }
     }
 
+    /// The files that were not written, since something of their name was there.
+    #[must_use]
+    pub fn kept(&self) -> &[PathBuf] {
+        &self.kept
+    }
+
     /// What is not written, since it is neither a file nor a directory: where it would be, and what it is (`a symbolic
     /// link`).
     #[must_use]
@@ -102,6 +128,11 @@ impl Saver {
     #[must_use]
     pub fn into_saved(mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.saved)
+    }
+
+    fn is_in_the_way(&self, path: &PathBuf) -> bool {
+        // One of its own may have been requested twice.
+        self.keeps && fs::symlink_metadata(path).is_ok() && !self.saved.contains(path)
     }
 
     fn start(&self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
@@ -261,6 +292,24 @@ mod tests {
             let mode = fs::metadata(&target).unwrap().permissions().mode();
             assert_eq!(mode & 0o700, 0o700);
         }
+    }
+
+    #[test]
+    fn what_is_there_is_kept_where_that_is_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("a"), "before").unwrap();
+        fs::create_dir(at("c")).unwrap();
+        let mut saver = Saver::new(directory.path()).with_overwrite(false);
+        for (name, content) in [("a", "after"), ("b", "one"), ("b", "two"), ("c", "x")] {
+            for event in events(name, content, 0o644) {
+                saver.handle(event).unwrap();
+            }
+        }
+        assert_eq!(saver.kept(), [at("a"), at("c")]);
+        assert_eq!(saver.saved(), [at("b"), at("b")]);
+        assert_eq!(fs::read_to_string(at("a")).unwrap(), "before");
+        assert_eq!(fs::read_to_string(at("b")).unwrap(), "two");
     }
 
     #[test]

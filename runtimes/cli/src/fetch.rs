@@ -1,0 +1,216 @@
+//! Downloads into a directory on this machine, with what has to be done so that as much as possible arrives.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sorna::blocking::Kernel;
+use sorna::files::Saver;
+use sorna::protocol::Download;
+use sorna::{Error, FilesUnavailable, Unavailable, UnpackEvent};
+
+use crate::failure::Failure;
+use crate::harmless::safe;
+use crate::lock::lock;
+use crate::reporter::Reporter;
+use crate::signals;
+use crate::units::{count, size};
+
+/// How often the progress is shown.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How many files are named that were not replaced.
+const MOST: usize = 10;
+
+/// Downloads that are written below one directory.
+pub(crate) struct Fetch {
+    saver: Arc<Mutex<Saver>>,
+    /// Links in directories that were not downloaded as a whole.
+    links: Vec<String>,
+    /// What the gateway did not send.
+    unavailable: Option<Box<FilesUnavailable>>,
+}
+
+impl Fetch {
+    /// Into this directory, which is created if needed. What is there stays unless it `overwrites`.
+    pub(crate) fn into(directory: &Path, overwrites: bool) -> Self {
+        let saver = Saver::new(directory).with_overwrite(overwrites);
+        Self {
+            saver: Arc::new(Mutex::new(saver)),
+            links: Vec::new(),
+            unavailable: None,
+        }
+    }
+
+    /// Signals end the process at once, however long the gateway sends nothing. No half of a file stays.
+    pub(crate) fn drop_at_exit(&self) -> Result<(), Failure> {
+        let saver = Arc::clone(&self.saver);
+        let drop_it = move || {
+            let mut saver = lock(&saver);
+            *saver = Saver::new("");
+            // It stays locked, so that nothing more is saved.
+            std::mem::forget(saver);
+        };
+        signals::clean_up_at_exit_with(drop_it).map(drop)
+    }
+
+    /// Downloads these.
+    ///
+    /// Gateways send nothing of a request if one of its files is missing: the others are requested without it. And managers
+    /// do not send large directories: what is in them is requested one by one.
+    pub(crate) fn fetch(
+        &mut self,
+        kernel: &Kernel,
+        files: &[String],
+        reporter: &mut Reporter,
+    ) -> Result<(), Error> {
+        let mut meter = Meter::start(reporter);
+        let chunks = files.chunks(Download::MAX_FILES).rev();
+        let mut requests: Vec<_> = chunks.map(<[String]>::to_vec).collect();
+        while let Some(mut wanted) = requests.pop() {
+            match self.save(kernel, &wanted, &mut meter, reporter) {
+                Ok(()) => {}
+                Err(Error::FilesUnavailable(more)) => {
+                    let is_named = |file: &str| more.files.iter().any(|f| f.name == file);
+                    let all = wanted.len();
+                    wanted.retain(|file| !is_named(file));
+                    let is_stuck = wanted.len() == all;
+                    if is_stuck {
+                        // What is named was not requested, so there is nothing that could be left out.
+                        return Err(Error::FilesUnavailable(more));
+                    }
+                    if !wanted.is_empty() {
+                        requests.push(wanted);
+                    }
+                    let parts = self.take_apart(kernel, *more);
+                    requests.extend(parts.into_iter().map(|part| vec![part]));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn save(
+        &self,
+        kernel: &Kernel,
+        files: &[String],
+        meter: &mut Meter,
+        reporter: &mut Reporter,
+    ) -> Result<(), Error> {
+        for event in kernel.download(files.iter().map(String::as_str)) {
+            let event = event?;
+            meter.note(&event, reporter);
+            lock(&self.saver).handle(event)?;
+        }
+        Ok(())
+    }
+
+    /// What to request in place of directories that are too large; the other files are unavailable.
+    fn take_apart(&mut self, kernel: &Kernel, mut files: FilesUnavailable) -> Vec<String> {
+        let mut parts = Vec::new();
+        for file in std::mem::take(&mut files.files) {
+            if !matches!(file.reason, Unavailable::Directory { .. }) {
+                files.files.push(file);
+                continue;
+            }
+            let Ok(listing) = kernel.list_files(&file.name) else {
+                files.files.push(file);
+                continue;
+            };
+            let folder = file.name.trim_end_matches('/');
+            for entry in listing.files {
+                let path = format!("{folder}/{}", entry.name);
+                match entry.mode.starts_with('l') {
+                    true => self.links.push(path),
+                    false => parts.push(path),
+                }
+            }
+        }
+        match (&mut self.unavailable, files.files.is_empty()) {
+            (_, true) => {}
+            (Some(all), false) => all.files.extend(files.files),
+            (none, false) => *none = Some(Box::new(files)),
+        }
+        parts
+    }
+
+    /// Links that were found otherwise, and are left out as well.
+    pub(crate) fn leave_out(&mut self, links: Vec<String>) {
+        self.links.extend(links);
+    }
+
+    /// What the gateway did not send.
+    pub(crate) fn unavailable(&self) -> Option<&FilesUnavailable> {
+        self.unavailable.as_deref()
+    }
+
+    /// The files that were written.
+    pub(crate) fn saved(&self) -> Vec<PathBuf> {
+        lock(&self.saver).saved().to_vec()
+    }
+
+    /// Says what was left out, and what was not replaced; whether there is something of the latter.
+    pub(crate) fn report(&self, reporter: &mut Reporter) -> bool {
+        let saver = lock(&self.saver);
+        for link in &self.links {
+            reporter.advice(format_args!(
+                "Left out {}: it is a symbolic link.",
+                safe(link)
+            ));
+        }
+        for (path, kind) in saver.left_out() {
+            let path = shown(path);
+            reporter.advice(format_args!("Left out {path}: it is {kind}."));
+        }
+        let kept = saver.kept();
+        for path in kept.iter().take(MOST) {
+            let path = shown(path);
+            reporter.fail(format_args!("{path} exists already, and was not replaced."));
+        }
+        if let Some(more @ 1..) = kept.len().checked_sub(MOST) {
+            reporter.fail(format_args!("Nor were {more} more."));
+        }
+        if !kept.is_empty() {
+            reporter.advice("To replace files, add --overwrite.");
+        }
+        !kept.is_empty()
+    }
+}
+
+/// A path for people.
+fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    safe(&path.display().to_string())
+}
+
+/// How far a download has come, on a terminal.
+pub(crate) struct Meter {
+    files: usize,
+    bytes: u64,
+    shown: Instant,
+}
+
+impl Meter {
+    pub(crate) fn start(reporter: &mut Reporter) -> Self {
+        reporter.wait("Downloading...");
+        Self {
+            files: 0,
+            bytes: 0,
+            shown: Instant::now(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, event: &UnpackEvent, reporter: &mut Reporter) {
+        match event {
+            UnpackEvent::FileEnd => self.files += 1,
+            UnpackEvent::Data(bytes) => self.bytes += bytes.len() as u64,
+            _ => {}
+        }
+        if reporter.moves() && self.shown.elapsed() >= FRAME {
+            self.shown = Instant::now();
+            let (files, bytes) = (count(self.files, "file"), size(self.bytes as f64 / 1024.0));
+            reporter.wait(format_args!("Downloading... {files}, {bytes}"));
+        }
+    }
+}
