@@ -87,7 +87,8 @@ pub(super) struct Limits {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::time)]
     pub(super) exec_timeout: Duration,
 
-    /// Time after which an unused kernel is destroyed.
+    /// Time after which a kernel that is not in use is destroyed. In use is one in which something runs or prints, or
+    /// whose terminal is attached; not one in which something was left in the background and prints nothing.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
     pub(super) idle_timeout: Duration,
 

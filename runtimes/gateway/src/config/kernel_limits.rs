@@ -137,14 +137,18 @@ impl GatewayConfig {
         self.exec_timeout
     }
 
-    /// Sets how long a kernel may go without a request before it is destroyed: an hour by default.
+    /// Sets how long a kernel that is not in use is kept before it is destroyed: an hour by default.
+    ///
+    /// It is in use when a client sends a request for it, while something runs or prints in it, and while a terminal is attached. What
+    /// was left in the background and prints nothing does not keep it in use, nor does a program that waits for a client (for
+    /// input, or since nobody fetches its output) when there is none.
     #[must_use]
     pub fn with_idle_timeout(mut self, time: Duration) -> Self {
         self.idle_timeout = time;
         self
     }
 
-    /// How long a kernel may go without a request before it is destroyed.
+    /// How long a kernel that is not in use is kept before it is destroyed.
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         self.idle_timeout

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{self, set_socket_send_buffer_size};
 use sorna_core::ProblemKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,6 +42,11 @@ const REJECTION_LIMITS: (Duration, u64) = (Duration::from_secs(1), 64 * 1024);
 /// slowly, and what is buffered is shown before anything that happens after an interrupt; by itself, the system buffers some
 /// MB.
 const LIVE_BUFFER: usize = 32 * 1024;
+
+/// After how long without a sign the system asks whether a client is still there, how often, and how many times.
+const ASK_AFTER: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_secs(15);
+const ASKED: u32 = 4;
 
 /// How many connections there may be, and how long clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +98,7 @@ pub(crate) async fn serve(
                 service.note_connection();
                 // Responses are short, and clients wait for them.
                 let _ = stream.set_nodelay(true);
+                keep_alive(&stream);
                 if let Some(seat) = room.enter(address.ip()) {
                     let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
                     connections.spawn(async move {
@@ -132,6 +138,15 @@ pub(crate) async fn serve(
             }
         }
     }
+}
+
+/// Has the system find out when the client of a connection is gone without a word, so that its terminal is not attached any
+/// more.
+fn keep_alive(stream: &TcpStream) {
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, ASK_AFTER);
+    let _ = sockopt::set_tcp_keepintvl(stream, ASK_EVERY);
+    let _ = sockopt::set_tcp_keepcnt(stream, ASKED);
 }
 
 /// Sends the error response for a connection that there is no room for.

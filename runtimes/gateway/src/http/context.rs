@@ -95,8 +95,8 @@ impl Context {
             .map_err(upload::no_room)?;
         let home = entry.kernel.home();
         let stored = upload::store(call.body, content_type, home, limits, &room);
-        tokio::time::timeout(self.body_timeout, stored)
-            .await
-            .map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))?
+        let stored = tokio::time::timeout(self.body_timeout, stored).await;
+        entry.kernel.touch();
+        stored.map_err(|_| ProblemKind::GenericBadRequest.reply_with("upload too slow"))?
     }
 }

@@ -17,6 +17,7 @@ use super::files;
 use super::terminal;
 use super::websocket;
 use crate::kernel::{ExecuteError, Held, Input, Turn};
+use crate::kernels::Cause;
 
 type Result<T = Response<Vec<u8>>> = std::result::Result<T, ProblemReply>;
 
@@ -77,7 +78,7 @@ async fn respond_whole(
         }
         Route::Destroy(id) => {
             let entry = context.kernels.find(key, &id)?;
-            context.kernels.destroy(entry).await;
+            context.kernels.destroy(entry, Cause::Requested).await;
             Ok(reply::done())
         }
         Route::Interrupt(id) => {
@@ -153,7 +154,7 @@ async fn execute(
             };
             Ok(whole.map(|body| ReplyBody::new(body).holding(response.held)))
         }
-        Err(ExecuteError::Gone) => Err(ProblemKind::KernelNotFound.reply()),
+        Err(ExecuteError::Gone) => Err(entry.gone()),
         Err(ExecuteError::Failed(reason)) => {
             Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))
         }

@@ -32,7 +32,7 @@ pub(super) async fn serve(
     // Each direction is independent: a client may send while it does not read, and vice versa.
     let mut listening = pin!(listen(stream, &entry, &mut attached, errors));
     let is_over = tokio::select! {
-        is_over = show(sink, output, reported, dialect) => is_over,
+        is_over = show(sink, output, reported, &entry, dialect) => is_over,
         () = &mut listening => false,
     };
     if is_over {
@@ -46,6 +46,7 @@ async fn show(
     mut sink: SplitSink<Socket, Frame>,
     mut output: mpsc::Receiver<FromTerminal>,
     mut reported: mpsc::Receiver<String>,
+    entry: &Entry,
     dialect: Dialect,
 ) -> bool {
     loop {
@@ -67,6 +68,12 @@ async fn show(
         if sink.send(frame).await.is_err() {
             return false;
         }
+    }
+    // If that is not because its shell has ended.
+    let cause = entry.cause().filter(|_| dialect == Dialect::SornaV2);
+    if let Some(cause) = cause {
+        let message = Message::Error(cause.text());
+        let _ = sink.send(Frame::text(message.encode())).await;
     }
     websocket::close(&mut sink).await
 }

@@ -128,21 +128,6 @@ impl Kernel {
         matches!(self.setup.installed.language.query, Query::Interpreter(_))
     }
 
-    /// How long ago the last request was; zero while one waits.
-    pub(crate) fn idle(&self) -> Duration {
-        let state = self.shared.lock();
-        if state.listeners > 0 {
-            Duration::ZERO
-        } else {
-            state.used.elapsed()
-        }
-    }
-
-    /// Notes that the client is active.
-    pub(crate) fn touch(&self) {
-        self.shared.lock().used = Instant::now();
-    }
-
     /// Starts a run, continues it, or gives the program its input; then waits until there is
     /// something to report, or for `interval`. `on_start` is called if this starts a run.
     ///

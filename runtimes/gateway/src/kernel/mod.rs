@@ -14,6 +14,7 @@ mod frame;
 mod gathering;
 mod handle;
 mod home;
+mod idle;
 mod input;
 mod interpreter;
 mod language;

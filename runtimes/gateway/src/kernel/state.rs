@@ -111,7 +111,7 @@ pub(crate) struct State {
     pub(crate) kills: u64,
     /// The shell of the terminal, which leads its own session.
     pub(crate) terminal: Option<u32>,
-    /// When a request was last seen.
+    /// When it was last in use.
     pub(crate) used: Instant,
     /// The top-level processes: the interpreter, and the step of a batch.
     pub(crate) processes: Vec<u32>,
@@ -172,6 +172,7 @@ impl Shared {
         if state.phase != Phase::Gone {
             state.phase = phase;
         }
+        state.used = Instant::now();
         drop(state);
         self.to_client.notify_waiters();
     }

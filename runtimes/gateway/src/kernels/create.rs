@@ -1,7 +1,7 @@
 //! Creating a kernel, or finding the one of a session.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -154,6 +154,7 @@ impl Kernels {
             lang: session.lang.clone(),
             session: Some(session.clone()),
             portion,
+            cause: OnceLock::new(),
             kernel,
         }))
     }
@@ -175,6 +176,7 @@ impl Kernels {
             lang: wanted.language.clone(),
             session: None,
             portion,
+            cause: OnceLock::new(),
             kernel,
             id,
         });

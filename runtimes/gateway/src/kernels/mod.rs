@@ -1,10 +1,12 @@
 //! The kernels of a gateway: creating, finding and watching them.
 
 mod create;
+mod ended;
 mod orphans;
 mod shares;
 mod table;
 mod watch;
 
 pub(crate) use create::{MIN_MEMORY, Wanted};
+pub(crate) use ended::Cause;
 pub(crate) use table::{Entry, Kernels};

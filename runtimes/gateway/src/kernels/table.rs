@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use sorna_core::server::ProblemReply;
 use sorna_core::{KernelId, KernelInfo, LanguageInfo, ProblemKind};
 use tokio::task::JoinSet;
 
+use super::ended::{Cause, Ended};
 use super::shares::{Owned, Portion, Share};
 use crate::base::Base;
 use crate::config::GatewayConfig;
@@ -55,6 +56,7 @@ pub(super) struct Table {
     pub(super) sessions: HashMap<Session, Arc<Slot>>,
     /// What each key has, including those being created or destroyed.
     pub(super) owned: HashMap<String, Owned>,
+    ended: Ended,
 }
 
 /// Identifies a session: a create request with the same values reuses its kernel.
@@ -81,9 +83,21 @@ pub(crate) struct Entry {
     /// What it counts against the share of its owner.
     pub(super) portion: Portion,
     pub(crate) kernel: Kernel,
+    /// Why it ends, once it does.
+    pub(super) cause: OnceLock<Cause>,
 }
 
 impl Entry {
+    /// Why it ends, once it does.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.cause.get()
+    }
+
+    /// The response to a request for it if it has ended meanwhile.
+    pub(crate) fn gone(&self) -> ProblemReply {
+        not_found(self.cause())
+    }
+
     /// Whether it was created in Sorna v2.
     pub(crate) fn is_of_sorna_v2(&self) -> bool {
         self.session.is_some()
@@ -150,12 +164,12 @@ impl Kernels {
     ///
     /// 404 `kernel-not-found`.
     pub(crate) fn find(&self, owner: &str, id: &KernelId) -> Result<Arc<Entry>, ProblemReply> {
-        self.table()
-            .kernels
-            .get(id.as_str())
+        let table = self.table();
+        let found = table.kernels.get(id.as_str());
+        found
             .filter(|entry| entry.owner == owner && !entry.kernel.is_gone())
             .cloned()
-            .ok_or_else(|| ProblemKind::KernelNotFound.reply())
+            .ok_or_else(|| not_found(table.ended.cause(owner, id)))
     }
 
     /// The living kernels of a key that were created in Sorna v2, with their tokens.
@@ -179,7 +193,8 @@ impl Kernels {
 
     /// Destroys a kernel. Its session token can be reused at once; it counts against the quota
     /// until it is gone.
-    pub(crate) async fn destroy(self: &Arc<Self>, entry: Arc<Entry>) {
+    pub(crate) async fn destroy(self: &Arc<Self>, entry: Arc<Entry>, cause: Cause) {
+        let _ = entry.cause.set(cause);
         if !self.forget(&entry) {
             // Another request is destroying it; wait for the same end.
             return entry.kernel.destroy().await;
@@ -188,7 +203,8 @@ impl Kernels {
         let task = tokio::spawn(async move {
             entry.kernel.destroy().await;
             this.release(&entry.owner, entry.portion);
-            tracing::info!(kernel = %entry.id, key = entry.owner, "kernel destroyed");
+            let reason = entry.cause.get().map(Cause::text);
+            tracing::info!(kernel = %entry.id, key = entry.owner, reason, "kernel destroyed");
         });
         let _ = task.await;
     }
@@ -200,6 +216,10 @@ impl Kernels {
         if let Some(session) = entry.session.as_ref().filter(|_| was_there) {
             table.sessions.remove(session);
         }
+        if let Some(cause) = entry.cause.get().filter(|_| was_there) {
+            let (id, owner) = (entry.id.clone(), entry.owner.clone());
+            table.ended.note(id, owner, cause.clone());
+        }
         was_there
     }
 
@@ -209,7 +229,9 @@ impl Kernels {
         let until = Instant::now() + CLOSE_TIME;
         loop {
             // A kernel that hangs must not keep the gateway from ending.
-            let _ = tokio::time::timeout_at(until.into(), self.destroy_all(|_| true)).await;
+            let _ =
+                tokio::time::timeout_at(until.into(), self.destroy_all(&Cause::Closing, |_| true))
+                    .await;
             if self.table().owned.values().all(|owned| owned.kernels == 0) || Instant::now() > until
             {
                 return;
@@ -223,7 +245,8 @@ impl Kernels {
         // It may be accepted again meanwhile, and have new kernels.
         let is_over = || self.closing.load(Ordering::SeqCst) || self.keys.has(owner);
         while !is_over() && self.owned(owner) > 0 {
-            self.destroy_all(|entry| entry.owner == owner).await;
+            self.destroy_all(&Cause::Revoked, |entry| entry.owner == owner)
+                .await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -233,7 +256,7 @@ impl Kernels {
         self.table().owned.get(owner).map_or(0, |it| it.kernels)
     }
 
-    async fn destroy_all(self: &Arc<Self>, is_meant: impl Fn(&Entry) -> bool) {
+    async fn destroy_all(self: &Arc<Self>, cause: &Cause, is_meant: impl Fn(&Entry) -> bool) {
         let entries: Vec<_> = {
             let table = self.table();
             let all = table.kernels.values();
@@ -241,8 +264,8 @@ impl Kernels {
         };
         let mut tasks = JoinSet::new();
         for entry in entries {
-            let this = Arc::clone(self);
-            tasks.spawn(async move { this.destroy(entry).await });
+            let (this, cause) = (Arc::clone(self), cause.clone());
+            tasks.spawn(async move { this.destroy(entry, cause).await });
         }
         tasks.join_all().await;
     }
@@ -286,6 +309,14 @@ impl Kernels {
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
+    }
+}
+
+/// 404 `kernel-not-found`, with the reason if there was such a kernel.
+fn not_found(cause: Option<&Cause>) -> ProblemReply {
+    match cause {
+        Some(cause) => ProblemKind::KernelNotFound.reply_with(&cause.text()),
+        None => ProblemKind::KernelNotFound.reply(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ended::Cause;
 use super::table::{Entry, Kernels};
 use crate::kernel::{Census, DiskCheck};
 use crate::lock::lock;
@@ -35,8 +36,10 @@ impl Kernels {
                 entry.kernel.forget_responses();
             }
             for entry in idle {
-                tracing::info!(kernel = %entry.id, key = entry.owner, "kernel idle for too long");
-                self.destroy(entry).await;
+                // The client may have come back meanwhile.
+                if entry.kernel.idle() > self.idle_timeout {
+                    self.destroy(entry, Cause::Idle(self.idle_timeout)).await;
+                }
             }
         }
     }
@@ -98,15 +101,15 @@ impl Kernels {
                 let spent = started.elapsed();
                 if let DiskCheck::Hopeless(reason) = checked {
                     tracing::warn!(kernel = %entry.id, key = entry.owner, reason, "a kernel is destroyed, as it far exceeded a limit");
-                    tokio::spawn(Arc::clone(&self).destroy_one(entry));
+                    tokio::spawn(Arc::clone(&self).destroy_one(entry, Cause::Exceeded(reason)));
                 }
                 tokio::time::sleep(spent * REST).await;
             }
         }
     }
 
-    async fn destroy_one(self: Arc<Self>, entry: Arc<Entry>) {
-        self.destroy(entry).await;
+    async fn destroy_one(self: Arc<Self>, entry: Arc<Entry>, cause: Cause) {
+        self.destroy(entry, cause).await;
     }
 
     /// The processes of a kernel. Blocks.

@@ -11,7 +11,7 @@ use sorna_core::{KernelSpec, ProblemKind, SessionStatus};
 use super::session::Session;
 use super::table::Sessions;
 use crate::kernel::{Environ, Unavailable, excerpt};
-use crate::kernels::{Entry, MIN_MEMORY, Wanted};
+use crate::kernels::{Cause, Entry, MIN_MEMORY, Wanted};
 use crate::random;
 
 /// The most bytes of all environment variables.
@@ -164,7 +164,7 @@ impl Sessions {
         // In this order, so that either this or a request to destroy the session sees what the other did.
         session.set_entry(Arc::clone(&entry));
         if session.status().is_over() {
-            self.kernels.destroy(entry).await;
+            self.kernels.destroy(entry, Cause::Requested).await;
             return session.clear_entry();
         }
         // The tasks of a session must not keep a closing gateway's files.
@@ -206,7 +206,7 @@ async fn run_scripts(sessions: Weak<Sessions>, session: Arc<Session>, entry: Arc
             .events
             .tell_with(&session, event, reason, exit_code);
         session.enter(SessionStatus::Terminating, Some(reason));
-        sessions.kernels.destroy(entry).await;
+        sessions.kernels.destroy(entry, Cause::Requested).await;
         sessions.end(&session, SessionStatus::Terminated, reason);
     }
 }
@@ -223,7 +223,9 @@ pub(super) async fn follow(
 ) {
     entry.kernel.gone().await;
     if let Some(sessions) = sessions.upgrade() {
-        let reason = session.reason().unwrap_or_else(|| otherwise.to_owned());
+        let code = entry.cause().and_then(Cause::code);
+        let reason = session.reason();
+        let reason = reason.unwrap_or_else(|| code.unwrap_or(otherwise).to_owned());
         sessions.end(&session, SessionStatus::Terminated, &reason);
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use super::events::{Event, Events};
 use super::session::Session;
 use crate::kernel::KernelStartError;
-use crate::kernels::{Entry, Kernels};
+use crate::kernels::{Cause, Entry, Kernels};
 use crate::lock::lock;
 
 /// How many sessions that have ended are remembered.
@@ -184,12 +184,12 @@ impl Sessions {
             self.end(session, SessionStatus::Cancelled, reason);
             // It may have got its kernel just before, and who made it does not know the end yet.
             if let Some(entry) = session.entry() {
-                self.kernels.destroy(entry).await;
+                self.kernels.destroy(entry, Cause::Requested).await;
             }
             return "cancelled";
         };
         session.enter(SessionStatus::Terminating, Some(reason));
-        self.kernels.destroy(entry).await;
+        self.kernels.destroy(entry, Cause::Requested).await;
         self.end(session, SessionStatus::Terminated, reason);
         "terminated"
     }

@@ -1,5 +1,7 @@
 //! The flow from processes to the console, and other messages of runners.
 
+use std::time::Instant;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sorna_core::server::CompleteRequest;
@@ -51,7 +53,11 @@ impl Driver {
             // `settled` before it starts a program, and for the program before it continues.
             let mut state = self.shared.lock();
             let limit = state.limit(self.setup.console_limit);
+            let before = state.console.text_len();
             let empty = self.output.drain(&mut state.console, limit);
+            if state.console.text_len() != before {
+                state.used = Instant::now();
+            }
             state.count_output();
             let had_listener = state.listeners > 0;
             drop(state);
@@ -98,6 +104,7 @@ impl Driver {
         if let Some(room) = room {
             state.held.join(room);
         }
+        state.used = Instant::now();
         state.count_output();
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -48,6 +48,7 @@ pub(crate) enum FromTerminal {
 /// A running terminal.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    shared: Arc<Shared>,
     to_shell: mpsc::Sender<ToTerminal>,
     screen: Mutex<Screen>,
     /// How many shells were started; closed when the last one has ended.
@@ -86,13 +87,14 @@ impl Hub {
         shared.lock().terminal = shell.process.id();
         let (to_shell, from_clients) = mpsc::channel(SHELL_QUEUE);
         let hub = Arc::new(Self {
+            shared,
             to_shell,
             screen: Mutex::default(),
             shells: watch::Sender::new(1),
             ended: watch::Sender::new(false),
             closing: watch::Sender::new(false),
         });
-        tokio::spawn(Arc::clone(&hub).run(setup, shared, restarts, shell, from_clients));
+        tokio::spawn(Arc::clone(&hub).run(setup, restarts, shell, from_clients));
         Ok(hub)
     }
 
@@ -121,6 +123,11 @@ impl Hub {
         }
     }
 
+    /// Whether somebody is there.
+    pub(crate) fn has_clients(&self) -> bool {
+        !self.screen().clients.is_empty()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         *self.ended.borrow()
     }
@@ -135,7 +142,6 @@ impl Hub {
     async fn run(
         self: Arc<Self>,
         setup: Arc<Setup>,
-        shared: Arc<Shared>,
         restarts: Arc<Restarts>,
         mut shell: Shell,
         mut from_clients: mpsc::Receiver<ToTerminal>,
@@ -151,7 +157,7 @@ impl Hub {
             let size = self.screen().size.unwrap_or(FIRST_SIZE);
             match Shell::start(&setup, size) {
                 Ok(next) => {
-                    shared.lock().terminal = next.process.id();
+                    self.shared.lock().terminal = next.process.id();
                     shell = next;
                 }
                 Err(error) => {
@@ -215,6 +221,7 @@ impl Hub {
     }
 
     async fn show(&self, bytes: Bytes) {
+        self.shared.lock().used = Instant::now();
         let clients: Vec<_> = {
             let mut screen = self.screen();
             screen.remember(&bytes);
@@ -315,6 +322,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         if let Some(hub) = self.hub.upgrade() {
             hub.screen().clients.remove(&self.number);
+            hub.shared.lock().used = Instant::now();
         }
     }
 }

@@ -1,0 +1,34 @@
+//! Whether a kernel is in use.
+
+use std::time::{Duration, Instant};
+
+use super::handle::Kernel;
+use super::state::Phase;
+
+impl Kernel {
+    /// For how long it has not been in use; zero while it is.
+    ///
+    /// It is while a request waits, something runs, or a terminal is attached, and it was when something was last printed.
+    /// A program that waits for a client, to give it input or to fetch what it has printed, waits in vain if there is none:
+    /// it does not run. Nor does what is left in the background by itself.
+    pub(crate) fn idle(&self) -> Duration {
+        let is_attached = self
+            .terminal()
+            .as_ref()
+            .is_some_and(|hub| hub.has_clients());
+        let most = self.setup.console_limit;
+        let state = self.shared.lock();
+        let has_room = state.console.text_len() < state.limit(most);
+        let runs = state.phase == Phase::Running && has_room;
+        if is_attached || runs || state.listeners > 0 {
+            Duration::ZERO
+        } else {
+            state.used.elapsed()
+        }
+    }
+
+    /// Notes that the client is active.
+    pub(crate) fn touch(&self) {
+        self.shared.lock().used = Instant::now();
+    }
+}

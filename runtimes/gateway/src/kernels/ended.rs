@@ -1,0 +1,99 @@
+//! Why kernels have ended, for those who still ask for them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sorna_core::KernelId;
+
+/// How many kernels that have ended are remembered.
+const REMEMBERED: usize = 256;
+
+/// Why a kernel ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Nothing ran in it, printed or was attached for so long.
+    Idle(Duration),
+    /// Its access key is not accepted any more.
+    Revoked,
+    /// It far exceeded a limit.
+    Exceeded(String),
+    /// A client asked for it, or it ends with its script.
+    Requested,
+    /// The gateway stops.
+    Closing,
+}
+
+/// The last kernels that have ended, the latest last.
+#[derive(Debug, Default)]
+pub(super) struct Ended(VecDeque<(KernelId, String, Cause)>);
+
+impl Cause {
+    /// The reason as Backend.AI has it, if it is one of those that are told from others.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Idle(_) => Some("idle-timeout"),
+            Self::Revoked => Some("key-revoked"),
+            Self::Exceeded(_) => Some("limit-exceeded"),
+            Self::Requested | Self::Closing => None,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Idle(time) => format!(
+                "the kernel was destroyed after {} in which nothing ran in it, printed or was attached",
+                span(*time)
+            ),
+            Self::Revoked => "the kernel was destroyed, as its access key was revoked".to_owned(),
+            Self::Exceeded(limit) => format!("the kernel was destroyed: {limit}"),
+            Self::Requested => "the kernel was destroyed by a request".to_owned(),
+            Self::Closing => "the kernel was destroyed, as the gateway stops".to_owned(),
+        }
+    }
+}
+
+impl Ended {
+    pub(super) fn note(&mut self, id: KernelId, owner: String, cause: Cause) {
+        self.0.push_back((id, owner, cause));
+        if self.0.len() > REMEMBERED {
+            self.0.pop_front();
+        }
+    }
+
+    /// Why a kernel of this key has ended, if that is known.
+    pub(super) fn cause(&self, owner: &str, id: &KernelId) -> Option<&Cause> {
+        let mut all = self.0.iter().rev();
+        let found = all.find(|(ended, of, _)| ended == id && of == owner);
+        found.map(|(.., cause)| cause)
+    }
+}
+
+/// A time in the largest unit in which it is a whole number.
+pub(crate) fn span(time: Duration) -> String {
+    let millis = time.as_millis();
+    for (unit, name) in [(3_600_000, "h"), (60_000, "min"), (1000, "s")] {
+        if millis >= unit && millis.is_multiple_of(unit) {
+            return format!("{} {name}", millis / unit);
+        }
+    }
+    format!("{millis} ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_the_largest_exact_unit() {
+        for (millis, text) in [
+            (7_200_000, "2 h"),
+            (5_400_000, "90 min"),
+            (6000, "6 s"),
+            (1500, "1500 ms"),
+            (0, "0 ms"),
+        ] {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+    }
+}
