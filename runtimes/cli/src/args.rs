@@ -12,6 +12,7 @@ use crate::kernels::{DestroyArgs, InfoArgs, InterruptArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::login::{LoginArgs, LogoutArgs};
 use crate::pages::args::{CompletionsArgs, ManArgs};
+use crate::repl::args::ReplArgs;
 use crate::run::args::RunArgs;
 use crate::serve::args::ServeArgs;
 use crate::sessions::control::RenameArgs;
@@ -138,6 +139,7 @@ pub(crate) enum Command {
         override_usage = "sorna run [OPTIONS] <LANG> <FILES>... [-- <ARGS>...]\n       sorna run [OPTIONS] <LANG> --code <CODE>...\n       sorna run [OPTIONS] <LANG> < FILE"
     )]
     Run(RunArgs),
+    Repl(ReplArgs),
     Shell(ShellArgs),
     Upload(UploadArgs),
     Serve(ServeArgs),
@@ -165,6 +167,7 @@ const EXAMPLES: &str = "\
 Examples:
   sorna run --local python3 -c \"print('hello world')\"
   sorna run c main.c mylib.c mylib.h
+  sorna repl --local python3
   sorna shell --local bash
   sorna status                        # try this first when something fails";
 

@@ -245,7 +245,7 @@ pub(crate) fn info(arguments: &InfoArgs, globals: &Globals) -> Result<Exit, Fail
             if !is_first {
                 text.push('\n');
             }
-            text.push_str(&columns(&fields(kernel.id(), &info)));
+            text.push_str(&describe(kernel.id(), &info));
         }
         is_first = false;
         print(text.as_bytes())?;
@@ -348,6 +348,11 @@ fn whole(value: &Value) -> Option<i64> {
         return None;
     }
     format!("{number:.0}").parse().ok()
+}
+
+/// What is known of a kernel, line by line.
+pub(crate) fn describe(id: &KernelId, info: &KernelInfo) -> String {
+    columns(&fields(id, info))
 }
 
 fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {

@@ -22,6 +22,7 @@ mod failure;
 mod fetch;
 mod globals;
 mod harmless;
+mod held;
 mod image;
 mod isolation;
 mod json;
@@ -37,6 +38,7 @@ mod pending;
 mod print;
 mod progress;
 mod release;
+mod repl;
 mod reporter;
 mod run;
 mod serve;
@@ -85,6 +87,7 @@ pub fn sorna() -> ExitCode {
     globals.color.write_global();
     end(match command {
         Command::Run(arguments) => run::run(arguments, &globals),
+        Command::Repl(arguments) => repl::repl(arguments, &globals),
         Command::Shell(arguments) => shell::shell(arguments, &globals),
         Command::Upload(arguments) => upload::upload(arguments, &globals),
         Command::Serve(arguments) => serve::serve(&arguments, &globals),

@@ -41,6 +41,12 @@ impl Stopped {
         *lock(&self.0)
     }
 
+    /// The command ends by this signal, which was [not one that ends it](catch_with) by itself.
+    pub(crate) fn stop(&self, signal: i32) {
+        self.set(signal);
+        IS_STOPPED.store(true, Relaxed);
+    }
+
     fn set(&self, signal: i32) -> bool {
         let mut first = lock(&self.0);
         let is_first = first.is_none();

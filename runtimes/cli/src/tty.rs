@@ -36,6 +36,12 @@ impl Changed {
         Self::begin(terminal, Termios::make_raw, OptionalActions::Flush)
     }
 
+    /// Nothing is changed, but what changes it meanwhile is undone.
+    pub(crate) fn kept() -> io::Result<Self> {
+        let terminal = io::stdin().as_fd().try_clone_to_owned()?;
+        Self::begin(terminal, |_| (), OptionalActions::Now)
+    }
+
     /// What is typed is not echoed.
     pub(crate) fn hidden() -> io::Result<Self> {
         let terminal = io::stdin().as_fd().try_clone_to_owned()?;

@@ -40,6 +40,20 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// An environment variable and its value, which may be empty.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    let is_name = |name: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        name.bytes().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && is_name(name) => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected NAME=VALUE, with a name of letters, digits and `_`".to_owned()),
+    }
+}
+
 /// Memory such as `512MiB`, `64m` or a number of bytes, rounded up to KiB.
 pub(crate) fn memory(text: &str) -> Result<Kib, String> {
     let bytes = Config::new()

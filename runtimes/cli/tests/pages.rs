@@ -13,6 +13,7 @@ use support::{check, here, sorna};
 
 const COMMANDS: &[&str] = &[
     "run",
+    "repl",
     "shell",
     "upload",
     "serve",

@@ -438,7 +438,7 @@ fn input_that_a_manager_loses_is_reported() {
     let directory = here();
     let mut terminal = shell_at(address, directory.path());
     terminal.types("x");
-    terminal.shows("✘ The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.");
+    terminal.shows("✘ The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna repl` instead, which needs no terminal.");
     assert_eq!(terminal.ends(), Some(1));
     assert!(terminal.shows_typing(), "the terminal is restored");
 }
@@ -450,7 +450,7 @@ fn a_terminal_that_shows_nothing_is_reported() {
     let directory = here();
     let mut terminal = shell_at(address, directory.path());
     terminal.types("x");
-    terminal.shows("∙ The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna run` instead.");
+    terminal.shows("∙ The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna repl` instead, which needs none.");
     assert!(terminal.is_running());
     terminal.types("\x1d");
     terminal.shows("Reattach with `sorna shell -t my-session python:3`.");

@@ -53,7 +53,7 @@ impl Program {
 }
 
 /// What to say of a program that the command leaves before it is known to have ended.
-pub(super) fn may_run(kernel: &KernelId, dialect: Dialect, is_marked: bool) -> String {
+pub(crate) fn may_run(kernel: &KernelId, dialect: Dialect, is_marked: bool) -> String {
     let (noun, stop) = (Terms::of(dialect).kernel, stop(dialect, is_marked));
     format!(
         "The program may still run in {noun} {kernel}, and keep it busy. Stop it with `sorna {stop} {kernel}`."

@@ -14,7 +14,7 @@ use crate::streams::{self, Stream};
 
 /// Where such output goes.
 #[derive(Debug)]
-pub(super) struct Gallery {
+pub(crate) struct Gallery {
     directory: Option<PathBuf>,
     protocol: Option<Protocol>,
     /// The number of the next file.
@@ -51,7 +51,7 @@ pub(super) struct Placed {
 }
 
 impl Gallery {
-    pub(super) fn new(arguments: &MediaArgs, shows: bool) -> Self {
+    pub(crate) fn new(arguments: &MediaArgs, shows: bool) -> Self {
         let protocol = match arguments.images {
             _ if !shows || !io::stdout().is_terminal() => None,
             Images::Auto => Protocol::of_environment(|name| std::env::var(name).ok()),
@@ -69,7 +69,7 @@ impl Gallery {
     }
 
     /// Creates the directory before the run, so that no output can be lost.
-    pub(super) fn prepare(&self) -> io::Result<()> {
+    pub(crate) fn prepare(&self) -> io::Result<()> {
         self.directory.as_ref().map_or(Ok(()), fs::create_dir_all)
     }
 

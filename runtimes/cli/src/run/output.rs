@@ -20,7 +20,7 @@ use crate::style;
 
 /// Where the program's output goes.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     gallery: Gallery,
     /// Whether standard output and standard error are both terminals, and so the same one.
     together: bool,
@@ -31,7 +31,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(gallery: Gallery, isolated: Option<Isolated>) -> Self {
+    pub(crate) fn new(gallery: Gallery, isolated: Option<Isolated>) -> Self {
         Self {
             gallery,
             isolated,
@@ -41,12 +41,12 @@ impl Output {
     }
 
     /// Whether the gateway carries output that is not UTF-8.
-    pub(super) fn set_carried(&mut self, is_carried: bool) {
+    pub(crate) fn set_carried(&mut self, is_carried: bool) {
         self.is_carried = is_carried;
     }
 
     /// Writes all records in order, text to the stream it was written to.
-    pub(super) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
+    pub(crate) fn show(&mut self, console: &Console, reporter: &mut Reporter) -> io::Result<()> {
         if let Some(isolated) = &mut self.isolated {
             for record in console.iter_exact() {
                 match record {
@@ -254,7 +254,7 @@ impl Output {
     }
 
     /// For a program that has failed: why that may be.
-    pub(super) fn advice(&self) -> Option<&'static str> {
+    pub(crate) fn advice(&self) -> Option<&'static str> {
         self.isolated.as_ref()?.advice()
     }
 

@@ -151,8 +151,8 @@ fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
 }
 
 /// The API that is spoken with a local gateway: Sorna v2, unless something is asked for that only Backend.AI has.
-pub(super) fn local_api(plan: &RunPlan) -> Api {
-    let is_for = |version| plan.spec().check(version).is_ok();
+pub(crate) fn local_api(spec: &KernelSpec) -> Api {
+    let is_for = |version| spec.check(version).is_ok();
     match is_for(ApiVersion::V2_20170315) || !is_for(ApiVersion::V9_20250722) {
         true => Api::Sorna,
         false => Api::BackendAi,

@@ -115,10 +115,26 @@ pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Ex
             Place::Stdout => to_stdout(&found.kernel, &wanted, reporter),
             Place::Directory(output) => {
                 let fetch = Fetch::into(output, arguments.overwrite);
-                to_directory(&found.kernel, wanted, output, fetch, reporter)
+                match fetch.drop_at_exit() {
+                    Ok(()) => to_directory(&found.kernel, wanted, output, fetch, reporter),
+                    Err(failure) => Ok(Err(failure)),
+                }
             }
         }
     })
+}
+
+/// Downloads files, directories and what matches patterns to the current directory, and reports it.
+pub(crate) fn download_here(
+    kernel: &Kernel,
+    files: &[String],
+    overwrites: bool,
+    reporter: &mut Reporter,
+) -> Result<(), Error> {
+    let wanted = expand(kernel, files, reporter)?;
+    let here = Path::new(".");
+    let fetch = Fetch::into(here, overwrites);
+    to_directory(kernel, wanted, here, fetch, reporter).map(drop)
 }
 
 /// What is to be downloaded.
@@ -170,9 +186,6 @@ fn to_directory(
     mut fetch: Fetch,
     reporter: &mut Reporter,
 ) -> Outcome {
-    if let Err(failure) = fetch.drop_at_exit() {
-        return Ok(Err(failure));
-    }
     fetch.leave_out(std::mem::take(&mut wanted.links));
     let fetched = fetch.fetch(kernel, &wanted.paths, reporter);
     let is_incomplete = fetch.report(reporter);

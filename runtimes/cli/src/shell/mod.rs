@@ -10,16 +10,15 @@ mod watch;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use sorna::blocking::{PtyReader, PtyWriter, Run};
-use sorna::{
-    Cleanup, ExecuteMode, KernelId, RunEvent, RunPlan, TerminalEvent, TerminalOptions, random_token,
-};
+use sorna::blocking::{PtyReader, PtyWriter};
+use sorna::{ExecuteMode, GatewayError, RunPlan, TerminalEvent, TerminalOptions, random_token};
 
-use crate::advice::{show_error, show_left};
+use crate::advice::show_error;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::held::{clean_up, create};
 use crate::local::Isolated;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
@@ -30,7 +29,6 @@ use crate::spoken::{self, session_token};
 use crate::streams::{self, Stream};
 use crate::target::Target;
 use crate::temporary::{self, Sweep, Temporary};
-use crate::terms::Terms;
 use crate::threads::start;
 use crate::tty;
 use args::ShellArgs;
@@ -42,8 +40,8 @@ use watch::Starting;
 /// How long to wait, after the detach key, until what was typed before it is sent.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-const INPUT_LOST: &str = "The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna run` instead.";
-const SILENT: &str = "The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna run` instead.";
+const INPUT_LOST: &str = "The manager has closed the terminal at the first input, as releases 22.09 to 25.8 do. Use `sorna repl` instead, which needs no terminal.";
+const SILENT: &str = "The terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: leave with Ctrl-], and use `sorna repl` instead, which needs none.";
 
 const SILENT_AT_END: &str = "the terminal shows nothing. Those of managers from 25.9 on do not work, nor those of 22.09 to 25.8 through a web server: use `sorna run` instead";
 
@@ -96,7 +94,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         true => Temporary::named(&target, &token, dialect, words),
         false => Temporary::default(),
     };
-    let created = create(&mut run, &mut reporter);
+    let created = create(&mut run, &mut reporter, PendingLine::new(MAX_WAIT));
     if let Some(id) = created.as_ref().filter(|_| is_temporary) {
         kept.created(&target, id, dialect);
     }
@@ -150,6 +148,12 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             }
             Err(error) => {
                 show_error(&mut reporter, &error, &target);
+                if error.gateway().is_some_and(is_about_terminals) {
+                    reporter.advice(format_args!(
+                        "For a prompt without a terminal, use `sorna repl {}`.",
+                        quoted(&arguments.lang)
+                    ));
+                }
                 Exit::FAILURE
             }
         }
@@ -160,19 +164,6 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     };
     sweep.finish(&mut reporter);
     Ok(exit)
-}
-
-/// Creates the kernel, and says why a session does not run yet. `None` if the run ends before.
-fn create(run: &mut Run, reporter: &mut Reporter) -> Option<KernelId> {
-    let mut line = PendingLine::new(MAX_WAIT);
-    while let Ok(Some(event)) = run.next_event() {
-        match event {
-            RunEvent::SessionPending(pending) => line.show(&pending, reporter),
-            RunEvent::KernelReady(id) => return Some(id),
-            _ => {}
-        }
-    }
-    None
 }
 
 fn options() -> TerminalOptions {
@@ -254,6 +245,12 @@ fn attend(
     Ok(exit)
 }
 
+/// Whether the response may be of a gateway that opens no terminals.
+fn is_about_terminals(error: &GatewayError) -> bool {
+    let is_about_user = matches!(error.status().as_u16(), 401 | 403 | 429);
+    !is_about_user
+}
+
 /// The message after the detach key.
 fn detached(arguments: &ShellArgs) -> String {
     match reattach(arguments) {
@@ -303,32 +300,6 @@ fn read(mut reader: PtyReader, screen: &Screen, happen: &Sender<Event>) {
         let is_end = matches!(happening, Event::Closed(_) | Event::NoScreen);
         if happen.send(happening).is_err() || is_end {
             return;
-        }
-    }
-}
-
-fn clean_up(
-    reporter: &mut Reporter,
-    terms: Terms,
-    id: &KernelId,
-    mut run: Run,
-    mut kept: Temporary,
-    exit: Exit,
-) -> Exit {
-    reporter.wait(format_args!(
-        "Cleaning up the temporary {}...",
-        terms.kernel
-    ));
-    while let Ok(Some(_)) = run.next_event() {}
-    match run.into_report().map(|report| report.cleanup) {
-        Some(Cleanup::Failed(error)) => {
-            show_left(reporter, terms, id.as_str(), &error);
-            Exit::FAILURE
-        }
-        _ => {
-            kept.is_gone();
-            reporter.done(format_args!("Cleaned up the {}.", terms.kernel));
-            exit
         }
     }
 }

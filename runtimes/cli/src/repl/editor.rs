@@ -1,0 +1,177 @@
+//! The prompt: lines are edited on a thread of its own, so that signals can end the wait.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::MemHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{
+    Behavior, Cmd, CompletionType, Config, Context, Helper, KeyCode, KeyEvent, Modifiers,
+};
+
+use super::Event;
+use super::completion::Completion;
+use super::history::{self, History};
+use super::language::{Syntax, prompt};
+use super::unfinished::is_unfinished;
+use crate::failure::Failure;
+use crate::threads::start;
+use crate::tty;
+
+/// What Tab does at the beginning of a line.
+const INDENT: &str = "    ";
+
+/// What was typed at the prompt.
+#[derive(Debug)]
+pub(super) enum Typed {
+    /// Code, of one line or several.
+    Code(String),
+    /// Ctrl-C.
+    Interrupt,
+    /// Ctrl-D, or there is no terminal any more.
+    End,
+    /// It cannot be read.
+    Failed(String),
+}
+
+/// Shows prompts when it is asked to.
+#[derive(Debug)]
+pub(super) struct Editor(Sender<()>);
+
+type Lines = rustyline::Editor<Kernel, MemHistory>;
+
+impl Editor {
+    pub(super) fn start(
+        lang: &str,
+        history: History,
+        completion: Completion,
+        happen: Sender<Event>,
+    ) -> Result<Self, Failure> {
+        let failed = |error: ReadlineError| {
+            Failure::System("cannot edit lines", io::Error::other(error.to_string()))
+        };
+        let syntax = Syntax::of(lang);
+        let lines = lines(&history, Kernel { syntax, completion }).map_err(failed)?;
+        let (ask, asked) = mpsc::channel();
+        let prompt = prompt(lang);
+        start("editor", move || {
+            attend(lines, &prompt, &history, &asked, &happen)
+        })?;
+        Ok(Self(ask))
+    }
+
+    /// Shows the prompt. What is typed is an event.
+    pub(super) fn ask(&self) {
+        // The thread lives as long as this.
+        let _ = self.0.send(());
+    }
+}
+
+fn lines(history: &History, helper: Kernel) -> Result<Lines, ReadlineError> {
+    let config = Config::builder()
+        .max_history_size(history::MOST)?
+        .history_ignore_space(true)
+        .history_ignore_dups(true)?
+        .completion_type(CompletionType::List)
+        // Also where standard output is a pipe.
+        .behavior(Behavior::PreferTerm)
+        .build();
+    let entries = MemHistory::with_config(&config);
+    let mut lines = Lines::with_history(config, entries)?;
+    for entry in history.read() {
+        lines.add_history_entry(entry)?;
+    }
+    lines.set_helper(Some(helper));
+    lines.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+    Ok(lines)
+}
+
+fn attend(
+    mut lines: Lines,
+    prompt: &str,
+    history: &History,
+    asked: &Receiver<()>,
+    happen: &Sender<Event>,
+) {
+    while asked.recv().is_ok() {
+        // A signal that ends the command restores it.
+        let kept = tty::Changed::kept();
+        let read = lines.readline(prompt);
+        drop(kept);
+        let typed = match read {
+            Ok(code) => {
+                if let Ok(true) = lines.add_history_entry(code.as_str()) {
+                    history.add(&code);
+                }
+                Typed::Code(code)
+            }
+            Err(ReadlineError::Interrupted) => Typed::Interrupt,
+            Err(ReadlineError::Eof) => Typed::End,
+            // The terminal is gone.
+            Err(ReadlineError::Io(error)) if is_gone(error.raw_os_error()) => Typed::End,
+            Err(ReadlineError::Errno(error)) if is_gone(Some(error as i32)) => Typed::End,
+            Err(error) => Typed::Failed(error.to_string()),
+        };
+        if happen.send(Event::Typed(typed)).is_err() {
+            return;
+        }
+    }
+}
+
+fn is_gone(error: Option<i32>) -> bool {
+    error == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// What the kernel, and its language, add to the editing of lines.
+struct Kernel {
+    syntax: Syntax,
+    completion: Completion,
+}
+
+impl Completer for Kernel {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let before = line[..at].rsplit('\n').next().unwrap_or_default();
+        if before.trim().is_empty() {
+            let indent = Pair {
+                display: String::new(),
+                replacement: INDENT.to_owned(),
+            };
+            return Ok((at, vec![indent]));
+        }
+        let candidates = self.completion.at(line, at);
+        let pair = |text: String| Pair {
+            display: text.clone(),
+            replacement: text,
+        };
+        let texts = candidates.texts.into_iter().map(pair).collect();
+        Ok((at - candidates.replaced, texts))
+    }
+}
+
+impl Validator for Kernel {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        Ok(match is_unfinished(context.input(), self.syntax) {
+            true => ValidationResult::Incomplete,
+            false => ValidationResult::Valid(None),
+        })
+    }
+}
+
+impl Hinter for Kernel {
+    type Hint = String;
+}
+
+impl Highlighter for Kernel {}
+
+impl Helper for Kernel {}

@@ -1,0 +1,305 @@
+//! `sorna repl`: an interactive session by requests that execute snippets, without a terminal in the kernel.
+
+mod act;
+pub(crate) mod args;
+mod command;
+mod completion;
+mod editor;
+mod history;
+mod input;
+mod language;
+mod snippet;
+mod unfinished;
+mod watch;
+
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{self, Receiver};
+
+use signal_hook::consts::SIGINT;
+use sorna::blocking::{Kernel, Run};
+use sorna::{
+    ApiVersion, Dialect, ExecuteMode, KernelId, KernelSpec, RunPlan, SessionToken, random_token,
+};
+
+use crate::advice::show_left;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::globals::Globals;
+use crate::held::{clean_up, create};
+use crate::left::Turn;
+use crate::local::Isolated;
+use crate::pending::PendingLine;
+use crate::reporter::Reporter;
+use crate::run::finish::{Task, finish};
+use crate::run::left_running::may_run;
+use crate::run::local_api;
+use crate::run::media::Gallery;
+use crate::run::output::Output;
+use crate::signals::{self, LastWords, Stopped};
+use crate::spoken::{self, session_token};
+use crate::streams::{self, Stream};
+use crate::target::Target;
+use crate::temporary::{self, Sweep, Temporary};
+use crate::terms::Terms;
+use crate::tty;
+use args::ReplArgs;
+use completion::Completion;
+use editor::{Editor, Typed};
+use history::History;
+use watch::Watch;
+
+/// What the prompt waits for.
+#[derive(Debug)]
+enum Event {
+    Typed(Typed),
+    /// A signal to stop.
+    Signal(i32),
+}
+
+/// Turns bracketed paste off, which the prompt has turned on.
+const NO_PASTE: &[u8] = b"\x1b[?2004l\r\n";
+
+const NO_TERMINAL: &str = "a prompt needs a terminal, and standard input is none";
+const FROM_PIPES: &str = "To run code from a file or a pipe, use `sorna run LANG < FILE`, or `COMMAND | sorna run LANG`.";
+
+/// A prompt and its kernel.
+struct Session<'t> {
+    target: &'t Target,
+    lang: &'t str,
+    version: ApiVersion,
+    dialect: Dialect,
+    spec: KernelSpec,
+    token: SessionToken,
+    /// The kernel that is used now.
+    kernel: KernelId,
+    is_temporary: bool,
+    /// Whether it is another one than that which was created first.
+    is_replaced: bool,
+    /// The kernel, if it is temporary, while it is there.
+    kept: Temporary,
+    /// Whose turn it is in the session, if it is one that is kept.
+    turn: Option<Turn>,
+    reporter: Reporter,
+    output: Output,
+    pending: PendingLine,
+    watch: Watch,
+    stopped: Stopped,
+    completion: Completion,
+    /// Whether the gateway keeps executions of several clients apart.
+    is_marked: bool,
+    /// Whether a program may still run that was left.
+    is_left: bool,
+    /// Whether the last snippet may have ended a shell on purpose.
+    said_exit: bool,
+    /// How it ends, if it ends now.
+    exit: Exit,
+}
+
+/// Carries out the command.
+pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(NO_TERMINAL.to_owned()).with_advice(FROM_PIPES));
+    }
+    let token = arguments.token.as_deref();
+    let token = token.map(|token| session_token(token, globals)).transpose();
+    let token = token.map_err(Failure::Argument)?;
+    let spec = arguments.spec(globals)?;
+    let gallery = Gallery::new(&arguments.media, true);
+    gallery
+        .prepare()
+        .map_err(|error| Failure::System("cannot create the media directory", error))?;
+    let caught = signals::catch_with(&[SIGINT])?;
+    let local = arguments.local.config()?;
+    let target = Target::open_with(local.map(|config| (config, local_api(&spec))), globals)?;
+    let mut reporter = Reporter::new(arguments.quiet);
+    let (happen, happened) = mpsc::channel();
+    let (words, stopped) = (LastWords::default(), Stopped::default());
+    let watch = Watch::start(
+        caught,
+        happen.clone(),
+        target.gateway(),
+        words.clone(),
+        stopped.clone(),
+        reporter.clone(),
+    )?;
+    let version = spoken::version(&target)?;
+    spec.check(version).map_err(Failure::Argument)?;
+    spoken::check_token(&target, token.as_ref())?;
+    let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
+    for remark in remarks.into_iter().flatten() {
+        reporter.advice(remark);
+    }
+    let dialect = version.dialect();
+    let terms = Terms::of(dialect);
+    let is_temporary = token.is_none();
+    let token = token.unwrap_or_else(random_token);
+    reporter.info(format_args!("{}: {token}", terms.token));
+    reporter.wait(format_args!("Connecting to the {}...", terms.kernel));
+
+    // Executes nothing. A temporary kernel is destroyed when the run goes on.
+    let plan = RunPlan::temporary(spec.clone(), Vec::<ExecuteMode>::new());
+    let plan = plan.with_token(token.clone());
+    let mut run = target.client.run(match is_temporary {
+        true => plan,
+        false => plan.keep_kernel(),
+    });
+    watch.creates(run.canceller());
+    let sweep = Sweep::start(&target, dialect, &reporter);
+    let mut kept = match is_temporary {
+        true => Temporary::named(&target, &token, dialect, words),
+        false => Temporary::default(),
+    };
+    let pending = PendingLine::new(arguments.max_wait());
+    let Some(kernel) = create(&mut run, &mut reporter, pending) else {
+        watch.is_over();
+        let Some(report) = run.into_report() else {
+            unreachable!("a run ends with a report")
+        };
+        if temporary::has_ended(&report) {
+            kept.is_gone();
+        }
+        let task = Task {
+            target: &target,
+            lang: &arguments.lang,
+            token: &token,
+            advice: None,
+            remark: None,
+            overtime: None,
+            was_ready: false,
+        };
+        let signal = stopped.signal().map(Exit::of_signal);
+        let exit = finish(&mut reporter, &report, None, signal, task);
+        sweep.finish(&mut reporter);
+        return Ok(exit);
+    };
+    watch.prompts();
+    if is_temporary {
+        kept.created(&target, &kernel, dialect);
+    }
+    reporter.done(format_args!("{} (ID: {kernel}) is ready.", terms.capital));
+    reporter.info("%help lists commands; leave with Ctrl-D.");
+
+    let history = History::of(&arguments.lang, !arguments.no_history);
+    let completion = Completion::new(target.client.clone(), kernel.clone(), dialect);
+    let editor = Editor::start(&arguments.lang, history, completion.clone(), happen);
+    let mut session = Session {
+        output: Output::new(gallery, target.on_gateway(Isolated::on)),
+        target: &target,
+        lang: &arguments.lang,
+        version,
+        dialect,
+        spec,
+        token,
+        kernel,
+        is_temporary,
+        is_replaced: false,
+        kept,
+        turn: None,
+        reporter,
+        pending,
+        watch,
+        stopped,
+        completion,
+        is_marked: false,
+        is_left: false,
+        said_exit: false,
+        exit: Exit::SUCCESS,
+    };
+    let exit = match editor {
+        Ok(editor) => session.attend(&editor, &happened),
+        Err(failure) => {
+            failure.show();
+            failure.exit()
+        }
+    };
+    let mut reporter = session.reporter.clone();
+    let exit = session.end(run, exit);
+    sweep.finish(&mut reporter);
+    Ok(exit)
+}
+
+impl Session<'_> {
+    /// Runs what is typed, until the user leaves.
+    fn attend(&mut self, editor: &Editor, happened: &Receiver<Event>) -> Exit {
+        let mut was_interrupt = false;
+        loop {
+            if let Some(signal) = self.stopped.signal() {
+                return Exit::of_signal(signal);
+            }
+            self.reporter.end_line();
+            editor.ask();
+            let code = match happened.recv() {
+                Ok(Event::Typed(Typed::Code(code))) => code,
+                Ok(Event::Typed(Typed::Interrupt)) => {
+                    if std::mem::replace(&mut was_interrupt, true) {
+                        self.reporter.info("Leave with Ctrl-D.");
+                    }
+                    continue;
+                }
+                Ok(Event::Typed(Typed::Failed(error))) => {
+                    self.reporter
+                        .fail(format_args!("cannot read from the terminal: {error}"));
+                    return Exit::FAILURE;
+                }
+                Ok(Event::Signal(signal)) => {
+                    tty::restore();
+                    let _ = streams::write(Stream::Stdout, NO_PASTE);
+                    return Exit::of_signal(signal);
+                }
+                Ok(Event::Typed(Typed::End)) | Err(_) => return self.exit,
+            };
+            was_interrupt = false;
+            match command::parse(&code, self.lang) {
+                Some(Ok(command::Command::Leave)) => return Exit::SUCCESS,
+                Some(Ok(command)) => self.act(command),
+                Some(Err(mistake)) => self.reporter.fail(mistake),
+                None if code.trim().is_empty() => {}
+                None => {
+                    self.said_exit = code.contains("exit") || code.contains("exec");
+                    self.run(code);
+                }
+            }
+        }
+    }
+
+    fn kernel(&self) -> Kernel {
+        self.target.client.kernel(self.kernel.clone())
+    }
+
+    /// From now on, this kernel is used.
+    fn replace_kernel(&mut self, kernel: KernelId) {
+        self.completion.set_kernel(kernel.clone());
+        self.turn = None;
+        self.is_replaced = true;
+        self.kernel = kernel;
+        if self.is_temporary {
+            self.kept.is_gone();
+            self.kept.created(self.target, &self.kernel, self.dialect);
+        }
+    }
+
+    /// Destroys a temporary kernel.
+    fn end(mut self, run: Run, exit: Exit) -> Exit {
+        self.watch.is_over();
+        if let Some(advice) = self.output.advice() {
+            self.reporter.advice(advice);
+        }
+        let terms = Terms::of(self.dialect);
+        if !self.is_temporary {
+            if self.is_left {
+                self.reporter
+                    .info(may_run(&self.kernel, self.dialect, self.is_marked));
+            }
+            return exit;
+        }
+        // The run destroys only the one that it has created.
+        if self.is_replaced
+            && let Err(error) = self.kernel().destroy_until_gone()
+        {
+            show_left(&mut self.reporter, terms, self.kernel.as_str(), &error);
+            return Exit::FAILURE;
+        }
+        let kernel = self.kernel.clone();
+        clean_up(&mut self.reporter, terms, &kernel, run, self.kept, exit)
+    }
+}
