@@ -27,22 +27,38 @@ const PIECE: usize = 16 * 1024;
 const NARROW: usize = 4096;
 /// The usual size.
 const WIDE: usize = 64 * 1024;
-/// After how many reads without any of the other pipe one is widened.
+/// After how many reads without any of another pipe one is widened.
 const FLOOD: u32 = 256;
+/// How many steps that have ended may have left processes whose output is still read. Each takes two descriptors.
+const MOST_LEFT: usize = 4;
 
-/// Two pipes for all processes of the kernel. Output stays in them until there is room in the
+/// Pipes for the processes of the kernel: two for the interpreter and what it starts, and two for each step of a batch, so that
+/// it is seen when all that it has started has ended. Output stays in them until there is room in the
 /// console, so a program whose output is not fetched has to wait, as on a terminal.
 #[derive(Debug)]
 pub(crate) struct OutputPipes {
     /// Reports which pipe has something new, in order: no pipe itself, but tokio waits for it all the same.
     queue: Receiver,
-    pipes: [OutputPipe; 2],
+    pipes: Vec<OutputPipe>,
     /// The numbers of the pipes that have something to read, in order.
-    ready: VecDeque<usize>,
+    ready: VecDeque<u64>,
+    /// The number of the next pipe.
+    next: u64,
+}
+
+/// Whose pipe it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Interpreter,
+    Step,
+    /// Processes that a step has left.
+    Left,
 }
 
 #[derive(Debug)]
 struct OutputPipe {
+    number: u64,
+    owner: Owner,
     stream: Stream,
     receiver: PipeReader,
     /// Held so that the pipe does not end with the process that uses it; `None` once it may end.
@@ -60,42 +76,107 @@ impl OutputPipes {
     /// Must be called within a tokio runtime.
     pub(crate) fn new(home: &Home) -> io::Result<Self> {
         let queue = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let pipes = [
-            OutputPipe::new(Stream::Stdout, home)?,
-            OutputPipe::new(Stream::Stderr, home)?,
-        ];
-        for (number, pipe) in (0..).zip(&pipes) {
-            let data = epoll::EventData::new_u64(number);
+        let mut this = Self {
+            queue: Receiver::from_owned_fd_unchecked(queue)?,
+            pipes: Vec::new(),
+            ready: VecDeque::new(),
+            next: 0,
+        };
+        this.add(Owner::Interpreter, home)?;
+        Ok(this)
+    }
+
+    /// Adds pipes for standard output and error.
+    fn add(&mut self, owner: Owner, home: &Home) -> io::Result<()> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let pipe = OutputPipe::new(self.next, owner, stream, home)?;
+            let data = epoll::EventData::new_u64(self.next);
             // Only an edge puts a pipe at the end of the queue.
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(&queue, &pipe.receiver, data, flags)?;
+            epoll::add(&self.queue, &pipe.receiver, data, flags)?;
+            self.next += 1;
+            self.pipes.push(pipe);
         }
-        Ok(Self {
-            queue: Receiver::from_owned_fd_unchecked(queue)?,
-            pipes,
-            ready: VecDeque::new(),
-        })
+        Ok(())
     }
 
-    /// The writing ends for a new process: standard output and error.
+    fn of(&self, owner: Owner) -> impl Iterator<Item = &OutputPipe> {
+        self.pipes.iter().filter(move |pipe| pipe.owner == owner)
+    }
+
+    /// The writing ends for an interpreter: standard output and error.
     pub(crate) fn writers(&mut self, home: &Home) -> io::Result<(Stdio, Stdio)> {
-        if self.pipes.iter().any(|pipe| pipe.sender.is_none()) {
+        if self
+            .of(Owner::Interpreter)
+            .any(|pipe| pipe.sender.is_none())
+        {
             *self = Self::new(home)?;
         }
-        let [stdout, stderr] = &self.pipes;
-        Ok((stdout.writer()?, stderr.writer()?))
+        self.writers_of(Owner::Interpreter)
     }
 
-    /// Lets the pipes end with the last process that has them. The next process gets new ones.
+    /// The writing ends for a step of a batch.
+    pub(crate) fn writers_of_step(&mut self, home: &Home) -> io::Result<(Stdio, Stdio)> {
+        self.leave_step();
+        self.add(Owner::Step, home)?;
+        self.writers_of(Owner::Step)
+    }
+
+    fn writers_of(&self, owner: Owner) -> io::Result<(Stdio, Stdio)> {
+        let mut writers = self.of(owner).map(OutputPipe::writer);
+        let mut next = || {
+            writers
+                .next()
+                .unwrap_or(Err(io::ErrorKind::BrokenPipe.into()))
+        };
+        Ok((next()?, next()?))
+    }
+
+    /// Lets the interpreter's pipes end with the last process that has them. The next interpreter gets new ones.
     pub(crate) fn let_end(&mut self) {
-        for pipe in &mut self.pipes {
+        self.let_end_of(Owner::Interpreter);
+    }
+
+    /// The same with those of the step.
+    pub(crate) fn let_step_end(&mut self) {
+        self.let_end_of(Owner::Step);
+    }
+
+    fn let_end_of(&mut self, owner: Owner) {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.owner == owner) {
             pipe.sender = None;
         }
     }
 
-    /// Whether they have ended.
+    /// Whether the interpreter's pipes have ended.
     pub(crate) fn have_ended(&self) -> bool {
-        self.pipes.iter().all(|pipe| pipe.ended)
+        self.of(Owner::Interpreter).all(|pipe| pipe.ended)
+    }
+
+    /// Whether those of the step have.
+    pub(crate) fn has_step_ended(&self) -> bool {
+        self.of(Owner::Step).all(|pipe| pipe.ended)
+    }
+
+    /// The step has ended. What it has left running is still read.
+    pub(crate) fn leave_step(&mut self) {
+        self.let_step_end();
+        for pipe in &mut self.pipes {
+            if pipe.owner == Owner::Step {
+                pipe.owner = Owner::Left;
+            }
+        }
+    }
+
+    /// Forgets what steps have left that has ended, and what too many of them have left.
+    fn forget_left(&mut self) {
+        let mut rest = self.of(Owner::Left).filter(|it| !it.ended).count();
+        self.pipes.retain(|pipe| {
+            let is_left = pipe.owner == Owner::Left;
+            let is_kept = !is_left || (!pipe.ended && rest <= 2 * MOST_LEFT);
+            rest -= usize::from(is_left && !pipe.ended);
+            is_kept
+        });
     }
 
     /// Waits until one of them may have something to read.
@@ -118,21 +199,23 @@ impl OutputPipes {
                 return true;
             };
             let mut bytes = [MaybeUninit::uninit(); PIECE];
-            let [stdout, stderr] = &mut self.pipes;
-            let (pipe, other) = match number {
-                0 => (stdout, stderr),
-                _ => (stderr, stdout),
+            let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.number == number) else {
+                continue;
             };
             let read = pipe.read(&mut bytes);
             if read.is_empty() {
                 continue;
             }
             push_output(console, pipe.stream, &pipe.decoder.decode(read));
-            other.streak = 0;
-            pipe.adapt();
-            other.adapt();
+            for pipe in &mut self.pipes {
+                if pipe.number != number {
+                    pipe.streak = 0;
+                }
+                pipe.adapt();
+            }
             // What is still there when the queue is asked was written before what is not in the queue then.
-            let has_more = pipe.has_more();
+            let pipe = self.pipes.iter().find(|pipe| pipe.number == number);
+            let has_more = pipe.is_some_and(OutputPipe::has_more);
             self.ask();
             if has_more && !self.ready.contains(&number) {
                 self.ready.push_back(number);
@@ -158,10 +241,11 @@ impl OutputPipes {
             pipe.streak = 0;
             pipe.adapt();
         }
+        self.forget_left();
     }
 
     /// The pipe to read next.
-    fn next(&mut self) -> Option<usize> {
+    fn next(&mut self) -> Option<u64> {
         if self.ready.is_empty() {
             self.ask();
         }
@@ -170,14 +254,16 @@ impl OutputPipes {
 
     /// Learns which pipes have something new.
     fn ask(&mut self) {
-        let mut events = [MaybeUninit::uninit(); 2];
+        let mut events = [MaybeUninit::uninit(); 4];
         let mut wait = || {
             let now = Timespec::default();
             let (events, _) = epoll::wait(&self.queue, &mut events, Some(&now))?;
             for event in &*events {
                 let (epoll::Event { flags, data }, hang_up) = (*event, epoll::EventFlags::HUP);
-                let number = usize::from(data.u64() != 0);
-                self.pipes[number].is_closed |= flags.contains(hang_up);
+                let number = data.u64();
+                if let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.number == number) {
+                    pipe.is_closed |= flags.contains(hang_up);
+                }
                 if !self.ready.contains(&number) {
                     self.ready.push_back(number);
                 }
@@ -201,12 +287,14 @@ impl OutputPipes {
 }
 
 impl OutputPipe {
-    fn new(stream: Stream, home: &Home) -> io::Result<Self> {
+    fn new(number: u64, owner: Owner, stream: Stream, home: &Home) -> io::Result<Self> {
         let (receiver, sender): (PipeReader, PipeWriter) = io::pipe()?;
         rustix::io::ioctl_fionbio(&receiver, true)?;
         // A program that opens `/dev/stdout` opens the pipe once more.
         home.give(&sender)?;
         let mut this = Self {
+            number,
+            owner,
             stream,
             receiver,
             sender: Some(sender),

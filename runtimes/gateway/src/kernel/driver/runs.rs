@@ -23,7 +23,7 @@ const NOT_BUILT: i32 = 127;
 /// The exit code of a shell for a program that there is, and that cannot be executed.
 const CANNOT_EXECUTE: i32 = 126;
 
-/// How long after the end of a last snippet's interpreter the output of what it has left running is awaited.
+/// How long after the end of a program, or of a last snippet's interpreter, the output of what it has left running is awaited.
 const LINGERING: Duration = Duration::from_secs(1);
 
 impl Driver {
@@ -106,7 +106,7 @@ impl Driver {
 
     pub(super) fn start_step(&mut self, step: Step) -> io::Result<()> {
         let mark = self.mark();
-        let (stdout, stderr) = self.output.writers(&self.setup.home)?;
+        let (stdout, stderr) = self.output.writers_of_step(&self.setup.home)?;
         let streams = Streams {
             stdin: self.input.reader()?.into(),
             stdout,
@@ -134,7 +134,9 @@ impl Driver {
 
     /// Continues after a process that has ended and whose output is all in the console.
     pub(super) fn conclude(&mut self) {
-        if let Some(step) = self.step.take_if(|step| step.exit.is_some()) {
+        let lingers = self.step_lingers();
+        if let Some(step) = self.step.take_if(|step| step.exit.is_some() && !lingers) {
+            self.output.leave_step();
             self.shared.lock().cpu_spent += step.cpu;
             self.note_processes();
             self.conclude_step(&step);
@@ -152,6 +154,24 @@ impl Driver {
             self.resume_clock();
             self.next_step();
         }
+    }
+
+    /// Whether the program has ended, but processes that it has started may still print something.
+    fn step_lingers(&mut self) -> bool {
+        let step = self.step.as_ref();
+        let has_ended = step.is_some_and(|it| it.kind == StepKind::Exec && it.exit.is_some());
+        let run = self
+            .run
+            .as_mut()
+            .filter(|run| has_ended && run.kill_reason.is_none() && run.interrupted.is_none());
+        let Some(run) = run else { return false };
+        let now = Instant::now();
+        let until = *run.lingers_until.get_or_insert_with(|| {
+            self.output.let_step_end();
+            now + LINGERING
+        });
+        let has_ended = self.pump() && self.output.has_step_ended();
+        !has_ended && now < until
     }
 
     /// Whether the last snippet's interpreter has ended, but processes that it has started may still print something.
