@@ -54,6 +54,22 @@ pub fn created_with(kernel: &KernelId, extensions: &[&str]) -> Response<Vec<u8>>
     json_response(StatusCode::CREATED, &body)
 }
 
+/// 201: as [`created_with`], and whether it is [new](crate::CreatedKernel::created), and which
+/// [other languages](crate::CreatedKernel::other_languages) have kernels with the same token.
+#[must_use]
+pub fn created_as(
+    kernel: &KernelId,
+    is_new: bool,
+    other_languages: &[String],
+    extensions: &[&str],
+) -> Response<Vec<u8>> {
+    let mut body = json!({"kernelId": kernel, "extensions": extensions, "created": is_new});
+    if !other_languages.is_empty() {
+        body["otherLanguages"] = json!(other_languages);
+    }
+    json_response(StatusCode::CREATED, &body)
+}
+
 /// 200: information about a kernel.
 #[must_use]
 pub fn info(info: &KernelInfo) -> Response<Vec<u8>> {

@@ -42,6 +42,11 @@ pub(crate) enum Event<'e> {
         kernel: &'e KernelId,
         token: &'e SessionToken,
         temporary: bool,
+        /// Whether it is new, if the gateway says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        created: Option<bool>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        other_languages: Vec<String>,
     },
     /// The session does not run yet.
     SessionPending {

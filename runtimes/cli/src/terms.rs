@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use sorna::Dialect;
+use sorna::{Dialect, KernelId};
 
 /// The words for a kernel and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,23 @@ impl Terms {
             Dialect::SornaV2 => Self::KERNEL,
             _ => Self::SESSION,
         }
+    }
+
+    /// That it is ready; and new, if that is worth saying: what was in one of this name before is gone.
+    pub(crate) fn ready(self, id: &KernelId, is_new: bool) -> String {
+        let new = if is_new { ", and new" } else { "" };
+        format!("{} (ID: {id}) is ready{new}.", self.capital)
+    }
+
+    /// For one that is new under a token that has kernels of other languages already.
+    pub(crate) fn beside_others(self, languages: &[String]) -> Option<String> {
+        let languages = languages.join(", ");
+        (!languages.is_empty()).then(|| {
+            format!(
+                "This token has another {} already, of {languages}: each language has its own, with variables and files of its own.",
+                self.kernel
+            )
+        })
     }
 
     /// For a creation that failed, or got no response that can be read; with the name that was to be its, if that is

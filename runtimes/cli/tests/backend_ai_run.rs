@@ -243,7 +243,7 @@ fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for()
         .stdout_eq("ran\n")
         .stderr_eq(str![[r#"
 ∙ Session name: large
-✔ Session (ID: [..]) is ready.
+✔ Session (ID: [..]) is ready, and new.
 ∙ The session has mem 1 GiB (asked for: 999999t), cpu [..] (asked for: 100000).
 
 "#]]);
@@ -251,7 +251,7 @@ fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for()
         .success()
         .stderr_eq(str![[r#"
 ∙ Session name: fits
-✔ Session (ID: [..]) is ready.
+✔ Session (ID: [..]) is ready, and new.
 
 "#]]);
     // One that exists keeps what it has.

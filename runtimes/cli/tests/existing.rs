@@ -69,7 +69,7 @@ fn what_a_session_that_exists_does_not_take_over_is_told() {
         .stdout_eq("1\n")
         .stderr_eq(str![[r#"
 ∙ Session name: work
-✔ Session (ID: [..]) is ready.
+✔ Session (ID: [..]) is ready, and new.
 
 "#]]);
     check(run(&[])).success().stderr_eq(str![[r#"

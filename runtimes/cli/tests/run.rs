@@ -139,7 +139,7 @@ fn a_kernel_with_a_token_is_kept_and_found_again() {
     };
     with("x = 41").success().stdout_eq("").stderr_eq(str![[r#"
 ∙ Client session token: my-session
-✔ Kernel (ID: [KERNEL]) is ready.
+✔ Kernel (ID: [KERNEL]) is ready, and new.
 
 "#]]);
     with("print(x + 1)").success().stdout_eq("42\n");

@@ -131,7 +131,9 @@ fn a_silent_program_in_a_kept_kernel_does_not_delay_the_end() {
     assert_eq!(gateway.stats().kernels, 1, "a kernel with a token is kept");
     let text = stderr(&mut child);
     let (_, kernel) = text.split_once("Kernel (ID: ").expect("a kernel");
-    let (kernel, text) = kernel.split_once(") is ready.\n").expect("a kernel");
+    let (kernel, text) = kernel
+        .split_once(") is ready, and new.\n")
+        .expect("a kernel");
     assert_eq!(
         text,
         format!(

@@ -214,6 +214,8 @@
 //!   directory is 400, and a rejected upload stores nothing.
 //! - Malformed JSON is 400 `invalid-api-params`. Mounts are rejected, as there is nothing to mount.
 //! - At the limit of kernels, the token of a living kernel still returns that kernel.
+//! - The response to a creation has `created`, whether the kernel is new, and `otherLanguages` if the same token has kernels of other
+//!   languages.
 //! - `GET /v2/languages` exists, and what is named under [Files](#files).
 //!
 //! # Backend.AI

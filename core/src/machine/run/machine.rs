@@ -132,6 +132,7 @@ pub struct Run {
     is_ready: bool,
     /// Whether this run made the kernel, or found it, if the gateway says so.
     is_new: Option<bool>,
+    other_languages: Vec<String>,
     /// Whether the gateway recognizes marked executions.
     uses_marks: bool,
     /// Whether the gateway understands final executions, and the kernel is temporary.
@@ -217,6 +218,7 @@ impl Run {
             kernel: None,
             is_ready: false,
             is_new: None,
+            other_languages: Vec::new(),
             uses_marks: false,
             uses_final: false,
             sends_modes: false,
@@ -314,6 +316,13 @@ impl Run {
     #[must_use]
     pub fn is_new(&self) -> Option<bool> {
         self.is_new
+    }
+
+    /// The languages of other kernels with the same token, as far as the gateway says: see
+    /// [`CreatedKernel::other_languages`](crate::CreatedKernel::other_languages).
+    #[must_use]
+    pub fn other_languages(&self) -> &[String] {
+        &self.other_languages
     }
 
     /// Whether the gateway [recognizes](crate::Execute::with_mark) the executions of this run: then they do not mix with those of
@@ -599,6 +608,7 @@ impl Machine for Run {
                 Phase::Creating(create) => match create.poll(now).split() {
                     Ok(Ok(created)) => {
                         self.is_new = create.is_new(&created).filter(|_| !self.created_again);
+                        self.other_languages.clone_from(&created.other_languages);
                         self.sends_modes = created.has_file_modes();
                         self.uses_marks = created.has_marked_executions();
                         self.interrupts = created.has_interrupts();

@@ -21,6 +21,9 @@ pub struct CreatedKernel {
     /// Whether it is new: `false` for a living one that was found by its token. `None` if the gateway does not
     /// say, like those of 2017.
     pub created: Option<bool>,
+    /// The languages of other living kernels with the same token: in Sorna v2, each language has its own. Empty if the gateway does
+    /// not say, like those of 2017; that in `sorna-gateway` sends `{"otherLanguages": ["bash"]}`.
+    pub other_languages: Vec<String>,
     /// The state of the kernel, such as `RUNNING`. `None` if the gateway does not say, like those of 2017.
     pub status: Option<SessionStatus>,
     /// The services in its container that have ports; empty while it does not run yet.
@@ -41,6 +44,10 @@ impl CreatedKernel {
             id,
             name: take_text(&mut fields, "sessionName"),
             created: take(&mut fields, "created", Value::as_bool),
+            other_languages: take(&mut fields, "otherLanguages", |value| {
+                Vec::deserialize(value).ok()
+            })
+            .unwrap_or_default(),
             status: take(&mut fields, "status", |value| {
                 value.as_str().map(SessionStatus::from_name)
             }),

@@ -362,6 +362,8 @@ impl Session<'_> {
                 kernel,
                 token: &self.token,
                 temporary: self.temporary,
+                created: self.run.is_new(),
+                other_languages: self.run.other_languages(),
             }),
             RunEvent::Uploading(progress) => json::emit(&Event::UploadProgress((*progress).into())),
             RunEvent::Uploaded(progress) => json::emit(&Event::Uploaded((*progress).into())),
@@ -413,12 +415,19 @@ impl Session<'_> {
                 if self.temporary {
                     self.kept.created(self.target, &kernel, self.dialect);
                 }
-                let capital = Terms::of(self.dialect).capital;
-                reporter.done(format_args!("{capital} (ID: {kernel}) is ready."));
+                let is_new = self.run.is_new();
+                let is_kept_and_new = !self.temporary && is_new == Some(true);
+                let terms = Terms::of(self.dialect);
+                reporter.done(terms.ready(&kernel, is_kept_and_new));
+                if is_kept_and_new {
+                    let others = self.run.other_languages();
+                    if let Some(remark) = terms.beside_others(&others) {
+                        reporter.advice(remark);
+                    }
+                }
                 if self.echoes && self.run.echoes() == Some(false) {
                     reporter.advice(NO_ECHO);
                 }
-                let is_new = self.run.is_new();
                 self.is_marked = self.run.has_marked_executions();
                 self.wishes.note_marks(self.is_marked);
                 for remark in self.wishes.remarks(self.target, &kernel, is_new) {

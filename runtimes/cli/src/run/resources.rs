@@ -62,7 +62,8 @@ impl<'r> Wishes<'r> {
                 .as_ref()
                 .and_then(|info| resources_of(info, &resources)),
         };
-        let existed = (is_new == Some(false)).then(|| self.without_effect(info.as_ref()));
+        let existed = is_new == Some(false) && self.dialect != Dialect::SornaV2;
+        let existed = existed.then(|| self.without_effect(info.as_ref()));
         compared.into_iter().chain(existed.flatten()).collect()
     }
 

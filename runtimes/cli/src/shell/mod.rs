@@ -127,7 +127,12 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         reporter.info(format_args!("{}: {token}", terms.token));
     }
     let kernel = target.client.kernel(id.clone());
-    reporter.done(format_args!("{} (ID: {id}) is ready.", terms.capital));
+    let is_kept_and_new = !is_temporary && run.is_new() == Some(true);
+    reporter.done(terms.ready(&id, is_kept_and_new));
+    let others = run.other_languages();
+    if let Some(remark) = terms.beside_others(&others).filter(|_| is_kept_and_new) {
+        reporter.advice(remark);
+    }
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
     } else {

@@ -75,10 +75,17 @@ impl Run {
     }
 
     /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
-    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
+    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of 2017 do not say.
     #[must_use]
     pub fn is_new(&mut self) -> Option<bool> {
         self.0.is_new()
+    }
+
+    /// The languages of other kernels with the same token, which have variables and files of their own: in Sorna v2, as far as
+    /// the gateway says. Empty before the kernel is ready, and after the run.
+    #[must_use]
+    pub fn other_languages(&mut self) -> Vec<String> {
+        self.0.other_languages()
     }
 
     /// Whether the gateway sends [values of expressions](RunPlan::with_echo) in the language of the kernel. `None` before the

@@ -177,10 +177,18 @@ impl<T: Transport + 'static> Run<T> {
     }
 
     /// Whether the kernel is new: `false` for one that the run found by its token, which keeps its environment, resources
-    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of Sorna v2 do not say.
+    /// and mounts. `None` before the kernel is ready, and if that is not known: gateways of 2017 do not say.
     #[must_use]
     pub fn is_new(&mut self) -> Option<bool> {
         self.driver.as_mut()?.machine()?.is_new()
+    }
+
+    /// The languages of other kernels with the same token, which have variables and files of their own: in Sorna v2, as far as
+    /// the gateway says. Empty before the kernel is ready, and after the run.
+    #[must_use]
+    pub fn other_languages(&mut self) -> Vec<String> {
+        let run = self.driver.as_mut().and_then(Deferred::machine);
+        run.map_or_else(Vec::new, |run| run.other_languages().to_vec())
     }
 
     /// Whether the gateway sends [values of expressions](RunPlan::with_echo) in the language of the kernel. `None` before the

@@ -59,8 +59,14 @@ async fn respond_whole(
         Route::Create => {
             let request = CreateRequest::parse(bytes)?;
             let extensions = extensions(context, request.spec.language());
-            let id = context.kernels.get_or_create(key, request).await?;
-            Ok(reply::created_with(&id, &extensions))
+            let found = context.kernels.get_or_create(key, request).await?;
+            let others = context.kernels.other_languages(&found.entry);
+            Ok(reply::created_as(
+                &found.entry.id,
+                found.is_new,
+                &others,
+                &extensions,
+            ))
         }
         Route::Info(id) => {
             let entry = context.kernels.find(key, &id)?;

@@ -32,6 +32,13 @@ pub(crate) struct Wanted {
     pub(crate) environ: Environ,
 }
 
+/// A kernel that was created, or found by its token.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) is_new: bool,
+}
+
 impl From<&CreateRequest> for Wanted {
     fn from(request: &CreateRequest) -> Self {
         let limits = request.spec.limits();
@@ -41,6 +48,13 @@ impl From<&CreateRequest> for Wanted {
             exec_timeout: limits.exec_timeout(),
             ..Self::default()
         }
+    }
+}
+
+impl Found {
+    fn old(entry: Arc<Entry>) -> Self {
+        let is_new = false;
+        Self { entry, is_new }
     }
 }
 
@@ -55,7 +69,7 @@ impl Kernels {
         self: &Arc<Self>,
         owner: &str,
         request: CreateRequest,
-    ) -> Result<KernelId, ProblemReply> {
+    ) -> Result<Found, ProblemReply> {
         // Also for a kernel that exists, which would not have them either.
         if !request.spec.mounts().is_empty() {
             return Err(creation_failed(
@@ -70,7 +84,7 @@ impl Kernels {
         };
         if let Some(entry) = self.by_id_of_its_language(&session) {
             entry.kernel.touch();
-            return Ok(entry.id.clone());
+            return Ok(Found::old(entry));
         }
         // In a separate task, so that a client that hangs up does not leave half a kernel.
         let this = Arc::clone(self);
@@ -91,7 +105,7 @@ impl Kernels {
         self: Arc<Self>,
         session: Session,
         request: CreateRequest,
-    ) -> Result<KernelId, ProblemReply> {
+    ) -> Result<Found, ProblemReply> {
         loop {
             let slot = Arc::clone(self.table().sessions.entry(session.clone()).or_default());
             let mut place = slot.lock().await;
@@ -101,19 +115,18 @@ impl Kernels {
             }
             if let Some(entry) = place.as_ref().filter(|entry| !entry.kernel.is_gone()) {
                 entry.kernel.touch();
-                return Ok(entry.id.clone());
+                return Ok(Found::old(Arc::clone(entry)));
             }
             let created = self.create(&session, &request).await;
             let mut table = self.table();
             match created {
                 Ok(entry) => {
-                    let id = entry.id.clone();
-                    table
-                        .kernels
-                        .insert(id.as_str().to_owned(), Arc::clone(&entry));
-                    *place = Some(entry);
+                    let id = entry.id.as_str().to_owned();
+                    table.kernels.insert(id, Arc::clone(&entry));
+                    *place = Some(Arc::clone(&entry));
                     self.counters.kernels_created.up();
-                    return Ok(id);
+                    let is_new = true;
+                    return Ok(Found { entry, is_new });
                 }
                 Err(problem) => {
                     table.sessions.remove(&session);
@@ -121,6 +134,21 @@ impl Kernels {
                 }
             }
         }
+    }
+
+    /// The languages of other living kernels with the token of this one, and the same owner.
+    pub(crate) fn other_languages(&self, entry: &Entry) -> Vec<String> {
+        let Some(session) = &entry.session else {
+            return Vec::new();
+        };
+        let own = self.canonical_language(&entry.lang);
+        let of_token = self.of_sorna_v2(&session.owner);
+        let of_token = of_token.into_iter().filter(|(_, it)| *it == session.token);
+        let languages = of_token.map(|(other, _)| self.canonical_language(&other.lang));
+        let mut languages: Vec<_> = languages.filter(|language| *language != own).collect();
+        languages.sort();
+        languages.dedup();
+        languages
     }
 
     fn is_current(&self, session: &Session, slot: &Arc<Slot>) -> bool {
