@@ -41,6 +41,7 @@ mod release;
 mod repl;
 mod reporter;
 mod run;
+mod search_path;
 mod serve;
 mod sessions;
 mod settings;

@@ -9,6 +9,7 @@ use sorna_gateway::{GatewayConfig, IsolationLevel, NetworkAccess, RunningGateway
 use crate::boxes;
 use crate::failure::Failure;
 use crate::isolation::{self, Isolation, Network};
+use crate::search_path::SearchPathArgs;
 use crate::values::{self, Kib};
 
 /// What a program says that has no network: the messages of C libraries, and the names that languages have for them.
@@ -61,6 +62,9 @@ pub(crate) struct LocalArgs {
     #[arg(long, value_name = "PATH")]
     allow_write: Vec<PathBuf>,
 
+    #[command(flatten)]
+    search_path: SearchPathArgs,
+
     /// How to isolate the program from this machine [default: the best that the machine offers]
     #[arg(long, value_enum, value_name = "LEVEL")]
     isolation: Option<Isolation>,
@@ -96,6 +100,7 @@ impl LocalArgs {
         if let Some(Kib(disk)) = self.disk {
             config = config.with_memory_disk(disk.saturating_mul(1024));
         }
+        let config = self.search_path.apply(config)?;
         Ok(Some(boxes::provide(config)))
     }
 
@@ -109,7 +114,8 @@ impl LocalArgs {
             (self.isolation.is_some(), "--isolation"),
             (self.require_isolation, "--require-isolation"),
         ];
-        given.iter().find(|it| it.0).map(|it| it.1)
+        let given = given.iter().find(|it| it.0).map(|it| it.1);
+        given.or_else(|| self.search_path.option())
     }
 
     /// What to tell the user about the isolation on this gateway: what it keeps from the program though it was allowed, and

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use sorna_gateway::IsolationLevel;
 
 use crate::isolation::{Isolation, Network};
+use crate::search_path::SearchPathArgs;
 use crate::values::{self, Kib};
 
 /// Run a gateway on this machine, for development and tests.
@@ -166,6 +167,9 @@ pub(super) struct IsolationArgs {
     /// Let kernels read and write this file or directory as well. Can be repeated.
     #[arg(long, value_name = "PATH")]
     pub(super) allow_write: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) search_path: SearchPathArgs,
 
     /// How to isolate kernels from this machine and from each other.
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Isolation::default(), conflicts_with = "no_file_isolation")]

@@ -143,6 +143,7 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
     if let Some(directory) = &isolation.directory {
         config = config.with_directory(directory);
     }
+    let config = isolation.search_path.apply(config)?;
     Ok(boxes::provide(config))
 }
 

@@ -1,0 +1,63 @@
+//! Where the gateway of this machine looks for programs: `--path` and `--venv`.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{self, PathBuf};
+
+use clap::Args;
+use sorna_gateway::GatewayConfig;
+
+use crate::failure::Failure;
+
+/// Where to look for programs.
+#[derive(Debug, Default, Args)]
+pub(crate) struct SearchPathArgs {
+    /// Where to look for interpreters, compilers and other programs, in place of PATH: directories joined by colons.
+    #[arg(long, value_name = "DIRS")]
+    path: Option<OsString>,
+
+    /// Look in this virtual environment of Python first, or in another directory that has a `bin`.
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
+}
+
+impl SearchPathArgs {
+    /// The first option that is given.
+    pub(crate) fn option(&self) -> Option<&'static str> {
+        let path = self.path.as_ref().map(|_| "--path");
+        path.or(self.venv.as_ref().map(|_| "--venv"))
+    }
+
+    /// Sets the path of kernels, and lets them read what is in the virtual environment.
+    pub(crate) fn apply(&self, config: GatewayConfig) -> Result<GatewayConfig, Failure> {
+        if self.option().is_none() {
+            return Ok(config);
+        }
+        let given = self.path.clone();
+        let path = given.or_else(|| env::var_os("PATH")).unwrap_or_default();
+        let mut directories = Vec::new();
+        if let Some(venv) = &self.venv {
+            let bin = venv.join("bin");
+            if !bin.is_dir() {
+                return Err(Failure::usage(format!(
+                    "--venv {}: there is no directory `bin` in it, so it is no virtual environment",
+                    venv.display()
+                ))
+                .with_advice("Make one with `python3 -m venv DIR`."));
+            }
+            directories.push(bin);
+        }
+        directories.extend(env::split_paths(&path));
+        // Kernels have another current directory.
+        let directories = directories
+            .iter()
+            .filter(|directory| !directory.as_os_str().is_empty())
+            .map(|directory| path::absolute(directory).unwrap_or_else(|_| directory.clone()));
+        let path = env::join_paths(directories).map_err(|_| {
+            Failure::usage(
+                "--venv: there is a colon in the path, which separates directories".to_owned(),
+            )
+        })?;
+        Ok(config.with_path(path).with_readable(&self.venv))
+    }
+}
