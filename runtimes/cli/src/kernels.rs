@@ -371,6 +371,7 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         ("Age", info.age().map(ms).map(time)),
         ("Idle for", info.idle().map(ms).map(time)),
         ("Idle timeout", info.idle_timeout().map(ms).map(limit)),
+        ("Ends", end(info)),
         ("Queries so far", info.executions().map(|n| n.to_string())),
         (
             "Execution time limit",
@@ -398,6 +399,16 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         Some([title, text])
     }));
     lines
+}
+
+/// When the kernel ends by itself, if its gateway says for how long one may be idle.
+fn end(info: &KernelInfo) -> Option<String> {
+    let most = info.idle_timeout().filter(|time| !time.is_zero())?;
+    let left = most.saturating_sub(info.idle()?);
+    Some(format!(
+        "in {} if nothing uses it",
+        time(left.as_secs_f64() * 1000.0)
+    ))
 }
 
 /// What people call fields of Backend.AI.

@@ -58,6 +58,7 @@ Language              python3
 Age                   [..]s
 Idle for              [..]s
 Idle timeout          1 h 0 min
+Ends                  in [..] if nothing uses it
 Queries so far        1
 Execution time limit  30.0 s
 Memory used           [..] MiB
