@@ -92,6 +92,11 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
 
+    /// File with environment variables of a new session, one NAME=VALUE per line. Can be given several times; -e comes
+    /// last. As -e, for Backend.AI and --local.
+    #[arg(long = "env-file", value_name = "FILE")]
+    pub(super) env_files: Vec<PathBuf>,
+
     #[command(flatten)]
     pub(crate) collect: CollectArgs,
 
@@ -299,7 +304,7 @@ pub(crate) struct SessionArgs {
 }
 
 /// Whether it has the form `NAME=VALUE`, and so is no command (but maybe begins one).
-fn is_assignment(text: &str) -> bool {
+pub(super) fn is_assignment(text: &str) -> bool {
     text.split_once('=').is_some_and(|(name, _)| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         !name.is_empty()

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod enqueue;
+mod env_file;
 pub(crate) mod finish;
 mod images;
 mod input;

@@ -10,6 +10,7 @@ use sorna::{
 };
 
 use super::args::{CollectArgs, RunArgs};
+use super::env_file;
 use super::program::Program;
 use crate::chain::chain;
 use crate::failure::Failure;
@@ -130,6 +131,11 @@ fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     let mut spec = KernelSpec::new(arguments.lang.as_str())
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
+    for file in &arguments.env_files {
+        for (name, value) in env_file::read(file)? {
+            spec = spec.with_env(name, value);
+        }
+    }
     for (name, value) in arguments.variables() {
         spec = spec.with_env(name, value);
     }

@@ -151,7 +151,10 @@ impl<'r> Wishes<'r> {
         let options = options.map(|(name, _)| format!("--resource-opt {name}"));
         let mounts = arguments.limits.mounts.iter();
         let mounts = mounts.map(|name| format!("--mount {name}"));
+        let files = arguments.env_files.iter();
+        let files = files.map(|file| format!("--env-file {}", file.display()));
         let all: Vec<_> = variables
+            .chain(files)
             .chain(resources)
             .chain(options)
             .chain(mounts)
