@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::encoded::decode;
 use super::parts::{Part, PartKind, Place};
-use super::{Console, Record};
+use super::{Console, Record, unclaimed};
 
 impl Console {
     /// Everything written to standard output, in one piece, as it was written.
@@ -45,7 +45,11 @@ impl Console {
     #[must_use]
     pub fn has_bytes(&self) -> bool {
         let mut pieces = self.pieces();
-        pieces.any(|(kind, _)| matches!(kind, PartKind::StdoutBytes | PartKind::StderrBytes))
+        pieces.any(|(kind, text)| match kind {
+            PartKind::StdoutBytes | PartKind::StderrBytes => true,
+            PartKind::Unclaimed => unclaimed::of_part(text).has_bytes(),
+            _ => false,
+        })
     }
 
     /// Replaces output that is not UTF-8 by text, with U+FFFD: for clients that do not understand bytes.

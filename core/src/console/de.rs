@@ -13,7 +13,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::encoded::is_encoded;
-use super::{Console, Media, Part, PartKind, Place, ValueForms};
+use super::{Console, Media, Part, PartKind, Place, ValueForms, unclaimed};
 
 impl<'de> Deserialize<'de> for Console {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -148,6 +148,7 @@ enum Known {
     Media,
     Log,
     Value,
+    Unclaimed,
 }
 
 impl Known {
@@ -161,6 +162,7 @@ impl Known {
             Self::Media => "media",
             Self::Log => "log",
             Self::Value => "value",
+            Self::Unclaimed => unclaimed::NAME,
         }
     }
 }
@@ -196,6 +198,7 @@ impl<'de> Visitor<'de> for KindVisitor {
             "media" => Kind::Known(Known::Media),
             "log" => Kind::Known(Known::Log),
             "value" => Kind::Known(Known::Value),
+            unclaimed::NAME => Kind::Known(Known::Unclaimed),
             other => Kind::Other(other.into()),
         })
     }
@@ -277,6 +280,13 @@ fn fields(console: &mut Console, known: Known, mut values: Vec<Value>) {
     if let Known::Value = known {
         match forms(&values) {
             Some(value) => console.value(&value),
+            None => console.unknown(known.name(), &values),
+        }
+        return;
+    }
+    if let Known::Unclaimed = known {
+        match unclaimed::read(&values) {
+            Some(other) => console.push_unclaimed(&other),
             None => console.unknown(known.name(), &values),
         }
         return;

@@ -6,6 +6,7 @@ mod encoded;
 mod media;
 mod parts;
 mod ser;
+mod unclaimed;
 mod value;
 
 pub(crate) use de::ConsoleSeed;
@@ -100,6 +101,10 @@ pub enum Record<'a> {
     /// The value of a snippet's last expression: see [`Execute::with_echo`](crate::Execute::with_echo). On the wire,
     /// `["value", [media type, content], …]`, an extension of the gateway in `sorna-gateway`.
     Value(ValueForms<'a>),
+    /// Output of earlier executions of the kernel that no client has received, at the beginning of an execution that
+    /// [asks for it](crate::RunMark::with_unclaimed). On the wire, `["unclaimed", [record, …]]`, an extension of the gateway in
+    /// `sorna-gateway`. It is not among this execution's [`stdout`](Console::stdout) and [`stderr`](Console::stderr).
+    Unclaimed(Console),
     /// A record of a type that this version does not know.
     Unknown {
         /// The type's name; empty if the record has none.
@@ -122,6 +127,7 @@ impl Record<'_> {
             Self::Html(text) => Record::Html(own(text)),
             Self::Media(media) => Record::Media(media.into_owned()),
             Self::Value(value) => Record::Value(value.into_owned()),
+            Self::Unclaimed(console) => Record::Unclaimed(console),
             Self::Log {
                 level,
                 time,
@@ -230,6 +236,7 @@ impl Console {
                 self.part(PartKind::Field, media.content());
             }
             Record::Value(value) => self.value(value),
+            Record::Unclaimed(console) => self.push_unclaimed(console),
             Record::Log {
                 level,
                 time,
@@ -408,6 +415,13 @@ impl<'a> Iterator for Records<'a> {
                 let count: usize = text.parse().expect("the number of forms was written here");
                 let forms = (0..count).map(|_| Media::new(self.field(), self.field()));
                 Record::Value(ValueForms::new(forms.collect()))
+            }
+            PartKind::Unclaimed => {
+                let mut console = unclaimed::of_part(&text);
+                if !self.is_exact {
+                    console.replace_bytes();
+                }
+                Record::Unclaimed(console)
             }
             PartKind::UnknownKind => Record::Unknown {
                 kind: text,

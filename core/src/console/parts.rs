@@ -20,10 +20,12 @@ pub(super) enum PartKind {
     /// Bytes, in Base64.
     StdoutBytes,
     StderrBytes,
+    /// Records of an earlier execution, as JSON.
+    Unclaimed,
 }
 
 impl PartKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Stdout,
         Self::Stderr,
         Self::Html,
@@ -34,6 +36,7 @@ impl PartKind {
         Self::UnknownKind,
         Self::StdoutBytes,
         Self::StderrBytes,
+        Self::Unclaimed,
     ];
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::{Console, Record};
+use super::{Console, Record, unclaimed};
 
 impl Serialize for Console {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -28,6 +28,7 @@ impl Serialize for Record<'_> {
                 ("media", (media.media_type(), media.content())).serialize(serializer)
             }
             Self::Value(value) => value.serialize(serializer),
+            Self::Unclaimed(console) => (unclaimed::NAME, console).serialize(serializer),
             Self::Log {
                 level,
                 time,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
-/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms}`, of which the last two may be missing.
+/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool}`, of which the last three may be
+/// missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -23,6 +24,13 @@ pub struct RunMark {
     /// request.
     #[serde(default, with = "ms", skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Duration>,
+    /// Whether its client takes what earlier executions have left. Counts in the first request.
+    #[serde(
+        rename = "unclaimed",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub takes_unclaimed: bool,
 }
 
 impl RunMark {
@@ -49,6 +57,17 @@ impl RunMark {
     #[must_use]
     pub fn with_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// Takes what earlier executions of the kernel have printed and no client has received, or not: those whose clients were
+    /// killed, for instance. It comes once, in one [`Record::Unclaimed`](crate::Record::Unclaimed) at the beginning of this
+    /// execution. Without this, the gateway keeps it for an execution that takes it.
+    ///
+    /// Gateways that know marks, but not this, ignore it.
+    #[must_use]
+    pub fn with_unclaimed(mut self, takes_unclaimed: bool) -> Self {
+        self.takes_unclaimed = takes_unclaimed;
         self
     }
 }
