@@ -97,9 +97,15 @@
 //!   kept, and told on standard error;
 //! - the end of an execution that nobody has fetched when the next one begins is kept for its client, until another one
 //!   begins;
+//! - with `"unclaimed": true` in its first request, an execution gets what those before it have printed and no client is known
+//!   to have received, since theirs have gone: the console begins with `["unclaimed", [record, …]]`, once. Without this, it is
+//!   kept. A response has been received if its client asked for the next part, or, at the end and where the program waits for
+//!   input, if all of it was sent; over a WebSocket, if the client answers the ping that follows it. 2 MiB are kept for a
+//!   kernel, within the limits of unread output; if there was more, its standard error says how many bytes were lost;
 //! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's.
 //!
-//! An execution over a WebSocket whose client is gone is interrupted.
+//! An execution over a WebSocket whose client is gone is interrupted. What it printed and what it prints then is kept in the same
+//! way.
 //!
 //! `POST /v2/kernel/<id>/interrupt`, without a body, **interrupts** what runs in a kernel, as Ctrl-C does: an extension of this
 //! gateway (`"interrupt"`, named by `GET /v2` and by creations), which Backend.AI has as `POST /session/<name>/interrupt`. The

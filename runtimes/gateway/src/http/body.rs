@@ -13,7 +13,7 @@ use sorna_core::ProblemKind;
 use sorna_core::server::ProblemReply;
 
 use super::room::Permit;
-use crate::kernel::Held as Output;
+use crate::kernel::{Held as Output, Receipt};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -99,17 +99,18 @@ impl ReplyBody {
         Self::Whole(Some(bytes.into()))
     }
 
-    /// Keeps what it takes of the memory for output until all of it has been sent.
-    pub(crate) fn holding(self, held: Option<Output>) -> Self {
-        match (self, held) {
-            (Self::Whole(Some(bytes)), Some(output)) => {
+    /// Keeps these until all of it has been sent: what it takes of the memory for output, and who wants to know that it has.
+    pub(crate) fn holding(self, output: Option<Output>, receipt: Option<Receipt>) -> Self {
+        match self {
+            Self::Whole(Some(bytes)) if output.is_some() || receipt.is_some() => {
                 let kept = Kept {
                     bytes,
                     _output: output,
+                    _receipt: receipt,
                 };
                 Self::Whole(Some(Bytes::from_owner(kept)))
             }
-            (body, _) => body,
+            body => body,
         }
     }
 
@@ -122,10 +123,11 @@ impl ReplyBody {
     }
 }
 
-/// Bytes that are counted until they have been sent.
+/// Bytes that are not dropped before they have been sent, or their connection has ended.
 struct Kept {
     bytes: Bytes,
-    _output: Output,
+    _output: Option<Output>,
+    _receipt: Option<Receipt>,
 }
 
 impl AsRef<[u8]> for Kept {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -27,6 +27,7 @@ use super::head::HEAD_LIMIT;
 use super::room::Seat;
 use super::service::Service;
 use crate::config::GatewayConfig;
+use crate::kernel::Peer;
 
 /// The pause after a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -206,10 +207,12 @@ async fn serve_stream<S>(
 ) where
     S: AsyncRead + AsyncWrite + OverTcp + Send + Unpin + 'static,
 {
+    let peer = Peer::default();
     let handle = service_fn(|mut request: Request<Incoming>| {
         let service = Arc::clone(&service);
         let permit = seat.begin();
         request.extensions_mut().insert(Arc::clone(&permit));
+        request.extensions_mut().insert(peer.clone());
         async move {
             let response = service.handle(request).await;
             Ok::<_, Infallible>(response.map(|body| Held::new(body, permit)))
@@ -225,13 +228,17 @@ async fn serve_stream<S>(
     stream.set_write_timeout(Some(limits.write_timeout));
     // If a client closes its end in the middle of a request, the handler's future is dropped.
     // Upgrades are for terminals.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(Box::pin(stream)), handle)
-        .with_upgrades();
-    if let Err(error) = connection.await {
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(Box::pin(stream)), handle)
+            .with_upgrades()
+    );
+    // Dropped before the connection, which may have responses that were not sent.
+    let _presence = peer.presence();
+    if let Err(error) = connection.as_mut().await {
         tracing::debug!(%error, "a connection failed");
     }
 }

@@ -15,6 +15,7 @@ use super::body;
 use super::upload::{self, UploadLimits};
 use super::websocket::Upgrade;
 use crate::config::GatewayConfig;
+use crate::kernel::Peer;
 use crate::kernels::{Entry, Kernels};
 use crate::sessions::Sessions;
 
@@ -44,6 +45,13 @@ pub(super) struct Call<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a mut Incoming,
     pub(super) upgrade: Option<Upgrade>,
+}
+
+impl Call<'_> {
+    /// Who sends it.
+    pub(super) fn peer(&self) -> Peer {
+        self.parts.extensions.get().cloned().unwrap_or_default()
+    }
 }
 
 impl Context {

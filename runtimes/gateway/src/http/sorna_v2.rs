@@ -30,7 +30,7 @@ pub(super) async fn respond(
     is_form: bool,
 ) -> Result<Response<ReplyBody>> {
     if let Route::Execute(id) = &route {
-        return execute(context, call.key, id, bytes).await;
+        return execute(context, &call, id, bytes).await;
     }
     if let Route::ListFiles(id) | Route::Download(id) | Route::DownloadSingle(id) = &route {
         return read_files(context, &call, &route, id).await;
@@ -127,10 +127,11 @@ fn with_all_limits(info: KernelInfo) -> KernelInfo {
 
 async fn execute(
     context: &Context,
-    key: &str,
+    call: &Call<'_>,
     id: &KernelId,
     bytes: &[u8],
 ) -> Result<Response<ReplyBody>> {
+    let (key, peer) = (call.key, call.peer());
     let (request, mark) = ExecuteRequest::parse_marked(bytes)?;
     let request = &request;
     let entry = context.kernels.find(key, id)?;
@@ -146,7 +147,9 @@ async fn execute(
         None => kernel.execute(request, interval, count).await,
         Some(mark) => {
             let turn = turn_of(request, mark);
-            kernel.take_marked_turn(mark, turn, interval, count).await
+            kernel
+                .take_marked_turn(mark, &peer, turn, interval, count)
+                .await
         }
     };
     match executed {
@@ -158,7 +161,8 @@ async fn execute(
                 let _writing = response.held.as_ref().and_then(Held::writing);
                 reply::execution(&response.status, &response.console, &response.options)
             };
-            Ok(whole.map(|body| ReplyBody::new(body).holding(response.held)))
+            let receipt = mark.map(|mark| kernel.receipt(&mark, &peer));
+            Ok(whole.map(|body| ReplyBody::new(body).holding(response.held, receipt)))
         }
         Err(ExecuteError::Gone) => Err(entry.gone()),
         Err(ExecuteError::Failed(reason)) => {

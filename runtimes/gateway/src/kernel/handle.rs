@@ -198,7 +198,10 @@ impl Kernel {
                     let plan = self.plan(request)?;
                     let begun = state.begin_run(plan);
                     let intent = begun.ok_or_else(|| ExecuteError::Busy(state.busy()))?;
-                    state.record = mark.map(Record::new);
+                    state.record = mark.map(|mark| Record::new(mark, None));
+                    if let Some(mark) = mark {
+                        state.hand_over(mark);
+                    }
                     on_start();
                     intent
                 }

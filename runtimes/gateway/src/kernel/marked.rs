@@ -1,13 +1,16 @@
 //! Requests with marks: see [`record`](super::record).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sorna_core::RunMark;
 use sorna_core::server::ExecuteRequest;
+use sorna_core::{Console, RunMark};
 
 use super::handle::{Effect, Kernel};
+use super::peer::{Peer, Receipt};
 use super::record::{Known, Record};
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, State};
+use super::stock::Held;
 use super::turn::Turn;
 
 impl Kernel {
@@ -20,6 +23,7 @@ impl Kernel {
     pub(crate) async fn take_marked_turn(
         &self,
         mark: &RunMark,
+        peer: &Peer,
         turn: Turn<'_>,
         interval: Duration,
         on_start: impl FnOnce(),
@@ -37,7 +41,7 @@ impl Kernel {
             let _listening = self.shared.listen();
             let effect = {
                 let mut state = self.shared.lock();
-                match self.accept(&mut state, mark, turn.clone()) {
+                match self.accept(&mut state, mark, peer, turn.clone()) {
                     // Another request was faster.
                     Err(ExecuteError::Busy(_)) if Instant::now() < until => continue,
                     effect => effect?,
@@ -63,12 +67,13 @@ impl Kernel {
         &self,
         state: &mut State,
         mark: &RunMark,
+        peer: &Peer,
         turn: Turn<'_>,
     ) -> Result<Effect, ExecuteError> {
         if state.phase == Phase::Gone {
             return Err(ExecuteError::Gone);
         }
-        match Record::accept_in(&mut state.record, mark) {
+        match Record::accept_in(&mut state.record, mark, peer) {
             Known::Answered(response) => return Ok(Effect::Answered(response)),
             Known::Accepted => return Ok(Effect::Nothing),
             Known::Next => {
@@ -81,7 +86,7 @@ impl Kernel {
             }
             Known::Other => {}
         }
-        match Record::accept_in(&mut state.left, mark) {
+        match Record::accept_in(&mut state.left, mark, peer) {
             Known::Answered(response) => return Ok(Effect::Answered(response)),
             Known::Accepted | Known::Next => {
                 return Ok(Effect::Answered(Ok(ExecuteResponse::of_nothing())));
@@ -103,7 +108,8 @@ impl Kernel {
         let plan = self.plan(request)?;
         state.set_aside();
         let intent = Intent::Start(state.start(plan));
-        state.record = Some(Record::new(mark));
+        state.record = Some(Record::new(mark, Some(peer)));
+        state.hand_over(mark);
         self.send(intent, mark.time_limit)
     }
 
@@ -113,6 +119,29 @@ impl Kernel {
             return false;
         };
         code.trim().is_empty() && !(*is_final && self.has_interpreter())
+    }
+
+    /// For the response to a marked request: notes when it has been sent.
+    pub(crate) fn receipt(&self, mark: &RunMark, peer: &Peer) -> Receipt {
+        Receipt {
+            shared: Arc::clone(&self.shared),
+            id: mark.id.clone(),
+            request: mark.request,
+            peer: peer.clone(),
+        }
+    }
+
+    /// The response to a marked request is now kept by its connection, and what is not received is [left](Self::leave).
+    pub(crate) fn pass_on(&self, mark: &RunMark) {
+        let mut state = self.shared.lock();
+        if let Some(record) = state.record.as_mut().filter(|it| it.is_of(&mark.id)) {
+            record.pass_on();
+        }
+    }
+
+    /// Keeps output of an execution whose client has not received it.
+    pub(crate) fn leave(&self, console: Console, held: Option<Held>) {
+        self.shared.lock().unclaimed.add(console, held);
     }
 
     /// Forgets responses that clients have had time enough to ask for again.

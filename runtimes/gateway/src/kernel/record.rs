@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use sorna_core::{Console, RunMark};
+use sorna_core::{Console, ExecutionStatus, RunMark};
 
 use super::console::push_lost;
+use super::peer::Peer;
 use super::response::{ExecuteError, ExecuteResponse};
+use super::unclaimed::Unclaimed;
 
 /// For how long the last response of an execution is kept: clients try for two minutes.
 const KEPT: Duration = Duration::from_secs(150);
@@ -27,6 +29,10 @@ pub(crate) struct Record {
     kept: Option<Kept>,
     /// The end, if another execution has begun before that was fetched.
     rest: Option<Response>,
+    /// Where its client sent the last request, if it marks them.
+    peer: Option<Peer>,
+    /// Whether what that has not received was left to others.
+    is_left: bool,
 }
 
 /// A response that may not have arrived.
@@ -35,6 +41,8 @@ struct Kept {
     response: Response,
     /// The bytes of its output, if that was too much to be kept.
     lost: usize,
+    /// Whether all of it has been sent.
+    is_sent: bool,
     since: Instant,
 }
 
@@ -54,12 +62,14 @@ pub(crate) enum Known {
 
 impl Record {
     /// Of an execution that begins with this request.
-    pub(crate) fn new(mark: &RunMark) -> Self {
+    pub(crate) fn new(mark: &RunMark, peer: Option<&Peer>) -> Self {
         Self {
             id: Some(mark.id.clone()),
             request: mark.request,
             kept: None,
             rest: None,
+            peer: peer.cloned(),
+            is_left: false,
         }
     }
 
@@ -70,6 +80,8 @@ impl Record {
             request: 0,
             kept: None,
             rest: None,
+            peer: None,
+            is_left: false,
         }
     }
 
@@ -95,16 +107,17 @@ impl Record {
     }
 
     /// As [`accept`](Self::accept), of what may be known.
-    pub(crate) fn accept_in(record: &mut Option<Self>, mark: &RunMark) -> Known {
-        let known = record.as_mut().map(|record| record.accept(mark));
+    pub(crate) fn accept_in(record: &mut Option<Self>, mark: &RunMark, peer: &Peer) -> Known {
+        let known = record.as_mut().map(|record| record.accept(mark, peer));
         known.unwrap_or(Known::Other)
     }
 
     /// Finds out what a request is, and accepts it if it is the next one: then what was kept has arrived.
-    fn accept(&mut self, mark: &RunMark) -> Known {
+    fn accept(&mut self, mark: &RunMark, peer: &Peer) -> Known {
         if !self.is_of(&mark.id) {
             return Known::Other;
         }
+        self.peer = Some(peer.clone());
         if mark.request > self.request {
             self.request = mark.request;
             self.kept = None;
@@ -145,18 +158,71 @@ impl Record {
         self.kept = Some(Kept {
             response: kept,
             lost,
+            is_sent: false,
             since,
         });
         sent
     }
 
-    /// Forgets a response that was kept for long enough.
+    /// Forgets a response that was kept for long enough. One that has not been received stays, as other output does that was
+    /// not fetched.
     pub(crate) fn forget(&mut self) {
-        self.kept.take_if(|kept| kept.since.elapsed() >= KEPT);
+        self.kept
+            .take_if(|kept| kept.since.elapsed() >= KEPT && !kept.has_news());
+    }
+
+    /// Whether its client is known to have gone.
+    pub(crate) fn has_gone(&self) -> bool {
+        self.peer.as_ref().is_some_and(Peer::has_gone)
+    }
+
+    /// Notes that all of the response to a request has been sent.
+    pub(crate) fn note_sent(&mut self, id: &str, request: u64) {
+        let is_last = self.is_of(id) && self.request == request;
+        if let Some(kept) = self.kept.as_mut().filter(|_| is_last) {
+            kept.is_sent = true;
+        }
+    }
+
+    /// The output of the last response is kept elsewhere from now on.
+    pub(crate) fn pass_on(&mut self) {
+        if let Some(Kept {
+            response: Ok(response),
+            lost,
+            ..
+        }) = &mut self.kept
+        {
+            (response.console, response.held, *lost) = (Console::new(), None, 0);
+        }
+    }
+
+    /// Leaves the output that its client has not received to others. Whatever else there is to report stays for it.
+    pub(crate) fn leave(&mut self, unclaimed: &mut Unclaimed) {
+        if std::mem::replace(&mut self.is_left, true) {
+            return;
+        }
+        let news = self.kept.as_mut().filter(|kept| kept.has_news());
+        if let Some(kept) = news {
+            unclaimed.add_lost(std::mem::take(&mut kept.lost));
+            kept.response.leave(unclaimed);
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.leave(unclaimed);
+        }
     }
 }
 
 impl Kept {
+    /// Whether it has output that may not have been received. If more was to come, its client would have asked for that.
+    fn has_news(&self) -> bool {
+        let Ok(response) = &self.response else {
+            return false;
+        };
+        let has_output = self.lost > 0 || !response.console.is_empty();
+        let is_last = response.status.is_end() || response.status == ExecutionStatus::WaitingInput;
+        has_output && !(is_last && self.is_sent)
+    }
+
     /// The response, once more.
     fn again(&mut self) -> Response {
         let mut response = self.response.as_ref().map_err(Clone::clone)?.copy();
@@ -166,6 +232,24 @@ impl Kept {
             push_lost(&mut response.console, self.lost, why);
         }
         Ok(response)
+    }
+}
+
+/// What a client has not received.
+trait Leave {
+    fn leave(&mut self, unclaimed: &mut Unclaimed);
+}
+
+impl Leave for Response {
+    fn leave(&mut self, unclaimed: &mut Unclaimed) {
+        let Ok(response) = self else { return };
+        let console = std::mem::take(&mut response.console);
+        let bytes = console.text_len();
+        unclaimed.add(console, response.held.take());
+        let why = "since its client had gone, and the next one has got them";
+        if bytes > 0 {
+            push_lost(&mut response.console, bytes, why);
+        }
     }
 }
 
@@ -198,4 +282,4 @@ impl ExecuteResponse {
 }
 
 /// The most output that is kept, in bytes: twice what a console holds by default.
-const MOST: usize = 2 * 1024 * 1024;
+pub(super) const MOST: usize = 2 * 1024 * 1024;

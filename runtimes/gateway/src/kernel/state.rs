@@ -27,6 +27,7 @@ pub(crate) use super::response::{ExecuteError, ExecuteResponse};
 use super::run::{Plan, StepKind};
 use super::stock::Held;
 use super::turn::Turn;
+use super::unclaimed::Unclaimed;
 use crate::lock::lock;
 
 /// The phase of the current run.
@@ -95,6 +96,8 @@ pub(crate) struct State {
     pub(crate) record: Option<Record>,
     /// The run before, for its client.
     pub(crate) left: Option<Record>,
+    /// What others have left, whose clients have gone.
+    pub(crate) unclaimed: Unclaimed,
     /// The batch of the current run, if it is one.
     pub(crate) batch: Option<BatchSteps>,
     /// The same, once a response has asked its client to continue.
@@ -144,6 +147,7 @@ impl Shared {
                 began: Instant::now(),
                 record: None,
                 left: None,
+                unclaimed: Unclaimed::default(),
                 batch: None,
                 awaited: None,
                 asked: false,
@@ -267,42 +271,16 @@ impl State {
         })
     }
 
-    /// What an unmarked client gets that continues the run before the current one.
-    fn left_rest(&mut self) -> Response {
-        let left = self.left.as_mut().filter(|left| !left.is_marked());
-        left.and_then(Record::take_rest)
-            .unwrap_or_else(|| Ok(ExecuteResponse::of_nothing()))
-    }
-
     /// Starts a run of a client that says when it does. `None` if another one has not ended.
     pub(crate) fn begin_run(&mut self, plan: Plan) -> Option<Intent> {
         match self.phase {
             Phase::Idle => {}
             Phase::Ended(_) if self.record.is_some() => self.set_aside(),
-            // The end of the run before this was never fetched, and its output is of no use to this one.
-            Phase::Ended(_) => self.forget_output(),
+            // The end of the run before this was never fetched, and its output is not that of this one.
+            Phase::Ended(_) => self.leave_output(),
             _ => return None,
         }
         Some(Intent::Start(self.start(plan)))
-    }
-
-    /// Puts the latest run aside, which has ended, so that its client may still fetch what it has not.
-    pub(crate) fn set_aside(&mut self) {
-        let record = self.record.take();
-        let rest = match self.phase {
-            Phase::Ended(_) => {
-                if !self.held.settle() {
-                    // Until it is fetched, which may be never, others would wait.
-                    self.lose_output();
-                }
-                self.take_response(0, true)
-            }
-            _ => None,
-        };
-        if record.is_some() || rest.is_some() {
-            let record = record.unwrap_or_else(Record::unmarked);
-            self.left = Some(record.with_rest(rest));
-        }
     }
 
     /// What keeps the kernel busy.

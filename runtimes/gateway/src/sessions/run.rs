@@ -8,7 +8,7 @@ use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus, RunMark};
 
 use super::session::{Run, Session};
-use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Turn};
+use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Peer, Turn};
 use crate::lock::lock;
 use crate::random;
 
@@ -59,14 +59,14 @@ impl Session {
         &self,
         kernel: &Kernel,
         request: &ExecuteInSession,
-        mark: Option<&RunMark>,
+        mark: Option<(&RunMark, &Peer)>,
         interval: Duration,
         on_start: impl Fn(),
     ) -> Result<RunReply, RunError> {
         if let Some(mark) = mark {
             // Code of a run that is known lets that end, as without marks, and goes on with its mark.
             match request {
-                ExecuteInSession::Start { request, .. } if mark.request == 0 => {
+                ExecuteInSession::Start { request, .. } if mark.0.request == 0 => {
                     let turn = Turn::Start(request);
                     return self.marked(kernel, mark, turn, interval, on_start).await;
                 }
@@ -93,6 +93,7 @@ impl Session {
                         RunError::Execute(ExecuteError::Failed(error.to_string()))
                     })?,
                 };
+                let mark = mark.map(|(mark, _)| mark);
                 self.start(kernel, run_id, request, mark, interval, on_start)
                     .await
             }
@@ -123,7 +124,7 @@ impl Session {
     async fn marked(
         &self,
         kernel: &Kernel,
-        mark: &RunMark,
+        (mark, peer): (&RunMark, &Peer),
         turn: Turn<'_>,
         interval: Duration,
         on_start: impl Fn(),
@@ -135,7 +136,9 @@ impl Session {
                 end: None,
             });
         };
-        let executed = kernel.take_marked_turn(mark, turn, interval, note).await;
+        let executed = kernel
+            .take_marked_turn(mark, peer, turn, interval, note)
+            .await;
         let mut response = executed.map_err(RunError::Execute)?;
         if response.status == ExecutionStatus::Finished {
             response.exit_code.get_or_insert(0);

@@ -8,7 +8,7 @@ use sorna_core::{Console, KernelId, ProblemKind};
 
 use super::answer::{Result, agent_failed, done, ok};
 use crate::http::busy::busy_reply;
-use crate::http::context::Context;
+use crate::http::context::{Call, Context};
 use crate::kernel::{ExecuteError, Held};
 use crate::sessions::{RunError, RunReply};
 
@@ -54,8 +54,13 @@ impl<'a> ResultBody<'a> {
 }
 
 /// `POST /session/{name}`
-pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: &[u8]) -> Result {
-    let session = context.sessions.find(key, id)?;
+pub(super) async fn execute(
+    context: &Context,
+    call: &Call<'_>,
+    id: &KernelId,
+    bytes: &[u8],
+) -> Result {
+    let (session, peer) = (context.sessions.find(call.key, id)?, call.peer());
     let (request, mark) = ExecuteInSession::parse_marked(bytes)?;
     let entry = session.running()?;
     if let ExecuteInSession::Complete(request) = &request {
@@ -65,7 +70,7 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
     }
     let counters = &context.kernels.counters;
     let interval = context.continuation_interval;
-    let mark = mark.as_ref();
+    let mark = mark.as_ref().map(|mark| (mark, &peer));
     let executed = session.execute(&entry.kernel, &request, mark, interval, || {
         counters.executions.up()
     });
@@ -80,7 +85,8 @@ pub(super) async fn execute(context: &Context, key: &str, id: &KernelId, bytes: 
             result: ResultBody::new(&reply),
         })
     };
-    Ok(response.map(|body| body.holding(held)))
+    let receipt = mark.map(|(mark, peer)| entry.kernel.receipt(mark, peer));
+    Ok(response.map(|body| body.holding(held, receipt)))
 }
 
 /// `POST /session/{name}/complete`

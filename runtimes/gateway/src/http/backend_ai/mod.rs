@@ -5,6 +5,7 @@ mod events;
 mod execute;
 mod graphql;
 mod info;
+mod sent;
 mod sessions;
 mod stream;
 mod upload;
@@ -88,7 +89,7 @@ async fn to_session(
         }
         SessionVerb::Logs => sessions::logs(context, key, id),
         SessionVerb::StatusHistory => sessions::status_history(context, key, id),
-        SessionVerb::Execute => execute::execute(context, key, id, bytes).await,
+        SessionVerb::Execute => execute::execute(context, call, id, bytes).await,
         SessionVerb::Complete => execute::complete(context, key, id, bytes).await,
         SessionVerb::Interrupt => execute::interrupt(context, key, id).await,
         SessionVerb::ListFiles => {

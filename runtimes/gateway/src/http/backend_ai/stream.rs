@@ -13,18 +13,21 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::answer::Result;
 use super::execute::{ResultBody, problem};
+use super::sent::Sent;
 use crate::http::body::ReplyBody;
 use crate::http::busy::busy_reply;
 use crate::http::context::{Call, Context};
 use crate::http::terminal;
 use crate::http::websocket::{self, CLOSE_TIME, Socket, Upgrade};
-use crate::kernel::ExecuteError;
+use crate::kernel::{ExecuteError, Peer};
 use crate::kernels::{Entry, Kernels};
 use crate::random;
-use crate::sessions::{RunError, Session};
+use crate::sessions::{RunError, RunReply, Session};
 
 /// How often output is sent while a program runs.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How long to wait for a client that has not received all of the output yet.
+const SLOW_TIME: Duration = Duration::from_secs(60);
 /// How often what remains of a run is asked for whose client is gone.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
 /// How many messages of a client, and bytes of them, are kept until they are asked for.
@@ -69,31 +72,93 @@ async fn serve(
     kernels: Arc<Kernels>,
     patience: Duration,
 ) {
-    let Some(mut socket) = upgrade.open().await else {
+    let Some(socket) = upgrade.open().await else {
         return;
     };
+    let mut line = Line {
+        socket,
+        sent: Sent::default(),
+    };
     let count = || kernels.counters.executions.up();
-    let ran = run(&mut socket, &session, &entry, count, patience).await;
-    if ran.is_none() {
-        return;
+    if run(&mut line, &session, &entry, count, patience)
+        .await
+        .is_some()
+    {
+        line.close(&entry).await;
     }
-    if websocket::close(&mut socket).await {
+}
+
+/// A connection, and what is on its way over it.
+struct Line {
+    socket: Socket,
+    sent: Sent,
+}
+
+impl Line {
+    /// Closes it, and waits until the client has received all, as far as can be known.
+    async fn close(mut self, entry: &Entry) {
+        let is_there = websocket::close(&mut self.socket).await;
+        let time = match self.sent.is_empty() {
+            true => CLOSE_TIME,
+            false => SLOW_TIME,
+        };
         // If the connection is closed before the client's close frame arrives, ours may be lost.
-        let rest = async { while let Some(Ok(_)) = socket.next().await {} };
-        let _ = tokio::time::timeout(CLOSE_TIME, rest).await;
+        let rest = async {
+            while let Some(Ok(frame)) = self.socket.next().await {
+                self.sent.note(&frame);
+                if let Frame::Close(_) = frame {
+                    self.sent.clear();
+                }
+            }
+        };
+        if !is_there || tokio::time::timeout(time, rest).await.is_ok() {
+            self.sent.leave(&entry.kernel);
+        }
+    }
+
+    /// The next message. `None` if the client is gone.
+    async fn next_message(&mut self) -> Option<Typed> {
+        loop {
+            let frame = self.socket.next().await?.ok()?;
+            self.sent.note(&frame);
+            match frame {
+                Frame::Text(text) => return Some(Typed::Text(text.as_str().to_owned())),
+                Frame::Binary(bytes) => return Some(Typed::Bytes(bytes.into())),
+                // Reading once more lets tungstenite send the reply to a close frame, and then ends.
+                _ => {}
+            }
+        }
+    }
+
+    async fn send(&mut self, message: &Value) -> Option<()> {
+        let message = Frame::text(message.to_string());
+        self.socket.send(message).await.ok()
+    }
+
+    /// Sends a result whose output is kept if the client is gone. If it `confirms` what arrives, that means until then.
+    async fn report(&mut self, entry: &Entry, reply: &mut RunReply, confirms: bool) -> Option<()> {
+        let sent = self.send(&json!(ResultBody::without_id(reply))).await;
+        let console = std::mem::take(&mut reply.console);
+        let held = reply.held.take();
+        if sent.is_none() {
+            entry.kernel.leave(console, held);
+        } else if confirms && !console.is_empty() {
+            return self.sent.add(&mut self.socket, console, held).await;
+        }
+        sent
     }
 }
 
 /// Runs what the client sends to its end, if it may wait for that after others that end within `patience`. `None` if the
 /// client is gone.
 async fn run(
-    socket: &mut Socket,
+    line: &mut Line,
     session: &Session,
     entry: &Entry,
     count: impl Fn(),
     patience: Duration,
 ) -> Option<()> {
-    let first = next_message(socket).await?;
+    let first = line.next_message().await?;
     let first = match first {
         Typed::Text(text) => text,
         Typed::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -101,15 +166,26 @@ async fn run(
     let wants_bytes = wants_bytes(first.as_bytes());
     let (run_id, mut request, mut mark) = match start_of(&first) {
         Ok(start) => start,
-        Err(message) => return send(socket, &json!({"status": "error", "msg": message})).await,
+        Err(message) => {
+            let message = json!({"status": "error", "msg": message});
+            return line.send(&message).await;
+        }
     };
     // What the client sends before it is asked is the answer to a later question.
-    let mut typed = VecDeque::new();
+    let mut typed = Ahead::default();
+    let confirms = mark.as_ref().is_some_and(|mark| mark.takes_unclaimed);
+    let peer = Peer::default();
     let until = Instant::now() + patience;
     loop {
-        let executed = session.execute(&entry.kernel, &request, mark.as_ref(), INTERVAL, &count);
-        let Some(executed) = with_client(socket, &mut typed, executed).await else {
-            return abandon(session, entry, &run_id).await;
+        let executed = session.execute(
+            &entry.kernel,
+            &request,
+            mark.as_ref().map(|mark| (mark, &peer)),
+            INTERVAL,
+            &count,
+        );
+        let Some(executed) = with_client(line, &mut typed, executed).await else {
+            return abandon(line, session, entry, &run_id).await;
         };
         let mut reply = match executed {
             Ok(reply) => reply,
@@ -117,43 +193,47 @@ async fn run(
                 if mark.as_ref().is_some_and(|mark| mark.waits) && Instant::now() < until {
                     continue;
                 }
-                return send(socket, &busy_message(&busy)).await;
+                return line.send(&busy_message(&busy)).await;
             }
             Err(error) => {
                 let message = problem(error).to_string();
-                return send(socket, &json!({"status": "error", "msg": message})).await;
+                return line.send(&json!({"status": "error", "msg": message})).await;
             }
         };
         if !wants_bytes {
             reply.console.replace_bytes();
         }
         // What follows comes over the same connection, or not at all.
-        mark = None;
+        if let Some(mark) = mark.take() {
+            entry.kernel.pass_on(&mark);
+        }
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
-        if is_news
-            && send(socket, &json!(ResultBody::without_id(&reply)))
-                .await
-                .is_none()
-        {
-            return abandon(session, entry, &run_id).await;
+        if is_news && line.report(entry, &mut reply, confirms).await.is_none() {
+            return abandon(line, session, entry, &run_id).await;
         }
         if reply.status.is_end() {
             return Some(());
         }
+        while line.sent.is_much() {
+            match line.next_message().await {
+                Some(message) => typed.push(message),
+                None => return abandon(line, session, entry, &run_id).await,
+            }
+        }
         let run_id = run_id.clone();
         request = if reply.status == ExecutionStatus::WaitingInput {
-            let typed = match typed.pop_front() {
+            let typed = match typed.0.pop_front() {
                 Some(typed) => Some(Some(typed)),
                 // The program may go on without an answer, which is for a later question then.
                 None => tokio::select! {
-                    message = next_message(socket) => Some(message),
+                    message = line.next_message() => Some(message),
                     () = entry.kernel.goes_on() => None,
                 },
             };
             match typed {
                 Some(Some(Typed::Text(text))) => ExecuteInSession::Input { run_id, text },
                 Some(Some(Typed::Bytes(bytes))) => ExecuteInSession::InputBytes { run_id, bytes },
-                Some(None) => return abandon(session, entry, &run_id).await,
+                Some(None) => return abandon(line, session, entry, &run_id).await,
                 None => ExecuteInSession::Continue { run_id },
             }
         } else {
@@ -164,8 +244,8 @@ async fn run(
 
 /// Waits for a result while the client is there; `None` if it leaves.
 async fn with_client<T>(
-    socket: &mut Socket,
-    typed: &mut VecDeque<Typed>,
+    line: &mut Line,
+    typed: &mut Ahead,
     result: impl Future<Output = T>,
 ) -> Option<T> {
     let mut result = std::pin::pin!(result);
@@ -173,22 +253,16 @@ async fn with_client<T>(
         tokio::select! {
             biased;
             result = &mut result => return Some(result),
-            message = next_message(socket) => {
-                let message = message?;
-                let size: usize = typed.iter().map(Typed::len).sum();
-                let (messages, bytes) = MAX_TYPED;
-                // No bytes only ask whether a program still waits.
-                if message.len() > 0 && typed.len() < messages && size + message.len() <= bytes {
-                    typed.push_back(message);
-                }
-            }
+            message = line.next_message() => typed.push(message?),
         }
     }
 }
 
 /// Interrupts a run whose client is gone: no other client knows the run's ID, so none can continue it. What it still
-/// reports is collected, since a batch goes on with its next step only then; that is interrupted as well.
-async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
+/// reports is collected, since a batch goes on with its next step only then; that is interrupted as well. Its output is kept for
+/// another client.
+async fn abandon(line: &mut Line, session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
+    line.sent.leave(&entry.kernel);
     let request = ExecuteInSession::Continue {
         run_id: run_id.to_owned(),
     };
@@ -202,6 +276,7 @@ async fn abandon(session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
         };
         let executed = session.execute(&entry.kernel, &request, None, interval, || {});
         let Ok(reply) = executed.await else { break };
+        entry.kernel.leave(reply.console, reply.held);
         match reply.status {
             ExecutionStatus::WaitingInput => {
                 entry.kernel.interrupt().await;
@@ -253,6 +328,22 @@ fn start_of(text: &str) -> std::result::Result<Start, String> {
     }
 }
 
+/// What a client has typed before it was asked.
+#[derive(Default)]
+struct Ahead(VecDeque<Typed>);
+
+impl Ahead {
+    /// Keeps a message, if there is room.
+    fn push(&mut self, message: Typed) {
+        let size: usize = self.0.iter().map(Typed::len).sum();
+        let (messages, bytes) = MAX_TYPED;
+        // No bytes only ask whether a program still waits.
+        if message.len() > 0 && self.0.len() < messages && size + message.len() <= bytes {
+            self.0.push_back(message);
+        }
+    }
+}
+
 /// A message of a client.
 enum Typed {
     Text(String),
@@ -267,20 +358,4 @@ impl Typed {
             Self::Bytes(bytes) => bytes.len(),
         }
     }
-}
-
-/// The next message. `None` if the client is gone.
-async fn next_message(socket: &mut Socket) -> Option<Typed> {
-    loop {
-        match socket.next().await?.ok()? {
-            Frame::Text(text) => return Some(Typed::Text(text.as_str().to_owned())),
-            Frame::Binary(bytes) => return Some(Typed::Bytes(bytes.into())),
-            // Reading once more lets tungstenite send the reply to a close frame, and then ends.
-            _ => {}
-        }
-    }
-}
-
-async fn send(socket: &mut Socket, message: &Value) -> Option<()> {
-    socket.send(Frame::text(message.to_string())).await.ok()
 }

@@ -99,7 +99,7 @@ impl Driver {
                 self.forget_run("the kernel was restarted");
                 self.output.clear();
                 self.input.clear();
-                self.shared.lock().forget_output();
+                self.shared.lock().leave_output();
                 self.starting = Some(reply);
                 self.start_interpreter();
             }
