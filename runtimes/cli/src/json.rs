@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use sorna::{KernelId, SessionToken, UploadProgress};
+use sorna::{Console, KernelId, SessionToken, UploadProgress};
 
 use crate::harmless;
 use crate::streams::{self, Stream};
@@ -98,6 +98,10 @@ pub(crate) enum Event<'e> {
         text: Option<&'e str>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         forms: Vec<Form<'e>>,
+    },
+    /// What earlier executions have left, as the gateway sent it.
+    Unclaimed {
+        records: &'e Console,
     },
     Record {
         kind: &'e str,

@@ -479,7 +479,9 @@ impl Run {
     }
 
     fn execute(&mut self, start: Execute, is_last: bool) {
-        let mark = RunMark::default().with_time_limit(self.time_limit);
+        let mark = RunMark::default()
+            .with_time_limit(self.time_limit)
+            .with_unclaimed(!self.temporary);
         let start = start
             .with_bytes(self.carries_bytes)
             .with_mark(self.uses_marks.then_some(mark));

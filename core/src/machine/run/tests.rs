@@ -571,7 +571,7 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
     assert_eq!(body(r#""final""#), r#"{"mode":"query","code":"1"}"#);
     let marked = body(r#""final", "runs""#);
     assert!(
-        marked.contains(r#""request":0,"timeLimit":5000}"#),
+        marked.contains(r#""request":0,"timeLimit":5000,"unclaimed":true}"#),
         "{marked}"
     );
 }

@@ -15,6 +15,7 @@ mod program;
 mod resources;
 mod silence;
 mod sixel;
+mod unclaimed;
 
 use std::io::{self, Write};
 use std::sync::mpsc;

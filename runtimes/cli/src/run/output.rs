@@ -11,6 +11,7 @@ use serde_json::Value;
 use sorna::{Console, Media, Record, ValueForms};
 
 use super::media::{Gallery, Placed, Saved};
+use super::unclaimed::{self, UNCLAIMED, UNCLAIMED_END};
 use crate::harmless::{lines, safe};
 use crate::json::{self, Event};
 use crate::local::Isolated;
@@ -120,6 +121,11 @@ impl Output {
                     self.place(&media, reporter)?;
                 }
                 Record::Value(value) => self.show_value(&value, reporter)?,
+                Record::Unclaimed(console) => {
+                    reporter.advice(UNCLAIMED);
+                    self.write(&unclaimed::on_stderr(&console), reporter)?;
+                    reporter.advice(UNCLAIMED_END);
+                }
                 Record::Unknown { kind, values } => {
                     self.keep(&kind, &values, reporter)?;
                 }
@@ -201,6 +207,7 @@ impl Output {
                 Record::Html(text) => self.emit_media(&Media::new("text/html", text), reporter)?,
                 Record::Media(media) => self.emit_media(&media, reporter)?,
                 Record::Value(value) => self.emit_value(&value, reporter)?,
+                Record::Unclaimed(console) => json::emit(&Event::Unclaimed { records: &console })?,
                 Record::Unknown { kind, values } => json::emit(&Event::Record {
                     kind: &kind,
                     values: &values,

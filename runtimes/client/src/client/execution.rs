@@ -69,7 +69,10 @@ impl<T: Transport + 'static> Execution<T> {
         let run_id = random_token().to_string();
         let chosen = run_id.clone();
         let make = move |caller| {
-            let mark = || RunMark::default().with_time_limit(time_limit);
+            let mark = || {
+                let mark = RunMark::default().with_time_limit(time_limit);
+                mark.with_unclaimed(true)
+            };
             let start = start.with_mark(streams.uses_marks().then(mark));
             let execution = machine::Execution::of(start, caller)
                 .with_run_id(chosen)
