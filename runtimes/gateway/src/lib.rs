@@ -100,7 +100,7 @@
 //! - with `"unclaimed": true` in its first request, an execution gets what those before it have printed and no client is known
 //!   to have received, since theirs have gone: the console begins with `["unclaimed", [record, …]]`, once. Without this, it is
 //!   kept. A response has been received if its client asked for the next part, or, at the end and where the program waits for
-//!   input, if all of it was sent; over a WebSocket, if the client answers the ping that follows it. 2 MiB are kept for a
+//!   input, if all of it was sent and the connection did not break after it; over a WebSocket, if the client answers the ping that follows it. 2 MiB are kept for a
 //!   kernel, within the limits of unread output; if there was more, its standard error says how many bytes were lost;
 //! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's.
 //!

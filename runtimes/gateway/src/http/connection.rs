@@ -212,7 +212,7 @@ async fn serve_stream<S>(
         let service = Arc::clone(&service);
         let permit = seat.begin();
         request.extensions_mut().insert(Arc::clone(&permit));
-        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(peer.next());
         async move {
             let response = service.handle(request).await;
             Ok::<_, Infallible>(response.map(|body| Held::new(body, permit)))
@@ -223,6 +223,7 @@ async fn serve_stream<S>(
     let mut stream = TimeoutStream::new(Counted {
         stream,
         seat,
+        peer: peer.clone(),
         is_live,
     });
     stream.set_write_timeout(Some(limits.write_timeout));
@@ -265,6 +266,7 @@ impl OverTcp for tokio_rustls::server::TlsStream<TcpStream> {
 struct Counted<S> {
     stream: S,
     seat: Arc<Seat>,
+    peer: Peer,
     is_live: bool,
 }
 
@@ -285,7 +287,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        read.inspect_err(|_| self.peer.note_broken())?;
         self.seat.received(buffer.filled().len() - before);
         Poll::Ready(Ok(()))
     }

@@ -1,18 +1,48 @@
 //! The clients of executions: whether they are still there, and what has been sent to them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::state::Shared;
 
-/// The connection by which a client has sent a request.
+/// The connection by which a client has sent a request, one after another.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peer(Arc<AtomicBool>);
+pub(crate) struct Peer {
+    line: Arc<Line>,
+    /// The number of the request.
+    request: u64,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    has_ended: AtomicBool,
+    is_broken: AtomicBool,
+    requests: AtomicU64,
+}
 
 impl Peer {
+    /// Of the next request.
+    pub(crate) fn next(&self) -> Self {
+        Self {
+            line: Arc::clone(&self.line),
+            request: self.line.requests.fetch_add(1, Ordering::SeqCst) + 1,
+        }
+    }
+
     /// Whether the connection has ended.
     pub(crate) fn has_gone(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.line.has_ended.load(Ordering::SeqCst)
+    }
+
+    /// Notes an error of the connection. That the other end was closed before it had read everything is one.
+    pub(crate) fn note_broken(&self) {
+        self.line.is_broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the response to the request was sent and may be lost, since nothing has come over the connection but an error.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.line.is_broken.load(Ordering::SeqCst)
+            && self.line.requests.load(Ordering::SeqCst) == self.request
     }
 
     /// Until this is dropped, the connection has not ended.
@@ -27,7 +57,7 @@ pub(crate) struct Presence(Peer);
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        (self.0).0.store(true, Ordering::SeqCst);
+        self.0.line.has_ended.store(true, Ordering::SeqCst);
     }
 }
 

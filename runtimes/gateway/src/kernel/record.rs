@@ -167,8 +167,9 @@ impl Record {
     /// Forgets a response that was kept for long enough. One that has not been received stays, as other output does that was
     /// not fetched.
     pub(crate) fn forget(&mut self) {
+        let is_lost = self.peer.as_ref().is_some_and(Peer::has_lost);
         self.kept
-            .take_if(|kept| kept.since.elapsed() >= KEPT && !kept.has_news());
+            .take_if(|kept| kept.since.elapsed() >= KEPT && !kept.has_news() && !is_lost);
     }
 
     /// Whether its client is known to have gone.
@@ -201,7 +202,9 @@ impl Record {
         if std::mem::replace(&mut self.is_left, true) {
             return;
         }
-        let news = self.kept.as_mut().filter(|kept| kept.has_news());
+        let is_lost = self.peer.as_ref().is_some_and(Peer::has_lost);
+        let news = self.kept.as_mut();
+        let news = news.filter(|kept| kept.has_news() || is_lost);
         if let Some(kept) = news {
             unclaimed.add_lost(std::mem::take(&mut kept.lost));
             kept.response.leave(unclaimed);
