@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::encoded::decode;
 use super::parts::{Part, PartKind, Place};
-use super::{Console, Record, unclaimed};
+use super::{Console, Record};
 
 impl Console {
     /// Everything written to standard output, in one piece, as it was written.
@@ -47,7 +47,7 @@ impl Console {
         let mut pieces = self.pieces();
         pieces.any(|(kind, text)| match kind {
             PartKind::StdoutBytes | PartKind::StderrBytes => true,
-            PartKind::Unclaimed => unclaimed::of_part(text).has_bytes(),
+            PartKind::Unclaimed => Console::of_unclaimed(text).has_bytes(),
             _ => false,
         })
     }

@@ -417,7 +417,7 @@ impl<'a> Iterator for Records<'a> {
                 Record::Value(ValueForms::new(forms.collect()))
             }
             PartKind::Unclaimed => {
-                let mut console = unclaimed::of_part(&text);
+                let mut console = Console::of_unclaimed(&text);
                 if !self.is_exact {
                     console.replace_bytes();
                 }

@@ -51,6 +51,11 @@ impl Console {
             &json.expect("records are text and JSON"),
         );
     }
+
+    /// The console that was added.
+    pub(super) fn of_unclaimed(json: &str) -> Self {
+        serde_json::from_str(json).expect("it was written as JSON here")
+    }
 }
 
 /// The records that follow the name; `None` if it is something else. None of them may be of this kind itself.
@@ -63,11 +68,6 @@ pub(super) fn read(values: &[Value]) -> Option<Console> {
         return None;
     }
     serde::Deserialize::deserialize(&values[0]).ok()
-}
-
-/// The console that was added.
-pub(super) fn of_part(json: &str) -> Console {
-    serde_json::from_str(json).expect("it was written as JSON here")
 }
 
 #[cfg(test)]

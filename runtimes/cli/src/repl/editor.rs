@@ -13,8 +13,8 @@ use rustyline::{
     Behavior, Cmd, CompletionType, Config, Context, Helper, KeyCode, KeyEvent, Modifiers,
 };
 
-use super::Event;
 use super::completion::Completion;
+use super::event::{Event, Typed};
 use super::history::{self, History};
 use super::language::{Syntax, prompt};
 use super::unfinished::is_unfinished;
@@ -24,19 +24,6 @@ use crate::tty;
 
 /// What Tab does at the beginning of a line.
 const INDENT: &str = "    ";
-
-/// What was typed at the prompt.
-#[derive(Debug)]
-pub(super) enum Typed {
-    /// Code, of one line or several.
-    Code(String),
-    /// Ctrl-C.
-    Interrupt,
-    /// Ctrl-D, or there is no terminal any more.
-    End,
-    /// It cannot be read.
-    Failed(String),
-}
 
 /// Shows prompts when it is asked to.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! What is known of a language, by its name.
 
-use super::unfinished::{PYTHON, Signs};
-
 /// How it can be seen that code goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -14,6 +12,29 @@ pub(super) enum Syntax {
     /// Not by its text.
     Other,
 }
+
+/// What a language's strings and comments look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// Quotes of strings that end with their line at the latest.
+    pub(super) short: &'static str,
+    /// Quotes of strings that may have many lines.
+    pub(super) long: &'static str,
+    /// Quotes that, three at once, begin strings that may have many lines.
+    pub(super) triple: &'static str,
+    /// What begins comments to the end of the line.
+    pub(super) comments: &'static [&'static str],
+    /// Whether there are comments in `/*` and `*/`.
+    pub(super) has_blocks: bool,
+}
+
+pub(super) const PYTHON: Signs = Signs {
+    short: "'\"",
+    long: "",
+    triple: "'\"",
+    comments: &["#"],
+    has_blocks: false,
+};
 
 const NODE: Signs = Signs {
     short: "'\"",

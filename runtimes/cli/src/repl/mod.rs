@@ -5,6 +5,7 @@ pub(crate) mod args;
 mod command;
 mod completion;
 mod editor;
+mod event;
 mod history;
 mod input;
 mod language;
@@ -44,17 +45,10 @@ use crate::terms::Terms;
 use crate::tty;
 use args::ReplArgs;
 use completion::Completion;
-use editor::{Editor, Typed};
+use editor::Editor;
+use event::{Event, Typed};
 use history::History;
 use watch::Watch;
-
-/// What the prompt waits for.
-#[derive(Debug)]
-enum Event {
-    Typed(Typed),
-    /// A signal to stop.
-    Signal(i32),
-}
 
 /// Turns bracketed paste off, which the prompt has turned on.
 const NO_PASTE: &[u8] = b"\x1b[?2004l\r\n";

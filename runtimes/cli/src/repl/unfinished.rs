@@ -5,7 +5,7 @@
 
 mod shell;
 
-use super::language::Syntax;
+use super::language::{PYTHON, Signs, Syntax};
 
 /// Whether more is to come.
 pub(super) fn is_unfinished(code: &str, syntax: Syntax) -> bool {
@@ -19,29 +19,6 @@ pub(super) fn is_unfinished(code: &str, syntax: Syntax) -> bool {
         Syntax::Other => false,
     }
 }
-
-/// What a language's strings and comments look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signs {
-    /// Quotes of strings that end with their line at the latest.
-    pub(super) short: &'static str,
-    /// Quotes of strings that may have many lines.
-    pub(super) long: &'static str,
-    /// Quotes that, three at once, begin strings that may have many lines.
-    pub(super) triple: &'static str,
-    /// What begins comments to the end of the line.
-    pub(super) comments: &'static [&'static str],
-    /// Whether there are comments in `/*` and `*/`.
-    pub(super) has_blocks: bool,
-}
-
-pub(super) const PYTHON: Signs = Signs {
-    short: "'\"",
-    long: "",
-    triple: "'\"",
-    comments: &["#"],
-    has_blocks: false,
-};
 
 /// How the text ends.
 #[derive(Debug, Default)]

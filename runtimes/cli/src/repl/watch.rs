@@ -10,7 +10,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use sorna::blocking::{Canceller, Kernel};
 
-use super::Event;
+use super::event::Event;
 use crate::chain::message;
 use crate::failure::Failure;
 use crate::lock::lock;

@@ -7,7 +7,8 @@ use sorna_core::server::ExecuteRequest;
 use sorna_core::{Console, RunMark};
 
 use super::handle::{Effect, Kernel};
-use super::peer::{Peer, Receipt};
+use super::peer::Peer;
+use super::receipt::Receipt;
 use super::record::{Known, Record};
 use super::state::{ExecuteError, ExecuteResponse, Intent, Phase, State};
 use super::stock::Held;

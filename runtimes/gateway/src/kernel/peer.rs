@@ -1,9 +1,7 @@
-//! The clients of executions: whether they are still there, and what has been sent to them.
+//! The clients of executions: whether they are still there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use super::state::Shared;
 
 /// The connection by which a client has sent a request, one after another.
 #[derive(Clone, Debug, Default)]
@@ -58,24 +56,5 @@ pub(crate) struct Presence(Peer);
 impl Drop for Presence {
     fn drop(&mut self) {
         self.0.line.has_ended.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Belongs to a response: if its connection has not ended when this is dropped, all of it has been sent.
-#[derive(Debug)]
-pub(crate) struct Receipt {
-    pub(super) shared: Arc<Shared>,
-    /// The ID of the execution.
-    pub(super) id: String,
-    /// The number of the request.
-    pub(super) request: u64,
-    pub(super) peer: Peer,
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        if !self.peer.has_gone() {
-            self.shared.lock().note_sent(&self.id, self.request);
-        }
     }
 }

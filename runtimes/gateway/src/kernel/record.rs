@@ -11,7 +11,7 @@ use sorna_core::{Console, ExecutionStatus, RunMark};
 use super::console::push_lost;
 use super::peer::Peer;
 use super::response::{ExecuteError, ExecuteResponse};
-use super::unclaimed::Unclaimed;
+use super::unclaimed::{MOST, Unclaimed};
 
 /// For how long the last response of an execution is kept: clients try for two minutes.
 const KEPT: Duration = Duration::from_secs(150);
@@ -283,6 +283,3 @@ impl ExecuteResponse {
         held.is_some_and(|held| held.bytes() > MOST || !held.settle())
     }
 }
-
-/// The most output that is kept, in bytes: twice what a console holds by default.
-pub(super) const MOST: usize = 2 * 1024 * 1024;
