@@ -60,11 +60,11 @@ impl Blocked {
     /// Waits until signals are caught, and a moment more, until it may be blocked.
     #[track_caller]
     fn catches(&self) {
-        let status = format!("/proc/{}/status", self.child.id());
+        let process = self.child.id();
         eventually("a handler", || {
-            let status = std::fs::read_to_string(&status).unwrap_or_default();
-            let mut lines = status.lines();
-            let caught = lines.find_map(|line| line.strip_prefix("SigCgt:"));
+            let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+            let status = status.unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
             let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
             caught.is_some_and(|mask| mask & 1 << (Signal::TERM.as_raw() - 1) != 0)
         });

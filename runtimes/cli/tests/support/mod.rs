@@ -10,7 +10,10 @@ pub(crate) mod terminal;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
 
 use snapbox::cmd::{OutputAssert, cargo_bin};
 use snapbox::{Assert, RedactedValue, Redactions};
@@ -33,6 +36,23 @@ pub(crate) fn here() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
+/// Lets signals have their usual effect on commands, also where the tests were started to ignore them, by `nohup` or in the
+/// background of a script: what is ignored stays ignored in new programs, and what is caught does not.
+fn usual_signals() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a process");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        let ignored = ignored.expect("a set of signals");
+        for signal in [SIGHUP, SIGINT, SIGQUIT] {
+            if ignored & (1 << (signal - 1)) != 0 {
+                signal_hook::flag::register(signal, Arc::default()).expect("a handler");
+            }
+        }
+    });
+}
+
 /// `sorna` with a clean environment, in the given directory, which also contains its settings, if the test
 /// writes any.
 pub(crate) fn sorna(directory: &Path) -> Command {
@@ -41,6 +61,7 @@ pub(crate) fn sorna(directory: &Path) -> Command {
 
 /// The same with another program.
 pub(crate) fn program(path: &Path, directory: &Path) -> Command {
+    usual_signals();
     let mut command = Command::new(path);
     command
         .current_dir(directory)
