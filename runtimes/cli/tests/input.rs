@@ -396,3 +396,132 @@ fn what_is_typed_too_late_is_for_what_reads_next() {
         .success()
         .stdout_eq("<late>\n");
 }
+
+/// A language, its tool, the name of a file, a program that ends although nothing is typed while it reads, and what comes of
+/// it: its exit code, standard output and standard error.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    (i32, &'static str, &'static str),
+);
+
+#[rustfmt::skip]
+const GOES_ON: &[Row] = &[
+    ("python3", "python3", "a.py", "import threading, os, time\ndef end():\n    time.sleep(1); print('gone', flush=True); os._exit(5)\nthreading.Thread(target=end).start()\ninput('q? ')", (5, "q? gone\n", "")),
+    ("python3", "python3", "a.py", "import signal\ndef late(*_): raise TimeoutError('late')\nsignal.signal(signal.SIGALRM, late); signal.alarm(1)\ntry: input('q? ')\nexcept TimeoutError as error: print(error)", (0, "q? late\n", "")),
+    ("python3", "python3", "a.py", "import asyncio, os\nasync def main():\n    try: await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, input), 1)\n    except asyncio.TimeoutError: print('late', flush=True); os._exit(3)\nasyncio.run(main())", (3, "late\n", "")),
+    ("python3", "python3", "a.py", "import getpass, threading, os, time\ndef end():\n    time.sleep(1); print('gone', flush=True); os._exit(5)\nthreading.Thread(target=end).start()\ngetpass.getpass('', open('/dev/null', 'w'))", (5, "gone\n", "")),
+    ("bash", "bash", "a.sh", "(sleep 1; kill $$) & read -p 'q? ' x; echo no", (143, "", "q? Terminated\n")),
+    ("bash", "bash", "a.sh", "trap 'echo gone; exit 4' USR1; (sleep 1; kill -USR1 $$) & read -sp 'q? ' x; echo no", (4, "gone\n", "q? ")),
+    ("bash", "bash", "a.sh", "timeout 1 cat; echo $?", (0, "124\n", "")),
+    ("perl", "perl", "a.pl", "$| = 1; $SIG{ALRM} = sub { print \"late\\n\"; exit 4 }; alarm 1; my $x = <STDIN>; print 'no'", (4, "late\n", "")),
+    ("perl", "perl", "a.pl", "eval { local $SIG{ALRM} = sub { die \"late\\n\" }; alarm 1; my $x = <STDIN>; alarm 0 }; print \"got $@\"", (0, "got late\n", "")),
+    ("ruby", "ruby", "a.rb", "require 'timeout'\nbegin; Timeout.timeout(1) { gets }; rescue Timeout::Error; puts 'late'; end", (0, "late\n", "")),
+    ("ruby", "ruby", "a.rb", "Thread.new { sleep 1; puts 'gone'; $stdout.flush; exit! 3 }; gets", (3, "gone\n", "")),
+];
+
+/// `sorna` with a pipe as its standard input that is open and empty.
+fn run_with_open_pipe(
+    arguments: &[&str],
+    program: Option<(&str, &str)>,
+) -> snapbox::cmd::OutputAssert {
+    let directory = here();
+    if let Some((name, program)) = program {
+        write(directory.path(), &[(name, program)]);
+    }
+    let mut command = sorna(directory.path());
+    command
+        .args(["run", "--local", "-q"])
+        .args(arguments)
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sorna runs");
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().expect("it ends");
+    drop(stdin);
+    check_output(output)
+}
+
+#[test]
+fn programs_go_on_while_they_read_and_nothing_is_typed() {
+    for (lang, tool, name, program, (code, stdout, stderr)) in GOES_ON {
+        if !need(tool) {
+            continue;
+        }
+        run_with_open_pipe(&[lang, "-c", program], None)
+            .code(*code)
+            .stdout_eq(*stdout)
+            .stderr_eq(*stderr);
+        run_with_open_pipe(&[lang, name], Some((name, program)))
+            .code(*code)
+            .stdout_eq(*stdout)
+            .stderr_eq(*stderr);
+    }
+}
+
+#[test]
+fn what_is_shown_while_a_program_reads_is_seen_before_anything_is_typed() {
+    let programs = [
+        (
+            "python3",
+            "import threading\nthreading.Timer(1, print, ['seen'], {'flush': True}).start()\nprint(input())",
+        ),
+        ("bash", "(sleep 1; echo seen) & read x; echo $x"),
+        ("bash", "(sleep 1; echo seen) & cat"),
+    ];
+    for (lang, code) in programs {
+        if !need(lang) {
+            continue;
+        }
+        let directory = here();
+        let mut command = sorna(directory.path());
+        command
+            .args(["run", "--local", "-q", lang, "-c", code])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("sorna runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let mut shown = [0; 5];
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut shown).expect("it is shown");
+        assert_eq!(&shown, b"seen\n");
+        stdin.write_all(b"line\n").expect("it reads");
+        drop(stdin);
+        check_output(child.wait_with_output().expect("it ends"))
+            .success()
+            .stdout_eq("line\n");
+    }
+}
+
+#[test]
+fn what_is_typed_after_a_wait_has_ended_is_read_by_the_next_statement() {
+    let programs = [
+        "import select, sys; print(len(select.select([sys.stdin], [], [], 1)[0]), flush=True); print(input('next: '))",
+        "import select, sys; print(len(select.select([sys.stdin], [], [], 1)[0]), flush=True); print('next:', sys.stdin.readline(), end='')",
+        "import select, sys, os; print(len(select.select([sys.stdin], [], [], 1)[0]), flush=True); print('next:', os.read(0, 9).decode(), end='')",
+        "import signal\ndef late(*_): raise TimeoutError\nsignal.signal(signal.SIGALRM, late); signal.alarm(1)\ntry: input()\nexcept TimeoutError: print(0, flush=True)\nprint('next:', input())",
+    ];
+    if !need("python3") {
+        return;
+    }
+    for code in programs {
+        let directory = here();
+        let mut command = sorna(directory.path());
+        command
+            .args(["run", "--local", "-q", "python3", "-c", code])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("sorna runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let mut shown = [0; 2];
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut shown).expect("it goes on");
+        assert_eq!(&shown, b"0\n", "{code}");
+        stdin.write_all(b"yes\n").expect("it reads");
+        // Open: the end of the input would end a wait, too.
+        let output = child.wait_with_output().expect("it ends");
+        drop(stdin);
+        check_output(output).success().stdout_eq("next: yes\n");
+    }
+}

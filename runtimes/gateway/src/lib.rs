@@ -125,7 +125,13 @@
 //! then its time limit counts again, and what the client sends after that is read by what reads next, as if it had been typed
 //! ahead. The options of `waiting-input` have `"may_go_on": true` for such a program. To see whether it has gone on, a client
 //! sends no bytes of input (`"code": ""` with `"encoding": "base64"`): the response is `waiting-input` again, or what has
-//! happened since. Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
+//! happened since.
+//!
+//! A program that reads may go on, too: by a signal, or since another of its threads or processes ends it or prints something.
+//! Where executions are marked, their clients are told so of every program that asks. For other clients, it waits until they
+//! answer, as on the gateway of 2017.
+//!
+//! Where `/proc/<id>/syscall` is not there, and on processors other than x86-64, aarch64 and riscv64, standard input has
 //! ended from the beginning.
 //!
 //! Prompts are shown and what is typed is hidden as on a terminal, though there is none, in snippets and in files that a batch

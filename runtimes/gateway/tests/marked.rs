@@ -299,3 +299,55 @@ fn what_a_restart_has_ended_does_not_begin_again() {
         assert_eq!(gateway.stats().executions, before, "{lang}");
     }
 }
+
+#[test]
+fn clients_that_mark_their_executions_look_whether_what_reads_has_gone_on() {
+    let gateway = gateway();
+    let client = Client::new(&gateway);
+    let programs = [
+        ("bash", ExecuteMode::query("read -p 'q? ' x; echo \"<$x>\"")),
+        ("bash", exec("cat")),
+        (
+            "python3",
+            ExecuteMode::query("print('<%s>' % input('q? '))"),
+        ),
+        ("python3", exec("head -n 1")),
+    ];
+    for (number, (lang, mode)) in programs.into_iter().enumerate() {
+        if !sorna_test_tools::need(lang) {
+            continue;
+        }
+        let kernel = client.create(lang);
+        for is_marked in [true, false] {
+            let id = format!("looks-{number}");
+            let start = match is_marked {
+                true => marked(&kernel, mode.clone(), &id),
+                false => Execute::start(kernel.clone(), mode.clone()),
+            };
+            let (mut request, mut result) = (start.clone(), client.call(&start).unwrap());
+            while result.status != ExecutionStatus::WaitingInput {
+                assert!(!result.status.is_end(), "{result:?}");
+                request = request.proceed(Continuation::Continue);
+                result = client.call(&request).unwrap();
+            }
+            assert_eq!(result.may_go_on(), is_marked, "{mode:?}");
+            // Looking is no answer.
+            for _ in 0..3 {
+                request = request.proceed(Continuation::InputBytes(Vec::new()));
+                result = client.call(&request).unwrap();
+                assert_eq!(result.status, ExecutionStatus::WaitingInput, "{mode:?}");
+            }
+            request = request.proceed(Continuation::Input("line".to_owned()));
+            result = client.call(&request).unwrap();
+            if result.status == ExecutionStatus::WaitingInput {
+                request = request.proceed(Continuation::Input("\u{4}".to_owned()));
+                let mut end = client.call(&request).unwrap();
+                result.console.append(std::mem::take(&mut end.console));
+                end.console = std::mem::take(&mut result.console);
+                result = end;
+            }
+            let (_, result) = rest(&client, &request, result);
+            assert!(result.console.stdout().contains("line"), "{mode:?}");
+        }
+    }
+}

@@ -199,10 +199,11 @@ impl ExecutionResult {
         value.and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// Whether the program may go on without the input that it waits for (`may_go_on`), for instance at the end of a time. To
-    /// see whether it has, give it no bytes, `Continuation::InputBytes(vec![])`, which changes nothing: the response asks
-    /// again, or says what has happened since. What is given after that is for what reads next. An extension of the gateway of
-    /// this project, in both dialects.
+    /// Whether the program may go on without the input that it waits for (`may_go_on`), for instance at the end of a time, or
+    /// when a signal comes. To see whether it has, and what it has printed, give it no bytes,
+    /// `Continuation::InputBytes(vec![])`, which changes nothing: the response asks again, or says what has happened since. What
+    /// is given after that is for what reads next. An extension of the gateway of this project, in both dialects, which says so
+    /// of each program that asks in an execution with a mark.
     #[must_use]
     pub fn may_go_on(&self) -> bool {
         let value = self.options.get("may_go_on");

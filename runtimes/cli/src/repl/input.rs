@@ -13,8 +13,11 @@ use crate::tty;
 /// How often it is looked whether the program was stopped.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a program is left alone that may go on without input.
-const MOMENT: Duration = Duration::from_secs(1);
+/// How soon it is looked at whether a program has gone on that may do so without input, at first and as long as it prints
+/// something. While nothing happens, the time grows.
+const FIRST_MOMENT: Duration = Duration::from_millis(50);
+/// The longest time.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// What there is for a program that asks.
 #[derive(Debug)]
@@ -30,10 +33,21 @@ pub(super) enum Answer {
 }
 
 /// What is typed for programs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keyboard {
     /// While that is not to be shown.
     hidden: Option<tty::Changed>,
+    /// When it is looked at again whether the program that asks has gone on.
+    moment: Duration,
+}
+
+impl Default for Keyboard {
+    fn default() -> Self {
+        Self {
+            hidden: None,
+            moment: FIRST_MOMENT,
+        }
+    }
 }
 
 impl Keyboard {
@@ -50,15 +64,17 @@ impl Keyboard {
             false => self.hidden = None,
         }
         let begin = Instant::now();
-        while !is_readable()? {
+        while !is_readable(self.moment.min(LOOK))? {
             if is_stopped() {
                 self.hidden = None;
                 return Ok(Answer::Stopped);
             }
-            if may_go_on && begin.elapsed() > MOMENT {
+            if may_go_on && begin.elapsed() >= self.moment {
+                self.moment = (self.moment * 3 / 2).min(LAST_MOMENT);
                 return Ok(Answer::NotYet);
             }
         }
+        self.moment = FIRST_MOMENT;
         let line = read_line();
         if self.hidden.take().is_some() {
             // The line end that was typed was not echoed either.
@@ -67,19 +83,22 @@ impl Keyboard {
         Ok(line?.map_or(Answer::End, Answer::Line))
     }
 
-    /// The program has gone on without what is being typed.
-    pub(super) fn is_withdrawn(&mut self) {
-        self.hidden = None;
+    /// The program does something: it has printed, say, or gone on without what is being typed. It may still ask.
+    pub(super) fn has_news(&mut self, still_asks: bool) {
+        self.moment = FIRST_MOMENT;
+        if !still_asks {
+            self.hidden = None;
+        }
     }
 }
 
-/// Whether a whole line was typed, or the end.
-fn is_readable() -> io::Result<bool> {
+/// Whether a whole line was typed, or the end, waiting for that for some time below a second.
+fn is_readable(time: Duration) -> io::Result<bool> {
     let stdin = io::stdin();
     let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
     let look = Timespec {
         tv_sec: 0,
-        tv_nsec: i64::from(LOOK.subsec_nanos()),
+        tv_nsec: i64::from(time.subsec_nanos()),
     };
     match poll(&mut polled, Some(&look)) {
         Ok(ready) => Ok(ready > 0),

@@ -143,6 +143,10 @@ impl Session<'_> {
         snippet: &mut Snippet,
         event: ExecutionEvent,
     ) -> Result<(), String> {
+        if !matches!(event, ExecutionEvent::InputRequested { .. }) {
+            let still_asks = snippet.run.awaits_input();
+            snippet.keyboard.has_news(still_asks);
+        }
         match event {
             ExecutionEvent::Console(console) => {
                 snippet.has_errors |= has_errors(&console);
@@ -169,10 +173,7 @@ impl Session<'_> {
                 may_go_on,
                 ..
             } => self.answer(snippet, is_password, takes_bytes, may_go_on && takes_bytes),
-            _ => {
-                snippet.keyboard.is_withdrawn();
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 

@@ -74,8 +74,11 @@ fn most_ends() -> u32 {
 /// About how many bytes of input one request carries. As much fits into an empty pipe, and escaped into a request.
 const MOST: usize = 60 * 1024;
 
-/// How often it is looked at whether a program still waits that may go on without input.
-const LOOK: Duration = Duration::from_secs(1);
+/// How soon it is looked at whether a program has gone on that may do so without input, at first and as long as it prints
+/// something. While nothing happens, the time grows.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// The longest time.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What has come of reading.
 enum Woken {
@@ -117,6 +120,8 @@ pub(super) struct Input {
     typed: bool,
     /// How many bytes were read so far.
     offset: u64,
+    /// When it is looked at again whether the program that asks has gone on.
+    look: Duration,
 }
 
 impl Input {
@@ -131,6 +136,7 @@ impl Input {
             hidden: None,
             typed: false,
             offset: 0,
+            look: FIRST_LOOK,
         }
     }
 
@@ -149,9 +155,13 @@ impl Input {
         self.pending.is_some()
     }
 
-    /// The program has gone on without what is being typed, which is for what reads next.
-    pub(super) fn is_withdrawn(&mut self) {
-        self.hidden = None;
+    /// The program does something: it has printed, say, or gone on without what is being typed, which is for what reads next
+    /// then. It may still ask.
+    pub(super) fn has_news(&mut self, still_asks: bool) {
+        self.look = FIRST_LOOK;
+        if !still_asks {
+            self.hidden = None;
+        }
     }
 
     /// For a gateway that takes only text, before anything runs: whether what is there is text, as far as that can be seen
@@ -229,13 +239,15 @@ impl Input {
             });
         }
         let woken = match form.may_go_on {
-            true => self.woken.recv_timeout(LOOK),
+            true => self.woken.recv_timeout(self.look),
             false => self.woken.recv().map_err(RecvTimeoutError::from),
         };
         if let Err(RecvTimeoutError::Timeout) = woken {
+            self.look = (self.look * 3 / 2).min(LAST_LOOK);
             return Ok(Woken::NotYet);
         }
         self.pending = None;
+        self.look = FIRST_LOOK;
         let changed = self.hidden.take();
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         let is_line = matches!(woken, Ok(Wake::Read(Ok(Some(_)))));

@@ -406,7 +406,7 @@ impl Session<'_> {
             event,
             RunEvent::Execution(ExecutionEvent::InputRequested { .. })
         ) {
-            self.input.is_withdrawn();
+            self.input.has_news(self.run.awaits_input());
         }
         let reporter = &mut self.reporter;
         match event {

@@ -67,6 +67,13 @@ impl Run {
         self.0.answer_bytes(input)
     }
 
+    /// Whether the program waits for input: then [`InputRequested`](crate::ExecutionEvent::InputRequested) is the last of the
+    /// events that there are, or was. Before that, there may be output.
+    #[must_use]
+    pub fn awaits_input(&mut self) -> bool {
+        self.0.awaits_input()
+    }
+
     /// Whether the gateway carries output and input that are not UTF-8: others put U+FFFD in place of such output, and take
     /// only text. `false` before the kernel is ready.
     #[must_use]

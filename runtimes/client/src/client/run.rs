@@ -168,6 +168,14 @@ impl<T: Transport + 'static> Run<T> {
         }
     }
 
+    /// Whether the program waits for input: then [`InputRequested`](crate::ExecutionEvent::InputRequested) is the last of the
+    /// events that there are, or was. Before that, there may be output.
+    #[must_use]
+    pub fn awaits_input(&mut self) -> bool {
+        let run = self.driver.as_mut().and_then(Deferred::machine);
+        run.is_some_and(|run| run.awaits_input())
+    }
+
     /// Whether the gateway carries output and input that are not UTF-8: others put U+FFFD in place of such output, and take
     /// only text. `false` before the kernel is ready.
     #[must_use]

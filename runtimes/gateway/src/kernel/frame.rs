@@ -31,6 +31,8 @@ pub(crate) enum Frame {
     Media(String, Vec<u8>),
     /// The program waits for input.
     Input { id: u64, password: bool },
+    /// The program does not wait any more for the input that it has asked for with this number.
+    NoInput { id: u64 },
     /// The runner wants a reply when all output so far has been read.
     Settle { id: u64 },
     /// The snippet has ended.
@@ -142,6 +144,9 @@ fn parse(letter: u8, content: Vec<u8>) -> Result<Frame, MalformedFrame> {
             let InputRequest { id, password } = json(&content)?;
             Frame::Input { id, password }
         }
+        b'n' => Frame::NoInput {
+            id: json::<InputRequest>(&content)?.id,
+        },
         b's' => Frame::Settle {
             id: json::<InputRequest>(&content)?.id,
         },

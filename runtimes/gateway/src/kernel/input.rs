@@ -124,6 +124,20 @@ impl InputFifo {
         }
     }
 
+    /// Whether one still waits that has done so before.
+    pub(crate) fn still_waiting(&mut self, root: u32) -> Option<Waiting> {
+        let wait = self.wait(root)?;
+        let (process, descriptor) = match &wait {
+            Wait::Read {
+                process,
+                descriptor,
+            } => (*process, *descriptor),
+            Wait::Poll(poll) => (poll.process, poll.descriptor),
+        };
+        let may_go_on = matches!(wait, Wait::Poll(_));
+        Some(self.waiting_on(process, descriptor, may_go_on))
+    }
+
     /// Whether a program has said, before it waits, that its input must not be shown.
     pub(crate) fn is_hidden(&self) -> bool {
         self.mark.symlink_metadata().is_ok()
@@ -198,14 +212,20 @@ impl InputFifo {
     /// Discards what a program left unread, and its wish to hide it.
     pub(crate) fn clear(&mut self) {
         let _ = fs::remove_file(&self.mark);
-        if self.reopen().is_err() {
-            return;
+        if self.reopen().is_ok() {
+            drop(self.take());
         }
-        self.unwritten.clear();
+    }
+
+    /// Takes what no program has read.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut taken = Vec::new();
         if let State::Open(file, _) = &mut self.state {
-            let mut rest = [0; 4096];
-            while file.read(&mut rest).is_ok_and(|length| length > 0) {}
+            // Up to where it would have to wait.
+            let _ = file.read_to_end(&mut taken);
         }
+        taken.append(&mut self.unwritten);
+        taken
     }
 
     fn reopen(&mut self) -> io::Result<()> {

@@ -185,7 +185,7 @@ impl Shared {
     pub(crate) fn withdraw(&self) {
         let mut state = self.lock();
         if let Phase::WaitingInput { reported, .. } = state.phase {
-            state.withdrawn = reported;
+            state.withdrawn |= reported;
             state.phase = Phase::Running;
         }
         drop(state);
@@ -318,6 +318,12 @@ impl State {
             }
             _ => Intent::Continue,
         }
+    }
+
+    /// Whether the client of the latest execution looks whether a program that has asked still waits: those do that mark
+    /// their executions.
+    pub(crate) fn client_looks(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::is_marked)
     }
 
     /// Whether it is the latest execution, or the one before it, whose client marks it with this ID.

@@ -7,8 +7,8 @@ gateway sends `x` with a snippet to run, `f` with the last one, `X` and `F` with
 `l` with the path of a socket on which to listen for the records of programs in files, and two replies that
 begin with the number of the request on a line: `i` with the input, and `a` with nothing. The runner
 sends `+` once at the start, `o` and `e` with output, `r` with a console record as JSON, `i` to request
-input, `s` to request a reply once the gateway has seen all output so far, `c` with completions, and
-`d` when a snippet is done, unless it is the last one: after that the interpreter ends.
+input, `n` to take that back, `s` to request a reply once the gateway has seen all output so far, `c` with
+completions, and `d` when a snippet is done, unless it is the last one: after that the interpreter ends.
 
 To start fast, the runner keeps what is not needed at once in modules beside this file, and imports
 modules of Python only when they are needed. The rest is one file, although long: each further module
@@ -176,14 +176,27 @@ class Link:
             self.number += 1
             number = self.number
         waiting = self.waiting
-        waiting[number] = [arrived, None]
+        slot = waiting[number] = [arrived, None]
         try:
             hidden = b"true" if password else b"false"
             self.send(kind, b'{"id": %d, "password": %b}' % (number, hidden))
             arrived.acquire()
-            return waiting[number][1]
-        finally:
-            del waiting[number]
+            return slot[1]
+        except BaseException:
+            # A signal handler has raised. What was typed is for what reads next.
+            if waiting.pop(number, None) is None:
+                arrived.acquire()
+                if kind == b"i":
+                    self.keep(slot[1])
+            elif kind == b"i":
+                self.send(b"n", b'{"id": %d}' % number)
+            raise
+
+    def keep(self, typed):
+        """Keeps what was typed for what reads next."""
+        if not self.unread:
+            self.read = 0
+        self.unread += typed
 
     def line(self, password=False):
         """Reads one line from the user, as bytes with the line end; empty at the end of input."""
@@ -238,10 +251,12 @@ class Link:
                 else:
                     number, _, reply = message.partition(b"\n")
                     # There is no slot if a signal handler ended the wait.
-                    slot = self.waiting.get(int(number))
+                    slot = self.waiting.pop(int(number), None)
                     if slot is not None:
                         slot[1] = reply
                         slot[0].release()
+                    elif kind == b"i":
+                        self.keep(reply)
 
     def relay(self, path):
         """Passes on the records of programs in files, which come by a socket."""

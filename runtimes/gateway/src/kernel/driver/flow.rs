@@ -8,7 +8,7 @@ use sorna_core::server::CompleteRequest;
 use sorna_core::{Media, Record, ValueForms};
 use tokio::sync::oneshot;
 
-use super::parts::{Driver, InputRequest};
+use super::parts::Driver;
 use crate::kernel::console::LARGE;
 use crate::kernel::console::{push_output, read_record};
 use crate::kernel::frame::Frame;
@@ -137,14 +137,8 @@ impl Driver {
                 self.push(&Record::Media(media));
                 self.acknowledge();
             }
-            Frame::Input { id, password } => {
-                let password = password || self.input.is_hidden();
-                if self.asked.is_some() {
-                    self.requests.push((id, password));
-                } else {
-                    self.ask(InputRequest::Runner(id), password);
-                }
-            }
+            Frame::Input { id, password } => self.runner_asks(id, password),
+            Frame::NoInput { id } => self.runner_goes_on(id),
             Frame::Settle { id } => {
                 if let Some(interpreter) = &mut self.interpreter {
                     interpreter.settled(id);

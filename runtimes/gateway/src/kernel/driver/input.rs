@@ -45,11 +45,16 @@ impl Driver {
             (None, Some(interpreter)) => interpreter.id(),
             (None, None) => None,
         };
-        if let Some(InputRequest::Poll { missed }) = self.asked {
-            let waits = root.is_some_and(|root| self.input.wait(root).is_some());
-            return match if waits { 0 } else { missed + 1 } {
-                MOST_MISSED => self.withdraw(),
-                missed => self.asked = Some(InputRequest::Poll { missed }),
+        if let Some(InputRequest::Poll { missed, password }) = self.asked {
+            let waits = root.and_then(|root| self.input.still_waiting(root));
+            return match waits {
+                // Another read, of what is to be hidden, or not any more.
+                Some(waiting) if waiting.hidden != password => self.withdraw(),
+                None if missed + 1 == MOST_MISSED => self.withdraw(),
+                waits => {
+                    let missed = if waits.is_some() { 0 } else { missed + 1 };
+                    self.asked = Some(InputRequest::Poll { missed, password });
+                }
             };
         }
         let Some(waiting) = root.and_then(|root| self.input.waiting(root)) else {
@@ -60,9 +65,12 @@ impl Driver {
         }
         // Output from before it began to wait belongs before the input request.
         if self.pump() {
-            let request = if waiting.may_go_on {
+            let request = if waiting.may_go_on || self.client_looks() {
                 self.input_poll = InputPoll::slow();
-                InputRequest::Poll { missed: 0 }
+                InputRequest::Poll {
+                    missed: 0,
+                    password: waiting.hidden,
+                }
             } else {
                 InputRequest::Fifo
             };
@@ -77,6 +85,57 @@ impl Driver {
         self.input_poll = InputPoll::new();
         self.resume_clock();
         self.shared.withdraw();
+        self.ask_next();
+    }
+
+    /// Whether the client looks whether a program that has asked still waits. Any may go on without an answer: by a signal,
+    /// or since another thread or process ends it.
+    fn client_looks(&self) -> bool {
+        self.shared.lock().client_looks()
+    }
+
+    /// The runner asks. What it has waited for until then, it does no more.
+    pub(super) fn runner_asks(&mut self, id: u64, password: bool) {
+        let password = password || self.input.is_hidden();
+        self.requests.push((id, password));
+        match self.asked {
+            Some(InputRequest::Poll { .. }) => self.withdraw(),
+            Some(_) => {}
+            None => self.ask_next(),
+        }
+    }
+
+    /// The runner does not wait for an answer any more.
+    pub(super) fn runner_goes_on(&mut self, id: u64) {
+        self.requests.retain(|(other, _)| *other != id);
+        if !matches!(self.asked, Some(InputRequest::Runner(asked)) if asked == id) {
+            return;
+        }
+        let run = self.run.as_ref();
+        if run.is_some_and(|run| run.interrupted.is_some()) {
+            // Its client knows: what it sends is no answer.
+            self.asked = None;
+            self.resume_clock();
+            self.shared.enter(Phase::Running);
+            self.ask_next();
+        } else {
+            self.withdraw();
+        }
+    }
+
+    /// Asks the client for what the runner has asked for first, unless it was typed ahead.
+    fn ask_next(&mut self) {
+        while self.asked.is_none() && !self.requests.is_empty() {
+            let (id, password) = self.requests.remove(0);
+            let typed = self.input.take();
+            match &mut self.interpreter {
+                Some(interpreter) if !typed.is_empty() => interpreter.give_input(id, &typed),
+                _ => self.ask(InputRequest::Runner(id), password),
+            }
+            if self.run.is_none() {
+                return;
+            }
+        }
     }
 
     /// Asks the client for input, unless it has been asked already.
@@ -86,7 +145,9 @@ impl Driver {
         }
         self.asked = Some(request);
         self.pause_clock();
-        self.shared.lock().may_go_on = matches!(request, InputRequest::Poll { .. });
+        let mut state = self.shared.lock();
+        state.may_go_on = matches!(request, InputRequest::Poll { .. }) || state.client_looks();
+        drop(state);
         self.finish_characters();
         self.shared.enter(Phase::WaitingInput {
             password,
@@ -151,10 +212,7 @@ impl Driver {
         }
         self.withdrawn = false;
         self.input_poll = InputPoll::new();
-        if !self.requests.is_empty() {
-            let (id, password) = self.requests.remove(0);
-            self.ask(InputRequest::Runner(id), password);
-        }
+        self.ask_next();
     }
 }
 

@@ -107,10 +107,11 @@ pub(super) enum InputRequest {
     Runner(u64),
     /// A process that reads the FIFO.
     Fifo,
-    /// A process that waits for the FIFO, and may go on without input.
+    /// A process that waits for the FIFO, and may go on without input, as far as the client can notice that.
     Poll {
         /// How often in a row it was not seen waiting.
         missed: u32,
+        password: bool,
     },
 }
 
