@@ -162,7 +162,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(35);
 /// 26.9.6), so an execution cannot be continued in another way. If the WebSocket breaks or is closed before the end, that
 /// is [`Error::MayHaveRun`], after all output that has arrived. Managers interrupt the program then, if they notice; if
 /// they do not, and it does not end, its kernel stays busy. The same holds if the manager
-/// [says that it failed](AbortReason::Reported), for example since a program shows HTML: only a run with a known ID
+/// [says that it failed](crate::AbortReason::Reported), for example since a program shows HTML: only a run with a known ID
 /// can be freed.
 #[derive(Debug)]
 #[must_use = "an execution does nothing until it is polled"]
