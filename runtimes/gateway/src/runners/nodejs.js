@@ -4,7 +4,8 @@
 // gateway sends `x <length>`, a line end, and the snippet; `f` in place of `x` for the last snippet,
 // after which the interpreter ends; `X` and `F` if its value is wanted. The runner sends `<letter> <length>`, a
 // line end, and that many bytes: `+` once at the start, `v` with a value, to which the gateway replies `a <length>`, and
-// `d` with the exit status after each snippet. Output goes through the pipes.
+// `d` with the exit status after each snippet; `w` to have what reads the input wake up, as if that had ended. Output goes
+// through the pipes.
 //
 // Like a program, a snippet ends when nothing is left to wait for: timers and promises are done by
 // then. It is evaluated as in the developer console, so `let`, `const` and `class` may be declared
@@ -122,6 +123,20 @@ function report(text) {
     process.stderr.write(`${text}\n`);
 }
 
+const now = performance.now.bind(performance);
+const startLater = setTimeout;
+// How long the input seems to have ended when what reads it was woken, in ms: at most this.
+const WAKING_TIME = 300;
+// The stream whose read goes on, and when that was woken.
+let reader;
+let woken = -WAKING_TIME;
+
+// Has the gateway end the read that goes on, as nothing else can.
+function wake() {
+    woken = now();
+    put('w', '');
+}
+
 // The standard input. Node's own stream waits for many things in one system call, so the gateway
 // cannot see that the program waits for input, and it reads ahead input that belongs to the next
 // snippet. This one reads only while the program listens, in a thread that does nothing else.
@@ -132,6 +147,8 @@ class Input extends Readable {
     constructor() {
         super({ highWaterMark: 0 });
         this.on('resume', () => this.#look());
+        // A read that nobody waits for would keep node from ending.
+        this.on('pause', () => startNext(() => reader === this && !this.#isHeard() && wake()));
         this.on('newListener', (event) => event === 'readable' && this.#look());
     }
 
@@ -140,20 +157,41 @@ class Input extends Readable {
         this.#look();
     }
 
+    _destroy(error, done) {
+        if (reader === this) {
+            wake();
+        }
+        done(error);
+    }
+
+    #isHeard() {
+        return !this.destroyed && (this.readableFlowing || this.listenerCount('readable') > 0);
+    }
+
     // A listener that has received enough pauses the stream before immediates run.
     #look() {
         startNext(() => {
-            const listening = this.readableFlowing || this.listenerCount('readable') > 0;
-            if (!this.#wanted || !listening || this.destroyed) {
+            if (!this.#wanted || !this.#isHeard() || reader) {
                 return;
             }
             this.#wanted = false;
             const bytes = Buffer.alloc(65536);
+            reader = this;
             fs.read(this.fd, bytes, 0, bytes.length, null, (error, length) => {
+                reader = undefined;
+                if (this.destroyed) {
+                    return;
+                }
                 if (error) {
                     this.destroy(error);
                 } else if (length > 0) {
                     this.push(bytes.subarray(0, length));
+                } else if (now() - woken < WAKING_TIME) {
+                    // No end. Whoever listens again is to wait again.
+                    this.#wanted = true;
+                    if (this.#isHeard()) {
+                        startLater(() => this.#look(), WAKING_TIME / 10);
+                    }
                 } else {
                     // An interrupt ends the input as well, and is handled first.
                     startNext(() => startNext(() => this.destroyed || this.push(null)));
@@ -347,6 +385,7 @@ function next() {
     const code = take();
     // Discard the stream of an earlier snippet, which may be paused or hold unread input.
     input = undefined;
+    reader = undefined;
     // An interrupt that came after the end of the last snippet is forgotten: node tells of it before this.
     startNext(() => {
         running = true;
@@ -388,6 +427,10 @@ process.emit = function (name, ...parameters) {
     if (name === 'beforeExit' && !last) {
         drained();
         return true;
+    }
+    if (name === 'exit' && reader) {
+        // Node waits for its threads.
+        wake();
     }
     return Reflect.apply(emit, this, [name, ...parameters]);
 };

@@ -123,6 +123,17 @@ impl Driver {
         }
     }
 
+    /// Ends what the runner reads, which wants to do so no more.
+    pub(super) fn wake_reader(&mut self) {
+        self.input.end();
+        if matches!(
+            self.asked,
+            Some(InputRequest::Fifo | InputRequest::Poll { .. })
+        ) {
+            self.withdraw();
+        }
+    }
+
     /// Asks the client for what the runner has asked for first, unless it was typed ahead.
     fn ask_next(&mut self) {
         while self.asked.is_none() && !self.requests.is_empty() {
