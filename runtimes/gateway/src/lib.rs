@@ -121,7 +121,8 @@
 //!
 //! A program that waits for its input among other files, by `poll`, `select` or `epoll`, is asked when it has done so for
 //! 50 ms. It is not if it looks only from time to time, waiting for less than a second each time, or if one of the other
-//! files is a socket that takes connections. Such a program may go on without the input, for instance `read -t 8` of bash:
+//! files is a socket that takes connections. But where such short waits recur for 1.5 s, and the execution is marked, its
+//! client is asked; the time limit goes on then, and after the end of the input it is asked for such waits no more. Such a program may go on without the input, for instance `read -t 8` of bash:
 //! then its time limit counts again, and what the client sends after that is read by what reads next, as if it had been typed
 //! ahead. The options of `waiting-input` have `"may_go_on": true` for such a program. To see whether it has gone on, a client
 //! sends no bytes of input (`"code": ""` with `"encoding": "base64"`): the response is `waiting-input` again, or what has

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
+use super::glances::Glances;
 use super::procfs::{self, FileIdentity};
 use super::waits::{self, Poll, Wait};
 
@@ -51,6 +52,8 @@ pub(crate) struct InputFifo {
     mark: PathBuf,
     /// The wait for several files that was seen last, and when it was first seen.
     seen: Option<(Poll, Instant)>,
+    /// Waits of less than a second that recur.
+    glances: Glances,
 }
 
 /// A program that waits for input.
@@ -60,6 +63,8 @@ pub(crate) struct Waiting {
     pub(crate) hidden: bool,
     /// Whether it may go on without input: it waits for several files, or not for ever.
     pub(crate) may_go_on: bool,
+    /// Whether it waits for less than a second, again and again.
+    pub(crate) glances: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,7 @@ impl InputFifo {
                 unwritten: Vec::new(),
                 mark,
                 seen: None,
+                glances: Glances::default(),
             });
         }
         let mut this = Self {
@@ -87,6 +93,7 @@ impl InputFifo {
             unwritten: Vec::new(),
             mark,
             seen: None,
+            glances: Glances::default(),
         };
         this.open()?;
         Ok(this)
@@ -104,38 +111,39 @@ impl InputFifo {
     }
 
     /// Whether `root` or a descendant waits for input that is not there. Where it waits for several files, that is so when it
-    /// has been seen in the same wait for some time.
-    pub(crate) fn waiting(&mut self, root: u32) -> Option<Waiting> {
+    /// has been seen in the same wait for some time. Where it waits for less than a second each time, that is so when it has
+    /// done so again and again, if the client takes such a question.
+    pub(crate) fn waiting(&mut self, root: u32, takes_glances: bool) -> Option<Waiting> {
         let seen = self.seen.take();
+        let now = Instant::now();
         match self.wait(root)? {
-            Wait::Read {
-                process,
-                descriptor,
-            } => Some(self.waiting_on(process, descriptor, false)),
+            Wait::Poll(poll) if poll.is_short => {
+                let waits = takes_glances && self.glances.seen(poll.process, now);
+                waits.then(|| self.waiting_on(&Wait::Poll(poll)))
+            }
             Wait::Poll(poll) => {
                 let since = match seen {
                     Some((before, since)) if before == poll => since,
-                    _ => Instant::now(),
+                    _ => now,
                 };
-                let waiting = self.waiting_on(poll.process, poll.descriptor, true);
+                let waiting = self.waiting_on(&Wait::Poll(poll.clone()));
                 self.seen = Some((poll, since));
-                (since.elapsed() >= STEADY).then_some(waiting)
+                (now - since >= STEADY).then_some(waiting)
             }
+            read @ Wait::Read { .. } => Some(self.waiting_on(&read)),
         }
     }
 
     /// Whether one still waits that has done so before.
     pub(crate) fn still_waiting(&mut self, root: u32) -> Option<Waiting> {
         let wait = self.wait(root)?;
-        let (process, descriptor) = match &wait {
-            Wait::Read {
-                process,
-                descriptor,
-            } => (*process, *descriptor),
-            Wait::Poll(poll) => (poll.process, poll.descriptor),
-        };
-        let may_go_on = matches!(wait, Wait::Poll(_));
-        Some(self.waiting_on(process, descriptor, may_go_on))
+        if let Wait::Poll(poll) = &wait
+            && poll.is_short
+            && !self.glances.seen(poll.process, Instant::now())
+        {
+            return None;
+        }
+        Some(self.waiting_on(&wait))
     }
 
     /// Whether a program has said, before it waits, that its input must not be shown.
@@ -144,13 +152,24 @@ impl InputFifo {
     }
 
     /// A process that waits for the input may say in different ways that it must not be shown.
-    fn waiting_on(&self, process: u32, descriptor: u32, may_go_on: bool) -> Waiting {
+    fn waiting_on(&self, wait: &Wait) -> Waiting {
+        let (process, descriptor, may_go_on, glances) = match wait {
+            Wait::Read {
+                process,
+                descriptor,
+            } => (*process, *descriptor, false, false),
+            Wait::Poll(poll) => (poll.process, poll.descriptor, true, poll.is_short),
+        };
         let is_open = || match &self.state {
             State::Open(_, identity) => waits::has_open(process, HIDDEN_INPUT, *identity),
             _ => false,
         };
         let hidden = descriptor == HIDDEN_INPUT || is_open() || self.is_hidden();
-        Waiting { hidden, may_go_on }
+        Waiting {
+            hidden,
+            may_go_on,
+            glances,
+        }
     }
 
     /// How `root` or a descendant waits for input that is not there.
@@ -209,8 +228,14 @@ impl InputFifo {
         }
     }
 
+    /// Does not ask any more for programs that wait for less than a second each time: they have got the end of the input.
+    pub(crate) fn end_glances(&mut self) {
+        self.glances.end();
+    }
+
     /// Discards what a program left unread, and its wish to hide it.
     pub(crate) fn clear(&mut self) {
+        self.glances = Glances::default();
         let _ = fs::remove_file(&self.mark);
         if self.reopen().is_ok() {
             drop(self.take());
@@ -281,7 +306,7 @@ mod tests {
             .unwrap();
         let mut wait = || {
             let until = Instant::now() + Duration::from_secs(20);
-            while fifo.waiting(cat.id()).is_none() {
+            while fifo.waiting(cat.id(), true).is_none() {
                 assert!(Instant::now() < until, "no process waits");
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -313,7 +338,7 @@ mod tests {
             .unwrap();
         fifo.write("line\n".repeat(20_000).as_bytes()).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
-        while fifo.waiting(wc.id()).is_none() {
+        while fifo.waiting(wc.id(), true).is_none() {
             assert!(Instant::now() < until, "no process waits");
             std::thread::yield_now();
         }

@@ -12,6 +12,7 @@ mod driver;
 mod exit;
 mod frame;
 mod gathering;
+mod glances;
 mod handle;
 mod home;
 mod idle;

@@ -41,8 +41,8 @@ mod numbers {
 
 use numbers::{EPOLL_PWAIT2, EPOLL_WAIT, POLL, PPOLL, PSELECT6, READS, SELECT};
 
-/// A wait that ends sooner than this is no question: the program looks from time to time. Shells wait for what is left of
-/// a second.
+/// A wait that ends sooner than this alone is no question: the program looks from time to time. Shells wait for what is left
+/// of a second.
 const SHORTEST_LIMIT: Duration = Duration::from_millis(950);
 /// The most descriptors in a set that are looked at.
 const MOST_POLLED: usize = 4096;
@@ -71,6 +71,8 @@ pub(crate) struct Poll {
     call: String,
     /// How often the thread has begun to wait, for anything.
     waits: u64,
+    /// Whether it waits for less than a second.
+    pub(crate) is_short: bool,
 }
 
 /// Whether this system shows in which system call a process waits.
@@ -84,17 +86,17 @@ pub(crate) fn has_open(process: u32, descriptor: u32, file: FileIdentity) -> boo
         .is_ok_and(|opened| FileIdentity::of(&opened) == file)
 }
 
-/// How these processes wait for `file`, if one does. A read counts more than other ways.
+/// How these processes wait for `file`, if one does. A read counts more than other ways, and a short wait less.
 pub(crate) fn waits_for(processes: &[u32], file: FileIdentity) -> Option<Wait> {
-    let mut polls = None;
+    let mut polls: Option<Poll> = None;
     for process in processes {
         for thread in threads(*process) {
             match wait_of(*process, thread, file) {
-                Some(Wait::Poll(poll)) => {
-                    polls.get_or_insert(poll);
+                Some(Wait::Poll(poll)) if polls.as_ref().is_none_or(|it| it.is_short) => {
+                    polls = Some(poll);
                 }
+                Some(Wait::Poll(_)) | None => {}
                 Some(read) => return Some(read),
-                None => {}
             }
         }
     }
@@ -119,7 +121,7 @@ fn wait_of(process: u32, thread: u32, file: FileIdentity) -> Option<Wait> {
     }
     let set = of.set(number, &arguments)?;
     let descriptor = set.descriptor?;
-    if set.limit.is_some_and(|limit| limit < SHORTEST_LIMIT) || of.listens(&set.others) {
+    if of.listens(&set.others) {
         return None;
     }
     let waits = of.waits()?;
@@ -130,6 +132,7 @@ fn wait_of(process: u32, thread: u32, file: FileIdentity) -> Option<Wait> {
         thread,
         call,
         waits,
+        is_short: set.limit.is_some_and(|limit| limit < SHORTEST_LIMIT),
     }))
 }
 

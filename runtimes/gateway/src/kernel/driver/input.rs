@@ -14,6 +14,8 @@ const REACTION_TIME: Duration = Duration::from_millis(30);
 const WAKING_TIME: Duration = Duration::from_secs(2);
 /// How often in a row a program that has asked is not seen waiting before it is taken to have gone on.
 const MOST_MISSED: u32 = 2;
+/// The same for a program that waits for less than a second each time.
+const MOST_MISSED_GLANCES: u32 = 20;
 
 impl Driver {
     /// Whether to check for processes that wait for input: only while a request waits, or one has asked that may go on
@@ -45,19 +47,35 @@ impl Driver {
             (None, Some(interpreter)) => interpreter.id(),
             (None, None) => None,
         };
-        if let Some(InputRequest::Poll { missed, password }) = self.asked {
+        if let Some(InputRequest::Poll {
+            missed,
+            password,
+            glances,
+        }) = self.asked
+        {
+            let most_missed = if glances {
+                MOST_MISSED_GLANCES
+            } else {
+                MOST_MISSED
+            };
             let waits = root.and_then(|root| self.input.still_waiting(root));
             return match waits {
                 // Another read, of what is to be hidden, or not any more.
                 Some(waiting) if waiting.hidden != password => self.withdraw(),
-                None if missed + 1 == MOST_MISSED => self.withdraw(),
+                None if missed + 1 >= most_missed => self.withdraw(),
                 waits => {
                     let missed = if waits.is_some() { 0 } else { missed + 1 };
-                    self.asked = Some(InputRequest::Poll { missed, password });
+                    let glances = waits.map_or(glances, |waiting| waiting.glances);
+                    self.asked = Some(InputRequest::Poll {
+                        missed,
+                        password,
+                        glances,
+                    });
                 }
             };
         }
-        let Some(waiting) = root.and_then(|root| self.input.waiting(root)) else {
+        let takes_glances = self.client_looks();
+        let Some(waiting) = root.and_then(|root| self.input.waiting(root, takes_glances)) else {
             return;
         };
         if self.wakes_interrupted() {
@@ -70,6 +88,7 @@ impl Driver {
                 InputRequest::Poll {
                     missed: 0,
                     password: waiting.hidden,
+                    glances: waiting.glances,
                 }
             } else {
                 InputRequest::Fifo
@@ -155,7 +174,10 @@ impl Driver {
             return;
         }
         self.asked = Some(request);
-        self.pause_clock();
+        // A program that only glances at its input does not stop for it.
+        if !matches!(request, InputRequest::Poll { glances: true, .. }) {
+            self.pause_clock();
+        }
         let mut state = self.shared.lock();
         state.may_go_on = matches!(request, InputRequest::Poll { .. }) || state.client_looks();
         drop(state);
@@ -205,7 +227,11 @@ impl Driver {
         // A single Ctrl-D stands for the end of input.
         let ends = matches!(&input, Input::Text(text) if text == "\u{4}");
         let given = given(input);
-        match self.asked.take() {
+        let asked = self.asked.take();
+        if ends && matches!(asked, Some(InputRequest::Poll { glances: true, .. })) {
+            self.input.end_glances();
+        }
+        match asked {
             Some(InputRequest::Runner(id)) => {
                 if let Some(interpreter) = &mut self.interpreter {
                     interpreter.give_input(id, &given);

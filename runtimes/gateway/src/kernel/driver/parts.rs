@@ -112,6 +112,8 @@ pub(super) enum InputRequest {
         /// How often in a row it was not seen waiting.
         missed: u32,
         password: bool,
+        /// Whether it waits for less than a second, again and again.
+        glances: bool,
     },
 }
 
