@@ -53,6 +53,6 @@ pub use rename::Rename;
 pub use restart::Restart;
 pub use sessions::{ListSessions, MatchSessions, SessionPage, SessionSummary};
 pub use status_history::{StatusChange, StatusHistory};
-pub(crate) use upload::check_files;
 pub use upload::{Boundary, FileContent, FileMode, UploadFile, UploadFiles};
+pub(crate) use upload::{check_files, check_files_of};
 pub use version::{Version, VersionInfo};

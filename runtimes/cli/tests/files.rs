@@ -338,3 +338,59 @@ fn what_is_there_is_replaced_only_where_that_is_wanted() {
             .stderr_eq("✔ Downloaded 3 files to new.\n");
     });
 }
+
+#[test]
+fn files_of_any_size_are_uploaded_within_the_disk_limit() {
+    for is_backend_ai in [false, true] {
+        let lab = Lab::with(
+            GatewayConfig::default().with_max_disk(96 << 20),
+            is_backend_ai,
+        );
+        let write = |name: &str, size: usize| {
+            let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            std::fs::write(lab.directory.path().join(name), &content).expect("a file");
+            content
+        };
+        let large = write("large.bin", 40 << 20);
+        for (name, size) in [
+            ("exact", 1 << 20),
+            ("one-more", (1 << 20) + 1),
+            ("small", 3),
+        ] {
+            write(name, size);
+        }
+        check(lab.on(&["upload", "NAME", "large.bin", "exact", "one-more", "small"]))
+            .success()
+            .stdout_eq("")
+            .stderr_eq(format!("✔ Uploaded 4 files ({} bytes).\n", (42 << 20) + 4));
+        assert_eq!(
+            lab.run("stat -c %s large.bin exact one-more small"),
+            "41943040\n1048576\n1048577\n3\n"
+        );
+        check(lab.on(&["download", "NAME", "large.bin", "-o", "back"])).success();
+        assert!(lab.read("back/large.bin") == large);
+        write("too-large", 80 << 20);
+        check(lab.on(&["upload", "NAME", "too-large"]))
+            .code(1)
+            .stderr_eq(
+                "✘ [..]no room for the upload: the kernel has a disk limit of 96 MiB[..]\n...\n",
+            );
+        assert_eq!(lab.run("ls too-large 2>/dev/null || echo none"), "none\n");
+        lab.gateway.stop();
+    }
+}
+
+#[test]
+fn other_gateways_are_sent_no_large_files() {
+    let address = stub::stub(|request| {
+        assert_eq!(request.path.as_str(), "/v2");
+        Some((200, r#"{"version": "v2.20170315"}"#.to_owned()))
+    });
+    let directory = here();
+    std::fs::write(directory.path().join("large"), vec![0; (1 << 20) + 1]).expect("a file");
+    let mut sorna = stub::at(support::sorna(directory.path()), address);
+    sorna.args(["upload", "abcdefgh", "large"]);
+    check(sorna).code(2).stdout_eq("").stderr_eq(
+        "✘ large has 1048577 bytes, and the gateway accepts files of at most 1048576\n...\n",
+    );
+}

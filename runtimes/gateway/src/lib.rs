@@ -154,6 +154,12 @@
 //! Clients learn of it from `"file-modes"` among the `extensions`, in the response to a creation, to `GET /v2` and to `GET /`. Without
 //! the header, nobody may execute an uploaded file.
 //!
+//! With `?size=any`, another extension (`"any-size"`), an upload brings files of any size, in both dialects: they are written
+//! as they arrive, and the disk limit of the kernel holds. The request must have a `Content-Length`, for which there must be
+//! room before it is read, and arrive at 64 KiB a second, the time for other bodies besides. Since few clients read
+//! a response while they send, they can ask before: `?size=any&room=` and a number of bytes, with a form of no files, is
+//! refused like an upload of that size. Without the query, the limits of the protocols hold.
+//!
 //! # Files
 //!
 //! In Sorna v2, too, files can be listed and downloaded, an extension of this gateway (`"files"` among the `extensions`):

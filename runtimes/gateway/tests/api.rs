@@ -121,6 +121,7 @@ fn the_rate_limit_is_reported_and_enforced() {
             "runs",
             "bytes",
             "file-modes",
+            "any-size",
             "files",
             "echo",
             "interrupt",

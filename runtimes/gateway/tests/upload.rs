@@ -358,3 +358,50 @@ fn the_files_of_an_upload_are_of_one_time() {
     let code = "stat -c %y a b c | uniq | wc -l; [ a -nt made ] && [ ! made -nt b ] && echo newer";
     assert_eq!(client.run(&kernel, code).finished().0, "1\nnewer\n");
 }
+
+#[test]
+fn files_of_any_size_need_a_length_and_room_and_a_pace() {
+    let gateway = common::gateway_with(|config| {
+        config
+            .with_max_disk(64 << 20)
+            .with_body_timeout(std::time::Duration::from_secs(1))
+    });
+    let client = Client::new(&gateway);
+    let kernel = client.create("bash");
+    let target = format!("/v2/kernel/{kernel}/upload?size=any");
+    let media_type = "multipart/form-data; boundary=XyZ";
+    let head = "--XyZ\r\nContent-Disposition: form-data; name=\"src\"; filename=\"large\"\r\n\r\n";
+    let body = [head.as_bytes(), &vec![b'x'; 5 * MIB], b"\r\n--XyZ--\r\n"].concat();
+    assert_eq!(client.raw("POST", &target, media_type, &body).status(), 204);
+    // Without the query, the limit of the protocol holds.
+    let plain = format!("/v2/kernel/{kernel}/upload");
+    assert_eq!(client.raw("POST", &plain, media_type, &body).status(), 400);
+
+    for (room, status) in [("7", 204), ("99999999999", 400), ("x", 400), ("", 400)] {
+        let target = format!("{target}&room={room}");
+        let response = client.raw("POST", &target, media_type, b"--XyZ--\r\n");
+        assert_eq!(response.status(), status, "{room}");
+    }
+    let request = client.raw_bytes("POST", &target, media_type, b"");
+    let request = String::from_utf8(request).unwrap();
+    for (length, sent, detail) in [
+        ("Content-Length: 99999999999", "", "no room for the upload"),
+        (
+            "Transfer-Encoding: chunked",
+            "0\r\n\r\n",
+            "must say how long it is",
+        ),
+        ("Content-Length: 5000000", head, "upload too slow"),
+    ] {
+        let request = request.replace("Content-Length: 0", length);
+        let mut stream = client.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        let response = read_response(&mut stream);
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        assert_eq!(response.status(), 400, "{length}");
+        assert!(text.contains(detail), "{length}: {text}");
+    }
+    let (stdout, _) = client.run(&kernel, "ls; stat -c %s large").finished();
+    assert_eq!(stdout, "large\n5242880\n");
+}

@@ -13,7 +13,7 @@ use crate::ident::KernelId;
 use crate::machine::call::Call;
 use crate::machine::step::{Machine, Step};
 use crate::moment::Moment;
-use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files};
+use crate::ops::{Boundary, Reply, UploadFile, UploadFiles, check_files, check_files_of};
 use crate::problem::ProblemKind;
 use crate::version::Dialect;
 use check::{Check, Checked};
@@ -120,6 +120,8 @@ pub struct Upload {
     boundary: Boundary,
     caller: Caller,
     batches: VecDeque<Batch>,
+    /// What it is asked for whether there is room.
+    asking: Vec<UploadFile>,
     current: Option<(Call<UploadFiles>, Stage)>,
     progress: UploadProgress,
     report_progress: bool,
@@ -164,6 +166,8 @@ struct Batch {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    /// It is asked first whether there is room.
+    Asking,
     First,
     Repeated,
 }
@@ -204,6 +208,7 @@ impl Upload {
             boundary,
             caller,
             batches,
+            asking: Vec::new(),
             current: None,
             progress,
             report_progress: false,
@@ -237,6 +242,33 @@ impl Upload {
         self
     }
 
+    /// Sets whether files may have any size: no by default. See [`UploadFiles::with_any_size`] for the gateways that take
+    /// these. Each that is larger than the protocol allows has a request of its own, once the gateway has said that there is
+    /// room; it is not repeated if it is rejected.
+    pub fn with_any_size(mut self, is_any_size: bool) -> Self {
+        if !is_any_size {
+            return self;
+        }
+        let files: Vec<UploadFile> = self.batches.drain(..).flat_map(|it| it.files).collect();
+        self.end = check_files_of(&files, u64::MAX)
+            .err()
+            .map(|error| Err(Error::Build(error)));
+        let limits = self.caller.version().upload_limits();
+        let (large, small): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|file| file.size() > limits.max_file_size);
+        let small = small.chunks(limits.max_files).map(|files| Batch {
+            files: files.to_vec(),
+            stage: Stage::First,
+        });
+        let large = large.into_iter().map(|file| Batch {
+            files: vec![file],
+            stage: Stage::Asking,
+        });
+        self.batches = small.chain(large).collect();
+        self
+    }
+
     /// Its progress.
     #[must_use]
     pub fn progress(&self) -> UploadProgress {
@@ -267,8 +299,19 @@ impl Upload {
                     return self.next_batch();
                 }
             }
+            let limit = self.caller.version().upload_limits().max_file_size;
+            // None are larger unless the gateway takes these.
+            let is_large = batch.files.iter().any(|file| file.size() > limit);
+            if batch.stage == Stage::Asking {
+                let bytes = batch.files.iter().map(UploadFile::size).sum();
+                let ask = UploadFiles::room_for(self.kernel.clone(), bytes, self.boundary);
+                self.asking = batch.files;
+                self.current = Some((Call::new(ask, self.caller.clone()), batch.stage));
+                return self.current.as_mut().map(|(call, _)| call);
+            }
             let operation = UploadFiles::new(self.kernel.clone(), batch.files, self.boundary)
-                .with_modes(self.sends_modes);
+                .with_modes(self.sends_modes)
+                .with_any_size(is_large);
             let call = Call::new(operation, self.caller.clone());
             self.current = Some((call, batch.stage));
         }
@@ -279,8 +322,15 @@ impl Upload {
         let Some((call, stage)) = self.current.take() else {
             return;
         };
-        let files = call.into_operation().files;
+        let files = match stage {
+            Stage::Asking => std::mem::take(&mut self.asking),
+            _ => call.into_operation().files,
+        };
         match result {
+            Ok(_) if stage == Stage::Asking => self.batches.push_front(Batch {
+                files,
+                stage: Stage::Repeated,
+            }),
             Ok(_) => {
                 self.progress.files += files_of(&files).count();
                 self.progress.bytes += files.iter().map(UploadFile::size).sum::<u64>();

@@ -111,3 +111,41 @@ fn an_error_of_the_request_itself_ends_it() {
         assert_eq!(error.gateway().unwrap().kind_name(), Some(kind));
     }
 }
+
+#[test]
+fn large_files_have_requests_of_their_own_where_the_gateway_takes_them() {
+    let files = || {
+        let file = |name: &str, size| UploadFile::from_file(name, "x", size).unwrap();
+        vec![
+            file("big", 1 << 30),
+            file("a", 1),
+            file("huge", 1 << 40),
+            file("b", 2),
+        ]
+    };
+    let new = || Upload::new(kernel(), files(), Boundary::from_random([1; 16]), caller());
+    let mut refused = Driver::new(new().with_any_size(false));
+    assert!(matches!(refused.done(), Err(Error::Build(_))));
+    let mut upload = Driver::new(new().with_any_size(true));
+    // The small ones; then each of the others, after it was asked whether there is room.
+    for (query, status, files) in [
+        (None, 204, Some(2)),
+        (Some("size=any&room=1073741824"), 204, None),
+        (Some("size=any"), 204, Some(3)),
+        (Some("size=any&room=1099511627776"), 400, None),
+    ] {
+        let sent = upload.sends("POST /v2/kernel/k1/upload");
+        assert_eq!(sent.request.uri().query(), query);
+        upload.answers(match status {
+            204 => reply(204, ""),
+            status => problem(status, "generic-bad-request"),
+        });
+        if let Some(files) = files {
+            assert_eq!(upload.event().files, files);
+        }
+    }
+    let Err(Error::FilesRejected(rejected)) = upload.done() else {
+        panic!("one was rejected");
+    };
+    assert_eq!(rejected[0].name, "huge");
+}

@@ -64,11 +64,17 @@ pub struct UploadFiles {
     pub boundary: Boundary,
     /// Whether to send modes and directories: see [`with_modes`](Self::with_modes).
     pub sends_modes: bool,
+    /// Whether files may have any size: see [`with_any_size`](Self::with_any_size).
+    pub is_any_size: bool,
+    /// Asks for room instead: see [`room_for`](Self::room_for).
+    pub asks_for: Option<u64>,
 }
 
 impl UploadFiles {
     /// The name of the extension that [`with_modes`](Self::with_modes) needs.
     pub const MODES: &str = "file-modes";
+    /// The name of the extension that [`with_any_size`](Self::with_any_size) needs.
+    pub const ANY_SIZE: &str = "any-size";
 
     /// The operation.
     #[must_use]
@@ -78,7 +84,29 @@ impl UploadFiles {
             files,
             boundary,
             sends_modes: false,
+            is_any_size: false,
+            asks_for: None,
         }
+    }
+
+    /// Asks whether the kernel has room for an upload of this many bytes, with the extension
+    /// [`ANY_SIZE`](Self::ANY_SIZE): the query is `size=any&room=` and the number. Nothing is uploaded. A gateway that refuses
+    /// a large upload at its beginning cannot tell every client why, since these are still sending.
+    #[must_use]
+    pub fn room_for(kernel: KernelId, bytes: u64, boundary: Boundary) -> Self {
+        let mut this = Self::new(kernel, Vec::new(), boundary).with_any_size(true);
+        this.asks_for = Some(bytes);
+        this
+    }
+
+    /// Sets whether files may have any size: no by default, and then the limits of the protocol hold.
+    ///
+    /// That is an extension, not part of any API: gateways that have it name [`"any-size"`](Self::ANY_SIZE) where they name
+    /// [`"file-modes"`](Self::MODES). The query is `size=any` then, and the request must say how long it is.
+    #[must_use]
+    pub fn with_any_size(mut self, is_any_size: bool) -> Self {
+        self.is_any_size = is_any_size;
+        self
     }
 
     /// Sets whether to send the [permissions](UploadFile::with_mode) of files, and
@@ -97,7 +125,14 @@ impl UploadFiles {
 
 /// Checks a set of files against the gateway's limits.
 pub(crate) fn check_files(files: &[UploadFile], version: ApiVersion) -> Result<(), BuildError> {
-    let limit = version.upload_limits().max_file_size;
+    check_files_of(files, version.upload_limits().max_file_size)
+}
+
+/// The same with another limit on the size of each.
+pub(crate) fn check_files_of<'a>(
+    files: impl IntoIterator<Item = &'a UploadFile>,
+    limit: u64,
+) -> Result<(), BuildError> {
     let mut names = BTreeSet::new();
     for file in files {
         if file.size() > limit {
@@ -120,7 +155,10 @@ impl Operation for UploadFiles {
     type Output = ();
 
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
-        check_files(&self.files, version)?;
+        match self.is_any_size {
+            true => check_files_of(&self.files, u64::MAX)?,
+            false => check_files(&self.files, version)?,
+        }
         let most = version.upload_limits().max_files;
         let files = self.files.iter();
         let given = files
@@ -136,6 +174,14 @@ impl Operation for UploadFiles {
             Dialect::BackendAi => {
                 backend_ai::to_session(Method::POST, &self.kernel, 0)?.segment("upload")
             }
+        };
+        let request = match self.is_any_size {
+            true => request.query("size", "any"),
+            false => request,
+        };
+        let request = match self.asks_for {
+            Some(bytes) => request.query("room", &bytes.to_string()),
+            None => request,
         };
         let (files, boundary) = (&self.files, self.boundary);
         Ok(form::with_files(request, files, boundary, self.sends_modes))
@@ -252,6 +298,15 @@ mod tests {
             error.to_string(),
             "big.bin has 1048577 bytes, and the gateway accepts files of at most 1048576"
         );
+        for version in [ApiVersion::default(), ApiVersion::V9_20250722] {
+            let large = upload(vec![file("big.bin", 1 << 40)]);
+            assert!(large.prepare(version).is_err());
+            let request = large.with_any_size(true).prepare(version).unwrap();
+            assert!(request.path().ends_with("/upload?size=any"));
+            let room = UploadFiles::room_for(kernel(), 7, Boundary::from_random([1; 16]));
+            let request = room.prepare(version).unwrap();
+            assert!(request.path().ends_with("/upload?size=any&room=7"));
+        }
         let files = |n: usize| (0..n).map(|i| file(&i.to_string(), 1)).collect();
         assert_eq!(prepare(files(19)), None);
         assert!(matches!(

@@ -9,7 +9,7 @@ use crate::values;
 
 /// Upload files to a kernel: by its ID, or by a session token and its language.
 ///
-/// Files with the same name are replaced.
+/// Files with the same name are replaced. Gateways of `sorna serve` take files of any size, others of at most 1 MiB.
 ///
 /// Exit code: 0 when all files were uploaded; 1 if the gateway rejected some or all, did not store
 /// them, or could not be reached; 2 for a usage error, a wrong setting, or a file that cannot be read.

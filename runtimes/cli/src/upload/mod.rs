@@ -3,9 +3,10 @@
 pub(crate) mod args;
 
 use sorna::blocking::Kernel;
+use sorna::protocol::UploadFiles;
 use sorna::{Dialect, Error, KernelId, KernelSpec, SessionToken};
 
-use crate::advice::{show_error_creating, show_error_of};
+use crate::advice::{advice, show_error_creating, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -38,7 +39,16 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
         }
         other => other,
     };
-    check_sizes(&files, spoken::version(&target)?).map_err(Failure::Argument)?;
+    if let Err(error) = check_sizes(&files, spoken::version(&target)?) {
+        let offers = target.client.offers(UploadFiles::ANY_SIZE);
+        let offers = offers.map_err(|error| Failure::Request {
+            advice: advice(&error, &target),
+            error: Box::new(error),
+        })?;
+        if !offers {
+            return Err(Failure::Argument(error));
+        }
+    }
     let mut reporter = Reporter::new(arguments.quiet);
     let last_words = signals::clean_up_at_exit()?;
     reporter.wait(format_args!(

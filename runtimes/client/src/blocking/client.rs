@@ -86,6 +86,16 @@ impl Client {
         wait(self.0.authorize(echo))
     }
 
+    /// Whether the gateway understands this extension of the protocol, such as
+    /// [`ListFiles::FILES`](sorna_core::ListFiles::FILES). It is asked if it has not said yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](Self::version).
+    pub fn offers(&self, name: &str) -> Result<bool, Error> {
+        wait(self.0.offers(name))
+    }
+
     /// Lists the languages of the gateway, or the images of a manager of Backend.AI. In Sorna v2 it is an extension of
     /// `sorna-gateway`: other gateways send an error for which [`Error::is_not_found`] is true.
     ///

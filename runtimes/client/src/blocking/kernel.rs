@@ -139,8 +139,9 @@ impl Kernel {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected, and those that a manager of
-    /// Backend.AI accepted and did not store. Files of more than 1 MiB, and two of the same name, are reported before
-    /// anything is sent.
+    /// Backend.AI accepted and did not store. Files of more than 1 MiB, unless the gateway has the extension
+    /// [`UploadFiles::ANY_SIZE`](sorna_core::UploadFiles::ANY_SIZE), and two of the same name, are reported before anything is
+    /// sent.
     pub fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ())
     }

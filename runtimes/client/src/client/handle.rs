@@ -304,12 +304,13 @@ impl<T: Transport + 'static> Client<T> {
         known.is_some_and(|known| known.has_extension(name))
     }
 
-    /// Whether the gateway understands this extension. It is asked if it has not said yet.
+    /// Whether the gateway understands this extension of the protocol, such as [`ListFiles::FILES`]. It is asked if it has
+    /// not said yet.
     ///
     /// # Errors
     ///
     /// As [`version`](Self::version).
-    pub(super) async fn offers(&self, name: &str) -> Result<bool, Error> {
+    pub async fn offers(&self, name: &str) -> Result<bool, Error> {
         self.caller().await?;
         let known = self.inner.negotiation.known();
         if known.is_some_and(|known| !known.knows_extensions()) {

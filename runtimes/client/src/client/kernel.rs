@@ -239,8 +239,8 @@ impl<T: Transport + 'static> Kernel<T> {
     /// # Errors
     ///
     /// See [`Error`]; [`Error::FilesRejected`] names the files that the gateway rejected, and those that a manager of
-    /// Backend.AI accepted and did not store. Files of more than 1 MiB, and two of the same name, are reported before
-    /// anything is sent.
+    /// Backend.AI accepted and did not store. Files of more than 1 MiB, unless the gateway has the extension
+    /// [`UploadFiles::ANY_SIZE`], and two of the same name, are reported before anything is sent.
     pub async fn upload(&self, files: Vec<UploadFile>) -> Result<UploadProgress, Error> {
         self.upload_with(files, |_| ()).await
     }
@@ -257,7 +257,11 @@ impl<T: Transport + 'static> Kernel<T> {
     ) -> Result<UploadProgress, Error> {
         let client = &self.client;
         let caller = client.caller().await?;
+        let limit = caller.version().upload_limits().max_file_size;
+        let is_large = files.iter().any(|file| file.size() > limit);
+        let is_any_size = is_large && client.offers(UploadFiles::ANY_SIZE).await?;
         let upload = Upload::new(self.id.clone(), files, random_boundary(), caller)
+            .with_any_size(is_any_size)
             .with_check(client.may_lose_uploads())
             .with_modes(client.has_extension(UploadFiles::MODES));
         let mut upload = client.drive(upload);

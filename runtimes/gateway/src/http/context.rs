@@ -12,7 +12,7 @@ use sorna_core::server::ProblemReply;
 use tokio::sync::Semaphore;
 
 use super::body;
-use super::upload::{self, UploadLimits};
+use super::upload::{self, Pace, UploadLimits};
 use super::websocket::Upgrade;
 use crate::config::GatewayConfig;
 use crate::kernel::Peer;
@@ -65,6 +65,7 @@ impl Context {
             upload_limits: UploadLimits {
                 files: config.max_upload_files(),
                 file_size: config.max_upload_file_size(),
+                pace: None,
                 encoded_names: false,
             },
             downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
@@ -83,6 +84,9 @@ impl Context {
         entry: &Arc<Entry>,
         limits: UploadLimits,
     ) -> Result<(), ProblemReply> {
+        let query = call.parts.uri.query().unwrap_or_default();
+        let asked = query.strip_prefix("size=any&room=");
+        let is_any_size = query == "size=any";
         let content_type = call
             .parts
             .headers
@@ -96,12 +100,35 @@ impl Context {
         let kernel = Arc::clone(entry);
         // More than the files in it, by little.
         let length = call.body.size_hint().exact();
+        if is_any_size && length.is_none() {
+            let detail = "an upload of any size must say how long it is, by Content-Length";
+            return Err(ProblemKind::GenericBadRequest.reply_with(detail));
+        }
         let length = length.map(|length| length.saturating_sub(FORM));
+        let length = match asked.map(str::parse) {
+            None => length,
+            Some(Ok(bytes)) => Some(bytes),
+            Some(Err(_)) => {
+                let detail = "room: not a number of bytes";
+                return Err(ProblemKind::InvalidApiParams.reply_with(detail));
+            }
+        };
         let room = tokio::task::spawn_blocking(move || kernel.kernel.reserve_disk(length)).await;
         let room = room
             .map_err(|_| ProblemKind::ServiceUnavailable.reply())?
             .map_err(upload::no_room)?;
+        if asked.is_some() {
+            return Ok(());
+        }
         let home = entry.kernel.home();
+        if is_any_size {
+            let limits = UploadLimits {
+                file_size: u64::MAX,
+                pace: Some(Pace::from_now(self.body_timeout)),
+                ..limits
+            };
+            return upload::store(call.body, content_type, home, limits, &room).await;
+        }
         let stored = upload::store(call.body, content_type, home, limits, &room);
         let stored = tokio::time::timeout(self.body_timeout, stored).await;
         entry.kernel.touch();

@@ -10,6 +10,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     Execute::RUNS,
     Execute::BYTES,
     UploadFiles::MODES,
+    UploadFiles::ANY_SIZE,
     ListFiles::FILES,
     Execute::ECHO,
     Interrupt::EXTENSION,

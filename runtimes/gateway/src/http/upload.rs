@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::body::Incoming;
 use multer::{Constraints, Multipart, SizeLimit};
@@ -32,8 +32,43 @@ use crate::shortage;
 pub(crate) struct UploadLimits {
     pub(crate) files: usize,
     pub(crate) file_size: u64,
+    /// For files of any size: the least pace at which they must arrive.
+    pub(crate) pace: Option<Pace>,
     /// Whether names are percent-encoded, as the official clients of Backend.AI send them.
     pub(crate) encoded_names: bool,
+}
+
+/// How long an upload may take for what has arrived of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    start: Instant,
+    /// From the beginning.
+    time: Duration,
+}
+
+impl Pace {
+    /// What must arrive each second, in bytes: our client waits for uploads that are as slow.
+    const RATE: u64 = 64 * 1024;
+
+    /// With this much time besides.
+    pub(crate) fn from_now(time: Duration) -> Self {
+        let start = Instant::now();
+        Self { start, time }
+    }
+
+    /// Waits for more, after so many bytes.
+    async fn wait<T>(
+        pace: Option<Self>,
+        bytes: u64,
+        next: impl Future<Output = T>,
+    ) -> Result<T, ProblemReply> {
+        let Some(Self { start, time }) = pace else {
+            return Ok(next.await);
+        };
+        let end = start + time + Duration::from_secs(bytes / Self::RATE);
+        let waited = tokio::time::timeout_at(end.into(), next).await;
+        waited.map_err(|_| bad("upload too slow"))
+    }
 }
 
 /// The most bytes before the first part, and of the head of each.
@@ -84,7 +119,7 @@ pub(crate) async fn store(
     loop {
         // The parser keeps what it reads until a head is whole.
         gauge.allow(PART_HEAD);
-        let next = form.next_field().await;
+        let next = Pace::wait(limits.pace, total, form.next_field()).await?;
         gauge.allow_all();
         let Some(field) = next.map_err(|error| malformed(&error))? else {
             break;
@@ -130,6 +165,7 @@ pub(crate) async fn store(
             name: &name,
             limit: limits.file_size,
             before: total,
+            pace: limits.pace,
             mode,
         };
         total += write_part(field, home, part, room).await?;
@@ -165,6 +201,7 @@ struct Part<'a> {
     limit: u64,
     /// The size of those before it.
     before: u64,
+    pace: Option<Pace>,
     mode: Option<FileMode>,
 }
 
@@ -187,7 +224,11 @@ async fn write_part(
     home.give(&file).map_err(|error| internal(&error, path))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut size = 0;
-    while let Some(bytes) = field.chunk().await.map_err(|error| malformed(&error))? {
+    loop {
+        let chunk = Pace::wait(part.pace, part.before + size, field.chunk()).await?;
+        let Some(bytes) = chunk.map_err(|error| malformed(&error))? else {
+            break;
+        };
         size += bytes.len() as u64;
         if size > 0 && part.mode.is_some_and(|mode| mode.is_directory) {
             return Err(rejected(&format!(
