@@ -1,5 +1,6 @@
 //! Downloads into a directory on this machine, with what has to be done so that as much as possible arrives.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +22,19 @@ const FRAME: Duration = Duration::from_millis(100);
 
 /// How many files are named that were not replaced.
 const MOST: usize = 10;
+
+/// Checks, before anything is done, that files can be written there.
+pub(crate) fn check_directory(path: &Path, option: &str) -> Result<(), Failure> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+        let path = path.display();
+        return Err(
+            Failure::usage(format!("{path} (from {option}) is not a directory")).with_advice(
+                "Files keep their path below it: give a directory, which is created if needed.",
+            ),
+        );
+    }
+    Ok(())
+}
 
 /// Downloads that are written below one directory.
 pub(crate) struct Fetch {

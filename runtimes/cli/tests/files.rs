@@ -394,3 +394,123 @@ fn other_gateways_are_sent_no_large_files() {
         "✘ large has 1048577 bytes, and the gateway accepts files of at most 1048576\n...\n",
     );
 }
+
+/// Runs a bash program of files in a temporary kernel, with these options.
+fn run_files(lab: &Lab, code: &str, options: &[&str]) -> Command {
+    support::write(
+        lab.directory.path(),
+        &[("main.sh", code), ("data.txt", "1\n"), ("same.txt", "2\n")],
+    );
+    let command = [
+        &["run", "-q"],
+        options,
+        &["bash", "main.sh", "data.txt", "same.txt"],
+    ]
+    .concat();
+    lab.sorna(&command)
+}
+
+const MAKE: &str = "mkdir -p out/deep out/empty __pycache__; echo new > out/deep/f; echo x > 'a b'; echo more >> data.txt
+echo c > __pycache__/c; ln -s data.txt link; echo done";
+
+#[test]
+fn what_a_program_makes_is_brought_back_and_what_was_uploaded_is_not() {
+    Lab::both(|lab| {
+        check(run_files(lab, MAKE, &["--output", "made", "--show-files"]))
+            .success()
+            .stdout_eq("done\n")
+            .stderr_eq(
+                "∙ Made a b (2 bytes)\n∙ Made data.txt (7 bytes)\n∙ Made out/\n∙ Made out/deep/\n\
+                 ∙ Made out/deep/f (4 bytes)\n∙ Made out/empty/\n",
+            );
+        assert_eq!(lab.read("made/out/deep/f"), b"new\n");
+        assert_eq!(lab.read("made/data.txt"), b"1\nmore\n");
+        assert_eq!(lab.read("data.txt"), b"1\n");
+        assert!(lab.directory.path().join("made/out/empty").is_dir());
+        for absent in ["same.txt", "main.sh", "__pycache__", "link"] {
+            assert!(
+                !lab.directory.path().join("made").join(absent).exists(),
+                "{absent}"
+            );
+        }
+        // It is replaced only where that is wanted.
+        check(run_files(lab, MAKE, &["--output", "made"]))
+            .code(1)
+            .stdout_eq("done\n")
+            .stderr_eq(
+                "✘ made/a b exists already, and was not replaced.\n\
+             ✘ made/data.txt exists already, and was not replaced.\n\
+             ✘ made/out/deep/f exists already, and was not replaced.\n\
+             ∙ To replace files, add --overwrite.\n",
+            );
+        check(run_files(
+            lab,
+            "echo y > 'a b'",
+            &["--output", "made", "--overwrite"],
+        ))
+        .success();
+        assert_eq!(lab.read("made/a b"), b"y\n");
+    });
+}
+
+#[test]
+fn it_is_brought_back_after_a_failure_and_from_kernels_that_are_kept() {
+    Lab::both(|lab| {
+        check(run_files(
+            lab,
+            "echo 1 > log; exit 3",
+            &["--output", "failed"],
+        ))
+        .code(3)
+        .stdout_eq("");
+        assert_eq!(lab.read("failed/log"), b"1\n");
+        lab.run("echo before > old; echo before > other");
+        for (code, words) in [
+            (
+                "echo 7 > new; echo changed > old",
+                "✔ Saved 2 files to kept: new, old\n",
+            ),
+            ("true", "✔ The program made no files to be saved.\n"),
+        ] {
+            let command = [
+                "run",
+                "-t",
+                "files-of-a-test",
+                "--output",
+                "kept",
+                "bash",
+                "-c",
+                code,
+            ];
+            check(lab.sorna(&command))
+                .success()
+                .stderr_eq(format!("...\n{words}"));
+        }
+        assert_eq!(
+            (lab.read("kept/new"), lab.read("kept/old")),
+            (b"7\n".into(), b"changed\n".into())
+        );
+        assert!(!lab.directory.path().join("kept/other").exists());
+        check(lab.sorna(&["run", "-q", "--show-files", "bash", "-c", "true"]))
+            .success()
+            .stderr_eq("∙ The program made no files.\n");
+        check(lab.sorna(&["run", "--output", "data.txt", "bash", "-c", "true"]))
+            .code(2)
+            .stderr_eq("✘ data.txt (from --output) is not a directory\n...\n");
+    });
+}
+
+#[test]
+fn other_gateways_of_sorna_v2_run_nothing_whose_files_they_cannot_list() {
+    let address = stub::stub(|request| {
+        assert_eq!(request.path.as_str(), "/v2");
+        Some((200, r#"{"version": "v2.20170315"}"#.to_owned()))
+    });
+    let directory = here();
+    let mut sorna = stub::at(support::sorna(directory.path()), address);
+    sorna.args(["run", "--output", "made", "bash", "-c", "true"]);
+    check(sorna)
+        .code(2)
+        .stdout_eq("")
+        .stderr_eq("✘ the gateway does not offer lists of files[..]\n...\n");
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::made::MadeArgs;
 use crate::local::LocalArgs;
 use crate::pending::MAX_WAIT;
 use crate::values;
@@ -108,6 +109,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) media: MediaArgs,
+
+    #[command(flatten)]
+    pub(super) made: MadeArgs,
 
     /// Show the value of each snippet's last expression, as the language's interactive prompt does: with gateways of
     /// `sorna serve`, in python3, nodejs, ruby, lua, perl and r.

@@ -7,6 +7,7 @@ pub(crate) mod finish;
 mod images;
 mod input;
 pub(crate) mod left_running;
+mod made;
 pub(crate) mod media;
 pub(crate) mod output;
 mod peek;
@@ -47,6 +48,7 @@ use args::RunArgs;
 use finish::{Stop, Task, finish};
 use input::{Answer, Form, Given, Input, Wake};
 use left_running::{Program, may_run};
+use made::Made;
 use media::Gallery;
 use output::Output;
 pub(crate) use plan::{check_sizes, collect, local_api};
@@ -90,8 +92,10 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
     let work = Work::default();
     let (last, begun) = (words.clone(), work.clone());
     let stopped = signals::watch(caught, target.gateway(), quiet, last, begun)?;
+    let made = Made::new(&arguments.made, &target)?;
     let version = spoken::version(&target)?;
     plan::check(&plan, version)?;
+    made.check(version.dialect())?;
     if arguments.detach_on_interrupt && version.dialect() == Dialect::BackendAi {
         return Err(Failure::usage(NO_DETACHING.to_owned()));
     }
@@ -163,6 +167,8 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         turn: None,
         kept: Temporary::default(),
         words,
+        made,
+        is_brought: true,
     };
     Ok(session.run())
 }
@@ -261,6 +267,10 @@ struct Session<'p> {
     /// The kernel, if it is temporary, while it is there.
     kept: Temporary,
     words: LastWords,
+    /// The files that the program makes.
+    made: Made<'p>,
+    /// Whether what is to be done with them has worked.
+    is_brought: bool,
 }
 
 impl Session<'_> {
@@ -297,6 +307,7 @@ impl Session<'_> {
                 }
             }
         }
+        self.end_files();
         let Some(report) = self.run.into_report() else {
             unreachable!("a run ends with a report")
         };
@@ -322,10 +333,18 @@ impl Session<'_> {
         let (program, dialect, is_marked) = (self.program, self.dialect, self.is_marked);
         program.report_if_left(&report, &mut self.reporter, dialect, is_marked);
         sweep.finish(&mut self.reporter);
-        if exit == Exit::SUCCESS && self.output.has_lost() {
+        if exit == Exit::SUCCESS && (self.output.has_lost() || !self.is_brought) {
             return Exit::FAILURE;
         }
         exit
+    }
+
+    /// Looks at what the program has made, unless the command was stopped.
+    fn end_files(&mut self) {
+        if let (Some(kernel), None) = (&self.ready, self.stopped.signal()) {
+            let kernel = self.target.client.kernel(kernel.clone());
+            self.is_brought &= self.made.end(&kernel, &mut self.reporter);
+        }
     }
 
     /// Notes whether the program prints something. What it prints is shown later.
@@ -465,6 +484,9 @@ impl Session<'_> {
                 show_unchecked(reporter, uploaded);
             }
             RunEvent::ExecutionStarted { .. } => {
+                if let Some(kernel) = &self.ready {
+                    self.made.begin(&self.target.client.kernel(kernel.clone()));
+                }
                 self.set_program(Program::Runs);
                 self.input.restart();
                 self.reporter.wait(if self.files.is_some() {
@@ -485,8 +507,10 @@ impl Session<'_> {
             }
             RunEvent::Execution(event) => return self.show_execution(event),
             RunEvent::CleaningUp => {
+                self.end_files();
                 let noun = Terms::of(self.dialect).kernel;
-                reporter.wait(format_args!("Cleaning up the temporary {noun}..."));
+                self.reporter
+                    .wait(format_args!("Cleaning up the temporary {noun}..."));
             }
             _ => {}
         }

@@ -1,6 +1,5 @@
 //! `sorna download`.
 
-use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use super::glob;
 use super::with_files;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::fetch::{Fetch, Meter};
+use crate::fetch::{Fetch, Meter, check_directory};
 use crate::globals::Globals;
 use crate::harmless::safe;
 use crate::print::print;
@@ -90,19 +89,10 @@ impl DownloadArgs {
                 "there is no file to be written to standard output".to_owned(),
             ));
         }
-        match &place {
-            Place::Directory(output)
-                if fs::metadata(output).is_ok_and(|output| !output.is_dir()) =>
-            {
-                let output = output.display();
-                Err(
-                    Failure::usage(format!("{output} (from -o) is not a directory")).with_advice(
-                        "Files keep their path below it: give a directory, which is created if needed.",
-                    ),
-                )
-            }
-            _ => Ok((files, place)),
+        if let Place::Directory(output) = &place {
+            check_directory(output, "-o")?;
         }
+        Ok((files, place))
     }
 }
 
