@@ -514,3 +514,47 @@ fn other_gateways_of_sorna_v2_run_nothing_whose_files_they_cannot_list() {
         .stdout_eq("")
         .stderr_eq("✘ the gateway does not offer lists of files[..]\n...\n");
 }
+
+#[test]
+fn modes_and_empty_directories_survive_there_and_back() {
+    use std::os::unix::fs::PermissionsExt;
+
+    Lab::both(|lab| {
+        let at = |path: &str| lab.directory.path().join(path);
+        let entries = [
+            ("tree/run.sh", 0o755),
+            ("tree/private", 0o600),
+            ("tree/fixed", 0o444),
+            ("tree/tool", 0o500),
+            ("tree/empty", 0o700),
+            ("tree/shut/empty", 0o750),
+        ];
+        for (path, mode) in entries {
+            match path.ends_with("empty") {
+                true => std::fs::create_dir_all(at(path)).expect("a directory"),
+                false => support::write(lab.directory.path(), &[(path, "x")]),
+            }
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(at(path), permissions).expect("a mode");
+        }
+        check(lab.on(&["upload", "NAME", "tree"])).success();
+        let stat = lab.run("stat -c '%n %a' tree/run.sh tree/private tree/fixed tree/tool tree/empty tree/shut/empty");
+        let expected = entries
+            .map(|(path, mode)| format!("{path} {mode:o}\n"))
+            .concat();
+        assert_eq!(stat, expected);
+        check(lab.on(&["download", "NAME", "tree", "-o", "back"]))
+            .success()
+            .stderr_eq("✔ Downloaded 4 files to back.\n");
+        // The umask of the test may take something from others.
+        for (path, mode) in entries {
+            let found = std::fs::metadata(at("back").join(path)).expect("it is there");
+            let found = found.permissions().mode() & 0o777;
+            assert_eq!(
+                (found & 0o700, found & !mode),
+                (mode & 0o700, 0),
+                "{path}: {found:o}"
+            );
+        }
+    });
+}

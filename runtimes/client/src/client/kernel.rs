@@ -260,10 +260,17 @@ impl<T: Transport + 'static> Kernel<T> {
         let limit = caller.version().upload_limits().max_file_size;
         let is_large = files.iter().any(|file| file.size() > limit);
         let is_any_size = is_large && client.offers(UploadFiles::ANY_SIZE).await?;
+        // A gateway that has not said what it understands is asked only if that makes a difference. Without a response, the
+        // upload itself says what is wrong.
+        let has_modes = files.iter().any(has_mode);
+        let sends_modes = match has_modes {
+            true => client.offers(UploadFiles::MODES).await.unwrap_or(false),
+            false => client.has_extension(UploadFiles::MODES),
+        };
         let upload = Upload::new(self.id.clone(), files, random_boundary(), caller)
             .with_any_size(is_any_size)
             .with_check(client.may_lose_uploads())
-            .with_modes(client.has_extension(UploadFiles::MODES));
+            .with_modes(sends_modes);
         let mut upload = client.drive(upload);
         loop {
             match upload.next().await {
@@ -380,4 +387,9 @@ impl<T> fmt::Debug for Kernel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Kernel").field(&self.id).finish()
     }
+}
+
+/// Whether it is something else than the files that gateways make without being told.
+fn has_mode(file: &UploadFile) -> bool {
+    file.is_directory() || file.mode().is_some_and(|mode| mode != 0o644)
 }

@@ -13,7 +13,7 @@ use crate::random_token;
 ///
 /// A file appears under its name when it is complete, and then replaces one that is there. Nothing is written
 /// through a symbolic link below the directory, so nothing outside of it changes. On Unix, files get the mode that they
-/// have in the kernel, as far as the umask allows it.
+/// have in the kernel, as far as the umask allows it, and so do directories that are new, which stay open to their owner.
 ///
 /// ```no_run
 /// # fn example(kernel: sorna::blocking::Kernel) -> Result<(), sorna::Error> {
@@ -70,7 +70,7 @@ impl Saver {
         match event {
             UnpackEvent::Directory(entry) => {
                 let path = self.directory.join(&entry.path);
-                self.create_directories(&path)
+                self.create_directories(&path, entry.mode)
             }
             UnpackEvent::FileStart(entry) => {
                 let target = self.directory.join(&entry.path);
@@ -138,32 +138,40 @@ impl Saver {
     fn start(&self, entry: &UnpackedEntry) -> Result<Partial, TransportError> {
         let target = self.directory.join(&entry.path);
         let parent = target.parent().unwrap_or(&self.directory);
-        self.create_directories(parent)?;
+        self.create_directories(parent, 0o777)?;
         let partial = parent.join(format!(".{}.part", random_token()));
         let file = create(&partial, entry.mode).map_err(|error| unwritable(&target, error))?;
         Ok(Partial {
             path: Some(partial),
             target,
             file,
+            mode: entry.mode,
         })
     }
 
     /// Creates a directory and those above it. Those between it and the directory that everything is below must be no
     /// links.
-    fn create_directories(&self, path: &Path) -> Result<(), TransportError> {
+    fn create_directories(&self, path: &Path, mode: u32) -> Result<(), TransportError> {
         fs::create_dir_all(&self.directory).map_err(|error| unwritable(&self.directory, error))?;
         let below = path.strip_prefix(&self.directory).unwrap_or(path);
         let mut directory = self.directory.clone();
         for part in below {
             directory.push(part);
-            create_directory(&directory).map_err(|error| unwritable(&directory, error))?;
+            // An archive names each directory before what is in it.
+            let mode = if directory == path { mode } else { 0o777 };
+            create_directory(&directory, mode).map_err(|error| unwritable(&directory, error))?;
         }
         Ok(())
     }
 }
 
-fn create_directory(path: &Path) -> io::Result<()> {
-    let error = match fs::create_dir(path) {
+fn create_directory(path: &Path, mode: u32) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode & 0o777 | 0o700);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let error = match builder.create(path) {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
@@ -179,6 +187,18 @@ fn create_directory(path: &Path) -> io::Result<()> {
         )),
         Err(_) => Err(error),
     }
+}
+
+/// Takes from the owner what only the writing of the file needed.
+#[cfg(unix)]
+fn restrict(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if mode & 0o600 == 0o600 {
+        return Ok(());
+    }
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_mode(permissions.mode() & mode & 0o777);
+    file.set_permissions(permissions)
 }
 
 fn create(path: &Path, mode: u32) -> io::Result<File> {
@@ -197,10 +217,13 @@ struct Partial {
     path: Option<PathBuf>,
     target: PathBuf,
     file: File,
+    mode: u32,
 }
 
 impl Partial {
     fn finish(mut self) -> Result<PathBuf, TransportError> {
+        #[cfg(unix)]
+        restrict(&self.file, self.mode).map_err(|error| unwritable(&self.target, error))?;
         if let Some(path) = self.path.take() {
             let renamed = fs::rename(&path, &self.target);
             if renamed.is_err() {
@@ -291,6 +314,26 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = fs::metadata(&target).unwrap().permissions().mode();
             assert_eq!(mode & 0o700, 0o700);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_have_the_modes_of_the_kernel() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        // What others may do is up to the umask.
+        for (name, mode, of_owner) in [
+            ("a", 0o755, 0o700),
+            ("b", 0o644, 0o600),
+            ("c", 0o444, 0o400),
+            ("d", 0o555, 0o500),
+            ("e", 0, 0),
+        ] {
+            let saved = save(directory.path(), events(name, "x", mode)).unwrap();
+            let found = fs::metadata(&saved[0]).unwrap().permissions().mode() & 0o777;
+            assert_eq!((found & 0o700, found & !mode), (of_owner, 0), "{name}");
         }
     }
 
