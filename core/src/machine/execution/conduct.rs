@@ -19,6 +19,10 @@ use crate::version::ApiVersion;
 /// How long an end may be late that belongs to a run that was freed. Without a request, it goes nowhere.
 const REST: Duration = Duration::from_millis(300);
 
+/// For how long a program that was interrupted may go on printing before it is asked in other ways: gateways that send output
+/// at once respond to many requests in that time, and managers to two.
+const LAST_OUTPUT: Duration = Duration::from_secs(4);
+
 /// Where an execution is, and what it must do next.
 #[derive(Debug)]
 pub(super) struct Conduct {
@@ -37,6 +41,8 @@ pub(super) struct Conduct {
     /// Whether the program waits for input that it will not get.
     awaits_input: bool,
     silence_limit: Option<Duration>,
+    /// When the program was first heard after it was given up.
+    released: Option<Instant>,
     /// When there was output, or the program got input.
     heard: Option<Instant>,
     /// Why the response to a request that may have run code did not come. The kernel is freed all the same.
@@ -87,6 +93,7 @@ impl Conduct {
             is_used_again: true,
             awaits_input: false,
             silence_limit: None,
+            released: None,
             heard: None,
             lost: None,
         }
@@ -216,7 +223,7 @@ impl Conduct {
                 let console = std::mem::take(&mut result.console);
                 events.push_back(ExecutionEvent::Console(console));
             }
-            return Err(self.answered(result, now));
+            return Err(self.answered(result, is_silent, now));
         }
         match self.check_silence(is_silent, &result, now) {
             Some(next) => Err(next),
@@ -323,8 +330,13 @@ impl Conduct {
     }
 
     /// A result of a run that was given up.
-    fn answered(&mut self, result: ExecutionResult, now: Moment) -> Next {
+    fn answered(&mut self, result: ExecutionResult, is_silent: bool, now: Moment) -> Next {
         let asks = result.status == ExecutionStatus::WaitingInput;
+        let since = *self.released.get_or_insert(now.instant);
+        let is_early = now.instant < since.saturating_add(LAST_OUTPUT);
+        if !is_silent && is_early && result.status == ExecutionStatus::Continued {
+            return Next::Ask(Ask::Continue);
+        }
         if self.is_streamed && !result.status.is_end() {
             // Results come every 0.2 s, and no query can be sent: the end is awaited for as long as the stream allows.
             return Next::Ask(if asks { Ask::Input } else { Ask::Continue });

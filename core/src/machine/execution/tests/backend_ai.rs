@@ -246,6 +246,26 @@ fn giving_up_interrupts_the_program_and_collects_its_end() {
 }
 
 #[test]
+fn what_an_interrupted_program_prints_at_once_takes_none_of_its_time() {
+    let mut run = execution("while True: pass", NEW);
+    run.sends(EXECUTE);
+    run.machine.give_up();
+    run.answers(answer("continued", "null", ""));
+    run.sends(INTERRUPT);
+    run.answers(reply(204, ""));
+    // As many responses as a gateway sends that does not gather output.
+    for _ in 0..20 {
+        assert_eq!(run.sends_body(EXECUTE), body("continue", ""));
+        run.passes(Duration::from_millis(50));
+        run.answers(answer("continued", "null", r#"["stdout", "."]"#));
+        assert!(matches!(run.event(), ExecutionEvent::Console(_)));
+    }
+    run.sends(EXECUTE);
+    run.answers(answer("finished", "130", ""));
+    assert_eq!(run.done().unwrap().exit_code(), Some(130));
+}
+
+#[test]
 fn giving_up_at_an_input_request_gives_none() {
     let mut run = execution("input()", OLD);
     run.sends(EXECUTE);
