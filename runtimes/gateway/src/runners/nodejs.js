@@ -306,21 +306,11 @@ function show(error) {
     report(error instanceof Error ? text : `Uncaught ${text}`);
 }
 
-// Shows a value, of which the inspector has told.
-function echo({ objectId, unserializableValue, value }) {
+// Calls this with a value, of which the inspector has told.
+function withValue({ objectId, unserializableValue, value }, act) {
     const names = { objectId, unserializableValue, value };
     const [[name, found] = ['value']] = Object.entries(names).filter(([, it]) => it !== undefined);
-    let problem;
-    Object.defineProperty(globalThis, '__sornaShow', {
-        configurable: true,
-        value: (it) => {
-            try {
-                showValue(it);
-            } catch (error) {
-                problem = [error];
-            }
-        },
-    });
+    Object.defineProperty(globalThis, '__sornaShow', { configurable: true, value: act });
     session.post('Runtime.evaluate', { expression: '__sornaShow', objectGroup: 'snippet' }, (_, { result }) => {
         delete globalThis.__sornaShow;
         session.post('Runtime.callFunctionOn', {
@@ -330,8 +320,45 @@ function echo({ objectId, unserializableValue, value }) {
             silent: true,
         });
     });
+}
+
+// Shows a value, of which the inspector has told.
+function echo(value) {
+    let problem;
+    withValue(value, (it) => {
+        try {
+            showValue(it);
+        } catch (error) {
+            problem = [error];
+        }
+    });
     if (problem) {
         show(problem[0]);
+        fail();
+    }
+}
+
+// Whether the program handles exceptions that nothing has caught.
+function handlesExceptions() {
+    return process.listenerCount('uncaughtException') > 1
+        || process.listenerCount('uncaughtExceptionMonitor') > 0
+        || process.hasUncaughtExceptionCaptureCallback();
+}
+
+// Has the program handle what nothing has caught.
+function raise(exception) {
+    let thrown;
+    withValue(exception, (it) => {
+        thrown = it;
+    });
+    try {
+        process._fatalException(thrown);
+    } catch (error) {
+        show(error);
+        if (last) {
+            // As for any handler that fails.
+            process.exit(7);
+        }
         fail();
     }
 }
@@ -346,8 +373,6 @@ function evaluate(code) {
                 // A function of the program, which may be part of the value, may fail.
                 guard(() => echo(response.result));
             }
-            // The inspector keeps results for a console, which is not there.
-            session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
             if (failure) {
                 if (!interrupts.isEnding()) {
                     report(failure.message);
@@ -357,9 +382,16 @@ function evaluate(code) {
                 const message = clean(exception.description || '')
                     || (exception.type === 'string' ? `Uncaught '${exception.value}'` : `${text} ${exception.value}`);
                 const isSyntax = message.startsWith('SyntaxError') && !message.includes('\n');
+                if (!isSyntax && handlesExceptions()) {
+                    guard(() => raise(exception));
+                    session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
+                    return;
+                }
                 report(isSyntax ? `${message}\n    at line ${lineNumber + 1}` : message);
                 fail();
             }
+            // The inspector keeps results for a console, which is not there.
+            session.post('Runtime.releaseObjectGroup', { objectGroup: 'snippet' });
         },
     );
 }
