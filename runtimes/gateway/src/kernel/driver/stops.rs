@@ -118,7 +118,11 @@ impl Driver {
     pub(super) fn interrupt(&mut self) {
         let Some(run) = &mut self.run else { return };
         match (&self.step, &mut self.interpreter) {
-            (Some(step), _) => step.process.interrupt(),
+            (Some(step), _) => {
+                step.process.interrupt();
+                // What it has left running is not waited for.
+                run.interrupted = Some(Instant::now());
+            }
             (None, Some(interpreter)) if run.steps.is_none() => {
                 let now = Instant::now();
                 run.signal_at = interpreter.interrupt().then(|| now + CHANCE);
