@@ -41,6 +41,8 @@ pub(super) struct Conduct {
     /// Whether the program waits for input that it will not get.
     awaits_input: bool,
     silence_limit: Option<Duration>,
+    /// Whether a program was interrupted twice, since it did not end.
+    is_urged: bool,
     /// When the program was first heard after it was given up.
     released: Option<Instant>,
     /// When there was output, or the program got input.
@@ -93,6 +95,7 @@ impl Conduct {
             is_used_again: true,
             awaits_input: false,
             silence_limit: None,
+            is_urged: false,
             released: None,
             heard: None,
             lost: None,
@@ -375,6 +378,12 @@ impl Conduct {
     /// The end of the program, or of what is left of its batch, was awaited for long enough.
     pub(super) fn late(&mut self) -> Next {
         match &self.stage {
+            // A shell may miss an interrupt that comes while it starts a program.
+            Stage::Releasing(..)
+                if self.is_streamed && !std::mem::replace(&mut self.is_urged, true) =>
+            {
+                Next::Interrupt
+            }
             Stage::Settling(_, After::Freed(reason)) | Stage::Releasing(_, reason) => {
                 Next::End(Err(Aborted::new(reason.clone(), false).into()))
             }

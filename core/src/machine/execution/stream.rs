@@ -131,6 +131,11 @@ impl Stream {
         self.end.get_or_insert(failure);
     }
 
+    /// What is awaited at the end may take as long once more.
+    pub(super) fn wait_again(&mut self) {
+        self.last = None;
+    }
+
     /// `is_last` if only the end is awaited. Silence is only counted from a ping on, since the caller may have done
     /// something else in the meantime: what was received until then is handled first.
     pub(super) fn poll(&mut self, now: Instant, is_last: bool) -> Next {

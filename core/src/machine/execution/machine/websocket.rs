@@ -95,6 +95,7 @@ impl Execution {
             Next::Send(frame) => return Some(Step::SendFrame(frame)),
             Next::Late => {
                 let next = conduct.late();
+                stream.wait_again();
                 self.act(next);
             }
             Next::Wait(until) => match silent {

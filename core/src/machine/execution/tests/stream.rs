@@ -429,6 +429,10 @@ fn a_program_that_does_not_end_is_left() {
     run.sends(INTERRUPT);
     run.answers(reply(204, ""));
     assert_eq!(run.waits(), Duration::from_secs(4));
+    // The interrupt may have come while a shell started a program.
+    run.sends(INTERRUPT);
+    run.answers(reply(204, ""));
+    assert_eq!(run.waits(), Duration::from_secs(4));
     let aborted = aborted(&mut run);
     assert!(!aborted.is_freed && matches!(aborted.reason, AbortReason::GivenUp));
 }
@@ -473,9 +477,11 @@ fn silence_is_noticed_with_and_without_messages() {
         if speaks {
             run.hears(&message("continued", "null", ""));
         }
-        run.sends(INTERRUPT);
-        run.answers(reply(204, ""));
-        assert_eq!(run.waits(), Duration::from_secs(4));
+        for _ in 0..2 {
+            run.sends(INTERRUPT);
+            run.answers(reply(204, ""));
+            assert_eq!(run.waits(), Duration::from_secs(4));
+        }
         let aborted = aborted(&mut run);
         assert!(matches!(aborted.reason, AbortReason::Silent(_)));
     }
