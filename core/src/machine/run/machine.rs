@@ -143,6 +143,8 @@ pub struct Run {
     carries_bytes: bool,
     /// Whether values of expressions are wanted, and whether the gateway sends them, once that is known.
     wants_echo: bool,
+    /// Whether answers come from a pipe or a file.
+    is_piped: bool,
     echoes: Option<bool>,
     /// Whether snippets have run in an interpreter that has not been ended.
     has_interpreter: bool,
@@ -223,6 +225,7 @@ impl Run {
             uses_final: false,
             sends_modes: false,
             wants_echo: plan.echoes,
+            is_piped: plan.is_piped,
             echoes: None,
             carries_bytes: false,
             has_interpreter: false,
@@ -481,7 +484,8 @@ impl Run {
     fn execute(&mut self, start: Execute, is_last: bool) {
         let mark = RunMark::default()
             .with_time_limit(self.time_limit)
-            .with_unclaimed(!self.temporary);
+            .with_unclaimed(!self.temporary)
+            .with_piped_input(self.is_piped);
         let start = start
             .with_bytes(self.carries_bytes)
             .with_mark(self.uses_marks.then_some(mark));

@@ -31,6 +31,7 @@ pub struct RunPlan {
     pub(super) busy_wait: Option<Duration>,
     pub(super) detaches: bool,
     pub(super) echoes: bool,
+    pub(super) is_piped: bool,
 }
 
 impl RunPlan {
@@ -58,6 +59,7 @@ impl RunPlan {
             busy_wait: None,
             detaches: false,
             echoes: false,
+            is_piped: false,
         }
     }
 
@@ -98,6 +100,14 @@ impl RunPlan {
     #[must_use]
     pub fn with_echo(mut self, echoes: bool) -> Self {
         self.echoes = echoes;
+        self
+    }
+
+    /// Says that answers come from a pipe or a file, or not: see
+    /// [`RunMark::with_piped_input`](crate::RunMark::with_piped_input). That has no effect where the gateway does not know it.
+    #[must_use]
+    pub fn with_piped_input(mut self, is_piped: bool) -> Self {
+        self.is_piped = is_piped;
         self
     }
 

@@ -559,8 +559,8 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
     let limits = crate::ops::Limits::new().with_exec_timeout(Duration::from_secs(5));
     let spec = crate::ops::KernelSpec::new("python3").with_limits(limits);
     let plan = RunPlan::temporary(spec, ["1"]).keep_kernel();
-    let body = |extensions: &str| {
-        let mut run = run(plan.clone());
+    let executed_with = |plan: RunPlan, extensions: &str| {
+        let mut run = run(plan);
         run.sends(CREATE);
         let created = format!(r#"{{"kernelId": "k1", "extensions": [{extensions}]}}"#);
         run.answers(reply(201, &created));
@@ -568,12 +568,20 @@ fn executions_are_marked_where_the_gateway_recognizes_them() {
         run.event();
         executed(&mut run)
     };
+    let body = |extensions: &str| executed_with(plan.clone(), extensions);
     assert_eq!(body(r#""final""#), r#"{"mode":"query","code":"1"}"#);
     let marked = body(r#""final", "runs""#);
     assert!(
         marked.contains(r#""request":0,"timeLimit":5000,"unclaimed":true}"#),
         "{marked}"
     );
+    let piped = executed_with(plan.clone().with_piped_input(true), r#""final", "runs""#);
+    assert!(
+        piped.contains(r#""timeLimit":5000,"unclaimed":true,"piped":true}"#),
+        "{piped}"
+    );
+    let unmarked = executed_with(plan.with_piped_input(true), r#""final""#);
+    assert_eq!(unmarked, r#"{"mode":"query","code":"1"}"#);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
-/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool}`, of which the last three may be
-/// missing.
+/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool}`,
+/// of which all but the first two may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -31,6 +31,9 @@ pub struct RunMark {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub takes_unclaimed: bool,
+    /// Whether the standard input of its client is no terminal. Counts in the first request.
+    #[serde(rename = "piped", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_piped: bool,
 }
 
 impl RunMark {
@@ -68,6 +71,16 @@ impl RunMark {
     #[must_use]
     pub fn with_unclaimed(mut self, takes_unclaimed: bool) -> Self {
         self.takes_unclaimed = takes_unclaimed;
+        self
+    }
+
+    /// Says that answers come from a pipe or a file, or not. Prompts that a language shows only on a terminal, as `read -p` of
+    /// bash and `readline` of php and ruby, are then not shown. Without this, they are, since a person may answer.
+    ///
+    /// Gateways that know marks, but not this, ignore it.
+    #[must_use]
+    pub fn with_piped_input(mut self, is_piped: bool) -> Self {
+        self.is_piped = is_piped;
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of a run, from its command line.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use sorna::files::{self, FilesError, Skip};
@@ -74,6 +74,7 @@ pub(super) fn plan(
     let plan = plan
         .with_token(token.clone())
         .with_echo(arguments.echo)
+        .with_piped_input(!io::stdin().is_terminal())
         .with_detach_on_cancel(arguments.detach_on_interrupt);
     let plan = if arguments.token.is_some() || arguments.session.enqueue {
         plan.keep_kernel()

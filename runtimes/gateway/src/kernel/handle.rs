@@ -9,7 +9,7 @@ use sorna_core::server::{CompleteRequest, ExecuteRequest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::disk_state::DiskState;
-use super::driver::{Command, Driver, KernelStartError};
+use super::driver::{Circumstances, Command, Driver, KernelStartError};
 use super::home::Home;
 use super::input::Input;
 use super::language::Query;
@@ -207,7 +207,7 @@ impl Kernel {
                 }
                 turn => state.proceed(turn),
             };
-            self.send(intent, None)?
+            self.send(intent, Circumstances::default())?
         };
         self.reported(sent, interval).await
     }
@@ -301,7 +301,7 @@ impl Kernel {
         // belong to.
         let mut state = self.shared.lock();
         let intent = state.begin(input, plan)?;
-        self.send(intent, None)
+        self.send(intent, Circumstances::default())
     }
 
     /// What a request runs, if it starts a run.
@@ -326,16 +326,16 @@ impl Kernel {
         .ok_or_else(|| ExecuteError::Failed("nothing to run".to_owned()))
     }
 
-    /// Sends the driver what a request means. `time_limit` is that of a run that starts, unless it is the kernel's.
+    /// Sends the driver what a request means. `circumstances` are those of a run that starts.
     pub(super) fn send(
         &self,
         intent: Intent,
-        time_limit: Option<Duration>,
+        circumstances: Circumstances,
     ) -> Result<Effect, ExecuteError> {
         let (command, effect) = match intent {
             Intent::Continue => return Ok(Effect::Nothing),
             Intent::Answer(response) => return Ok(Effect::Answered(response)),
-            Intent::Start(plan) => (Command::Start(plan, time_limit), Effect::Started),
+            Intent::Start(plan) => (Command::Start(plan, circumstances), Effect::Started),
             Intent::Input(input) => (Command::Input(input), Effect::Given),
         };
         self.commands

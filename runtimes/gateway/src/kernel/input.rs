@@ -1,8 +1,8 @@
 //! The standard input of a kernel's programs.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -251,6 +251,18 @@ impl InputFifo {
         }
         taken.append(&mut self.unwritten);
         taken
+    }
+
+    /// Lets programs show prompts that their languages show only on a terminal, or not: the sticky bit of the FIFO, which
+    /// has no other meaning, says that no person is asked.
+    pub(crate) fn show_prompts(&mut self, are_shown: bool) {
+        if self.reopen().is_err() {
+            return;
+        }
+        if let State::Open(file, _) = &self.state {
+            let mode = if are_shown { 0o600 } else { 0o1600 };
+            let _ = file.set_permissions(Permissions::from_mode(mode));
+        }
     }
 
     fn reopen(&mut self) -> io::Result<()> {

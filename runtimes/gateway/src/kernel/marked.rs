@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sorna_core::server::ExecuteRequest;
 use sorna_core::{Console, RunMark};
 
+use super::driver::Circumstances;
 use super::handle::{Effect, Kernel};
 use super::peer::Peer;
 use super::receipt::Receipt;
@@ -83,7 +84,7 @@ impl Kernel {
                     Turn::Start(_) => Intent::Continue,
                     turn => state.proceed(turn),
                 };
-                return self.send(intent, None);
+                return self.send(intent, Circumstances::default());
             }
             Known::Other => {}
         }
@@ -111,7 +112,7 @@ impl Kernel {
         let intent = Intent::Start(state.start(plan));
         state.record = Some(Record::new(mark, Some(peer)));
         state.hand_over(mark);
-        self.send(intent, mark.time_limit)
+        self.send(intent, mark.into())
     }
 
     /// Whether there is nothing to run, which compilers would not accept. An interpreter has something to do at its end.

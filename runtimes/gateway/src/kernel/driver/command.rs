@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use sorna_core::ProblemKind;
 use sorna_core::server::{CompleteRequest, ProblemReply};
+use sorna_core::{ProblemKind, RunMark};
 use tokio::sync::oneshot;
 
 use crate::kernel::input::Input;
@@ -15,8 +15,8 @@ use crate::shortage;
 /// Commands of requests to the driver.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Start a run, with this time limit in place of the kernel's.
-    Start(Plan, Option<Duration>),
+    /// Start a run.
+    Start(Plan, Circumstances),
     Input(Input),
     Complete {
         request: CompleteRequest,
@@ -28,6 +28,24 @@ pub(crate) enum Command {
     Interrupt,
     Restart(oneshot::Sender<Result<(), KernelStartError>>),
     Destroy(oneshot::Sender<()>),
+}
+
+/// What a client says of a run besides what it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Circumstances {
+    /// A time limit in place of the kernel's.
+    pub(crate) time_limit: Option<Duration>,
+    /// Whether the client's standard input is no terminal.
+    pub(crate) is_piped: bool,
+}
+
+impl From<&RunMark> for Circumstances {
+    fn from(mark: &RunMark) -> Self {
+        Self {
+            time_limit: mark.time_limit,
+            is_piped: mark.is_piped,
+        }
+    }
 }
 
 /// Why a kernel or interpreter did not start.

@@ -15,7 +15,7 @@ mod stops;
 
 use std::sync::Arc;
 
-pub(crate) use self::command::{Command, KernelStartError};
+pub(crate) use self::command::{Circumstances, Command, KernelStartError};
 pub(crate) use self::parts::Driver;
 use self::parts::RunningStep;
 use super::exit::ExitKind;
@@ -88,7 +88,7 @@ impl Driver {
 
     async fn handle_command(&mut self, command: Command) {
         match command {
-            Command::Start(plan, limit) => self.start_run(plan, limit),
+            Command::Start(plan, circumstances) => self.start_run(plan, circumstances),
             Command::Input(input) => self.give_input(input),
             Command::Exceeded(message) => self.kill_for_limit(&message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::command::KernelStartError;
+use super::command::{Circumstances, KernelStartError};
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
 use crate::kernel::console::{Stream, push_bytes, push_text};
@@ -27,8 +27,9 @@ const CANNOT_EXECUTE: i32 = 126;
 const LINGERING: Duration = Duration::from_secs(1);
 
 impl Driver {
-    pub(super) fn start_run(&mut self, plan: Plan, time_limit: Option<Duration>) {
+    pub(super) fn start_run(&mut self, plan: Plan, circumstances: Circumstances) {
         self.input.clear();
+        self.input.show_prompts(!circumstances.is_piped);
         self.requests.clear();
         self.asked = None;
         self.withdrawn = false;
@@ -38,7 +39,7 @@ impl Driver {
             is_final: false,
             lingers_until: None,
             has_failed_build: false,
-            left: time_limit.unwrap_or(self.setup.exec_timeout),
+            left: circumstances.time_limit.unwrap_or(self.setup.exec_timeout),
             since: Some(Instant::now()),
             kill_reason: None,
             interrupted: None,

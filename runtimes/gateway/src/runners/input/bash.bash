@@ -1,4 +1,4 @@
-# Adapts `read` for bash: prompts are shown even though there is no terminal, and what is typed for `read -s` is hidden: a
+# Adapts `read` for bash: prompts are shown even though there is no terminal, unless the input has the sticky bit, and what is typed for `read -s` is hidden: a
 # process that has descriptor 61 open for its input wants that.
 #
 # Only code that may ask for either of them gets this function in place of the builtin. Errors of `read` are to name the
@@ -35,7 +35,7 @@ __sorna_read='read() {
         [[ $__sorna_letter && -z $__sorna_value ]] && __sorna_next=$__sorna_letter
     done
     if [[ -z $__sorna_other ]]; then
-        [[ $__sorna_prompt ]] && builtin printf %s "$__sorna_prompt" >&2
+        [[ $__sorna_prompt && ! -k /dev/fd/0 ]] && builtin printf %s "$__sorna_prompt" >&2
         if [[ $__sorna_hidden ]]; then
             builtin read ${__sorna_[LINENO=BASH_LINENO[0],1]-} "$@" 61<&0
             return

@@ -13,13 +13,24 @@ sub asks {
     return $device == $own_device && $inode == $own_inode;
 }
 
+# Whether a person is asked: the sticky bit says that the client has no terminal.
+sub prompts {
+    return !-k STDIN;
+}
+
 # Lines are read from the standard input, as there is no terminal that could be opened.
 sub adopt_readline {
     my $original = \&Term::ReadLine::Stub::new;
-    no warnings 'redefine';
+    no warnings qw(redefine once);
     *Term::ReadLine::Stub::new = sub {
         return $original->(@_) if @_ != 2 || !asks();
         return $original->(@_, \*STDIN, \*STDOUT);
+    };
+    my $read = \&Term::ReadLine::Stub::readline;
+    *Term::ReadLine::Stub::readline = sub {
+        return $read->(@_) if prompts() || !asks();
+        local @Term::ReadLine::TermCap::rl_term_set = ('') x 4;
+        return $read->($_[0], '');
     };
 }
 

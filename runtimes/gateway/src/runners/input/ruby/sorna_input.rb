@@ -30,7 +30,7 @@ module SornaInput
     def readline(prompt = '', add_history = false)
       return super unless SornaInput.asks?
 
-      $stdout.print(prompt)
+      $stdout.print(prompt) if SornaInput.prompts?
       $stdout.flush
       line = STDIN.gets&.chomp
       self::HISTORY << line if add_history && line
@@ -43,6 +43,11 @@ module SornaInput
     STDIN.stat.ino == @input&.ino && STDIN.stat.dev == @input.dev
   rescue SystemCallError, IOError
     false
+  end
+
+  # Whether a person is asked: the sticky bit says that the client has no terminal.
+  def self.prompts?
+    !STDIN.stat.sticky?
   end
 
   # The shim beside this file has the place of the real one.
