@@ -6,6 +6,7 @@ mod env_file;
 pub(crate) mod finish;
 mod images;
 mod input;
+mod java;
 pub(crate) mod left_running;
 mod made;
 pub(crate) mod media;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use sorna::UploadFile;
 
+use super::java;
 use crate::failure::Failure;
 use crate::image::names_in;
 
@@ -107,12 +108,7 @@ impl Program {
         }
         let command = match self {
             Self::Command(command) => command,
-            Self::Default => default_command(lang, files).ok_or_else(|| {
-                Failure::usage(format!(
-                    "it is not known how {lang} kernels run a program with arguments"
-                ))
-                .with_advice("Give the whole command with --exec, such as --exec './main one two'.")
-            })?,
+            Self::Default => default_command(lang, files).ok_or_else(|| no_command(lang, files))?,
             Self::Unclear(hint) => {
                 return Err(Failure::Usage {
                     message: "it is not clear which of the files gets the arguments".to_owned(),
@@ -125,6 +121,27 @@ impl Program {
         let words = separator.map(str::to_owned).into_iter().chain(words);
         let all: Vec<String> = std::iter::once(command).chain(words).collect();
         Ok(Self::Command(all.join(" ")))
+    }
+}
+
+/// Why arguments cannot be given to what the kernel runs by default.
+fn no_command(lang: &str, files: &[UploadFile]) -> Failure {
+    let example = files.iter().find(|file| file.name().ends_with(".java"));
+    match example.filter(|_| names_in(lang).any(|name| JAVA.contains(&name))) {
+        Some(file) => Failure::Usage {
+            message: "it is not clear which of the files gets the arguments".to_owned(),
+            advice: Some(
+                format!(
+                    "Give the whole command with --exec, such as --exec {}.",
+                    quote(&format!("java {} one two", quote(file.name())))
+                )
+                .into(),
+            ),
+        },
+        None => Failure::usage(format!(
+            "it is not known how {lang} kernels run a program with arguments"
+        ))
+        .with_advice("Give the whole command with --exec, such as --exec './main one two'."),
     }
 }
 
@@ -147,22 +164,7 @@ fn default_command(lang: &str, files: &[UploadFile]) -> Option<String> {
             None => "./main".to_owned(),
         });
     }
-    if !is(JAVA) {
-        return None;
-    }
-    match files {
-        // In no package, since it is in no directory.
-        [file] if !file.name().contains('/') => {
-            let class = file.name().strip_suffix(".java")?;
-            Some(format!("java {}", quote(class)))
-        }
-        _ if has("Main.java") => Some("java Main".to_owned()),
-        _ => {
-            let names = files.iter().map(UploadFile::name);
-            let directory = only(names.filter_map(|name| name.strip_suffix("/Main.java")))?;
-            Some(format!("java -cp {} Main", quote(directory)))
-        }
-    }
+    is(JAVA).then(|| java::command(files)).flatten()
 }
 
 impl Interpreter {
@@ -225,13 +227,13 @@ impl Interpreter {
 }
 
 /// The only item, if there is no other.
-fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+pub(super) fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
     let first = items.next();
     first.filter(|_| items.next().is_none())
 }
 
 /// Quotes a text so that a shell reads it as one word.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_./-+,:@%=".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()
