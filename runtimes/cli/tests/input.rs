@@ -187,6 +187,39 @@ fn directories_are_uploaded_without_hidden_and_ignored_files() {
 }
 
 #[test]
+fn links_to_nothing_are_left_out_and_named() {
+    use std::os::unix::fs::symlink;
+
+    let directory = here();
+    let place = directory.path();
+    write(place, &[("a/main.sh", "ls -A a"), ("b/c/x.txt", "x")]);
+    symlink("nowhere", place.join("a/gone")).expect("a link");
+    symlink("x.txt/y", place.join("b/c/none")).expect("a link");
+    symlink("/no/such/file", place.join("b/other")).expect("a link");
+    let said = |arguments: &[&str], text: &str| {
+        let options = ["--local", "bash", "-e", "ls -A *", "-b", ""];
+        let ran = run(sorna(place), &[&options, arguments].concat()).success();
+        let error = String::from_utf8(ran.get_output().stderr.clone()).expect("UTF-8");
+        let first = error.lines().next().unwrap_or_default();
+        assert_eq!(first, text, "{error}");
+        ran
+    };
+    said(
+        &["a"],
+        "∙ Left out a/gone, a link to nowhere, which does not exist.",
+    )
+    .stdout_eq("main.sh\n");
+    said(
+        &["b"],
+        "∙ Left out b/c/none, a link to x.txt/y, which does not exist, and 1 other link like it.",
+    )
+    .stdout_eq("c\n");
+    said(&["-q", "b", "a"], "").stdout_eq("a:\nmain.sh\n\nb:\nc\n");
+    // One that is named was meant.
+    run(sorna(place), &["--local", "bash", "a/gone"]).code(2);
+}
+
+#[test]
 fn more_files_than_one_request_takes() {
     let directory = here();
     for number in 0..100 {

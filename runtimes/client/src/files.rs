@@ -17,7 +17,7 @@ mod tree;
 
 pub use save::Saver;
 #[cfg(feature = "tree")]
-pub use tree::{Skip, collect};
+pub use tree::{Skip, collect, collect_noting};
 
 /// Names local files for an upload by their path relative to a base directory, as the original
 /// client does. Reads their sizes and permissions, not their contents.

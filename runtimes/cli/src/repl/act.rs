@@ -67,7 +67,7 @@ impl Session<'_> {
     }
 
     fn upload(&mut self, files: &[String]) -> Result<Result<(), Error>, Failure> {
-        let files = collect(files, CollectArgs::default())?;
+        let files = collect(files, CollectArgs::default(), &mut self.reporter)?;
         check_sizes(&files, self.version).map_err(Failure::Argument)?;
         let meter = self.target.client.send_meter();
         let bytes = files.iter().map(|file| file.size()).sum();

@@ -15,8 +15,10 @@ use super::program::Program;
 use crate::chain::chain;
 use crate::failure::Failure;
 use crate::globals::Globals;
+use crate::reporter::Reporter;
 use crate::settings::{Api, quoted};
 use crate::spoken::{self, session_token};
+use crate::units::count;
 
 /// The kernel's default for a step.
 const DEFAULT: &str = "*";
@@ -43,7 +45,8 @@ pub(super) fn plan(
                 "Code can come from standard input: `sorna run LANG < <(COMMAND)`, or `COMMAND | sorna run LANG`. Otherwise save it in a file.",
             ));
         }
-        let files = collect(&arguments.files, arguments.collect)
+        let mut reporter = Reporter::new(arguments.quiet || arguments.json);
+        let files = collect(&arguments.files, arguments.collect, &mut reporter)
             .map_err(|failure| hint_at_arguments(failure, arguments))?;
         // Programs are not chosen among directories.
         let sources: Vec<_> = files
@@ -194,10 +197,11 @@ fn skips_byte_order_mark(lang: &str) -> bool {
     !["bash", "sh", "php", "r", "java"].contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// The files to upload, by their path relative to the current directory.
+/// The files to upload, by their path relative to the current directory. Says which links are left out.
 pub(crate) fn collect<P: AsRef<Path>>(
     paths: &[P],
     arguments: CollectArgs,
+    reporter: &mut Reporter,
 ) -> Result<Vec<UploadFile>, Failure> {
     let mut paths_only = paths.iter().map(AsRef::as_ref);
     if let Some(pipe) = paths_only.find(|path| is_pipe(path)) {
@@ -208,7 +212,22 @@ pub(crate) fn collect<P: AsRef<Path>>(
     } else {
         Skip::HiddenAndIgnored
     };
-    files::collect(Path::new("."), paths, skip).map_err(Failure::Files)
+    let mut dangling = Vec::new();
+    let note = |link: &Path| dangling.push(link.to_owned());
+    let files = files::collect_noting(Path::new("."), paths, skip, note).map_err(Failure::Files)?;
+    if let Some((first, rest)) = dangling.split_first() {
+        let others = match rest.len() {
+            0 => String::new(),
+            number => format!(", and {} like it", count(number, "other link")),
+        };
+        let target = first.read_link().unwrap_or_default();
+        reporter.info(format_args!(
+            "Left out {}, a link to {}, which does not exist{others}.",
+            first.display(),
+            target.display()
+        ));
+    }
+    Ok(files)
 }
 
 /// Whether it is a pipe, as `<(...)` of a shell is, or something else that is read once, and has no size before.

@@ -28,7 +28,8 @@ const NO_ID: &str = "To upload by language, add -t TOKEN.";
 
 /// Carries out the command.
 pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, Failure> {
-    let files = collect(&arguments.files, arguments.collect)?;
+    let mut reporter = Reporter::new(arguments.quiet);
+    let files = collect(&arguments.files, arguments.collect, &mut reporter)?;
     let destination = Destination::of(&arguments, globals)?;
     let target = Target::open(globals)?;
     spoken::check_token(&target, destination.token())?;
@@ -49,7 +50,6 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
             return Err(Failure::Argument(error));
         }
     }
-    let mut reporter = Reporter::new(arguments.quiet);
     let last_words = signals::clean_up_at_exit()?;
     reporter.wait(format_args!(
         "Connecting to the {}...",

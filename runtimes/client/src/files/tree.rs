@@ -28,7 +28,8 @@ pub enum Skip {
 /// name. A file that is named explicitly is never left out, and each file is listed once, however
 /// often it is named.
 ///
-/// Symbolic links are followed, unless they lead out of the base directory. Directories of which no file is listed are
+/// Symbolic links are followed, unless they lead out of the base directory. Those in directories that lead to nothing are left
+/// out, since there is nothing to upload: [`collect_noting`] tells which. Directories of which no file is listed are
 /// [listed themselves](UploadFile::directory).
 ///
 /// ```
@@ -55,6 +56,20 @@ pub fn collect<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
     skip: Skip,
 ) -> Result<Vec<UploadFile>, FilesError> {
+    collect_noting(base, paths, skip, |_| {})
+}
+
+/// As [`collect`], and tells which symbolic links were left out since they lead to nothing.
+///
+/// # Errors
+///
+/// As [`collect`].
+pub fn collect_noting<P: AsRef<Path>>(
+    base: &Path,
+    paths: impl IntoIterator<Item = P>,
+    skip: Skip,
+    mut left_out: impl FnMut(&Path),
+) -> Result<Vec<UploadFile>, FilesError> {
     let base = Base::new(base)?;
     let mut files = Vec::new();
     let mut names = HashSet::new();
@@ -66,7 +81,7 @@ pub fn collect<P: AsRef<Path>>(
     for path in paths {
         let path = path.as_ref();
         if path.is_dir() {
-            directory(&base, path, skip, &mut add)?;
+            directory(&base, path, skip, &mut add, &mut left_out)?;
         } else {
             add(base.file(path)?);
         }
@@ -79,6 +94,7 @@ fn directory(
     path: &Path,
     skip: Skip,
     add: &mut impl FnMut(UploadFile),
+    left_out: &mut impl FnMut(&Path),
 ) -> Result<(), FilesError> {
     // A link that leads out is reported once for the directory, not for each of its files.
     base.relative(path)?;
@@ -93,6 +109,7 @@ fn directory(
         ignored,
         way: vec![real],
         add,
+        left_out,
         is_empty: true,
     };
     walk.through(path)?;
@@ -107,23 +124,35 @@ fn directory(
     Ok(())
 }
 
+fn leads_to_nothing(link: &Path) -> bool {
+    let target = link.metadata();
+    target.is_err_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    })
+}
+
 fn has_entries(directory: &Path) -> io::Result<bool> {
     Ok(fs::read_dir(directory)?.next().is_some())
 }
 
 /// The traversal of a directory.
-struct Walk<'w, 'b, A> {
+struct Walk<'w, 'b, A, L> {
     base: &'w Base<'b>,
     /// The rules, unless nothing is left out.
     ignored: Option<Ignored>,
     /// The directories on the path to the current one, without links.
     way: Vec<PathBuf>,
     add: &'w mut A,
+    /// Told of links that lead to nothing.
+    left_out: &'w mut L,
     /// Whether nothing of the current directory was listed.
     is_empty: bool,
 }
 
-impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
+impl<A: FnMut(UploadFile), L: FnMut(&Path)> Walk<'_, '_, A, L> {
     fn through(&mut self, directory: &Path) -> Result<(), FilesError> {
         let unreadable = |error| FilesError::Unreadable(directory.to_owned(), error);
         let entries: io::Result<Vec<_>> = fs::read_dir(directory).map_err(unreadable)?.collect();
@@ -143,6 +172,10 @@ impl<A: FnMut(UploadFile)> Walk<'_, '_, A> {
         if let Some(ignored) = &self.ignored
             && ignored.has(&name, is_directory)
         {
+            return Ok(());
+        }
+        if kind.is_symlink() && leads_to_nothing(&path) {
+            (self.left_out)(&path);
             return Ok(());
         }
         if !is_directory {
@@ -351,10 +384,30 @@ mod tests {
             std::fs::remove_file(link).unwrap();
         }
         symlink("nowhere", base.join("dangling")).unwrap();
-        let error = collect(&base, [&base], Skip::default()).unwrap_err();
+        symlink("../gone/too", base.join("src/gone")).unwrap();
+        let left_out = |skip| {
+            let mut left_out = Vec::new();
+            let note = |link: &Path| left_out.push(link.strip_prefix(&base).unwrap().to_owned());
+            let files = collect_noting(&base, [&base], skip, note).unwrap();
+            assert_eq!(
+                files
+                    .iter()
+                    .filter(|it| it.name().ends_with("/a.c"))
+                    .count(),
+                2
+            );
+            left_out
+        };
+        let all = ["alias/gone", "dangling", "src/gone"].map(PathBuf::from);
+        assert_eq!(left_out(Skip::default()), all);
+        // One that is named was meant.
+        let error = collect(&base, [base.join("dangling")], Skip::default()).unwrap_err();
         assert!(matches!(&error, FilesError::Unreadable(..)), "{error}");
-        std::fs::write(base.join(".ignore"), "dangling").unwrap();
-        assert_eq!(names(&base, &["."], Skip::default()).len(), 2);
+        std::fs::write(base.join(".ignore"), "dangling\ngone").unwrap();
+        assert!(left_out(Skip::default()).is_empty());
+        std::fs::remove_file(base.join(".ignore")).unwrap();
+        std::fs::remove_file(base.join("src/gone")).unwrap();
+        std::fs::remove_file(base.join("dangling")).unwrap();
         for target in ["..", "."] {
             let link = base.join("src/up");
             symlink(target, &link).unwrap();
