@@ -262,13 +262,10 @@ fn what_a_session_has_of_its_resources_is_told_if_it_is_not_what_was_asked_for()
 
 "#]]);
     for (resource, problem) in [
-        (
-            "mem=1",
-            r#"mem: "1" is too little for any session (minimum 4m)"#,
-        ),
+        ("mem=1", r#"mem: "1" is too little for bash (minimum 4m)"#),
         (
             "mem=4095k",
-            r#"mem: "4095k" is too little for any session (minimum 4m)"#,
+            r#"mem: "4095k" is too little for bash (minimum 4m)"#,
         ),
     ] {
         run("none", &[resource]).failure().stderr_eq(format!(

@@ -478,10 +478,38 @@ fn kernels_that_cannot_be_created_are_explained() {
     );
     let mounts = CreateKernel::new(KernelSpec::new("bash").with_mounts(["data"]), token());
     assert_eq!(client.error_of(&mounts).1, "kernel-creation-failed");
-    // Too little for any interpreter.
-    let limits = sorna_core::Limits::new().with_max_memory(1024);
-    let small = CreateKernel::new(KernelSpec::new("bash").with_limits(limits), token());
-    assert_eq!(client.error_of(&small).1, "kernel-creation-failed");
+    // Too little for the interpreter or compiler, whether or not it is installed.
+    for (lang, least) in [
+        ("bash", 4),
+        ("perl", 4),
+        ("lua", 4),
+        ("c", 6),
+        ("python3", 8),
+        ("ruby", 8),
+        ("php", 10),
+        ("c++", 10),
+        ("rust", 24),
+        ("node", 32),
+        ("r", 32),
+        ("java", 48),
+        ("stable/java:17", 48),
+        ("go", 64),
+    ] {
+        for bytes in [1024, (least << 20) - 1024] {
+            let limits = sorna_core::Limits::new().with_max_memory(bytes);
+            let small = CreateKernel::new(KernelSpec::new(lang).with_limits(limits), token());
+            let error = client.call(&small).unwrap_err();
+            let response = error.gateway().unwrap();
+            assert_eq!(response.kind_name(), Some("kernel-creation-failed"));
+            let details = response.problem().unwrap().agent_details.clone().unwrap();
+            let title = details.title.unwrap();
+            let expected = format!(
+                "{} KiB of memory are too little for {lang} (minimum {least} MiB)",
+                bytes / 1024
+            );
+            assert!(title.contains(&expected), "{title}");
+        }
+    }
 
     // At the limit, the token of a living kernel still returns that kernel.
     let first = token();

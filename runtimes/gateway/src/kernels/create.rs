@@ -16,9 +16,6 @@ use crate::kernel::{
 };
 use crate::random;
 
-/// The least memory that a client may ask for, in bytes: with less, no interpreter starts.
-pub(crate) const MIN_MEMORY: u64 = 4 << 20;
-
 /// What a kernel shall be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
@@ -163,11 +160,13 @@ impl Kernels {
         request: &CreateRequest,
     ) -> Result<Arc<Entry>, ProblemReply> {
         let memory = request.spec.limits().max_memory();
-        if let Some(bytes @ 1..MIN_MEMORY) = memory {
+        let least = self.least_memory(&session.lang);
+        if let Some(bytes) = memory.filter(|bytes| (1..least).contains(bytes)) {
             let reason = format!(
-                "{} KiB of memory are too little for any kernel (minimum {} MiB)",
+                "{} KiB of memory are too little for {} (minimum {} MiB)",
                 bytes.div_ceil(1024),
-                MIN_MEMORY >> 20
+                excerpt(&session.lang),
+                least >> 20
             );
             return Err(creation_failed("agent-invalid-input", &reason));
         }
@@ -228,6 +227,11 @@ impl Kernels {
     /// The language that this is a name of, by the name that the list of languages has.
     pub(crate) fn canonical_language(&self, name: &str) -> String {
         self.languages.canonical(name).unwrap_or(name).to_owned()
+    }
+
+    /// The least memory that a client may ask for with a language, in bytes: with less, its tool does not run.
+    pub(crate) fn least_memory(&self, name: &str) -> u64 {
+        self.languages.least_memory(name)
     }
 
     /// Whether kernels of a language send values of expressions.

@@ -7,6 +7,6 @@ mod shares;
 mod table;
 mod watch;
 
-pub(crate) use create::{MIN_MEMORY, Wanted};
+pub(crate) use create::Wanted;
 pub(crate) use ended::Cause;
 pub(crate) use table::{Entry, Kernels};

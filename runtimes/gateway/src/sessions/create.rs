@@ -11,7 +11,7 @@ use sorna_core::{KernelSpec, ProblemKind, SessionStatus};
 use super::session::Session;
 use super::table::Sessions;
 use crate::kernel::{Environ, Unavailable, excerpt};
-use crate::kernels::{Cause, Entry, MIN_MEMORY, Wanted};
+use crate::kernels::{Cause, Entry, Wanted};
 use crate::random;
 
 /// The most bytes of all environment variables.
@@ -97,13 +97,15 @@ impl Sessions {
             return refused("startupCommand: a session of type batch needs one");
         }
         let mut wanted = Wanted::default();
+        let least = self.kernels.least_memory(spec.language());
         for (slot, amount) in spec.resources() {
             match slot {
                 "mem" => match parse_size(amount) {
-                    Some(1..MIN_MEMORY) => {
+                    Some(bytes) if (1..least).contains(&bytes) => {
                         return refused(&format!(
-                            "mem: {amount:?} is too little for any session (minimum {}m)",
-                            MIN_MEMORY >> 20
+                            "mem: {amount:?} is too little for {} (minimum {}m)",
+                            excerpt(spec.language()),
+                            least >> 20
                         ));
                     }
                     Some(bytes) => wanted.memory = Some(bytes).filter(|bytes| *bytes > 0),

@@ -186,7 +186,7 @@ fn what_this_gateway_does_not_have_is_refused() {
             json!({"config": {"resources": {"mem": "1"}}}),
             400,
             "invalid-api-params",
-            "too little for any session (minimum 4m)",
+            "too little for bash (minimum 4m)",
         ),
         (
             json!({"config": {"resources": {"mem": "some"}}}),

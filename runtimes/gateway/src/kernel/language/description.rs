@@ -24,6 +24,8 @@ pub(crate) struct Language {
     pub(crate) exec: String,
     /// The command of the terminal; `{tool}` stands for the tool.
     pub(crate) shell: Vec<String>,
+    /// The memory below which its interpreter or compiler does not run, in bytes.
+    pub(crate) least_memory: u64,
 }
 
 /// How a language runs queries.

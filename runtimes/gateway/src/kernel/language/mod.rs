@@ -46,6 +46,12 @@ impl Languages {
         Some(&language.name)
     }
 
+    /// The memory below which kernels of a language are of no use, in bytes.
+    pub(crate) fn least_memory(&self, image: &str) -> u64 {
+        let known = self.known_as(image);
+        known.map_or(table::MIN_MEMORY, |(language, _)| language.least_memory)
+    }
+
     /// Whether its kernels send values of expressions to clients that ask for them.
     pub(crate) fn echoes(&self, image: &str) -> bool {
         let language = self.known_as(image).map(|(language, _)| &language.query);

@@ -12,6 +12,8 @@ use super::description::{Language, Query};
 use super::program::Program;
 use super::runner::Runner;
 
+/// The least memory of a kernel, in bytes: with less, no interpreter starts.
+pub(super) const MIN_MEMORY: u64 = 4 << 20;
 /// The built-in languages.
 const BUILT_IN: &str = include_str!("languages.toml");
 
@@ -27,6 +29,7 @@ const BUILT_IN: &str = include_str!("languages.toml");
 /// | `runner`, `interpreter` or `program` | one of them | how queries are run, see below |
 /// | `build`, `exec` | | the default commands of a batch, run by bash in the work directory |
 /// | `shell` | bash | the program of the terminal, and its arguments |
+/// | `least_memory` | 4 | kernels that are to have less are refused, in MiB: below it nothing runs |
 ///
 /// Queries are run in one of three ways:
 ///
@@ -108,6 +111,8 @@ struct Entry {
     exec: String,
     #[serde(default = "bash")]
     shell: Vec<String>,
+    #[serde(default)]
+    least_memory: u64,
 }
 
 /// The default command of terminals.
@@ -252,6 +257,7 @@ impl Entry {
             build: self.build,
             exec: self.exec,
             shell: self.shell,
+            least_memory: self.least_memory.saturating_mul(1 << 20).max(MIN_MEMORY),
         })
     }
 }
