@@ -17,6 +17,9 @@ use crate::target::Target;
 ///
 /// Of Sorna v2, only the gateway of this project has such a list; the original one responds with 404.
 ///
+/// In a language that keeps state, a snippet sees what the ones before it in the same kernel have defined. In one
+/// that runs whole programs, each snippet is a program of its own.
+///
 /// Exit code: 0; 1 if the gateway returned an error or could not be reached; 2 for a usage error or a
 /// wrong setting.
 #[derive(Debug, Args)]

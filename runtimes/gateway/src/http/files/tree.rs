@@ -131,17 +131,17 @@ fn mode_text(mode: u32) -> String {
     std::iter::once(kind).chain(bits).collect()
 }
 
-/// What is wrong with a path, as Python's errors have it.
+/// What is wrong with a path, in the words of Python's errors.
 pub(super) fn describe(error: &io::Error, path: &str) -> String {
     let number = error.raw_os_error().map(Errno::from_raw_os_error);
     match number {
-        Some(Errno::NOENT) => format!("FileNotFoundError: No such file or directory: '{path}'"),
-        Some(Errno::NOTDIR) => format!("NotADirectoryError: Not a directory: '{path}'"),
-        Some(Errno::ACCESS) => format!("PermissionError: Permission denied: '{path}'"),
+        Some(Errno::NOENT) => format!("No such file or directory: '{path}'"),
+        Some(Errno::NOTDIR) => format!("Not a directory: '{path}'"),
+        Some(Errno::ACCESS) => format!("Permission denied: '{path}'"),
         Some(Errno::XDEV | Errno::LOOP) => {
-            format!("PermissionError: '{path}' is not in the work directory")
+            format!("'{path}' is not in the work directory")
         }
-        _ => format!("OSError: {error}: '{path}'"),
+        _ => format!("{error}: '{path}'"),
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
         let error = open(&work, "none").unwrap_err();
         assert_eq!(
             describe(&error, "none"),
-            "FileNotFoundError: No such file or directory: 'none'"
+            "No such file or directory: 'none'"
         );
     }
 
