@@ -36,6 +36,7 @@ pub struct Caller {
     retry: RetryPolicy,
     /// When the window of the rate limit ends.
     window_end: Arc<Mutex<Option<Instant>>>,
+    client: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -46,7 +47,22 @@ impl Caller {
             signer,
             retry: RetryPolicy::default(),
             window_end: Arc::default(),
+            client: None,
         }
+    }
+
+    /// The same caller, whose executions say to others that their kernel is busy with those of this client: see
+    /// [`RunMark::with_client`](crate::RunMark::with_client). Without this, they say nothing.
+    #[must_use]
+    pub fn with_client_name(mut self, name: &str) -> Self {
+        self.client = Some(name.into());
+        self
+    }
+
+    /// The name of its client.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&str> {
+        self.client.as_deref()
     }
 
     /// The same caller with this policy.

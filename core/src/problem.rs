@@ -53,6 +53,8 @@ kinds! {
     EntityNotFound = "entity-not-found", "Backend.AI 26";
     InvalidSessionData = "invalid-session-data", "Backend.AI 26";
     KernelBusy = "kernel-busy", "`sorna-gateway`";
+    RunTakenOver = "run-taken-over", "`sorna-gateway`";
+    NothingToAttach = "nothing-to-attach", "`sorna-gateway`";
     VfolderOperationFailed = "vfolder-operation-failed", "Backend.AI 26";
 }
 

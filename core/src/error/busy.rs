@@ -1,13 +1,17 @@
 //! A kernel that is busy with another execution.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The most characters of a client's name that are shown.
+const MOST_CLIENT: usize = 256;
+
 /// What keeps a kernel busy, as far as its gateway says: see [`GatewayError::busy`](super::GatewayError::busy).
 ///
-/// That of `sorna-gateway` sends it as the `data` of a problem, `{"mode": text, "runningFor": ms, "awaitsInput": bool}`.
+/// That of `sorna-gateway` sends it as the `data` of a problem, `{"mode": text, "runningFor": ms, "awaitsInput": bool,
+/// "client": text}`, the last one only if it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -19,6 +23,10 @@ pub struct Busy {
     running_ms: Option<u64>,
     /// Whether it waits for input.
     pub awaits_input: bool,
+    /// How the client calls itself that started it, or has attached to it last, if it does: see
+    /// [`RunMark::with_client`](crate::RunMark::with_client).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 impl Busy {
@@ -29,7 +37,15 @@ impl Busy {
             mode: Some(mode.to_owned()),
             running_ms: u64::try_from(running_for.as_millis()).ok(),
             awaits_input,
+            client: None,
         }
+    }
+
+    /// With the name of its client.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<String>) -> Self {
+        self.client = client;
+        self
     }
 
     /// For how long it has been running.
@@ -39,7 +55,7 @@ impl Busy {
     }
 }
 
-/// Words for a sentence: `a snippet has been running for 12 s and waits for input`.
+/// Words for a sentence: `a snippet has been running for 12 s, started by run on host1, and waits for input`.
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.mode.as_deref() {
@@ -51,9 +67,17 @@ impl fmt::Display for Busy {
             Some(time) => write!(f, " has been running for {} s", time.as_secs())?,
             None => f.write_str(" is running")?,
         }
-        match self.awaits_input {
-            true => f.write_str(" and waits for input"),
-            false => Ok(()),
+        if let Some(client) = &self.client {
+            f.write_str(", started by ")?;
+            // It comes from another client.
+            for c in client.chars().take(MOST_CLIENT) {
+                f.write_char(if c.is_control() { ' ' } else { c })?;
+            }
+        }
+        match (self.awaits_input, &self.client) {
+            (true, Some(_)) => f.write_str(", and waits for input"),
+            (true, None) => f.write_str(" and waits for input"),
+            (false, _) => Ok(()),
         }
     }
 }

@@ -32,6 +32,8 @@ use crate::version::Dialect;
 /// | 401 | `auth-failed` | [`is_auth`](Self::is_auth) |
 /// | 404 | `generic-not-found`, `kernel-not-found`, `instance-not-found` | [`is_not_found`](Self::is_not_found) |
 /// | 409 | `kernel-busy`, of `sorna-gateway` only | [`busy`](Self::busy) |
+/// | 409 | `run-taken-over`, of `sorna-gateway` only | [`is_taken_over`](Self::is_taken_over) |
+/// | 409 | `nothing-to-attach`, of `sorna-gateway` only | [`is_nothing_to_attach`](Self::is_nothing_to_attach) |
 /// | 412 | `quota-exceeded` | [`is_quota_exceeded`](Self::is_quota_exceeded) |
 /// | 429 | `rate-limit-exceeded` | [`is_rate_limited`](Self::is_rate_limited) |
 /// | 500 | `kernel-creation-failed` | [`is_creation_failed`](Self::is_creation_failed) |
@@ -323,6 +325,20 @@ impl GatewayError {
         self.is_not_found() && self.kind().is_some_and(|kind| kinds.contains(&kind))
     }
 
+    /// 409 `run-taken-over` of the gateway in `sorna-gateway`: another client has [attached](crate::RunMark::of_attached) to
+    /// the execution, and gets the rest of its output.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        self.kind() == Some(ProblemKind::RunTakenOver)
+    }
+
+    /// 409 `nothing-to-attach` of the gateway in `sorna-gateway`: nothing runs in the kernel, and clients have received all
+    /// output and the end of what ran last, if anything did.
+    #[must_use]
+    pub fn is_nothing_to_attach(&self) -> bool {
+        self.kind() == Some(ProblemKind::NothingToAttach)
+    }
+
     /// 409 `kernel-busy` of the gateway in `sorna-gateway`, for [marked](crate::Execute::with_mark) executions: nothing was
     /// executed, since another execution keeps the kernel busy. Also a 500 with an `agent-timeout`, by which manager 23.09.10 of
     /// Backend.AI ends an execution that has waited for another one for 30 s (observed); it tells nothing of that.
@@ -469,6 +485,14 @@ impl fmt::Display for GatewayError {
             && let Some(busy) = self.busy().filter(|busy| busy.mode.is_some())
         {
             return write!(f, "the kernel is busy: {busy}");
+        }
+        if self.is_taken_over() {
+            return f.write_str("another client has taken the execution over");
+        }
+        if self.is_nothing_to_attach() {
+            return f.write_str(
+                "there is nothing to attach to: nothing runs, and all output has been received",
+            );
         }
         write!(f, "the gateway responded with {}", self.status.as_u16())?;
         if let ErrorBody::NotStored(reason) = &self.error_body {

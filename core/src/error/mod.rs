@@ -141,6 +141,19 @@ impl Error {
         self.busy().is_some()
     }
 
+    /// Whether another client has taken the execution over: see [`GatewayError::is_taken_over`].
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        self.gateway().is_some_and(GatewayError::is_taken_over)
+    }
+
+    /// Whether there is nothing to attach to: see [`GatewayError::is_nothing_to_attach`].
+    #[must_use]
+    pub fn is_nothing_to_attach(&self) -> bool {
+        self.gateway()
+            .is_some_and(GatewayError::is_nothing_to_attach)
+    }
+
     /// Whether the gateway may still have done what was requested: no response came to a request that may
     /// have reached it, or the response leaves it open. Look before you try again.
     #[must_use]

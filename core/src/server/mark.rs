@@ -8,9 +8,10 @@ use crate::ops::RunMark;
 /// The mark, if there is one of the form that clients send.
 pub(super) fn mark_in(options: Option<&Value>) -> Option<RunMark> {
     let mark = RunMark::deserialize(options?.get("run")?).ok()?;
-    (1..=RunMark::MAX_ID)
-        .contains(&mark.id.len())
-        .then_some(mark)
+    (1..=RunMark::MAX_ID).contains(&mark.id.len()).then(|| {
+        let client = mark.client.clone();
+        mark.with_client(client.as_deref())
+    })
 }
 
 #[cfg(test)]

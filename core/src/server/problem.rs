@@ -58,6 +58,8 @@ replies! {
     EntityNotFound = NOT_FOUND, "Entity not found.";
     InvalidSessionData = INTERNAL_SERVER_ERROR, "Session data has an invalid type or format.";
     KernelBusy = CONFLICT, "The kernel is busy.";
+    RunTakenOver = CONFLICT, "Another client has taken the execution over.";
+    NothingToAttach = CONFLICT, "There is nothing to attach to: nothing runs, and all output has been received.";
     VfolderOperationFailed = BAD_REQUEST, "Virtual folder operation has failed due to bad request.";
 }
 
@@ -101,12 +103,22 @@ fn error_code(kind: ProblemKind) -> &'static str {
         ProblemKind::KernelCreationFailed => "kernel_create_internal-error",
         ProblemKind::KernelRestartFailed => "kernel_restart_internal-error",
         ProblemKind::KernelExecutionFailed => "kernel_execute_internal-error",
-        ProblemKind::KernelBusy => "kernel_execute_conflict",
+        ProblemKind::KernelBusy | ProblemKind::RunTakenOver | ProblemKind::NothingToAttach => {
+            "kernel_execute_conflict"
+        }
         _ => "backendai_generic_internal-error",
     }
 }
 
 impl ProblemKind {
+    /// Whether it is an extension of `sorna-gateway`, which has `data` in all dialects.
+    fn is_of_executions(self) -> bool {
+        matches!(
+            self,
+            Self::KernelBusy | Self::RunTakenOver | Self::NothingToAttach
+        )
+    }
+
     /// The error response with only its title.
     #[must_use]
     pub fn reply(self) -> ProblemReply {
@@ -221,7 +233,7 @@ impl ProblemReply {
         match dialect {
             Dialect::SornaV2 => {
                 problem.title = Some(self.title);
-                if let Some(data) = self.data.filter(|_| self.kind == ProblemKind::KernelBusy) {
+                if let Some(data) = self.data.filter(|_| self.kind.is_of_executions()) {
                     problem.extra.insert("data".to_owned(), *data);
                 }
             }

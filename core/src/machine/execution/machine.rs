@@ -196,6 +196,12 @@ pub struct Execution {
     must_close: bool,
     /// The mark of the next request, if they are marked.
     mark: Option<RunMark>,
+    /// Whether it is only started.
+    is_detached: bool,
+    /// Whether it is continued by requests if its WebSocket breaks.
+    persists: bool,
+    /// How many results have come over the WebSocket.
+    results: u64,
     /// Whether the gateway has responded to it, and so executes it.
     has_turn: bool,
     /// For how long the kernel is waited for while it is busy.
@@ -283,10 +289,38 @@ impl Execution {
             streaming: None,
             stream: None,
             must_close: false,
+            is_detached: mark.as_ref().is_some_and(|mark| mark.is_detached),
+            persists: mark.as_ref().is_some_and(|mark| mark.persists),
+            results: 0,
             mark,
             has_turn: false,
             busy_wait: None,
         }
+    }
+
+    /// Takes over what runs in a kernel, or the end of what ran last, if no client has received that: see
+    /// [`RunMark::of_attached`]. Starts nothing.
+    ///
+    /// For gateways that offer [`Execute::ATTACH`]: others do not know it.
+    pub fn attach(kernel: KernelId, caller: Caller) -> Self {
+        Self::of(Execute::attach(kernel), caller)
+    }
+
+    /// Says whether the gateway offers [`Execute::ATTACH`]. If not, an execution that attaches, or starts without a client, ends
+    /// with [`BuildError::NotOffered`]. Has no effect once the execution has begun.
+    pub fn with_attaching(mut self, is_offered: bool) -> Self {
+        let (State::Ready(_), Some(mark), false) = (&self.state, &mut self.mark, is_offered) else {
+            return self;
+        };
+        self.persists = false;
+        mark.persists = false;
+        let what = match (mark.attaches, mark.is_detached) {
+            (true, _) => "attaching to what runs",
+            (false, true) => "executions without a client",
+            (false, false) => return self,
+        };
+        self.state = State::Over(Some(Err(BuildError::NotOffered { what }.into())));
+        self
     }
 
     /// The end of an execution that its client can no longer finish, by its [run ID](Self::run_id); of Backend.AI only. It
@@ -452,7 +486,9 @@ impl Execution {
     fn begin(&mut self, now: Moment, mode: ExecuteMode) {
         let random = || format!("{:016x}", now.random);
         self.execute.run_id.get_or_insert_with(random);
-        let is_simple = self.streaming.is_some_and(Streaming::never_blocks);
+        // Only gateways that are no managers know marks.
+        let never_blocks = self.streaming.is_some_and(Streaming::never_blocks);
+        let is_simple = never_blocks || self.mark.is_some();
         let mode = match &mut self.conduct {
             Some(conduct) if is_simple => conduct.begin_as_it_is(mode, now),
             Some(conduct) => conduct.begin(mode, now),
@@ -474,7 +510,8 @@ impl Execution {
             .is_some_and(|conduct| !conduct.is_used_again());
         let streams = |streaming: Streaming| streaming.allows(&start.mode, is_last);
         // Sorna v2 has no executions over WebSockets.
-        if self.conduct.is_none() || !self.streaming.is_some_and(streams) {
+        // What is only started has no output to wait for.
+        if self.conduct.is_none() || self.is_detached || !self.streaming.is_some_and(streams) {
             return self.call(start);
         }
         match self.open(now, start) {
@@ -528,7 +565,7 @@ impl Execution {
         if !console.is_empty() {
             self.events.push_back(ExecutionEvent::Console(console));
         }
-        if result.status.is_end() {
+        if result.status.is_end() || self.is_detached {
             self.end(Ok(result));
             return;
         }

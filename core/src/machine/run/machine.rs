@@ -10,7 +10,7 @@ use super::placing::Placing;
 use super::plan::RunPlan;
 use super::report::{Cleanup, Ending, RunEvent, RunReport};
 use crate::caller::Caller;
-use crate::error::{Error, TransportError, TransportErrorKind, UsageError};
+use crate::error::{BuildError, Error, TransportError, TransportErrorKind, UsageError};
 use crate::frame::Frame;
 use crate::ident::{KernelId, SessionToken};
 use crate::machine::create::Create;
@@ -115,6 +115,10 @@ pub struct Run {
     /// Whether the gateway of a dialect that has none can interrupt programs.
     interrupts: bool,
     detaches: bool,
+    /// Whether the last execution is only started.
+    is_detached: bool,
+    /// Whether the gateway lets executions go on without a client, and clients attach.
+    attaches: bool,
     silence_limit: Option<Duration>,
     busy_wait: Option<Duration>,
     /// The time limit that the plan wants for each execution.
@@ -206,6 +210,8 @@ impl Run {
             caller,
             interrupts: false,
             detaches: plan.detaches,
+            is_detached: plan.is_detached,
+            attaches: false,
             temporary: plan.temporary,
             silence_limit: plan.silence_limit,
             busy_wait: plan.busy_wait,
@@ -403,7 +409,10 @@ impl Run {
             // A kernel that is kept must be free.
             Phase::Executing(execution)
                 if !self.temporary
-                    && (self.frees_kernels || (self.interrupts && !self.detaches)) =>
+                    && match self.detaches {
+                        true => self.frees_kernels && !self.attaches,
+                        false => self.frees_kernels || self.interrupts,
+                    } =>
             {
                 execution.give_up();
                 false
@@ -427,6 +436,9 @@ impl Run {
         self.is_ready = true;
         if self.cancelled {
             self.finish(Ending::Cancelled);
+        } else if self.is_detached && !self.attaches {
+            let what = "executions without a client";
+            self.failed(BuildError::NotOffered { what }.into());
         } else if self.files.is_empty() {
             self.execute_next();
         } else {
@@ -485,6 +497,8 @@ impl Run {
         let mark = RunMark::default()
             .with_time_limit(self.time_limit)
             .with_unclaimed(!self.temporary)
+            .with_persistence(self.attaches && !self.temporary)
+            .with_detached(self.is_detached && self.executions.len() == 0)
             .with_piped_input(self.is_piped);
         let start = start
             .with_bytes(self.carries_bytes)
@@ -618,6 +632,7 @@ impl Machine for Run {
                         self.sends_modes = created.has_file_modes();
                         self.uses_marks = created.has_marked_executions();
                         self.interrupts = created.has_interrupts();
+                        self.attaches = created.has_attaching();
                         self.echoes = Some(created.echoes());
                         self.uses_final = self.temporary && created.has_final_executions();
                         self.carries_bytes = created.carries_bytes();

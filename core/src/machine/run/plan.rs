@@ -30,6 +30,7 @@ pub struct RunPlan {
     pub(super) silence_limit: Option<Duration>,
     pub(super) busy_wait: Option<Duration>,
     pub(super) detaches: bool,
+    pub(super) is_detached: bool,
     pub(super) echoes: bool,
     pub(super) is_piped: bool,
 }
@@ -58,6 +59,7 @@ impl RunPlan {
             silence_limit: None,
             busy_wait: None,
             detaches: false,
+            is_detached: false,
             echoes: false,
             is_piped: false,
         }
@@ -87,10 +89,24 @@ impl RunPlan {
     }
 
     /// Leaves the program running in a kernel that is kept when the run is [cancelled](super::Run::cancel), where it would be
-    /// interrupted without this. Has no effect in Backend.AI, where an execution that nobody continues blocks its session.
+    /// interrupted without this. Has no effect with managers of Backend.AI, where an execution that nobody continues blocks
+    /// its session.
     #[must_use]
     pub fn with_detach_on_cancel(mut self, detaches: bool) -> Self {
         self.detaches = detaches;
+        self
+    }
+
+    /// Only starts the last execution, in a kernel that is kept, or not: see
+    /// [`RunMark::with_detached`](crate::RunMark::with_detached). Its result is then that it is
+    /// [`Continued`](crate::ExecutionStatus::Continued).
+    ///
+    /// If the gateway does not offer that, the run ends with [`BuildError::NotOffered`](crate::BuildError::NotOffered) once the
+    /// kernel is ready, before anything is uploaded or executed.
+    #[must_use]
+    pub fn with_detach(mut self, is_detached: bool) -> Self {
+        self.is_detached = is_detached;
+        self.temporary &= !is_detached;
         self
     }
 

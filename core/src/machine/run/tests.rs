@@ -620,6 +620,50 @@ fn a_cancelled_run_interrupts_its_program_where_the_gateway_can_do_that() {
 }
 
 #[test]
+fn a_detached_run_starts_its_last_execution_and_leaves_it() {
+    let detached = |codes: &[&str], extensions: &str| {
+        let mut run = run(plan(codes).with_detach(true));
+        run.sends(CREATE);
+        let created = format!(r#"{{"kernelId": "k1", "extensions": [{extensions}]}}"#);
+        run.answers(reply(201, &created));
+        run.event();
+        run
+    };
+    let offered = r#""runs", "attach", "final""#;
+    let mut run = detached(&["1", "2"], offered);
+    run.event();
+    let first = run.sends_body(EXECUTE);
+    assert!(first.contains(r#""persists":true"#) && !first.contains("detached"));
+    run.answers(result("finished"));
+    run.event();
+    run.event();
+    let last = run.sends_body(EXECUTE);
+    assert!(last.contains(r#""detached":true"#) && !last.contains("final"));
+    run.answers(result("continued"));
+    match run.event() {
+        RunEvent::ExecutionFinished(result) => {
+            assert_eq!(result.status, crate::ExecutionStatus::Continued);
+        }
+        event => panic!("{event:?}"),
+    }
+    let report = run.done();
+    assert!(matches!(report.ending, Ending::Finished(Some(_))));
+    assert!(matches!(report.cleanup, Cleanup::Kept));
+
+    for extensions in ["", r#""runs", "final""#] {
+        let report = detached(&["1"], extensions).done();
+        match report.ending {
+            Ending::Failed(error) => assert_eq!(
+                error.to_string(),
+                "the gateway does not offer executions without a client: they are no part of Sorna v2, but an extension of `sorna-gateway`"
+            ),
+            ending => panic!("{ending:?}"),
+        }
+        assert!(matches!(report.cleanup, Cleanup::Kept));
+    }
+}
+
+#[test]
 fn a_run_that_waits_for_its_turn_is_cancelled_without_a_trace() {
     let waiting = || {
         let plan = plan(&["1"]).keep_kernel().with_busy_wait(Duration::MAX);

@@ -93,6 +93,13 @@ impl CreatedKernel {
         self.extensions.iter().any(|it| it == name)
     }
 
+    /// Whether executions may be started [without a client](crate::RunMark::with_detached), and clients may
+    /// [attach](crate::Execute::attach).
+    #[must_use]
+    pub fn has_attaching(&self) -> bool {
+        self.extensions.iter().any(|name| name == Execute::ATTACH)
+    }
+
     /// Whether its gateway sends [values of expressions](crate::Execute::with_echo) of its language.
     #[must_use]
     pub fn echoes(&self) -> bool {

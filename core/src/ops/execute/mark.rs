@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// What a request says of the execution that it belongs to: see [`Execute::with_mark`](super::Execute::with_mark).
 ///
-/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool}`,
-/// of which all but the first two may be missing.
+/// On the wire it is `{"id": text, "request": number, "wait": bool, "timeLimit": ms, "unclaimed": bool, "piped": bool,
+/// "detached": bool, "attach": bool, "persists": bool, "client": text, "received": number}`, of which all but the first two
+/// may be missing. The last five are part of the extension [`Execute::ATTACH`](super::Execute::ATTACH).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -34,11 +35,35 @@ pub struct RunMark {
     /// Whether the standard input of its client is no terminal. Counts in the first request.
     #[serde(rename = "piped", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_piped: bool,
+    /// Whether it starts without a client: see [`with_detached`](Self::with_detached). Counts in the first request.
+    #[serde(
+        rename = "detached",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub is_detached: bool,
+    /// Whether it starts nothing, and takes what runs over: see [`of_attached`](Self::of_attached). Counts in the first
+    /// request.
+    #[serde(rename = "attach", default, skip_serializing_if = "std::ops::Not::not")]
+    pub attaches: bool,
+    /// Whether the program goes on when its client's connection ends: see [`with_persistence`](Self::with_persistence).
+    /// Counts in the first request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub persists: bool,
+    /// How its client calls itself: see [`with_client`](Self::with_client). Counts in the first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// How many results have arrived over a WebSocket of this execution that has broken. The gateway sends the rest again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
 }
 
 impl RunMark {
     /// The longest ID, in bytes.
     pub const MAX_ID: usize = 256;
+
+    /// The longest name of a client, in bytes.
+    pub const MAX_CLIENT: usize = 256;
 
     /// Of the first request of an execution. A [machine](crate::machine::Execution) makes an ID if there is none.
     #[must_use]
@@ -47,6 +72,61 @@ impl RunMark {
             id: id.into(),
             ..Self::default()
         }
+    }
+
+    /// Of an execution that starts nothing: it takes over what runs in the kernel, whoever has started it, from its client if
+    /// that is still there. Its results have all output that no client has received, as far as the gateway knows and has
+    /// kept it, then what is printed from then on, questions for input, and the end. If what ran last has ended, and no client has
+    /// received that, it is the end of that. Otherwise the response is an error that
+    /// [says so](crate::GatewayError::is_nothing_to_attach).
+    ///
+    /// The request is a query without code. A client from which it takes over gets an error that
+    /// [says so](crate::GatewayError::is_taken_over).
+    ///
+    /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH): others would execute it.
+    #[must_use]
+    pub fn of_attached() -> Self {
+        Self {
+            attaches: true,
+            persists: true,
+            takes_unclaimed: true,
+            ..Self::default()
+        }
+    }
+
+    /// Starts the execution without a client, or not: the response comes as soon as it has started, with the status
+    /// `continued` and no output, and no further request belongs to it. Somebody may [attach](Self::of_attached) later.
+    ///
+    /// Meanwhile the program does not wait for anybody to fetch what it prints: the gateway keeps as much as its console holds
+    /// for a program (1 MiB by default), drops what is older, and says how many bytes these were. A batch goes on with its
+    /// next step. The idle timeout of the kernel does not count. A program that asks for input waits until its time limit.
+    ///
+    /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH): others execute it as any.
+    #[must_use]
+    pub fn with_detached(mut self, is_detached: bool) -> Self {
+        self.is_detached = is_detached;
+        self
+    }
+
+    /// Lets the program go on when the connection of its client ends, or not: for an execution over a WebSocket, which else is
+    /// interrupted. Its client continues it by a request, with what it has [`received`](Self::received) so far, or somebody
+    /// [attaches](Self::of_attached); until then it is as if it had been started [without a client](Self::with_detached).
+    ///
+    /// For gateways that offer [`Execute::ATTACH`](super::Execute::ATTACH); others ignore it.
+    #[must_use]
+    pub fn with_persistence(mut self, persists: bool) -> Self {
+        self.persists = persists;
+        self
+    }
+
+    /// Says who executes, for others whose kernel is [busy](crate::Busy::client) with it: `run on host1 (process 123)`.
+    ///
+    /// Control characters become spaces, and what is longer than [`MAX_CLIENT`](Self::MAX_CLIENT) is cut. Gateways that know
+    /// marks, but not this, ignore it.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<&str>) -> Self {
+        self.client = client.and_then(clean);
+        self
     }
 
     /// Lets the gateway hold the first request while the kernel is busy.
@@ -83,6 +163,19 @@ impl RunMark {
         self.is_piped = is_piped;
         self
     }
+}
+
+/// A name that may be shown; `None` if nothing is left of it.
+fn clean(name: &str) -> Option<String> {
+    let mut shown = String::new();
+    for c in name.trim().chars() {
+        let c = if c.is_control() { ' ' } else { c };
+        if shown.len() + c.len_utf8() > RunMark::MAX_CLIENT {
+            break;
+        }
+        shown.push(c);
+    }
+    (!shown.is_empty()).then_some(shown)
 }
 
 mod ms {

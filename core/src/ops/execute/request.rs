@@ -44,6 +44,11 @@ impl Execute {
 
     /// The name of the extension that [`with_mark`](Self::with_mark) needs.
     pub const RUNS: &str = "runs";
+
+    /// The name of the extension that executions [without a client](RunMark::with_detached) need, and those that
+    /// [attach](Self::attach). A gateway that offers it knows [marks](Self::with_mark) as well.
+    pub const ATTACH: &str = "attach";
+
     /// The name of the extension that [`with_echo`](Self::with_echo) needs, and of the option that is sent then.
     pub const ECHO: &str = "echo";
 
@@ -60,6 +65,12 @@ impl Execute {
             wants_bytes: false,
             mark: None,
         }
+    }
+
+    /// Takes over what runs in a kernel: see [`RunMark::of_attached`].
+    #[must_use]
+    pub fn attach(kernel: KernelId) -> Self {
+        Self::start(kernel, ExecuteMode::query("")).with_mark(Some(RunMark::of_attached()))
     }
 
     /// Asks for output that is not UTF-8 as it was written, or not.

@@ -44,6 +44,11 @@ impl Execution {
             {
                 mark.id.clone_from(id);
             }
+            if mark.request == 0 && mark.client.is_none() {
+                let mut named = std::mem::take(mark);
+                named = named.with_client(self.caller.client_name());
+                *mark = named;
+            }
             let following = RunMark {
                 request: mark.request.saturating_add(1),
                 ..RunMark::new(mark.id.clone())

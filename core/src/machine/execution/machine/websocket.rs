@@ -13,7 +13,7 @@ use crate::machine::execution::streaming::Streaming;
 use crate::machine::step::{Step, Transmit};
 use crate::moment::Moment;
 use crate::ops::stream::{first_message, read_message};
-use crate::ops::{Execute, ExecutionResult, OpenExecution};
+use crate::ops::{Continuation, Execute, ExecutionResult, OpenExecution};
 use crate::problem::ProblemKind;
 use crate::version::Dialect;
 
@@ -83,6 +83,7 @@ impl Execution {
         let silent = conduct.silent_at(now);
         match stream.poll(now.instant, !conduct.is_running()) {
             Next::Received(message) => self.read(now, message),
+            Next::Broken(_) if self.persists && conduct.is_running() => self.resume(),
             Next::Broken(failure) => {
                 // In this order: what was streamed has no ID by which it could be freed.
                 self.failed(Error::MayHaveRun(failure));
@@ -110,6 +111,18 @@ impl Execution {
         None
     }
 
+    /// Continues by requests: the WebSocket has broken. If nothing has come over it, the gateway may not have begun.
+    fn resume(&mut self) {
+        let start = self.stream.as_mut().map(|stream| stream.take_start());
+        self.close();
+        let start = start.filter(|_| !self.has_turn);
+        let mut next = start.unwrap_or_else(|| self.next(Continuation::Continue));
+        if let Some(mark) = &mut next.mark {
+            mark.received = Some(self.results);
+        }
+        self.call(next);
+    }
+
     /// Reads a message of the WebSocket.
     fn read(&mut self, now: Moment, message: Bytes) {
         let result = match read_message(message) {
@@ -119,9 +132,10 @@ impl Execution {
         // Not results: the manager fails, or is about to restart or to destroy the session.
         let ends = ["error", "server-restarting"];
         if !ends.contains(&result.status.as_str()) {
+            self.results += 1;
             return self.received(now, result);
         }
-        if let Some(error) = busy_in(&result) {
+        if let Some(error) = error_in(&result) {
             let start = self.stream.as_mut().map(|stream| stream.take_start());
             self.close();
             if !start.is_some_and(|start| self.is_held(now, &error, start)) {
@@ -135,8 +149,9 @@ impl Execution {
     }
 }
 
-/// The error in a message of a gateway that has not executed anything since the kernel is busy: as a response would have it.
-fn busy_in(result: &ExecutionResult) -> Option<Error> {
+/// The error in a message of a gateway that has not executed anything, or lets another client go on, as a response would have
+/// it.
+fn error_in(result: &ExecutionResult) -> Option<Error> {
     let body = serde_json::to_vec(&result.extra).ok()?;
     let error = GatewayError::new(
         Dialect::BackendAi,
@@ -144,5 +159,11 @@ fn busy_in(result: &ExecutionResult) -> Option<Error> {
         &HeaderMap::new(),
         &body.into(),
     );
-    (error.kind() == Some(ProblemKind::KernelBusy)).then(|| error.into())
+    let kinds = [
+        ProblemKind::KernelBusy,
+        ProblemKind::RunTakenOver,
+        ProblemKind::NothingToAttach,
+    ];
+    let is_known = error.kind().is_some_and(|kind| kinds.contains(&kind));
+    is_known.then(|| error.into())
 }

@@ -1,5 +1,6 @@
 //! Executions in virtual time.
 
+mod attached;
 mod backend_ai;
 mod marked;
 mod script;

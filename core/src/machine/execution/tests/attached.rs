@@ -1,0 +1,225 @@
+//! Executions without a client, and clients that attach.
+
+use super::*;
+use crate::error::{BuildError, Busy};
+use crate::machine::Negotiated;
+use crate::ops::{Batch, Execute, RunMark};
+use crate::version::ApiVersion;
+
+const V2: &str = "POST /v2/kernel/k1";
+const V9: &str = "POST /session/k1";
+const OPEN: &str = "GET /stream/session/k1/execute";
+const ID: &str = "5555555555555555";
+const VERSIONS: [(ApiVersion, &str); 2] =
+    [(ApiVersion::V2_20170315, V2), (ApiVersion::V9_20250722, V9)];
+
+type Tells = fn(&Error) -> bool;
+
+fn streaming() -> Streaming {
+    let version = ApiVersion::V9_20250722;
+    let info = serde_json::json!({"version": version.as_str(), "manager": "sorna-gateway 0.1.0"});
+    let info = Some(serde_json::from_value(info).unwrap());
+    Streaming::of(&Negotiated { version, info })
+}
+
+fn marked(mode: impl Into<ExecuteMode>, mark: RunMark, version: ApiVersion) -> Execution {
+    let start = Execute::start(kernel(), mode.into()).with_mark(Some(mark));
+    Execution::of(start, caller_for(version))
+}
+
+fn attached(version: ApiVersion) -> Execution {
+    Execution::attach(kernel(), caller_for(version))
+}
+
+#[test]
+fn what_starts_without_a_client_ends_with_the_first_response() {
+    let modes: [(ExecuteMode, &str); 3] = [
+        ("1".into(), r#""mode":"query","code":"1""#),
+        (Batch::new().into(), r#""build":"*""#),
+        (
+            Batch::new().without_build().with_exec("make").into(),
+            r#""exec":"make""#,
+        ),
+    ];
+    for (version, line) in VERSIONS {
+        for (mode, sent) in modes.clone() {
+            let mark = RunMark::default().with_detached(true);
+            // There is nothing to wait for over a WebSocket.
+            let run = marked(mode, mark, version).with_streaming(streaming());
+            let mut run = Driver::new(run);
+            let body = run.sends_body(line);
+            let mark = format!(r#""run":{{"id":"{ID}","request":0,"detached":true}}"#);
+            assert!(body.contains(sent) && body.contains(&mark), "{body}");
+            run.answers(result("continued", ""));
+            let end = run.done().unwrap();
+            assert_eq!(end.status, ExecutionStatus::Continued);
+        }
+    }
+}
+
+#[test]
+fn an_attached_execution_goes_on_as_any() {
+    let mark = format!(
+        r#"{{"mode":"query","code":"","options":{{"run":{{"id":"{ID}","request":0,"unclaimed":true,"attach":true,"persists":true}}}}}}"#
+    );
+    for (version, line) in VERSIONS {
+        let mut run = Driver::new(attached(version));
+        let body = run.sends_body(line);
+        if version == ApiVersion::V2_20170315 {
+            assert_eq!(body, mark);
+        } else {
+            assert!(body.contains(r#""attach":true"#), "{body}");
+        }
+        run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+        assert_eq!(stdout(&mut run), "a");
+        let body = run.sends_body(line);
+        let next = format!(r#""run":{{"id":"{ID}","request":1}}"#);
+        assert!(body.contains(&next), "{body}");
+        run.answers(result("waiting-input", ""));
+        assert!(matches!(run.event(), ExecutionEvent::InputRequested { .. }));
+        run.machine.answer("x").unwrap();
+        run.sends(line);
+        run.answers(result(
+            "finished",
+            r#", "exitCode": 3, "options": {"exitCode": 3}"#,
+        ));
+        assert_eq!(run.done().unwrap().exit_code(), Some(3));
+    }
+}
+
+#[test]
+fn that_there_is_nothing_to_attach_to_and_that_another_client_attached_is_clear() {
+    let kinds: [(&str, &str, Tells); 2] = [
+        (
+            "nothing-to-attach",
+            "there is nothing to attach to: nothing runs, and all output has been received",
+            Error::is_nothing_to_attach,
+        ),
+        (
+            "run-taken-over",
+            "another client has taken the execution over",
+            Error::is_taken_over,
+        ),
+    ];
+    for (name, words, is_it) in kinds {
+        for (version, line) in VERSIONS {
+            let mut run = Driver::new(attached(version));
+            run.sends(line);
+            run.answers(problem(409, name));
+            let error = run.done().unwrap_err();
+            assert!(is_it(&error) && !error.is_busy() && !error.may_have_acted());
+            assert_eq!(error.to_string(), words);
+        }
+        let run = attached(ApiVersion::V9_20250722);
+        let mut run = Driver::new(run.with_streaming(streaming()));
+        run.opens(OPEN);
+        run.is_open();
+        assert!(run.sends_text().contains(r#""attach":true"#));
+        run.hears(&format!(
+            r#"{{"status": "error", "msg": "x", "type": "https://api.backend.ai/probs/{name}", "title": "x"}}"#
+        ));
+        run.closes();
+        assert!(is_it(&run.done().unwrap_err()));
+    }
+}
+
+#[test]
+fn what_the_gateway_does_not_offer_is_refused_before_anything_is_sent() {
+    for (version, line) in VERSIONS {
+        let detached = RunMark::default().with_detached(true);
+        for (refused, what) in [
+            (attached(version), "attaching to what runs"),
+            (
+                marked("1", detached, version),
+                "executions without a client",
+            ),
+        ] {
+            let mut run = Driver::new(refused.with_attaching(false));
+            let error = run.done().unwrap_err();
+            let expected = BuildError::NotOffered { what };
+            assert!(matches!(error, Error::Build(error) if error == expected));
+        }
+        let plain = RunMark::default().with_persistence(true);
+        let mut run = Driver::new(marked("1", plain, version).with_attaching(false));
+        assert!(!run.sends_body(line).contains("persists"));
+        let mut run = Driver::new(attached(version).with_attaching(true));
+        assert!(run.sends_body(line).contains("persists"));
+    }
+}
+
+#[test]
+fn a_broken_websocket_is_continued_by_requests_where_the_program_persists() {
+    let broken = || TransportError::new(TransportErrorKind::Receive, Sent::Maybe, "it broke");
+    let open = |mark: RunMark| {
+        let run = marked("1", mark, ApiVersion::V9_20250722);
+        let mut run = Driver::new(run.with_streaming(streaming()));
+        run.opens(OPEN);
+        run.is_open();
+        run.sends_text();
+        run
+    };
+    let message = r#"{"status": "continued", "console": [["stdout", "a"]], "exitCode": null, "options": null}"#;
+    for heard in 0..3 {
+        let mut run = open(RunMark::default().with_persistence(true));
+        for _ in 0..heard {
+            run.hears(message);
+            assert_eq!(stdout(&mut run), "a");
+        }
+        run.fails(broken());
+        run.closes();
+        let body = run.sends_body(V9);
+        let mark = match heard {
+            0 => format!(r#""run":{{"id":"{ID}","request":0,"persists":true,"received":0}}"#),
+            heard => format!(r#""run":{{"id":"{ID}","request":1,"received":{heard}}}"#),
+        };
+        assert!(body.contains(&mark), "{body}");
+        // The code is sent again if the gateway may not have it; it knows the mark if it does.
+        assert_eq!(body.contains(r#""mode":"query","code":"1""#), heard == 0);
+        run.answers(result("continued", r#", "console": [["stdout", "b"]]"#));
+        assert_eq!(stdout(&mut run), "b");
+        assert!(!run.sends_body(V9).contains("received"));
+        run.answers(result("finished", r#", "exitCode": 0"#));
+        run.done().unwrap();
+    }
+    let mut other = open(RunMark::default());
+    other.fails(broken());
+    other.closes();
+    assert!(matches!(other.done(), Err(Error::MayHaveRun(_))));
+}
+
+#[test]
+fn a_kernel_is_busy_with_a_client_that_says_what_it_is() {
+    let named = |name: &str| {
+        let caller = caller_for(ApiVersion::V2_20170315).with_client_name(name);
+        let start = Execute::start(kernel(), "1".into()).with_mark(Some(RunMark::default()));
+        let mut run = Driver::new(Execution::of(start, caller));
+        let first = run.sends_body(V2);
+        run.answers(result("continued", r#", "console": [["stdout", "a"]]"#));
+        stdout(&mut run);
+        assert!(!run.sends_body(V2).contains("client"));
+        first
+    };
+    let long = "é".repeat(300);
+    let cut = format!(r#""client":"{}""#, "é".repeat(128));
+    for (name, sent) in [
+        ("run on host1", r#""client":"run on host1""#),
+        (" a\u{1b}[2J\nb ", r#""client":"a [2J b""#),
+        (&long, &cut),
+    ] {
+        let body = named(name);
+        assert!(body.contains(sent), "{body}");
+    }
+    assert!(!named(" ").contains("client"));
+
+    let busy = |client: Option<&str>, awaits_input| {
+        let busy = Busy::new("query", Duration::from_secs(12), awaits_input);
+        busy.with_client(client.map(str::to_owned)).to_string()
+    };
+    let begun = "a snippet has been running for 12 s";
+    assert_eq!(busy(None, false), begun);
+    assert_eq!(busy(Some("x"), false), format!("{begun}, started by x"));
+    assert_eq!(
+        busy(Some("x\n\u{1b}y"), true),
+        format!("{begun}, started by x  y, and waits for input")
+    );
+}
