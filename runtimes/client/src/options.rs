@@ -29,6 +29,7 @@ pub struct ClientOptions {
     pub(crate) net: NetOptions,
     pub(crate) retry: RetryPolicy,
     pub(crate) streaming: Option<bool>,
+    pub(crate) client_name: Option<String>,
     #[cfg(feature = "async")]
     pub(crate) observer: Option<Observer>,
 }
@@ -40,6 +41,7 @@ impl Default for ClientOptions {
             net: NetOptions::default(),
             retry: RetryPolicy::default(),
             streaming: None,
+            client_name: None,
             #[cfg(feature = "async")]
             observer: None,
         }
@@ -167,6 +169,15 @@ impl ClientOptions {
         self
     }
 
+    /// Says to others whose kernel is [busy](sorna_core::Busy::client) with what this client executes who it is, for instance
+    /// `backup on host1 (process 123)`: at most 256 bytes, the rest is cut. For the gateway of `sorna serve`. Without this it is
+    /// not said.
+    #[must_use]
+    pub fn with_client_name(mut self, name: impl Into<String>) -> Self {
+        self.client_name = Some(name.into());
+        self
+    }
+
     /// Calls this observer for each request. There is none by default.
     #[cfg(feature = "async")]
     #[must_use]
@@ -191,6 +202,12 @@ impl ClientOptions {
     #[must_use]
     pub fn streaming(&self) -> Option<bool> {
         self.streaming
+    }
+
+    /// How the client calls itself.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&str> {
+        self.client_name.as_deref()
     }
 
     /// What is called for each request.

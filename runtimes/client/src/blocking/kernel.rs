@@ -106,6 +106,40 @@ impl Kernel {
         Execution(self.0.execute(mode))
     }
 
+    /// An execution that is only started: ask for its events to the end, or [`finish`](Execution::finish) it, and its program
+    /// runs, without any client. Its result is that it is [`Continued`](sorna_core::ExecutionStatus::Continued).
+    /// [`attach`](Self::attach) to it later, from wherever you are.
+    ///
+    /// The program does not wait for anybody to fetch what it prints: the gateway keeps the last of it, 1 MiB by default, and says
+    /// how many bytes it dropped. The kernel is in use as long as it runs. A program that asks for input waits until the
+    /// time limit for somebody who attaches.
+    ///
+    /// For the gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered),
+    /// and nothing is executed.
+    ///
+    /// ```no_run
+    /// # let kernel = sorna::blocking::Client::from_env()?.create("python3")?;
+    /// kernel.execute_detached("train()").finish()?;
+    /// // Later, perhaps in another program:
+    /// let result = kernel.attach().finish()?;
+    /// println!("{}, exit code {:?}", result.stdout(), result.exit_code());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn execute_detached(&self, mode: impl Into<ExecuteMode>) -> Execution {
+        Execution(self.0.execute_detached(mode))
+    }
+
+    /// Takes over what runs in the kernel, whoever started it: its events are all output that no client has received, as far as
+    /// the gateway knows, then what is printed, questions for input, and the end with the exit code. If what ran last has
+    /// ended, and no client has received that, it is the end of that. Starts nothing.
+    ///
+    /// A client that waits for what runs gets an error for which [`Error::is_taken_over`] is true. If nothing runs, and all
+    /// output has been received, the end of this one is an error for which [`Error::is_nothing_to_attach`] is true. For the
+    /// gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered).
+    pub fn attach(&self) -> Execution {
+        Execution(self.0.attach())
+    }
+
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
     /// ([`Batch`](sorna_core::Batch)), waits for the end, and returns all output.
     ///

@@ -46,6 +46,26 @@ impl<T: Transport + 'static, M: Machine> Deferred<T, M> {
         Self { client, state }
     }
 
+    /// Of a machine that is made when the client knows whether its gateway offers this extension: see [`Client::offers`].
+    pub(super) fn after_asking(
+        client: &Client<T>,
+        extension: &'static str,
+        make: impl FnOnce(Caller) -> M + Send + Sync + 'static,
+    ) -> Self {
+        if client.has_extension(extension) {
+            return Self::new(client, make);
+        }
+        let asking = client.clone();
+        let caller = async move {
+            asking.offers(extension).await?;
+            asking.caller().await
+        };
+        Self {
+            client: client.clone(),
+            state: State::Waiting(Mutex::new(Box::pin(caller)), Box::new(make)),
+        }
+    }
+
     /// As [`Driver::poll`].
     ///
     /// # Errors

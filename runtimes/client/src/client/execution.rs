@@ -58,10 +58,22 @@ pub struct Execution<T> {
     failed: bool,
 }
 
+/// What an execution does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It is executed to its end.
+    Whole,
+    /// It is only started.
+    Detached,
+    /// It takes over what runs.
+    Attached,
+}
+
 impl<T: Transport + 'static> Execution<T> {
     pub(super) fn new(
         client: Client<T>,
         start: Execute,
+        way: Way,
         is_kept: bool,
         time_limit: Option<Duration>,
     ) -> Self {
@@ -69,14 +81,20 @@ impl<T: Transport + 'static> Execution<T> {
         let run_id = random_token().to_string();
         let chosen = run_id.clone();
         let make = move |caller| {
-            let mark = || {
-                let mark = RunMark::default().with_time_limit(time_limit);
-                mark.with_unclaimed(true)
+            let mark = match way {
+                Way::Attached => RunMark::of_attached(),
+                _ => RunMark::default()
+                    .with_time_limit(time_limit)
+                    .with_unclaimed(way == Way::Whole)
+                    .with_detached(way == Way::Detached)
+                    .with_persistence(is_kept),
             };
-            let start = start.with_mark(streams.uses_marks().then(mark));
-            let execution = machine::Execution::of(start, caller)
-                .with_run_id(chosen)
-                .with_interrupts(streams.has_extension(Interrupt::EXTENSION));
+            let is_marked = way != Way::Whole || streams.uses_marks();
+            let execution =
+                machine::Execution::of(start.with_mark(is_marked.then_some(mark)), caller)
+                    .with_attaching(streams.has_extension(Execute::ATTACH))
+                    .with_run_id(chosen)
+                    .with_interrupts(streams.has_extension(Interrupt::EXTENSION));
             match streams
                 .streaming()
                 .filter(|it| !is_kept || it.never_blocks() || streams.inner.channels.always)
@@ -85,8 +103,12 @@ impl<T: Transport + 'static> Execution<T> {
                 None => execution,
             }
         };
+        let driver = match way {
+            Way::Whole => Deferred::new(&client, make),
+            _ => Deferred::after_asking(&client, Execute::ATTACH, make),
+        };
         Self {
-            driver: Deferred::new(&client, make),
+            driver,
             run_id,
             result: None,
             failed: false,

@@ -73,7 +73,10 @@ impl<T: Transport + 'static> Client<T> {
         options: ClientOptions,
         opener: Option<Opener<T>>,
     ) -> Self {
-        let caller = Caller::new(Signer::new(config)).with_retry(options.retry);
+        let mut caller = Caller::new(Signer::new(config)).with_retry(options.retry);
+        if let Some(name) = &options.client_name {
+            caller = caller.with_client_name(name);
+        }
         Self {
             inner: Arc::new(Inner {
                 negotiation: Negotiation::of(&caller),

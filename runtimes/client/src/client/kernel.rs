@@ -14,6 +14,7 @@ use sorna_core::{
 
 use super::Execution;
 use super::driver::Driven;
+use super::execution::Way;
 use super::handle::Client;
 use crate::net::Transport;
 #[cfg(feature = "terminal")]
@@ -172,8 +173,49 @@ impl<T: Transport + 'static> Kernel<T> {
     /// An execution of a snippet (`&str`, `String`) or of the files in the work directory
     /// ([`Batch`](sorna_core::Batch)). It starts when its first event is asked for.
     pub fn execute(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
-        let start = Execute::start(self.id.clone(), mode.into()).with_bytes(self.carries_bytes);
-        Execution::new(self.client.clone(), start, self.is_kept, self.time_limit)
+        self.execution(mode.into(), Way::Whole)
+    }
+
+    /// An execution that is only started: ask for its events to the end, or [`finish`](Execution::finish) it, and its program
+    /// runs, without any client. Its result is that it is [`Continued`](sorna_core::ExecutionStatus::Continued).
+    /// [`attach`](Self::attach) to it later, from wherever you are.
+    ///
+    /// The program does not wait for anybody to fetch what it prints: the gateway keeps the last of it, 1 MiB by default, and says
+    /// how many bytes it dropped. The kernel is in use as long as it runs. A program that asks for input waits until the
+    /// time limit for somebody who attaches.
+    ///
+    /// For the gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered),
+    /// and nothing is executed.
+    ///
+    /// ```no_run
+    /// # use sorna::net::Transport;
+    /// # async fn example<T: Transport + 'static>(kernel: sorna::Kernel<T>) -> Result<(), sorna::Error> {
+    /// kernel.execute_detached("train()").finish().await?;
+    /// // Later, perhaps in another program:
+    /// let result = kernel.attach().finish().await?;
+    /// println!("{}, exit code {:?}", result.stdout(), result.exit_code());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn execute_detached(&self, mode: impl Into<ExecuteMode>) -> Execution<T> {
+        self.execution(mode.into(), Way::Detached)
+    }
+
+    /// Takes over what runs in the kernel, whoever started it: its events are all output that no client has received, as far as
+    /// the gateway knows, then what is printed, questions for input, and the end with the exit code. If what ran last has
+    /// ended, and no client has received that, it is the end of that. Starts nothing.
+    ///
+    /// A client that waits for what runs gets an error for which [`Error::is_taken_over`] is true. If nothing runs, and all
+    /// output has been received, the end of this one is an error for which [`Error::is_nothing_to_attach`] is true. For the
+    /// gateway of `sorna serve`; the end with others is [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered).
+    pub fn attach(&self) -> Execution<T> {
+        self.execution(ExecuteMode::query(""), Way::Attached)
+    }
+
+    fn execution(&self, mode: ExecuteMode, way: Way) -> Execution<T> {
+        let start = Execute::start(self.id.clone(), mode).with_bytes(self.carries_bytes);
+        let (is_kept, time_limit) = (self.is_kept, self.time_limit);
+        Execution::new(self.client.clone(), start, way, is_kept, time_limit)
     }
 
     /// Executes a snippet (`&str`, `String`) or the files in the work directory
