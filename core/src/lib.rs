@@ -66,7 +66,8 @@
 //! | [`Download`] | `POST` or `GET /session/{name}/download`; with an extension, `GET /v2/kernel/{id}/download` | [`DownloadedFile`]s, or unpacked [as they arrive](download) |
 //! | [`DownloadSingle`] | `POST` or `GET /session/{name}/download_single`; with an extension, `GET /v2/kernel/{id}/download_single` | the content |
 //! | [`OpenExecution`] | `GET /stream/session/{name}/execute` | a WebSocket |
-//! | [`Logs`] | `GET /session/{name}/logs` | text |
+//! | [`Logs`] | `GET /session/{name}/logs`; with an extension, `GET /v2/kernel/{id}/logs` | text |
+//! | [`FollowLogs`] | with an extension, the same with `?from=…&wait=…` | a [`LogPart`] |
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
 //! | [`Interrupt`] | `POST /session/{name}/interrupt` | nothing |

@@ -182,7 +182,8 @@ impl Operation for ListFiles {
     fn prepare(&self, version: ApiVersion) -> Result<UnsignedRequest, BuildError> {
         match version.dialect() {
             Dialect::SornaV2 => {
-                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "lists of files")?;
+                let request =
+                    sorna_v2::to_extension(&self.kernel, self.is_offered, "lists of files")?;
                 Ok(request.segment("files").query("path", &self.path))
             }
             // 23.09.10 reads the body alone, 26.9.6 the query alone; its own client, without a query, always

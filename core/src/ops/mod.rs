@@ -47,7 +47,7 @@ pub use interrupt::Interrupt;
 pub use languages::{LanguageInfo, ListLanguages};
 pub use login::{Login, Logout, WebSession};
 pub use login_check::{LoginCheck, WebUser};
-pub use logs::Logs;
+pub use logs::{FollowLogs, LogPart, Logs};
 pub use operation::{Operation, Repeat, Reply, Success};
 pub use rename::Rename;
 pub use restart::Restart;

@@ -17,8 +17,8 @@ pub(super) fn to_kernel(
     Ok(UnsignedRequest::with_room(method, "/v2/kernel", about).segment(kernel.as_str()))
 }
 
-/// A request for files of a kernel, which is an extension.
-pub(super) fn to_files(
+/// A request to read something of a kernel that is an extension.
+pub(super) fn to_extension(
     kernel: &KernelId,
     is_offered: bool,
     what: &'static str,
@@ -33,7 +33,7 @@ pub(super) fn to_files(
 mod tests {
     use super::super::operation::Operation;
     use super::super::{
-        Complete, Destroy, Execute, Info, Interrupt, ListFiles, Restart, UploadFiles,
+        Complete, Destroy, Execute, Info, Interrupt, ListFiles, Logs, Restart, UploadFiles,
     };
     use super::*;
     use crate::ops::Boundary;
@@ -56,6 +56,10 @@ mod tests {
         prepare(&|version| {
             let list = ListFiles::new(kernel(), ".").with_extension(true);
             list.prepare(version)
+        });
+        prepare(&|version| {
+            let logs = Logs::new(kernel()).with_extension(true);
+            logs.prepare(version)
         });
         prepare(&|version| Complete::at_end(kernel(), "a").prepare(version));
         prepare(&|version| Execute::start(kernel(), "1".into()).prepare(version));

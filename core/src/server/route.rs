@@ -31,6 +31,8 @@ pub enum Route {
     Upload(KernelId),
     /// `POST /v2/kernel/{id}/interrupt`, an extension.
     Interrupt(KernelId),
+    /// `GET /v2/kernel/{id}/logs`, an extension: [`Logs`](crate::Logs) and [`FollowLogs`](crate::FollowLogs).
+    Logs(KernelId),
     /// `GET /v2/kernel/{id}/files`, an extension: [`ListFiles`](crate::ListFiles).
     ListFiles(KernelId),
     /// `GET /v2/kernel/{id}/download`, an extension: [`Download`](crate::Download).
@@ -92,6 +94,7 @@ impl Route {
             ),
             ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
             ["kernel", id, "interrupt"] => of_kernel(id, &[(Method::POST, Self::Interrupt)]),
+            ["kernel", id, "logs"] => of_kernel(id, &[(Method::GET, Self::Logs)]),
             ["kernel", id, "files"] => of_kernel(id, &[(Method::GET, Self::ListFiles)]),
             ["kernel", id, "download"] => of_kernel(id, &[(Method::GET, Self::Download)]),
             ["kernel", id, "download_single"] => {
@@ -141,6 +144,7 @@ mod tests {
                 format!("{path}/interrupt"),
                 Route::Interrupt(id()),
             ),
+            (Method::GET, format!("{path}/logs"), Route::Logs(id())),
             (Method::GET, format!("{path}/files"), Route::ListFiles(id())),
             (
                 Method::GET,

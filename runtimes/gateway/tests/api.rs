@@ -125,6 +125,7 @@ fn the_rate_limit_is_reported_and_enforced() {
             "files",
             "echo",
             "interrupt",
+            "logs",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);

@@ -101,7 +101,7 @@ impl Operation for Download {
         match version.dialect() {
             Dialect::SornaV2 => {
                 self.check()?;
-                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "downloads")?;
+                let request = sorna_v2::to_extension(&self.kernel, self.is_offered, "downloads")?;
                 let files = self.files.iter();
                 let request = request.segment("download");
                 Ok(files.fold(request, |request, file| request.query("files", file)))

@@ -70,7 +70,7 @@ impl Operation for DownloadSingle {
         match version.dialect() {
             Dialect::SornaV2 => {
                 Requested::new(&self.file)?;
-                let request = sorna_v2::to_files(&self.kernel, self.is_offered, "downloads")?;
+                let request = sorna_v2::to_extension(&self.kernel, self.is_offered, "downloads")?;
                 Ok(request.segment("download_single").query("file", &self.file))
             }
             Dialect::BackendAi => {

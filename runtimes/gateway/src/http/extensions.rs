@@ -1,6 +1,6 @@
 //! What this gateway understands besides the protocols.
 
-use sorna_core::{Execute, Interrupt, ListFiles, UploadFiles};
+use sorna_core::{Execute, FollowLogs, Interrupt, ListFiles, UploadFiles};
 
 use super::context::Context;
 
@@ -14,6 +14,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     ListFiles::FILES,
     Execute::ECHO,
     Interrupt::EXTENSION,
+    FollowLogs::EXTENSION,
 ];
 
 /// Those that have an effect in kernels of a language.

@@ -14,6 +14,7 @@ use super::busy::busy_reply;
 use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
 use super::files;
+use super::logs;
 use super::terminal;
 use super::websocket;
 use crate::kernel::{ExecuteError, Held, Input, Turn};
@@ -34,6 +35,11 @@ pub(super) async fn respond(
     }
     if let Route::ListFiles(id) | Route::Download(id) | Route::DownloadSingle(id) = &route {
         return read_files(context, &call, &route, id).await;
+    }
+    if let Route::Logs(id) = &route {
+        let parameters = Parameters::parse(call.parts.uri.query(), b"")?;
+        let log = context.kernels.find_log(call.key, id)?;
+        return logs::read(log, &parameters, context.continuation_interval).await;
     }
     let response = respond_whole(context, call, route, bytes, is_form).await?;
     Ok(response.map(ReplyBody::new))

@@ -3,8 +3,6 @@
 use serde::de::Error;
 use sorna_core::Console;
 
-use super::decode::Decoded;
-
 /// From this size on, in bytes, a record is only read when there is room for it.
 pub(crate) const LARGE: usize = 64 * 1024;
 
@@ -37,12 +35,6 @@ pub(crate) fn push_lost(console: &mut Console, bytes: usize, why: &str) {
 /// The message that so much output was lost.
 pub(crate) fn lost(bytes: usize, why: &str) -> String {
     format!("{bytes} bytes of output were lost, {why}\n")
-}
-
-/// Adds output as it was read.
-pub(crate) fn push_output(console: &mut Console, stream: Stream, output: &Decoded<'_>) {
-    push_text(console, stream, output.text());
-    push_bytes(console, stream, output.bytes());
 }
 
 /// Adds what is not text.

@@ -13,6 +13,7 @@ use super::driver::{Circumstances, Command, Driver, KernelStartError};
 use super::home::Home;
 use super::input::Input;
 use super::language::Query;
+use super::log::Log;
 use super::memory::Look;
 use super::record::Record;
 use super::run::Plan;
@@ -112,6 +113,11 @@ impl Kernel {
                 "the interpreter did not start in time",
             )),
         }
+    }
+
+    /// What its executions have printed.
+    pub(crate) fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.shared.lock().log)
     }
 
     /// The beginning of the marks of its processes.

@@ -14,12 +14,12 @@ use std::process::Stdio;
 use rustix::event::{Timespec, epoll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::fcntl_setpipe_size;
-use sorna_core::Console;
 use tokio::net::unix::pipe::Receiver;
 
-use super::console::{Stream, push_bytes, push_output};
+use super::console::Stream;
 use super::decode::Utf8Decoder;
 use super::home::Home;
+use super::sink::Sink;
 
 /// How many bytes are read at once.
 const PIECE: usize = 16 * 1024;
@@ -188,7 +188,7 @@ impl OutputPipes {
 
     /// Moves what is there to the console, until that holds `limit` bytes. Returns whether the
     /// pipes are empty.
-    pub(crate) fn drain(&mut self, console: &mut Console, limit: usize) -> bool {
+    pub(crate) fn drain(&mut self, console: &mut Sink<'_>, limit: usize) -> bool {
         while console.text_len() < limit {
             let Some(number) = self.next() else {
                 for pipe in self.pipes.iter_mut().filter(|pipe| pipe.is_wide) {
@@ -206,7 +206,7 @@ impl OutputPipes {
             if read.is_empty() {
                 continue;
             }
-            push_output(console, pipe.stream, &pipe.decoder.decode(read));
+            console.push_output(pipe.stream, &pipe.decoder.decode(read));
             for pipe in &mut self.pipes {
                 if pipe.number != number {
                     pipe.streak = 0;
@@ -235,9 +235,9 @@ impl OutputPipes {
     }
 
     /// Adds an incomplete character at the end of a run.
-    pub(crate) fn finish(&mut self, console: &mut Console) {
+    pub(crate) fn finish(&mut self, console: &mut Sink<'_>) {
         for pipe in &mut self.pipes {
-            push_bytes(console, pipe.stream, &pipe.decoder.finish());
+            console.push_bytes(pipe.stream, &pipe.decoder.finish());
             pipe.streak = 0;
             pipe.adapt();
         }

@@ -11,7 +11,7 @@
 //!    └──── Ended ◄──────┘ run ends (from any state)
 //! ```
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,9 +22,11 @@ use tokio::sync::Notify;
 use super::console::{GONE, push_lost};
 use super::gathering::Gathering;
 use super::input::Input;
+use super::log::Log;
 use super::record::{Record, Response};
 pub(crate) use super::response::{ExecuteError, ExecuteResponse};
 use super::run::{Plan, StepKind};
+use super::sink::Sink;
 use super::stock::Held;
 use super::turn::Turn;
 use super::unclaimed::Unclaimed;
@@ -83,6 +85,8 @@ pub(crate) enum Intent {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) console: Console,
+    /// A copy of what came into it.
+    pub(crate) log: Arc<Log>,
     gathering: Gathering,
     /// What the console takes of the memory for output.
     pub(crate) held: Held,
@@ -140,6 +144,7 @@ impl Shared {
             state: Mutex::new(State {
                 phase: Phase::Idle,
                 console: Console::new(),
+                log: Arc::new(held.new_log()),
                 gathering: Gathering::default(),
                 held,
                 listeners: 0,
@@ -174,6 +179,9 @@ impl Shared {
     pub(crate) fn enter(&self, phase: Phase) {
         let mut state = self.lock();
         if state.phase != Phase::Gone {
+            if phase == Phase::Gone {
+                state.log.end();
+            }
             state.phase = phase;
         }
         state.used = Instant::now();
@@ -342,6 +350,14 @@ impl State {
         self.held.limit(most)
     }
 
+    /// Where output goes.
+    pub(crate) fn sink(&mut self) -> Sink<'_> {
+        Sink {
+            console: &mut self.console,
+            log: &self.log,
+        }
+    }
+
     /// Counts what is in the console.
     pub(crate) fn count_output(&mut self) {
         self.held.set(self.console.text_len());
@@ -494,8 +510,6 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::sync::Arc;
 
     use sorna_core::server::ExecuteRequest;
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::console::LARGE;
+use super::log::{Log, LogSum};
 use crate::lock::lock;
 
 const KIB: usize = 1024;
@@ -28,6 +29,7 @@ pub(crate) struct Stock {
     counts: Mutex<Counts>,
     freed: Notify,
     reading: Mutex<()>,
+    logs: Arc<LogSum>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +83,11 @@ impl Held {
         } else {
             own.min(OWN)
         }
+    }
+
+    /// A log for a kernel, which counts for itself: it makes no output wait.
+    pub(crate) fn new_log(&self) -> Log {
+        Log::new(Arc::clone(&self.stock.logs))
     }
 
     /// How much that is.

@@ -1,12 +1,17 @@
 //! Why kernels have ended, for those who still ask for them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sorna_core::KernelId;
 
+use crate::kernel::Log;
+
 /// How many kernels that have ended are remembered.
 const REMEMBERED: usize = 256;
+/// Of how many their output is kept, so that those who follow it miss nothing of its end.
+const WITH_LOGS: usize = 16;
 
 /// Why a kernel ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,16 @@ pub(crate) enum Cause {
 
 /// The last kernels that have ended, the latest last.
 #[derive(Debug, Default)]
-pub(super) struct Ended(VecDeque<(KernelId, String, Cause)>);
+pub(super) struct Ended(VecDeque<Late>);
+
+/// A kernel that has ended.
+#[derive(Debug)]
+struct Late {
+    id: KernelId,
+    owner: String,
+    cause: Cause,
+    log: Option<Arc<Log>>,
+}
 
 impl Cause {
     /// The reason as Backend.AI has it, if it is one of those that are told from others.
@@ -54,8 +68,17 @@ impl Cause {
 }
 
 impl Ended {
-    pub(super) fn note(&mut self, id: KernelId, owner: String, cause: Cause) {
-        self.0.push_back((id, owner, cause));
+    pub(super) fn note(&mut self, id: KernelId, owner: String, cause: Cause, log: Arc<Log>) {
+        let log = Some(log);
+        self.0.push_back(Late {
+            id,
+            owner,
+            cause,
+            log,
+        });
+        if let Some(old) = self.0.iter_mut().rev().nth(WITH_LOGS) {
+            old.log = None;
+        }
         if self.0.len() > REMEMBERED {
             self.0.pop_front();
         }
@@ -63,9 +86,17 @@ impl Ended {
 
     /// Why a kernel of this key has ended, if that is known.
     pub(super) fn cause(&self, owner: &str, id: &KernelId) -> Option<&Cause> {
+        self.find(owner, id).map(|late| &late.cause)
+    }
+
+    /// What a kernel of this key printed that has ended, if that is known.
+    pub(super) fn log(&self, owner: &str, id: &KernelId) -> Option<Arc<Log>> {
+        self.find(owner, id)?.log.clone()
+    }
+
+    fn find(&self, owner: &str, id: &KernelId) -> Option<&Late> {
         let mut all = self.0.iter().rev();
-        let found = all.find(|(ended, of, _)| ended == id && of == owner);
-        found.map(|(.., cause)| cause)
+        all.find(|late| late.id == *id && late.owner == owner)
     }
 }
 

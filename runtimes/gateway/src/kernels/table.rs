@@ -14,7 +14,7 @@ use super::shares::{Owned, Portion, Share};
 use crate::base::Base;
 use crate::config::GatewayConfig;
 use crate::kernel::{
-    Bounds, ClosedPlace, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher,
+    Bounds, ClosedPlace, Confinement, DiskLimit, Isolation, Kernel, Languages, Launcher, Log,
     ProcessTable, Stock,
 };
 use crate::keys::Keys;
@@ -172,6 +172,16 @@ impl Kernels {
             .ok_or_else(|| not_found(table.ended.cause(owner, id)))
     }
 
+    /// What a kernel has printed; also of one that has just ended.
+    ///
+    /// # Errors
+    ///
+    /// 404 `kernel-not-found`.
+    pub(crate) fn find_log(&self, owner: &str, id: &KernelId) -> Result<Arc<Log>, ProblemReply> {
+        let found = self.find(owner, id).map(|entry| entry.kernel.log());
+        found.or_else(|problem| self.table().ended.log(owner, id).ok_or(problem))
+    }
+
     /// The living kernels of a key that were created in Sorna v2, with their tokens.
     pub(crate) fn of_sorna_v2(&self, owner: &str) -> Vec<(Arc<Entry>, String)> {
         let table = self.table();
@@ -218,7 +228,8 @@ impl Kernels {
         }
         if let Some(cause) = entry.cause.get().filter(|_| was_there) {
             let (id, owner) = (entry.id.clone(), entry.owner.clone());
-            table.ended.note(id, owner, cause.clone());
+            let log = entry.kernel.log();
+            table.ended.note(id, owner, cause.clone(), log);
         }
         was_there
     }

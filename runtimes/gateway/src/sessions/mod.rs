@@ -5,7 +5,6 @@
 mod adopt;
 mod create;
 mod events;
-mod log;
 mod run;
 mod session;
 mod table;

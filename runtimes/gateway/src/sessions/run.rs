@@ -263,9 +263,6 @@ impl Session {
     }
 
     fn reply(&self, run_id: String, response: ExecuteResponse) -> RunReply {
-        if !response.is_repeated {
-            self.keep(&response.console);
-        }
         if response.status.is_end()
             && let Some(run) = lock(&self.run).as_mut().filter(|run| run.id == run_id)
         {

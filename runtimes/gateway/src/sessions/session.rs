@@ -5,12 +5,10 @@ use std::time::{Instant, SystemTime};
 
 use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::CreateSession;
-use sorna_core::{
-    Console, ExecutionStatus, KernelId, KernelSpec, ProblemKind, Record, SessionStatus,
-};
+use sorna_core::{ExecutionStatus, KernelId, KernelSpec, ProblemKind, SessionStatus};
 use tokio::sync::watch;
 
-use super::log::Log;
+use crate::kernel::Log;
 use crate::kernels::Entry;
 use crate::lock::lock;
 
@@ -50,7 +48,8 @@ struct State {
     failure: Option<ProblemReply>,
     /// How a batch session ended.
     result: &'static str,
-    log: Log,
+    /// What its kernel has printed, which outlives that.
+    log: Option<Arc<Log>>,
 }
 
 impl Session {
@@ -75,7 +74,7 @@ impl Session {
                 entry: None,
                 failure: None,
                 result: "UNDEFINED",
-                log: Log::default(),
+                log: None,
             }),
             status: watch::Sender::new(SessionStatus::Pending),
             run: Mutex::default(),
@@ -94,7 +93,7 @@ impl Session {
             entry: Some(Arc::clone(&entry)),
             failure: None,
             result: "UNDEFINED",
-            log: Log::default(),
+            log: Some(entry.kernel.log()),
         };
         Self {
             id: entry.id.clone(),
@@ -204,7 +203,9 @@ impl Session {
     }
 
     pub(super) fn set_entry(&self, entry: Arc<Entry>) {
-        self.state().entry = Some(entry);
+        let mut state = self.state();
+        state.log = Some(entry.kernel.log());
+        state.entry = Some(entry);
     }
 
     /// Lets its kernel go, which has ended.
@@ -221,25 +222,17 @@ impl Session {
         self.state().failure = Some(problem);
     }
 
-    pub(crate) fn log(&self) -> String {
-        self.state().log.text()
-    }
-
-    /// Keeps what a program has written.
-    pub(super) fn keep(&self, console: &Console) {
-        if console.is_empty() {
-            return;
-        }
-        let mut state = self.state();
-        for record in console.iter_exact() {
-            match record {
-                Record::Stdout(text) | Record::Stderr(text) => state.log.push(&text),
-                Record::StdoutBytes(bytes) | Record::StderrBytes(bytes) => {
-                    state.log.push_bytes(&bytes);
-                }
-                _ => {}
+    /// What its programs have printed. An empty log if it has no kernel yet, or never had one.
+    pub(crate) fn log(&self) -> Arc<Log> {
+        let log = self.state().log.clone();
+        log.unwrap_or_else(|| {
+            let log = Log::default();
+            let status = self.status();
+            if matches!(status, SessionStatus::Terminated | SessionStatus::Cancelled) {
+                log.end();
             }
-        }
+            Arc::new(log)
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

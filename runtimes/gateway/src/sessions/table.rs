@@ -15,6 +15,8 @@ use crate::lock::lock;
 
 /// How many sessions that have ended are remembered.
 const ENDED: usize = 64;
+/// Of how many all output is kept that is kept of living ones.
+const WITH_LOGS: usize = 16;
 
 /// All sessions.
 #[derive(Debug)]
@@ -204,6 +206,9 @@ impl Sessions {
             let key = (session.owner.clone(), session.name());
             table.names.remove(&key);
             table.ended.push_back(Arc::clone(session));
+            if let Some(old) = table.ended.iter().rev().nth(WITH_LOGS) {
+                old.log().shrink();
+            }
             if table.ended.len() > ENDED {
                 table.ended.pop_front();
             }

@@ -87,7 +87,7 @@ async fn to_session(
             Parameters::parse(None, bytes)?;
             sessions::rename(context, key, id, parameters)
         }
-        SessionVerb::Logs => sessions::logs(context, key, id),
+        SessionVerb::Logs => sessions::logs(context, key, id, parameters).await,
         SessionVerb::StatusHistory => sessions::status_history(context, key, id),
         SessionVerb::Execute => execute::execute(context, call, id, bytes).await,
         SessionVerb::Complete => execute::complete(context, key, id, bytes).await,

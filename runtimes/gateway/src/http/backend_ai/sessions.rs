@@ -11,6 +11,7 @@ use super::info;
 use crate::http::body::ReplyBody;
 use crate::http::context::Context;
 use crate::http::extensions::extensions;
+use crate::http::logs;
 
 /// `POST /session`
 pub(super) async fn create(context: &Context, key: &str, bytes: &[u8]) -> Result {
@@ -88,9 +89,14 @@ pub(super) fn find_matches(context: &Context, key: &str, parameters: &Parameters
 }
 
 /// `GET /session/{name}/logs`; also of a session that has ended, by its ID.
-pub(super) fn logs(context: &Context, key: &str, id: &KernelId) -> Result {
+pub(super) async fn logs(
+    context: &Context,
+    key: &str,
+    id: &KernelId,
+    parameters: &Parameters,
+) -> Result {
     let session = context.sessions.find_any(key, id)?;
-    Ok(ok(&json!({"result": {"logs": session.log()}})))
+    logs::read(session.log(), parameters, context.continuation_interval).await
 }
 
 /// `GET /session/{name}/status-history`

@@ -9,8 +9,7 @@ use sorna_core::{Media, Record, ValueForms};
 use tokio::sync::oneshot;
 
 use super::parts::Driver;
-use crate::kernel::console::LARGE;
-use crate::kernel::console::{push_output, read_record};
+use crate::kernel::console::{LARGE, read_record};
 use crate::kernel::frame::Frame;
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::state::Ending;
@@ -54,7 +53,7 @@ impl Driver {
             let mut state = self.shared.lock();
             let limit = state.limit(self.setup.console_limit);
             let before = state.console.text_len();
-            let empty = self.output.drain(&mut state.console, limit);
+            let empty = self.output.drain(&mut state.sink(), limit);
             if state.console.text_len() != before {
                 state.used = Instant::now();
             }
@@ -120,7 +119,7 @@ impl Driver {
             }
             Frame::Text(stream, bytes) => {
                 let output = self.decoders[stream as usize].decode(&bytes);
-                push_output(&mut self.shared.lock().console, stream, &output);
+                self.shared.lock().sink().push_output(stream, &output);
             }
             Frame::Record(record) => {
                 if let Err(error) = self.push_record(record) {
@@ -178,7 +177,7 @@ impl Driver {
     fn push_record(&self, record: Vec<u8>) -> serde_json::Result<()> {
         let _reading = (record.len() > LARGE).then(|| self.setup.stock.reading());
         let records = read_record(record)?;
-        self.shared.lock().console.append(records);
+        self.shared.lock().sink().append(records);
         Ok(())
     }
 

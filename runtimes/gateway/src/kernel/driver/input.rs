@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::parts::{Driver, InputPoll, InputRequest};
-use crate::kernel::console::{Stream, push_text};
+use crate::kernel::console::Stream;
 use crate::kernel::input::Input;
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
@@ -243,7 +243,10 @@ impl Driver {
             _ => {
                 if let Err(error) = self.input.write(&given) {
                     let message = format!("input could not be delivered: {error}\n");
-                    push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
+                    self.shared
+                        .lock()
+                        .sink()
+                        .push_text(Stream::Stderr, &message);
                 }
             }
         }

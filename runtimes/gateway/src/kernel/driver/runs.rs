@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::command::{Circumstances, KernelStartError};
 use super::parts::{Driver, InputPoll, KillReason, Run, RunningStep};
 use crate::kernel::confine::gate::Gate;
-use crate::kernel::console::{Stream, push_bytes, push_text};
+use crate::kernel::console::Stream;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
@@ -206,7 +206,9 @@ impl Driver {
         if let Some(signal) = exit.signal_text().filter(|_| kill_reason.is_none()) {
             let message = self.why_killed(exit).unwrap_or(signal);
             let mut state = self.shared.lock();
-            push_text(&mut state.console, Stream::Stderr, &format!("{message}\n"));
+            state
+                .sink()
+                .push_text(Stream::Stderr, &format!("{message}\n"));
         }
         let home = self.setup.home.root();
         if exit.code() == CANNOT_EXECUTE && forbids_programs(home) {
@@ -214,7 +216,10 @@ impl Driver {
                 "{} is on a file system mounted with noexec, so what is built there cannot be run: start the gateway with another TMPDIR, or `sorna serve --directory`\n",
                 home.display()
             );
-            push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
+            self.shared
+                .lock()
+                .sink()
+                .push_text(Stream::Stderr, &message);
         }
         // If the kernel was killed just after this process ended, there must be no next step.
         let exit_code = match exit.code() {
@@ -285,7 +290,10 @@ impl Driver {
                 let why = why.unwrap_or_else(|| exit.to_string());
                 format!("kernel process died with {why}; restarted\n")
             };
-            push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
+            self.shared
+                .lock()
+                .sink()
+                .push_text(Stream::Stderr, &message);
         }
         if timed_out {
             self.end(Ending::TimedOut);
@@ -332,12 +340,12 @@ impl Driver {
     /// Adds characters that are incomplete to the output: their rest, if there is one, comes after something else.
     pub(super) fn finish_characters(&mut self) {
         let mut state = self.shared.lock();
-        self.output.finish(&mut state.console);
+        self.output.finish(&mut state.sink());
         for (stream, decoder) in [Stream::Stdout, Stream::Stderr]
             .into_iter()
             .zip(&mut self.decoders)
         {
-            push_bytes(&mut state.console, stream, &decoder.finish());
+            state.sink().push_bytes(stream, &decoder.finish());
         }
     }
 

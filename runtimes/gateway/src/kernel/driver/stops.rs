@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parts::{Driver, KillReason, Run};
-use crate::kernel::console::{Stream, push_text};
+use crate::kernel::console::Stream;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::run::StepKind;
 use crate::kernel::state::Ending;
@@ -75,7 +75,10 @@ impl Driver {
     pub(super) async fn kill_for_limit(&mut self, message: &str) {
         self.note_shared_files().await;
         let message = format!("{message}\n");
-        push_text(&mut self.shared.lock().console, Stream::Stderr, &message);
+        self.shared
+            .lock()
+            .sink()
+            .push_text(Stream::Stderr, &message);
         if let Some(step) = &mut self.step {
             step.process.kill_group();
         }
