@@ -33,6 +33,8 @@ pub type Kernel = crate::Kernel<Transport>;
 pub type Execution = crate::Execution<Transport>;
 /// See [`DownloadStream`](crate::DownloadStream).
 pub type DownloadStream = crate::DownloadStream<Transport>;
+/// See [`LogStream`](crate::LogStream).
+pub type LogStream = crate::LogStream<Transport>;
 /// See [`Events`](crate::Events).
 pub type Events = crate::Events<<Transport as crate::net::StreamTransport>::Body>;
 /// See [`Run`](crate::Run).

@@ -168,7 +168,7 @@ mod wire;
 
 #[cfg(feature = "async")]
 pub use client::{
-    Canceller, Client, DownloadStream, Events, Execution, Kernel, Run, StreamedResponse,
+    Canceller, Client, DownloadStream, Events, Execution, Kernel, LogStream, Run, StreamedResponse,
     TemporaryKernel,
 };
 #[cfg(feature = "async")]

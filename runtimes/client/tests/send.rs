@@ -50,6 +50,7 @@ macro_rules! all_futures_are_send {
             let _ = send(client.find("")).await;
             let _ = send(kernel.list_files("")).await;
             let _ = send(kernel.logs()).await;
+            let _ = send(send(kernel.follow_logs()).next_part()).await;
             let _ = send(kernel.interrupt()).await;
             let _ = send(kernel.rename(create.token.clone())).await;
             let _ = send(kernel.status_history()).await;

@@ -4,7 +4,7 @@ use sorna_core::events::SubscribeEvents;
 use sorna_core::{Error, FileListing, ListSessions, SessionSummary, SessionToken, StatusChange};
 
 use super::wait::wait;
-use super::{Client, DownloadStream, Events, Kernel};
+use super::{Client, DownloadStream, Events, Kernel, LogStream};
 
 impl Client {
     /// Lists sessions: those of all pages, from the one that `sessions` starts with. For the caller's own that have
@@ -40,18 +40,34 @@ impl Client {
     }
 }
 
-/// What only Backend.AI has. In Sorna v2 each of these is an error
-/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
+/// Logs: in Backend.AI, and in Sorna v2 with gateways that have the extension
+/// [`FollowLogs::EXTENSION`](sorna_core::FollowLogs::EXTENSION), as `sorna-gateway` has.
 impl Kernel {
-    /// What its container printed: its own messages, and what programs in it print.
+    /// What it has printed: its executions, in Backend.AI also its container. For the two streams apart, take the first part of
+    /// [`follow_logs`](Self::follow_logs).
+    ///
+    /// In Sorna v2, and on gateways of `sorna serve` in general, these are the last 256 KiB that its executions have printed,
+    /// whether a client has received that or not.
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]; [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) for a gateway of Sorna v2 that does not have
+    /// the extension.
     pub fn logs(&self) -> Result<String, Error> {
         wait(self.0.logs())
     }
 
+    /// What it has printed, and what it prints from now on, until it ends. Nothing is requested until the first part is asked
+    /// for.
+    #[must_use]
+    pub fn follow_logs(&self) -> LogStream {
+        LogStream(self.0.follow_logs())
+    }
+}
+
+/// What only Backend.AI has. In Sorna v2 each of these is an error
+/// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
+impl Kernel {
     /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
     /// itself. In Sorna v2 only gateways of `sorna serve` can do that.
     ///

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[cfg(feature = "terminal")]
 use http::Request;
@@ -299,6 +300,11 @@ impl<T: Transport + 'static> Client<T> {
     pub(super) fn may_lose_uploads(&self) -> bool {
         let known = self.inner.negotiation.known();
         known.is_none_or(|known| known.negotiated.may_lose_uploads())
+    }
+
+    /// Waits.
+    pub(super) async fn sleep(&self, duration: Duration) {
+        self.inner.transport.sleep(duration).await;
     }
 
     /// Whether the gateway has said that it understands this extension of the protocol.

@@ -1,11 +1,10 @@
-//! What Backend.AI does besides: sessions by name, their logs and events; and files.
+//! What Backend.AI does besides: sessions by name, and their events; and files.
 
 use sorna_core::events::SubscribeEvents;
 use sorna_core::machine;
 use sorna_core::{
     ApiVersion, BuildError, Dialect, Error, FileListing, Info, Interrupt, ListFiles, ListSessions,
-    LoginCheck, Logs, MatchSessions, Rename, SessionSummary, SessionToken, StatusChange,
-    StatusHistory,
+    LoginCheck, MatchSessions, Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
 };
 
 use super::download::DownloadStream;
@@ -121,19 +120,6 @@ impl<T: Transport + 'static> Kernel<T> {
 /// What only Backend.AI has. In Sorna v2 each of these is an error
 /// ([`BuildError::Unsupported`](sorna_core::BuildError::Unsupported)), and nothing is sent, unless it says otherwise.
 impl<T: Transport + 'static> Kernel<T> {
-    /// What its container printed: its own messages, and what programs in it print.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn logs(&self) -> Result<String, Error> {
-        Ok(self
-            .client()
-            .call(Logs::new(self.id().clone()))
-            .await?
-            .value)
-    }
-
     /// Interrupts the program that it runs, as Ctrl-C does. The interpreter's state stays, and the execution ends by
     /// itself. In Sorna v2 only gateways of `sorna serve` can do that.
     ///

@@ -141,7 +141,6 @@ macro_rules! driver {
                 $block_on(async {
                     let name = SessionToken::new("another").unwrap();
                     let errors = [
-                        wait!($kind, kernel.logs()).unwrap_err(),
                         wait!($kind, kernel.rename(name)).unwrap_err(),
                         wait!($kind, kernel.status_history()).unwrap_err(),
                         wait!($kind, kernel.events()).unwrap_err(),
@@ -154,6 +153,57 @@ macro_rules! driver {
                     }
                 });
                 assert_eq!(server.seen(), [""; 0]);
+            }
+
+            #[test]
+            fn logs_are_followed_part_by_part_where_that_is_offered() {
+                let server = Server::start(|line, _| match line.split_once("/logs?") {
+                    Some((_, "from=0&wait=0")) => Answer::json(
+                        200,
+                        r#"{"console": [["stdout", "a"]], "from": 5, "next": 6, "ended": false}"#,
+                    ),
+                    Some((_, "from=6&wait=10000")) => Answer::json(
+                        200,
+                        r#"{"console": [["stderr", "b"]], "from": 6, "next": 7, "ended": false}"#,
+                    ),
+                    Some(_) => Answer::json(
+                        404,
+                        r#"{"type": "https://api.sorna.io/probs/kernel-not-found", "title": "No."}"#,
+                    ),
+                    None if line.ends_with("/logs") => {
+                        Answer::json(200, r#"{"result": {"logs": "ab"}}"#)
+                    }
+                    None => sorna_v2(line, r#"["logs"]"#),
+                });
+                let kernel = kernel(server.config(ApiVersion::V2_20170315), "k1");
+                $block_on(async {
+                    let mut logs = kernel.follow_logs();
+                    let first = wait!($kind, logs.next_part()).unwrap().unwrap();
+                    assert_eq!((&*first.stdout(), logs.lost()), ("a", 5));
+                    let second = wait!($kind, logs.next_part()).unwrap().unwrap();
+                    assert_eq!((&*second.stderr(), logs.lost()), ("b", 5));
+                    for _ in 0..2 {
+                        assert!(wait!($kind, logs.next_part()).unwrap().is_none());
+                    }
+                    assert_eq!(wait!($kind, kernel.logs()).unwrap(), "ab");
+                });
+                let path = "GET /v2/kernel/k1/logs";
+                let parts = ["0&wait=0", "6&wait=10000", "7&wait=10000"];
+                let mut expected = vec!["GET /v2".to_owned()];
+                expected.extend(parts.map(|part| format!("{path}?from={part}")));
+                expected.push(path.to_owned());
+                assert_eq!(server.seen(), expected);
+
+                let server = Server::start(|line, _| sorna_v2(line, "null"));
+                let kernel = client(server.config(ApiVersion::V2_20170315)).kernel(KernelId::new("k1").unwrap());
+                $block_on(async {
+                    let logs = wait!($kind, kernel.logs()).unwrap_err();
+                    let follow = wait!($kind, kernel.follow_logs().next_part()).unwrap_err();
+                    for error in [logs, follow] {
+                        let error = format!("{error:?}");
+                        assert!(error.contains("NotOffered"), "{error}");
+                    }
+                });
             }
 
             #[test]
