@@ -54,7 +54,7 @@
 //! | [`Complete`] | `POST /v2/kernel/{id}` | candidates |
 //! | [`UploadFiles`] | `POST /v2/kernel/{id}/upload` | nothing |
 //! | [`ListSessions`] | Backend.AI: `POST /admin/gql` | [`SessionPage`] |
-//! | [`MatchSessions`] | Backend.AI: `GET /session/_/match` | [`SessionSummary`]s |
+//! | [`MatchSessions`] | Backend.AI: `GET /session/_/match`; with an extension, `GET /v2/kernels` | [`SessionSummary`]s |
 //! | [`SubscribeEvents`](events::SubscribeEvents) | Backend.AI: `GET /events/session` | a stream of [`SessionEvent`](events::SessionEvent)s |
 //! | [`OpenTerminal`](terminal::OpenTerminal) | `GET /v2/stream/kernel/{id}/pty` | a WebSocket |
 //!

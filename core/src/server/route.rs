@@ -17,6 +17,8 @@ pub enum Route {
     Authorize,
     /// `GET /v2/languages`, an extension.
     Languages,
+    /// `GET /v2/kernels`, an extension: [`MatchSessions`](crate::MatchSessions).
+    Match,
     /// `POST /v2/kernel/create`
     Create,
     /// `GET /v2/kernel/{id}`
@@ -82,6 +84,7 @@ impl Route {
             [] => plain(Method::GET, Self::Version),
             ["authorize"] => plain(Method::GET, Self::Authorize),
             ["languages"] => plain(Method::GET, Self::Languages),
+            ["kernels"] => plain(Method::GET, Self::Match),
             ["kernel", "create"] => plain(Method::POST, Self::Create),
             ["kernel", id] if !id.is_empty() => of_kernel(
                 id,
@@ -133,6 +136,7 @@ mod tests {
             (Method::GET, "/v2".to_owned(), Route::Version),
             (Method::GET, "/v2/authorize".to_owned(), Route::Authorize),
             (Method::GET, "/v2/languages".to_owned(), Route::Languages),
+            (Method::GET, "/v2/kernels".to_owned(), Route::Match),
             (Method::POST, "/v2/kernel/create".to_owned(), Route::Create),
             (Method::GET, path.clone(), Route::Info(id())),
             (Method::PATCH, path.clone(), Route::Restart(id())),

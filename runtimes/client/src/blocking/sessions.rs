@@ -23,9 +23,12 @@ impl Client {
     /// Finds the caller's sessions that have not ended by name, ID, or what either starts with. A session whose name
     /// or ID is the whole text is the only result; else there may be several, or none.
     ///
+    /// In Sorna v2, the living kernels of a session token, one for each language, or the one with an ID; none is created.
+    ///
     /// # Errors
     ///
-    /// As [`list`](Self::list).
+    /// As [`list`](Self::list); in Sorna v2, [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) for a gateway that
+    /// does not have the extension [`MatchSessions::EXTENSION`](sorna_core::MatchSessions::EXTENSION).
     pub fn find(&self, text: &str) -> Result<Vec<SessionSummary>, Error> {
         wait(self.0.find(text))
     }

@@ -45,10 +45,19 @@ impl<T: Transport + 'static> Client<T> {
     /// Finds the caller's sessions that have not ended by name, ID, or what either starts with. A session whose name
     /// or ID is the whole text is the only result; else there may be several, or none.
     ///
+    /// In Sorna v2, the living kernels of a session token, one for each language, or the one with an ID; none is created.
+    ///
     /// # Errors
     ///
-    /// As [`list`](Self::list).
+    /// As [`list`](Self::list); in Sorna v2, [`BuildError::NotOffered`] for a gateway that does not have the extension
+    /// [`MatchSessions::EXTENSION`].
     pub async fn find(&self, text: &str) -> Result<Vec<SessionSummary>, Error> {
+        let dialect = self.caller().await?.version().dialect();
+        if dialect == Dialect::SornaV2 {
+            let is_offered = self.offers(MatchSessions::EXTENSION).await?;
+            let matches = MatchSessions::new(text).with_extension(is_offered);
+            return Ok(self.call(matches).await?.value);
+        }
         // Managers find whole names only, and IDs not at all.
         let matches = self.call(MatchSessions::new(text)).await?.value;
         if let Some(session) = matches.into_iter().find(|session| is_called(session, text)) {

@@ -145,7 +145,6 @@ macro_rules! driver {
                         wait!($kind, kernel.status_history()).unwrap_err(),
                         wait!($kind, kernel.events()).unwrap_err(),
                         wait!($kind, client.list(ListSessions::living())).unwrap_err(),
-                        wait!($kind, client.find("a")).unwrap_err(),
                     ];
                     for error in errors {
                         let error = format!("{error:?}");

@@ -1,6 +1,6 @@
 //! What this gateway understands besides the protocols.
 
-use sorna_core::{Execute, FollowLogs, Interrupt, ListFiles, UploadFiles};
+use sorna_core::{Execute, FollowLogs, Interrupt, ListFiles, MatchSessions, UploadFiles};
 
 use super::context::Context;
 
@@ -15,6 +15,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     Execute::ECHO,
     Interrupt::EXTENSION,
     FollowLogs::EXTENSION,
+    MatchSessions::EXTENSION,
 ];
 
 /// Those that have an effect in kernels of a language.

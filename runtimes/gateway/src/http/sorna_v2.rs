@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
 use sorna_core::server::backend_ai::Parameters;
 use sorna_core::server::{
     AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply, wants_bytes,
 };
-use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind, RunMark};
+use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind, RunMark, SessionStatus};
 
 use super::body::ReplyBody;
 use super::busy::busy_reply;
@@ -62,6 +63,10 @@ async fn respond_whole(
             Ok(reply::authorized(request.echo.as_ref()))
         }
         Route::Languages => Ok(reply::languages(&context.kernels.languages().await)),
+        Route::Match => {
+            let parameters = Parameters::parse(call.parts.uri.query(), b"")?;
+            Ok(find_matches(context, key, &parameters.required("id")?))
+        }
         Route::Create => {
             let request = CreateRequest::parse(bytes)?;
             let extensions = extensions(context, request.spec.language());
@@ -104,6 +109,26 @@ async fn respond_whole(
         }
         _ => Err(ProblemKind::NotImplemented.reply()),
     }
+}
+
+/// The living kernels of a token, and the one with an ID; sessions of Backend.AI by their names, too.
+fn find_matches(context: &Context, key: &str, wanted: &str) -> Response<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut add = |id: &KernelId, name: &str, language: &str| {
+        let is_new = found.iter().all(|it: &Value| it["id"] != *id.as_str());
+        if (name == wanted || id.as_str() == wanted) && is_new {
+            found.push(json!({"id": id, "name": name, "status": "RUNNING", "image": language}));
+        }
+    };
+    for (entry, token) in context.kernels.of_sorna_v2(key) {
+        add(&entry.id, &token, &entry.lang);
+    }
+    for session in context.sessions.living(key) {
+        if session.status() == SessionStatus::Running {
+            add(&session.id, &session.name(), &session.language);
+        }
+    }
+    reply::json(StatusCode::OK, &json!({"matches": found}))
 }
 
 /// What is in the work directory.
