@@ -13,6 +13,7 @@ use super::input::InputFifo;
 use super::language::Query;
 use super::output::OutputPipes;
 use super::process::Process;
+use super::prompts::Adapted;
 use super::setup::Setup;
 use super::spawn::{Streams, spawn};
 use super::stock::Held;
@@ -84,7 +85,7 @@ impl Interpreter {
             &work,
             &mark,
             streams,
-            false,
+            Adapted::Children(runner.own_variables()),
         )?;
         Ok(Some(Self {
             process,

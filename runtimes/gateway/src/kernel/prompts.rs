@@ -1,6 +1,7 @@
 //! What lets programs in files show prompts, and have what is typed hidden, without a terminal: files that interpreters load
 //! first, as the environment tells them to. In snippets, the runners do the same.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -14,6 +15,8 @@ type Variables = Vec<(OsString, OsString)>;
 
 /// The directory, below that of the runners.
 const DIRECTORY: &str = "input";
+/// Stands for `php`, where there is that.
+const PHP: &str = "bin/php";
 /// Its files, and whether they are programs.
 const FILES: &[(&str, &str, bool)] = &[
     (
@@ -23,6 +26,7 @@ const FILES: &[(&str, &str, bool)] = &[
     ),
     ("node.js", include_str!("../runners/input/node.js"), false),
     ("bin/stty", include_str!("../runners/input/bin/stty"), true),
+    (PHP, include_str!("../runners/input/bin/php"), true),
     (
         "perl/SornaInput.pm",
         include_str!("../runners/input/perl/SornaInput.pm"),
@@ -63,6 +67,9 @@ const FILES: &[(&str, &str, bool)] = &[
 /// Writes the files below the directory of the runners.
 pub(crate) fn write(runners: &Path) -> io::Result<()> {
     for (name, content, is_program) in FILES {
+        if *name == PHP && !has_php() {
+            continue;
+        }
         let path = runners.join(DIRECTORY).join(name);
         let directory = path.parent().unwrap_or(runners);
         DirBuilder::new()
@@ -80,22 +87,58 @@ pub(crate) fn write(runners: &Path) -> io::Result<()> {
     Ok(())
 }
 
+fn has_php() -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join("php").is_file())
+}
+
 /// The file that is there while what is typed is to be hidden.
 pub(crate) fn mark(home: &Home) -> PathBuf {
     home.outside(&home.temp().join(".sorna-hidden"))
 }
 
-/// Adds what every process needs: the input of the kernel, and `stty` for it.
-pub(crate) fn add_to_all(variables: &mut Variables, setup: &Setup) {
+/// Which interpreters load what adapts their input, of those that a process is and starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Adapted<'n> {
+    /// None: the process builds something.
+    Nothing,
+    /// All: it is a program in a file.
+    Programs,
+    /// Those that it starts: it is a runner, which adapts its own. These are the variables that its interpreter would heed.
+    Children(&'n [&'n str]),
+}
+
+/// What the names of variables begin with that a runner is to give to what it starts, without this beginning.
+const FOR_CHILDREN: &str = "SORNA_CHILDREN_";
+
+/// Adds what a process needs: the input of the kernel, `stty` for it, and what has interpreters load what adapts their input.
+pub(crate) fn add(variables: &mut Variables, setup: &Setup, adapted: Adapted<'_>) {
     let directory = setup.runners.join(DIRECTORY);
     put(variables, "PATH", directory.join("bin"), ":", true);
     variables.push(("SORNA_KERNEL_STDIN".into(), setup.home.stdin().into()));
+    match adapted {
+        Adapted::Nothing => {}
+        Adapted::Programs => add_interpreters(variables, &directory),
+        Adapted::Children(own) => {
+            let mut of_children = variables.clone();
+            add_interpreters(&mut of_children, &directory);
+            let is_own = |name: &OsString| own.iter().any(|it| name == it);
+            let (renamed, others): (Variables, Variables) =
+                of_children.into_iter().partition(|(name, _)| is_own(name));
+            variables.retain(|(name, _)| is_own(name));
+            variables.extend(others);
+            variables.extend(renamed.into_iter().map(|(name, value)| {
+                let mut new = OsString::from(FOR_CHILDREN);
+                new.push(name);
+                (new, value)
+            }));
+        }
+    }
     variables.push(("SORNA_KERNEL_INPUT".into(), directory.into()));
 }
 
-/// Adds what programs in files need: their interpreters load what adapts their input. What the client asked for follows.
-pub(crate) fn add_to_files(variables: &mut Variables, setup: &Setup) {
-    let directory = setup.runners.join(DIRECTORY);
+/// Has interpreters load what adapts their input. What the client asked for follows.
+fn add_interpreters(variables: &mut Variables, directory: &Path) {
     put(variables, "PYTHONPATH", directory.join("python"), ":", true);
     put(variables, "PERL5LIB", directory.join("perl"), ":", true);
     put(variables, "PERL5OPT", "-MSornaInput", " ", true);

@@ -13,7 +13,7 @@ use super::confine::gate::{self, Gate};
 use super::language::{Query, Runner};
 use super::launch::Arguments;
 use super::process::Process;
-use super::prompts;
+use super::prompts::{self, Adapted};
 use super::setup::Setup;
 use super::sweep::MARK;
 
@@ -26,8 +26,7 @@ pub(crate) struct Streams {
 }
 
 /// Starts a process in its own session, or at least process group, in a scrubbed environment.
-/// `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again. It `is_program` if it is one of the
-/// client's, and no runner or build.
+/// `mark` is how [`sweep`](super::sweep::sweep) finds it and its descendants again.
 pub(crate) fn spawn(
     setup: &Setup,
     gate: Gate,
@@ -35,7 +34,7 @@ pub(crate) fn spawn(
     directory: &Path,
     mark: &str,
     streams: Streams,
-    is_program: bool,
+    adapted: Adapted<'_>,
 ) -> io::Result<Process> {
     let own = [
         ("TERM", "dumb"),
@@ -44,10 +43,7 @@ pub(crate) fn spawn(
     ];
     let own = own.map(|(name, value)| (name.into(), value.into()));
     let mut variables: Vec<_> = own.into_iter().chain(environment(setup, mark)).collect();
-    prompts::add_to_all(&mut variables, setup);
-    if is_program {
-        prompts::add_to_files(&mut variables, setup);
-    }
+    prompts::add(&mut variables, setup, adapted);
     if gate == Gate::Shell && setup.installed.language.query.shows_files() {
         show_files(&mut variables, setup);
     }

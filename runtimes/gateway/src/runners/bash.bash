@@ -19,6 +19,10 @@ __sorna_two=é
 # Adapts `read` for prompts and passwords, in code that matches this pattern.
 . "$SORNA_KERNEL_INPUT/bash.bash"
 
+# What this shell starts adapts its input, too.
+builtin export BASH_ENV=$SORNA_CHILDREN_BASH_ENV
+builtin unset -v SORNA_CHILDREN_BASH_ENV
+
 # Reports how a snippet ended. A trace that the snippet began is not to show this.
 __sorna_report='case $- in *x*) set +x; __sorna_trace=1 ;; *) __sorna_trace= ;; esac
 builtin printf "d %d\n%s" "${#__sorna_status}" "$__sorna_status"'

@@ -467,6 +467,12 @@ process.emit = function (name, ...parameters) {
     return Reflect.apply(emit, this, [name, ...parameters]);
 };
 
+// What this interpreter starts adapts its input, too.
+if (process.env.SORNA_CHILDREN_NODE_OPTIONS !== undefined) {
+    process.env.NODE_OPTIONS = process.env.SORNA_CHILDREN_NODE_OPTIONS;
+    delete process.env.SORNA_CHILDREN_NODE_OPTIONS;
+}
+
 // As for `node -e`: the program is no file, and so none is the main module.
 process.mainModule = undefined;
 const snippet = path.join(process.cwd(), '[eval]');

@@ -145,11 +145,10 @@
     sub become {
         # Linux has a limit for one argument.
         return if $code !~ /\S/ || $code =~ /\0/ || length $code >= 128 * 1024;
-        (my $input = "$ENV{SORNA_KERNEL_INPUT}/perl/SornaInput.pm") =~ s/([\\'])/\\$1/g;
         # The channel stays open, by which the gateway knows that this process runs. (1 is FD_CLOEXEC, 2 is F_SETFD.)
         fcntl $link, 2, 0;
         no warnings;
-        exec { $^X } 'perl', "-M-strict;BEGIN { require '$input' }", '-e', $code;
+        exec { $^X } 'perl', '-e', $code;
         fcntl $link, 2, 1;
     }
 
@@ -175,6 +174,10 @@
     }
 
     require "$ENV{SORNA_KERNEL_INPUT}/perl/SornaInput.pm";
+    # What this interpreter starts adapts its input, too.
+    for my $name (grep { s/^SORNA_CHILDREN_// } my @names = keys %ENV) {
+        $ENV{$name} = delete $ENV{"SORNA_CHILDREN_$name"};
+    }
     use Errno ();
     use IO::Handle ();
     # Stacks that Carp shows end where the snippet begins.

@@ -24,6 +24,12 @@ final class SornaRunner
     public static function start(): void
     {
         self::$process = getmypid();
+        // What this interpreter starts adapts its input, too.
+        $directories = getenv('SORNA_CHILDREN_PHP_INI_SCAN_DIR');
+        if ($directories !== false) {
+            putenv("PHP_INI_SCAN_DIR=$directories");
+            putenv('SORNA_CHILDREN_PHP_INI_SCAN_DIR');
+        }
         self::$link = fopen('php://fd/3', 'r+b');
         stream_set_read_buffer(self::$link, 0);
         if (function_exists('pcntl_async_signals')) {
@@ -115,7 +121,8 @@ final class SornaRunner
      */
     private static function become(string $code): void
     {
-        $options = [];
+        // It defines `readline` itself, where it may need it.
+        $options = ['-d', 'disable_functions='];
         if (preg_match('/\breadline\b|\binclude|\brequire/i', $code)) {
             // This must be the first statement of a file.
             if (preg_match('/\b(?:namespace|declare)\b/i', $code)) {

@@ -803,6 +803,10 @@ def serve():
     kernel = Kernel(link)
     sys.stdout = sys.stderr = sys.stdin = None
     kernel.open_streams()
+    # What this interpreter starts adapts its input, too; the program does not see that.
+    path = os.environ.pop("SORNA_CHILDREN_PYTHONPATH", None)
+    if path is not None:
+        os.putenv("PYTHONPATH", path)
     sys.argv = [""]
     if hasattr(sys, "orig_argv"):
         del sys.orig_argv[1:]

@@ -188,6 +188,8 @@ module Kernel
   private :sorna_caller, :sorna_caller_locations
 end
 
+# What this interpreter starts adapts its input, too.
+ENV['RUBYOPT'] = ENV.delete('SORNA_CHILDREN_RUBYOPT') if ENV.key?('SORNA_CHILDREN_RUBYOPT')
 STDOUT.sync = true
 STDERR.sync = true
 $PROGRAM_NAME = 'snippet'

@@ -12,6 +12,7 @@ use crate::kernel::console::Stream;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::home::Home;
 use crate::kernel::interpreter::Interpreter;
+use crate::kernel::prompts::Adapted;
 use crate::kernel::run::{Plan, Step, StepKind};
 use crate::kernel::spawn::{Streams, spawn};
 use crate::kernel::state::{Ending, Phase};
@@ -114,6 +115,10 @@ impl Driver {
             stderr,
         };
         let (setup, directory) = (&self.setup, &step.directory);
+        let adapted = match step.kind {
+            StepKind::Exec => Adapted::Programs,
+            _ => Adapted::Nothing,
+        };
         let process = spawn(
             setup,
             Gate::Shell,
@@ -121,7 +126,7 @@ impl Driver {
             directory,
             &mark,
             streams,
-            step.kind == StepKind::Exec,
+            adapted,
         )?;
         self.step = Some(RunningStep {
             kind: step.kind,

@@ -199,6 +199,19 @@ impl Runner {
         !matches!(self, Self::Bash | Self::Php | Self::Custom(_))
     }
 
+    /// The variables by which its interpreter is told what to load first.
+    pub(crate) fn own_variables(&self) -> &'static [&'static str] {
+        match self {
+            Self::Python => &["PYTHONPATH"],
+            Self::Bash => &["BASH_ENV"],
+            Self::Perl => &["PERL5LIB", "PERL5OPT"],
+            Self::Ruby => &["RUBYOPT"],
+            Self::Node => &["NODE_OPTIONS"],
+            Self::Php => &["PHP_INI_SCAN_DIR"],
+            Self::Lua | Self::R | Self::Custom(_) => &[],
+        }
+    }
+
     pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Self::Python => Protocol::Full,

@@ -56,6 +56,8 @@ sub hook {
     return;
 }
 
+# The program finds its own modules.
+@INC = grep { $_ ne "$ENV{SORNA_KERNEL_INPUT}/perl" } @INC if defined $ENV{SORNA_KERNEL_INPUT};
 if (asks()) {
     # As on a terminal.
     STDOUT->autoflush(1) if STDOUT->can('autoflush');

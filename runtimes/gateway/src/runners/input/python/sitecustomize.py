@@ -1,6 +1,6 @@
 # Adapts `getpass` for programs in files: what is typed for it is hidden by the client, and there is no terminal to say so.
 # Python imports this when it starts, since the environment names its directory. It takes that back at once, so that
-# neither the program nor what it starts finds it, and the next `sitecustomize` is imported as ever.
+# the program does not find it, and the next `sitecustomize` is imported as ever. What the program starts does the same.
 #
 # Must work in any release of Python.
 import os
@@ -12,6 +12,8 @@ if _directory in _rest:
     _rest.remove(_directory)
 if any(_rest):
     os.environ["PYTHONPATH"] = os.pathsep.join(_rest)
+# Only what is started with the environment of this process gets it.
+os.putenv("PYTHONPATH", os.pathsep.join([_directory] + _rest))
 
 
 def _asks():
