@@ -235,7 +235,7 @@ fn elsewhere(printed: &str) -> (Command, Arc<Mutex<Vec<String>>>, tempfile::Temp
                 let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
                 let code = body["code"].as_str().unwrap_or_default().to_owned();
                 assert_eq!(body.get("bytes"), None);
-                let is_end = code == "\u{4}" || code == "only print";
+                let is_end = code == "3" || code == "only print";
                 let mut requests = requests.lock().expect("no panic");
                 requests.push(code);
                 let status = if is_end { "finished" } else { "waiting-input" };

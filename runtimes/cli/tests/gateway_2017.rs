@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -206,4 +206,65 @@ fn files_that_it_cannot_store_are_one_sentence_with_advice() {
     assert_eq!(text.lines().count(), 2, "{text}");
     assert_eq!(text.matches("500").count(), 1, "{text}");
     assert!(text.contains("Run the files with `sorna run`"), "{text}");
+}
+
+/// A gateway with one kernel, whose answers to executions these are, from the codes so far; and the codes.
+fn executing(
+    answer: impl Fn(&[String]) -> Value + Send + Sync + 'static,
+) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let codes = Arc::<Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&codes);
+    let address = stub::stub(move |request: &Request| {
+        Some(match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/v2") => (200, json!({"version": "v2.20170315"}).to_string()),
+            ("POST", "/v2/kernel/create") => (201, json!({"kernelId": "k1"}).to_string()),
+            ("POST", "/v2/kernel/k1") => {
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                let mut codes = seen.lock().expect("no panic");
+                codes.push(body["code"].as_str().unwrap_or_default().to_owned());
+                (200, json!({"result": answer(&codes)}).to_string())
+            }
+            ("GET", "/v2/kernel/k1") => (200, json!({"queryTimeout": 0}).to_string()),
+            _ => (204, String::new()),
+        })
+    });
+    (address, codes)
+}
+
+fn run(address: SocketAddr, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let directory = here();
+    write(directory.path(), &[("main.py", "x"), ("input", input)]);
+    let mut command = stub::at(sorna(directory.path()), address);
+    command.args(["--api", "sorna", "run"]).args(arguments);
+    command.stdin(fs::File::open(directory.path().join("input")).expect("it is there"));
+    let output = command.output().expect("sorna runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn a_program_that_reads_past_the_end_is_stopped_since_it_would_read_a_character() {
+    let snippet = ["-q", "python3", "-c", "code"];
+    let file = ["-q", "python3", "main.py"];
+    for (arguments, input, is_password) in [
+        (&snippet[..], "", false),
+        (&snippet, "one\n", true),
+        (&file, "one\ntwo", false),
+    ] {
+        let (address, codes) = executing(move |_| {
+            let options = json!({ "is_password": is_password });
+            json!({"status": "waiting-input", "console": [["stdout", "? "]], "options": options})
+        });
+        let (code, stdout, stderr) = run(address, arguments, input);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert_eq!(stdout, "? ".repeat(1 + input.lines().count()));
+        assert!(stderr.contains("cannot tell programs so"), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        let codes = codes.lock().expect("no panic");
+        assert_eq!(codes[1..], input.lines().collect::<Vec<_>>());
+    }
 }

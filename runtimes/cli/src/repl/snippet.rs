@@ -3,6 +3,7 @@
 //! Each is a run of its own that gets the kernel by its token. So a kernel that is gone, as after its idle timeout, is
 //! noticed and replaced.
 
+use std::io::{IsTerminal as _, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::terms::Terms;
 
 /// The line that ends a program's input: Ctrl-D.
 const END: &str = "\u{4}";
+
+/// What to say of Ctrl-D where programs would read that line.
+const NO_END: &str = "This gateway cannot tell programs that their input has ended. Type a line, or press Ctrl-C to stop the program.";
 
 /// A snippet that runs.
 struct Snippet {
@@ -186,8 +190,17 @@ impl Session<'_> {
     ) -> Result<(), String> {
         let (stopped, program) = (&self.stopped, &snippet.program);
         let is_stopped = || stopped.signal().is_some() || program.notices_interrupt();
-        let asked = snippet.keyboard.ask(is_hidden, may_go_on, is_stopped);
-        let answer = asked.map_err(|error| format!("cannot read from the terminal: {error}"))?;
+        let answer = loop {
+            let asked = snippet.keyboard.ask(is_hidden, may_go_on, is_stopped);
+            match asked.map_err(|error| format!("cannot read from the terminal: {error}"))? {
+                // Gateways that know the end take bytes as well.
+                Answer::End if !takes_bytes && stdin().is_terminal() => {
+                    self.reporter.note_output("\n");
+                    self.reporter.advice(NO_END);
+                }
+                answer => break answer,
+            }
+        };
         let run = &mut snippet.run;
         let answered = match answer {
             // The prompt's line has ended by the Enter of the user.

@@ -31,7 +31,10 @@ pub(crate) enum Stop {
         has_run: bool,
     },
     /// The program asks for input after its end.
-    NoInput,
+    NoInput {
+        /// Whether the gateway can tell programs of it.
+        is_told: bool,
+    },
     /// The session is blocked, which was reported.
     Blocked(KernelId),
     /// Anything else.
@@ -57,7 +60,8 @@ impl Stop {
                     "standard input is not text: byte {byte:#04x} at offset {offset} is not UTF-8. This gateway takes only text as input, so {left}. Upload the data as a file (`sorna upload`, or among the files of `sorna run`), and let the program read that."
                 )
             }
-            Self::NoInput => "the program asks for input, but standard input has ended".to_owned(),
+            Self::NoInput { is_told: true } => "the program asks for input, but standard input has ended".to_owned(),
+            Self::NoInput { is_told: false } => "the program asks for input, but standard input has ended, and this gateway cannot tell programs so. Give it every line that it reads, or upload the data as a file, and let it read that.".to_owned(),
             Self::Blocked(kernel) => left::blocked(&kernel),
             Self::Failed(message) => message,
         }

@@ -31,7 +31,7 @@ pub(super) enum Answer {
     Given(Given),
     /// Nothing yet: the program may have gone on without it.
     NotYet,
-    /// The program was sent the mark of the end often enough, or a signal arrived.
+    /// The input has ended, and the program cannot be told so, or was told often enough; or a signal arrived.
     None,
 }
 
@@ -52,6 +52,8 @@ pub(super) struct Form {
     pub(super) takes_lines: bool,
     /// Whether it takes what is not text.
     pub(super) takes_bytes: bool,
+    /// Whether the gateway knows the mark of the end: programs of others read it as a line.
+    pub(super) takes_end: bool,
     /// Whether the program may go on without input.
     pub(super) may_go_on: bool,
 }
@@ -197,7 +199,8 @@ impl Input {
         let bytes = match read {
             Woken::Read(bytes) => bytes,
             Woken::NotYet => return Ok(Answer::NotYet),
-            Woken::End if self.stopped || self.ends == most_ends() => return Ok(Answer::None),
+            Woken::End if self.stopped || !form.takes_end => return Ok(Answer::None),
+            Woken::End if self.ends == most_ends() => return Ok(Answer::None),
             Woken::End => {
                 self.ends += 1;
                 return Ok(Answer::Given(Given::Text(END.to_owned())));

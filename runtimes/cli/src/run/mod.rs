@@ -571,10 +571,13 @@ impl Session<'_> {
             } => {
                 self.program = Program::Asks;
                 self.reporter.clear();
+                // Both came to our gateway later than the mark of the end, and no other gateway has any of them.
+                let takes_end = takes_lines || takes_bytes;
                 let form = Form {
                     is_hidden: is_password,
                     takes_lines,
                     takes_bytes,
+                    takes_end,
                     may_go_on: may_go_on && takes_bytes,
                 };
                 let answer = self.input.answer(form)?;
@@ -597,7 +600,7 @@ impl Session<'_> {
                     }
                     // A signal arrived; the run is cancelled already.
                     _ if self.stopped.signal().is_some() => {}
-                    _ => return Err(Stop::NoInput),
+                    _ => return Err(Stop::NoInput { is_told: takes_end }),
                 }
             }
             _ => {}
