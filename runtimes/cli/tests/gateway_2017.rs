@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -267,4 +269,37 @@ fn a_program_that_reads_past_the_end_is_stopped_since_it_would_read_a_character(
         let codes = codes.lock().expect("no panic");
         assert_eq!(codes[1..], input.lines().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn the_command_keeps_a_time_limit_that_it_does_not() {
+    let long = |codes: &[String]| {
+        thread::sleep(Duration::from_millis(200));
+        let is_over = codes.len() > 100;
+        let status = if is_over { "finished" } else { "continued" };
+        json!({"status": status, "console": [["stdout", format!("{} ", codes.len())]]})
+    };
+    let limit = ["--exec-timeout", "300ms", "python3"];
+    let kept = [&["-t", "my-kernel"], &limit[..], &["-c", "code"]].concat();
+    let json = [&["--json"], &limit[..], &["-c", "code"]].concat();
+    for arguments in [
+        &[&limit[..], &["-c", "code"]].concat(),
+        &[&limit[..], &["main.py"]].concat(),
+        &kept,
+        &json,
+    ] {
+        let (address, _) = executing(long);
+        let (code, stdout, stderr) = run(address, arguments, "");
+        assert_eq!(code, Some(124), "{arguments:?}: {stdout} {stderr}");
+        assert!(stdout.contains("1 "), "{stdout}");
+        let why = "The program exceeded its time limit of 300 ms (--exec-timeout), which this gateway does not keep.";
+        assert!(stderr.contains(why), "{arguments:?}: {stderr}");
+        let is_kept = arguments == &kept;
+        assert_eq!(is_kept, stderr.contains("`sorna restart k1`"), "{stderr}");
+    }
+
+    // One that ends in time.
+    let (address, _) = executing(|_| json!({"status": "finished", "console": []}));
+    let minute = ["--exec-timeout", "1m", "python3", "-c", "code"];
+    assert_eq!(run(address, &minute, "").0, Some(0));
 }

@@ -1,6 +1,7 @@
 //! The end of a run, or of a terminal that was not opened: its last status lines, and the exit code.
 
 use std::io;
+use std::time::Duration;
 
 use sorna::{
     AbortReason, Cleanup, Ending, Error, ExecutionResult, ExecutionStatus, GatewayError, KernelId,
@@ -16,6 +17,7 @@ use crate::left;
 use crate::reporter::Reporter;
 use crate::target::Target;
 use crate::terms::Terms;
+use crate::units::time;
 
 /// Why the command stops the run.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) enum Stop {
         /// Whether the gateway can tell programs of it.
         is_told: bool,
     },
+    /// The program runs for longer than this, which was asked for and which the gateway does not keep.
+    Overtime(Duration),
     /// The session is blocked, which was reported.
     Blocked(KernelId),
     /// Anything else.
@@ -62,6 +66,10 @@ impl Stop {
             }
             Self::NoInput { is_told: true } => "the program asks for input, but standard input has ended".to_owned(),
             Self::NoInput { is_told: false } => "the program asks for input, but standard input has ended, and this gateway cannot tell programs so. Give it every line that it reads, or upload the data as a file, and let it read that.".to_owned(),
+            Self::Overtime(limit) => format!(
+                "The program exceeded its time limit of {} (--exec-timeout), which this gateway does not keep.",
+                time(limit.as_secs_f64() * 1000.0)
+            ),
             Self::Blocked(kernel) => left::blocked(&kernel),
             Self::Failed(message) => message,
         }
@@ -131,8 +139,11 @@ pub(crate) fn finish(
             exit = Exit::FAILURE;
         }
         Some(problem) => {
+            exit = match problem {
+                Stop::Overtime(_) => Exit::TIMEOUT,
+                _ => Exit::FAILURE,
+            };
             reporter.fail(problem.message());
-            exit = Exit::FAILURE;
         }
         None => {}
     }

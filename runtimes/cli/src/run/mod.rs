@@ -11,6 +11,7 @@ pub(crate) mod left_running;
 mod made;
 pub(crate) mod media;
 pub(crate) mod output;
+mod own_limit;
 mod peek;
 mod plan;
 mod program;
@@ -52,6 +53,7 @@ use left_running::{Program, may_run};
 use made::Made;
 use media::Gallery;
 use output::Output;
+use own_limit::OwnLimit;
 pub(crate) use plan::{check_sizes, collect, local_api};
 use resources::{Overtime, Wishes};
 use silence::Silence;
@@ -140,6 +142,17 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         let _ = canceller.cancel();
         let _ = stop_waiting.send(Wake::Stopped);
     });
+    let asked = arguments.limits.exec_timeout;
+    let limit = match asked.filter(|_| version.dialect() == Dialect::SornaV2) {
+        Some(_) => {
+            let canceller = run.canceller();
+            OwnLimit::watch(move || {
+                // If this fails, the run tries again and reports the outcome.
+                let _ = canceller.cancel();
+            })?
+        }
+        None => OwnLimit::default(),
+    };
     let session = Session {
         run,
         reporter,
@@ -162,6 +175,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         ready: None,
         overtime: None,
         silence,
+        limit,
         stopped,
         kernel: None,
         record: None,
@@ -258,6 +272,8 @@ struct Session<'p> {
     /// If the program exceeded its time limit.
     overtime: Option<Overtime>,
     silence: Silence,
+    /// The time limit of executions, where the gateway does not keep it.
+    limit: OwnLimit,
     stopped: Stopped,
     /// The session, if it is one that is kept.
     kernel: Option<KernelId>,
@@ -286,22 +302,31 @@ impl Session<'_> {
             match self.run.next_event() {
                 Ok(Some(event)) => {
                     // What was to begin does not: the run is cancelled.
-                    let is_cancelled = problem.is_some() || self.stopped.signal().is_some();
+                    let is_cancelled = problem.is_some()
+                        || self.stopped.signal().is_some()
+                        || self.limit.is_exceeded();
                     if is_cancelled && matches!(event, RunEvent::ExecutionStarted { .. }) {
                         continue;
                     }
                     self.note_silence(&event);
+                    self.note_limit(&event);
                     self.note_execution(&event);
                     let shown = self.report(&event).map_err(Stop::Output);
                     if let Err(stop) = shown.and_then(|()| self.show(event)) {
                         problem.get_or_insert(stop);
                         // The run then ends and cleans up.
                         let _ = self.run.canceller().cancel();
+                    } else if self.limit.is_exceeded() {
+                        // What the program had printed came with this event.
+                        let _ = self.run.canceller().cancel();
                     }
                 }
                 Ok(None) => break,
                 // Input was requested and not given; only a cancelled run gets here.
-                Err(_) if self.stopped.signal().is_some() || problem.is_some() => {}
+                Err(_)
+                    if self.stopped.signal().is_some()
+                        || problem.is_some()
+                        || self.limit.is_exceeded() => {}
                 Err(error) => {
                     problem.get_or_insert(Stop::Failed(error.to_string()));
                     let _ = self.run.canceller().cancel();
@@ -319,6 +344,12 @@ impl Session<'_> {
             && !may_be_busy(&report.ending)
         {
             record.end();
+        }
+        if self.limit.is_exceeded()
+            && !matches!(report.ending, Ending::Finished(_))
+            && let Some(limit) = self.wishes.own_limit()
+        {
+            problem.get_or_insert(Stop::Overtime(limit));
         }
         let exit = self.stopped.signal().map(Exit::of_signal);
         let task = Task {
@@ -357,6 +388,23 @@ impl Session<'_> {
             | RunEvent::CleaningUp => self.silence.pause(),
             RunEvent::Execution(_) => self.silence.is_broken(),
             _ => {}
+        }
+    }
+
+    /// Counts the time of programs, except while they wait for input.
+    fn note_limit(&self, event: &RunEvent) {
+        match event {
+            RunEvent::ExecutionStarted { .. } => self.count_time(),
+            RunEvent::Execution(ExecutionEvent::InputRequested { .. })
+            | RunEvent::ExecutionFinished(_)
+            | RunEvent::CleaningUp => self.limit.pause(),
+            _ => {}
+        }
+    }
+
+    fn count_time(&self) {
+        if let Some(limit) = self.wishes.own_limit() {
+            self.limit.begin(limit);
         }
     }
 
@@ -592,6 +640,7 @@ impl Session<'_> {
                     Answer::Given(given) => {
                         self.program = Program::Runs;
                         self.silence.is_broken();
+                        self.count_time();
                         let given = match given {
                             Given::Text(text) => self.run.answer(text),
                             Given::Bytes(bytes) => self.run.answer_bytes(bytes),

@@ -40,6 +40,12 @@ impl<'r> Wishes<'r> {
         self.limits_executions = are_recognized;
     }
 
+    /// The time limit of executions that was asked for, if the gateway may not keep it: only ours is known to.
+    pub(super) fn own_limit(self) -> Option<Duration> {
+        let asked = self.arguments.limits.exec_timeout;
+        asked.filter(|_| self.dialect == Dialect::SornaV2 && !self.limits_executions)
+    }
+
     /// What the kernel has, where that is not what was asked for: a gateway may allow less, and a kernel that existed
     /// keeps what it has. As far as the gateway says.
     pub(super) fn remarks(
