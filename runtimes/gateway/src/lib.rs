@@ -139,10 +139,15 @@
 //! runs: the prompts of `read -p` in bash, of `readline` in php and ruby and of `Term::ReadLine` in perl. Clients are asked to
 //! hide what is typed for `getpass.getpass` of python3, `read -s` of bash, `STDIN.getpass` and `STDIN.noecho` of ruby,
 //! interfaces of `readline` in nodejs that are muted (`_writeToOutput` is replaced, or `muted` is true), and after
-//! `stty -echo`, until `stty echo`. A `stty` that stands first in the `PATH` of kernels knows these and `stty -g`. Files are run
-//! with variables that have interpreters load what does that: `BASH_ENV`, `NODE_OPTIONS`, `PERL5LIB`, `PERL5OPT`,
-//! `PHP_INI_SCAN_DIR`, `PYTHONPATH`, `RUBYOPT`. It changes nothing for programs whose standard input is another one, and those
+//! `stty -echo`, until `stty echo`. A `stty` that stands first in the `PATH` of kernels knows these and `stty -g`. Files, and what
+//! files and snippets start, are run with variables that have interpreters load what does that: `BASH_ENV`, `NODE_OPTIONS`,
+//! `PERL5LIB`, `PERL5OPT`, `PHP_INI_SCAN_DIR`, `PYTHONPATH`, `RUBYOPT`; what is started with another environment is as without
+//! a terminal. `php` in that `PATH` does the same for the code of `php -r`, which loads no file first. It changes nothing for programs whose standard input is another one, and those
 //! that open `/dev/tty` fail. R reads nothing by `readline()` in files, as anywhere.
+//!
+//! Where a program on a terminal would see to it that not even the end of the line is shown, the options of the question are
+//! `{"is_password": true, "hides_line_end": true}`: after `read -s`, `STDIN.noecho` and `stty -echo`, programs begin a new line
+//! themselves. After other passwords, clients begin one, as for any gateway. Clients that do not know that show an empty line.
 //!
 //! What threads print after the end of their snippet is shown with the next one in a kernel that is kept, and before the
 //! end of the last one.

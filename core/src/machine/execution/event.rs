@@ -14,6 +14,9 @@ pub enum ExecutionEvent {
     InputRequested {
         /// Whether the line should not be shown while it is typed.
         is_password: bool,
+        /// Whether not even the end of that line should be shown: see
+        /// [`ExecutionResult::hides_line_end`](crate::ExecutionResult::hides_line_end).
+        hides_line_end: bool,
         /// Whether the answer may be many lines at once, for this request and the next ones: see
         /// [`ExecutionResult::takes_lines`](crate::ExecutionResult::takes_lines).
         takes_lines: bool,

@@ -574,6 +574,7 @@ impl Execution {
             ExecutionStatus::WaitingInput => {
                 self.events.push_back(ExecutionEvent::InputRequested {
                     is_password: result.is_password(),
+                    hides_line_end: result.hides_line_end(),
                     takes_lines: result.takes_lines(),
                     takes_bytes: result.takes_bytes(),
                     may_go_on: result.may_go_on(),

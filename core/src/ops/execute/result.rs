@@ -37,7 +37,7 @@ pub struct ExecutionResult {
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// Details of the status: `is_password`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, and what later gateways add.
+    /// Details of the status: `is_password`, `hides_line_end`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, and what later gateways add.
     pub options: Map<String, Value>,
     /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
@@ -177,6 +177,17 @@ impl ExecutionResult {
             .get("is_password")
             .and_then(Value::as_bool)
             .unwrap_or(false)
+    }
+
+    /// Whether not even the line end of a [password](Self::is_password) should be shown (`hides_line_end`): on a terminal, the
+    /// program would see to it that nothing is, and begin a new line itself. Otherwise, clients begin one when a password was
+    /// typed.
+    ///
+    /// An extension of the gateway of this project, in both dialects.
+    #[must_use]
+    pub fn hides_line_end(&self) -> bool {
+        let value = self.options.get("hides_line_end");
+        value.and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// Whether the input that the program waits for may be many lines at once (`takes_lines`), of which the program reads as

@@ -32,6 +32,14 @@ pub(super) enum Answer {
     Stopped,
 }
 
+/// What is to be seen of what is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    All,
+    LineEnd,
+    Nothing,
+}
+
 /// What is typed for programs.
 #[derive(Debug)]
 pub(super) struct Keyboard {
@@ -54,11 +62,11 @@ impl Keyboard {
     /// Waits for a line.
     pub(super) fn ask(
         &mut self,
-        is_hidden: bool,
+        echo: Echo,
         may_go_on: bool,
         is_stopped: impl Fn() -> bool,
     ) -> io::Result<Answer> {
-        match is_hidden {
+        match echo != Echo::All {
             true if self.hidden.is_none() => self.hidden = Some(tty::Changed::hidden()?),
             true => {}
             false => self.hidden = None,
@@ -76,7 +84,7 @@ impl Keyboard {
         }
         self.moment = FIRST_MOMENT;
         let line = read_line();
-        if self.hidden.take().is_some() {
+        if self.hidden.take().is_some() && echo == Echo::LineEnd {
             // The line end that was typed was not echoed either.
             let _ = streams::write(Stream::Stderr, b"\n");
         }

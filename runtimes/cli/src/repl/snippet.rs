@@ -14,7 +14,7 @@ use sorna::{
 };
 
 use super::Session;
-use super::input::{Answer, Keyboard};
+use super::input::{Answer, Echo, Keyboard};
 use super::language::Syntax;
 use super::watch::Program;
 use crate::advice::{aborted_advice, show_error};
@@ -173,10 +173,18 @@ impl Session<'_> {
             }
             ExecutionEvent::InputRequested {
                 is_password,
+                hides_line_end,
                 takes_bytes,
                 may_go_on,
                 ..
-            } => self.answer(snippet, is_password, takes_bytes, may_go_on && takes_bytes),
+            } => {
+                let echo = match is_password {
+                    false => Echo::All,
+                    true if hides_line_end => Echo::Nothing,
+                    true => Echo::LineEnd,
+                };
+                self.answer(snippet, echo, takes_bytes, may_go_on && takes_bytes)
+            }
             _ => Ok(()),
         }
     }
@@ -184,14 +192,14 @@ impl Session<'_> {
     fn answer(
         &mut self,
         snippet: &mut Snippet,
-        is_hidden: bool,
+        echo: Echo,
         takes_bytes: bool,
         may_go_on: bool,
     ) -> Result<(), String> {
         let (stopped, program) = (&self.stopped, &snippet.program);
         let is_stopped = || stopped.signal().is_some() || program.notices_interrupt();
         let answer = loop {
-            let asked = snippet.keyboard.ask(is_hidden, may_go_on, is_stopped);
+            let asked = snippet.keyboard.ask(echo, may_go_on, is_stopped);
             match asked.map_err(|error| format!("cannot read from the terminal: {error}"))? {
                 // Gateways that know the end take bytes as well.
                 Answer::End if !takes_bytes && stdin().is_terminal() => {
@@ -205,7 +213,9 @@ impl Session<'_> {
         let answered = match answer {
             // The prompt's line has ended by the Enter of the user.
             Answer::Line(line) => {
-                self.reporter.note_output("\n");
+                if echo != Echo::Nothing {
+                    self.reporter.note_output("\n");
+                }
                 match String::from_utf8(line.to_vec()) {
                     Ok(text) => run.answer(text),
                     Err(error) if takes_bytes => {

@@ -48,6 +48,8 @@ pub(super) enum Given {
 pub(super) struct Form {
     /// Whether what is typed must not be shown.
     pub(super) is_hidden: bool,
+    /// Whether not even the end of that line is to be seen.
+    pub(super) hides_line_end: bool,
     /// Whether the gateway takes many lines at once.
     pub(super) takes_lines: bool,
     /// Whether it takes what is not text.
@@ -255,7 +257,7 @@ impl Input {
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         let is_line = matches!(woken, Ok(Wake::Read(Ok(Some(_)))));
         self.typed = is_terminal && (is_line || changed.is_some());
-        if self.typed && changed.is_some() {
+        if self.typed && changed.is_some() && !form.hides_line_end {
             // The line end that was typed was not echoed either.
             let _ = streams::write(Stream::Stderr, b"\n");
         }

@@ -613,6 +613,7 @@ impl Session<'_> {
             },
             ExecutionEvent::InputRequested {
                 is_password,
+                hides_line_end,
                 takes_lines,
                 takes_bytes,
                 may_go_on,
@@ -623,6 +624,7 @@ impl Session<'_> {
                 let takes_end = takes_lines || takes_bytes;
                 let form = Form {
                     is_hidden: is_password,
+                    hides_line_end,
                     takes_lines,
                     takes_bytes,
                     takes_end,
@@ -633,7 +635,7 @@ impl Session<'_> {
                     let looked = self.run.answer_bytes([]);
                     return looked.map_err(|error| Stop::Failed(error.to_string()));
                 }
-                if self.input.was_typed() {
+                if self.input.was_typed() && !hides_line_end {
                     self.reporter.note_output("\n");
                 }
                 match answer {

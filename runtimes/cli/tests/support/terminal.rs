@@ -58,10 +58,21 @@ impl Terminal {
         environment: &[(&str, &str)],
         arguments: &[&str],
     ) -> Self {
+        let command = Command::new(cargo_bin!("sorna")).args(arguments);
+        Self::of(command, directory, gateway, columns, environment)
+    }
+
+    /// Any command, for instance what a program does on a terminal without `sorna`.
+    pub(crate) fn of(
+        command: Command,
+        directory: &Path,
+        gateway: Option<&RunningGateway>,
+        columns: u16,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (pty, pts) = open().expect("a terminal");
         pty.resize(Size::new(30, columns)).expect("a size");
-        let mut command = Command::new(cargo_bin!("sorna"))
-            .args(arguments)
+        let mut command = command
             .current_dir(directory)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -14,8 +14,10 @@ use super::waits::{self, Poll, Wait};
 
 /// Room for the longest input, whose request is below 1 MiB.
 const CAPACITY: usize = 1024 * 1024;
-/// The descriptor that a program has open for its input while that must not be shown.
+/// The descriptor that a program has open for its input while that must not be shown, of which the line end is to be seen.
 const HIDDEN_INPUT: u32 = 61;
+/// The same where not even that is to be seen.
+const HIDDEN_LINE: u32 = 60;
 /// How long a program waits in one and the same call for several files before it is asked: others look from time to time.
 const STEADY: Duration = Duration::from_millis(50);
 /// For how long the input stays ended after [`InputFifo::end`].
@@ -59,12 +61,22 @@ pub(crate) struct InputFifo {
 /// A program that waits for input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
-    /// Whether what is typed must not be shown.
-    pub(crate) hidden: bool,
+    /// What is to be seen of what is typed.
+    pub(crate) echo: Echo,
     /// Whether it may go on without input: it waits for several files, or not for ever.
     pub(crate) may_go_on: bool,
     /// Whether it waits for less than a second, again and again.
     pub(crate) glances: bool,
+}
+
+/// What is to be seen of what is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Echo {
+    All,
+    /// Only the end of a line, as after most passwords: all clients begin a line then, as ones of any gateway have to.
+    LineEnd,
+    /// Not even that, as on a terminal without echo: the program begins a line itself, if it wants one.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -160,13 +172,20 @@ impl InputFifo {
             } => (*process, *descriptor, false, false),
             Wait::Poll(poll) => (poll.process, poll.descriptor, true, poll.is_short),
         };
-        let is_open = || match &self.state {
-            State::Open(_, identity) => waits::has_open(process, HIDDEN_INPUT, *identity),
+        let is_open = |hidden| match &self.state {
+            _ if descriptor == hidden => true,
+            State::Open(_, identity) => waits::has_open(process, hidden, *identity),
             _ => false,
         };
-        let hidden = descriptor == HIDDEN_INPUT || is_open() || self.is_hidden();
+        let echo = if is_open(HIDDEN_INPUT) {
+            Echo::LineEnd
+        } else if is_open(HIDDEN_LINE) || self.is_hidden() {
+            Echo::Nothing
+        } else {
+            Echo::All
+        };
         Waiting {
-            hidden,
+            echo,
             may_go_on,
             glances,
         }

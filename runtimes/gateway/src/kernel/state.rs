@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::console::{GONE, push_lost};
 use super::gathering::Gathering;
-use super::input::Input;
+use super::input::{Echo, Input};
 use super::log::Log;
 use super::record::{Record, Response};
 pub(crate) use super::response::{ExecuteError, ExecuteResponse};
@@ -41,8 +41,8 @@ pub(crate) enum Phase {
     Running,
     /// The program waits for input.
     WaitingInput {
-        /// Whether what is typed must not be shown.
-        password: bool,
+        /// What is to be seen of what is typed.
+        echo: Echo,
         /// Whether this was reported to the client. Until then, what it sends is not the input.
         reported: bool,
     },
@@ -408,10 +408,14 @@ impl State {
                 Report::new(ExecutionStatus::Continued, Value::Null)
             }
             Phase::Running => return None,
-            Phase::WaitingInput { password, reported } => {
+            Phase::WaitingInput { echo, reported } => {
                 *reported = true;
+                let is_password = *echo != Echo::All;
                 let mut options =
-                    json!({"is_password": *password, "takes_lines": true, "takes_bytes": true});
+                    json!({"is_password": is_password, "takes_lines": true, "takes_bytes": true});
+                if *echo == Echo::Nothing {
+                    options["hides_line_end"] = json!(true);
+                }
                 if self.may_go_on {
                     options["may_go_on"] = json!(true);
                 }
@@ -604,7 +608,7 @@ mod tests {
         let shared = shared();
         let _ = shared.lock().begin(text("code"), snippet());
         shared.enter(Phase::WaitingInput {
-            password: true,
+            echo: Echo::LineEnd,
             reported: false,
         });
         assert!(matches!(
@@ -625,7 +629,7 @@ mod tests {
         let shared = shared();
         let _ = shared.lock().begin(text("code"), snippet());
         shared.enter(Phase::WaitingInput {
-            password: false,
+            echo: Echo::All,
             reported: false,
         });
         assert_eq!(status(&shared, false).as_deref(), Some("waiting-input"));

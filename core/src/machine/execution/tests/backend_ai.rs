@@ -53,6 +53,7 @@ fn all_requests_of_a_run_have_its_id() {
     ));
     let asked = ExecutionEvent::InputRequested {
         is_password: true,
+        hides_line_end: false,
         takes_lines: false,
         takes_bytes: false,
         may_go_on: false,

@@ -102,6 +102,7 @@ fn input_is_answered_in_both_modes() {
             run.event(),
             ExecutionEvent::InputRequested {
                 is_password: true,
+                hides_line_end: false,
                 takes_lines: false,
                 takes_bytes: false,
                 may_go_on: false
@@ -112,6 +113,29 @@ fn input_is_answered_in_both_modes() {
         assert_eq!(run.machine.answer("y"), Err(UsageError::InputNotExpected));
         let body = run.sends_body(EXECUTE);
         assert!(body.contains(expected), "{body}");
+    }
+}
+
+#[test]
+fn gateways_may_say_that_not_even_a_line_end_is_shown() {
+    for (options, hides) in [
+        (
+            r#", "options": {"is_password": true, "hides_line_end": true}"#,
+            true,
+        ),
+        (
+            r#", "options": {"is_password": true, "hides_line_end": 1}"#,
+            false,
+        ),
+        (r#", "options": {"is_password": true}"#, false),
+    ] {
+        let mut run = execution(ExecuteMode::query("input()"));
+        run.sends(EXECUTE);
+        run.answers(result("waiting-input", options));
+        let ExecutionEvent::InputRequested { hides_line_end, .. } = run.event() else {
+            panic!("no question")
+        };
+        assert_eq!(hides_line_end, hides, "{options}");
     }
 }
 

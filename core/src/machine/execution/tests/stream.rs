@@ -107,6 +107,7 @@ fn input_is_sent_as_it_is() {
     assert_eq!(stdout(&mut run), "? ");
     let asked = ExecutionEvent::InputRequested {
         is_password: true,
+        hides_line_end: false,
         takes_lines: false,
         takes_bytes: false,
         may_go_on: false,

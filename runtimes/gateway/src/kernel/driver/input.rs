@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::parts::{Driver, InputPoll, InputRequest};
 use crate::kernel::console::Stream;
-use crate::kernel::input::Input;
+use crate::kernel::input::{Echo, Input};
 use crate::kernel::procfs;
 use crate::kernel::state::Phase;
 
@@ -49,7 +49,7 @@ impl Driver {
         };
         if let Some(InputRequest::Poll {
             missed,
-            password,
+            echo,
             glances,
         }) = self.asked
         {
@@ -61,14 +61,14 @@ impl Driver {
             let waits = root.and_then(|root| self.input.still_waiting(root));
             return match waits {
                 // Another read, of what is to be hidden, or not any more.
-                Some(waiting) if waiting.hidden != password => self.withdraw(),
+                Some(waiting) if waiting.echo != echo => self.withdraw(),
                 None if missed + 1 >= most_missed => self.withdraw(),
                 waits => {
                     let missed = if waits.is_some() { 0 } else { missed + 1 };
                     let glances = waits.map_or(glances, |waiting| waiting.glances);
                     self.asked = Some(InputRequest::Poll {
                         missed,
-                        password,
+                        echo,
                         glances,
                     });
                 }
@@ -87,13 +87,13 @@ impl Driver {
                 self.input_poll = InputPoll::slow();
                 InputRequest::Poll {
                     missed: 0,
-                    password: waiting.hidden,
+                    echo: waiting.echo,
                     glances: waiting.glances,
                 }
             } else {
                 InputRequest::Fifo
             };
-            self.ask(request, waiting.hidden);
+            self.ask(request, waiting.echo);
         }
     }
 
@@ -115,8 +115,12 @@ impl Driver {
 
     /// The runner asks. What it has waited for until then, it does no more.
     pub(super) fn runner_asks(&mut self, id: u64, password: bool) {
-        let password = password || self.input.is_hidden();
-        self.requests.push((id, password));
+        let echo = match password {
+            _ if self.input.is_hidden() => Echo::Nothing,
+            true => Echo::LineEnd,
+            false => Echo::All,
+        };
+        self.requests.push((id, echo));
         match self.asked {
             Some(InputRequest::Poll { .. }) => self.withdraw(),
             Some(_) => {}
@@ -156,11 +160,11 @@ impl Driver {
     /// Asks the client for what the runner has asked for first, unless it was typed ahead.
     fn ask_next(&mut self) {
         while self.asked.is_none() && !self.requests.is_empty() {
-            let (id, password) = self.requests.remove(0);
+            let (id, echo) = self.requests.remove(0);
             let typed = self.input.take();
             match &mut self.interpreter {
                 Some(interpreter) if !typed.is_empty() => interpreter.give_input(id, &typed),
-                _ => self.ask(InputRequest::Runner(id), password),
+                _ => self.ask(InputRequest::Runner(id), echo),
             }
             if self.run.is_none() {
                 return;
@@ -169,7 +173,7 @@ impl Driver {
     }
 
     /// Asks the client for input, unless it has been asked already.
-    pub(super) fn ask(&mut self, request: InputRequest, password: bool) {
+    pub(super) fn ask(&mut self, request: InputRequest, echo: Echo) {
         if self.asked.is_some() || self.run.is_none() {
             return;
         }
@@ -183,7 +187,7 @@ impl Driver {
         drop(state);
         self.finish_characters();
         self.shared.enter(Phase::WaitingInput {
-            password,
+            echo,
             reported: false,
         });
     }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::command::{Command, KernelStartError};
 use crate::kernel::decode::Utf8Decoder;
 use crate::kernel::exit::ExitKind;
-use crate::kernel::input::InputFifo;
+use crate::kernel::input::{Echo, InputFifo};
 use crate::kernel::interpreter::Interpreter;
 use crate::kernel::output::OutputPipes;
 use crate::kernel::process::Process;
@@ -40,8 +40,8 @@ pub(crate) struct Driver {
     pub(super) run: Option<Run>,
     /// Notified when the interpreter has started.
     pub(super) starting: Option<oneshot::Sender<Result<(), KernelStartError>>>,
-    /// Queued input requests of the runner: the number, and whether to hide input.
-    pub(super) requests: Vec<(u64, bool)>,
+    /// Queued input requests of the runner: the number, and what is to be seen of what is typed.
+    pub(super) requests: Vec<(u64, Echo)>,
     /// The input request that was sent to the client.
     pub(super) asked: Option<InputRequest>,
     /// Whether a program went on without the input that it had asked the client for: that is typed ahead for the next one.
@@ -111,7 +111,7 @@ pub(super) enum InputRequest {
     Poll {
         /// How often in a row it was not seen waiting.
         missed: u32,
-        password: bool,
+        echo: Echo,
         /// Whether it waits for less than a second, again and again.
         glances: bool,
     },

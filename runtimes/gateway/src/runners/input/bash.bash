@@ -1,5 +1,5 @@
 # Adapts `read` for bash: prompts are shown even though there is no terminal, unless the input has the sticky bit, and what is typed for `read -s` is hidden: a
-# process that has descriptor 61 open for its input wants that.
+# process that has descriptor 60 open for its input wants that.
 #
 # Only code that may ask for either of them gets this function in place of the builtin. Errors of `read` are to name the
 # line of the program: an index that is evaluated says which it is.
@@ -37,7 +37,7 @@ __sorna_read='read() {
     if [[ -z $__sorna_other ]]; then
         [[ $__sorna_prompt && ! -k /dev/fd/0 ]] && builtin printf %s "$__sorna_prompt" >&2
         if [[ $__sorna_hidden ]]; then
-            builtin read ${__sorna_[LINENO=BASH_LINENO[0],1]-} "$@" 61<&0
+            builtin read ${__sorna_[LINENO=BASH_LINENO[0],1]-} "$@" 60<&0
             return
         fi
     fi

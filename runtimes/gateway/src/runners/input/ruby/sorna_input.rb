@@ -2,18 +2,13 @@
 
 # Adapts the standard input of a kernel for ruby: clients show prompts and hide what is typed, without a terminal.
 module SornaInput
-  # The methods of io/console for terminals, on standard input. A process that has descriptor 61 open for it wants its
-  # input hidden.
+  # The methods of io/console for terminals, on standard input. A process that has descriptor 60 open for it wants its
+  # input hidden, and one that has 61 all but its line end.
   module Hidden
     def noecho
       return super unless SornaInput.asks?
 
-      hidden = IO.for_fd(fcntl(0, 61)) # F_DUPFD
-      begin
-        yield self
-      ensure
-        hidden.close
-      end
+      SornaInput.hide(60) { yield self }
     end
 
     def getpass(prompt = nil)
@@ -21,7 +16,7 @@ module SornaInput
 
       $stderr.print(prompt) if prompt
       $stderr.flush
-      noecho { gets&.chomp }
+      SornaInput.hide(61) { gets&.chomp }
     end
   end
 
@@ -35,6 +30,16 @@ module SornaInput
       line = STDIN.gets&.chomp
       self::HISTORY << line if add_history && line
       line
+    end
+  end
+
+  # Has the gateway hide what is typed meanwhile.
+  def self.hide(descriptor)
+    hidden = IO.for_fd(STDIN.fcntl(0, descriptor)) # F_DUPFD
+    begin
+      yield
+    ensure
+      hidden.close
     end
   end
 
