@@ -30,6 +30,7 @@ const ROWS: &[Row] = &[
     ("python3", "import subprocess\nsubprocess.call('stty -echo', shell=True)\nprint(input('p: '))\nsubprocess.call('stty echo', shell=True)"),
     ("ruby", "require 'io/console'; puts $stdin.getpass('p: ')"),
     ("ruby", "require 'io/console'; print 'p: '; puts $stdin.noecho(&:gets)"),
+    ("ruby", "require 'io/console'; print 'p: '; $stdin.echo = false; x = gets; $stdin.echo = true; puts x, $stdin.echo?"),
     ("ruby", "system('bash', '-c', 'read -s -p pw: x; echo got $x')"),
     ("ruby", "puts `python3 -c 'import getpass; print(getpass.getpass(\"p: \"))'`"),
     ("ruby", "system('ruby', '-e', 'require \"io/console\"; print \"p: \"; puts STDIN.noecho(&:gets)')"),
@@ -37,6 +38,9 @@ const ROWS: &[Row] = &[
     ("perl", "system('bash', '-c', 'read -s -p pw: x; echo \"<$x>\"'); print \"end\\n\""),
     ("perl", "print `python3 -c 'import getpass; print(getpass.getpass())'`; print \"end\\n\""),
     ("perl", "exec 'bash', '-c', 'read -s -p pw: x; echo; echo \"<$x>\"'"),
+    ("perl", "use POSIX; my $t = POSIX::Termios->new; $t->getattr(0); my $f = $t->getlflag; $t->setlflag($f & ~ECHO); $t->setattr(0, TCSANOW); $| = 1; print 'p: '; my $x = <STDIN>; $t->setlflag($f); $t->setattr(0, TCSANOW); print \"\\n<$x>\""),
+    ("perl", "require POSIX; my $t = POSIX::Termios->new; print defined $t->getattr ? 'on' : 'off'; $t->setlflag($t->getlflag & ~POSIX::ECHO()); $t->setattr(0, POSIX::TCSAFLUSH()); print scalar <STDIN>; $t->setlflag($t->getlflag | POSIX::ECHO()); $t->setattr(0)"),
+    ("perl", "use POSIX qw(:termios_h); my $t = POSIX::Termios->new; $t->getattr(fileno STDIN); $t->setlflag($t->getlflag & ~(ECHO | ECHOK)); $t->setattr(fileno(STDIN), TCSANOW); system 'read x; echo; echo $x; stty echo'; $t->getattr(0); print $t->getlflag & ECHO ? 1 : 0"),
     ("php", "echo 'p: '; shell_exec('stty -echo'); echo fgets(STDIN); shell_exec('stty echo');"),
     ("php", "passthru('bash -c \"read -s -p p: x; echo got \\$x\"');"),
     ("php", "system('python3 -c \"import getpass; print(getpass.getpass())\"'); echo \"end\\n\";"),
@@ -155,4 +159,42 @@ fn lua_asks_for_passwords_as_at_home() {
 #[test]
 fn r_asks_for_passwords_as_at_home() {
     compare("r");
+}
+
+/// A way to run a C program in a directory, and its files.
+type CRow = (
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
+#[rustfmt::skip]
+const C_ROWS: &[CRow] = &[
+    (&["c", "a.c"], &[("a.c", "#include <stdio.h>\n#include <unistd.h>\nint main(void) { printf(\"<%s>\\n\", getpass(\"p: \")); }\n")]),
+    (&["cpp", "a.cpp"], &[("a.cpp", "#include <iostream>\n#include <unistd.h>\nstruct S { char *getpass(const char *p) { return ::getpass(p); } };\nint main() { S s; std::cout << s.getpass(\"p: \") << std::endl; }\n")]),
+    (&["c", "-b", "make", "-e", "./a", "Makefile", "a.c"], &[("Makefile", "a: a.c\n\t@$(CC) -O2 -Wall -Werror -o $@ $<\n"), ("a.c", "#include <unistd.h>\n#include <stdio.h>\nint main(void) { char *(*ask)(const char *) = getpass; puts(getpass(\"one: \")); return ask == 0; }\n")]),
+];
+
+#[test]
+fn c_asks_for_passwords_as_at_home() {
+    if !["cc", "c++", "make"].into_iter().all(need) {
+        return;
+    }
+    let gateway = gateway();
+    for (arguments, files) in C_ROWS {
+        let directory = here();
+        let here: &Path = directory.path();
+        write(here, files);
+        let (file, _) = files.last().expect("a file");
+        let compiler = if file.ends_with(".c") { "cc" } else { "c++" };
+        let built = std::process::Command::new(compiler)
+            .args(["-o", "program", file])
+            .current_dir(here)
+            .status();
+        assert!(built.expect("a compiler").success());
+        let home = Command::new(here.join("program"));
+        let home = screen(Terminal::of(home, here, None, 90, &[]), file);
+        let arguments = [&["run", "-q"], *arguments].concat();
+        let there = Terminal::open(here, Some(&gateway), 90, &[], &arguments);
+        assert_eq!(screen(there, file), home, "{arguments:?}");
+    }
 }

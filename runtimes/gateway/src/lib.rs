@@ -138,7 +138,8 @@
 //! Prompts are shown and what is typed is hidden as on a terminal, though there is none, in snippets and in files that a batch
 //! runs: the prompts of `read -p` in bash, of `readline` in php and ruby and of `Term::ReadLine` in perl. Clients are asked to
 //! hide what is typed for `getpass.getpass` of python3, `read -s` of bash, `STDIN.getpass` and `STDIN.noecho` of ruby,
-//! interfaces of `readline` in nodejs that are muted (`_writeToOutput` is replaced, or `muted` is true), and after
+//! interfaces of `readline` in nodejs that are muted (`_writeToOutput` is replaced, or `muted` is true), `POSIX::Termios` of perl,
+//! `getpass` in C and C++ programs that are compiled in a kernel (`C_INCLUDE_PATH` names a header that has it), and after
 //! `stty -echo`, until `stty echo`. A `stty` that stands first in the `PATH` of kernels knows these and `stty -g`. Files, and what
 //! files and snippets start, are run with variables that have interpreters load what does that: `BASH_ENV`, `NODE_OPTIONS`,
 //! `PERL5LIB`, `PERL5OPT`, `PHP_INI_SCAN_DIR`, `PYTHONPATH`, `RUBYOPT`; what is started with another environment is as without

@@ -110,6 +110,8 @@ fn the_environment_holds_only_known_variables() {
         let known = [
             "ASAN_OPTIONS",
             "BASH_ENV",
+            "CPLUS_INCLUDE_PATH",
+            "C_INCLUDE_PATH",
             "HOME",
             "LANG",
             "LSAN_OPTIONS",

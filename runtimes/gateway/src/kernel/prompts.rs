@@ -24,6 +24,11 @@ const FILES: &[(&str, &str, bool)] = &[
         include_str!("../runners/input/bash.bash"),
         false,
     ),
+    (
+        "c/unistd.h",
+        include_str!("../runners/input/c/unistd.h"),
+        false,
+    ),
     ("node.js", include_str!("../runners/input/node.js"), false),
     ("bin/stty", include_str!("../runners/input/bin/stty"), true),
     (PHP, include_str!("../runners/input/bin/php"), true),
@@ -111,11 +116,15 @@ pub(crate) enum Adapted<'n> {
 /// What the names of variables begin with that a runner is to give to what it starts, without this beginning.
 const FOR_CHILDREN: &str = "SORNA_CHILDREN_";
 
-/// Adds what a process needs: the input of the kernel, `stty` for it, and what has interpreters load what adapts their input.
+/// Adds what a process needs: the input of the kernel, `stty` for it, and what has compilers and interpreters load what adapts
+/// their input.
 pub(crate) fn add(variables: &mut Variables, setup: &Setup, adapted: Adapted<'_>) {
     let directory = setup.runners.join(DIRECTORY);
     put(variables, "PATH", directory.join("bin"), ":", true);
     variables.push(("SORNA_KERNEL_STDIN".into(), setup.home.stdin().into()));
+    for name in ["C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH"] {
+        put(variables, name, directory.join("c"), ":", true);
+    }
     match adapted {
         Adapted::Nothing => {}
         Adapted::Programs => add_interpreters(variables, &directory),

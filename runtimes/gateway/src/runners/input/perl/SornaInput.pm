@@ -5,6 +5,8 @@ package SornaInput;
 use strict;
 use warnings;
 
+my $posix_is_known = 0;
+
 # Whether the client is asked for the standard input.
 sub asks {
     my $path = $ENV{SORNA_KERNEL_STDIN} // return 0;
@@ -34,8 +36,44 @@ sub adopt_readline {
     };
 }
 
+# A program that finds out how its terminal is set, and sets it otherwise, gets what is usual, if a person is asked. A file
+# tells the gateway to hide what is typed.
+sub adopt_termios {
+    (my $mark = $ENV{SORNA_KERNEL_STDIN}) =~ s{[^/]*\z}{tmp/.sorna-hidden};
+    my ($get, $set) = (\&POSIX::Termios::getattr, \&POSIX::Termios::setattr);
+    my $echo = POSIX::ECHO();
+    my $is_own = sub { !($_[1] // 0) && prompts() && asks() };
+    no warnings 'redefine';
+    *POSIX::Termios::getattr = sub {
+        return $get->(@_) unless $is_own->(@_);
+        my $self = shift;
+        $self->setiflag(POSIX::ICRNL() | POSIX::IXON());
+        $self->setoflag(POSIX::OPOST());
+        $self->setcflag(POSIX::CREAD() | POSIX::CS8());
+        my $flags = POSIX::ISIG() | POSIX::ICANON() | POSIX::IEXTEN() | POSIX::ECHOE() | POSIX::ECHOK();
+        $self->setlflag(-e $mark ? $flags : $flags | $echo);
+        return '0 but true';
+    };
+    *POSIX::Termios::setattr = sub {
+        return $set->(@_) unless $is_own->(@_);
+        if ($_[0]->getlflag & $echo) {
+            unlink $mark;
+        } else {
+            open my $file, '>', $mark or return;
+        }
+        return '0 but true';
+    };
+}
+
 sub hook {
     my ($self, $file) = @_;
+    if ($file eq 'POSIX.pm' && !$posix_is_known++) {
+        # Perl itself loads it, from where it is.
+        local @INC = grep { $_ ne $self } @INC;
+        require POSIX;
+        adopt_termios();
+        return \(my $nothing = '1;');
+    }
     return unless $file eq 'Term/ReadLine.pm';
     @INC = grep { $_ ne $self } @INC;
     for my $place (grep { !ref } @INC) {

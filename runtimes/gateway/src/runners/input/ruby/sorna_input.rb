@@ -11,6 +11,18 @@ module SornaInput
       SornaInput.hide(60) { yield self }
     end
 
+    def echo=(shown)
+      return super unless SornaInput.asks? && SornaInput.prompts?
+
+      SornaInput.mark(!shown)
+    end
+
+    def echo?
+      return super unless SornaInput.asks? && SornaInput.prompts?
+
+      !File.exist?(SornaInput::MARK)
+    end
+
     def getpass(prompt = nil)
       return super unless SornaInput.asks?
 
@@ -31,6 +43,13 @@ module SornaInput
       self::HISTORY << line if add_history && line
       line
     end
+  end
+
+  # The file that is there while what is typed is to be hidden.
+  MARK = "#{File.dirname(ENV['SORNA_KERNEL_STDIN'].to_s)}/tmp/.sorna-hidden"
+
+  def self.mark(hides)
+    hides ? File.write(MARK, '') : File.exist?(MARK) && File.delete(MARK)
   end
 
   # Has the gateway hide what is typed meanwhile.
