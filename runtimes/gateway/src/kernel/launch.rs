@@ -68,13 +68,13 @@ impl Launcher {
             .find(|path| is_executable(path))
     }
 
-    /// Prefixes a program so that its output is written line by line.
+    /// Prefixes a program so that its output is written line by line. Its environment has what its input needs
+    /// ([`add_to_files`](super::prompts::add_to_files)).
     pub(crate) fn line_buffered(&self, arguments: Arguments) -> Arguments {
         let Some(stdbuf) = &self.stdbuf else {
             return arguments;
         };
-        // Unbuffered input makes the C library flush the prompt before it reads.
-        let prefix = [stdbuf.into(), "-oL".into(), "-i0".into()];
+        let prefix = [stdbuf.into(), "-oL".into()];
         prefix.into_iter().chain(arguments).collect()
     }
 }

@@ -148,6 +148,9 @@ pub(crate) fn add(variables: &mut Variables, setup: &Setup, adapted: Adapted<'_>
 
 /// Has interpreters load what adapts their input. What the client asked for follows.
 fn add_interpreters(variables: &mut Variables, directory: &Path) {
+    // Before it reads a stream that is line-buffered, the C library shows the prompt. `stdbuf` has no such option for the
+    // input, but the library that it loads does what this says; without buffer, each byte would be read by itself.
+    variables.push(("_STDBUF_I".into(), "L".into()));
     put(variables, "PYTHONPATH", directory.join("python"), ":", true);
     put(variables, "PERL5LIB", directory.join("perl"), ":", true);
     put(variables, "PERL5OPT", "-MSornaInput", " ", true);

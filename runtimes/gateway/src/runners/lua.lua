@@ -22,9 +22,8 @@ local from = assert(io.open("/dev/fd/3", "rb"))
 local to = assert(io.open("/dev/fd/4", "wb"))
 local stdin, stdout, stderr = io.stdin, io.stdout, io.stderr
 
--- Whole lines are written at once. With unbuffered input, the C library writes a prompt before it reads.
+-- Whole lines are written at once.
 stdout:setvbuf("line")
-stdin:setvbuf("no")
 
 local function put(letter, content)
     to:write(letter, " ", #content, "\n", content)
@@ -133,6 +132,8 @@ local function get()
     return header:sub(1, 1), length > 0 and from:read(length) or ""
 end
 
+local has_input = false
+
 local function next_snippet()
     local letter, code = get()
     -- The reply to a value, which an interrupt kept from being read.
@@ -141,6 +142,12 @@ local function next_snippet()
     end
     last = letter == "f" or letter == "F"
     echoes = letter == "X" or letter == "F"
+    if not has_input then
+        has_input = true
+        -- With input that is not fully buffered, the C library writes a prompt before it reads. Lines that one snippet has
+        -- not read are not for the next one, so there is no buffer if one follows, although each byte is read by itself then.
+        stdin:setvbuf(last and "line" or "no")
+    end
     return code
 end
 
