@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use sorna_test_tools::need;
@@ -38,6 +41,11 @@ fn lines(number: usize) -> String {
 /// What a program was given by a gateway that asks until the end, and in how many requests. The end is a mark only where the
 /// gateway is known to take that.
 fn given(options: &Value, input: &str) -> (Vec<String>, Output) {
+    given_by(options, |command| with_input(command, input))
+}
+
+/// The same, of a command that is run like this.
+fn given_by(options: &Value, run: impl FnOnce(Command) -> Output) -> (Vec<String>, Output) {
     let answers = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&answers);
     let is_told = options["takes_lines"] == true;
@@ -48,7 +56,13 @@ fn given(options: &Value, input: &str) -> (Vec<String>, Output) {
             ("POST", "/v2/kernel/create") => (201, json!({"kernelId": "k1"}).to_string()),
             ("POST", _) => {
                 let body: Value = serde_json::from_slice(&request.body).expect("JSON");
-                let code = body["code"].as_str().expect("code").to_owned();
+                // What other gateways reject.
+                assert!(request.body.len() < 1024 * 1024);
+                let mut code = body["code"].as_str().expect("code").to_owned();
+                if body["encoding"] == "base64" {
+                    let bytes = STANDARD.decode(&code).expect("base64");
+                    code = String::from_utf8(bytes).expect("text");
+                }
                 let mut seen = seen.lock().expect("no panic");
                 let is_end = code == "\u{4}";
                 seen.push(code);
@@ -64,7 +78,7 @@ fn given(options: &Value, input: &str) -> (Vec<String>, Output) {
     let directory = here();
     let mut command = stub::at(sorna(directory.path()), address);
     command.args(["--api", "sorna", "run", "-q", "python3", "-c", "code"]);
-    let output = with_input(command, input);
+    let output = run(command);
     let mut answers = answers.lock().expect("no panic").clone();
     assert_eq!(answers.remove(0), "code");
     if is_told {
@@ -89,6 +103,30 @@ fn a_gateway_that_takes_lines_is_given_as_many_as_there_are() {
         rest.concat() + last.strip_suffix('\u{4}').expect("no line end"),
         input
     );
+}
+
+#[test]
+fn a_gateway_that_takes_bytes_is_given_large_pieces() {
+    let options = json!({"is_password": false, "takes_lines": true, "takes_bytes": true});
+    let directory = here();
+    for (what, line) in [
+        ("text", "line é\n"),
+        ("quotes", "\"\"\"\"\"\"\"\"\\\\\n"),
+        ("control characters", "\u{1}\u{2}\u{1b}\0\n"),
+    ] {
+        let input = line.repeat(2_000_000 / line.len()) + "last";
+        write(directory.path(), &[("input", &input)]);
+        // All of a file is there.
+        let file = File::open(directory.path().join("input")).expect("a file");
+        let (answers, output) = given_by(&options, |mut command| {
+            command.stdin(file).output().expect("it ends")
+        });
+        assert!(output.status.success(), "{what}: {output:?}");
+        assert_eq!(answers.len(), 5, "{what}");
+        let all = answers.concat();
+        let all = all.strip_suffix('\u{4}').expect("no line end");
+        assert!(all == input, "{what}");
+    }
 }
 
 #[test]
@@ -164,6 +202,39 @@ fn every_line_reaches_the_program_in_each_language() {
                 "{api} {lang} {code}: {output:?}"
             );
         }
+    }
+}
+
+#[test]
+fn the_c_library_reads_blocks_and_still_shows_prompts_first() {
+    let count =
+        "local reads = tonumber(io.open('/proc/self/io'):read('*a'):match('syscr: (%d+)'))\n";
+    let lua = format!(
+        "{count}io.write('name? ') local n = 0; for _ in io.lines() do n = n + 1 end\n{}print(n, reads < 2000)\n",
+        count.replace("local reads = ", "reads = -reads + ")
+    );
+    let c = "#include <stdio.h>\n\
+        static long reads(void) { char line[99]; long count = -1; FILE *f = fopen(\"/proc/self/io\", \"r\");\n\
+        while (fgets(line, 99, f)) sscanf(line, \"syscr: %ld\", &count); fclose(f); return count; }\n\
+        int main(void) { char line[99]; int n = 0; long before = reads(); printf(\"name? \");\n\
+        while (fgets(line, 99, stdin)) n++; printf(\"%d\\t%s\\n\", n, reads() - before < 2000 ? \"true\" : \"false\"); }\n";
+    let directory = here();
+    write(directory.path(), &[("main.lua", &lua), ("main.c", c)]);
+    let input = "line é\n".repeat(20_000);
+    for (tool, arguments) in [
+        ("lua", &["lua", "main.lua"][..]),
+        ("lua", &["lua", "-c", &lua]),
+        ("cc", &["c", "main.c"]),
+        ("cc", &["c", "-c", c]),
+    ] {
+        if !need(tool) {
+            continue;
+        }
+        let mut command = sorna(directory.path());
+        command.args(["run", "--local", "-q"]).args(arguments);
+        let output = with_input(command, &input);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text, "name? 20000\ttrue\n", "{arguments:?}: {output:?}");
     }
 }
 

@@ -40,8 +40,8 @@ impl Handshake {
     }
 }
 
-/// Limits on what the gateway sends: `message` bytes in one message.
-pub(crate) fn socket_config(message: usize) -> WebSocketConfig {
+/// Limits on what the gateway sends, `message` bytes in one message, and on what is sent to it, `request` bytes in one.
+pub(crate) fn socket_config(message: usize, request: usize) -> WebSocketConfig {
     // Bytes that each open socket allocates, and clears before each read. The default is 128 KiB.
     const READ: usize = 16 * 1024;
     // Bytes of replies to pings that may wait to be sent: a gateway that sends pings and reads no
@@ -52,7 +52,7 @@ pub(crate) fn socket_config(message: usize) -> WebSocketConfig {
         .max_frame_size(Some(message))
         .read_buffer_size(READ)
         .write_buffer_size(0)
-        .max_write_buffer_size(CONTROL)
+        .max_write_buffer_size(CONTROL + request)
 }
 
 /// What went wrong on the open WebSocket of a terminal or an execution; `None` if it is just closed.

@@ -1,17 +1,16 @@
 //! Input for programs that ask for it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use super::finish::Stop;
 use super::peek::first_invalid;
+use super::source::{Amount, Source, read};
 use crate::lock::lock;
 use crate::streams::{self, Stream};
 use crate::tty;
@@ -75,8 +74,8 @@ fn most_ends() -> u32 {
     }
 }
 
-/// About how many bytes of input one request carries. As much fits into an empty pipe, and escaped into a request.
-const MOST: usize = 60 * 1024;
+/// The most that text may be when escaped: the rest of a request, of less than 1 MiB, is far smaller than what is left.
+const MOST_ESCAPED: usize = 1000 * 1000;
 
 /// How soon it is looked at whether a program has gone on that may do so without input, at first and as long as it prints
 /// something. While nothing happens, the time grows.
@@ -93,26 +92,13 @@ enum Woken {
     End,
 }
 
-/// How much is read at once.
-#[derive(Clone, Copy, Debug)]
-enum Amount {
-    /// A line, however long.
-    Line,
-    /// A line, as far as one request carries it.
-    Piece,
-    /// All whole lines that are there and fit into one request; at least one, however long.
-    Lines,
-    /// The same, and a longer line as far as one request carries it.
-    Pieces,
-}
-
 /// Standard input. It is read on another thread, so that a signal can end the wait.
 #[derive(Debug)]
 pub(super) struct Input {
     wake: Sender<Wake>,
     woken: Receiver<Wake>,
     /// Opened when it is first read.
-    source: Arc<Mutex<Option<BufReader<File>>>>,
+    source: Arc<Mutex<Option<Source>>>,
     stopped: bool,
     /// How often the program was sent the end of its input since it was last sent a line.
     ends: u32,
@@ -212,6 +198,9 @@ impl Input {
         let offset = self.offset;
         self.offset += bytes.len() as u64;
         match String::from_utf8(bytes) {
+            Ok(text) if form.takes_bytes && escaped_len(&text) > MOST_ESCAPED => {
+                Ok(Answer::Given(Given::Bytes(text.into_bytes())))
+            }
             Ok(text) => Ok(Answer::Given(as_text(text, amount))),
             Err(error) if form.takes_bytes => Ok(Answer::Given(Given::Bytes(error.into_bytes()))),
             Err(error) => {
@@ -292,50 +281,12 @@ fn as_text(mut text: String, amount: Amount) -> Given {
     Given::Text(text)
 }
 
-/// Reads from standard input, which nothing else reads meanwhile. `None` at its end.
-fn read(source: &mut Option<BufReader<File>>, amount: Amount) -> io::Result<Option<Vec<u8>>> {
-    let source = match source {
-        Some(source) => source,
-        None => {
-            let file = io::stdin().as_fd().try_clone_to_owned()?.into();
-            source.insert(BufReader::with_capacity(MOST, file))
-        }
-    };
-    let most = match amount {
-        Amount::Line | Amount::Lines => u64::MAX,
-        Amount::Piece | Amount::Pieces => MOST as u64,
-    };
-    let mut bytes = Vec::new();
-    source.take(most).read_until(b'\n', &mut bytes)?;
-    if matches!(amount, Amount::Lines | Amount::Pieces) && bytes.ends_with(b"\n") {
-        read_more(source, &mut bytes)?;
-    }
-    Ok((!bytes.is_empty()).then_some(bytes))
-}
-
-/// All whole lines that are there already and fit into one request.
-fn read_more(source: &mut BufReader<File>, bytes: &mut Vec<u8>) -> io::Result<()> {
-    while bytes.len() < MOST {
-        if source.buffer().is_empty() && !is_readable(source.get_ref()) {
-            break;
-        }
-        let there = source.fill_buf()?;
-        let room = there.len().min(MOST - bytes.len());
-        let Some(end) = there[..room].iter().rposition(|byte| *byte == b'\n') else {
-            break;
-        };
-        bytes.extend_from_slice(&there[..=end]);
-        source.consume(end + 1);
-    }
-    Ok(())
-}
-
-/// Whether a read would not have to wait.
-fn is_readable(file: &File) -> bool {
-    let mut polled = [PollFd::new(file, PollFlags::IN)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+/// The length of text in JSON.
+fn escaped_len(text: &str) -> usize {
+    let lengths = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    lengths.sum()
 }

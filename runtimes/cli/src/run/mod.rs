@@ -18,6 +18,7 @@ mod program;
 mod resources;
 mod silence;
 mod sixel;
+mod source;
 mod unclaimed;
 
 use std::io::{self, Write};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use async_tungstenite::WebSocketStream;
 use futures_util::{Sink as _, Stream as _};
 use sorna_core::machine::Transmit;
-use sorna_core::{Frame, TransportError};
+use sorna_core::{Dialect, Frame, TransportError};
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role};
@@ -52,7 +52,8 @@ pub(super) fn open<T: UpgradeTransport + 'static>(
             Upgraded::Refused(response) => return Ok(Opened::Refused(response)),
         };
         handshake.check(&peer, &head)?;
-        let config = Some(socket_config(MESSAGE));
+        let request = Dialect::BackendAi.execute_body_limit();
+        let config = Some(socket_config(MESSAGE, request));
         let stream =
             WebSocketStream::from_partially_read(io, read_ahead.into(), Role::Client, config).await;
         Ok(Opened::Channel(Box::new(Socket {

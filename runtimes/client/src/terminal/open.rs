@@ -40,7 +40,8 @@ pub(crate) async fn open<T: UpgradeTransport + 'static>(
             return Err(open.read_error(caller.version(), response));
         }
     };
-    let config = Some(socket_config(MESSAGE));
+    // What is typed is sent in small pieces, when nothing waits.
+    let config = Some(socket_config(MESSAGE, 0));
     let socket =
         WebSocketStream::from_partially_read(io, read_ahead.into(), Role::Client, config).await;
     let mut duplex = Duplex::new(peer, client.clone(), socket, options, caller.version());
