@@ -18,6 +18,10 @@ use crate::target::Target;
 use crate::terms::Terms;
 use crate::values::is_id;
 
+/// What to do about a kernel's ID that was none.
+pub(crate) const NO_ID: &str =
+    "`sorna run` and `sorna shell` show the ID, if they are not --quiet.";
+
 /// For settings of Sorna v2 that lead to a manager of Backend.AI.
 const MANAGER: &str = "This is a manager of Backend.AI, which does not speak Sorna v2. Use --api backend-ai, put api = \"backend-ai\" into the profile, or set BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY in place of SORNA_ENDPOINT and its keys.";
 

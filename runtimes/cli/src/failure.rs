@@ -32,8 +32,13 @@ pub(crate) enum Failure {
     },
     /// A gateway of Sorna v2, where Backend.AI was asked for.
     NotBackendAi { endpoint: String },
-    /// Several sessions that may be meant, one per line.
-    Ambiguous { text: String, sessions: Vec<String> },
+    /// Several sessions or kernels that may be meant, one per line.
+    Ambiguous {
+        text: String,
+        sessions: Vec<String>,
+        /// What they are.
+        noun: &'static str,
+    },
     /// A session that does not exist.
     NoSession { text: String, endpoint: String },
     /// An argument that the gateway would reject.
@@ -111,8 +116,8 @@ impl Failure {
                 });
             }
             Self::NeedsIds => {
-                reporter.fail("kernels cannot be looked up by token");
-                reporter.advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; in Backend.AI also the session's name, without -t.");
+                reporter.fail("this command has no option -t: it takes kernels without one");
+                reporter.advice("Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; on gateways of `sorna serve` also its token, and in Backend.AI the session's name, without -t.");
             }
             Self::Proxy(error) => {
                 reporter.fail(chain(error));
@@ -125,8 +130,12 @@ impl Failure {
                     reporter.advice(advice);
                 }
             }
-            Self::Ambiguous { text, sessions } => {
-                reporter.fail(format_args!("`{text}` may be one of several sessions"));
+            Self::Ambiguous {
+                text,
+                sessions,
+                noun,
+            } => {
+                reporter.fail(format_args!("`{text}` may be one of several {noun}s"));
                 for session in sessions {
                     reporter.advice(session);
                 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 use sorna::{BuildError, Dialect, Error, GatewayError, KernelId, KernelInfo};
 
-use crate::advice::show_error_of;
+use crate::advice::{NO_ID, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -14,7 +14,7 @@ use crate::harmless::safe;
 use crate::left::{self, State};
 use crate::print::{self, columns, print};
 use crate::reporter::Reporter;
-use crate::sessions::{Found, find, moment};
+use crate::sessions::{Found, find_any, moment};
 use crate::spoken;
 use crate::target::Target;
 use crate::terms::Terms;
@@ -64,7 +64,7 @@ const INTERRUPT_EXAMPLES: &str = "\
 Examples:
   sorna interrupt zuF1OzMIhFknyjUl7Apbvg
 
-In Backend.AI, also with names of sessions:
+With the token of a session, or its name in Backend.AI:
   sorna interrupt my-session";
 
 /// Restart kernels: interpreter state is lost, files are kept.
@@ -110,12 +110,10 @@ In Backend.AI, also with names of sessions:
   sorna destroy my-session
   sorna ps -q | xargs -r sorna destroy   # all of them";
 
-const NO_ID: &str = "`sorna run` and `sorna shell` show the ID, if they are not --quiet.";
-
 #[derive(Debug, Args)]
 struct Which {
-    /// IDs of the kernels, as `sorna run` and `sorna shell` show them. In Backend.AI also names of sessions,
-    /// and what a name or an ID starts with.
+    /// IDs of the kernels, as `sorna run` and `sorna shell` show them, and, on gateways of `sorna serve`, their session
+    /// tokens. In Backend.AI also names of sessions, and what a name or an ID starts with.
     #[arg(
         value_name = "ID",
         required = true,
@@ -161,7 +159,7 @@ impl From<Failure> for Stop {
 }
 
 impl Which {
-    /// The IDs. Sorna v2 has no lookup by token: it would create a kernel if there is none.
+    /// The IDs, and what may be one or a token.
     fn ids(&self, globals: &Globals) -> Result<Vec<KernelId>, Failure> {
         if self.ids.iter().any(|id| is_token(id)) {
             return Err(Failure::NeedsIds);
@@ -180,10 +178,7 @@ impl Which {
         let target = Target::open(globals)?;
         let finds = spoken::version(&target)?.dialect() == Dialect::BackendAi;
         // All before anything is done: it may change what the others are found by, or whether they are.
-        let found = ids.into_iter().map(|id| match finds {
-            false => Ok(Found::by_id(&target, id)),
-            true => find(&target, id.as_str()),
-        });
+        let found = ids.iter().map(|id| find_any(&target, id.as_str()));
         let found: Vec<_> = found.collect();
         let mut reporter = Reporter::new(false);
         let mut exit = Exit::SUCCESS;

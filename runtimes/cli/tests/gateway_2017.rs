@@ -98,6 +98,26 @@ fn unknown_kernels_are_not_found_whatever_their_ids() {
     }
 }
 
+#[test]
+fn logs_are_refused_with_words() {
+    for arguments in [
+        &["logs", "k1"][..],
+        &["logs", "-f", "k1"],
+        &["logs", "-n", "3", "a-token"],
+    ] {
+        let (code, stdout, stderr) = sorna_says(arguments);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        assert!(
+            stderr.contains("the gateway does not offer logs"),
+            "{stderr}"
+        );
+        assert!(
+            stderr.contains("Gateways of `sorna serve` have it"),
+            "{stderr}"
+        );
+    }
+}
+
 /// Stores the files of an upload in this directory, without making directories. False if one could not be stored.
 fn store(form: &[u8], directory: &Path) -> bool {
     let form = String::from_utf8(form.to_vec()).expect("text");

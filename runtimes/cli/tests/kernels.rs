@@ -208,8 +208,8 @@ fn a_token_creates_nothing() {
         check(lab.sorna(&[command, "-t", "my-session", "python3"]))
             .code(2)
             .stderr_eq(str![[r#"
-✘ kernels cannot be looked up by token
-∙ Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; in Backend.AI also the session's name, without -t.
+✘ this command has no option -t: it takes kernels without one
+∙ Use the kernel's ID, which `sorna run -t` and `sorna shell -t` show; on gateways of `sorna serve` also its token, and in Backend.AI the session's name, without -t.
 
 "#]]);
         check(lab.sorna(&[command])).code(2);

@@ -308,7 +308,7 @@ fn a_session_is_renamed_and_has_logs() {
         .expect("sorna runs");
     let stderr = BufReader::new(following.stderr.take().expect("a pipe"));
     let mut lines = stderr.lines();
-    assert!(lines.any(|line| line.expect("text").contains("/logs: 200")));
+    assert!(lines.any(|line| line.expect("text").contains("/logs?from=0&wait=0: 200")));
     check(lab.sorna(&["destroy", "after"])).success();
     assert!(wait(&mut following).success());
     lab.end();
@@ -376,7 +376,6 @@ fn sorna_v2_has_none_of_this_and_that_is_said() {
     let lab = Lab::new();
     for (arguments, what) in [
         (&["ps"][..], "lists of sessions"),
-        (&["logs", "x"], "logs"),
         (&["rename", "x", "long-enough"], "names of sessions"),
         (&["events"], "events"),
     ] {

@@ -21,7 +21,7 @@ fn all_checks_pass() {
 ✔ Clock: [..] s [..] the gateway's
 ✔ Keys: the gateway accepts [..] (from SORNA_ACCESS_KEY)
 ✔ Rate limit: 999997 of 1000000 requests left, resets in 1[..] min [..] s
-∙ Does not work here: ps, logs, [..]: Sorna v2 has none of these
+∙ Does not work here: ps[..]: Sorna v2 has none of these
 
 "#]]);
     let stats = gateway.stats();
@@ -77,7 +77,7 @@ fn a_wrong_secret_key() {
 ✔ Clock: [..] s [..] the gateway's
 ✘ Keys: the gateway responded with 401 auth-failed: Credential/signature mismatch.
 ∙ Check that the access key [..] (from SORNA_ACCESS_KEY) and its secret key are valid for http://[ADDRESS] (from SORNA_ENDPOINT).
-∙ Does not work here: ps, logs, [..]: Sorna v2 has none of these
+∙ Does not work here: ps[..]: Sorna v2 has none of these
 
 "#]]);
     gateway.stop();
@@ -144,7 +144,7 @@ fn an_odd_date_is_not_a_failure_and_a_gateway_may_report_less() {
 ∙ Clock: [..] d [..] h ahead of the gateway's by its Date header, which may be wrong; requests are rejected when the difference is more than 15 min
 ✔ Keys: the gateway accepts AKIAIOSFODNN7EXAMPLE (from SORNA_ACCESS_KEY)
 ∙ Rate limit: not reported
-∙ Does not work here: ps, logs, [..]: Sorna v2 has none of these
+∙ Does not work here: ps[..]: Sorna v2 has none of these
 
 "#]]);
 }
@@ -162,7 +162,7 @@ fn no_requests_left() {
 ✔ Round trip: [..] ([..] with connection setup, [..] with the check of the keys)
 ✘ Rate limit: the gateway responded with 429 rate-limit-exceeded: [..]
 ∙ This key has sent too many requests. Try again in [..] s.
-∙ Does not work here: ps, logs, [..]: Sorna v2 has none of these
+∙ Does not work here: ps[..]: Sorna v2 has none of these
 
 "#]]);
     gateway.stop();

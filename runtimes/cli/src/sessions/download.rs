@@ -8,7 +8,7 @@ use sorna::blocking::Kernel;
 use sorna::{Error, UnpackEvent};
 
 use super::glob;
-use super::with_files;
+use super::with_kernel;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::fetch::{Fetch, Meter, check_directory};
@@ -29,7 +29,7 @@ use crate::units::count;
 #[derive(Debug, Args)]
 #[command(after_help = DOWNLOAD_EXAMPLES)]
 pub(crate) struct DownloadArgs {
-    /// Name or ID of the session, or what it starts with; in Sorna v2, ID of the kernel.
+    /// Name or ID of the session, or what it starts with; in Sorna v2, session token or ID of the kernel.
     // Of the IDs that gateways make, one in 64 begins with a hyphen.
     #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
@@ -99,7 +99,7 @@ impl DownloadArgs {
 /// Carries out `download`.
 pub(crate) fn download(arguments: &DownloadArgs, globals: &Globals) -> Result<Exit, Failure> {
     let (files, place) = arguments.split()?;
-    with_files(globals, &arguments.session, |_, found, reporter| {
+    with_kernel(globals, &arguments.session, |_, found, reporter| {
         let wanted = expand(&found.kernel, files, reporter)?;
         match &place {
             Place::Stdout => to_stdout(&found.kernel, &wanted, reporter),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sorna::FileInfo;
 
-use super::with_files;
+use super::with_kernel;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -24,7 +24,7 @@ use crate::units::since_1970;
 #[derive(Debug, Args)]
 #[command(after_help = LS_EXAMPLES)]
 pub(crate) struct LsArgs {
-    /// Name or ID of the session, or what it starts with; in Sorna v2, ID of the kernel.
+    /// Name or ID of the session, or what it starts with; in Sorna v2, session token or ID of the kernel.
     // Of the IDs that gateways make, one in 64 begins with a hyphen.
     #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
@@ -46,7 +46,7 @@ Examples:
 /// Carries out `ls`.
 pub(crate) fn ls(arguments: &LsArgs, globals: &Globals) -> Result<Exit, Failure> {
     let is_refused = Cell::new(false);
-    let exit = with_files(globals, &arguments.session, |_, found, reporter| {
+    let exit = with_kernel(globals, &arguments.session, |_, found, reporter| {
         let listing = found.kernel.list_files(&arguments.path);
         is_refused.set(matches!(&listing, Err(error) if error.gateway().is_some()));
         let mut listing = listing?;

@@ -1,15 +1,17 @@
-//! Finds a session of Backend.AI.
+//! Finds a session of Backend.AI, or a kernel of Sorna v2.
 
 use std::fmt;
 
 use sorna::blocking::Kernel;
-use sorna::{Error, KernelId, SessionStatus, SessionSummary};
+use sorna::{BuildError, Dialect, Error, KernelId, SessionStatus, SessionSummary};
 
 use crate::advice::advice;
 use crate::failure::Failure;
 use crate::harmless::safe;
+use crate::spoken;
 use crate::target::Target;
 use crate::terms::Terms;
+use crate::values::is_id;
 
 /// How many sessions an error lists.
 const MOST: usize = 10;
@@ -107,6 +109,40 @@ impl fmt::Display for Found {
     }
 }
 
+/// As [`find`]; in Sorna v2 the only living kernel of this token, where the gateway looks for that, or the kernel of this ID.
+pub(crate) fn find_any(target: &Target, text: &str) -> Result<Found, Failure> {
+    if spoken::version(target)?.dialect() != Dialect::SornaV2 {
+        return find(target, text);
+    }
+    let found = match is_id(text) {
+        true => Ok(Vec::new()),
+        false => target.client.find(text),
+    };
+    let mut found = match found {
+        Err(Error::Build(BuildError::NotOffered { .. })) => Vec::new(),
+        found => found.map_err(|error| Failure::Request {
+            advice: advice(&error, target),
+            error: Box::new(error),
+        })?,
+    };
+    match (found.pop(), found.is_empty()) {
+        (None, _) => {
+            let id = KernelId::new(text).map_err(Failure::Argument)?;
+            Ok(Found::by_id(target, id))
+        }
+        (Some(kernel), true) => Ok(Found::of(target, kernel, text)),
+        (Some(last), false) => {
+            found.push(last);
+            found.sort_by(|one, other| one.image.cmp(&other.image));
+            Err(Failure::Ambiguous {
+                text: text.to_owned(),
+                sessions: lines(&found),
+                noun: target.terms().kernel,
+            })
+        }
+    }
+}
+
 /// The only session of the user with this name or ID, or one that starts with it. A whole ID is taken as it is, so that
 /// sessions can be asked for that have ended.
 pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
@@ -129,6 +165,7 @@ pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
             Err(Failure::Ambiguous {
                 text: text.to_owned(),
                 sessions: lines(&found),
+                noun: target.terms().kernel,
             })
         }
         (None, _) => Err(Failure::NoSession {
@@ -140,7 +177,10 @@ pub(crate) fn find(target: &Target, text: &str) -> Result<Found, Failure> {
 
 fn lines(sessions: &[SessionSummary]) -> Vec<String> {
     let line = |session: &SessionSummary| {
-        format!("{} (ID: {}, {})", session.name, session.id, session.status)
+        // Of Sorna v2, where a token may have a kernel of each language.
+        let language = session.image.as_deref().filter(|_| !session.id.is_uuid());
+        let about = language.unwrap_or(&session.status);
+        format!("{} (ID: {}, {about})", session.name, session.id)
     };
     let mut lines: Vec<_> = sessions.iter().take(MOST).map(line).collect();
     if let Some(more @ 1..) = sessions.len().checked_sub(MOST) {

@@ -1,102 +1,125 @@
 //! `sorna logs`.
 
-use std::thread;
-use std::time::Duration;
+use std::io;
 
 use clap::Args;
-use sorna::blocking::Kernel;
-use sorna::{Error, SessionStatus};
+use sorna::{Console, Record};
 
-use super::with_session;
+use super::with_kernel;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::print::print;
+use crate::reporter::Reporter;
+use crate::signals;
+use crate::streams::{self, Stream};
+use crate::units::count;
 
-/// Print what a session's container printed.
+/// Print what a session's executions, or its container, printed.
 ///
-/// Backend.AI only. A session that has ended has logs as well, by its whole ID. What programs printed is passed on as it
-/// is, even what moves the cursor of a terminal or changes its colors: for programs that you do not trust, add
-/// `| cat -v` or `| less`.
+/// On gateways of `sorna serve`, in either API, it is the last that executions printed (256 KiB), whether a client has received
+/// that or not, standard error on standard error. Managers of Backend.AI have what the container printed, its own messages
+/// and what programs in it print, as one text. Other gateways of Sorna v2 have no logs. A session that has ended may have
+/// logs as well, by its whole ID. What programs printed is passed on as it is, even what moves the cursor of a terminal or
+/// changes its colors: for programs that you do not trust, add `| cat -v` or `| less`.
 ///
-/// Exit code: 0; 1 if the gateway returned an error or could not be reached, or there is no such session; 2
-/// for a usage error or a wrong setting.
+/// Exit code: 0, also if the session that is followed ends; 1 if the gateway returned an error or could not be reached, or
+/// there is no such session; 2 for a usage error or a wrong setting; 130 for Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LogsArgs {
-    /// Name or ID of the session, or what it starts with.
-    #[arg(value_name = "NAME")]
+    /// Name or ID of the session, or what it starts with; in Sorna v2, session token or ID of the kernel.
+    // Of the IDs that gateways make, one in 64 begins with a hyphen.
+    #[arg(value_name = "NAME", allow_hyphen_values = true)]
     session: String,
 
     /// Keep printing what is added, until the session ends or Ctrl-C.
     #[arg(short, long)]
     follow: bool,
+
+    /// Begin with the last lines, this many.
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<usize>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sorna logs my-session
-  sorna logs -f my-session";
-
-/// How often new logs are asked for: managers have no other way to follow them.
-const INTERVAL: Duration = Duration::from_secs(1);
+  sorna logs -f -n 20 my-session";
 
 /// Carries out the command.
 pub(crate) fn logs(arguments: &LogsArgs, globals: &Globals) -> Result<Exit, Failure> {
-    with_session(globals, "logs", &arguments.session, |_, found, _| {
-        let kernel = &found.kernel;
-        let mut shown = kernel.logs()?;
-        let result = print(shown.as_bytes());
-        if !arguments.follow || result.is_err() {
-            return Ok(result);
-        }
-        loop {
-            thread::sleep(INTERVAL);
-            let logs = match kernel.logs() {
-                Ok(logs) => logs,
-                // While a session ends, managers have no logs of it: 404, or 500.
-                Err(error) if error.gateway().is_some() && has_ended(kernel, true)? => {
-                    return Ok(Ok(Exit::SUCCESS));
-                }
-                Err(error) => return Err(error),
-            };
-            if let Err(failure) = print(added(&shown, &logs).as_bytes()) {
-                return Ok(Err(failure));
+    // Ctrl-C ends it: there is nothing to clean up.
+    signals::clean_up_at_exit()?;
+    with_kernel(globals, &arguments.session, |_, found, reporter| {
+        let mut logs = found.kernel.follow_logs();
+        let (mut is_first, mut lost) = (true, 0);
+        while let Some(part) = logs.next_part()? {
+            let mut pieces = pieces(&part);
+            // The first part is what is there. Where its end is asked for, nobody misses what was before that.
+            match arguments.tail.filter(|_| is_first) {
+                Some(lines) => keep_last(&mut pieces, lines),
+                None if logs.lost() > lost => say_lost(logs.lost() - lost, reporter),
+                None => {}
             }
-            shown = logs;
-            if has_ended(kernel, false)? {
-                return Ok(Ok(Exit::SUCCESS));
+            (is_first, lost) = (false, logs.lost());
+            match write(&pieces) {
+                Ok(()) if arguments.follow => {}
+                Ok(()) => break,
+                // The reader needs no more.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                Err(error) => return Ok(Err(Failure::System("cannot write the output", error))),
             }
         }
+        Ok(Ok(Exit::SUCCESS))
     })
 }
 
-/// Whether a session has ended, or is about to, if that is enough.
-fn has_ended(kernel: &Kernel, or_ends: bool) -> Result<bool, Error> {
-    match kernel.info() {
-        Ok(info) => {
-            let status = info.status().map(SessionStatus::from_name);
-            Ok(status.is_some_and(|status| {
-                status.is_dying() && (or_ends || status != SessionStatus::Terminating)
-            }))
+/// What was printed without a break on one of the streams.
+type Piece = (Stream, Vec<u8>);
+
+fn pieces(console: &Console) -> Vec<Piece> {
+    let piece = |record| match record {
+        Record::Stdout(text) => Some((Stream::Stdout, text.into_owned().into_bytes())),
+        Record::Stderr(text) => Some((Stream::Stderr, text.into_owned().into_bytes())),
+        Record::StdoutBytes(bytes) => Some((Stream::Stdout, bytes.into_owned())),
+        Record::StderrBytes(bytes) => Some((Stream::Stderr, bytes.into_owned())),
+        _ => None,
+    };
+    console.iter_exact().filter_map(piece).collect()
+}
+
+/// Leaves no more than the last lines, of both streams together.
+fn keep_last(pieces: &mut Vec<Piece>, lines: usize) {
+    let mut ends = 0;
+    // What ends with a line does not begin another one.
+    let mut is_last = true;
+    for at in (0..pieces.len()).rev() {
+        let bytes = &mut pieces[at].1;
+        for place in (0..bytes.len()).rev() {
+            let is_end = bytes[place] == b'\n';
+            if lines == 0 || (is_end && !is_last && ends + 1 == lines) {
+                bytes.drain(..=place);
+                pieces.drain(..at);
+                return;
+            }
+            ends += usize::from(is_end && !is_last);
+            is_last = false;
         }
-        Err(error) if error.is_not_found() => Ok(true),
-        Err(error) => Err(error),
     }
 }
 
-/// What logs have more than before. Managers may leave out the beginning of long ones: then it is what follows the last
-/// line that was shown, or everything.
-fn added<'l>(before: &str, logs: &'l str) -> &'l str {
-    if let Some(rest) = logs.strip_prefix(before) {
-        return rest;
+fn write(pieces: &[Piece]) -> io::Result<()> {
+    for (stream, bytes) in pieces {
+        streams::write(*stream, bytes)?;
     }
-    let last = before.trim_end_matches('\n').rsplit('\n').next();
-    let last = last.filter(|line| !line.is_empty());
-    match last.and_then(|line| logs.rfind(line).map(|at| at + line.len())) {
-        Some(end) => logs[end..].trim_start_matches('\n'),
-        None => logs,
-    }
+    Ok(())
+}
+
+fn say_lost(bytes: u64, reporter: &mut Reporter) {
+    let bytes = count(usize::try_from(bytes).unwrap_or(usize::MAX), "byte");
+    reporter.advice(format_args!(
+        "{bytes} that came before this are gone: the gateway keeps the last of what is printed."
+    ));
 }
 
 #[cfg(test)]
@@ -104,15 +127,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_new_is_shown() {
-        for (before, logs, new) in [
-            ("", "a\n", "a\n"),
-            ("a\n", "a\nb\n", "b\n"),
-            ("a\n", "a\n", ""),
-            ("a\nb\n", "b\nc\n", "c\n"),
-            ("a\n", "x\n", "x\n"),
-        ] {
-            assert_eq!(added(before, logs), new, "{before:?} {logs:?}");
+    fn the_last_lines_are_those_of_both_streams() {
+        let (out, err) = (Stream::Stdout, Stream::Stderr);
+        let all = [(out, "a\nb\n"), (err, "c\nd"), (out, "e\n\nf\n")];
+        let last: &[(usize, &[(Stream, &str)])] = &[
+            (0, &[]),
+            (1, &[(out, "f\n")]),
+            (2, &[(out, "\nf\n")]),
+            (3, &[(err, "d"), (out, "e\n\nf\n")]),
+            (4, &[(err, "c\nd"), (out, "e\n\nf\n")]),
+            (5, &[(out, "b\n"), (err, "c\nd"), (out, "e\n\nf\n")]),
+            (6, &all),
+            (100, &all),
+        ];
+        for (lines, expected) in last {
+            let piece = |&(stream, text): &(Stream, &str)| (stream, text.as_bytes().to_vec());
+            let mut pieces: Vec<Piece> = all.iter().map(piece).collect();
+            keep_last(&mut pieces, *lines);
+            pieces.retain(|(_, bytes)| !bytes.is_empty());
+            let expected: Vec<Piece> = expected.iter().map(piece).collect();
+            assert_eq!(pieces, expected, "{lines}");
         }
+        let mut unfinished = vec![(out, b"a\nb".to_vec())];
+        keep_last(&mut unfinished, 1);
+        assert_eq!(unfinished, [(out, b"b".to_vec())]);
+        keep_last(&mut Vec::new(), 3);
     }
 }

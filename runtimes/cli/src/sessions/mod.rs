@@ -1,5 +1,5 @@
-//! Commands for sessions of Backend.AI: `sorna ps`, `logs`, `rename` and `events`; and how they find a
-//! session by its name, its ID or what either starts with. And `ls` and `download`, also for kernels of Sorna v2.
+//! Commands for sessions of Backend.AI: `sorna ps`, `rename` and `events`; and how they find a
+//! session by its name, its ID or what either starts with. And `ls`, `download` and `logs`, also for kernels of Sorna v2.
 
 pub(crate) mod control;
 pub(crate) mod download;
@@ -11,12 +11,12 @@ pub(crate) mod logs;
 pub(crate) mod ps;
 mod text;
 
-pub(crate) use find::{Found, find};
+pub(crate) use find::{Found, find, find_any};
 pub(crate) use text::moment;
 
-use sorna::{ApiVersion, BuildError, Dialect, Error, KernelId};
+use sorna::{ApiVersion, BuildError, Dialect, Error};
 
-use crate::advice::show_error;
+use crate::advice::{NO_ID, show_error_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -34,21 +34,15 @@ fn open(globals: &Globals, what: &'static str) -> Result<Target, Failure> {
     }
 }
 
-/// Does something with the session of this name, ID or prefix, or the kernel of this ID in Sorna v2, where it takes an
-/// extension.
-fn with_files(
+/// Does something with the session of this name, ID or prefix, or the kernel of this token or ID in Sorna v2, where it takes
+/// an extension.
+fn with_kernel(
     globals: &Globals,
     text: &str,
     act: impl FnOnce(&Target, &Found, &mut Reporter) -> Result<Result<Exit, Failure>, Error>,
 ) -> Result<Exit, Failure> {
     let target = Target::open(globals)?;
-    match spoken::version(&target)?.dialect() {
-        Dialect::SornaV2 => {
-            let id = KernelId::new(text).map_err(Failure::Argument)?;
-            act_on(&target, &Found::by_id(&target, id), act)
-        }
-        _ => act_on(&target, &find(&target, text)?, act),
-    }
+    act_on(&target, &find_any(&target, text)?, act)
 }
 
 /// Does something with the session of this name, ID or prefix.
@@ -72,7 +66,7 @@ fn act_on(
         Ok(result) => result,
         Err(Error::Build(error @ BuildError::NotOffered { .. })) => Err(Failure::Argument(error)),
         Err(error) => {
-            show_error(&mut reporter, &error, target);
+            show_error_of(&mut reporter, &error, target, found.kernel.id(), NO_ID);
             if let Some(advice) = found.advice(target, &error) {
                 reporter.advice(advice);
             }

@@ -1,6 +1,6 @@
 //! What does not work with which gateway.
 
-use sorna::protocol::{ListFiles, VersionInfo};
+use sorna::protocol::{FollowLogs, ListFiles, VersionInfo};
 use sorna::{ApiVersion, Dialect};
 
 use crate::release::release;
@@ -50,23 +50,26 @@ const LIMITS: &[Limit] = &[
 ];
 
 /// The limits of a gateway that says this of itself.
-pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<&'static str> {
+pub(super) fn of(version: ApiVersion, info: &VersionInfo) -> Vec<String> {
     if version.dialect() == Dialect::SornaV2 {
-        let has_files = info.extensions().any(|name| name == ListFiles::FILES);
-        return vec![match has_files {
-            true => {
-                "ps, logs, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these"
-            }
-            false => {
-                "ps, logs, ls, download, rename and events; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these"
-            }
-        }];
+        let has = |extension: &str| info.extensions().any(|name| name == extension);
+        let commands = [
+            Some("ps"),
+            Some("logs").filter(|_| !has(FollowLogs::EXTENSION)),
+            Some("ls, download").filter(|_| !has(ListFiles::FILES)),
+            Some("rename and events"),
+        ];
+        let commands: Vec<_> = commands.into_iter().flatten().collect();
+        return vec![format!(
+            "{}; run with variables (-e), resources (-r), --enqueue and --max-wait: Sorna v2 has none of these",
+            commands.join(", ")
+        )];
     }
-    let mut limits = vec!["run --exec-timeout: Backend.AI has no such limit"];
+    let mut limits = vec!["run --exec-timeout: Backend.AI has no such limit".to_owned()];
     // The gateway of this project has none of the defects.
     if let Some(release) = release(info) {
         let has = |limit: &&Limit| (limit.from..=limit.to).contains(&release);
-        limits.extend(LIMITS.iter().filter(has).map(|limit| limit.what));
+        limits.extend(LIMITS.iter().filter(has).map(|limit| limit.what.to_owned()));
     }
     limits
 }
@@ -76,16 +79,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_no_limit_of_gateways_that_have_them() {
-        for (extensions, has) in [
-            ("", false),
-            (r#""echo""#, false),
-            (r#""echo", "files""#, true),
+    fn files_and_logs_are_no_limit_of_gateways_that_have_them() {
+        for (extensions, has, has_logs) in [
+            ("", false, false),
+            (r#""echo""#, false, false),
+            (r#""echo", "files""#, true, false),
+            (r#""logs", "files""#, true, true),
         ] {
             let text = format!(r#"{{"version": "v2.20170315", "extensions": [{extensions}]}}"#);
             let info: VersionInfo = serde_json::from_str(&text).unwrap();
             let limits = of(ApiVersion::V2_20170315, &info).join("\n");
             assert_eq!(limits.contains("download"), !has, "{limits}");
+            assert_eq!(limits.contains("logs"), !has_logs, "{limits}");
         }
     }
 

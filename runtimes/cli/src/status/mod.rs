@@ -215,7 +215,7 @@ enum What {
 }
 
 /// What the gateway speaks, and what does not work with it.
-fn spoken(target: &Target) -> Result<(What, Vec<&'static str>), Error> {
+fn spoken(target: &Target) -> Result<(What, Vec<String>), Error> {
     let client = &target.client;
     let negotiated = client.negotiated()?;
     let ours = negotiated.version.as_str();

@@ -4,7 +4,7 @@ pub(crate) mod args;
 
 use sorna::blocking::Kernel;
 use sorna::protocol::UploadFiles;
-use sorna::{Dialect, Error, KernelId, KernelSpec, SessionToken};
+use sorna::{Error, KernelId, KernelSpec, SessionToken};
 
 use crate::advice::{advice, show_error_creating, show_error_of};
 use crate::exit::Exit;
@@ -14,7 +14,7 @@ use crate::pending::{MAX_WAIT, PendingLine};
 use crate::progress::Progress;
 use crate::reporter::Reporter;
 use crate::run::{check_sizes, collect};
-use crate::sessions::{Found, find};
+use crate::sessions::{Found, find_any};
 use crate::signals::{self, LastWords};
 use crate::spoken::{self, kernel_id, session_token};
 use crate::stored::show_unchecked;
@@ -34,10 +34,8 @@ pub(crate) fn upload(arguments: UploadArgs, globals: &Globals) -> Result<Exit, F
     let target = Target::open(globals)?;
     spoken::check_token(&target, destination.token())?;
     let destination = match destination {
-        // Also by what its name or its ID starts with.
-        Destination::Id(id) if spoken::version(&target)?.dialect() == Dialect::BackendAi => {
-            Destination::Id(find(&target, id.as_str())?.kernel.id().clone())
-        }
+        // Also by its token, or by what its name or its ID starts with.
+        Destination::Id(id) => Destination::Id(find_any(&target, id.as_str())?.kernel.id().clone()),
         other => other,
     };
     if let Err(error) = check_sizes(&files, spoken::version(&target)?) {
