@@ -38,8 +38,8 @@ pub use destroy::Destroy;
 pub use download::{Download, DownloadSingle, DownloadedFile};
 pub(crate) use execute::stream;
 pub use execute::{
-    Batch, Continuation, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, OpenExecution,
-    RunMark,
+    Batch, Continuation, Exceeded, Execute, ExecuteMode, ExecutionResult, ExecutionStatus, Limit,
+    OpenExecution, RunMark,
 };
 pub use files::{FileInfo, FileListing, ListFiles};
 pub use info::{Info, KernelInfo};

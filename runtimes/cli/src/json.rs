@@ -120,6 +120,11 @@ pub(crate) enum Event<'e> {
         exit_code: Option<i64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         step: Option<&'e str>,
+        /// The limit for which the program was killed, and how much that allows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<&'e str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit_max: Option<u64>,
     },
     Failed {
         message: &'e str,

@@ -238,6 +238,64 @@ fn a_program_past_its_time_limit_is_killed() {
     gateway.stop();
 }
 
+#[test]
+fn a_program_past_another_limit_is_said_to_be() {
+    let config = GatewayConfig::new()
+        .with_max_memory(150 << 20)
+        .with_max_files(500);
+    let gateway = gateway_with(config);
+    let directory = here();
+    let memory = "import os, time\n\
+        for _ in range(6):\n    \
+          if os.fork() == 0:\n        \
+            x = bytearray(os.urandom(1)) * (60 << 20)\n        \
+            time.sleep(30)\n        \
+            os._exit(0)\n\
+        time.sleep(30)";
+    let files = "import time\nfor i in range(600): open(f'f{i}', 'w').close()\ntime.sleep(30)";
+    for (arguments, stderr) in [
+        (
+            &["python3", "-c", memory][..],
+            "...\n✘ The program exceeded its memory limit of 150 MiB, which the gateway sets, and was killed.\n\
+             ∙ Ask for more with --max-mem, such as --max-mem 2g.\n",
+        ),
+        (
+            &["--max-mem", "120m", "python3", "-c", memory],
+            "...\n✘ The program exceeded its memory limit of 120 MiB (--max-mem) and was killed.\n",
+        ),
+        (
+            &["python3", "-c", files],
+            "...\n✘ The program exceeded its limit of 500 files and directories, which the gateway sets, and was killed.\n\
+             ∙ Who runs the gateway sets this limit (`sorna serve --max-files`).\n",
+        ),
+    ] {
+        let mut all = vec!["-q"];
+        all.extend(arguments);
+        run(sorna_at(directory.path(), &gateway), &all)
+            .code(137)
+            .stderr_eq(stderr);
+    }
+    // A program that says so has not exceeded it.
+    let words = "import sys; print('killed: the kernel exceeded its memory limit', file=sys.stderr); sys.exit(137)";
+    for (code, limit) in [
+        (
+            memory,
+            r#""exitCode":137,"limit":"memory","limitMax":157286400}"#,
+        ),
+        (words, r#""exitCode":137}"#),
+    ] {
+        let mut command = sorna_at(directory.path(), &gateway);
+        command.args(["run", "--json", "python3", "-c", code]);
+        let output = command.output().expect("sorna runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let end = format!(
+            r#"{{"v":1,"event":"execution-finished","index":0,"status":"finished",{limit}"#
+        );
+        assert!(text.lines().any(|line| line == end), "{text}");
+    }
+    gateway.stop();
+}
+
 /// Runs with lines on the standard input.
 fn run_with_input(input: &str, arguments: &[&str]) -> snapbox::cmd::OutputAssert {
     let directory = here();

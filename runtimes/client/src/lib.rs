@@ -188,9 +188,9 @@ pub use sorna_core::machine::{
 pub use sorna_core::terminal::{TerminalEvent, TerminalOptions};
 pub use sorna_core::{
     AbortReason, Aborted, AccessKey, ApiVersion, Batch, BuildError, Config, ConfigError, Console,
-    Credentials, Dialect, Endpoint, EnvNames, Error, ErrorBody, ExecuteMode, ExecutionResult,
-    ExecutionStatus, FileInfo, FileListing, FilesUnavailable, GatewayError, Hop, KernelId,
-    KernelInfo, KernelSpec, LanguageInfo, Limits, ListSessions, LoginError, Media,
+    Credentials, Dialect, Endpoint, EnvNames, Error, ErrorBody, Exceeded, ExecuteMode,
+    ExecutionResult, ExecutionStatus, FileInfo, FileListing, FilesUnavailable, GatewayError, Hop,
+    KernelId, KernelInfo, KernelSpec, LanguageInfo, Limit, Limits, ListSessions, LoginError, Media,
     NegotiationError, NotRunning, Operation, ParseError, ProblemKind, Record, Reply, RetryPolicy,
     SecretKey, Sent, ServicePort, SessionCookie, SessionStatus, SessionSummary, SessionToken,
     StatusChange, TransportCause, TransportError, TransportErrorKind, Unavailable, UnavailableFile,

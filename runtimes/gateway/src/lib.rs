@@ -224,6 +224,9 @@
 //! - A key sees only its own kernels.
 //! - `result.options` of a finished execution has `exitCode`, in a batch `step`, and `restarted` if
 //!   the interpreter ended with the snippet. `build-finished` has `exitCode` and `step`.
+//! - `result.options` of an execution that was killed for a limit has `limit` (`time`, `memory`, `disk`, `files`, `processes`,
+//!   `open-files` or `sockets`) and `limitMax`, how much that allows: in ms or bytes, or a number. What a program prints or
+//!   returns has no effect on that. So in Backend.AI, where `options` is null otherwise.
 //! - A failed build ends a batch: `finished`, with the build's output and exit code.
 //! - A batch request with the same steps as a batch that has not ended continues that batch and does
 //!   not start it again: clients repeat the steps in each request.

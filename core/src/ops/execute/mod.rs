@@ -6,6 +6,7 @@
 mod backend_ai;
 mod body;
 mod bytes;
+mod limit;
 mod mark;
 mod mode;
 mod query;
@@ -16,6 +17,7 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use limit::{Exceeded, Limit};
 pub use mark::RunMark;
 pub use mode::{Batch, Continuation, ExecuteMode};
 pub use request::Execute;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::limit::Exceeded;
 use crate::console::{Console, ConsoleSeed};
 
 /// The status of an execution, and its output since the last request. (API manual of 2017,
@@ -37,7 +38,8 @@ pub struct ExecutionResult {
     pub status: ExecutionStatus,
     /// The output since the last request.
     pub console: Console,
-    /// Details of the status: `is_password`, `hides_line_end`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, and what later gateways add.
+    /// Details of the status: `is_password`, `hides_line_end`, `takes_lines`, `takes_bytes`, `exitCode`, `step`, `limit`, and what
+    /// later gateways add.
     pub options: Map<String, Value>,
     /// The result's other fields (`files`, `runId`, …), and `options` if it was not an object.
     pub extra: Map<String, Value>,
@@ -160,6 +162,17 @@ impl ExecutionResult {
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.options.get("step").and_then(Value::as_str)
+    }
+
+    /// The limit for which the gateway has killed the program, if it says so. That is a fact, whatever the program has printed
+    /// and whichever exit code it has: a program can neither say this nor keep it from being said.
+    ///
+    /// An extension of the gateway of this project, in both dialects: `limit`, its name, and `limitMax` in the options of the end.
+    /// Others say no more than that it was the limit on time, by [`ExecutionStatus::ExecTimeout`]; for other limits, `None` means
+    /// unknown there.
+    #[must_use]
+    pub fn exceeded(&self) -> Option<Exceeded> {
+        Exceeded::of(&self.status, &self.options)
     }
 
     /// The ID of the execution (`runId` or `run_id`), if the gateway sent one: [`Execute`](super::Execute)

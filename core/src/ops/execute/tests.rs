@@ -161,6 +161,42 @@ fn unknown_statuses_that_sound_like_an_end_are_one() {
 }
 
 #[test]
+fn exceeded_limits_are_read_where_the_gateway_says_so() {
+    let of = |result: &str| {
+        read(&format!(r#"{{"result": {result}}}"#))
+            .unwrap()
+            .exceeded()
+    };
+    for (name, limit) in [
+        ("memory", Limit::Memory),
+        ("disk", Limit::Disk),
+        ("files", Limit::Files),
+        ("processes", Limit::Processes),
+        ("open-files", Limit::OpenFiles),
+        ("sockets", Limit::Sockets),
+        ("time", Limit::Time),
+        ("later", Limit::Other("later".to_owned())),
+    ] {
+        let result = format!(
+            r#"{{"status": "finished", "options": {{"exitCode": 137, "limit": "{name}", "limitMax": 7}}}}"#
+        );
+        let exceeded = of(&result).unwrap();
+        assert_eq!((&exceeded.limit, exceeded.max), (&limit, Some(7)));
+        assert_eq!(limit.as_str(), name);
+    }
+    // What a foreign gateway says, and what a program prints, which is nothing.
+    let late = of(r#"{"status": "exec-timeout", "options": {}}"#).unwrap();
+    assert_eq!((late.limit, late.max), (Limit::Time, None));
+    for result in [
+        r#"{"status": "finished", "options": {"exitCode": 137}}"#,
+        r#"{"status": "finished", "options": {"limit": 3}}"#,
+        r#"{"status": "continued", "console": [["stdout", "limit: memory"]], "options": null}"#,
+    ] {
+        assert_eq!(of(result), None);
+    }
+}
+
+#[test]
 fn exit_codes_are_found_in_both_places() {
     let batch = r#"{"result": {"status": "finished", "options": {"exitCode": 3, "step": "exec"}}}"#;
     let result = read(batch).unwrap();

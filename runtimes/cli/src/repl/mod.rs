@@ -158,7 +158,7 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
             token: &token,
             advice: None,
             remark: None,
-            overtime: None,
+            over_limit: None,
             was_ready: false,
         };
         let signal = stopped.signal().map(Exit::of_signal);

@@ -8,7 +8,7 @@ use sorna::{
     ProblemKind, RunReport, SessionToken, TransportErrorKind,
 };
 
-use super::resources::Overtime;
+use super::resources::OverLimit;
 use crate::advice::{aborted_advice, show_error_creating, show_left};
 use crate::chain::message;
 use crate::exit::Exit;
@@ -86,8 +86,8 @@ pub(crate) struct Task<'a> {
     pub(crate) advice: Option<&'a str>,
     /// For one that has not, though it said what others say who fail.
     pub(crate) remark: Option<&'a str>,
-    /// If the program exceeded its time limit.
-    pub(crate) overtime: Option<&'a Overtime>,
+    /// If the program exceeded a limit.
+    pub(crate) over_limit: Option<&'a OverLimit>,
     /// Whether the kernel was ready.
     pub(crate) was_ready: bool,
 }
@@ -166,8 +166,8 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
         return Exit::SUCCESS;
     };
     if result.status == ExecutionStatus::ExecTimeout {
-        match task.overtime {
-            Some(Overtime { message, advice }) => {
+        match task.over_limit {
+            Some(OverLimit { message, advice }) => {
                 reporter.fail(message);
                 if let Some(advice) = advice {
                     reporter.advice(advice);
@@ -178,7 +178,12 @@ fn finished(reporter: &mut Reporter, result: Option<&ExecutionResult>, task: Tas
         return Exit::TIMEOUT;
     }
     let code = result.exit_code().unwrap_or(0);
-    if code != 0 && result.step() == Some("build") {
+    if let Some(OverLimit { message, advice }) = task.over_limit {
+        reporter.fail(message);
+        if let Some(advice) = advice {
+            reporter.advice(advice);
+        }
+    } else if code != 0 && result.step() == Some("build") {
         reporter.fail(format_args!("Build failed with exit code {code}."));
     } else {
         match (code, task.advice, task.remark) {

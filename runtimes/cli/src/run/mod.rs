@@ -56,7 +56,7 @@ use media::Gallery;
 use output::Output;
 use own_limit::OwnLimit;
 pub(crate) use plan::{check_sizes, collect, local_api};
-use resources::{Overtime, Wishes};
+use resources::{OverLimit, Wishes};
 use silence::Silence;
 
 /// Carries out the command.
@@ -174,7 +174,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         pending: PendingLine::new(arguments.max_wait()),
         is_marked: false,
         ready: None,
-        overtime: None,
+        over_limit: None,
         silence,
         limit,
         stopped,
@@ -271,7 +271,7 @@ struct Session<'p> {
     /// The kernel, once it is there.
     ready: Option<KernelId>,
     /// If the program exceeded its time limit.
-    overtime: Option<Overtime>,
+    over_limit: Option<OverLimit>,
     silence: Silence,
     /// The time limit of executions, where the gateway does not keep it.
     limit: OwnLimit,
@@ -359,7 +359,7 @@ impl Session<'_> {
             token: &self.token,
             advice: self.advice.as_deref().or(self.output.advice()),
             remark: self.output.advice(),
-            overtime: self.overtime.as_ref(),
+            over_limit: self.over_limit.as_ref(),
             was_ready: self.ready.is_some(),
         };
         let exit = finish(&mut self.reporter, &report, problem, exit, task);
@@ -463,6 +463,8 @@ impl Session<'_> {
                 status: result.status.as_str(),
                 exit_code: result.exit_code(),
                 step: result.step(),
+                limit: result.exceeded().as_ref().map(|it| it.limit.as_str()),
+                limit_max: result.exceeded().and_then(|it| it.max),
             }),
             RunEvent::CleaningUp => json::emit(&Event::CleaningUp),
             _ => Ok(()),
@@ -547,9 +549,9 @@ impl Session<'_> {
             }
             RunEvent::ExecutionFinished(result) => {
                 self.set_program(Program::Ended);
-                if let (ExecutionStatus::ExecTimeout, Some(kernel)) = (result.status, &self.ready) {
+                if let Some(kernel) = &self.ready {
                     // The kernel may be gone later.
-                    self.overtime = Some(self.wishes.overtime(self.target, kernel));
+                    self.over_limit = self.wishes.over_limit(self.target, kernel, &result);
                 }
                 if let Some(record) = self.record.take() {
                     record.end();

@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-use sorna::{Dialect, KernelId, KernelInfo};
+use sorna::{Dialect, ExecutionResult, KernelId, KernelInfo, Limit};
 
 use super::args::RunArgs;
+use crate::harmless;
 use crate::kernels::slot;
 use crate::target::Target;
 use crate::units::{size, time};
 use crate::values::amount;
 
-/// What to say of a program that exceeded its time limit.
+/// What to say of a program that exceeded a limit.
 #[derive(Debug)]
-pub(crate) struct Overtime {
+pub(crate) struct OverLimit {
     pub(crate) message: String,
     pub(crate) advice: Option<&'static str>,
 }
+
+/// How to ask for more memory.
+const MORE_MEMORY: &str = "Ask for more with --max-mem, such as --max-mem 2g.";
+/// The same for a kernel that is kept.
+const MORE_MEMORY_LATER: &str = "Ask for more with --max-mem, such as --max-mem 2g, when the kernel is created: destroy it first, or choose another name.";
 
 /// What was asked for, on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +79,45 @@ impl<'r> Wishes<'r> {
         compared.into_iter().chain(existed.flatten()).collect()
     }
 
-    /// What to say of a program that exceeded its time limit: how much that is, who set it, and how to change it.
-    pub(super) fn overtime(self, target: &Target, kernel: &KernelId) -> Overtime {
+    /// What to say of a program that exceeded a limit: how much that is, who set it, and how to change it. `None` where the
+    /// gateway does not say that it was killed for one.
+    pub(super) fn over_limit(
+        self,
+        target: &Target,
+        kernel: &KernelId,
+        result: &ExecutionResult,
+    ) -> Option<OverLimit> {
+        let exceeded = result.exceeded()?;
+        Some(match exceeded.limit {
+            Limit::Time => self.over_time(target, kernel),
+            Limit::Memory => self.over_memory(exceeded.max),
+            limit => over_other(&limit, exceeded.max),
+        })
+    }
+
+    fn over_memory(self, max: Option<u64>) -> OverLimit {
+        let asked = self.arguments.limits.max_mem;
+        let text = max.map(|max| size(max as f64 / 1024.0));
+        let limit = match (text, asked) {
+            (None, _) => String::new(),
+            (Some(max), Some(asked)) if max == size(asked.0 as f64) => {
+                format!(" of {max} (--max-mem)")
+            }
+            (Some(max), Some(asked)) => {
+                format!(" of {max} (asked for: {})", size(asked.0 as f64))
+            }
+            (Some(max), None) => format!(" of {max}, which the gateway sets,"),
+        };
+        OverLimit {
+            message: format!("The program exceeded its memory limit{limit} and was killed."),
+            advice: asked.is_none().then_some(match self.arguments.token {
+                Some(_) => MORE_MEMORY_LATER,
+                None => MORE_MEMORY,
+            }),
+        }
+    }
+
+    fn over_time(self, target: &Target, kernel: &KernelId) -> OverLimit {
         let info = target.client.kernel(kernel.clone()).info().ok();
         // Gateways of 2017 report 0 for what they do not know (yet).
         let has = info.and_then(|info| info.exec_timeout());
@@ -92,7 +135,7 @@ impl<'r> Wishes<'r> {
             }
             (Some(has), None) => format!(" of {}, which the gateway sets,", text(has)),
         };
-        Overtime {
+        OverLimit {
             message: format!("The program exceeded its time limit{limit} and was killed."),
             advice: (self.dialect == Dialect::SornaV2 && asked.is_none()).then_some(
                 match self.arguments.token {
@@ -171,6 +214,40 @@ impl<'r> Wishes<'r> {
                 all.join(", ")
             )
         })
+    }
+}
+
+/// What to say of a limit that only the gateway's operator sets.
+fn over_other(limit: &Limit, max: Option<u64>) -> OverLimit {
+    let number = |things: &str| max.map_or(String::new(), |max| format!(" of {max} {things}"));
+    let (text, advice) = match limit {
+        Limit::Disk => {
+            let max = max.map_or(String::new(), |max| {
+                format!(" of {}", size(max as f64 / 1024.0))
+            });
+            let advice = "Remove files that are not needed. Who runs the gateway sets this limit (`sorna serve --max-disk`; with --local, --disk).";
+            (format!("disk limit{max}"), Some(advice))
+        }
+        Limit::Files => (
+            format!("limit{}", number("files and directories")),
+            Some("Who runs the gateway sets this limit (`sorna serve --max-files`)."),
+        ),
+        Limit::Processes => (
+            format!("limit{}", number("processes and threads")),
+            Some("Who runs the gateway sets this limit (`sorna serve --max-processes`)."),
+        ),
+        Limit::OpenFiles => (format!("limit{}", number("open files")), None),
+        Limit::Sockets => (format!("limit{}", number("sockets")), None),
+        other => (
+            format!("limit \"{}\"", harmless::safe(other.as_str())),
+            None,
+        ),
+    };
+    OverLimit {
+        message: format!(
+            "The program exceeded its {text}, which the gateway sets, and was killed."
+        ),
+        advice,
     }
 }
 

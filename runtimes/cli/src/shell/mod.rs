@@ -113,7 +113,7 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
             token: &token,
             advice: None,
             remark: None,
-            overtime: None,
+            over_limit: None,
             was_ready: false,
         };
         if temporary::has_ended(&report) {

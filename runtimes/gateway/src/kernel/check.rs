@@ -7,6 +7,7 @@ use sorna_core::KernelInfo;
 
 use super::confine::Census;
 use super::driver::Command;
+use super::exceeded::Exceeded;
 use super::handle::Kernel;
 use super::memory::{self, TooMany};
 use super::process_table::ResourceUse;
@@ -79,13 +80,17 @@ impl Kernel {
     pub(crate) fn check(&self, processes: &[u32], kills: u64) {
         let bounds = self.setup.confined.bounds();
         let usage = ResourceUse::of(processes);
-        let exceeded = if usage.tasks > bounds.processes {
-            format!("limit of {} processes and threads", bounds.processes)
+        let (exceeded, limit) = if usage.tasks > bounds.processes {
+            let text = format!("limit of {} processes and threads", bounds.processes);
+            (text, Exceeded::processes(bounds.processes))
         } else {
             let memory = bounds.memory.filter(|_| self.setup.confined.needs_sums());
             match memory.map(|limit| self.check_memory(processes, usage.memory, limit, kills)) {
-                Some(Err(too_many)) => too_many.text(),
-                Some(Ok(true)) => bounds.memory_text().unwrap_or_default(),
+                Some(Err(too_many)) => (too_many.text(), too_many.exceeded()),
+                Some(Ok(true)) => {
+                    let text = bounds.memory_text().unwrap_or_default();
+                    (text, Exceeded::memory(bounds.memory))
+                }
                 Some(Ok(false)) | None => return,
             }
         };
@@ -93,7 +98,7 @@ impl Kernel {
         // The driver acts on the first such command, and the check repeats until it has.
         if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
             let reason = format!("killed: the kernel exceeded its {exceeded}");
-            let _ = self.commands.send(Command::Exceeded(reason));
+            let _ = self.commands.send(Command::Exceeded(limit, reason));
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::SemaphorePermit;
 use super::confine::size;
 use super::disk::{self, DiskLimit, DiskUse};
 use super::driver::Command;
+use super::exceeded::Exceeded;
 use super::handle::Kernel;
 
 /// How often to look at a kernel in which nothing runs. It may have left something in the background.
@@ -102,7 +103,13 @@ impl Kernel {
         let mut state = self.shared.lock();
         if state.kills == kills && !std::mem::replace(&mut state.exceeding, true) {
             let reason = format!("killed: the kernel exceeded its {exceeded}");
-            let _ = self.commands.send(Command::Exceeded(reason));
+            // As `exceeded` tells them apart.
+            let is_of_files = found.bytes <= limit.bytes && found.files > limit.files;
+            let limit = match is_of_files {
+                true => Exceeded::files(limit.files),
+                false => Exceeded::disk(limit.bytes),
+            };
+            let _ = self.commands.send(Command::Exceeded(limit, reason));
         }
         DiskCheck::Killed
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rustix::fs::AtFlags;
 
+use super::exceeded::Exceeded;
 use super::procfs;
 
 /// The most open files that are looked at in one kernel, some µs each. One that has more could hide what it holds, and so
@@ -55,6 +56,13 @@ pub(crate) enum TooMany {
 }
 
 impl TooMany {
+    pub(crate) fn exceeded(self) -> Exceeded {
+        match self {
+            Self::OpenFiles => Exceeded::open_files(MAX_OPEN_FILES as u64),
+            Self::Sockets => Exceeded::sockets(MAX_SOCKETS as u64),
+        }
+    }
+
     /// The limit, for people.
     pub(crate) fn text(self) -> String {
         match self {

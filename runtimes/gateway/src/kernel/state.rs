@@ -20,6 +20,7 @@ use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
 use super::console::{GONE, push_lost};
+use super::exceeded::Exceeded;
 use super::gathering::Gathering;
 use super::input::{Echo, Input};
 use super::log::Log;
@@ -63,8 +64,11 @@ pub(crate) enum Ending {
         step: Option<StepKind>,
         /// Whether the interpreter ended with the run, and its state is lost.
         restarted: bool,
+        /// The limit for which it was killed.
+        exceeded: Option<Exceeded>,
     },
-    TimedOut,
+    /// It has taken longer than this limit.
+    TimedOut(Duration),
     /// The run was stopped, for the reason given.
     Failed(String),
 }
@@ -492,6 +496,7 @@ impl Ending {
                 exit_code,
                 step,
                 restarted,
+                exceeded,
             } => {
                 let mut options = json!({"exitCode": exit_code});
                 if let Some(step) = step {
@@ -500,12 +505,19 @@ impl Ending {
                 if *restarted {
                     options["restarted"] = json!(true);
                 }
+                if let Some(exceeded) = exceeded {
+                    exceeded.add_to(&mut options);
+                }
                 Ok(Report {
                     exit_code: Some(*exit_code),
                     ..Report::new(ExecutionStatus::Finished, options)
                 })
             }
-            Self::TimedOut => Ok(Report::new(ExecutionStatus::ExecTimeout, json!({}))),
+            Self::TimedOut(limit) => {
+                let mut options = json!({});
+                Exceeded::time(*limit).add_to(&mut options);
+                Ok(Report::new(ExecutionStatus::ExecTimeout, options))
+            }
             Self::Failed(reason) => Err(reason.clone()),
         }
     }
@@ -555,6 +567,7 @@ mod tests {
             exit_code: 3,
             step: None,
             restarted: false,
+            exceeded: None,
         })
     }
 

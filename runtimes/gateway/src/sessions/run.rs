@@ -7,8 +7,8 @@ use sorna_core::server::ExecuteRequest;
 use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus, RunMark};
 
-use super::session::{Run, Session};
-use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Peer, Turn};
+use super::session::{End, Run, Session};
+use crate::kernel::{ExecuteError, ExecuteResponse, Held, Input, Kernel, Peer, Turn, only_limit};
 use crate::lock::lock;
 use crate::random;
 
@@ -245,12 +245,12 @@ impl Session {
             _ => return Err(RunError::Unknown(run_id.to_owned())),
         };
         // A client whose connection broke while it received the end asks for it again.
-        if let Some((status, exit_code)) = end {
+        if let Some(end) = end {
             return Ok(RunReply {
                 run_id: run_id.to_owned(),
-                status,
-                exit_code,
-                options: Value::Null,
+                status: end.status,
+                exit_code: end.exit_code,
+                options: end.options,
                 console: Console::new(),
                 held: None,
             });
@@ -266,13 +266,18 @@ impl Session {
         if response.status.is_end()
             && let Some(run) = lock(&self.run).as_mut().filter(|run| run.id == run_id)
         {
-            run.end = Some((response.status.clone(), response.exit_code));
+            run.end = Some(End {
+                status: response.status.clone(),
+                exit_code: response.exit_code,
+                options: only_limit(&response.options),
+            });
         }
         RunReply {
             run_id,
             options: match response.status {
                 ExecutionStatus::WaitingInput => response.options,
-                _ => Value::Null,
+                // Of the end: managers have nothing more there.
+                _ => only_limit(&response.options),
             },
             status: response.status,
             exit_code: response.exit_code,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime};
 
+use serde_json::Value;
 use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::CreateSession;
 use sorna_core::{ExecutionStatus, KernelId, KernelSpec, ProblemKind, SessionStatus};
@@ -36,7 +37,15 @@ pub(crate) struct Session {
 pub(super) struct Run {
     pub(super) id: String,
     /// How it ended, once that was reported.
-    pub(super) end: Option<(ExecutionStatus, Option<i32>)>,
+    pub(super) end: Option<End>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub(super) status: ExecutionStatus,
+    pub(super) exit_code: Option<i32>,
+    pub(super) options: Value,
 }
 
 #[derive(Debug)]

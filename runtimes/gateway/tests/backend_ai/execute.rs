@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sorna_core::{Complete, KernelId};
 
-use crate::client::{Client, PATIENCE, gateway, text};
+use crate::client::{Client, PATIENCE, gateway, gateway_with, text};
 
 #[test]
 fn a_query_has_a_run_id_and_an_exit_code() {
@@ -390,6 +390,35 @@ fn an_interrupt_ends_a_batch() {
         (&last["status"], &last["exitCode"]),
         (&json!("finished"), &json!(130))
     );
+}
+
+#[test]
+fn the_options_of_an_end_name_the_limit_that_was_exceeded() {
+    let gateway = gateway_with(|config| {
+        config
+            .with_max_files(500)
+            .with_exec_timeout(Duration::from_secs(2))
+    });
+    let client = Client::new(&gateway);
+    client.create("limits", "bash");
+    for (code, options) in [
+        (
+            "touch {1..600}; sleep 20",
+            json!({"limit": "files", "limitMax": 500}),
+        ),
+        (
+            "rm -f *; sleep 20",
+            json!({"limit": "time", "limitMax": 2000}),
+        ),
+        ("echo 'limit: files'; exit 137", Value::Null),
+    ] {
+        let end = client.run("limits", code);
+        assert_eq!(end["options"], options, "{end}");
+        // The end is kept for clients that have not received it.
+        let id = end["runId"].as_str().unwrap();
+        let again = client.execute("limits", &json!({"mode": "continue", "runId": id}));
+        assert_eq!(again["options"], options, "{again}");
+    }
 }
 
 #[test]

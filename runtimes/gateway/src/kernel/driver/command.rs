@@ -8,6 +8,7 @@ use sorna_core::server::{CompleteRequest, ProblemReply};
 use sorna_core::{ProblemKind, RunMark};
 use tokio::sync::oneshot;
 
+use crate::kernel::exceeded::Exceeded;
 use crate::kernel::input::Input;
 use crate::kernel::run::Plan;
 use crate::shortage;
@@ -23,7 +24,7 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Vec<String>>,
     },
     /// The kernel exceeded a limit: kill it, and show this message.
-    Exceeded(String),
+    Exceeded(Exceeded, String),
     /// Interrupt what runs, as Ctrl-C does.
     Interrupt,
     Restart(oneshot::Sender<Result<(), KernelStartError>>),

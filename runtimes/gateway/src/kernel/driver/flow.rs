@@ -152,6 +152,7 @@ impl Driver {
                         exit_code,
                         step: None,
                         restarted: false,
+                        exceeded: None,
                     });
                 }
             }

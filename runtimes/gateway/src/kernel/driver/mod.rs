@@ -90,7 +90,7 @@ impl Driver {
         match command {
             Command::Start(plan, circumstances) => self.start_run(plan, circumstances),
             Command::Input(input) => self.give_input(input),
-            Command::Exceeded(message) => self.kill_for_limit(&message).await,
+            Command::Exceeded(limit, message) => self.kill_for_limit(limit, &message).await,
             Command::Complete { request, reply } => self.complete(&request, reply),
             Command::Interrupt => self.interrupt(),
             Command::Restart(reply) => {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, KernelStartError};
 use crate::kernel::decode::Utf8Decoder;
+use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::{Echo, InputFifo};
 use crate::kernel::interpreter::Interpreter;
@@ -78,6 +79,8 @@ pub(super) struct Run {
     pub(super) lingers_until: Option<Instant>,
     /// Whether its build has failed, and was reported as a step.
     pub(super) has_failed_build: bool,
+    /// How long it may run in all.
+    pub(super) time_limit: Duration,
     /// How much longer it may run, not counting the time it waits for the client.
     pub(super) left: Duration,
     /// When its clock was started; `None` while it is paused.
@@ -97,7 +100,7 @@ pub(super) struct Run {
 pub(super) enum KillReason {
     TimedOut,
     /// The kernel exceeded a limit, which the console names.
-    LimitExceeded,
+    LimitExceeded(Exceeded),
 }
 
 /// What waits for input.
@@ -158,6 +161,14 @@ impl Driver {
 }
 
 impl Run {
+    /// The limit for which it was killed, other than that on time.
+    pub(super) fn exceeded(&self) -> Option<Exceeded> {
+        match self.kill_reason {
+            Some(KillReason::LimitExceeded(exceeded)) => Some(exceeded),
+            Some(KillReason::TimedOut) | None => None,
+        }
+    }
+
     /// When it must be stopped; `None` while the clock is paused.
     pub(super) fn deadline(&self) -> Option<Instant> {
         // A deadline that overflows is no limit.

@@ -35,12 +35,14 @@ impl Driver {
         self.asked = None;
         self.withdrawn = false;
         self.input_poll = InputPoll::new();
+        let time_limit = circumstances.time_limit.unwrap_or(self.setup.exec_timeout);
         let mut run = Run {
             steps: None,
             is_final: false,
             lingers_until: None,
             has_failed_build: false,
-            left: circumstances.time_limit.unwrap_or(self.setup.exec_timeout),
+            time_limit,
+            left: time_limit,
             since: Some(Instant::now()),
             kill_reason: None,
             interrupted: None,
@@ -87,6 +89,7 @@ impl Driver {
                 exit_code: NOT_BUILT,
                 step: Some(StepKind::Exec),
                 restarted: false,
+                exceeded: None,
             });
         }
         let Some(step) = run.steps.as_mut().and_then(|steps| steps.steps.pop_front()) else {
@@ -95,6 +98,7 @@ impl Driver {
                 exit_code: 0,
                 step: Some(StepKind::Build),
                 restarted: false,
+                exceeded: None,
             });
         };
         if step.arguments.is_empty() {
@@ -206,10 +210,14 @@ impl Driver {
         let exit = step.exit.unwrap_or(ExitKind::Unknown);
         let kill_reason = run.kill_reason;
         if kill_reason == Some(KillReason::TimedOut) {
-            return self.end(Ending::TimedOut);
+            let limit = run.time_limit;
+            return self.end(Ending::TimedOut(limit));
         }
+        let mut exceeded = run.exceeded();
         if let Some(signal) = exit.signal_text().filter(|_| kill_reason.is_none()) {
-            let message = self.why_killed(exit).unwrap_or(signal);
+            let why = self.why_killed(exit);
+            exceeded = why.as_ref().map(|(limit, _)| *limit);
+            let message = why.map_or(signal, |(_, message)| message);
             let mut state = self.shared.lock();
             state
                 .sink()
@@ -228,7 +236,7 @@ impl Driver {
         }
         // If the kernel was killed just after this process ended, there must be no next step.
         let exit_code = match exit.code() {
-            0 if kill_reason == Some(KillReason::LimitExceeded) => ExitKind::Signal(9).code(),
+            0 if exceeded.is_some() => ExitKind::Signal(9).code(),
             code => code,
         };
         // Whether cleaning succeeds is no matter, and a build may be reported before its batch ends; but a kernel that
@@ -243,6 +251,7 @@ impl Driver {
                 exit_code,
                 step: batch.then_some(step.kind),
                 restarted: false,
+                exceeded,
             });
         } else {
             self.step_ended(step.kind, exit_code);
@@ -258,6 +267,7 @@ impl Driver {
                 exit_code,
                 step: batch.then_some(kind),
                 restarted: false,
+                exceeded: None,
             });
         } else if batch {
             if let Some(run) = &mut self.run {
@@ -278,6 +288,8 @@ impl Driver {
         let snippet = self.run.as_ref().filter(|run| run.steps.is_none());
         let kill_reason = snippet.and_then(|run| run.kill_reason);
         let timed_out = kill_reason == Some(KillReason::TimedOut);
+        let time_limit = snippet.map(|run| run.time_limit);
+        let mut exceeded = snippet.and_then(Run::exceeded);
         // An interpreter that was killed for the time limit of its first snippet has not failed to start.
         if !interpreter.is_up() && !timed_out {
             return self.startup_failed(exit);
@@ -289,6 +301,8 @@ impl Driver {
             && !interpreter.kill_is_reported
         {
             let why = self.why_killed(exit);
+            exceeded = why.as_ref().map(|(limit, _)| *limit);
+            let why = why.map(|(_, message)| message);
             let message = if is_final {
                 format!("{}\n", why.unwrap_or(signal))
             } else {
@@ -300,13 +314,14 @@ impl Driver {
                 .sink()
                 .push_text(Stream::Stderr, &message);
         }
-        if timed_out {
-            self.end(Ending::TimedOut);
+        if let Some(limit) = time_limit.filter(|_| timed_out) {
+            self.end(Ending::TimedOut(limit));
         } else if in_run {
             self.end(Ending::Finished {
                 exit_code: exit.code(),
                 step: None,
                 restarted: !is_final,
+                exceeded,
             });
         }
         // After a last snippet there is a new one when something is executed again.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::parts::{Driver, KillReason, Run};
 use crate::kernel::console::Stream;
+use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::run::StepKind;
 use crate::kernel::state::Ending;
@@ -58,7 +59,10 @@ impl Driver {
                 interpreter.kill();
                 interpreter.mark().to_owned()
             }
-            _ => return self.end(Ending::TimedOut),
+            _ => {
+                let limit = run.time_limit;
+                return self.end(Ending::TimedOut(limit));
+            }
         };
         // Kills also what left the process group, and what removed its mark.
         let bystanders = std::mem::take(&mut run.bystanders);
@@ -72,7 +76,7 @@ impl Driver {
     }
 
     /// Kills everything, as the kernel exceeded a limit. A run ends when its process has.
-    pub(super) async fn kill_for_limit(&mut self, message: &str) {
+    pub(super) async fn kill_for_limit(&mut self, limit: Exceeded, message: &str) {
         self.note_shared_files().await;
         let message = format!("{message}\n");
         self.shared
@@ -89,7 +93,8 @@ impl Driver {
         let has_process = self.step.is_some();
         if let Some(run) = &mut self.run {
             if has_process || run.steps.is_none() {
-                run.kill_reason.get_or_insert(KillReason::LimitExceeded);
+                run.kill_reason
+                    .get_or_insert(KillReason::LimitExceeded(limit));
             } else {
                 // Between build and exec: the exec step must not run with processes missing.
                 let step = run
@@ -100,6 +105,7 @@ impl Driver {
                     exit_code: ExitKind::Signal(9).code(),
                     step: step.then_some(StepKind::Build),
                     restarted: false,
+                    exceeded: Some(limit),
                 });
             }
         }
@@ -137,11 +143,15 @@ impl Driver {
     }
 
     /// Why a process was killed, if the system killed it for memory.
-    pub(super) fn why_killed(&mut self, exit: ExitKind) -> Option<String> {
+    pub(super) fn why_killed(&mut self, exit: ExitKind) -> Option<(Exceeded, String)> {
         let kills = self.setup.confined.out_of_memory_kills();
         let more = kills > std::mem::replace(&mut self.out_of_memory_kills, kills);
-        let exceeded = self.setup.confined.bounds().memory_text()?;
-        (more && exit.is_kill()).then(|| format!("{exit}: the kernel exceeded its {exceeded}"))
+        let bounds = self.setup.confined.bounds();
+        let exceeded = bounds.memory_text()?;
+        (more && exit.is_kill()).then(|| {
+            let limit = Exceeded::memory(bounds.memory);
+            (limit, format!("{exit}: the kernel exceeded its {exceeded}"))
+        })
     }
 
     pub(super) fn pause_clock(&mut self) {
