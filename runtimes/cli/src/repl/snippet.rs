@@ -26,7 +26,7 @@ use crate::terms::Terms;
 const END: &str = "\u{4}";
 
 /// What to say of Ctrl-D where programs would read that line.
-const NO_END: &str = "This gateway cannot tell programs that their input has ended. Type a line, or press Ctrl-C to stop the program.";
+const NO_END: &str = "This gateway cannot tell programs that their input has ended. Type what the program asks for, or press Ctrl-C.";
 
 /// A snippet that runs.
 struct Snippet {
