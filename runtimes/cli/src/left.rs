@@ -1,5 +1,6 @@
-//! Executions of Backend.AI that a command has begun in a session that is kept, on this machine: a file for each, which
-//! stays if the command is killed. Managers would let all later executions in the session wait for that one.
+//! Executions that a command has begun in a session that is kept, on this machine: a file for each, which
+//! stays if the command is killed. Managers of Backend.AI would let all later executions in the session wait for that one, and
+//! gateway 0.9.11 would take them for that one.
 //!
 //! A command that lives holds a lock on its file. What cannot be written is not kept: that alone is no failure.
 
@@ -185,6 +186,45 @@ pub(crate) fn free(target: &Target, kernel: &Kernel, reporter: &mut Reporter) ->
         }
     }
     state
+}
+
+/// An execution whose command has ended before it.
+#[derive(Debug)]
+pub(crate) struct Abandoned {
+    path: PathBuf,
+    id: String,
+    /// Keeps the lock.
+    _lock: File,
+}
+
+impl Abandoned {
+    /// What it was named after.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// It has ended.
+    pub(crate) fn forget(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The session's executions whose commands have ended.
+pub(crate) fn abandoned(target: &Target, kernel: &KernelId) -> Vec<Abandoned> {
+    let abandoned = |path: PathBuf| {
+        let lock = lock(&path)?;
+        let name = path.file_name()?.to_string_lossy();
+        let id = name.rsplit('.').next()?.to_owned();
+        Some(Abandoned {
+            path,
+            id,
+            _lock: lock,
+        })
+    };
+    of(target, kernel)
+        .into_iter()
+        .filter_map(abandoned)
+        .collect()
 }
 
 /// What to do about a session that is blocked.

@@ -323,3 +323,86 @@ fn the_command_keeps_a_time_limit_that_it_does_not() {
     let minute = ["--exec-timeout", "1m", "python3", "-c", "code"];
     assert_eq!(run(address, &minute, "").0, Some(0));
 }
+
+/// A gateway whose one program runs until it is continued this often after its first response, and then ends. Later ones end at
+/// once, and print their code.
+fn busy(continued: usize) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    executing(move |codes| {
+        let result = |status: &str, text: &str| json!({"status": status, "console": [["stdout", text]], "options": {}});
+        match codes.len() {
+            1 => result("continued", "up-1\n"),
+            number if number <= continued => {
+                thread::sleep(Duration::from_millis(100));
+                result("continued", "")
+            }
+            number if number == continued + 1 => result("finished", "late\n"),
+            _ => result("finished", codes.last().expect("a code")),
+        }
+    })
+}
+
+#[test]
+fn code_is_not_taken_for_a_continuation_of_what_was_left_running() {
+    use std::io::BufRead;
+    for (arguments, signal) in [
+        (["-c", "first"].as_slice(), rustix::process::Signal::INT),
+        (&["main.py"], rustix::process::Signal::INT),
+        (&["-c", "first"], rustix::process::Signal::KILL),
+    ] {
+        let (address, codes) = busy(40);
+        let directory = here();
+        write(directory.path(), &[("main.py", "x")]);
+        let run = |arguments: &[&str]| {
+            let mut command = stub::at(sorna(directory.path()), address);
+            command.env("XDG_STATE_HOME", directory.path().join("state"));
+            command.args(["--api", "sorna", "run", "-q", "-t", "my-kernel", "python3"]);
+            command.args(arguments).stdin(std::process::Stdio::null());
+            command
+        };
+        let mut first = run(arguments);
+        first.stdout(std::process::Stdio::piped());
+        let mut first = first.spawn().expect("sorna runs");
+        let mut line = String::new();
+        let stdout = first.stdout.as_mut().expect("a pipe");
+        std::io::BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("text");
+        assert_eq!(line, "up-1\n");
+        let id = rustix::process::Pid::from_child(&first);
+        rustix::process::kill_process(id, signal).expect("it lives");
+        assert!(!first.wait().expect("it ends").success());
+
+        let output = run(&["-c", "second"]).output().expect("sorna runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.stdout, b"second", "{stderr}");
+        assert!(stderr.contains("late\n"), "{stderr}");
+        assert!(stderr.contains("`sorna restart k1`"), "{stderr}");
+        let codes = codes.lock().expect("no panic");
+        assert_eq!(codes.iter().filter(|code| *code == "second").count(), 1);
+    }
+}
+
+#[test]
+fn code_is_not_taken_for_the_input_of_what_was_left_waiting() {
+    let (address, codes) = executing(|_| {
+        let options = json!({"is_password": false});
+        json!({"status": "waiting-input", "console": [], "options": options})
+    });
+    let directory = here();
+    let run = |code: &str| {
+        let mut command = stub::at(sorna(directory.path()), address);
+        command.env("XDG_STATE_HOME", directory.path().join("state"));
+        command.args(["--api", "sorna", "run", "-q", "-t", "my-kernel"]);
+        command.args(["python3", "-c", code]);
+        command.stdin(std::process::Stdio::null());
+        let output = command.output().expect("sorna runs");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert!(run("first").contains("cannot tell programs so"));
+    for code in ["second", "third"] {
+        let stderr = run(code);
+        assert!(stderr.contains("nothing was run"), "{stderr}");
+        assert!(stderr.contains("`sorna restart k1`"), "{stderr}");
+    }
+    assert_eq!(*codes.lock().expect("no panic"), ["first"]);
+}

@@ -1,6 +1,7 @@
 //! `sorna run`.
 
 pub(crate) mod args;
+mod drain;
 mod enqueue;
 mod env_file;
 pub(crate) mod finish;
@@ -312,6 +313,7 @@ impl Session<'_> {
                     self.note_silence(&event);
                     self.note_limit(&event);
                     self.note_execution(&event);
+                    self.note_continuable(&event);
                     let shown = self.report(&event).map_err(Stop::Output);
                     if let Err(stop) = shown.and_then(|()| self.show(event)) {
                         problem.get_or_insert(stop);
@@ -341,8 +343,19 @@ impl Session<'_> {
         if temporary::has_ended(&report) {
             self.kept.is_gone();
         }
+        // Where nothing interrupts it, a program that the command leaves runs on.
+        let runs_on = self.dialect == Dialect::SornaV2
+            && matches!(report.ending, Ending::Cancelled)
+            && !matches!(self.program, Program::Ended);
+        if runs_on
+            && matches!(self.program, Program::Asks)
+            && let (Some(record), Some(kernel)) = (self.record.take(), &self.ready)
+        {
+            self.record = drain::asking(self.target, kernel, record);
+        }
         if let Some(record) = self.record.take()
             && !may_be_busy(&report.ending)
+            && !runs_on
         {
             record.end();
         }
@@ -512,10 +525,13 @@ impl Session<'_> {
                         // A signal arrived; the run is cancelled already.
                         return Ok(());
                     }
+                    if self.dialect == Dialect::SornaV2 {
+                        self.drain(&kernel)?;
+                    }
                 }
                 if !self.temporary && self.dialect == Dialect::BackendAi {
                     let kept = self.target.client.kernel(kernel.clone());
-                    if left::free(self.target, &kept, reporter) == State::Blocked {
+                    if left::free(self.target, &kept, &mut self.reporter) == State::Blocked {
                         return Err(Stop::Blocked(kernel));
                     }
                     self.kernel = Some(kernel);
@@ -525,7 +541,8 @@ impl Session<'_> {
                 }
                 if self.files.is_some() {
                     let Files { number, bytes } = self.files;
-                    reporter.progress(UPLOADING, Progress::start(number, bytes, &self.meter));
+                    let start = Progress::start(number, bytes, &self.meter);
+                    self.reporter.progress(UPLOADING, start);
                 }
             }
             RunEvent::Uploading(progress) => {
