@@ -36,6 +36,9 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(200);
 /// The most time for each request after the end of a program, or when it is given up.
 const LAST_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long the gateway may take to close a WebSocket after the end.
+const PARTING: Duration = Duration::from_secs(1);
+
 /// The most time for a request that another execution may keep waiting: manager 23.09.10 reports that after 30 s.
 const BUSY_LIMIT: Duration = Duration::from_secs(35);
 
@@ -160,7 +163,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(35);
 /// Nothing is executed before the WebSocket is open, so if there is none the same code is sent by a request. From the
 /// first message on nothing is repeated: the run's ID is known to the manager alone (read in the sources of 23.09.10 and
 /// 26.9.6), so an execution cannot be continued in another way. If the WebSocket breaks or is closed before the end, that
-/// is [`Error::MayHaveRun`], after all output that has arrived. Managers interrupt the program then, if they notice; if
+/// is [`Error::MayHaveRun`], after all output that has arrived. (With a gateway that knows its [mark](RunMark::with_persistence) it
+/// goes on by requests.) Managers interrupt the program then, if they notice; if
 /// they do not, and it does not end, its kernel stays busy. The same holds if the manager
 /// [says that it failed](crate::AbortReason::Reported), for example since a program shows HTML: only a run with a known ID
 /// can be freed.
@@ -224,6 +228,8 @@ pub(super) enum State {
     Interrupting(Call<Interrupt>),
     AwaitingInput,
     Pausing(Instant),
+    /// It has ended, and the gateway closes the WebSocket, until then at most.
+    Parting(Instant, Box<ExecutionResult>),
     /// The kernel is busy with another execution.
     Held(Box<Held>),
     /// How it ended; `None` once that was polled.
@@ -564,6 +570,12 @@ impl Execution {
         let silent = console.is_empty() && !had_output;
         if !console.is_empty() {
             self.events.push_back(ExecutionEvent::Console(console));
+        }
+        if result.status.is_end() && self.stream.is_some() && self.persists {
+            // Replies to what the gateway has sent tell it that the end has arrived.
+            let until = now.instant.saturating_add(PARTING);
+            self.state = State::Parting(until, Box::new(result));
+            return;
         }
         if result.status.is_end() || self.is_detached {
             self.end(Ok(result));

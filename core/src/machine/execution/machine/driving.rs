@@ -57,6 +57,12 @@ impl Machine for Execution {
                         return step;
                     }
                 }
+                State::Parting(until, _) => {
+                    let until = *until;
+                    if let Some(step) = self.part(now, until) {
+                        return step;
+                    }
+                }
                 State::Interrupting(call) => match call.poll(now).split() {
                     Ok(Ok(_)) => {
                         let next = self.conduct.as_mut().and_then(|conduct| conduct.released());

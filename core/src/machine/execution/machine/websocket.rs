@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{Execution, Opening, State};
 use crate::error::{AbortReason, Aborted, Error, GatewayError, line};
+use crate::instant::Instant;
 use crate::machine::execution::event::ExecutionEvent;
 use crate::machine::execution::stream::Next;
 use crate::machine::execution::streaming::Streaming;
@@ -121,6 +122,26 @@ impl Execution {
             mark.received = Some(self.results);
         }
         self.call(next);
+    }
+
+    /// Waits until the gateway closes the WebSocket after the end, or gives the step.
+    pub(super) fn part(
+        &mut self,
+        now: Moment,
+        until: Instant,
+    ) -> Option<Step<ExecutionEvent, Result<ExecutionResult, Error>>> {
+        let next = self.stream.as_mut().map(|it| it.poll(now.instant, false));
+        match next {
+            Some(Next::Received(_)) => return None,
+            Some(Next::Send(frame)) => return Some(Step::SendFrame(frame)),
+            Some(Next::Wait(_)) if now.instant < until => return Some(Step::Wait(until)),
+            _ => {}
+        }
+        if let State::Parting(_, result) = std::mem::replace(&mut self.state, State::AwaitingInput)
+        {
+            self.end(Ok(*result));
+        }
+        None
     }
 
     /// Reads a message of the WebSocket.

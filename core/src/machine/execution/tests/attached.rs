@@ -188,6 +188,30 @@ fn a_broken_websocket_is_continued_by_requests_where_the_program_persists() {
 }
 
 #[test]
+fn a_websocket_is_left_open_after_the_end_until_the_gateway_closes_it() {
+    let ended = || {
+        let mark = RunMark::default().with_persistence(true);
+        let run = marked("1", mark, ApiVersion::V9_20250722);
+        let mut run = Driver::new(run.with_streaming(streaming()));
+        run.opens(OPEN);
+        run.is_open();
+        run.sends_text();
+        run.hears(r#"{"status": "finished", "console": [["stdout", "a"]], "exitCode": 2, "options": null}"#);
+        assert_eq!(stdout(&mut run), "a");
+        assert_eq!(run.waits(), Duration::from_secs(1));
+        run
+    };
+    // After the time that it waited for, the driver goes on.
+    let mut late = ended();
+    late.closes();
+    assert_eq!(late.done().unwrap().exit_code(), Some(2));
+    let mut given_up = ended();
+    given_up.machine.give_up();
+    given_up.closes();
+    assert_eq!(given_up.done().unwrap().exit_code(), Some(2));
+}
+
+#[test]
 fn a_kernel_is_busy_with_a_client_that_says_what_it_is() {
     let named = |name: &str| {
         let caller = caller_for(ApiVersion::V2_20170315).with_client_name(name);
