@@ -25,6 +25,7 @@ mod leaving;
 mod log;
 mod marked;
 mod memory;
+mod missed;
 mod nonblocking;
 mod output;
 mod peer;

@@ -11,6 +11,7 @@ use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
 use crate::kernel::input::{Echo, InputFifo};
 use crate::kernel::interpreter::Interpreter;
+use crate::kernel::missed::Before;
 use crate::kernel::output::OutputPipes;
 use crate::kernel::process::Process;
 use crate::kernel::prompts;
@@ -91,6 +92,8 @@ pub(super) struct Run {
     pub(super) interrupted: Option<Instant>,
     /// When it gets the signal of Ctrl-C, unless it has ended what runs by itself.
     pub(super) signal_at: Option<Instant>,
+    /// What was there before it was interrupted, and when to look for those that have lost that.
+    pub(super) missed: Option<(Instant, Before)>,
     /// The processes that were in the kernel's box or control group before the run, if it has one.
     pub(super) bystanders: Vec<u32>,
 }

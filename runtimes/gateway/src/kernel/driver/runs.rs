@@ -47,6 +47,7 @@ impl Driver {
             kill_reason: None,
             interrupted: None,
             signal_at: None,
+            missed: None,
             bystanders: self.setup.confined.bystanders(),
         };
         match plan {

@@ -7,6 +7,7 @@ use super::parts::{Driver, KillReason, Run};
 use crate::kernel::console::Stream;
 use crate::kernel::exceeded::Exceeded;
 use crate::kernel::exit::ExitKind;
+use crate::kernel::missed::Before;
 use crate::kernel::run::StepKind;
 use crate::kernel::state::Ending;
 use crate::kernel::sweep::sweep;
@@ -14,16 +15,27 @@ use crate::kernel::sweep::sweep;
 /// How long an interpreter has to end what runs by itself, where it can.
 const CHANCE: Duration = Duration::from_millis(30);
 
+/// How long after an interrupt a process has executed its program.
+const EXECUTED: Duration = Duration::from_millis(100);
+
+/// What is there before a signal, and when to look for those that have lost it.
+fn before_signal(root: Option<u32>) -> Option<(Instant, Before)> {
+    let before = Before::look(root?);
+    Some((Instant::now() + EXECUTED, before))
+}
+
 impl Driver {
     pub(super) fn timer(&self) -> Option<Instant> {
         let deadline = self.run.as_ref().and_then(Run::deadline);
         let input_poll = self.may_poll_input().then_some(self.input_poll.next);
         let run = self.run.as_ref();
         let signal = run.and_then(|run| run.signal_at);
+        let missed = run.and_then(|run| run.missed.as_ref());
+        let missed = missed.map(|(at, _)| *at);
         let lingers = run.and_then(|run| run.lingers_until);
         let lingers = lingers.filter(|until| *until > Instant::now());
         let timers = deadline.into_iter().chain(input_poll);
-        let timers = timers.chain(signal).chain(lingers);
+        let timers = timers.chain(signal).chain(missed).chain(lingers);
         timers.chain(self.guest_timer()).min()
     }
 
@@ -37,7 +49,13 @@ impl Driver {
             && run.signal_at.take_if(|at| now >= *at).is_some()
             && let Some(interpreter) = &self.interpreter
         {
+            run.missed = before_signal(interpreter.id());
             interpreter.signal();
+        }
+        if let Some(run) = &mut self.run
+            && let Some((_, before)) = run.missed.take_if(|(at, _)| now >= *at)
+        {
+            before.repeat();
         }
         if self.may_poll_input() && now >= self.input_poll.next {
             self.input_poll.back_off(now);
@@ -128,11 +146,13 @@ impl Driver {
         let Some(run) = &mut self.run else { return };
         match (&self.step, &mut self.interpreter) {
             (Some(step), _) => {
+                run.missed = before_signal(step.process.id());
                 step.process.interrupt();
                 // What it has left running is not waited for.
                 run.interrupted = Some(Instant::now());
             }
             (None, Some(interpreter)) if run.steps.is_none() => {
+                run.missed = before_signal(interpreter.id());
                 let now = Instant::now();
                 run.signal_at = interpreter.interrupt().then(|| now + CHANCE);
                 run.interrupted = Some(now);
