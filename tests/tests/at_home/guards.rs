@@ -1,6 +1,10 @@
 //! What a program knows of its place: whether it is the main program, and what is below it on the stack.
 
-use crate::compare::compare;
+use sorna_test_tools::need;
+
+use crate::compare::{compare, compare_in_one_kernel};
+use crate::home;
+use crate::kernel::{self, Place};
 use crate::row::{Row, row};
 
 #[rustfmt::skip]
@@ -36,6 +40,59 @@ const ROWS: &[Row] = &[
     row("bash", "echo ${#FUNCNAME[@]} $#; caller; f() { read -q; }; f; type -t f read"),
     row("bash", "read -r x <<<'1 2'; echo \"$x $LINENO\"; read -N; type read"),
 ];
+
+/// The same in a kernel that is kept, as far as the language has a way.
+#[rustfmt::skip]
+const KEPT_ROWS: &[Row] = &[
+    row("perl", "sub main { print 'main: ', join('|', (caller 0)[0 .. 3]), '|', scalar(my @below = caller 1), \"\\n\" } main() unless caller; warn 'w'; print __FILE__ eq $0 ? 'file' : 'none'"),
+    row("perl", "my $i = 0; $i++ while caller $i; print $i; sub deep { my $i = 0; $i++ while caller $i; $i } print deep(), sub { deep() }->(), eval { deep() }, map { [caller]->[0] // 'none' } 1"),
+    row("perl", "use Carp; sub inner { Carp::cluck('c'); print join '|', map { $_ // 'none' } (caller 1)[3, 2], scalar caller(0) } sub outer { inner(@_) } outer(1, 'x'); print Carp::longmess('m')"),
+    row("perl", "sub f { package DB; my @frame = caller(1); print \"$frame[3]: @DB::args\\n\" } sub g { f() } g(3, 4); print caller() ? 'library' : 'main'; die 'd'"),
+    row("php", "if (!debug_backtrace()) echo \"main\\n\"; function f1($x) { return count(debug_backtrace()) . \\debug_backtrace(limit: 1)[0]['function']; } echo f1(1), array_map('f1', [2])[0];"),
+    row("php", "class A1 { function f() { $t = debug_backtrace(); return [$t[0]['object'] === $this, $t[0]['class'], $t[0]['type'], isset(debug_backtrace(0)[0]['object'])]; } function debug_backtrace() { return 'own'; } } var_dump((new A1)->f(), (new A1)->debug_backtrace());"),
+    row("php", "debug_print_backtrace(); echo count(debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 5)), \"debug_backtrace()\", PHP_EOL; (function () { $t = debug_backtrace(); echo count($t), $t[0]['line'] ?? 'none', $t[0]['function']; })();"),
+    row("r", "if (sys.nframe() == 0) cat('main\\n') else cat('library\\n'); print(sys.calls()); print(sys.parents()); print(length(sys.frames())); traceback()"),
+    row("r", "f <- function(n) { print(sys.calls()); print(sys.call(1)); print(identical(sys.frame(1), environment())); print(sys.parents()); parent.frame() }; print(f(1)); do.call('f', list(2))"),
+    row("r", "g <- function(type = c('a', 'b')) match.arg(type); g(); h <- function(...) { print(match.call()); k <- function() c(sys.parent(), sys.nframe()); k() }; h(1, b = 2); sapply(1:2, function(i) sys.nframe())"),
+    row("r", "local(print(sys.nframe())); tryCatch(stop('x'), error = function(e) print(conditionCall(e))); r <- function(n) if (n > 0) r(n - 1) else length(sys.calls()); print(r(4)); print(eval(quote(sys.nframe())))"),
+];
+
+#[test]
+fn kept_kernels_of_perl_know_their_place_as_at_home() {
+    compare_in_one_kernel(KEPT_ROWS, "perl");
+}
+
+#[test]
+fn kept_kernels_of_php_know_their_place_as_at_home() {
+    compare_in_one_kernel(KEPT_ROWS, "php");
+}
+
+#[test]
+fn kept_kernels_of_r_know_their_place_as_at_home() {
+    compare_in_one_kernel(KEPT_ROWS, "r");
+}
+
+#[test]
+fn snippets_that_are_too_long_for_an_argument_know_their_place() {
+    let place = Place::start();
+    let padding = "#".repeat(140_000);
+    #[rustfmt::skip]
+    let rows = [
+        row("perl", "print __FILE__ eq $0 ? 'main' : 'library', \"|@ARGV|\", __LINE__, scalar(caller) // 'none', \"\\n\"; sub f { die 'd' } warn 'w'; f(1)"),
+        row("perl", "use strict; use warnings; my $i = 0; $i++ while caller $i; print $i; eval { die [1] }; print ref $@; warn 'here'"),
+        row("perl", "print defined &Sorna::put ? 'runner' : 'none'; exit 4"),
+        row("php", "if (!debug_backtrace()) echo \"main\\n\"; function f() { debug_backtrace()[1] ?? print('one'); } f(); echo $argc, json_encode($argv), count(get_defined_vars()); exit(3);"),
+        row("php", "echo count(glob(sys_get_temp_dir() . '/Command*')), readline_add_history('x') ? 'y' : 'n', __LINE__;"),
+        row("php", "echo (function () { return count((new Exception)->getTrace()); })(), \"\\n\"; register_shutdown_function(fn () => print(count(debug_backtrace())));"),
+    ];
+    for row in rows {
+        if need(home::command(row.language)[0]) {
+            let program = format!("{}\n{padding}", row.program);
+            let there = row.of(kernel::run(&place, row.language, &program));
+            assert_eq!(there, row.of(home::run(row.language, row.program)), "{row}");
+        }
+    }
+}
 
 #[test]
 fn python3_knows_its_place_as_at_home() {

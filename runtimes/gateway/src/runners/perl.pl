@@ -14,6 +14,9 @@
 
     my $fifo = shift @ARGV;
     my ($busy, $last, $echoes, $code, $process, $is_first) = (0, 0, 0, '', $$, 1);
+    # How many of the runner's own frames are below a snippet, which sees none of them.
+    my $below = 0;
+    my @kept;
     open(my $link, '+<&=', 3) or die "no control channel: $!\n";
 
     sub put {
@@ -140,16 +143,54 @@
         return length $number ? $changed[$number] : $code;
     }
 
+    # The path of a file with the snippet that is as one on the command line, if there can be one.
+    sub file {
+        my $path = ($ENV{TMPDIR} // '/tmp') . "/.sorna-$$";
+        sysopen my $file, $path, 0302, 0600 or return; # O_RDWR, O_CREAT, O_EXCL
+        unlink $path;
+        my $number = fileno $file;
+        my $content = "BEGIN { \$0 = '-e' }\n#line 1 \"-e\"\n$code\n";
+        while (length $content) {
+            my $written = syswrite $file, $content;
+            defined $written or $!{EINTR} or return;
+            substr($content, 0, $written // 0) = '';
+        }
+        sysseek $file, 0, 0;
+        # Perl reads such a descriptor itself, and closes it.
+        fcntl $file, 2, 0;
+        push @kept, $file;
+        return "/dev/fd/$number";
+    }
+
     # Runs the only snippet of a kernel as `perl -e` does, in place of this process: nothing else is on its stack then.
     # Returns if that is impossible.
     sub become {
-        # Linux has a limit for one argument.
-        return if $code !~ /\S/ || $code =~ /\0/ || length $code >= 128 * 1024;
+        return if $code !~ /\S/;
+        my @program = ('-e', $code);
+        # Linux has a limit for one argument: what is longer is a file, which has no name any more.
+        @program = file() or return if $code =~ /\0/ || length $code >= 128 * 1024;
         # The channel stays open, by which the gateway knows that this process runs. (1 is FD_CLOEXEC, 2 is F_SETFD.)
         fcntl $link, 2, 0;
         no warnings;
-        exec { $^X } 'perl', '-e', $code;
+        exec { $^X } 'perl', @program;
         fcntl $link, 2, 1;
+    }
+
+    # What `caller` is for snippets.
+    sub caller_above(;$) {
+        my $level = @_ ? $_[0] : 0;
+        my $count = 0;
+        $count++ while CORE::caller($count + 1);
+        return if $level >= $count - $below;
+        my @frame;
+        if (CORE::caller eq 'DB') {
+            # That of this package sets the arguments, too.
+            package DB;
+            @frame = CORE::caller($level + 1);
+        } else {
+            @frame = CORE::caller($level + 1);
+        }
+        return wantarray ? @_ ? @frame : @frame[0 .. 2] : $frame[0];
     }
 
     # Waits for a snippet and returns the text to evaluate. `compile` compiles in the scope of the snippets before.
@@ -163,13 +204,20 @@
         $last = $letter =~ /f/i;
         $echoes = $letter =~ /[XF]/;
         become() if $last && !$echoes && $is_first;
-        $is_first = 0;
+        if ($is_first) {
+            $is_first = 0;
+            no warnings 'once';
+            *CORE::GLOBAL::caller = \&caller_above;
+        }
+        # The frame of this function has the place of that of the snippet.
+        $below = 0;
+        $below++ while CORE::caller($below);
         # Discard input that an earlier snippet left unread. `open` alone would keep it.
         close STDIN;
         open STDIN, '<', $fifo;
         $code = with_echo($code, $compile) if $echoes;
         $busy = 1;
-        return "#line 1 \"snippet\"\n$code\n;"
+        return "#line 1 \"-e\"\n$code\n;"
             . '{ local $@; while (1) { eval Sorna::snippet(sub { eval $_[0] }); Sorna::finish($@) } }';
     }
 
@@ -187,7 +235,7 @@
         *Carp::ret_backtrace = sub {
             my ($level, @error) = @_;
             my $text = $trace->($level + 1, @error);
-            $text =~ s/^\teval '#line 1 "snippet".*\z//ms;
+            $text =~ s/^\teval '#line 1 "-e".*\z//ms;
             return $text;
         };
     }

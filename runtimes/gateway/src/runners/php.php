@@ -87,7 +87,7 @@ final class SornaRunner
         }
         self::$is_first = false;
         self::$busy = true;
-        return $code;
+        return self::with_own_stack($code);
     }
 
     /** Code as `eval` expects it. What begins with a tag is a file, and what precedes its first tag is text. */
@@ -131,10 +131,61 @@ final class SornaRunner
             $options = ['-d', 'disable_functions=readline'];
             $code = self::READLINE . $code;
         }
-        // Linux has a limit for one argument.
-        $fits = strlen($code) < 128 * 1024 && !str_contains($code, "\0");
-        if ($fits && trim($code) !== '' && function_exists('pcntl_exec')) {
+        if (trim($code) === '' || !function_exists('pcntl_exec')) {
+            return;
+        }
+        // Linux has a limit for one argument: what is longer is a file.
+        if (strlen($code) < 128 * 1024 && !str_contains($code, "\0")) {
             @pcntl_exec(PHP_BINARY, [...$options, '-r', $code]);
+            return;
+        }
+        $path = sys_get_temp_dir() . '/Command line code';
+        // It removes itself. What comes before code of the program is on its first line.
+        $head = "<?php unlink(__FILE__); \$argv = \$_SERVER['argv'] = ['Standard input code']; ";
+        if (!preg_match('/\b(?:namespace|declare)\b/i', $code) && @file_put_contents($path, $head . $code) !== false) {
+            @pcntl_exec(PHP_BINARY, [...$options, '-d', 'auto_prepend_file=', '-f', $path]);
+            @unlink($path);
+        }
+    }
+
+    /** The code with calls of this class in place of those that show the stack, on which the runner is. */
+    private static function with_own_stack(string $code): string
+    {
+        if (!preg_match('/\bdebug_(?:print_)?backtrace\b/i', $code) || !class_exists('PhpToken')) {
+            return $code;
+        }
+        // What follows these is another function, or none.
+        $others = [T_OBJECT_OPERATOR, T_NULLSAFE_OBJECT_OPERATOR, T_DOUBLE_COLON, T_FUNCTION, T_CONST, T_NEW, T_USE];
+        $changed = '';
+        $before = null;
+        foreach (PhpToken::tokenize("<?php $code") as $token) {
+            $is_name = $token->is([T_STRING, T_NAME_FULLY_QUALIFIED]) && !($before && $before->is($others));
+            if ($is_name && preg_match('/^\\\\?(debug_(?:print_)?backtrace)$/i', $token->text, $name)) {
+                $changed .= '\SornaRunner::' . $name[1];
+            } else {
+                $changed .= $token->text;
+            }
+            $before = $token->isIgnorable() ? $before : $token;
+        }
+        return substr($changed, strlen('<?php '));
+    }
+
+    public static function debug_backtrace(int $options = DEBUG_BACKTRACE_PROVIDE_OBJECT, int $limit = 0): array
+    {
+        $trace = debug_backtrace($options);
+        // The frame of this function, and that of the runner, which has evaluated the snippet.
+        return array_slice($trace, 1, min($limit ?: PHP_INT_MAX, max(0, count($trace) - 2)));
+    }
+
+    public static function debug_print_backtrace(int $options = 0, int $limit = 0): void
+    {
+        ob_start();
+        debug_print_backtrace($options);
+        $frames = preg_split('/^#\d+(?= )/m', ob_get_clean());
+        // The same, after the empty text before the first.
+        $shown = array_slice($frames, 2, min($limit ?: PHP_INT_MAX, max(0, count($frames) - 3)));
+        foreach ($shown as $number => $frame) {
+            echo "#$number$frame";
         }
     }
 

@@ -68,20 +68,62 @@ local({
     show_value <- function(value) {
         if (isS4(value)) methods::show(value) else print(value)
     }
+    # How many of the runner's own calls are below an expression of a snippet, which sees none of them.
+    below <- 0L
+    count_calls <- sys.nframe
+    hide_calls <- function() {
+        absolute <- function(which) if (which > 0L) which + below else which
+        above <- function(frames) {
+            frames <- as.list(frames)
+            if (length(frames) > below) frames[seq.int(below + 1L, length(frames))]
+        }
+        # In each, `.Internal` finds the call of the function that has it, which must not be an argument.
+        replace_base("sys.nframe", function() {
+            number <- .Internal(sys.nframe())
+            max(0L, number - below)
+        })
+        replace_base("sys.parent", function(n = 1L) {
+            number <- .Internal(sys.parent(n))
+            max(0L, number - below)
+        })
+        replace_base("sys.call", function(which = 0L) .Internal(sys.call(absolute(which))))
+        replace_base("sys.frame", function(which = 0L) .Internal(sys.frame(absolute(which))))
+        replace_base("sys.function", function(which = 0L) .Internal(sys.function(absolute(which))))
+        replace_base("sys.calls", function() {
+            calls <- .Internal(sys.calls())
+            as.pairlist(above(calls))
+        })
+        replace_base("sys.frames", function() {
+            frames <- .Internal(sys.frames())
+            as.pairlist(above(frames))
+        })
+        replace_base("sys.parents", function() {
+            parents <- .Internal(sys.parents())
+            pmax(0L, as.integer(unlist(above(parents))) - below)
+        })
+    }
+    # Warnings of the snippet's own level are of no call.
+    run <- function(expression) withCallingHandlers(
+        withVisible(eval(expression, globalenv())),
+        warning = function(problem) {
+            if (identical(getOption("warn"), 1L) && is_own(conditionCall(problem))) {
+                cat("Warning: ", conditionMessage(problem), "\n", sep = "", file = stderr())
+                tryInvokeRestart("muffleWarning")
+            }
+        }
+    )
     evaluate <- function(code) {
+        if (is_first) hide_calls()
+        is_first <<- FALSE
+        on.exit(below <<- 0L)
         expressions <- parse(text = code, keep.source = FALSE)
         for (index in seq_along(expressions)) {
             expression <- expressions[[index]]
-            # Warnings of the snippet's own level are of no call.
-            value <- withCallingHandlers(
-                withVisible(eval(expression, globalenv())),
-                warning = function(problem) {
-                    if (identical(getOption("warn"), 1L) && is_own(conditionCall(problem))) {
-                        cat("Warning: ", conditionMessage(problem), "\n", sep = "", file = stderr())
-                        tryInvokeRestart("muffleWarning")
-                    }
-                }
-            )
+            below <<- 0L
+            below <<- run(as.call(list(count_calls)))$value
+            value <- run(expression)
+            # The runner's own calls see all.
+            below <<- 0L
             if (value$visible && echoes && index == length(expressions)) {
                 text <- enc2utf8(utils::capture.output(show_value(value$value)))
                 text <- paste(text, collapse = "\n")
@@ -170,7 +212,6 @@ local({
     suspendInterrupts(repeat {
         code <- take()
         if (hand_over(code)) break
-        is_first <- FALSE
         status <- tryCatch({
             allowInterrupts({
                 with_pictures(code)
