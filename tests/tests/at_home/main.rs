@@ -13,4 +13,5 @@ mod home;
 mod kernel;
 mod outcome;
 mod row;
+mod ticks;
 mod traces;
