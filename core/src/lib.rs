@@ -70,7 +70,8 @@
 //! | [`FollowLogs`] | with an extension, the same with `?from=…&wait=…` | a [`LogPart`] |
 //! | [`StatusHistory`] | `GET /session/{name}/status-history` | [`StatusChange`]s |
 //! | [`Rename`] | `POST /session/{name}/rename` | nothing |
-//! | [`Interrupt`] | `POST /session/{name}/interrupt` | nothing |
+//! | [`Interrupt`] | `POST /session/{name}/interrupt`; with an extension, `POST /v2/kernel/{id}/interrupt` | nothing |
+//! | [`KeepAlive`] | with an extension, `POST /session/{name}/keep-alive` and `POST /v2/kernel/{id}/keep-alive` | [`KeptAlive`] |
 //! | [`Login`], [`Logout`] | web servers: `POST /server/login`, `POST /server/logout` | a [`WebSession`], nothing |
 //! | [`LoginCheck`] | web servers: `POST /server/login-check` | a [`WebUser`], if someone is logged in |
 //!

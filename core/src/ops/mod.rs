@@ -14,6 +14,7 @@ mod files;
 mod graphql;
 mod info;
 mod interrupt;
+mod keep_alive;
 mod languages;
 mod login;
 mod login_check;
@@ -44,6 +45,7 @@ pub use execute::{
 pub use files::{FileInfo, FileListing, ListFiles};
 pub use info::{Info, KernelInfo};
 pub use interrupt::Interrupt;
+pub use keep_alive::{KeepAlive, KeptAlive};
 pub use languages::{LanguageInfo, ListLanguages};
 pub use login::{Login, Logout, WebSession};
 pub use login_check::{LoginCheck, WebUser};

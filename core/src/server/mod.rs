@@ -30,6 +30,7 @@ pub mod backend_ai;
 mod date;
 mod dialect;
 mod file_name;
+mod keep_alive;
 mod mark;
 mod problem;
 pub mod reply;
@@ -40,6 +41,7 @@ pub use auth::{SignedRequest, check_version};
 pub use date::iso_date;
 pub use dialect::dialect_of;
 pub use file_name::upload_file_name;
+pub use keep_alive::KeepAliveRequest;
 pub use problem::ProblemReply;
 pub use request::{
     AuthorizeRequest, BatchSteps, CompleteRequest, CreateRequest, ExecuteRequest, Step, wants_bytes,

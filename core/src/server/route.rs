@@ -33,6 +33,8 @@ pub enum Route {
     Upload(KernelId),
     /// `POST /v2/kernel/{id}/interrupt`, an extension.
     Interrupt(KernelId),
+    /// `POST /v2/kernel/{id}/keep-alive`, an extension: [`KeepAlive`](crate::KeepAlive).
+    KeepAlive(KernelId),
     /// `GET /v2/kernel/{id}/logs`, an extension: [`Logs`](crate::Logs) and [`FollowLogs`](crate::FollowLogs).
     Logs(KernelId),
     /// `GET /v2/kernel/{id}/files`, an extension: [`ListFiles`](crate::ListFiles).
@@ -97,6 +99,7 @@ impl Route {
             ),
             ["kernel", id, "upload"] => of_kernel(id, &[(Method::POST, Self::Upload)]),
             ["kernel", id, "interrupt"] => of_kernel(id, &[(Method::POST, Self::Interrupt)]),
+            ["kernel", id, "keep-alive"] => of_kernel(id, &[(Method::POST, Self::KeepAlive)]),
             ["kernel", id, "logs"] => of_kernel(id, &[(Method::GET, Self::Logs)]),
             ["kernel", id, "files"] => of_kernel(id, &[(Method::GET, Self::ListFiles)]),
             ["kernel", id, "download"] => of_kernel(id, &[(Method::GET, Self::Download)]),
@@ -147,6 +150,11 @@ mod tests {
                 Method::POST,
                 format!("{path}/interrupt"),
                 Route::Interrupt(id()),
+            ),
+            (
+                Method::POST,
+                format!("{path}/keep-alive"),
+                Route::KeepAlive(id()),
             ),
             (Method::GET, format!("{path}/logs"), Route::Logs(id())),
             (Method::GET, format!("{path}/files"), Route::ListFiles(id())),

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::backend_ai::to_session;
 use super::operation::{Operation, Success};
 use super::sorna_v2::to_kernel;
-use crate::error::{BuildError, Error};
+use crate::error::{BuildError, Busy, Error};
 use crate::ident::KernelId;
 use crate::unsigned::UnsignedRequest;
 use crate::version::{ApiVersion, Dialect};
@@ -225,6 +225,21 @@ impl KernelInfo {
     pub fn with_exec_timeout(mut self, time: Duration) -> Self {
         self.exec_timeout = Some(milliseconds(time));
         self
+    }
+
+    /// What keeps the kernel busy, as gateways of `sorna serve` say; others say nothing. `None` also if nothing does.
+    #[must_use]
+    pub fn busy(&self) -> Option<Busy> {
+        serde_json::from_value(self.extra.get("busy")?.clone()).ok()
+    }
+
+    /// With this [`busy`](Self::busy).
+    #[must_use]
+    pub fn with_busy(self, busy: &Busy) -> Self {
+        match serde_json::to_value(busy) {
+            Ok(busy) => self.with_extra("busy", busy),
+            Err(_) => self,
+        }
     }
 
     /// With this [`idle_timeout`](Self::idle_timeout).

@@ -49,6 +49,8 @@ pub enum SessionVerb {
     Complete,
     /// `POST /session/{name}/interrupt`
     Interrupt,
+    /// `POST /session/{name}/keep-alive`, an extension: [`KeepAlive`](crate::KeepAlive).
+    KeepAlive,
     /// `POST /session/{name}/rename`
     Rename,
     /// `POST /session/{name}/upload`
@@ -110,6 +112,7 @@ impl SessionRoute {
                 let (verb, allowed) = match *verb {
                     "complete" => (SessionVerb::Complete, post),
                     "interrupt" => (SessionVerb::Interrupt, post),
+                    "keep-alive" => (SessionVerb::KeepAlive, post),
                     "rename" => (SessionVerb::Rename, post),
                     "upload" => (SessionVerb::Upload, post),
                     // 23.09 has GET, 26 has POST.
@@ -212,8 +215,8 @@ mod tests {
     use crate::ops::testing::signer_for;
     use crate::ops::{
         Authorize, Continuation, CreateKernel, Destroy, Download, DownloadSingle, Execute, Info,
-        Interrupt, ListFiles, ListSessions, Logs, MatchSessions, Operation, Rename, Restart,
-        StatusHistory, Version,
+        Interrupt, KeepAlive, ListFiles, ListSessions, Logs, MatchSessions, Operation, Rename,
+        Restart, StatusHistory, Version,
     };
     use crate::version::ApiVersion;
     use crate::{Complete, ExecuteMode, SessionToken};
@@ -267,6 +270,8 @@ mod tests {
                 verb(route_of(&Interrupt::new(id()), version)),
                 SessionVerb::Interrupt
             );
+            let keep = KeepAlive::new(id()).with_extension(true);
+            assert_eq!(verb(route_of(&keep, version)), SessionVerb::KeepAlive);
             assert_eq!(
                 verb(route_of(&Rename::new(id(), token), version)),
                 SessionVerb::Rename

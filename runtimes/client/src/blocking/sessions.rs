@@ -1,5 +1,7 @@
 //! What Backend.AI does besides: sessions by name, their files, logs and events.
 
+use std::time::Duration;
+
 use sorna_core::events::SubscribeEvents;
 use sorna_core::{Error, FileListing, ListSessions, SessionSummary, SessionToken, StatusChange};
 
@@ -80,6 +82,18 @@ impl Kernel {
     /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway does not understand it.
     pub fn interrupt(&self) -> Result<(), Error> {
         wait(self.0.interrupt())
+    }
+
+    /// Keeps it although nothing uses it: the time for which it has not been in use begins anew. With an `idle_timeout`, it may not
+    /// be in use for that long from now on, as far as the gateway allows; `None` leaves that as it is. Returns what it
+    /// is. For gateways of `sorna serve`, in both dialects.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a 400 that says what the gateway allows, if that is less;
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway does not understand it.
+    pub fn keep_alive(&self, idle_timeout: Option<Duration>) -> Result<Duration, Error> {
+        wait(self.0.keep_alive(idle_timeout))
     }
 
     /// Frees it from an execution whose client is gone before its end, for example since it was killed, by its

@@ -1,10 +1,13 @@
 //! What Backend.AI does besides: sessions by name, and their events; and files.
 
+use std::time::Duration;
+
 use sorna_core::events::SubscribeEvents;
 use sorna_core::machine;
 use sorna_core::{
-    ApiVersion, BuildError, Dialect, Error, FileListing, Info, Interrupt, ListFiles, ListSessions,
-    LoginCheck, MatchSessions, Rename, SessionSummary, SessionToken, StatusChange, StatusHistory,
+    ApiVersion, BuildError, Dialect, Error, FileListing, Info, Interrupt, KeepAlive, ListFiles,
+    ListSessions, LoginCheck, MatchSessions, Rename, SessionSummary, SessionToken, StatusChange,
+    StatusHistory,
 };
 
 use super::download::DownloadStream;
@@ -144,6 +147,22 @@ impl<T: Transport + 'static> Kernel<T> {
         }
         client.call(Interrupt::new(self.id().clone())).await?;
         Ok(())
+    }
+
+    /// Keeps it although nothing uses it: the time for which it has not been in use begins anew. With an `idle_timeout`, it may not
+    /// be in use for that long from now on, as far as the gateway allows; `None` leaves that as it is. Returns what it
+    /// is. For gateways of `sorna serve`, in both dialects.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; a 400 that says what the gateway allows, if that is less;
+    /// [`BuildError::NotOffered`](sorna_core::BuildError::NotOffered) if the gateway does not understand it.
+    pub async fn keep_alive(&self, idle_timeout: Option<Duration>) -> Result<Duration, Error> {
+        let client = self.client();
+        let is_offered = client.offers(KeepAlive::EXTENSION).await?;
+        let mut keep = KeepAlive::new(self.id().clone()).with_extension(is_offered);
+        keep.idle_timeout = idle_timeout;
+        Ok(client.call(keep).await?.value.idle_timeout)
     }
 
     /// Frees it from an execution whose client is gone before its end, for example since it was killed, by its

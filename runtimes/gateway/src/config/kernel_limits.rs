@@ -154,6 +154,20 @@ impl GatewayConfig {
         self.idle_timeout
     }
 
+    /// Sets the most that clients may ask for as the idle timeout of a kernel of theirs
+    /// ([`KeepAlive`](sorna_core::KeepAlive)): no more than [`idle_timeout`](Self::idle_timeout) by default.
+    #[must_use]
+    pub fn with_max_idle_timeout(mut self, time: Duration) -> Self {
+        self.max_idle_timeout = Some(time);
+        self
+    }
+
+    /// The most that clients may ask for as the idle timeout of a kernel.
+    #[must_use]
+    pub fn max_idle_timeout(&self) -> Duration {
+        self.max_idle_timeout.unwrap_or(self.idle_timeout)
+    }
+
     /// Sets how long an execute request waits at most before the response is `continued`: 2 s by
     /// default, as on the original gateway.
     #[must_use]

@@ -1,6 +1,8 @@
 //! What this gateway understands besides the protocols.
 
-use sorna_core::{Execute, FollowLogs, Interrupt, ListFiles, MatchSessions, UploadFiles};
+use sorna_core::{
+    Execute, FollowLogs, Interrupt, KeepAlive, ListFiles, MatchSessions, UploadFiles,
+};
 
 use super::context::Context;
 
@@ -14,6 +16,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     ListFiles::FILES,
     Execute::ECHO,
     Interrupt::EXTENSION,
+    KeepAlive::EXTENSION,
     FollowLogs::EXTENSION,
     MatchSessions::EXTENSION,
 ];

@@ -8,6 +8,7 @@ mod context;
 mod extensions;
 mod files;
 mod head;
+mod keep_alive;
 mod logs;
 mod pieces;
 mod rate_limit;

@@ -6,7 +6,8 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use sorna_core::server::backend_ai::Parameters;
 use sorna_core::server::{
-    AuthorizeRequest, CreateRequest, ExecuteRequest, ProblemReply, Route, reply, wants_bytes,
+    AuthorizeRequest, CreateRequest, ExecuteRequest, KeepAliveRequest, ProblemReply, Route, reply,
+    wants_bytes,
 };
 use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind, RunMark, SessionStatus};
 
@@ -15,6 +16,7 @@ use super::busy::busy_reply;
 use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
 use super::files;
+use super::keep_alive;
 use super::logs;
 use super::terminal;
 use super::websocket;
@@ -103,6 +105,11 @@ async fn respond_whole(
             entry.kernel.touch();
             entry.kernel.interrupt().await;
             Ok(reply::done())
+        }
+        Route::KeepAlive(id) => {
+            let request = KeepAliveRequest::parse(bytes)?;
+            let entry = context.kernels.find(key, &id)?;
+            Ok(keep_alive::keep(context, &entry, request)?)
         }
         Route::Upload(_) => {
             Err(ProblemKind::GenericBadRequest.reply_with("the body is not multipart/form-data"))

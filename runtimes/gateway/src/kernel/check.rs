@@ -19,9 +19,10 @@ impl Kernel {
     /// Information about it. `lang` is the name under which it was created.
     pub(crate) fn info(&self, lang: &str, idle_timeout: Duration) -> KernelInfo {
         let idle = self.idle();
-        let (processes, runs, spent) = {
+        let (processes, runs, spent, busy) = {
             let state = self.shared.lock();
-            (state.processes.clone(), state.runs, state.cpu_spent)
+            let busy = (!state.is_settled()).then(|| state.busy());
+            (state.processes.clone(), state.runs, state.cpu_spent, busy)
         };
         let usage = processes
             .into_iter()
@@ -38,8 +39,12 @@ impl Kernel {
             .with_idle(idle)
             .with_memory_used(usage.memory / 1024 * 1024)
             .with_cpu_time_used(Duration::from_millis(spent + usage.cpu));
-        match self.setup.confined.bounds().memory {
+        let info = match self.setup.confined.bounds().memory {
             Some(bytes) => info.with_max_memory(bytes),
+            None => info,
+        };
+        match busy {
+            Some(busy) => info.with_busy(&busy),
             None => info,
         }
     }

@@ -1,6 +1,6 @@
 //! A kernel as requests see it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub(crate) struct Kernel {
     /// Held by the execute request that is being served: one after another.
     pub(super) turn: Mutex<()>,
     pub(super) born: Instant,
+    /// For how long it may be idle, in ms, if its client has said so; else 0.
+    pub(super) idle_ms: AtomicU64,
     pub(super) disk: DiskState,
     restarts: Arc<Restarts>,
     /// Whether it is being destroyed, so that no more terminals may be opened.
@@ -90,6 +92,7 @@ impl Kernel {
             turn: Mutex::new(()),
             look: std::sync::Mutex::default(),
             born: Instant::now(),
+            idle_ms: AtomicU64::new(0),
             disk: DiskState::default(),
             restarts: Arc::default(),
             is_ending: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! Whether a kernel is in use.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::handle::Kernel;
@@ -25,6 +26,18 @@ impl Kernel {
         } else {
             state.used.elapsed()
         }
+    }
+
+    /// For how long it may not be in use, if its client has said so.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        let ms = self.idle_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    /// Sets for how long it may not be in use: some ms.
+    pub(crate) fn set_idle_timeout(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.idle_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Notes that the client is active.

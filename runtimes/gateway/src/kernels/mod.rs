@@ -2,6 +2,7 @@
 
 mod create;
 mod ended;
+mod keep_alive;
 mod orphans;
 mod shares;
 mod table;

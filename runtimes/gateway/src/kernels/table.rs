@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use sorna_core::server::ProblemReply;
-use sorna_core::{KernelId, KernelInfo, LanguageInfo, ProblemKind};
+use sorna_core::{KernelId, LanguageInfo, ProblemKind};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::ended::{Cause, Ended};
@@ -45,6 +46,10 @@ pub(crate) struct Kernels {
     pub(super) stock: Arc<Stock>,
     pub(super) exec_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    /// The most that clients may ask for.
+    pub(super) max_idle_timeout: Duration,
+    /// Notified when a kernel gets another idle timeout.
+    pub(super) idle_changed: Notify,
     pub(super) next_number: AtomicU64,
     pub(super) closing: AtomicBool,
     pub(crate) counters: Counters,
@@ -134,6 +139,8 @@ impl Kernels {
             stock: Arc::default(),
             exec_timeout: config.exec_timeout(),
             idle_timeout: config.idle_timeout(),
+            max_idle_timeout: config.max_idle_timeout(),
+            idle_changed: Notify::new(),
             next_number: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             counters: Counters::default(),
@@ -194,11 +201,6 @@ impl Kernels {
             Some((Arc::clone(entry), token))
         });
         with_token.collect()
-    }
-
-    /// Information about a kernel.
-    pub(crate) fn info(&self, entry: &Entry) -> KernelInfo {
-        entry.kernel.info(&entry.lang, self.idle_timeout)
     }
 
     /// Destroys a kernel. Its session token can be reused at once; it counts against the quota

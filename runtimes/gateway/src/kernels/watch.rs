@@ -22,14 +22,18 @@ const REST: u32 = 3;
 impl Kernels {
     /// Destroys idle kernels, forever.
     pub(crate) async fn destroy_idle(self: Arc<Self>) {
-        let interval = (self.idle_timeout / 4).clamp(Duration::from_millis(10), IDLE_CHECK);
         loop {
-            tokio::time::sleep(interval).await;
+            let shortest = self.shortest_idle_timeout();
+            let interval = (shortest / 4).clamp(Duration::from_millis(10), IDLE_CHECK);
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.idle_changed.notified() => continue,
+            }
             let idle: Vec<_> = self
                 .table()
                 .kernels
                 .values()
-                .filter(|entry| entry.kernel.idle() > self.idle_timeout)
+                .filter(|entry| entry.kernel.idle() > self.idle_timeout_of(entry))
                 .cloned()
                 .collect();
             for entry in self.table().kernels.values() {
@@ -37,8 +41,9 @@ impl Kernels {
             }
             for entry in idle {
                 // The client may have come back meanwhile.
-                if entry.kernel.idle() > self.idle_timeout {
-                    self.destroy(entry, Cause::Idle(self.idle_timeout)).await;
+                let most = self.idle_timeout_of(&entry);
+                if entry.kernel.idle() > most {
+                    self.destroy(entry, Cause::Idle(most)).await;
                 }
             }
         }

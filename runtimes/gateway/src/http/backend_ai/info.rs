@@ -16,7 +16,7 @@ pub(super) fn of(context: &Context, session: &Session) -> Value {
     let image = session.spec.language();
     let slots = python_slots(&slots(session, kernel.as_ref()));
     let runs = kernel.as_ref().and_then(KernelInfo::executions);
-    json!({
+    let mut info = json!({
         "age": u64::try_from(session.born.elapsed().as_millis()).unwrap_or(u64::MAX),
         "domainName": domain(session),
         "groupId": NIL,
@@ -40,8 +40,19 @@ pub(super) fn of(context: &Context, session: &Session) -> Value {
         "terminationTime": ended(session),
         "numQueriesExecuted": runs.unwrap_or_default(),
         "lastStat": stats(kernel.as_ref()),
-        "idleChecks": {},
-    })
+        "idleChecks": kernel.as_ref().and_then(idle_checks).unwrap_or_else(|| json!({})),
+    });
+    if let Some(busy) = kernel.as_ref().and_then(KernelInfo::busy) {
+        info["busy"] = json!(busy);
+    }
+    info
+}
+
+/// After how many seconds in which nothing uses it it will be destroyed.
+fn idle_checks(kernel: &KernelInfo) -> Option<Value> {
+    let left = kernel.idle_timeout()?.saturating_sub(kernel.idle()?);
+    let check = json!({"remaining": left.as_secs_f64(), "remaining_time_type": "expire_after"});
+    Some(json!({"network_timeout": check}))
 }
 
 /// When it ended, if it has.

@@ -13,8 +13,8 @@ mod upload;
 use bytes::Bytes;
 use http::Response;
 use serde_json::json;
-use sorna_core::server::ProblemReply;
 use sorna_core::server::backend_ai::{Parameters, SessionRoute, SessionVerb};
+use sorna_core::server::{KeepAliveRequest, ProblemReply};
 use sorna_core::{ApiVersion, KernelId, ProblemKind};
 
 use self::answer::{Result, ok};
@@ -22,6 +22,7 @@ use super::body::ReplyBody;
 use super::context::{Call, Context};
 use super::extensions::EXTENSIONS;
 use super::files;
+use super::keep_alive;
 
 /// What responses call the manager: no release of Backend.AI, so that no client expects the defects of one.
 const MANAGER: &str = concat!("sorna-gateway ", env!("CARGO_PKG_VERSION"));
@@ -92,6 +93,11 @@ async fn to_session(
         SessionVerb::Execute => execute::execute(context, call, id, bytes).await,
         SessionVerb::Complete => execute::complete(context, key, id, bytes).await,
         SessionVerb::Interrupt => execute::interrupt(context, key, id).await,
+        SessionVerb::KeepAlive => {
+            let request = KeepAliveRequest::parse(bytes)?;
+            let entry = context.sessions.find(key, id)?.running()?;
+            keep_alive::keep(context, &entry, request).map(|reply| reply.map(ReplyBody::new))
+        }
         SessionVerb::ListFiles => {
             let entry = context.sessions.find(key, id)?.running()?;
             files::list(entry, parameters).await
