@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::complete::CompleteArgs;
 use crate::config::ConfigArgs;
 use crate::globals::{self, Globals};
+use crate::keep_alive::KeepAliveArgs;
 use crate::kernels::{DestroyArgs, InfoArgs, InterruptArgs, RestartArgs};
 use crate::langs::LangsArgs;
 use crate::login::{LoginArgs, LogoutArgs};
@@ -153,6 +154,7 @@ pub(crate) enum Command {
     Ls(LsArgs),
     Download(DownloadArgs),
     Interrupt(InterruptArgs),
+    KeepAlive(KeepAliveArgs),
     Rename(RenameArgs),
     Events(EventsArgs),
     Complete(CompleteArgs),

@@ -10,6 +10,9 @@ use crate::reporter::Reporter;
 use crate::temporary::Temporary;
 use crate::terms::Terms;
 
+/// For options that have come too late.
+pub(crate) const KEEPS: &str = "The session existed already and keeps what it was created with, so environment variables and resources have no effect. To apply them, destroy the session first, or choose another name.";
+
 /// Creates the kernel, and says why a session does not run yet. `None` if the run ends before.
 pub(crate) fn create(
     run: &mut Run,

@@ -1,6 +1,7 @@
 //! `sorna info`, `sorna interrupt`, `sorna restart` and `sorna destroy`: kernels by their IDs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -32,8 +33,8 @@ pub(crate) struct InfoArgs {
     #[command(flatten)]
     which: Which,
 
-    /// Print the gateway's responses as JSON, one kernel per line, with the ID as kernelId. Times are in
-    /// ms, sizes in KiB.
+    /// Print the gateway's responses as JSON, one kernel per line, with the ID as kernelId, and as endsIn the time after
+    /// which it ends if nothing uses it, where that is known. Times are in ms, sizes in KiB.
     #[arg(long)]
     json: bool,
 }
@@ -111,7 +112,7 @@ In Backend.AI, also with names of sessions:
   sorna ps -q | xargs -r sorna destroy   # all of them";
 
 #[derive(Debug, Args)]
-struct Which {
+pub(crate) struct Which {
     /// IDs of the kernels, as `sorna run` and `sorna shell` show them, and, on gateways of `sorna serve`, their session
     /// tokens. In Backend.AI also names of sessions, and what a name or an ID starts with.
     #[arg(
@@ -137,7 +138,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Why an operation on a kernel failed.
-enum Stop {
+pub(crate) enum Stop {
     /// The request failed; the other kernels are still attempted.
     Kernel(Error),
     /// The session cannot be destroyed in its status, which it keeps.
@@ -169,7 +170,7 @@ impl Which {
     }
 
     /// Does the same with each kernel, even if it fails for another one.
-    fn each(
+    pub(crate) fn each(
         &self,
         globals: &Globals,
         mut act: impl FnMut(&Target, &mut Reporter, &Found) -> Result<(), Stop>,
@@ -320,6 +321,7 @@ pub(crate) fn destroy(arguments: &DestroyArgs, globals: &Globals) -> Result<Exit
 }
 
 fn json(id: &KernelId, info: &KernelInfo) -> String {
+    let left = time_left(info).and_then(|left| u64::try_from(left.as_millis()).ok());
     let mut info = serde_json::to_value(info).expect("a kernel's fields are JSON");
     for value in info
         .as_object_mut()
@@ -331,6 +333,9 @@ fn json(id: &KernelId, info: &KernelInfo) -> String {
         }
     }
     info["kernelId"] = id.as_str().into();
+    if let Some(left) = left {
+        info["endsIn"] = left.into();
+    }
     print::line(&info)
 }
 
@@ -351,7 +356,7 @@ pub(crate) fn describe(id: &KernelId, info: &KernelInfo) -> String {
 }
 
 fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
-    let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let kib = |bytes: u64| bytes as f64 / 1024.0;
     // Of Backend.AI, whose fields have names of their own: see `SHOWN`.
     let language = info.language().filter(|_| info.image().is_none());
@@ -367,6 +372,7 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         ("Idle for", info.idle().map(ms).map(time)),
         ("Idle timeout", info.idle_timeout().map(ms).map(limit)),
         ("Ends", end(info)),
+        ("Busy", info.busy().map(|busy| safe(&busy.to_string()))),
         ("Queries so far", info.executions().map(|n| n.to_string())),
         (
             "Execution time limit",
@@ -385,8 +391,9 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
         .filter_map(|(name, value)| Some([name.to_owned(), value?]))
         .collect();
     let extra = info.extra().iter();
-    let extra =
-        extra.filter(|(name, _)| info.status().is_none() || !SHOWN.contains(&name.as_str()));
+    let extra = extra.filter(|(name, _)| {
+        *name != "busy" && (info.status().is_none() || !SHOWN.contains(&name.as_str()))
+    });
     lines.extend(extra.filter_map(|(name, value)| {
         let text = readable(value).filter(|text| !text.is_empty())?;
         let title = TITLES.iter().find(|(known, _)| known == name);
@@ -398,12 +405,20 @@ fn fields(id: &KernelId, info: &KernelInfo) -> Vec<[String; 2]> {
 
 /// When the kernel ends by itself, if its gateway says for how long one may be idle.
 fn end(info: &KernelInfo) -> Option<String> {
-    let most = info.idle_timeout().filter(|time| !time.is_zero())?;
-    let left = most.saturating_sub(info.idle()?);
-    Some(format!(
-        "in {} if nothing uses it",
-        time(left.as_secs_f64() * 1000.0)
-    ))
+    let left = time_left(info)?.as_secs_f64() * 1000.0;
+    Some(format!("in {} if nothing uses it", time(left)))
+}
+
+/// For how long the kernel will stay if nothing uses it, as far as its gateway says.
+fn time_left(info: &KernelInfo) -> Option<Duration> {
+    let most = info.idle_timeout().filter(|time| !time.is_zero());
+    let idle = most.zip(info.idle());
+    let left = idle.map(|(most, idle)| most.saturating_sub(idle));
+    // Of Backend.AI: the first check that fails ends the session.
+    let checks = info.idle_checks().into_iter().flat_map(|all| all.values());
+    let checks = checks.filter_map(|check| check.get("remaining")?.as_f64());
+    let checks = checks.filter_map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+    left.into_iter().chain(checks).min()
 }
 
 /// What people call fields of Backend.AI.

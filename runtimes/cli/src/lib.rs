@@ -26,6 +26,7 @@ mod held;
 mod image;
 mod isolation;
 mod json;
+mod keep_alive;
 mod kernels;
 mod langs;
 mod left;
@@ -104,6 +105,7 @@ pub fn sorna() -> ExitCode {
         Command::Rename(arguments) => sessions::control::rename(&arguments, &globals),
         Command::Events(arguments) => sessions::events::events(&arguments, &globals),
         Command::Complete(arguments) => complete::complete(&arguments, &globals),
+        Command::KeepAlive(arguments) => keep_alive::keep_alive(&arguments, &globals),
         Command::Langs(arguments) => langs::langs(&arguments, &globals),
         Command::Login(arguments) => login::login(&arguments, &globals),
         Command::Logout(arguments) => login::logout(&arguments, &globals),

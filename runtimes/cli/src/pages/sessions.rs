@@ -48,7 +48,7 @@ _sorna_with_sessions() {
     [[ "${cur}" == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "${word}" in
-            logs|ls|download|interrupt|rename|events|info|restart|destroy|upload)
+            logs|ls|download|interrupt|keep-alive|rename|events|info|restart|destroy|upload)
                 takes=yes
                 ;;
         esac
@@ -119,7 +119,7 @@ function __fish_sorna_sessions
     test -n (commandline -ct | string collect); and set -a settings --ids
     sorna ps -q $settings 2>/dev/null
 end
-for command in logs ls download interrupt rename events info restart destroy upload
+for command in logs ls download interrupt keep-alive rename events info restart destroy upload
     complete -c sorna -n "__fish_sorna_using_subcommand $command" -f -a "(__fish_sorna_sessions)"
 end
 for command in run shell upload complete

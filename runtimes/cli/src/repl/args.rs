@@ -1,5 +1,6 @@
 //! The command line of `sorna repl`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use crate::globals::Globals;
 use crate::local::LocalArgs;
 use crate::pending::MAX_WAIT;
 use crate::run::args::{LimitArgs, MediaArgs};
+use crate::run::env_file;
 use crate::spoken;
 use crate::values;
 
@@ -42,6 +44,11 @@ pub(crate) struct ReplArgs {
     /// Environment variable of a new session of Backend.AI. Can be given several times.
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::variable)]
     env: Vec<(String, String)>,
+
+    /// Environment variables of a new session of Backend.AI, one NAME=VALUE per line. Can be given several times; -e
+    /// counts more.
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -99,6 +106,9 @@ impl ReplArgs {
             .with_mounts(self.limits.mounts.clone());
         if let Some(time) = self.max_wait {
             spec = spec.with_max_wait(time);
+        }
+        for (name, value) in env_file::read_all(&self.env_files)? {
+            spec = spec.with_env(name, value);
         }
         for (name, value) in &self.env {
             spec = spec.with_env(name, value);

@@ -26,7 +26,7 @@ use crate::advice::show_left;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::held::{clean_up, create};
+use crate::held::{KEEPS, clean_up, create};
 use crate::left::Turn;
 use crate::local::Isolated;
 use crate::pending::PendingLine;
@@ -53,7 +53,7 @@ use watch::Watch;
 /// Turns bracketed paste off, which the prompt has turned on.
 const NO_PASTE: &[u8] = b"\x1b[?2004l\r\n";
 
-const NO_TERMINAL: &str = "a prompt needs a terminal, and standard input is none";
+const NO_TERMINAL: &str = "a prompt needs a terminal, and standard input is not one";
 const FROM_PIPES: &str = "To run code from a file or a pipe, use `sorna run LANG < FILE`, or `COMMAND | sorna run LANG`.";
 
 /// A prompt and its kernel.
@@ -170,7 +170,16 @@ pub(crate) fn repl(arguments: ReplArgs, globals: &Globals) -> Result<Exit, Failu
     if is_temporary {
         kept.created(&target, &kernel, dialect);
     }
-    reporter.done(format_args!("{} (ID: {kernel}) is ready.", terms.capital));
+    let is_kept_and_new = !is_temporary && run.is_new() == Some(true);
+    reporter.done(terms.ready(&kernel, is_kept_and_new));
+    let others = run.other_languages();
+    if let Some(remark) = terms.beside_others(&others).filter(|_| is_kept_and_new) {
+        reporter.advice(remark);
+    }
+    let asks = spec.env().len() + spec.resources().len() > 0;
+    if run.is_new() == Some(false) && asks {
+        reporter.advice(KEEPS);
+    }
     reporter.info("%help lists commands; leave with Ctrl-D.");
 
     let history = History::of(&arguments.lang, !arguments.no_history);

@@ -72,6 +72,11 @@ pub(crate) struct RunArgs {
     )]
     pub(super) wait: Option<Option<Duration>>,
 
+    /// Destroy the kernel when it has not been in use for this long, from now on; at most what the gateway allows. For
+    /// gateways of `sorna serve`, in either API. `sorna keep-alive` does the same later.
+    #[arg(long, value_name = "TIME", requires = "token", value_parser = values::time)]
+    pub(super) idle_timeout: Option<Duration>,
+
     /// Leave the program running when Ctrl-C stops this command, instead of interrupting it. Sorna v2 only: in Backend.AI,
     /// what nobody continues blocks its session.
     #[arg(long, requires = "token")]

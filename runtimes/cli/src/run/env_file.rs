@@ -1,13 +1,22 @@
 //! Files with environment variables: `--env-file`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::is_assignment;
 use crate::failure::Failure;
 
+/// The variables in files, in their order.
+pub(crate) fn read_all(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(read(file)?);
+    }
+    Ok(all)
+}
+
 /// The variables in a file, in its order. Errors never quote it: values may be secrets.
-pub(super) fn read(file: &Path) -> Result<Vec<(String, String)>, Failure> {
+fn read(file: &Path) -> Result<Vec<(String, String)>, Failure> {
     let path = file.display();
     let text = fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("--env-file {path}: {error}")))?;

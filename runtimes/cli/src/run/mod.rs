@@ -3,7 +3,7 @@
 pub(crate) mod args;
 mod drain;
 mod enqueue;
-mod env_file;
+pub(crate) mod env_file;
 pub(crate) mod finish;
 mod images;
 mod input;
@@ -24,6 +24,7 @@ mod unclaimed;
 
 use std::io::{self, Write};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use sorna::blocking::{Run, SendMeter};
 use sorna::{
@@ -31,6 +32,7 @@ use sorna::{
     SessionToken,
 };
 
+use crate::chain::message;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
@@ -172,6 +174,7 @@ fn begin(arguments: &RunArgs, globals: &Globals) -> Result<Exit, Failure> {
         dialect: version.dialect(),
         echoes: arguments.echo,
         wishes: Wishes::new(arguments, version.dialect()),
+        idle_timeout: arguments.idle_timeout,
         pending: PendingLine::new(arguments.max_wait()),
         is_marked: false,
         ready: None,
@@ -266,6 +269,8 @@ struct Session<'p> {
     /// Whether values of expressions are to be shown.
     echoes: bool,
     wishes: Wishes<'p>,
+    /// For how long the kernel may not be in use, if that was asked for.
+    idle_timeout: Option<Duration>,
     pending: PendingLine,
     /// Whether the gateway keeps executions of several clients apart.
     is_marked: bool,
@@ -518,6 +523,11 @@ impl Session<'_> {
                 self.wishes.note_marks(self.is_marked);
                 for remark in self.wishes.remarks(self.target, &kernel, is_new) {
                     reporter.advice(remark);
+                }
+                if let Some(time) = self.idle_timeout {
+                    let kept = self.target.client.kernel(kernel.clone());
+                    let set = kept.keep_alive(Some(time));
+                    set.map_err(|error| Stop::Failed(message(&error)))?;
                 }
                 if !self.temporary && !self.is_marked {
                     self.turn = Turn::take(self.target, &kernel, reporter, &self.stopped);

@@ -135,10 +135,8 @@ fn spec(arguments: &RunArgs, globals: &Globals) -> Result<KernelSpec, Failure> {
     let mut spec = KernelSpec::new(arguments.lang.as_str())
         .with_limits(wanted)
         .with_mounts(limits.mounts.clone());
-    for file in &arguments.env_files {
-        for (name, value) in env_file::read(file)? {
-            spec = spec.with_env(name, value);
-        }
+    for (name, value) in env_file::read_all(&arguments.env_files)? {
+        spec = spec.with_env(name, value);
     }
     for (name, value) in arguments.variables() {
         spec = spec.with_env(name, value);

@@ -17,8 +17,8 @@ use crate::values::{self, Kib};
 /// as kernels and sessions.
 ///
 /// Prints three lines for a shell to evaluate, which set the endpoint and the keys for clients
-/// (SORNA_ENDPOINT, SORNA_ACCESS_KEY, SORNA_SECRET_KEY), and nothing else on standard output; the log goes
-/// to standard error. Official clients of Backend.AI read these variables, too, if those that begin with
+/// (SORNA_ENDPOINT, SORNA_ACCESS_KEY, SORNA_SECRET_KEY), and nothing else on standard output; with --keys it is the first
+/// line only. The log goes to standard error. Official clients of Backend.AI read these variables, too, if those that begin with
 /// BACKEND_ are not set; `sorna` then speaks Sorna v2, unless --api says otherwise. With --api backend-ai,
 /// the variables are BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY instead, with which `sorna`
 /// and others speak Backend.AI. On a terminal, both are shown, to copy. It serves until SIGINT (Ctrl-C) or
@@ -93,6 +93,10 @@ pub(super) struct Limits {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
     pub(super) idle_timeout: Duration,
 
+    /// The most that a client may ask for as the idle timeout of a kernel [default: that of --idle-timeout].
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub(super) max_idle_timeout: Option<Duration>,
+
     /// Memory limit of a kernel; a client may ask for less.
     #[arg(long, value_name = "SIZE", default_value = "1g", value_parser = values::kernel_memory)]
     pub(super) max_mem: Kib,
@@ -147,7 +151,8 @@ pub(super) struct Limits {
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub(super) max_upload_files: usize,
 
-    /// Maximum size of an uploaded file.
+    /// Maximum size of an uploaded file in a request of the protocol. Clients of this project upload files of any size, as far
+    /// as --max-disk allows.
     #[arg(long, value_name = "SIZE", default_value = "1m", value_parser = values::memory)]
     pub(super) max_upload_size: Kib,
 

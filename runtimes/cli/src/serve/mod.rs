@@ -121,6 +121,9 @@ fn config(arguments: &ServeArgs) -> Result<GatewayConfig, Failure> {
             "If that is intended, add --allow-remote, and give the keys with --keys or in the environment.",
         ));
     }
+    if let Some(time) = limits.max_idle_timeout {
+        config = config.with_max_idle_timeout(time);
+    }
     config = match limits.max_disk.0 {
         0 => config.with_unlimited_disk(),
         disk => config.with_max_disk(kib(disk)),

@@ -1,8 +1,16 @@
 //! The command line of `sorna shell`.
 
-use clap::Args;
+use std::path::PathBuf;
 
+use clap::Args;
+use sorna::KernelSpec;
+
+use crate::failure::Failure;
+use crate::globals::Globals;
 use crate::local::LocalArgs;
+use crate::run::env_file;
+use crate::spoken;
+use crate::values;
 
 /// Open a terminal on a kernel: its shell or interpreter, live.
 ///
@@ -27,6 +35,15 @@ pub(crate) struct ShellArgs {
     #[arg(short = 't', long = "client-token", value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 
+    /// Environment variable of a new session of Backend.AI, or with --local. Can be given several times.
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::variable)]
+    env: Vec<(String, String)>,
+
+    /// Environment variables of a new session of Backend.AI, or with --local, one NAME=VALUE per line. Can be given several
+    /// times; -e counts more.
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+
     /// Show only the terminal, failures and warnings.
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -41,4 +58,21 @@ Examples:
   sorna shell -t my-session python3   # Ctrl-] detaches; run it again to reattach
 
 In Backend.AI, with images in place of languages:
-  sorna shell -t my-session python";
+  sorna shell -t my-session -e EPOCHS=3 python";
+
+impl ShellArgs {
+    /// What the kernel is to be.
+    pub(super) fn spec(&self, globals: &Globals) -> Result<KernelSpec, Failure> {
+        let mut spec = KernelSpec::new(self.lang.as_str());
+        for (name, value) in env_file::read_all(&self.env_files)? {
+            spec = spec.with_env(name, value);
+        }
+        for (name, value) in &self.env {
+            spec = spec.with_env(name, value);
+        }
+        if !self.local.local {
+            spoken::check(globals, |version| spec.check(version)).map_err(Failure::Argument)?;
+        }
+        Ok(spec)
+    }
+}

@@ -18,12 +18,13 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::globals::Globals;
-use crate::held::{clean_up, create};
+use crate::held::{KEEPS, clean_up, create};
 use crate::local::Isolated;
 use crate::pending::{MAX_WAIT, PendingLine};
 use crate::reporter::Reporter;
 use crate::run::finish::{Task, finish};
-use crate::settings::{Api, quoted};
+use crate::run::local_api;
+use crate::settings::quoted;
 use crate::signals::LastWords;
 use crate::spoken::{self, session_token};
 use crate::streams::{self, Stream};
@@ -53,9 +54,10 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         .map(|token| session_token(token, globals))
         .transpose()
         .map_err(Failure::Argument)?;
+    let spec = arguments.spec(globals)?;
     let caught = watch::catch()?;
     let local = arguments.local.config()?;
-    let target = Target::open_with(local.map(|config| (config, Api::Sorna)), globals)?;
+    let target = Target::open_with(local.map(|config| (config, local_api(&spec))), globals)?;
     // Signals are watched before there is a kernel, so that no kernel is left behind.
     let (happen, happened) = mpsc::channel();
     let starting = Starting::default();
@@ -67,6 +69,8 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
         starting.clone(),
         words.clone(),
     )?;
+    let version = spoken::version(&target)?;
+    spec.check(version).map_err(Failure::Argument)?;
     spoken::check_token(&target, token.as_ref())?;
     let mut reporter = Reporter::new(arguments.quiet);
     let remarks = target.on_gateway(|gateway| Some(arguments.local.remarks(gateway)));
@@ -81,14 +85,15 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let is_temporary = token.is_none();
     let token = token.unwrap_or_else(random_token);
     // Executes nothing. A temporary kernel is destroyed when the run goes on.
-    let plan = RunPlan::temporary(arguments.lang.as_str(), Vec::<ExecuteMode>::new());
+    let has_variables = spec.env().len() > 0;
+    let plan = RunPlan::temporary(spec, Vec::<ExecuteMode>::new());
     let plan = plan.with_token(token.clone());
     let mut run = target.client.run(match is_temporary {
         true => plan,
         false => plan.keep_kernel(),
     });
     starting.begin(run.canceller());
-    let dialect = spoken::version(&target)?.dialect();
+    let dialect = version.dialect();
     let sweep = Sweep::start(&target, dialect, &reporter);
     let mut kept = match is_temporary {
         true => Temporary::named(&target, &token, dialect, words),
@@ -132,6 +137,9 @@ pub(crate) fn shell(arguments: ShellArgs, globals: &Globals) -> Result<Exit, Fai
     let others = run.other_languages();
     if let Some(remark) = terms.beside_others(&others).filter(|_| is_kept_and_new) {
         reporter.advice(remark);
+    }
+    if has_variables && run.is_new() == Some(false) {
+        reporter.advice(KEEPS);
     }
     let exit = if let Ok(Event::Signal(signal)) = happened.try_recv() {
         Exit::of_signal(signal)
