@@ -104,8 +104,30 @@
 //!   kernel, within the limits of unread output; if there was more, its standard error says how many bytes were lost;
 //! - `"timeLimit": ms` in the first request is the time limit of the execution in place of the kernel's.
 //!
-//! An execution over a WebSocket whose client is gone is interrupted. What it printed and what it prints then is kept in the same
-//! way.
+//! An execution over a WebSocket whose client is gone is interrupted, unless its first request says `"persists": true`. What it
+//! printed and what it prints then is kept in the same way.
+//!
+//! # Without a client, and attaching
+//!
+//! An extension of this gateway in both dialects (`"attach"`, named by `GET /v2`, `GET /` and creations), in the marks of first
+//! requests:
+//!
+//! - `"detached": true` starts an execution and responds at once, with `continued`. Nobody has to fetch what it prints: the last
+//!   of it is kept, as much as a console holds, and its standard error says how many bytes were dropped before. A batch goes
+//!   on with its next step. The kernel is in use until the end, which is kept as well. A program that asks for input waits for
+//!   somebody who attaches, until its time limit.
+//! - `"attach": true`, in a query without code and with an ID of its own, starts nothing: it takes over what runs, whoever
+//!   started it, or the end of what ran last, if no client has received that. First comes what no client is known to have
+//!   received, as output of this execution, then what is printed. The client before, if it is still there, gets 409
+//!   `run-taken-over`; if there is nothing, the response is 409 `nothing-to-attach`. From then on the execution goes on
+//!   as one that was started without a client, whenever its client has gone: at once with a WebSocket, and else when
+//!   its connection has ended and nothing was heard for 10 s.
+//! - `"persists": true` lets an execution over a WebSocket go on in that way if the connection breaks. Its client may also go on
+//!   with its own ID and the next number, by requests; `"received": number` in that one says how many results have come over the
+//!   WebSocket, so that none comes twice.
+//! - `"client": text`, of at most 256 bytes, says who executes: it is part of the `data` of 409 `kernel-busy`.
+//!
+//! Over a WebSocket, the errors are messages: `{"status": "error", "msg": text, …}` with the fields of the response.
 //!
 //! `POST /v2/kernel/<id>/interrupt`, without a body, **interrupts** what runs in a kernel, as Ctrl-C does: an extension of this
 //! gateway (`"interrupt"`, named by `GET /v2` and by creations), which Backend.AI has as `POST /session/<name>/interrupt`. The

@@ -125,8 +125,10 @@ fn the_rate_limit_is_reported_and_enforced() {
             "files",
             "echo",
             "interrupt",
+            "keep-alive",
             "logs",
             "match",
+            "attach",
         ];
         let expected = json!({"version": "v2.20170315", "extensions": extensions});
         assert_eq!(body, expected);

@@ -41,14 +41,15 @@ use crate::random_token;
 /// `sorna-gateway` rejects the kernel's next execution ([`Error::is_busy`]), or lets it
 /// [wait](Self::with_busy_wait). Other gateways of Sorna v2 take it for a continuation of this one: it returns the
 /// output that was not fetched, and its own code is not run. Restart or destroy the kernel to stop
-/// the program. In Backend.AI the next execution waits: [give this one up](Self::give_up) before it is dropped. If its
-/// output comes over a WebSocket, that is closed, and the program may be interrupted.
+/// the program, or `attach` to it again. With a manager of Backend.AI the next execution waits: [give this one
+/// up](Self::give_up) before it is dropped. If its output comes over a WebSocket, that is closed, and the program may be
+/// interrupted; with the gateway in `sorna-gateway` only in a temporary kernel.
 ///
 /// In Backend.AI output comes over a WebSocket, as it is written, if the gateway has one, and the transport
 /// [can upgrade connections](Client::with_upgrades); else it is asked for. With a manager, it is also asked for in a kernel
 /// that is kept, unless the [options](crate::ClientOptions::with_streaming) say otherwise. Nothing is ever executed twice: the code is sent
 /// by a request if the WebSocket is refused, and once it was sent, a connection that breaks is an
-/// [`Error::MayHaveRun`]. Where all output is collected at the end ([`finish`](Self::finish), `Kernel::run`), it is asked
+/// [`Error::MayHaveRun`], unless the gateway lets it go on by requests, as that in `sorna-gateway` in a kernel that is kept. Where all output is collected at the end ([`finish`](Self::finish), `Kernel::run`), it is asked
 /// for: the kernel then stays usable in more cases.
 #[must_use = "nothing is executed until its events are asked for"]
 pub struct Execution<T> {

@@ -19,6 +19,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     KeepAlive::EXTENSION,
     FollowLogs::EXTENSION,
     MatchSessions::EXTENSION,
+    Execute::ATTACH,
 ];
 
 /// Those that have an effect in kernels of a language.

@@ -12,7 +12,7 @@ use sorna_core::server::{
 use sorna_core::{ApiVersion, Dialect, KernelId, KernelInfo, ProblemKind, RunMark, SessionStatus};
 
 use super::body::ReplyBody;
-use super::busy::busy_reply;
+use super::busy::{busy_reply, nothing_to_attach_reply, taken_over_reply};
 use super::context::{Call, Context};
 use super::extensions::{EXTENSIONS, extensions};
 use super::files;
@@ -207,6 +207,8 @@ async fn execute(
             Err(agent_failed(ProblemKind::KernelExecutionFailed, &reason))
         }
         Err(ExecuteError::Busy(busy)) => Err(busy_reply(&busy)),
+        Err(ExecuteError::TakenOver) => Err(taken_over_reply()),
+        Err(ExecuteError::NothingToAttach) => Err(nothing_to_attach_reply()),
     }
 }
 

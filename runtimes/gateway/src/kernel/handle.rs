@@ -149,24 +149,30 @@ impl Kernel {
     ) -> Result<ExecuteResponse, ExecuteError> {
         let _turn = self.turn.lock().await;
         let _listening = self.shared.listen();
-        match self.begin(request)? {
+        let (effect, holder) = self.begin(request)?;
+        match effect {
             Effect::Started => on_start(),
             // The driver looks for input requests only while a request waits.
             Effect::Given | Effect::Nothing => self.shared.to_driver.notify_one(),
             Effect::Answered(response) => return response,
         }
-        self.report(interval).await
+        self.report(interval, holder).await
     }
 
-    /// Waits until there is something to report, or for `interval`. Output is [gathered](super::gathering) for a moment.
-    pub(super) async fn report(&self, interval: Duration) -> Result<ExecuteResponse, ExecuteError> {
+    /// Waits until there is something to report, or for `interval`. Output is [gathered](super::gathering) for a moment. It is an
+    /// error if another client takes the run over, whose `holder` is then another.
+    pub(super) async fn report(
+        &self,
+        interval: Duration,
+        holder: u64,
+    ) -> Result<ExecuteResponse, ExecuteError> {
         let mut deadline = std::pin::pin!(tokio::time::sleep(interval));
         let mut is_due = false;
         let mut is_gathering = false;
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
-            if let Some(response) = self.take_response(is_due) {
+            if let Some(response) = self.take_response(is_due, holder) {
                 return response;
             }
             if !is_gathering && let Some(time) = self.shared.lock().gathers() {
@@ -186,21 +192,26 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// [`ExecuteError::Busy`] if it starts a run while another has not ended.
+    /// [`ExecuteError::Busy`] if it starts a run while another has not ended, and [`ExecuteError::TakenOver`] if it goes on with
+    /// the run of this ID to which another client has attached.
     pub(crate) async fn take_turn(
         &self,
         turn: Turn<'_>,
+        run_id: &str,
         mark: Option<&RunMark>,
         interval: Duration,
         on_start: impl FnOnce(),
     ) -> Result<ExecuteResponse, ExecuteError> {
         let _turn = self.turn.lock().await;
         let _listening = self.shared.listen();
-        let sent = {
+        let (sent, holder) = {
             // As in `begin`.
             let mut state = self.shared.lock();
             if state.phase == Phase::Gone {
                 return Err(ExecuteError::Gone);
+            }
+            if !matches!(turn, Turn::Start(_)) && state.is_attached_by_other(run_id) {
+                return Err(ExecuteError::TakenOver);
             }
             let intent = match turn {
                 Turn::Start(request) => {
@@ -209,6 +220,7 @@ impl Kernel {
                     let intent = begun.ok_or_else(|| ExecuteError::Busy(state.busy()))?;
                     state.record = mark.map(|mark| Record::new(mark, None));
                     if let Some(mark) = mark {
+                        state.note_mark(mark);
                         state.hand_over(mark);
                     }
                     on_start();
@@ -216,9 +228,10 @@ impl Kernel {
                 }
                 turn => state.proceed(turn),
             };
-            self.send(intent, Circumstances::default())?
+            let holder = state.holder;
+            (self.send(intent, Circumstances::default())?, holder)
         };
-        self.reported(sent, interval).await
+        self.reported(sent, interval, holder).await
     }
 
     /// Waits for the response to what was done.
@@ -226,13 +239,14 @@ impl Kernel {
         &self,
         effect: Effect,
         interval: Duration,
+        holder: u64,
     ) -> Result<ExecuteResponse, ExecuteError> {
         match effect {
             Effect::Answered(response) => return response,
             Effect::Nothing => self.shared.to_driver.notify_one(),
             Effect::Started | Effect::Given => {}
         }
-        self.report(interval).await
+        self.report(interval, holder).await
     }
 
     /// How long ago it was started.
@@ -255,7 +269,7 @@ impl Kernel {
         self.until(|state| state.phase == Phase::Gone).await;
     }
 
-    async fn until(&self, condition: impl Fn(&State) -> bool) {
+    pub(super) async fn until(&self, condition: impl Fn(&State) -> bool) {
         loop {
             let mut changed = std::pin::pin!(self.shared.to_client.notified());
             changed.as_mut().enable();
@@ -281,9 +295,16 @@ impl Kernel {
 
     /// The response for the client, if there is something to report. Wakes the driver if it may be
     /// waiting for room in the console or for this report.
-    fn take_response(&self, is_due: bool) -> Option<Result<ExecuteResponse, ExecuteError>> {
+    fn take_response(
+        &self,
+        is_due: bool,
+        holder: u64,
+    ) -> Option<Result<ExecuteResponse, ExecuteError>> {
         let limit = self.setup.console_limit;
         let mut state = self.shared.lock();
+        if state.holder != holder {
+            return Some(Err(ExecuteError::TakenOver));
+        }
         let was_full = state.console.text_len() >= state.limit(limit);
         let response = state.take_response(limit, is_due)?;
         if was_full || state.phase != Phase::Idle {
@@ -292,8 +313,8 @@ impl Kernel {
         Some(response)
     }
 
-    /// Passes the request on to the driver, as its state requires.
-    fn begin(&self, request: &ExecuteRequest) -> Result<Effect, ExecuteError> {
+    /// Passes the request on to the driver, as its state requires. Also says who holds the run.
+    fn begin(&self, request: &ExecuteRequest) -> Result<(Effect, u64), ExecuteError> {
         let text = |code: &String| Input::Text(code.clone());
         let (input, plan) = match request {
             ExecuteRequest::Query { code, is_final, .. }
@@ -310,7 +331,7 @@ impl Kernel {
         // belong to.
         let mut state = self.shared.lock();
         let intent = state.begin(input, plan)?;
-        self.send(intent, Circumstances::default())
+        Ok((self.send(intent, Circumstances::default())?, state.holder))
     }
 
     /// What a request runs, if it starts a run.

@@ -13,7 +13,7 @@ impl Kernel {
     /// A program that waits for a client, to give it input or to fetch what it has printed, waits in vain if there is none:
     /// it does not run. Nor does what is left in the background by itself.
     pub(crate) fn idle(&self) -> Duration {
-        let is_attached = self
+        let has_terminal = self
             .terminal()
             .as_ref()
             .is_some_and(|hub| hub.has_clients());
@@ -21,7 +21,9 @@ impl Kernel {
         let state = self.shared.lock();
         let has_room = state.console.text_len() < state.limit(most);
         let runs = state.phase == Phase::Running && has_room;
-        if is_attached || runs || state.listeners > 0 {
+        // It does not wait for anybody, but for input until its time is over.
+        let runs = runs || (state.is_detached && !state.is_settled());
+        if has_terminal || runs || state.listeners > 0 {
             Duration::ZERO
         } else {
             state.used.elapsed()

@@ -11,12 +11,13 @@ impl State {
     pub(crate) fn set_aside(&mut self) {
         let record = self.record.take();
         let rest = match self.phase {
+            Phase::Idle if !self.backlog.is_empty() => Some(self.take_rest()),
             Phase::Ended(_) => {
                 if !self.held.settle() {
                     // Until it is fetched, which may be never, others would wait.
                     self.lose_output();
                 }
-                self.take_response(0, true)
+                Some(self.take_rest())
             }
             _ => None,
         };
@@ -38,13 +39,14 @@ impl State {
 
     /// Keeps the output that is there for an execution to come.
     pub(crate) fn leave_output(&mut self) {
+        self.backlog.leave(&mut self.unclaimed);
         let (console, held) = (std::mem::take(&mut self.console), self.held.take());
         self.unclaimed.add(console, Some(held));
     }
 
     /// Gives a run that begins what others have left, if its client takes that.
     pub(crate) fn hand_over(&mut self, mark: &RunMark) {
-        if !mark.takes_unclaimed {
+        if !mark.takes_unclaimed || mark.is_detached {
             return;
         }
         // Its client has gone, and this one is there.

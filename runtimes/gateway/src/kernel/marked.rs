@@ -31,31 +31,38 @@ impl Kernel {
         on_start: impl FnOnce(),
     ) -> Result<ExecuteResponse, ExecuteError> {
         self.touch();
+        self.displace(mark, peer).await;
         let patience = if mark.waits { interval } else { Duration::ZERO };
         let until = Instant::now() + patience;
         loop {
             // Not in turn: the client of the other run has its turn as long as it waits for output.
-            let is_next = |state: &State| state.is_settled() || state.knows(&mark.id);
+            let is_next =
+                |state: &State| state.is_settled() || state.knows(&mark.id) || mark.attaches;
             if !self.reached(is_next, until).await {
                 return Err(ExecuteError::Busy(self.shared.lock().busy()));
             }
             let _turn = self.turn.lock().await;
             let _listening = self.shared.listen();
-            let effect = {
+            let (effect, holder) = {
                 let mut state = self.shared.lock();
                 match self.accept(&mut state, mark, peer, turn.clone()) {
                     // Another request was faster.
                     Err(ExecuteError::Busy(_)) if Instant::now() < until => continue,
-                    effect => effect?,
+                    effect => (effect?, state.holder),
                 }
             };
             match effect {
                 // It was kept already.
                 Effect::Answered(response) => return response,
-                Effect::Started => on_start(),
+                Effect::Started => {
+                    on_start();
+                    if mark.is_detached {
+                        return Ok(ExecuteResponse::of_start());
+                    }
+                }
                 Effect::Given | Effect::Nothing => self.shared.to_driver.notify_one(),
             }
-            let response = self.report(interval).await;
+            let response = self.report(interval, holder).await;
             let mut state = self.shared.lock();
             return match state.record.as_mut().filter(|it| it.is_of(&mark.id)) {
                 Some(record) => record.keep(response),
@@ -75,8 +82,14 @@ impl Kernel {
         if state.phase == Phase::Gone {
             return Err(ExecuteError::Gone);
         }
+        if let Some(received) = mark.received.filter(|_| state.is_current(&mark.id)) {
+            state.backlog.note_received(received);
+        }
         match Record::accept_in(&mut state.record, mark, peer) {
             Known::Answered(response) => return Ok(Effect::Answered(response)),
+            Known::Accepted if mark.is_detached => {
+                return Ok(Effect::Answered(Ok(ExecuteResponse::of_start())));
+            }
             Known::Accepted => return Ok(Effect::Nothing),
             Known::Next => {
                 let intent = match turn {
@@ -95,6 +108,12 @@ impl Kernel {
             }
             Known::Other => {}
         }
+        if state.is_taken_from(&mark.id) {
+            return Err(ExecuteError::TakenOver);
+        }
+        if mark.attaches && mark.request == 0 {
+            return state.attach(mark, peer);
+        }
         let Turn::Start(request) = turn else {
             return Err(ExecuteError::Failed(
                 "the execution is not known any more, since others have begun or the kernel was restarted"
@@ -111,6 +130,7 @@ impl Kernel {
         state.set_aside();
         let intent = Intent::Start(state.start(plan));
         state.record = Some(Record::new(mark, Some(peer)));
+        state.note_mark(mark);
         state.hand_over(mark);
         self.send(intent, mark.into())
     }

@@ -1,5 +1,7 @@
 //! One kernel: the processes of a language, in a directory.
 
+mod attach;
+mod backlog;
 mod channel;
 mod check;
 mod confine;

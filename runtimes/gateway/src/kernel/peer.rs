@@ -16,9 +16,32 @@ struct Line {
     has_ended: AtomicBool,
     is_broken: AtomicBool,
     requests: AtomicU64,
+    is_socket: bool,
 }
 
 impl Peer {
+    /// A WebSocket.
+    pub(crate) fn of_socket() -> Self {
+        let line = Line {
+            is_socket: true,
+            ..Line::default()
+        };
+        Self {
+            line: Arc::new(line),
+            request: 0,
+        }
+    }
+
+    /// Whether it is a WebSocket.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.line.is_socket
+    }
+
+    /// Whether both are the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.line, &other.line)
+    }
+
     /// Of the next request.
     pub(crate) fn next(&self) -> Self {
         Self {

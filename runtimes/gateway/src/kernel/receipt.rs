@@ -21,5 +21,7 @@ impl Drop for Receipt {
         if !self.peer.has_gone() {
             self.shared.lock().note_sent(&self.id, self.request);
         }
+        // A client that attaches waits for this.
+        self.shared.to_client.notify_waiters();
     }
 }

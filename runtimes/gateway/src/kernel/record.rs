@@ -33,6 +33,12 @@ pub(crate) struct Record {
     peer: Option<Peer>,
     /// Whether what that has not received was left to others.
     is_left: bool,
+    /// Whether it was started without a client.
+    is_detached: bool,
+    /// Whether it was started by another execution.
+    has_attached: bool,
+    /// Whether its WebSocket has to go.
+    is_displaced: bool,
 }
 
 /// A response that may not have arrived.
@@ -68,8 +74,19 @@ impl Record {
             request: mark.request,
             kept: None,
             rest: None,
-            peer: peer.cloned(),
+            peer: peer.filter(|_| !mark.is_detached).cloned(),
             is_left: false,
+            is_detached: mark.is_detached,
+            has_attached: false,
+            is_displaced: false,
+        }
+    }
+
+    /// Of one that takes the latest run over.
+    pub(crate) fn attached(mark: &RunMark, peer: &Peer) -> Self {
+        Self {
+            has_attached: true,
+            ..Self::new(mark, Some(peer))
         }
     }
 
@@ -82,7 +99,43 @@ impl Record {
             rest: None,
             peer: None,
             is_left: false,
+            is_detached: false,
+            has_attached: false,
+            is_displaced: false,
         }
+    }
+
+    /// Its ID, if its client marks it.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Whether it has taken the run over from another one.
+    pub(crate) fn has_attached(&self) -> bool {
+        self.has_attached
+    }
+
+    /// Whether it has a client: one that is connected, or that was heard recently.
+    pub(crate) fn has_client(&self, is_recent: bool) -> bool {
+        let peer = self.peer.as_ref();
+        peer.is_some_and(|peer| !peer.has_gone() || (is_recent && !peer.is_socket()))
+    }
+
+    /// The WebSocket of its client, if that is another connection than this, and still there.
+    pub(crate) fn other_line(&self, peer: &Peer) -> Option<Peer> {
+        let line = self.peer.as_ref();
+        let line = line.filter(|it| it.is_socket() && !it.has_gone() && !it.is_same(peer));
+        line.cloned()
+    }
+
+    /// Its WebSocket has to go.
+    pub(crate) fn displace(&mut self) {
+        self.is_displaced = true;
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.is_displaced
     }
 
     /// Whether it is the execution with this ID.
@@ -117,7 +170,11 @@ impl Record {
         if !self.is_of(&mark.id) {
             return Known::Other;
         }
-        self.peer = Some(peer.clone());
+        // Of one that is only started, the same connection may be kept for anything else.
+        if mark.request > 0 || !self.is_detached {
+            self.peer = Some(peer.clone());
+        }
+        self.is_displaced = false;
         if mark.request > self.request {
             self.request = mark.request;
             self.kept = None;
@@ -174,7 +231,27 @@ impl Record {
 
     /// Whether its client is known to have gone.
     pub(crate) fn has_gone(&self) -> bool {
-        self.peer.as_ref().is_some_and(Peer::has_gone)
+        let peer = self.peer.as_ref();
+        peer.map_or(self.is_detached, Peer::has_gone)
+    }
+
+    /// Whether the last response is just being sent, to another connection than this.
+    pub(crate) fn is_sending(&self, peer: &Peer) -> bool {
+        let other = self.peer.as_ref();
+        let other = other.filter(|it| !it.has_gone() && !it.is_same(peer));
+        other.is_some() && self.kept.as_ref().is_some_and(|kept| !kept.is_sent)
+    }
+
+    /// Takes the last response, if its client has not received it, as far as is known. It has if this is its connection.
+    pub(crate) fn take_unreceived(&mut self, peer: &Peer) -> Option<Response> {
+        let own = self.peer.as_ref();
+        let is_lost = own.is_some_and(Peer::has_lost);
+        let is_same = own.is_some_and(|own| own.is_same(peer));
+        let kept = self.kept.as_mut().filter(|_| !is_same);
+        let kept = kept.filter(|kept| kept.may_be_missed() || is_lost)?;
+        let response = kept.again();
+        self.kept = None;
+        Some(response)
     }
 
     /// Notes that all of the response to a request has been sent.
@@ -185,16 +262,9 @@ impl Record {
         }
     }
 
-    /// The output of the last response is kept elsewhere from now on.
+    /// The last response is kept elsewhere from now on.
     pub(crate) fn pass_on(&mut self) {
-        if let Some(Kept {
-            response: Ok(response),
-            lost,
-            ..
-        }) = &mut self.kept
-        {
-            (response.console, response.held, *lost) = (Console::new(), None, 0);
-        }
+        self.kept = None;
     }
 
     /// Leaves the output that its client has not received to others. Whatever else there is to report stays for it.
@@ -224,6 +294,17 @@ impl Kept {
         let has_output = self.lost > 0 || !response.console.is_empty();
         let is_last = response.status.is_end() || response.status == ExecutionStatus::WaitingInput;
         has_output && !(is_last && self.is_sent)
+    }
+
+    /// Whether it may not have been received, and says anything. If more was to come, its client would have asked for that.
+    fn may_be_missed(&self) -> bool {
+        match &self.response {
+            Err(ExecuteError::Failed(_)) => !self.is_sent,
+            Err(_) => false,
+            Ok(response) if response.status.is_end() => !self.is_sent,
+            Ok(response) if response.status == ExecutionStatus::Continued => self.has_news(),
+            Ok(_) => !self.is_sent || self.has_news(),
+        }
     }
 
     /// The response, once more.

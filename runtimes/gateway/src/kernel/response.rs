@@ -20,6 +20,15 @@ pub(crate) struct ExecuteResponse {
 }
 
 impl ExecuteResponse {
+    /// That it has been started.
+    pub(crate) fn of_start() -> Self {
+        Self {
+            status: ExecutionStatus::Continued,
+            options: Value::Null,
+            ..Self::of_nothing()
+        }
+    }
+
     /// That nothing runs.
     pub(crate) fn of_nothing() -> Self {
         Self {
@@ -40,6 +49,10 @@ pub(crate) enum ExecuteError {
     Gone,
     /// Another run has not ended yet.
     Busy(Busy),
+    /// Another client has attached to the run.
+    TakenOver,
+    /// Nothing runs, and all has been received.
+    NothingToAttach,
     /// The run could not be started or was stopped.
     Failed(String),
 }

@@ -19,6 +19,7 @@ use sorna_core::server::BatchSteps;
 use sorna_core::{Busy, Console, ExecutionStatus};
 use tokio::sync::Notify;
 
+use super::backlog::Backlog;
 use super::console::{GONE, push_lost};
 use super::exceeded::Exceeded;
 use super::gathering::Gathering;
@@ -106,6 +107,20 @@ pub(crate) struct State {
     pub(crate) left: Option<Record>,
     /// What others have left, whose clients have gone.
     pub(crate) unclaimed: Unclaimed,
+    /// What the client of the latest run has not received, from before what is in the console.
+    pub(super) backlog: Backlog,
+    /// How often a client has taken a run over from another one, or another connection.
+    pub(super) holder: u64,
+    /// The executions from which the latest run was taken over.
+    pub(super) taken_over: Vec<String>,
+    /// When a client last waited for something.
+    pub(super) heard: Instant,
+    /// Whether the latest run goes on without a client if there is none.
+    pub(crate) is_detached: bool,
+    /// Whether it goes on when the connection of its client ends.
+    pub(super) persists: bool,
+    /// How its client calls itself.
+    pub(super) client: Option<String>,
     /// The batch of the current run, if it is one.
     pub(crate) batch: Option<BatchSteps>,
     /// The same, once a response has asked its client to continue.
@@ -157,6 +172,13 @@ impl Shared {
                 record: None,
                 left: None,
                 unclaimed: Unclaimed::default(),
+                backlog: Backlog::default(),
+                holder: 0,
+                taken_over: Vec::new(),
+                heard: Instant::now(),
+                is_detached: false,
+                persists: false,
+                client: None,
                 batch: None,
                 awaited: None,
                 asked: false,
@@ -220,6 +242,7 @@ impl Drop for Listening<'_> {
         let mut state = self.0.lock();
         state.listeners -= 1;
         state.used = Instant::now();
+        state.heard = state.used;
     }
 }
 
@@ -303,7 +326,7 @@ impl State {
             "query"
         };
         let awaits_input = matches!(self.phase, Phase::WaitingInput { .. });
-        Busy::new(mode, self.began.elapsed(), awaits_input)
+        Busy::new(mode, self.began.elapsed(), awaits_input).with_client(self.client.clone())
     }
 
     /// Gives input to a run whose client says that it does. It is dropped if the program does not wait for it.
@@ -381,6 +404,9 @@ impl State {
     }
 
     pub(crate) fn start(&mut self, plan: Plan) -> Plan {
+        self.backlog.leave(&mut self.unclaimed);
+        self.taken_over.clear();
+        (self.is_detached, self.persists, self.client) = (false, false, None);
         self.phase = Phase::Running;
         self.runs += 1;
         self.began = Instant::now();
@@ -400,6 +426,20 @@ impl State {
     /// The response to send now; `None` if it is better to wait. With `is_due` there always is one.
     /// It counts as delivered: the state changes, and the response is not returned again.
     pub(crate) fn take_response(
+        &mut self,
+        limit: usize,
+        is_due: bool,
+    ) -> Option<Result<ExecuteResponse, ExecuteError>> {
+        if self.phase != Phase::Gone
+            && let Some(response) = self.report_backlog()
+        {
+            return Some(response);
+        }
+        self.report_phase(limit, is_due)
+    }
+
+    /// As that, of what comes after the [backlog](super::backlog).
+    pub(super) fn report_phase(
         &mut self,
         limit: usize,
         is_due: bool,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sorna_core::server::ExecuteRequest;
 use sorna_core::server::backend_ai::ExecuteInSession;
 use sorna_core::{Console, ExecutionStatus, RunMark};
@@ -43,6 +43,24 @@ enum RunOut {
     Ended(Console, Option<Held>),
     /// It has not; this is the response to its client.
     Running(RunReply),
+}
+
+impl RunReply {
+    /// Takes it, to be kept until it has been received.
+    pub(crate) fn take(&mut self) -> ExecuteResponse {
+        ExecuteResponse {
+            status: self.status.clone(),
+            console: std::mem::take(&mut self.console),
+            exit_code: self.exit_code,
+            // Clients of Sorna v2 look for it there.
+            options: match self.exit_code {
+                Some(code) if self.options.is_null() => json!({"exitCode": code}),
+                _ => self.options.clone(),
+            },
+            is_repeated: true,
+            held: self.held.take(),
+        }
+    }
 }
 
 impl Session {
@@ -140,6 +158,12 @@ impl Session {
             .take_marked_turn(mark, peer, turn, interval, note)
             .await;
         let mut response = executed.map_err(RunError::Execute)?;
+        if mark.attaches && mark.request == 0 {
+            *lock(&self.run) = Some(Run {
+                id: mark.id.clone(),
+                end: None,
+            });
+        }
         if response.status == ExecutionStatus::Finished {
             response.exit_code.get_or_insert(0);
         }
@@ -194,7 +218,7 @@ impl Session {
                 return Ok(with_all(response));
             }
             let turn = Turn::Start(request);
-            let started = kernel.take_turn(turn, mark, interval, note).await;
+            let started = kernel.take_turn(turn, &run_id, mark, interval, note).await;
             match started {
                 // Another request was faster.
                 Err(ExecuteError::Busy(_)) => {}
@@ -255,7 +279,7 @@ impl Session {
                 held: None,
             });
         }
-        let response = kernel.take_turn(turn, None, interval, || {}).await;
+        let response = kernel.take_turn(turn, run_id, None, interval, || {}).await;
         match response {
             Ok(response) => Ok(self.reply(run_id.to_owned(), response)),
             Err(error) => Err(RunError::Execute(error)),

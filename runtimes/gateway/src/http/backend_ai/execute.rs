@@ -7,7 +7,7 @@ use sorna_core::server::{ProblemReply, wants_bytes};
 use sorna_core::{Console, KernelId, ProblemKind};
 
 use super::answer::{Result, agent_failed, done, ok};
-use crate::http::busy::busy_reply;
+use crate::http::busy::{busy_reply, nothing_to_attach_reply, taken_over_reply};
 use crate::http::context::{Call, Context};
 use crate::kernel::{ExecuteError, Held};
 use crate::sessions::{RunError, RunReply};
@@ -132,6 +132,8 @@ pub(super) fn problem(error: RunError) -> ProblemReply {
             reply.with_title("No such session.")
         }
         RunError::Execute(ExecuteError::Busy(busy)) => busy_reply(&busy),
+        RunError::Execute(ExecuteError::TakenOver) => taken_over_reply(),
+        RunError::Execute(ExecuteError::NothingToAttach) => nothing_to_attach_reply(),
         RunError::Execute(ExecuteError::Failed(reason)) => {
             agent_failed(ProblemKind::KernelExecutionFailed, &reason)
         }

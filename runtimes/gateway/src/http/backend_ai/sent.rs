@@ -6,63 +6,59 @@
 use std::collections::VecDeque;
 
 use futures_util::SinkExt;
-use sorna_core::Console;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::http::websocket::Socket;
-use crate::kernel::{Held, Kernel};
+use crate::kernel::{ExecuteResponse, Kernel};
 
 /// The most output that may be on its way, in bytes, before more is sent.
 const MOST: usize = 512 * 1024;
 
-/// The output of an execution that is on its way.
+/// The messages of an execution that are on their way.
 #[derive(Default)]
 pub(super) struct Sent {
-    messages: VecDeque<Message>,
+    messages: VecDeque<(u64, ExecuteResponse)>,
     /// How many there were.
     count: u64,
 }
 
-struct Message {
-    number: u64,
-    console: Console,
-    held: Option<Held>,
-}
-
 impl Sent {
-    /// Output has been sent, in the last message. `None` if the client is gone.
-    pub(super) async fn add(
-        &mut self,
-        socket: &mut Socket,
-        console: Console,
-        held: Option<Held>,
-    ) -> Option<()> {
+    /// A message is about to be sent.
+    pub(super) fn begin(&mut self) {
         self.count += 1;
-        let number = self.count;
-        self.messages.push_back(Message {
-            number,
-            console,
-            held,
-        });
-        let ping = Frame::Ping(number.to_be_bytes().to_vec().into());
+    }
+
+    /// Keeps the message that was sent last, or could not be sent.
+    pub(super) fn keep(&mut self, response: ExecuteResponse) {
+        self.messages.push_back((self.count, response));
+    }
+
+    /// Asks for a sign that it has been received. `None` if the client is gone.
+    pub(super) async fn ask(&self, socket: &mut Socket) -> Option<()> {
+        let ping = Frame::Ping(self.count.to_be_bytes().to_vec().into());
         socket.send(ping).await.ok()
     }
 
-    /// A frame has arrived: a pong, perhaps. One may stand for several.
+    /// A frame has arrived: a pong, perhaps. One may stand for several. A client that has the end may close the connection
+    /// before it replies to the ping.
     pub(super) fn note(&mut self, frame: &Frame) {
+        let last = self.messages.back();
+        if matches!(frame, Frame::Close(_)) && last.is_some_and(|(_, it)| it.status.is_end()) {
+            self.messages.clear();
+        }
         let Frame::Pong(bytes) = frame else { return };
         let Ok(number) = <[u8; 8]>::try_from(&bytes[..]) else {
             return;
         };
         let number = u64::from_be_bytes(number);
-        while self.messages.front().is_some_and(|it| it.number <= number) {
+        while self.messages.front().is_some_and(|(it, _)| *it <= number) {
             self.messages.pop_front();
         }
     }
 
     /// Whether so much is on its way that no more should be sent.
     pub(super) fn is_much(&self) -> bool {
-        let bytes = self.messages.iter().map(|it| it.console.text_len());
+        let bytes = self.messages.iter().map(|(_, it)| it.console.text_len());
         bytes.sum::<usize>() > MOST
     }
 
@@ -71,15 +67,8 @@ impl Sent {
         self.messages.is_empty()
     }
 
-    /// All of it has arrived.
-    pub(super) fn clear(&mut self) {
-        self.messages.clear();
-    }
-
-    /// The client is gone: what has not arrived is kept for others.
-    pub(super) fn leave(&mut self, kernel: &Kernel) {
-        for Message { console, held, .. } in self.messages.drain(..) {
-            kernel.leave(console, held);
-        }
+    /// The client of this execution is gone: what has not arrived is kept for others.
+    pub(super) fn leave(&mut self, kernel: &Kernel, run_id: &str) {
+        kernel.put_back(run_id, self.messages.drain(..));
     }
 }

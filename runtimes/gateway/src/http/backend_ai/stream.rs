@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sorna_core::server::backend_ai::ExecuteInSession;
-use sorna_core::server::wants_bytes;
-use sorna_core::{Busy, Dialect, ExecutionStatus, KernelId, ProblemKind, RunMark};
+use sorna_core::server::{ProblemReply, wants_bytes};
+use sorna_core::{Dialect, ExecutionStatus, KernelId, ProblemKind, RunMark};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::answer::Result;
@@ -28,6 +28,8 @@ use crate::sessions::{RunError, RunReply, Session};
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How long to wait for a client that has not received all of the output yet.
 const SLOW_TIME: Duration = Duration::from_secs(60);
+/// For how long a client may still receive what it has been sent once another one has taken its run over.
+const HURRY: Duration = Duration::from_secs(1);
 /// How often what remains of a run is asked for whose client is gone.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(1);
 /// How many messages of a client, and bytes of them, are kept until they are asked for.
@@ -78,42 +80,75 @@ async fn serve(
     let mut line = Line {
         socket,
         sent: Sent::default(),
+        peer: Peer::of_socket(),
+        run_id: String::new(),
     };
+    let presence = line.peer.presence();
     let count = || kernels.counters.executions.up();
-    if run(&mut line, &session, &entry, count, patience)
-        .await
-        .is_some()
-    {
+    let ended = run(&mut line, &session, &entry, count, patience).await;
+    if ended.is_some() {
         line.close(&entry).await;
     }
+    drop(presence);
+    entry.kernel.note_left();
 }
 
 /// A connection, and what is on its way over it.
 struct Line {
     socket: Socket,
     sent: Sent,
+    peer: Peer,
+    /// The run of its client.
+    run_id: String,
 }
 
 impl Line {
     /// Closes it, and waits until the client has received all, as far as can be known.
     async fn close(mut self, entry: &Entry) {
         let is_there = websocket::close(&mut self.socket).await;
+        if !is_there {
+            self.drain().await;
+        }
         let time = match self.sent.is_empty() {
             true => CLOSE_TIME,
             false => SLOW_TIME,
         };
-        // If the connection is closed before the client's close frame arrives, ours may be lost.
+        if !is_there || self.may_miss(entry, time).await {
+            self.sent.leave(&entry.kernel, &self.run_id);
+        }
+    }
+
+    /// Reads what a client has sent before it has gone.
+    async fn drain(&mut self) {
         let rest = async {
             while let Some(Ok(frame)) = self.socket.next().await {
                 self.sent.note(&frame);
-                if let Frame::Close(_) = frame {
-                    self.sent.clear();
-                }
             }
         };
-        if !is_there || tokio::time::timeout(time, rest).await.is_ok() {
-            self.sent.leave(&entry.kernel);
+        let _ = tokio::time::timeout(HURRY, rest).await;
+    }
+
+    /// Waits for at most this long until the client has received all, or is gone: whether it may have missed something.
+    async fn may_miss(&mut self, entry: &Entry, time: Duration) -> bool {
+        let mut displaced = std::pin::pin!(entry.kernel.displaced(&self.run_id));
+        let mut is_displaced = false;
+        let mut deadline = std::pin::pin!(tokio::time::sleep(time));
+        while !is_displaced || !self.sent.is_empty() {
+            // If the connection is closed before the client's close frame arrives, ours may be lost.
+            tokio::select! {
+                frame = self.socket.next() => {
+                    let Some(Ok(frame)) = frame else { return true };
+                    self.sent.note(&frame);
+                }
+                // Another client waits for what this one does not receive.
+                () = &mut displaced, if !is_displaced => {
+                    is_displaced = true;
+                    deadline.as_mut().reset(tokio::time::Instant::now() + HURRY);
+                }
+                () = &mut deadline => return is_displaced,
+            }
         }
+        true
     }
 
     /// The next message. `None` if the client is gone.
@@ -137,15 +172,23 @@ impl Line {
 
     /// Sends a result whose output is kept if the client is gone. If it `confirms` what arrives, that means until then.
     async fn report(&mut self, entry: &Entry, reply: &mut RunReply, confirms: bool) -> Option<()> {
-        let sent = self.send(&json!(ResultBody::without_id(reply))).await;
-        let console = std::mem::take(&mut reply.console);
-        let held = reply.held.take();
-        if sent.is_none() {
-            entry.kernel.leave(console, held);
-        } else if confirms && !console.is_empty() {
-            return self.sent.add(&mut self.socket, console, held).await;
+        let message = json!(ResultBody::without_id(reply));
+        self.sent.begin();
+        let run_id = self.run_id.clone();
+        let sent = tokio::select! {
+            biased;
+            sent = self.send(&message) => sent,
+            // A client that does not read must not keep what it does not receive.
+            () = entry.kernel.displaced(&run_id) => None,
+        };
+        if sent.is_none() || confirms {
+            self.sent.keep(reply.take());
         }
-        sent
+        sent?;
+        match confirms {
+            true => self.sent.ask(&mut self.socket).await,
+            false => Some(()),
+        }
     }
 }
 
@@ -174,7 +217,9 @@ async fn run(
     // What the client sends before it is asked is the answer to a later question.
     let mut typed = Ahead::default();
     let confirms = mark.as_ref().is_some_and(|mark| mark.takes_unclaimed);
-    let peer = Peer::default();
+    let is_detached = mark.as_ref().is_some_and(|mark| mark.is_detached);
+    line.run_id.clone_from(&run_id);
+    let peer = line.peer.clone();
     let until = Instant::now() + patience;
     loop {
         let executed = session.execute(
@@ -193,7 +238,13 @@ async fn run(
                 if mark.as_ref().is_some_and(|mark| mark.waits) && Instant::now() < until {
                     continue;
                 }
-                return line.send(&busy_message(&busy)).await;
+                return line.send(&problem_message(busy_reply(&busy))).await;
+            }
+            Err(RunError::Execute(
+                error @ (ExecuteError::TakenOver | ExecuteError::NothingToAttach),
+            )) => {
+                let problem = problem(RunError::Execute(error));
+                return line.send(&problem_message(problem)).await;
             }
             Err(error) => {
                 let message = problem(error).to_string();
@@ -208,14 +259,18 @@ async fn run(
             entry.kernel.pass_on(&mark);
         }
         let is_news = !reply.console.is_empty() || reply.status != ExecutionStatus::Continued;
-        if is_news && line.report(entry, &mut reply, confirms).await.is_none() {
+        if (is_news || is_detached) && line.report(entry, &mut reply, confirms).await.is_none() {
             return abandon(line, session, entry, &run_id).await;
         }
-        if reply.status.is_end() {
+        if reply.status.is_end() || is_detached {
             return Some(());
         }
         while line.sent.is_much() {
-            match line.next_message().await {
+            let message = tokio::select! {
+                message = line.next_message() => message,
+                () = entry.kernel.displaced(&run_id) => break,
+            };
+            match message {
                 Some(message) => typed.push(message),
                 None => return abandon(line, session, entry, &run_id).await,
             }
@@ -228,6 +283,8 @@ async fn run(
                 None => tokio::select! {
                     message = line.next_message() => Some(message),
                     () = entry.kernel.goes_on() => None,
+                    // The next request says so.
+                    () = entry.kernel.displaced(&run_id) => None,
                 },
             };
             match typed {
@@ -262,7 +319,11 @@ async fn with_client<T>(
 /// reports is collected, since a batch goes on with its next step only then; that is interrupted as well. Its output is kept for
 /// another client.
 async fn abandon(line: &mut Line, session: &Session, entry: &Entry, run_id: &str) -> Option<()> {
-    line.sent.leave(&entry.kernel);
+    line.drain().await;
+    line.sent.leave(&entry.kernel, run_id);
+    if entry.kernel.detach(run_id) {
+        return None;
+    }
     let request = ExecuteInSession::Continue {
         run_id: run_id.to_owned(),
     };
@@ -294,9 +355,8 @@ async fn abandon(line: &mut Line, session: &Session, entry: &Entry, run_id: &str
     None
 }
 
-/// The error message for a session that is busy: that of a response, as an extension.
-fn busy_message(busy: &Busy) -> Value {
-    let problem = busy_reply(busy);
+/// The error message for what has an extension of its own: that of a response.
+fn problem_message(problem: ProblemReply) -> Value {
     let text = problem.to_string();
     let body = problem.into_response_in(Dialect::BackendAi).into_body();
     let mut message = serde_json::from_slice(&body).unwrap_or_else(|_| json!({}));

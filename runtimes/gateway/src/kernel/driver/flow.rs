@@ -16,7 +16,8 @@ use crate::kernel::state::Ending;
 
 impl Driver {
     pub(super) fn has_room(&self) -> bool {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
+        state.shelve(self.setup.console_limit);
         state.console.text_len() < state.limit(self.setup.console_limit)
     }
 
@@ -51,7 +52,7 @@ impl Driver {
             // Output that bypassed the runner precedes the runner's frames: the runner waits for
             // `settled` before it starts a program, and for the program before it continues.
             let mut state = self.shared.lock();
-            let limit = state.limit(self.setup.console_limit);
+            let limit = state.drain_limit(self.setup.console_limit);
             let before = state.console.text_len();
             let empty = self.output.drain(&mut state.sink(), limit);
             if state.console.text_len() != before {

@@ -178,8 +178,9 @@ impl Driver {
             return;
         }
         self.asked = Some(request);
-        // A program that only glances at its input does not stop for it.
-        if !matches!(request, InputRequest::Poll { glances: true, .. }) {
+        // A program that only glances at its input does not stop for it, and one without a client does not wait for ever.
+        let glances = matches!(request, InputRequest::Poll { glances: true, .. });
+        if !glances && !self.shared.lock().is_unattended() {
             self.pause_clock();
         }
         let mut state = self.shared.lock();

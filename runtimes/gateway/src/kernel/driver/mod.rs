@@ -4,6 +4,7 @@
 //! by [`Shared`](super::state::Shared). Whatever a request does, output keeps flowing into the console
 //! until that is full, and a request that is dropped loses nothing, unless others need the room (see [`guest`]).
 
+mod attend;
 mod command;
 mod farewell;
 mod flow;
@@ -39,6 +40,7 @@ impl Driver {
         self.start_interpreter();
         loop {
             self.make_way();
+            self.attend();
             if self.pump() {
                 self.conclude();
             }

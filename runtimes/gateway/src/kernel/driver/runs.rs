@@ -157,14 +157,19 @@ impl Driver {
             self.note_processes();
             self.conclude_interpreter(interpreter);
         }
-        // The phase is `Running` again once the client knows that the build has finished.
-        let is_running = self.shared.lock().phase == Phase::Running;
-        let between_steps =
-            self.step.is_none() && self.run.as_ref().is_some_and(|run| run.steps.is_some());
-        if is_running && between_steps {
+        // The phase is `Running` again once the client knows that the build has finished, or at once if there is none.
+        while self.is_between_steps() {
             self.resume_clock();
             self.next_step();
         }
+    }
+
+    /// Whether the next step may begin.
+    fn is_between_steps(&self) -> bool {
+        let is_running = self.shared.lock().phase == Phase::Running;
+        is_running
+            && self.step.is_none()
+            && self.run.as_ref().is_some_and(|run| run.steps.is_some())
     }
 
     /// Whether the program has ended, but processes that it has started may still print something.
@@ -276,7 +281,9 @@ impl Driver {
             }
             self.pause_clock();
             self.finish_characters();
-            self.shared.enter(Phase::StepFinished { kind, exit_code });
+            if !self.shared.lock().passes_step(kind, exit_code) {
+                self.shared.enter(Phase::StepFinished { kind, exit_code });
+            }
         }
     }
 

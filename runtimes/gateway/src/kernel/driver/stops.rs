@@ -36,7 +36,8 @@ impl Driver {
         let lingers = lingers.filter(|until| *until > Instant::now());
         let timers = deadline.into_iter().chain(input_poll);
         let timers = timers.chain(signal).chain(missed).chain(lingers);
-        timers.chain(self.guest_timer()).min()
+        let timers = timers.chain(self.guest_timer());
+        timers.chain(self.attend_timer()).min()
     }
 
     pub(super) async fn tick(&mut self) {
